@@ -1,0 +1,55 @@
+"""The gated recurrent unit (Cho et al. 2014), in both known forms.
+
+    r  = σ(W_ir x + b_ir + W_hr h + b_hr)               reset gate
+    z  = σ(W_iz x + b_iz + W_hz h + b_hz)               update gate
+    n  = φ(W_in x + b_in + r ⊙ (W_hn h + b_hn))         candidate, reset after the product (torch, cuDNN): the default
+    n  = φ(W_in x + b_in + W_hn (r ⊙ h) + b_hn)         candidate, reset before the product (Cho et al.)
+    h' = (1 - z) ⊙ n + z ⊙ h
+
+The rows of the weights and biases are r, z, n, in this order.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from holdfast.cells.activations import activation
+from holdfast.cells.noise import Noise, dropped, zoned
+from holdfast.cells.products import Parameters, recurrent_product, recurrent_product_of
+from holdfast.cells.spec import CellSpec
+
+State = tuple[Tensor]
+
+
+def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+    """One step.
+
+    Args:
+        spec: The cell.
+        p: Its parameters, as :meth:`CellSpec.parameter_shapes` names and shapes them.
+        a: The input product of this step, [B, 3H].
+        state: (h,), [B, H].
+        noise: The masks of this step.
+
+    Returns:
+        The output h' [B, H] and the new state (h',).
+    """
+    σ, φ = activation(spec.recurrent_activation), activation(spec.activation)
+    (h,) = state
+    h_in = dropped(h, noise.state)
+    a_r, a_z, a_n = a.chunk(3, -1)
+
+    if spec.reset_after:
+        u_r, u_z, u_n = recurrent_product(spec, p, h_in).chunk(3, -1)
+        r = σ(a_r + u_r)
+        z = σ(a_z + u_z)
+        n = φ(a_n + r * u_n)
+    else:
+        u_r, u_z = recurrent_product_of(spec, p, h_in, 0, 2).chunk(2, -1)
+        r = σ(a_r + u_r)
+        z = σ(a_z + u_z)
+        n = φ(a_n + recurrent_product_of(spec, p, r * h_in, 2, 3))
+    h_new = (1 - z) * dropped(n, noise.candidate) + z * h
+
+    h_new = zoned(h, h_new, noise.zoneout_h, spec.zoneout_h)
+    return h_new, (h_new,)

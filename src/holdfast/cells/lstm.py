@@ -1,0 +1,71 @@
+"""Long short-term memory (Hochreiter & Schmidhuber 1997; with the forget gate of Gers et al. 2000).
+
+    i  = σ(W_ii x + b_ii + W_hi h + b_hi)               input gate
+    f  = σ(W_if x + b_if + W_hf h + b_hf)               forget gate
+    g  = φ(W_ig x + b_ig + W_hg h + b_hg)               candidate
+    o  = σ(W_io x + b_io + W_ho h + b_ho)               output gate
+    c' = f ⊙ c + i ⊙ g
+    h' = o ⊙ φ(c')
+
+The rows of the weights and biases are i, f, g, o, in this order. The options change single lines:
+
+    peepholes       i, f see p_i ⊙ c, p_f ⊙ c and o sees p_o ⊙ c' inside σ     (Gers & Schmidhuber 2000)
+    coupled_gates   f = 1 - i                                                   (Greff et al. 2017)
+    cell_clip       c' = clip(f ⊙ c + i ⊙ g, ±cell_clip)
+    layer_norm      h' = o ⊙ φ(LN(c')), and both products are normalised        (Ba et al. 2016)
+    proj_size       h' = clip(W_hr (o ⊙ φ(c')), ±proj_clip)                     (Sak et al. 2014)
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from holdfast.cells.activations import activation
+from holdfast.cells.noise import Noise, dropped, zoned
+from holdfast.cells.products import Parameters, layer_norm, recurrent_product
+from holdfast.cells.spec import CellSpec
+
+State = tuple[Tensor, Tensor]
+
+
+def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+    """One step.
+
+    Args:
+        spec: The cell.
+        p: Its parameters, as :meth:`CellSpec.parameter_shapes` names and shapes them.
+        a: The input product of this step, [B, 4H] (3H with coupled gates).
+        state: (h, c), [B, O] and [B, H].
+        noise: The masks of this step.
+
+    Returns:
+        The output h' [B, O] and the new state (h', c').
+    """
+    σ, φ = activation(spec.recurrent_activation), activation(spec.activation)
+    h, c = state
+    u = a + recurrent_product(spec, p, dropped(h, noise.state))
+    gate = dict(zip(spec.gates, u.chunk(len(spec.gates), -1), strict=True))
+    if spec.peepholes:
+        peephole = dict(zip((name for name in spec.gates if name != "g"), p["weight_peephole"], strict=True))
+
+    def before(name: str, seen: Tensor) -> Tensor:
+        """What goes into a gate's σ; with peepholes, the gate also sees a cell state."""
+        return gate[name] + peephole[name] * seen if spec.peepholes else gate[name]
+
+    i = σ(before("i", c))
+    f = 1 - i if spec.coupled_gates else σ(before("f", c))
+    g = φ(gate["g"])
+    c_new = f * c + i * dropped(g, noise.candidate)
+    if spec.cell_clip is not None:
+        c_new = c_new.clamp(-spec.cell_clip, spec.cell_clip)
+    o = σ(before("o", c_new))
+    h_new = o * φ(layer_norm(c_new, p["norm_c"], p["norm_c_bias"]) if spec.layer_norm else c_new)
+    if spec.proj_size:
+        h_new = F.linear(h_new, p["weight_hr"])
+        if spec.proj_clip is not None:
+            h_new = h_new.clamp(-spec.proj_clip, spec.proj_clip)
+
+    h_new = zoned(h, h_new, noise.zoneout_h, spec.zoneout_h)
+    c_new = zoned(c, c_new, noise.zoneout_c, spec.zoneout_c)
+    return h_new, (h_new, c_new)

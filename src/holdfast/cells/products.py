@@ -1,0 +1,54 @@
+"""The two matrix products that every cell starts from, with their layer normalisation.
+
+    input product       W_ih x + b_ih            with layer_norm   LN(W_ih x; γ_ih) + b_ih
+    recurrent product   W_hh h + b_hh            with layer_norm   LN(W_hh h; γ_hh) + b_hh
+
+LN(a; γ) = γ ⊙ (a - mean(a)) / sqrt(var(a) + ε), over the gates that :attr:`CellSpec.norm_groups` takes together
+(Ba, Kiros & Hinton 2016, equations 20 to 22; the shift of a normalisation is the bias that follows it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from holdfast.cells.spec import CellSpec
+
+Parameters = Mapping[str, Tensor]
+EPSILON = 1e-5  # ε, as in torch.nn.LayerNorm
+
+
+def input_product(spec: CellSpec, p: Parameters, x: Tensor) -> Tensor:
+    """W_ih x + b_ih for any number of steps at once: [..., I] -> [..., gates * H]."""
+    return _product(spec, x, p["weight_ih"], p.get("bias_ih"), p.get("norm_ih"), spec.norm_groups)
+
+
+def recurrent_product(spec: CellSpec, p: Parameters, h: Tensor) -> Tensor:
+    """W_hh h + b_hh: [B, O] -> [B, gates * H]."""
+    return _product(spec, h, p["weight_hh"], p.get("bias_hh"), p.get("norm_hh"), spec.norm_groups)
+
+
+def recurrent_product_of(spec: CellSpec, p: Parameters, h: Tensor, first: int, last: int) -> Tensor:
+    """The recurrent product of the gates from ``first`` to before ``last`` alone: [B, O] -> [B, (last - first) * H]."""
+    rows = slice(first * spec.hidden_size, last * spec.hidden_size)
+    bias, gain = (None if p.get(name) is None else p[name][rows] for name in ("bias_hh", "norm_hh"))
+    return _product(spec, h, p["weight_hh"][rows], bias, gain, (last - first,))
+
+
+def _product(
+    spec: CellSpec, x: Tensor, W: Tensor, b: Tensor | None, gain: Tensor | None, groups: tuple[int, ...]
+) -> Tensor:
+    if gain is None:
+        return F.linear(x, W, b)
+    sizes = [gates * spec.hidden_size for gates in groups]
+    parts = zip(F.linear(x, W).split(sizes, -1), torch.split(gain, sizes), strict=True)
+    a = torch.cat([layer_norm(part, part_gain) for part, part_gain in parts], -1)
+    return a if b is None else a + b
+
+
+def layer_norm(a: Tensor, gain: Tensor, shift: Tensor | None = None) -> Tensor:
+    """LN(a; gain, shift) over the last dimension."""
+    return F.layer_norm(a, a.shape[-1:], gain, shift, EPSILON)

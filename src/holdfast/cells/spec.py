@@ -1,0 +1,209 @@
+"""The one description of a cell that cells, layers, engines and saved models all read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypedDict
+
+from holdfast.cells.activations import Activation, activation
+from holdfast.errors import OptionError, did_you_mean
+
+Kind = Literal["rnn", "lstm", "gru"]
+NAMES: dict[str, str] = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
+
+
+class CellOptions(TypedDict, total=False):
+    """The options of a cell beyond torch.nn's arguments, as keyword arguments of every layer and cell module.
+
+    :class:`CellSpec` says what each one means and which kinds of cell have it.
+    """
+
+    activation: Activation
+    recurrent_activation: Activation
+    forget_bias: float
+    peepholes: bool
+    coupled_gates: bool
+    proj_clip: float | None
+    cell_clip: float | None
+    reset_after: bool
+    layer_norm: bool
+    recurrent_dropout: float
+    recurrent_dropout_mode: Literal["state", "candidate"]
+    zoneout_h: float
+    zoneout_c: float
+    weight_dropout: float
+
+
+# Options that only some kinds of cell have; every other option belongs to all of them.
+_ONLY: dict[str, tuple[Kind, ...]] = {
+    "recurrent_activation": ("lstm", "gru"),
+    "forget_bias": ("lstm",),
+    "peepholes": ("lstm",),
+    "coupled_gates": ("lstm",),
+    "proj_size": ("lstm",),
+    "proj_clip": ("lstm",),
+    "cell_clip": ("lstm",),
+    "zoneout_c": ("lstm",),
+    "reset_after": ("gru",),
+}
+_PROBABILITIES = ("recurrent_dropout", "zoneout_h", "zoneout_c", "weight_dropout")
+_CLIPS = ("proj_clip", "cell_clip")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellSpec:
+    """A cell: its kind, its sizes and every option.
+
+    Attributes:
+        kind: ``"rnn"``, ``"lstm"`` or ``"gru"``.
+        input_size: I, values in a step of input.
+        hidden_size: H, units of the cell.
+        bias: Whether there are bias vectors.
+        activation: φ, of the candidate and (LSTM) of the cell state on its way out; a name of
+            :data:`~holdfast.cells.activations.ACTIVATIONS` or a callable that works on each value alone.
+        recurrent_activation: σ, of the gates. LSTM, GRU.
+        forget_bias: Initial bias of the forget gate (Jozefowicz et al. 2015); it is stored in ``bias_ih`` and has no
+            effect without biases. LSTM.
+        peepholes: The gates also see the cell state (Gers & Schmidhuber 2000). LSTM.
+        coupled_gates: The forget gate is 1 - i (Greff et al. 2017, CIFG); three gates i, g, o are left. LSTM.
+        proj_size: P, size of the projected output (Sak et al. 2014); 0 for none. LSTM.
+        proj_clip: The projected output is clamped into plus or minus this. LSTM with ``proj_size``.
+        cell_clip: The cell state is clamped into plus or minus this. LSTM.
+        reset_after: The reset gate acts on the recurrent product (torch, cuDNN) rather than on the state before
+            it (Cho et al. 2014). GRU.
+        layer_norm: Layer normalisation of both products and of the cell state (Ba et al. 2016).
+        recurrent_dropout: Probability of dropping a unit inside the recurrence while training.
+        recurrent_dropout_mode: What is dropped: ``"state"``, the state on its way into the products, the same units
+            at every step of a sequence (Gal & Ghahramani 2016); ``"candidate"``, the candidate, anew at every step
+            (Semeniuta et al. 2016; LSTM, GRU).
+        zoneout_h: Probability that a unit of h keeps its old value (Krueger et al. 2017).
+        zoneout_c: The same for the cell state. LSTM.
+        weight_dropout: Probability of dropping a recurrent weight, once a call (DropConnect; Merity et al. 2018).
+
+    Raises:
+        OptionError: A value is out of range, or the kind of cell has no such option.
+    """
+
+    kind: Kind
+    input_size: int
+    hidden_size: int
+    bias: bool = True
+    activation: Activation = "tanh"
+    recurrent_activation: Activation = "sigmoid"
+    forget_bias: float = 1.0
+    peepholes: bool = False
+    coupled_gates: bool = False
+    proj_size: int = 0
+    proj_clip: float | None = None
+    cell_clip: float | None = None
+    reset_after: bool = True
+    layer_norm: bool = False
+    recurrent_dropout: float = 0.0
+    recurrent_dropout_mode: Literal["state", "candidate"] = "state"
+    zoneout_h: float = 0.0
+    zoneout_c: float = 0.0
+    weight_dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in NAMES:
+            raise OptionError(f"There is no kind of cell {self.kind!r}: {did_you_mean(self.kind, NAMES)}")
+        name = NAMES[self.kind]
+        for field in fields(self):
+            kinds = _ONLY.get(field.name, (self.kind,))
+            if self.kind not in kinds and getattr(self, field.name) != field.default:
+                owners = " and ".join(NAMES[kind] for kind in kinds)
+                raise OptionError(f"{name} has no option {field.name!r}: it belongs to {owners}. Leave it out.")
+        for size in ("input_size", "hidden_size"):
+            if getattr(self, size) < 1:
+                raise OptionError(f"{name} {size} is {getattr(self, size)}; expected at least 1.")
+        for option in _PROBABILITIES:
+            if not 0 <= getattr(self, option) < 1:
+                raise OptionError(
+                    f"{name} {option} is {getattr(self, option)}; expected a probability from 0 to below 1."
+                )
+        for option in _CLIPS:
+            bound = getattr(self, option)
+            if bound is not None and not bound > 0:
+                raise OptionError(f"{name} {option} is {bound}; expected a positive bound, or None for no bound.")
+        if not 0 <= self.proj_size < self.hidden_size:
+            raise OptionError(
+                f"LSTM proj_size is {self.proj_size}; expected 0 (none) or less than hidden_size = {self.hidden_size}."
+            )
+        if self.proj_clip is not None and not self.proj_size:
+            raise OptionError("LSTM proj_clip needs a projection: set proj_size, or leave proj_clip out.")
+        modes = ("state", "candidate")
+        if self.recurrent_dropout_mode not in modes:
+            raise OptionError(
+                f"There is no recurrent_dropout_mode {self.recurrent_dropout_mode!r}: "
+                f"{did_you_mean(str(self.recurrent_dropout_mode), modes)}"
+            )
+        if self.kind == "rnn" and self.recurrent_dropout_mode == "candidate":
+            raise OptionError("RNN has no candidate to drop: use recurrent_dropout_mode='state'.")
+        activation(self.activation)
+        activation(self.recurrent_activation)
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """The gates in their order in memory: the rows of the weights are H rows for each of these."""
+        if self.kind == "lstm":
+            return ("i", "g", "o") if self.coupled_gates else ("i", "f", "g", "o")
+        return ("r", "z", "n") if self.kind == "gru" else ("h",)
+
+    @property
+    def output_size(self) -> int:
+        """O, values in a step of output: P with a projection, otherwise H."""
+        return self.proj_size or self.hidden_size
+
+    @property
+    def state_sizes(self) -> dict[str, int]:
+        """Each part of the state with its size: h, and c for the LSTM."""
+        sizes = {"h": self.output_size}
+        return {**sizes, "c": self.hidden_size} if self.kind == "lstm" else sizes
+
+    @property
+    def norm_groups(self) -> tuple[int, ...]:
+        """How many gates each layer normalisation spans: all, but the GRU's candidate stands alone (Ba et al., A.2)."""
+        return (2, 1) if self.kind == "gru" else (len(self.gates),)
+
+    @property
+    def is_random(self) -> bool:
+        """Whether training draws random masks inside the recurrence."""
+        return bool(self.recurrent_dropout or self.zoneout_h or self.zoneout_c)
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Every parameter with its shape, torch.nn's first and in torch.nn's order.
+
+        Beyond torch.nn's there are ``weight_peephole`` (one row of H for each gate that sees the cell state, in the
+        order of the gates), ``norm_ih`` and ``norm_hh`` (gains of the normalised products; their shifts are the
+        biases) and ``norm_c``, ``norm_c_bias`` (gain and shift of the normalised cell state).
+        """
+        H, rows = self.hidden_size, len(self.gates) * self.hidden_size
+        shapes: dict[str, tuple[int, ...]] = {
+            "weight_ih": (rows, self.input_size),
+            "weight_hh": (rows, self.output_size),
+        }
+        if self.bias:
+            shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
+        if self.proj_size:
+            shapes |= {"weight_hr": (self.proj_size, H)}
+        if self.peepholes:
+            shapes |= {"weight_peephole": (len(self.gates) - 1, H)}
+        if self.layer_norm:
+            shapes |= {"norm_ih": (rows,), "norm_hh": (rows,)}
+            if self.kind == "lstm":
+                shapes |= {"norm_c": (H,), "norm_c_bias": (H,)}
+        return shapes
+
+
+def make_spec(kind: Kind, options: dict[str, Any]) -> CellSpec:
+    """A :class:`CellSpec` from keyword arguments, with a clear error for an unknown one.
+
+    Raises:
+        OptionError: An option is unknown, out of range, or not one of this kind of cell.
+    """
+    known = {field.name for field in fields(CellSpec)} - {"kind"}
+    for name in options:
+        if name not in known:
+            available = {n for n in known if kind in _ONLY.get(n, (kind,))}
+            raise OptionError(f"{NAMES[kind]} has no option {name!r}: {did_you_mean(name, available)}")
+    return CellSpec(kind=kind, **options)

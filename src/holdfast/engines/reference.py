@@ -1,0 +1,36 @@
+"""The reference engine: the maths of :mod:`holdfast.cells`, step by step, in torch's operations.
+
+Every dtype and device, every option, any order of derivative; the other engines are tested against it.
+"""
+
+from __future__ import annotations
+
+from holdfast.cells import BoundCell
+from holdfast.engines.request import Request, Result
+from holdfast.unroll import scan
+
+
+class ReferenceEngine:
+    """Runs everything, at the speed of a loop in Python."""
+
+    name = "reference"
+
+    def why_not(self, request: Request) -> str | None:
+        """None: there is nothing that the reference cannot run."""
+        return None
+
+    def run(self, request: Request) -> Result:
+        """Runs the request through :func:`holdfast.unroll.scan`."""
+        outputs, state, states = scan(
+            BoundCell(request.spec, request.parameters, request.noise),
+            request.inputs.transpose(0, 1),
+            request.state,
+            request.lengths,
+            reverse=request.reverse,
+            return_states=request.return_states,
+            memory=request.memory,
+            segment=request.segment,
+        )
+        if states is not None:
+            states = tuple(part.transpose(0, 1) for part in states)
+        return Result(outputs.transpose(0, 1), state, states)

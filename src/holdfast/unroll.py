@@ -1,0 +1,285 @@
+"""Any cell over time: lengths, direction, initial state, per-step states and what is kept for the backward pass."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, cast, runtime_checkable
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from holdfast.errors import OptionError, ShapeError, did_you_mean
+
+Memory = Literal["keep", "recompute", "offload"]
+MEMORY_POLICIES = ("keep", "recompute", "offload")
+Lengths = Tensor | Sequence[int]
+State = Any  # a tensor with the batch first, or a tuple, list or dict of states
+
+
+class SequenceCell(Protocol):
+    """What :func:`scan` runs: a cell that is ready for one batch of sequences."""
+
+    def prepare(self, inputs: Tensor) -> Any:
+        """Whatever can be computed for many steps [T, B, ...] at once; indexed by step afterwards."""
+
+    def step(self, t: int, prepared: Any, state: State) -> tuple[Tensor, State]:
+        """Step ``t``: its part of what :meth:`prepare` gave, and the state -> output [B, ...] and new state."""
+
+
+@runtime_checkable
+class BeginsSequence(Protocol):
+    """A cell that does something once a sequence, such as drawing the masks of recurrent dropout."""
+
+    def initial_state(self, batch: int, dtype: torch.dtype | None = None, device: Any = None) -> State:
+        """The state before the first step."""
+
+    def begin_sequence(self, batch: int, steps: int) -> SequenceCell:
+        """The cell for one batch of sequences."""
+
+
+def map_state(function: Callable[..., Tensor], *states: State) -> State:
+    """Applies ``function`` to the tensors that stand at the same place in every one of ``states``."""
+    first = states[0]
+    if isinstance(first, Tensor):
+        return function(*states)
+    if isinstance(first, dict):
+        return {key: map_state(function, *(state[key] for state in states)) for key in first}
+    if isinstance(first, tuple | list):
+        parts = [map_state(function, *part) for part in zip(*states, strict=True)]
+        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
+    raise ShapeError(f"A state holds a {type(first).__name__}; expected tensors, or tuples, lists or dicts of them.")
+
+
+def check_lengths(lengths: Lengths | None, batch: int, steps: int, device: torch.device) -> Tensor | None:
+    """The lengths as an int64 tensor [B] on ``device``, or None when every row has all its steps.
+
+    Raises:
+        ShapeError: Not B whole numbers from 0 to ``steps``.
+    """
+    if lengths is None:
+        return None
+    given = torch.as_tensor(lengths)
+    if given.shape != (batch,) or given.is_floating_point() or given.dtype == torch.bool:
+        raise ShapeError(
+            f"lengths has shape {tuple(given.shape)} and dtype {given.dtype}; expected whole numbers of shape "
+            f"(batch,) = ({batch},), one a row of the input."
+        )
+    if batch:
+        low, high = int(given.min()), int(given.max())
+        if low < 0 or high > steps:
+            raise ShapeError(
+                f"lengths go from {low} to {high}; expected 0 to {steps}, the number of steps in the input."
+            )
+        if low == steps:
+            return None
+    return given.to(device=device, dtype=torch.int64)
+
+
+@dataclass(frozen=True)
+class _ModuleCell:
+    """A user's cell, any module with ``forward(x, state) -> (output, state)``, as a :class:`SequenceCell`."""
+
+    module: Callable[[Tensor, State], tuple[Tensor, State]]
+
+    def prepare(self, inputs: Tensor) -> Tensor:
+        return inputs
+
+    def step(self, t: int, prepared: Tensor, state: State) -> tuple[Tensor, State]:
+        result = self.module(prepared, state)
+        if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[0], Tensor):
+            raise ShapeError(
+                f"{type(self.module).__name__}.forward(x, state) returned {_describe(result)}; expected the pair "
+                "(output, new state)."
+            )
+        return result
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)}"
+    return f"a {type(value).__name__}"
+
+
+def unroll(
+    cell: Any,
+    inputs: Tensor,
+    initial_state: State = None,
+    lengths: Lengths | None = None,
+    *,
+    time_major: bool = False,
+    reverse: bool = False,
+    return_states: bool = False,
+    memory: Memory = "keep",
+    segment: int | None = None,
+) -> tuple[Any, ...]:
+    """Runs a cell over every step of a batch of sequences.
+
+    Args:
+        cell: A cell of Holdfast (:class:`~holdfast.LSTMCell`, ...), or any module with
+            ``initial_state(batch, dtype=..., device=...)`` and ``forward(x, state) -> (output, state)``. A state is a
+            tensor with the batch first, or a tuple, list or dict of such.
+        inputs: [B, T, ...], or [T, B, ...] with ``time_major``.
+        initial_state: The state before the first step; None for the cell's own.
+        lengths: Steps in each row, [B], 0 to T; None when all rows have T. Past a row's length the output is zero and
+            the state is kept. What stands in the padding, NaN included, changes nothing.
+        time_major: Whether time comes before the batch, in ``inputs``, outputs and per-step states.
+        reverse: Run each row from its own last step to its first; outputs stand where their inputs do.
+        return_states: Also return the state after every step.
+        memory: What is kept for the backward pass. ``"keep"``: everything. ``"recompute"``: the state at the start of
+            every segment, the steps between are computed again (Chen et al. 2016), so that memory grows with the
+            square root of T. ``"offload"``: everything, in host memory (on a CPU it is there already).
+        segment: Steps in a segment for ``"recompute"``; None for the square root of T.
+
+    Returns:
+        ``(outputs, state)``, or ``(outputs, state, states)`` with ``return_states``: outputs [B, T, ...] (time first
+        with ``time_major``), the state after each row's last step, and the per-step states, shaped as a state with T
+        inserted behind the batch (before it with ``time_major``).
+
+    Raises:
+        ShapeError: ``inputs``, ``lengths`` or the cell's results have the wrong shape.
+        OptionError: ``memory`` or ``segment`` is not one that exists.
+    """
+    if inputs.ndim < 2:
+        order = "(time, batch, ...)" if time_major else "(batch, time, ...)"
+        raise ShapeError(f"inputs has shape {tuple(inputs.shape)}; expected at least two dimensions, {order}.")
+    if not hasattr(cell, "initial_state"):
+        raise OptionError(
+            f"{type(cell).__name__} has no initial_state(batch, ...): unroll takes Holdfast's cells, or a module with "
+            "initial_state and forward(x, state) -> (output, state)."
+        )
+    steps_first = inputs if time_major else inputs.transpose(0, 1)
+    steps, batch = steps_first.shape[:2]
+    if initial_state is None:
+        initial_state = cell.initial_state(batch, dtype=inputs.dtype, device=inputs.device)
+    outputs, state, states = scan(
+        cell.begin_sequence(batch, steps) if isinstance(cell, BeginsSequence) else _ModuleCell(cell),
+        steps_first,
+        initial_state,
+        check_lengths(lengths, batch, steps, inputs.device),
+        reverse=reverse,
+        return_states=return_states,
+        memory=memory,
+        segment=segment,
+    )
+    if not time_major:
+        outputs = outputs.transpose(0, 1)
+        states = map_state(lambda part: part.transpose(0, 1), states) if return_states else None
+    return (outputs, state, states) if return_states else (outputs, state)
+
+
+def scan(
+    cell: SequenceCell,
+    inputs: Tensor,
+    state: State,
+    lengths: Tensor | None,
+    *,
+    reverse: bool = False,
+    return_states: bool = False,
+    memory: Memory = "keep",
+    segment: int | None = None,
+) -> tuple[Tensor, State, State]:
+    """The loop under :func:`unroll`: time first, everything already checked but the memory policy.
+
+    Args:
+        cell: The cell, ready for this batch.
+        inputs: [T, B, ...].
+        state: The state before the first step.
+        lengths: int64 [B] on the device of ``inputs``, or None.
+        reverse: As in :func:`unroll`, and so are the rest.
+        return_states: Whether the third result holds the per-step states; it is None otherwise.
+        memory: The memory policy.
+        segment: Steps in a segment for ``"recompute"``.
+
+    Returns:
+        Outputs [T, B, ...], final state, per-step states (time first) or None.
+    """
+    if memory not in MEMORY_POLICIES:
+        raise OptionError(f"There is no memory policy {memory!r}: {did_you_mean(str(memory), MEMORY_POLICIES)}")
+    if segment is not None and segment < 1:
+        raise OptionError(f"segment is {segment}; expected at least 1 step, or None for the square root of all steps.")
+    steps = inputs.shape[0]
+    if not steps:
+        raise ShapeError(f"inputs has shape {tuple(inputs.shape)} (time first); expected at least one step.")
+    shortest = longest = steps
+    if lengths is not None:
+        shortest, longest = (int(lengths.min()), int(lengths.max())) if len(lengths) else (0, 0)
+        padding = torch.arange(steps, device=inputs.device)[:, None] >= lengths
+        # A NaN in the padding must not reach a product: 0 * NaN would come back in the gradient of the weights.
+        inputs = inputs.masked_fill(padding.reshape(padding.shape + (1,) * (inputs.ndim - 2)), 0)
+
+    def run(chunk: Tensor, start: int, state: State) -> tuple[list[Tensor], State, list[State]]:
+        """Steps ``start``, ``start + 1``, ... of the sequence, in the order of time or against it."""
+        prepared = cell.prepare(chunk)
+        outputs, states = [], []
+        order = range(len(chunk) - 1, -1, -1) if reverse else range(len(chunk))
+        for k in order:
+            t = start + k
+            output, new = cell.step(t, prepared[k], state)
+            if lengths is not None and t >= shortest:
+                active = t < lengths
+                output = _where(active, output, torch.zeros_like(output))
+                new = map_state(lambda n, o, active=active: _where(active, n, o), new, state)
+            state = new
+            outputs.append(output)
+            if return_states:
+                states.append(state)
+        return outputs, state, states
+
+    initial = state
+    # Past the longest row every step would change nothing; one step at least is run, for the shape of an output.
+    last = max(longest, 1)
+    length = (segment or math.isqrt(last - 1) + 1) if memory == "recompute" else last
+    starts = range(0, last, length)
+    outputs: list[Tensor] = []
+    states: list[State] = []
+    for start in reversed(starts) if reverse else starts:
+        chunk = inputs[start : min(start + length, last)]
+        if memory == "recompute" and torch.is_grad_enabled():
+            part = checkpoint(run, chunk, start, state, use_reentrant=False)
+        elif memory == "offload":
+            with nullcontext() if inputs.device.type == "cpu" else host_copies():
+                part = run(chunk, start, state)
+        else:
+            part = run(chunk, start, state)
+        part_outputs, state, part_states = cast(tuple[list[Tensor], State, list[State]], part)
+        outputs += part_outputs
+        states += part_states
+    if reverse:
+        outputs.reverse()
+        states.reverse()
+    rest = steps - last
+    outputs += [torch.zeros_like(outputs[0])] * rest
+    stacked = map_state(lambda *parts: torch.stack(parts), *states) if return_states else None
+    if return_states and rest:
+        # Against time, the rows have not begun here and hold their initial state; along it, their final one.
+        held = initial if reverse else state
+        stacked = map_state(lambda s, h: torch.cat([s, h.expand(rest, *h.shape)]), stacked, held)
+    return torch.stack(outputs), state, stacked
+
+
+def _where(active: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """``new`` in the rows that are active [B], ``old`` in the others."""
+    return torch.where(active.reshape(active.shape + (1,) * (new.ndim - 1)), new, old)
+
+
+def host_copies() -> torch.autograd.graph.saved_tensors_hooks:
+    """A context in which what is computed and kept for the backward pass is kept in host memory.
+
+    Tensors that were there before, such as weights, stay where they are: they would be copied at every step.
+    """
+
+    def pack(tensor: Tensor) -> tuple[torch.device | None, Tensor]:
+        base = tensor if tensor._base is None else tensor._base
+        return (None, tensor) if base.is_leaf else (tensor.device, tensor.to("cpu", copy=True))
+
+    def unpack(packed: tuple[torch.device | None, Tensor]) -> Tensor:
+        device, tensor = packed
+        return tensor if device is None else tensor.to(device)
+
+    return torch.autograd.graph.saved_tensors_hooks(pack, unpack)
