@@ -170,6 +170,12 @@ class CellSpec:
         """Whether training draws random masks inside the recurrence."""
         return bool(self.recurrent_dropout or self.zoneout_h or self.zoneout_c)
 
+    def changed_options(self) -> dict[str, Any]:
+        """The options that are not at their defaults, without kind, sizes and bias."""
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        named = ("kind", "input_size", "hidden_size", "bias")
+        return {name: value for name, (value, default) in values.items() if name not in named and value != default}
+
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Every parameter with its shape, torch.nn's first and in torch.nn's order.
 

@@ -1,0 +1,190 @@
+"""One step as a module: ``RNNCell``, ``GRUCell`` and ``LSTMCell``, as in torch.nn and with every option."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Unpack, cast
+
+import torch
+from torch import Tensor, nn
+
+from holdfast import parameters
+from holdfast.cells import NAMES, Activation, BoundCell, CellOptions, Kind, draw_noise, make_spec
+from holdfast.errors import ShapeError
+
+State = Tensor | tuple[Tensor, Tensor]
+
+
+class _BareState(BoundCell):
+    """A cell whose state is a lone h: a tensor outside, a tuple of one inside."""
+
+    def step(self, t: int, prepared: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        output, (h,) = super().step(t, prepared, (state,))
+        return output, h
+
+
+class CellModule(nn.Module):
+    """What the three have in common; not for direct use."""
+
+    kind: Kind
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool, device: Any, dtype: Any, options: Any) -> None:
+        super().__init__()
+        arguments = {"input_size": input_size, "hidden_size": hidden_size, "bias": bias, **options}
+        self.spec = make_spec(self.kind, arguments)
+        self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
+        parameters.register(self, self.spec, "", device, dtype)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draws the initial values anew; :func:`holdfast.parameters.initialise` says which."""
+        parameters.initialise(self, self.spec, "")
+
+    def initial_state(self, batch: int, dtype: torch.dtype | None = None, device: Any = None) -> State:
+        """Zeros: h [batch, O], or for the LSTM (h, c) with c [batch, H]; the cell's own dtype and device by default."""
+        weight = cast(Tensor, self.weight_ih)
+        sizes = self.spec.state_sizes.values()
+        state = tuple(
+            torch.zeros(batch, size, dtype=dtype or weight.dtype, device=device or weight.device) for size in sizes
+        )
+        return cast(State, state if self.kind == "lstm" else state[0])
+
+    def begin_sequence(self, batch: int, steps: int) -> BoundCell:
+        """The cell with the masks of one batch of sequences drawn, for :func:`holdfast.unroll`."""
+        noise = draw_noise(self.spec, batch, steps, cast(Tensor, self.weight_ih)) if self.training else None
+        make: Callable[..., BoundCell] = BoundCell if self.kind == "lstm" else _BareState
+        return make(self.spec, parameters.for_call(self, self.spec, ""), noise)
+
+    def forward(self, input: Tensor, hx: Any = None) -> Any:
+        """One step.
+
+        Recurrent dropout, zoneout and DropConnect draw new masks at each call while training; to keep one mask for a
+        whole sequence, run the cell through :func:`holdfast.unroll`.
+
+        Args:
+            input: [B, I], or [I] without a batch.
+            hx: The state: h [B, O], or for the LSTM (h, c) with c [B, H]; None for zeros.
+
+        Returns:
+            The new state, shaped as ``hx``.
+
+        Raises:
+            ShapeError: ``input`` or ``hx`` has the wrong shape.
+        """
+        name = f"{NAMES[self.kind]}Cell"
+        batched = input.ndim == 2
+        if input.ndim not in (1, 2) or input.shape[-1] != self.input_size:
+            raise ShapeError(
+                f"{name} input has shape {tuple(input.shape)}; expected (batch, input_size) or (input_size,) with "
+                f"input_size = {self.input_size}."
+            )
+        x = input if batched else input[None]
+        if hx is None:
+            hx = self.initial_state(len(x), input.dtype, input.device)
+            state = hx if self.kind == "lstm" else (hx,)
+        else:
+            state = self._checked_state(hx, input)
+        cell = self.begin_sequence(len(x), 1)
+        _, new = BoundCell.step(cell, 0, cell.prepare(x), state)
+        new = new if batched else tuple(part[0] for part in new)
+        return new if self.kind == "lstm" else new[0]
+
+    def _checked_state(self, hx: Any, input: Tensor) -> tuple[Tensor, ...]:
+        name = f"{NAMES[self.kind]}Cell"
+        sizes = self.spec.state_sizes
+        parts = hx if isinstance(hx, tuple | list) else (hx,)
+        if len(parts) != len(sizes):
+            raise ShapeError(f"{name} state has {len(parts)} parts; expected {len(sizes)}: {', '.join(sizes)}.")
+        for part, (letter, size) in zip(parts, sizes.items(), strict=True):
+            if part.shape != (*input.shape[:-1], size):
+                raise ShapeError(
+                    f"{name} state {letter} has shape {tuple(part.shape)}; expected {(*input.shape[:-1], size)}."
+                )
+        return tuple(parts) if input.ndim == 2 else tuple(part[None] for part in parts)
+
+    def extra_repr(self) -> str:
+        """The sizes, as torch.nn's cells show them."""
+        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
+
+
+class RNNCell(CellModule):
+    """One step of the simple recurrent network; drop-in for ``torch.nn.RNNCell``.
+
+    Args:
+        input_size: I, values in the input.
+        hidden_size: H, units.
+        bias: Whether there are bias vectors.
+        nonlinearity: The activation φ, any name of :data:`holdfast.cells.ACTIVATIONS` or a callable.
+        device: Where the parameters are made.
+        dtype: Their dtype.
+        **options: As in :class:`holdfast.cells.CellSpec`.
+    """
+
+    kind = "rnn"
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: Activation = "tanh",
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        **options: Unpack[CellOptions],
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, device, dtype, {"activation": nonlinearity, **options})
+
+
+class GRUCell(CellModule):
+    """One step of the gated recurrent unit; drop-in for ``torch.nn.GRUCell``.
+
+    Args:
+        input_size: I, values in the input.
+        hidden_size: H, units.
+        bias: Whether there are bias vectors.
+        device: Where the parameters are made.
+        dtype: Their dtype.
+        **options: As in :class:`holdfast.cells.CellSpec`.
+    """
+
+    kind = "gru"
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        **options: Unpack[CellOptions],
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, device, dtype, options)
+
+
+class LSTMCell(CellModule):
+    """One step of long short-term memory; drop-in for ``torch.nn.LSTMCell``.
+
+    Args:
+        input_size: I, values in the input.
+        hidden_size: H, units.
+        bias: Whether there are bias vectors.
+        device: Where the parameters are made.
+        dtype: Their dtype.
+        proj_size: P, size of the projected output; 0 for none.
+        **options: As in :class:`holdfast.cells.CellSpec`.
+    """
+
+    kind = "lstm"
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        *,
+        proj_size: int = 0,
+        **options: Unpack[CellOptions],
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, device, dtype, {"proj_size": proj_size, **options})

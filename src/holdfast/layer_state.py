@@ -1,0 +1,144 @@
+"""How a layer's state and its input's layout look from outside, and how from inside.
+
+Inside, everything is batch first and a state is one tuple of tensors for each layer and direction; outside, it is as
+torch.nn has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from holdfast.cells import NAMES, CellSpec
+from holdfast.errors import ShapeError
+
+CellState = tuple[Tensor, ...]  # h [B, O], and for the LSTM c [B, H]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the batch and the time stand in what the caller gave, and so in what they get back."""
+
+    batched: bool
+    time_first: bool
+
+    def inward(self, x: Tensor) -> Tensor:
+        """[T, B, I], [B, T, I] or [T, I] -> [B, T, I], without a copy."""
+        if not self.batched:
+            return x[None]
+        return x.transpose(0, 1) if self.time_first else x
+
+    def outward(self, y: Tensor) -> Tensor:
+        """[..., B, T, O] -> as the input was laid out, without a copy."""
+        if not self.batched:
+            return y.squeeze(-3)
+        return y.transpose(-3, -2) if self.time_first else y
+
+    def state_outward(self, state: Tensor) -> Tensor:
+        """[..., B, size] -> the same, or [..., size] for an input without a batch."""
+        return state if self.batched else state.squeeze(-2)
+
+
+def is_uniform(specs: Sequence[CellSpec]) -> bool:
+    """Whether all layers have the same sizes, so that their states can be one tensor."""
+    return all(spec.state_sizes == specs[0].state_sizes for spec in specs)
+
+
+def split(specs: Sequence[CellSpec], directions: int, hx: Any, like: Tensor, batched: bool) -> list[CellState]:
+    """The initial state of each layer and direction.
+
+    Args:
+        specs: The layers' cells.
+        directions: 1 or 2.
+        hx: What the caller gave; None for zeros.
+        like: The input, [B, T, I].
+        batched: Whether the caller's input had a batch.
+
+    Returns:
+        ``len(specs) * directions`` states.
+
+    Raises:
+        ShapeError: ``hx`` has not the right parts, shapes, dtype or device.
+    """
+    name = NAMES[specs[0].kind]
+    batch = like.shape[0]
+    if hx is None:
+        return [
+            tuple(like.new_zeros(batch, size) for size in spec.state_sizes.values())
+            for spec in specs
+            for _ in range(directions)
+        ]
+    letters = list(specs[0].state_sizes)
+    parts = (hx,) if len(letters) == 1 else hx
+    if not isinstance(parts, tuple | list) or len(parts) != len(letters):
+        got = f"{len(parts)} parts" if isinstance(parts, tuple | list) else f"a {type(parts).__name__}"
+        raise ShapeError(f"{name} state is {got}; expected the pair (h0, c0).")
+    columns = []
+    for letter, part in zip(letters, parts, strict=True):
+        rows = [part] if is_uniform(specs) else part
+        groups = [specs] if is_uniform(specs) else [[spec] for spec in specs]
+        if not isinstance(rows, tuple | list) or len(rows) != len(groups):
+            raise ShapeError(
+                f"{name} state {letter}0 is not a sequence of {len(specs)} tensors; the layers have different sizes: "
+                "give one tensor (num_directions, batch, size) a layer."
+            )
+        column: list[Tensor] = []
+        for number, (row, group) in enumerate(zip(rows, groups, strict=True)):
+            label = f"{letter}0" if is_uniform(specs) else f"{letter}0[{number}]"
+            column += _checked(name, label, row, group, directions, letter, like, batched)
+        columns.append(column)
+    return list(zip(*columns, strict=True))
+
+
+def _checked(
+    name: str,
+    label: str,
+    part: Any,
+    group: Sequence[CellSpec],
+    directions: int,
+    letter: str,
+    like: Tensor,
+    batched: bool,
+) -> list[Tensor]:
+    size = group[0].state_sizes[letter]
+    stack = "num_layers * num_directions" if len(group) > 1 or "[" not in label else "num_directions"
+    width = "proj_size" if letter == "h" and group[0].proj_size else "hidden_size"
+    shape: tuple[int, ...] = (len(group) * directions, like.shape[0], size)
+    words = f"({stack}, batch, {width})"
+    if not batched:
+        shape, words = (shape[0], size), f"({stack}, {width})"
+    if not isinstance(part, Tensor):
+        raise ShapeError(f"{name} state {label} is a {type(part).__name__}; expected a tensor {words} = {shape}.")
+    if part.shape != shape:
+        raise ShapeError(f"{name} state {label} has shape {tuple(part.shape)}; expected {words} = {shape}.")
+    if part.dtype != like.dtype or part.device != like.device:
+        raise ShapeError(
+            f"{name} state {label} is {part.dtype} on {part.device}; expected {like.dtype} on {like.device}, as the "
+            "input."
+        )
+    return list(part if batched else part[:, None])
+
+
+def join(
+    specs: Sequence[CellSpec], directions: int, states: Sequence[CellState], outward: Callable[[Tensor], Tensor]
+) -> Any:
+    """The inverse of :func:`split`: a state, or per-step states, as the caller sees them.
+
+    Args:
+        specs: The layers' cells.
+        directions: 1 or 2.
+        states: One for each layer and direction.
+        outward: What is done to each stacked tensor, such as :meth:`Layout.state_outward`.
+    """
+    columns = []
+    for column in zip(*states, strict=True):
+        if is_uniform(specs):
+            columns.append(outward(torch.stack(column)))
+        else:
+            starts = range(0, len(column), directions)
+            columns.append(tuple(outward(torch.stack(column[k : k + directions])) for k in starts))
+    return columns[0] if len(columns) == 1 else tuple(columns)
