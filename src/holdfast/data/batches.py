@@ -1,0 +1,209 @@
+"""Encoded sequences in memory, and the batches that are cut from them.
+
+The order of an epoch depends on the seed and the epoch's number alone. No global random state is read or changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from holdfast.data.examples import Array
+from holdfast.errors import DataError, OptionError, ShapeError
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """A few sequences, padded to the longest of them.
+
+    Attributes:
+        inputs: [B, T, C], float32; zero past a row's length.
+        lengths: Steps of each row, [B], int64; None when every row has all T steps.
+        targets: Class of each row, [B], int64; None without labels.
+    """
+
+    inputs: Tensor
+    lengths: Tensor | None
+    targets: Tensor | None
+
+    def __len__(self) -> int:
+        """The number of sequences, B."""
+        return len(self.inputs)
+
+    @property
+    def known_targets(self) -> Tensor:
+        """The targets, where they are needed.
+
+        Raises:
+            DataError: The sequences have no labels.
+        """
+        if self.targets is None:
+            raise DataError("The sequences have no labels; expected one for each, to train on or to measure against.")
+        return self.targets
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on a device."""
+        return Batch(
+            self.inputs.to(device),
+            None if self.lengths is None else self.lengths.to(device),
+            None if self.targets is None else self.targets.to(device),
+        )
+
+
+class SequenceDataset:
+    """Encoded sequences; indexed by lists of positions, it gives batches.
+
+    The values stay in the type they are given in (uint8 images take a byte a pixel) and become float32 batch by batch.
+
+    Attributes:
+        channels: Values a step, C.
+        lengths: Steps of each sequence, [N], int64.
+        targets: Class of each sequence, [N], int64; None without labels.
+        origins: Where each sequence came from; empty when not told.
+    """
+
+    def __init__(
+        self,
+        inputs: Array | Sequence[Array],
+        targets: Tensor | None = None,
+        *,
+        scale: Callable[[Array], Array] | None = None,
+        origins: Sequence[str] = (),
+    ) -> None:
+        """Keep the sequences.
+
+        Args:
+            inputs: An array [N, T, C], or N arrays [T_i, C] of unequal lengths.
+            targets: The class of each sequence, [N].
+            scale: What turns values [..., C] into float32 [..., C]; None only converts.
+            origins: Where each sequence came from, N names or none.
+
+        Raises:
+            ShapeError: The arguments disagree in number.
+        """
+        if (targets is not None and len(targets) != len(inputs)) or len(origins) not in (0, len(inputs)):
+            got = f"{0 if targets is None else len(targets)} targets and {len(origins)} origins"
+            raise ShapeError(f"SequenceDataset got {len(inputs)} sequences, {got}; expected as many of each, or none.")
+        self.targets = targets
+        self.origins = list(origins)
+        self._scale = scale or _to_float32
+        self._starts: Indices | None = None
+        if isinstance(inputs, np.ndarray):
+            self._values = np.ascontiguousarray(inputs)
+            self.lengths = np.full(len(inputs), inputs.shape[1], dtype=np.int64)
+        else:
+            self.lengths = np.array([len(sequence) for sequence in inputs], dtype=np.int64)
+            self._starts = np.cumsum(self.lengths) - self.lengths
+            self._values = np.concatenate(inputs) if len(inputs) else np.zeros((0, 0), dtype=np.float32)
+        self.channels = int(self._values.shape[-1])
+
+    def __len__(self) -> int:
+        """The number of sequences, N."""
+        return len(self.lengths)
+
+    def __getitem__(self, index: int) -> Batch:
+        """One sequence, as a batch of one."""
+        return self.__getitems__([range(len(self))[index]])
+
+    def __getitems__(self, indices: Sequence[int] | Indices) -> Batch:
+        """The sequences at these positions, in this order, as one batch."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        targets = None if self.targets is None else self.targets[torch.from_numpy(chosen)]
+        if self._starts is None:
+            return Batch(torch.from_numpy(self._scale(self._values[chosen])), None, targets)
+        lengths = self.lengths[chosen]
+        longest = int(lengths.max(initial=0))
+        filled = np.arange(longest) < lengths[:, None]
+        rows = (self._starts[chosen, None] + np.arange(longest))[filled]
+        inputs = np.zeros((len(chosen), longest, self.channels), dtype=np.float32)
+        inputs[filled] = self._scale(self._values[rows])
+        return Batch(torch.from_numpy(inputs), None if filled.all() else torch.from_numpy(lengths), targets)
+
+
+def _to_float32(values: Array) -> Array:
+    return values.astype(np.float32)
+
+
+class Batches:
+    """The batches of every epoch over a data set."""
+
+    def __init__(
+        self,
+        dataset: SequenceDataset,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        seed: int = 0,
+        bucket: int = 0,
+        drop_last: bool = False,
+    ) -> None:
+        """Settle how an epoch is cut.
+
+        Args:
+            dataset: The sequences.
+            batch_size: Sequences in a batch.
+            shuffle: Take the sequences in another order each epoch; else in their own.
+            seed: What the orders depend on, with the number of the epoch.
+            bucket: Within each window of so many batches, sort by length before cutting, so that a batch has little
+                padding; then, if shuffling, shuffle the batches. 0 for none.
+            drop_last: Leave out the sequences that do not fill a batch, so that every batch has one size.
+
+        Raises:
+            OptionError: A number is out of range.
+        """
+        for name, value, least in [("batch_size", batch_size, 1), ("bucket", bucket, 0), ("seed", seed, 0)]:
+            if value < least:
+                raise OptionError(f"Batches got {name} = {value}; expected at least {least}.")
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self.bucket = bucket
+        self.drop_last = drop_last
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+        whole, rest = divmod(len(self.dataset), self.batch_size)
+        return whole + (1 if rest and not self.drop_last else 0)
+
+    def order(self, number: int) -> list[Indices]:
+        """The positions in the data set that each batch of an epoch holds.
+
+        Args:
+            number: The epoch, from 0.
+        """
+        generator = np.random.default_rng((self.seed, number))
+        count = len(self.dataset)
+        order = generator.permutation(count) if self.shuffle else np.arange(count)
+        order = order[: len(self) * self.batch_size]
+        if self.bucket:
+            window = self.bucket * self.batch_size
+            lengths = self.dataset.lengths
+            for begin in range(0, len(order), window):
+                part = order[begin : begin + window]
+                order[begin : begin + window] = part[np.argsort(lengths[part], kind="stable")]
+        batches = [order[begin : begin + self.batch_size] for begin in range(0, len(order), self.batch_size)]
+        if self.bucket and self.shuffle:
+            batches = [batches[index] for index in generator.permutation(len(batches))]
+        return batches
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch.
+
+        Args:
+            number: The epoch, from 0.
+            start: How many batches to pass over (to resume within an epoch); their data is not touched.
+
+        Raises:
+            OptionError: ``start`` is negative or beyond the epoch's batches.
+        """
+        if not 0 <= start <= len(self):
+            raise OptionError(f"Batches.epoch got start = {start}; expected 0 to {len(self)}, the batches of an epoch.")
+        return (self.dataset.__getitems__(indices) for indices in self.order(number)[start:])

@@ -1,0 +1,260 @@
+"""What is fitted on the training split and must be the same ever after: labels, scaling, and how files are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, cast
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from holdfast.data.batches import SequenceDataset
+from holdfast.data.examples import Array, Examples
+from holdfast.errors import DataError, ModelFileError
+from holdfast.recipes.schema import DataSettings
+
+Json = dict[str, Any]
+Result = TypeVar("Result")
+
+_CHUNK = 4096
+"""Sequences whose statistics are taken at once."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The vocabulary of labels.
+
+    Attributes:
+        classes: The labels; a label's position is its class.
+    """
+
+    classes: list[str]
+
+    @classmethod
+    def fit(cls, labels: Sequence[str]) -> Labels:
+        """The different labels, sorted; by value when all are integers ("9" before "10")."""
+        found = sorted(set(labels))
+        if all(re.fullmatch(r"[+-]?[0-9]+", label) for label in found):
+            found.sort(key=int)
+        return cls(found)
+
+    def __len__(self) -> int:
+        """The number of classes."""
+        return len(self.classes)
+
+    def encode(self, labels: Sequence[str], origins: Sequence[str] | None = None) -> Tensor:
+        """The class of each label.
+
+        Args:
+            labels: N labels.
+            origins: Where each came from, for the message.
+
+        Returns:
+            [N], int64.
+
+        Raises:
+            DataError: A label is not in the vocabulary.
+        """
+        places = {label: index for index, label in enumerate(self.classes)}
+        for index, label in enumerate(labels):
+            if label not in places:
+                where = origins[index] if origins is not None else f"Sequence {index}"
+                raise DataError(
+                    f"{where} has the label {label!r}, which no training sequence has; known labels: "
+                    f"{', '.join(self.classes)}. Correct the label, or train with examples of it."
+                )
+        return torch.tensor([places[label] for label in labels], dtype=torch.int64)
+
+    def to_dict(self) -> Json:
+        """Plain JSON that ``from_dict`` reads."""
+        return {"classes": list(self.classes)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Labels:
+        """The labels that ``to_dict`` wrote.
+
+        Raises:
+            ModelFileError: It is not what ``to_dict`` writes.
+        """
+        return _parsed("labels", data, lambda: cls([str(label) for label in data["classes"]]))
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How raw values become the network's inputs.
+
+    Attributes:
+        kind: ``none``: as they are; ``unit``: divided by 255; ``standard``: minus ``mean``, over ``std``.
+        mean: Of each channel, C numbers; empty unless ``standard``.
+        std: Of each channel, C numbers; 1 for a channel that never varies.
+    """
+
+    kind: Literal["none", "unit", "standard"] = "none"
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    @classmethod
+    def fit(cls, examples: Examples, kind: Literal["none", "unit", "standard"]) -> Scaling:
+        """Take the statistics of each channel over all steps of all sequences.
+
+        Args:
+            examples: The training split, and nothing else.
+            kind: Which scaling; only ``standard`` looks at the examples.
+        """
+        if kind != "standard":
+            return cls(kind)
+        from sklearn.preprocessing import StandardScaler
+
+        scaler = StandardScaler()
+        for begin in range(0, len(examples), _CHUNK):
+            part = examples.inputs[begin : begin + _CHUNK]
+            steps = part.reshape(-1, examples.channels) if isinstance(part, np.ndarray) else np.concatenate(part)
+            scaler.partial_fit(steps)
+        return cls(kind, tuple(scaler.mean_.tolist()), tuple(scaler.scale_.tolist()))
+
+    def apply(self, values: Array) -> Array:
+        """Scale values.
+
+        Args:
+            values: [..., C], any real dtype.
+
+        Returns:
+            [..., C], float32. Values that float32 cannot hold exactly are scaled in float64 first.
+        """
+        dtype = np.result_type(values.dtype, np.float32)
+        if self.kind == "unit":
+            values = np.divide(values, dtype.type(255), dtype=dtype)
+        elif self.kind == "standard":
+            values = np.subtract(values, np.asarray(self.mean, dtype), dtype=dtype)
+            values /= np.asarray(self.std, dtype)
+        return values.astype(np.float32, copy=False)
+
+    def to_dict(self) -> Json:
+        """Plain JSON that ``from_dict`` reads."""
+        return {"kind": self.kind, "mean": list(self.mean), "std": list(self.std)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Scaling:
+        """The scaling that ``to_dict`` wrote.
+
+        Raises:
+            ModelFileError: It is not what ``to_dict`` writes.
+        """
+
+        def build() -> Scaling:
+            kind, mean, std = data["kind"], data["mean"], data["std"]
+            if kind not in ("none", "unit", "standard") or len(mean) != len(std):
+                raise ValueError(f"kind is {kind!r}, with {len(mean)} means and {len(std)} deviations")
+            return cls(kind, tuple(float(value) for value in mean), tuple(float(value) for value in std))
+
+        return _parsed("scaling", data, build)
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """From examples to what a network reads, and all that is needed to read further files in the same way.
+
+    Attributes:
+        labels: The vocabulary of labels.
+        scaling: How values are scaled.
+        channels: Values a step, C.
+        settings: How the training files were read.
+    """
+
+    labels: Labels
+    scaling: Scaling
+    channels: int
+    settings: DataSettings
+
+    @classmethod
+    def fit(cls, train: Examples, settings: DataSettings) -> Encoder:
+        """Fit labels and scaling.
+
+        Args:
+            train: The training split, and nothing else.
+            settings: ``scaling`` is used; all of it is kept.
+
+        Raises:
+            DataError: There are no sequences, or they have no labels.
+        """
+        if not len(train):
+            raise DataError("There are no sequences to train on; expected at least one.")
+        if train.labels is None:
+            raise DataError(
+                f"{train.origins[0]} has no label, nor have the other training sequences; expected a label for each. "
+                "Images: one folder a label; IDX: give the file of labels too; tables: data.label_column."
+            )
+        return cls(Labels.fit(train.labels), Scaling.fit(train, settings.scaling), train.channels, settings)
+
+    def encode(self, examples: Examples) -> SequenceDataset:
+        """Encode sequences with what was fitted.
+
+        Values of one byte are kept and scaled batch by batch; others are scaled now, into float32.
+
+        Args:
+            examples: Sequences of as many channels as those trained on, with or without labels.
+
+        Raises:
+            DataError: The channels differ, or a label is unknown.
+        """
+        if len(examples) and examples.channels != self.channels:
+            raise DataError(
+                f"{examples.origins[0]} has {examples.channels} values a step; "
+                f"the model was trained on {self.channels}. "
+                "Give images of the same size and layout, or files with the same columns."
+            )
+        targets = None if examples.labels is None else self.labels.encode(examples.labels, examples.origins)
+        apply = self.scaling.apply
+        inputs = examples.inputs
+        if isinstance(inputs, np.ndarray):
+            late = inputs.itemsize == 1
+            inputs = inputs if late else apply(inputs)
+        else:
+            late = all(sequence.itemsize == 1 for sequence in inputs) and len({row.dtype for row in inputs}) == 1
+            inputs = inputs if late else [apply(sequence) for sequence in inputs]
+        return SequenceDataset(inputs, targets, scale=apply if late else None, origins=examples.origins)
+
+    def to_dict(self) -> Json:
+        """Plain JSON that ``from_dict`` reads."""
+        return {
+            "labels": self.labels.to_dict(),
+            "scaling": self.scaling.to_dict(),
+            "channels": self.channels,
+            "settings": self.settings.model_dump(mode="json"),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Encoder:
+        """The encoder that ``to_dict`` wrote.
+
+        Raises:
+            ModelFileError: It is not what ``to_dict`` writes.
+        """
+        return _parsed(
+            "encoder",
+            data,
+            lambda: cls(
+                Labels.from_dict(data["labels"]),
+                Scaling.from_dict(data["scaling"]),
+                int(data["channels"]),
+                DataSettings.model_validate(data["settings"]),
+            ),
+        )
+
+
+def _parsed(what: str, data: object, build: Callable[[], Result]) -> Result:
+    """What ``build`` makes of saved data, with one error for data that does not fit."""
+    try:
+        return build()
+    except ModelFileError:
+        raise
+    except (KeyError, TypeError, ValueError, ValidationError) as error:
+        keys = ", ".join(cast("dict[str, Any]", data)) if isinstance(data, Mapping) else type(data).__name__
+        raise ModelFileError(
+            f"The saved {what} does not fit ({type(error).__name__}: {error}); it holds: {keys}. "
+            "The file is damaged, or another version wrote it."
+        ) from error

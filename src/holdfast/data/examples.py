@@ -1,0 +1,149 @@
+"""Examples: sequences as they were read, before anything was fitted to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from holdfast.errors import DataError
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Sequences with their labels, in the order they were read.
+
+    Attributes:
+        inputs: The values. An array [N, T, C] when every sequence has the same length, else a list of N arrays
+            [T_i, C]. N sequences, T steps, C values (channels) a step; any real dtype, for example uint8 for
+            images. A list of arrays that all have one length is stacked on construction.
+        labels: A label for each sequence, or None where there are none.
+        origins: Where each sequence came from, such as ``digits/7/12.png`` or ``test.ts[3]``.
+
+    Raises:
+        DataError: The three disagree in number, the sequences disagree in channels, or a sequence has no steps or
+            holds a value that is not finite.
+    """
+
+    inputs: Array | list[Array]
+    labels: list[str] | None
+    origins: list[str]
+
+    def __post_init__(self) -> None:
+        _check_counts(self)
+        if isinstance(self.inputs, np.ndarray):
+            _check_array(self.inputs, self.origins)
+            return
+        for sequence, origin in zip(self.inputs, self.origins, strict=True):
+            _check_sequence(sequence, self.inputs[0].shape[-1], origin)
+        if len({len(sequence) for sequence in self.inputs}) == 1:
+            object.__setattr__(self, "inputs", np.stack(self.inputs))
+
+    def __len__(self) -> int:
+        """The number of sequences, N."""
+        return len(self.origins)
+
+    @property
+    def channels(self) -> int:
+        """Values a step, C; 0 for a list without sequences."""
+        if isinstance(self.inputs, np.ndarray):
+            return int(self.inputs.shape[2])
+        return int(self.inputs[0].shape[1]) if self.inputs else 0
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Steps of each sequence, [N]."""
+        if isinstance(self.inputs, np.ndarray):
+            return np.full(len(self), self.inputs.shape[1], dtype=np.int64)
+        return np.array([len(sequence) for sequence in self.inputs], dtype=np.int64)
+
+    def subset(self, indices: Iterable[int]) -> Examples:
+        """The sequences at these positions, in this order.
+
+        Args:
+            indices: Positions from 0 to N - 1; one may occur more than once.
+        """
+        chosen = [int(index) for index in indices]
+        inputs = (
+            self.inputs[np.array(chosen, dtype=np.int64)]
+            if isinstance(self.inputs, np.ndarray)
+            else [self.inputs[index] for index in chosen]
+        )
+        labels = None if self.labels is None else [self.labels[index] for index in chosen]
+        return Examples(inputs, labels, [self.origins[index] for index in chosen])
+
+    @staticmethod
+    def join(parts: Sequence[Examples]) -> Examples:
+        """All sequences of several sets, one after another.
+
+        Args:
+            parts: At least one set; all with labels, or none.
+
+        Raises:
+            DataError: The sets disagree in channels, or only some have labels.
+        """
+        if len(parts) == 1:
+            return parts[0]
+        parts = [part for part in parts if len(part)] or parts[:1]
+        origins = [origin for part in parts for origin in part.origins]
+        bare = [part for part in parts if part.labels is None]
+        if bare and len(bare) < len(parts):
+            labelled = next(part for part in parts if part.labels is not None)
+            raise DataError(
+                f"{bare[0].origins[0]} has no label but {labelled.origins[0]} has one; expected all or none of the "
+                "sequences to be labelled. Read them separately."
+            )
+        labels = None if bare else [label for part in parts for label in part.labels or []]
+        arrays = [part.inputs for part in parts if isinstance(part.inputs, np.ndarray)]
+        if len(arrays) == len(parts) and len({array.shape[1:] for array in arrays}) == 1:
+            return Examples(np.concatenate(arrays), labels, origins)
+        return Examples([sequence for part in parts for sequence in part.inputs], labels, origins)
+
+
+def _check_counts(examples: Examples) -> None:
+    """Check that inputs, labels and origins are equally many."""
+    counts = {"inputs": len(examples.inputs), "origins": len(examples.origins)}
+    if examples.labels is not None:
+        counts["labels"] = len(examples.labels)
+    if len(set(counts.values())) > 1:
+        got = ", ".join(f"{count} {name}" for name, count in counts.items())
+        raise DataError(f"Examples were given {got}; expected one of each for every sequence.")
+
+
+def _check_array(inputs: Array, origins: list[str]) -> None:
+    """Check an array [N, T, C] as a whole, sequence by sequence only to name the one that is wrong."""
+    if inputs.ndim != 3:
+        raise DataError(f"Examples were given an array of shape {inputs.shape}; expected [N, T, C].")
+    if not len(inputs):
+        return
+    if not inputs.size or not _is_real(inputs) or not np.isfinite(inputs).all():
+        for sequence, origin in zip(inputs, origins, strict=True):
+            _check_sequence(sequence, inputs.shape[2], origin)
+
+
+def _check_sequence(sequence: Array, channels: int, origin: str) -> None:
+    """Check one sequence [T, C]."""
+    if sequence.ndim != 2 or 0 in sequence.shape:
+        raise DataError(f"{origin} has shape {sequence.shape}; expected [steps, values a step], both at least 1.")
+    if sequence.shape[1] != channels:
+        raise DataError(
+            f"{origin} has {sequence.shape[1]} values a step; the sequences before it have {channels}. "
+            "All sequences must agree."
+        )
+    if not _is_real(sequence):
+        raise DataError(f"{origin} holds values of type {sequence.dtype}; expected real numbers.")
+    if not np.isfinite(sequence).all():
+        step, channel = (int(index) for index in np.argwhere(~np.isfinite(sequence))[0])
+        raise DataError(
+            f"{origin} holds {sequence[step, channel]} at step {step}, channel {channel} (from 0); expected a finite "
+            "number. Fill in or leave out missing values first."
+        )
+
+
+def _is_real(array: Array) -> bool:
+    return bool(array.dtype.kind in "buif")

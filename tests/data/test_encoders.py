@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from holdfast.data import Encoder, Examples, Labels, Scaling
+from holdfast.errors import DataError, ModelFileError
+from holdfast.recipes.schema import DataSettings
+
+
+def sequences(channels: int = 2, count: int = 6, seed: int = 0) -> Examples:
+    generator = np.random.default_rng(seed)
+    inputs = [generator.normal(3, 5, (length, channels)) for length in generator.integers(1, 9, count)]
+    return Examples(inputs, [str(index % 3) for index in range(count)], [f"a.ts[{index}]" for index in range(count)])
+
+
+def test_labels_sort_as_integers_when_they_are_integers() -> None:
+    assert Labels.fit(["10", "9", "-1", "9"]).classes == ["-1", "9", "10"]
+    assert Labels.fit(["10", "9", "b"]).classes == ["10", "9", "b"]
+
+
+def test_labels_encode_to_their_places() -> None:
+    encoded = Labels(["a", "b", "c"]).encode(["c", "a"])
+    assert encoded.dtype == torch.int64
+    assert encoded.tolist() == [2, 0]
+
+
+def test_an_unknown_label_is_named_with_its_origin() -> None:
+    with pytest.raises(DataError) as error:
+        Labels(["9", "10"]).encode(["9", "11"], ["t[0]", "t[1]"])
+    assert str(error.value) == (
+        "t[1] has the label '11', which no training sequence has; known labels: 9, 10. "
+        "Correct the label, or train with examples of it."
+    )
+
+
+def test_standard_scaling_takes_the_statistics_over_all_steps() -> None:
+    examples = sequences(count=50)
+    scaling = Scaling.fit(examples, "standard")
+    steps = np.concatenate(list(examples.inputs))
+    np.testing.assert_allclose(scaling.mean, steps.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(scaling.std, steps.std(0), rtol=1e-12)
+    scaled = scaling.apply(steps)
+    assert scaled.dtype == np.float32
+    np.testing.assert_allclose(scaled, (steps - steps.mean(0)) / steps.std(0), atol=1e-6)
+
+
+def test_standard_scaling_in_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    examples = Examples(np.random.default_rng(1).normal(7, 2, (10, 4, 3)), None, [str(index) for index in range(10)])
+    whole = Scaling.fit(examples, "standard")
+    monkeypatch.setattr("holdfast.data.encoders._CHUNK", 3)
+    np.testing.assert_allclose(Scaling.fit(examples, "standard").std, whole.std, rtol=1e-12)
+
+
+def test_a_constant_channel_keeps_a_deviation_of_one() -> None:
+    inputs = np.random.default_rng(0).normal(size=(5, 4, 2))
+    inputs[..., 1] = 7
+    scaling = Scaling.fit(Examples(inputs, None, list("abcde")), "standard")
+    assert scaling.std[1] == 1
+    assert not scaling.apply(inputs)[..., 1].any()
+
+
+def test_a_large_offset_costs_no_precision() -> None:
+    inputs = 1e9 + np.arange(8.0).reshape(1, 8, 1)
+    scaled = Scaling.fit(Examples(inputs, None, ["a"]), "standard").apply(inputs)
+    np.testing.assert_allclose(np.diff(scaled[0, :, 0]), 1 / np.arange(8).std(), rtol=1e-6)
+
+
+def test_unit_scaling_divides_by_255() -> None:
+    values = np.arange(256, dtype=np.uint8)
+    scaled = Scaling("unit").apply(values)
+    assert scaled.dtype == np.float32
+    assert np.array_equal(scaled, np.arange(256, dtype=np.float32) / np.float32(255))
+    assert scaled[255] == 1
+
+
+@pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.int16, np.int64, np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["none", "unit", "standard"])
+def test_every_real_type_becomes_float32(dtype: type, kind: str) -> None:
+    values = np.array([[[0], [1]]], dtype=dtype)
+    scaling = Scaling.fit(Examples(values, None, ["a"]), kind)  # type: ignore[arg-type]
+    assert scaling.apply(values).dtype == np.float32
+
+
+@pytest.mark.parametrize("kind", ["none", "unit", "standard"])
+def test_an_encoder_survives_json(kind: str) -> None:
+    examples = sequences()
+    encoder = Encoder.fit(examples, DataSettings(scaling=kind, layout="columns"))  # type: ignore[arg-type]
+    again = Encoder.from_dict(json.loads(json.dumps(encoder.to_dict())))
+    assert again == encoder
+    assert torch.equal(again.encode(examples)[0].inputs, encoder.encode(examples)[0].inputs)
+
+
+def test_images_stay_bytes_and_are_scaled_by_the_batch() -> None:
+    images = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+    data = Encoder.fit(Examples(images, ["a", "b"], ["p", "q"]), DataSettings(scaling="unit")).encode(
+        Examples(images, ["b", "a"], ["p", "q"])
+    )
+    assert data._values.dtype == np.uint8
+    batch = data.__getitems__([1, 0])
+    assert torch.equal(batch.inputs, torch.from_numpy(images[[1, 0]].astype(np.float32) / np.float32(255)))
+    assert batch.targets is not None
+    assert batch.targets.tolist() == [0, 1]
+    assert data.origins == ["p", "q"]
+
+
+def test_bytes_of_unequal_lengths_are_scaled_as_floats_are() -> None:
+    rows = [np.full((2, 1), 51, np.uint8), np.full((3, 1), 255, np.uint8)]
+    examples = Examples(rows, ["a", "b"], ["p", "q"])
+    encoder = Encoder.fit(examples, DataSettings(scaling="unit"))
+    floats = Examples([row.astype(np.float32) for row in rows], ["a", "b"], ["p", "q"])
+    assert torch.equal(
+        encoder.encode(examples).__getitems__([0, 1]).inputs, encoder.encode(floats).__getitems__([0, 1]).inputs
+    )
+
+
+def test_other_channels_than_trained_on_are_refused() -> None:
+    encoder = Encoder.fit(sequences(8), DataSettings())
+    with pytest.raises(DataError) as error:
+        encoder.encode(Examples(np.zeros((1, 10, 10)), None, ["x.png"]))
+    assert str(error.value) == (
+        "x.png has 10 values a step; the model was trained on 8. "
+        "Give images of the same size and layout, or files with the same columns."
+    )
+
+
+def test_fit_needs_labels_and_sequences() -> None:
+    with pytest.raises(
+        DataError, match=r"^x.png has no label, nor have the other training sequences; expected a label"
+    ):
+        Encoder.fit(Examples(np.zeros((1, 10, 10)), None, ["x.png"]), DataSettings())
+    with pytest.raises(DataError, match=r"^There are no sequences to train on; expected at least one.$"):
+        Encoder.fit(sequences().subset([]), DataSettings())
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"labels": {}}, "The saved labels does not fit (KeyError: 'classes')"),
+        ({"channels": "many"}, "The saved encoder does not fit (ValueError: "),
+        ({"settings": {"layuot": "rows"}}, "The saved encoder does not fit (ValidationError: "),
+        (
+            {"scaling": {"kind": "log", "mean": [], "std": []}},
+            "The saved scaling does not fit (ValueError: kind is 'log'",
+        ),
+    ],
+)
+def test_a_damaged_encoder_is_one_error(change: dict[str, object], told: str) -> None:
+    saved = Encoder.fit(sequences(), DataSettings()).to_dict()
+    with pytest.raises(ModelFileError) as error:
+        Encoder.from_dict(saved | change)
+    assert str(error.value).startswith(told)
+    assert str(error.value).endswith("The file is damaged, or another version wrote it.")
