@@ -1,0 +1,88 @@
+"""From files to examples: one module a format, and ``read``, which picks the module by what the file is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from holdfast.data.examples import Examples
+from holdfast.data.readers import idx, images, npz, tables, ts
+from holdfast.errors import DataError, MissingDataError
+from holdfast.recipes.schema import DataSettings
+
+__all__ = ["read"]
+
+_READERS: dict[str, Callable[[Path, DataSettings], Examples]] = {
+    **dict.fromkeys(images.SUFFIXES, images.read),
+    **dict.fromkeys(tables.SUFFIXES, tables.read),
+    ".npz": npz.read,
+    ".ts": ts.read,
+}
+_KINDS = (
+    f"a folder ROOT/label/image; an image ({', '.join(images.SUFFIXES)}); "
+    f"a table ({', '.join(tables.SUFFIXES)}); .npz; .ts; IDX (such as train-images-idx3-ubyte.gz)"
+)
+
+
+def read(paths: Sequence[str | Path], settings: DataSettings) -> Examples:
+    """Read files and folders of any known kind and join them in the order given.
+
+    IDX files of images are paired with the IDX files of labels among ``paths``: by name (``images`` and ``idx3`` for
+    ``labels`` and ``idx1``), or because there is one of each.
+
+    Args:
+        paths: At least one file or folder.
+        settings: How to read them; see the fields of ``DataSettings``.
+
+    Raises:
+        MissingDataError: A path does not exist.
+        DataError: A file is of no known kind, is damaged, or does not fit the others.
+    """
+    if not paths:
+        raise DataError("No files were given to read; expected at least one file or folder.")
+    files = [Path(path) for path in paths]
+    missing = [str(path) for path in files if not path.exists()]
+    if missing:
+        raise MissingDataError(
+            f"There is no file or folder {', '.join(missing)}. Check the path; it was taken from {Path.cwd()}."
+        )
+    pairs = _pair([path for path in files if _reader(path) is None])
+    parts: list[Examples] = []
+    for path in files:
+        reader = _reader(path)
+        if reader is not None:
+            parts.append(reader(path, settings))
+        elif path in pairs:
+            parts.append(idx.read(path, settings, pairs[path]))
+    return Examples.join(parts)
+
+
+def _reader(path: Path) -> Callable[[Path, DataSettings], Examples] | None:
+    """What reads this path; None for a file that its name does not tell, which must then be IDX."""
+    if path.is_dir():
+        return images.read
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if len(suffixes) > 1 and suffixes[-1] == ".gz" and suffixes[-2] in (".csv", ".tsv", ".ts"):
+        return _READERS[suffixes[-2]]
+    return _READERS.get(suffixes[-1]) if suffixes else None
+
+
+def _pair(files: list[Path]) -> dict[Path, Path | None]:
+    """Each IDX file of images with its file of labels, or with None when no file of labels was given."""
+    ranks = {path: idx.dimensions(path) for path in files}
+    for path, rank in ranks.items():
+        if rank is None:
+            raise DataError(f"{path} is of no known kind. Known kinds: {_KINDS}.")
+    labels = [path for path, rank in ranks.items() if rank == 1]
+    pictures = [path for path, rank in ranks.items() if rank != 1]
+    if len(labels) == len(pictures) == 1:
+        return {pictures[0]: labels[0]}
+    by_name = {path: path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1")) for path in pictures}
+    pairs = {path: name if name in labels else None for path, name in by_name.items()}
+    alone = [str(path) for path in labels if path not in pairs.values()]
+    if alone:
+        raise DataError(
+            f"{', '.join(alone)} holds labels, and no file of images among those given belongs to it; "
+            "expected names that differ in images/labels and idx3/idx1 only."
+        )
+    return pairs

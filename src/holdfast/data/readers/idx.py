@@ -1,0 +1,82 @@
+"""IDX files of unsigned bytes, the format of MNIST: http://yann.lecun.com/exdb/mnist/ (plain or gzipped).
+
+A file starts with two zero bytes, a byte for the type (8: unsigned byte) and a byte for the number of dimensions;
+then each dimension as a big-endian 32-bit number; then the values, the last dimension fastest.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from holdfast.data.examples import Array, Examples
+from holdfast.data.readers.compressed import most_bytes, opened
+from holdfast.data.readers.layout import arrange
+from holdfast.errors import DataError
+from holdfast.recipes.schema import DataSettings
+
+_CHUNK = 1 << 20
+
+
+def dimensions(path: Path) -> int | None:
+    """How many dimensions an IDX file has (3: images, 1: labels); None for a file that is not IDX.
+
+    Raises:
+        DataError: The file is gzipped and damaged.
+    """
+    with opened(path) as file:
+        start = file.read(4)
+    return start[3] if len(start) == 4 and start[:3] == b"\0\0\x08" else None
+
+
+def read(path: Path, settings: DataSettings, labels: Path | None = None) -> Examples:
+    """Read images and, where a second file is given, their labels.
+
+    Args:
+        path: The file of images, three dimensions.
+        settings: ``layout`` is used.
+        labels: The file of labels, one dimension; None for images without labels.
+
+    Raises:
+        DataError: A file is not IDX, is cut short or does not have the size its header tells, or the two differ in
+            number.
+    """
+    images = _values(path, 3, "images")
+    names: list[str] | None = None
+    if labels is not None:
+        names = [str(value) for value in _values(labels, 1, "labels").tolist()]
+        if len(names) != len(images):
+            raise DataError(f"{labels} holds {len(names)} labels; {path} holds {len(images)} images. Expected as many.")
+    return Examples(arrange(images, settings.layout), names, [f"{path}[{index}]" for index in range(len(images))])
+
+
+def _values(path: Path, rank: int, what: str) -> Array:
+    """The values of an IDX file, uint8; nothing is allocated on the word of the header alone."""
+    found = dimensions(path)
+    if found != rank:
+        got = "is not an IDX file of unsigned bytes" if found is None else f"is an IDX file of {found} dimensions"
+        raise DataError(f"{path} {got}; expected {rank} for {what}.")
+    with opened(path) as file:
+        header = file.read(4 + 4 * rank)
+        if len(header) < 4 + 4 * rank:
+            raise DataError(f"{path} is cut short within its header. Copy or download it again.")
+        shape = struct.unpack(f">{rank}I", header[4:])
+        size = math.prod(shape)
+        told = f"{'x'.join(str(extent) for extent in shape)} values"
+        if 0 in shape:
+            raise DataError(f"{path} holds no values: its header tells of {told}.")
+        if size + len(header) > most_bytes(path):
+            raise DataError(
+                f"{path} is cut short or damaged: its header tells of {told}, more than the file can hold. "
+                "Copy or download it again."
+            )
+        values = bytearray()
+        while len(values) <= size and (chunk := file.read(_CHUNK)):
+            values += chunk
+    if len(values) != size:
+        got = "more" if len(values) > size else f"only {len(values)}"
+        raise DataError(f"{path} does not have its size: its header tells of {told} and {got} follow.")
+    return np.frombuffer(values, dtype=np.uint8).reshape(shape)

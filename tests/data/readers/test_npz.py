@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from holdfast.data import read
+from holdfast.errors import DataError
+from holdfast.recipes.schema import DataSettings
+
+INPUTS = np.arange(24, dtype=np.float32).reshape(2, 4, 3)
+
+
+def told(path: Path) -> str:
+    with pytest.raises(DataError) as error:
+        read([path], DataSettings())
+    return str(error.value)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_arrays_round_trip(tmp_path: Path, save) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "a.npz"
+    save(path, inputs=INPUTS, labels=np.array([7, 10]))
+    examples = read([path], DataSettings())
+    assert np.array_equal(examples.inputs, INPUTS)
+    assert examples.inputs[0].dtype == np.float32
+    assert (examples.labels, examples.origins) == (["7", "10"], [f"{path}[0]", f"{path}[1]"])
+
+
+@pytest.mark.parametrize("labels", [np.array(["a", "é"]), np.array(["a", "é".encode()], dtype="S2")])
+def test_labels_of_text(tmp_path: Path, labels: np.ndarray) -> None:
+    np.savez(tmp_path / "a.npz", inputs=INPUTS, labels=labels)
+    assert read([tmp_path / "a.npz"], DataSettings()).labels == ["a", "é"]
+
+
+def test_lengths_leave_out_the_padding(tmp_path: Path) -> None:
+    padded = INPUTS.copy()
+    padded[1, 2:] = np.nan
+    np.savez(tmp_path / "a.npz", inputs=padded, lengths=[4, 2])
+    examples = read([tmp_path / "a.npz"], DataSettings())
+    assert examples.lengths.tolist() == [4, 2]
+    assert examples.labels is None
+    assert np.array_equal(examples.inputs[1], INPUTS[1, :2])
+
+
+def test_two_dimensions_are_one_channel(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", inputs=INPUTS[:, :, 0])
+    assert np.array_equal(read([tmp_path / "a.npz"], DataSettings()).inputs, INPUTS[:, :, :1])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": INPUTS}, " has no array 'inputs'; expected inputs [N, T, C], lengths [N], labels [N]; got x."),
+        ({"inputs": INPUTS[0, 0]}, ": inputs has shape (3,); expected [N, T, C] or [N, T], none of them 0."),
+        (
+            {"inputs": INPUTS, "labels": [1, 2, 3]},
+            ": labels has shape (3,) and type int64; expected integers or text of shape (2,), "
+            "one for each row of inputs.",
+        ),
+        (
+            {"inputs": INPUTS, "lengths": [1.0, 2.0]},
+            ": lengths has shape (2,) and type float64; expected integers of shape (2,), one for each row of inputs.",
+        ),
+        ({"inputs": INPUTS, "lengths": [1, 5]}, ": lengths[1] is 5; expected 1 to 4, the steps of inputs."),
+        ({"inputs": INPUTS, "lengths": [0, 4]}, ": lengths[0] is 0; expected 1 to 4, the steps of inputs."),
+    ],
+)
+def test_arrays_that_do_not_fit(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, **arrays)
+    assert told(path) == f"{path}{message}"
+
+
+def test_nothing_is_unpickled(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, inputs=np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    assert told(path) == f"{path}: inputs.npy holds Python objects, which are never loaded; expected numbers or text."
+
+
+def test_a_file_cut_short_anywhere(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, inputs=INPUTS)
+    content = path.read_bytes()
+    for length in range(0, len(content), 7):
+        path.write_bytes(content[:length])
+        assert told(path).startswith(f"{path} cannot be read as an NPZ file: it is cut short or damaged (")
+
+
+def test_a_flipped_byte_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, inputs=INPUTS)
+    content = bytearray(path.read_bytes())
+    content[content.index(INPUTS.tobytes()) + 5] ^= 0xFF
+    path.write_bytes(content)
+    assert "Bad CRC-32" in told(path)
+
+
+def test_a_kind_of_zip_file_that_python_does_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, inputs=INPUTS)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\1\2") + 6] = 145  # the version needed to extract
+    path.write_bytes(content)
+    assert told(path) == f"{path} cannot be read as an NPZ file: it is cut short or damaged (zip file version 14.5)."
+
+
+def test_a_header_that_claims_a_huge_array(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (2**40, 2, 2)})
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("inputs.npy", header.getvalue() + bytes(64))
+    assert told(path) == (
+        f"{path} is damaged: the header of inputs.npy tells of shape (1099511627776, 2, 2), which is not what is there."
+    )
+
+
+def test_other_members_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("notes.txt", "hello")
+    assert told(path) == f"{path} holds notes.txt, which numpy.savez does not write; expected arrays saved by it."
