@@ -1,0 +1,165 @@
+"""Public files, fetched once into the user's cache.
+
+A file is written beside its place as ``NAME.part``, checked against its SHA-256, and only then renamed. An
+interrupted download goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.errors import MissingDataError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+_CHUNK = 1 << 16
+TIMEOUT = 30.0
+"""Seconds without a byte after which an address is given up."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A public file.
+
+    Attributes:
+        name: Its name, without a folder.
+        sha256: The checksum of its bytes, 64 hexadecimal digits.
+        addresses: Where it can be had, tried in order.
+    """
+
+    name: str
+    sha256: str
+    addresses: tuple[str, ...]
+
+
+class _FetchError(Exception):
+    """One address did not give the file; the message says why."""
+
+
+def cache_dir() -> Path:
+    """The folder that downloads are kept in: ``holdfast`` in the user's cache folder."""
+    import platformdirs
+
+    return platformdirs.user_cache_path("holdfast")
+
+
+def fetch(files: Sequence[RemoteFile], folder: Path, looked_in: Sequence[Path] = ()) -> list[Path]:
+    """Download the files that a folder does not hold yet.
+
+    Args:
+        files: The files wanted.
+        folder: Where they are kept; made when missing.
+        looked_in: Other folders that were searched before, for the message.
+
+    Returns:
+        The place of each file, in order.
+
+    Raises:
+        MissingDataError: A file could not be had from any address: offline, an HTTP error, or a wrong checksum.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    wanted = [file for file in files if not (folder / file.name).exists()]
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        for file in wanted:
+            if not console.is_terminal:
+                console.print(f"Downloading {file.name} to {folder}", soft_wrap=True, highlight=False)
+            reasons = _fetch_one(file, folder, progress)
+            if reasons:
+                raise MissingDataError(_missing(wanted, [*looked_in, folder], reasons))
+    return [folder / file.name for file in files]
+
+
+def _missing(wanted: Sequence[RemoteFile], looked_in: Sequence[Path], reasons: Sequence[str]) -> str:
+    names = ", ".join(file.name for file in wanted)
+    searched = ", ".join(dict.fromkeys(str(place) for place in looked_in))
+    sites = " or ".join(_site(address) for address in wanted[0].addresses)
+    return (
+        f"Missing data: {names}. Looked in {searched}; download failed: {'; '.join(reasons)}. "
+        f"Get the files from {sites} and put them in {looked_in[-1]}, or in any folder named by --data-dir "
+        "or the environment variable HOLDFAST_DATA."
+    )
+
+
+def _site(address: str) -> str:
+    return address.rpartition("/")[0] + "/"
+
+
+def _fetch_one(file: RemoteFile, folder: Path, progress: Progress) -> list[str]:
+    """Try the addresses until one gives the file.
+
+    Returns:
+        Nothing on success, else why each address failed.
+    """
+    part = folder / f"{file.name}.part"
+    reasons = []
+    for address in file.addresses:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            resumed = part.exists() and part.stat().st_size > 0
+            _receive(address, part, file.name, progress)
+            found = _sha256(part)
+            if found != file.sha256 and resumed:  # what was there before was not the start of this file
+                part.unlink()
+                _receive(address, part, file.name, progress)
+                found = _sha256(part)
+            if found == file.sha256:
+                part.replace(folder / file.name)
+                return []
+            part.unlink()
+            reasons.append(f"{address}: its SHA-256 is {found}, expected {file.sha256}")
+        except (_FetchError, http.client.HTTPException, OSError) as error:
+            reasons.append(f"{address}: {error or type(error).__name__}")
+    return reasons
+
+
+def _receive(address: str, part: Path, name: str, progress: Progress) -> None:
+    """Download to ``part``, going on from the bytes that it holds if the server can."""
+    held = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(address, headers={"User-Agent": "holdfast", "Accept-Encoding": "identity"})
+    if held:
+        request.add_header("Range", f"bytes={held}-")
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code == 416 and held:  # nothing lies past what is held: the checksum will tell
+                return
+            raise _FetchError(f"HTTP error {error.code} {error.reason}") from error
+    except urllib.error.URLError as error:
+        raise _FetchError(str(error.reason)) from error
+    with response:
+        if response.status != 206:
+            held = 0
+        length = response.headers.get("Content-Length")
+        total = held + int(length) if length else None
+        task = progress.add_task(name, total=total, completed=held)
+        with part.open("ab" if held else "wb") as out:
+            while chunk := response.read(_CHUNK):
+                out.write(chunk)
+                progress.advance(task, len(chunk))
+            received = out.tell()
+    if total is not None and received < total:
+        raise _FetchError(f"the connection closed after {received} of {total} bytes; run again to go on from there")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
