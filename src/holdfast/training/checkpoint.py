@@ -1,0 +1,96 @@
+"""The checkpoint: one file from which a killed run goes on to the same bits."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from holdfast import storage
+from holdfast.errors import ModelFileError, RunError
+from holdfast.training.determinism import random_state, restore_random_state
+from holdfast.training.history import History
+from holdfast.training.nest import decode, encode
+from holdfast.training.state import Training
+
+KIND = "checkpoint"
+
+
+class Checkpoint:
+    """Writes and reads the checkpoint of a run.
+
+    Args:
+        path: The file.
+        every: Seconds from one write to the next, for ``due``.
+        setup: What must be the same when the run goes on, by name: the settings, the size of the data.
+    """
+
+    def __init__(self, path: Path, *, every: float, setup: dict[str, Any]) -> None:
+        self._path, self._every, self._setup = path, every, setup
+        self._written = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether the last write is long enough ago."""
+        return time.monotonic() - self._written >= self._every
+
+    def write(self, training: Training, history: History, seconds: float) -> None:
+        """Stores everything; the old checkpoint is replaced in one go.
+
+        Args:
+            training: Between two updates.
+            history: Its rows so far are made durable first, then counted.
+            seconds: Time spent training so far.
+
+        Raises:
+            RunError: A loss or a weight is not finite; the old checkpoint stays.
+            ModelFileError: The file cannot be written.
+        """
+        state = training.state_dict()
+        training.check_weights()
+        history.sync()
+        tensors, document = encode(
+            {"training": state, "random": random_state(), "rows": len(history), "seconds": seconds}
+        )
+        storage.write(self._path, tensors, {"setup": self._setup, "state": document}, KIND)
+        self._written = time.monotonic()
+
+    def read(self, training: Training) -> tuple[int, float]:
+        """Puts training and the random generators back to where they were.
+
+        Returns:
+            The rows of history that the checkpoint knew, and the seconds spent.
+
+        Raises:
+            ModelFileError: The file is damaged, or of another model.
+            RunError: It was written under another setup.
+        """
+        tensors, document = storage.read(self._path, KIND)
+        self._check_setup(document)
+        try:
+            state = decode(tensors, document.get("state"), training.device)
+            training.load_state_dict(state["training"], self._path)
+            restore_random_state(state["random"])
+            return state["rows"], state["seconds"]
+        except ModelFileError as error:
+            if str(error).startswith(str(self._path)):
+                raise
+            raise ModelFileError(f"{self._path}: {error}") from error
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+            raise ModelFileError(
+                f"{self._path} is damaged: a part of the state is missing or does not fit "
+                f"({type(error).__name__}: {error}). Start anew in another folder."
+            ) from error
+
+    def _check_setup(self, document: dict[str, Any]) -> None:
+        stored = document.get("setup")
+        stored = stored if isinstance(stored, dict) else {}
+        differing = [
+            f"{name} = {stored.get(name)!r} there, {self._setup.get(name)!r} here"
+            for name in sorted(stored.keys() | self._setup.keys())
+            if stored.get(name) != self._setup.get(name)
+        ]
+        if differing:
+            raise RunError(
+                f"{self._path} was written under another setup: {'; '.join(differing)}. "
+                "Go on with what it was written with, or start anew in another folder."
+            )

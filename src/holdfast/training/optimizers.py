@@ -1,0 +1,63 @@
+"""Any optimiser of ``torch.optim``, by its class name."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from torch import nn
+
+from holdfast.errors import OptionError, did_you_mean
+from holdfast.recipes.schema import TrainSettings
+
+_OWN_SETTING = {"lr": "learning_rate", "weight_decay": "weight_decay"}
+
+
+def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    """The optimiser of the settings, over the model's trainable parameters.
+
+    Args:
+        model: On the device that it will be trained on.
+        settings: ``optimizer``, ``learning_rate``, ``weight_decay`` and ``optimizer_options`` are read.
+
+    Raises:
+        OptionError: There is no such optimiser, or it does not take one of the options.
+    """
+    name, options = settings.optimizer, settings.optimizer_options
+    known = _optimizers()
+    if name not in known:
+        raise OptionError(f"optimizer {name!r} is not in torch.optim; {did_you_mean(name, known)}")
+    if name == "LBFGS":
+        raise OptionError(
+            "optimizer 'LBFGS' evaluates the loss several times an update, which training by batches does not do. "
+            "Use another, such as 'Adam'."
+        )
+    accepted = set(inspect.signature(known[name]).parameters) - {"params"}
+    for option in options:
+        if option in _OWN_SETTING:
+            raise OptionError(f"optimizer_options has {option!r}; set {_OWN_SETTING[option]} instead.")
+        if option not in accepted:
+            choices = did_you_mean(option, accepted - set(_OWN_SETTING))
+            raise OptionError(f"optimizer {name!r} has no argument {option!r}; {choices}")
+    arguments: dict[str, Any] = {"lr": settings.learning_rate, **options}
+    if "weight_decay" in accepted:  # given even when 0, which is not every optimiser's own default
+        arguments["weight_decay"] = settings.weight_decay
+    elif settings.weight_decay:
+        raise OptionError(f"optimizer {name!r} has no weight decay; leave weight_decay at 0 or use 'AdamW'.")
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise OptionError("the model has no parameter that requires a gradient; there is nothing to train.")
+    try:
+        return known[name](parameters, **arguments)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise OptionError(f"optimizer {name!r} refuses its arguments: {error}") from error
+
+
+def _optimizers() -> dict[str, type[torch.optim.Optimizer]]:
+    base = torch.optim.Optimizer
+    return {
+        name: kind
+        for name, kind in vars(torch.optim).items()
+        if isinstance(kind, type) and issubclass(kind, base) and kind is not base
+    }

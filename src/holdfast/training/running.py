@@ -1,0 +1,79 @@
+"""Loss and metrics over a stretch of training batches, without waiting for the device at every batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from holdfast.tasks.task import Task
+
+if TYPE_CHECKING:
+    from holdfast.data import Batch
+
+
+class Losses:
+    """Losses of the latest updates, left on their device until they are asked for.
+
+    Args:
+        limit: So many are gathered before ``full``: 1 where reading a value costs nothing (the CPU), more where it
+            makes the host wait for the device.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._waiting: list[tuple[int, torch.Tensor, int]] = []
+
+    def push(self, update: int, loss: torch.Tensor, sequences: int) -> None:
+        """Takes in the scalar loss of an update, the mean over so many sequences."""
+        self._waiting.append((update, loss.detach(), sequences))
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time to read them."""
+        return len(self._waiting) >= self._limit
+
+    def read(self) -> list[tuple[int, float, int]]:
+        """The (update, loss, sequences) since the last call, in order; the one place that waits for the device."""
+        waiting, self._waiting = self._waiting, []
+        if len(waiting) == 1:
+            update, loss, sequences = waiting[0]
+            return [(update, float(loss), sequences)]
+        values = torch.stack([loss for _, loss, _ in waiting]).tolist() if waiting else []
+        return [(update, value, n) for (update, _, n), value in zip(waiting, values, strict=True)]
+
+
+class Running:
+    """The mean loss and the metrics of the batches since it was made."""
+
+    def __init__(self, task: Task) -> None:
+        self._metrics = task.metrics()
+        self._loss_sum = 0.0
+        self._sequences = 0
+
+    def add_loss(self, loss: float, sequences: int) -> None:
+        """Takes in the mean loss of a batch of so many sequences."""
+        self._loss_sum += loss * sequences
+        self._sequences += sequences
+
+    def add_outputs(self, outputs: torch.Tensor, batch: Batch) -> None:
+        """Takes in a batch's outputs for the metrics."""
+        self._metrics.update(outputs.detach(), batch)
+
+    def report(self) -> dict[str, float]:
+        """``loss`` (the mean over sequences) and every metric, by name."""
+        metrics = {name: float(value) for name, value in self._metrics.compute().items()}
+        return {"loss": self._loss_sum / self._sequences, **metrics}
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that was taken in."""
+        return {
+            "loss_sum": self._loss_sum,
+            "sequences": self._sequences,
+            "metrics": dict(self._metrics.state_dict()),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes up what ``state_dict`` gave."""
+        self._loss_sum, self._sequences = state["loss_sum"], state["sequences"]
+        self._metrics.load_state_dict(state["metrics"])

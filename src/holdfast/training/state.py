@@ -1,0 +1,162 @@
+"""Everything that changes as training goes on, in one object that can be taken apart and put together again."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from holdfast.errors import OptionError, RunError, did_you_mean
+from holdfast.recipes.schema import TrainSettings
+from holdfast.storage import fit_tensors
+from holdfast.tasks.task import Task
+from holdfast.training.optimizers import make_optimizer
+from holdfast.training.running import Losses, Running
+from holdfast.training.schedules import Schedule
+
+if TYPE_CHECKING:
+    from holdfast.data import Batch
+
+_LOSSES_IN_FLIGHT = 32  # on an accelerator; a loss that is not finite is seen at most so many updates later
+_PLAIN = (  # the attributes that are stored as they are
+    "step",
+    "epoch",
+    "batch",
+    "finished",
+    "carried",
+    "learning_rate",
+    "best_score",
+    "best_weights",
+    "epochs_without_gain",
+)
+
+
+class Training:
+    """A model in training: its optimiser and schedule, the position, the running figures and the best weights.
+
+    Args:
+        model: On the device it will be trained on.
+        task: What is learned.
+        settings: How.
+        updates: Updates of the whole run when nothing stops it early.
+        device: Where the model is.
+    """
+
+    def __init__(
+        self, model: nn.Module, task: Task, settings: TrainSettings, updates: int, device: torch.device
+    ) -> None:
+        self.model, self.task, self.settings = model, task, settings
+        self.updates, self.device = updates, device
+        self.optimizer = make_optimizer(model, settings)
+        self.schedule = Schedule(self.optimizer, settings, updates=updates, higher_is_better=task.higher_is_better)
+        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.step = 0  # updates done
+        self.epoch, self.batch = 1, 0  # the epoch that is under way and the batches of it that are done
+        self.finished = False
+        self.carried: Any = None  # the final state of the batch before, with settings.carry_state
+        self.learning_rate = settings.learning_rate  # of the latest update
+        self.this_epoch = Running(task)
+        self.since_log = Running(task) if settings.log_every else None
+        self.best_score: float | None = None
+        self.best_weights: dict[str, torch.Tensor] = {}
+        self.epochs_without_gain = 0
+        self._losses = Losses(1 if device.type == "cpu" else _LOSSES_IN_FLIGHT)
+
+    def add_loss(self, loss: torch.Tensor, batch: Batch) -> None:
+        """Takes in the loss of the update under way; now and then, sees to it that the latest are finite.
+
+        Raises:
+            RunError: One is not.
+        """
+        self._losses.push(self.step + 1, loss, len(batch))
+        if self._losses.full:
+            self.read_losses()
+
+    def read_losses(self) -> None:
+        """Brings the running means up to date.
+
+        Raises:
+            RunError: A loss is not finite.
+        """
+        for update, loss, sequences in self._losses.read():
+            if not math.isfinite(loss):
+                raise RunError(f"The loss is {loss} at update {update} (epoch {self.epoch}). {self._remedy()}")
+            self.this_epoch.add_loss(loss, sequences)
+            if self.since_log is not None:
+                self.since_log.add_loss(loss, sequences)
+
+    def check_weights(self) -> None:
+        """Raises RunError when a weight is not finite, so that such weights are never stored."""
+        if not torch.stack([parameter.isfinite().all() for parameter in self.parameters]).all():
+            raise RunError(f"A weight is not finite after update {self.step} (epoch {self.epoch}). {self._remedy()}")
+
+    def take_score(self, report: dict[str, float]) -> bool:
+        """Takes in the validation report of an epoch.
+
+        Returns:
+            Whether the score is the best so far; a NaN never is.
+
+        Raises:
+            OptionError: The report has no value of the task's score.
+        """
+        name = self.task.score
+        if name not in report:
+            raise OptionError(f"the task's score {name!r} is not measured; {did_you_mean(name, report)}")
+        score = report[name]
+        if self.best_score is None:
+            better = not math.isnan(score)
+        else:
+            better = score > self.best_score if self.task.higher_is_better else score < self.best_score
+        if better:
+            self.best_score, self.epochs_without_gain = score, 0
+            self.best_weights = {name: value.clone() for name, value in self.model.state_dict().items()}
+        else:
+            self.epochs_without_gain += 1
+        self.schedule.after_epoch(score)
+        return better
+
+    def restore_best(self) -> None:
+        """Puts the weights of the best epoch into the model; without validation scores it keeps the latest."""
+        if self.best_weights:
+            self.model.load_state_dict(self.best_weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it, as a nest of tensors and numbers."""
+        self.read_losses()
+        return {
+            "model": dict(self.model.state_dict()),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "this_epoch": self.this_epoch.state_dict(),
+            "since_log": None if self.since_log is None else self.since_log.state_dict(),
+            **{name: getattr(self, name) for name in _PLAIN},
+        }
+
+    def load_state_dict(self, state: dict[str, Any], path: Path) -> None:
+        """Takes up what ``state_dict`` gave.
+
+        Args:
+            state: Of a training with the same settings.
+            path: Where it comes from, for the message.
+
+        Raises:
+            ModelFileError: It is of another model; nothing has been changed then.
+        """
+        fit_tensors(self.model, state["model"], path)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.this_epoch.load_state_dict(state["this_epoch"])
+        if self.since_log is not None:
+            self.since_log.load_state_dict(state["since_log"])
+        for name in _PLAIN:
+            setattr(self, name, state[name])
+
+    def _remedy(self) -> str:
+        clip = self.settings.clip_norm
+        return (
+            f"Try a lower learning_rate (now {self.settings.learning_rate}) or clip_norm = 1 (now {clip:g}), and check "
+            "the inputs for values that are not finite. The last checkpoint, if there is one, is unharmed."
+        )

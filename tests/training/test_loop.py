@@ -1,0 +1,427 @@
+from __future__ import annotations
+
+import math
+import os
+import random
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from holdfast.errors import DataError, ModelFileError, OptionError, RunError
+from holdfast.tasks.task import TaskStep
+from holdfast.training import RunDirectory, TrainingInterrupted, fit, validate
+from holdfast.training.progress import Plan
+from holdfast.training.state import Training
+
+from .standin import ToyBatch, ToyBatches, ToyModel, ToyTask, settings, toy_model, without_time
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+class Recorder:
+    """A progress that keeps what it is told; ``act`` is called at every update."""
+
+    def __init__(self, act: Any = None) -> None:
+        self.updates: list[int] = []
+        self.rows: list[dict[str, Any]] = []
+        self.act = act
+
+    def begin(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def update(self, training: Training, sequences: int) -> None:
+        self.updates.append(training.step)
+        if self.act is not None:
+            self.act(training)
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        self.rows.append(row)
+
+    def end(self) -> None:
+        self.ended = True
+
+
+def test_it_learns_and_records_each_epoch() -> None:
+    recorder = Recorder()
+    model = toy_model()
+    history = fit(model, ToyTask(), ToyBatches(20), ToyBatches(4, seed=1), settings(epochs=8), progress=recorder)
+    assert [row["epoch"] for row in history] == list(range(1, 9))
+    assert history[0].keys() == {
+        "event",
+        "epoch",
+        "step",
+        "learning_rate",
+        "train",
+        "seconds",
+        "validation",
+        "best",
+    }
+    assert history[-1]["train"]["loss"] < 0.7 * history[0]["train"]["loss"]
+    assert max(row["validation"]["accuracy"] for row in history) > 0.7
+    assert recorder.plan == Plan(epochs=8, batches=20, updates=160, done=0, score="accuracy")
+    assert recorder.updates == list(range(1, 161))
+    assert recorder.rows == history
+    assert recorder.ended
+    assert model.training
+
+
+def test_the_loop_does_what_a_plain_torch_loop_does() -> None:
+    train = ToyBatches()
+    chosen = settings(weight_decay=0.01, clip_norm=0.1, clip_value=0.05, optimizer="AdamW", epochs=2)
+    model = toy_model()
+    model.dropout.p = 0
+    fit(model, ToyTask(), train, None, chosen)
+    plain = toy_model()
+    plain.dropout.p = 0
+    optimizer = torch.optim.AdamW(plain.parameters(), lr=0.02, weight_decay=0.01)
+    for epoch in range(2):
+        for batch in train.epoch(epoch):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(plain(batch.inputs, None)[0], batch.targets).backward()
+            nn.utils.clip_grad_value_(plain.parameters(), 0.05)
+            nn.utils.clip_grad_norm_(plain.parameters(), 0.1)
+            optimizer.step()
+    for ours, theirs in zip(model.state_dict().values(), plain.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+class Scripted(ToyTask):
+    """A task whose validation accuracies are given, one an epoch."""
+
+    def __init__(self, scores: list[float], *, higher_is_better: bool = True) -> None:
+        self.scores = iter(scores)
+        self.higher_is_better = higher_is_better
+        self.weights: list[torch.Tensor] = []
+
+    def metrics(self) -> Any:
+        task, metrics = self, super().metrics()
+
+        class Given:
+            def compute(self) -> dict[str, float]:
+                return {"accuracy": next(task.scores) if torch.is_inference_mode_enabled() else 0.0}
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(metrics, name)
+
+        return Given()
+
+
+@pytest.mark.parametrize(
+    ("scores", "higher", "best", "epochs"),
+    [
+        ([0.5, 0.9, 0.8, 0.9, 0.7, 1.0], True, 2, 5),
+        ([0.5, 0.9, 0.8, 0.4, 0.7, 0.6, 0.5, 0.1], False, 4, 7),
+        ([math.nan, 0.5, math.nan, math.nan, math.nan, 0.9], True, 2, 5),
+        ([math.nan, math.nan, math.nan, 0.9], True, None, 3),
+    ],
+)
+def test_patience_stops_and_the_best_weights_are_restored(
+    scores: list[float], higher: bool, best: int | None, epochs: int
+) -> None:
+    kept: list[dict[str, torch.Tensor]] = []
+    model = toy_model()
+
+    class Keeper(Recorder):
+        def epoch(self, row: dict[str, Any]) -> None:
+            kept.append({name: value.clone() for name, value in model.state_dict().items()})
+
+    task = Scripted(scores, higher_is_better=higher)
+    history = fit(model, task, ToyBatches(), ToyBatches(2), settings(epochs=20, patience=3), progress=Keeper())
+    assert len(history) == epochs
+    chosen = kept[-1] if best is None else kept[best - 1]
+    assert all(torch.equal(value, chosen[name]) for name, value in model.state_dict().items())
+    bests = [row["epoch"] for row in history if row["best"]]
+    assert (bests[-1] if bests else None) == best
+
+
+def test_without_validation_the_latest_weights_stay() -> None:
+    model = toy_model()
+    before = model.out.weight.clone()
+    history = fit(model, ToyTask(), ToyBatches(), None, settings(epochs=1))
+    assert "validation" not in history[0]
+    assert not torch.equal(model.out.weight, before)
+
+
+class StateTask(ToyTask):
+    """Records the state that each batch starts from and ends in."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Any, Any]] = []
+
+    def loss(self, model: nn.Module, batch: ToyBatch, state: Any = None) -> TaskStep:
+        step = super().loss(model, batch, state)
+        if torch.is_grad_enabled():
+            self.seen.append((state, step.state))
+        return step
+
+
+def test_the_carried_state_is_the_one_before() -> None:
+    task = StateTask()
+    fit(toy_model(), task, ToyBatches(), ToyBatches(2), settings(carry_state=True, epochs=2))
+    assert task.seen[0][0] is None
+    assert len(task.seen) == 12
+    for (_, final), (given, _) in zip(task.seen, task.seen[1:], strict=False):  # across the epochs' end, too
+        assert torch.equal(given["layers"][0], final["layers"][0])
+        assert torch.equal(given["unused"][1], final["unused"][1])
+        assert given["unused"][0] is None
+        assert not given["layers"][0].requires_grad
+        assert given["layers"][0].is_contiguous()
+    task = StateTask()
+    fit(toy_model(), task, ToyBatches(), None, settings(epochs=1))
+    assert all(given is None for given, _ in task.seen)
+
+
+def test_carry_state_needs_a_state() -> None:
+    class Stateless(ToyTask):
+        def loss(self, model: nn.Module, batch: ToyBatch, state: Any = None) -> TaskStep:
+            step = super().loss(model, batch)
+            return TaskStep(step.loss, step.outputs)
+
+    with pytest.raises(OptionError) as error:
+        fit(toy_model(), Stateless(), ToyBatches(), None, settings(carry_state=True))
+    assert str(error.value) == ("carry_state is on, and the task gives no final state; set carry_state = false.")
+
+
+def test_max_steps_alone_decides_when_training_ends() -> None:
+    history = fit(toy_model(), ToyTask(), ToyBatches(), ToyBatches(2), settings(epochs=1, max_steps=15))
+    assert [(row["epoch"], row["step"]) for row in history] == [(1, 6), (2, 12), (3, 15)]
+    history = fit(toy_model(), ToyTask(), ToyBatches(), ToyBatches(2), settings(epochs=50, max_steps=4))
+    assert [(row["epoch"], row["step"]) for row in history] == [(1, 4)]
+
+
+def test_log_rows_cover_the_updates_since_the_last() -> None:
+    losses = []
+
+    class Watching(ToyTask):
+        def loss(self, model: nn.Module, batch: ToyBatch, state: Any = None) -> TaskStep:
+            step = super().loss(model, batch, state)
+            losses.append(step.loss.item())
+            return step
+
+    history = fit(toy_model(), Watching(), ToyBatches(), None, settings(epochs=2, log_every=4))
+    assert [(row["event"], row["epoch"], row["step"]) for row in history] == [
+        ("log", 1, 4),
+        ("epoch", 1, 6),
+        ("log", 2, 8),
+        ("log", 2, 12),
+        ("epoch", 2, 12),
+    ]
+    assert history[2]["train"]["loss"] == pytest.approx(sum(losses[4:8]) / 4)
+    assert history[-1]["train"]["loss"] == pytest.approx(sum(losses[6:12]) / 6)
+
+
+def test_validation_leaves_random_state_mode_and_model_alone() -> None:
+    class Greedy(ToyTask):
+        def loss(self, model: nn.Module, batch: ToyBatch, state: Any = None) -> TaskStep:
+            assert not model.training
+            assert torch.is_inference_mode_enabled()
+            torch.rand(3)
+            np.random.rand(3)
+            random.random()
+            return super().loss(model, batch, state)
+
+    model = toy_model()
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    report = validate(model, Greedy(), ToyBatches(2), torch.device("cpu"))
+    assert report.keys() == {"loss", "accuracy"}
+    assert model.training
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.array_equal(np.random.get_state()[1], before[1])
+    assert random.getstate() == before[2]
+    assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not() -> None:
+    histories = [fit(toy_model(), ToyTask(), ToyBatches(), None, settings(seed=seed)) for seed in (1, 1, 2)]
+    assert without_time(histories[0]) == without_time(histories[1])
+    assert without_time(histories[0]) != without_time(histories[2])
+
+
+class Poisoned(ToyTask):
+    """A loss that is not a number at one update."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def loss(self, model: nn.Module, batch: ToyBatch, state: Any = None) -> TaskStep:
+        step = super().loss(model, batch, state)
+        self.left -= torch.is_grad_enabled()
+        return TaskStep(step.loss * math.nan, step.outputs, step.state) if self.left == 0 else step
+
+
+def test_a_loss_that_is_not_finite_stops_and_leaves_the_checkpoint(tmp_path: Path) -> None:
+    chosen = settings(checkpoint_seconds=0)
+    model = toy_model()
+    with RunDirectory(tmp_path, {}) as run, pytest.raises(RunError) as error:
+        fit(model, Poisoned(9), ToyBatches(), None, chosen, run=run)
+    assert str(error.value) == (
+        "The loss is nan at update 9 (epoch 2). Try a lower learning_rate (now 0.02) or clip_norm = 1 (now 0), and "
+        "check the inputs for values that are not finite. The last checkpoint, if there is one, is unharmed."
+    )
+    assert all(value.isfinite().all() for value in model.state_dict().values())
+    whole = fit(toy_model(), ToyTask(), ToyBatches(), None, chosen)
+    with RunDirectory(tmp_path, {}, resume=True) as run:
+        recorder = Recorder()
+        history = fit(toy_model(), ToyTask(), ToyBatches(), None, chosen, run=run, progress=recorder)
+    assert recorder.plan.done == 8
+    assert without_time(history) == without_time(whole)
+
+
+def test_weights_that_are_not_finite_are_never_stored(tmp_path: Path) -> None:
+    def poison(training: Training) -> None:
+        if training.step == 3:
+            with torch.no_grad():
+                training.parameters[0][0, 0] = math.inf
+
+    with RunDirectory(tmp_path, {}) as run, pytest.raises(RunError) as error:
+        fit(
+            toy_model(),
+            ToyTask(),
+            ToyBatches(),
+            None,
+            settings(checkpoint_seconds=0),
+            run=run,
+            progress=Recorder(poison),
+        )
+    assert str(error.value).startswith("A weight is not finite after update 3 (epoch 1). Try a lower")
+
+
+def test_ctrl_c_stops_after_the_update_with_a_checkpoint(tmp_path: Path) -> None:
+    def press(training: Training) -> None:
+        if training.step == 8:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with RunDirectory(tmp_path, {}) as run, pytest.raises(TrainingInterrupted) as stop:
+        fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), run=run, progress=Recorder(press))
+    assert str(stop.value) == "Stopped after update 8 of 18; the checkpoint is written. Go on by --resume."
+    assert signal.getsignal(signal.SIGINT) is before
+    with RunDirectory(tmp_path, {}, resume=True) as run:
+        recorder = Recorder()
+        history = fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), run=run, progress=recorder)
+    assert recorder.updates == list(range(9, 19))
+    assert without_time(history) == without_time(fit(toy_model(), ToyTask(), ToyBatches(), None, settings()))
+    with pytest.raises(TrainingInterrupted) as stop:
+        fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), progress=Recorder(press))
+    assert str(stop.value) == "Stopped after update 8 of 18; without a run directory nothing was stored."
+
+
+def test_a_second_ctrl_c_stops_at_once() -> None:
+    def press_twice(training: Training) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt) as stop:
+        fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), progress=Recorder(press_twice))
+    assert not isinstance(stop.value, TrainingInterrupted)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_training_in_another_thread_installs_no_handler() -> None:
+    rows: list[Any] = []
+    thread = threading.Thread(target=lambda: rows.extend(fit(toy_model(), ToyTask(), ToyBatches(), None, settings())))
+    thread.start()
+    thread.join()
+    assert len(rows) == 3
+
+
+def test_a_finished_run_returns_at_once(tmp_path: Path) -> None:
+    data = ToyBatches(), ToyBatches(2, seed=1)
+    with RunDirectory(tmp_path, {}) as run:
+        model = toy_model()
+        history = fit(model, ToyTask(), *data, settings(), run=run)
+    with RunDirectory(tmp_path, {}, resume=True) as run:
+        recorder, again = Recorder(), ToyModel()
+        assert fit(again, ToyTask(), *data, settings(), run=run, progress=recorder) == history
+    assert recorder.updates == []
+    assert all(
+        torch.equal(ours, theirs)
+        for ours, theirs in zip(model.state_dict().values(), again.state_dict().values(), strict=True)
+    )
+
+
+def test_a_checkpoint_of_other_settings_or_another_model_is_refused(tmp_path: Path) -> None:
+    with RunDirectory(tmp_path, {}) as run:
+        fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), run=run)
+    with RunDirectory(tmp_path, {}, resume=True) as run:
+        with pytest.raises(RunError) as error:
+            fit(toy_model(), ToyTask(), ToyBatches(5), None, settings(learning_rate=0.5), run=run)
+        assert str(error.value) == (
+            f"{tmp_path}/checkpoint.safetensors was written under another setup: learning_rate = 0.02 there, 0.5 here; "
+            "train_batches = 6 there, 5 here. Go on with what it was written with, or start anew in another folder."
+        )
+        model = toy_model()
+        model.out = nn.Linear(6, 5)
+        with pytest.raises(ModelFileError) as unfit:
+            fit(model, ToyTask(), ToyBatches(), None, settings(), run=run)
+        assert str(unfit.value) == (
+            f"{tmp_path}/checkpoint.safetensors has tensor 'out.weight' of shape (3, 6); the model's is (5, 6) (the "
+            "first of 2 faults). It was saved from another model: build that one."
+        )
+
+
+@pytest.mark.parametrize(
+    ("how", "train", "validation", "message"),
+    [
+        ({}, 0, None, "there are no training batches; expected at least one sequence to train on."),
+        ({}, 6, 0, "there are no validation batches; give None to train without validation."),
+        (
+            {"schedule": "plateau"},
+            6,
+            None,
+            "schedule 'plateau' goes by the validation score, and there are no validation sequences; hold some out "
+            "(validation = 0.1) or use another schedule.",
+        ),
+        (
+            {"patience": 2},
+            6,
+            None,
+            "patience = 2 goes by the validation score, and there are no validation sequences; hold some out "
+            "(validation = 0.1) or set patience = 0.",
+        ),
+    ],
+)
+def test_what_cannot_be_trained(how: dict[str, Any], train: int, validation: int | None, message: str) -> None:
+    with pytest.raises((OptionError, DataError)) as error:
+        fit(
+            toy_model(),
+            ToyTask(),
+            ToyBatches(train),
+            None if validation is None else ToyBatches(validation),
+            settings(**how),
+        )
+    assert str(error.value) == message
+
+
+def test_an_epoch_that_ends_early_is_an_error() -> None:
+    class Short(ToyBatches):
+        def __len__(self) -> int:
+            return super().__len__() + 1
+
+        def epoch(self, number: int, start: int = 0) -> Any:
+            return (ToyBatch(x, None, y) for x, y in zip(self.inputs, self.targets, strict=True))
+
+    with pytest.raises(DataError) as error:
+        fit(toy_model(), ToyTask(), Short(), None, settings())
+    assert str(error.value) == "epoch 1 ended after 6 batches; expected the 7 of len(train)."
+
+
+def test_a_score_that_is_not_measured_is_an_error() -> None:
+    task = ToyTask()
+    task.score = "acuracy"
+    with pytest.raises(OptionError) as error:
+        fit(toy_model(), task, ToyBatches(), ToyBatches(2), settings())
+    assert str(error.value) == (
+        "the task's score 'acuracy' is not measured; did you mean 'accuracy'? Known: accuracy, loss."
+    )

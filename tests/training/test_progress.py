@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+import torch
+from rich.console import Console
+
+from holdfast.training import LiveProgress, PlainProgress, Progress, QuietProgress, choose_progress, fit
+from holdfast.training.progress import Plan
+from holdfast.training.state import Training
+
+from .standin import ToyBatches, ToyTask, settings, toy_model
+
+
+class Clock:
+    """A clock that goes on by a second at each reading."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def shown(progress: Progress, console: Console) -> str:
+    fit(toy_model(), ToyTask(), ToyBatches(20), ToyBatches(2), settings(epochs=2), progress=progress)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_plain_lines_at_intervals_and_one_an_epoch() -> None:
+    console = Console(file=io.StringIO(), width=40)
+    lines = shown(PlainProgress(console, interval=8, clock=Clock()), console).splitlines()
+    within = [line for line in lines if "batch" in line]
+    assert len(within) == 5
+    number = r"\d\.\d{4}"
+    assert re.fullmatch(rf"epoch 1/2  batch 8/20  loss {number}  accuracy {number}  \d+ seq/s  0:\d\d left", within[0])
+    ends = [line for line in lines if "train" in line]
+    assert len(ends) == 2
+    assert lines[-1] == ends[-1]
+    values = rf"loss {number}  accuracy {number}"
+    assert re.fullmatch(rf"epoch 1/2  train {values}  validation {values}  best  0:0\d", ends[0])
+    assert len(ends[0]) > 40  # a file has no width: lines are not wrapped
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_live_line_is_never_longer_than_the_terminal(width: int) -> None:
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    text = shown(LiveProgress(console, interval=3, clock=Clock()), console)
+    assert "epoch 2/2" in text
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    for line in re.split(r"[\r\n]+", plain):
+        assert len(line) <= width, line
+    assert text.count("\n") == 3  # the two epochs, and the bar before it is taken away
+    if width >= 80:
+        assert re.search(r"━+ +\d+/20  loss \d\.\d{4}  accuracy", plain)
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1  # the cursor is hidden, and shown again
+
+
+def test_going_on_says_where_from() -> None:
+    console = Console(file=io.StringIO())
+    PlainProgress(console).begin(Plan(epochs=3, batches=10, updates=30, done=12, score="accuracy"))
+    assert console.file.getvalue() == "going on after update 12 of 30\n"  # type: ignore[attr-defined]
+
+
+def test_nothing_is_drawn_or_computed_between_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Training, "read_losses", lambda _: pytest.fail("read"))
+    for kind in (PlainProgress, LiveProgress):
+        console = Console(file=io.StringIO(), force_terminal=True)
+        progress = kind(console, interval=1e9)
+        progress.begin(Plan(1, 100, 100, 0, "accuracy"))
+        training = Training.__new__(Training)
+        for _ in range(100):
+            progress.update(training, 8)
+        progress.end()
+
+
+def test_the_choice() -> None:
+    terminal, pipe = Console(file=io.StringIO(), force_terminal=True), Console(file=io.StringIO())
+    assert type(choose_progress(terminal)) is LiveProgress
+    assert type(choose_progress(pipe)) is PlainProgress
+    assert type(choose_progress(terminal, quiet=True)) is QuietProgress
+    assert shown(choose_progress(pipe, quiet=True), pipe) == ""

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from holdfast.errors import RunError
+from holdfast.training import History, RunDirectory
+
+RECIPE = {"name": "toy", "train": {"learning_rate": 0.1, "epochs": 3, "bias": None}, "files": ["a", "b"]}
+
+
+def test_the_recipe_is_kept_as_resolved(tmp_path: Path) -> None:
+    with RunDirectory(tmp_path / "a" / "b", RECIPE) as run:
+        assert tomllib.loads(run.recipe_path.read_text()) == {
+            "name": "toy",
+            "files": ["a", "b"],
+            "train": {"learning_rate": 0.1, "epochs": 3},
+        }
+        assert run.history_path == tmp_path / "a" / "b" / "history.jsonl"
+        assert run.model_path == tmp_path / "a" / "b" / "model.safetensors"
+
+
+def test_a_run_is_not_trained_over(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not a run")
+    with RunDirectory(tmp_path, RECIPE) as run:
+        run.history_path.write_text("")
+    with pytest.raises(RunError) as error:
+        RunDirectory(tmp_path, RECIPE)
+    assert str(error.value) == (
+        f"{tmp_path} already holds a run (recipe.toml, history.jsonl). Go on with it by --resume, or choose another "
+        "--out."
+    )
+    with RunDirectory(tmp_path, RECIPE, resume=True):
+        pass
+
+
+def test_resuming_with_another_recipe_lists_what_differs(tmp_path: Path) -> None:
+    with RunDirectory(tmp_path, RECIPE):
+        pass
+    other = {"name": "toy", "train": {"learning_rate": 0.2, "epochs": 3, "seed": 1}}
+    with pytest.raises(RunError) as error:
+        RunDirectory(tmp_path, other, resume=True)
+    assert str(error.value) == (
+        f"{tmp_path} holds a run of another recipe: files = ['a', 'b'] there, unset here; train.learning_rate = 0.1 "
+        "there, 0.2 here; train.seed = unset there, 1 here. Resume with the recipe that is there, or choose another "
+        "--out."
+    )
+    with RunDirectory(tmp_path, RECIPE, resume=True) as run:
+        run.recipe_path.write_text("= 1")
+    with pytest.raises(RunError) as error:
+        RunDirectory(tmp_path, RECIPE, resume=True)
+    assert str(error.value).startswith(f"{tmp_path}/recipe.toml is not TOML: ")
+
+
+def test_resuming_where_nothing_is_starts_a_run(tmp_path: Path) -> None:
+    with RunDirectory(tmp_path / "new", RECIPE, resume=True) as run:
+        assert run.recipe_path.exists()
+
+
+def test_leftovers_of_a_killed_write_are_removed(tmp_path: Path) -> None:
+    (tmp_path / ".checkpoint.safetensors.123.tmp").write_text("half")
+    with RunDirectory(tmp_path, RECIPE, resume=True):
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "recipe.toml"]
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    message = f"{tmp_path} is in use: process {{}} trains into it. Wait until it has ended, or choose another --out."
+    with RunDirectory(tmp_path, RECIPE):
+        with pytest.raises(RunError) as error:
+            RunDirectory(tmp_path, RECIPE, resume=True)
+        assert str(error.value) == message.format(os.getpid())
+    program = (
+        "import sys, time; from holdfast.training import RunDirectory\n"
+        "run = RunDirectory(sys.argv[1], {'name': 'x'}); print('locked', flush=True); time.sleep(60)"
+    )
+    folder = tmp_path / "other"
+    process = subprocess.Popen([sys.executable, "-c", program, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "locked\n"
+    with pytest.raises(RunError, match=f"is in use: process {process.pid} trains into it"):
+        RunDirectory(folder, {"name": "x"}, resume=True)
+    process.kill()
+    process.communicate()
+    with RunDirectory(folder, {"name": "x"}, resume=True):  # the kernel has let go of the lock
+        pass
+
+
+def test_a_folder_that_cannot_be_had(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError) as error:
+        RunDirectory(tmp_path / "file", RECIPE)
+    assert str(error.value) == (f"{tmp_path}/file cannot be used for a run: File exists. Choose another --out.")
+
+
+def test_history_is_written_as_it_happens_and_cut_on_resume(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    history = History(path)
+    history.record({"step": 1, "train": {"loss": float("nan"), "accuracy": 0.5}})
+    assert path.read_text() == '{"step": 1, "train": {"loss": null, "accuracy": 0.5}}\n'
+    history.record({"step": 2})
+    history.record({"step": 3})
+    history.sync()
+    with path.open("a") as handle:
+        handle.write('{"step": 4, "tr')  # killed in the middle of a line
+    resumed = History(path, keep=2)
+    assert resumed == history[:2]
+    resumed.record({"step": 9})
+    assert History(path, keep=3) == [*history[:2], {"step": 9}]
+    with pytest.raises(RunError) as error:
+        History(path, keep=5)
+    assert str(error.value) == (
+        f"{path} has 3 rows; the checkpoint beside it was written after 5. Put the file back, or start anew in another "
+        "folder."
+    )
+    path.write_text('{"step": 1}\nnonsense\n')
+    with pytest.raises(RunError, match=r"history.jsonl, line 2, is not JSON \("):
+        History(path, keep=2)
+    assert History(path) == []
+    assert path.read_text() == ""
