@@ -44,7 +44,7 @@ def _product(
     if gain is None:
         return F.linear(x, W, b)
     sizes = [gates * spec.hidden_size for gates in groups]
-    parts = zip(F.linear(x, W).split(sizes, -1), torch.split(gain, sizes), strict=True)
+    parts = zip(torch.split(F.linear(x, W), sizes, -1), torch.split(gain, sizes), strict=True)
     a = torch.cat([layer_norm(part, part_gain) for part, part_gain in parts], -1)
     return a if b is None else a + b
 

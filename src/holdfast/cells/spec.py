@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict
 
@@ -26,6 +27,7 @@ class CellOptions(TypedDict, total=False):
     proj_clip: float | None
     cell_clip: float | None
     reset_after: bool
+    single_bias: bool
     layer_norm: bool
     recurrent_dropout: float
     recurrent_dropout_mode: Literal["state", "candidate"]
@@ -71,6 +73,8 @@ class CellSpec:
         cell_clip: The cell state is clamped into plus or minus this. LSTM.
         reset_after: The reset gate acts on the recurrent product (torch, cuDNN) rather than on the state before
             it (Cho et al. 2014). GRU.
+        single_bias: One bias vector, ``bias_ih``, as Keras and TensorFlow 1 have it, instead of torch's two; but for
+            the GRU with ``reset_after``, the second one adds nothing that the first cannot say.
         layer_norm: Layer normalisation of both products and of the cell state (Ba et al. 2016).
         recurrent_dropout: Probability of dropping a unit inside the recurrence while training.
         recurrent_dropout_mode: What is dropped: ``"state"``, the state on its way into the products, the same units
@@ -97,6 +101,7 @@ class CellSpec:
     proj_clip: float | None = None
     cell_clip: float | None = None
     reset_after: bool = True
+    single_bias: bool = False
     layer_norm: bool = False
     recurrent_dropout: float = 0.0
     recurrent_dropout_mode: Literal["state", "candidate"] = "state"
@@ -114,8 +119,8 @@ class CellSpec:
                 owners = " and ".join(NAMES[kind] for kind in kinds)
                 raise OptionError(f"{name} has no option {field.name!r}: it belongs to {owners}. Leave it out.")
         for size in ("input_size", "hidden_size"):
-            if getattr(self, size) < 1:
-                raise OptionError(f"{name} {size} is {getattr(self, size)}; expected at least 1.")
+            if not isinstance(getattr(self, size), int) or getattr(self, size) < 1:
+                raise OptionError(f"{name} {size} is {getattr(self, size)!r}; expected a whole number from 1 on.")
         for option in _PROBABILITIES:
             if not 0 <= getattr(self, option) < 1:
                 raise OptionError(
@@ -189,7 +194,9 @@ class CellSpec:
             "weight_hh": (rows, self.output_size),
         }
         if self.bias:
-            shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
+            shapes["bias_ih"] = (rows,)
+            if not self.single_bias:
+                shapes["bias_hh"] = (rows,)
         if self.proj_size:
             shapes |= {"weight_hr": (self.proj_size, H)}
         if self.peepholes:
@@ -201,8 +208,13 @@ class CellSpec:
         return shapes
 
 
-def make_spec(kind: Kind, options: dict[str, Any]) -> CellSpec:
+def make_spec(kind: Kind, options: dict[str, Any], others: Iterable[str] = ()) -> CellSpec:
     """A :class:`CellSpec` from keyword arguments, with a clear error for an unknown one.
+
+    Args:
+        kind: The kind of cell.
+        options: The keyword arguments.
+        others: What the caller takes besides, to be named where an option is unknown.
 
     Raises:
         OptionError: An option is unknown, out of range, or not one of this kind of cell.
@@ -211,5 +223,5 @@ def make_spec(kind: Kind, options: dict[str, Any]) -> CellSpec:
     for name in options:
         if name not in known:
             available = {n for n in known if kind in _ONLY.get(n, (kind,))}
-            raise OptionError(f"{NAMES[kind]} has no option {name!r}: {did_you_mean(name, available)}")
+            raise OptionError(f"{NAMES[kind]} has no option {name!r}: {did_you_mean(name, {*available, *others})}")
     return CellSpec(kind=kind, **options)

@@ -23,15 +23,18 @@ class DataSettings(Settings):
     """``[data]``: where the sequences come from and how they are prepared."""
 
     source: str = "files"
-    """``files`` (see ``train`` and ``test``), or a known data set: ``digits`` (embedded), ``mnist``, ``japanese-vowels``."""
+    """``files`` (see ``train`` and ``test``), or a known data set: ``digits`` (embedded), ``mnist``, ``japanese-
+    vowels``."""
     train: list[str] = []
-    """Files or folders to train on, relative to ``--data-dir`` (or to the working directory); with ``source = "files"``."""
+    """Files or folders to train on, relative to ``--data-dir`` (or to the working directory); with ``source =
+    "files"``."""
     test: list[str] = []
     """Files or folders to test on; when empty, ``test_fraction`` of the training sequences is held out."""
     layout: Literal["rows", "columns", "pixels"] = "rows"
     """How an image becomes a sequence: a step a row, a step a column, or a step a pixel."""
     id_column: str = ""
-    """Tables in long format (one row a step): the column that says which sequence a row belongs to. Empty: one row a sequence."""
+    """Tables in long format (one row a step): the column that says which sequence a row belongs to. Empty: one row a
+    sequence."""
     time_column: str = ""
     """Tables in long format: the column to sort a sequence's rows by. Empty: the order in the file."""
     label_column: str = "label"
@@ -39,7 +42,8 @@ class DataSettings(Settings):
     feature_columns: list[str] = []
     """Tables: the columns that hold the inputs, in order. Empty: every other column."""
     scaling: Literal["none", "unit", "standard"] = "none"
-    """``unit``: divide by 255 (images); ``standard``: zero mean and unit variance per channel, fitted on the training split."""
+    """``unit``: divide by 255 (images); ``standard``: zero mean and unit variance per channel, fitted on the training
+    split."""
     validation: float = Field(0.1, ge=0, lt=1)
     """The fraction of the training sequences that is held out to choose the best epoch; 0 for none."""
     test_fraction: float = Field(0.2, gt=0, lt=1)
@@ -52,7 +56,8 @@ class LinearSettings(Settings):
     """``[model.input_layer]`` and ``[model.output_layer]``: a linear layer's size and initial values."""
 
     size: int = Field(0, ge=0)
-    """Units of the input layer, which is applied to every step; 0 for no such layer. The output layer takes its size from the labels."""
+    """Units of the input layer, which is applied to every step; 0 for no such layer. The output layer takes its size
+    from the labels."""
     weight_std: float = Field(0, ge=0)
     """Draw the weights from a normal distribution of this standard deviation; 0 for torch's default."""
     bias: float | None = None
@@ -79,17 +84,20 @@ class ModelSettings(Settings):
     locked_dropout: bool = False
     """Between layers, drop the same units at every step of a sequence."""
     head: Literal["last_state", "last_output", "mean", "max"] = "last_state"
-    """What the output layer reads: the final hidden state, the output of the last step, or the mean or the maximum over time."""
+    """What the output layer reads: the final hidden state, the output of the last step, or the mean or the maximum
+    over time."""
     input_layer: LinearSettings = LinearSettings()
     """A linear layer applied to every step before the recurrent layers."""
     output_layer: LinearSettings = LinearSettings()
     """The linear layer that gives a score for each label."""
     options: dict[str, Number | str] = {}
-    """Options of the cell, as in the constructor: ``forget_bias``, ``layer_norm``, ``recurrent_dropout``, ``zoneout_h``, ..."""
+    """Options of the cell, as in the constructor: ``forget_bias``, ``layer_norm``, ``recurrent_dropout``,
+    ``zoneout_h``, ..."""
     engine: str = "auto"
     """What computes the recurrent layers; ``auto`` takes the fastest that can."""
     memory: Literal["keep", "recompute", "offload"] = "keep"
-    """What is kept for the backward pass: everything; only the ends of segments, the rest recomputed; or everything, in host memory."""
+    """What is kept for the backward pass: everything; only the ends of segments, the rest recomputed; or everything,
+    in host memory."""
 
 
 class TrainSettings(Settings):
@@ -102,7 +110,8 @@ class TrainSettings(Settings):
     batch_size: int = Field(32, ge=1)
     """Sequences in a batch."""
     bucket: int = Field(0, ge=0)
-    """Unequal lengths: shuffle, then sort by length within every so many batches, so that a batch has little padding; 0 for none."""
+    """Unequal lengths: shuffle, then sort by length within every so many batches, so that a batch has little padding;
+    0 for none."""
     optimizer: str = "Adam"
     """Any optimiser of ``torch.optim``, by its class name."""
     learning_rate: float = Field(1e-3, gt=0)
@@ -114,13 +123,15 @@ class TrainSettings(Settings):
     schedule: Literal["constant", "one-cycle", "cosine", "plateau"] = "constant"
     """The learning rate over time; ``plateau`` halves it when the validation score has not improved for 3 epochs."""
     warmup_steps: int = Field(0, ge=0)
-    """Raise the learning rate linearly from 0 over the first so many updates; not with ``one-cycle``, which has its own rise."""
+    """Raise the learning rate linearly from 0 over the first so many updates; not with ``one-cycle``, which has its
+    own rise."""
     clip_norm: float = Field(0, ge=0)
     """Scale the gradient down to this total norm when it is larger; 0 for no bound."""
     clip_value: float = Field(0, ge=0)
     """Clamp every gradient value into plus or minus this; 0 for no bound."""
     patience: int = Field(0, ge=0)
-    """Stop after this many epochs without a better validation score; 0 to go on to the end. The best weights are kept either way."""
+    """Stop after this many epochs without a better validation score; 0 to go on to the end. The best weights are kept
+    either way."""
     carry_state: bool = False
     """Start each batch from the final state of the one before (detached); every batch then has the same size."""
     log_every: int = Field(0, ge=0)
@@ -128,7 +139,8 @@ class TrainSettings(Settings):
     report_first: int = Field(0, ge=0)
     """Also report the test metrics on the first so many test sequences alone; 0 for no such line."""
     checkpoint_seconds: float = Field(30, ge=0)
-    """Write a checkpoint when this long has passed since the last one, besides the one after each epoch; 0 for every update."""
+    """Write a checkpoint when this long has passed since the last one, besides the one after each epoch; 0 for every
+    update."""
     seed: int = Field(0, ge=0)
     """Seed of initial values, order and dropout. The same seed, data, thread count and engine give the same bits."""
     threads: int = Field(0, ge=0)

@@ -1,0 +1,40 @@
+# Everything runs in .venv, which is made on first use and remade when the requirements change.
+PYTHON ?= python3
+BIN := .venv/bin
+RUN_INSTALL := .venv/.installed
+DEV_INSTALL := .venv/.installed-dev
+
+.PHONY: demo test lint format bench clean
+
+demo: $(RUN_INSTALL) ## Train an LSTM on embedded images of digits, read row by row
+	$(BIN)/holdfast train digits
+
+test: $(DEV_INSTALL) ## Run the tests
+	$(BIN)/python -m pytest -n 2
+
+lint: $(DEV_INSTALL) ## Check style, format and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(DEV_INSTALL) ## Format the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(DEV_INSTALL) ## Measure Holdfast beside torch.nn
+	$(BIN)/python benchmarks/layers.py
+
+clean: ## Remove the environment and everything made by the tools
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"Holdfast needs Python 3.11 or newer, and this is {sys.version}"'
+	$(PYTHON) -m venv .venv
+
+$(RUN_INSTALL): .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(DEV_INSTALL): .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@ $(RUN_INSTALL)

@@ -1,0 +1,239 @@
+"""The command line: parse, call one function, print. Data goes to stdout, messages to stderr; exit codes 0, 1, 2."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from holdfast.errors import HoldfastError
+
+# Everything heavy is imported inside the command that needs it, so that --help answers at once.
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Recurrent networks from files to a trained model.\n\n"
+    "[bold]Start here:[/bold] holdfast recipes, then holdfast train digits.",
+)
+recipes_app = typer.Typer(invoke_without_command=True, help="List the recipes, or show one.")
+app.add_typer(recipes_app, name="recipes")
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the recipe: train.epochs=5. Repeatable."),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(help="A folder with local data files.", envvar="HOLDFAST_DATA", show_envvar=True, file_okay=False),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory or a model file.")]
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE|FILE.toml", help="A recipe's name or a TOML file.")],
+    overrides: Overrides = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run directory.", show_default="runs/NAME, or runs/NAME-2, ...")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that is there.")] = False,
+    data_dir: DataDir = None,
+    seed: Annotated[int | None, typer.Option(help="The same as --set train.seed=N.")] = None,
+    threads: Annotated[int | None, typer.Option(help="The same as --set train.threads=N.")] = None,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Train a model, keep the best one, and measure it on the test data.
+
+    [bold]Examples[/bold]
+
+        holdfast train digits
+
+        holdfast train mnist --data-dir data --set train.epochs=3 --set model.cell=gru
+
+        holdfast train my-recipe.toml --out runs/mine
+
+        holdfast train my-recipe.toml --out runs/mine --resume
+    """
+    from holdfast import experiment, recipes
+    from holdfast.training import TrainingInterrupted, choose_progress
+
+    values = list(overrides or [])
+    values += [f"train.{key}={value}" for key, value in (("seed", seed), ("threads", threads)) if value is not None]
+    resolved = recipes.load(recipe, values)
+    folder = out or experiment.run_folder(resolved.name, resume=resume)
+    console = _messages()
+    if not quiet:
+        console.print(f"{resolved.name}: {resolved.description}", soft_wrap=True, highlight=False)
+    progress = choose_progress(console, quiet=quiet)
+    try:
+        done = experiment.train(resolved, folder, data_dir=data_dir, resume=resume, progress=progress)
+    except TrainingInterrupted as stop:
+        console.print(f"{stop} (--out {folder})", soft_wrap=True, highlight=False)
+        raise typer.Exit(1) from stop
+    facts = {"epochs": done.epochs, "updates": done.updates, "seconds": done.seconds}
+    if as_json:
+        print(json.dumps({**{f"test_{name}": value for name, value in done.results.items()}, **facts}))
+        return
+    for name, value in done.results.items():
+        print(f"test {name.replace('_', ' ')}: {value:.4f}")
+    if not quiet:
+        console.print(
+            f"{done.updates} updates in {done.seconds:.1f} s. The model is in {done.path}: try "
+            f"`holdfast evaluate {done.path}`, `holdfast predict {done.path} FILES...`, `holdfast summary {done.path}`.",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+
+@app.command()
+def evaluate(
+    run: Run,
+    data: Annotated[
+        list[Path] | None, typer.Argument(metavar="[DATA]...", help="Labelled files; none: the run's test data.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a trained model on its test data or on files of yours.
+
+    [bold]Examples[/bold]
+
+        holdfast evaluate runs/digits
+
+        holdfast evaluate runs/digits scans/ --json
+    """
+    from holdfast import experiment
+
+    found = experiment.evaluate(run, data or [], data_dir=data_dir)
+    if as_json:
+        print(json.dumps(found.metrics))
+        return
+    for name, value in found.metrics.items():
+        print(f"{name.replace('_', ' ')}: {value:.4f}")
+    print(found.details)
+
+
+@app.command()
+def predict(
+    run: Run,
+    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Files or folders to answer for.")],
+) -> None:
+    """Answer for files: one JSON object a line, with the label and the probability of every label.
+
+    [bold]Examples[/bold]
+
+        holdfast predict runs/digits seven.png
+
+        holdfast predict runs/japanese-vowels new.ts | head -3
+    """
+    from holdfast.predictor import Predictor
+
+    for answer in Predictor(run).predict(files):
+        print(json.dumps(answer))
+
+
+@app.command()
+def summary(
+    source: Annotated[str, typer.Argument(metavar="RUN|RECIPE", help="A run, a model file, or a recipe.")],
+    overrides: Overrides = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a model's layers, their output shapes and parameters.
+
+    [bold]Examples[/bold]
+
+        holdfast summary digits
+
+        holdfast summary runs/digits --json
+    """
+    from holdfast import experiment
+
+    table = experiment.summary(source, list(overrides or []), data_dir=data_dir)
+    if as_json:
+        rows = [{"layer": r.name, "output_shape": r.output_shape, "parameters": r.parameters} for r in table.rows]
+        print(json.dumps({"layers": rows, "parameters": table.total, "trainable": table.trainable}))
+    else:
+        print(table)
+
+
+@recipes_app.callback()
+def recipes_list(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the recipes that come with Holdfast.
+
+    [bold]Examples[/bold]
+
+        holdfast recipes
+
+        holdfast recipes show digits > mine.toml
+    """
+    if context.invoked_subcommand:
+        return
+    from holdfast import recipes
+
+    found = {name: recipes.load(name).description for name in recipes.names()}
+    if as_json:
+        print(json.dumps(found))
+        return
+    width = max(map(len, found))
+    for name, description in found.items():
+        print(f"{name:<{width}}  {description}")
+
+
+@recipes_app.command("show")
+def recipes_show(
+    name: Annotated[str, typer.Argument(help="The recipe's name.")],
+    resolved: Annotated[bool, typer.Option("--resolved", help="With every default written out.")] = False,
+) -> None:
+    """Print a recipe, to read or to start one of your own from."""
+    from holdfast import recipes
+
+    if not resolved:
+        print(recipes.text(name), end="")
+        return
+    import tomli_w
+
+    print(tomli_w.dumps(recipes.load(name).model_dump(mode="json", exclude_none=True)), end="")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("holdfast"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _messages() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Runs the command line: 0 when all went well, 1 when it was stopped, 2 when something given is wrong."""
+    try:
+        result: Any = app(arguments, standalone_mode=True)
+        sys.exit(result or 0)
+    except HoldfastError as error:
+        print(f"holdfast: {error}", file=sys.stderr)
+        sys.exit(2)

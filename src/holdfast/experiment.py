@@ -1,0 +1,178 @@
+"""From a recipe to a trained and measured model: what the command line calls, for programs to call as well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdfast import recipes
+from holdfast.data import Batches, Encoder, Examples, load
+from holdfast.errors import DataError, RecipeError
+from holdfast.inspect import Summary, summarise
+from holdfast.predictor import Predictor
+from holdfast.recipes.schema import Recipe
+from holdfast.tasks import TASKS, model_file
+from holdfast.training import (
+    Progress,
+    RunDirectory,
+    choose_device,
+    fit,
+    seed_everything,
+    validate,
+)
+from holdfast.training.determinism import reproducible
+
+TEST_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What :func:`train` ends with.
+
+    Attributes:
+        path: The run directory; ``Predictor(path)`` opens the model in it.
+        results: The metrics on the test sequences, by name; with ``train.report_first = n``, those on the first n of
+            them as well, under ``first_n_`` + name.
+        epochs: Epochs trained.
+        updates: Updates made.
+        seconds: Time spent training, interruptions not counted.
+    """
+
+    path: Path
+    results: dict[str, float]
+    epochs: int
+    updates: int
+    seconds: float
+
+
+def train(
+    recipe: Recipe,
+    out: Path,
+    *,
+    data_dir: Path | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Trained:
+    """Trains what a recipe says, keeps the model with the best validation score, and measures it on the test data.
+
+    Args:
+        recipe: What to train on what.
+        out: The run directory: recipe, history, checkpoint, model.
+        data_dir: A folder with local data files, as in :func:`holdfast.data.load`.
+        resume: Go on with the run that is in ``out``, if there is one.
+        progress: What to tell the person; None for nothing.
+
+    Raises:
+        HoldfastError: The data, the recipe or the run directory cannot be used; the message says why.
+        TrainingInterrupted: Ctrl-C was pressed; the run can be resumed.
+    """
+    settings = recipe.train
+    with RunDirectory(out, recipe.model_dump(mode="json"), resume=resume) as run, reproducible(settings.threads):
+        splits = load(recipe.data, data_dir, settings.seed)
+        encoder = Encoder.fit(splits.train, recipe.data)
+        seed_everything(settings.seed)
+        task = TASKS[recipe.task](recipe.model, encoder)
+        model = task.build()
+        training = Batches(
+            encoder.encode(splits.train),
+            settings.batch_size,
+            shuffle=True,
+            seed=settings.seed,
+            bucket=settings.bucket,
+            drop_last=settings.carry_state,
+        )
+        validation = None if splits.validation is None else Batches(encoder.encode(splits.validation), TEST_BATCH)
+        history = fit(model, task, training, validation, settings, run=run, progress=progress)
+        model_file.save(run.model_path, task, model)
+        predictor = Predictor(run.path, str(choose_device(settings.device)))
+        results = measure(predictor, splits.test).metrics
+        if settings.report_first:
+            first = splits.test.subset(range(min(settings.report_first, len(splits.test))))
+            for name, value in measure(predictor, first).metrics.items():
+                results[f"first_{settings.report_first}_{name}"] = value
+    last = history[-1]
+    return Trained(run.path, results, last["epoch"], last["step"], last["seconds"])
+
+
+def run_folder(name: str, *, resume: bool = False) -> Path:
+    """Where a run is kept when nobody says: ``runs/NAME``, or the next free of ``runs/NAME-2``, ``runs/NAME-3``, ....
+
+    Args:
+        name: The recipe's name.
+        resume: Give the latest one that is there instead (``runs/NAME`` where there is none).
+    """
+    latest, number, folder = Path("runs") / name, 1, Path("runs") / name
+    while folder.exists():
+        latest, number = folder, number + 1
+        folder = Path("runs") / f"{name}-{number}"
+    return latest if resume else folder
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How good a model is on labelled sequences.
+
+    Attributes:
+        metrics: The loss and the task's metrics, by name.
+        details: What the task shows beyond numbers, as text: for classification, the confusion matrix.
+    """
+
+    metrics: dict[str, float]
+    details: str
+
+
+def evaluate(
+    path: Path, files: Sequence[Path] = (), *, data_dir: Path | None = None, device: str = "auto"
+) -> Evaluation:
+    """Measures a trained model.
+
+    Args:
+        path: A run directory or a model file.
+        files: Labelled files or folders of the kinds that could be trained on; none for the run's own test sequences.
+        data_dir: A folder with local data files, as in :func:`holdfast.data.load`.
+        device: Where to compute, as in a recipe.
+
+    Raises:
+        DataError: The files cannot be read or have no labels, or there is no recipe that says what to test on.
+        ModelFileError: There is no usable model.
+    """
+    predictor = Predictor(path, str(choose_device(device)))
+    if files:
+        return measure(predictor, predictor.read(files))
+    if not path.is_dir():
+        raise DataError(f"{path} is a model without a run: name the files to measure it on, or give its run directory.")
+    recipe = recipes.load(str(path / "recipe.toml"))
+    return measure(predictor, load(recipe.data, data_dir, recipe.train.seed).test)
+
+
+def measure(predictor: Predictor, examples: Examples) -> Evaluation:
+    """The loss, metrics and details of a model on labelled sequences.
+
+    Raises:
+        DataError: The sequences have no labels, or one that the model does not know.
+    """
+    task = predictor.task
+    batches = Batches(task.encoder.encode(examples), TEST_BATCH)
+    metrics, details = validate(predictor.model, task, batches, predictor.device)
+    return Evaluation(metrics, details)
+
+
+def summary(source: str, overrides: Sequence[str] = (), *, data_dir: Path | None = None) -> Summary:
+    """The summary table of a trained model, or of the one that a recipe would train.
+
+    Args:
+        source: A run directory, a model file, or a recipe's name or file.
+        overrides: Values of the recipe to override, as in :func:`holdfast.recipes.load`.
+        data_dir: A folder with local data files; a recipe's data say how many channels and labels there are.
+    """
+    path = Path(source)
+    if path.suffix != ".toml" and path.exists():
+        if overrides:
+            raise RecipeError(f"{source} is a trained model; --set goes with a recipe.")
+        task, model = model_file.load(path)
+        return summarise(model, (None, task.encoder.channels))
+    recipe = recipes.load(source, overrides)
+    splits = load(recipe.data, data_dir, recipe.train.seed)
+    task = TASKS[recipe.task](recipe.model, Encoder.fit(splits.train, recipe.data))
+    return summarise(task.build(), (None, splits.train.channels))

@@ -1,0 +1,163 @@
+"""Classify: a sequence in, one label out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from holdfast.data import Batch, Encoder
+from holdfast.layers import GRU, LSTM, RNN
+from holdfast.metrics import ClassificationMetrics
+from holdfast.recipes.schema import LinearSettings, ModelSettings
+from holdfast.tasks.task import TaskStep
+
+LAYERS = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
+
+
+class Classifier(nn.Module):
+    """A linear layer on every step (if asked for), recurrent layers, and a linear layer on what they end with."""
+
+    def __init__(self, channels: int, classes: int, settings: ModelSettings) -> None:
+        """Builds the network.
+
+        Args:
+            channels: C, values in a step.
+            classes: Labels to tell apart.
+            settings: The ``[model]`` table of the recipe.
+
+        Raises:
+            OptionError: An option of the cell is unknown or does not fit.
+        """
+        super().__init__()
+        self.head, self.bidirectional, self.merge = settings.head, settings.bidirectional, settings.merge
+        width = settings.input_layer.size
+        self.input = linear(channels, width, settings.input_layer) if width else nn.Identity()
+        several = settings.num_layers > 1 or isinstance(settings.hidden_size, list)
+        self.recurrent = LAYERS[settings.cell](
+            width or channels,
+            settings.hidden_size,
+            settings.num_layers,
+            batch_first=True,
+            dropout=settings.dropout if several else 0.0,
+            bidirectional=settings.bidirectional,
+            merge=settings.merge,
+            locked_dropout=settings.locked_dropout,
+            residual=settings.residual,
+            engine=settings.engine,
+            memory=settings.memory,
+            **settings.options,  # the layer checks their names and values
+        )
+        self.dropout = nn.Dropout(settings.dropout)
+        self.output = linear(self.recurrent.output_size, classes, settings.output_layer)
+
+    def forward(self, inputs: Tensor, lengths: Tensor | None = None, state: Any = None) -> tuple[Tensor, Any]:
+        """Scores each label.
+
+        Args:
+            inputs: [B, T, C].
+            lengths: [B], or None when all rows have T steps.
+            state: The recurrent layers' initial state; None for zeros.
+
+        Returns:
+            The scores before softmax [B, classes], and the recurrent layers' final state.
+        """
+        outputs, state = self.recurrent(self.input(inputs), state, lengths=lengths)
+        ended = self._final_hidden(state) if self.head == "last_state" else pooled(outputs, lengths, self.head)
+        return self.output(self.dropout(ended)), state
+
+    def _final_hidden(self, state: Any) -> Tensor:
+        """The last layer's h after the last step, its directions merged as the outputs are: [B, output_size]."""
+        h = state[0] if isinstance(self.recurrent, LSTM) else state
+        last = h[-1] if isinstance(h, tuple) else h[-self.recurrent.num_directions :]
+        final: Tensor = self.recurrent.merged(list(last))
+        return final
+
+
+def linear(inputs: int, outputs: int, settings: LinearSettings) -> nn.Linear:
+    """A linear layer with the initial values that the recipe asks for."""
+    layer = nn.Linear(inputs, outputs)
+    if settings.weight_std:
+        nn.init.normal_(layer.weight, std=settings.weight_std)
+    if settings.bias is not None:
+        nn.init.constant_(layer.bias, settings.bias)
+    return layer
+
+
+def pooled(outputs: Tensor, lengths: Tensor | None, how: str) -> Tensor:
+    """One vector a sequence, from the steps within its length; zeros for a sequence without steps.
+
+    Args:
+        outputs: [B, T, O], zero past a row's length.
+        lengths: [B], or None when all rows have T steps.
+        how: ``"last_output"``, ``"mean"`` or ``"max"``.
+
+    Returns:
+        [B, O].
+    """
+    steps = outputs.shape[1]
+    if lengths is None:
+        lengths = torch.full((len(outputs),), steps, device=outputs.device)
+    some = (lengths > 0)[:, None]
+    if how == "last_output":
+        last = (lengths - 1).clamp(min=0)
+        return outputs[torch.arange(len(outputs), device=outputs.device), last]
+    if how == "mean":
+        return outputs.sum(1) / lengths.clamp(min=1)[:, None].to(outputs.dtype)
+    padding = torch.arange(steps, device=outputs.device) >= lengths[:, None]
+    highest = outputs.masked_fill(padding[:, :, None], -torch.inf).amax(1)
+    return torch.where(some, highest, torch.zeros_like(highest))
+
+
+class ClassifyTask:
+    """The loss, metrics and answers of classification.
+
+    Attributes:
+        settings: The ``[model]`` table of the recipe.
+        encoder: Labels and scaling, fitted on the training split.
+    """
+
+    name = "classify"
+    score = "accuracy"
+    higher_is_better = True
+
+    def __init__(self, settings: ModelSettings, encoder: Encoder) -> None:
+        self.settings, self.encoder = settings, encoder
+
+    def build(self) -> Classifier:
+        """A model with initial values drawn from torch's random state."""
+        return Classifier(self.encoder.channels, len(self.encoder.labels), self.settings)
+
+    def loss(self, model: nn.Module, batch: Batch, state: Any = None) -> TaskStep:
+        """The cross-entropy of a batch, its scores [B, classes] and the final state."""
+        scores, state = model(batch.inputs, batch.lengths, state)
+        return TaskStep(F.cross_entropy(scores, batch.known_targets), scores, state)
+
+    def metrics(self) -> ClassificationMetrics:
+        """Fresh accuracy and macro F1."""
+        return ClassificationMetrics(len(self.encoder.labels))
+
+    def answers(self, model: nn.Module, batch: Batch) -> list[dict[str, Any]]:
+        """What the model says of each sequence: ``label``, and ``probabilities`` by label, the likeliest first."""
+        scores, _ = model(batch.inputs, batch.lengths)
+        probabilities, order = torch.softmax(scores.double(), -1).sort(descending=True)
+        classes = self.encoder.labels.classes
+        rows = zip(probabilities.tolist(), order.tolist(), strict=True)
+        named = [{classes[k]: p for p, k in zip(ps, ks, strict=True)} for ps, ks in rows]
+        return [{"label": next(iter(row)), "probabilities": row} for row in named]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON that :meth:`from_dict` reads."""
+        return {"model": self.settings.model_dump(mode="json"), "encoder": self.encoder.to_dict()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ClassifyTask:
+        """The task that :meth:`to_dict` wrote.
+
+        Raises:
+            ModelFileError: It is not what ``to_dict`` writes.
+        """
+        return cls(ModelSettings.model_validate(data["model"]), Encoder.from_dict(data["encoder"]))

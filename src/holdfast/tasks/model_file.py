@@ -1,0 +1,58 @@
+"""A trained model as one file: its weights, and all that is needed to build it and to read further data for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from torch import nn
+
+from holdfast import storage
+from holdfast.errors import HoldfastError, ModelFileError, did_you_mean
+from holdfast.tasks import TASKS, ClassifyTask
+
+MODEL_NAME = "model.safetensors"
+
+
+def save(path: Path, task: ClassifyTask, model: nn.Module) -> None:
+    """Writes a model, atomically; one that is there is replaced.
+
+    Raises:
+        ModelFileError: The file cannot be written.
+    """
+    storage.write(path, model.state_dict(), {"task": task.name, **task.to_dict()}, "model")
+
+
+def load(path: Path) -> tuple[ClassifyTask, nn.Module]:
+    """Opens a model, in evaluation mode, on the CPU. Opening a file never runs code from it.
+
+    Args:
+        path: A model file, or a directory (such as that of a run) that holds a ``model.safetensors``.
+
+    Raises:
+        ModelFileError: There is no model, or the file is truncated, damaged, too new, or of another kind.
+    """
+    if path.is_dir():
+        path = path / MODEL_NAME
+        if not path.exists():
+            raise ModelFileError(
+                f"{path.parent} holds no {MODEL_NAME}: the run there has not come to its end. "
+                "Finish it by `holdfast train ... --resume`, or give another one."
+            )
+    tensors, document = storage.read(path, "model")
+    name = document.get("task")
+    if name not in TASKS:
+        raise ModelFileError(f"{path} is a model for the task {name!r}: {did_you_mean(str(name), TASKS)}")
+    try:
+        task = TASKS[name].from_dict(document)
+        model = task.build()
+    except (KeyError, TypeError, ValidationError, HoldfastError) as error:
+        raise ModelFileError(f"{path} is damaged: {_first_line(error)}. Take another copy of it.") from error
+    storage.fit_tensors(model, tensors, path)
+    return task, model.eval()
+
+
+def _first_line(error: Exception) -> str:
+    words: Any = f"it has no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+    return str(words).rstrip(".")
