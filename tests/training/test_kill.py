@@ -41,10 +41,11 @@ def result(folder: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, object
 def test_sigkill_at_three_random_moments(tmp_path: Path, optimizer: str, schedule: str) -> None:
     finish(start(tmp_path / "whole", 0, optimizer, schedule))
     seed = random.SystemRandom().randrange(10**6)
-    moments = [random.Random(seed).uniform(0, 0.35) for _ in range(3)]
+    generator = random.Random(seed)
+    moments = [generator.uniform(0, 0.35) for _ in range(3)]
     print(f"seed {seed}: killed {moments} seconds after training began")
     for moment in moments:
-        process = start(tmp_path / "killed", 0.01, optimizer, schedule)
+        process = start(tmp_path / "killed", 0.02, optimizer, schedule)
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         time.sleep(moment)
