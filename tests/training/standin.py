@@ -16,6 +16,8 @@ from holdfast import storage
 from holdfast.recipes.schema import TrainSettings
 from holdfast.tasks.task import TaskStep
 from holdfast.training import RunDirectory, fit, seed_everything
+from holdfast.training.progress import Plan
+from holdfast.training.state import Training
 
 CLASSES = 3
 
@@ -95,6 +97,29 @@ class ToyTask:
 
     def metrics(self) -> Hits:
         return Hits()
+
+
+class Recorder:
+    """A progress that keeps what it is told; ``act`` is called at every update."""
+
+    def __init__(self, act: Any = None) -> None:
+        self.updates: list[int] = []
+        self.rows: list[dict[str, Any]] = []
+        self.act = act
+
+    def begin(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def update(self, training: Training, sequences: int) -> None:
+        self.updates.append(training.step)
+        if self.act is not None:
+            self.act(training)
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        self.rows.append(row)
+
+    def end(self) -> None:
+        self.ended = True
 
 
 def settings(**values: Any) -> TrainSettings:
