@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     help="Recurrent networks from files to a trained model.\n\n"
     "[bold]Start here:[/bold] holdfast recipes, then holdfast train digits.",
 )
-recipes_app = typer.Typer(invoke_without_command=True, help="List the recipes, or show one.")
+recipes_app = typer.Typer(invoke_without_command=True)
 app.add_typer(recipes_app, name="recipes")
 
 Overrides = Annotated[
@@ -169,7 +169,7 @@ def summary(
 
 @recipes_app.callback()
 def recipes_list(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the recipes that come with Holdfast.
+    """List the recipes that come with Holdfast, or show one.
 
     [bold]Examples[/bold]
 
@@ -232,8 +232,8 @@ def _messages() -> Console:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs the command line: 0 when all went well, 1 when it was stopped, 2 when something given is wrong."""
     try:
-        result: Any = app(arguments, standalone_mode=True)
-        sys.exit(result or 0)
+        app(arguments, prog_name="holdfast")
+        sys.exit(0)
     except HoldfastError as error:
         print(f"holdfast: {error}", file=sys.stderr)
         sys.exit(2)

@@ -154,8 +154,9 @@ def measure(predictor: Predictor, examples: Examples) -> Evaluation:
     """
     task = predictor.task
     batches = Batches(task.encoder.encode(examples), TEST_BATCH)
-    metrics, details = validate(predictor.model, task, batches, predictor.device)
-    return Evaluation(metrics, details)
+    metrics = task.metrics()
+    results = validate(predictor.model, task, batches, predictor.device, metrics)
+    return Evaluation(results, task.details(metrics))
 
 
 def summary(source: str, overrides: Sequence[str] = (), *, data_dir: Path | None = None) -> Summary:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -47,6 +47,14 @@ class ClassificationMetrics:
             "accuracy": float(hits.sum() / max(1, int(self.confusion.sum()))),
             "macro_f1": float(f1.mean()) if met.any() else 0.0,
         }
+
+    def table(self, names: Sequence[str]) -> str:
+        """The confusion matrix as text, a line a label, under the names of the classes."""
+        width = max(len(name) for name in [*names, str(int(self.confusion.max()))])
+        lines = ["confusion (rows: label, columns: answer)", " " * width + "".join(f"  {n:>{width}}" for n in names)]
+        for name, row in zip(names, self.confusion.tolist(), strict=True):
+            lines.append(f"{name:<{width}}" + "".join(f"  {count:>{width}}" for count in row))
+        return "\n".join(lines)
 
     def state_dict(self) -> dict[str, Tensor]:
         """What was gathered, in memory of its own."""

@@ -140,6 +140,10 @@ class ClassifyTask:
         """Fresh accuracy and macro F1."""
         return ClassificationMetrics(len(self.encoder.labels))
 
+    def details(self, metrics: ClassificationMetrics) -> str:
+        """What numbers alone do not show: the confusion matrix, as text."""
+        return metrics.table(self.encoder.labels.classes)
+
     def answers(self, model: nn.Module, batch: Batch) -> list[dict[str, Any]]:
         """What the model says of each sequence: ``label``, and ``probabilities`` by label, the likeliest first."""
         scores, _ = model(batch.inputs, batch.lengths)
