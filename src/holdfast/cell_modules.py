@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Unpack, cast
 
 import torch
@@ -49,8 +49,22 @@ class CellModule(nn.Module):
         )
         return cast(State, state if self.kind == "lstm" else state[0])
 
-    def begin_sequence(self, batch: int, steps: int) -> BoundCell:
-        """The cell with the masks of one batch of sequences drawn, for :func:`holdfast.unroll`."""
+    def begin_sequence(self, inputs: Tensor, state: State) -> BoundCell:
+        """The cell with the masks of one batch of sequences [T, B, I] drawn, for :func:`holdfast.unroll`.
+
+        Raises:
+            ShapeError: ``inputs`` or ``state`` does not fit the cell.
+        """
+        if inputs.ndim != 3 or inputs.shape[-1] != self.input_size:
+            raise ShapeError(
+                f"{self._name} inputs has shape {tuple(inputs.shape)} (time first); expected (time, batch, input_size) "
+                f"with input_size = {self.input_size}."
+            )
+        self._check_like("inputs", inputs)
+        self._checked_state(state, inputs.shape[1:2])
+        return self._bound(inputs.shape[1], inputs.shape[0])
+
+    def _bound(self, batch: int, steps: int) -> BoundCell:
         noise = draw_noise(self.spec, batch, steps, cast(Tensor, self.weight_ih)) if self.training else None
         make: Callable[..., BoundCell] = BoundCell if self.kind == "lstm" else _BareState
         return make(self.spec, parameters.for_call(self, self.spec, ""), noise)
@@ -69,38 +83,49 @@ class CellModule(nn.Module):
             The new state, shaped as ``hx``.
 
         Raises:
-            ShapeError: ``input`` or ``hx`` has the wrong shape.
+            ShapeError: ``input`` or ``hx`` has the wrong shape or dtype.
         """
-        name = f"{NAMES[self.kind]}Cell"
         batched = input.ndim == 2
         if input.ndim not in (1, 2) or input.shape[-1] != self.input_size:
             raise ShapeError(
-                f"{name} input has shape {tuple(input.shape)}; expected (batch, input_size) or (input_size,) with "
-                f"input_size = {self.input_size}."
+                f"{self._name} input has shape {tuple(input.shape)}; expected (batch, input_size) or (input_size,) "
+                f"with input_size = {self.input_size}."
             )
+        self._check_like("input", input)
         x = input if batched else input[None]
         if hx is None:
-            hx = self.initial_state(len(x), input.dtype, input.device)
-            state = hx if self.kind == "lstm" else (hx,)
+            zeros = self.initial_state(len(x))
+            state = cast(tuple[Tensor, ...], zeros if self.kind == "lstm" else (zeros,))
         else:
-            state = self._checked_state(hx, input)
-        cell = self.begin_sequence(len(x), 1)
+            state = self._checked_state(hx, input.shape[:-1])
+            state = state if batched else tuple(part[None] for part in state)
+        cell = self._bound(len(x), 1)
         _, new = BoundCell.step(cell, 0, cell.prepare(x), state)
         new = new if batched else tuple(part[0] for part in new)
         return new if self.kind == "lstm" else new[0]
 
-    def _checked_state(self, hx: Any, input: Tensor) -> tuple[Tensor, ...]:
-        name = f"{NAMES[self.kind]}Cell"
+    @property
+    def _name(self) -> str:
+        return f"{NAMES[self.kind]}Cell"
+
+    def _check_like(self, what: str, x: Tensor) -> None:
+        parameters.check_like(f"{self._name} {what}", x, cast(Tensor, self.weight_ih))
+
+    def _checked_state(self, hx: Any, batch: Sequence[int]) -> tuple[Tensor, ...]:
+        """The parts of a state, each of shape ``(*batch, size)``."""
         sizes = self.spec.state_sizes
-        parts = hx if isinstance(hx, tuple | list) else (hx,)
-        if len(parts) != len(sizes):
-            raise ShapeError(f"{name} state has {len(parts)} parts; expected {len(sizes)}: {', '.join(sizes)}.")
+        parts = hx if self.kind == "lstm" else (hx,)
+        if not isinstance(parts, tuple | list) or len(parts) != len(sizes):
+            got = f"a {type(parts).__name__}" + (f" of {len(parts)}" if isinstance(parts, tuple | list) else "")
+            raise ShapeError(f"{self._name} state is {got}; expected the pair (h, c).")
         for part, (letter, size) in zip(parts, sizes.items(), strict=True):
-            if part.shape != (*input.shape[:-1], size):
-                raise ShapeError(
-                    f"{name} state {letter} has shape {tuple(part.shape)}; expected {(*input.shape[:-1], size)}."
-                )
-        return tuple(parts) if input.ndim == 2 else tuple(part[None] for part in parts)
+            width = "proj_size" if letter == "h" and self.spec.proj_size else "hidden_size"
+            shape, words = (*batch, size), f"(batch, {width})" if batch else f"({width},)"
+            if not isinstance(part, Tensor) or part.shape != shape:
+                got = f"has shape {tuple(part.shape)}" if isinstance(part, Tensor) else f"is a {type(part).__name__}"
+                raise ShapeError(f"{self._name} state {letter} {got}; expected {words} = {shape}.")
+            self._check_like(f"state {letter}", part)
+        return tuple(parts)
 
     def extra_repr(self) -> str:
         """The sizes, as torch.nn's cells show them."""

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from holdfast.cells import NAMES, CellSpec
 from holdfast.errors import ShapeError
+from holdfast.parameters import check_like
 
 CellState = tuple[Tensor, ...]  # h [B, O], and for the LSTM c [B, H]
 
@@ -48,7 +49,9 @@ def is_uniform(specs: Sequence[CellSpec]) -> bool:
     return all(spec.state_sizes == specs[0].state_sizes for spec in specs)
 
 
-def split(specs: Sequence[CellSpec], directions: int, hx: Any, like: Tensor, batched: bool) -> list[CellState]:
+def split(
+    specs: Sequence[CellSpec], directions: int, hx: Any, like: Tensor, batched: bool, weight: Tensor
+) -> list[CellState]:
     """The initial state of each layer and direction.
 
     Args:
@@ -57,6 +60,7 @@ def split(specs: Sequence[CellSpec], directions: int, hx: Any, like: Tensor, bat
         hx: What the caller gave; None for zeros.
         like: The input, [B, T, I].
         batched: Whether the caller's input had a batch.
+        weight: A parameter, whose dtype and device ``hx`` must have.
 
     Returns:
         ``len(specs) * directions`` states.
@@ -68,7 +72,7 @@ def split(specs: Sequence[CellSpec], directions: int, hx: Any, like: Tensor, bat
     batch = like.shape[0]
     if hx is None:
         return [
-            tuple(like.new_zeros(batch, size) for size in spec.state_sizes.values())
+            tuple(weight.new_zeros(batch, size) for size in spec.state_sizes.values())
             for spec in specs
             for _ in range(directions)
         ]
@@ -89,7 +93,7 @@ def split(specs: Sequence[CellSpec], directions: int, hx: Any, like: Tensor, bat
         column: list[Tensor] = []
         for number, (row, group) in enumerate(zip(rows, groups, strict=True)):
             label = f"{letter}0" if is_uniform(specs) else f"{letter}0[{number}]"
-            column += _checked(name, label, row, group, directions, letter, like, batched)
+            column += _checked(name, label, row, group, directions, letter, like, batched, weight)
         columns.append(column)
     return list(zip(*columns, strict=True))
 
@@ -103,6 +107,7 @@ def _checked(
     letter: str,
     like: Tensor,
     batched: bool,
+    weight: Tensor,
 ) -> list[Tensor]:
     size = group[0].state_sizes[letter]
     stack = "num_layers * num_directions" if len(group) > 1 or "[" not in label else "num_directions"
@@ -115,11 +120,7 @@ def _checked(
         raise ShapeError(f"{name} state {label} is a {type(part).__name__}; expected a tensor {words} = {shape}.")
     if part.shape != shape:
         raise ShapeError(f"{name} state {label} has shape {tuple(part.shape)}; expected {words} = {shape}.")
-    if part.dtype != like.dtype or part.device != like.device:
-        raise ShapeError(
-            f"{name} state {label} is {part.dtype} on {part.device}; expected {like.dtype} on {like.device}, as the "
-            "input."
-        )
+    check_like(f"{name} state {label}", part, weight)
     return list(part if batched else part[:, None])
 
 
@@ -134,7 +135,7 @@ def join(
         states: One for each layer and direction.
         outward: What is done to each stacked tensor, such as :meth:`Layout.state_outward`.
     """
-    columns = []
+    columns: list[Any] = []
     for column in zip(*states, strict=True):
         if is_uniform(specs):
             columns.append(outward(torch.stack(column)))

@@ -9,6 +9,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.cells import CellSpec
+from holdfast.errors import ShapeError
+
+
+def check_like(what: str, x: Tensor, weight: Tensor) -> None:
+    """Refuses a tensor of another dtype or device than the parameters; autocast may convert the dtype.
+
+    Raises:
+        ShapeError: It has another.
+    """
+    if x.device != weight.device or (x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type)):
+        raise ShapeError(
+            f"{what} is {x.dtype} on {x.device}; expected {weight.dtype} on {weight.device}, as the parameters: "
+            "convert one of them with .to(...)."
+        )
 
 
 def register(module: nn.Module, spec: CellSpec, suffix: str, device: Any, dtype: torch.dtype | None) -> None:
@@ -42,11 +56,12 @@ def initialise(module: nn.Module, spec: CellSpec, suffix: str) -> None:
     H = spec.hidden_size
     for name, parameter in collect(module, spec, suffix).items():
         if name == "weight_ih":
-            for gate in parameter.split(H):
-                nn.init.xavier_uniform_(gate)
+            for rows in torch.split(parameter, H):
+                nn.init.xavier_uniform_(rows)
         elif name == "weight_hh":
-            for gate in parameter.split(H):
-                nn.init.orthogonal_(gate)
+            for rows in torch.split(parameter, H):
+                exact = torch.empty_like(rows, dtype=torch.promote_types(rows.dtype, torch.float32))
+                rows.copy_(nn.init.orthogonal_(exact))  # torch decomposes no matrix in half precision
         elif name == "weight_hr":
             nn.init.xavier_uniform_(parameter)
         elif name in ("norm_ih", "norm_hh", "norm_c"):

@@ -16,7 +16,7 @@ from holdfast import layer_state, parameters
 from holdfast.cells import NAMES, CellOptions, CellSpec, Kind, Noise, draw_noise, make_spec
 from holdfast.engines import Explanation, Request, check_engine, explain_request, select
 from holdfast.errors import OptionError, ShapeError, did_you_mean
-from holdfast.unroll import Lengths, Memory, check_lengths
+from holdfast.unroll import Lengths, Memory, check_lengths, check_memory
 
 Merge = Literal["concat", "sum", "mean", "product"]
 _MERGES = ("concat", "sum", "mean", "product")
@@ -31,6 +31,9 @@ class LayerOptions(CellOptions, total=False):
     engine: str
     memory: Memory
     segment: int | None
+
+
+_OF_THE_LAYER = LayerOptions.__annotations__.keys() - CellOptions.__annotations__.keys()
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ class RecurrentLayer(nn.Module):
         self.bias, self.batch_first = bias, batch_first
         self.dropout, self.bidirectional = float(dropout), bidirectional
         self.merge, self.locked_dropout, self.residual = merge, locked_dropout, residual
+        check_memory(memory, segment)
         self.engine, self.memory, self.segment = check_engine(engine), memory, segment
         self.num_directions = 2 if self.bidirectional else 1
         self.specs = tuple(self._make_specs(sizes, options))
@@ -123,7 +127,8 @@ class RecurrentLayer(nn.Module):
     def _make_specs(self, sizes: Sequence[int], options: dict[str, Any]) -> Iterator[CellSpec]:
         width = self.input_size
         for number, size in enumerate(sizes):
-            spec = make_spec(self.kind, {"input_size": width, "hidden_size": size, "bias": self.bias, **options})
+            sizes_and_bias = {"input_size": width, "hidden_size": size, "bias": self.bias}
+            spec = make_spec(self.kind, {**sizes_and_bias, **options}, _OF_THE_LAYER)
             output = spec.output_size * (self.num_directions if self.merge == "concat" else 1)
             if self.residual and number and output != width:
                 raise OptionError(
@@ -201,7 +206,7 @@ class RecurrentLayer(nn.Module):
                 y.append(result.outputs)
                 final.append(result.state)
                 every.append(result.states or ())
-            x = x + self._merged(y) if self.residual and number else self._merged(y)
+            x = x + self.merged(y) if self.residual and number else self.merged(y)
             if number < self.num_layers - 1:
                 x = self._dropped(x)
 
@@ -221,7 +226,8 @@ class RecurrentLayer(nn.Module):
         self._check_input(input)
         layout = layer_state.Layout(batched=input.ndim == 3, time_first=not self.batch_first)
         x = layout.inward(input)
-        state = layer_state.split(self.specs, self.num_directions, hx, x, layout.batched)
+        weight = cast(Tensor, self.weight_ih_l0)
+        state = layer_state.split(self.specs, self.num_directions, hx, x, layout.batched, weight)
         return _Call(x, state, check_lengths(lengths, x.shape[0], x.shape[1], x.device), layout, packed)
 
     def _request(
@@ -246,22 +252,20 @@ class RecurrentLayer(nn.Module):
             segment=self.segment,
         )
 
-    def _check_input(self, x: Tensor) -> None:
+    def _check_input(self, x: Any) -> None:
         name = NAMES[self.kind]
+        if not isinstance(x, Tensor):
+            raise ShapeError(f"{name} input is a {type(x).__name__}; expected a tensor or a PackedSequence.")
         if x.ndim not in (2, 3) or x.shape[-1] != self.input_size:
             order = "(batch, time, input_size)" if self.batch_first else "(time, batch, input_size)"
             raise ShapeError(
                 f"{name} input has shape {tuple(x.shape)}; expected {order}, or (time, input_size) without a batch, "
                 f"with input_size = {self.input_size}."
             )
-        weight = cast(Tensor, self.weight_ih_l0)
-        if x.dtype != weight.dtype or x.device != weight.device:
-            raise ShapeError(
-                f"{name} input is {x.dtype} on {x.device}; expected {weight.dtype} on {weight.device}, as the "
-                "parameters: convert one of them with .to(...)."
-            )
+        parameters.check_like(f"{name} input", x, cast(Tensor, self.weight_ih_l0))
 
-    def _merged(self, directions: list[Tensor]) -> Tensor:
+    def merged(self, directions: list[Tensor]) -> Tensor:
+        """One tensor from one of each direction, [..., O] each, as ``merge`` says."""
         if len(directions) == 1:
             return directions[0]
         forwards, backwards = directions
@@ -305,9 +309,15 @@ def explain(
     The arguments are those of the call; nothing is computed and no random number is drawn.
 
     Raises:
+        OptionError: ``layer`` is not a layer of Holdfast.
         ShapeError: As in the call.
         EngineError: As in the call.
     """
+    if not isinstance(layer, RecurrentLayer):
+        raise OptionError(
+            f"explain got a {type(layer).__module__}.{type(layer).__name__}; expected a layer of Holdfast: an LSTM, a "
+            "GRU or an RNN."
+        )
     call = layer._begin(input, hx, lengths)
     choices = []
     for number, spec in enumerate(layer.specs):
@@ -326,7 +336,7 @@ def _suffix(number: int, direction: int) -> str:
 def _layer_sizes(name: str, hidden_size: int | Sequence[int], num_layers: int) -> list[int]:
     if num_layers < 1:
         raise OptionError(f"{name} num_layers is {num_layers}; expected at least 1.")
-    if isinstance(hidden_size, int):
+    if not isinstance(hidden_size, Sequence):
         return [hidden_size] * num_layers
     if not hidden_size or num_layers not in (1, len(hidden_size)):
         raise OptionError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast, runtime_checkable
@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from holdfast.errors import OptionError, ShapeError, did_you_mean
 
@@ -23,10 +24,10 @@ State = Any  # a tensor with the batch first, or a tuple, list or dict of states
 class SequenceCell(Protocol):
     """What :func:`scan` runs: a cell that is ready for one batch of sequences."""
 
-    def prepare(self, inputs: Tensor) -> Any:
-        """Whatever can be computed for many steps [T, B, ...] at once; indexed by step afterwards."""
+    def prepare(self, inputs: Tensor) -> Tensor:
+        """Whatever can be computed for many steps [T, B, ...] at once: [T, ...]."""
 
-    def step(self, t: int, prepared: Any, state: State) -> tuple[Tensor, State]:
+    def step(self, t: int, prepared: Tensor, state: State) -> tuple[Tensor, State]:
         """Step ``t``: its part of what :meth:`prepare` gave, and the state -> output [B, ...] and new state."""
 
 
@@ -37,13 +38,22 @@ class BeginsSequence(Protocol):
     def initial_state(self, batch: int, dtype: torch.dtype | None = None, device: Any = None) -> State:
         """The state before the first step."""
 
-    def begin_sequence(self, batch: int, steps: int) -> SequenceCell:
-        """The cell for one batch of sequences."""
+    def begin_sequence(self, inputs: Tensor, state: State) -> SequenceCell:
+        """The cell for one batch of sequences, [T, B, ...], that starts from ``state``."""
 
 
 def map_state(function: Callable[..., Tensor], *states: State) -> State:
-    """Applies ``function`` to the tensors that stand at the same place in every one of ``states``."""
+    """Applies ``function`` to the tensors that stand at the same place in every one of ``states``.
+
+    Raises:
+        ShapeError: The states are not made of tensors, or not in the same way.
+    """
     first = states[0]
+    for other in states[1:]:
+        if _form(other) != _form(first):
+            raise ShapeError(
+                f"The state was {_describe(other)} and became {_describe(first)}; expected the same form at every step."
+            )
     if isinstance(first, Tensor):
         return function(*states)
     if isinstance(first, dict):
@@ -52,6 +62,25 @@ def map_state(function: Callable[..., Tensor], *states: State) -> State:
         parts = [map_state(function, *part) for part in zip(*states, strict=True)]
         return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
     raise ShapeError(f"A state holds a {type(first).__name__}; expected tensors, or tuples, lists or dicts of them.")
+
+
+def _form(state: State) -> Any:
+    """What two states must have in common to stand for one another, down to the next level."""
+    if isinstance(state, dict):
+        return state.keys()
+    return len(state) if isinstance(state, tuple | list) else isinstance(state, Tensor)
+
+
+def check_memory(memory: str, segment: int | None) -> None:
+    """Refuses a memory policy that does not exist.
+
+    Raises:
+        OptionError: It has no such name, or its segments are shorter than a step.
+    """
+    if memory not in MEMORY_POLICIES:
+        raise OptionError(f"There is no memory policy {memory!r}: {did_you_mean(str(memory), MEMORY_POLICIES)}")
+    if segment is not None and segment < 1:
+        raise OptionError(f"segment is {segment}; expected at least 1 step, or None for the square root of all steps.")
 
 
 def check_lengths(lengths: Lengths | None, batch: int, steps: int, device: torch.device) -> Tensor | None:
@@ -101,8 +130,10 @@ class _ModuleCell:
 def _describe(value: Any) -> str:
     if isinstance(value, Tensor):
         return f"a tensor of shape {tuple(value.shape)}"
-    if isinstance(value, tuple):
-        return f"a tuple of {len(value)}"
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)}"
+    if isinstance(value, dict):
+        return f"a dict of {', '.join(map(repr, value))}"
     return f"a {type(value).__name__}"
 
 
@@ -156,9 +187,10 @@ def unroll(
     steps_first = inputs if time_major else inputs.transpose(0, 1)
     steps, batch = steps_first.shape[:2]
     if initial_state is None:
-        initial_state = cell.initial_state(batch, dtype=inputs.dtype, device=inputs.device)
+        dtype = inputs.dtype if inputs.is_floating_point() else None  # inputs that are numbers of words say nothing
+        initial_state = cell.initial_state(batch, dtype=dtype, device=inputs.device)
     outputs, state, states = scan(
-        cell.begin_sequence(batch, steps) if isinstance(cell, BeginsSequence) else _ModuleCell(cell),
+        cell.begin_sequence(steps_first, initial_state) if isinstance(cell, BeginsSequence) else _ModuleCell(cell),
         steps_first,
         initial_state,
         check_lengths(lengths, batch, steps, inputs.device),
@@ -184,7 +216,7 @@ def scan(
     memory: Memory = "keep",
     segment: int | None = None,
 ) -> tuple[Tensor, State, State]:
-    """The loop under :func:`unroll`: time first, everything already checked but the memory policy.
+    """The loop under :func:`unroll`: time first, and lengths already checked.
 
     Args:
         cell: The cell, ready for this batch.
@@ -199,10 +231,7 @@ def scan(
     Returns:
         Outputs [T, B, ...], final state, per-step states (time first) or None.
     """
-    if memory not in MEMORY_POLICIES:
-        raise OptionError(f"There is no memory policy {memory!r}: {did_you_mean(str(memory), MEMORY_POLICIES)}")
-    if segment is not None and segment < 1:
-        raise OptionError(f"segment is {segment}; expected at least 1 step, or None for the square root of all steps.")
+    check_memory(memory, segment)
     steps = inputs.shape[0]
     if not steps:
         raise ShapeError(f"inputs has shape {tuple(inputs.shape)} (time first); expected at least one step.")
@@ -215,7 +244,8 @@ def scan(
 
     def run(chunk: Tensor, start: int, state: State) -> tuple[list[Tensor], State, list[State]]:
         """Steps ``start``, ``start + 1``, ... of the sequence, in the order of time or against it."""
-        prepared = cell.prepare(chunk)
+        # Cut up at once: each step's own index would bring a gradient as large as all the steps.
+        prepared = cell.prepare(chunk).unbind()
         outputs, states = [], []
         order = range(len(chunk) - 1, -1, -1) if reverse else range(len(chunk))
         for k in order:
@@ -235,11 +265,10 @@ def scan(
     # Past the longest row every step would change nothing; one step at least is run, for the shape of an output.
     last = max(longest, 1)
     length = (segment or math.isqrt(last - 1) + 1) if memory == "recompute" else last
-    starts = range(0, last, length)
+    chunks = list(zip(range(0, last, length), torch.split(inputs[:last], length), strict=True))
     outputs: list[Tensor] = []
     states: list[State] = []
-    for start in reversed(starts) if reverse else starts:
-        chunk = inputs[start : min(start + length, last)]
+    for start, chunk in reversed(chunks) if reverse else chunks:
         if memory == "recompute" and torch.is_grad_enabled():
             part = checkpoint(run, chunk, start, state, use_reentrant=False)
         elif memory == "offload":
@@ -271,12 +300,20 @@ def _where(active: Tensor, new: Tensor, old: Tensor) -> Tensor:
 def host_copies() -> torch.autograd.graph.saved_tensors_hooks:
     """A context in which what is computed and kept for the backward pass is kept in host memory.
 
-    Tensors that were there before, such as weights, stay where they are: they would be copied at every step.
+    Tensors that were given, such as weights, stay where they are. What is kept more than once, such as weights that
+    DropConnect has changed, at every step, is copied once.
     """
+    copies: MutableMapping[Tensor, dict[Any, Tensor]] = WeakTensorKeyDictionary()
 
     def pack(tensor: Tensor) -> tuple[torch.device | None, Tensor]:
         base = tensor if tensor._base is None else tensor._base
-        return (None, tensor) if base.is_leaf else (tensor.device, tensor.to("cpu", copy=True))
+        if base.is_leaf:
+            return None, tensor
+        made = copies.setdefault(base, {})
+        view = (tensor._version, tensor.storage_offset(), tensor.shape, tensor.stride())
+        if view not in made:
+            made[view] = tensor.to("cpu", copy=True)
+        return tensor.device, made[view]
 
     def unpack(packed: tuple[torch.device | None, Tensor]) -> Tensor:
         device, tensor = packed

@@ -122,10 +122,9 @@ class CellSpec:
             if not isinstance(getattr(self, size), int) or getattr(self, size) < 1:
                 raise OptionError(f"{name} {size} is {getattr(self, size)!r}; expected a whole number from 1 on.")
         for option in _PROBABILITIES:
-            if not 0 <= getattr(self, option) < 1:
-                raise OptionError(
-                    f"{name} {option} is {getattr(self, option)}; expected a probability from 0 to below 1."
-                )
+            p = getattr(self, option)
+            if not isinstance(p, int | float) or not 0 <= p < 1:
+                raise OptionError(f"{name} {option} is {p!r}; expected a probability from 0 to below 1.")
         for option in _CLIPS:
             bound = getattr(self, option)
             if bound is not None and not bound > 0:

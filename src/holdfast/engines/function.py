@@ -2,7 +2,7 @@
 
 Such an engine has two methods more than :class:`~holdfast.engines.request.Engine` asks for:
 
-    forward(request) -> (result, kept)              kept: whatever its backward needs, the engine's own business
+    forward(request) -> (result, kept)              kept: a tuple of the tensors that its backward needs
     backward(request, kept, gradient) -> gradients  gradient: a Result with the gradient of each output, or None for one
                                                     that is not used; gradients: by the names of ``differentiable``
 
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from holdfast.engines.request import Request, Result
+from holdfast.errors import EngineError
 
 _NOWHERE = torch.empty(0)  # stands for a tensor that autograd keeps
 
@@ -37,10 +38,10 @@ class GradientEngine(Protocol):
 
     name: str
 
-    def forward(self, request: Request) -> tuple[Result, Any]:
-        """The result, and what ``backward`` needs."""
+    def forward(self, request: Request) -> tuple[Result, tuple[Tensor, ...]]:
+        """The result, and the tensors that ``backward`` needs; tensors of the result may be among them."""
 
-    def backward(self, request: Request, kept: Any, gradient: Gradient) -> Mapping[str, Tensor]:
+    def backward(self, request: Request, kept: tuple[Tensor, ...], gradient: Gradient) -> Mapping[str, Tensor]:
         """The gradients of the tensors that :func:`differentiable` names, as far as they require one."""
 
 
@@ -51,7 +52,10 @@ def differentiable(request: Request) -> dict[str, Tensor]:
 
 
 def run_with_gradients(engine: GradientEngine, request: Request) -> Result:
-    """Runs ``engine.forward`` so that autograd calls ``engine.backward``; a second derivative is refused by torch."""
+    """Runs ``engine.forward`` so that autograd calls ``engine.backward``.
+
+    Taking the second derivative raises an :class:`EngineError`.
+    """
     tensors = differentiable(request)
     flat = _EngineFunction.apply(engine, request, tuple(tensors), *tensors.values())  # type: ignore[no-untyped-call]
     parts = len(request.state)
@@ -62,23 +66,45 @@ def run_with_gradients(engine: GradientEngine, request: Request) -> Result:
 class _EngineFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, engine: GradientEngine, request: Request, names: tuple[str, ...], *tensors: Tensor) -> Any:
-        result, ctx.kept = engine.forward(request)
+        result, kept = engine.forward(request)
         ctx.engine, ctx.names = engine, names
-        # The tensors go through save_for_backward, which notices when one is changed in place before the backward pass.
-        ctx.save_for_backward(*tensors)
+        # Tensors go through save_for_backward, which notices when one is changed in place before the backward pass, and
+        # holds a result without holding itself: kept on ctx, it would live until the next garbage collection.
+        ctx.save_for_backward(*tensors, *kept)
         ctx.request = replace(request, inputs=_NOWHERE, state=(), parameters={})
         ctx.set_materialize_grads(False)
         return (result.outputs, *result.state, *(result.states or ()))
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
-        tensors = dict(zip(ctx.names, ctx.saved_tensors, strict=True))
+        saved = ctx.saved_tensors
+        tensors, kept = dict(zip(ctx.names, saved, strict=False)), saved[len(ctx.names) :]
         inputs = tensors.pop("inputs")
         state = tuple(tensors.pop(name) for name in ctx.names if name.startswith("state."))
         request = replace(ctx.request, inputs=inputs, state=state, parameters=tensors)
         parts = len(state)
         gradient = Gradient(gradients[0], gradients[1 : 1 + parts], gradients[1 + parts :])
-        found = ctx.engine.backward(request, ctx.kept, gradient)
+        with torch.no_grad():
+            found = ctx.engine.backward(request, kept, gradient)
         needed = zip(ctx.names, ctx.needs_input_grad[3:], strict=True)
-        return (None, None, None, *(found[name] if wanted else None for name, wanted in needed))
+        first = [found[name] if wanted else None for name, wanted in needed]
+        if torch.is_grad_enabled():  # create_graph: someone may go on to the second derivative
+            first = [g if g is None else _FirstDerivative.apply(ctx.engine.name, g, *saved) for g in first]  # type: ignore[no-untyped-call]
+        return (None, None, None, *first)
+
+
+class _FirstDerivative(torch.autograd.Function):
+    """A gradient that cannot be differentiated again, and says so.
+
+    torch's ``once_differentiable`` would do so only where the gradient that came in has a derivative itself; the rest
+    of a second derivative would be missing without a word.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, name: str, gradient: Tensor, *depends_on: Tensor) -> Tensor:
+        ctx.name = name
+        return gradient.view_as(gradient)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> Any:
+        raise EngineError(f"The engine {ctx.name!r} has no second derivative. Use engine='reference', which has.")

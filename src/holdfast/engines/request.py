@@ -51,8 +51,8 @@ class Result:
     Attributes:
         outputs: [B, T, O], zero past a row's length.
         state: The state after each row's last step, as in the request.
-        states: With ``return_states``, the state after every step: h [B, T, O], and for the LSTM c [B, T, H]; the
-            state of a row's last step stands past its length as well.
+        states: With ``return_states``, the state after every step: h [B, T, O], and for the LSTM c [B, T, H]. Past a
+            row's length stands the state that it has there: its final one, or with ``reverse`` its initial one.
     """
 
     outputs: Tensor

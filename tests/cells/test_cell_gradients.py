@@ -1,0 +1,64 @@
+"""First and second derivatives of every cell with every option, against finite differences."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from torch import Tensor
+from torch.autograd import gradcheck, gradgradcheck
+
+from holdfast.cells import ACTIVATIONS, Kind
+from holdfast.engines import Request
+from holdfast.engines.function import differentiable
+from holdfast.engines.reference import ReferenceEngine
+from verification import VARIANTS, make_request, named_results
+
+
+def assert_derivatives(request: Request) -> None:
+    """Of all results by all tensors, first and second order."""
+    names = list(differentiable(request))
+
+    def run(*tensors: Tensor) -> tuple[Tensor, ...]:
+        given = dict(zip(names, tensors, strict=True))
+        inputs = given.pop("inputs")
+        state = tuple(given.pop(f"state.{k}") for k in range(len(request.state)))
+        asked = replace(request, inputs=inputs, state=state, parameters=given)
+        return tuple(named_results(request.spec, ReferenceEngine().run(asked)).values())
+
+    leaves = tuple(tensor.clone().requires_grad_() for tensor in differentiable(request).values())
+    assert gradcheck(run, leaves)
+    assert gradgradcheck(run, leaves)
+
+
+TINY: dict[str, Any] = {"batch": 2, "steps": 2, "input_size": 2}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_option_in_training(variant: str) -> None:
+    kind, options = VARIANTS[variant]
+    assert_derivatives(make_request(kind, training=True, hidden_size=3, return_states=True, **TINY, **options))
+
+
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if "zoneout" in name or "everything" in name])
+def test_zoneout_in_evaluation(variant: str) -> None:
+    kind, options = VARIANTS[variant]
+    assert_derivatives(make_request(kind, hidden_size=3, **TINY, **options))
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
+def test_every_activation(kind: Kind, name: str) -> None:
+    gates = {} if kind == "rnn" else {"recurrent_activation": name}
+    assert_derivatives(make_request(kind, activation=name, hidden_size=2, **TINY, **gates))
+
+
+@pytest.mark.parametrize("memory", ["keep", "recompute"])
+@pytest.mark.parametrize("reverse", [False, True], ids=["forwards", "reverse"])
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
+def test_over_time_with_lengths(kind: Kind, reverse: bool, memory: Any) -> None:
+    request = make_request(
+        kind, batch=3, steps=4, hidden_size=2, lengths=[3, 0, 4], reverse=reverse, return_states=True, input_size=1
+    )
+    assert_derivatives(replace(request, memory=memory, segment=3 if memory == "recompute" else None))

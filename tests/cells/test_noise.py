@@ -1,0 +1,61 @@
+"""The masks: their shapes, their frequencies, and when there are none."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from holdfast.cells import CellSpec, Noise, draw_noise
+
+LIKE = torch.empty(0, dtype=torch.float64)
+
+
+def test_a_cell_without_a_random_part_draws_nothing() -> None:
+    before = torch.get_rng_state()
+    assert draw_noise(CellSpec(kind="lstm", input_size=1, hidden_size=2, weight_dropout=0.5), 2, 3, LIKE) is None
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_dropout_of_the_state_is_one_mask_a_sequence() -> None:
+    spec = CellSpec(kind="lstm", input_size=1, hidden_size=50, proj_size=40, recurrent_dropout=0.2)
+    noise = draw_noise(spec, 100, 7, LIKE)
+    assert noise is not None
+    assert noise.state is not None
+    assert (noise.candidate, noise.zoneout_h, noise.zoneout_c) == (None, None, None)
+    assert noise.state.shape == (100, 40)
+    assert noise.state.dtype == torch.float64
+    assert noise.state.unique().tolist() == pytest.approx([0, 1 / 0.8])
+    assert float((noise.state > 0).double().mean()) == pytest.approx(0.8, abs=0.02)
+    assert noise.at(0).state is noise.at(6).state
+
+
+def test_dropout_of_the_candidate_and_zoneout_are_new_at_every_step() -> None:
+    spec = CellSpec(
+        kind="lstm",
+        input_size=1,
+        hidden_size=50,
+        proj_size=40,
+        recurrent_dropout=0.5,
+        recurrent_dropout_mode="candidate",
+        zoneout_h=0.1,
+        zoneout_c=0.3,
+    )
+    noise = draw_noise(spec, 20, 30, LIKE)
+    assert noise is not None
+    assert noise.state is None
+    for mask, size, share in ((noise.candidate, 50, 0.5), (noise.zoneout_h, 40, 0.1), (noise.zoneout_c, 50, 0.3)):
+        assert mask is not None
+        assert mask.shape == (30, 20, size)
+        assert float((mask > 0).double().mean()) == pytest.approx(share, abs=0.02)
+        assert not torch.equal(mask[0], mask[1])
+    assert noise.candidate is not None
+    assert noise.candidate.unique().tolist() == [0, 2]
+    assert noise.zoneout_h is not None
+    assert noise.zoneout_h.dtype == torch.bool
+    step = noise.at(4)
+    assert step.candidate is not None
+    assert torch.equal(step.candidate, noise.candidate[4])
+
+
+def test_nothing_drawn_stays_nothing_at_a_step() -> None:
+    assert Noise().at(3) == Noise()
