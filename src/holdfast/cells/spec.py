@@ -73,8 +73,8 @@ class CellSpec:
         cell_clip: The cell state is clamped into plus or minus this. LSTM.
         reset_after: The reset gate acts on the recurrent product (torch, cuDNN) rather than on the state before
             it (Cho et al. 2014). GRU.
-        single_bias: One bias vector, ``bias_ih``, as Keras and TensorFlow 1 have it, instead of torch's two; but for
-            the GRU with ``reset_after``, the second one adds nothing that the first cannot say.
+        single_bias: One bias vector, ``bias_ih``, as the LSTM of Keras and TensorFlow 1 has it, instead of torch's
+            two; but for the GRU with ``reset_after``, the second one adds nothing that the first cannot say.
         layer_norm: Layer normalisation of both products and of the cell state (Ba et al. 2016).
         recurrent_dropout: Probability of dropping a unit inside the recurrence while training.
         recurrent_dropout_mode: What is dropped: ``"state"``, the state on its way into the products, the same units
@@ -133,6 +133,8 @@ class CellSpec:
             raise OptionError(
                 f"LSTM proj_size is {self.proj_size}; expected 0 (none) or less than hidden_size = {self.hidden_size}."
             )
+        if self.single_bias and not self.bias:
+            raise OptionError(f"{name} single_bias needs a bias: leave bias=False or single_bias=True out.")
         if self.proj_clip is not None and not self.proj_size:
             raise OptionError("LSTM proj_clip needs a projection: set proj_size, or leave proj_clip out.")
         modes = ("state", "candidate")

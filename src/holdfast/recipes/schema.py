@@ -23,8 +23,8 @@ class DataSettings(Settings):
     """``[data]``: where the sequences come from and how they are prepared."""
 
     source: str = "files"
-    """``files`` (see ``train`` and ``test``), or a known data set: ``digits`` (embedded), ``mnist``, ``japanese-
-    vowels``."""
+    """``files`` (see ``train`` and ``test``), or a known data set: ``digits`` (embedded), ``mnist``,
+    ``japanese-vowels``."""
     train: list[str] = []
     """Files or folders to train on, relative to ``--data-dir`` (or to the working directory); with ``source =
     "files"``."""

@@ -13,7 +13,7 @@ from torch import nn
 
 from holdfast.errors import DataError, OptionError
 from holdfast.recipes.schema import TrainSettings
-from holdfast.tasks.task import Task
+from holdfast.tasks.task import Metrics, Task
 from holdfast.training.checkpoint import Checkpoint
 from holdfast.training.determinism import (
     choose_device,
@@ -187,7 +187,9 @@ def train_step(training: Training, batch: Batch) -> None:
     training.batch += 1
 
 
-def validate(model: nn.Module, task: Task, batches: Batches, device: torch.device) -> dict[str, float]:
+def validate(
+    model: nn.Module, task: Task, batches: Batches, device: torch.device, metrics: Metrics | None = None
+) -> dict[str, float]:
     """Measures a model without changing it, its random numbers or its mode.
 
     Args:
@@ -195,11 +197,12 @@ def validate(model: nn.Module, task: Task, batches: Batches, device: torch.devic
         task: What is learned.
         batches: What to measure on; each batch starts from a zero state.
         device: Where to compute.
+        metrics: What to gather the metrics in, for a caller who wants more of them than numbers; None for the task's.
 
     Returns:
         ``loss`` (the mean over sequences) and the task's metrics, by name.
     """
-    running = Running(task)
+    running = Running(task, metrics)
     mode = model.training
     model.eval()
     try:

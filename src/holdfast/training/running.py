@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from holdfast.tasks.task import Task
+from holdfast.tasks.task import Metrics, Task
 
 if TYPE_CHECKING:
     from holdfast.data import Batch
@@ -46,8 +46,8 @@ class Losses:
 class Running:
     """The mean loss and the metrics of the batches since it was made."""
 
-    def __init__(self, task: Task) -> None:
-        self._metrics = task.metrics()
+    def __init__(self, task: Task, metrics: Metrics | None = None) -> None:
+        self._metrics = task.metrics() if metrics is None else metrics
         self._loss_sum = 0.0
         self._sequences = 0
 

@@ -1,0 +1,95 @@
+"""Writes the pages that are made from the code: ``docs/recipes.md`` from the schema, ``docs/cli.md`` from the commands.
+
+    python docs/reference.py
+
+``tests/test_reference.py`` says so when a page is not what this writes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin
+
+import typer
+from pydantic import BaseModel
+from typer.cli import get_docs_for_click
+
+from holdfast import recipes
+from holdfast.cli import app
+from holdfast.recipes.schema import Recipe
+
+HERE = Path(__file__).parent
+
+
+def recipes_page() -> str:
+    """Every field of a recipe, and every recipe that comes with Holdfast."""
+    lines = [
+        "# Recipes",
+        "",
+        "A recipe is a TOML file that says what to train on what. `holdfast recipes` lists those that come with",
+        "Holdfast, `holdfast recipes show NAME` prints one to start from, `holdfast train FILE.toml` runs one, and",
+        "`--set table.key=value` overrides a value. A key that is not listed here is an error.",
+        "",
+        "## Fields",
+        "",
+        *_table("", Recipe),
+        "## Recipes that come with Holdfast",
+        "",
+        "| name | what it does |",
+        "|---|---|",
+        *(f"| `{name}` | {recipes.load(name).description} |" for name in recipes.names()),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _table(prefix: str, model: type[BaseModel]) -> list[str]:
+    lines = [f"### `[{prefix}]`" if prefix else "### At the top", "", "| key | type | default | meaning |", "|---|---|---|---|"]
+    inner: list[tuple[str, type[BaseModel]]] = []
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            inner.append((f"{prefix}.{name}" if prefix else name, kind))
+            continue
+        default = "required" if field.is_required() else _toml(field.default)
+        meaning = " ".join((field.description or "").split()).replace("``", "`").replace("|", "\\|")
+        lines.append(f"| `{name}` | {_type(kind)} | {default} | {meaning} |")
+    lines.append("")
+    for path, kind in inner:
+        lines += _table(path, kind)
+    return lines
+
+
+def _type(kind: Any) -> str:
+    """A type in the words of TOML."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return " or ".join(f"`{part}`" for part in parts)
+    if origin is list:
+        return f"list of {_type(parts[0])}s"
+    if origin is dict:
+        return "table"
+    if isinstance(kind, UnionType):
+        return " or ".join(_type(part) for part in parts if part is not type(None))
+    return {str: "string", int: "whole number", float: "number", bool: "true or false"}[kind]
+
+
+def _toml(value: Any) -> str:
+    if value is None:
+        return "unset"
+    return f"`{value!r}`".replace("'", '"').replace("True", "true").replace("False", "false")
+
+
+def cli_page() -> str:
+    """Every command with its arguments and options."""
+    command = typer.main.get_command(app)
+    text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="holdfast", title="The command line")
+    return text.replace("[bold]", "**").replace("[/bold]", "**").strip() + "\n"
+
+
+PAGES = {"recipes.md": recipes_page, "cli.md": cli_page}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (HERE / name).write_text(page(), encoding="utf-8")
