@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-settings.register_profile("holdfast", deadline=None, max_examples=25, derandomize=True)
+settings.register_profile("holdfast", deadline=None, max_examples=80, derandomize=True)
 settings.load_profile("holdfast")
 torch.set_num_threads(1)
 

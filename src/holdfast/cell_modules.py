@@ -128,8 +128,9 @@ class CellModule(nn.Module):
         return tuple(parts)
 
     def extra_repr(self) -> str:
-        """The sizes, as torch.nn's cells show them."""
-        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
+        """The arguments that are not at their defaults."""
+        shown = [f"{self.input_size}, {self.hidden_size}", *([] if self.bias else ["bias=False"])]
+        return ", ".join([*shown, *(f"{name}={value!r}" for name, value in self.spec.changed_options().items())])
 
 
 class RNNCell(CellModule):

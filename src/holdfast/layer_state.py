@@ -79,7 +79,7 @@ def split(
     letters = list(specs[0].state_sizes)
     parts = (hx,) if len(letters) == 1 else hx
     if not isinstance(parts, tuple | list) or len(parts) != len(letters):
-        got = f"{len(parts)} parts" if isinstance(parts, tuple | list) else f"a {type(parts).__name__}"
+        got = f"a {type(parts).__name__}" + (f" of {len(parts)}" if isinstance(parts, tuple | list) else "")
         raise ShapeError(f"{name} state is {got}; expected the pair (h0, c0).")
     columns = []
     for letter, part in zip(letters, parts, strict=True):

@@ -221,7 +221,10 @@ class RecurrentLayer(nn.Module):
         packed = input if isinstance(input, PackedSequence) else None
         if packed is not None:
             if lengths is not None:
-                raise ShapeError(f"{NAMES[self.kind]} got a PackedSequence and lengths; expected one of them.")
+                raise ShapeError(
+                    f"{NAMES[self.kind]} got a PackedSequence and lengths; expected one of them: a PackedSequence has "
+                    "its lengths in it."
+                )
             input, lengths = pad_packed_sequence(packed, self.batch_first)
         self._check_input(input)
         layout = layer_state.Layout(batched=input.ndim == 3, time_first=not self.batch_first)
@@ -334,8 +337,8 @@ def _suffix(number: int, direction: int) -> str:
 
 
 def _layer_sizes(name: str, hidden_size: int | Sequence[int], num_layers: int) -> list[int]:
-    if num_layers < 1:
-        raise OptionError(f"{name} num_layers is {num_layers}; expected at least 1.")
+    if not isinstance(num_layers, int) or num_layers < 1:
+        raise OptionError(f"{name} num_layers is {num_layers!r}; expected a whole number from 1 on.")
     if not isinstance(hidden_size, Sequence):
         return [hidden_size] * num_layers
     if not hidden_size or num_layers not in (1, len(hidden_size)):

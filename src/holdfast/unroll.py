@@ -6,14 +6,15 @@ import math
 from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, cast, runtime_checkable
+from functools import partial
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from holdfast.errors import OptionError, ShapeError, did_you_mean
+from holdfast.recompute import run_again_in_backward
 
 Memory = Literal["keep", "recompute", "offload"]
 MEMORY_POLICIES = ("keep", "recompute", "offload")
@@ -61,7 +62,7 @@ def map_state(function: Callable[..., Tensor], *states: State) -> State:
     if isinstance(first, tuple | list):
         parts = [map_state(function, *part) for part in zip(*states, strict=True)]
         return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
-    raise ShapeError(f"A state holds a {type(first).__name__}; expected tensors, or tuples, lists or dicts of them.")
+    raise ShapeError(f"A state holds {first!r}; expected tensors, or tuples, lists or dicts of them.")
 
 
 def _form(state: State) -> Any:
@@ -163,8 +164,9 @@ def unroll(
         reverse: Run each row from its own last step to its first; outputs stand where their inputs do.
         return_states: Also return the state after every step.
         memory: What is kept for the backward pass. ``"keep"``: everything. ``"recompute"``: the state at the start of
-            every segment, the steps between are computed again (Chen et al. 2016), so that memory grows with the
-            square root of T. ``"offload"``: everything, in host memory (on a CPU it is there already).
+            every segment, the steps between are computed again (Chen et al. 2016), so that what is kept grows with the
+            square root of T (beside the outputs; for a module of one's own, the graph of all steps is kept without its
+            tensors). ``"offload"``: everything, in host memory (on a CPU it is there already).
         segment: Steps in a segment for ``"recompute"``; None for the square root of T.
 
     Returns:
@@ -242,7 +244,7 @@ def scan(
         # A NaN in the padding must not reach a product: 0 * NaN would come back in the gradient of the weights.
         inputs = inputs.masked_fill(padding.reshape(padding.shape + (1,) * (inputs.ndim - 2)), 0)
 
-    def run(chunk: Tensor, start: int, state: State) -> tuple[list[Tensor], State, list[State]]:
+    def run(start: int, cell: SequenceCell, chunk: Tensor, state: State) -> tuple[Tensor, State, State]:
         """Steps ``start``, ``start + 1``, ... of the sequence, in the order of time or against it."""
         # Cut up at once: each step's own index would bring a gradient as large as all the steps.
         prepared = cell.prepare(chunk).unbind()
@@ -259,7 +261,11 @@ def scan(
             outputs.append(output)
             if return_states:
                 states.append(state)
-        return outputs, state, states
+        if reverse:
+            outputs.reverse()
+            states.reverse()
+        stacked = map_state(lambda *parts: torch.stack(parts), *states) if return_states else None
+        return torch.stack(outputs), state, stacked
 
     initial = state
     # Past the longest row every step would change nothing; one step at least is run, for the shape of an output.
@@ -270,26 +276,28 @@ def scan(
     states: list[State] = []
     for start, chunk in reversed(chunks) if reverse else chunks:
         if memory == "recompute" and torch.is_grad_enabled():
-            part = checkpoint(run, chunk, start, state, use_reentrant=False)
-        elif memory == "offload":
-            with nullcontext() if inputs.device.type == "cpu" else host_copies():
-                part = run(chunk, start, state)
+            part = run_again_in_backward(partial(run, start), cell, chunk, state)
         else:
-            part = run(chunk, start, state)
-        part_outputs, state, part_states = cast(tuple[list[Tensor], State, list[State]], part)
-        outputs += part_outputs
-        states += part_states
+            to_host = memory == "offload" and inputs.device.type != "cpu"
+            with host_copies() if to_host else nullcontext():
+                part = run(start, cell, chunk, state)
+        output, state, every = part
+        outputs.append(output)
+        states.append(every)
     if reverse:
         outputs.reverse()
         states.reverse()
-    rest = steps - last
-    outputs += [torch.zeros_like(outputs[0])] * rest
-    stacked = map_state(lambda *parts: torch.stack(parts), *states) if return_states else None
-    if return_states and rest:
-        # Against time, the rows have not begun here and hold their initial state; along it, their final one.
-        held = initial if reverse else state
-        stacked = map_state(lambda s, h: torch.cat([s, h.expand(rest, *h.shape)]), stacked, held)
-    return torch.stack(outputs), state, stacked
+    if rest := steps - last:
+        outputs.append(outputs[0].new_zeros(rest, *outputs[0].shape[1:]))
+        if return_states:
+            # Against time, the rows have not begun here and hold their initial state; along it, their final one.
+            held = initial if reverse else state
+            states.append(map_state(lambda h: h.expand(rest, *h.shape), held))
+    return _joined(*outputs), state, map_state(_joined, *states) if return_states else None
+
+
+def _joined(*parts: Tensor) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _where(active: Tensor, new: Tensor, old: Tensor) -> Tensor:

@@ -35,6 +35,11 @@ class BoundCell:
     parameters: Parameters
     noise: Noise | None = None
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether a step depends on nothing beyond what is here; an activation of one's own may bring anything."""
+        return isinstance(self.spec.activation, str) and isinstance(self.spec.recurrent_activation, str)
+
     def prepare(self, inputs: Tensor) -> Tensor:
         """The part of every step that needs no state, for all steps at once: [T, B, I] -> [T, B, gates * H]."""
         return input_product(self.spec, self.parameters, inputs)
