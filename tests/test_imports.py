@@ -1,0 +1,163 @@
+"""Imports go one way, and ``import holdfast`` is light.
+
+The table says it all: a new file of the package fails these tests until it stands there.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import holdfast
+
+SOURCE = Path(holdfast.__file__).parent
+
+# From the bottom up. A file or folder imports what stands on lower lines, and nothing of its own line or above;
+# files of one folder may import one another.
+LEVELS: list[tuple[str, ...]] = [
+    ("errors",),
+    ("cells",),
+    ("recompute",),
+    ("unroll",),
+    ("engines",),
+    ("parameters",),
+    ("layer_state", "cell_modules"),
+    ("recurrent_layer",),
+    ("layers",),
+    ("recipes",),
+    ("storage", "data"),
+    ("metrics",),
+    ("tasks",),
+    ("training", "predictor", "inspect"),
+    ("experiment",),
+    ("cli",),
+]
+# These know nothing of networks: of the lines below them, they import errors and one another alone.
+LEAVES = ("recipes", "storage", "data", "metrics")
+
+RANK = {name: rank for rank, names in enumerate(LEVELS) for name in names}
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package, by its name without ``holdfast.``; the package itself is ``""``."""
+    found = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(module: str, path: Path) -> Iterator[tuple[str, int]]:
+    """The modules of the package that a file imports, at its top or inside a function, with their lines."""
+    known = modules()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}, line {node.lineno}: a relative import; write the whole name"
+            # `from holdfast import storage` imports a module, `from holdfast import LSTM` the package itself.
+            whole = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [name if name.removeprefix("holdfast.") in known else str(node.module) for name in whole]
+        else:
+            continue
+        for name in names:
+            if name == "holdfast" or name.startswith("holdfast."):
+                yield name.removeprefix("holdfast").removeprefix("."), node.lineno
+
+
+def top(module: str) -> str:
+    """The file or folder of the package that a module belongs to."""
+    return module.partition(".")[0]
+
+
+def wrong(module: str, imported: str) -> str | None:
+    """Why ``module`` must not import ``imported``, or None."""
+    here, there = top(module), top(imported)
+    if not module:  # the package's own __init__
+        return None if RANK[there] <= RANK["layers"] else f"`import holdfast` must not load {there}"
+    if not there:
+        # The package's __init__ loads the layers and nothing above: only what stands above them may go through it.
+        return None if RANK[here] > RANK["layers"] and here not in LEAVES else "it would import itself"
+    if here == there:
+        return None
+    if RANK[there] >= RANK[here]:
+        return f"{there} does not stand below {here}"
+    if here in LEAVES and there not in (*LEAVES, "errors"):
+        return f"{here} is a leaf and knows nothing of {there}"
+    if here not in LEAVES and RANK[here] <= RANK["layers"] and there in LEAVES:
+        return f"{here} knows nothing of {there}"
+    return None
+
+
+def test_every_file_has_its_place_in_the_table() -> None:
+    present = {top(module) for module in modules()} - {""}
+    assert present <= RANK.keys(), f"say in LEVELS where these stand: {sorted(present - RANK.keys())}"
+    assert RANK.keys() <= present, f"LEVELS names what is not there: {sorted(RANK.keys() - present)}"
+    assert set(LEAVES) <= RANK.keys()
+
+
+@pytest.mark.parametrize("module", modules())
+def test_imports_go_one_way(module: str) -> None:
+    path = modules()[module]
+    problems = [
+        f"{path.relative_to(SOURCE)}, line {line}, imports holdfast.{imported}: {reason}"
+        for imported, line in imports(module, path)
+        if (reason := wrong(module, imported)) is not None
+    ]
+    assert not problems, "\n".join(problems)
+
+
+@pytest.mark.parametrize(
+    ("module", "imported", "reason"),
+    [
+        ("cells.lstm", "unroll", "unroll does not stand below cells"),
+        ("errors", "cells", "cells does not stand below errors"),
+        ("layer_state", "cell_modules", "cell_modules does not stand below layer_state"),
+        ("layers", "tasks.classify", "tasks does not stand below layers"),
+        ("data.batches", "tasks", "tasks does not stand below data"),
+        ("data.batches", "layers", "data is a leaf and knows nothing of layers"),
+        ("storage", "", "it would import itself"),
+        ("layers", "", "it would import itself"),
+        ("", "data", "`import holdfast` must not load data"),
+    ],
+)
+def test_the_rule_catches(module: str, imported: str, reason: str) -> None:
+    assert wrong(module, imported) == reason
+
+
+def test_no_file_is_called_utils_or_as_a_library() -> None:
+    names = {part for module in modules() for part in module.split(".")}
+    assert not names & {"utils", "helpers", "common", "misc", "torch", "numpy", "rich", "typer", "pydantic"}
+
+
+def test_import_holdfast_is_light() -> None:
+    """No optional library, none of the readers, none of the command line: what training needs comes with training."""
+    program = (
+        "import sys; import holdfast; "
+        "print(*sorted({name.partition('.')[0] for name in sys.modules} - set(sys.stdlib_module_names)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    plain = subprocess.run(
+        [sys.executable, "-c", program.replace("import holdfast", "import torch")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(done.stdout.split()) - set(plain.stdout.split())
+    assert loaded == {"holdfast"}, f"beside torch and what it loads itself, came {sorted(loaded - {'holdfast'})}"
+    assert not set(done.stdout.split()) & {
+        "PIL", "fastapi", "keras", "matplotlib", "onnx", "pandas", "polars", "pydantic", "rich", "safetensors",
+        "sklearn", "soundfile", "tensorboard", "tensorflow", "torchmetrics", "typer",
+    }  # fmt: skip
+
+
+def test_import_holdfast_loads_nothing_above_the_layers() -> None:
+    program = "import sys; import holdfast; print(*[name for name in sys.modules if name.startswith('holdfast.')])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = {top(name.removeprefix("holdfast.")) for name in done.stdout.split()}
+    assert loaded <= {name for name, rank in RANK.items() if rank <= RANK["layers"]}

@@ -1,0 +1,344 @@
+"""What the layers have beyond torch.nn's: merging, locked dropout, residuals, sizes, per-step states, clear errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+import holdfast
+from holdfast.errors import OptionError, ShapeError
+
+F64: dict[str, Any] = {"dtype": torch.float64, "batch_first": True}
+
+
+def x(batch: int = 3, steps: int = 5, size: int = 4) -> Tensor:
+    return torch.randn(batch, steps, size, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("merge", "expected"),
+    [
+        ("sum", lambda a, b: a + b),
+        ("mean", lambda a, b: (a + b) / 2),
+        ("product", lambda a, b: a * b),
+        ("concat", lambda a, b: torch.cat([a, b], 2)),
+    ],
+)
+def test_merge(merge: Any, expected: Any) -> None:
+    layer = holdfast.GRU(4, 6, bidirectional=True, merge=merge, **F64)
+    concat = holdfast.GRU(4, 6, bidirectional=True, **F64)
+    concat.load_state_dict(layer.state_dict())
+    inputs, lengths = x(), [5, 2, 0]
+    forwards, backwards = concat(inputs, lengths=lengths)[0].chunk(2, -1)
+    output, h = layer(inputs, lengths=lengths)
+    assert torch.equal(output, expected(forwards, backwards))
+    assert output.shape[-1] == layer.output_size
+    assert h.shape == (2, 3, 6)
+    assert torch.equal(h[0, 1], forwards[1, 1])  # after the last of two steps
+    assert torch.equal(h[1, 1], backwards[1, 0])
+
+
+def test_a_merged_layer_feeds_the_next_one() -> None:
+    layer = holdfast.LSTM(4, 6, 2, bidirectional=True, merge="sum", **F64)
+    assert layer.weight_ih_l1.shape == (24, 6)
+    assert layer(x())[0].shape == (3, 5, 6)
+
+
+def between_layers(**options: Any) -> Tensor:
+    """What arrives at the second of two layers, from a first one whose outputs are all 1; [B, T, H]."""
+    layer = holdfast.RNN(1, 40, 2, nonlinearity="linear", dropout=0.3, batch_first=True, **options)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.zero_()
+        layer.bias_ih_l0.fill_(1)
+        layer.weight_ih_l1.copy_(torch.eye(40))
+    return layer(torch.zeros(50, 6, 1))[0].detach()
+
+
+def test_dropout_between_layers() -> None:
+    arrived = between_layers()
+    assert arrived.unique().tolist() == pytest.approx([0, 1 / 0.7])
+    assert float((arrived > 0).float().mean()) == pytest.approx(0.7, abs=0.02)
+    assert not torch.equal(arrived[:, 0], arrived[:, 1])
+    torch.manual_seed(1)
+    once = between_layers()
+    torch.manual_seed(1)
+    assert torch.equal(between_layers(), once)
+
+
+def test_locked_dropout_drops_the_same_units_at_every_step() -> None:
+    arrived = between_layers(locked_dropout=True)
+    assert arrived.unique().tolist() == pytest.approx([0, 1 / 0.7])
+    assert float((arrived[:, 0] > 0).float().mean()) == pytest.approx(0.7, abs=0.03)
+    for t in range(1, 6):
+        assert torch.equal(arrived[:, t], arrived[:, 0])
+    assert not torch.equal(arrived[0], arrived[1])
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_nothing_is_dropped_in_evaluation_nor_after_the_last_layer(locked: bool) -> None:
+    layer = holdfast.LSTM(4, 6, 2, dropout=0.5, locked_dropout=locked, **F64)
+    plain = holdfast.LSTM(4, 6, 2, **F64)
+    plain.load_state_dict(layer.state_dict())
+    inputs = x()
+    assert torch.equal(layer.eval()(inputs)[0], plain(inputs)[0])
+    output, _ = layer.train()(inputs)
+    assert (output != 0).all()
+
+
+def test_dropout_with_one_layer_warns_as_torch_does() -> None:
+    with pytest.warns(
+        UserWarning, match=r"^LSTM dropout = 0\.5 acts between layers, and there is only one layer\.$"
+    ) as w:
+        holdfast.LSTM(4, 6, dropout=0.5)
+    assert w[0].filename == __file__
+
+
+def test_residual_adds_the_input_from_the_second_layer_on() -> None:
+    layer = holdfast.LSTM(4, 6, 3, residual=True, **F64)
+    first, second, third = (holdfast.LSTM(size, 6, **F64) for size in (4, 6, 6))
+    for number, alone in enumerate((first, second, third)):
+        names = {f"{name}_l0": f"{name}_l{number}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+        alone.load_state_dict({own: layer.state_dict()[name] for own, name in names.items()})
+    inputs = x()
+    a = first(inputs, lengths=[5, 2, 0])[0]
+    b = a + second(a, lengths=[5, 2, 0])[0]
+    c = b + third(b, lengths=[5, 2, 0])[0]
+    output = layer(inputs, lengths=[5, 2, 0])[0]
+    torch.testing.assert_close(output, c, rtol=0, atol=1e-14)
+    assert not output[1, 2:].any()
+
+
+def test_layers_of_different_sizes() -> None:
+    layer = holdfast.LSTM(4, [6, 3, 5], bidirectional=True, **F64)
+    assert layer.num_layers == 3
+    assert [layer.get_parameter(f"weight_ih_l{k}").shape for k in range(3)] == [(24, 4), (12, 12), (20, 6)]
+    output, (h, c) = layer(x())
+    assert output.shape == (3, 5, 10)
+    assert [part.shape for part in h] == [part.shape for part in c] == [(2, 3, 6), (2, 3, 3), (2, 3, 5)]
+    whole, _ = layer(inputs := x(steps=6))
+    one_way = holdfast.GRU(4, [6, 3], **F64)
+    whole, last = one_way(inputs)
+    head, state = one_way(inputs[:, :2])
+    tail, end = one_way(inputs[:, 2:], state)
+    torch.testing.assert_close(torch.cat([head, tail], 1), whole, rtol=0, atol=1e-14)
+    torch.testing.assert_close(end, last, rtol=0, atol=1e-14)
+    _, _, states = one_way(inputs, return_states=True)
+    assert [part.shape for part in states] == [(1, 3, 6, 6), (1, 3, 6, 3)]
+    unbatched, alone = one_way(inputs[0])
+    assert [part.shape for part in alone] == [(1, 6), (1, 3)]
+    torch.testing.assert_close(unbatched, whole[0], rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", [holdfast.LSTM, holdfast.GRU, holdfast.RNN])
+def test_per_step_states_are_the_final_states_of_every_prefix(kind: Any) -> None:
+    layer = kind(4, 6, 2, **F64)
+    inputs = x()
+    _, final, states = layer(inputs, return_states=True)
+    for t in range(5):
+        _, prefix = layer(inputs[:, : t + 1])
+        for every, part in zip(parts(states), parts(prefix), strict=True):
+            torch.testing.assert_close(every[:, :, t], part, rtol=0, atol=1e-14)
+    for every, part in zip(parts(states), parts(final), strict=True):
+        assert torch.equal(every[:, :, -1], part)
+
+
+def parts(state: Any) -> tuple[Tensor, ...]:
+    return state if isinstance(state, tuple) else (state,)
+
+
+def test_per_step_states_with_lengths_and_both_directions() -> None:
+    layer = holdfast.LSTM(4, 6, bidirectional=True, **F64)
+    hx = (x(2, 3, 6), x(2, 3, 6))
+    inputs = x()
+    output, (h, c), (every_h, every_c) = layer(inputs, hx, lengths=[5, 2, 0], return_states=True)
+    assert every_h.shape == every_c.shape == (2, 3, 5, 6)
+    assert torch.equal(every_h[0, 1, :2], output[1, :2, :6])
+    assert torch.equal(every_h[1, 1, :2], output[1, :2, 6:])
+    for every, final, first in ((every_h, h, hx[0]), (every_c, c, hx[1])):
+        for t in (2, 3, 4):
+            assert torch.equal(every[0, 1, t], final[0, 1])  # forwards: the final state is kept
+            assert torch.equal(every[1, 1, t], first[1, 1])  # in reverse: the row has not begun
+        assert torch.equal(every[1, 1, 0], final[1, 1])
+        for t in range(5):
+            assert torch.equal(every[:, 2, t], first[:, 2])
+
+
+def test_per_step_states_are_laid_out_as_the_input() -> None:
+    layer = holdfast.LSTM(4, 6, 2, dtype=torch.float64)
+    inputs = x(5, 3)
+    _, _, (h, c) = layer(inputs, return_states=True)
+    assert h.shape == c.shape == (2, 5, 3, 6)
+    _, _, (alone, _) = layer(inputs[:, 1], return_states=True)
+    assert alone.shape == (2, 5, 6)
+    torch.testing.assert_close(alone, h[:, :, 1], rtol=0, atol=1e-14)
+    packed = pack_padded_sequence(inputs, torch.tensor([2, 5, 4]), enforce_sorted=False)
+    output, _, (of_packed, _) = layer(packed, return_states=True)
+    assert of_packed.shape == (2, 5, 3, 6)
+    torch.testing.assert_close(of_packed[1, :2, 0], pad_packed_sequence(output)[0][:2, 0], rtol=0, atol=0)
+
+
+def test_options_reach_every_layer_and_direction() -> None:
+    layer = holdfast.LSTM(4, 6, 2, bidirectional=True, peepholes=True, layer_norm=True, zoneout_c=0.1, **F64)
+    assert all(spec.peepholes and spec.layer_norm and spec.zoneout_c == 0.1 for spec in layer.specs)
+    for suffix in ("_l0", "_l0_reverse", "_l1", "_l1_reverse"):
+        assert layer.get_parameter(f"weight_peephole{suffix}").shape == (3, 6)
+        assert layer.get_parameter(f"norm_c{suffix}").shape == (6,)
+    output, _ = layer(x())
+    output.sum().backward()
+    assert all(parameter.grad is not None for parameter in layer.parameters())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"recurrent_dropout": 0.5},
+        {"recurrent_dropout": 0.5, "recurrent_dropout_mode": "candidate"},
+        {"zoneout_h": 0.5},
+        {"zoneout_c": 0.5},
+        {"weight_dropout": 0.5},
+    ],
+)
+def test_random_options_act_in_training_alone_and_by_the_seed(options: Any) -> None:
+    layer = holdfast.LSTM(4, 30, 2, bidirectional=True, **options, **F64)
+    inputs = x()
+    torch.manual_seed(1)
+    first, second = layer(inputs)[0], layer(inputs)[0]
+    assert not torch.equal(first, second)
+    torch.manual_seed(1)
+    assert torch.equal(layer(inputs)[0], first)
+    layer.eval()
+    before = torch.get_rng_state()
+    assert torch.equal(layer(inputs)[0], layer(inputs)[0])
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def said(call: Any, error: type[Exception]) -> str:
+    with pytest.raises(error) as raised:
+        call()
+    return str(raised.value)
+
+
+def test_shape_errors() -> None:
+    layer = holdfast.LSTM(4, 64, 2)
+    batch_first = holdfast.GRU(4, 6, batch_first=True)
+    good = torch.zeros(5, 4, 4)
+    assert said(lambda: layer(torch.zeros(5, 4, 7)), ShapeError) == (
+        "LSTM input has shape (5, 4, 7); expected (time, batch, input_size), or (time, input_size) without a batch, "
+        "with input_size = 4."
+    )
+    assert said(lambda: batch_first(torch.zeros(4)), ShapeError) == (
+        "GRU input has shape (4,); expected (batch, time, input_size), or (time, input_size) without a batch, with "
+        "input_size = 4."
+    )
+    assert said(lambda: batch_first([[1.0] * 4]), ShapeError) == (
+        "GRU input is a list; expected a tensor or a PackedSequence."
+    )
+    assert said(lambda: layer(good.double()), ShapeError) == (
+        "LSTM input is torch.float64 on cpu; expected torch.float32 on cpu, as the parameters: convert one of them "
+        "with .to(...)."
+    )
+    assert said(lambda: layer(good[:0]), ShapeError) == (
+        "inputs has shape (0, 4, 4) (time first); expected at least one step."
+    )
+    state = torch.zeros(2, 4, 64)
+    assert said(lambda: layer(good, (torch.zeros(2, 8, 64), state)), ShapeError) == (
+        "LSTM state h0 has shape (2, 8, 64); expected (num_layers * num_directions, batch, hidden_size) = (2, 4, 64)."
+    )
+    assert said(lambda: layer(good, (state, torch.zeros(1, 4, 64))), ShapeError) == (
+        "LSTM state c0 has shape (1, 4, 64); expected (num_layers * num_directions, batch, hidden_size) = (2, 4, 64)."
+    )
+    assert said(lambda: layer(good[:, 0], (state, state)), ShapeError) == (
+        "LSTM state h0 has shape (2, 4, 64); expected (num_layers * num_directions, hidden_size) = (2, 64)."
+    )
+    assert said(lambda: layer(good, state), ShapeError) == "LSTM state is a Tensor; expected the pair (h0, c0)."
+    assert said(lambda: layer(good, (state,)), ShapeError) == "LSTM state is a tuple of 1; expected the pair (h0, c0)."
+    assert said(lambda: layer(good, (state, state.double())), ShapeError) == (
+        "LSTM state c0 is torch.float64 on cpu; expected torch.float32 on cpu, as the parameters: convert one of them "
+        "with .to(...)."
+    )
+    assert said(lambda: batch_first(good, (torch.zeros(1, 5, 6),)), ShapeError) == (
+        "GRU state h0 is a tuple; expected a tensor (num_layers * num_directions, batch, hidden_size) = (1, 5, 6)."
+    )
+    projected = holdfast.LSTM(4, 6, proj_size=2)
+    assert said(lambda: projected(good, (torch.zeros(1, 4, 6), torch.zeros(1, 4, 6))), ShapeError) == (
+        "LSTM state h0 has shape (1, 4, 6); expected (num_layers * num_directions, batch, proj_size) = (1, 4, 2)."
+    )
+    sizes = holdfast.GRU(4, [6, 3])
+    assert said(lambda: sizes(good, torch.zeros(2, 4, 6)), ShapeError) == (
+        "GRU state h0 is not a sequence of 2 tensors; the layers have different sizes: give one tensor "
+        "(num_directions, batch, size) a layer."
+    )
+    assert said(lambda: sizes(good, (torch.zeros(1, 4, 6), torch.zeros(1, 4, 6))), ShapeError) == (
+        "GRU state h0[1] has shape (1, 4, 6); expected (num_directions, batch, hidden_size) = (1, 4, 3)."
+    )
+
+
+def test_errors_of_lengths() -> None:
+    layer = holdfast.GRU(4, 6, batch_first=True)
+    good = torch.zeros(3, 5, 4)
+    assert said(lambda: layer(good, lengths=[1, 2]), ShapeError) == (
+        "lengths has shape (2,) and dtype torch.int64; expected whole numbers of shape (batch,) = (3,), one a row of "
+        "the input."
+    )
+    assert said(lambda: layer(good, lengths=[1.0, 2.0, 3.0]), ShapeError) == (
+        "lengths has shape (3,) and dtype torch.float32; expected whole numbers of shape (batch,) = (3,), one a row of "
+        "the input."
+    )
+    assert said(lambda: layer(good, lengths=torch.ones(3, dtype=torch.bool)), ShapeError) == (
+        "lengths has shape (3,) and dtype torch.bool; expected whole numbers of shape (batch,) = (3,), one a row of "
+        "the input."
+    )
+    for wrong, low, high in (([1, 6, 5], 1, 6), ([-1, 5, 5], -1, 5)):
+        assert said(lambda wrong=wrong: layer(good, lengths=wrong), ShapeError) == (
+            f"lengths go from {low} to {high}; expected 0 to 5, the number of steps in the input."
+        )
+    packed = pack_padded_sequence(good, [5, 2, 1], batch_first=True)
+    assert said(lambda: layer(packed, lengths=[5, 2, 1]), ShapeError) == (
+        "GRU got a PackedSequence and lengths; expected one of them: a PackedSequence has its lengths in it."
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"merge": "add"}, "LSTM has no merge 'add': Known: concat, mean, product, sum."),
+        ({"merge": "men"}, "LSTM has no merge 'men': did you mean 'mean'? Known: concat, mean, product, sum."),
+        ({"dropout": 1.5}, "LSTM dropout is 1.5; expected a probability from 0 to 1."),
+        ({"num_layers": 0}, "LSTM num_layers is 0; expected a whole number from 1 on."),
+        ({"num_layers": "relu"}, "LSTM num_layers is 'relu'; expected a whole number from 1 on."),
+        ({"hidden_size": 2.5}, "LSTM hidden_size is 2.5; expected a whole number from 1 on."),
+        ({"hidden_size": [4, 0]}, "LSTM hidden_size is 0; expected a whole number from 1 on."),
+        (
+            {"hidden_size": [4, 5, 6], "num_layers": 2},
+            "LSTM hidden_size has 3 sizes and num_layers is 2; expected one size a layer (num_layers may be left out).",
+        ),
+        (
+            {"residual": True, "hidden_size": [4, 5]},
+            "LSTM residual: layer 1 has input size 4 and output size 5; expected them to be equal to be added.",
+        ),
+        (
+            {"engine": "referense"},
+            "There is no engine 'referense': did you mean 'reference'? Known: auto, reference.",
+        ),
+        (
+            {"memory": "recomputed"},
+            "There is no memory policy 'recomputed': did you mean 'recompute'? Known: keep, offload, recompute.",
+        ),
+        ({"segment": 0}, "segment is 0; expected at least 1 step, or None for the square root of all steps."),
+        ({"reset_after": False}, "LSTM has no option 'reset_after': it belongs to GRU. Leave it out."),
+        (
+            {"locked_droput": True},
+            "LSTM has no option 'locked_droput': did you mean 'locked_dropout'? Known: activation, bias, cell_clip, "
+            "coupled_gates, engine, forget_bias, hidden_size, input_size, layer_norm, locked_dropout, memory, merge, "
+            "peepholes, proj_clip, proj_size, recurrent_activation, recurrent_dropout, recurrent_dropout_mode, "
+            "residual, segment, single_bias, weight_dropout, zoneout_c, zoneout_h.",
+        ),
+    ],
+)
+def test_option_errors(arguments: dict[str, Any], message: str) -> None:
+    assert said(lambda: holdfast.LSTM(**{"input_size": 4, "hidden_size": 6, **arguments}), OptionError) == message
