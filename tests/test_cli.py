@@ -93,9 +93,9 @@ def test_summary_of_a_recipe_and_of_a_run(capsys, run):
     code, out, _ = call(capsys, "summary", "digits", "--set", "model.hidden_size=8")
     assert code == 0
     assert "recurrent (LSTM)" in out
-    assert "Total parameters: 666 (666 trainable)" in out
+    assert "Total parameters: 1,322 (1,322 trainable)" in out
     code, out, _ = call(capsys, "summary", run, "--json")
-    assert json.loads(out)["parameters"] == 666
+    assert json.loads(out)["parameters"] == 1322
 
 
 def test_recipes_are_listed_and_shown(capsys):

@@ -110,7 +110,7 @@ def test_a_summary_of_a_run_and_of_its_recipe_count_alike(run):
     of_run = experiment.summary(str(run.path))
     of_recipe = experiment.summary("digits", QUICK)
     assert of_run == of_recipe
-    assert of_run.total == 4 * 12 * (8 + 12 + 2) + 12 * 10 + 10
+    assert of_run.total == 2 * 4 * 12 * (8 + 12 + 2) + 24 * 10 + 10
     with pytest.raises(RecipeError, match="is a trained model; --set goes with a recipe"):
         experiment.summary(str(run.path), ["train.epochs=1"])
 
@@ -119,8 +119,11 @@ def test_the_folder_of_a_run_nobody_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert experiment.run_folder("digits") == Path("runs/digits")
     assert experiment.run_folder("digits", resume=True) == Path("runs/digits")
-    Path("runs/digits").mkdir(parents=True)
-    Path("runs/digits-2").mkdir()
+    for name in ("digits", "digits-2", "digits-3"):
+        Path("runs", name).mkdir(parents=True)
+        (Path("runs", name) / "recipe.toml").write_text("a run that never began, for want of data, takes no place")
+    for name in ("digits", "digits-2"):
+        (Path("runs", name) / "history.jsonl").write_text("")
     assert experiment.run_folder("digits") == Path("runs/digits-3")
     assert experiment.run_folder("digits", resume=True) == Path("runs/digits-2")
 
@@ -157,7 +160,7 @@ def test_hostile_and_damaged_model_files_end_in_one_error_that_names_them(run, t
     def reshape(tensors):
         tensors["output.weight"] = torch.zeros(3, 3)
 
-    fails(edited(run, tmp_path, change_tensors=reshape), r"has tensor 'output\.weight' of shape \(3, 3\); .* \(10, 12\)")
+    fails(edited(run, tmp_path, change_tensors=reshape), r"has tensor 'output\.weight' of shape \(3, 3\); .* \(10, 24\)")
     fails(edited(run, tmp_path, lambda d: d.update(task="clasify")), "task 'clasify': did you mean 'classify'")
     fails(edited(run, tmp_path, lambda d: d.pop("encoder")), "edited.safetensors is damaged: it has no 'encoder'")
     fails(edited(run, tmp_path, lambda d: d["model"].update(hidden_size="x")), "edited.safetensors is damaged")

@@ -22,6 +22,7 @@ from holdfast.training import (
     validate,
 )
 from holdfast.training.determinism import reproducible
+from holdfast.training.run_directory import results_in
 
 TEST_BATCH = 256
 
@@ -96,14 +97,14 @@ def train(
 
 
 def run_folder(name: str, *, resume: bool = False) -> Path:
-    """Where a run is kept when nobody says: ``runs/NAME``, or the next free of ``runs/NAME-2``, ``runs/NAME-3``, ....
+    """Where a run is kept when nobody says: ``runs/NAME``, or the first of ``runs/NAME-2``, ... without a run in it.
 
     Args:
         name: The recipe's name.
         resume: Give the latest one that is there instead (``runs/NAME`` where there is none).
     """
     latest, number, folder = Path("runs") / name, 1, Path("runs") / name
-    while folder.exists():
+    while results_in(folder):
         latest, number = folder, number + 1
         folder = Path("runs") / f"{name}-{number}"
     return latest if resume else folder

@@ -32,11 +32,17 @@ def test_a_run_is_not_trained_over(tmp_path: Path) -> None:
     with pytest.raises(RunError) as error:
         RunDirectory(tmp_path, RECIPE)
     assert str(error.value) == (
-        f"{tmp_path} already holds a run (recipe.toml, history.jsonl). Go on with it by --resume, or choose another "
-        "--out."
+        f"{tmp_path} already holds a run (history.jsonl). Go on with it by --resume, or choose another --out."
     )
     with RunDirectory(tmp_path, RECIPE, resume=True):
         pass
+
+
+def test_a_recipe_alone_is_no_run(tmp_path: Path) -> None:
+    with RunDirectory(tmp_path, {"name": "failed before its first update"}):
+        pass
+    with RunDirectory(tmp_path, RECIPE) as run:
+        assert tomllib.loads(run.recipe_path.read_text("utf-8"))["name"] == RECIPE["name"]
 
 
 def test_resuming_with_another_recipe_lists_what_differs(tmp_path: Path) -> None:

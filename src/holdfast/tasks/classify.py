@@ -35,7 +35,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.head, self.bidirectional, self.merge = settings.head, settings.bidirectional, settings.merge
         width = settings.input_layer.size
-        self.input = linear(channels, width, settings.input_layer) if width else nn.Identity()
+        self.input = linear(channels, width, settings.input_layer) if width else None
         several = settings.num_layers > 1 or isinstance(settings.hidden_size, list)
         self.recurrent = LAYERS[settings.cell](
             width or channels,
@@ -65,7 +65,8 @@ class Classifier(nn.Module):
         Returns:
             The scores before softmax [B, classes], and the recurrent layers' final state.
         """
-        outputs, state = self.recurrent(self.input(inputs), state, lengths=lengths)
+        x = inputs if self.input is None else self.input(inputs)
+        outputs, state = self.recurrent(x, state, lengths=lengths)
         ended = self._final_hidden(state) if self.head == "last_state" else pooled(outputs, lengths, self.head)
         return self.output(self.dropout(ended)), state
 

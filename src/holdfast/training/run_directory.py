@@ -14,6 +14,10 @@ import tomli_w
 
 from holdfast.errors import RunError
 from holdfast.storage import replace_file
+from holdfast.tasks.model_file import MODEL_NAME
+
+HISTORY_NAME = "history.jsonl"
+CHECKPOINT_NAME = "checkpoint.safetensors"
 
 
 class RunDirectory:
@@ -32,9 +36,9 @@ class RunDirectory:
     def __init__(self, path: Path | str, recipe: Mapping[str, Any], *, resume: bool = False) -> None:
         self.path = Path(path)
         self.recipe_path = self.path / "recipe.toml"
-        self.history_path = self.path / "history.jsonl"
-        self.checkpoint_path = self.path / "checkpoint.safetensors"
-        self.model_path = self.path / "model.safetensors"
+        self.history_path = self.path / HISTORY_NAME
+        self.checkpoint_path = self.path / CHECKPOINT_NAME
+        self.model_path = self.path / MODEL_NAME
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -42,9 +46,7 @@ class RunDirectory:
             raise RunError(f"{self.path} cannot be used for a run: {error.strerror}. Choose another --out.") from error
         try:
             self._take_lock()
-            if not resume:
-                self._check_empty()
-            self._settle_recipe(recipe)
+            self._settle_recipe(recipe, resume)
             for leftover in self.path.glob(".*.tmp"):  # of a write that was killed
                 leftover.unlink()
         except BaseException:
@@ -77,18 +79,15 @@ class RunDirectory:
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, f"{os.getpid()}\n".encode("ascii"), 0)
 
-    def _check_empty(self) -> None:
-        files = (self.recipe_path, self.history_path, self.checkpoint_path, self.model_path)
-        found = [file.name for file in files if file.exists()]
-        if found:
+    def _settle_recipe(self, recipe: Mapping[str, Any], resume: bool) -> None:
+        text = tomli_w.dumps(_set_values(recipe))
+        found = results_in(self.path)
+        if found and not resume:
             raise RunError(
                 f"{self.path} already holds a run ({', '.join(found)}). "
                 "Go on with it by --resume, or choose another --out."
             )
-
-    def _settle_recipe(self, recipe: Mapping[str, Any]) -> None:
-        text = tomli_w.dumps(_set_values(recipe))
-        if self.recipe_path.exists():
+        if resume and self.recipe_path.exists():
             try:
                 stored = _flat(tomllib.loads(self.recipe_path.read_text(encoding="utf-8")))
             except ValueError as error:
@@ -108,6 +107,11 @@ class RunDirectory:
                 )
         else:
             replace_file(self.recipe_path, text.encode("utf-8"))
+
+
+def results_in(folder: Path) -> list[str]:
+    """The names of what training has left in a folder; a recipe alone, of a run that never began, is nothing."""
+    return [name for name in (HISTORY_NAME, CHECKPOINT_NAME, MODEL_NAME) if (folder / name).exists()]
 
 
 def _set_values(table: Mapping[str, Any]) -> dict[str, Any]:
