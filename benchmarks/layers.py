@@ -31,7 +31,7 @@ TOLERANCE = 1e-4  # of float32 results, relative to the largest value
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of both (torch's default)")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of both")
     parser.add_argument("--pairs", type=int, default=9, help="timed pairs of runs a case, after one that is not timed")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     arguments = parser.parse_args()

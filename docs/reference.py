@@ -45,7 +45,8 @@ def recipes_page() -> str:
 
 
 def _table(prefix: str, model: type[BaseModel]) -> list[str]:
-    lines = [f"### `[{prefix}]`" if prefix else "### At the top", "", "| key | type | default | meaning |", "|---|---|---|---|"]
+    title = f"`[{prefix}]`" if prefix else "At the top"
+    lines = [f"### {title}", "", "| key | type | default | meaning |", "|---|---|---|---|"]
     inner: list[tuple[str, type[BaseModel]]] = []
     for name, field in model.model_fields.items():
         kind = field.annotation

@@ -8,7 +8,9 @@ from PIL import Image
 
 from holdfast.cli import main
 
-QUICK = "--set train.epochs=1 --set model.hidden_size=8 --set data.limit=200 --seed 1 --threads 1".split()
+QUICK = ["--seed", "1", "--threads", "1"]
+for override in ("train.epochs=1", "model.hidden_size=8", "data.limit=200"):
+    QUICK += ["--set", override]
 
 
 def call(capsys, *arguments):
@@ -115,7 +117,7 @@ def test_recipes_are_listed_and_shown(capsys):
     [
         (["train", "digit"], "holdfast: There is no recipe 'digit': did you mean 'digits'?"),
         (["train", "digits", "--set", "model.options.peephole=true"], "LSTM has no option 'peephole': did you mean"),
-        (["train", "digits", "--set", "model.engine=cuda"], "There is no engine 'cuda': Known: auto, reference."),
+        (["train", "digits", "--set", "model.engine=cuda"], "There is no engine 'cuda': known are auto, reference."),
         (["evaluate", "nowhere"], "holdfast: nowhere is not there."),
         (["summary", "nowhere"], "holdfast: There is no recipe 'nowhere'"),
     ],

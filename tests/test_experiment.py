@@ -160,7 +160,9 @@ def test_hostile_and_damaged_model_files_end_in_one_error_that_names_them(run, t
     def reshape(tensors):
         tensors["output.weight"] = torch.zeros(3, 3)
 
-    fails(edited(run, tmp_path, change_tensors=reshape), r"has tensor 'output\.weight' of shape \(3, 3\); .* \(10, 24\)")
+    fails(
+        edited(run, tmp_path, change_tensors=reshape), r"has tensor 'output\.weight' of shape \(3, 3\); .* \(10, 24\)"
+    )
     fails(edited(run, tmp_path, lambda d: d.update(task="clasify")), "task 'clasify': did you mean 'classify'")
     fails(edited(run, tmp_path, lambda d: d.pop("encoder")), "edited.safetensors is damaged: it has no 'encoder'")
     fails(edited(run, tmp_path, lambda d: d["model"].update(hidden_size="x")), "edited.safetensors is damaged")

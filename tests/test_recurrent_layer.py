@@ -306,7 +306,7 @@ def test_errors_of_lengths() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"merge": "add"}, "LSTM has no merge 'add': Known: concat, mean, product, sum."),
+        ({"merge": "add"}, "LSTM has no merge 'add': known are concat, mean, product, sum."),
         ({"merge": "men"}, "LSTM has no merge 'men': did you mean 'mean'? Known: concat, mean, product, sum."),
         ({"dropout": 1.5}, "LSTM dropout is 1.5; expected a probability from 0 to 1."),
         ({"num_layers": 0}, "LSTM num_layers is 0; expected a whole number from 1 on."),

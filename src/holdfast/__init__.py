@@ -4,13 +4,34 @@
 :func:`explain` says which engine computes a call. Everything that Holdfast raises on purpose is a ``HoldfastError``.
 """
 
-from holdfast.cell_modules import GRUCell, LSTMCell, RNNCell
-from holdfast.errors import HoldfastError
-from holdfast.layers import GRU, LSTM, RNN
-from holdfast.recurrent_layer import explain
-from holdfast.unroll import unroll
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from holdfast.cell_modules import GRUCell, LSTMCell, RNNCell
+    from holdfast.errors import HoldfastError
+    from holdfast.inspect import summarise
+    from holdfast.layers import GRU, LSTM, RNN
+    from holdfast.predictor import Predictor
+    from holdfast.recurrent_layer import explain
+    from holdfast.unrolling import unroll
 
 __version__ = "0.1.0"
+
+# Each public name is imported when it is first asked for, so that a part that needs no torch loads none.
+_HOMES = {
+    "GRU": "holdfast.layers",
+    "LSTM": "holdfast.layers",
+    "RNN": "holdfast.layers",
+    "GRUCell": "holdfast.cell_modules",
+    "HoldfastError": "holdfast.errors",
+    "LSTMCell": "holdfast.cell_modules",
+    "Predictor": "holdfast.predictor",
+    "RNNCell": "holdfast.cell_modules",
+    "explain": "holdfast.recurrent_layer",
+    "summarise": "holdfast.inspect",
+    "unroll": "holdfast.unrolling",
+}
 
 __all__ = [
     "GRU",
@@ -19,8 +40,22 @@ __all__ = [
     "GRUCell",
     "HoldfastError",
     "LSTMCell",
+    "Predictor",
     "RNNCell",
     "__version__",
     "explain",
+    "summarise",
     "unroll",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'holdfast' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

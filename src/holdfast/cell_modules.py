@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from holdfast import parameters
 from holdfast.cells import NAMES, Activation, BoundCell, CellOptions, Kind, draw_noise, make_spec
+from holdfast.cells.spec import one_activation
 from holdfast.errors import ShapeError
 
 State = Tensor | tuple[Tensor, Tensor]
@@ -158,7 +159,8 @@ class RNNCell(CellModule):
         dtype: torch.dtype | None = None,
         **options: Unpack[CellOptions],
     ) -> None:
-        super().__init__(input_size, hidden_size, bias, device, dtype, {"activation": nonlinearity, **options})
+        options["activation"] = one_activation(nonlinearity, options)
+        super().__init__(input_size, hidden_size, bias, device, dtype, options)
 
 
 class GRUCell(CellModule):

@@ -38,6 +38,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object inst
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory or a model file.")]
 
 
+# What to do with a trained model.
+_NEXT = (("evaluate", ""), ("predict", " FILES..."), ("summary", ""))
+
+
 @app.command()
 def train(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE|FILE.toml", help="A recipe's name or a TOML file.")],
@@ -87,19 +91,16 @@ def train(
     for name, value in done.results.items():
         print(f"test {name.replace('_', ' ')}: {value:.4f}")
     if not quiet:
-        console.print(
-            f"{done.updates} updates in {done.seconds:.1f} s. The model is in {done.path}: try "
-            f"`holdfast evaluate {done.path}`, `holdfast predict {done.path} FILES...`, `holdfast summary {done.path}`.",
-            soft_wrap=True,
-            highlight=False,
-        )
+        tries = ", ".join(f"`holdfast {verb} {done.path}{rest}`" for verb, rest in _NEXT)
+        line = f"{done.updates} updates in {done.seconds:.1f} s. The model is in {done.path}: try {tries}."
+        console.print(line, soft_wrap=True, highlight=False)
 
 
 @app.command()
 def evaluate(
     run: Run,
     data: Annotated[
-        list[Path] | None, typer.Argument(metavar="[DATA]...", help="Labelled files; none: the run's test data.")
+        list[Path] | None, typer.Argument(metavar="[DATA]...", help="Labelled files. [default: the test data]")
     ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,

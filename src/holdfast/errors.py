@@ -64,5 +64,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}Known: {', '.join(names)}."
+    hint = f"did you mean {close[0]!r}? Known:" if close else "known are"
+    return f"{hint} {', '.join(names)}."

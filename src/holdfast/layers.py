@@ -13,6 +13,7 @@ from typing import Any, Unpack
 import torch
 
 from holdfast.cells import Activation
+from holdfast.cells.spec import one_activation
 from holdfast.recurrent_layer import LayerOptions, RecurrentLayer
 
 
@@ -50,7 +51,7 @@ class RNN(RecurrentLayer):
         **options: Unpack[LayerOptions],
     ) -> None:
         shape = (input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
-        options.setdefault("activation", nonlinearity)
+        options["activation"] = one_activation(nonlinearity, options)
         super().__init__(*shape, **options)
 
 

@@ -16,7 +16,8 @@ from holdfast import layer_state, parameters
 from holdfast.cells import NAMES, CellOptions, CellSpec, Kind, Noise, draw_noise, make_spec
 from holdfast.engines import Explanation, Request, check_engine, explain_request, select
 from holdfast.errors import OptionError, ShapeError, did_you_mean
-from holdfast.unroll import Lengths, Memory, check_lengths, check_memory
+from holdfast.memory import Memory, check_memory
+from holdfast.unrolling import Lengths, check_lengths
 
 Merge = Literal["concat", "sum", "mean", "product"]
 _MERGES = ("concat", "sum", "mean", "product")

@@ -62,7 +62,7 @@ def spec(kind: Kind = "lstm", **options: Any) -> CellSpec:
         (
             "gru",
             {"peephole": True},
-            "GRU has no option 'peephole': Known: activation, bias, hidden_size, input_size, layer_norm, "
+            "GRU has no option 'peephole': known are activation, bias, hidden_size, input_size, layer_norm, "
             "recurrent_activation, recurrent_dropout, recurrent_dropout_mode, reset_after, single_bias, "
             "weight_dropout, zoneout_h.",
         ),
@@ -150,3 +150,15 @@ def test_parameter_shapes() -> None:
 def test_changed_options() -> None:
     assert spec("lstm").changed_options() == {}
     assert spec("lstm", peepholes=True, cell_clip=2.0).changed_options() == {"peepholes": True, "cell_clip": 2.0}
+
+
+def test_an_rnn_told_two_activations_is_refused() -> None:
+    import holdfast
+
+    for make in (holdfast.RNN, holdfast.RNNCell):
+        with pytest.raises(OptionError) as error:
+            make(2, 3, nonlinearity="relu", activation="elu")
+        assert str(error.value) == (
+            "RNN got nonlinearity='relu' and activation='elu'; expected one of them: they are the same."
+        )
+        assert make(2, 3, activation="elu").extra_repr() == make(2, 3, nonlinearity="elu").extra_repr()

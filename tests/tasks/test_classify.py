@@ -59,9 +59,7 @@ def test_final_states_of_two_directions_are_merged_as_the_outputs_are(merge):
 
 
 def test_layers_of_different_sizes_end_with_the_last_one():
-    of, _ = task()
-    settings = ModelSettings(hidden_size=[7, 4], bidirectional=True)
-    model = Classifier(3, 2, settings)
+    model = Classifier(3, 2, ModelSettings(hidden_size=[7, 4], bidirectional=True))
     scores, state = model(torch.randn(2, 5, 3))
     assert scores.shape == (2, 2)
     assert model.output.in_features == 8
@@ -78,7 +76,9 @@ def test_pooling_sees_only_the_steps_within_the_length():
 
 def test_input_layer_has_the_initial_values_that_were_asked_for():
     torch.manual_seed(0)
-    model = Classifier(28, 10, ModelSettings.model_validate({"input_layer": {"size": 256, "weight_std": 1, "bias": 0.1}}))
+    model = Classifier(
+        28, 10, ModelSettings.model_validate({"input_layer": {"size": 256, "weight_std": 1, "bias": 0.1}})
+    )
     assert model.input.weight.std().item() == pytest.approx(1, abs=0.05)
     assert torch.all(model.input.bias == 0.1)
     assert model.recurrent.input_size == 256

@@ -68,7 +68,7 @@ def test_frozen_parameters_are_left_out() -> None:
     ("how", "start"),
     [
         ({"optimizer": "Adm"}, "optimizer 'Adm' is not in torch.optim; did you mean 'Adam'? Known: ASGD, Ada"),
-        ({"optimizer": "Optimizer"}, "optimizer 'Optimizer' is not in torch.optim; Known: ASGD, Ada"),
+        ({"optimizer": "Optimizer"}, "optimizer 'Optimizer' is not in torch.optim; known are ASGD, Ada"),
         (
             {"optimizer": "SGD", "optimizer_options": {"momentom": 0.9}},
             "optimizer 'SGD' has no argument 'momentom'; did you mean 'momentum'? Known: dampening, differentiable, "

@@ -209,6 +209,20 @@ class CellSpec:
         return shapes
 
 
+def one_activation(nonlinearity: Activation, options: CellOptions) -> Activation:
+    """The activation of an RNN, which torch.nn calls ``nonlinearity`` and the options of a cell ``activation``.
+
+    Raises:
+        OptionError: Both are given, and differ.
+    """
+    chosen = options.get("activation", nonlinearity)
+    if nonlinearity not in ("tanh", chosen):
+        raise OptionError(
+            f"RNN got nonlinearity={nonlinearity!r} and activation={chosen!r}; expected one of them: they are the same."
+        )
+    return chosen
+
+
 def make_spec(kind: Kind, options: dict[str, Any], others: Iterable[str] = ()) -> CellSpec:
     """A :class:`CellSpec` from keyword arguments, with a clear error for an unknown one.
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from torch import Tensor
 
 from holdfast.cells import CellSpec, Noise
-from holdfast.unroll import Memory
+from holdfast.memory import Memory
 
 
 @dataclass(frozen=True)

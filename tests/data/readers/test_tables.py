@@ -131,12 +131,12 @@ def test_a_gzipped_table(tmp_path: Path) -> None:
         (
             "run,t,x\na,0,1\n",
             DataSettings(id_column="run", time_column="z"),
-            " has no column 'z' (data.time_column); Known: run, t, x.",
+            " has no column 'z' (data.time_column); known are run, t, x.",
         ),
         (
             "run,t,x\na,0,1\n",
             DataSettings(feature_columns=["x", "z"]),
-            " has no column 'z' (data.feature_columns); Known: run, t, x.",
+            " has no column 'z' (data.feature_columns); known are run, t, x.",
         ),
         ("run,t,x\n,0,1\n", LONG, "[0]: the column 'run' is empty; expected an id."),
         ("run,t,x\na,,1\n", LONG, "[0]: the column 't' is empty; expected a time."),

@@ -1,19 +1,36 @@
-"""Steps that are computed again in the backward pass, so that nothing of them is kept (Chen et al. 2016)."""
+"""What is kept for the backward pass: everything, the ends of segments (Chen et al. 2016), or copies on the host."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from holdfast.cells import BoundCell
+from holdfast.errors import OptionError, did_you_mean
+
+Memory = Literal["keep", "recompute", "offload"]
+MEMORY_POLICIES = ("keep", "recompute", "offload")
 
 # (cell, inputs [S, B, ...], state) -> outputs [S, B, ...], new state, state after every step or None
 Run = Callable[[Any, Tensor, Any], tuple[Tensor, Any, Any]]
+
+
+def check_memory(memory: str, segment: int | None) -> None:
+    """Refuses a memory policy that does not exist.
+
+    Raises:
+        OptionError: It has no such name, or its segments are shorter than a step.
+    """
+    if memory not in MEMORY_POLICIES:
+        raise OptionError(f"There is no memory policy {memory!r}: {did_you_mean(str(memory), MEMORY_POLICIES)}")
+    if segment is not None and segment < 1:
+        raise OptionError(f"segment is {segment}; expected at least 1 step, or None for the square root of all steps.")
 
 
 def run_again_in_backward(run: Run, cell: Any, inputs: Tensor, state: Any) -> tuple[Tensor, Any, Any]:
@@ -67,3 +84,28 @@ class _Again(torch.autograd.Function):
             )
         remaining = iter(found)
         return (None, *(next(remaining) if x.requires_grad else None for x in tensors))
+
+
+def host_copies() -> torch.autograd.graph.saved_tensors_hooks:
+    """A context in which what is computed and kept for the backward pass is kept in host memory.
+
+    Tensors that were given, such as weights, stay where they are. What is kept more than once, such as weights that
+    DropConnect has changed, at every step, is copied once.
+    """
+    copies: MutableMapping[Tensor, dict[Any, Tensor]] = WeakTensorKeyDictionary()
+
+    def pack(tensor: Tensor) -> tuple[torch.device | None, Tensor]:
+        base = tensor if tensor._base is None else tensor._base
+        if base.is_leaf:
+            return None, tensor
+        made = copies.setdefault(base, {})
+        view = (tensor._version, tensor.storage_offset(), tensor.shape, tensor.stride())
+        if view not in made:
+            made[view] = tensor.to("cpu", copy=True)
+        return tensor.device, made[view]
+
+    def unpack(packed: tuple[torch.device | None, Tensor]) -> Tensor:
+        device, tensor = packed
+        return tensor if device is None else tensor.to(device)
+
+    return torch.autograd.graph.saved_tensors_hooks(pack, unpack)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
-from torch.utils.weak import WeakTensorKeyDictionary
 
-from holdfast.errors import OptionError, ShapeError, did_you_mean
-from holdfast.recompute import run_again_in_backward
+from holdfast.errors import OptionError, ShapeError
+from holdfast.memory import Memory, check_memory, host_copies, run_again_in_backward
 
-Memory = Literal["keep", "recompute", "offload"]
-MEMORY_POLICIES = ("keep", "recompute", "offload")
 Lengths = Tensor | Sequence[int]
 State = Any  # a tensor with the batch first, or a tuple, list or dict of states
 
@@ -72,18 +69,6 @@ def _form(state: State) -> Any:
     return len(state) if isinstance(state, tuple | list) else isinstance(state, Tensor)
 
 
-def check_memory(memory: str, segment: int | None) -> None:
-    """Refuses a memory policy that does not exist.
-
-    Raises:
-        OptionError: It has no such name, or its segments are shorter than a step.
-    """
-    if memory not in MEMORY_POLICIES:
-        raise OptionError(f"There is no memory policy {memory!r}: {did_you_mean(str(memory), MEMORY_POLICIES)}")
-    if segment is not None and segment < 1:
-        raise OptionError(f"segment is {segment}; expected at least 1 step, or None for the square root of all steps.")
-
-
 def check_lengths(lengths: Lengths | None, batch: int, steps: int, device: torch.device) -> Tensor | None:
     """The lengths as an int64 tensor [B] on ``device``, or None when every row has all its steps.
 
@@ -92,7 +77,10 @@ def check_lengths(lengths: Lengths | None, batch: int, steps: int, device: torch
     """
     if lengths is None:
         return None
-    given = torch.as_tensor(lengths)
+    try:
+        given = torch.as_tensor(lengths)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ShapeError(f"lengths is {lengths!r}; expected whole numbers, one a row of the input.") from error
     if given.shape != (batch,) or given.is_floating_point() or given.dtype == torch.bool:
         raise ShapeError(
             f"lengths has shape {tuple(given.shape)} and dtype {given.dtype}; expected whole numbers of shape "
@@ -303,28 +291,3 @@ def _joined(*parts: Tensor) -> Tensor:
 def _where(active: Tensor, new: Tensor, old: Tensor) -> Tensor:
     """``new`` in the rows that are active [B], ``old`` in the others."""
     return torch.where(active.reshape(active.shape + (1,) * (new.ndim - 1)), new, old)
-
-
-def host_copies() -> torch.autograd.graph.saved_tensors_hooks:
-    """A context in which what is computed and kept for the backward pass is kept in host memory.
-
-    Tensors that were given, such as weights, stay where they are. What is kept more than once, such as weights that
-    DropConnect has changed, at every step, is copied once.
-    """
-    copies: MutableMapping[Tensor, dict[Any, Tensor]] = WeakTensorKeyDictionary()
-
-    def pack(tensor: Tensor) -> tuple[torch.device | None, Tensor]:
-        base = tensor if tensor._base is None else tensor._base
-        if base.is_leaf:
-            return None, tensor
-        made = copies.setdefault(base, {})
-        view = (tensor._version, tensor.storage_offset(), tensor.shape, tensor.stride())
-        if view not in made:
-            made[view] = tensor.to("cpu", copy=True)
-        return tensor.device, made[view]
-
-    def unpack(packed: tuple[torch.device | None, Tensor]) -> Tensor:
-        device, tensor = packed
-        return tensor if device is None else tensor.to(device)
-
-    return torch.autograd.graph.saved_tensors_hooks(pack, unpack)

@@ -14,7 +14,7 @@ from torch.autograd import gradcheck, gradgradcheck
 
 import holdfast
 from holdfast.errors import OptionError, ShapeError
-from holdfast.unroll import map_state
+from holdfast.unrolling import map_state
 from verification import VARIANTS
 
 CELLS = {"lstm": holdfast.LSTMCell, "gru": holdfast.GRUCell, "rnn": holdfast.RNNCell}
