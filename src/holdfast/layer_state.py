@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
 from holdfast.cells import NAMES, CellSpec
 from holdfast.errors import ShapeError
@@ -143,3 +144,11 @@ def join(
             starts = range(0, len(column), directions)
             columns.append(tuple(outward(torch.stack(column[k : k + directions])) for k in starts))
     return columns[0] if len(columns) == 1 else tuple(columns)
+
+
+def pack(x: Tensor, like: PackedSequence) -> PackedSequence:
+    """The outputs [B, T, O] packed in exactly the order of the packed input."""
+    if like.sorted_indices is not None:
+        x = x[like.sorted_indices]
+    rows = [x[:size, t] for t, size in enumerate(like.batch_sizes.tolist())]
+    return PackedSequence(torch.cat(rows), like.batch_sizes, like.sorted_indices, like.unsorted_indices)

@@ -34,6 +34,14 @@ class LayerOptions(CellOptions, total=False):
     segment: int | None
 
 
+_DEFAULTS: dict[str, Any] = {
+    "num_layers": 1,
+    "bias": True,
+    "batch_first": False,
+    "dropout": 0.0,
+    "bidirectional": False,
+}
+_DEFAULTS |= {"merge": "concat", "locked_dropout": False, "residual": False, "engine": "auto", "memory": "keep"}
 _OF_THE_LAYER = LayerOptions.__annotations__.keys() - CellOptions.__annotations__.keys()
 
 
@@ -211,7 +219,7 @@ class RecurrentLayer(nn.Module):
             if number < self.num_layers - 1:
                 x = self._dropped(x)
 
-        output = call.layout.outward(x) if call.packed is None else _pack(x, call.packed)
+        output = call.layout.outward(x) if call.packed is None else layer_state.pack(x, call.packed)
         state = layer_state.join(self.specs, self.num_directions, final, call.layout.state_outward)
         if not return_states:
             return output, state
@@ -287,15 +295,7 @@ class RecurrentLayer(nn.Module):
     def extra_repr(self) -> str:
         """The arguments that are not torch.nn's defaults."""
         shown = [f"{self.input_size}, {self.hidden_size}"]
-        defaults: dict[str, Any] = {
-            "num_layers": 1,
-            "bias": True,
-            "batch_first": False,
-            "dropout": 0.0,
-            "bidirectional": False,
-        }
-        defaults |= {"merge": "concat", "locked_dropout": False, "residual": False, "engine": "auto", "memory": "keep"}
-        shown += [f"{k}={getattr(self, k)!r}" for k, default in defaults.items() if getattr(self, k) != default]
+        shown += [f"{k}={getattr(self, k)!r}" for k, default in _DEFAULTS.items() if getattr(self, k) != default]
         shown += [f"{k}={v!r}" for k, v in self.specs[0].changed_options().items()]
         return ", ".join(shown)
 
@@ -348,11 +348,3 @@ def _layer_sizes(name: str, hidden_size: int | Sequence[int], num_layers: int) -
             "layer (num_layers may be left out)."
         )
     return list(hidden_size)
-
-
-def _pack(x: Tensor, like: PackedSequence) -> PackedSequence:
-    """The outputs [B, T, O] packed in exactly the order of the packed input."""
-    if like.sorted_indices is not None:
-        x = x[like.sorted_indices]
-    rows = [x[:size, t] for t, size in enumerate(like.batch_sizes.tolist())]
-    return PackedSequence(torch.cat(rows), like.batch_sizes, like.sorted_indices, like.unsorted_indices)
