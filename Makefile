@@ -31,10 +31,12 @@ clean: ## Remove the environment and everything made by the tools
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"Holdfast needs Python 3.11 or newer, and this is {sys.version}"'
 	$(PYTHON) -m venv .venv
 
-$(RUN_INSTALL): .venv/bin/python pyproject.toml constraints.txt
+NATIVE := CMakeLists.txt $(wildcard native/*)
+
+$(RUN_INSTALL): .venv/bin/python pyproject.toml constraints.txt $(NATIVE)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	touch $@
 
-$(DEV_INSTALL): .venv/bin/python pyproject.toml constraints.txt
+$(DEV_INSTALL): .venv/bin/python pyproject.toml constraints.txt $(NATIVE)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@ $(RUN_INSTALL)

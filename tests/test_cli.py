@@ -117,7 +117,10 @@ def test_recipes_are_listed_and_shown(capsys):
     [
         (["train", "digit"], "holdfast: There is no recipe 'digit': did you mean 'digits'?"),
         (["train", "digits", "--set", "model.options.peephole=true"], "LSTM has no option 'peephole': did you mean"),
-        (["train", "digits", "--set", "model.engine=cuda"], "There is no engine 'cuda': known are auto, reference."),
+        (
+            ["train", "digits", "--set", "model.engine=cuda"],
+            "There is no engine 'cuda': known are auto, native, reference.",
+        ),
         (["evaluate", "nowhere"], "holdfast: nowhere is not there."),
         (["summary", "nowhere"], "holdfast: There is no recipe 'nowhere'"),
     ],

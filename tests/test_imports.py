@@ -20,7 +20,7 @@ SOURCE = Path(holdfast.__file__).parent
 # From the bottom up. A file or folder imports what stands on lower lines, and nothing of its own line or above;
 # files of one folder may import one another.
 LEVELS: list[tuple[str, ...]] = [
-    ("errors",),
+    ("errors", "_native"),
     ("cells",),
     ("memory",),
     ("unrolling",),
@@ -46,7 +46,7 @@ RANK = {name: rank for rank, names in enumerate(LEVELS) for name in names}
 def modules() -> dict[str, Path]:
     """Every module of the package, by its name without ``holdfast.``; the package itself is ``""``."""
     found = {}
-    for path in sorted(SOURCE.rglob("*.py")):
+    for path in sorted([*SOURCE.rglob("*.py"), *SOURCE.rglob("*.pyi")]):
         parts = path.relative_to(SOURCE).with_suffix("").parts
         found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found

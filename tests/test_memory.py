@@ -21,7 +21,7 @@ import json, re, sys, torch, holdfast
 torch.set_num_threads(1)
 torch.manual_seed(0)
 steps, memory = int(sys.argv[1]), sys.argv[2]
-layer = holdfast.LSTM(16, 64, batch_first=True, memory=memory)
+layer = holdfast.LSTM(16, 64, batch_first=True, memory=memory, engine="reference")
 
 def train(steps):
     x = torch.randn(16, steps, 16, requires_grad=True)

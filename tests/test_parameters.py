@@ -117,7 +117,7 @@ def test_parameters_reach_the_engine_as_they_are_stored(monkeypatch: pytest.Monk
     seen: list[Request] = []
     run = ReferenceEngine.run
     monkeypatch.setattr(ReferenceEngine, "run", lambda self, request: (seen.append(request), run(self, request))[1])
-    layer = holdfast.LSTM(3, 4, weight_dropout=0.5)
+    layer = holdfast.LSTM(3, 4, weight_dropout=0.5, engine="reference")
     layer(torch.zeros(2, 1, 3))
     layer.eval()(torch.zeros(2, 1, 3))
     training, evaluation = (request.parameters for request in seen)

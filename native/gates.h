@@ -1,0 +1,243 @@
+// The part of a cell that works on each unit alone: activations, gates, state; forward above backward.
+//
+// The letters are those of the equations in src/holdfast/cells. Each function takes one vector of units of one row:
+// `g` holds that vector's slots side by side, [slots * W]: on the way in what the matrix products gave, on the way out
+// (forward) the activated gates, which backward turns into the gradients of what the products gave.
+#pragma once
+
+#include "layer.h"
+#include "simd.h"
+
+namespace holdfast::HOLDFAST_ISA {
+
+// What belongs to one vector of units of one row at one step. Null: there is none of it.
+template <class T>
+struct Unit {
+    long n;                              // units that exist, <= W; the rest is padding
+    const T* peephole = nullptr;         // p_i, p_f, p_o (p_i, p_o when coupled), `peephole_stride` apart
+    long peephole_stride = 0;
+    T* peephole_gradient = nullptr;      // likewise, `gradient_stride` apart; added to
+    long gradient_stride = 0;
+    const T* candidate = nullptr;        // mask of the candidate
+    const std::uint8_t* zoned_h = nullptr;  // where h keeps its old value
+    const std::uint8_t* zoned_c = nullptr;
+};
+
+template <class T>
+HF_INLINE Vec<T> load_some(const T* p, long n) {
+    if (n == lanes<T>) return load<T>(p);
+    Vec<T> v{};
+    std::memcpy(&v, p, n * sizeof(T));
+    return v;
+}
+
+// How much of the old value stays: the mask where there is one (training), else its probability.
+template <class T>
+HF_INLINE Vec<T> zone(const std::uint8_t* mask, long n, T probability) {
+    if (!mask) return all<T>(probability);
+    Vec<T> v{};
+    for (long k = 0; k < n; k++) v[k] = T(mask[k]);
+    return v;
+}
+
+template <class T>
+HF_INLINE Vec<T> activate(Activation a, Vec<T> x) {
+    switch (a) {
+        case Activation::tanh: return tanh<T>(x);
+        case Activation::sigmoid: return sigmoid<T>(x);
+        case Activation::relu: return x > T(0) ? x : (x != x ? x : Vec<T>{});
+        case Activation::linear: return x;
+        case Activation::hard_sigmoid: return min<T>(max<T>(x / T(6) + T(0.5), all<T>(0)), all<T>(1));
+        case Activation::hard_sigmoid_02: return min<T>(max<T>(x * T(0.2) + T(0.5), all<T>(0)), all<T>(1));
+        case Activation::softsign: return x / (T(1) + abs<T>(x));
+        case Activation::softplus: return each<T>(x, [](T v) { return (v > 0 ? v : 0) + std::log1p(std::exp(v > 0 ? -v : v)); });
+        case Activation::elu: return x > T(0) ? x : each<T>(x, [](T v) { return v > 0 ? v : std::expm1(v); });
+    }
+    return x;
+}
+
+// The derivative of an activation, from its value.
+template <class T>
+HF_INLINE Vec<T> slope(Activation a, Vec<T> y) {
+    const Vec<T> zero{}, one = all<T>(1);
+    switch (a) {
+        case Activation::tanh: return one - y * y;
+        case Activation::sigmoid: return y * (one - y);
+        case Activation::relu: return y > zero ? one : zero;
+        case Activation::linear: return one;
+        case Activation::hard_sigmoid: return (y > zero) & (y < one) ? one / T(6) : zero;
+        case Activation::hard_sigmoid_02: return (y > zero) & (y < one) ? all<T>(0.2) : zero;
+        case Activation::softsign: return (one - abs<T>(y)) * (one - abs<T>(y));
+        case Activation::softplus: return each<T>(y, [](T v) { return -std::expm1(-v); });
+        case Activation::elu: return y > zero ? one : y + one;
+    }
+    return one;
+}
+
+template <class T, bool plain>
+struct Functions {  // φ and σ with their derivatives; the defaults are known when this is compiled
+    const Options<T>& o;
+    HF_INLINE Vec<T> phi(Vec<T> x) const { return plain ? tanh<T>(x) : activate<T>(o.phi, x); }
+    HF_INLINE Vec<T> sigma(Vec<T> x) const { return plain ? sigmoid<T>(x) : activate<T>(o.sigma, x); }
+    HF_INLINE Vec<T> dphi(Vec<T> y) const { return plain ? T(1) - y * y : slope<T>(o.phi, y); }
+    HF_INLINE Vec<T> dsigma(Vec<T> y) const { return plain ? y * (T(1) - y) : slope<T>(o.sigma, y); }
+};
+
+// ------------------------------------------------------------------------------------------------------------ RNN
+// h' = φ(a).  Slot: h.
+
+template <class T, bool plain>
+HF_INLINE void rnn_forward(const Options<T>& o, const Unit<T>& u, T* g, const T* h_old, T* h_out) {
+    const Functions<T, plain> f{o};
+    Vec<T> h = f.phi(load<T>(g));
+    store<T>(g, h);
+    if (!plain && (u.zoned_h || o.zoneout_h != 0)) {
+        Vec<T> z = zone<T>(u.zoned_h, u.n, o.zoneout_h);
+        h = h + z * (load<T>(h_old) - h);
+    }
+    store<T>(h_out, h);
+}
+
+// dh: the gradient of h' on the way in; on the way out what goes past the products to the old h.
+template <class T, bool plain>
+HF_INLINE void rnn_backward(const Options<T>& o, const Unit<T>& u, T* g, T* dh) {
+    const Functions<T, plain> f{o};
+    Vec<T> d = load<T>(dh), past{};
+    if (!plain && (u.zoned_h || o.zoneout_h != 0)) {
+        Vec<T> z = zone<T>(u.zoned_h, u.n, o.zoneout_h);
+        past = d * z;
+        d = d - past;
+    }
+    store<T>(g, d * f.dphi(load<T>(g)));
+    store<T>(dh, past);
+}
+
+// ----------------------------------------------------------------------------------------------------------- LSTM
+// c' = f c + i g, h' = o φ(c').  Slots: i, f, g, o; without f when coupled (f = 1 - i).
+
+template <class T, bool plain>
+HF_INLINE Vec<T> lstm_cell(const Unit<T>& u, Vec<T> i, Vec<T> f, Vec<T> g, Vec<T> c) {
+    if (!plain && u.candidate) g = g * load_some<T>(u.candidate, u.n);
+    return f * c + i * g;
+}
+
+template <class T, bool plain>
+HF_INLINE void lstm_forward(const Options<T>& o, const Unit<T>& u, T* g, const T* h_old, T* h_out, T* c_inout) {
+    constexpr long W = lanes<T>;
+    const Functions<T, plain> fn{o};
+    const bool coupled = !plain && o.coupled;
+    T *gi = g, *gf = g + W, *gg = g + (coupled ? 1 : 2) * W, *go = gg + W;
+    Vec<T> c = load<T>(c_inout), i = load<T>(gi), f, o_ = load<T>(go);
+    if (!plain && u.peephole) i = i + load_some<T>(u.peephole, u.n) * c;
+    i = fn.sigma(i);
+    if (coupled) {
+        f = T(1) - i;
+    } else {
+        f = load<T>(gf);
+        if (!plain && u.peephole) f = f + load_some<T>(u.peephole + u.peephole_stride, u.n) * c;
+        f = fn.sigma(f);
+        store<T>(gf, f);
+    }
+    Vec<T> gate = fn.phi(load<T>(gg));
+    Vec<T> c_new = lstm_cell<T, plain>(u, i, f, gate, c);
+    if (!plain && o.cell_clip > 0) c_new = min<T>(max<T>(c_new, all<T>(-o.cell_clip)), all<T>(o.cell_clip));
+    if (!plain && u.peephole) o_ = o_ + load_some<T>(u.peephole + (coupled ? 1 : 2) * u.peephole_stride, u.n) * c_new;
+    o_ = fn.sigma(o_);
+    Vec<T> h = o_ * fn.phi(c_new);
+    store<T>(gi, i), store<T>(gg, gate), store<T>(go, o_);
+    if (!plain) {
+        if (u.zoned_h || o.zoneout_h != 0) h = h + zone<T>(u.zoned_h, u.n, o.zoneout_h) * (load<T>(h_old) - h);
+        if (u.zoned_c || o.zoneout_c != 0) c_new = c_new + zone<T>(u.zoned_c, u.n, o.zoneout_c) * (c - c_new);
+    }
+    store<T>(h_out, h), store<T>(c_inout, c_new);
+}
+
+// c_old: the cell state before the step. dh, dc: the gradients of h', c' on the way in; on the way out those of the old
+// c, and what goes past the products to the old h.
+template <class T, bool plain>
+HF_INLINE void lstm_backward(const Options<T>& o, const Unit<T>& u, T* g, const T* c_old, T* dh, T* dc) {
+    constexpr long W = lanes<T>;
+    const Functions<T, plain> fn{o};
+    const bool coupled = !plain && o.coupled;
+    T *gi = g, *gf = g + W, *gg = g + (coupled ? 1 : 2) * W, *go = gg + W;
+    Vec<T> i = load<T>(gi), f = coupled ? T(1) - i : load<T>(gf), gate = load<T>(gg), o_ = load<T>(go);
+    Vec<T> c = load<T>(c_old), dh_new = load<T>(dh), dc_new = load<T>(dc), h_past{}, c_past{};
+    if (!plain) {
+        if (u.zoned_h || o.zoneout_h != 0) {
+            h_past = dh_new * zone<T>(u.zoned_h, u.n, o.zoneout_h);
+            dh_new = dh_new - h_past;
+        }
+        if (u.zoned_c || o.zoneout_c != 0) {
+            c_past = dc_new * zone<T>(u.zoned_c, u.n, o.zoneout_c);
+            dc_new = dc_new - c_past;
+        }
+    }
+    Vec<T> raw = lstm_cell<T, plain>(u, i, f, gate, c), c_new = raw;
+    if (!plain && o.cell_clip > 0) c_new = min<T>(max<T>(raw, all<T>(-o.cell_clip)), all<T>(o.cell_clip));
+    Vec<T> seen = fn.phi(c_new);
+    Vec<T> d_o = dh_new * seen * fn.dsigma(o_);
+    dc_new = dc_new + dh_new * o_ * fn.dphi(seen);
+    if (!plain && u.peephole) {
+        const long k = coupled ? 1 : 2;
+        dc_new = dc_new + d_o * load_some<T>(u.peephole + k * u.peephole_stride, u.n);
+        T* into = u.peephole_gradient + k * u.gradient_stride;
+        store<T>(into, load<T>(into) + d_o * c_new);
+    }
+    if (!plain && o.cell_clip > 0) dc_new = raw == c_new ? dc_new : Vec<T>{};
+    Vec<T> kept = !plain && u.candidate ? load_some<T>(u.candidate, u.n) : all<T>(1);
+    Vec<T> d_i = dc_new * gate * kept, d_f = dc_new * c, d_g = dc_new * i * kept;
+    Vec<T> dc_old = dc_new * f + c_past;
+    if (coupled) d_i = d_i - d_f;
+    d_i = d_i * fn.dsigma(i), d_g = d_g * fn.dphi(gate);
+    if (!coupled) d_f = d_f * fn.dsigma(f);
+    if (!plain && u.peephole) {
+        dc_old = dc_old + d_i * load_some<T>(u.peephole, u.n);
+        store<T>(u.peephole_gradient, load<T>(u.peephole_gradient) + d_i * c);
+        if (!coupled) {
+            dc_old = dc_old + d_f * load_some<T>(u.peephole + u.peephole_stride, u.n);
+            T* into = u.peephole_gradient + u.gradient_stride;
+            store<T>(into, load<T>(into) + d_f * c);
+        }
+    }
+    store<T>(gi, d_i), store<T>(gg, d_g), store<T>(go, d_o);
+    if (!coupled) store<T>(gf, d_f);
+    store<T>(dh, h_past), store<T>(dc, dc_old);
+}
+
+// ------------------------------------------------------------------------------------------------------------ GRU
+// n = φ(a_n + r u_n), h' = (1 - z) n + z h.  Slots: r, z, the input's part of n, the state's part u_n = W_hn h + b_hn;
+// afterwards r, z, n, u_n, and after backward the gradients of the four.
+
+template <class T, bool plain>
+HF_INLINE void gru_forward(const Options<T>& o, const Unit<T>& u, T* g, const T* h_old, T* h_out) {
+    constexpr long W = lanes<T>;
+    const Functions<T, plain> fn{o};
+    Vec<T> r = fn.sigma(load<T>(g)), z = fn.sigma(load<T>(g + W));
+    Vec<T> n = fn.phi(load<T>(g + 2 * W) + r * load<T>(g + 3 * W)), old = load<T>(h_old);
+    store<T>(g, r), store<T>(g + W, z), store<T>(g + 2 * W, n);
+    if (!plain && u.candidate) n = n * load_some<T>(u.candidate, u.n);
+    Vec<T> h = n + z * (old - n);
+    if (!plain && (u.zoned_h || o.zoneout_h != 0)) h = h + zone<T>(u.zoned_h, u.n, o.zoneout_h) * (old - h);
+    store<T>(h_out, h);
+}
+
+// dh: as for the RNN.
+template <class T, bool plain>
+HF_INLINE void gru_backward(const Options<T>& o, const Unit<T>& u, T* g, const T* h_old, T* dh) {
+    constexpr long W = lanes<T>;
+    const Functions<T, plain> fn{o};
+    Vec<T> r = load<T>(g), z = load<T>(g + W), n = load<T>(g + 2 * W), u_n = load<T>(g + 3 * W);
+    Vec<T> d = load<T>(dh), past{}, kept = !plain && u.candidate ? load_some<T>(u.candidate, u.n) : all<T>(1);
+    if (!plain && (u.zoned_h || o.zoneout_h != 0)) {
+        past = d * zone<T>(u.zoned_h, u.n, o.zoneout_h);
+        d = d - past;
+    }
+    Vec<T> d_n = d * (T(1) - z) * kept * fn.dphi(n);
+    store<T>(g, d_n * u_n * fn.dsigma(r));
+    store<T>(g + W, d * (load<T>(h_old) - n * kept) * fn.dsigma(z));
+    store<T>(g + 2 * W, d_n);
+    store<T>(g + 3 * W, d_n * r);
+    store<T>(dh, past + d * z);
+}
+
+}  // namespace holdfast::HOLDFAST_ISA

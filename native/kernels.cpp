@@ -1,0 +1,43 @@
+// The kernels of one instruction set. Compiled once for each, with its flags and with
+//     HOLDFAST_ISA    its name, also the namespace of everything in the headers
+//     HOLDFAST_BYTES  the bytes of a vector; 0 for one value at a time
+//     HOLDFAST_CHECK  the expression that says whether this processor has it
+#include "sequence.h"
+
+namespace holdfast::HOLDFAST_ISA {
+
+template <class T>
+void forward(const Layer<T>& l) {
+    dispatch(l, [&](auto kind, auto columns, auto plain) { run_forward<T, kind, columns, plain>(l); });
+}
+
+template <class T>
+void backward(const Layer<T>& l) {
+    dispatch(l, [&](auto kind, auto columns, auto plain) { run_backward<T, kind, columns, plain>(l); });
+}
+
+template <class T>
+void activate_each(Activation a, const T* x, T* y, long count) {
+    constexpr long W = lanes<T>;
+    for (long k = 0; k < count; k += W) {
+        const long n = std::min(W, count - k);
+        const Vec<T> v = activate<T>(a, load_some<T>(x + k, n));
+        std::memcpy(y + k, &v, n * sizeof(T));
+    }
+}
+
+Kept kept(Kind kind, bool coupled, long B, long T, long H, bool wide) {
+    const Panels p = Panels::of(kind, coupled, H, wide ? lanes<double> : lanes<float>);
+    return {T * p.count * B * p.width(), kind == Kind::lstm ? T * B * p.padded : 0};
+}
+
+bool runs_here() { return HOLDFAST_CHECK; }
+
+#define HF_STRING(x) #x
+#define HF_NAME(x) HF_STRING(x)
+extern const Kernels kernels;
+const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here,       kept,
+                      forward<float>,        backward<float>, activate_each<float>,
+                      forward<double>,       backward<double>, activate_each<double>};
+
+}  // namespace holdfast::HOLDFAST_ISA

@@ -1,0 +1,80 @@
+// What a kernel is asked to compute: one layer in one direction over a batch of sequences.
+//
+// Sizes: B rows, up to T steps, I inputs, H units; a [B, T, H] array is contiguous, last index fastest.
+//
+//   x            [B, T, I], any strides (in elements); what lies past a row's length is never read
+//   lengths      [B], 0 to T, or null: all T
+//   h0, c0       [B, H]; c0 for the LSTM alone
+//   weight_ih    [gates H, I], weight_hh [gates H, H], bias_ih, bias_hh [gates H] or null; gates as torch orders them
+//   peephole     [2 or 3, H] or null
+//   state_mask   [B, H], candidate [T, B, H], zoned_h, zoned_c [T, B, H]: the masks, each null when that option is off
+//
+// Forward writes all of
+//   y            [B, T, H]; zero past a row's length
+//   h_n, c_n     [B, H]
+//   c_all        [B, T, H] or null: the cell state after each step; not written past a row's length
+// and, to be kept unchanged until backward, with the x, h0, c0, y, weights and masks of the call (both null: inference)
+//   gates        `gates_size` values: the activated gates; backward overwrites them
+//   c_before     `c_before_size` values (LSTM)
+//
+// Backward reads dy [B, T, H], dh_n, dc_n [B, H], dc_all [B, T, H] (each may be null: zero) and writes all of
+//   dx [B, T, I] (null: not wanted; zero past a row's length), dh0, dc0 [B, H], and the gradients of the parameters.
+// No output may share memory with an input or another output.
+//
+// The same threads, the same bits.
+#pragma once
+
+#include <cstdint>
+
+namespace holdfast {
+
+enum class Kind : int { rnn, lstm, gru };
+enum class Activation : int { tanh, sigmoid, relu, linear, hard_sigmoid, hard_sigmoid_02, softsign, softplus, elu };
+
+// The options of a cell. `plain` says that all are at their defaults and that there are no masks or peepholes: then
+// nothing is asked for again and again.
+template <class T>
+struct Options {
+    Activation phi = Activation::tanh, sigma = Activation::sigmoid;
+    bool coupled = false, plain = true;
+    T cell_clip = 0;                 // 0: none
+    T zoneout_h = 0, zoneout_c = 0;  // probabilities, for evaluation
+};
+
+template <class T>
+struct Layer {
+    Kind kind;
+    Options<T> options;
+    long B, T_, I, H;
+    bool reverse;
+    int threads;
+    const T* x;
+    long x_row, x_step, x_value;  // strides
+    const std::int64_t* lengths;
+    const T *h0, *c0, *weight_ih, *weight_hh, *bias_ih, *bias_hh, *peephole;
+    const T *state_mask, *candidate;
+    const std::uint8_t *zoned_h, *zoned_c;
+    T *y, *h_n, *c_n, *c_all, *gates, *c_before;
+    const T *dy, *dh_n, *dc_n, *dc_all;
+    T *dx, *dh0, *dc0, *dweight_ih, *dweight_hh, *dbias_ih, *dbias_hh, *dpeephole;
+};
+
+// How many values a kernel keeps from forward to backward.
+struct Kept {
+    long gates, c_before;
+};
+
+// The kernels of one instruction set.
+struct Kernels {
+    const char* name;
+    bool (*runs_here)();
+    Kept (*kept)(Kind kind, bool coupled, long B, long T, long H, bool wide);  // wide: double
+    void (*forward_f32)(const Layer<float>&);
+    void (*backward_f32)(const Layer<float>&);
+    void (*activate_f32)(Activation, const float* x, float* y, long count);
+    void (*forward_f64)(const Layer<double>&);
+    void (*backward_f64)(const Layer<double>&);
+    void (*activate_f64)(Activation, const double* x, double* y, long count);
+};
+
+}  // namespace holdfast

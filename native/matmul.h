@@ -1,0 +1,147 @@
+// Matrix products on register tiles: rows of A, read as they lie, times panels of B, packed so that each step of the
+// sum reads its columns from one place.
+//
+// A tile is M rows by N vectors of columns, kept in registers over the whole sum. The functions here are the only ones
+// that a tile is ever in registers in; they are compiled once for each size, and shared by all cells.
+#pragma once
+
+#include <array>
+#include <utility>
+
+#include "simd.h"
+
+namespace holdfast::HOLDFAST_ISA {
+
+// Rows of a tile of N vectors: as many as the registers hold beside the N vectors of B and one value of A.
+template <class T, int N>
+constexpr int tile_rows = Types<T>::bytes == 64 ? (N >= 4 ? 6 : 8) : Types<T>::bytes == 32 ? (N >= 4 ? 3 : N == 3 ? 4 : 6)
+                                                                                          : (N >= 4 ? 4 : 6);
+
+// acc[m][column of n] += sum over k of A[m * lda + k] * B[k * NB * W + n * W ...]; `last` is the tile's column of the
+// last vector of B (the GRU's candidate has one for the input's part and one for the state's).
+template <class T, int M, int N, int NB, int last>
+HF_INLINE void accumulate(Vec<T> (&acc)[M][N], const T* A, long lda, const T* B, long K) {
+    constexpr long W = lanes<T>;
+    for (long k = 0; k < K; k++, B += NB * W) {
+        Vec<T> b[NB];
+#pragma GCC unroll 4
+        for (int n = 0; n < NB; n++) b[n] = load<T>(B + n * W);
+#pragma GCC unroll 8
+        for (int m = 0; m < M; m++) {
+            const Vec<T> a = all<T>(A[m * lda + k]);
+#pragma GCC unroll 4
+            for (int n = 0; n < NB; n++) acc[m][n + 1 == NB ? last : n] += a * b[n];
+        }
+    }
+}
+
+// The two operands of a product: rows of A and a packed panel of B.
+template <class T>
+struct Factors {
+    const T* A;
+    long lda;
+    const T* B;
+    long K;
+};
+
+// out[m][n] = bias[n] + state's product + input's product, for one panel of gates.
+template <class T, int M, int N, int NB, int last_h, int last_x>
+void gates_tile(const T* bias, Factors<T> h, Factors<T> x, T* out) {
+    constexpr long W = lanes<T>;
+    Vec<T> acc[M][N];
+#pragma GCC unroll 8
+    for (int m = 0; m < M; m++)
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++) acc[m][n] = load<T>(bias + n * W);
+    accumulate<T, M, N, NB, last_h>(acc, h.A, h.lda, h.B, h.K);
+    accumulate<T, M, N, NB, last_x>(acc, x.A, x.lda, x.B, x.K);
+#pragma GCC unroll 8
+    for (int m = 0; m < M; m++)
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++) store<T>(out + (m * N + n) * W, acc[m][n]);
+}
+
+// The gradients of gates that a transposed product reads: in each row of `row` values the first `head`, and then `tail`
+// more, `skip` values further on; `panels` such rows, `stride` apart.
+struct Slots {
+    long row, head, skip, tail, stride, panels;
+};
+
+// out[m][n] = sum over the panels of gates.
+template <class T, int M, int N>
+void transposed_tile(const T* g, Slots s, const T* B, T* out) {
+    constexpr long W = lanes<T>;
+    Vec<T> acc[M][N];
+#pragma GCC unroll 8
+    for (int m = 0; m < M; m++)
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++) acc[m][n] = Vec<T>{};
+    for (long p = 0; p < s.panels; p++, g += s.stride) {
+        accumulate<T, M, N, N, N - 1>(acc, g, s.row, B, s.head);
+        B += s.head * N * W;
+        if (s.tail) {
+            accumulate<T, M, N, N, N - 1>(acc, g + s.head + s.skip, s.row, B, s.tail);
+            B += s.tail * N * W;
+        }
+    }
+#pragma GCC unroll 8
+    for (int m = 0; m < M; m++)
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++) store<T>(out + (m * N + n) * W, acc[m][n]);
+}
+
+// A stretch of rows of which both factors lie in one piece: `rows` rows from row `at` of A and from `g` on.
+template <class T>
+struct Stretch {
+    const T* g;
+    long at, rows;
+};
+
+// sums[m][n] += sum over all rows of the stretches of A[row * lda + m] * g[row * ldg + column of n].
+template <class T, int M, int NB, int last>
+void outer_tile(const T* A, long lda, const Stretch<T>* stretches, long count, long ldg, T* sums) {
+    constexpr long W = lanes<T>;
+    Vec<T> acc[M][NB];
+#pragma GCC unroll 8
+    for (int m = 0; m < M; m++)
+#pragma GCC unroll 4
+        for (int n = 0; n < NB; n++) acc[m][n] = load<T>(sums + (m * NB + n) * W);
+    for (long s = 0; s < count; s++) {
+        const T *a = A + stretches[s].at * lda, *g = stretches[s].g;
+        for (long r = 0; r < stretches[s].rows; r++, a += lda, g += ldg) {
+            Vec<T> b[NB];
+#pragma GCC unroll 4
+            for (int n = 0; n < NB; n++) b[n] = load<T>(g + (n + 1 == NB ? last : n) * W);
+#pragma GCC unroll 8
+            for (int m = 0; m < M; m++) {
+                const Vec<T> v = all<T>(a[m]);
+#pragma GCC unroll 4
+                for (int n = 0; n < NB; n++) acc[m][n] += v * b[n];
+            }
+        }
+    }
+#pragma GCC unroll 8
+    for (int m = 0; m < M; m++)
+#pragma GCC unroll 4
+        for (int n = 0; n < NB; n++) store<T>(sums + (m * NB + n) * W, acc[m][n]);
+}
+
+// The functions make(1), ..., make(most) in a table: `make` takes the rows of a tile as an integral_constant.
+template <int most, class Make>
+constexpr auto by_rows(Make make) {
+    return [&]<int... m>(std::integer_sequence<int, m...>) {
+        return std::array{make(std::integral_constant<int, m + 1>{})...};
+    }(std::make_integer_sequence<int, most>{});
+}
+
+// Calls f(rows of the tile, first row) over `rows` rows in tiles of at most `most`, without a tiny last one.
+template <class F>
+void over_rows(long rows, long most, F f) {
+    for (long r = 0; r < rows;) {
+        const long left = rows - r, m = left >= 2 * most || left <= most ? std::min(most, left) : (left + 1) / 2;
+        f(m, r);
+        r += m;
+    }
+}
+
+}  // namespace holdfast::HOLDFAST_ISA

@@ -1,0 +1,219 @@
+"""The native engine: C++ kernels that own the whole loop over time, the input product and every gradient.
+
+The kernels know neither Python nor torch (see ``native/layer.h`` for their contract); here requests become their calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch  # before _native, which then shares the OpenMP runtime that torch has loaded
+from torch import Tensor
+
+from holdfast.cells import CellSpec, Noise
+from holdfast.engines.function import Gradient, run_with_gradients
+from holdfast.engines.request import Request, Result
+
+_MISSING = ""
+try:
+    from holdfast import _native
+except ImportError as error:  # installed without it
+    _MISSING = str(error)
+
+# The numbers of the enumerations in native/layer.h.
+_KINDS = {"rnn": 0, "lstm": 1, "gru": 2}
+ACTIVATION_NUMBERS = {
+    "tanh": 0,
+    "sigmoid": 1,
+    "relu": 2,
+    "linear": 3,
+    "hard_sigmoid": 4,
+    "hard_sigmoid_02": 5,
+    "softsign": 6,
+    "softplus": 7,
+    "elu": 8,
+}
+_DTYPES = {torch.float32: "f32", torch.float64: "f64"}
+
+
+class NativeEngine:
+    """Runs on the CPU, in float32 and float64.
+
+    Args:
+        isa: The instruction set whose kernels to use, such as ``"avx2"``; empty for the best one here, or the one that
+            the environment variable ``HOLDFAST_ISA`` names.
+    """
+
+    name = "native"
+
+    def __init__(self, isa: str = "") -> None:
+        self._isa = isa
+
+    def why_not(self, request: Request) -> str | None:
+        """One sentence that says why the kernels cannot run the request, or None when they can."""
+        spec, x = request.spec, request.inputs
+        if _MISSING:
+            return f"Holdfast was installed without its native kernels ({_MISSING})."
+        if x.device.type != "cpu":
+            return f"the kernels run on the CPU, and the input is on {x.device}."
+        if torch.is_autocast_enabled("cpu"):
+            return "the kernels do not take part in autocast."
+        if x.dtype not in _DTYPES:
+            return f"the kernels compute in float32 and float64, and the input is {x.dtype}."
+        if not isinstance(spec.activation, str) or not isinstance(spec.recurrent_activation, str):
+            return "an activation is a callable, which the kernels cannot call."
+        for option in ("layer_norm", "proj_size"):
+            if getattr(spec, option):
+                return f"the kernels have no {option}."
+        if spec.kind == "gru" and not spec.reset_after:
+            return "the kernels have the GRU with reset_after=True alone."
+        if request.memory == "recompute":
+            return "the kernels keep everything; memory is 'recompute'."
+        if not x.numel():
+            return f"there is nothing to compute in an input of shape {tuple(x.shape)}."
+        return None
+
+    def run(self, request: Request) -> Result:
+        """Runs a request that :meth:`why_not` has nothing against."""
+        if torch.is_grad_enabled():
+            return run_with_gradients(self, request)
+        return self._forward(request, keep=False)[0]
+
+    def forward(self, request: Request) -> tuple[Result, tuple[Tensor, ...]]:
+        """The result, and what :meth:`backward` needs."""
+        return self._forward(request, keep=True)
+
+    def _forward(self, request: Request, keep: bool) -> tuple[Result, tuple[Tensor, ...]]:
+        spec, x = request.spec, request.inputs
+        call = _call(request)
+        y = call["y"] = x.new_empty(*x.shape[:2], spec.hidden_size)
+        final = _final(call["state"])
+        call |= final
+        state = tuple(final.values())
+        if request.return_states and spec.kind == "lstm":
+            call["c_all"] = torch.empty_like(y)
+        kept: list[Tensor] = []
+        if keep:
+            (batch, steps, _), wide = x.shape, x.dtype == torch.float64
+            kind, coupled, H = _KINDS[spec.kind], spec.coupled_gates, spec.hidden_size
+            sizes = _native.kept(kind, coupled, batch, steps, H, wide, self._isa)
+            kept = [x.new_empty(size) for size in sizes if size]
+            call |= zip(("gates", "c_before"), kept, strict=False)
+        self._kernel("forward", call)
+        if keep:
+            kept.append(torch.zeros(1, dtype=torch.bool))  # whether backward has written over the gates
+        states = None
+        if request.return_states:
+            every = (y.clone(), call["c_all"]) if spec.kind == "lstm" else (y.clone(),)
+            states = tuple(_held(request, *pair) for pair in zip(every, call["state"], state, strict=True))
+        return Result(y, state, states), (y, *kept)
+
+    def backward(self, request: Request, kept: tuple[Tensor, ...], gradient: Gradient) -> Mapping[str, Tensor]:
+        """The gradients of every tensor of the request that can have one."""
+        spec = request.spec
+        call = _call(request)
+        call["y"] = kept[0]
+        call |= zip(("gates", "c_before"), kept[1:-1], strict=False)
+        if kept[-1]:  # autograd goes back a second time
+            self._kernel("forward", call | {"y": torch.empty_like(kept[0]), **_final(call["state"])})
+        kept[-1].numpy()[:] = True  # through NumPy, so that autograd does not take it for a change of what it keeps
+        dy, d_state = gradient.outputs, list(gradient.state)
+        for number, every in enumerate(gradient.states):
+            if every is None:
+                continue
+            within, past = _split(request, every)
+            if past is not None and not request.reverse:
+                final = d_state[number]
+                d_state[number] = past if final is None else final + past
+            if number == 0:
+                dy = within if dy is None else dy + within
+            else:
+                call["dc_all"] = within.contiguous()
+        call |= {
+            name: g.contiguous()
+            for name, g in zip(("dy", "dh_n", "dc_n"), (dy, *d_state), strict=False)
+            if g is not None
+        }
+        found = {"inputs": torch.empty(request.inputs.shape, dtype=request.inputs.dtype)}
+        found |= {f"state.{k}": torch.empty_like(part) for k, part in enumerate(call["state"])}
+        found |= {
+            name: torch.empty_like(value, memory_format=torch.contiguous_format)
+            for name, value in request.parameters.items()
+        }
+        call |= {"dx": found["inputs"], "dh0": found["state.0"]}
+        if spec.kind == "lstm":
+            call["dc0"] = found["state.1"]
+        call |= {f"d{name}": found[name] for name in request.parameters}
+        self._kernel("backward", call)
+        if request.reverse:  # before a row begins, its per-step states are its initial one
+            for number, every in enumerate(gradient.states):
+                past = None if every is None else _split(request, every)[1]
+                if past is not None:
+                    found[f"state.{number}"] += past
+        return found
+
+    def _kernel(self, name: str, call: dict[str, Any]) -> None:
+        getattr(_native, f"{name}_{_DTYPES[call['x'].dtype]}")(call, self._isa)
+
+
+def _call(request: Request) -> dict[str, Any]:
+    """The arguments of a kernel that forward and backward share; without gradients, as the kernels know none."""
+    spec, noise = request.spec, request.noise or Noise()
+    call: dict[str, Any] = {
+        "kind": _KINDS[spec.kind],
+        "phi": ACTIVATION_NUMBERS[spec.activation],  # type: ignore[index]  # a name: why_not has seen to it
+        "sigma": ACTIVATION_NUMBERS[spec.recurrent_activation],  # type: ignore[index]
+        "coupled": spec.coupled_gates,
+        "plain": _is_plain(spec, noise),
+        "cell_clip": spec.cell_clip or 0.0,
+        "zoneout_h": spec.zoneout_h,
+        "zoneout_c": spec.zoneout_c,
+        "hidden_size": spec.hidden_size,
+        "reverse": request.reverse,
+        "threads": torch.get_num_threads(),
+        "x": request.inputs.detach(),
+        "state": tuple(part.detach().contiguous() for part in request.state),
+        **{name: value.detach().contiguous() for name, value in request.parameters.items()},
+    }
+    call |= zip(("h0", "c0"), call["state"], strict=False)
+    if request.lengths is not None:
+        call["lengths"] = request.lengths.contiguous()
+    masks = {"state_mask": noise.state, "candidate": noise.candidate}
+    zones = {"zoned_h": noise.zoneout_h, "zoned_c": noise.zoneout_c}
+    call |= {name: mask.contiguous() for name, mask in masks.items() if mask is not None}
+    call |= {name: mask.contiguous().view(torch.uint8) for name, mask in zones.items() if mask is not None}
+    return call
+
+
+def _final(state: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    """Memory for the final state."""
+    return dict(zip(("h_n", "c_n"), map(torch.empty_like, state), strict=False))
+
+
+def _is_plain(spec: CellSpec, noise: Noise) -> bool:
+    """Whether the units need nothing but the default activations: no option that is asked for at each of them."""
+    options = spec.peepholes or spec.coupled_gates or spec.cell_clip or spec.zoneout_h or spec.zoneout_c
+    defaults = spec.activation == "tanh" and spec.recurrent_activation == "sigmoid"
+    return defaults and not options and noise.candidate is None
+
+
+def _padding(request: Request) -> Tensor | None:
+    """True past each row's length, [B, T, 1]; None when all rows have all steps."""
+    if request.lengths is None:
+        return None
+    return (torch.arange(request.inputs.shape[1]) >= request.lengths[:, None])[:, :, None]
+
+
+def _held(request: Request, every: Tensor, initial: Tensor, final: Tensor) -> Tensor:
+    """Per-step states [B, T, H] with the state that a row has past its length: its final or, reversed, initial one."""
+    padding = _padding(request)
+    return every if padding is None else torch.where(padding, (initial if request.reverse else final)[:, None], every)
+
+
+def _split(request: Request, gradient: Tensor) -> tuple[Tensor, Tensor | None]:
+    """The gradient of per-step states: within the rows' lengths [B, T, H], and the sum of the rest [B, H]."""
+    padding = _padding(request)
+    if padding is None:
+        return gradient, None
+    return gradient.masked_fill(padding, 0), gradient.masked_fill(~padding, 0).sum(1)
