@@ -2,9 +2,30 @@
 //     HOLDFAST_ISA    its name, also the namespace of everything in the headers
 //     HOLDFAST_BYTES  the bytes of a vector; 0 for one value at a time
 //     HOLDFAST_CHECK  the expression that says whether this processor has it
-#include "sequence.h"
+#include "backward.h"
+#include "forward.h"
 
 namespace holdfast::HOLDFAST_ISA {
+
+// Calls f with the kind, the columns of a tile and whether the options are plain, all known to the compiler.
+template <class T, class F>
+void dispatch(const Layer<T>& l, F f) {
+    auto with = [&](auto kind, auto columns) {
+        if (l.options.plain)
+            f(kind, columns, std::true_type{});
+        else
+            f(kind, columns, std::false_type{});
+    };
+    using std::integral_constant;
+    const long columns = Panels::of(l).columns();
+    if (l.kind == Kind::lstm && columns == 4) with(integral_constant<Kind, Kind::lstm>{}, integral_constant<int, 4>{});
+    if (l.kind == Kind::lstm && columns == 3) with(integral_constant<Kind, Kind::lstm>{}, integral_constant<int, 3>{});
+    if (l.kind == Kind::gru) with(integral_constant<Kind, Kind::gru>{}, integral_constant<int, 4>{});
+    if (l.kind == Kind::rnn && columns == 1) with(integral_constant<Kind, Kind::rnn>{}, integral_constant<int, 1>{});
+    if (l.kind == Kind::rnn && columns == 2) with(integral_constant<Kind, Kind::rnn>{}, integral_constant<int, 2>{});
+    if (l.kind == Kind::rnn && columns == 3) with(integral_constant<Kind, Kind::rnn>{}, integral_constant<int, 3>{});
+    if (l.kind == Kind::rnn && columns == 4) with(integral_constant<Kind, Kind::rnn>{}, integral_constant<int, 4>{});
+}
 
 template <class T>
 void forward(const Layer<T>& l) {
