@@ -20,8 +20,9 @@ from torch import nn
 from holdfast.errors import ModelFileError
 
 FORMAT_VERSION = 1
-MAX_HEADER_BYTES = 4 * 2**20
-"""The largest header that is written or read: what a file claims beyond it is not believed."""
+MAX_HEADER_BYTES = 2**20
+"""The largest header that is written or read: half a second of parsing at worst. What a file claims beyond it is not
+believed."""
 
 _VERSION, _KIND, _DOCUMENT = "holdfast_format", "holdfast_kind", "holdfast_document"
 
