@@ -36,7 +36,7 @@ struct Panels {
     }
     long columns() const { return slots * units; }               // vectors in a tile
     long width() const { return columns() * W; }                 // values in a row of a tile
-    // The unit and gate (row block of torch's weights) of a tile's column; `state` as against input.
+    // The unit and gate (row block of torch's weights) of a tile's column.
     long unit(long panel, long column) const { return (panel * units + (slots == 1 ? column : 0)) * W; }
     long gate(long column) const { return slots == 1 ? 0 : column == 3 && gates == 3 ? 2 : column; }
 };
