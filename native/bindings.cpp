@@ -1,6 +1,8 @@
-// Python's way in: arrays by DLPack, checked for type and layout, never copied; the interpreter runs on meanwhile.
+// Python's way in; the interpreter runs on meanwhile.
 //
-// Shapes are checked on the other side, in src/holdfast/engines/native.py, which allocates every array.
+// A call is a dict of plain values, of addresses of arrays, and of (address, strides ...) for arrays over time. torch's
+// DLPack takes 6 microseconds an array, longer than a small layer takes to run; so src/holdfast/engines/native.py, which
+// allocates every array and keeps it alive, checks types, shapes and layout, and gives addresses.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
@@ -22,54 +24,72 @@ using Array = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
 template <class T>
 class Reader {
   public:
-    explicit Reader(const nb::dict& call) : call_(call) {}
-
-    template <class U = T>
-    U* array(const char* name) {
-        if (!call_.contains(name)) return nullptr;
-        return nb::cast<Array<U>>(call_[name], /*convert=*/false).data();
-    }
-    template <class U>
-    U value(const char* name) {
-        return nb::cast<U>(call_[name]);
-    }
+    explicit Reader(const nb::dict& call) : call_(call.ptr()) {}
 
     Layer<T> layer() {
         Layer<T> l{};
-        l.kind = Kind(value<int>("kind"));
-        l.options.phi = Activation(value<int>("phi"));
-        l.options.sigma = Activation(value<int>("sigma"));
-        l.options.coupled = value<bool>("coupled");
-        l.options.plain = value<bool>("plain");
-        l.options.cell_clip = T(value<double>("cell_clip"));
-        l.options.zoneout_h = T(value<double>("zoneout_h"));
-        l.options.zoneout_c = T(value<double>("zoneout_c"));
-        l.H = value<long>("hidden_size");
-        l.reverse = value<bool>("reverse");
-        l.threads = value<int>("threads");
-        auto x = nb::cast<nb::ndarray<const T, nb::ndim<3>, nb::device::cpu>>(call_["x"], false);
-        l.B = long(x.shape(0)), l.T_ = long(x.shape(1)), l.I = long(x.shape(2));
-        l.x = x.data(), l.x_row = x.stride(0), l.x_step = x.stride(1), l.x_value = x.stride(2);
+        l.kind = Kind(whole("kind"));
+        l.options.phi = Activation(whole("phi"));
+        l.options.sigma = Activation(whole("sigma"));
+        l.options.coupled = whole("coupled");
+        l.options.plain = whole("plain");
+        l.options.cell_clip = real("cell_clip");
+        l.options.zoneout_h = real("zoneout_h");
+        l.options.zoneout_c = real("zoneout_c");
+        l.reverse = whole("reverse");
+        l.threads = whole("threads");
+        l.B = whole("B"), l.T_ = whole("T"), l.I = whole("I"), l.H = whole("H");
+        l.x_value = steps("x", l.x, 1);
+        steps("y", l.y), steps("c_all", l.c_all), steps("dy", l.dy), steps("dc_all", l.dc_all), steps("dx", l.dx);
         l.lengths = array<const std::int64_t>("lengths");
+        l.zoned_h = array<const std::uint8_t>("zoned_h");
+        l.zoned_c = array<const std::uint8_t>("zoned_c");
         const std::pair<const char*, const T**> inputs[] = {
             {"h0", &l.h0}, {"c0", &l.c0}, {"weight_ih", &l.weight_ih}, {"weight_hh", &l.weight_hh},
             {"bias_ih", &l.bias_ih}, {"bias_hh", &l.bias_hh}, {"weight_peephole", &l.peephole},
-            {"state_mask", &l.state_mask}, {"candidate", &l.candidate},
-            {"dy", &l.dy}, {"dh_n", &l.dh_n}, {"dc_n", &l.dc_n}, {"dc_all", &l.dc_all}};
+            {"state_mask", &l.state_mask}, {"candidate", &l.candidate}, {"dh_n", &l.dh_n}, {"dc_n", &l.dc_n}};
         for (auto& [name, to] : inputs) *to = array<const T>(name);
-        l.zoned_h = array<const std::uint8_t>("zoned_h");
-        l.zoned_c = array<const std::uint8_t>("zoned_c");
         const std::pair<const char*, T**> outputs[] = {
-            {"y", &l.y}, {"h_n", &l.h_n}, {"c_n", &l.c_n}, {"c_all", &l.c_all}, {"gates", &l.gates},
-            {"c_before", &l.c_before}, {"dx", &l.dx}, {"dh0", &l.dh0}, {"dc0", &l.dc0},
-            {"dweight_ih", &l.dweight_ih}, {"dweight_hh", &l.dweight_hh}, {"dbias_ih", &l.dbias_ih},
+            {"h_n", &l.h_n}, {"c_n", &l.c_n}, {"gates", &l.gates}, {"c_before", &l.c_before}, {"dh0", &l.dh0},
+            {"dc0", &l.dc0}, {"dweight_ih", &l.dweight_ih}, {"dweight_hh", &l.dweight_hh}, {"dbias_ih", &l.dbias_ih},
             {"dbias_hh", &l.dbias_hh}, {"dweight_peephole", &l.dpeephole}};
         for (auto& [name, to] : outputs) *to = array<T>(name);
         return l;
     }
 
   private:
-    const nb::dict& call_;
+    PyObject* find(const char* name) { return PyDict_GetItemString(call_, name); }
+    static long checked(long value) {
+        if (value == -1 && PyErr_Occurred()) nb::raise_python_error();
+        return value;
+    }
+    long whole(const char* name) {
+        PyObject* value = find(name);
+        if (!value) throw nb::key_error(name);
+        return checked(PyLong_AsLong(value));
+    }
+    T real(const char* name) {
+        PyObject* value = find(name);
+        if (!value) throw nb::key_error(name);
+        return T(nb::cast<double>(nb::handle(value)));
+    }
+    template <class U>
+    U* array(const char* name) {
+        PyObject* value = find(name);
+        return value ? static_cast<U*>(PyLong_AsVoidPtr(value)) : nullptr;
+    }
+    // (address, stride of rows, stride of steps) and, where `strides` is 1, the stride of values, which is returned.
+    template <class U>
+    long steps(const char* name, Steps<U>& to, int strides = 0) {
+        PyObject* value = find(name);
+        if (!value) return 0;
+        auto item = [&](int k) { return PyTuple_GetItem(value, k); };
+        to.data = static_cast<U*>(PyLong_AsVoidPtr(item(0)));
+        to.row = checked(PyLong_AsLong(item(1))), to.step = checked(PyLong_AsLong(item(2)));
+        return strides ? checked(PyLong_AsLong(item(3))) : 0;
+    }
+
+    PyObject* call_;
 };
 
 template <class T>

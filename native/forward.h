@@ -1,133 +1,137 @@
 // The loop over time, forward.
 #pragma once
 
-#include <omp.h>
-
-#include <algorithm>
-
+#include "pack.h"
 #include "sequence.h"
 
 namespace holdfast::HOLDFAST_ISA {
 
-// Packed for forward, a panel: [H][vectors of the state's part] [I][vectors of the input's part]; and the bias of a tile.
-template <class T>
-void pack_forward(const Layer<T>& l, const Panels& p, int columns_h, int last_h, int columns_x, T* out, T* bias) {
-    const long W = p.W, panel = (l.H * columns_h + l.I * columns_x) * W;
-    for (long q = 0; q < p.count; q++) {
-        for (int part = 0; part < 2; part++) {
-            const long K = part ? l.I : l.H, columns = part ? columns_x : columns_h;
-            const T* source = part ? l.weight_ih : l.weight_hh;
-            T* block = out + q * panel + (part ? l.H * columns_h * W : 0);
-            for (long n = 0; n < columns; n++) {
-                const long column = !part && n + 1 == columns ? last_h : n;
-                const long first = p.unit(q, column), row = p.gate(column) * l.H + first;
-                for (long lane = 0; lane < W; lane++)
-                    for (long k = 0; k < K; k++)
-                        block[(k * columns + n) * W + lane] = first + lane < l.H ? source[(row + lane) * K + k] : T(0);
-            }
-        }
-        for (long n = 0; n < p.columns(); n++)
-            for (long lane = 0; lane < W; lane++) {
-                const long first = p.unit(q, n), row = p.gate(n) * l.H + first + lane;
-                const bool gru_x = l.kind == Kind::gru && n == 2, gru_h = l.kind == Kind::gru && n == 3;
-                T b = 0;
-                if (first + lane < l.H) {
-                    if (l.bias_ih && !gru_h) b += l.bias_ih[row];
-                    if (l.bias_hh && !gru_x) b += l.bias_hh[row];
-                }
-                bias[(q * p.columns() + n) * W + lane] = b;
-            }
-    }
-}
-
 // The unit-wise part of a step for one row's vector of units.
 template <class T, Kind kind, bool plain>
-HF_INLINE void forward_unit(const Layer<T>& l, const Unit<T>& u, T* g, T* h, T* c) {
-    if constexpr (kind == Kind::rnn) rnn_forward<T, plain>(l.options, u, g, h, h);
-    if constexpr (kind == Kind::lstm) lstm_forward<T, plain>(l.options, u, g, h, h, c);
-    if constexpr (kind == Kind::gru) gru_forward<T, plain>(l.options, u, g, h, h);
+HF_INLINE void forward_unit(const Layer<T>& l, const Unit<T>& u, T* g, const T* h_old, T* h, T* c) {
+    if constexpr (kind == Kind::rnn) rnn_forward<T, plain>(l.options, u, g, h_old, h);
+    if constexpr (kind == Kind::lstm) lstm_forward<T, plain>(l.options, u, g, h_old, h, c);
+    if constexpr (kind == Kind::gru) gru_forward<T, plain>(l.options, u, g, h_old, h);
 }
 
+// The memory of a call; rows in the order of Team. Of h there are two, the state that a step reads and the one that it
+// writes, as some threads still read the old one when others have written; h_in is h with the mask of its dropout.
+template <class T>
+struct ForwardMemory {
+    const T* packed;
+    T *h[2], *h_in[2], *c, *x, *gates;
+    long ldh, ldx, x_thread, gates_thread;
+};
+
 template <class T, Kind kind, int N, bool plain>
-void forward_rows(const Layer<T>& l, const Panels& p, const Rows& rows, long thread, const T* packed, const T* bias) {
+void forward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, const ForwardMemory<T>& memory) {
     constexpr long W = lanes<T>;
-    constexpr bool gru = kind == Kind::gru;
-    constexpr int NH = gru ? 3 : N, NX = NH, last_h = N - 1, last_x = gru ? 2 : N - 1;
-    constexpr auto tiles = by_rows<tile_rows<T, N>>([](auto m) { return gates_tile<T, m, N, NH, last_h, last_x>; });
-    const long first = rows.start[thread], R = rows.start[thread + 1] - first;
-    const long ldh = padded_stride(p.padded, W), ldx = padded_stride(l.I, W), panel = (l.H * NH + l.I * NX) * W;
-    Scratch& scratch = Scratch::begin();
-    T* h = scratch.take<T>(R * ldh);
-    T* h_in = l.state_mask ? scratch.take<T>(R * ldh) : h;
-    T* x = scratch.take<T>(R * ldx);
-    T* c = kind == Kind::lstm ? scratch.take<T>(R * p.padded) : nullptr;
-    T* one_step = l.gates ? nullptr : scratch.take<T>(p.count * R * p.width());
-    std::fill(h, h + R * ldh, T(0));
-    for (long r = 0; r < R; r++) {
-        const long b = rows.order[first + r];
-        std::copy_n(l.h0 + b * l.H, l.H, h + r * ldh);
-        if (c) {
-            std::fill_n(c + r * p.padded, p.padded, T(0));
-            std::copy_n(l.c0 + b * l.H, l.H, c + r * p.padded);
+    using Weights = ForwardWeights<T, kind, N>;
+    constexpr auto tiles = by_rows<tile_rows<T, N>>(
+        [](auto m) { return gates_tile<T, m, N, Weights::columns, Weights::last_h, Weights::last_x>; });
+    const Rows& rows = team.rows;
+    const long group = team.group(thread), first = rows.start[group], R = rows.start[group + 1] - first;
+    const long ldh = memory.ldh, ldx = memory.ldx;
+    const Share panels = Share::of(p.count, team.member(thread), team.members);
+    const Share own_rows = Share::of(R, team.member(thread), team.members);
+    const Weights weights(l, p, memory.packed);
+    T *x = memory.x + thread * memory.x_thread, *c = memory.c + first * p.padded;
+    T *h = memory.h[0] + first * ldh, *h_new = memory.h[1] + first * ldh;
+    T *h_in = memory.h_in[0] + first * ldh, *h_in_new = memory.h_in[1] + first * ldh;
+    for (long r = own_rows.begin; r < own_rows.end; r++) {
+        const long b = rows.order[first + r], length = rows.length[b];
+        for (T* both : {h, h_new}) {
+            std::copy_n(l.h0 + b * l.H, l.H, both + r * ldh);
+            std::fill(both + r * ldh + l.H, both + (r + 1) * ldh, T(0));
         }
-        const long length = rows.length[b];
-        std::fill_n(l.y + (b * l.T_ + length) * l.H, (l.T_ - length) * l.H, T(0));
+        if (l.state_mask)
+            for (T* both : {h_in, h_in_new}) {
+                for (long k = 0; k < l.H; k++) both[r * ldh + k] = h[r * ldh + k] * l.state_mask[b * l.H + k];
+                std::fill(both + r * ldh + l.H, both + (r + 1) * ldh, T(0));
+            }
+        if constexpr (kind == Kind::lstm) {
+            std::copy_n(l.c0 + b * l.H, l.H, c + r * p.padded);
+            std::fill(c + r * p.padded + l.H, c + (r + 1) * p.padded, T(0));
+        }
+        for (long t = length; t < l.T_; t++) std::fill_n(l.y.at(b, t), l.H, T(0));
     }
+    team.wait(thread);
     for (long step = 0; step < l.T_; step++) {
-        const long t = l.reverse ? l.T_ - 1 - step : step, n = rows.active(thread, t);
-        if (!n) continue;
+        const long t = l.reverse ? l.T_ - 1 - step : step, n = rows.active(group, t);
+        if (!n && l.reverse) continue;
+        if (!n) break;
         for (long r = 0; r < n; r++) {
-            const long b = rows.order[first + r];
-            const T* source = l.x + b * l.x_row + t * l.x_step;
+            const T* source = l.x.at(rows.order[first + r], t);
             if (l.x_value == 1)
                 std::copy_n(source, l.I, x + r * ldx);
             else
                 for (long k = 0; k < l.I; k++) x[r * ldx + k] = source[k * l.x_value];
-            if (l.state_mask)
-                for (long k = 0; k < l.H; k++) h_in[r * ldh + k] = h[r * ldh + k] * l.state_mask[b * l.H + k];
-            if (l.c_before) std::copy_n(c + r * p.padded, p.padded, l.c_before + (t * l.B + first + r) * p.padded);
         }
-        for (long q = 0; q < p.count; q++) {
-            T* g = l.gates ? l.gates + ((t * p.count + q) * l.B + first) * p.width() : one_step + q * R * p.width();
-            const T *B_h = packed + q * panel, *B_x = B_h + l.H * NH * W, *b0 = bias + q * N * W;
+        for (long q = panels.begin; q < panels.end; q++) {
+            T* kept = l.gates ? l.gates + ((t * p.count + q) * l.B + first) * p.width() : nullptr;
             over_rows(n, tiles.size(), [&](long m, long r) {
-                tiles[m - 1](b0, {h_in + r * ldh, ldh, B_h, l.H}, {x + r * ldx, ldx, B_x, l.I}, g + r * N * W);
+                T* g = kept ? kept + r * N * W : memory.gates + thread * memory.gates_thread;
+                tiles[m - 1](weights.bias(q), {h_in + r * ldh, ldh, weights.state(q), l.H},
+                             {x + r * ldx, ldx, weights.input(q), l.I}, g);
+                for (const long end = r + m; r < end; r++, g += N * W) {
+                    const long b = rows.order[first + r];
+                    for (long v = 0; v < p.units; v++) {
+                        const long at = (q * p.units + v) * W, count = l.H - at;
+                        if (count <= 0) break;
+                        const Unit<T> u = plain ? Unit<T>{W} : unit_at(l, b, t, at);
+                        T *to = h_new + r * ldh + at, *cell = c + r * p.padded + at;
+                        if constexpr (kind == Kind::lstm)
+                            if (l.c_before)
+                                store<T>(l.c_before + (t * l.B + first + r) * p.padded + at, load<T>(cell));
+                        forward_unit<T, kind, plain>(l, u, g + v * W, h + r * ldh + at, to, cell);
+                        store_some<T>(l.y.at(b, t) + at, load<T>(to), count);
+                        if (l.state_mask)
+                            store<T>(h_in_new + r * ldh + at,
+                                     load<T>(to) * load_some<T>(l.state_mask + b * l.H + at, count));
+                        if constexpr (kind == Kind::lstm)
+                            if (l.c_all) store_some<T>(l.c_all.at(b, t) + at, load<T>(cell), count);
+                    }
+                }
             });
         }
-        for (long q = 0; q < p.count; q++) {
-            T* g = l.gates ? l.gates + ((t * p.count + q) * l.B + first) * p.width() : one_step + q * R * p.width();
-            for (long r = 0; r < n; r++, g += N * W)
-                for (long v = 0; v < p.units; v++) {
-                    const long at = (q * p.units + v) * W;
-                    if (at >= l.H) break;
-                    const Unit<T> u = plain ? Unit<T>{W} : unit_at(l, rows.order[first + r], t, at);
-                    forward_unit<T, kind, plain>(l, u, g + v * W, h + r * ldh + at, c ? c + r * p.padded + at : nullptr);
-                }
-        }
-        for (long r = 0; r < n; r++) {
-            const long b = rows.order[first + r];
-            std::copy_n(h + r * ldh, l.H, l.y + (b * l.T_ + t) * l.H);
-            if (l.c_all) std::copy_n(c + r * p.padded, l.H, l.c_all + (b * l.T_ + t) * l.H);
-        }
+        team.wait(thread);
+        std::swap(h, h_new), std::swap(h_in, h_in_new);
     }
-    for (long r = 0; r < R; r++) {
-        const long b = rows.order[first + r];
-        std::copy_n(h + r * ldh, l.H, l.h_n + b * l.H);
-        if (c) std::copy_n(c + r * p.padded, l.H, l.c_n + b * l.H);
+    // A row's last step wrote the one buffer or the other; against time, it is the last one of its group.
+    for (long r = own_rows.begin; r < own_rows.end; r++) {
+        const long b = rows.order[first + r], last = rows.length[l.reverse ? rows.order[first] : b] % 2;
+        std::copy_n(memory.h[last] + (first + r) * ldh, l.H, l.h_n + b * l.H);
+        if constexpr (kind == Kind::lstm) std::copy_n(c + r * p.padded, l.H, l.c_n + b * l.H);
     }
 }
 
 template <class T, Kind kind, int N, bool plain>
 void run_forward(const Layer<T>& l) {
     const Panels p = Panels::of(l);
-    const Rows rows(l.lengths, l.B, l.T_, l.threads);
-    constexpr int NB = kind == Kind::gru ? 3 : N;
-    Scratch& scratch = Scratch::begin(Scratch::caller);
-    T* packed = scratch.take<T>(p.count * (l.H + l.I) * NB * p.W);
-    T* bias = scratch.take<T>(p.count * p.width());
-    pack_forward(l, p, NB, N - 1, NB, packed, bias);
-#pragma omp parallel num_threads(int(rows.threads()))
-    forward_rows<T, kind, N, plain>(l, p, rows, omp_get_thread_num(), packed, bias);
+    using Weights = ForwardWeights<T, kind, N>;
+    run_in_team(l, [&](Team& team) {
+        long most = 0;  // rows of a group
+        for (long k = 0; k < team.rows.groups(); k++) most = std::max(most, team.rows.start[k + 1] - team.rows.start[k]);
+        Scratch& scratch = Scratch::begin();
+        ForwardMemory<T> m{};
+        m.ldh = padded_stride(p.padded, p.W), m.ldx = padded_stride(l.I, p.W);
+        T* packed = l.packed ? nullptr : scratch.take<T>(Weights::size(l, p));
+        m.packed = l.packed ? l.packed : packed;
+        for (int k = 0; k < 2; k++) {
+            m.h[k] = scratch.take<T>(l.B * m.ldh);
+            m.h_in[k] = l.state_mask ? scratch.take<T>(l.B * m.ldh) : m.h[k];
+        }
+        m.c = kind == Kind::lstm ? scratch.take<T>(l.B * p.padded) : nullptr;
+        m.x = scratch.take<T>(team.threads * (m.x_thread = most * m.ldx));
+        m.gates = l.gates ? nullptr : scratch.take<T>(team.threads * (m.gates_thread = tile_rows<T, N> * p.width()));
+        return [&, m, packed](long thread) {
+            if (packed) {
+                Weights::pack(l, p, Share::of(p.count, thread, team.threads), packed);
+                team.wait_for_all();
+            }
+            forward_rows<T, kind, N, plain>(l, p, team, thread, m);
+        };
+    });
 }
 
 }  // namespace holdfast::HOLDFAST_ISA

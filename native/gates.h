@@ -23,14 +23,6 @@ struct Unit {
     const std::uint8_t* zoned_c = nullptr;
 };
 
-template <class T>
-HF_INLINE Vec<T> load_some(const T* p, long n) {
-    if (n == lanes<T>) return load<T>(p);
-    Vec<T> v{};
-    std::memcpy(&v, p, n * sizeof(T));
-    return v;
-}
-
 // How much of the old value stays: the mask where there is one (training), else its probability.
 template <class T>
 HF_INLINE Vec<T> zone(const std::uint8_t* mask, long n, T probability) {

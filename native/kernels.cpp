@@ -33,6 +33,19 @@ void forward(const Layer<T>& l) {
 }
 
 template <class T>
+long packed_size(const Layer<T>& l) {
+    long size = 0;
+    dispatch(l, [&](auto kind, auto columns, auto) { size = ForwardWeights<T, kind, columns>::size(l, Panels::of(l)); });
+    return size;
+}
+
+template <class T>
+void pack(const Layer<T>& l, T* out) {
+    const Panels p = Panels::of(l);
+    dispatch(l, [&](auto kind, auto columns, auto) { ForwardWeights<T, kind, columns>::pack(l, p, {0, p.count}, out); });
+}
+
+template <class T>
 void backward(const Layer<T>& l) {
     dispatch(l, [&](auto kind, auto columns, auto plain) { run_backward<T, kind, columns, plain>(l); });
 }
@@ -43,7 +56,7 @@ void activate_each(Activation a, const T* x, T* y, long count) {
     for (long k = 0; k < count; k += W) {
         const long n = std::min(W, count - k);
         const Vec<T> v = activate<T>(a, load_some<T>(x + k, n));
-        std::memcpy(y + k, &v, n * sizeof(T));
+        store_some<T>(y + k, v, n);
     }
 }
 
@@ -57,8 +70,8 @@ bool runs_here() { return HOLDFAST_CHECK; }
 #define HF_STRING(x) #x
 #define HF_NAME(x) HF_STRING(x)
 extern const Kernels kernels;
-const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here,       kept,
-                      forward<float>,        backward<float>, activate_each<float>,
-                      forward<double>,       backward<double>, activate_each<double>};
+const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept, packed_size<float>, pack<float>, packed_size<double>,
+                      pack<double>, forward<float>, backward<float>, activate_each<float>, forward<double>,
+                      backward<double>, activate_each<double>};
 
 }  // namespace holdfast::HOLDFAST_ISA

@@ -1,8 +1,9 @@
 // What a kernel is asked to compute: one layer in one direction over a batch of sequences.
 //
-// Sizes: B rows, up to T steps, I inputs, H units; a [B, T, H] array is contiguous, last index fastest.
+// Sizes: B rows, up to T steps, I inputs, H units. A [B, T, ...] array has any strides of rows and steps, and its values
+// lie side by side; every other array is contiguous, last index fastest.
 //
-//   x            [B, T, I], any strides (in elements); what lies past a row's length is never read
+//   x            [B, T, I], its values may have a stride too; what lies past a row's length is never read
 //   lengths      [B], 0 to T, or null: all T
 //   h0, c0       [B, H]; c0 for the LSTM alone
 //   weight_ih    [gates H, I], weight_hh [gates H, H], bias_ih, bias_hh [gates H] or null; gates as torch orders them
@@ -41,22 +42,36 @@ struct Options {
     T zoneout_h = 0, zoneout_c = 0;  // probabilities, for evaluation
 };
 
+// A [B, T, ...] array; strides count elements.
+template <class T>
+struct Steps {
+    T* data;
+    long row, step;
+
+    explicit operator bool() const { return data; }
+    T* at(long b, long t) const { return data + b * row + t * step; }
+};
+
 template <class T>
 struct Layer {
     Kind kind;
     Options<T> options;
     long B, T_, I, H;
     bool reverse;
-    int threads;
-    const T* x;
-    long x_row, x_step, x_value;  // strides
+    long threads;
+    Steps<const T> x;
+    long x_value;  // stride of its values
     const std::int64_t* lengths;
     const T *h0, *c0, *weight_ih, *weight_hh, *bias_ih, *bias_hh, *peephole;
     const T *state_mask, *candidate;
     const std::uint8_t *zoned_h, *zoned_c;
-    T *y, *h_n, *c_n, *c_all, *gates, *c_before;
-    const T *dy, *dh_n, *dc_n, *dc_all;
-    T *dx, *dh0, *dc0, *dweight_ih, *dweight_hh, *dbias_ih, *dbias_hh, *dpeephole;
+    const T* packed;  // the weights as `pack` leaves them, or null: they are packed in the call
+    Steps<T> y, c_all;
+    T *h_n, *c_n, *gates, *c_before;
+    Steps<const T> dy, dc_all;
+    const T *dh_n, *dc_n;
+    Steps<T> dx;
+    T *dh0, *dc0, *dweight_ih, *dweight_hh, *dbias_ih, *dbias_hh, *dpeephole;
 };
 
 // How many values a kernel keeps from forward to backward.
@@ -69,6 +84,11 @@ struct Kernels {
     const char* name;
     bool (*runs_here)();
     Kept (*kept)(Kind kind, bool coupled, long B, long T, long H, bool wide);  // wide: double
+    // Values that `pack` writes: the weights and biases as forward reads them, for calls with the same ones.
+    long (*packed_size_f32)(const Layer<float>&);
+    void (*pack_f32)(const Layer<float>&, float* out);
+    long (*packed_size_f64)(const Layer<double>&);
+    void (*pack_f64)(const Layer<double>&, double* out);
     void (*forward_f32)(const Layer<float>&);
     void (*backward_f32)(const Layer<float>&);
     void (*activate_f32)(Activation, const float* x, float* y, long count);

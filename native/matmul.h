@@ -90,41 +90,43 @@ void transposed_tile(const T* g, Slots s, const T* B, T* out) {
         for (int n = 0; n < N; n++) store<T>(out + (m * N + n) * W, acc[m][n]);
 }
 
-// A stretch of rows of which both factors lie in one piece: `rows` rows from row `at` of A and from `g` on.
-template <class T>
+// Rows that lie together: `rows` of them from value `at` on.
 struct Stretch {
-    const T* g;
     long at, rows;
 };
 
-// sums[m][n] += sum over all rows of the stretches of A[row * lda + m] * g[row * ldg + column of n].
-template <class T, int M, int NB, int last>
-void outer_tile(const T* A, long lda, const Stretch<T>* stretches, long count, long ldg, T* sums) {
+// sums[m][n] += sum over all rows of the stretches of left[row][m] * g[row * ldg + column of n]; the rows of `left`, of M
+// values, are those of all stretches one after another.
+template <class T, int M, int N, int last>
+void outer_tile(const T* left, const Stretch* stretches, long count, const T* g, long ldg, T* sums) {
     constexpr long W = lanes<T>;
-    Vec<T> acc[M][NB];
+    Vec<T> acc[M][N];
 #pragma GCC unroll 8
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
-        for (int n = 0; n < NB; n++) acc[m][n] = load<T>(sums + (m * NB + n) * W);
+        for (int n = 0; n < N; n++) acc[m][n] = load<T>(sums + (m * N + n) * W);
     for (long s = 0; s < count; s++) {
-        const T *a = A + stretches[s].at * lda, *g = stretches[s].g;
-        for (long r = 0; r < stretches[s].rows; r++, a += lda, g += ldg) {
-            Vec<T> b[NB];
+        const T* from = g + stretches[s].at;
+        for (long r = 0; r < stretches[s].rows; r++, left += M, from += ldg) {
+            Vec<T> b[N];
 #pragma GCC unroll 4
-            for (int n = 0; n < NB; n++) b[n] = load<T>(g + (n + 1 == NB ? last : n) * W);
+            for (int n = 0; n < N; n++) b[n] = load<T>(from + (n + 1 == N ? last : n) * W);
 #pragma GCC unroll 8
             for (int m = 0; m < M; m++) {
-                const Vec<T> v = all<T>(a[m]);
+                const Vec<T> v = all<T>(left[m]);
 #pragma GCC unroll 4
-                for (int n = 0; n < NB; n++) acc[m][n] += v * b[n];
+                for (int n = 0; n < N; n++) acc[m][n] += v * b[n];
             }
         }
     }
 #pragma GCC unroll 8
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
-        for (int n = 0; n < NB; n++) store<T>(sums + (m * NB + n) * W, acc[m][n]);
+        for (int n = 0; n < N; n++) store<T>(sums + (m * N + n) * W, acc[m][n]);
 }
+
+// Panels of up to 4 vectors that `values` values fill.
+inline long panels_of_4(long values, long W) { return (values + 4 * W - 1) / (4 * W); }
 
 // The functions make(1), ..., make(most) in a table: `make` takes the rows of a tile as an integral_constant.
 template <int most, class Make>

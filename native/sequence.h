@@ -1,7 +1,9 @@
 // What the loops over time share: how units lie in vectors and panels, and what belongs to a row at a step.
 //
-// layer.h is the contract of a kernel. A thread takes its rows (threads.h) through all steps without waiting for another;
-// after the loop backward, the threads share the panels of the weight gradients.
+// layer.h is the contract of a kernel. The rows of the batch are shared by groups of threads (threads.h), which go
+// through all steps without waiting for one another; within a group, where it is more than one thread, each has some of
+// the panels, and they wait for one another at every step. After the loop backward, the threads share the weights'
+// gradients.
 #pragma once
 
 #include <algorithm>
@@ -39,18 +41,43 @@ struct Panels {
     // The unit and gate (row block of torch's weights) of a tile's column.
     long unit(long panel, long column) const { return (panel * units + (slots == 1 ? column : 0)) * W; }
     long gate(long column) const { return slots == 1 ? 0 : column == 3 && gates == 3 ? 2 : column; }
+    // The row of torch's weights that a lane of a column is, and how many lanes from there on are units.
+    long row(long panel, long column) const { return gate(column) * H + unit(panel, column); }
+    long lanes_of(long panel, long column) const { return std::clamp(H - unit(panel, column), 0L, W); }
 };
 
-// A row of strides that are no large power of two: such rows would fall into the same few lines of the cache.
+// A stride of rows that is no large power of two: such rows would fall into the same few lines of the cache.
 inline long padded_stride(long values, long W) {
     long vectors = (values + W - 1) / W;
     return (vectors + (vectors % 2 == 0)) * W;
 }
 
+// A share of `count` things: those from `begin` to before `end`.
+struct Share {
+    long begin, end;
+
+    static Share of(long count, long member, long members) {
+        return {count * member / members, count * (member + 1) / members};
+    }
+    long size() const { return end - begin; }
+};
+
+// Plans a call for its threads and runs it: plan(team) takes the memory and returns what each thread is to do.
+template <class T, class Plan>
+void run_in_team(const Layer<T>& l, Plan plan) {
+    for (long wanted = std::max(1L, l.threads);;) {
+        Team team(l.lengths, l.B, l.T_, wanted);
+        auto work = plan(team);
+        const long there = parallel(wanted, [&](long thread) { work(thread); });
+        if (there == wanted) return;
+        wanted = there;
+    }
+}
+
 template <class T>
 const T* previous_h(const Layer<T>& l, const Rows& rows, long b, long t) {
     const long before = l.reverse ? t + 1 : t - 1;
-    return before < 0 || before >= rows.length[b] ? l.h0 + b * l.H : l.y + (b * l.T_ + before) * l.H;
+    return before < 0 || before >= rows.length[b] ? l.h0 + b * l.H : l.y.at(b, before);
 }
 
 template <class T>

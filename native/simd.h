@@ -9,10 +9,12 @@
 //     tanh      float 2.5e-7    double 5e-16
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #if defined(__AVX__)
 #include <immintrin.h>
@@ -44,6 +46,19 @@ HF_INLINE Vec<T> load(const T* p) {
 template <class T>
 HF_INLINE void store(T* p, Vec<T> v) {
     std::memcpy(p, &v, sizeof v);
+}
+// The same for the first n values; the others are 0, and are not written.
+template <class T>
+HF_INLINE Vec<T> load_some(const T* p, long n) {
+    if (n >= lanes<T>) return load<T>(p);
+    Vec<T> v{};
+    for (long k = 0; k < n; k++) v[k] = p[k];
+    return v;
+}
+template <class T>
+HF_INLINE void store_some(T* p, Vec<T> v, long n) {
+    if (n >= lanes<T>) return store<T>(p, v);
+    for (long k = 0; k < n; k++) p[k] = v[k];
 }
 template <class T>
 HF_INLINE Vec<T> all(T x) {
@@ -131,6 +146,38 @@ HF_INLINE Vec<T> sigmoid(Vec<T> x) {
 template <class T>
 HF_INLINE Vec<T> tanh(Vec<T> x) {
     return T(1) - T(2) * reciprocal<T>(T(1) + exp<T>(x + x));
+}
+
+// Swaps the two blocks of `size` lanes beside the diagonal of every two rows that lie `size` apart.
+template <class T, int size, int... lane>
+HF_INLINE void swap_blocks(Vec<T>& a, Vec<T>& b, std::integer_sequence<int, lane...>) {
+    constexpr int W = sizeof...(lane);
+    const Vec<T> first = __builtin_shufflevector(a, b, (lane & size ? W + lane - size : lane)...);
+    b = __builtin_shufflevector(a, b, (lane & size ? W + lane : lane + size)...);
+    a = first;
+}
+
+template <class T, int size = lanes<T> / 2>
+HF_INLINE void transpose_lanes(Vec<T> (&v)[lanes<T>]) {
+    if constexpr (size > 0) {
+#pragma GCC unroll 16
+        for (int k = 0; k < lanes<T>; k++)
+            if (!(k & size)) swap_blocks<T, size>(v[k], v[k + size], std::make_integer_sequence<int, lanes<T>>{});
+        transpose_lanes<T, size / 2>(v);
+    }
+}
+
+// to[n * ld_to ...] = a vector of column n of `from`: of `rows` rows, at most a vector of them, and 0 for the others.
+template <class T>
+void transpose(const T* from, long ld_from, long rows, long columns, T* to, long ld_to) {
+    constexpr long W = lanes<T>;
+    for (long n = 0; n < columns; n += W) {
+        const long count = std::min(W, columns - n);
+        Vec<T> v[W];
+        for (long k = 0; k < W; k++) v[k] = k < rows ? load_some<T>(from + k * ld_from + n, count) : Vec<T>{};
+        transpose_lanes<T>(v);
+        for (long k = 0; k < count; k++) store<T>(to + (n + k) * ld_to, v[k]);
+    }
 }
 
 // A function of each lane, where speed does not matter.

@@ -1,5 +1,8 @@
 #include "threads.h"
 
+#include <omp.h>
+#include <sched.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <new>
@@ -7,20 +10,20 @@
 
 namespace holdfast {
 
-Rows::Rows(const std::int64_t* lengths, long B, long T, long threads) : order(B), length(B, T) {
-    threads = std::max(1L, std::min(threads, B));
-    start.resize(threads + 1);
-    for (long k = 0; k <= threads; k++) start[k] = B * k / threads;
+Rows::Rows(const std::int64_t* lengths, long B, long T, long groups) : order(B), length(B, T) {
+    groups = std::max(1L, std::min(groups, B));
+    start.resize(groups + 1);
+    for (long k = 0; k <= groups; k++) start[k] = B * k / groups;
     std::iota(order.begin(), order.end(), 0L);
     if (!lengths) return;
     std::copy_n(lengths, B, length.begin());
     std::vector<long> sorted = order;
     std::stable_sort(sorted.begin(), sorted.end(), [&](long a, long b) { return length[a] > length[b]; });
-    // Deal like cards, there and back, so that all threads get as many steps.
+    // Deal like cards, there and back, so that all groups get as many steps.
     std::vector<long> filled(start.begin(), start.end() - 1);
     long k = 0, direction = 1;
     auto next = [&] {
-        if (k + direction < 0 || k + direction == threads)
+        if (k + direction < 0 || k + direction == groups)
             direction = -direction;
         else
             k += direction;
@@ -34,10 +37,64 @@ Rows::Rows(const std::int64_t* lengths, long B, long T, long threads) : order(B)
 
 Rows::~Rows() = default;
 
-Scratch& Scratch::begin(Owner owner) {
-    static thread_local Scratch scratch[2];
-    scratch[owner].next_ = 0;
-    return scratch[owner];
+namespace {
+
+long groups_of(long rows, long threads) {
+    constexpr long busy = 8;  // rows
+    long groups = std::clamp(rows / busy, 1L, threads);
+    while (threads % groups) groups--;
+    return groups;
+}
+
+}  // namespace
+
+Team::Team(const std::int64_t* lengths, long B, long T, long threads)
+    : threads(threads), rows(lengths, B, T, groups_of(B, threads)), members(threads / rows.groups()),
+      barriers_(rows.groups() + 1) {}
+
+Team::~Team() = default;
+
+void Barrier::wait(long count) {
+    if (count == 1) return;
+    const long round = round_.load(std::memory_order_acquire);
+    if (here_.fetch_add(1, std::memory_order_acq_rel) + 1 == count) {
+        here_.store(0, std::memory_order_relaxed);
+        round_.store(round + 1, std::memory_order_release);
+        return;
+    }
+    for (long spins = 0; round_.load(std::memory_order_acquire) == round; spins++) {
+        if (spins > 4096) {
+            sched_yield();  // there may be fewer cores than threads
+            continue;
+        }
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#endif
+    }
+}
+
+long parallel(long threads, void (*f)(void*, long), void* context) {
+    if (threads == 1) {
+        f(context, 0);
+        return 1;
+    }
+    long there = threads;
+#pragma omp parallel num_threads(int(threads))
+    {
+        // The runtime may give fewer than were asked for: then none may start, as they would wait for the others.
+        const long count = omp_get_num_threads();
+        if (count == threads)
+            f(context, omp_get_thread_num());
+        else if (omp_get_thread_num() == 0)
+            there = count;
+    }
+    return there;
+}
+
+Scratch& Scratch::begin() {
+    static thread_local Scratch scratch;
+    scratch.next_ = 0;
+    return scratch;
 }
 
 void* Scratch::bytes(long count) {

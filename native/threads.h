@@ -1,37 +1,80 @@
-// What the threads of a call have for themselves: rows of the batch, and memory that they keep from call to call.
+// The threads of a call: which rows each has, how they wait for one another, and the memory they work in.
 //
 // Compiled once, for any processor: what stands in the headers of the kernels must not be shared between instruction
 // sets, and a function of the standard library that two of them use would be.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
 namespace holdfast {
 
-// Which rows each thread has, longest first: thread k has order[start[k]] to before order[start[k + 1]]. At every step
-// those that are still running are the first of each thread's.
+// Which rows each group of threads has, longest first: group k has order[start[k]] to before order[start[k + 1]]. At
+// every step those that are still running are the first of each group's.
 class Rows {
   public:
-    Rows(const std::int64_t* lengths, long B, long T, long threads);  // lengths may be null: all T
+    Rows(const std::int64_t* lengths, long B, long T, long groups);  // lengths may be null: all T
     ~Rows();
 
     std::vector<long> order, start, length;
 
-    long threads() const { return long(start.size()) - 1; }
-    long active(long thread, long t) const {  // rows of a thread that are running at step t
-        long n = 0;
-        const long all = start[thread + 1] - start[thread];
-        while (n < all && length[order[start[thread] + n]] > t) n++;
-        return n;
+    long groups() const { return long(start.size()) - 1; }
+    long active(long group, long t) const {  // rows of a group that are running at step t
+        long low = start[group], high = start[group + 1];
+        while (low < high) {
+            const long middle = (low + high) / 2;
+            if (length[order[middle]] > t)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        return low - start[group];
     }
 };
 
-// Blocks of memory in the order they are asked for, the same again after each `begin`; for the thread that calls it.
+// Where `count` threads wait until all have come. They spin for a short while, as what they wait for is short.
+class Barrier {
+  public:
+    void wait(long count);
+
+  private:
+    std::atomic<long> here_{0}, round_{0};
+};
+
+// The threads of a call. Groups of them share the rows, and the threads of a group share the units: they are several
+// where there are fewer rows than would keep a thread busy with the weights that it has to read for them.
+class Team {
+  public:
+    Team(const std::int64_t* lengths, long B, long T, long threads);
+    ~Team();
+
+    const long threads;
+    const Rows rows;
+    const long members;  // threads of a group
+
+    long group(long thread) const { return thread / members; }
+    long member(long thread) const { return thread % members; }
+    void wait(long thread) { barriers_[group(thread)].wait(members); }  // for the threads of the group
+    void wait_for_all() { barriers_.back().wait(threads); }
+
+  private:
+    std::vector<Barrier> barriers_;
+};
+
+// Calls f(thread) in `threads` threads at once, and returns `threads`; or calls nothing, and returns how many there are.
+long parallel(long threads, void (*f)(void* context, long thread), void* context);
+
+template <class F>
+long parallel(long threads, F f) {
+    return parallel(threads, [](void* context, long thread) { (*static_cast<F*>(context))(thread); }, &f);
+}
+
+// Blocks of memory that stay with the thread that asks for them, in the order they are asked for, the same again after
+// each `begin`. A call takes all that its threads need before it starts them: none of them can run out of memory.
 class Scratch {
   public:
-    enum Owner { worker, caller };  // a call's threads, or the thread that calls them: it may be one of them
-    static Scratch& begin(Owner owner = worker);
+    static Scratch& begin();
 
     template <class T>
     T* take(long count) {

@@ -5,13 +5,14 @@ The kernels know neither Python nor torch (see ``native/layer.h`` for their cont
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import torch  # before _native, which then shares the OpenMP runtime that torch has loaded
 from torch import Tensor
 
-from holdfast.cells import CellSpec, Noise
+from holdfast.cells import CellSpec
 from holdfast.engines.function import Gradient, run_with_gradients
 from holdfast.engines.request import Request, Result
 
@@ -86,37 +87,44 @@ class NativeEngine:
 
     def _forward(self, request: Request, keep: bool) -> tuple[Result, tuple[Tensor, ...]]:
         spec, x = request.spec, request.inputs
-        call = _call(request)
-        y = call["y"] = x.new_empty(*x.shape[:2], spec.hidden_size)
-        final = _final(call["state"])
-        call |= final
-        state = tuple(final.values())
+        call = _Call(request)
+        y = x.new_empty(*x.shape[:2], spec.hidden_size)
+        call.steps("y", y)
+        state = tuple(map(torch.empty_like, call.state))
+        call.arrays(zip(("h_n", "c_n"), state, strict=False))
+        every = [y]
         if request.return_states and spec.kind == "lstm":
-            call["c_all"] = torch.empty_like(y)
+            every.append(torch.empty_like(y))
+            call.steps("c_all", every[1])
         kept: list[Tensor] = []
         if keep:
             (batch, steps, _), wide = x.shape, x.dtype == torch.float64
-            kind, coupled, H = _KINDS[spec.kind], spec.coupled_gates, spec.hidden_size
-            sizes = _native.kept(kind, coupled, batch, steps, H, wide, self._isa)
+            sizes = _native.kept(
+                _KINDS[spec.kind], spec.coupled_gates, batch, steps, spec.hidden_size, wide, self._isa
+            )
             kept = [x.new_empty(size) for size in sizes if size]
-            call |= zip(("gates", "c_before"), kept, strict=False)
+            call.arrays(zip(("gates", "c_before"), kept, strict=False))
         self._kernel("forward", call)
         if keep:
             kept.append(torch.zeros(1, dtype=torch.bool))  # whether backward has written over the gates
         states = None
         if request.return_states:
-            every = (y.clone(), call["c_all"]) if spec.kind == "lstm" else (y.clone(),)
-            states = tuple(_held(request, *pair) for pair in zip(every, call["state"], state, strict=True))
+            every[0] = y.clone()
+            states = tuple(_held(request, *three) for three in zip(every, call.state, state, strict=True))
         return Result(y, state, states), (y, *kept)
 
     def backward(self, request: Request, kept: tuple[Tensor, ...], gradient: Gradient) -> Mapping[str, Tensor]:
         """The gradients of every tensor of the request that can have one."""
         spec = request.spec
-        call = _call(request)
-        call["y"] = kept[0]
-        call |= zip(("gates", "c_before"), kept[1:-1], strict=False)
+        call = _Call(request)
+        call.steps("y", kept[0])
+        call.arrays(zip(("gates", "c_before"), kept[1:-1], strict=False))
         if kept[-1]:  # autograd goes back a second time
-            self._kernel("forward", call | {"y": torch.empty_like(kept[0]), **_final(call["state"])})
+            again = _Call(request)
+            again.steps("y", torch.empty_like(kept[0]))
+            again.arrays(zip(("h_n", "c_n"), map(torch.empty_like, call.state), strict=False))
+            again.arrays(zip(("gates", "c_before"), kept[1:-1], strict=False))
+            self._kernel("forward", again)
         kept[-1].numpy()[:] = True  # through NumPy, so that autograd does not take it for a change of what it keeps
         dy, d_state = gradient.outputs, list(gradient.state)
         for number, every in enumerate(gradient.states):
@@ -129,22 +137,19 @@ class NativeEngine:
             if number == 0:
                 dy = within if dy is None else dy + within
             else:
-                call["dc_all"] = within.contiguous()
-        call |= {
-            name: g.contiguous()
-            for name, g in zip(("dy", "dh_n", "dc_n"), (dy, *d_state), strict=False)
-            if g is not None
-        }
-        found = {"inputs": torch.empty(request.inputs.shape, dtype=request.inputs.dtype)}
-        found |= {f"state.{k}": torch.empty_like(part) for k, part in enumerate(call["state"])}
+                call.steps("dc_all", within)
+        if dy is not None:
+            call.steps("dy", dy)
+        call.arrays((name, d) for name, d in zip(("dh_n", "dc_n"), d_state, strict=False) if d is not None)
+        dx = torch.empty(request.inputs.shape, dtype=request.inputs.dtype)
+        call.steps("dx", dx)
+        found = {"inputs": dx}
+        found |= {f"state.{k}": torch.empty_like(part) for k, part in enumerate(call.state)}
         found |= {
-            name: torch.empty_like(value, memory_format=torch.contiguous_format)
-            for name, value in request.parameters.items()
+            name: torch.empty(value.shape, dtype=value.dtype) for name, value in request.parameters.items()
         }
-        call |= {"dx": found["inputs"], "dh0": found["state.0"]}
-        if spec.kind == "lstm":
-            call["dc0"] = found["state.1"]
-        call |= {f"d{name}": found[name] for name in request.parameters}
+        call.arrays(zip(("dh0", "dc0"), (found[f"state.{k}"] for k in range(len(call.state))), strict=False))
+        call.arrays((f"d{name}", found[name]) for name in request.parameters)
         self._kernel("backward", call)
         if request.reverse:  # before a row begins, its per-step states are its initial one
             for number, every in enumerate(gradient.states):
@@ -153,49 +158,70 @@ class NativeEngine:
                     found[f"state.{number}"] += past
         return found
 
-    def _kernel(self, name: str, call: dict[str, Any]) -> None:
-        getattr(_native, f"{name}_{_DTYPES[call['x'].dtype]}")(call, self._isa)
+    def _kernel(self, name: str, call: _Call) -> None:
+        getattr(_native, f"{name}_{_DTYPES[call.dtype]}")(call.values, self._isa)
 
 
-def _call(request: Request) -> dict[str, Any]:
-    """The arguments of a kernel that forward and backward share; without gradients, as the kernels know none."""
-    spec, noise = request.spec, request.noise or Noise()
-    call: dict[str, Any] = {
+class _Call:
+    """The arguments of a kernel, by name: values, and the addresses of arrays, which live as long as this does.
+
+    Made with those that forward and backward share.
+    """
+
+    def __init__(self, request: Request) -> None:
+        spec, x, noise = request.spec, request.inputs, request.noise
+        plain = _is_plain(spec) and (noise is None or noise.candidate is None)
+        self.dtype = x.dtype
+        self.values: dict[str, Any] = {**_of_spec(spec), "plain": plain, "reverse": request.reverse}
+        self.values["threads"] = torch.get_num_threads()
+        self.values["B"], self.values["T"], self.values["I"] = x.shape
+        self.values["x"] = (x.data_ptr(), *x.stride())
+        self._alive: list[Tensor] = [x]
+        self.state = tuple(part.contiguous() for part in request.state)
+        self.arrays(zip(("h0", "c0"), self.state, strict=False))
+        self.arrays(request.parameters.items())
+        if request.lengths is not None:
+            self.arrays([("lengths", request.lengths)])
+        if noise is not None:
+            masks = {"state_mask": noise.state, "candidate": noise.candidate}
+            masks |= {"zoned_h": noise.zoneout_h, "zoned_c": noise.zoneout_c}
+            self.arrays((name, mask) for name, mask in masks.items() if mask is not None)
+
+    def arrays(self, tensors: Iterable[tuple[str, Tensor]]) -> None:
+        """Contiguous arrays; what is not is copied, so this is for inputs, or for outputs that are."""
+        for name, tensor in tensors:
+            if not tensor.is_contiguous():
+                tensor = tensor.contiguous()
+            self._alive.append(tensor)
+            self.values[name] = tensor.data_ptr()
+
+    def steps(self, name: str, tensor: Tensor) -> None:
+        """An array [B, T, ...] of any strides of rows and steps; an input whose values lie apart is copied."""
+        if tensor.stride(-1) != 1:
+            tensor = tensor.contiguous()
+        self._alive.append(tensor)
+        self.values[name] = (tensor.data_ptr(), tensor.stride(0), tensor.stride(1))
+
+
+@cache
+def _of_spec(spec: CellSpec) -> dict[str, Any]:
+    return {
         "kind": _KINDS[spec.kind],
         "phi": ACTIVATION_NUMBERS[spec.activation],  # type: ignore[index]  # a name: why_not has seen to it
         "sigma": ACTIVATION_NUMBERS[spec.recurrent_activation],  # type: ignore[index]
         "coupled": spec.coupled_gates,
-        "plain": _is_plain(spec, noise),
         "cell_clip": spec.cell_clip or 0.0,
         "zoneout_h": spec.zoneout_h,
         "zoneout_c": spec.zoneout_c,
-        "hidden_size": spec.hidden_size,
-        "reverse": request.reverse,
-        "threads": torch.get_num_threads(),
-        "x": request.inputs.detach(),
-        "state": tuple(part.detach().contiguous() for part in request.state),
-        **{name: value.detach().contiguous() for name, value in request.parameters.items()},
+        "H": spec.hidden_size,
     }
-    call |= zip(("h0", "c0"), call["state"], strict=False)
-    if request.lengths is not None:
-        call["lengths"] = request.lengths.contiguous()
-    masks = {"state_mask": noise.state, "candidate": noise.candidate}
-    zones = {"zoned_h": noise.zoneout_h, "zoned_c": noise.zoneout_c}
-    call |= {name: mask.contiguous() for name, mask in masks.items() if mask is not None}
-    call |= {name: mask.contiguous().view(torch.uint8) for name, mask in zones.items() if mask is not None}
-    return call
 
 
-def _final(state: tuple[Tensor, ...]) -> dict[str, Tensor]:
-    """Memory for the final state."""
-    return dict(zip(("h_n", "c_n"), map(torch.empty_like, state), strict=False))
-
-
-def _is_plain(spec: CellSpec, noise: Noise) -> bool:
+@cache
+def _is_plain(spec: CellSpec) -> bool:
     """Whether the units need nothing but the default activations: no option that is asked for at each of them."""
     options = spec.peepholes or spec.coupled_gates or spec.cell_clip or spec.zoneout_h or spec.zoneout_c
-    defaults = spec.activation == "tanh" and spec.recurrent_activation == "sigmoid"
-    return defaults and not options and noise.candidate is None
+    return spec.activation == "tanh" and spec.recurrent_activation == "sigmoid" and not options
 
 
 def _padding(request: Request) -> Tensor | None:

@@ -1,0 +1,87 @@
+// Weights as the loops read them: for every panel its columns side by side, one row of the panel after another.
+#pragma once
+
+#include "sequence.h"
+
+namespace holdfast::HOLDFAST_ISA {
+
+// For forward: after the biases of all panels, a panel is [H][vectors] for the state and [I][vectors] for the input.
+// Both have `columns` vectors: of the GRU's four slots, the third is the input's alone and the fourth the state's.
+template <class T, Kind kind, int N>
+class ForwardWeights {
+  public:
+    static constexpr int columns = kind == Kind::gru ? 3 : N;
+    static constexpr int last_h = N - 1, last_x = kind == Kind::gru ? 2 : N - 1;
+
+    ForwardWeights(const Layer<T>& l, const Panels& p, const T* packed)
+        : packed_(packed), panels_(packed + p.count * p.width()), width_(p.width()), state_(l.H * columns * p.W),
+          panel_((l.H + l.I) * columns * p.W) {}
+
+    const T* bias(long q) const { return packed_ + q * width_; }
+    const T* state(long q) const { return panels_ + q * panel_; }
+    const T* input(long q) const { return state(q) + state_; }
+
+    static long size(const Layer<T>& l, const Panels& p) {
+        return p.count * (p.width() + (l.H + l.I) * columns * p.W);
+    }
+
+    static void pack(const Layer<T>& l, const Panels& p, Share panels, T* out) {
+        constexpr long W = lanes<T>;
+        const ForwardWeights to(l, p, out);
+        for (long q = panels.begin; q < panels.end; q++) {
+            for (long n = 0; n < columns; n++) {
+                const long column_h = n + 1 == columns ? last_h : n;
+                transpose<T>(l.weight_hh + p.row(q, column_h) * l.H, l.H, p.lanes_of(q, column_h), l.H,
+                             const_cast<T*>(to.state(q)) + n * W, columns * W);
+                transpose<T>(l.weight_ih + p.row(q, n) * l.I, l.I, p.lanes_of(q, n), l.I,
+                             const_cast<T*>(to.input(q)) + n * W, columns * W);
+            }
+            T* bias = const_cast<T*>(to.bias(q));
+            for (long n = 0; n < p.columns(); n++) {
+                const bool x_only = kind == Kind::gru && n == 2, h_only = kind == Kind::gru && n == 3;
+                const long row = p.row(q, n), count = p.lanes_of(q, n);
+                Vec<T> sum{};
+                if (l.bias_ih && !h_only) sum = load_some<T>(l.bias_ih + row, count);
+                if (l.bias_hh && !x_only) sum = sum + load_some<T>(l.bias_hh + row, count);
+                store<T>(bias + n * W, sum);
+            }
+        }
+    }
+
+  private:
+    const T *packed_, *panels_;
+    long width_, state_, panel_;
+};
+
+// For backward: for each panel of up to 4 vectors of outputs (the units of h, or the values of x), and each panel of
+// gates, [slots that take part * W][vectors of outputs].
+template <class T, Kind kind, int N>
+struct BackwardWeights {
+    static constexpr int columns = kind == Kind::gru ? 3 : N;
+
+    static long size(const Panels& p, long outputs) { return p.count * columns * p.W * ((outputs + p.W - 1) / p.W * p.W); }
+
+    // Of the panels of outputs those in `share`: of the state's weights, or the input's.
+    static void pack(const Layer<T>& l, const Panels& p, bool state, Share share, T* out) {
+        constexpr long W = lanes<T>;
+        const long outputs = state ? l.H : l.I, vectors = (outputs + W - 1) / W;
+        const T* source = state ? l.weight_hh : l.weight_ih;
+        for (long q = share.begin * 4; q < std::min(vectors, share.end * 4); q += 4) {
+            const long n = std::min(4L, vectors - q);
+            T* to = out + q * p.count * columns * W * W;
+            for (long panel = 0; panel < p.count; panel++)
+                for (long part = 0; part < columns; part++) {
+                    const long column = state && part + 1 == columns ? N - 1 : part;
+                    const long row = p.row(panel, column), count = p.lanes_of(panel, column);
+                    for (long lane = 0; lane < W; lane++, to += n * W)
+                        for (long k = 0; k < n; k++) {
+                            const long at = (q + k) * W;
+                            store<T>(to + k * W, lane < count ? load_some<T>(source + (row + lane) * outputs + at, outputs - at)
+                                                              : Vec<T>{});
+                        }
+                }
+        }
+    }
+};
+
+}  // namespace holdfast::HOLDFAST_ISA
