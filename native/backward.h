@@ -24,7 +24,7 @@ void times_transposed(const T* g, const Slots& slots, long rows, const T* packed
         constexpr int N = columns;
         constexpr auto tiles = by_rows<tile_rows<T, N>>([](auto m) { return transposed_tile<T, m, N>; });
         alignas(64) T out[tile_rows<T, N> * N * W];
-        over_rows(rows, tiles.size(), [&](long m, long r) {
+        over_rows(rows, tiles.size(), [&](long m, long r) __attribute__((always_inline)) {
             tiles[m - 1](g + r * slots.row, slots, packed + first * K * W, out);
             for (long k = 0; k < m; k++)
                 for (long n = 0; n < N; n++) take(r + k, (first + n) * W, load<T>(out + (k * N + n) * W));

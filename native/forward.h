@@ -69,27 +69,27 @@ void forward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, c
         }
         for (long q = panels.begin; q < panels.end; q++) {
             T* kept = l.gates ? l.gates + ((t * p.count + q) * l.B + first) * p.width() : nullptr;
-            over_rows(n, tiles.size(), [&](long m, long r) {
+            over_rows(n, tiles.size(), [&](long m, long r) __attribute__((always_inline)) {
                 T* g = kept ? kept + r * N * W : memory.gates + thread * memory.gates_thread;
                 tiles[m - 1](weights.bias(q), {h_in + r * ldh, ldh, weights.state(q), l.H},
                              {x + r * ldx, ldx, weights.input(q), l.I}, g);
                 for (const long end = r + m; r < end; r++, g += N * W) {
                     const long b = rows.order[first + r];
+                    T *const y = l.y.at(b, t), *const to = h_new + r * ldh, *const cell = c + r * p.padded;
                     for (long v = 0; v < p.units; v++) {
                         const long at = (q * p.units + v) * W, count = l.H - at;
                         if (count <= 0) break;
                         const Unit<T> u = plain ? Unit<T>{W} : unit_at(l, b, t, at);
-                        T *to = h_new + r * ldh + at, *cell = c + r * p.padded + at;
                         if constexpr (kind == Kind::lstm)
                             if (l.c_before)
-                                store<T>(l.c_before + (t * l.B + first + r) * p.padded + at, load<T>(cell));
-                        forward_unit<T, kind, plain>(l, u, g + v * W, h + r * ldh + at, to, cell);
-                        store_some<T>(l.y.at(b, t) + at, load<T>(to), count);
+                                store<T>(l.c_before + (t * l.B + first + r) * p.padded + at, load<T>(cell + at));
+                        forward_unit<T, kind, plain>(l, u, g + v * W, h + r * ldh + at, to + at, cell + at);
+                        store_some<T>(y + at, load<T>(to + at), count);
                         if (l.state_mask)
                             store<T>(h_in_new + r * ldh + at,
-                                     load<T>(to) * load_some<T>(l.state_mask + b * l.H + at, count));
+                                     load<T>(to + at) * load_some<T>(l.state_mask + b * l.H + at, count));
                         if constexpr (kind == Kind::lstm)
-                            if (l.c_all) store_some<T>(l.c_all.at(b, t) + at, load<T>(cell), count);
+                            if (l.c_all) store_some<T>(l.c_all.at(b, t) + at, load<T>(cell + at), count);
                     }
                 }
             });
@@ -109,6 +109,9 @@ template <class T, Kind kind, int N, bool plain>
 void run_forward(const Layer<T>& l) {
     const Panels p = Panels::of(l);
     using Weights = ForwardWeights<T, kind, N>;
+    const long kept_rows = l.T_ * l.B * long(sizeof(T));
+    if (l.gates) prefer_large_pages(l.gates, kept_rows * p.count * p.width());
+    if (l.c_before) prefer_large_pages(l.c_before, kept_rows * p.padded);
     run_in_team(l, [&](Team& team) {
         long most = 0;  // rows of a group
         for (long k = 0; k < team.rows.groups(); k++) most = std::max(most, team.rows.start[k + 1] - team.rows.start[k]);

@@ -138,7 +138,7 @@ constexpr auto by_rows(Make make) {
 
 // Calls f(rows of the tile, first row) over `rows` rows in tiles of at most `most`, without a tiny last one.
 template <class F>
-void over_rows(long rows, long most, F f) {
+HF_INLINE void over_rows(long rows, long most, F f) {
     for (long r = 0; r < rows;) {
         const long left = rows - r, m = left >= 2 * most || left <= most ? std::min(most, left) : (left + 1) / 2;
         f(m, r);

@@ -37,6 +37,14 @@ constexpr long lanes = Types<T>::bytes / long(sizeof(T));
 
 #define HF_INLINE inline __attribute__((always_inline))
 
+// All bits in the first n lanes, none in the others.
+template <class T>
+HF_INLINE typename Types<T>::Mask first_lanes(long n) {
+    typename Types<T>::Mask lane;
+    for (int k = 0; k < lanes<T>; k++) lane[k] = k;
+    return lane < typename Types<T>::Int(n);
+}
+
 template <class T>
 HF_INLINE Vec<T> load(const T* p) {
     Vec<T> v;
@@ -51,14 +59,37 @@ HF_INLINE void store(T* p, Vec<T> v) {
 template <class T>
 HF_INLINE Vec<T> load_some(const T* p, long n) {
     if (n >= lanes<T>) return load<T>(p);
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return (Vec<T>)_mm512_maskz_loadu_ps(__mmask16((1u << n) - 1), p);
+    else
+        return (Vec<T>)_mm512_maskz_loadu_pd(__mmask8((1u << n) - 1), p);
+#elif defined(__AVX2__)
+    if constexpr (Types<T>::bytes == 32 && sizeof(T) == 4)
+        return (Vec<T>)_mm256_maskload_ps(p, (__m256i)first_lanes<T>(n));
+    else if constexpr (Types<T>::bytes == 32)
+        return (Vec<T>)_mm256_maskload_pd(p, (__m256i)first_lanes<T>(n));
+#endif
     Vec<T> v{};
-    for (long k = 0; k < n; k++) v[k] = p[k];
+    std::memcpy(&v, p, n * sizeof(T));
     return v;
 }
 template <class T>
 HF_INLINE void store_some(T* p, Vec<T> v, long n) {
     if (n >= lanes<T>) return store<T>(p, v);
-    for (long k = 0; k < n; k++) p[k] = v[k];
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        _mm512_mask_storeu_ps(p, __mmask16((1u << n) - 1), (__m512)v);
+    else
+        _mm512_mask_storeu_pd(p, __mmask8((1u << n) - 1), (__m512d)v);
+    return;
+#elif defined(__AVX2__)
+    if constexpr (Types<T>::bytes == 32 && sizeof(T) == 4)
+        return _mm256_maskstore_ps(p, (__m256i)first_lanes<T>(n), (__m256)v);
+    else if constexpr (Types<T>::bytes == 32)
+        return _mm256_maskstore_pd(p, (__m256i)first_lanes<T>(n), (__m256d)v);
+#endif
+    std::memcpy(p, &v, n * sizeof(T));
 }
 template <class T>
 HF_INLINE Vec<T> all(T x) {
@@ -95,57 +126,68 @@ HF_INLINE Vec<T> reciprocal(Vec<T> d) {
     return T(1) / d;
 }
 
-// exp(x) = 2^n p(x - n ln 2), n the nearest whole number to x / ln 2, p the polynomial of least relative error on
-// |r| <= ln 2 / 2 (degree 6: 1.9e-9; degree 11: 3.1e-18). Adding `magic` rounds to a whole number and leaves it in the
-// low bits. Arguments are clamped to what the type can hold, [-87, 88] and [-708, 709]; NaN stays NaN.
+// x, but at least `low` and at most `high`; NaN stays NaN.
 template <class T>
-HF_INLINE Vec<T> exp(Vec<T> x) {
+HF_INLINE Vec<T> clamp(Vec<T> x, T low, T high) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return (Vec<T>)_mm512_min_ps(_mm512_set1_ps(high), _mm512_max_ps(_mm512_set1_ps(low), (__m512)x));
+    else
+        return (Vec<T>)_mm512_min_pd(_mm512_set1_pd(high), _mm512_max_pd(_mm512_set1_pd(low), (__m512d)x));
+#elif defined(__AVX2__)
+    if constexpr (Types<T>::bytes == 32 && sizeof(T) == 4)
+        return (Vec<T>)_mm256_min_ps(_mm256_set1_ps(high), _mm256_max_ps(_mm256_set1_ps(low), (__m256)x));
+    else if constexpr (Types<T>::bytes == 32)
+        return (Vec<T>)_mm256_min_pd(_mm256_set1_pd(high), _mm256_max_pd(_mm256_set1_pd(low), (__m256d)x));
+#endif
+    x = x < low ? all<T>(low) : x;
+    return x > high ? all<T>(high) : x;
+}
+
+// 1 + exp(scale x), for a scale of 1, -1 or 2: exp(scale x) = 2^n p(scale r) where r = x - n ln 2 / scale, n is the whole
+// number nearest to scale x / ln 2, and p the polynomial of least relative error on |scale r| <= ln 2 / 2 (degree 5:
+// 7.5e-8; degree 10: 2.1e-16). Adding `magic` rounds to a whole number and leaves it, with the exponent's bias, in the low
+// bits. What exp takes is clamped to what the type can hold; NaN stays NaN.
+template <class T, int scale>
+HF_INLINE Vec<T> one_plus_exp(Vec<T> x) {
     using Mask = typename Types<T>::Mask;
     constexpr bool single = sizeof(T) == 4;
-    constexpr T low = single ? T(-87) : T(-708), high = single ? T(88) : T(709);
-    constexpr T magic = single ? T(12582912) : T(6755399441055744);  // 1.5 * 2^23, 1.5 * 2^52
-    constexpr T ln2_high = single ? T(0.693359375) : T(6.93147180369123816490e-01);
-    constexpr T ln2_low = single ? T(-2.12194440054690583e-4) : T(1.90821492927058770002e-10);
-    x = x < low ? all<T>(low) : x;
-    x = x > high ? all<T>(high) : x;
-    Vec<T> shifted = x * T(1.44269504088896340736) + magic;
-    Vec<T> n = shifted - magic;
-    Vec<T> r = (x - n * ln2_high) - n * ln2_low;
+    constexpr T limit = single ? T(87) / (scale < 0 ? -scale : scale) : T(708) / (scale < 0 ? -scale : scale);
+    constexpr T magic = single ? T(12582912 + 127) : T(6755399441055744 + 1023);  // 1.5 * 2^23, 1.5 * 2^52
+    constexpr T s = scale, s2 = s * s, s3 = s2 * s, s4 = s3 * s, s5 = s4 * s;
+    x = clamp<T>(x, -limit, limit);
+    Vec<T> shifted = x * (s * T(1.44269504088896340736)) + magic;
+    Vec<T> r = x - (shifted - magic) * (T(0.693147180559945309417) / s);
     Vec<T> p;
     if constexpr (single) {
-        p = r * T(0.00138368357447983854) + T(0.00837482403066280796);
-        p = p * r + T(0.0416682261884728393);
-        p = p * r + T(0.166664200724451394);
-        p = p * r + T(0.499999920751009828);
-        p = p * r + T(1.0000000363446398);
-        p = p * r + T(1.00000000055460625);
+        p = r * (s5 * T(0.00829765548834836057)) + s4 * T(0.0419153820303408182);
+        p = p * r + s3 * T(0.166675747236879116);
+        p = p * r + s2 * T(0.499988948509344932);
+        p = p * r + s * T(0.999999691991951951);
+        p = p * r + T(1.00000007165471414);
     } else {
-        p = r * T(2.49943032738143951e-8) + T(2.76323081748944858e-7);
-        p = p * r + T(2.75576226204719804e-6);
-        p = p * r + T(0.0000248014864814364009);
-        p = p * r + T(0.000198412694324704883);
-        p = p * r + T(0.00138888889512610416);
-        p = p * r + T(0.00833333333355943393);
-        p = p * r + T(0.0416666666664926297);
-        p = p * r + T(0.166666666666661682);
-        p = p * r + T(0.50000000000000177);
-        p = p * r + T(1.00000000000000003);
-        p = p * r + T(1);
+        p = r * (s5 * s5 * T(2.74884461941240109e-7)) + s5 * s4 * T(2.76397681833815148e-6);
+        p = p * r + s4 * s4 * T(0.0000248019176801579195);
+        p = p * r + s5 * s2 * T(0.000198411713844227103);
+        p = p * r + s5 * s * T(0.00138888884991462965);
+        p = p * r + s5 * T(0.00833333338466561289);
+        p = p * r + s4 * T(0.0416666666684259811);
+        p = p * r + s3 * T(0.166666666665577418);
+        p = p * r + s2 * T(0.499999999999972871);
+        p = p * r + s * T(1.00000000000000644);
+        p = p * r + T(1.00000000000000007);
     }
-    constexpr int mantissa = single ? 23 : 52;
-    constexpr typename Types<T>::Int bias = single ? 127 : 1023;
-    Mask whole = (Mask)shifted - (Mask)all<T>(magic);
-    return p * (Vec<T>)((whole + bias) << mantissa);
+    return p * (Vec<T>)((Mask)shifted << (single ? 23 : 52)) + T(1);
 }
 
 template <class T>
 HF_INLINE Vec<T> sigmoid(Vec<T> x) {
-    return reciprocal<T>(T(1) + exp<T>(-x));
+    return reciprocal<T>(one_plus_exp<T, -1>(x));
 }
 
 template <class T>
 HF_INLINE Vec<T> tanh(Vec<T> x) {
-    return T(1) - T(2) * reciprocal<T>(T(1) + exp<T>(x + x));
+    return T(1) - T(2) * reciprocal<T>(one_plus_exp<T, 2>(x));
 }
 
 // Swaps the two blocks of `size` lanes beside the diagonal of every two rows that lie `size` apart.

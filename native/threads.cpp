@@ -2,6 +2,9 @@
 
 #include <omp.h>
 #include <sched.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include <algorithm>
 #include <cstdlib>
@@ -91,6 +94,15 @@ long parallel(long threads, void (*f)(void*, long), void* context) {
     return there;
 }
 
+void prefer_large_pages([[maybe_unused]] void* data, [[maybe_unused]] long bytes) {
+#if defined(MADV_HUGEPAGE)
+    constexpr std::uintptr_t large = 2 << 20;
+    const auto begin = (reinterpret_cast<std::uintptr_t>(data) + large - 1) / large * large;
+    const auto end = (reinterpret_cast<std::uintptr_t>(data) + bytes) / large * large;
+    if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);  // advice: it may be refused
+#endif
+}
+
 Scratch& Scratch::begin() {
     static thread_local Scratch scratch;
     scratch.next_ = 0;
@@ -108,6 +120,7 @@ void* Scratch::bytes(long count) {
             block.size = 0;
             throw std::bad_alloc();
         }
+        prefer_large_pages(block.data, wanted);
     }
     return block.data;
 }

@@ -70,6 +70,10 @@ long parallel(long threads, F f) {
     return parallel(threads, [](void* context, long thread) { (*static_cast<F*>(context))(thread); }, &f);
 }
 
+// Asks for large pages under memory that is about to be filled: mapping it page by page takes longer than some layers.
+// For large blocks, and where the system has them; elsewhere this does nothing.
+void prefer_large_pages(void* data, long bytes);
+
 // Blocks of memory that stay with the thread that asks for them, in the order they are asked for, the same again after
 // each `begin`. A call takes all that its threads need before it starts them: none of them can run out of memory.
 class Scratch {
