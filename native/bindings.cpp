@@ -9,6 +9,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include "bindings_stream.h"
 #include "dispatch.h"
 
 namespace nb = nanobind;
@@ -129,4 +130,5 @@ NB_MODULE(_native, m) {
     m.def("backward_f64", [](const nb::dict& call, const std::string& isa) { run<double>(call, isa, &Kernels::backward_f64); }, "call"_a, "isa"_a = "");
     m.def("activate_f32", &activate<float>, "activation"_a, "x"_a.noconvert(), "y"_a.noconvert(), "isa"_a = "");
     m.def("activate_f64", &activate<double>, "activation"_a, "x"_a.noconvert(), "y"_a.noconvert(), "isa"_a = "");
+    bind_streams(m);
 }

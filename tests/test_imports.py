@@ -22,23 +22,23 @@ SOURCE = Path(holdfast.__file__).parent
 LEVELS: list[tuple[str, ...]] = [
     ("errors", "_native"),
     ("cells",),
-    ("memory",),
+    ("memory", "kernels"),
     ("unrolling",),
     ("engines",),
     ("parameters",),
     ("layer_state", "cell_modules"),
     ("recurrent_layer",),
     ("layers",),
-    ("recipes",),
-    ("storage", "data"),
+    ("recipes", "scaling", "container"),
+    ("storage", "data", "runtime"),
     ("metrics",),
     ("tasks",),
-    ("training", "predictor", "inspect"),
+    ("training", "predictor", "inspect", "streaming"),
     ("experiment",),
     ("cli",),
 ]
 # These know nothing of networks: of the lines below them, they import errors and one another alone.
-LEAVES = ("recipes", "storage", "data", "metrics")
+LEAVES = ("recipes", "scaling", "container", "storage", "data", "metrics")
 
 RANK = {name: rank for rank, names in enumerate(LEVELS) for name in names}
 

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save, save_file
 from torch import nn
 
-from holdfast import storage
+from holdfast import container, storage
 from holdfast.errors import ModelFileError
 
 
@@ -95,7 +95,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(path: Path, monkeypatch
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("holdfast.storage.os.fsync", full)
+    monkeypatch.setattr("holdfast.container.os.fsync", full)
     with pytest.raises(ModelFileError) as error:
         storage.write(path, {"a": torch.ones(2)}, {"n": 2}, "model")
     assert str(error.value) == (
@@ -107,7 +107,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(path: Path, monkeypatch
 
 def test_a_document_that_would_not_be_read_back_is_not_written(path: Path) -> None:
     with pytest.raises(ModelFileError) as error:
-        storage.write(path, {}, {"text": "x" * storage.MAX_HEADER_BYTES}, "model")
+        storage.write(path, {}, {"text": "x" * container.MAX_HEADER_BYTES}, "model")
     assert str(error.value).endswith(
         "bytes; at most 1,048,576 are read back. Keep large lists in tensors, not in the document."
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from holdfast.layers import GRU, LSTM, RNN
     from holdfast.predictor import Predictor
     from holdfast.recurrent_layer import explain
+    from holdfast.streaming import Stream
     from holdfast.unrolling import unroll
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ _HOMES = {
     "LSTMCell": "holdfast.cell_modules",
     "Predictor": "holdfast.predictor",
     "RNNCell": "holdfast.cell_modules",
+    "Stream": "holdfast.streaming",
     "explain": "holdfast.recurrent_layer",
     "summarise": "holdfast.inspect",
     "unroll": "holdfast.unrolling",
@@ -42,6 +44,7 @@ __all__ = [
     "LSTMCell",
     "Predictor",
     "RNNCell",
+    "Stream",
     "__version__",
     "explain",
     "summarise",

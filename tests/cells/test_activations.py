@@ -7,6 +7,7 @@ import torch
 
 import by_hand
 from holdfast.cells import ACTIVATIONS, activation
+from holdfast.cells.spec import ACTIVATION_NAMES
 from holdfast.errors import OptionError
 
 POINTS = [-700.0, -30.0, -3.5, -3.0, -2.75, -2.5, -1.0, -1e-3, 0.0, 1e-3, 0.7, 2.5, 2.75, 3.0, 3.5, 30.0, 700.0]
@@ -14,6 +15,7 @@ POINTS = [-700.0, -30.0, -3.5, -3.0, -2.75, -2.5, -1.0, -1e-3, 0.0, 1e-3, 0.7, 2
 
 def test_the_two_lists_name_the_same_functions() -> None:
     assert ACTIVATIONS.keys() == by_hand.ACTIVATIONS.keys()
+    assert tuple(ACTIVATIONS) == ACTIVATION_NAMES
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

@@ -17,8 +17,9 @@ from torch import Tensor
 import holdfast
 from holdfast.cells import ACTIVATIONS, Kind, activation
 from holdfast.engines import ENGINES
-from holdfast.engines.native import ACTIVATION_NUMBERS, NativeEngine
+from holdfast.engines.native import NativeEngine
 from holdfast.errors import EngineError
+from holdfast.kernels import ACTIVATION_NUMBERS
 from verification import VARIANTS, converted, differentiable, make_request, verify
 
 _native = pytest.importorskip("holdfast._native", reason="Holdfast was installed without its native kernels")

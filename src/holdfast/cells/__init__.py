@@ -6,49 +6,31 @@ over time; the modules with parameters of their own are in :mod:`holdfast.cell_m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from holdfast.cells.activations import ACTIVATIONS, activation
+    from holdfast.cells.bound import BoundCell
+    from holdfast.cells.noise import Noise, draw_noise
+    from holdfast.cells.products import Parameters
+    from holdfast.cells.spec import NAMES, Activation, CellOptions, CellSpec, Kind, make_spec
 
-from holdfast.cells import gru, lstm, rnn
-from holdfast.cells.activations import ACTIVATIONS, Activation, activation
-from holdfast.cells.noise import Noise, draw_noise
-from holdfast.cells.products import Parameters, input_product
-from holdfast.cells.spec import NAMES, CellOptions, CellSpec, Kind, make_spec
-
-_STEP: dict[Kind, Any] = {"rnn": rnn.step, "lstm": lstm.step, "gru": gru.step}
-_NO_NOISE = Noise()
-
-
-@dataclass(frozen=True)
-class BoundCell:
-    """A cell with its parameters and the masks of one batch of sequences: ready to be run over time.
-
-    Attributes:
-        spec: The cell.
-        parameters: As :meth:`CellSpec.parameter_shapes` names and shapes them.
-        noise: The masks; None while evaluating, or for a cell without a random part.
-    """
-
-    spec: CellSpec
-    parameters: Parameters
-    noise: Noise | None = None
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether a step depends on nothing beyond what is here; an activation of one's own may bring anything."""
-        return isinstance(self.spec.activation, str) and isinstance(self.spec.recurrent_activation, str)
-
-    def prepare(self, inputs: Tensor) -> Tensor:
-        """The part of every step that needs no state, for all steps at once: [T, B, I] -> [T, B, gates * H]."""
-        return input_product(self.spec, self.parameters, inputs)
-
-    def step(self, t: int, prepared: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """Step ``t`` of the sequence: what :meth:`prepare` gave for it and the state -> output and new state."""
-        noise = _NO_NOISE if self.noise is None else self.noise.at(t)
-        return _STEP[self.spec.kind](self.spec, self.parameters, prepared, state, noise)  # type: ignore[no-any-return]
-
+# Each name is imported when it is first asked for: the description of a cell needs no torch, its equations do.
+_HOMES = {
+    "ACTIVATIONS": "activations",
+    "NAMES": "spec",
+    "Activation": "spec",
+    "BoundCell": "bound",
+    "CellOptions": "spec",
+    "CellSpec": "spec",
+    "Kind": "spec",
+    "Noise": "noise",
+    "Parameters": "products",
+    "activation": "activations",
+    "draw_noise": "noise",
+    "make_spec": "spec",
+}
 
 __all__ = [
     "ACTIVATIONS",
@@ -64,3 +46,11 @@ __all__ = [
     "draw_noise",
     "make_spec",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'holdfast.cells' has no attribute {name!r}")
+    value = getattr(import_module(f"holdfast.cells.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

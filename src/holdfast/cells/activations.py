@@ -8,9 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from holdfast.errors import OptionError, did_you_mean
-
-Activation = str | Callable[[Tensor], Tensor]
+from holdfast.cells.spec import Activation, check_activation
 
 
 def linear(x: Tensor) -> Tensor:
@@ -54,6 +52,5 @@ def activation(name: Activation) -> Callable[[Tensor], Tensor]:
     """
     if callable(name):
         return name
-    if name not in ACTIVATIONS:
-        raise OptionError(f"There is no activation {name!r}: {did_you_mean(name, ACTIVATIONS)} A callable will do too.")
+    check_activation(name)
     return ACTIVATIONS[name]

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from holdfast.cells.activations import Activation, activation
 from holdfast.errors import OptionError, did_you_mean
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Activation = str | Callable[["Tensor"], "Tensor"]
+ACTIVATION_NAMES = (
+    "tanh",
+    "sigmoid",
+    "relu",
+    "linear",
+    "hard_sigmoid",
+    "hard_sigmoid_02",
+    "softsign",
+    "softplus",
+    "elu",
+)
 
 Kind = Literal["rnn", "lstm", "gru"]
 NAMES: dict[str, str] = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
@@ -145,8 +160,8 @@ class CellSpec:
             )
         if self.kind == "rnn" and self.recurrent_dropout_mode == "candidate":
             raise OptionError("RNN has no candidate to drop: use recurrent_dropout_mode='state'.")
-        activation(self.activation)
-        activation(self.recurrent_activation)
+        check_activation(self.activation)
+        check_activation(self.recurrent_activation)
 
     @property
     def gates(self) -> tuple[str, ...]:
@@ -207,6 +222,18 @@ class CellSpec:
             if self.kind == "lstm":
                 shapes |= {"norm_c": (H,), "norm_c_bias": (H,)}
         return shapes
+
+
+def check_activation(name: Activation) -> None:
+    """Refuses the name of an activation that does not exist; a callable passes.
+
+    Raises:
+        OptionError: No activation has that name.
+    """
+    if not callable(name) and name not in ACTIVATION_NAMES:
+        raise OptionError(
+            f"There is no activation {name!r}: {did_you_mean(name, ACTIVATION_NAMES)} A callable will do too."
+        )
 
 
 def one_activation(nonlinearity: Activation, options: CellOptions) -> Activation:

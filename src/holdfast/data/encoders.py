@@ -16,6 +16,7 @@ from holdfast.data.batches import SequenceDataset
 from holdfast.data.examples import Array, Examples
 from holdfast.errors import DataError, ModelFileError
 from holdfast.recipes.schema import DataSettings
+from holdfast.scaling import scaled
 
 Json = dict[str, Any]
 Result = TypeVar("Result")
@@ -125,13 +126,7 @@ class Scaling:
         Returns:
             [..., C], float32. Values that float32 cannot hold exactly are scaled in float64 first.
         """
-        dtype = np.result_type(values.dtype, np.float32)
-        if self.kind == "unit":
-            values = np.divide(values, dtype.type(255), dtype=dtype)
-        elif self.kind == "standard":
-            values = np.subtract(values, np.asarray(self.mean, dtype), dtype=dtype)
-            values /= np.asarray(self.std, dtype)
-        return values.astype(np.float32, copy=False)
+        return scaled(values, self.kind, self.mean, self.std)
 
     def to_dict(self) -> Json:
         """Plain JSON that ``from_dict`` reads."""

@@ -6,13 +6,12 @@ The kernels know neither Python nor torch (see ``native/layer.h`` for their cont
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Any
 
 import torch  # before _native, which then shares the OpenMP runtime that torch has loaded
 from torch import Tensor
 
-from holdfast.cells import CellSpec
+from holdfast import kernels
 from holdfast.engines.function import Gradient, run_with_gradients
 from holdfast.engines.request import Request, Result
 
@@ -22,19 +21,6 @@ try:
 except ImportError as error:  # installed without it
     _MISSING = str(error)
 
-# The numbers of the enumerations in native/layer.h.
-_KINDS = {"rnn": 0, "lstm": 1, "gru": 2}
-ACTIVATION_NUMBERS = {
-    "tanh": 0,
-    "sigmoid": 1,
-    "relu": 2,
-    "linear": 3,
-    "hard_sigmoid": 4,
-    "hard_sigmoid_02": 5,
-    "softsign": 6,
-    "softplus": 7,
-    "elu": 8,
-}
 _DTYPES = {torch.float32: "f32", torch.float64: "f64"}
 
 
@@ -62,13 +48,8 @@ class NativeEngine:
             return "the kernels do not take part in autocast."
         if x.dtype not in _DTYPES:
             return f"the kernels compute in float32 and float64, and the input is {x.dtype}."
-        if not isinstance(spec.activation, str) or not isinstance(spec.recurrent_activation, str):
-            return "an activation is a callable, which the kernels cannot call."
-        for option in ("layer_norm", "proj_size"):
-            if getattr(spec, option):
-                return f"the kernels have no {option}."
-        if spec.kind == "gru" and not spec.reset_after:
-            return "the kernels have the GRU with reset_after=True alone."
+        if reason := kernels.why_not(spec):
+            return reason
         if request.memory == "recompute":
             return "the kernels keep everything; memory is 'recompute'."
         if not x.numel():
@@ -100,7 +81,7 @@ class NativeEngine:
         if keep:
             (batch, steps, _), wide = x.shape, x.dtype == torch.float64
             sizes = _native.kept(
-                _KINDS[spec.kind], spec.coupled_gates, batch, steps, spec.hidden_size, wide, self._isa
+                kernels.KINDS[spec.kind], spec.coupled_gates, batch, steps, spec.hidden_size, wide, self._isa
             )
             kept = [x.new_empty(size) for size in sizes if size]
             call.arrays(zip(("gates", "c_before"), kept, strict=False))
@@ -115,7 +96,6 @@ class NativeEngine:
 
     def backward(self, request: Request, kept: tuple[Tensor, ...], gradient: Gradient) -> Mapping[str, Tensor]:
         """The gradients of every tensor of the request that can have one."""
-        spec = request.spec
         call = _Call(request)
         call.steps("y", kept[0])
         call.arrays(zip(("gates", "c_before"), kept[1:-1], strict=False))
@@ -145,9 +125,7 @@ class NativeEngine:
         call.steps("dx", dx)
         found = {"inputs": dx}
         found |= {f"state.{k}": torch.empty_like(part) for k, part in enumerate(call.state)}
-        found |= {
-            name: torch.empty(value.shape, dtype=value.dtype) for name, value in request.parameters.items()
-        }
+        found |= {name: torch.empty(value.shape, dtype=value.dtype) for name, value in request.parameters.items()}
         call.arrays(zip(("dh0", "dc0"), (found[f"state.{k}"] for k in range(len(call.state))), strict=False))
         call.arrays((f"d{name}", found[name]) for name in request.parameters)
         self._kernel("backward", call)
@@ -170,9 +148,9 @@ class _Call:
 
     def __init__(self, request: Request) -> None:
         spec, x, noise = request.spec, request.inputs, request.noise
-        plain = _is_plain(spec) and (noise is None or noise.candidate is None)
+        plain = kernels.is_plain(spec) and (noise is None or noise.candidate is None)
         self.dtype = x.dtype
-        self.values: dict[str, Any] = {**_of_spec(spec), "plain": plain, "reverse": request.reverse}
+        self.values: dict[str, Any] = {**kernels.arguments(spec), "plain": plain, "reverse": request.reverse}
         self.values["threads"] = torch.get_num_threads()
         self.values["B"], self.values["T"], self.values["I"] = x.shape
         self.values["x"] = (x.data_ptr(), *x.stride())
@@ -201,27 +179,6 @@ class _Call:
             tensor = tensor.contiguous()
         self._alive.append(tensor)
         self.values[name] = (tensor.data_ptr(), tensor.stride(0), tensor.stride(1))
-
-
-@cache
-def _of_spec(spec: CellSpec) -> dict[str, Any]:
-    return {
-        "kind": _KINDS[spec.kind],
-        "phi": ACTIVATION_NUMBERS[spec.activation],  # type: ignore[index]  # a name: why_not has seen to it
-        "sigma": ACTIVATION_NUMBERS[spec.recurrent_activation],  # type: ignore[index]
-        "coupled": spec.coupled_gates,
-        "cell_clip": spec.cell_clip or 0.0,
-        "zoneout_h": spec.zoneout_h,
-        "zoneout_c": spec.zoneout_c,
-        "H": spec.hidden_size,
-    }
-
-
-@cache
-def _is_plain(spec: CellSpec) -> bool:
-    """Whether the units need nothing but the default activations: no option that is asked for at each of them."""
-    options = spec.peepholes or spec.coupled_gates or spec.cell_clip or spec.zoneout_h or spec.zoneout_c
-    return spec.activation == "tanh" and spec.recurrent_activation == "sigmoid" and not options
 
 
 def _padding(request: Request) -> Tensor | None:

@@ -8,11 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 from torch import nn
 
-from holdfast import storage
+from holdfast import container, storage
 from holdfast.errors import HoldfastError, ModelFileError, did_you_mean
 from holdfast.tasks import TASKS, ClassifyTask
-
-MODEL_NAME = "model.safetensors"
 
 
 def save(path: Path, task: ClassifyTask, model: nn.Module) -> None:
@@ -33,13 +31,7 @@ def load(path: Path) -> tuple[ClassifyTask, nn.Module]:
     Raises:
         ModelFileError: There is no model, or the file is truncated, damaged, too new, or of another kind.
     """
-    if path.is_dir():
-        path = path / MODEL_NAME
-        if not path.exists():
-            raise ModelFileError(
-                f"{path.parent} holds no {MODEL_NAME}: the run there has not come to its end. "
-                "Finish it by `holdfast train ... --resume`, or give another one."
-            )
+    path = container.model_path(path)
     tensors, document = storage.read(path, "model")
     name = document.get("task")
     if name not in TASKS:

@@ -12,9 +12,8 @@ from typing import Any
 
 import tomli_w
 
+from holdfast.container import MODEL_NAME, replace_file
 from holdfast.errors import RunError
-from holdfast.storage import replace_file
-from holdfast.tasks.model_file import MODEL_NAME
 
 HISTORY_NAME = "history.jsonl"
 CHECKPOINT_NAME = "checkpoint.safetensors"

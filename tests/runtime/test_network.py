@@ -1,0 +1,248 @@
+"""Saved models as streams without torch: what a file may hold, and what it may not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save
+from safetensors.torch import save as save_torch
+
+import holdfast
+from holdfast import container, runtime
+from holdfast.errors import EngineError, HoldfastError, ModelFileError, OptionError
+from holdfast.runtime.stream import native_steps
+from test_streaming import classifier
+
+_native = pytest.importorskip("holdfast._native", reason="Holdfast was installed without its native kernels")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "model.safetensors"
+
+
+def exported(path: Path, **options: Any) -> holdfast.Stream:
+    """A stream of two layers of different sizes, exported to ``path``."""
+    layer = holdfast.LSTM(3, [5, 4], **{"peepholes": True, "cell_clip": 2.0, "zoneout_c": 0.2, **options})
+    stream = holdfast.Stream(layer)
+    stream.export(path)
+    return stream
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_an_exported_layer_gives_the_same_bits(path: Path, dtype: torch.dtype) -> None:
+    stream = exported(path, dtype=dtype)
+    loaded = runtime.load(str(path), batch=2)
+    assert loaded.network.specs == list(stream.network.specs)
+    assert loaded.network.fingerprint == stream.network.fingerprint
+    x = torch.randn(2, 6, 3, dtype=dtype).numpy()
+    first = loaded.run(x)
+    assert np.array_equal(stream.run(x[0]), first[0])
+    assert np.array_equal(holdfast.Stream(path.parent).run(x[0]), first[0])
+    again = path.with_name("again")
+    loaded.export(again)
+    assert runtime.load(again).network.fingerprint == stream.network.fingerprint
+
+
+def test_a_state_goes_from_one_process_to_another(path: Path) -> None:
+    stream, state = exported(path), path.with_name("state")
+    x = torch.randn(6, 3)
+    stream.run(x[:3])
+    stream.save(state)
+    loaded = runtime.load(path)
+    loaded.load(state)
+    assert np.array_equal(loaded.run(x[3:].numpy()), stream.run(x[3:]).numpy())
+    assert all(
+        np.array_equal(a, b)
+        for mine, theirs in zip(loaded.state, stream.state, strict=True)
+        for a, b in zip(mine, theirs, strict=True)
+    )
+
+
+def test_torch_is_never_loaded(path: Path) -> None:
+    stream = exported(path)
+    expected = stream.run(np.ones((4, 3), np.float32))
+    program = f"""
+import sys
+from holdfast import runtime
+beside = {{name.partition(".")[0] for name in sys.modules}} - set(sys.stdlib_module_names)
+assert not beside & {{"torch", "pydantic", "sklearn", "polars", "rich", "typer"}}, beside
+stream = runtime.load({str(path)!r})
+import numpy as np
+y = np.stack([stream.step(np.ones(3, np.float32)) for _ in range(4)])
+stream.save({str(path) + ".state"!r})
+stream.load({str(path) + ".state"!r})
+assert "torch" not in sys.modules
+print(y.tobytes().hex())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert bytes.fromhex(done.stdout) == expected.tobytes()
+
+
+def test_a_classifier_loads_without_torch(path: Path) -> None:
+    _, _, inputs = classifier(path, "standard", cell="gru", hidden_size=5, input_layer={"size": 4})
+    expected = holdfast.Stream(path).run(inputs[0])
+    program = f"""
+import sys
+import numpy as np
+from holdfast import runtime
+stream = runtime.load({str(path)!r})
+assert stream.labels == ("a", "b", "c")
+y = stream.run(np.frombuffer(bytes.fromhex({inputs[0].tobytes().hex()!r}), np.uint8).reshape(-1, 3))
+assert "torch" not in sys.modules
+print(y.tobytes().hex())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert bytes.fromhex(done.stdout) == expected.tobytes()
+
+
+@pytest.mark.parametrize("isa", _native.instruction_sets())
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_every_instruction_set(isa: str, kind: str, dtype: torch.dtype) -> None:
+    layer = getattr(holdfast, kind)(7, 37, num_layers=3, residual=True, batch_first=True, dtype=dtype)
+    stream = holdfast.Stream(layer, 3)
+    x = torch.randn(3, 6, 7, dtype=dtype)
+    with torch.no_grad():
+        expected, _ = layer(x)
+    state, y = np.zeros_like(stream._state), np.full(expected.shape, np.nan, stream.dtype)
+    steps = native_steps(stream.network, 3, state, isa)
+    assert steps.advance(x.numpy(), y)
+    tolerance = 8 * torch.finfo(dtype).eps * 6 * 3 * 44
+    np.testing.assert_allclose(y, expected.numpy(), rtol=0, atol=tolerance)
+    state[:] = 0
+    for t in range(6):
+        one = np.full((3, 37), np.nan, stream.dtype)
+        assert steps.advance(np.ascontiguousarray(x[:, t]), one)
+        np.testing.assert_allclose(one, expected[:, t].numpy(), rtol=0, atol=tolerance)
+
+
+def test_the_native_steps_refuse_what_does_not_fit() -> None:
+    stream = holdfast.Stream(holdfast.LSTM(3, 2), 2)
+    x, y = np.ones((2, 3), np.float32), np.ones((2, 2), np.float32)
+    for a, b in [
+        (x.astype("f8"), y),
+        (x.astype(">f4"), y),
+        (x, y.astype("f8")),
+        (x[:1], y),
+        (x, y[:1]),
+        (x.T.copy().T, y),
+        (x[:, None], y[:, None].repeat(2, 1)),
+        (x[:, :2], y),
+        (x, np.ones((2, 3), np.float32)),
+        (np.ones((1, 2, 1, 3), np.float32), y),
+        (x, 0),
+        ("x", y),
+    ]:
+        assert not stream._advance(a, b)
+    y.flags.writeable = False
+    assert not stream._advance(x, y)
+    assert np.all(y == 1)
+    assert not stream._state.any()
+
+
+def test_what_the_kernels_lack_needs_torch(path: Path) -> None:
+    exported(path, activation="tanh", peepholes=False, layer_norm=True, cell_clip=None)
+    reason = runtime.network.read(path).why_not_native()
+    if reason is None:
+        pytest.skip("the kernels have layer_norm")
+    with pytest.raises(EngineError) as error:
+        runtime.load(path)
+    assert str(error.value) == (
+        "holdfast.runtime cannot run LSTM(3, 5) -> LSTM(5, 4): layer 0: the kernels have no layer_norm. "
+        "holdfast.Stream, with torch, can."
+    )
+    assert holdfast.Stream(path).engine == "reference"
+
+
+def changed(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], Any]) -> str:
+    """What is said of the file when its arrays and document were changed."""
+    arrays, document = container.read(path, "model", "np")
+    change(arrays, document)
+    container.write(path, save, arrays, document, "model")
+    with pytest.raises(ModelFileError) as error:
+        runtime.load(path)
+    assert str(error.value).startswith(f"{path} is ")
+    return str(error.value).removeprefix(f"{path} is ")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a, d: a.pop("layers.1.bias_hh"), "its description does not fit"),
+        (lambda a, d: d.pop("cells"), "its description does not fit"),
+        (lambda a, d: d.update(cells=7), "its description does not fit"),
+        (lambda a, d: d.update(cells=[]), "A network has 0 cells and parameters for 0"),
+        (lambda a, d: d["cells"][0].update(colour=1), "its description does not fit"),
+        (lambda a, d: d["cells"][0].update(hidden_size=-1), "LSTM hidden_size is -1; expected a whole number"),
+        (lambda a, d: d["cells"][0].update(hidden_size=10**30), "Layer 1 has 5 inputs; the one below has 1000000"),
+        (lambda a, d: d["cells"][0].update(activation=["tanh"]), "There is no activation ['tanh']"),
+        (lambda a, d: d["cells"][1].update(input_size=6), "Layer 1 has 6 inputs; the one below has 5 outputs"),
+        (lambda a, d: d["cells"][0].update(kind="gru"), "GRU has no option"),
+        (lambda a, d: d.update(residual=[False, True]), "Layer 1 has 5 inputs; the one below has 5 outputs"),
+        (lambda a, d: d.update(residual=[True]), "A network has 2 cells and parameters for 2"),
+        (lambda a, d: d.update(labels=["a"]), "There are 1 labels for 4 scores"),
+        (lambda a, d: d.update(scaling={"kind": "twice", "mean": [], "std": []}), "There is no scaling 'twice'"),
+        (lambda a, d: d.update(scaling={"kind": "standard", "mean": [1], "std": [1]}), "The scaling is of {1} values"),
+        (lambda a, d: d.update(scaling={"kind": "standard", "mean": ["1"] * 3, "std": [1] * 3}), "A mean or a dev"),
+        (lambda a, d: a.update({"input.weight": np.zeros(3, np.float32)}), "its description does not fit"),
+        (lambda a, d: a.update({"input.bias": np.zeros(3, np.float32)}), "its description does not fit"),
+        (lambda a, d: a.update({"output.weight": np.zeros((2, 3), np.float32)}), "The array 'output.weight' has shape"),
+        (lambda a, d: a.update({"output.weight": np.zeros((2, 4), np.float32)}), "The array 'output.bias' is missing"),
+        (lambda a, d: a.update({"layers.0.weight_hh": a["layers.0.weight_hh"].T.copy()}), "The array 'layers.0.weight"),
+        (lambda a, d: a.update({"layers.0.bias_ih": a["layers.0.bias_ih"].astype("f8")}), "The array 'layers.0.bias_i"),
+        (lambda a, d: [a.update({n: v.astype("f2")}) for n, v in dict(a).items()], "The array 'layers.0.weight_ih' is"),
+    ],
+)
+def test_damaged_descriptions(path: Path, change: Any, message: str) -> None:
+    exported(path)
+    said = changed(path, change)
+    assert said.startswith(f"damaged: {message}")
+    assert said.endswith(". Take another copy of it.")
+
+
+def test_other_files_are_refused(path: Path) -> None:
+    exported(path)
+    assert changed(path, lambda a, d: d.update(task="strem")) == (
+        "a model for the task 'strem': did you mean 'stream'? Known: classify, stream."
+    )
+    with pytest.raises(ModelFileError) as error:
+        runtime.load(path.with_name("other"))
+    assert str(error.value) == f"{path.with_name('other')} is not there. Check the path, or train a model first."
+    path.unlink()
+    with pytest.raises(ModelFileError, match=r"holds no model\.safetensors: the run there has not come to its end"):
+        runtime.load(path.parent)
+
+
+def test_numbers_that_numpy_has_not_are_refused(path: Path) -> None:
+    container.write(path, save_torch, {"a": torch.zeros(2, dtype=torch.bfloat16)}, {"task": "stream"}, "model")
+    with pytest.raises(ModelFileError) as error:
+        runtime.load(path)
+    assert str(error.value) == (
+        f"{path} holds numbers that NumPy has not (data type 'bfloat16' not understood): open it with torch."
+    )
+
+
+def test_a_header_with_a_byte_changed_is_read_or_refused(path: Path) -> None:
+    exported(path)
+    data = bytearray(path.read_bytes())
+    header = int.from_bytes(data[:8], "little")
+    generator = np.random.default_rng(0)
+    for position in generator.integers(8, 8 + header, 500):
+        before = data[position]
+        data[position] = generator.integers(32, 127)
+        path.write_bytes(data)
+        try:
+            runtime.load(path).step(np.ones(3, np.float32))
+        except HoldfastError as error:
+            assert isinstance(error, ModelFileError | EngineError | OptionError)  # noqa: PT017
+        data[position] = before
