@@ -1,10 +1,11 @@
 # Everything runs in .venv, which is made on first use and remade when the requirements change.
 PYTHON ?= python3
 BIN := .venv/bin
+KERAS := tensorflow jax torch
 RUN_INSTALL := .venv/.installed
 DEV_INSTALL := .venv/.installed-dev
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test lint format bench bench-peers bench-readme clean
 
 demo: $(RUN_INSTALL) ## Train an LSTM on embedded images of digits, read row by row
 	$(BIN)/holdfast train digits
@@ -21,11 +22,17 @@ format: $(DEV_INSTALL) ## Format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(DEV_INSTALL) ## Measure Holdfast beside torch.nn
-	$(BIN)/python benchmarks/layers.py
+bench: $(DEV_INSTALL) ## Measure Holdfast beside torch.nn, and beside Keras where bench-peers was run
+	$(BIN)/python -m benchmarks --json build/benchmark.json
+
+bench-peers: $(KERAS:%=.venv-keras-%/.installed) ## Make an environment for each backend of Keras
+
+bench-readme: ## Put what `make bench` measured into the README
+	cp build/benchmark.json benchmarks/results.json
+	$(BIN)/python -m benchmarks.table benchmarks/results.json README.md
 
 clean: ## Remove the environment and everything made by the tools
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv $(KERAS:%=.venv-keras-%) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"Holdfast needs Python 3.11 or newer, and this is {sys.version}"'
@@ -40,3 +47,8 @@ $(RUN_INSTALL): .venv/bin/python pyproject.toml constraints.txt $(NATIVE)
 $(DEV_INSTALL): .venv/bin/python pyproject.toml constraints.txt $(NATIVE)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@ $(RUN_INSTALL)
+
+.venv-keras-%/.installed: benchmarks/keras-%.txt constraints.txt
+	$(PYTHON) -m venv .venv-keras-$*
+	.venv-keras-$*/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r $<
+	touch $@

@@ -1,110 +1,226 @@
-"""Times Holdfast's layers beside torch.nn's, in one process, after checking that both give the same numbers.
-
-    make bench
-    python benchmarks/layers.py --threads 2 --json benchmark.json
-
-The two are run in turn, so that a machine that gets slower or faster meets both alike; the figure is the median of
-the ratios. GFLOP/s count 2 B T G H (I + H) operations forward (G gates), three times that for a training step.
-"""
+"""The contenders of this process: Holdfast's layers and torch.nn's, on the same numbers."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
-import statistics
+import itertools
 import time
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import holdfast
+from benchmarks import cases
+from benchmarks.cases import Case
+from benchmarks.rounds import Answers, Unavailable
 
-GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
-SHAPES = [(128, 28, 128, 128), (64, 60, 128, 256), (20, 35, 650, 650), (128, 8, 2, 20)]
-TOLERANCE = 1e-4  # of float32 results, relative to the largest value
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of both")
-    parser.add_argument("--pairs", type=int, default=9, help="timed pairs of runs a case, after one that is not timed")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    rows = [case(kind, shape, arguments.pairs) for kind in GATES for shape in SHAPES]
-    machine = f"{platform.processor() or platform.machine()}, {arguments.threads} threads, torch {torch.__version__}"
-    table = Table(title=f"Holdfast beside torch.nn, float32, {machine}")
-    for heading in ("cell", "B, T, I, H", "pass", "torch.nn ms", "holdfast ms", "GFLOP/s", "torch.nn / holdfast"):
-        table.add_column(heading, justify="left" if heading in ("cell", "B, T, I, H", "pass") else "right")
-    for row in rows:
-        for name in ("forward", "training"):
-            peer, ours, ratio, speed = (row[name][key] for key in ("torch_ms", "holdfast_ms", "ratio", "gflops"))
-            shape = ", ".join(map(str, row["shape"]))
-            table.add_row(row["cell"], shape, name, f"{peer:.2f}", f"{ours:.2f}", f"{speed:.0f}", f"{ratio:.2f}")
-    Console().print(table)
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"machine": machine, "cases": rows}, indent=2) + "\n")
+SEED = 0
 
 
-def case(kind: str, shape: tuple[int, int, int, int], pairs: int) -> dict[str, Any]:
-    """One cell at one shape: checked, then timed forward and as a training step."""
-    B, T, I, H = shape  # noqa: E741
-    torch.manual_seed(0)
-    peer = getattr(torch.nn, kind)(I, H, batch_first=True)
-    ours = getattr(holdfast, kind)(I, H, batch_first=True)
-    ours.load_state_dict(peer.state_dict())
-    x = torch.randn(B, T, I)
-    check(f"{kind} {shape}", peer, ours, x)
+@dataclass(frozen=True)
+class Numbers:
+    """What all contenders of a case are given: x [B, T, I], the gradient of the output, lengths [B] and the weights."""
 
-    def forward(layer: torch.nn.Module) -> None:
+    x: Tensor
+    dy: Tensor
+    lengths: Tensor | None
+    weights: dict[str, Tensor]
+
+    @property
+    def running(self) -> int:
+        """Steps of rows that are computed."""
+        return self.x.shape[0] * self.x.shape[1] if self.lengths is None else int(self.lengths.sum())
+
+
+def numbers(case: Case) -> Numbers:
+    """The same at every call."""
+    torch.manual_seed(SEED)
+    B, T, I, H = case.shape  # noqa: E741
+    weights = {name: value.detach() for name, value in ours(case).state_dict().items()}
+    width = case.options.get("proj_size", H) * (2 if case.options.get("bidirectional") else 1)
+    lengths = None
+    if case.uneven:
+        lengths = torch.linspace(T // 2, T, B).round().long()[torch.randperm(B)]
+    return Numbers(torch.randn(B, T, I), torch.randn(B, T, width), lengths, weights)
+
+
+def ours(case: Case, **options: Any) -> nn.Module:
+    """Our layer, in training mode: random masks are drawn."""
+    _, _, I, H = case.shape  # noqa: E741
+    layer: nn.Module = getattr(holdfast, case.cell)(I, H, batch_first=True, **{**case.options, **options})
+    return layer
+
+
+class Layer:
+    """A layer of this process: times passes and gives the numbers that they lead to."""
+
+    def __init__(self, name: str, layer: nn.Module, given: Numbers, run: Callable[[Tensor], Tensor] | None = None):
+        self.name, self.layer = name, layer
+        self._x, self._dy = given.x, given.dy
+        self._run = run or (lambda x: layer(x)[0])
+        missing = layer.load_state_dict(given.weights, strict=False)
+        assert not missing.missing_keys, missing
+
+    def forward(self) -> Tensor:
+        """Without autograd."""
         with torch.inference_mode():
-            layer(x)
+            return self._run(self._x)
 
-    def training(layer: torch.nn.Module) -> None:
-        layer.zero_grad()
-        layer(x)[0].sum().backward()
+    def training(self) -> Tensor:
+        """Forward, and the gradients of the parameters."""
+        self.layer.zero_grad()
+        y = self._run(self._x)
+        if y.dtype != self._dy.dtype:
+            self._dy = self._dy.to(y.dtype)
+        y.backward(self._dy)
+        return y
 
-    flops = 2 * B * T * GATES[kind] * H * (I + H)
-    return {
-        "cell": kind,
-        "shape": shape,
-        "forward": timed(lambda: forward(peer), lambda: forward(ours), pairs, flops),
-        "training": timed(lambda: training(peer), lambda: training(ours), pairs, 3 * flops),
-    }
+    def answers(self) -> Answers:
+        """Of a training step."""
+        torch.manual_seed(SEED)  # the masks, where there are some
+        found = {"output": self.training().detach()}
+        found |= {name: p.grad for name, p in self.layer.named_parameters() if p.grad is not None}
+        return {name: value.float().numpy().copy() for name, value in found.items()}
 
-
-def check(name: str, peer: torch.nn.Module, ours: torch.nn.Module, x: torch.Tensor) -> None:
-    """Raises when the two layers differ in an output or a gradient: no speed is printed for a wrong result."""
-    found = []
-    for layer in (peer, ours):
-        layer.zero_grad()
-        output = layer(x)[0]
-        output.square().mean().backward()
-        found.append({"output": output.detach(), **{n: p.grad for n, p in layer.named_parameters()}})
-    for key, theirs in found[0].items():
-        worst = (theirs - found[1][key]).abs().max() / theirs.abs().max()
-        if not worst <= TOLERANCE:
-            raise SystemExit(f"{name}: {key} differs by {worst:.1e} of the largest value; no speed is given.")
+    def seconds(self, which: str, calls: int, warm: bool) -> float:
+        """The mean time of some calls."""
+        return average(getattr(self, which), calls, warm)
 
 
-def timed(peer: Callable[[], None], ours: Callable[[], None], pairs: int, flops: int) -> dict[str, float]:
-    """Median milliseconds of each and the median of the ratios, from runs in turn."""
-    times = [(seconds(peer), seconds(ours)) for _ in range(pairs + 1)][1:]
-    theirs, mine = (statistics.median(column) for column in zip(*times, strict=True))
-    ratio = statistics.median(a / b for a, b in times)
-    return {"torch_ms": theirs * 1e3, "holdfast_ms": mine * 1e3, "ratio": ratio, "gflops": flops / mine / 1e9}
+class CellLoop(Layer):
+    """A loop over torch.nn's cell, as in torch's own documentation; its gradients under the layer's names."""
+
+    def __init__(self, case: Case, given: Numbers):
+        _, _, I, H = case.shape  # noqa: E741
+        cell = getattr(nn, f"{case.cell}Cell")(I, H)
+        weights = {name.removesuffix("_l0"): value for name, value in given.weights.items()}
+
+        def run(x: Tensor) -> Tensor:
+            outputs, state = [], None
+            for x_t in x.unbind(1):
+                state = cell(x_t, state)
+                outputs.append(state[0] if case.cell == "LSTM" else state)
+            return torch.stack(outputs, 1)
+
+        super().__init__(cases.CELL_LOOP, cell, replace(given, weights=weights), run)
+
+    def answers(self) -> Answers:
+        """Of a training step, by the layer's names."""
+        return {name if name == "output" else f"{name}_l0": value for name, value in super().answers().items()}
 
 
-def seconds(run: Callable[[], None]) -> float:
+class Stream:
+    """One step after another with the state carried: torch.nn's layer, or ours by ``holdfast.Stream``."""
+
+    def __init__(self, name: str, layer: nn.Module, given: Numbers):
+        self.name, self.layer = name, layer
+        layer.load_state_dict(given.weights)
+        generator = torch.Generator().manual_seed(SEED)
+        self._steps = torch.randn(16, given.x.shape[0], given.x.shape[2], generator=generator)
+        self._state: Any = None
+        self._stream: Any = None
+        if isinstance(layer, holdfast.RNN | holdfast.GRU | holdfast.LSTM) and hasattr(holdfast, "Stream"):
+            self._stream = holdfast.Stream(layer, batch=given.x.shape[0])
+            self._arrays = list(self._steps.numpy())
+
+    def _one(self, number: int) -> Any:
+        if self._stream is not None:
+            return self._stream.step(self._arrays[number % 16])
+        y, self._state = self.layer(self._steps[number % 16, :, None], self._state)
+        return y[:, 0]
+
+    def answers(self) -> Answers:
+        """The outputs of some steps."""
+        with torch.inference_mode():
+            return {"output": np.stack([torch.as_tensor(self._one(number)).clone().numpy() for number in range(16)])}
+
+    def seconds(self, which: str, calls: int, warm: bool) -> float:
+        """The mean time of some steps."""
+        numbers = itertools.count()
+        with torch.inference_mode():
+            return average(lambda: self._one(next(numbers)), calls, warm)
+
+
+def average(run: Callable[[], Any], calls: int, warm: bool) -> float:
+    """Seconds of one of ``calls`` calls."""
+    if warm:
+        run()
     start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+    for _ in range(calls):
+        run()
+    return (time.perf_counter() - start) / calls
 
 
-if __name__ == "__main__":
-    main()
+def engine(case: Case, given: Numbers) -> str:
+    """The engine that runs our layer, and if it is not the native one, why not."""
+    layer = ours(case)
+    extra = {"lengths": given.lengths} if case.uneven else {"return_states": True} if case.states else {}
+    with torch.autocast("cpu", torch.bfloat16) if case.bfloat16 else nullcontext():
+        explained = holdfast.explain(layer, given.x, **extra)
+    if explained.engine == "native":
+        return "native"
+    why = {choice.reasons["native"] for choice in explained.choices if "native" in choice.reasons}
+    return f"{explained.engine}: {' '.join(sorted(why))}"
+
+
+def our_contender(case: Case, given: Numbers, **options: Any) -> Layer | Stream:
+    """Holdfast."""
+    layer = ours(case, **options)
+    if case.passes == ("step",):
+        return Stream("holdfast", layer, given)
+    if case.bfloat16:
+
+        def run(x: Tensor) -> Tensor:
+            with torch.autocast("cpu", torch.bfloat16):
+                return layer(x)[0]
+
+        return Layer("holdfast", layer, given, run)
+    if case.states:
+        return Layer("holdfast", layer, given, lambda x: layer(x, return_states=True)[0])
+    if given.lengths is not None:
+        return Layer("holdfast", layer, given, lambda x: layer(x, lengths=given.lengths)[0])
+    return Layer("holdfast", layer, given)
+
+
+def reference(case: Case, given: Numbers) -> Layer | Stream:
+    """Our readable engine, for the variants that no peer has; checked against, not timed."""
+    return our_contender(case, given, engine="reference")
+
+
+def peer(name: str, case: Case, given: Numbers) -> Layer | Stream:
+    """A peer of this process.
+
+    Raises:
+        Unavailable: There is none of that name.
+    """
+    if name == cases.CELL_LOOP:
+        return CellLoop(case, given)
+    if name == cases.TORCH:
+        return torch_layer(case, given)
+    if name == cases.RECOMPUTE:
+        return Layer(name, ours(case, memory="recompute"), given)
+    if name in (cases.PLAIN, cases.FLOAT32):
+        plain = replace(case, options={}, states=False, bfloat16=False)
+        return Layer(name, ours(plain), numbers(plain))
+    raise Unavailable(f"there is no peer {name!r}.")
+
+
+def torch_layer(case: Case, given: Numbers) -> Layer | Stream:
+    """torch.nn's layer; rows of unequal length go into it as a ``PackedSequence`` and come out padded, as ours do."""
+    _, T, I, H = case.shape  # noqa: E741
+    layer = getattr(nn, case.cell)(I, H, batch_first=True, **case.options)
+    if case.passes == ("step",):
+        return Stream(cases.TORCH, layer, given)
+    if given.lengths is None:
+        return Layer(cases.TORCH, layer, given)
+
+    def run(x: Tensor) -> Tensor:
+        packed = pack_padded_sequence(x, given.lengths, batch_first=True, enforce_sorted=False)
+        return pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=T)[0]
+
+    return Layer(cases.TORCH, layer, given, run)

@@ -128,6 +128,11 @@ NB_MODULE(_native, m) {
     m.def("backward_f32", [](const nb::dict& call, const std::string& isa) { run<float>(call, isa, &Kernels::backward_f32); }, "call"_a, "isa"_a = "");
     m.def("forward_f64", [](const nb::dict& call, const std::string& isa) { run<double>(call, isa, &Kernels::forward_f64); }, "call"_a, "isa"_a = "");
     m.def("backward_f64", [](const nb::dict& call, const std::string& isa) { run<double>(call, isa, &Kernels::backward_f64); }, "call"_a, "isa"_a = "");
+    m.def("fma_peak", [](int threads, double seconds, const std::string& isa) {
+        const Kernels& kernels = isa.empty() ? chosen_kernels() : kernels_named(isa);
+        nb::gil_scoped_release release;
+        return fma_peak(kernels, threads, seconds);
+    }, "threads"_a, "seconds"_a, "isa"_a = "", "GFLOP/s of multiply-adds in float32, all threads together.");
     m.def("activate_f32", &activate<float>, "activation"_a, "x"_a.noconvert(), "y"_a.noconvert(), "isa"_a = "");
     m.def("activate_f64", &activate<double>, "activation"_a, "x"_a.noconvert(), "y"_a.noconvert(), "isa"_a = "");
     bind_streams(m);

@@ -4,6 +4,7 @@
 //     HOLDFAST_CHECK  the expression that says whether this processor has it
 #include "backward.h"
 #include "forward.h"
+#include "peak.h"
 
 namespace holdfast::HOLDFAST_ISA {
 
@@ -72,6 +73,6 @@ bool runs_here() { return HOLDFAST_CHECK; }
 extern const Kernels kernels;
 const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept, packed_size<float>, pack<float>, packed_size<double>,
                       pack<double>, forward<float>, backward<float>, activate_each<float>, forward<double>,
-                      backward<double>, activate_each<double>};
+                      backward<double>, activate_each<double>, fma_rounds};
 
 }  // namespace holdfast::HOLDFAST_ISA

@@ -95,6 +95,7 @@ struct Kernels {
     void (*forward_f64)(const Layer<double>&);
     void (*backward_f64)(const Layer<double>&);
     void (*activate_f64)(Activation, const double* x, double* y, long count);
+    double (*fma_rounds)(long rounds);  // nothing but multiply-adds; gives the number of operations
 };
 
 }  // namespace holdfast

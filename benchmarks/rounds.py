@@ -1,0 +1,91 @@
+"""Times contenders in turn, so that a machine that gets slower or faster meets all of them alike."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Answers = Mapping[str, NDArray[np.float32]]
+
+TURN = 0.05  # seconds that a turn should last: short passes are run many times in it
+PAUSE = 0.02  # before a turn, so that the last one's threads have gone to sleep
+FEWEST = 3  # rounds, however long they take
+
+
+class Unavailable(Exception):  # noqa: N818  # a peer that is not there is no error
+    """A contender cannot take part; the text says why."""
+
+
+class Wrong(Exception):  # noqa: N818
+    """A contender's numbers differ from the others': no speed is given."""
+
+
+class Contender(Protocol):
+    """Who is timed."""
+
+    name: str
+
+    def answers(self) -> Answers:
+        """The output and the gradients of the parameters, by torch.nn's names, to be compared."""
+
+    def seconds(self, which: str, calls: int, warm: bool) -> float:
+        """How long one call of a pass takes on average over ``calls``; ``warm`` makes one before that."""
+
+
+def check(ours: Answers, theirs: Answers, tolerance: float) -> float:
+    """The largest difference, relative to the largest value of each array.
+
+    Raises:
+        Wrong: It is more than the tolerance.
+    """
+    worst = 0.0
+    for key, expected in theirs.items():
+        found = ours[key]
+        if found.shape != expected.shape:
+            raise Wrong(f"{key} has shape {found.shape}; the peer's has {expected.shape}.")
+        scale = float(np.abs(expected).max()) or 1.0
+        difference = float(np.abs(found - expected).max()) / scale
+        if not difference <= tolerance:
+            raise Wrong(f"{key} differs by {difference:.1e} of the largest value; {tolerance:.0e} is allowed.")
+        worst = max(worst, difference)
+    return worst
+
+
+def timed(
+    contenders: Sequence[Contender], which: str, pairs: int, budget: float, progress: Callable[[str], None]
+) -> dict[str, list[float]]:
+    """Seconds of each contender in each round; ``pairs`` rounds, or fewer that fit into ``budget`` seconds."""
+    calls, whole = {}, 0.0
+    for contender in contenders:
+        once = contender.seconds(which, 1, False)  # allocates, starts threads
+        if once < 10 * TURN:
+            once = contender.seconds(which, 1, False)
+        calls[contender.name] = max(1, math.ceil(TURN / once))
+        whole += once * (calls[contender.name] + (once < TURN)) + PAUSE
+    rounds = max(min(FEWEST, pairs), min(pairs, int(budget / whole)))
+    return in_turn(contenders, which, calls, rounds, progress)
+
+
+def in_turn(
+    contenders: Sequence[Contender], which: str, calls: Mapping[str, int], rounds: int, progress: Callable[[str], None]
+) -> dict[str, list[float]]:
+    """Seconds of each contender in each round: there and back, so that none is always the first."""
+    times: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+    for number in range(rounds):
+        progress(f"{which}, round {number + 1} of {rounds}")
+        for contender in contenders if number % 2 == 0 else reversed(contenders):
+            time.sleep(PAUSE)
+            n = calls[contender.name]
+            times[contender.name].append(contender.seconds(which, n, n > 1))
+    return times
+
+
+def ratio(theirs: Sequence[float], ours: Sequence[float]) -> float:
+    """The median over the rounds of a peer's time divided by ours."""
+    return statistics.median(a / b for a, b in zip(theirs, ours, strict=True))

@@ -1,0 +1,96 @@
+"""The contenders in other environments: a process for each, which waits while others run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.cases import Case
+from benchmarks.rounds import Answers, Unavailable
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Worker:
+    """The process of one peer, such as ``"keras-jax"``, in the environment ``.venv-keras-jax``.
+
+    Raises:
+        Unavailable: There is no such environment, or what should run in it does not start.
+    """
+
+    def __init__(self, name: str, threads: int, folder: Path):
+        python = folder / f".venv-{name}" / "bin" / "python"
+        if not python.exists():
+            raise Unavailable("its environment is not there (make bench-peers makes it)")
+        self.name = name
+        self._files = tempfile.TemporaryDirectory()
+        self._log = (Path(self._files.name) / "log").open("w+")
+        command: list[str | Path] = [
+            python,
+            ROOT / "benchmarks" / "keras_peer.py",
+            name.removeprefix("keras-"),
+            str(threads),
+        ]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True
+        )
+        self.versions = self.ask("versions")
+
+    def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
+        """What the process answers.
+
+        Raises:
+            Unavailable: It could not do it, or has ended.
+        """
+        assert self._process.stdin
+        assert self._process.stdout
+        line = ""
+        if self._process.poll() is None:
+            self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        if not line:
+            self._log.seek(0)
+            raise Unavailable(f"its process ended: {(self._log.read().strip().splitlines() or ['no message'])[-1]}")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise Unavailable(answer["error"])
+        return answer
+
+    def path(self, name: str) -> Path:
+        """Where a file for the process, or from it, lies."""
+        return Path(self._files.name) / name
+
+    def close(self) -> None:
+        """Ends the process."""
+        if self._process.stdin:
+            self._process.stdin.close()
+        self._process.wait()
+        self._log.close()
+        self._files.cleanup()
+
+
+class KerasLayer:
+    """A Keras layer in a worker, with the numbers and weights of the others."""
+
+    def __init__(self, worker: Worker, case: Case, arrays: Answers):
+        self.name, self._worker = worker.name, worker
+        numbers, self._answers = worker.path("numbers.npz"), worker.path("answers.npz")
+        np.savez(numbers, **arrays)
+        names = {"cell": case.cell, "hidden_size": case.shape[3]}
+        found = worker.ask("prepare", numbers=str(numbers), answers=str(self._answers), **names)
+        self.setting: dict[str, str] = found["setting"]
+
+    def answers(self) -> Answers:
+        """As the worker wrote them."""
+        with np.load(self._answers) as found:
+            return dict(found)
+
+    def seconds(self, which: str, calls: int, warm: bool) -> float:
+        """As the worker measured them."""
+        return float(self._worker.ask("seconds", which=which, calls=calls, warm=warm)["seconds"])
