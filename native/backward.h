@@ -19,7 +19,7 @@ HF_INLINE void backward_unit(const Layer<T>& l, const Unit<T>& u, T* g, const T*
 template <class T, class Take>
 void times_transposed(const T* g, const Slots& slots, long rows, const T* packed, long outputs, Share share, Take take) {
     constexpr long W = lanes<T>;
-    const long vectors = (outputs + W - 1) / W, K = slots.panels * (slots.head + slots.tail);
+    const long vectors = (outputs + W - 1) / W, K = slots.size(W);
     auto panel = [&](auto columns, long first) {
         constexpr int N = columns;
         constexpr auto tiles = by_rows<tile_rows<T, N>>([](auto m) { return transposed_tile<T, m, N>; });
@@ -56,8 +56,9 @@ void backward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, 
     const Share panels_h = Share::of(panels_of_4(l.H, W), member, members);
     const Share panels_x = Share::of(panels_of_4(l.I, W), members - 1 - member, members);
     // Of the GRU's slots, the state's product sees r, z and u_n, the input's r, z and n.
-    const Slots slots_h{row, gru ? 2 * W : row, W, gru ? W : 0, l.B * row, p.count};
-    const Slots slots_x{row, gru ? 3 * W : row, 0, 0, l.B * row, p.count};
+    const long columns = p.columns(), last = p.last_lanes();
+    const Slots slots_h{row, gru ? 2 : columns, 1, gru ? 1 : 0, l.B * row, p.count, last};
+    const Slots slots_x{row, gru ? 3 : columns, 0, 0, l.B * row, p.count, last};
     T *dh = memory.dh + first * Hp, *dc = memory.dc + first * Hp;
     T* dpeephole = memory.dpeephole + thread * memory.dpeephole_thread;
     std::fill_n(dpeephole, memory.dpeephole_thread, T(0));
@@ -129,7 +130,7 @@ void run_backward(const Layer<T>& l) {
     const Panels p = Panels::of(l);
     using Weights = BackwardWeights<T, kind, N>;
     const long peepholes = p.gates - 1;
-    run_in_team(l, [&](Team& team) {
+    run_in_team(l, p, [&](Team& team) {
         Scratch& scratch = Scratch::begin();
         BackwardMemory<T> m{};
         m.packed_h = scratch.take<T>(Weights::size(p, l.H));

@@ -112,7 +112,7 @@ void run_forward(const Layer<T>& l) {
     const long kept_rows = l.T_ * l.B * long(sizeof(T));
     if (l.gates) prefer_large_pages(l.gates, kept_rows * p.count * p.width());
     if (l.c_before) prefer_large_pages(l.c_before, kept_rows * p.padded);
-    run_in_team(l, [&](Team& team) {
+    run_in_team(l, p, [&](Team& team) {
         long most = 0;  // rows of a group
         for (long k = 0; k < team.rows.groups(); k++) most = std::max(most, team.rows.start[k + 1] - team.rows.start[k]);
         Scratch& scratch = Scratch::begin();

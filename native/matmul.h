@@ -61,10 +61,14 @@ void gates_tile(const T* bias, Factors<T> h, Factors<T> x, T* out) {
         for (int n = 0; n < N; n++) store<T>(out + (m * N + n) * W, acc[m][n]);
 }
 
-// The gradients of gates that a transposed product reads: in each row of `row` values the first `head`, and then `tail`
-// more, `skip` values further on; `panels` such rows, `stride` apart.
+// The gradients of gates that a transposed product reads: in each row of `row` values the first `head` vectors, and then
+// `tail` more, `skip` vectors further on; `panels` such rows, `stride` values apart. In the vectors of the last panel only
+// `lanes` values are units, where a vector is all of a panel's units; elsewhere the padding is read too.
 struct Slots {
-    long row, head, skip, tail, stride, panels;
+    long row, head, skip, tail, stride, panels, lanes;
+
+    // Values of all panels.
+    long size(long W) const { return (head + tail) * ((panels - 1) * W + lanes); }
 };
 
 // out[m][n] = sum over the panels of gates.
@@ -76,14 +80,17 @@ void transposed_tile(const T* g, Slots s, const T* B, T* out) {
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
         for (int n = 0; n < N; n++) acc[m][n] = Vec<T>{};
-    for (long p = 0; p < s.panels; p++, g += s.stride) {
-        accumulate<T, M, N, N, N - 1>(acc, g, s.row, B, s.head);
-        B += s.head * N * W;
-        if (s.tail) {
-            accumulate<T, M, N, N, N - 1>(acc, g + s.head + s.skip, s.row, B, s.tail);
-            B += s.tail * N * W;
-        }
+    auto add = [&](long first, long count) __attribute__((always_inline)) {
+        accumulate<T, M, N, N, N - 1>(acc, g + first, s.row, B, count);
+        B += count * N * W;
+    };
+    const long full = s.lanes == W ? s.panels : s.panels - 1;
+    for (long p = 0; p < full; p++, g += s.stride) {
+        add(0, s.head * W);
+        if (s.tail) add((s.head + s.skip) * W, s.tail * W);
     }
+    if (full < s.panels)
+        for (long slot = 0; slot < s.head + s.tail; slot++) add((slot < s.head ? slot : slot + s.skip) * W, s.lanes);
 #pragma GCC unroll 8
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4

@@ -54,12 +54,13 @@ class ForwardWeights {
 };
 
 // For backward: for each panel of up to 4 vectors of outputs (the units of h, or the values of x), and each panel of
-// gates, [slots that take part * W][vectors of outputs].
+// gates, [slots that take part][units][vectors of outputs].
 template <class T, Kind kind, int N>
 struct BackwardWeights {
     static constexpr int columns = kind == Kind::gru ? 3 : N;
 
-    static long size(const Panels& p, long outputs) { return p.count * columns * p.W * ((outputs + p.W - 1) / p.W * p.W); }
+    static long rows(const Panels& p) { return columns * ((p.count - 1) * p.W + p.last_lanes()); }
+    static long size(const Panels& p, long outputs) { return rows(p) * ((outputs + p.W - 1) / p.W * p.W); }
 
     // Of the panels of outputs those in `share`: of the state's weights, or the input's.
     static void pack(const Layer<T>& l, const Panels& p, bool state, Share share, T* out) {
@@ -68,12 +69,12 @@ struct BackwardWeights {
         const T* source = state ? l.weight_hh : l.weight_ih;
         for (long q = share.begin * 4; q < std::min(vectors, share.end * 4); q += 4) {
             const long n = std::min(4L, vectors - q);
-            T* to = out + q * p.count * columns * W * W;
+            T* to = out + q * rows(p) * W;
             for (long panel = 0; panel < p.count; panel++)
                 for (long part = 0; part < columns; part++) {
                     const long column = state && part + 1 == columns ? N - 1 : part;
                     const long row = p.row(panel, column), count = p.lanes_of(panel, column);
-                    for (long lane = 0; lane < W; lane++, to += n * W)
+                    for (long lane = 0; lane < (panel + 1 < p.count ? W : p.last_lanes()); lane++, to += n * W)
                         for (long k = 0; k < n; k++) {
                             const long at = (q + k) * W;
                             store<T>(to + k * W, lane < count ? load_some<T>(source + (row + lane) * outputs + at, outputs - at)

@@ -44,6 +44,8 @@ struct Panels {
     // The row of torch's weights that a lane of a column is, and how many lanes from there on are units.
     long row(long panel, long column) const { return gate(column) * H + unit(panel, column); }
     long lanes_of(long panel, long column) const { return std::clamp(H - unit(panel, column), 0L, W); }
+    // The same for all columns of the last panel; W where they are not the same units.
+    long last_lanes() const { return units == 1 ? H - (count - 1) * W : W; }
 };
 
 // A stride of rows that is no large power of two: such rows would fall into the same few lines of the cache.
@@ -62,10 +64,18 @@ struct Share {
     long size() const { return end - begin; }
 };
 
+// Threads that a call is worth: waking one takes as long as some 2^18 multiply-adds, and where threads share units and
+// wait for one another at every step, each wait takes as long as some 2^14.
+template <class T>
+long threads_for(const Layer<T>& l, const Panels& p) {
+    const long step = l.B * p.gates * l.H * (l.I + l.H), threads = std::clamp(step * l.T_ >> 19, 1L, std::max(1L, l.threads));
+    return Team::shares_units(l.B, threads) ? std::clamp(step >> 15, 1L, threads) : threads;
+}
+
 // Plans a call for its threads and runs it: plan(team) takes the memory and returns what each thread is to do.
 template <class T, class Plan>
-void run_in_team(const Layer<T>& l, Plan plan) {
-    for (long wanted = std::max(1L, l.threads);;) {
+void run_in_team(const Layer<T>& l, const Panels& p, Plan plan) {
+    for (long wanted = threads_for(l, p);;) {
         Team team(l.lengths, l.B, l.T_, wanted);
         auto work = plan(team);
         const long there = parallel(wanted, [&](long thread) { work(thread); });

@@ -57,6 +57,8 @@ Team::Team(const std::int64_t* lengths, long B, long T, long threads)
 
 Team::~Team() = default;
 
+bool Team::shares_units(long B, long threads) { return groups_of(B, threads) < threads; }
+
 void Barrier::wait(long count) {
     if (count == 1) return;
     const long round = round_.load(std::memory_order_acquire);

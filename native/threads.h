@@ -53,6 +53,7 @@ class Team {
     const Rows rows;
     const long members;  // threads of a group
 
+    static bool shares_units(long B, long threads);  // whether a group would have more than one thread
     long group(long thread) const { return thread / members; }
     long member(long thread) const { return thread % members; }
     void wait(long thread) { barriers_[group(thread)].wait(members); }  // for the threads of the group

@@ -47,7 +47,7 @@ class Layout:
 
 def is_uniform(specs: Sequence[CellSpec]) -> bool:
     """Whether all layers have the same sizes, so that their states can be one tensor."""
-    return all(spec.state_sizes == specs[0].state_sizes for spec in specs)
+    return len(specs) == 1 or all(spec.state_sizes == specs[0].state_sizes for spec in specs)
 
 
 def split(
@@ -71,11 +71,11 @@ def split(
     """
     name = NAMES[specs[0].kind]
     batch = like.shape[0]
-    if hx is None:
+    if hx is None:  # no engine writes into what it is given: one tensor stands for all of its size
+        sizes = {size for spec in specs for size in spec.state_sizes.values()}
+        zeros = {size: weight.new_zeros(batch, size) for size in sizes}
         return [
-            tuple(weight.new_zeros(batch, size) for size in spec.state_sizes.values())
-            for spec in specs
-            for _ in range(directions)
+            tuple(zeros[size] for size in spec.state_sizes.values()) for spec in specs for _ in range(directions)
         ]
     letters = list(specs[0].state_sizes)
     parts = (hx,) if len(letters) == 1 else hx
@@ -138,7 +138,9 @@ def join(
     """
     columns: list[Any] = []
     for column in zip(*states, strict=True):
-        if is_uniform(specs):
+        if len(column) == 1:
+            columns.append(outward(column[0][None]))
+        elif is_uniform(specs):
             columns.append(outward(torch.stack(column)))
         else:
             starts = range(0, len(column), directions)

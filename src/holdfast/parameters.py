@@ -33,7 +33,13 @@ def register(module: nn.Module, spec: CellSpec, suffix: str, device: Any, dtype:
 
 def collect(module: nn.Module, spec: CellSpec, suffix: str) -> dict[str, Tensor]:
     """The parameters of a cell by their names without the suffix, as they are stored."""
-    return {name: getattr(module, name + suffix) for name in spec.parameter_shapes()}
+    # A parameter is an attribute only where something else computes it, such as torch's weight_norm: getattr is slow.
+    own = module._parameters
+    found = {}
+    for name in spec.parameter_names:
+        parameter = own.get(name + suffix)
+        found[name] = getattr(module, name + suffix) if parameter is None else parameter
+    return found
 
 
 def for_call(module: nn.Module, spec: CellSpec, suffix: str) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from holdfast.errors import OptionError, did_you_mean
@@ -163,30 +164,39 @@ class CellSpec:
         check_activation(self.activation)
         check_activation(self.recurrent_activation)
 
-    @property
+    # Layers ask for these at every call.
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(tuple(v for v in (getattr(self, field.name) for field in fields(self)) if not callable(v)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
     def gates(self) -> tuple[str, ...]:
         """The gates in their order in memory: the rows of the weights are H rows for each of these."""
         if self.kind == "lstm":
             return ("i", "g", "o") if self.coupled_gates else ("i", "f", "g", "o")
         return ("r", "z", "n") if self.kind == "gru" else ("h",)
 
-    @property
+    @cached_property
     def output_size(self) -> int:
         """O, values in a step of output: P with a projection, otherwise H."""
         return self.proj_size or self.hidden_size
 
-    @property
+    @cached_property
     def state_sizes(self) -> dict[str, int]:
         """Each part of the state with its size: h, and c for the LSTM."""
         sizes = {"h": self.output_size}
         return {**sizes, "c": self.hidden_size} if self.kind == "lstm" else sizes
 
-    @property
+    @cached_property
     def norm_groups(self) -> tuple[int, ...]:
         """How many gates each layer normalisation spans: all, but the GRU's candidate stands alone (Ba et al., A.2)."""
         return (2, 1) if self.kind == "gru" else (len(self.gates),)
 
-    @property
+    @cached_property
     def is_random(self) -> bool:
         """Whether training draws random masks inside the recurrence."""
         return bool(self.recurrent_dropout or self.zoneout_h or self.zoneout_c)
@@ -196,6 +206,11 @@ class CellSpec:
         values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
         named = ("kind", "input_size", "hidden_size", "bias")
         return {name: value for name, (value, default) in values.items() if name not in named and value != default}
+
+    @cached_property
+    def parameter_names(self) -> tuple[str, ...]:
+        """The names of :meth:`parameter_shapes`."""
+        return tuple(self.parameter_shapes())
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Every parameter with its shape, torch.nn's first and in torch.nn's order.

@@ -148,14 +148,20 @@ class _Call:
 
     def __init__(self, request: Request) -> None:
         spec, x, noise = request.spec, request.inputs, request.noise
-        plain = kernels.is_plain(spec) and (noise is None or noise.candidate is None)
+        B, T, I = x.shape  # noqa: E741
         self.dtype = x.dtype
-        self.values: dict[str, Any] = {**kernels.arguments(spec), "plain": plain, "reverse": request.reverse}
-        self.values["threads"] = torch.get_num_threads()
-        self.values["B"], self.values["T"], self.values["I"] = x.shape
-        self.values["x"] = (x.data_ptr(), *x.stride())
+        self.values: dict[str, Any] = {
+            **kernels.arguments(spec),
+            "plain": kernels.is_plain(spec) and (noise is None or noise.candidate is None),
+            "reverse": request.reverse,
+            "threads": torch.get_num_threads(),
+            "B": B,
+            "T": T,
+            "I": I,
+            "x": (x.data_ptr(), *x.stride()),
+        }
         self._alive: list[Tensor] = [x]
-        self.state = tuple(part.contiguous() for part in request.state)
+        self.state = tuple(part if part.is_contiguous() else part.contiguous() for part in request.state)
         self.arrays(zip(("h0", "c0"), self.state, strict=False))
         self.arrays(request.parameters.items())
         if request.lengths is not None:
@@ -167,18 +173,21 @@ class _Call:
 
     def arrays(self, tensors: Iterable[tuple[str, Tensor]]) -> None:
         """Contiguous arrays; what is not is copied, so this is for inputs, or for outputs that are."""
+        alive, values = self._alive, self.values
         for name, tensor in tensors:
             if not tensor.is_contiguous():
                 tensor = tensor.contiguous()
-            self._alive.append(tensor)
-            self.values[name] = tensor.data_ptr()
+            alive.append(tensor)
+            values[name] = tensor.data_ptr()
 
     def steps(self, name: str, tensor: Tensor) -> None:
         """An array [B, T, ...] of any strides of rows and steps; an input whose values lie apart is copied."""
-        if tensor.stride(-1) != 1:
+        row, step, value = tensor.stride()
+        if value != 1:
             tensor = tensor.contiguous()
+            row, step, _ = tensor.stride()
         self._alive.append(tensor)
-        self.values[name] = (tensor.data_ptr(), tensor.stride(0), tensor.stride(1))
+        self.values[name] = (tensor.data_ptr(), row, step)
 
 
 def _padding(request: Request) -> Tensor | None:
