@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor
@@ -166,6 +169,25 @@ def results_and_gradients(
         )
         found |= {f"gradient of {name}": gradient for name, gradient in zip(tensors, gradients, strict=True)}
     return found
+
+
+@contextmanager
+def filled_with_nan() -> Iterator[None]:
+    """What is allocated without values holds NaN, so that a value that a kernel forgets to write is seen."""
+
+    def filling(make: Any) -> Any:
+        def filled(*args: Any, **options: Any) -> Tensor:
+            made: Tensor = make(*args, **options)
+            return made.fill_(math.nan) if made.is_floating_point() else made
+
+        return filled
+
+    with (
+        mock.patch.object(torch, "empty", filling(torch.empty)),
+        mock.patch.object(torch, "empty_like", filling(torch.empty_like)),
+        mock.patch.object(Tensor, "new_empty", filling(Tensor.new_empty)),
+    ):
+        yield
 
 
 def tolerance(request: Request, name: str) -> float:

@@ -4,7 +4,8 @@ Such an engine has two methods more than :class:`~holdfast.engines.request.Engin
 
     forward(request) -> (result, kept)              kept: a tuple of the tensors that its backward needs
     backward(request, kept, gradient) -> gradients  gradient: a Result with the gradient of each output, or None for one
-                                                    that is not used; gradients: by the names of ``differentiable``
+                                                    that is not used; gradients: by the names of ``differentiable``,
+                                                    at least those that ``gradient.wanted`` has
 
 and its ``run`` is ``return run_with_gradients(self, request)``.
 """
@@ -26,23 +27,32 @@ _NOWHERE = torch.empty(0)  # stands for a tensor that autograd keeps
 
 @dataclass(frozen=True)
 class Gradient:
-    """The gradients of a result's tensors, shaped as them; None where nothing depends on one."""
+    """The gradients of a result's tensors, shaped as them; None where nothing depends on one.
+
+    ``wanted`` has the names of :func:`differentiable` that a gradient is asked for.
+    """
 
     outputs: Tensor | None
     state: tuple[Tensor | None, ...]
     states: tuple[Tensor | None, ...]
+    wanted: frozenset[str]
 
 
 class GradientEngine(Protocol):
     """An engine with gradients of its own."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """As :class:`~holdfast.engines.request.Engine` has it."""
+
+    def run(self, request: Request) -> Result:
+        """The result; where autograd records, one that it can go back through."""
 
     def forward(self, request: Request) -> tuple[Result, tuple[Tensor, ...]]:
         """The result, and the tensors that ``backward`` needs; tensors of the result may be among them."""
 
     def backward(self, request: Request, kept: tuple[Tensor, ...], gradient: Gradient) -> Mapping[str, Tensor]:
-        """The gradients of the tensors that :func:`differentiable` names, as far as they require one."""
+        """The gradients of at least the tensors that ``gradient.wanted`` names."""
 
 
 def differentiable(request: Request) -> dict[str, Tensor]:
@@ -83,11 +93,12 @@ class _EngineFunction(torch.autograd.Function):
         state = tuple(tensors.pop(name) for name in ctx.names if name.startswith("state."))
         request = replace(ctx.request, inputs=inputs, state=state, parameters=tensors)
         parts = len(state)
-        gradient = Gradient(gradients[0], gradients[1 : 1 + parts], gradients[1 + parts :])
+        needed = ctx.needs_input_grad[3:]
+        wanted = frozenset(name for name, needs in zip(ctx.names, needed, strict=True) if needs)
+        gradient = Gradient(gradients[0], gradients[1 : 1 + parts], gradients[1 + parts :], wanted)
         with torch.no_grad():
             found = ctx.engine.backward(request, kept, gradient)
-        needed = zip(ctx.names, ctx.needs_input_grad[3:], strict=True)
-        first = [found[name] if wanted else None for name, wanted in needed]
+        first = [found[name] if name in wanted else None for name in ctx.names]
         if torch.is_grad_enabled():  # create_graph: someone may go on to the second derivative
             first = [g if g is None else _FirstDerivative.apply(ctx.engine.name, g, *saved) for g in first]  # type: ignore[no-untyped-call]
         return (None, None, None, *first)

@@ -14,6 +14,7 @@ from torch import Tensor
 from holdfast import kernels
 from holdfast.engines.function import Gradient, run_with_gradients
 from holdfast.engines.request import Request, Result
+from holdfast.engines.segments import InSegments
 
 _MISSING = ""
 try:
@@ -50,8 +51,6 @@ class NativeEngine:
             return f"the kernels compute in float32 and float64, and the input is {x.dtype}."
         if reason := kernels.why_not(spec):
             return reason
-        if request.memory == "recompute":
-            return "the kernels keep everything; memory is 'recompute'."
         if not x.numel():
             return f"there is nothing to compute in an input of shape {tuple(x.shape)}."
         return None
@@ -59,7 +58,7 @@ class NativeEngine:
     def run(self, request: Request) -> Result:
         """Runs a request that :meth:`why_not` has nothing against."""
         if torch.is_grad_enabled():
-            return run_with_gradients(self, request)
+            return run_with_gradients(InSegments(self) if request.memory == "recompute" else self, request)
         return self._forward(request, keep=False)[0]
 
     def forward(self, request: Request) -> tuple[Result, tuple[Tensor, ...]]:
@@ -90,12 +89,13 @@ class NativeEngine:
             kept.append(torch.zeros(1, dtype=torch.bool))  # whether backward has written over the gates
         states = None
         if request.return_states:
-            every[0] = y.clone()
+            if request.lengths is None:
+                every[0] = y.clone()
             states = tuple(_held(request, *three) for three in zip(every, call.state, state, strict=True))
         return Result(y, state, states), (y, *kept)
 
     def backward(self, request: Request, kept: tuple[Tensor, ...], gradient: Gradient) -> Mapping[str, Tensor]:
-        """The gradients of every tensor of the request that can have one."""
+        """The gradients of all tensors; that of the input if it is wanted."""
         call = _Call(request)
         call.steps("y", kept[0])
         call.arrays(zip(("gates", "c_before"), kept[1:-1], strict=False))
@@ -121,9 +121,10 @@ class NativeEngine:
         if dy is not None:
             call.steps("dy", dy)
         call.arrays((name, d) for name, d in zip(("dh_n", "dc_n"), d_state, strict=False) if d is not None)
-        dx = torch.empty(request.inputs.shape, dtype=request.inputs.dtype)
-        call.steps("dx", dx)
-        found = {"inputs": dx}
+        found = {}
+        if "inputs" in gradient.wanted:
+            found["inputs"] = torch.empty(request.inputs.shape, dtype=request.inputs.dtype)
+            call.steps("dx", found["inputs"])
         found |= {f"state.{k}": torch.empty_like(part) for k, part in enumerate(call.state)}
         found |= {name: torch.empty(value.shape, dtype=value.dtype) for name, value in request.parameters.items()}
         call.arrays(zip(("dh0", "dc0"), (found[f"state.{k}"] for k in range(len(call.state))), strict=False))
@@ -181,10 +182,14 @@ class _Call:
             values[name] = tensor.data_ptr()
 
     def steps(self, name: str, tensor: Tensor) -> None:
-        """An array [B, T, ...] of any strides of rows and steps; an input whose values lie apart is copied."""
+        """An array [B, T, ...] of any strides of rows and steps; an input whose values lie apart is copied.
+
+        Rows and steps that are one and the same, as in the gradient of a sum, are copied once.
+        """
         row, step, value = tensor.stride()
         if value != 1:
-            tensor = tensor.contiguous()
+            one = [slice(1) if stride == 0 else slice(None) for stride in (row, step)]
+            tensor = tensor[*one].contiguous().expand(tensor.shape)
             row, step, _ = tensor.stride()
         self._alive.append(tensor)
         self.values[name] = (tensor.data_ptr(), row, step)

@@ -1,0 +1,130 @@
+"""``memory="recompute"`` for an engine with gradients of its own: one segment of time after another.
+
+Forward, each segment runs as a request of its own for which nothing is kept; what stays is the state that it starts
+from. Backward, from the last segment to the first, each runs again, keeping what its backward needs, and hands the
+gradient of its first state to the segment before it. So what is kept at any time is that of one segment, and one state
+for each (Chen et al. 2016).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from holdfast.engines.function import Gradient, GradientEngine
+from holdfast.engines.request import Request, Result
+
+
+@dataclass(frozen=True)
+class InSegments:
+    """An engine that runs requests through another one in segments.
+
+    Results are the same to the bit, if the other engine computes a step the same wherever it stands. Gradients are,
+    but for rounding in what is summed segment by segment, in its own dtype: the gradients of parameters, and those of
+    per-step states past a row's length.
+    """
+
+    engine: GradientEngine
+
+    @property
+    def name(self) -> str:
+        """The name of the engine that runs the segments."""
+        return self.engine.name
+
+    def run(self, request: Request) -> Result:
+        """Runs a request without gradients: then there is nothing to keep, and one segment is all."""
+        return self.engine.run(request)
+
+    def forward(self, request: Request) -> tuple[Result, tuple[Tensor, ...]]:
+        """The result, and the states that the segments start from: h [segments, B, O], and for the LSTM c."""
+        segments = _segments(request)
+        # What stays is allocated first: between what comes and goes with each segment it would leave holes in the heap.
+        starts = [part.new_empty(len(segments), *part.shape) for part in request.state]
+        every: list[Tensor] = []
+        state = request.state
+        for steps, *here in zip(segments, *starts, strict=True):
+            for start, part in zip(here, state, strict=True):
+                start.copy_(part)
+            result = self.engine.run(_cut(request, steps, tuple(here), return_states=request.return_states))
+            found = (result.outputs, *(result.states or ()))
+            if not every:
+                every = [part.new_empty(part.shape[0], request.inputs.shape[1], part.shape[2]) for part in found]
+            for whole, part in zip(every, found, strict=True):
+                whole[:, steps] = part
+            state = result.state
+        past = slice(_longest(request), None)
+        every[0][:, past] = 0
+        for whole, held in zip(every[1:], request.state if request.reverse else state, strict=False):
+            whole[:, past] = held[:, None]
+        return Result(every[0], state, tuple(every[1:]) if request.return_states else None), tuple(starts)
+
+    def backward(self, request: Request, kept: tuple[Tensor, ...], gradient: Gradient) -> Mapping[str, Tensor]:
+        """The gradients, as :class:`~holdfast.engines.function.GradientEngine` says."""
+        past = slice(_longest(request), None)
+        # Past the longest row stands the final state or, against time, the initial one.
+        held = [None if every is None else every[:, past].sum(1) for every in gradient.states]
+        held += [None] * (len(kept) - len(held))
+        of_state: list[Tensor | None] = list(gradient.state)
+        if not request.reverse:
+            of_state = [_sum(*pair) for pair in zip(of_state, held, strict=True)]
+        total: dict[str, Tensor] = {}
+        if "inputs" in gradient.wanted:
+            total["inputs"] = torch.empty_like(request.inputs, memory_format=torch.contiguous_format)
+            total["inputs"][:, past] = 0
+        wanted = gradient.wanted | {f"state.{k}" for k in range(len(kept))}
+        for steps, *state in reversed(list(zip(_segments(request), *kept, strict=True))):
+            segment = _cut(request, steps, tuple(state))
+            _, kept_here = self.engine.forward(segment)
+            outputs, *states = (None if g is None else g[:, steps] for g in (gradient.outputs, *gradient.states))
+            here = Gradient(outputs, tuple(of_state), tuple(states), wanted)
+            found = dict(self.engine.backward(segment, kept_here, here))
+            of_state = [found.pop(f"state.{k}") for k in range(len(kept))]
+            if "inputs" in gradient.wanted:
+                total["inputs"][:, steps] = found.pop("inputs")
+            for name in request.parameters:
+                if name in gradient.wanted:
+                    total[name] = total[name].add_(found[name]) if name in total else found[name]
+        for k, past_it in enumerate(held if request.reverse else ()):
+            of_state[k] = _sum(of_state[k], past_it)
+        return total | {f"state.{k}": part for k, part in enumerate(of_state) if part is not None}
+
+
+def _longest(request: Request) -> int:
+    """Steps of the longest row: past them nothing has to be run. At least one, for the shape of an output."""
+    return request.inputs.shape[1] if request.lengths is None else max(1, int(request.lengths.max()))
+
+
+def _segments(request: Request) -> list[slice]:
+    """The steps of each segment, in the order in which they run; together those of the longest row."""
+    last = _longest(request)
+    size = request.segment or math.isqrt(last - 1) + 1
+    found = [slice(start, min(start + size, last)) for start in range(0, last, size)]
+    return found[::-1] if request.reverse else found
+
+
+def _cut(request: Request, steps: slice, state: tuple[Tensor, ...], return_states: bool = False) -> Request:
+    """The request of a segment that starts from ``state``: views, but for the lengths [B]."""
+    lengths, noise = request.lengths, request.noise
+    if lengths is not None:
+        lengths = (lengths - steps.start).clamp(0, steps.stop - steps.start)
+    if noise is not None:
+        over_time = {name: getattr(noise, name) for name in ("candidate", "zoneout_h", "zoneout_c")}
+        noise = replace(noise, **{name: None if mask is None else mask[steps] for name, mask in over_time.items()})
+    return replace(
+        request,
+        inputs=request.inputs[:, steps],
+        state=state,
+        lengths=lengths,
+        noise=noise,
+        return_states=return_states,
+        memory="keep",
+        segment=None,
+    )
+
+
+def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    return b if a is None else a if b is None else a + b
