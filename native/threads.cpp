@@ -43,7 +43,7 @@ Rows::~Rows() = default;
 namespace {
 
 long groups_of(long rows, long threads) {
-    constexpr long busy = 8;  // rows
+    constexpr long busy = 12;  // rows
     long groups = std::clamp(rows / busy, 1L, threads);
     while (threads % groups) groups--;
     return groups;
