@@ -341,9 +341,10 @@ def test_auto_takes_the_native_engine_and_says_so() -> None:
     layer = holdfast.LSTM(3, 4, 2, batch_first=True)
     told = holdfast.explain(layer, torch.zeros(2, 5, 3))
     assert told.engine == "native"
-    assert told.choices[0].reasons == {"reference": "native comes first."}
+    elsewhere = "it computes on CUDA, and the input is on cpu."
+    assert told.choices[0].reasons == {"cudnn": elsewhere, "reference": "native comes first."}
     normed = holdfast.explain(holdfast.LSTM(3, 4, layer_norm=True), torch.zeros(2, 5, 3))
-    assert normed.choices[0].reasons == {"native": "the kernels have no layer_norm."}
+    assert normed.choices[0].reasons == {"native": "the kernels have no layer_norm.", "cudnn": elsewhere}
     assert normed.engine == "reference"
 
 

@@ -1,0 +1,127 @@
+"""The engine for CUDA: torch's own fused RNN, GRU and LSTM, which cuDNN runs; here requests become their calls.
+
+What torch does not give to cuDNN, a dtype or a machine without it, torch computes in a loop of its own. A second
+derivative through cuDNN raises torch's RuntimeError, which says so; ``engine="reference"`` has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from holdfast.cells import NAMES, CellSpec
+from holdfast.engines.request import Request, Result
+
+# They change parameters, which arrive here as they are to be used, or nothing by themselves.
+_IN_THE_PARAMETERS = ("forget_bias", "single_bias", "weight_dropout", "recurrent_dropout_mode")
+
+
+class CudnnEngine:
+    """Runs plain layers, with lengths and in both directions."""
+
+    name = "cudnn"
+    device = "cuda"  # torch's operations compute the same on the CPU, where the tests look at what is done here
+
+    def why_not(self, request: Request) -> str | None:
+        """One sentence that says why torch's fused operations cannot run the request, or None when they can."""
+        spec, x = request.spec, request.inputs
+        if x.device.type != self.device:
+            return f"it computes on {self.device.upper()}, and the input is on {x.device}."
+        fused = f"torch's fused {NAMES[spec.kind]}"
+        for option, value in spec.changed_options().items():
+            if not _is_fused(spec, option) and not (option == "recurrent_dropout" and request.noise is None):
+                return f"{fused} has no {option}={value.__name__ if callable(value) else repr(value)}."
+        if request.return_states and spec.kind == "lstm":
+            return f"{fused} does not give the cell state after every step."
+        if request.memory != "keep":
+            return f"{fused} keeps everything on the device; memory is {request.memory!r}."
+        if not x.numel():
+            return f"there is nothing to compute in an input of shape {tuple(x.shape)}."
+        if request.lengths is not None and not request.lengths.any():
+            return "there is nothing to compute in rows of length 0 alone."
+        return None
+
+    def run(self, request: Request) -> Result:
+        """Runs a request that :meth:`why_not` has nothing against."""
+        return _whole(request) if request.lengths is None else _packed(request, request.lengths)
+
+
+def _is_fused(spec: CellSpec, option: str) -> bool:
+    if option == "activation":
+        return spec.kind == "rnn" and spec.activation == "relu"
+    return option in _IN_THE_PARAMETERS or option == "proj_size"
+
+
+def _whole(request: Request) -> Result:
+    """All rows have all steps."""
+    x = request.inputs.flip(1) if request.reverse else request.inputs
+    y, state = _fused(request, (x,), request.state, batch_first=True)
+    outputs = y.flip(1) if request.reverse else y
+    return Result(outputs, state, (outputs,) if request.return_states else None)
+
+
+def _packed(request: Request, lengths: Tensor) -> Result:
+    """The steps within the lengths alone, in the order of a packed sequence; the padding is not read."""
+    device = lengths.device
+    lengths = lengths.cpu()  # cuDNN is told from the host how many rows run at each step
+    order = lengths.argsort(descending=True, stable=True)
+    runs = lengths[order] > torch.arange(int(lengths.max()))[:, None]  # [steps, rows from the longest on]
+    steps, ranks = runs.nonzero(as_tuple=True)
+    rows, batch_sizes = order[ranks], runs.sum(1)
+    if request.reverse:
+        steps = lengths[rows] - 1 - steps
+    within = (rows.to(device), steps.to(device))
+    begun = order[: int(batch_sizes[0])].to(device)
+    started = tuple(part[begun] for part in request.state)
+    y, ended = _fused(request, (request.inputs[within], batch_sizes), started)
+    batch, all_steps, _ = request.inputs.shape
+    outputs = y.new_zeros(batch, all_steps, y.shape[-1]).index_put(within, y)
+    state = tuple(old.to(new.dtype).index_put((begun,), new) for old, new in zip(request.state, ended, strict=True))
+    if not request.return_states:
+        return Result(outputs, state)
+    held = request.state[0].to(y.dtype) if request.reverse else state[0]
+    padding = torch.arange(all_steps) >= lengths[:, None]
+    return Result(outputs, state, (torch.where(padding.to(device)[:, :, None], held[:, None], outputs),))
+
+
+def _fused(
+    request: Request, x: tuple[Tensor, ...], state: tuple[Tensor, ...], **options: Any
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Runs torch's operation over ``x``, from a state [B, O or H] to another."""
+    spec = request.spec
+    operation: Callable[..., Any] = torch.lstm if spec.kind == "lstm" else torch.gru
+    if spec.kind == "rnn":
+        operation = torch.rnn_relu if spec.activation == "relu" else torch.rnn_tanh
+    # The state is in the dtype of the input, as torch.nn's is under autocast; cuDNN wants it contiguous.
+    hx = tuple(part[None].to(x[0].dtype).contiguous() for part in state)
+    y, *final = operation(
+        *x,
+        hx if spec.kind == "lstm" else hx[0],
+        _parameters(request),
+        has_biases=True,
+        num_layers=1,
+        dropout=0.0,
+        train=torch.is_grad_enabled(),  # without it cuDNN keeps nothing for a backward pass
+        bidirectional=False,
+        **options,
+    )
+    return y, tuple(part[0] for part in final)
+
+
+def _parameters(request: Request) -> list[Tensor]:
+    """The parameters as torch orders them, in one piece of memory: matrices before biases, as cuDNN has them.
+
+    torch compares their addresses with those that cuDNN expects. Where they differ, as those of separate parameters
+    do, it copies them together itself, and warns.
+    """
+    spec, given = request.spec, request.parameters
+    zero = given["weight_ih"].new_zeros(len(spec.gates) * spec.hidden_size)  # cuDNN always has two biases
+    names = ["weight_ih", "weight_hh", *(["weight_hr"] if spec.proj_size else []), "bias_ih", "bias_hh"]
+    parts = [given.get(name, zero) for name in names]
+    pieces = torch.split(torch.cat([part.reshape(-1) for part in parts]), [part.numel() for part in parts])
+    joined = {name: piece.view_as(part) for name, piece, part in zip(names, pieces, parts, strict=True)}
+    order = ["weight_ih", "weight_hh", "bias_ih", "bias_hh", *(["weight_hr"] if spec.proj_size else [])]
+    return [joined[name] for name in order]
