@@ -5,7 +5,7 @@ KERAS := tensorflow jax torch
 RUN_INSTALL := .venv/.installed
 DEV_INSTALL := .venv/.installed-dev
 
-.PHONY: demo test lint format bench bench-peers bench-readme clean
+.PHONY: demo test lint format bench bench-peers bench-readme sanitize sanitize-address sanitize-undefined sanitize-thread clean
 
 demo: $(RUN_INSTALL) ## Train an LSTM on embedded images of digits, read row by row
 	$(BIN)/holdfast train digits
@@ -30,6 +30,25 @@ bench-peers: $(KERAS:%=.venv-keras-%/.installed) ## Make an environment for each
 bench-readme: ## Put what `make bench` measured into the README
 	cp build/benchmark.json benchmarks/results.json
 	$(BIN)/python -m benchmarks.table benchmarks/results.json README.md
+
+sanitize: sanitize-address sanitize-undefined sanitize-thread ## Run the kernels under the sanitizers of GCC
+
+# First the kernels without Python, then their tests in Python. There AddressSanitizer must be loaded before all else, and
+# the leaks it finds are Python's.
+sanitize-address: PRELOAD = $(foreach name,libasan.so libstdc++.so.6,$(shell $(CXX) -print-file-name=$(name)))
+sanitize-address sanitize-undefined: sanitize-%: sanitized-kernels-%
+	$(BIN)/cmake --build build/sanitize-$* --target _native
+	HOLDFAST_TEST_KERNELS="$$(echo $(CURDIR)/build/sanitize-$*/_native*)" LD_PRELOAD="$(PRELOAD)" ASAN_OPTIONS=detect_leaks=0 \
+	    $(BIN)/python -m pytest tests/engines/test_native.py -k 'not leak'
+
+# Not in Python: a sanitizer that does not know what torch's threads wait for would see races there that are none.
+sanitize-thread: sanitized-kernels-thread
+
+sanitized-kernels-%: $(DEV_INSTALL)
+	$(BIN)/cmake -S . -B build/sanitize-$* -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DCMAKE_BUILD_TYPE=Debug \
+	    -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -DHOLDFAST_SANITIZE=$*
+	$(BIN)/cmake --build build/sanitize-$* --target kernels_test
+	build/sanitize-$*/kernels_test
 
 clean: ## Remove the environment and everything made by the tools
 	rm -rf .venv $(KERAS:%=.venv-keras-%) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

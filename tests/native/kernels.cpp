@@ -1,0 +1,250 @@
+// Calls every kernel as Python does, without Python, to be run under a sanitizer: `make sanitize`.
+//
+// Each instruction set that this processor has, float and double, each kind of cell with its options, sizes beside the
+// vector widths, lengths, both directions; with one thread and with several, then from two threads at once. Every array
+// is a block of its own, no larger than native/layer.h says, and outputs begin as NaN. Several threads must give the
+// same numbers up to rounding, and the same bits again. That the numbers are right is shown by
+// tests/engines/test_native.py.
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+#include "../../native/dispatch.h"
+
+using namespace holdfast;
+
+namespace {
+
+struct Variant {
+    const char* name;
+    Kind kind;
+    bool plain = true, coupled = false, peepholes = false, dropped = false, candidate = false, zoned = false;
+    int biases = 2;
+    double clip = 0, zoneout = 0;
+    Activation phi = Activation::tanh, sigma = Activation::sigmoid;
+};
+
+const Variant variants[] = {
+    {.name = "rnn", .kind = Kind::rnn},
+    {.name = "rnn relu", .kind = Kind::rnn, .plain = false, .phi = Activation::relu},
+    {.name = "rnn masks", .kind = Kind::rnn, .plain = false, .dropped = true, .zoned = true, .biases = 1},
+    {.name = "lstm", .kind = Kind::lstm},
+    {.name = "lstm without bias", .kind = Kind::lstm, .biases = 0},
+    {.name = "lstm coupled", .kind = Kind::lstm, .plain = false, .coupled = true},
+    {.name = "lstm coupled peepholes", .kind = Kind::lstm, .plain = false, .coupled = true, .peepholes = true},
+    {.name = "lstm zoneout in evaluation", .kind = Kind::lstm, .plain = false, .zoneout = 0.3},
+    {.name = "lstm everything", .kind = Kind::lstm, .plain = false, .peepholes = true, .dropped = true,
+     .candidate = true, .zoned = true, .clip = 0.7, .phi = Activation::softsign, .sigma = Activation::hard_sigmoid},
+    {.name = "gru", .kind = Kind::gru},
+    {.name = "gru single bias", .kind = Kind::gru, .biases = 1},
+    {.name = "gru masks", .kind = Kind::gru, .plain = false, .dropped = true, .candidate = true, .zoned = true,
+     .phi = Activation::elu, .sigma = Activation::hard_sigmoid_02},
+};
+
+struct Size {
+    long B, T, I, H;
+};
+const Size sizes[] = {{1, 1, 1, 1}, {5, 4, 3, 7}, {13, 3, 5, 33}, {2, 3, 18, 65}};
+
+// A call with memory of its own, the same numbers for the same seed.
+template <class T>
+class Call {
+  public:
+    Layer<T> layer{};
+
+    Call(const Kernels& kernels, const Variant& v, Size s, bool uneven, bool reverse, int threads, bool every) {
+        const long B = s.B, steps = s.T, I = s.I, H = s.H, gates = v.kind == Kind::rnn ? 1 : v.kind == Kind::gru ? 3 : 4 - v.coupled;
+        const bool lstm = v.kind == Kind::lstm;
+        layer.kind = v.kind;
+        layer.options = {v.phi, v.sigma, v.coupled, v.plain, T(v.clip), T(v.zoneout), T(lstm ? v.zoneout : 0)};
+        layer.B = B, layer.T_ = steps, layer.I = I, layer.H = H;
+        layer.reverse = reverse, layer.threads = threads;
+        if (uneven) {
+            lengths_.resize(B);
+            for (long b = 0; b < B; b++) lengths_[b] = (b * 2 + 1) % (steps + 1);
+            layer.lengths = lengths_.data();
+        }
+        // Time first, every second value: strides that are none of the contiguous ones.
+        T* x = random(steps * B * I * 2, 1);
+        layer.x = x, layer.x_row = I * 2, layer.x_step = B * I * 2, layer.x_value = 2;
+        if (uneven)
+            for (long b = 0; b < B; b++)
+                for (long t = lengths_[b]; t < steps; t++)
+                    std::fill_n(x + t * layer.x_step + b * layer.x_row, 2 * I, std::numeric_limits<T>::quiet_NaN());
+        const double scale = 1 / std::sqrt(double(I + H));
+        layer.h0 = random(B * H, 0.5);
+        if (lstm) layer.c0 = random(B * H, 0.5);
+        layer.weight_ih = random(gates * H * I, scale);
+        layer.weight_hh = random(gates * H * H, scale);
+        if (v.biases > 0) layer.bias_ih = random(gates * H, scale);
+        if (v.biases > 1) layer.bias_hh = random(gates * H, scale);
+        if (v.peepholes) layer.peephole = random((gates - 1) * H, scale);
+        if (v.dropped) layer.state_mask = coins<T>(B * H, 1.5);
+        if (v.candidate) layer.candidate = coins<T>(steps * B * H, 1.5);
+        if (v.zoned) layer.zoned_h = coins<std::uint8_t>(steps * B * H, 1);
+        if (v.zoned && lstm) layer.zoned_c = coins<std::uint8_t>(steps * B * H, 1);
+        layer.y = output("y", B * steps * H);
+        layer.h_n = output("h_n", B * H);
+        if (lstm) layer.c_n = output("c_n", B * H);
+        if (lstm && every) {
+            layer.c_all = output("c_all", B * steps * H);
+            if (uneven) std::fill_n(layer.c_all, B * steps * H, T(0));  // not written past a row's length
+        }
+        const Kept kept = kernels.kept(v.kind, v.coupled, B, steps, H, sizeof(T) == 8);
+        layer.gates = unset(kept.gates);
+        if (kept.c_before) layer.c_before = unset(kept.c_before);
+        const bool some = !every;  // of the gradients that come in, the final state's alone; that of x is not wanted
+        layer.dh_n = random(B * H, 1);
+        if (!some) {
+            layer.dy = random(B * steps * H, 1);
+            if (lstm) layer.dc_n = random(B * H, 1), layer.dc_all = random(B * steps * H, 1);
+            layer.dx = output("dx", B * steps * I);
+        }
+        layer.dh0 = output("dh0", B * H);
+        if (lstm) layer.dc0 = output("dc0", B * H);
+        layer.dweight_ih = output("dweight_ih", gates * H * I);
+        layer.dweight_hh = output("dweight_hh", gates * H * H);
+        if (v.biases > 0) layer.dbias_ih = output("dbias_ih", gates * H);
+        if (v.biases > 1) layer.dbias_hh = output("dbias_hh", gates * H);
+        if (v.peepholes) layer.dpeephole = output("dpeephole", (gates - 1) * H);
+    }
+
+    // What differs from another call's results by more than `tolerance`, relative to a value of at least 1; or "".
+    std::string difference(const Call& other, double tolerance) const {
+        for (std::size_t k = 0; k < outputs_.size(); k++) {
+            const Output &a = outputs_[k], &b = other.outputs_[k];
+            for (long j = 0; j < a.count; j++) {
+                const double from = a.data[j], to = b.data[j];
+                if (!(std::abs(from - to) <= tolerance * std::max(1.0, std::abs(to))))
+                    return std::string(a.name) + "[" + std::to_string(j) + "] is " + std::to_string(from) + ", not " + std::to_string(to);
+            }
+        }
+        return "";
+    }
+
+  private:
+    struct Output {
+        const char* name;
+        const T* data;
+        long count;
+    };
+    T* unset(long count) {
+        memory_.push_back(std::make_unique<T[]>(count));
+        std::fill_n(memory_.back().get(), count, std::numeric_limits<T>::quiet_NaN());
+        return memory_.back().get();
+    }
+    T* output(const char* name, long count) {
+        outputs_.push_back({name, unset(count), count});
+        return memory_.back().get();
+    }
+    T* random(long count, double scale) {
+        std::normal_distribution<double> normal(0, scale);
+        T* data = unset(count);
+        std::generate_n(data, count, [&] { return T(normal(generator_)); });
+        return data;
+    }
+    template <class U>
+    U* coins(long count, double value) {
+        U* data;
+        if constexpr (std::is_same_v<U, T>)
+            data = unset(count);
+        else
+            bytes_.push_back(std::make_unique<U[]>(count)), data = bytes_.back().get();
+        std::generate_n(data, count, [&] { return U(generator_() % 3 ? value : 0); });
+        return data;
+    }
+
+    std::mt19937 generator_{7};
+    std::vector<std::unique_ptr<T[]>> memory_;
+    std::vector<std::unique_ptr<std::uint8_t[]>> bytes_;
+    std::vector<std::int64_t> lengths_;
+    std::vector<Output> outputs_;
+};
+
+std::atomic<long> calls{0}, problems{0};
+
+template <class T>
+void run(const Kernels& kernels, const Layer<T>& layer, bool backward) {
+    if constexpr (sizeof(T) == 4)
+        backward ? kernels.backward_f32(layer) : kernels.forward_f32(layer);
+    else
+        backward ? kernels.backward_f64(layer) : kernels.forward_f64(layer);
+    calls++;
+}
+
+template <class T>
+void check(const Kernels& kernels, const Variant& v, Size s, bool uneven, bool reverse, bool every) {
+    auto trained = [&](int threads) {
+        Call<T> call(kernels, v, s, uneven, reverse, threads, every);
+        Layer<T> inference = call.layer;
+        inference.gates = inference.c_before = inference.c_all = nullptr;
+        run(kernels, inference, false);
+        run(kernels, call.layer, false);
+        run(kernels, call.layer, true);
+        return call;
+    };
+    auto expect = [&](const char* what, const Call<T>& a, const Call<T>& b, double tolerance) {
+        const std::string different = a.difference(b, tolerance);
+        if (different.empty()) return;
+        problems++;
+        std::printf("%s %s, %zu bytes, %s, B %ld T %ld I %ld H %ld%s%s: %s\n", kernels.name, v.name, sizeof(T), what, s.B,
+                    s.T, s.I, s.H, uneven ? ", lengths" : "", reverse ? ", reverse" : "", different.c_str());
+    };
+    const double rounding = 8 * std::numeric_limits<T>::epsilon() * double(s.T + s.I + s.H + s.B * s.T);
+    const Call<T> one = trained(1), two = trained(2);
+    expect("two threads beside one", two, one, rounding);
+    expect("two threads again", trained(2), two, 0);
+    expect("five threads beside one", trained(5), one, rounding);
+}
+
+template <class T>
+void check_all(const Kernels& kernels, const Variant& v) {
+    for (const Size& s : sizes)
+        for (int flags = 0; flags < 8; flags++) check<T>(kernels, v, s, flags & 1, flags & 2, flags & 4);
+}
+
+template <class T>
+void check_activations(const Kernels& kernels) {
+    for (int a = 0; a <= int(Activation::elu); a++)
+        for (long count : {1L, 7L, 33L}) {
+            const std::unique_ptr<T[]> x(new T[count]), y(new T[count]);
+            for (long k = 0; k < count; k++) x[k] = T(k % 2 ? -k : k) * T(1e3);
+            if constexpr (sizeof(T) == 4)
+                kernels.activate_f32(Activation(a), x.get(), y.get(), count);
+            else
+                kernels.activate_f64(Activation(a), x.get(), y.get(), count);
+            for (long k = 0; k < count; k++)
+                if (!std::isfinite(y[k])) problems++, std::printf("%s activation %d of %g is %g\n", kernels.name, a, double(x[k]), double(y[k]));
+        }
+}
+
+}  // namespace
+
+int main() {
+    std::string names;
+    for (const Kernels* kernels : all_kernels()) {
+        if (!kernels->runs_here()) continue;
+        names += std::string(" ") + kernels->name;
+        check_activations<float>(*kernels);
+        check_activations<double>(*kernels);
+        for (const Variant& v : variants) {
+            check_all<float>(*kernels, v);
+            check_all<double>(*kernels, v);
+        }
+        // Python lets go of its lock meanwhile: two of its threads may be in here at once.
+        std::thread other([&] { check_all<float>(*kernels, variants[8]); });
+        check_all<float>(*kernels, variants[9]);
+        other.join();
+    }
+    std::printf("%ld calls of the kernels of%s, %ld problems\n", calls.load(), names.c_str(), problems.load());
+    return problems ? 1 : 0;
+}
