@@ -119,7 +119,7 @@ def test_recipes_are_listed_and_shown(capsys):
         (["train", "digits", "--set", "model.options.peephole=true"], "LSTM has no option 'peephole': did you mean"),
         (
             ["train", "digits", "--set", "model.engine=cuda"],
-            "There is no engine 'cuda': known are auto, native, reference.",
+            "There is no engine 'cuda': did you mean 'cudnn'? Known: auto, cudnn, native, reference.",
         ),
         (["evaluate", "nowhere"], "holdfast: nowhere is not there."),
         (["summary", "nowhere"], "holdfast: There is no recipe 'nowhere'"),
@@ -133,7 +133,7 @@ def test_what_is_wrong_is_one_message_and_exit_code_2(capsys, tmp_path, monkeypa
     assert len(err.splitlines()) <= 2
 
 
-@pytest.mark.parametrize("command", ["", "train", "evaluate", "predict", "summary", "recipes"])
+@pytest.mark.parametrize("command", ["", "train", "evaluate", "predict", "summary", "recipes", "doctor"])
 def test_help_teaches_by_example_and_loads_nothing_heavy(command):
     program = (
         "import sys\nfrom holdfast.cli import main\n"

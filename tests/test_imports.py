@@ -25,6 +25,7 @@ LEVELS: list[tuple[str, ...]] = [
     ("memory", "kernels"),
     ("unrolling",),
     ("engines",),
+    ("doctor",),
     ("parameters",),
     ("layer_state", "cell_modules"),
     ("recurrent_layer",),

@@ -207,6 +207,22 @@ def recipes_show(
     print(tomli_w.dumps(recipes.load(name).model_dump(mode="json", exclude_none=True)), end="")
 
 
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what this installation has and can do, and what stands in the way of speed.
+
+    [bold]Examples[/bold]
+
+        holdfast doctor
+
+        holdfast doctor --json
+    """
+    from holdfast.doctor import diagnose
+
+    found = diagnose()
+    print(json.dumps(found.as_dict()) if as_json else found)
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version

@@ -1,0 +1,177 @@
+"""What this installation has and can do, and what stands in the way of speed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from typing import Any
+
+import torch
+from threadpoolctl import threadpool_info
+
+from holdfast.cells import make_spec
+from holdfast.engines import ENGINES, Request
+
+_native: Any
+try:
+    from holdfast import _native
+except ImportError as error:  # installed without it
+    _native, _MISSING = None, str(error)
+
+# The features that kernels for recurrent networks can use, by torch's names; the others tell nothing about speed.
+_FEATURES = (
+    *("avx2", "fma3", "avx512_f", "avx512_dq", "avx512_bf16", "avx512_fp16", "amx_bf16"),  # x86
+    *("neon", "bf16", "sve", "sve2", "sve_bf16", "sme"),  # ARM
+)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What :func:`diagnose` found; ``print`` it.
+
+    Attributes:
+        facts: Section, name, value: texts, numbers, lists of them, or None where there is nothing.
+        problems: What costs speed or does not work, a sentence or two each, with what to do.
+    """
+
+    facts: dict[str, dict[str, Any]]
+    problems: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        return {**self.facts, "problems": self.problems}
+
+    def __str__(self) -> str:
+        lines = []
+        for section, entries in self.facts.items():
+            width = max(map(len, entries), default=0)
+            lines += [section, *(f"  {name:<{width}}  {_text(value)}" for name, value in entries.items())]
+        lines += [f"problem: {problem}" for problem in self.problems] or ["no problems found"]
+        return "\n".join(lines)
+
+
+def diagnose() -> Diagnosis:
+    """Looks at versions, processor, threads, engines and devices; trains and measures nothing."""
+    problems: list[str] = []
+    facts = {
+        "versions": {
+            "holdfast": version("holdfast"),
+            "Python": platform.python_version(),
+            "platform": platform.platform(),
+        },
+        **_libraries(),
+        "processor": _processor(),
+        "kernels": _kernels(problems),
+        "threads": _threads(problems),
+        "CUDA": _cuda(),
+        "engines": _engines(),
+    }
+    return Diagnosis(facts, problems)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_text, value)) or "none"
+    return "none" if value is None else str(value)
+
+
+def _libraries() -> dict[str, dict[str, Any]]:
+    """The versions of what Holdfast needs, and of what it can use: a section for each of its extras."""
+    sections: dict[str, dict[str, Any]] = {}
+    for requirement in requires("holdfast") or []:
+        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+        extra = re.search(r"""extra == ["'](.+?)["']""", requirement)
+        section = sections.setdefault(f"optional libraries: {extra[1]}" if extra else "libraries", {})
+        try:
+            section[name] = version(name)
+        except PackageNotFoundError:
+            section[name] = None
+    return sections
+
+
+def _processor() -> dict[str, Any]:
+    # Before torch had this function, it knew no more than the widest instructions that it uses itself.
+    known: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return {
+        "name": known.get("cpu_name") or platform.processor() or platform.machine(),
+        "architecture": platform.machine(),
+        "features": [name for name in _FEATURES if known.get(name)],
+        "torch uses": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def _kernels(problems: list[str]) -> dict[str, Any]:
+    forced = os.environ.get("HOLDFAST_ISA") or None
+    if _native is None:
+        problems.append(
+            f"The native kernels are not there ({_MISSING}), and layers on the CPU run many times slower. Install a "
+            "C++ compiler with OpenMP, then install Holdfast again, without HOLDFAST_NO_NATIVE."
+        )
+        return {"instruction sets": [], "chosen": None, "HOLDFAST_ISA": forced}
+    here = _native.instruction_sets()
+    try:
+        chosen = _native.chosen()
+    except RuntimeError as error:
+        chosen = None
+        problems.append(f"HOLDFAST_ISA is {forced}. {error} Unset it, or set it to one of them.")
+    if chosen and chosen != here[0]:
+        problems.append(f"HOLDFAST_ISA forces {chosen}, and this processor has {here[0]}. Unset it for full speed.")
+    return {"instruction sets": here, "chosen": chosen, "HOLDFAST_ISA": forced}
+
+
+def _threads(problems: list[str]) -> dict[str, Any]:
+    cores = os.cpu_count()
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores
+    threads = torch.get_num_threads()
+    if usable and threads > usable:
+        problems.append(
+            f"torch uses {threads} threads, and this process may run on {usable} of the cores: threads that wait for "
+            f"one another then stand still. Set OMP_NUM_THREADS={usable}."
+        )
+    runtimes = sorted(found["filepath"] for found in threadpool_info() if found["user_api"] == "openmp")
+    if len(runtimes) > 1:
+        problems.append(
+            f"{len(runtimes)} OpenMP runtimes are loaded, and the threads of one take the cores from those of the "
+            "other. Use one: build Holdfast with a compiler that has torch's runtime (GCC for libgomp, Clang for "
+            "libomp), and import torch before other libraries."
+        )
+    return {
+        "torch": threads,
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
+        "cores": cores,
+        "cores for this process": usable,
+        "OpenMP runtimes": runtimes,
+    }
+
+
+def _cuda() -> dict[str, Any]:
+    if not torch.cuda.is_available():
+        built = torch.version.cuda or torch.version.hip
+        why = "no device or no driver for it" if built else f"torch {torch.__version__} is built without it"
+        return {"devices": f"none: {why}"}
+    cudnn = torch.backends.cudnn.version() if torch.backends.cudnn.is_available() else None  # type: ignore[no-untyped-call]
+    devices = []
+    for number in range(torch.cuda.device_count()):
+        found = torch.cuda.get_device_properties(number)
+        memory = found.total_memory / 2**30
+        devices.append(f"{found.name} ({memory:.0f} GiB, compute capability {found.major}.{found.minor})")
+    return {"version": torch.version.cuda or torch.version.hip, "cuDNN": cudnn, "devices": devices}
+
+
+def _engines() -> dict[str, Any]:
+    """For each engine the devices on which it runs a plain layer, or why on none."""
+    spec = make_spec("lstm", {"input_size": 1, "hidden_size": 1})
+    found: dict[str, Any] = {}
+    for name, engine in ENGINES.items():
+        reasons = {}
+        for device in ("cpu", *(["cuda"] if torch.cuda.is_available() else [])):
+            zeros = torch.zeros(1, 1, 1, device=device)
+            parameters = {part: zeros.new_zeros(shape) for part, shape in spec.parameter_shapes().items()}
+            reasons[device] = engine.why_not(Request(spec, zeros, (zeros[0], zeros[0]), parameters))
+        runs = [f"on {device}" for device, reason in reasons.items() if reason is None]
+        found[name] = runs or f"not here: {reasons['cpu']}"
+    return found
