@@ -81,8 +81,8 @@ def test_without_the_kernels_it_says_what_to_do() -> None:
     (problem,) = found["problems"]
     assert problem.startswith("The native kernels are not there (")
     assert problem.endswith(
-        "), and layers on the CPU run many times slower. Install a C++ compiler with OpenMP, then install Holdfast "
-        "again, without HOLDFAST_NO_NATIVE."
+        "), and layers on the CPU run on the slower reference. Install a C++ compiler with OpenMP, then install "
+        "Holdfast again, without HOLDFAST_NO_NATIVE."
     )
 
 
