@@ -108,8 +108,8 @@ def _kernels(problems: list[str]) -> dict[str, Any]:
     forced = os.environ.get("HOLDFAST_ISA") or None
     if _native is None:
         problems.append(
-            f"The native kernels are not there ({_MISSING}), and layers on the CPU run on the slower reference. Install "
-            "a C++ compiler with OpenMP, then install Holdfast again, without HOLDFAST_NO_NATIVE."
+            f"The native kernels are not there ({_MISSING}), and layers on the CPU run on the slower reference. "
+            "Install a C++ compiler with OpenMP, then install Holdfast again, without HOLDFAST_NO_NATIVE."
         )
         return {"instruction sets": [], "chosen": None, "HOLDFAST_ISA": forced}
     here = _native.instruction_sets()
