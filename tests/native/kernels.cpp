@@ -53,7 +53,7 @@ const Variant variants[] = {
 struct Size {
     long B, T, I, H;
 };
-const Size sizes[] = {{1, 1, 1, 1}, {5, 4, 3, 7}, {13, 3, 5, 33}, {2, 3, 18, 65}};
+const Size sizes[] = {{1, 1, 1, 1}, {5, 4, 3, 7}, {13, 3, 5, 33}, {2, 3, 18, 65}, {41, 2, 2, 5}};
 
 // A call with memory of its own, the same numbers for the same seed.
 template <class T>
@@ -73,13 +73,13 @@ class Call {
             for (long b = 0; b < B; b++) lengths_[b] = (b * 2 + 1) % (steps + 1);
             layer.lengths = lengths_.data();
         }
-        // Time first, every second value: strides that are none of the contiguous ones.
+        // Every second value, and NaN in the padding.
         T* x = random(steps * B * I * 2, 1);
-        layer.x = x, layer.x_row = I * 2, layer.x_step = B * I * 2, layer.x_value = 2;
+        layer.x = over_time<const T>(x, I * 2), layer.x_value = 2;
         if (uneven)
             for (long b = 0; b < B; b++)
                 for (long t = lengths_[b]; t < steps; t++)
-                    std::fill_n(x + t * layer.x_step + b * layer.x_row, 2 * I, std::numeric_limits<T>::quiet_NaN());
+                    std::fill_n(x + (layer.x.at(b, t) - x), 2 * I, std::numeric_limits<T>::quiet_NaN());
         const double scale = 1 / std::sqrt(double(I + H));
         layer.h0 = random(B * H, 0.5);
         if (lstm) layer.c0 = random(B * H, 0.5);
@@ -92,22 +92,22 @@ class Call {
         if (v.candidate) layer.candidate = coins<T>(steps * B * H, 1.5);
         if (v.zoned) layer.zoned_h = coins<std::uint8_t>(steps * B * H, 1);
         if (v.zoned && lstm) layer.zoned_c = coins<std::uint8_t>(steps * B * H, 1);
-        layer.y = output("y", B * steps * H);
+        layer.y = over_time(output("y", B * steps * H), H);
         layer.h_n = output("h_n", B * H);
         if (lstm) layer.c_n = output("c_n", B * H);
+        finals_ = outputs_.size();
         if (lstm && every) {
-            layer.c_all = output("c_all", B * steps * H);
-            if (uneven) std::fill_n(layer.c_all, B * steps * H, T(0));  // not written past a row's length
+            layer.c_all = over_time(output("c_all", B * steps * H), H);
+            if (uneven) std::fill_n(layer.c_all.data, B * steps * H, T(0));  // not written past a row's length
         }
         const Kept kept = kernels.kept(v.kind, v.coupled, B, steps, H, sizeof(T) == 8);
         layer.gates = unset(kept.gates);
         if (kept.c_before) layer.c_before = unset(kept.c_before);
-        const bool some = !every;  // of the gradients that come in, the final state's alone; that of x is not wanted
         layer.dh_n = random(B * H, 1);
-        if (!some) {
-            layer.dy = random(B * steps * H, 1);
-            if (lstm) layer.dc_n = random(B * H, 1), layer.dc_all = random(B * steps * H, 1);
-            layer.dx = output("dx", B * steps * I);
+        if (every) {  // otherwise no other gradient comes in, and that of x is not wanted
+            layer.dy = over_time<const T>(random(B * steps * H, 1), H);
+            if (lstm) layer.dc_n = random(B * H, 1), layer.dc_all = over_time<const T>(random(B * steps * H, 1), H);
+            layer.dx = over_time(output("dx", B * steps * I), I);
         }
         layer.dh0 = output("dh0", B * H);
         if (lstm) layer.dc0 = output("dc0", B * H);
@@ -119,8 +119,8 @@ class Call {
     }
 
     // What differs from another call's results by more than `tolerance`, relative to a value of at least 1; or "".
-    std::string difference(const Call& other, double tolerance) const {
-        for (std::size_t k = 0; k < outputs_.size(); k++) {
+    std::string difference(const Call& other, double tolerance, bool inference) const {
+        for (std::size_t k = 0; k < (inference ? finals_ : outputs_.size()); k++) {
             const Output &a = outputs_[k], &b = other.outputs_[k];
             for (long j = 0; j < a.count; j++) {
                 const double from = a.data[j], to = b.data[j];
@@ -131,12 +131,31 @@ class Call {
         return "";
     }
 
+    // Without what is for a backward pass, and with the weights packed beforehand.
+    void for_inference(const Kernels& kernels) {
+        layer.gates = layer.c_before = nullptr;
+        layer.c_all = {};
+        if constexpr (sizeof(T) == 4)
+            kernels.pack_f32(layer, packed(kernels.packed_size_f32(layer)));
+        else
+            kernels.pack_f64(layer, packed(kernels.packed_size_f64(layer)));
+    }
+
   private:
     struct Output {
         const char* name;
         const T* data;
         long count;
     };
+    template <class U>
+    Steps<U> over_time(U* data, long width) const {  // time first forwards, rows first in reverse
+        return layer.reverse ? Steps<U>{data, layer.T_ * width, width} : Steps<U>{data, width, layer.B * width};
+    }
+    T* packed(long count) {
+        T* data = unset(count);
+        layer.packed = data;
+        return data;
+    }
     T* unset(long count) {
         memory_.push_back(std::make_unique<T[]>(count));
         std::fill_n(memory_.back().get(), count, std::numeric_limits<T>::quiet_NaN());
@@ -168,6 +187,7 @@ class Call {
     std::vector<std::unique_ptr<std::uint8_t[]>> bytes_;
     std::vector<std::int64_t> lengths_;
     std::vector<Output> outputs_;
+    std::size_t finals_ = 0;  // the first outputs, which inference has too: y, h_n, c_n
 };
 
 std::atomic<long> calls{0}, problems{0};
@@ -185,15 +205,12 @@ template <class T>
 void check(const Kernels& kernels, const Variant& v, Size s, bool uneven, bool reverse, bool every) {
     auto trained = [&](int threads) {
         Call<T> call(kernels, v, s, uneven, reverse, threads, every);
-        Layer<T> inference = call.layer;
-        inference.gates = inference.c_before = inference.c_all = nullptr;
-        run(kernels, inference, false);
         run(kernels, call.layer, false);
         run(kernels, call.layer, true);
         return call;
     };
-    auto expect = [&](const char* what, const Call<T>& a, const Call<T>& b, double tolerance) {
-        const std::string different = a.difference(b, tolerance);
+    auto expect = [&](const char* what, const Call<T>& a, const Call<T>& b, double tolerance, bool inference = false) {
+        const std::string different = a.difference(b, tolerance, inference);
         if (different.empty()) return;
         problems++;
         std::printf("%s %s, %zu bytes, %s, B %ld T %ld I %ld H %ld%s%s: %s\n", kernels.name, v.name, sizeof(T), what, s.B,
@@ -204,6 +221,10 @@ void check(const Kernels& kernels, const Variant& v, Size s, bool uneven, bool r
     expect("two threads beside one", two, one, rounding);
     expect("two threads again", trained(2), two, 0);
     expect("five threads beside one", trained(5), one, rounding);
+    Call<T> inference(kernels, v, s, uneven, reverse, 3, every);
+    inference.for_inference(kernels);
+    run(kernels, inference.layer, false);
+    expect("inference with three threads beside one", inference, one, rounding, true);
 }
 
 template <class T>
