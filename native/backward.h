@@ -17,9 +17,10 @@ HF_INLINE void backward_unit(const Layer<T>& l, const Unit<T>& u, T* g, const T*
 // Calls take(row, first output, the sum) for every row and every vector of outputs, in the panels of up to 4 that are in
 // `share`, of the gates' gradients times `packed`.
 template <class T, class Take>
-void times_transposed(const T* g, const Slots& slots, long rows, const T* packed, long outputs, Share share, Take take) {
+void times_transposed(const Operand<T>* g, const Slots& slots, long rows, const Operand<T>* packed, long outputs, Share share,
+                      Take take) {
     constexpr long W = lanes<T>;
-    const long vectors = (outputs + W - 1) / W, K = slots.size(W);
+    const long vectors = (outputs + W - 1) / W, K = slots.size<T>(W);
     auto panel = [&](auto columns, long first) {
         constexpr int N = columns;
         constexpr auto tiles = by_rows<tile_rows<T, N>>([](auto m) { return transposed_tile<T, m, N>; });
@@ -41,7 +42,9 @@ void times_transposed(const T* g, const Slots& slots, long rows, const T* packed
 // The memory of a call; rows in the order of Team.
 template <class T>
 struct BackwardMemory {
-    T *packed_h, *packed_x, *dh, *dc, *dpeephole;
+    Operand<T> *packed_h, *packed_x;
+    Operand<T>* dgates;  // of one step, where operands lie in pairs; else the products read the gradients where they are
+    T *dh, *dc, *dpeephole;
     long dpeephole_thread;
 };
 
@@ -79,6 +82,11 @@ void backward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, 
         if (!n && !l.reverse) continue;
         if (!n) break;
         T* gates = l.gates + (t * p.count * l.B + first) * row;
+        Operand<T>* operands;
+        if constexpr (paired<T>)
+            operands = memory.dgates + first * row;
+        else
+            operands = gates;
         for (long q = panels.begin; q < panels.end; q++) {
             T* g = gates + q * l.B * row;
             for (long r = 0; r < n; r++, g += row) {
@@ -101,6 +109,8 @@ void backward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, 
                     const T* c_old = lstm ? l.c_before + (t * l.B + first + r) * Hp + at : nullptr;
                     backward_unit<T, kind, plain>(l, u, slots, h_old, c_old, d, d_cell);
                 }
+                if (paired<T> || l.rounded)
+                    for (long k = 0; k < row; k += W) put<T>(operands + (g - gates) + k, load<T>(g + k), l.rounded);
             }
         }
         team.wait(thread);
@@ -109,12 +119,12 @@ void backward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, 
             if (l.state_mask) sum = sum * load_some<T>(l.state_mask + rows.order[first + r] * l.H + at, l.H - at);
             store<T>(into, load<T>(into) + sum);
         };
-        times_transposed<T>(gates, slots_h, n, memory.packed_h, l.H, panels_h, add_to_dh);
+        times_transposed<T>(operands, slots_h, n, memory.packed_h, l.H, panels_h, add_to_dh);
         if (l.dx) {
             auto put = [&](long r, long at, Vec<T> sum) {
                 store_some<T>(l.dx.at(rows.order[first + r], t) + at, sum, l.I - at);
             };
-            times_transposed<T>(gates, slots_x, n, memory.packed_x, l.I, panels_x, put);
+            times_transposed<T>(operands, slots_x, n, memory.packed_x, l.I, panels_x, put);
         }
         team.wait(thread);
     }
@@ -133,8 +143,9 @@ void run_backward(const Layer<T>& l) {
     run_in_team(l, p, [&](Team& team) {
         Scratch& scratch = Scratch::begin();
         BackwardMemory<T> m{};
-        m.packed_h = scratch.take<T>(Weights::size(p, l.H));
-        m.packed_x = l.dx ? scratch.take<T>(Weights::size(p, l.I)) : nullptr;
+        m.packed_h = scratch.take<Operand<T>>(Weights::size(p, l.H));
+        m.packed_x = l.dx ? scratch.take<Operand<T>>(Weights::size(p, l.I)) : nullptr;
+        m.dgates = paired<T> ? scratch.take<Operand<T>>(p.count * l.B * p.width()) : nullptr;
         m.dh = scratch.take<T>(l.B * p.padded);
         m.dc = scratch.take<T>(kind == Kind::lstm ? l.B * p.padded : 0);
         m.dpeephole_thread = l.peephole ? peepholes * p.padded : 0;

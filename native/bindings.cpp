@@ -94,9 +94,11 @@ class Reader {
 };
 
 template <class T>
-void run(const nb::dict& call, const std::string& isa, void (*Kernels::*entry)(const Layer<T>&)) {
-    const Kernels& kernels = isa.empty() ? chosen_kernels() : kernels_named(isa);
-    const Layer<T> layer = Reader<T>(call).layer();
+void run(const nb::dict& call, const std::string& isa, void (*Kernels::*entry)(const Layer<T>&),
+         Products products = Products::full) {
+    const Kernels& kernels = isa.empty() ? chosen_kernels(products) : kernels_named(isa, products);
+    Layer<T> layer = Reader<T>(call).layer();
+    layer.rounded = products == Products::bfloat16;
     nb::gil_scoped_release release;
     (kernels.*entry)(layer);
 }
@@ -115,11 +117,11 @@ void activate(int activation, Array<const T> x, Array<T> y, const std::string& i
 NB_MODULE(_native, m) {
     m.def("instruction_sets", [] {
         std::vector<std::string> names;
-        for (const Kernels* k : all_kernels())
-            if (k->runs_here()) names.push_back(k->name);
+        for (const InstructionSet& set : all_instruction_sets())
+            if (set.runs_here()) names.push_back(set.name);
         return names;
     }, "The instruction sets with kernels that this processor has, the best first.");
-    m.def("chosen", [] { return std::string(chosen_kernels().name); }, "The instruction set in use.");
+    m.def("chosen", [] { return std::string(chosen_instruction_set().name); }, "The instruction set in use.");
     m.def("kept", [](int kind, bool coupled, long B, long T, long H, bool wide, const std::string& isa) {
         const Kept kept = (isa.empty() ? chosen_kernels() : kernels_named(isa)).kept(Kind(kind), coupled, B, T, H, wide);
         return std::make_pair(kept.gates, kept.c_before);
@@ -128,6 +130,8 @@ NB_MODULE(_native, m) {
     m.def("backward_f32", [](const nb::dict& call, const std::string& isa) { run<float>(call, isa, &Kernels::backward_f32); }, "call"_a, "isa"_a = "");
     m.def("forward_f64", [](const nb::dict& call, const std::string& isa) { run<double>(call, isa, &Kernels::forward_f64); }, "call"_a, "isa"_a = "");
     m.def("backward_f64", [](const nb::dict& call, const std::string& isa) { run<double>(call, isa, &Kernels::backward_f64); }, "call"_a, "isa"_a = "");
+    m.def("forward_bf16", [](const nb::dict& call, const std::string& isa) { run<float>(call, isa, &Kernels::forward_f32, Products::bfloat16); }, "call"_a, "isa"_a = "");
+    m.def("backward_bf16", [](const nb::dict& call, const std::string& isa) { run<float>(call, isa, &Kernels::backward_f32, Products::bfloat16); }, "call"_a, "isa"_a = "");
     m.def("fma_peak", [](int threads, double seconds, const std::string& isa) {
         const Kernels& kernels = isa.empty() ? chosen_kernels() : kernels_named(isa);
         nb::gil_scoped_release release;

@@ -7,53 +7,58 @@
 
 namespace holdfast {
 
-namespace scalar {
-extern const Kernels kernels;
-}
+#define HF_KERNELS(isa)           \
+    namespace isa {               \
+    extern const Kernels kernels; \
+    }
+HF_KERNELS(scalar)
 #if defined(__x86_64__)
-namespace avx2 {
-extern const Kernels kernels;
-}
-namespace avx512 {
-extern const Kernels kernels;
-}
+HF_KERNELS(avx2)
+HF_KERNELS(avx512)
+HF_KERNELS(avx512_bf16)
 #elif defined(__aarch64__)
-namespace neon {
-extern const Kernels kernels;
-}
+HF_KERNELS(neon)
 #endif
 
-const std::vector<const Kernels*>& all_kernels() {
-    static const std::vector<const Kernels*> all = {
+const std::vector<InstructionSet>& all_instruction_sets() {
+    static const std::vector<InstructionSet> all = {
 #if defined(__x86_64__)
-        &avx512::kernels, &avx2::kernels,
+        {"avx512_bf16", &avx512::kernels, &avx512_bf16::kernels},
+        {"avx512", &avx512::kernels, &avx512::kernels},
+        {"avx2", &avx2::kernels, &avx2::kernels},
 #elif defined(__aarch64__)
-        &neon::kernels,
+        {"neon", &neon::kernels, &neon::kernels},
 #endif
-        &scalar::kernels};
+        {"scalar", &scalar::kernels, &scalar::kernels}};
     return all;
 }
 
-const Kernels& kernels_named(const std::string& name) {
+const InstructionSet& instruction_set_named(const std::string& name) {
     std::string here;
-    for (const Kernels* k : all_kernels()) {
-        if (name == k->name) {
-            if (k->runs_here()) return *k;
+    for (const InstructionSet& set : all_instruction_sets()) {
+        if (name == set.name) {
+            if (set.runs_here()) return set;
             throw std::runtime_error("This processor has no " + name + " instructions.");
         }
-        if (k->runs_here()) here += std::string(here.empty() ? "" : ", ") + k->name;
+        if (set.runs_here()) here += std::string(here.empty() ? "" : ", ") + set.name;
     }
     throw std::runtime_error("There are no kernels for '" + name + "'; this processor can run: " + here + ".");
 }
 
-const Kernels& chosen_kernels() {
-    static const Kernels& chosen = [&]() -> const Kernels& {
-        if (const char* name = std::getenv("HOLDFAST_ISA"); name && *name) return kernels_named(name);
-        for (const Kernels* k : all_kernels())
-            if (k->runs_here()) return *k;
+const InstructionSet& chosen_instruction_set() {
+    static const InstructionSet& chosen = [&]() -> const InstructionSet& {
+        if (const char* name = std::getenv("HOLDFAST_ISA"); name && *name) return instruction_set_named(name);
+        for (const InstructionSet& set : all_instruction_sets())
+            if (set.runs_here()) return set;
         throw std::runtime_error("No kernels run on this processor.");
     }();
     return chosen;
 }
+
+const Kernels& kernels_named(const std::string& name, Products products) {
+    return instruction_set_named(name).kernels(products);
+}
+
+const Kernels& chosen_kernels(Products products) { return chosen_instruction_set().kernels(products); }
 
 }  // namespace holdfast

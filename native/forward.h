@@ -15,11 +15,13 @@ HF_INLINE void forward_unit(const Layer<T>& l, const Unit<T>& u, T* g, const T* 
 }
 
 // The memory of a call; rows in the order of Team. Of h there are two, the state that a step reads and the one that it
-// writes, as some threads still read the old one when others have written; h_in is h with the mask of its dropout.
+// writes, as some threads still read the old one when others have written; h_in is h as the product reads it: with the
+// mask of its dropout, and rounded where operands are.
 template <class T>
 struct ForwardMemory {
     const T* packed;
-    T *h[2], *h_in[2], *c, *x, *gates;
+    T *h[2], *c, *gates;
+    Operand<T> *h_in[2], *x;
     long ldh, ldx, x_thread, gates_thread;
 };
 
@@ -35,20 +37,25 @@ void forward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, c
     const Share panels = Share::of(p.count, team.member(thread), team.members);
     const Share own_rows = Share::of(R, team.member(thread), team.members);
     const Weights weights(l, p, memory.packed);
-    T *x = memory.x + thread * memory.x_thread, *c = memory.c + first * p.padded;
+    T* c = memory.c + first * p.padded;
     T *h = memory.h[0] + first * ldh, *h_new = memory.h[1] + first * ldh;
-    T *h_in = memory.h_in[0] + first * ldh, *h_in_new = memory.h_in[1] + first * ldh;
+    Operand<T> *h_in = memory.h_in[0] + first * ldh, *h_in_new = memory.h_in[1] + first * ldh;
+    Operand<T>* x = memory.x + thread * memory.x_thread;
+    const bool apart = paired<T> || l.rounded || l.state_mask;  // h_in from h
+    auto take_in = [&](const T* from, Operand<T>* to, long b, long at) {
+        Vec<T> v = load<T>(from);
+        if (l.state_mask) v = v * load_some<T>(l.state_mask + b * l.H + at, l.H - at);
+        put<T>(to, v, l.rounded);
+    };
     for (long r = own_rows.begin; r < own_rows.end; r++) {
         const long b = rows.order[first + r], length = rows.length[b];
         for (T* both : {h, h_new}) {
             std::copy_n(l.h0 + b * l.H, l.H, both + r * ldh);
             std::fill(both + r * ldh + l.H, both + (r + 1) * ldh, T(0));
         }
-        if (l.state_mask)
-            for (T* both : {h_in, h_in_new}) {
-                for (long k = 0; k < l.H; k++) both[r * ldh + k] = h[r * ldh + k] * l.state_mask[b * l.H + k];
-                std::fill(both + r * ldh + l.H, both + (r + 1) * ldh, T(0));
-            }
+        if (apart)
+            for (Operand<T>* both : {h_in, h_in_new})
+                for (long k = 0; k < l.H; k += W) take_in(h + r * ldh + k, both + r * ldh + k, b, k);
         if constexpr (kind == Kind::lstm) {
             std::copy_n(l.c0 + b * l.H, l.H, c + r * p.padded);
             std::fill(c + r * p.padded + l.H, c + (r + 1) * p.padded, T(0));
@@ -60,13 +67,8 @@ void forward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, c
         const long t = l.reverse ? l.T_ - 1 - step : step, n = rows.active(group, t);
         if (!n && l.reverse) continue;
         if (!n) break;
-        for (long r = 0; r < n; r++) {
-            const T* source = l.x.at(rows.order[first + r], t);
-            if (l.x_value == 1)
-                std::copy_n(source, l.I, x + r * ldx);
-            else
-                for (long k = 0; k < l.I; k++) x[r * ldx + k] = source[k * l.x_value];
-        }
+        for (long r = 0; r < n; r++)
+            put_values<T>(x + r * ldx, l.x.at(rows.order[first + r], t), l.x_value, l.I, l.rounded);
         for (long q = panels.begin; q < panels.end; q++) {
             T* kept = l.gates ? l.gates + ((t * p.count + q) * l.B + first) * p.width() : nullptr;
             over_rows(n, tiles.size(), [&](long m, long r) __attribute__((always_inline)) {
@@ -85,9 +87,7 @@ void forward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, c
                                 store<T>(l.c_before + (t * l.B + first + r) * p.padded + at, load<T>(cell + at));
                         forward_unit<T, kind, plain>(l, u, g + v * W, h + r * ldh + at, to + at, cell + at);
                         store_some<T>(y + at, load<T>(to + at), count);
-                        if (l.state_mask)
-                            store<T>(h_in_new + r * ldh + at,
-                                     load<T>(to + at) * load_some<T>(l.state_mask + b * l.H + at, count));
+                        if (apart) take_in(to + at, h_in_new + r * ldh + at, b, at);
                         if constexpr (kind == Kind::lstm)
                             if (l.c_all) store_some<T>(l.c_all.at(b, t) + at, load<T>(cell + at), count);
                     }
@@ -122,10 +122,11 @@ void run_forward(const Layer<T>& l) {
         m.packed = l.packed ? l.packed : packed;
         for (int k = 0; k < 2; k++) {
             m.h[k] = scratch.take<T>(l.B * m.ldh);
-            m.h_in[k] = l.state_mask ? scratch.take<T>(l.B * m.ldh) : m.h[k];
+            if constexpr (!paired<T>) m.h_in[k] = m.h[k];
+            if (paired<T> || l.rounded || l.state_mask) m.h_in[k] = scratch.take<Operand<T>>(l.B * m.ldh);
         }
         m.c = kind == Kind::lstm ? scratch.take<T>(l.B * p.padded) : nullptr;
-        m.x = scratch.take<T>(team.threads * (m.x_thread = most * m.ldx));
+        m.x = scratch.take<Operand<T>>(team.threads * (m.x_thread = most * m.ldx));
         m.gates = l.gates ? nullptr : scratch.take<T>(team.threads * (m.gates_thread = tile_rows<T, N> * p.width()));
         return [&, m, packed](long thread) {
             if (packed) {

@@ -2,6 +2,7 @@
 //     HOLDFAST_ISA    its name, also the namespace of everything in the headers
 //     HOLDFAST_BYTES  the bytes of a vector; 0 for one value at a time
 //     HOLDFAST_CHECK  the expression that says whether this processor has it
+//     HOLDFAST_BF16   defined for the kernels that multiply bfloat16 by the processor's dot product; they have no double
 #include "backward.h"
 #include "forward.h"
 #include "peak.h"
@@ -71,8 +72,13 @@ bool runs_here() { return HOLDFAST_CHECK; }
 #define HF_STRING(x) #x
 #define HF_NAME(x) HF_STRING(x)
 extern const Kernels kernels;
+#if defined(HOLDFAST_BF16)
+const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept, packed_size<float>, pack<float>, nullptr, nullptr,
+                      forward<float>, backward<float>, activate_each<float>, nullptr, nullptr, nullptr, fma_rounds};
+#else
 const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept, packed_size<float>, pack<float>, packed_size<double>,
                       pack<double>, forward<float>, backward<float>, activate_each<float>, forward<double>,
                       backward<double>, activate_each<double>, fma_rounds};
+#endif
 
 }  // namespace holdfast::HOLDFAST_ISA

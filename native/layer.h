@@ -22,6 +22,9 @@
 //   dx [B, T, I] (null: not wanted; zero past a row's length), dh0, dc0 [B, H], and the gradients of the parameters.
 // No output may share memory with an input or another output.
 //
+// Products in bfloat16 are those of kernels for float, with float arrays: they round the operands themselves
+// (operand.h), and so does `pack`. What they pack or keep is not for kernels of other products.
+//
 // The same threads, the same bits.
 #pragma once
 
@@ -58,6 +61,7 @@ struct Layer {
     Options<T> options;
     long B, T_, I, H;
     bool reverse;
+    bool rounded;  // the operands of products are rounded to bfloat16; float only
     long threads;
     Steps<const T> x;
     long x_value;  // stride of its values

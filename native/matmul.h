@@ -8,7 +8,8 @@
 #include <array>
 #include <utility>
 
-#include "simd.h"
+#include "matmul_bf16.h"
+#include "operand.h"
 
 namespace holdfast::HOLDFAST_ISA {
 
@@ -38,9 +39,9 @@ HF_INLINE void accumulate(Vec<T> (&acc)[M][N], const T* A, long lda, const T* B,
 // The two operands of a product: rows of A and a packed panel of B.
 template <class T>
 struct Factors {
-    const T* A;
+    const Operand<T>* A;
     long lda;
-    const T* B;
+    const Operand<T>* B;
     long K;
 };
 
@@ -67,13 +68,16 @@ void gates_tile(const T* bias, Factors<T> h, Factors<T> x, T* out) {
 struct Slots {
     long row, head, skip, tail, stride, panels, lanes;
 
-    // Values of all panels.
-    long size(long W) const { return (head + tail) * ((panels - 1) * W + lanes); }
+    // Values of all panels, as the packed weights have them.
+    template <class T>
+    long size(long W) const {
+        return (head + tail) * ((panels - 1) * W + whole<T>(lanes));
+    }
 };
 
 // out[m][n] = sum over the panels of gates.
 template <class T, int M, int N>
-void transposed_tile(const T* g, Slots s, const T* B, T* out) {
+void transposed_tile(const Operand<T>* g, Slots s, const Operand<T>* B, T* out) {
     constexpr long W = lanes<T>;
     Vec<T> acc[M][N];
 #pragma GCC unroll 8
@@ -82,7 +86,7 @@ void transposed_tile(const T* g, Slots s, const T* B, T* out) {
         for (int n = 0; n < N; n++) acc[m][n] = Vec<T>{};
     auto add = [&](long first, long count) __attribute__((always_inline)) {
         accumulate<T, M, N, N, N - 1>(acc, g + first, s.row, B, count);
-        B += count * N * W;
+        B += whole<T>(count) * N * W;
     };
     const long full = s.lanes == W ? s.panels : s.panels - 1;
     for (long p = 0; p < full; p++, g += s.stride) {

@@ -1,4 +1,5 @@
-// Weights as the loops read them: for every panel its columns side by side, one row of the panel after another.
+// Weights as the loops read them: for every panel its columns side by side, one row of the panel after another (two of
+// them together where operands lie in pairs: operand.h).
 #pragma once
 
 #include "sequence.h"
@@ -14,15 +15,16 @@ class ForwardWeights {
     static constexpr int last_h = N - 1, last_x = kind == Kind::gru ? 2 : N - 1;
 
     ForwardWeights(const Layer<T>& l, const Panels& p, const T* packed)
-        : packed_(packed), panels_(packed + p.count * p.width()), width_(p.width()), state_(l.H * columns * p.W),
-          panel_((l.H + l.I) * columns * p.W) {}
+        : packed_(packed), panels_(reinterpret_cast<const Operand<T>*>(packed + p.count * p.width())), width_(p.width()),
+          state_(whole<T>(l.H) * columns * p.W), panel_((whole<T>(l.H) + whole<T>(l.I)) * columns * p.W) {}
 
     const T* bias(long q) const { return packed_ + q * width_; }
-    const T* state(long q) const { return panels_ + q * panel_; }
-    const T* input(long q) const { return state(q) + state_; }
+    const Operand<T>* state(long q) const { return panels_ + q * panel_; }
+    const Operand<T>* input(long q) const { return state(q) + state_; }
 
-    static long size(const Layer<T>& l, const Panels& p) {
-        return p.count * (p.width() + (l.H + l.I) * columns * p.W);
+    static long size(const Layer<T>& l, const Panels& p) {  // values of T
+        const long steps = whole<T>(l.H) + whole<T>(l.I);
+        return p.count * (p.width() + steps * columns * p.W * long(sizeof(Operand<T>)) / long(sizeof(T)));
     }
 
     static void pack(const Layer<T>& l, const Panels& p, Share panels, T* out) {
@@ -31,10 +33,10 @@ class ForwardWeights {
         for (long q = panels.begin; q < panels.end; q++) {
             for (long n = 0; n < columns; n++) {
                 const long column_h = n + 1 == columns ? last_h : n;
-                transpose<T>(l.weight_hh + p.row(q, column_h) * l.H, l.H, p.lanes_of(q, column_h), l.H,
-                             const_cast<T*>(to.state(q)) + n * W, columns * W);
-                transpose<T>(l.weight_ih + p.row(q, n) * l.I, l.I, p.lanes_of(q, n), l.I,
-                             const_cast<T*>(to.input(q)) + n * W, columns * W);
+                put_columns<T>(l.weight_hh + p.row(q, column_h) * l.H, l.H, p.lanes_of(q, column_h), l.H, l.rounded,
+                               const_cast<Operand<T>*>(to.state(q)) + n * pair<T> * W, columns * W);
+                put_columns<T>(l.weight_ih + p.row(q, n) * l.I, l.I, p.lanes_of(q, n), l.I, l.rounded,
+                               const_cast<Operand<T>*>(to.input(q)) + n * pair<T> * W, columns * W);
             }
             T* bias = const_cast<T*>(to.bias(q));
             for (long n = 0; n < p.columns(); n++) {
@@ -49,7 +51,8 @@ class ForwardWeights {
     }
 
   private:
-    const T *packed_, *panels_;
+    const T* packed_;
+    const Operand<T>* panels_;
     long width_, state_, panel_;
 };
 
@@ -59,26 +62,31 @@ template <class T, Kind kind, int N>
 struct BackwardWeights {
     static constexpr int columns = kind == Kind::gru ? 3 : N;
 
-    static long rows(const Panels& p) { return columns * ((p.count - 1) * p.W + p.last_lanes()); }
-    static long size(const Panels& p, long outputs) { return rows(p) * ((outputs + p.W - 1) / p.W * p.W); }
+    static long rows(const Panels& p) { return columns * ((p.count - 1) * p.W + whole<T>(p.last_lanes())); }
+    static long size(const Panels& p, long outputs) {  // operands
+        return rows(p) * ((outputs + p.W - 1) / p.W * p.W);
+    }
 
     // Of the panels of outputs those in `share`: of the state's weights, or the input's.
-    static void pack(const Layer<T>& l, const Panels& p, bool state, Share share, T* out) {
+    static void pack(const Layer<T>& l, const Panels& p, bool state, Share share, Operand<T>* out) {
         constexpr long W = lanes<T>;
         const long outputs = state ? l.H : l.I, vectors = (outputs + W - 1) / W;
         const T* source = state ? l.weight_hh : l.weight_ih;
         for (long q = share.begin * 4; q < std::min(vectors, share.end * 4); q += 4) {
             const long n = std::min(4L, vectors - q);
-            T* to = out + q * rows(p) * W;
+            Operand<T>* to = out + q * rows(p) * W;
             for (long panel = 0; panel < p.count; panel++)
                 for (long part = 0; part < columns; part++) {
                     const long column = state && part + 1 == columns ? N - 1 : part;
                     const long row = p.row(panel, column), count = p.lanes_of(panel, column);
-                    for (long lane = 0; lane < (panel + 1 < p.count ? W : p.last_lanes()); lane++, to += n * W)
+                    const long slot = panel + 1 < p.count ? W : p.last_lanes();
+                    for (long lane = 0; lane < slot; lane += pair<T>, to += n * pair<T> * W)
                         for (long k = 0; k < n; k++) {
                             const long at = (q + k) * W;
-                            store<T>(to + k * W, lane < count ? load_some<T>(source + (row + lane) * outputs + at, outputs - at)
-                                                              : Vec<T>{});
+                            put_steps<T>(to + k * pair<T> * W, l.rounded, [&](long j) {
+                                return lane + j < count ? load_some<T>(source + (row + lane + j) * outputs + at, outputs - at)
+                                                        : Vec<T>{};
+                            });
                         }
                 }
         }

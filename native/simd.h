@@ -209,19 +209,6 @@ HF_INLINE void transpose_lanes(Vec<T> (&v)[lanes<T>]) {
     }
 }
 
-// to[n * ld_to ...] = a vector of column n of `from`: of `rows` rows, at most a vector of them, and 0 for the others.
-template <class T>
-void transpose(const T* from, long ld_from, long rows, long columns, T* to, long ld_to) {
-    constexpr long W = lanes<T>;
-    for (long n = 0; n < columns; n += W) {
-        const long count = std::min(W, columns - n);
-        Vec<T> v[W];
-        for (long k = 0; k < W; k++) v[k] = k < rows ? load_some<T>(from + k * ld_from + n, count) : Vec<T>{};
-        transpose_lanes<T>(v);
-        for (long k = 0; k < count; k++) store<T>(to + (n + k) * ld_to, v[k]);
-    }
-}
-
 // A function of each lane, where speed does not matter.
 template <class T, class F>
 HF_INLINE Vec<T> each(Vec<T> x, F f) {

@@ -1,6 +1,7 @@
 // The gradients of the weights and biases: [h 1]^T dgates and [x 1]^T dgates, summed over all rows and steps.
 #pragma once
 
+#include "row_pairs.h"
 #include "sequence.h"
 
 namespace holdfast::HOLDFAST_ISA {
@@ -20,11 +21,16 @@ class WeightGradients {
         along_ = std::clamp(strips_ / 4, 1L, team.threads);
         while (team.threads % along_) along_--;
         const long most = (strips_ + along_ - 1) / along_;
-        piece_ = std::clamp(cache / long(sizeof(T)) / (most * M), 64L, 256L);
-        piece_ = std::min(piece_, l.B * l.T_);
+        piece_ = std::clamp(cache / long(sizeof(Operand<T>)) / (most * M), 64L, 256L);
+        piece_ = whole<T>(std::min(piece_, l.B * l.T_));
         left_thread_ = most * M * piece_;
         sums_thread_ = most * ((p.count * along_ + team.threads - 1) / team.threads + 1) * M * columns * W;
-        left_ = scratch.take<T>(team.threads * left_thread_);
+        left_ = scratch.take<Operand<T>>(team.threads * left_thread_);
+        if constexpr (paired<T>) {
+            right_ = scratch.take<Operand<T>>(team.threads * piece_ * p.width());
+            row_pair_thread_ = RowPair<T, M>::size(most * M);
+            row_pairs_ = scratch.take<Operand<T>>(team.threads * row_pair_thread_);
+        }
         sums_ = scratch.take<T>(team.threads * sums_thread_);
         stretches_ = scratch.take<Stretch>(team.threads * piece_);
     }
@@ -34,18 +40,33 @@ class WeightGradients {
         const Share panels = Share::of(p_.count, thread / along_, team_.threads / along_);
         if (!strips.size() || !panels.size()) return;
         const Rows& rows = team_.rows;
-        T *left = left_ + thread * left_thread_, *sums = sums_ + thread * sums_thread_;
+        Operand<T>* left = left_ + thread * left_thread_;
+        T* sums = sums_ + thread * sums_thread_;
         Stretch* stretches = stretches_ + thread * piece_;
         std::fill_n(sums, strips.size() * panels.size() * M * columns * W, T(0));
         long filled = 0, count = 0;
         auto add = [&] {
+            if constexpr (paired<T>)
+                if (filled % 2) copy(strips, thread, filled, -1, 0);
             T* into = sums;
-            for (long q = panels.begin; q < panels.end; q++)
+            for (long q = panels.begin; q < panels.end; q++) {
+                const T* g = l_.gates + q * l_.B * p_.width();
+                Operand<T>* right = right_;
+                if constexpr (paired<T>)
+                    put_row_pairs<T, N>(g, p_.width(), stretches, count, right += thread * piece_ * p_.width());
                 for (long s = strips.begin; s < strips.end; s++, into += M * columns * W) {
-                    const T* strip = left + (s - strips.begin) * M * piece_;
-                    const auto tile = s < strips_h_ ? outer_tile<T, M, columns, last_h> : outer_tile<T, M, columns, last_x>;
-                    tile(strip, stretches, count, l_.gates + q * l_.B * p_.width(), p_.width(), into);
+                    const Operand<T>* strip = left + (s - strips.begin) * M * piece_;
+                    const bool state = s < strips_h_;
+                    if constexpr (paired<T>) {
+                        const auto tile = state ? outer_tile_of_pairs<T, M, columns, N, last_h>
+                                                : outer_tile_of_pairs<T, M, columns, N, last_x>;
+                        tile(strip, right, (filled + 1) / 2, into);
+                    } else {
+                        const auto tile = state ? outer_tile<T, M, columns, last_h> : outer_tile<T, M, columns, last_x>;
+                        tile(strip, stretches, count, g, p_.width(), into);
+                    }
                 }
+            }
             filled = count = 0;
         };
         for (long t = 0; t < l_.T_; t++)
@@ -53,7 +74,7 @@ class WeightGradients {
                 for (long from = 0, n = rows.active(k, t); from < n;) {
                     const long first = rows.start[k] + from, some = std::min(n - from, piece_ - filled);
                     stretches[count++] = {(t * p_.count * l_.B + first) * p_.width(), some};
-                    for (long r = 0; r < some; r++, filled++) copy(strips, left + filled * M, rows.order[first + r], t);
+                    for (long r = 0; r < some; r++, filled++) copy(strips, thread, filled, rows.order[first + r], t);
                     from += some;
                     if (filled == piece_) add();
                 }
@@ -64,8 +85,26 @@ class WeightGradients {
   private:
     static constexpr long cache = 384 << 10;  // bytes of a piece: it is read once a panel of gates
 
-    // One row of the strips: M values of it in each.
-    void copy(Share strips, T* to, long b, long t) const {
+    // Row `number` of the strips: M values of it in each. Of pairs, the second writes both; no second one: b is -1.
+    void copy(Share strips, long thread, long number, long b, long t) const {
+        Operand<T>* to = left_ + thread * left_thread_ + number / pair<T> * pair<T> * M;
+        if constexpr (paired<T>) {
+            RowPair<T, M> pair_of(row_pairs_ + thread * row_pair_thread_, row_pair_thread_ / 4 - W);
+            if (b < 0) {
+                pair_of.take_nothing(1);
+            } else {
+                const long middle = std::clamp(strips_h_, strips.begin, strips.end);
+                const T* mask = l_.state_mask ? l_.state_mask + b * l_.H : nullptr;
+                pair_of.take(number % 2, 0, previous_h(l_, team_.rows, b, t), 1, mask, l_.H, strips.begin * M, middle * M);
+                pair_of.take(number % 2, (middle - strips.begin) * M, l_.x.at(b, t), l_.x_value, nullptr, l_.I,
+                             (middle - strips_h_) * M, (strips.end - strips_h_) * M);
+            }
+            if (number % 2) pair_of.write(to, strips.size(), M * piece_);
+        } else {
+            copy_values(strips, to, b, t);
+        }
+    }
+    void copy_values(Share strips, T* to, long b, long t) const {
         const T *h = previous_h(l_, team_.rows, b, t), *x = l_.x.at(b, t), *mask = l_.state_mask;
         if (mask) mask += b * l_.H;
         for (long s = strips.begin; s < strips.end; s++, to += M * piece_) {
@@ -73,15 +112,17 @@ class WeightGradients {
             const long size = state ? l_.H : l_.I, begin = (state ? s : s - strips_h_) * M;
             if (begin + M <= size && (state ? !mask : l_.x_value == 1)) {
                 std::memcpy(to, (state ? h : x) + begin, M * sizeof(T));
-                continue;
+            } else {
+                for (long m = 0; m < M; m++) {
+                    const long at = begin + m;
+                    if (at >= size)
+                        to[m] = at == size ? T(1) : T(0);
+                    else
+                        to[m] = state ? (mask ? h[at] * mask[at] : h[at]) : x[at * l_.x_value];
+                }
             }
-            for (long m = 0; m < M; m++) {
-                const long at = begin + m;
-                if (at >= size)
-                    to[m] = at == size ? T(1) : T(0);
-                else
-                    to[m] = state ? (mask ? h[at] * mask[at] : h[at]) : x[at * l_.x_value];
-            }
+            if (l_.rounded)
+                for (long m = 0; m < M; m++) to[m] = nearest(to[m]);
         }
     }
 
@@ -119,7 +160,9 @@ class WeightGradients {
     const Panels& p_;
     const Team& team_;
     long strips_h_, strips_, along_, piece_, left_thread_, sums_thread_;
-    T *left_, *sums_;
+    Operand<T> *left_, *right_ = nullptr, *row_pairs_ = nullptr;
+    long row_pair_thread_ = 0;
+    T* sums_;
     Stretch* stretches_;
 };
 

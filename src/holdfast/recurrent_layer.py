@@ -198,6 +198,7 @@ class RecurrentLayer(nn.Module):
             ``(output, state)``, or ``(output, state, states)`` with ``return_states``: the output shaped (or packed) as
             the input, the final state shaped as ``hx``, and the per-step states: h
             [num_layers * num_directions, T, B, O] (or [.., B, T, O], [.., T, O], as the input is) and, for the LSTM, c.
+            All have the dtype of the input, or within ``torch.autocast`` that of autocast.
 
         Raises:
             ShapeError: The input, state or lengths do not have the right shape or dtype.

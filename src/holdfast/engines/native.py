@@ -1,6 +1,11 @@
 """The native engine: C++ kernels that own the whole loop over time, the input product and every gradient.
 
 The kernels know neither Python nor torch (see ``native/layer.h`` for their contract); here requests become their calls.
+
+With inputs in bfloat16, or in ``torch.autocast("cpu", torch.bfloat16)``, the operands of every matrix product (weights,
+inputs, h, and in backward the gradients of gates) are rounded to bfloat16, and everything else is float32: the sums,
+the gates, and the state from step to step. The results are rounded to bfloat16, c included, as those of torch.nn.LSTM
+are. A gradient has the dtype of its tensor.
 """
 
 from __future__ import annotations
@@ -12,8 +17,10 @@ import torch  # before _native, which then shares the OpenMP runtime that torch 
 from torch import Tensor
 
 from holdfast import kernels
-from holdfast.engines.function import Gradient, run_with_gradients
-from holdfast.engines.request import Request, Result
+from holdfast.engines import bfloat16
+from holdfast.engines.bfloat16 import InBfloat16
+from holdfast.engines.function import Gradient, GradientEngine, run_with_gradients
+from holdfast.engines.request import Request, Result, result_dtype
 from holdfast.engines.segments import InSegments
 
 _MISSING = ""
@@ -22,11 +29,11 @@ try:
 except ImportError as error:  # installed without it
     _MISSING = str(error)
 
-_DTYPES = {torch.float32: "f32", torch.float64: "f64"}
+_DTYPES = {torch.float32: "f32", torch.float64: "f64", torch.bfloat16: "bf16"}
 
 
 class NativeEngine:
-    """Runs on the CPU, in float32 and float64.
+    """Runs on the CPU, in float32, float64 and bfloat16.
 
     Args:
         isa: The instruction set whose kernels to use, such as ``"avx2"``; empty for the best one here, or the one that
@@ -45,10 +52,12 @@ class NativeEngine:
             return f"Holdfast was installed without its native kernels ({_MISSING})."
         if x.device.type != "cpu":
             return f"the kernels run on the CPU, and the input is on {x.device}."
-        if torch.is_autocast_enabled("cpu"):
-            return "the kernels do not take part in autocast."
-        if x.dtype not in _DTYPES:
-            return f"the kernels compute in float32 and float64, and the input is {x.dtype}."
+        dtype = result_dtype(request)
+        if dtype not in _DTYPES:
+            of = "autocast is to" if torch.is_autocast_enabled("cpu") else "the input is"
+            return f"the kernels compute in float32, float64 and bfloat16, and {of} {dtype}."
+        if dtype == torch.bfloat16 and (reason := bfloat16.why_not(request)):
+            return reason
         if reason := kernels.why_not(spec):
             return reason
         if not x.numel():
@@ -57,9 +66,12 @@ class NativeEngine:
 
     def run(self, request: Request) -> Result:
         """Runs a request that :meth:`why_not` has nothing against."""
+        rounded = result_dtype(request) == torch.bfloat16
+        engine: GradientEngine = _OfRoundedOperands(self._isa) if rounded else self
         if torch.is_grad_enabled():
-            return run_with_gradients(InSegments(self) if request.memory == "recompute" else self, request)
-        return self._forward(request, keep=False)[0]
+            engine = InSegments(engine) if request.memory == "recompute" else engine
+            return run_with_gradients(InBfloat16(engine) if rounded else engine, request)
+        return InBfloat16(engine).run(request) if rounded else self._forward(request, keep=False)[0]
 
     def forward(self, request: Request) -> tuple[Result, tuple[Tensor, ...]]:
         """The result, and what :meth:`backward` needs."""
@@ -139,6 +151,16 @@ class NativeEngine:
 
     def _kernel(self, name: str, call: _Call) -> None:
         getattr(_native, f"{name}_{_DTYPES[call.dtype]}")(call.values, self._isa)
+
+
+class _OfRoundedOperands(NativeEngine):
+    """The kernels that round the operands of products to bfloat16; requests and results are float32."""
+
+    def run(self, request: Request) -> Result:
+        return self._forward(request, keep=False)[0]
+
+    def _kernel(self, name: str, call: _Call) -> None:
+        getattr(_native, f"{name}_bf16")(call.values, self._isa)
 
 
 class _Call:

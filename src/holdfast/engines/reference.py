@@ -6,8 +6,8 @@ Every dtype and device, every option, any order of derivative; the other engines
 from __future__ import annotations
 
 from holdfast.cells import BoundCell
-from holdfast.engines.request import Request, Result
-from holdfast.unrolling import scan
+from holdfast.engines.request import Request, Result, result_dtype
+from holdfast.unrolling import map_state, scan
 
 
 class ReferenceEngine:
@@ -31,6 +31,8 @@ class ReferenceEngine:
             memory=request.memory,
             segment=request.segment,
         )
+        dtype = result_dtype(request)  # autocast leaves a sum with a float32 state in float32
+        outputs, state = map_state(lambda part: part.to(dtype), (outputs, state))
         if states is not None:
-            states = tuple(part.transpose(0, 1) for part in states)
+            states = map_state(lambda part: part.to(dtype).transpose(0, 1), states)
         return Result(outputs.transpose(0, 1), state, states)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from holdfast.cells import CellSpec, Noise
@@ -46,7 +47,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Result:
-    """What an engine gives back.
+    """What an engine gives back, in the dtype that :func:`result_dtype` says.
 
     Attributes:
         outputs: [B, T, O], zero past a row's length.
@@ -58,6 +59,14 @@ class Result:
     outputs: Tensor
     state: tuple[Tensor, ...]
     states: tuple[Tensor, ...] | None = None
+
+
+def result_dtype(request: Request) -> torch.dtype:
+    """The dtype that a result of the request has now: autocast's where it is on, else the input's."""
+    device = request.inputs.device.type
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return request.inputs.dtype
 
 
 class Engine(Protocol):

@@ -1,0 +1,71 @@
+// Products of operands in bfloat16 by the processor's dot product: what matmul.h does otherwise for such (operand.h).
+#pragma once
+
+#include "operand.h"
+
+namespace holdfast::HOLDFAST_ISA {
+
+// sums[m][n] += sum over `pairs` pairs of rows of left[pair][m] * right[pair][column of n], where a pair of `right` has
+// NB vectors: those of both rows, one beside the other.
+template <class T, int M, int N, int NB, int last>
+void outer_tile_of_pairs(const Bfloat16* left, const Bfloat16* right, long pairs, T* sums);
+
+#if defined(HOLDFAST_BF16)
+
+// acc[m][column of n] += the products of a pair of steps: of row m, pair_of(m), and of the NB vectors of pairs in b.
+template <int M, int N, int NB, int last, class PairOf>
+HF_INLINE void add_pair(Vec<float> (&acc)[M][N], PairOf pair_of, const Pairs (&b)[NB]) {
+#pragma GCC unroll 8
+    for (int m = 0; m < M; m++) {
+        const __m512bh a = (__m512bh)_mm512_set1_epi32(pair_of(m));
+#pragma GCC unroll 4
+        for (int n = 0; n < NB; n++) {
+            Vec<float>& sum = acc[m][n + 1 == NB ? last : n];
+            sum = (Vec<float>)_mm512_dpbf16_ps((__m512)sum, a, (__m512bh)b[n]);
+        }
+    }
+}
+
+HF_INLINE std::int32_t pair_at(const Bfloat16* p) {
+    std::int32_t two;
+    std::memcpy(&two, p, sizeof two);
+    return two;
+}
+
+// As accumulate of matmul.h. Of an odd K, the last pair of B has a second step of 0; A has none, and none is read.
+template <class T, int M, int N, int NB, int last>
+HF_INLINE void accumulate(Vec<T> (&acc)[M][N], const Bfloat16* A, long lda, const Bfloat16* B, long K) {
+    auto add = [&](auto pair_of) {
+        Pairs b[NB];
+#pragma GCC unroll 4
+        for (int n = 0; n < NB; n++) b[n] = _mm512_loadu_si512(B + n * 2 * lanes<T>);
+        add_pair<M, N, NB, last>(acc, pair_of, b);
+        B += NB * 2 * lanes<T>;
+    };
+    for (long k = 0; k + 1 < K; k += 2) add([&](int m) { return pair_at(A + m * lda + k); });
+    if (K % 2) add([&](int m) { return std::int32_t(A[m * lda + K - 1].bits); });
+}
+
+template <class T, int M, int N, int NB, int last>
+void outer_tile_of_pairs(const Bfloat16* left, const Bfloat16* right, long pairs, T* sums) {
+    constexpr long W = lanes<T>;
+    Vec<T> acc[M][N];
+#pragma GCC unroll 8
+    for (int m = 0; m < M; m++)
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++) acc[m][n] = load<T>(sums + (m * N + n) * W);
+    for (long r = 0; r < pairs; r++, left += 2 * M, right += 2 * NB * W) {
+        Pairs b[N];
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++) b[n] = _mm512_loadu_si512(right + (n + 1 == N ? last : n) * 2 * W);
+        add_pair<M, N, N, N - 1>(acc, [&](int m) { return pair_at(left + 2 * m); }, b);
+    }
+#pragma GCC unroll 8
+    for (int m = 0; m < M; m++)
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++) store<T>(sums + (m * N + n) * W, acc[m][n]);
+}
+
+#endif
+
+}  // namespace holdfast::HOLDFAST_ISA

@@ -1,0 +1,119 @@
+// The operands of matrix products: how they lie in memory, and how values become them.
+//
+// Sums, states, gates and all that is unit-wise are in T. So are the operands, but where the products are to be in
+// bfloat16, they are rounded to it: to the nearest, ties to even. Kernels compiled with HOLDFAST_BF16, for processors
+// with AVX512-BF16, store them as such, each two steps of a sum side by side, as the dot product takes them; they always
+// round. All others round where Layer::rounded says so, and leave the operands in float: the product of two bfloat16 is
+// exact in float, so that instruction sets differ by the order of their sums alone.
+#pragma once
+
+#include "layer.h"
+#include "simd.h"
+
+namespace holdfast::HOLDFAST_ISA {
+
+struct Bfloat16 {
+    std::uint16_t bits;
+};
+
+#if defined(HOLDFAST_BF16)
+template <class T>
+using Operand = std::conditional_t<std::is_same_v<T, float>, Bfloat16, void>;
+#else
+template <class T>
+using Operand = T;
+#endif
+template <class T>
+constexpr bool paired = !std::is_same_v<Operand<T>, T>;
+
+// Steps of a sum that lie side by side, and a number of steps rounded up to whole pairs; the step that is added is 0.
+template <class T>
+constexpr long pair = paired<T> ? 2 : 1;
+template <class T>
+constexpr long whole(long steps) {
+    return (steps + pair<T> - 1) / pair<T> * pair<T>;
+}
+
+// The nearest bfloat16, as a float. Rounding could carry a NaN over to infinity.
+HF_INLINE float nearest(float x) {
+    std::uint32_t bits = __builtin_bit_cast(std::uint32_t, x);
+    bits = x != x ? bits | 0x400000u : bits + 0x7fffu + ((bits >> 16) & 1u);
+    return __builtin_bit_cast(float, bits & 0xffff0000u);
+}
+HF_INLINE Vec<float> nearest(Vec<float> x) {
+    typedef std::uint32_t Bits __attribute__((vector_size(Types<float>::bytes)));
+    const Bits bits = (Bits)x;
+    return (Vec<float>)((x != x ? bits | 0x400000u : bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u);
+}
+template <class V>
+HF_INLINE V nearest(V x) {  // of double: its products are never in bfloat16
+    return x;
+}
+
+#if defined(HOLDFAST_BF16)
+// Two bfloat16 in each lane, the first in the low half.
+using Pairs = __m512i;
+
+HF_INLINE Pairs pairs_of(Vec<float> low, Vec<float> high) {
+    auto rounded = [](Vec<float> v) { return _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)v)); };
+    return _mm512_or_si512(rounded(low), _mm512_slli_epi32(rounded(high), 16));
+}
+#endif
+
+// Stores a vector as operands.
+template <class T>
+HF_INLINE void put(Operand<T>* to, Vec<T> v, [[maybe_unused]] bool rounded) {
+#if defined(HOLDFAST_BF16)
+    const auto narrow = _mm512_cvtneps_pbh((__m512)v);
+    std::memcpy(to, &narrow, sizeof narrow);
+#else
+    store<T>(to, rounded ? nearest(v) : v);
+#endif
+}
+
+// Stores the vectors of the steps of a pair: make(0), and make(1) where a pair is two.
+template <class T, class Make>
+HF_INLINE void put_steps(Operand<T>* to, [[maybe_unused]] bool rounded, Make make) {
+#if defined(HOLDFAST_BF16)
+    const Pairs both = pairs_of(make(0), make(1));
+    std::memcpy(to, &both, sizeof both);
+#else
+    put<T>(to, make(0), rounded);
+#endif
+}
+
+// Stores `count` values that lie `stride` apart, times `mask` if there is one, and 0 up to the end of a vector.
+template <class T>
+void put_values(Operand<T>* to, const T* from, long stride, long count, bool rounded, const T* mask = nullptr) {
+    for (long k = 0; k < count; k += lanes<T>) {
+        const long some = std::min(count - k, lanes<T>);
+        Vec<T> v{};
+        if (stride == 1)
+            v = load_some<T>(from + k, some);
+        else
+            for (long j = 0; j < some; j++) v[j] = from[(k + j) * stride];
+        if (mask) v = v * load_some<T>(mask + k, some);
+        put<T>(to + k, v, rounded);
+    }
+}
+
+// The columns of `from`, of `rows` rows (at most a vector of them, and 0 for the others), as the steps of a product: the
+// vector of step n is at to[n * ld_to], and where operands lie in pairs, those of steps n and n + 1 are together there.
+template <class T>
+void put_columns(const T* from, long ld_from, long rows, long columns, bool rounded, Operand<T>* to,
+                 long ld_to) {
+    constexpr long W = lanes<T>;
+    for (long n = 0; n < columns; n += pair<T> * W) {
+        Vec<T> v[pair<T>][W];
+        for (long j = 0; j < pair<T>; j++) {
+            const long begin = n + j * W, some = std::min(W, columns - begin);
+            for (long k = 0; k < W; k++) v[j][k] = k < rows && some > 0 ? load_some<T>(from + k * ld_from + begin, some) : Vec<T>{};
+            transpose_lanes<T>(v[j]);
+        }
+        const long count = std::min(pair<T> * W, columns - n);
+        for (long k = 0; k < count; k += pair<T>)
+            put_steps<T>(to + (n + k) * ld_to, rounded, [&](long j) { return v[(k + j) / W][(k + j) % W]; });
+    }
+}
+
+}  // namespace holdfast::HOLDFAST_ISA

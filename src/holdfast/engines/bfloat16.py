@@ -1,0 +1,74 @@
+"""bfloat16 around an engine that takes and gives float32, and rounds what it multiplies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from holdfast.engines.function import Gradient, GradientEngine, differentiable
+from holdfast.engines.request import Request, Result
+
+
+@dataclass(frozen=True)
+class InBfloat16:
+    """An engine that runs requests of float32 and bfloat16 tensors through another one, in float32.
+
+    Results are rounded to bfloat16, once and at the end. A gradient has the dtype of its tensor.
+    """
+
+    engine: GradientEngine
+
+    @property
+    def name(self) -> str:
+        """The name of the engine that computes."""
+        return self.engine.name
+
+    def run(self, request: Request) -> Result:
+        """Runs a request without gradients."""
+        return _rounded(self.engine.run(_in_float32(request)))
+
+    def forward(self, request: Request) -> tuple[Result, tuple[Tensor, ...]]:
+        """The result, and what the other engine keeps."""
+        result, kept = self.engine.forward(_in_float32(request))
+        return _rounded(result), kept
+
+    def backward(self, request: Request, kept: tuple[Tensor, ...], gradient: Gradient) -> Mapping[str, Tensor]:
+        """The gradients, as :class:`~holdfast.engines.function.GradientEngine` says."""
+        state, states = (tuple(map(_float, parts)) for parts in (gradient.state, gradient.states))
+        wide = replace(gradient, outputs=_float(gradient.outputs), state=state, states=states)
+        found = self.engine.backward(_in_float32(request), kept, wide)
+        tensors = differentiable(request)
+        return {name: tensor.to(tensors[name].dtype) for name, tensor in found.items()}
+
+
+def why_not(request: Request) -> str | None:
+    """One sentence that says which tensor of a request is neither float32 nor bfloat16, or None."""
+    for name, tensor in differentiable(request).items():
+        if tensor.dtype not in (torch.float32, torch.bfloat16):
+            return f"bfloat16 is computed from float32 and bfloat16, and {name} is {tensor.dtype}."
+    return None
+
+
+def _in_float32(request: Request) -> Request:
+    noise = request.noise
+    if noise is not None:
+        noise = replace(noise, state=_float(noise.state), candidate=_float(noise.candidate))
+    return replace(
+        request,
+        inputs=request.inputs.float(),
+        state=tuple(part.float() for part in request.state),
+        parameters={name: value.float() for name, value in request.parameters.items()},
+        noise=noise,
+    )
+
+
+def _float(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.float()
+
+
+def _rounded(result: Result) -> Result:
+    every = None if result.states is None else tuple(part.bfloat16() for part in result.states)
+    return Result(result.outputs.bfloat16(), tuple(part.bfloat16() for part in result.state), every)
