@@ -323,7 +323,7 @@ def test_errors_of_lengths() -> None:
         ),
         (
             {"engine": "referense"},
-            "There is no engine 'referense': did you mean 'reference'? Known: auto, native, reference.",
+            "There is no engine 'referense': did you mean 'reference'? Known: auto, cudnn, native, reference.",
         ),
         (
             {"memory": "recomputed"},

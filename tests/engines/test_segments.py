@@ -163,7 +163,8 @@ def test_going_back_twice_in_segments() -> None:
 
 def test_explain_says_native() -> None:
     told = holdfast.explain(holdfast.LSTM(3, 4, memory="recompute", segment=3), torch.zeros(5, 2, 3))
-    assert str(told) == "layer 0: native\n    not reference: native comes first."
+    assert told.choices[0].engine == "native"
+    assert told.choices[0].reasons["reference"] == "native comes first."
 
 
 MEASURE = """
