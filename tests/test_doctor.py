@@ -39,6 +39,7 @@ def test_the_features_explain_the_instruction_sets(native: Any) -> None:
     if not features:
         pytest.skip("this torch does not tell them")
     needed = {"avx512": {"avx512_f", "avx512_dq"}, "avx2": {"avx2", "fma3"}, "neon": {"neon"}}
+    needed["avx512_bf16"] = needed["avx512"] | {"avx512_bf16"}
     for isa in native.instruction_sets():
         assert needed.get(isa, set()) <= set(features)
 

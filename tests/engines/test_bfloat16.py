@@ -24,9 +24,9 @@ _native = pytest.importorskip("holdfast._native", reason="Holdfast was installed
 
 ISAS = _native.instruction_sets()
 AUTOCAST = {"device_type": "cpu", "dtype": torch.bfloat16}
-# A result is rounded to bfloat16, by 2^-8 of itself at most. An operand that lies so close to the middle of two bfloat16
-# that float32 and float64 round it to different sides moves by a spacing, 2^-7 of itself at most, and is one term of a
-# sum. That is rare: gradients, which are not rounded themselves, are much closer on average.
+# A result is rounded to bfloat16, by 2^-8 of itself at most. An operand so close to the middle of two bfloat16 that
+# float32 and float64 round it to different sides moves by a spacing, 2^-7 of itself at most, and is one term of a sum.
+# That is rare: gradients, which are not rounded themselves, are much closer on average.
 LARGEST, AVERAGE, AVERAGE_GRADIENT = 2.0**-7, 2.0**-9, 2.0**-11
 # The last one has several pieces of rows in the gradients of the weights, and an odd number of rows in the last piece.
 SIZES: list[tuple[int, int, int, int, list[int] | None]] = [

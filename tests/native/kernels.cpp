@@ -1,10 +1,10 @@
 // Calls every kernel as Python does, without Python, to be run under a sanitizer: `make sanitize`.
 //
-// Each instruction set that this processor has, float and double, each kind of cell with its options, sizes beside the
-// vector widths, lengths, both directions; with one thread and with several, then from two threads at once. Every array
+// Each instruction set that this processor has, float, double and bfloat16, each kind of cell with its options, sizes beside
+// the vector widths, lengths, both directions; with one thread and with several, then from two threads at once. Every array
 // is a block of its own, no larger than native/layer.h says, and outputs begin as NaN. Several threads must give the
 // same numbers up to rounding, and the same bits again. That the numbers are right is shown by
-// tests/engines/test_native.py.
+// tests/engines/test_native.py and test_bfloat16.py.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -53,7 +53,14 @@ const Variant variants[] = {
 struct Size {
     long B, T, I, H;
 };
-const Size sizes[] = {{1, 1, 1, 1}, {5, 4, 3, 7}, {13, 3, 5, 33}, {2, 3, 18, 65}, {41, 2, 2, 5}};
+const Size sizes[] = {{1, 1, 1, 1}, {5, 4, 3, 7}, {13, 3, 5, 33}, {2, 3, 18, 65}, {41, 2, 2, 5}, {9, 37, 3, 17}};
+
+// The kernels of an instruction set, full or with products in bfloat16.
+struct Tested {
+    const Kernels& kernels;
+    const char* set;
+    bool rounded;
+};
 
 // A call with memory of its own, the same numbers for the same seed.
 template <class T>
@@ -61,13 +68,13 @@ class Call {
   public:
     Layer<T> layer{};
 
-    Call(const Kernels& kernels, const Variant& v, Size s, bool uneven, bool reverse, int threads, bool every) {
+    Call(const Tested& tested, const Variant& v, Size s, bool uneven, bool reverse, int threads, bool every) {
         const long B = s.B, steps = s.T, I = s.I, H = s.H, gates = v.kind == Kind::rnn ? 1 : v.kind == Kind::gru ? 3 : 4 - v.coupled;
         const bool lstm = v.kind == Kind::lstm;
         layer.kind = v.kind;
         layer.options = {v.phi, v.sigma, v.coupled, v.plain, T(v.clip), T(v.zoneout), T(lstm ? v.zoneout : 0)};
         layer.B = B, layer.T_ = steps, layer.I = I, layer.H = H;
-        layer.reverse = reverse, layer.threads = threads;
+        layer.reverse = reverse, layer.threads = threads, layer.rounded = tested.rounded;
         if (uneven) {
             lengths_.resize(B);
             for (long b = 0; b < B; b++) lengths_[b] = (b * 2 + 1) % (steps + 1);
@@ -100,7 +107,7 @@ class Call {
             layer.c_all = over_time(output("c_all", B * steps * H), H);
             if (uneven) std::fill_n(layer.c_all.data, B * steps * H, T(0));  // not written past a row's length
         }
-        const Kept kept = kernels.kept(v.kind, v.coupled, B, steps, H, sizeof(T) == 8);
+        const Kept kept = tested.kernels.kept(v.kind, v.coupled, B, steps, H, sizeof(T) == 8);
         layer.gates = unset(kept.gates);
         if (kept.c_before) layer.c_before = unset(kept.c_before);
         layer.dh_n = random(B * H, 1);
@@ -202,9 +209,10 @@ void run(const Kernels& kernels, const Layer<T>& layer, bool backward) {
 }
 
 template <class T>
-void check(const Kernels& kernels, const Variant& v, Size s, bool uneven, bool reverse, bool every) {
+void check(const Tested& tested, const Variant& v, Size s, bool uneven, bool reverse, bool every) {
+    const Kernels& kernels = tested.kernels;
     auto trained = [&](int threads) {
-        Call<T> call(kernels, v, s, uneven, reverse, threads, every);
+        Call<T> call(tested, v, s, uneven, reverse, threads, every);
         run(kernels, call.layer, false);
         run(kernels, call.layer, true);
         return call;
@@ -213,24 +221,25 @@ void check(const Kernels& kernels, const Variant& v, Size s, bool uneven, bool r
         const std::string different = a.difference(b, tolerance, inference);
         if (different.empty()) return;
         problems++;
-        std::printf("%s %s, %zu bytes, %s, B %ld T %ld I %ld H %ld%s%s: %s\n", kernels.name, v.name, sizeof(T), what, s.B,
-                    s.T, s.I, s.H, uneven ? ", lengths" : "", reverse ? ", reverse" : "", different.c_str());
+        std::printf("%s%s %s, %zu bytes, %s, B %ld T %ld I %ld H %ld%s%s: %s\n", tested.set,
+                    tested.rounded ? " bfloat16" : "", v.name, sizeof(T), what, s.B, s.T, s.I, s.H,
+                    uneven ? ", lengths" : "", reverse ? ", reverse" : "", different.c_str());
     };
     const double rounding = 8 * std::numeric_limits<T>::epsilon() * double(s.T + s.I + s.H + s.B * s.T);
     const Call<T> one = trained(1), two = trained(2);
     expect("two threads beside one", two, one, rounding);
     expect("two threads again", trained(2), two, 0);
     expect("five threads beside one", trained(5), one, rounding);
-    Call<T> inference(kernels, v, s, uneven, reverse, 3, every);
+    Call<T> inference(tested, v, s, uneven, reverse, 3, every);
     inference.for_inference(kernels);
     run(kernels, inference.layer, false);
     expect("inference with three threads beside one", inference, one, rounding, true);
 }
 
 template <class T>
-void check_all(const Kernels& kernels, const Variant& v) {
+void check_all(const Tested& tested, const Variant& v) {
     for (const Size& s : sizes)
-        for (int flags = 0; flags < 8; flags++) check<T>(kernels, v, s, flags & 1, flags & 2, flags & 4);
+        for (int flags = 0; flags < 8; flags++) check<T>(tested, v, s, flags & 1, flags & 2, flags & 4);
 }
 
 template <class T>
@@ -248,23 +257,33 @@ void check_activations(const Kernels& kernels) {
         }
 }
 
+// Python lets go of its lock meanwhile: two of its threads may be in here at once.
+void check_at_once(const Tested& tested) {
+    std::thread other([&] { check_all<float>(tested, variants[8]); });
+    check_all<float>(tested, variants[9]);
+    other.join();
+}
+
 }  // namespace
 
 int main() {
     std::string names;
-    for (const Kernels* kernels : all_kernels()) {
-        if (!kernels->runs_here()) continue;
-        names += std::string(" ") + kernels->name;
-        check_activations<float>(*kernels);
-        check_activations<double>(*kernels);
+    const Kernels* before = nullptr;
+    for (const InstructionSet& set : all_instruction_sets()) {
+        if (!set.runs_here()) continue;
+        names += std::string(" ") + set.name;
+        const Tested full{*set.full, set.name, false}, bfloat16{*set.bfloat16, set.name, true};
+        for (const Variant& v : variants) check_all<float>(bfloat16, v);
+        check_at_once(bfloat16);
+        if (set.full == before) continue;  // two sets differ by bfloat16 alone
+        before = set.full;
+        check_activations<float>(full.kernels);
+        check_activations<double>(full.kernels);
         for (const Variant& v : variants) {
-            check_all<float>(*kernels, v);
-            check_all<double>(*kernels, v);
+            check_all<float>(full, v);
+            check_all<double>(full, v);
         }
-        // Python lets go of its lock meanwhile: two of its threads may be in here at once.
-        std::thread other([&] { check_all<float>(*kernels, variants[8]); });
-        check_all<float>(*kernels, variants[9]);
-        other.join();
+        check_at_once(full);
     }
     std::printf("%ld calls of the kernels of%s, %ld problems\n", calls.load(), names.c_str(), problems.load());
     return problems ? 1 : 0;
