@@ -2,7 +2,7 @@
 #pragma once
 
 #include "pack.h"
-#include "sequence.h"
+#include "product.h"
 #include "weight_gradients.h"
 
 namespace holdfast::HOLDFAST_ISA {
@@ -12,31 +12,6 @@ HF_INLINE void backward_unit(const Layer<T>& l, const Unit<T>& u, T* g, const T*
     if constexpr (kind == Kind::rnn) rnn_backward<T, plain>(l.options, u, g, dh);
     if constexpr (kind == Kind::lstm) lstm_backward<T, plain>(l.options, u, g, c_old, dh, dc);
     if constexpr (kind == Kind::gru) gru_backward<T, plain>(l.options, u, g, h_old, dh);
-}
-
-// Calls take(row, first output, the sum) for every row and every vector of outputs, in the panels of up to 4 that are in
-// `share`, of the gates' gradients times `packed`.
-template <class T, class Take>
-void times_transposed(const Operand<T>* g, const Slots& slots, long rows, const Operand<T>* packed, long outputs, Share share,
-                      Take take) {
-    constexpr long W = lanes<T>;
-    const long vectors = (outputs + W - 1) / W, K = slots.size<T>(W);
-    auto panel = [&](auto columns, long first) {
-        constexpr int N = columns;
-        constexpr auto tiles = by_rows<tile_rows<T, N>>([](auto m) { return transposed_tile<T, m, N>; });
-        alignas(64) T out[tile_rows<T, N> * N * W];
-        over_rows(rows, tiles.size(), [&](long m, long r) __attribute__((always_inline)) {
-            tiles[m - 1](g + r * slots.row, slots, packed + first * K * W, out);
-            for (long k = 0; k < m; k++)
-                for (long n = 0; n < N; n++) take(r + k, (first + n) * W, load<T>(out + (k * N + n) * W));
-        });
-    };
-    for (long q = share.begin * 4; q < std::min(vectors, share.end * 4); q += 4) {
-        if (vectors - q >= 4) panel(std::integral_constant<int, 4>{}, q);
-        if (vectors - q == 3) panel(std::integral_constant<int, 3>{}, q);
-        if (vectors - q == 2) panel(std::integral_constant<int, 2>{}, q);
-        if (vectors - q == 1) panel(std::integral_constant<int, 1>{}, q);
-    }
 }
 
 // The memory of a call; rows in the order of Team.
@@ -135,11 +110,20 @@ void backward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, 
     }
 }
 
+// What each thread has of some values, `stride` apart, added up.
+template <class T>
+void add_up(const Team& team, const T* of_threads, long stride, long values, T* to) {
+    for (long k = 0; k < values; k++) {
+        T sum = 0;
+        for (long thread = 0; thread < team.threads; thread++) sum += of_threads[thread * stride + k];
+        to[k] = sum;
+    }
+}
+
 template <class T, Kind kind, int N, bool plain>
 void run_backward(const Layer<T>& l) {
     const Panels p = Panels::of(l);
     using Weights = BackwardWeights<T, kind, N>;
-    const long peepholes = p.gates - 1;
     run_in_team(l, p, [&](Team& team) {
         Scratch& scratch = Scratch::begin();
         BackwardMemory<T> m{};
@@ -148,9 +132,14 @@ void run_backward(const Layer<T>& l) {
         m.dgates = paired<T> ? scratch.take<Operand<T>>(p.count * l.B * p.width()) : nullptr;
         m.dh = scratch.take<T>(l.B * p.padded);
         m.dc = scratch.take<T>(kind == Kind::lstm ? l.B * p.padded : 0);
-        m.dpeephole_thread = l.peephole ? peepholes * p.padded : 0;
+        m.dpeephole_thread = l.peephole ? (p.gates - 1) * p.padded : 0;
         m.dpeephole = scratch.take<T>(team.threads * m.dpeephole_thread);
-        const WeightGradients<T, kind, N> gradients(l, p, team, scratch);
+        using Sum = WeightSum<T, kind, N>;
+        constexpr int columns = Weights::columns;
+        const WeightGradients<T, kind, N> gradients(
+            l, p, team, scratch,
+            {Sum::template of<columns, N - 1>(Sum::Left::state, l.O, l.gates, l.dweight_hh, l.dbias_hh),
+             Sum::template of<columns, columns - 1>(Sum::Left::input, l.I, l.gates, l.dweight_ih, l.dbias_ih)}, 2);
         return [&, m, gradients](long thread) {
             Weights::pack(l, p, true, Share::of(panels_of_4(l.H, p.W), thread, team.threads), m.packed_h);
             if (l.dx) Weights::pack(l, p, false, Share::of(panels_of_4(l.I, p.W), thread, team.threads), m.packed_x);
@@ -159,13 +148,8 @@ void run_backward(const Layer<T>& l) {
             team.wait_for_all();
             gradients.run(thread);
             if (l.peephole && thread == 0)
-                for (long g = 0; g < peepholes; g++)
-                    for (long unit = 0; unit < l.H; unit++) {
-                        T sum = 0;
-                        for (long k = 0; k < team.threads; k++)
-                            sum += m.dpeephole[k * m.dpeephole_thread + g * p.padded + unit];
-                        l.dpeephole[g * l.H + unit] = sum;
-                    }
+                for (long g = 0; g + 1 < p.gates; g++)
+                    add_up(team, m.dpeephole + g * p.padded, m.dpeephole_thread, l.H, l.dpeephole + g * l.H);
         };
     });
 }

@@ -7,6 +7,7 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include "bindings_stream.h"
@@ -37,9 +38,12 @@ class Reader {
         l.options.cell_clip = real("cell_clip");
         l.options.zoneout_h = real("zoneout_h");
         l.options.zoneout_c = real("zoneout_c");
+        l.options.norm = whole("norm");
+        l.options.reset_before = whole("reset_before");
+        l.options.proj_clip = real("proj_clip");
         l.reverse = whole("reverse");
         l.threads = whole("threads");
-        l.B = whole("B"), l.T_ = whole("T"), l.I = whole("I"), l.H = whole("H");
+        l.B = whole("B"), l.T_ = whole("T"), l.I = whole("I"), l.H = whole("H"), l.O = whole("O");
         l.x_value = steps("x", l.x, 1);
         steps("y", l.y), steps("c_all", l.c_all), steps("dy", l.dy), steps("dc_all", l.dc_all), steps("dx", l.dx);
         l.lengths = array<const std::int64_t>("lengths");
@@ -47,13 +51,18 @@ class Reader {
         l.zoned_c = array<const std::uint8_t>("zoned_c");
         const std::pair<const char*, const T**> inputs[] = {
             {"h0", &l.h0}, {"c0", &l.c0}, {"weight_ih", &l.weight_ih}, {"weight_hh", &l.weight_hh},
-            {"bias_ih", &l.bias_ih}, {"bias_hh", &l.bias_hh}, {"weight_peephole", &l.peephole},
+            {"bias_ih", &l.bias_ih}, {"bias_hh", &l.bias_hh}, {"weight_hr", &l.weight_hr},
+            {"weight_peephole", &l.peephole}, {"norm_ih", &l.norm_ih}, {"norm_hh", &l.norm_hh},
+            {"norm_c", &l.norm_c}, {"norm_c_bias", &l.norm_c_bias},
             {"state_mask", &l.state_mask}, {"candidate", &l.candidate}, {"dh_n", &l.dh_n}, {"dc_n", &l.dc_n}};
         for (auto& [name, to] : inputs) *to = array<const T>(name);
         const std::pair<const char*, T**> outputs[] = {
-            {"h_n", &l.h_n}, {"c_n", &l.c_n}, {"gates", &l.gates}, {"c_before", &l.c_before}, {"dh0", &l.dh0},
+            {"h_n", &l.h_n}, {"c_n", &l.c_n}, {"gates", &l.gates}, {"c_before", &l.c_before},
+            {"stages", &l.stages}, {"dh0", &l.dh0},
             {"dc0", &l.dc0}, {"dweight_ih", &l.dweight_ih}, {"dweight_hh", &l.dweight_hh}, {"dbias_ih", &l.dbias_ih},
-            {"dbias_hh", &l.dbias_hh}, {"dweight_peephole", &l.dpeephole}};
+            {"dbias_hh", &l.dbias_hh}, {"dweight_hr", &l.dweight_hr}, {"dweight_peephole", &l.dpeephole},
+            {"dnorm_ih", &l.dnorm_ih}, {"dnorm_hh", &l.dnorm_hh}, {"dnorm_c", &l.dnorm_c},
+            {"dnorm_c_bias", &l.dnorm_c_bias}};
         for (auto& [name, to] : outputs) *to = array<T>(name);
         return l;
     }
@@ -103,6 +112,14 @@ void run(const nb::dict& call, const std::string& isa, void (*Kernels::*entry)(c
     (kernels.*entry)(layer);
 }
 
+// Values to keep from forward to backward: gates, cell states, stages.
+template <class T>
+std::tuple<long, long, long> kept(const nb::dict& call, const std::string& isa, Kept (*Kernels::*of)(const Layer<T>&)) {
+    const Kernels& kernels = isa.empty() ? chosen_kernels() : kernels_named(isa);
+    const Kept kept = (kernels.*of)(Reader<T>(call).layer());
+    return {kept.gates, kept.c_before, kept.stages};
+}
+
 template <class T>
 void activate(int activation, Array<const T> x, Array<T> y, const std::string& isa) {
     const Kernels& k = isa.empty() ? chosen_kernels() : kernels_named(isa);
@@ -122,10 +139,8 @@ NB_MODULE(_native, m) {
         return names;
     }, "The instruction sets with kernels that this processor has, the best first.");
     m.def("chosen", [] { return std::string(chosen_instruction_set().name); }, "The instruction set in use.");
-    m.def("kept", [](int kind, bool coupled, long B, long T, long H, bool wide, const std::string& isa) {
-        const Kept kept = (isa.empty() ? chosen_kernels() : kernels_named(isa)).kept(Kind(kind), coupled, B, T, H, wide);
-        return std::make_pair(kept.gates, kept.c_before);
-    }, "Values to keep from forward to backward: gates, cell states.");
+    m.def("kept_f32", [](const nb::dict& call, const std::string& isa) { return kept<float>(call, isa, &Kernels::kept_f32); }, "call"_a, "isa"_a = "");
+    m.def("kept_f64", [](const nb::dict& call, const std::string& isa) { return kept<double>(call, isa, &Kernels::kept_f64); }, "call"_a, "isa"_a = "");
     m.def("forward_f32", [](const nb::dict& call, const std::string& isa) { run<float>(call, isa, &Kernels::forward_f32); }, "call"_a, "isa"_a = "");
     m.def("backward_f32", [](const nb::dict& call, const std::string& isa) { run<float>(call, isa, &Kernels::backward_f32); }, "call"_a, "isa"_a = "");
     m.def("forward_f64", [](const nb::dict& call, const std::string& isa) { run<double>(call, isa, &Kernels::forward_f64); }, "call"_a, "isa"_a = "");

@@ -40,11 +40,16 @@ StreamLayer<T> layer(const nb::dict& from) {
     l.call.options.cell_clip = T(value("cell_clip", 0.0));
     l.call.options.zoneout_h = T(value("zoneout_h", 0.0));
     l.call.options.zoneout_c = T(value("zoneout_c", 0.0));
-    l.call.I = value("I", 0L), l.call.H = value("H", 0L), l.O = value("O", 0L);
+    l.call.options.norm = value("norm", false);
+    l.call.options.reset_before = value("reset_before", false);
+    l.call.options.proj_clip = T(value("proj_clip", 0.0));
+    l.call.I = value("I", 0L), l.call.H = value("H", 0L), l.call.O = value("O", 0L);
     l.residual = value("residual", false);
     const std::pair<const char*, const T* Layer<T>::*> parameters[] = {
         {"weight_ih", &Layer<T>::weight_ih}, {"weight_hh", &Layer<T>::weight_hh}, {"bias_ih", &Layer<T>::bias_ih},
-        {"bias_hh", &Layer<T>::bias_hh}, {"weight_peephole", &Layer<T>::peephole}};
+        {"bias_hh", &Layer<T>::bias_hh}, {"weight_peephole", &Layer<T>::peephole}, {"weight_hr", &Layer<T>::weight_hr},
+        {"norm_ih", &Layer<T>::norm_ih}, {"norm_hh", &Layer<T>::norm_hh}, {"norm_c", &Layer<T>::norm_c},
+        {"norm_c_bias", &Layer<T>::norm_c_bias}};
     for (auto& [name, to] : parameters) l.call.*to = find<T>(from, name);
     return l;
 }

@@ -25,6 +25,70 @@ struct ForwardMemory {
     long ldh, ldx, x_thread, gates_thread;
 };
 
+// Whether h_in is not h itself.
+template <class T>
+bool lies_apart(const Layer<T>& l) {
+    return paired<T> || l.rounded || l.state_mask;
+}
+
+// Takes the memory that the state and the inputs of all rows need.
+template <class T>
+void take_forward_memory(const Layer<T>& l, const Panels& p, const Team& team, Scratch& scratch, ForwardMemory<T>& m) {
+    m.ldh = padded_stride(p.padded, p.W), m.ldx = padded_stride(l.I, p.W);
+    for (int k = 0; k < 2; k++) {
+        m.h[k] = scratch.take<T>(l.B * m.ldh);
+        if constexpr (!paired<T>) m.h_in[k] = m.h[k];
+        if (lies_apart(l)) m.h_in[k] = scratch.take<Operand<T>>(l.B * m.ldh);
+    }
+    m.c = l.kind == Kind::lstm ? scratch.take<T>(l.B * p.padded) : nullptr;
+    m.x = scratch.take<Operand<T>>(team.threads * (m.x_thread = most_rows(team.rows) * m.ldx));
+}
+
+// A vector of row b's h, from value `at` on, as the product reads it.
+template <class T>
+HF_INLINE void put_state(const Layer<T>& l, const T* h, Operand<T>* to, long b, long at) {
+    Vec<T> v = load<T>(h);
+    if (l.state_mask) v = v * load_some<T>(l.state_mask + b * l.O + at, l.O - at);
+    put<T>(to, v, l.rounded);
+}
+
+// What stands before a row's steps, its initial state, and past its length; then its final state. A thread does its share
+// of its group's rows.
+template <class T>
+void begin_rows(const Layer<T>& l, const Panels& p, const Team& team, long thread, const ForwardMemory<T>& memory) {
+    const Rows& rows = team.rows;
+    const long group = team.group(thread), first = rows.start[group], ldh = memory.ldh;
+    const Share own = Share::of(rows.start[group + 1] - first, team.member(thread), team.members);
+    for (long r = first + own.begin; r < first + own.end; r++) {
+        const long b = rows.order[r], length = rows.length[b];
+        for (int n = 0; n < 2; n++) {
+            T* h = memory.h[n] + r * ldh;
+            std::copy_n(l.h0 + b * l.O, l.O, h);
+            std::fill(h + l.O, h + ldh, T(0));
+            if (lies_apart(l))
+                for (long k = 0; k < l.O; k += lanes<T>) put_state(l, h + k, memory.h_in[n] + r * ldh + k, b, k);
+        }
+        if (l.kind == Kind::lstm) {
+            std::copy_n(l.c0 + b * l.H, l.H, memory.c + r * p.padded);
+            std::fill(memory.c + r * p.padded + l.H, memory.c + (r + 1) * p.padded, T(0));
+        }
+        for (long t = length; t < l.T_; t++) std::fill_n(l.y.at(b, t), l.O, T(0));
+    }
+}
+
+template <class T>
+void end_rows(const Layer<T>& l, const Panels& p, const Team& team, long thread, const ForwardMemory<T>& memory) {
+    const Rows& rows = team.rows;
+    const long group = team.group(thread), first = rows.start[group];
+    const Share own = Share::of(rows.start[group + 1] - first, team.member(thread), team.members);
+    // A row's last step wrote the one buffer or the other; against time, it is the last one of its group.
+    for (long r = first + own.begin; r < first + own.end; r++) {
+        const long b = rows.order[r], last = rows.length[l.reverse ? rows.order[first] : b] % 2;
+        std::copy_n(memory.h[last] + r * memory.ldh, l.O, l.h_n + b * l.O);
+        if (l.kind == Kind::lstm) std::copy_n(memory.c + r * p.padded, l.H, l.c_n + b * l.H);
+    }
+}
+
 template <class T, Kind kind, int N, bool plain>
 void forward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, const ForwardMemory<T>& memory) {
     constexpr long W = lanes<T>;
@@ -32,36 +96,15 @@ void forward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, c
     constexpr auto tiles = by_rows<tile_rows<T, N>>(
         [](auto m) { return gates_tile<T, m, N, Weights::columns, Weights::last_h, Weights::last_x>; });
     const Rows& rows = team.rows;
-    const long group = team.group(thread), first = rows.start[group], R = rows.start[group + 1] - first;
-    const long ldh = memory.ldh, ldx = memory.ldx;
+    const long group = team.group(thread), first = rows.start[group], ldh = memory.ldh, ldx = memory.ldx;
     const Share panels = Share::of(p.count, team.member(thread), team.members);
-    const Share own_rows = Share::of(R, team.member(thread), team.members);
     const Weights weights(l, p, memory.packed);
     T* c = memory.c + first * p.padded;
     T *h = memory.h[0] + first * ldh, *h_new = memory.h[1] + first * ldh;
     Operand<T> *h_in = memory.h_in[0] + first * ldh, *h_in_new = memory.h_in[1] + first * ldh;
     Operand<T>* x = memory.x + thread * memory.x_thread;
-    const bool apart = paired<T> || l.rounded || l.state_mask;  // h_in from h
-    auto take_in = [&](const T* from, Operand<T>* to, long b, long at) {
-        Vec<T> v = load<T>(from);
-        if (l.state_mask) v = v * load_some<T>(l.state_mask + b * l.H + at, l.H - at);
-        put<T>(to, v, l.rounded);
-    };
-    for (long r = own_rows.begin; r < own_rows.end; r++) {
-        const long b = rows.order[first + r], length = rows.length[b];
-        for (T* both : {h, h_new}) {
-            std::copy_n(l.h0 + b * l.H, l.H, both + r * ldh);
-            std::fill(both + r * ldh + l.H, both + (r + 1) * ldh, T(0));
-        }
-        if (apart)
-            for (Operand<T>* both : {h_in, h_in_new})
-                for (long k = 0; k < l.H; k += W) take_in(h + r * ldh + k, both + r * ldh + k, b, k);
-        if constexpr (kind == Kind::lstm) {
-            std::copy_n(l.c0 + b * l.H, l.H, c + r * p.padded);
-            std::fill(c + r * p.padded + l.H, c + (r + 1) * p.padded, T(0));
-        }
-        for (long t = length; t < l.T_; t++) std::fill_n(l.y.at(b, t), l.H, T(0));
-    }
+    const bool apart = lies_apart(l);
+    begin_rows(l, p, team, thread, memory);
     team.wait(thread);
     for (long step = 0; step < l.T_; step++) {
         const long t = l.reverse ? l.T_ - 1 - step : step, n = rows.active(group, t);
@@ -87,7 +130,7 @@ void forward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, c
                                 store<T>(l.c_before + (t * l.B + first + r) * p.padded + at, load<T>(cell + at));
                         forward_unit<T, kind, plain>(l, u, g + v * W, h + r * ldh + at, to + at, cell + at);
                         store_some<T>(y + at, load<T>(to + at), count);
-                        if (apart) take_in(to + at, h_in_new + r * ldh + at, b, at);
+                        if (apart) put_state(l, to + at, h_in_new + r * ldh + at, b, at);
                         if constexpr (kind == Kind::lstm)
                             if (l.c_all) store_some<T>(l.c_all.at(b, t) + at, load<T>(cell + at), count);
                     }
@@ -97,12 +140,7 @@ void forward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, c
         team.wait(thread);
         std::swap(h, h_new), std::swap(h_in, h_in_new);
     }
-    // A row's last step wrote the one buffer or the other; against time, it is the last one of its group.
-    for (long r = own_rows.begin; r < own_rows.end; r++) {
-        const long b = rows.order[first + r], last = rows.length[l.reverse ? rows.order[first] : b] % 2;
-        std::copy_n(memory.h[last] + (first + r) * ldh, l.H, l.h_n + b * l.H);
-        if constexpr (kind == Kind::lstm) std::copy_n(c + r * p.padded, l.H, l.c_n + b * l.H);
-    }
+    end_rows(l, p, team, thread, memory);
 }
 
 template <class T, Kind kind, int N, bool plain>
@@ -113,20 +151,11 @@ void run_forward(const Layer<T>& l) {
     if (l.gates) prefer_large_pages(l.gates, kept_rows * p.count * p.width());
     if (l.c_before) prefer_large_pages(l.c_before, kept_rows * p.padded);
     run_in_team(l, p, [&](Team& team) {
-        long most = 0;  // rows of a group
-        for (long k = 0; k < team.rows.groups(); k++) most = std::max(most, team.rows.start[k + 1] - team.rows.start[k]);
         Scratch& scratch = Scratch::begin();
         ForwardMemory<T> m{};
-        m.ldh = padded_stride(p.padded, p.W), m.ldx = padded_stride(l.I, p.W);
         T* packed = l.packed ? nullptr : scratch.take<T>(Weights::size(l, p));
         m.packed = l.packed ? l.packed : packed;
-        for (int k = 0; k < 2; k++) {
-            m.h[k] = scratch.take<T>(l.B * m.ldh);
-            if constexpr (!paired<T>) m.h_in[k] = m.h[k];
-            if (paired<T> || l.rounded || l.state_mask) m.h_in[k] = scratch.take<Operand<T>>(l.B * m.ldh);
-        }
-        m.c = kind == Kind::lstm ? scratch.take<T>(l.B * p.padded) : nullptr;
-        m.x = scratch.take<Operand<T>>(team.threads * (m.x_thread = most * m.ldx));
+        take_forward_memory(l, p, team, scratch, m);
         m.gates = l.gates ? nullptr : scratch.take<T>(team.threads * (m.gates_thread = tile_rows<T, N> * p.width()));
         return [&, m, packed](long thread) {
             if (packed) {

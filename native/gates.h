@@ -113,8 +113,15 @@ HF_INLINE Vec<T> lstm_cell(const Unit<T>& u, Vec<T> i, Vec<T> f, Vec<T> g, Vec<T
     return f * c + i * g;
 }
 
+// The gates and the cell state: c_inout becomes the one that the next step meets, which zoneout has changed; the one that
+// goes out is returned, with o.
+template <class T>
+struct Outgoing {
+    Vec<T> o, c;
+};
+
 template <class T, bool plain>
-HF_INLINE void lstm_forward(const Options<T>& o, const Unit<T>& u, T* g, const T* h_old, T* h_out, T* c_inout) {
+HF_INLINE Outgoing<T> lstm_state(const Options<T>& o, const Unit<T>& u, T* g, T* c_inout) {
     constexpr long W = lanes<T>;
     const Functions<T, plain> fn{o};
     const bool coupled = !plain && o.coupled;
@@ -135,40 +142,52 @@ HF_INLINE void lstm_forward(const Options<T>& o, const Unit<T>& u, T* g, const T
     if (!plain && o.cell_clip > 0) c_new = min<T>(max<T>(c_new, all<T>(-o.cell_clip)), all<T>(o.cell_clip));
     if (!plain && u.peephole) o_ = o_ + load_some<T>(u.peephole + (coupled ? 1 : 2) * u.peephole_stride, u.n) * c_new;
     o_ = fn.sigma(o_);
-    Vec<T> h = o_ * fn.phi(c_new);
     store<T>(gi, i), store<T>(gg, gate), store<T>(go, o_);
-    if (!plain) {
-        if (u.zoned_h || o.zoneout_h != 0) h = h + zone<T>(u.zoned_h, u.n, o.zoneout_h) * (load<T>(h_old) - h);
-        if (u.zoned_c || o.zoneout_c != 0) c_new = c_new + zone<T>(u.zoned_c, u.n, o.zoneout_c) * (c - c_new);
-    }
-    store<T>(h_out, h), store<T>(c_inout, c_new);
+    Vec<T> kept = c_new;
+    if (!plain && (u.zoned_c || o.zoneout_c != 0)) kept = c_new + zone<T>(u.zoned_c, u.n, o.zoneout_c) * (c - c_new);
+    store<T>(c_inout, kept);
+    return {o_, c_new};
 }
 
-// c_old: the cell state before the step. dh, dc: the gradients of h', c' on the way in; on the way out those of the old
-// c, and what goes past the products to the old h.
 template <class T, bool plain>
-HF_INLINE void lstm_backward(const Options<T>& o, const Unit<T>& u, T* g, const T* c_old, T* dh, T* dc) {
-    constexpr long W = lanes<T>;
+HF_INLINE void lstm_forward(const Options<T>& o, const Unit<T>& u, T* g, const T* h_old, T* h_out, T* c_inout) {
+    const Functions<T, plain> fn{o};
+    const Outgoing<T> out = lstm_state<T, plain>(o, u, g, c_inout);
+    Vec<T> h = out.o * fn.phi(out.c);
+    if (!plain && (u.zoned_h || o.zoneout_h != 0)) h = h + zone<T>(u.zoned_h, u.n, o.zoneout_h) * (load<T>(h_old) - h);
+    store<T>(h_out, h);
+}
+
+// The cell state and its gates, as forward left them.
+template <class T, bool plain>
+struct LstmGates {
+    static constexpr long W = lanes<T>;
+    T *gi, *gf, *gg, *go;
+    Vec<T> i, f, gate, o, c, raw, c_new;  // raw: c' before it is clipped
+
+    HF_INLINE LstmGates(const Options<T>& options, const Unit<T>& u, T* g, const T* c_old) {
+        const bool coupled = !plain && options.coupled;
+        gi = g, gf = g + W, gg = g + (coupled ? 1 : 2) * W, go = gg + W;
+        i = load<T>(gi), f = coupled ? T(1) - i : load<T>(gf), gate = load<T>(gg), o = load<T>(go), c = load<T>(c_old);
+        raw = c_new = lstm_cell<T, plain>(u, i, f, gate, c);
+        if (!plain && options.cell_clip > 0)
+            c_new = min<T>(max<T>(raw, all<T>(-options.cell_clip)), all<T>(options.cell_clip));
+    }
+};
+
+// d_o: the gradient of o's sum; d_out: that of the cell state which goes out. dc: as for lstm_backward.
+template <class T, bool plain>
+HF_INLINE void lstm_state_backward(const Options<T>& o, const Unit<T>& u, const LstmGates<T, plain>& g, Vec<T> d_o,
+                                   Vec<T> d_out, T* dc) {
     const Functions<T, plain> fn{o};
     const bool coupled = !plain && o.coupled;
-    T *gi = g, *gf = g + W, *gg = g + (coupled ? 1 : 2) * W, *go = gg + W;
-    Vec<T> i = load<T>(gi), f = coupled ? T(1) - i : load<T>(gf), gate = load<T>(gg), o_ = load<T>(go);
-    Vec<T> c = load<T>(c_old), dh_new = load<T>(dh), dc_new = load<T>(dc), h_past{}, c_past{};
-    if (!plain) {
-        if (u.zoned_h || o.zoneout_h != 0) {
-            h_past = dh_new * zone<T>(u.zoned_h, u.n, o.zoneout_h);
-            dh_new = dh_new - h_past;
-        }
-        if (u.zoned_c || o.zoneout_c != 0) {
-            c_past = dc_new * zone<T>(u.zoned_c, u.n, o.zoneout_c);
-            dc_new = dc_new - c_past;
-        }
+    const Vec<T> i = g.i, f = g.f, gate = g.gate, c = g.c, raw = g.raw, c_new = g.c_new;
+    Vec<T> dc_new = load<T>(dc), c_past{};
+    if (!plain && (u.zoned_c || o.zoneout_c != 0)) {
+        c_past = dc_new * zone<T>(u.zoned_c, u.n, o.zoneout_c);
+        dc_new = dc_new - c_past;
     }
-    Vec<T> raw = lstm_cell<T, plain>(u, i, f, gate, c), c_new = raw;
-    if (!plain && o.cell_clip > 0) c_new = min<T>(max<T>(raw, all<T>(-o.cell_clip)), all<T>(o.cell_clip));
-    Vec<T> seen = fn.phi(c_new);
-    Vec<T> d_o = dh_new * seen * fn.dsigma(o_);
-    dc_new = dc_new + dh_new * o_ * fn.dphi(seen);
+    dc_new = dc_new + d_out;
     if (!plain && u.peephole) {
         const long k = coupled ? 1 : 2;
         dc_new = dc_new + d_o * load_some<T>(u.peephole + k * u.peephole_stride, u.n);
@@ -191,45 +210,83 @@ HF_INLINE void lstm_backward(const Options<T>& o, const Unit<T>& u, T* g, const 
             store<T>(into, load<T>(into) + d_f * c);
         }
     }
-    store<T>(gi, d_i), store<T>(gg, d_g), store<T>(go, d_o);
-    if (!coupled) store<T>(gf, d_f);
-    store<T>(dh, h_past), store<T>(dc, dc_old);
+    store<T>(g.gi, d_i), store<T>(g.gg, d_g), store<T>(g.go, d_o);
+    if (!coupled) store<T>(g.gf, d_f);
+    store<T>(dc, dc_old);
+}
+
+// c_old: the cell state before the step. dh, dc: the gradients of h', c' on the way in; on the way out those of the old
+// c, and what goes past the products to the old h.
+template <class T, bool plain>
+HF_INLINE void lstm_backward(const Options<T>& o, const Unit<T>& u, T* g, const T* c_old, T* dh, T* dc) {
+    const Functions<T, plain> fn{o};
+    const LstmGates<T, plain> gates(o, u, g, c_old);
+    Vec<T> d = load<T>(dh), past{};
+    if (!plain && (u.zoned_h || o.zoneout_h != 0)) {
+        past = d * zone<T>(u.zoned_h, u.n, o.zoneout_h);
+        d = d - past;
+    }
+    const Vec<T> seen = fn.phi(gates.c_new);
+    lstm_state_backward<T, plain>(o, u, gates, d * seen * fn.dsigma(gates.o), d * gates.o * fn.dphi(seen), dc);
+    store<T>(dh, past);
 }
 
 // ------------------------------------------------------------------------------------------------------------ GRU
 // n = φ(a_n + r u_n), h' = (1 - z) n + z h.  Slots: r, z, the input's part of n, the state's part u_n = W_hn h + b_hn;
 // afterwards r, z, n, u_n, and after backward the gradients of the four.
+//
+// With the reset before the product, u_n = W_hn (r h) + b_hn and n = φ(a_n + u_n): r and z come first.
 
 template <class T, bool plain>
-HF_INLINE void gru_forward(const Options<T>& o, const Unit<T>& u, T* g, const T* h_old, T* h_out) {
-    constexpr long W = lanes<T>;
+HF_INLINE void gru_gates(const Options<T>& o, T* g) {
     const Functions<T, plain> fn{o};
-    Vec<T> r = fn.sigma(load<T>(g)), z = fn.sigma(load<T>(g + W));
-    Vec<T> n = fn.phi(load<T>(g + 2 * W) + r * load<T>(g + 3 * W)), old = load<T>(h_old);
-    store<T>(g, r), store<T>(g + W, z), store<T>(g + 2 * W, n);
+    store<T>(g, fn.sigma(load<T>(g))), store<T>(g + lanes<T>, fn.sigma(load<T>(g + lanes<T>)));
+}
+
+template <class T, bool plain>
+HF_INLINE void gru_state(const Options<T>& o, const Unit<T>& u, T* g, Vec<T> z, Vec<T> before, const T* h_old, T* h_out) {
+    const Functions<T, plain> fn{o};
+    Vec<T> n = fn.phi(before), old = load<T>(h_old);
+    store<T>(g + 2 * lanes<T>, n);
     if (!plain && u.candidate) n = n * load_some<T>(u.candidate, u.n);
     Vec<T> h = n + z * (old - n);
     if (!plain && (u.zoned_h || o.zoneout_h != 0)) h = h + zone<T>(u.zoned_h, u.n, o.zoneout_h) * (old - h);
     store<T>(h_out, h);
 }
 
-// dh: as for the RNN.
 template <class T, bool plain>
-HF_INLINE void gru_backward(const Options<T>& o, const Unit<T>& u, T* g, const T* h_old, T* dh) {
+HF_INLINE void gru_forward(const Options<T>& o, const Unit<T>& u, T* g, const T* h_old, T* h_out) {
     constexpr long W = lanes<T>;
     const Functions<T, plain> fn{o};
-    Vec<T> r = load<T>(g), z = load<T>(g + W), n = load<T>(g + 2 * W), u_n = load<T>(g + 3 * W);
+    const Vec<T> r = fn.sigma(load<T>(g)), z = fn.sigma(load<T>(g + W));
+    store<T>(g, r), store<T>(g + W, z);
+    gru_state<T, plain>(o, u, g, z, load<T>(g + 2 * W) + r * load<T>(g + 3 * W), h_old, h_out);
+}
+
+// dh: as for the RNN. Writes the gradient of z, and returns that of n's sum.
+template <class T, bool plain>
+HF_INLINE Vec<T> gru_state_backward(const Options<T>& o, const Unit<T>& u, T* g, const T* h_old, T* dh) {
+    constexpr long W = lanes<T>;
+    const Functions<T, plain> fn{o};
+    Vec<T> z = load<T>(g + W), n = load<T>(g + 2 * W);
     Vec<T> d = load<T>(dh), past{}, kept = !plain && u.candidate ? load_some<T>(u.candidate, u.n) : all<T>(1);
     if (!plain && (u.zoned_h || o.zoneout_h != 0)) {
         past = d * zone<T>(u.zoned_h, u.n, o.zoneout_h);
         d = d - past;
     }
-    Vec<T> d_n = d * (T(1) - z) * kept * fn.dphi(n);
-    store<T>(g, d_n * u_n * fn.dsigma(r));
     store<T>(g + W, d * (load<T>(h_old) - n * kept) * fn.dsigma(z));
+    store<T>(dh, past + d * z);
+    return d * (T(1) - z) * kept * fn.dphi(n);
+}
+
+template <class T, bool plain>
+HF_INLINE void gru_backward(const Options<T>& o, const Unit<T>& u, T* g, const T* h_old, T* dh) {
+    constexpr long W = lanes<T>;
+    const Functions<T, plain> fn{o};
+    const Vec<T> r = load<T>(g), u_n = load<T>(g + 3 * W), d_n = gru_state_backward<T, plain>(o, u, g, h_old, dh);
+    store<T>(g, d_n * u_n * fn.dsigma(r));
     store<T>(g + 2 * W, d_n);
     store<T>(g + 3 * W, d_n * r);
-    store<T>(dh, past + d * z);
 }
 
 }  // namespace holdfast::HOLDFAST_ISA

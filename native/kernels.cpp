@@ -6,14 +6,17 @@
 #include "backward.h"
 #include "forward.h"
 #include "peak.h"
+#include "stages_backward.h"
+#include "stages_forward.h"
 
 namespace holdfast::HOLDFAST_ISA {
 
-// Calls f with the kind, the columns of a tile and whether the options are plain, all known to the compiler.
+// Calls f with the kind, the columns of a tile and whether the options are plain, all known to the compiler. Cells in
+// stages are never plain.
 template <class T, class F>
 void dispatch(const Layer<T>& l, F f) {
     auto with = [&](auto kind, auto columns) {
-        if (l.options.plain)
+        if (l.options.plain && !l.in_stages())
             f(kind, columns, std::true_type{});
         else
             f(kind, columns, std::false_type{});
@@ -31,25 +34,39 @@ void dispatch(const Layer<T>& l, F f) {
 
 template <class T>
 void forward(const Layer<T>& l) {
-    dispatch(l, [&](auto kind, auto columns, auto plain) { run_forward<T, kind, columns, plain>(l); });
+    dispatch(l, [&](auto kind, auto columns, auto plain) {
+        if constexpr (!plain && !paired<T>)
+            if (l.in_stages()) return run_stages_forward<T, kind, columns>(l);
+        run_forward<T, kind, columns, plain>(l);
+    });
 }
 
 template <class T>
 long packed_size(const Layer<T>& l) {
-    long size = 0;
-    dispatch(l, [&](auto kind, auto columns, auto) { size = ForwardWeights<T, kind, columns>::size(l, Panels::of(l)); });
+    const Panels p = Panels::of(l);
+    long size = l.in_stages() ? StagesWeights<T>::size(l, p) : 0;
+    dispatch(l, [&](auto kind, auto columns, auto) { size += ForwardWeights<T, kind, columns>::size(l, p); });
     return size;
 }
 
 template <class T>
 void pack(const Layer<T>& l, T* out) {
     const Panels p = Panels::of(l);
-    dispatch(l, [&](auto kind, auto columns, auto) { ForwardWeights<T, kind, columns>::pack(l, p, {0, p.count}, out); });
+    dispatch(l, [&](auto kind, auto columns, auto) {
+        using Weights = ForwardWeights<T, kind, columns>;
+        Weights::pack(l, p, {0, p.count}, out);
+        if constexpr (!paired<T>)
+            if (l.in_stages()) StagesWeights<T>::pack(l, p, 0, 1, out + Weights::size(l, p));
+    });
 }
 
 template <class T>
 void backward(const Layer<T>& l) {
-    dispatch(l, [&](auto kind, auto columns, auto plain) { run_backward<T, kind, columns, plain>(l); });
+    dispatch(l, [&](auto kind, auto columns, auto plain) {
+        if constexpr (!plain && !paired<T>)
+            if (l.in_stages()) return run_stages_backward<T, kind, columns>(l);
+        run_backward<T, kind, columns, plain>(l);
+    });
 }
 
 template <class T>
@@ -62,9 +79,11 @@ void activate_each(Activation a, const T* x, T* y, long count) {
     }
 }
 
-Kept kept(Kind kind, bool coupled, long B, long T, long H, bool wide) {
-    const Panels p = Panels::of(kind, coupled, H, wide ? lanes<double> : lanes<float>);
-    return {T * p.count * B * p.width(), kind == Kind::lstm ? T * B * p.padded : 0};
+template <class T>
+Kept kept(const Layer<T>& l) {
+    const Panels p = Panels::of(l);
+    return {l.T_ * p.count * l.B * p.width(), l.kind == Kind::lstm ? l.T_ * l.B * p.padded : 0,
+            l.in_stages() ? StagesKept<T>::of(l, p, l.T_, nullptr).size : 0};
 }
 
 bool runs_here() { return HOLDFAST_CHECK; }
@@ -73,11 +92,12 @@ bool runs_here() { return HOLDFAST_CHECK; }
 #define HF_NAME(x) HF_STRING(x)
 extern const Kernels kernels;
 #if defined(HOLDFAST_BF16)
-const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept, packed_size<float>, pack<float>, nullptr, nullptr,
-                      forward<float>, backward<float>, activate_each<float>, nullptr, nullptr, nullptr, fma_rounds};
+const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept<float>, nullptr, packed_size<float>, pack<float>, nullptr,
+                      nullptr, forward<float>, backward<float>, activate_each<float>, nullptr, nullptr, nullptr,
+                      fma_rounds};
 #else
-const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept, packed_size<float>, pack<float>, packed_size<double>,
-                      pack<double>, forward<float>, backward<float>, activate_each<float>, forward<double>,
+const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept<float>, kept<double>, packed_size<float>, pack<float>,
+                      packed_size<double>, pack<double>, forward<float>, backward<float>, activate_each<float>, forward<double>,
                       backward<double>, activate_each<double>, fma_rounds};
 #endif
 

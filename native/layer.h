@@ -1,29 +1,35 @@
 // What a kernel is asked to compute: one layer in one direction over a batch of sequences.
 //
-// Sizes: B rows, up to T steps, I inputs, H units. A [B, T, ...] array has any strides of rows and steps, and its values
-// lie side by side; every other array is contiguous, last index fastest.
+// Sizes: B rows, up to T steps, I inputs, H units, O outputs: H, or with a projection fewer. A [B, T, ...] array has any
+// strides of rows and steps, and its values lie side by side; every other array is contiguous, last index fastest.
 //
 //   x            [B, T, I], its values may have a stride too; what lies past a row's length is never read
 //   lengths      [B], 0 to T, or null: all T
-//   h0, c0       [B, H]; c0 for the LSTM alone
-//   weight_ih    [gates H, I], weight_hh [gates H, H], bias_ih, bias_hh [gates H] or null; gates as torch orders them
+//   h0, c0       [B, O], [B, H]; c0 for the LSTM alone
+//   weight_ih    [gates H, I], weight_hh [gates H, O], bias_ih, bias_hh [gates H] or null; gates as torch orders them
+//   weight_hr    [O, H], of the projection: null without one
+//   norm_ih      [gates H], norm_hh [gates H]: the gains of the normalised products, null without layer norm
+//   norm_c       [H], norm_c_bias [H]: likewise of the LSTM's cell state on its way out
 //   peephole     [2 or 3, H] or null
-//   state_mask   [B, H], candidate [T, B, H], zoned_h, zoned_c [T, B, H]: the masks, each null when that option is off
+//   state_mask   [B, O], candidate [T, B, H], zoned_h [T, B, O], zoned_c [T, B, H]: the masks, each null when that option
+//                is off
 //
 // Forward writes all of
-//   y            [B, T, H]; zero past a row's length
-//   h_n, c_n     [B, H]
+//   y            [B, T, O]; zero past a row's length
+//   h_n, c_n     [B, O], [B, H]
 //   c_all        [B, T, H] or null: the cell state after each step; not written past a row's length
 // and, to be kept unchanged until backward, with the x, h0, c0, y, weights and masks of the call (both null: inference)
-//   gates        `gates_size` values: the activated gates; backward overwrites them
-//   c_before     `c_before_size` values (LSTM)
+//   gates        `Kept::gates` values: the activated gates; backward overwrites them
+//   c_before     `Kept::c_before` values (LSTM)
+//   stages       `Kept::stages` values (layer norm, projection, reset before the product); backward overwrites them
 //
-// Backward reads dy [B, T, H], dh_n, dc_n [B, H], dc_all [B, T, H] (each may be null: zero) and writes all of
-//   dx [B, T, I] (null: not wanted; zero past a row's length), dh0, dc0 [B, H], and the gradients of the parameters.
+// Backward reads dy [B, T, O], dh_n [B, O], dc_n [B, H], dc_all [B, T, H] (each may be null: zero) and writes all of
+//   dx [B, T, I] (null: not wanted; zero past a row's length), dh0 [B, O], dc0 [B, H], and the gradients of the
+//   parameters.
 // No output may share memory with an input or another output.
 //
 // Products in bfloat16 are those of kernels for float, with float arrays: they round the operands themselves
-// (operand.h), and so does `pack`. What they pack or keep is not for kernels of other products.
+// (operand.h), and so does `pack`. What they pack or keep is not for kernels of other products. Cells in stages have none.
 //
 // The same threads, the same bits.
 #pragma once
@@ -43,6 +49,9 @@ struct Options {
     bool coupled = false, plain = true;
     T cell_clip = 0;                 // 0: none
     T zoneout_h = 0, zoneout_c = 0;  // probabilities, for evaluation
+    bool norm = false;               // layer norm of both products and, in the LSTM, of the cell state on its way out
+    bool reset_before = false;       // the GRU's r acts on h before the candidate's product
+    T proj_clip = 0;                 // 0: none
 };
 
 // A [B, T, ...] array; strides count elements.
@@ -59,35 +68,41 @@ template <class T>
 struct Layer {
     Kind kind;
     Options<T> options;
-    long B, T_, I, H;
+    long B, T_, I, H, O;
     bool reverse;
     bool rounded;  // the operands of products are rounded to bfloat16; float only
     long threads;
     Steps<const T> x;
     long x_value;  // stride of its values
     const std::int64_t* lengths;
-    const T *h0, *c0, *weight_ih, *weight_hh, *bias_ih, *bias_hh, *peephole;
+    const T *h0, *c0, *weight_ih, *weight_hh, *bias_ih, *bias_hh, *weight_hr, *peephole;
+    const T *norm_ih, *norm_hh, *norm_c, *norm_c_bias;
     const T *state_mask, *candidate;
     const std::uint8_t *zoned_h, *zoned_c;
     const T* packed;  // the weights as `pack` leaves them, or null: they are packed in the call
     Steps<T> y, c_all;
-    T *h_n, *c_n, *gates, *c_before;
+    T *h_n, *c_n, *gates, *c_before, *stages;
     Steps<const T> dy, dc_all;
     const T *dh_n, *dc_n;
     Steps<T> dx;
-    T *dh0, *dc0, *dweight_ih, *dweight_hh, *dbias_ih, *dbias_hh, *dpeephole;
+    T *dh0, *dc0, *dweight_ih, *dweight_hh, *dbias_ih, *dbias_hh, *dweight_hr, *dpeephole;
+    T *dnorm_ih, *dnorm_hh, *dnorm_c, *dnorm_c_bias;
+
+    // Whether units need whole rows of something that other units gave, so that a step has stages (stages.h).
+    bool in_stages() const { return options.norm || options.reset_before || O != H; }
 };
 
 // How many values a kernel keeps from forward to backward.
 struct Kept {
-    long gates, c_before;
+    long gates, c_before, stages;
 };
 
 // The kernels of one instruction set.
 struct Kernels {
     const char* name;
     bool (*runs_here)();
-    Kept (*kept)(Kind kind, bool coupled, long B, long T, long H, bool wide);  // wide: double
+    Kept (*kept_f32)(const Layer<float>&);  // for its sizes and options
+    Kept (*kept_f64)(const Layer<double>&);
     // Values that `pack` writes: the weights and biases as forward reads them, for calls with the same ones.
     long (*packed_size_f32)(const Layer<float>&);
     void (*pack_f32)(const Layer<float>&, float* out);

@@ -62,6 +62,22 @@ void gates_tile(const T* bias, Factors<T> h, Factors<T> x, T* out) {
         for (int n = 0; n < N; n++) store<T>(out + (m * N + n) * W, acc[m][n]);
 }
 
+// out[m][n] += the product, for the first NB of a tile's N vectors.
+template <class T, int M, int N, int NB>
+void add_tile(Factors<T> f, T* out) {
+    constexpr long W = lanes<T>;
+    Vec<T> acc[M][NB];
+#pragma GCC unroll 8
+    for (int m = 0; m < M; m++)
+#pragma GCC unroll 4
+        for (int n = 0; n < NB; n++) acc[m][n] = load<T>(out + (m * N + n) * W);
+    accumulate<T, M, NB, NB, NB - 1>(acc, f.A, f.lda, f.B, f.K);
+#pragma GCC unroll 8
+    for (int m = 0; m < M; m++)
+#pragma GCC unroll 4
+        for (int n = 0; n < NB; n++) store<T>(out + (m * N + n) * W, acc[m][n]);
+}
+
 // The gradients of gates that a transposed product reads: in each row of `row` values the first `head` vectors, and then
 // `tail` more, `skip` vectors further on; `panels` such rows, `stride` values apart. In the vectors of the last panel only
 // `lanes` values are units, where a vector is all of a panel's units; elsewhere the padding is read too.

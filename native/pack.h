@@ -6,8 +6,9 @@
 
 namespace holdfast::HOLDFAST_ISA {
 
-// For forward: after the biases of all panels, a panel is [H][vectors] for the state and [I][vectors] for the input.
-// Both have `columns` vectors: of the GRU's four slots, the third is the input's alone and the fourth the state's.
+// For forward: after the biases of all panels, a panel is [O][vectors] for the state and [I][vectors] for the input.
+// Both have `columns` vectors: of the GRU's four slots, the third is the input's alone and the fourth the state's, which
+// is not among them with the reset before the product.
 template <class T, Kind kind, int N>
 class ForwardWeights {
   public:
@@ -16,15 +17,15 @@ class ForwardWeights {
 
     ForwardWeights(const Layer<T>& l, const Panels& p, const T* packed)
         : packed_(packed), panels_(reinterpret_cast<const Operand<T>*>(packed + p.count * p.width())), width_(p.width()),
-          state_(whole<T>(l.H) * columns * p.W), panel_((whole<T>(l.H) + whole<T>(l.I)) * columns * p.W) {}
+          state_(whole<T>(l.O) * columns_h(l) * p.W), panel_(state_ + whole<T>(l.I) * columns * p.W) {}
 
     const T* bias(long q) const { return packed_ + q * width_; }
     const Operand<T>* state(long q) const { return panels_ + q * panel_; }
     const Operand<T>* input(long q) const { return state(q) + state_; }
 
     static long size(const Layer<T>& l, const Panels& p) {  // values of T
-        const long steps = whole<T>(l.H) + whole<T>(l.I);
-        return p.count * (p.width() + steps * columns * p.W * long(sizeof(Operand<T>)) / long(sizeof(T)));
+        const long operands = (whole<T>(l.O) * columns_h(l) + whole<T>(l.I) * columns) * p.W;
+        return p.count * (p.width() + operands * long(sizeof(Operand<T>)) / long(sizeof(T)));
     }
 
     static void pack(const Layer<T>& l, const Panels& p, Share panels, T* out) {
@@ -32,9 +33,10 @@ class ForwardWeights {
         const ForwardWeights to(l, p, out);
         for (long q = panels.begin; q < panels.end; q++) {
             for (long n = 0; n < columns; n++) {
-                const long column_h = n + 1 == columns ? last_h : n;
-                put_columns<T>(l.weight_hh + p.row(q, column_h) * l.H, l.H, p.lanes_of(q, column_h), l.H, l.rounded,
-                               const_cast<Operand<T>*>(to.state(q)) + n * pair<T> * W, columns * W);
+                const long column_h = n + 1 == columns ? last_h : n, vectors = columns_h(l);
+                if (n < vectors)
+                    put_columns<T>(l.weight_hh + p.row(q, column_h) * l.O, l.O, p.lanes_of(q, column_h), l.O, l.rounded,
+                                   const_cast<Operand<T>*>(to.state(q)) + n * pair<T> * W, vectors * W);
                 put_columns<T>(l.weight_ih + p.row(q, n) * l.I, l.I, p.lanes_of(q, n), l.I, l.rounded,
                                const_cast<Operand<T>*>(to.input(q)) + n * pair<T> * W, columns * W);
             }
@@ -51,6 +53,8 @@ class ForwardWeights {
     }
 
   private:
+    static long columns_h(const Layer<T>& l) { return columns - l.options.reset_before; }
+
     const T* packed_;
     const Operand<T>* panels_;
     long width_, state_, panel_;
@@ -62,21 +66,23 @@ template <class T, Kind kind, int N>
 struct BackwardWeights {
     static constexpr int columns = kind == Kind::gru ? 3 : N;
 
-    static long rows(const Panels& p) { return columns * ((p.count - 1) * p.W + whole<T>(p.last_lanes())); }
+    static long units(const Panels& p) { return (p.count - 1) * p.W + whole<T>(p.last_lanes()); }
     static long size(const Panels& p, long outputs) {  // operands
-        return rows(p) * ((outputs + p.W - 1) / p.W * p.W);
+        return columns * units(p) * ((outputs + p.W - 1) / p.W * p.W);
     }
 
-    // Of the panels of outputs those in `share`: of the state's weights, or the input's.
+    // Of the panels of outputs those in `share`: of the state's weights (without those of the candidate, if the reset
+    // comes before its product), or the input's.
     static void pack(const Layer<T>& l, const Panels& p, bool state, Share share, Operand<T>* out) {
         constexpr long W = lanes<T>;
-        const long outputs = state ? l.H : l.I, vectors = (outputs + W - 1) / W;
+        const long outputs = state ? l.O : l.I, vectors = (outputs + W - 1) / W;
+        const long parts = columns - (state && l.options.reset_before);
         const T* source = state ? l.weight_hh : l.weight_ih;
         for (long q = share.begin * 4; q < std::min(vectors, share.end * 4); q += 4) {
             const long n = std::min(4L, vectors - q);
-            Operand<T>* to = out + q * rows(p) * W;
+            Operand<T>* to = out + q * parts * units(p) * W;
             for (long panel = 0; panel < p.count; panel++)
-                for (long part = 0; part < columns; part++) {
+                for (long part = 0; part < parts; part++) {
                     const long column = state && part + 1 == columns ? N - 1 : part;
                     const long row = p.row(panel, column), count = p.lanes_of(panel, column);
                     const long slot = panel + 1 < p.count ? W : p.last_lanes();

@@ -36,6 +36,11 @@ struct Panels {
         const long count = (vectors + units - 1) / units;
         return {H, W, gates, slots, units, count, count * units * W};
     }
+    // Of `H` values side by side, without gates: `units` vectors in a panel.
+    static Panels in_panels_of(long units, long H, long W) {
+        const long count = (H + units * W - 1) / (units * W);
+        return {H, W, 1, 1, units, count, count * units * W};
+    }
     long columns() const { return slots * units; }               // vectors in a tile
     long width() const { return columns() * W; }                 // values in a row of a tile
     // The unit and gate (row block of torch's weights) of a tile's column.
@@ -64,11 +69,18 @@ struct Share {
     long size() const { return end - begin; }
 };
 
+// The most rows that a group has.
+inline long most_rows(const Rows& rows) {
+    long most = 0;
+    for (long k = 0; k < rows.groups(); k++) most = std::max(most, rows.start[k + 1] - rows.start[k]);
+    return most;
+}
+
 // Threads that a call is worth: waking one takes as long as some 2^18 multiply-adds, and where threads share units and
 // wait for one another at every step, each wait takes as long as some 2^14.
 template <class T>
 long threads_for(const Layer<T>& l, const Panels& p) {
-    const long step = l.B * p.gates * l.H * (l.I + l.H), threads = std::clamp(step * l.T_ >> 19, 1L, std::max(1L, l.threads));
+    const long step = l.B * p.gates * l.H * (l.I + l.O), threads = std::clamp(step * l.T_ >> 19, 1L, std::max(1L, l.threads));
     return Team::shares_units(l.B, threads) ? std::clamp(step >> 15, 1L, threads) : threads;
 }
 
@@ -87,7 +99,7 @@ void run_in_team(const Layer<T>& l, const Panels& p, Plan plan) {
 template <class T>
 const T* previous_h(const Layer<T>& l, const Rows& rows, long b, long t) {
     const long before = l.reverse ? t + 1 : t - 1;
-    return before < 0 || before >= rows.length[b] ? l.h0 + b * l.H : l.y.at(b, before);
+    return before < 0 || before >= rows.length[b] ? l.h0 + b * l.O : l.y.at(b, before);
 }
 
 template <class T>

@@ -41,10 +41,14 @@ void StreamLayer<T>::pack(const Kernels& kernels) {
     pack(call, packed);
     call.packed = packed;
     call.weight_ih = call.weight_hh = call.bias_ih = call.bias_hh = nullptr;
-    if (call.peephole) {
-        peephole.assign(call.peephole, call.peephole + (call.options.coupled ? 2 : 3) * call.H);
-        call.peephole = peephole.data();
-    }
+    call.weight_hr = call.norm_ih = call.norm_hh = nullptr;
+    auto own = [](const T*& values, long count, std::vector<T>& copy) {
+        if (!values) return;
+        copy.assign(values, values + count);
+        values = copy.data();
+    };
+    own(call.peephole, (call.options.coupled ? 2 : 3) * call.H, peephole);
+    own(call.norm_c, call.H, norm_c), own(call.norm_c_bias, call.H, norm_c_bias);
 }
 
 namespace {
@@ -56,7 +60,7 @@ long gates(const Layer<T>& l) {
 
 template <class T>
 long state_values(const StreamLayer<T>& l) {
-    return l.O + (l.call.kind == Kind::lstm ? l.call.H : 0);
+    return l.call.O + (l.call.kind == Kind::lstm ? l.call.H : 0);
 }
 
 template <class T>
@@ -70,15 +74,15 @@ long all_state_values(const std::vector<StreamLayer<T>>& layers) {
 
 template <class T>
 Stream<T>::Stream(const Kernels& kernels, long B, std::vector<StreamLayer<T>> layers, Linear<T> input, Linear<T> output)
-    : B(B), I(input.outputs ? input.inputs : layers.front().call.I), O(output.outputs ? output.outputs : layers.back().O),
+    : B(B), I(input.outputs ? input.inputs : layers.front().call.I), O(output.outputs ? output.outputs : layers.back().call.O),
       state_size(B * all_state_values(layers)), kernels_(kernels), layers_(std::move(layers)), input_(std::move(input)),
       output_(std::move(output)) {
     products_ = input_.inputs * input_.outputs + output_.inputs * output_.outputs, widest_ = 0;
     for (auto& l : layers_) {
         l.call.B = B, l.call.T_ = 1;
         l.pack(kernels);
-        products_ += gates(l.call) * l.call.H * (l.call.I + l.O);
-        widest_ = std::max(widest_, l.O);
+        products_ += gates(l.call) * l.call.H * (l.call.I + l.call.O);
+        widest_ = std::max(widest_, l.call.O);
     }
     products_ *= B;
     one_step_ = buffers(1);
@@ -114,15 +118,15 @@ void Stream<T>::advance(const T* x, long steps, T* y, T* state) {
         call.T_ = steps;
         T* to = k + 1 == layers_.size() && !output_.outputs ? y : b.between[k % 2].get();
         call.x = {x, steps * call.I, call.I}, call.x_value = 1;
-        call.y = {to, steps * l.O, l.O};
+        call.y = {to, steps * call.O, call.O};
         call.h0 = state + at, call.h_n = next_.get() + at;
-        if (call.kind == Kind::lstm) call.c0 = call.h0 + B * l.O, call.c_n = call.h_n + B * l.O;
+        if (call.kind == Kind::lstm) call.c0 = call.h0 + B * call.O, call.c_n = call.h_n + B * call.O;
         if constexpr (sizeof(T) == 4)
             kernels_.forward_f32(call);
         else
             kernels_.forward_f64(call);
         if (l.residual)
-            for (long v = 0; v < B * steps * l.O; v++) to[v] += x[v];
+            for (long v = 0; v < B * steps * call.O; v++) to[v] += x[v];
         x = to;
         at += B * state_values(l);
     }

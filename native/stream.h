@@ -7,7 +7,8 @@
 //   layers               one that is `residual` adds its input to its output
 //   output linear layer  if there is one
 //
-// The weights are packed once and kept so, with copies of the peepholes. A call either does all of its steps or, when it throws, leaves the state as it was.
+// The weights are packed once and kept so, with copies of what is read as it is. A call either does all of its steps or,
+// when it throws, leaves the state as it was.
 #pragma once
 
 #include <memory>
@@ -33,9 +34,8 @@ struct Linear {
 template <class T>
 struct StreamLayer {
     Layer<T> call{};
-    long O = 0;  // values in a step of output
     bool residual = false;
-    std::vector<T> memory, peephole;
+    std::vector<T> memory, peephole, norm_c, norm_c_bias;
 
     void pack(const Kernels& kernels);
 };

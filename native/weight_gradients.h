@@ -1,4 +1,5 @@
-// The gradients of the weights and biases: [h 1]^T dgates and [x 1]^T dgates, summed over all rows and steps.
+// The gradients of the weights and biases: [left 1]^T right, summed over all rows and steps. For the recurrent weights
+// left is h, and right are the gates' gradients.
 #pragma once
 
 #include "row_pairs.h"
@@ -6,21 +7,55 @@
 
 namespace holdfast::HOLDFAST_ISA {
 
-// The left factors, h and x with a 1 behind them for the bias, are cut into strips of M of their values; a thread has
-// some strips, and some panels of gates. It goes through the rows in pieces, copies its strips of a piece together, and
-// adds their products with the gates' gradients, which it reads where they lie, to its own sums.
+// One of the gradients that a WeightGradients adds up; the right factor has panels of N vectors.
+template <class T, Kind kind, int N>
+struct WeightSum {
+    static constexpr int columns = kind == Kind::gru ? 3 : N, M = tile_rows<T, columns>;
+    using Tile = std::conditional_t<paired<T>, void (*)(const Operand<T>*, const Operand<T>*, long, T*),
+                                    void (*)(const T*, const Stretch*, long, const T*, long, T*)>;
+
+    const T* right;  // [T][panels][B][width]; where operands lie in pairs, the same for all sums
+    // Those of a panel's columns that take part: the first ones, of which the last is column `last` instead.
+    long vectors, last;
+    Tile tile;
+    enum class Left { state, input, rows } left;  // the left factor: h before the step with its mask, x, or `rows`
+    long size;                                    // its values
+    T *weight, *bias;                             // as torch has them; bias may be null
+    const T* rows = nullptr;                      // [T][B][...] in the order of Team, `step` and `row` apart
+    long step = 0, row = 0;
+    long begin = 0, end = 0;  // its strips
+
+    template <int vectors, int last>
+    static WeightSum of(Left left, long size, const T* right, T* weight, T* bias) {
+        Tile tile;
+        if constexpr (paired<T>)
+            tile = outer_tile_of_pairs<T, M, vectors, N, last>;
+        else
+            tile = outer_tile<T, M, vectors, last>;
+        return {right, vectors, last, tile, left, size, weight, bias};
+    }
+};
+
+// The left factors, with a 1 behind them for the bias, are cut into strips of M of their values; a thread has some
+// strips, and some panels of the right factors. It goes through the rows in pieces, copies its strips of a piece
+// together, and adds their products with the right factors, which it reads where they lie, to its own sums.
 template <class T, Kind kind, int N>
 class WeightGradients {
-    static constexpr long W = lanes<T>;
-    static constexpr int columns = kind == Kind::gru ? 3 : N, M = tile_rows<T, columns>;
-    static constexpr int last_h = N - 1, last_x = kind == Kind::gru ? 2 : N - 1;
+    using Sum = WeightSum<T, kind, N>;
+    static constexpr long W = lanes<T>, M = Sum::M, columns = Sum::columns;
 
   public:
-    WeightGradients(const Layer<T>& l, const Panels& p, const Team& team, Scratch& scratch)
-        : l_(l), p_(p), team_(team), strips_h_((l.H + 1 + M - 1) / M), strips_(strips_h_ + (l.I + 1 + M - 1) / M) {
+    // `p`: how the right factors lie, and which rows of the weights their columns are.
+    WeightGradients(const Layer<T>& l, const Panels& p, const Team& team, Scratch& scratch, std::array<Sum, 3> sums,
+                    int count)
+        : l_(l), p_(p), team_(team), all_(sums), count_(count) {
+        for (int k = 0; k < count; k++) {
+            all_[k].begin = strips_;
+            all_[k].end = strips_ += (sums[k].size + 1 + M - 1) / M;
+        }
         along_ = std::clamp(strips_ / 4, 1L, team.threads);
         while (team.threads % along_) along_--;
-        const long most = (strips_ + along_ - 1) / along_;
+        const long most = std::max(1L, (strips_ + along_ - 1) / along_);
         piece_ = std::clamp(cache / long(sizeof(Operand<T>)) / (most * M), 64L, 256L);
         piece_ = whole<T>(std::min(piece_, l.B * l.T_));
         left_thread_ = most * M * piece_;
@@ -50,21 +85,19 @@ class WeightGradients {
                 if (filled % 2) copy(strips, thread, filled, -1, 0);
             T* into = sums;
             for (long q = panels.begin; q < panels.end; q++) {
-                const T* g = l_.gates + q * l_.B * p_.width();
-                Operand<T>* right = right_;
+                Operand<T>* pairs = right_;
                 if constexpr (paired<T>)
-                    put_row_pairs<T, N>(g, p_.width(), stretches, count, right += thread * piece_ * p_.width());
-                for (long s = strips.begin; s < strips.end; s++, into += M * columns * W) {
-                    const Operand<T>* strip = left + (s - strips.begin) * M * piece_;
-                    const bool state = s < strips_h_;
-                    if constexpr (paired<T>) {
-                        const auto tile = state ? outer_tile_of_pairs<T, M, columns, N, last_h>
-                                                : outer_tile_of_pairs<T, M, columns, N, last_x>;
-                        tile(strip, right, (filled + 1) / 2, into);
-                    } else {
-                        const auto tile = state ? outer_tile<T, M, columns, last_h> : outer_tile<T, M, columns, last_x>;
-                        tile(strip, stretches, count, g, p_.width(), into);
-                    }
+                    put_row_pairs<T, N>(all_[0].right + q * l_.B * p_.width(), p_.width(), stretches, count,
+                                        pairs += thread * piece_ * p_.width());
+                const Operand<T>* strip = left;
+                for (int k = 0; k < count_; k++) {
+                    const Sum& sum = all_[k];
+                    const T* right = sum.right + q * l_.B * p_.width();
+                    for (long s = of(strips, sum).size(); s > 0; s--, strip += M * piece_, into += M * sum.vectors * W)
+                        if constexpr (paired<T>)
+                            sum.tile(strip, pairs, (filled + 1) / 2, into);
+                        else
+                            sum.tile(strip, stretches, count, right, p_.width(), into);
                 }
             }
             filled = count = 0;
@@ -74,84 +107,111 @@ class WeightGradients {
                 for (long from = 0, n = rows.active(k, t); from < n;) {
                     const long first = rows.start[k] + from, some = std::min(n - from, piece_ - filled);
                     stretches[count++] = {(t * p_.count * l_.B + first) * p_.width(), some};
-                    for (long r = 0; r < some; r++, filled++) copy(strips, thread, filled, rows.order[first + r], t);
+                    for (long r = 0; r < some; r++, filled++) copy(strips, thread, filled, first + r, t);
                     from += some;
                     if (filled == piece_) add();
                 }
         add();
-        write(strips, panels, sums);
+        for (int k = 0; k < count_; k++) write(strips, panels, k, sums);
     }
 
   private:
     static constexpr long cache = 384 << 10;  // bytes of a piece: it is read once a panel of gates
 
-    // Row `number` of the strips: M values of it in each. Of pairs, the second writes both; no second one: b is -1.
-    void copy(Share strips, long thread, long number, long b, long t) const {
+    // A sum's strips that are in a share.
+    static Share of(Share strips, const Sum& sum) {
+        const long begin = std::clamp(strips.begin, sum.begin, sum.end);
+        return {begin, std::clamp(strips.end, begin, sum.end)};
+    }
+
+    // The left factor of a sum for a row, by its place in the order of Team: its values, `stride` apart, times a mask if
+    // there is one.
+    struct Values {
+        const T* from;
+        long stride;
+        const T* mask;
+    };
+    Values values(const Sum& sum, long place, long t) const {
+        const long b = team_.rows.order[place];
+        if (sum.left == Sum::Left::state)
+            return {previous_h(l_, team_.rows, b, t), 1, l_.state_mask ? l_.state_mask + b * l_.O : nullptr};
+        if (sum.left == Sum::Left::input) return {l_.x.at(b, t), l_.x_value, nullptr};
+        return {sum.rows + t * sum.step + place * sum.row, 1, nullptr};
+    }
+
+    // Row `number` of the strips: M values of it in each. Of pairs, the second writes both; no second one: place is -1.
+    void copy(Share strips, long thread, long number, long place, long t) const {
         Operand<T>* to = left_ + thread * left_thread_ + number / pair<T> * pair<T> * M;
         if constexpr (paired<T>) {
             RowPair<T, M> pair_of(row_pairs_ + thread * row_pair_thread_, row_pair_thread_ / 4 - W);
-            if (b < 0) {
-                pair_of.take_nothing(1);
-            } else {
-                const long middle = std::clamp(strips_h_, strips.begin, strips.end);
-                const T* mask = l_.state_mask ? l_.state_mask + b * l_.H : nullptr;
-                pair_of.take(number % 2, 0, previous_h(l_, team_.rows, b, t), 1, mask, l_.H, strips.begin * M, middle * M);
-                pair_of.take(number % 2, (middle - strips.begin) * M, l_.x.at(b, t), l_.x_value, nullptr, l_.I,
-                             (middle - strips_h_) * M, (strips.end - strips_h_) * M);
+            if (place < 0) pair_of.take_nothing(1);
+            for (int k = 0; k < count_ && place >= 0; k++) {
+                const Sum& sum = all_[k];
+                const Share own = of(strips, sum);
+                const Values v = values(sum, place, t);
+                if (own.size())
+                    pair_of.take(number % 2, (own.begin - strips.begin) * M, v.from, v.stride, v.mask, sum.size,
+                                 (own.begin - sum.begin) * M, (own.end - sum.begin) * M);
             }
             if (number % 2) pair_of.write(to, strips.size(), M * piece_);
         } else {
-            copy_values(strips, to, b, t);
+            copy_values(strips, to, place, t);
         }
     }
-    void copy_values(Share strips, T* to, long b, long t) const {
-        const T *h = previous_h(l_, team_.rows, b, t), *x = l_.x.at(b, t), *mask = l_.state_mask;
-        if (mask) mask += b * l_.H;
-        for (long s = strips.begin; s < strips.end; s++, to += M * piece_) {
-            const bool state = s < strips_h_;
-            const long size = state ? l_.H : l_.I, begin = (state ? s : s - strips_h_) * M;
-            if (begin + M <= size && (state ? !mask : l_.x_value == 1)) {
-                std::memcpy(to, (state ? h : x) + begin, M * sizeof(T));
-            } else {
-                for (long m = 0; m < M; m++) {
-                    const long at = begin + m;
-                    if (at >= size)
-                        to[m] = at == size ? T(1) : T(0);
-                    else
-                        to[m] = state ? (mask ? h[at] * mask[at] : h[at]) : x[at * l_.x_value];
+    void copy_values(Share strips, T* to, long place, long t) const {
+        for (int k = 0; k < count_; k++) {
+            const Sum& sum = all_[k];
+            const Share own = of(strips, sum);
+            if (!own.size()) continue;
+            const auto [from, stride, mask] = values(sum, place, t);
+            const long size = sum.size, together = mask || stride != 1 ? 0 : size;  // values to be copied as they lie
+            long begin = (own.begin - sum.begin) * M;
+            for (long s = own.size(); s > 0; s--, begin += M, to += M * piece_) {
+                if (begin + M <= together) {
+                    std::memcpy(to, from + begin, M * sizeof(T));
+                } else {
+                    for (long m = 0; m < M; m++) {
+                        const long at = begin + m;
+                        if (at >= size)
+                            to[m] = at == size ? T(1) : T(0);
+                        else
+                            to[m] = mask ? from[at] * mask[at] : from[at * stride];
+                    }
                 }
+                if (l_.rounded)
+                    for (long m = 0; m < M; m++) to[m] = nearest(to[m]);
             }
-            if (l_.rounded)
-                for (long m = 0; m < M; m++) to[m] = nearest(to[m]);
         }
     }
 
-    // The sums, turned over into the layout of the weights.
-    void write(Share strips, Share panels, const T* sums) const {
-        for (int state = 0; state < 2; state++) {
-            const long begin = state ? strips.begin : std::max(strips.begin, strips_h_);
-            const long end = state ? std::min(strips.end, strips_h_) : strips.end;
-            if (begin >= end) continue;
-            const long size = state ? l_.H : l_.I, at = (begin - (state ? 0 : strips_h_)) * M;
-            const long values = std::min((end - begin) * M, size - at);  // without the bias
-            T *weight = state ? l_.dweight_hh : l_.dweight_ih, *bias = state ? l_.dbias_hh : l_.dbias_ih;
-            for (long q = panels.begin; q < panels.end; q++) {
-                const T* panel = sums + ((q - panels.begin) * strips.size() + begin - strips.begin) * M * columns * W;
-                for (long n = 0; n < columns; n++) {
-                    const long column = state && n + 1 == columns ? last_h : n, row = p_.row(q, column);
-                    const long count = p_.lanes_of(q, column);
-                    const T* from = panel + n * W;  // [values][vectors of columns]
-                    for (long k = 0; k < values; k += W) {
-                        Vec<T> v[W];
-                        const long some = std::min(W, values - k);
-                        for (long j = 0; j < W; j++) v[j] = j < some ? load<T>(from + (k + j) * columns * W) : Vec<T>{};
-                        transpose_lanes<T>(v);
-                        for (long lane = 0; lane < count; lane++)
-                            store_some<T>(weight + (row + lane) * size + at + k, v[lane], some);
-                    }
-                    if (bias && at + (end - begin) * M > size)
-                        store_some<T>(bias + row, load<T>(from + (size - at) * columns * W), count);
+    // One of the sums, turned over into the layout of the weights.
+    void write(Share strips, Share panels, int number, const T* sums) const {
+        const Sum& sum = all_[number];
+        const Share own = of(strips, sum);
+        if (!own.size()) return;
+        long all = 0, before = 0;  // values of a panel's sums, and of those before this one
+        for (int k = 0; k < count_; k++) {
+            if (k == number) before = all;
+            all += of(strips, all_[k]).size() * M * all_[k].vectors * W;
+        }
+        const long at = (own.begin - sum.begin) * M, ld = sum.vectors * W;
+        const long values = std::min(own.size() * M, sum.size - at);  // without the bias
+        for (long q = panels.begin; q < panels.end; q++) {
+            const T* panel = sums + (q - panels.begin) * all + before;
+            for (long n = 0; n < sum.vectors; n++) {
+                const long column = n + 1 == sum.vectors ? sum.last : n, row = p_.row(q, column);
+                const long count = p_.lanes_of(q, column);
+                const T* from = panel + n * W;  // [values][vectors]
+                for (long k = 0; k < values; k += W) {
+                    Vec<T> v[W];
+                    const long some = std::min(W, values - k);
+                    for (long j = 0; j < W; j++) v[j] = j < some ? load<T>(from + (k + j) * ld) : Vec<T>{};
+                    transpose_lanes<T>(v);
+                    for (long lane = 0; lane < count; lane++)
+                        store_some<T>(sum.weight + (row + lane) * sum.size + at + k, v[lane], some);
                 }
+                if (sum.bias && at + own.size() * M > sum.size)
+                    store_some<T>(sum.bias + row, load<T>(from + (sum.size - at) * ld), count);
             }
         }
     }
@@ -159,7 +219,9 @@ class WeightGradients {
     const Layer<T>& l_;
     const Panels& p_;
     const Team& team_;
-    long strips_h_, strips_, along_, piece_, left_thread_, sums_thread_;
+    std::array<Sum, 3> all_;
+    int count_;
+    long strips_ = 0, along_, piece_, left_thread_, sums_thread_;
     Operand<T> *left_, *right_ = nullptr, *row_pairs_ = nullptr;
     long row_pair_thread_ = 0;
     T* sums_;

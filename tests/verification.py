@@ -35,6 +35,16 @@ VARIANTS: dict[str, tuple[Kind, dict[str, Any]]] = {
     "gru reset before, without bias": ("gru", {"reset_after": False, "bias": False}),
     "gru reset before, layer norm": ("gru", {"reset_after": False, "layer_norm": True}),
     "gru reset before, dropout of the state": ("gru", {"reset_after": False, "recurrent_dropout": 0.4}),
+    "gru reset before, everything": (
+        "gru",
+        {
+            "reset_after": False,
+            "layer_norm": True,
+            "recurrent_dropout": 0.3,
+            "zoneout_h": 0.2,
+            "activation": "softplus",
+        },
+    ),
     "gru dropout of the state": ("gru", {"recurrent_dropout": 0.4}),
     "gru dropout of the candidate": ("gru", {"recurrent_dropout": 0.4, "recurrent_dropout_mode": "candidate"}),
     "gru zoneout": ("gru", {"zoneout_h": 0.3}),
@@ -58,6 +68,11 @@ VARIANTS: dict[str, tuple[Kind, dict[str, Any]]] = {
     "lstm coupled gates, peepholes": ("lstm", {"coupled_gates": True, "peepholes": True}),
     "lstm projection": ("lstm", {"proj_size": 2}),
     "lstm projection, clipped": ("lstm", {"proj_size": 2, "proj_clip": 0.15}),
+    "lstm layer norm, peepholes": ("lstm", {"layer_norm": True, "peepholes": True, "cell_clip": 0.4}),
+    "lstm layer norm, zoneout": ("lstm", {"layer_norm": True, "zoneout_h": 0.3, "zoneout_c": 0.2}),
+    "lstm layer norm, projection": ("lstm", {"layer_norm": True, "proj_size": 2}),
+    "lstm projection, zoneout": ("lstm", {"proj_size": 2, "zoneout_h": 0.3}),
+    "lstm projection, dropout of the state": ("lstm", {"proj_size": 2, "recurrent_dropout": 0.4}),
     "lstm cell clip": ("lstm", {"cell_clip": 0.4}),
     "lstm cell clip, peepholes": ("lstm", {"cell_clip": 0.4, "peepholes": True}),
     "lstm dropout of the state": ("lstm", {"recurrent_dropout": 0.4}),
@@ -77,6 +92,18 @@ VARIANTS: dict[str, tuple[Kind, dict[str, Any]]] = {
             "recurrent_dropout": 0.3,
             "zoneout_h": 0.2,
             "zoneout_c": 0.4,
+        },
+    ),
+    "lstm coupled gates, everything": (
+        "lstm",
+        {
+            "coupled_gates": True,
+            "peepholes": True,
+            "proj_size": 2,
+            "layer_norm": True,
+            "recurrent_dropout": 0.3,
+            "recurrent_dropout_mode": "candidate",
+            "zoneout_h": 0.2,
         },
     ),
 }
@@ -199,6 +226,34 @@ def tolerance(request: Request, name: str) -> float:
     return 8 * torch.finfo(request.inputs.dtype).eps * terms
 
 
+def amplification(request: Request, exact: Request, cotangents: Mapping[str, Tensor] | None) -> float:
+    """How many times the usual rounding layer normalisation makes of it, from 1 to 32.
+
+    It divides by a deviation that may be next to nothing, as where all units are clipped, and who computes it loses
+    digits then. How many is measured on the reference alone: 8 times the most that it loses in float32, in the measure
+    of :func:`tolerance`, on three requests beside this one.
+    """
+    if not request.spec.layer_norm:
+        return 1.0
+    if (
+        request.spec.hidden_size == 1
+    ):  # a cell state alone: torch loses the factor 1 / sqrt(ε) = 316, the kernels nothing
+        return 32.0
+    generator = torch.Generator().manual_seed(2)
+    most = 1.0
+    for _ in range(3):
+        noise = 1 + 0.001 * torch.randn(exact.inputs.shape, generator=generator, dtype=torch.float64)
+        single = converted(replace(exact, inputs=exact.inputs * noise), torch.float32)
+        expected = results_and_gradients(ReferenceEngine(), converted(single, torch.float64), cotangents)
+        got = results_and_gradients(ReferenceEngine(), single, cotangents)
+        for name, value in expected.items():
+            other = got[name]
+            if value is not None and other is not None and value.numel():
+                lost = float((other.double() - value).abs().max()) / max(1.0, float(value.abs().max()))
+                most = max(most, 8 * lost / tolerance(single, name))
+    return min(most, 32.0)
+
+
 def verify(engine_name: str, request: Request, *, gradients: bool = True) -> dict[str, float]:
     """Compares an engine with the reference in float64.
 
@@ -212,7 +267,8 @@ def verify(engine_name: str, request: Request, *, gradients: bool = True) -> dic
         The largest difference of everything compared, by name, relative to the largest value.
 
     Raises:
-        AssertionError: Something differs by more than :func:`tolerance`, or has another shape or dtype.
+        AssertionError: Something differs by more than :func:`tolerance`, times :func:`amplification`, or has another
+            shape or dtype.
     """
     engine = ENGINES[engine_name]
     reason = engine.why_not(request)
@@ -229,6 +285,7 @@ def verify(engine_name: str, request: Request, *, gradients: bool = True) -> dic
     for cotangents in runs:
         expected = results_and_gradients(ReferenceEngine(), exact, cotangents)
         actual = results_and_gradients(engine, request, cotangents)
+        more = amplification(request, exact, cotangents)
         of = "" if cotangents is None or len(cotangents) > 1 else f" of {next(iter(cotangents))} alone"
         assert actual.keys() == expected.keys()
         for name, value in expected.items():
@@ -244,7 +301,8 @@ def verify(engine_name: str, request: Request, *, gradients: bool = True) -> dic
             size = max(1.0, float(value.abs().max())) if value.numel() else 1.0
             difference = float((got.double() - value).abs().max()) / size if value.numel() else 0.0
             differences[name] = max(difference, differences.get(name, 0.0))
-            if not difference <= tolerance(request, name):  # NaN is a difference too
-                problems.append(f"{name}{of}: differs by {difference:.3g}, allowed {tolerance(request, name):.3g}")
+            allowed = more * tolerance(request, name)
+            if not difference <= allowed:  # NaN is a difference too
+                problems.append(f"{name}{of}: differs by {difference:.3g}, allowed {allowed:.3g}")
     assert not problems, f"{engine_name} differs from the reference:\n  " + "\n  ".join(problems)
     return differences

@@ -19,12 +19,13 @@ def why_not(spec: CellSpec) -> str | None:
     """One sentence that says why the kernels cannot compute a cell, or None when they can."""
     if not isinstance(spec.activation, str) or not isinstance(spec.recurrent_activation, str):
         return "an activation is a callable, which the kernels cannot call."
-    for option in ("layer_norm", "proj_size"):
-        if getattr(spec, option):
-            return f"the kernels have no {option}."
-    if spec.kind == "gru" and not spec.reset_after:
-        return "the kernels have the GRU with reset_after=True alone."
     return None
+
+
+def why_not_in_bfloat16(spec: CellSpec) -> str | None:
+    """The same with products in bfloat16, for a cell that :func:`why_not` has nothing against."""
+    options = {"layer_norm": spec.layer_norm, "proj_size": spec.proj_size, "reset_after=False": not spec.reset_after}
+    return next((f"the kernels have no {name} with products in bfloat16." for name, on in options.items() if on), None)
 
 
 @cache
@@ -48,5 +49,16 @@ def arguments(spec: CellSpec) -> dict[str, Any]:
         "cell_clip": spec.cell_clip or 0.0,
         "zoneout_h": spec.zoneout_h,
         "zoneout_c": spec.zoneout_c,
+        "norm": spec.layer_norm,
+        "reset_before": not spec.reset_after,
+        "proj_clip": spec.proj_clip or 0.0,
         "H": spec.hidden_size,
+        "O": spec.output_size,
     }
+
+
+@cache
+def kept_names(spec: CellSpec) -> tuple[str, ...]:
+    """The arrays that forward keeps for backward."""
+    in_stages = spec.layer_norm or spec.proj_size or not spec.reset_after
+    return ("gates", *(["c_before"] if spec.kind == "lstm" else []), *(["stages"] if in_stages else []))

@@ -86,7 +86,11 @@ def random_cotangents(request: Request) -> dict[str, Tensor]:
     return {name: rounded(torch.randn(value.shape, generator=generator)) for name, value in results.items()}
 
 
-SUPPORTED = {name: v for name, v in VARIANTS.items() if NativeEngine().why_not(make_request(v[0], **v[1])) is None}
+SUPPORTED = {
+    name: variant
+    for name, variant in VARIANTS.items()
+    if NativeEngine().why_not(converted(make_request(variant[0], **variant[1]), torch.bfloat16)) is None
+}
 
 
 @pytest.mark.parametrize("isa", ISAS)

@@ -55,9 +55,6 @@ LAYOUTS: list[Callable[[Tensor], Tensor]] = [
     lambda x: x.permute(2, 1, 0).contiguous().permute(2, 1, 0),  # values with a stride
     lambda x: x.repeat_interleave(2, 0)[::2],  # every other row
 ]
-SUPPORTED = {
-    name: spec for name, spec in VARIANTS.items() if ENGINES["native"].why_not(make_request(spec[0], **spec[1])) is None
-}
 
 
 @pytest.fixture(params=ISAS)
@@ -74,22 +71,10 @@ def nan_filled() -> Iterator[None]:
         yield
 
 
-def test_all_but_three_options_are_supported() -> None:
-    refused = {
-        name: ENGINES["native"].why_not(make_request(kind, **options)) for name, (kind, options) in VARIANTS.items()
-    }
-    assert {reason for reason in refused.values() if reason} == {
-        "the kernels have no layer_norm.",
-        "the kernels have no proj_size.",
-        "the kernels have the GRU with reset_after=True alone.",
-    }
-    assert len(SUPPORTED) == 24
-
-
 @pytest.mark.usefixtures("nan_filled")
-@pytest.mark.parametrize("name", SUPPORTED)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_on_every_instruction_set(isa: str, name: str) -> None:
-    kind, options = SUPPORTED[name]
+    kind, options = VARIANTS[name]
     modes = itertools.product((False, True), (False, True), (torch.float64, torch.float32))
     for (batch, steps, inputs, units, lengths), (training, reverse, dtype) in itertools.product(SIZES, modes):
         request = make_request(
@@ -103,9 +88,17 @@ def test_every_variant_on_every_instruction_set(isa: str, name: str) -> None:
             reverse=reverse,
             return_states=training,
             dtype=dtype,
-            **options,
+            **fitting(options, units),
         )
         verify("native", request)
+
+
+def fitting(options: dict[str, Any], units: int) -> dict[str, Any]:
+    """The options for a layer of so many units: its projection is smaller, and more than a vector where it can be."""
+    if "proj_size" not in options:
+        return options
+    projected = {**options, "proj_size": units * 2 // 3}
+    return projected if projected["proj_size"] else {**projected, "proj_clip": None}
 
 
 @given(
@@ -120,6 +113,7 @@ def test_random_combinations(kind: Kind, sizes: tuple[int, int, int, int], data:
         "bias": data.draw(st.booleans()),
         "recurrent_dropout": data.draw(st.sampled_from([0.0, 0.3])),
         "zoneout_h": data.draw(st.sampled_from([0.0, 0.2])),
+        "layer_norm": data.draw(st.booleans()),
     }
     if kind != "rnn":
         options["recurrent_activation"] = data.draw(
@@ -132,6 +126,11 @@ def test_random_combinations(kind: Kind, sizes: tuple[int, int, int, int], data:
             "zoneout_c": data.draw(st.sampled_from([0.0, 0.4])),
             "cell_clip": data.draw(st.sampled_from([None, 0.5])),
         }
+        if data.draw(st.booleans()) and units > 1:
+            options["proj_size"] = data.draw(st.integers(1, units - 1))
+            options["proj_clip"] = data.draw(st.sampled_from([None, 0.3]))
+    if kind == "gru":
+        options["reset_after"] = data.draw(st.booleans())
     lengths = data.draw(st.none() | st.lists(st.integers(0, steps), min_size=batch, max_size=batch))
     flags = {name: data.draw(st.booleans()) for name in ("training", "reverse", "return_states")}
     request = make_request(
@@ -270,8 +269,10 @@ def test_any_number_of_threads_for_any_batch(kind: Kind, count: int) -> None:
             assert difference <= tolerance(single, name), name
 
 
-def test_what_stands_in_the_padding_changes_no_bit(isa: str) -> None:
-    request = converted(make_request("gru", batch=3, steps=4, lengths=[2, 0, 4]), torch.float32)
+@pytest.mark.parametrize("name", ["gru", "gru reset before, layer norm", "lstm everything"])
+def test_what_stands_in_the_padding_changes_no_bit(isa: str, name: str) -> None:
+    kind, options = VARIANTS[name]
+    request = converted(make_request(kind, batch=3, steps=4, lengths=[2, 0, 4], **options), torch.float32)
     spoilt = request.inputs.clone()
     spoilt[0, 2:], spoilt[1] = math.nan, math.inf
     for other in (request, replace(request, inputs=spoilt)):
@@ -285,8 +286,46 @@ def test_what_stands_in_the_padding_changes_no_bit(isa: str) -> None:
         assert torch.equal(a, b)
 
 
-def test_the_threads_change_rounding_alone_and_the_same_threads_not_even_that() -> None:
-    layer = holdfast.LSTM(7, 33, batch_first=True, engine="native")
+# What has threads wait for one another between the stages of a step, and the plain cells beside it.
+THREADED = [name for name in VARIANTS if name in ("rnn", "gru", "lstm") or "everything" in name or "reset" in name]
+THREADED += ["rnn layer norm", "gru layer norm", "lstm layer norm", "lstm projection, clipped"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+@pytest.mark.parametrize("name", THREADED)
+def test_threads_share_units_in_stages(isa: str, name: str, count: int) -> None:
+    """Fewer rows than keep all threads busy, and enough work that all of them are taken."""
+    kind, options = VARIANTS[name]
+    few, more = (300, 150) if kind == "rnn" else (150, 60)
+    for batch, steps, units, lengths in ((3, 13, few, [9, 13, 0]), (26, 5, more, None)):
+        request = make_request(
+            kind,
+            batch=batch,
+            steps=steps,
+            input_size=10,
+            hidden_size=units,
+            lengths=lengths,
+            training=True,
+            reverse=lengths is None,
+            **fitting(options, units),
+        )
+        cotangents = {"outputs": torch.randn(batch, steps, request.spec.output_size, dtype=torch.float64)}
+        expected = results_and_gradients(ENGINES["reference"], request, cotangents)
+        with threads(count), filled_with_nan():
+            first, second = (results_and_gradients(ENGINES["native"], request, cotangents) for _ in range(2))
+        for part, value in expected.items():
+            a, b = first[part], second[part]
+            assert a is not None
+            assert b is not None
+            assert value is not None
+            assert torch.equal(a, b), part
+            difference = float((a - value).abs().max() / value.abs().max().clamp(min=1))
+            assert difference <= tolerance(request, part), part
+
+
+@pytest.mark.parametrize("options", [{}, {"layer_norm": True, "proj_size": 20}])
+def test_the_threads_change_rounding_alone_and_the_same_threads_not_even_that(options: dict[str, Any]) -> None:
+    layer = holdfast.LSTM(7, 33, batch_first=True, engine="native", **options)
     x, lengths = torch.randn(9, 6, 7), [6, 1, 4, 0, 3, 6, 2, 5, 5]
     found = []
     for count in (1, 2, 2, 5, 20):
@@ -301,8 +340,16 @@ def test_the_threads_change_rounding_alone_and_the_same_threads_not_even_that() 
     assert all(torch.equal(a, b) for a, b in zip(found[1], found[2], strict=True))
 
 
-def test_going_back_twice_gives_the_same_gradients(isa: str) -> None:
-    request = converted(make_request(peepholes=True, lengths=[2, 5, 0]), torch.float64, requires_grad=True)
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("lstm", {"peepholes": True}),
+        ("lstm", {"layer_norm": True, "proj_size": 2}),
+        ("gru", {"layer_norm": True, "reset_after": False}),
+    ],
+)
+def test_going_back_twice_gives_the_same_gradients(isa: str, kind: Kind, options: dict[str, Any]) -> None:
+    request = converted(make_request(kind, lengths=[2, 5, 0], **options), torch.float64, requires_grad=True)
     outputs = NativeEngine(isa).run(request).outputs
     tensors = list(differentiable(request).values())
     first = torch.autograd.grad(outputs.sin().sum(), tensors, retain_graph=True)
@@ -342,9 +389,10 @@ def test_auto_takes_the_native_engine_and_says_so() -> None:
     assert told.engine == "native"
     elsewhere = "it computes on CUDA, and the input is on cpu."
     assert told.choices[0].reasons == {"cudnn": elsewhere, "reference": "native comes first."}
-    normed = holdfast.explain(holdfast.LSTM(3, 4, layer_norm=True), torch.zeros(2, 5, 3))
-    assert normed.choices[0].reasons == {"native": "the kernels have no layer_norm.", "cudnn": elsewhere}
-    assert normed.engine == "reference"
+    own = holdfast.explain(holdfast.LSTM(3, 4, activation=torch.sin), torch.zeros(2, 5, 3))
+    reason = "an activation is a callable, which the kernels cannot call."
+    assert own.choices[0].reasons == {"native": reason, "cudnn": elsewhere}
+    assert own.engine == "reference"
 
 
 def test_an_instruction_set_that_is_not_here_is_named() -> None:

@@ -30,7 +30,11 @@ struct Variant {
     bool plain = true, coupled = false, peepholes = false, dropped = false, candidate = false, zoned = false;
     int biases = 2;
     double clip = 0, zoneout = 0;
+    bool norm = false, reset_before = false;
+    bool projects = false;  // to two thirds of the units, clipped
     Activation phi = Activation::tanh, sigma = Activation::sigmoid;
+
+    bool in_stages() const { return norm || reset_before || projects; }  // none in bfloat16
 };
 
 const Variant variants[] = {
@@ -48,6 +52,17 @@ const Variant variants[] = {
     {.name = "gru single bias", .kind = Kind::gru, .biases = 1},
     {.name = "gru masks", .kind = Kind::gru, .plain = false, .dropped = true, .candidate = true, .zoned = true,
      .phi = Activation::elu, .sigma = Activation::hard_sigmoid_02},
+    {.name = "rnn layer norm", .kind = Kind::rnn, .plain = false, .dropped = true, .zoned = true, .norm = true},
+    {.name = "gru layer norm", .kind = Kind::gru, .plain = false, .biases = 0, .norm = true},
+    {.name = "gru reset before", .kind = Kind::gru, .reset_before = true},
+    {.name = "gru reset before, layer norm", .kind = Kind::gru, .plain = false, .dropped = true, .candidate = true,
+     .zoned = true, .norm = true, .reset_before = true},
+    {.name = "lstm layer norm", .kind = Kind::lstm, .norm = true},
+    {.name = "lstm projection", .kind = Kind::lstm, .projects = true},
+    {.name = "lstm in all stages", .kind = Kind::lstm, .plain = false, .peepholes = true, .dropped = true,
+     .candidate = true, .zoned = true, .clip = 0.7, .norm = true, .projects = true},
+    {.name = "lstm coupled in all stages", .kind = Kind::lstm, .plain = false, .coupled = true, .zoneout = 0.3,
+     .norm = true, .projects = true},
 };
 
 struct Size {
@@ -69,11 +84,13 @@ class Call {
     Layer<T> layer{};
 
     Call(const Tested& tested, const Variant& v, Size s, bool uneven, bool reverse, int threads, bool every) {
-        const long B = s.B, steps = s.T, I = s.I, H = s.H, gates = v.kind == Kind::rnn ? 1 : v.kind == Kind::gru ? 3 : 4 - v.coupled;
+        const long B = s.B, steps = s.T, I = s.I, H = s.H, O = v.projects && H > 1 ? H * 2 / 3 : H;
+        const long gates = v.kind == Kind::rnn ? 1 : v.kind == Kind::gru ? 3 : 4 - v.coupled;
         const bool lstm = v.kind == Kind::lstm;
         layer.kind = v.kind;
-        layer.options = {v.phi, v.sigma, v.coupled, v.plain, T(v.clip), T(v.zoneout), T(lstm ? v.zoneout : 0)};
-        layer.B = B, layer.T_ = steps, layer.I = I, layer.H = H;
+        layer.options = {v.phi, v.sigma, v.coupled, v.plain, T(v.clip), T(v.zoneout), T(lstm ? v.zoneout : 0),
+                         v.norm, v.reset_before, T(O < H ? 0.2 : 0)};
+        layer.B = B, layer.T_ = steps, layer.I = I, layer.H = H, layer.O = O;
         layer.reverse = reverse, layer.threads = threads, layer.rounded = tested.rounded;
         if (uneven) {
             lengths_.resize(B);
@@ -88,38 +105,50 @@ class Call {
                 for (long t = lengths_[b]; t < steps; t++)
                     std::fill_n(x + (layer.x.at(b, t) - x), 2 * I, std::numeric_limits<T>::quiet_NaN());
         const double scale = 1 / std::sqrt(double(I + H));
-        layer.h0 = random(B * H, 0.5);
+        layer.h0 = random(B * O, 0.5);
         if (lstm) layer.c0 = random(B * H, 0.5);
         layer.weight_ih = random(gates * H * I, scale);
-        layer.weight_hh = random(gates * H * H, scale);
+        layer.weight_hh = random(gates * H * O, scale);
+        if (O < H) layer.weight_hr = random(O * H, scale);
         if (v.biases > 0) layer.bias_ih = random(gates * H, scale);
         if (v.biases > 1) layer.bias_hh = random(gates * H, scale);
         if (v.peepholes) layer.peephole = random((gates - 1) * H, scale);
-        if (v.dropped) layer.state_mask = coins<T>(B * H, 1.5);
+        if (v.dropped) layer.state_mask = coins<T>(B * O, 1.5);
         if (v.candidate) layer.candidate = coins<T>(steps * B * H, 1.5);
-        if (v.zoned) layer.zoned_h = coins<std::uint8_t>(steps * B * H, 1);
+        if (v.zoned) layer.zoned_h = coins<std::uint8_t>(steps * B * O, 1);
         if (v.zoned && lstm) layer.zoned_c = coins<std::uint8_t>(steps * B * H, 1);
-        layer.y = over_time(output("y", B * steps * H), H);
-        layer.h_n = output("h_n", B * H);
+        if (v.norm) layer.norm_ih = random(gates * H, 1), layer.norm_hh = random(gates * H, 1);
+        if (v.norm && lstm) layer.norm_c = random(H, 1), layer.norm_c_bias = random(H, 1);
+        layer.y = over_time(output("y", B * steps * O), O);
+        layer.h_n = output("h_n", B * O);
         if (lstm) layer.c_n = output("c_n", B * H);
         finals_ = outputs_.size();
         if (lstm && every) {
             layer.c_all = over_time(output("c_all", B * steps * H), H);
             if (uneven) std::fill_n(layer.c_all.data, B * steps * H, T(0));  // not written past a row's length
         }
-        const Kept kept = tested.kernels.kept(v.kind, v.coupled, B, steps, H, sizeof(T) == 8);
+        const Kept kept = [&] {
+            if constexpr (sizeof(T) == 4)
+                return tested.kernels.kept_f32(layer);
+            else
+                return tested.kernels.kept_f64(layer);
+        }();
         layer.gates = unset(kept.gates);
         if (kept.c_before) layer.c_before = unset(kept.c_before);
-        layer.dh_n = random(B * H, 1);
+        if (kept.stages) layer.stages = unset(kept.stages);
+        layer.dh_n = random(B * O, 1);
         if (every) {  // otherwise no other gradient comes in, and that of x is not wanted
-            layer.dy = over_time<const T>(random(B * steps * H, 1), H);
+            layer.dy = over_time<const T>(random(B * steps * O, 1), O);
             if (lstm) layer.dc_n = random(B * H, 1), layer.dc_all = over_time<const T>(random(B * steps * H, 1), H);
             layer.dx = over_time(output("dx", B * steps * I), I);
         }
-        layer.dh0 = output("dh0", B * H);
+        layer.dh0 = output("dh0", B * O);
         if (lstm) layer.dc0 = output("dc0", B * H);
         layer.dweight_ih = output("dweight_ih", gates * H * I);
-        layer.dweight_hh = output("dweight_hh", gates * H * H);
+        layer.dweight_hh = output("dweight_hh", gates * H * O);
+        if (O < H) layer.dweight_hr = output("dweight_hr", O * H);
+        if (v.norm) layer.dnorm_ih = output("dnorm_ih", gates * H), layer.dnorm_hh = output("dnorm_hh", gates * H);
+        if (v.norm && lstm) layer.dnorm_c = output("dnorm_c", H), layer.dnorm_c_bias = output("dnorm_c_bias", H);
         if (v.biases > 0) layer.dbias_ih = output("dbias_ih", gates * H);
         if (v.biases > 1) layer.dbias_hh = output("dbias_hh", gates * H);
         if (v.peepholes) layer.dpeephole = output("dpeephole", (gates - 1) * H);
@@ -140,7 +169,7 @@ class Call {
 
     // Without what is for a backward pass, and with the weights packed beforehand.
     void for_inference(const Kernels& kernels) {
-        layer.gates = layer.c_before = nullptr;
+        layer.gates = layer.c_before = layer.stages = nullptr;
         layer.c_all = {};
         if constexpr (sizeof(T) == 4)
             kernels.pack_f32(layer, packed(kernels.packed_size_f32(layer)));
@@ -273,7 +302,8 @@ int main() {
         if (!set.runs_here()) continue;
         names += std::string(" ") + set.name;
         const Tested full{*set.full, set.name, false}, bfloat16{*set.bfloat16, set.name, true};
-        for (const Variant& v : variants) check_all<float>(bfloat16, v);
+        for (const Variant& v : variants)
+            if (!v.in_stages()) check_all<float>(bfloat16, v);
         check_at_once(bfloat16);
         if (set.full == before) continue;  // two sets differ by bfloat16 alone
         before = set.full;

@@ -60,6 +60,8 @@ class NativeEngine:
             return reason
         if reason := kernels.why_not(spec):
             return reason
+        if dtype == torch.bfloat16 and (reason := kernels.why_not_in_bfloat16(spec)):
+            return reason
         if not x.numel():
             return f"there is nothing to compute in an input of shape {tuple(x.shape)}."
         return None
@@ -80,22 +82,19 @@ class NativeEngine:
     def _forward(self, request: Request, keep: bool) -> tuple[Result, tuple[Tensor, ...]]:
         spec, x = request.spec, request.inputs
         call = _Call(request)
-        y = x.new_empty(*x.shape[:2], spec.hidden_size)
+        y = x.new_empty(*x.shape[:2], spec.output_size)
         call.steps("y", y)
         state = tuple(map(torch.empty_like, call.state))
         call.arrays(zip(("h_n", "c_n"), state, strict=False))
         every = [y]
         if request.return_states and spec.kind == "lstm":
-            every.append(torch.empty_like(y))
+            every.append(x.new_empty(*x.shape[:2], spec.hidden_size))
             call.steps("c_all", every[1])
         kept: list[Tensor] = []
         if keep:
-            (batch, steps, _), wide = x.shape, x.dtype == torch.float64
-            sizes = _native.kept(
-                kernels.KINDS[spec.kind], spec.coupled_gates, batch, steps, spec.hidden_size, wide, self._isa
-            )
+            sizes = getattr(_native, f"kept_{_DTYPES[x.dtype]}")(call.values, self._isa)
             kept = [x.new_empty(size) for size in sizes if size]
-            call.arrays(zip(("gates", "c_before"), kept, strict=False))
+            call.arrays(zip(kernels.kept_names(spec), kept, strict=True))
         self._kernel("forward", call)
         if keep:
             kept.append(torch.zeros(1, dtype=torch.bool))  # whether backward has written over the gates
@@ -110,12 +109,12 @@ class NativeEngine:
         """The gradients of all tensors; that of the input if it is wanted."""
         call = _Call(request)
         call.steps("y", kept[0])
-        call.arrays(zip(("gates", "c_before"), kept[1:-1], strict=False))
+        call.arrays(zip(kernels.kept_names(request.spec), kept[1:-1], strict=True))
         if kept[-1]:  # autograd goes back a second time
             again = _Call(request)
             again.steps("y", torch.empty_like(kept[0]))
             again.arrays(zip(("h_n", "c_n"), map(torch.empty_like, call.state), strict=False))
-            again.arrays(zip(("gates", "c_before"), kept[1:-1], strict=False))
+            again.arrays(zip(kernels.kept_names(request.spec), kept[1:-1], strict=True))
             self._kernel("forward", again)
         kept[-1].numpy()[:] = True  # through NumPy, so that autograd does not take it for a change of what it keeps
         dy, d_state = gradient.outputs, list(gradient.state)
@@ -225,13 +224,13 @@ def _padding(request: Request) -> Tensor | None:
 
 
 def _held(request: Request, every: Tensor, initial: Tensor, final: Tensor) -> Tensor:
-    """Per-step states [B, T, H] with the state that a row has past its length: its final or, reversed, initial one."""
+    """Per-step states [B, T, ...] with the state of a row past its length: its final or, reversed, initial one."""
     padding = _padding(request)
     return every if padding is None else torch.where(padding, (initial if request.reverse else final)[:, None], every)
 
 
 def _split(request: Request, gradient: Tensor) -> tuple[Tensor, Tensor | None]:
-    """The gradient of per-step states: within the rows' lengths [B, T, H], and the sum of the rest [B, H]."""
+    """The gradient of per-step states: within the rows' lengths, shaped alike, and the sum of the rest over time."""
     padding = _padding(request)
     if padding is None:
         return gradient, None

@@ -296,8 +296,7 @@ def native_steps(network: Network, batch: int, state: Array, isa: str = "") -> S
 
 
 def _arguments(spec: CellSpec) -> dict[str, Any]:
-    sizes = {"I": spec.input_size, "O": spec.output_size}
-    return {**kernels.arguments(spec), "plain": kernels.is_plain(spec), **sizes}
+    return {**kernels.arguments(spec), "plain": kernels.is_plain(spec), "I": spec.input_size}
 
 
 def load(path: Path | str, batch: int = 1) -> Stream:

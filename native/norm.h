@@ -1,0 +1,176 @@
+// Layer normalisation of rows that the threads of a group share: y = (a - mean) / sqrt(var + ε), forward and backward.
+//
+// Each thread adds up what it has of a row, tells the others, and after they have waited for one another has the whole
+// row's numbers. What is normalised together is a part: of the inputs' product, of the state's, or of the cell state.
+#pragma once
+
+#include "sequence.h"
+
+namespace holdfast::HOLDFAST_ISA {
+
+// The gates that are normalised together: in the tile's columns, and of one of the two products.
+struct Part {
+    bool state;
+    long begin, end;
+};
+
+// The parts of a cell. The GRU's candidate stands alone, with the input's part of it in one column and the state's in
+// another.
+template <Kind kind, int N>
+struct Parts {
+    static constexpr int count = kind == Kind::gru ? 4 : 2, cell = count;  // the LSTM's cell state comes after them
+    static constexpr int all = count + (kind == Kind::lstm);
+
+    static constexpr Part of(int part) {
+        if (kind == Kind::gru) return part < 2 ? Part{part == 1, 0, 2} : Part{part == 3, part, part + 1};
+        return {part == 1, 0, N};
+    }
+    static constexpr long gates(int part) { return kind == Kind::rnn ? 1 : of(part).end - of(part).begin; }
+};
+
+template <class T>
+HF_INLINE T sum_of_lanes(Vec<T> v) {
+    T lane[lanes<T>];
+    store<T>(lane, v);
+#pragma GCC unroll 8
+    for (long half = lanes<T> / 2; half; half /= 2)
+        for (long k = 0; k < half; k++) lane[k] += lane[k + half];
+    return lane[0];
+}
+
+// The first n lanes; the others are 0.
+template <class T>
+HF_INLINE Vec<T> only(Vec<T> v, long n) {
+    return (Vec<T>)((typename Types<T>::Mask)v & first_lanes<T>(n));
+}
+
+// The memory of a call, for `rows` rows in a group.
+template <class T>
+struct NormMemory {
+    T *sums, *told;
+    long rows, thread_sums, thread_told;
+
+    static NormMemory take(Scratch& scratch, long threads, long parts, long rows) {
+        NormMemory m{};
+        m.rows = rows;
+        m.thread_sums = padded_stride(parts * rows * (2 * lanes<T> + 3), lanes<T>);
+        m.thread_told = padded_stride(parts * rows * 3, 64 / sizeof(T));
+        m.sums = scratch.take<T>(threads * m.thread_sums);
+        m.told = scratch.take<T>(threads * m.thread_told);
+        return m;
+    }
+};
+
+// Normalisation as one thread sees it.
+template <class T>
+class Norm {
+    static constexpr long W = lanes<T>;
+    static constexpr T epsilon = T(1e-5);
+
+  public:
+    Norm(const NormMemory<T>& memory, const Team& team, long thread, long parts)
+        : m_(memory), thread_(thread), first_(thread - team.member(thread)), members_(team.members),
+          vectors_(memory.sums + thread * memory.thread_sums), shift_(vectors_ + parts * memory.rows * 2 * W),
+          mean_(shift_ + parts * memory.rows), scale_(mean_ + parts * memory.rows) {}
+
+    // Forward: adds vectors of row r, of which there_are(n) lanes count. The sums are of differences from a shift, the
+    // mean of the first vectors that come: then few digits are lost when the mean's square is taken from the squares'
+    // mean, at most as many as 1/ε of the type divided by how many times as many vectors come altogether.
+    template <class Lanes>
+    HF_INLINE void add(long part, long r, bool begins, const T* v, long vectors, Lanes there_are) {
+        const long at = part * m_.rows + r;
+        T* sums = vectors_ + at * 2 * W;
+        Vec<T> sum{}, squares{};
+        if (begins) {
+            Vec<T> total{};
+            long count = 0;
+            for (long n = 0; n < vectors; n++) {
+                const long some = there_are(n);
+                total = total + (some >= W ? load<T>(v + n * W) : only<T>(load<T>(v + n * W), some));
+                count += some;
+            }
+            shift_[at] = sum_of_lanes<T>(total) / T(count);
+        } else {
+            sum = load<T>(sums), squares = load<T>(sums + W);
+        }
+        const Vec<T> shift = all<T>(shift_[at]);
+        for (long n = 0; n < vectors; n++) {
+            const long some = there_are(n);
+            Vec<T> d = load<T>(v + n * W) - shift;
+            if (some < W) d = only<T>(d, some);
+            sum = sum + d, squares = squares + d * d;
+        }
+        store<T>(sums, sum), store<T>(sums + W, squares);
+    }
+
+    // Tells what this thread has of a part: `count` values of each of `rows` rows.
+    void tell(long part, long rows, long count) {
+        for (long r = 0; r < rows; r++) {
+            const long at = part * m_.rows + r;
+            T* told = m_.told + thread_ * m_.thread_told + at * 3;
+            told[0] = T(count);
+            if (!count) continue;
+            const T sum = sum_of_lanes<T>(load<T>(vectors_ + at * 2 * W)), n = T(count);
+            const T squares = sum_of_lanes<T>(load<T>(vectors_ + at * 2 * W + W));
+            told[1] = shift_[at] + sum / n, told[2] = std::max(T(0), squares - sum * (sum / n));
+        }
+    }
+
+    // The mean and 1 / sqrt(var + ε) of whole rows, from what all have told.
+    void hear(long part, long rows) {
+        for (long r = 0; r < rows; r++) {
+            const long at = part * m_.rows + r;
+            T count = 0, sum = 0, squares = 0;
+            for (long k = 0; k < members_; k++)
+                if (const T* told = told_by(k, at); told[0] > 0) count += told[0], sum += told[0] * told[1];
+            const T mean = sum / count;
+            for (long k = 0; k < members_; k++)
+                if (const T* told = told_by(k, at); told[0] > 0)
+                    squares += told[2] + told[0] * (told[1] - mean) * (told[1] - mean);
+            mean_[at] = mean, scale_[at] = T(1) / std::sqrt(squares / count + epsilon);
+        }
+    }
+    HF_INLINE Vec<T> normalised(long part, long r, Vec<T> a) const {
+        const long at = part * m_.rows + r;
+        return (a - mean_[at]) * scale_[at];
+    }
+    T scale(long part, long r) const { return scale_[part * m_.rows + r]; }
+
+    // Backward: d are the gradients of normalised values y. Those of a are (d - mean(d) - y mean(d y)) / sqrt(var + ε).
+    void begin_gradients(long part, long rows) {
+        std::fill_n(vectors_ + part * m_.rows * 2 * W, rows * 2 * W, T(0));
+    }
+    HF_INLINE void add_gradient(long part, long r, Vec<T> d, Vec<T> d_times_y) {
+        T* sums = vectors_ + (part * m_.rows + r) * 2 * W;
+        store<T>(sums, load<T>(sums) + d), store<T>(sums + W, load<T>(sums + W) + d_times_y);
+    }
+    void tell_gradients(long part, long rows) {
+        for (long r = 0; r < rows; r++) {
+            const long at = part * m_.rows + r;
+            T* told = m_.told + thread_ * m_.thread_told + at * 3;
+            for (int k = 0; k < 2; k++) told[k] = sum_of_lanes<T>(load<T>(vectors_ + (at * 2 + k) * W));
+        }
+    }
+    // `count`: values of a whole row; scales: 1 / sqrt(var + ε) as forward kept it, `stride` apart from row to row.
+    void hear_gradients(long part, long rows, long count, const T* scales, long stride) {
+        for (long r = 0; r < rows; r++) {
+            const long at = part * m_.rows + r;
+            T sum = 0, products = 0;
+            for (long k = 0; k < members_; k++) sum += told_by(k, at)[0], products += told_by(k, at)[1];
+            mean_[at] = sum / T(count), shift_[at] = products / T(count), scale_[at] = scales[r * stride];
+        }
+    }
+    HF_INLINE Vec<T> gradient(long part, long r, Vec<T> d, Vec<T> y) const {
+        const long at = part * m_.rows + r;
+        return (d - mean_[at] - y * shift_[at]) * scale_[at];
+    }
+
+  private:
+    const T* told_by(long member, long at) const { return m_.told + (first_ + member) * m_.thread_told + at * 3; }
+
+    const NormMemory<T>& m_;
+    long thread_, first_, members_;
+    T *vectors_, *shift_, *mean_, *scale_;  // of parts and rows; the first has two vectors of each
+};
+
+}  // namespace holdfast::HOLDFAST_ISA

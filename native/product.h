@@ -1,0 +1,64 @@
+// Products of rows with a whole matrix, packed for each panel of up to 4 vectors of outputs as [values][vectors].
+#pragma once
+
+#include "sequence.h"
+
+namespace holdfast::HOLDFAST_ISA {
+
+// Calls take(row, first output, the sum) for every row and every vector of outputs, in the panels of up to 4 that are in
+// `share`, of the values of `g` that `slots` names times `packed`.
+template <class T, class Take>
+void times_transposed(const Operand<T>* g, const Slots& slots, long rows, const Operand<T>* packed, long outputs, Share share,
+                      Take take) {
+    constexpr long W = lanes<T>;
+    const long vectors = (outputs + W - 1) / W, K = slots.size<T>(W);
+    auto panel = [&](auto columns, long first) {
+        constexpr int N = columns;
+        constexpr auto tiles = by_rows<tile_rows<T, N>>([](auto m) { return transposed_tile<T, m, N>; });
+        alignas(64) T out[tile_rows<T, N> * N * W];
+        over_rows(rows, tiles.size(), [&](long m, long r) __attribute__((always_inline)) {
+            tiles[m - 1](g + r * slots.row, slots, packed + first * K * W, out);
+            for (long k = 0; k < m; k++)
+                for (long n = 0; n < N; n++) take(r + k, (first + n) * W, load<T>(out + (k * N + n) * W));
+        });
+    };
+    for (long q = share.begin * 4; q < std::min(vectors, share.end * 4); q += 4) {
+        if (vectors - q >= 4) panel(std::integral_constant<int, 4>{}, q);
+        if (vectors - q == 3) panel(std::integral_constant<int, 3>{}, q);
+        if (vectors - q == 2) panel(std::integral_constant<int, 2>{}, q);
+        if (vectors - q == 1) panel(std::integral_constant<int, 1>{}, q);
+    }
+}
+
+// A matrix as torch has it, [rows, columns], to be multiplied from the left with rows of `values` values, of which those
+// that the matrix lacks meet zeros. `transposed`: its rows are the outputs, as they are forward.
+template <class T>
+struct Matrix {
+    static constexpr long W = lanes<T>;
+    const T* data;
+    long rows, columns, values;
+    bool transposed;
+
+    long outputs() const { return transposed ? rows : columns; }
+    long packed_size() const { return values * ((outputs() + W - 1) / W * W); }
+
+    // Of the panels of up to 4 vectors of outputs, those in `share`.
+    void pack(Share share, T* out) const {
+        const long vectors = (outputs() + W - 1) / W;
+        for (long q = share.begin * 4; q < std::min(vectors, share.end * 4); q += 4) {
+            const long n = std::min(4L, vectors - q);
+            T* to = out + q * values * W;
+            for (long k = 0; k < n; k++) {
+                const long at = (q + k) * W, there = transposed ? columns : rows;
+                if (transposed)
+                    put_columns<T>(data + at * columns, columns, std::min(W, rows - at), columns, false, to + k * W, n * W);
+                else
+                    for (long v = 0; v < rows; v++)
+                        store<T>(to + (v * n + k) * W, load_some<T>(data + v * columns + at, columns - at));
+                for (long v = there; v < values; v++) store<T>(to + (v * n + k) * W, Vec<T>{});
+            }
+        }
+    }
+};
+
+}  // namespace holdfast::HOLDFAST_ISA
