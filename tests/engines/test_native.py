@@ -249,13 +249,16 @@ def threads(count: int) -> Iterator[None]:
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 @pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
 def test_any_number_of_threads_for_any_batch(kind: Kind, count: int) -> None:
-    """Few rows: the threads share the units; many: the rows; each within the tolerance, and twice the same bits."""
-    for batch, hidden, lengths in ((1, 40, None), (3, 17, [4, 0, 2]), (33, 9, [*range(5)] * 6 + [4, 4, 1])):
+    """Few rows: the threads share the units; many: the rows; each within the tolerance, and twice the same bits.
+
+    There is enough work that all of them are taken.
+    """
+    for batch, hidden, lengths in ((1, 450, None), (3, 260, [12, 0, 7]), (33, 80, [*range(2, 13)] * 3)):
         request = make_request(
-            kind, batch=batch, steps=4, hidden_size=hidden, lengths=lengths, training=True, zoneout_h=0.2
+            kind, batch=batch, steps=12, hidden_size=hidden, lengths=lengths, training=True, zoneout_h=0.2
         )
         single = converted(request, torch.float32)
-        cotangents = {"outputs": torch.randn(batch, 4, hidden), "final h": torch.randn(batch, hidden)}
+        cotangents = {"outputs": torch.randn(batch, 12, hidden), "final h": torch.randn(batch, hidden)}
         expected = results_and_gradients(ENGINES["reference"], converted(single, torch.float64), cotangents)
         with threads(count):
             first, second = (results_and_gradients(NativeEngine(), single, cotangents) for _ in range(2))
