@@ -117,8 +117,9 @@ class Call {
         if (v.candidate) layer.candidate = coins<T>(steps * B * H, 1.5);
         if (v.zoned) layer.zoned_h = coins<std::uint8_t>(steps * B * O, 1);
         if (v.zoned && lstm) layer.zoned_c = coins<std::uint8_t>(steps * B * H, 1);
-        if (v.norm) layer.norm_ih = random(gates * H, 1), layer.norm_hh = random(gates * H, 1);
-        if (v.norm && lstm) layer.norm_c = random(H, 1), layer.norm_c_bias = random(H, 1);
+        // Small gains: with large ones, normalisation makes more of rounding at every step than the tolerance allows for.
+        if (v.norm) layer.norm_ih = random(gates * H, 0.3), layer.norm_hh = random(gates * H, 0.3);
+        if (v.norm && lstm) layer.norm_c = random(H, 0.3), layer.norm_c_bias = random(H, 0.3);
         layer.y = over_time(output("y", B * steps * O), O);
         layer.h_n = output("h_n", B * O);
         if (lstm) layer.c_n = output("c_n", B * H);
