@@ -5,8 +5,8 @@
 
 Contenders run in turn, Keras in processes of its own that wait meanwhile, so that a machine that gets slower or faster
 meets all alike; a ratio is the median of a peer's time divided by ours. GFLOP/s count 2 B T G H (I + H) operations
-forward (G gates), three times that for a training step, and are held against the multiply-adds that the machine does
-at most.
+forward (G gates), for a training step three times that without the gradient of the input, and are held against the
+multiply-adds that the machine does at most.
 """
 
 from __future__ import annotations

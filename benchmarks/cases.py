@@ -50,15 +50,17 @@ class Case:
         """Name and shape."""
         return f"{self.name} {self.shape}"
 
-    def operations(self, running: int) -> int:
-        """Multiplications and additions of a forward pass in which ``running`` steps of rows are computed.
+    def operations(self, running: int, which: str) -> int:
+        """Multiplications and additions of a pass in which ``running`` steps of rows are computed.
 
-        A training step has three times as many.
+        A training step has three times a forward pass's, without those for the gradient of the first layer's input.
         """
         _, _, I, H = self.shape  # noqa: E741
         directions = 2 if self.options.get("bidirectional") else 1
         inputs = [I] + [H * directions] * (self.options.get("num_layers", 1) - 1)
-        return sum(2 * running * directions * GATES[self.cell] * H * (width + H) for width in inputs)
+        each = 2 * running * directions * GATES[self.cell] * H
+        forward = sum(each * (width + H) for width in inputs)
+        return 3 * forward - each * I if which == "training" else forward
 
 
 VARIANTS: dict[str, dict[str, Any]] = {

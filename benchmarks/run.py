@@ -88,7 +88,7 @@ def measure(case: Case, settings: Settings) -> dict[str, Any]:
                 times = timed(contenders, which, settings.pairs, settings.budget, settings.progress)
             found["passes"][which] = summary(times, which, settings_of)
             if case.group not in ("variants", "epoch"):  # whose work is not the plain layer's
-                operations = case.operations(given.running) * (3 if which == "training" else 1)
+                operations = case.operations(given.running, which)
                 found["passes"][which]["gflops"] = operations / found["passes"][which]["ms"] / 1e6
     except Wrong as difference:
         return found | {"wrong": str(difference), "passes": {}}

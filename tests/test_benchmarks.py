@@ -145,9 +145,10 @@ def test_gates_in_the_order_of_keras() -> None:
 
 def test_operations_are_those_of_the_equations() -> None:
     one = cases.Case("layers", "", "LSTM", (2, 3, 5, 7))
-    assert one.operations(6) == 2 * 6 * 4 * 7 * (5 + 7)
+    assert one.operations(6, "forward") == 2 * 6 * 4 * 7 * (5 + 7)
+    assert one.operations(6, "training") == 2 * 6 * 4 * 7 * (2 * 5 + 3 * 7)
     both = cases.Case("layers", "", "GRU", (2, 3, 5, 7), {"num_layers": 2, "bidirectional": True})
-    assert both.operations(6) == 2 * 6 * 3 * 7 * 2 * ((5 + 7) + (14 + 7))
+    assert both.operations(6, "forward") == 2 * 6 * 3 * 7 * 2 * ((5 + 7) + (14 + 7))
 
 
 class Recorded:
