@@ -27,9 +27,12 @@ struct Unit {
 template <class T>
 HF_INLINE Vec<T> zone(const std::uint8_t* mask, long n, T probability) {
     if (!mask) return all<T>(probability);
-    Vec<T> v{};
-    for (long k = 0; k < n; k++) v[k] = T(mask[k]);
-    return v;
+    typename Types<T>::Bytes zoned{};
+    if (n >= lanes<T>)
+        std::memcpy(&zoned, mask, sizeof zoned);
+    else
+        for (long k = 0; k < n; k++) zoned[k] = mask[k];
+    return __builtin_convertvector(zoned, Vec<T>);
 }
 
 template <class T>

@@ -28,6 +28,7 @@ struct Types {
     static constexpr int bytes = HOLDFAST_BYTES ? HOLDFAST_BYTES : int(sizeof(T));
     typedef T Vec __attribute__((vector_size(bytes)));
     typedef Int Mask __attribute__((vector_size(bytes)));
+    typedef std::uint8_t Bytes __attribute__((vector_size(bytes / int(sizeof(T)))));  // one for each lane
 };
 
 template <class T>
