@@ -1,14 +1,19 @@
-"""What every test shares: one thread, a fixed seed, and hypothesis without a clock."""
+"""What every test shares: one thread, a fixed seed, hypothesis without a clock, and where real data lies."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
+
+_BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+_DATA = Path(os.environ.get("HOLDFAST_DATA") or _BESIDE).resolve()  # read before any test changes the environment
 
 settings.register_profile("holdfast", deadline=None, max_examples=80, derandomize=True)
 settings.load_profile("holdfast")
@@ -25,3 +30,16 @@ if kernels := os.environ.get("HOLDFAST_TEST_KERNELS"):  # `make sanitize` has th
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(20)
+
+
+@pytest.fixture
+def real_data() -> Callable[[str], Path]:
+    """The folder of a real data set, found in HOLDFAST_DATA or beside the checkout; skips where it is missing."""
+
+    def folder(name: str) -> Path:
+        place = _DATA / name
+        if not place.is_dir():
+            pytest.skip(f"needs the real data {place}; set HOLDFAST_DATA to the folder that holds {name}")
+        return place
+
+    return folder

@@ -2,7 +2,8 @@ import pytest
 
 from holdfast import recipes
 from holdfast.errors import RecipeError
-from holdfast.recipes.schema import DataSettings, LinearSettings, ModelSettings, Recipe, TrainSettings
+from holdfast.recipes.classify import ClassifyData, ClassifyModel, LinearSettings
+from holdfast.recipes.schema import Recipe, TrainSettings
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -12,7 +13,7 @@ def test_every_recipe_is_valid_named_after_its_file_and_described(name):
     assert recipe.description.endswith(".") or recipe.description.endswith("right.")
 
 
-@pytest.mark.parametrize("table", [Recipe, DataSettings, ModelSettings, LinearSettings, TrainSettings])
+@pytest.mark.parametrize("table", [Recipe, ClassifyData, ClassifyModel, LinearSettings, TrainSettings])
 def test_every_field_is_documented(table):
     undocumented = [name for name, field in table.model_fields.items() if not field.description]
     assert undocumented == []
@@ -44,7 +45,7 @@ def test_a_recipe_resolved_and_written_reads_back_the_same(tmp_path):
         (["train.epochs=0"], r"train\.epochs is 0: input should be greater than or equal to 1\."),
         (["model.cell=lstn"], r"model\.cell is 'lstn': input should be 'lstm', 'gru' or 'rnn'\."),
         (["train.epochs"], r"The override 'train\.epochs' is not of the form key=value"),
-        (["name.first=x"], r"The override 'name\.first=x' goes into 'name', which is a value and not a table\."),
+        (["name.first=x"], r"The key 'name\.first' goes into 'name', which is a value and not a table\."),
         (["model.input_layer.sise=3"], r"There is no key 'model\.input_layer\.sise': did you mean 'size'\?"),
     ],
 )

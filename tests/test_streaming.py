@@ -16,7 +16,7 @@ from holdfast import runtime
 from holdfast.data import Encoder, Examples
 from holdfast.engines.native import NativeEngine
 from holdfast.errors import EngineError, ModelFileError, OptionError, ShapeError
-from holdfast.recipes.schema import DataSettings, ModelSettings
+from holdfast.recipes.classify import ClassifyData, ClassifyModel
 from holdfast.tasks import ClassifyTask, model_file
 from verification import VARIANTS, make_request
 
@@ -241,7 +241,7 @@ def classifier(path: Path, scaling: Any = "none", **model: Any) -> tuple[Classif
     generator = np.random.default_rng(0)
     inputs = [generator.integers(0, 255, (n, 3), dtype=np.uint8) for n in (4, 6, 5, 6)]
     examples = Examples(inputs, ["b", "a", "b", "c"], [f"row{k}" for k in range(4)])
-    task = ClassifyTask(ModelSettings(**model), Encoder.fit(examples, DataSettings(scaling=scaling)))
+    task = ClassifyTask(ClassifyModel(**model), Encoder.fit(examples, ClassifyData(scaling=scaling)))
     network = task.build()
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.4)
@@ -263,7 +263,7 @@ def classifier(path: Path, scaling: Any = "none", **model: Any) -> tuple[Classif
     ids=lambda model: "-".join(map(str, model)),
 )
 def test_a_classifier_scores_the_sequence_so_far(tmp_path: Path, scaling: str, model: Any) -> None:
-    task, network, inputs = classifier(tmp_path / "model.safetensors", scaling, **ModelSettings(**model).model_dump())
+    task, network, inputs = classifier(tmp_path / "model.safetensors", scaling, **ClassifyModel(**model).model_dump())
     saved, loaded = holdfast.Stream(tmp_path), holdfast.Stream(network)
     assert saved.labels == ("a", "b", "c")
     for raw in inputs:

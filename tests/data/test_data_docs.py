@@ -12,7 +12,7 @@ from PIL import Image
 
 from holdfast.data import Encoder, load
 from holdfast.data.readers import images, tables
-from holdfast.recipes.schema import DataSettings
+from holdfast.recipes.classify import ClassifyData
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
 SECTIONS = {text.partition("\n")[0]: text for text in DOCS.split("\n## ")[1:]}
@@ -49,7 +49,7 @@ def test_a_sample_is_read(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     make(SECTIONS[name], tmp_path)
     [table] = re.findall(r"^```toml\n(.*?)^```", SECTIONS[name], re.M | re.S)
     values = tomllib.loads(table)["data"]
-    settings = DataSettings(**{"source": "files", **values})
+    settings = ClassifyData(**{"source": "files", **values})
     splits = load(settings, None, seed=0)
     encoder = Encoder.fit(splits.train, settings)
     assert (len(encoder.labels), encoder.channels) == SIZES[name]

@@ -8,7 +8,7 @@ import torch
 
 from holdfast.data import Encoder, Examples, Labels, Scaling
 from holdfast.errors import DataError, ModelFileError
-from holdfast.recipes.schema import DataSettings
+from holdfast.recipes.classify import ClassifyData
 
 
 def sequences(channels: int = 2, count: int = 6, seed: int = 0) -> Examples:
@@ -88,7 +88,7 @@ def test_every_real_type_becomes_float32(dtype: type, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["none", "unit", "standard"])
 def test_an_encoder_survives_json(kind: str) -> None:
     examples = sequences()
-    encoder = Encoder.fit(examples, DataSettings(scaling=kind, layout="columns"))  # type: ignore[arg-type]
+    encoder = Encoder.fit(examples, ClassifyData(scaling=kind, layout="columns"))  # type: ignore[arg-type]
     again = Encoder.from_dict(json.loads(json.dumps(encoder.to_dict())))
     assert again == encoder
     assert torch.equal(again.encode(examples)[0].inputs, encoder.encode(examples)[0].inputs)
@@ -96,7 +96,7 @@ def test_an_encoder_survives_json(kind: str) -> None:
 
 def test_images_stay_bytes_and_are_scaled_by_the_batch() -> None:
     images = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
-    data = Encoder.fit(Examples(images, ["a", "b"], ["p", "q"]), DataSettings(scaling="unit")).encode(
+    data = Encoder.fit(Examples(images, ["a", "b"], ["p", "q"]), ClassifyData(scaling="unit")).encode(
         Examples(images, ["b", "a"], ["p", "q"])
     )
     assert data._values.dtype == np.uint8
@@ -110,7 +110,7 @@ def test_images_stay_bytes_and_are_scaled_by_the_batch() -> None:
 def test_bytes_of_unequal_lengths_are_scaled_as_floats_are() -> None:
     rows = [np.full((2, 1), 51, np.uint8), np.full((3, 1), 255, np.uint8)]
     examples = Examples(rows, ["a", "b"], ["p", "q"])
-    encoder = Encoder.fit(examples, DataSettings(scaling="unit"))
+    encoder = Encoder.fit(examples, ClassifyData(scaling="unit"))
     floats = Examples([row.astype(np.float32) for row in rows], ["a", "b"], ["p", "q"])
     assert torch.equal(
         encoder.encode(examples).__getitems__([0, 1]).inputs, encoder.encode(floats).__getitems__([0, 1]).inputs
@@ -118,7 +118,7 @@ def test_bytes_of_unequal_lengths_are_scaled_as_floats_are() -> None:
 
 
 def test_other_channels_than_trained_on_are_refused() -> None:
-    encoder = Encoder.fit(sequences(8), DataSettings())
+    encoder = Encoder.fit(sequences(8), ClassifyData())
     with pytest.raises(DataError) as error:
         encoder.encode(Examples(np.zeros((1, 10, 10)), None, ["x.png"]))
     assert str(error.value) == (
@@ -131,9 +131,9 @@ def test_fit_needs_labels_and_sequences() -> None:
     with pytest.raises(
         DataError, match=r"^x.png has no label, nor have the other training sequences; expected a label"
     ):
-        Encoder.fit(Examples(np.zeros((1, 10, 10)), None, ["x.png"]), DataSettings())
+        Encoder.fit(Examples(np.zeros((1, 10, 10)), None, ["x.png"]), ClassifyData())
     with pytest.raises(DataError, match=r"^There are no sequences to train on; expected at least one.$"):
-        Encoder.fit(sequences().subset([]), DataSettings())
+        Encoder.fit(sequences().subset([]), ClassifyData())
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_fit_needs_labels_and_sequences() -> None:
     ],
 )
 def test_a_damaged_encoder_is_one_error(change: dict[str, object], told: str) -> None:
-    saved = Encoder.fit(sequences(), DataSettings()).to_dict()
+    saved = Encoder.fit(sequences(), ClassifyData()).to_dict()
     with pytest.raises(ModelFileError) as error:
         Encoder.from_dict(saved | change)
     assert str(error.value).startswith(told)

@@ -11,9 +11,9 @@ from PIL import Image
 
 from holdfast.data import Encoder, Examples, load, read, split
 from holdfast.data.download import RemoteFile
-from holdfast.data.sources import _PUBLISHED, _Published
+from holdfast.data.published import PUBLISHED, Published
 from holdfast.errors import DataError, MissingDataError, RecipeError
-from holdfast.recipes.schema import DataSettings
+from holdfast.recipes.classify import ClassifyData
 
 
 @pytest.fixture(autouse=True)
@@ -32,13 +32,13 @@ def labelled(labels: list[str]) -> Examples:
     return Examples(np.arange(float(len(labels))).reshape(-1, 1, 1), labels, [f"x[{i}]" for i in range(len(labels))])
 
 
-def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataSettings:
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ClassifyData:
     """A published data set of two small files, which nobody serves."""
     site = "https://example.org/toy/"
     files = {name: RemoteFile(name, "0" * 64, (site + name,)) for name in ("toy_TRAIN.ts", "toy_TEST.ts")}
-    known = _Published("Toy", (files["toy_TRAIN.ts"],), (files["toy_TEST.ts"],))
-    monkeypatch.setitem(_PUBLISHED, "toy", known)
-    return DataSettings(source="toy", validation=0)
+    known = Published("classify", "Toy", (files["toy_TRAIN.ts"],), (files["toy_TEST.ts"],))
+    monkeypatch.setitem(PUBLISHED, "toy", known)
+    return ClassifyData(source="toy", validation=0)
 
 
 def write_toy(folder: Path) -> None:
@@ -48,7 +48,7 @@ def write_toy(folder: Path) -> None:
 
 
 def test_digits_are_split_once_and_for_all() -> None:
-    first, second = (load(DataSettings(source="digits"), None, seed) for seed in (0, 1))
+    first, second = (load(ClassifyData(source="digits"), None, seed) for seed in (0, 1))
     assert (len(first.train), len(first.validation or []), len(first.test)) == (1293, 144, 360)
     assert first.test.origins == second.test.origins
     assert first.train.origins != second.train.origins
@@ -62,24 +62,24 @@ def test_digits_are_split_once_and_for_all() -> None:
 
 
 def test_a_digit_saved_as_an_image_reads_the_same(tmp_path: Path) -> None:
-    test = load(DataSettings(source="digits"), None, 0).test
+    test = load(ClassifyData(source="digits"), None, 0).test
     Image.fromarray(test.inputs[5]).save(tmp_path / "x.png")
-    assert np.array_equal(read([tmp_path / "x.png"], DataSettings(source="digits")).inputs[0], test.inputs[5])
+    assert np.array_equal(read([tmp_path / "x.png"], ClassifyData(source="digits")).inputs[0], test.inputs[5])
 
 
 def test_every_sequence_is_in_one_split() -> None:
-    splits = load(DataSettings(source="digits", layout="columns"), None, 3)
+    splits = load(ClassifyData(source="digits", layout="columns"), None, 3)
     assert splits.validation is not None
     origins = [*splits.train.origins, *splits.validation.origins, *splits.test.origins]
     assert sorted(origins) == sorted(f"digits[{index}]" for index in range(1797))
 
 
 def test_limit_keeps_the_first_of_train_and_test() -> None:
-    whole = load(DataSettings(source="digits", validation=0), None, 0)
-    few = load(DataSettings(source="digits", validation=0, limit=50), None, 0)
+    whole = load(ClassifyData(source="digits", validation=0), None, 0)
+    few = load(ClassifyData(source="digits", validation=0, limit=50), None, 0)
     assert few.train.origins == whole.train.origins[:50]
     assert few.test.origins == whole.test.origins[:50]
-    held = load(DataSettings(source="digits", validation=0.1, limit=50), None, 0)
+    held = load(ClassifyData(source="digits", validation=0.1, limit=50), None, 0)
     assert (len(held.train), len(held.validation or []), len(held.test)) == (45, 5, 50)
 
 
@@ -132,22 +132,22 @@ def test_a_data_folder_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ("settings", "message"),
     [
         (
-            DataSettings(source="mnits"),
+            ClassifyData(source="mnits"),
             "data.source is 'mnits'; did you mean 'mnist'? Known: digits, files, japanese-vowels, mnist.",
         ),
         (
-            DataSettings(source="files"),
+            ClassifyData(source="files"),
             'data.source is "files" but data.train names none; expected files or folders to train on, '
             "or one of the known sets as data.source: digits, mnist, japanese-vowels.",
         ),
         (
-            DataSettings(source="digits", train=["a.csv"]),
+            ClassifyData(source="digits", train=["a.csv"]),
             "data.source is 'digits', which has its own files, but data.train or data.test names others; "
             'set data.source = "files" to use them.',
         ),
     ],
 )
-def test_sources_that_do_not_fit(settings: DataSettings, message: str) -> None:
+def test_sources_that_do_not_fit(settings: ClassifyData, message: str) -> None:
     with pytest.raises(RecipeError) as error:
         load(settings, None, 0)
     assert str(error.value) == message
@@ -159,7 +159,7 @@ def test_own_files_in_the_data_folder_or_the_working_directory(tmp_path: Path, m
     (tmp_path / "there/train.csv").write_text("x,label\n1,a\n2,b\n3,a\n4,b\n")
     (tmp_path / "here/test.csv").write_text("x,label\n5,a\n")
     monkeypatch.chdir(tmp_path / "here")
-    settings = DataSettings(train=["train.csv"], test=["test.csv"], validation=0.5)
+    settings = ClassifyData(train=["train.csv"], test=["test.csv"], validation=0.5)
     splits = load(settings, tmp_path / "there", 0)
     assert splits.validation is not None
     assert sorted(splits.train.labels or []) == sorted(splits.validation.labels or []) == ["a", "b"]
@@ -175,7 +175,7 @@ def test_own_files_in_the_data_folder_or_the_working_directory(tmp_path: Path, m
 def test_without_test_files_a_fraction_is_held_out(tmp_path: Path) -> None:
     rows = "".join(f"{index},{'ab'[index % 2]}\n" for index in range(40))
     (tmp_path / "train.csv").write_text("x,label\n" + rows)
-    settings = DataSettings(train=["train.csv"], test_fraction=0.25)
+    settings = ClassifyData(train=["train.csv"], test_fraction=0.25)
     splits = load(settings, tmp_path, 0)
     assert (len(splits.train), len(splits.validation or []), len(splits.test)) == (27, 3, 10)
     assert Counter(splits.test.labels or []) == {"a": 5, "b": 5}
@@ -218,7 +218,7 @@ def test_splitting_leaves_the_global_random_state_alone() -> None:
 
 
 def test_mnist(real_data: Callable[[str], Path]) -> None:
-    settings = DataSettings(source="mnist", scaling="unit")
+    settings = ClassifyData(source="mnist", scaling="unit")
     splits = load(settings, real_data("mnist"), 0)
     assert (len(splits.train), len(splits.validation or []), len(splits.test)) == (54_000, 6_000, 10_000)
     assert (splits.test.labels or [])[:5] == ["7", "2", "1", "0", "4"]
@@ -227,7 +227,7 @@ def test_mnist(real_data: Callable[[str], Path]) -> None:
 
 
 def test_japanese_vowels(real_data: Callable[[str], Path]) -> None:
-    settings = DataSettings(source="japanese-vowels", scaling="standard")
+    settings = ClassifyData(source="japanese-vowels", scaling="standard")
     splits = load(settings, real_data("JapaneseVowels").parent, 0)
     assert (len(splits.train), len(splits.validation or []), len(splits.test)) == (243, 27, 370)
     assert Counter(splits.validation.labels if splits.validation else []) == dict.fromkeys("123456789", 3)
@@ -236,7 +236,7 @@ def test_japanese_vowels(real_data: Callable[[str], Path]) -> None:
 
 @pytest.mark.parametrize("name", ["mnist", "japanese-vowels"])
 def test_the_checksums_are_those_of_the_real_files(name: str, real_data: Callable[[str], Path]) -> None:
-    known = _PUBLISHED[name]
+    known = PUBLISHED[name]
     for file in (*known.train, *known.test):
         content = (real_data(known.folder) / file.name).read_bytes()
         assert hashlib.sha256(content).hexdigest() == file.sha256
@@ -245,6 +245,6 @@ def test_the_checksums_are_those_of_the_real_files(name: str, real_data: Callabl
 def test_unpacked_files_are_found_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_toy(tmp_path / "mine")
     files = [RemoteFile(f"{name}.gz", "0" * 64, ("https://example.org/",)) for name in ("toy_TRAIN.ts", "toy_TEST.ts")]
-    monkeypatch.setitem(_PUBLISHED, "packed", _Published("Toy", (files[0],), (files[1],)))
-    splits = load(DataSettings(source="packed"), tmp_path / "mine", 0)
+    monkeypatch.setitem(PUBLISHED, "packed", Published("classify", "Toy", (files[0],), (files[1],)))
+    splits = load(ClassifyData(source="packed"), tmp_path / "mine", 0)
     assert splits.test.origins[0] == f"{tmp_path}/mine/toy_TEST.ts[0]"

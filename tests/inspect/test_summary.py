@@ -5,7 +5,7 @@ from torch import nn
 import holdfast
 from holdfast.errors import ShapeError
 from holdfast.inspect import summarise
-from holdfast.recipes.schema import ModelSettings
+from holdfast.recipes.classify import ClassifyModel
 from holdfast.tasks.classify import Classifier
 
 
@@ -39,14 +39,14 @@ def test_the_table_of_the_tutorial():
 
 
 def test_a_free_number_of_steps_is_none_where_it_shows():
-    table = summarise(Classifier(12, 9, ModelSettings(hidden_size=8)), (None, 12))
+    table = summarise(Classifier(12, 9, ClassifyModel(hidden_size=8)), (None, 12))
     shapes = {row.name: row.output_shape for row in table.rows}
     assert shapes["recurrent (LSTM)"] == (None, None, 8)
     assert shapes["output (Linear)"] == (None, 9)
 
 
 def test_looking_changes_nothing():
-    model = Classifier(4, 2, ModelSettings(hidden_size=8, dropout=0.5, options={"zoneout_h": 0.1})).train()
+    model = Classifier(4, 2, ClassifyModel(hidden_size=8, dropout=0.5, options={"zoneout_h": 0.1})).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     random = torch.get_rng_state()
     summarise(model, (5, 4))

@@ -3,7 +3,7 @@ import torch
 
 from holdfast.data import Batch, Encoder, Examples
 from holdfast.errors import DataError, OptionError
-from holdfast.recipes.schema import DataSettings, ModelSettings
+from holdfast.recipes.classify import ClassifyData, ClassifyModel
 from holdfast.tasks.classify import Classifier, ClassifyTask, pooled
 
 HEADS = ("last_state", "last_output", "mean", "max")
@@ -13,7 +13,7 @@ def task(**model):
     rng = torch.Generator().manual_seed(0)
     inputs = [torch.randn(n, 3, generator=rng).numpy() for n in (4, 6, 5, 6)]
     examples = Examples(inputs, ["b", "a", "b", "c"], [f"row{k}" for k in range(4)])
-    return ClassifyTask(ModelSettings(hidden_size=5, **model), Encoder.fit(examples, DataSettings())), examples
+    return ClassifyTask(ClassifyModel(hidden_size=5, **model), Encoder.fit(examples, ClassifyData())), examples
 
 
 def encoded(of, examples):
@@ -59,7 +59,7 @@ def test_final_states_of_two_directions_are_merged_as_the_outputs_are(merge):
 
 
 def test_layers_of_different_sizes_end_with_the_last_one():
-    model = Classifier(3, 2, ModelSettings(hidden_size=[7, 4], bidirectional=True))
+    model = Classifier(3, 2, ClassifyModel(hidden_size=[7, 4], bidirectional=True))
     scores, state = model(torch.randn(2, 5, 3))
     assert scores.shape == (2, 2)
     assert model.output.in_features == 8
@@ -77,7 +77,7 @@ def test_pooling_sees_only_the_steps_within_the_length():
 def test_input_layer_has_the_initial_values_that_were_asked_for():
     torch.manual_seed(0)
     model = Classifier(
-        28, 10, ModelSettings.model_validate({"input_layer": {"size": 256, "weight_std": 1, "bias": 0.1}})
+        28, 10, ClassifyModel.model_validate({"input_layer": {"size": 256, "weight_std": 1, "bias": 0.1}})
     )
     assert model.input.weight.std().item() == pytest.approx(1, abs=0.05)
     assert torch.all(model.input.bias == 0.1)

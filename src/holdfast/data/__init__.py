@@ -1,20 +1,24 @@
 """Data: readers (files to examples), encoders (fitted on the training split), batches (padding and buckets)."""
 
-from holdfast.data.batches import Batch, Batches, SequenceDataset
+from holdfast.data.batches import Batch, Batches, Dataset, SequenceDataset
 from holdfast.data.encoders import Encoder, Labels, Scaling
 from holdfast.data.examples import Examples
 from holdfast.data.readers import read
-from holdfast.data.sources import Splits, load, split
+from holdfast.data.records import Records
+from holdfast.data.sources import Splits, divided, load, split
 
 __all__ = [
     "Batch",
     "Batches",
+    "Dataset",
     "Encoder",
     "Examples",
     "Labels",
+    "Records",
     "Scaling",
     "SequenceDataset",
     "Splits",
+    "divided",
     "load",
     "read",
     "split",

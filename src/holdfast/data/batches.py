@@ -6,7 +6,8 @@ The order of an epoch depends on the seed and the epoch's number alone. No globa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +22,12 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """A few sequences, padded to the longest of them.
+    """A few sequences, padded to the longest of them. A task with more to tell has a batch that extends this one.
 
     Attributes:
-        inputs: [B, T, C], float32; zero past a row's length.
+        inputs: [B, T, C], float32, or ids [B, T], int64; zero past a row's length.
         lengths: Steps of each row, [B], int64; None when every row has all T steps.
-        targets: Class of each row, [B], int64; None without labels.
+        targets: What is to be learned, [B, ...], such as the class of each row, int64; None without labels.
     """
 
     inputs: Tensor
@@ -48,13 +49,24 @@ class Batch:
             raise DataError("The sequences have no labels; expected one for each, to train on or to measure against.")
         return self.targets
 
-    def to(self, device: torch.device | str) -> Batch:
+    def to(self, device: torch.device | str) -> Self:
         """The same batch on a device."""
-        return Batch(
-            self.inputs.to(device),
-            None if self.lengths is None else self.lengths.to(device),
-            None if self.targets is None else self.targets.to(device),
-        )
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
+        return replace(self, **moved)
+
+
+class Dataset(Protocol):
+    """What batches are cut from: encoded examples in memory."""
+
+    @property
+    def lengths(self) -> Indices:
+        """Steps of each example, [N]."""
+
+    def __len__(self) -> int: ...
+
+    def __getitems__(self, indices: Indices) -> Batch:
+        """The examples at these positions, in this order, as one batch."""
 
 
 class SequenceDataset:
@@ -136,7 +148,7 @@ class Batches:
 
     def __init__(
         self,
-        dataset: SequenceDataset,
+        dataset: Dataset,
         batch_size: int,
         *,
         shuffle: bool = False,

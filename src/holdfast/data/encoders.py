@@ -15,7 +15,7 @@ from torch import Tensor
 from holdfast.data.batches import SequenceDataset
 from holdfast.data.examples import Array, Examples
 from holdfast.errors import DataError, ModelFileError
-from holdfast.recipes.schema import DataSettings
+from holdfast.recipes.classify import ClassifyData
 from holdfast.scaling import scaled
 
 Json = dict[str, Any]
@@ -163,10 +163,10 @@ class Encoder:
     labels: Labels
     scaling: Scaling
     channels: int
-    settings: DataSettings
+    settings: ClassifyData
 
     @classmethod
-    def fit(cls, train: Examples, settings: DataSettings) -> Encoder:
+    def fit(cls, train: Examples, settings: ClassifyData) -> Encoder:
         """Fit labels and scaling.
 
         Args:
@@ -236,7 +236,7 @@ class Encoder:
                 Labels.from_dict(data["labels"]),
                 Scaling.from_dict(data["scaling"]),
                 int(data["channels"]),
-                DataSettings.model_validate(data["settings"]),
+                ClassifyData.model_validate(data["settings"]),
             ),
         )
 

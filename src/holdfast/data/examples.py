@@ -77,6 +77,10 @@ class Examples:
         labels = None if self.labels is None else [self.labels[index] for index in chosen]
         return Examples(inputs, labels, [self.origins[index] for index in chosen])
 
+    def unlabelled(self) -> Examples:
+        """The same sequences without labels."""
+        return Examples(self.inputs, None, self.origins)
+
     @staticmethod
     def join(parts: Sequence[Examples]) -> Examples:
         """All sequences of several sets, one after another.

@@ -6,12 +6,18 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from holdfast.errors import RecipeError, did_you_mean
-from holdfast.recipes.schema import Recipe
+from holdfast.recipes.classify import ClassifyRecipe
+from holdfast.recipes.schema import Recipe, Settings
+
+RECIPES: dict[str, type[Recipe]] = {"classify": ClassifyRecipe}
+"""What a recipe of each task may say."""
+
+Table = TypeVar("Table", bound=Settings)
 
 
 def names() -> list[str]:
@@ -52,9 +58,15 @@ def load(source: str, overrides: Sequence[str] = ()) -> Recipe:
         table = tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"The recipe {source} is not TOML: {error}.") from error
-    for override in overrides:
-        _override(table, override)
-    return from_dict(table, source)
+    changes = dict(map(_parsed, overrides))
+    for key, value in changes.items():
+        _set(table, key, value)
+    recipe = from_dict(table, source)
+    if recipe.train.limit != "small" or not recipe.small:
+        return recipe
+    for key, value in {**recipe.small, **changes}.items():  # what was asked for is stronger
+        _set(table, key, value)
+    return from_dict({**table, "small": {}}, source)  # applied once: a run keeps what it was trained with
 
 
 def from_dict(table: Mapping[str, Any], source: str) -> Recipe:
@@ -65,48 +77,77 @@ def from_dict(table: Mapping[str, Any], source: str) -> Recipe:
         source: Where it comes from, for the message.
 
     Raises:
+        RecipeError: A key or value is not allowed, or the task is unknown.
+    """
+    task = table.get("task", "classify")
+    if task not in RECIPES:
+        raise RecipeError(f"The recipe {source} cannot be used: task is {task!r}: {did_you_mean(str(task), RECIPES)}")
+    return _checked(RECIPES[task], table, f"The recipe {source} cannot be used: ")
+
+
+def changed(settings: Table, overrides: Sequence[str]) -> Table:
+    """A table of a recipe with single values overridden.
+
+    Args:
+        settings: The table.
+        overrides: ``"key=value"`` each, the value as in TOML; a string needs no quotes.
+
+    Raises:
         RecipeError: A key or value is not allowed.
     """
+    table = settings.model_dump(mode="json")
+    for override in overrides:
+        _set(table, *_parsed(override))
+    return _checked(type(settings), table, "")
+
+
+def _checked(kind: type[Table], table: Mapping[str, Any], before: str) -> Table:
+    """The table as its kind, or one error that names all its faults."""
     try:
-        return Recipe.model_validate(table)
+        return kind.model_validate(table)
     except ValidationError as error:
-        faults = [_fault(fault["loc"], fault["type"], fault["msg"], fault["input"]) for fault in error.errors()]
-        raise RecipeError(f"The recipe {source} cannot be used: " + " ".join(faults)) from error
+        faults = [_fault(kind, f["loc"], f["type"], f["msg"], f["input"]) for f in error.errors()]
+        raise RecipeError(before + " ".join(faults)) from error
 
 
-def _override(table: dict[str, Any], override: str) -> None:
+def _parsed(override: str) -> tuple[str, Any]:
+    """The key and the value of ``key=value``."""
     key, equals, value = override.partition("=")
     if not equals or not key.strip():
         raise RecipeError(f"The override {override!r} is not of the form key=value, such as train.epochs=5.")
-    *parents, last = key.strip().split(".")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()  # a string without quotes, such as train.optimizer=SGD
+
+
+def _set(table: dict[str, Any], key: str, value: Any) -> None:
+    """Sets the value of a dotted key."""
+    *parents, last = key.split(".")
     for parent in parents:
         inner = table.setdefault(parent, {})
         if not isinstance(inner, dict):
-            raise RecipeError(f"The override {override!r} goes into {parent!r}, which is a value and not a table.")
+            raise RecipeError(f"The key {key!r} goes into {parent!r}, which is a value and not a table.")
         table = inner
-    try:
-        table[last] = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        table[last] = value.strip()  # a string without quotes, such as train.optimizer=SGD
+    table[last] = value
 
 
-def _fault(place: tuple[int | str, ...], kind: str, message: str, value: Any) -> str:
-    """One sentence about one thing that is wrong with a recipe."""
+def _fault(kind: type[Settings], place: tuple[int | str, ...], what: str, message: str, value: Any) -> str:
+    """One sentence about one thing that is wrong with a table."""
     key = ".".join(str(part) for part in place)
-    if kind == "extra_forbidden":
-        fields = _fields_at(place[:-1])
+    if what == "extra_forbidden":
+        fields = _fields_at(kind, place[:-1])
         return f"There is no key {key!r}: {did_you_mean(str(place[-1]), fields)}"
-    if kind == "missing":
+    if what == "missing":
         return f"The key {key!r} is missing."
     return f"{key} is {value!r}: {message[0].lower()}{message[1:]}."
 
 
-def _fields_at(place: tuple[int | str, ...]) -> list[str]:
+def _fields_at(kind: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
     """The keys that the table at ``place`` may have."""
-    table: type[BaseModel] = Recipe
     for part in place:
-        inner = table.model_fields[str(part)].annotation
+        inner = kind.model_fields[str(part)].annotation
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             raise TypeError(f"{part} is no table, so it has no unknown keys")
-        table = inner
-    return list(table.model_fields)
+        kind = inner
+    return list(kind.model_fields)

@@ -1,12 +1,13 @@
-"""What a recipe may say: every field with its meaning, default and range.
+"""What every recipe may say: each field with its meaning, default and range.
 
-A recipe is a TOML file of three tables, ``[data]``, ``[model]`` and ``[train]``, under a name, a description and a
-task. The docstring below a field is its documentation; ``docs/recipes.md`` is generated from it.
+A recipe is a TOML file of the tables ``[data]``, ``[model]`` and ``[train]``, under a name, a description and a task.
+What a task adds to these stands in its own file beside this one. The docstring below a field is its documentation;
+``docs/recipes.md`` is generated from it.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,52 +21,25 @@ class Settings(BaseModel):
 
 
 class DataSettings(Settings):
-    """``[data]``: where the sequences come from and how they are prepared."""
+    """``[data]``: where the data come from and what is held out of them."""
 
     source: str = "files"
-    """``files`` (see ``train`` and ``test``), or a known data set: ``digits`` (embedded), ``mnist``,
-    ``japanese-vowels``."""
+    """``files`` (see ``train`` and ``test``), or a known data set."""
     train: list[str] = []
     """Files or folders to train on, relative to ``--data-dir`` (or to the working directory); with ``source =
     "files"``."""
     test: list[str] = []
     """Files or folders to test on; when empty, ``test_fraction`` of the training sequences is held out."""
-    layout: Literal["rows", "columns", "pixels"] = "rows"
-    """How an image becomes a sequence: a step a row, a step a column, or a step a pixel."""
-    id_column: str = ""
-    """Tables in long format (one row a step): the column that says which sequence a row belongs to. Empty: one row a
-    sequence."""
-    time_column: str = ""
-    """Tables in long format: the column to sort a sequence's rows by. Empty: the order in the file."""
-    label_column: str = "label"
-    """Tables: the column that holds the label."""
-    feature_columns: list[str] = []
-    """Tables: the columns that hold the inputs, in order. Empty: every other column."""
-    scaling: Literal["none", "unit", "standard"] = "none"
-    """``unit``: divide by 255 (images); ``standard``: zero mean and unit variance per channel, fitted on the training
-    split."""
     validation: float = Field(0.1, ge=0, lt=1)
-    """The fraction of the training sequences that is held out to choose the best epoch; 0 for none."""
+    """The fraction of the training data that is held out to choose the best epoch; 0 for none."""
     test_fraction: float = Field(0.2, gt=0, lt=1)
-    """The fraction of the sequences held out for the test when no ``test`` files are given."""
+    """The fraction of the data held out for the test when no ``test`` files are given."""
     limit: int = Field(0, ge=0)
     """Use only the first so many training and test sequences; 0 for all."""
 
 
-class LinearSettings(Settings):
-    """``[model.input_layer]`` and ``[model.output_layer]``: a linear layer's size and initial values."""
-
-    size: int = Field(0, ge=0)
-    """Units of the input layer, which is applied to every step; 0 for no such layer. The output layer takes its size
-    from the labels."""
-    weight_std: float = Field(0, ge=0)
-    """Draw the weights from a normal distribution of this standard deviation; 0 for torch's default."""
-    bias: float | None = None
-    """Set every bias to this value; unset for torch's default."""
-
-
-class ModelSettings(Settings):
-    """``[model]``: the network."""
+class RecurrentSettings(Settings):
+    """``[model]``: the recurrent layers."""
 
     cell: Literal["lstm", "gru", "rnn"] = "lstm"
     """The cell: ``lstm``, ``gru`` or ``rnn``."""
@@ -83,13 +57,6 @@ class ModelSettings(Settings):
     """Probability of dropping a value between layers and before the output layer."""
     locked_dropout: bool = False
     """Between layers, drop the same units at every step of a sequence."""
-    head: Literal["last_state", "last_output", "mean", "max"] = "last_state"
-    """What the output layer reads: the final hidden state, the output of the last step, or the mean or the maximum
-    over time."""
-    input_layer: LinearSettings = LinearSettings()
-    """A linear layer applied to every step before the recurrent layers."""
-    output_layer: LinearSettings = LinearSettings()
-    """The linear layer that gives a score for each label."""
     options: dict[str, Number | str] = {}
     """Options of the cell, as in the constructor: ``forget_bias``, ``layer_norm``, ``recurrent_dropout``,
     ``zoneout_h``, ..."""
@@ -147,20 +114,24 @@ class TrainSettings(Settings):
     """Threads to compute with; 0 for torch's default."""
     device: str = "auto"
     """``cpu``, ``cuda``, ``cuda:1``, ...; ``auto`` takes a GPU where there is one."""
+    limit: Literal["", "small"] = ""
+    """``small``: apply the recipe's ``[small]`` table, for a trial of the whole way in seconds."""
 
 
 class Recipe(Settings):
-    """A recipe: what to train on what."""
+    """A recipe: what to train on what. Each task has its own tables ``[data]`` and ``[model]``."""
 
     name: str
     """The name of the run, and of the folder it is kept in."""
     description: str = ""
     """One sentence: what this trains, on what, and what to expect."""
-    task: Literal["classify"] = "classify"
-    """What is learned: ``classify`` gives one label a sequence."""
-    data: DataSettings = DataSettings()
-    """Where the sequences come from and how they are prepared."""
-    model: ModelSettings = ModelSettings()
+    task: str
+    """What is learned."""
+    data: DataSettings
+    """Where the data come from and how they are prepared."""
+    model: RecurrentSettings
     """The network."""
     train: TrainSettings = TrainSettings()
     """How the network is trained."""
+    small: dict[str, Any] = {}
+    """What ``train.limit = "small"`` changes, by dotted keys: ``"train.epochs" = 1``."""

@@ -231,9 +231,9 @@ def residual_layers(residual: bool, layers: int, head: str = "last_output") -> l
 
 def _classifier(document: Mapping[str, Any], arrays: Arrays) -> Network:
     """A model of :mod:`holdfast.tasks.classify`."""
-    from holdfast.recipes.schema import ModelSettings
+    from holdfast.recipes.classify import ClassifyModel
 
-    settings, encoder = ModelSettings.model_validate(document["model"]), document["encoder"]
+    settings, encoder = ClassifyModel.model_validate(document["model"]), document["encoder"]
     if settings.bidirectional:
         refuse_two_directions(settings.cell)
     check_head(settings.head)

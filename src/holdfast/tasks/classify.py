@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from holdfast.data import Batch, Encoder
 from holdfast.layers import GRU, LSTM, RNN
 from holdfast.metrics import ClassificationMetrics
-from holdfast.recipes.schema import LinearSettings, ModelSettings
+from holdfast.recipes.classify import ClassifyModel, LinearSettings
 from holdfast.tasks.task import TaskStep
 
 LAYERS = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
@@ -21,7 +21,7 @@ LAYERS = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 class Classifier(nn.Module):
     """A linear layer on every step (if asked for), recurrent layers, and a linear layer on what they end with."""
 
-    def __init__(self, channels: int, classes: int, settings: ModelSettings) -> None:
+    def __init__(self, channels: int, classes: int, settings: ClassifyModel) -> None:
         """Builds the network.
 
         Args:
@@ -125,7 +125,7 @@ class ClassifyTask:
     score = "accuracy"
     higher_is_better = True
 
-    def __init__(self, settings: ModelSettings, encoder: Encoder) -> None:
+    def __init__(self, settings: ClassifyModel, encoder: Encoder) -> None:
         self.settings, self.encoder = settings, encoder
 
     def build(self) -> Classifier:
@@ -165,4 +165,4 @@ class ClassifyTask:
         Raises:
             ModelFileError: It is not what ``to_dict`` writes.
         """
-        return cls(ModelSettings.model_validate(data["model"]), Encoder.from_dict(data["encoder"]))
+        return cls(ClassifyModel.model_validate(data["model"]), Encoder.from_dict(data["encoder"]))

@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.data import read
 from holdfast.errors import DataError
-from holdfast.recipes.schema import DataSettings
+from holdfast.recipes.classify import ClassifyData
 
 IMAGES = np.arange(5 * 3 * 4, dtype=np.uint8).reshape(5, 3, 4)
 LABELS = np.array([3, 1, 4, 1, 5], dtype=np.uint8)
@@ -27,7 +27,7 @@ def save(path: Path, array: np.ndarray) -> Path:
 
 def told(*paths: Path) -> str:
     with pytest.raises(DataError) as error:
-        read(paths, DataSettings())
+        read(paths, ClassifyData())
     return str(error.value)
 
 
@@ -36,7 +36,7 @@ def test_a_pair_round_trips(tmp_path: Path, end: str) -> None:
     images = save(tmp_path / f"train-images-idx3-ubyte{end}", IMAGES)
     labels = save(tmp_path / f"train-labels-idx1-ubyte{end}", LABELS)
     for order in ([images, labels], [labels, images]):
-        examples = read(order, DataSettings())
+        examples = read(order, ClassifyData())
         assert np.array_equal(examples.inputs, IMAGES)
         assert examples.labels == ["3", "1", "4", "1", "5"]
         assert examples.origins[2] == f"{images}[2]"
@@ -44,13 +44,13 @@ def test_a_pair_round_trips(tmp_path: Path, end: str) -> None:
 
 def test_images_alone_have_no_labels(tmp_path: Path) -> None:
     path = save(tmp_path / "images", IMAGES)
-    examples = read([path], DataSettings(layout="pixels"))
+    examples = read([path], ClassifyData(layout="pixels"))
     assert examples.labels is None
     assert np.array_equal(examples.inputs, IMAGES.reshape(5, 12, 1))
 
 
 def test_one_of_each_is_a_pair_whatever_the_names(tmp_path: Path) -> None:
-    assert read([save(tmp_path / "x", IMAGES), save(tmp_path / "y", LABELS)], DataSettings()).labels is not None
+    assert read([save(tmp_path / "x", IMAGES), save(tmp_path / "y", LABELS)], ClassifyData()).labels is not None
 
 
 def test_several_pairs_are_matched_by_name(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_several_pairs_are_matched_by_name(tmp_path: Path) -> None:
         save(tmp_path / "train-labels-idx1-ubyte", LABELS[:2]),
         save(tmp_path / "t10k-labels-idx1-ubyte", LABELS),
     ]
-    examples = read(paths, DataSettings())
+    examples = read(paths, ClassifyData())
     assert examples.labels == ["3", "1", "4", "1", "5", "3", "1"]
     assert examples.inputs[5][0, 0] == 1
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from holdfast.data import read
 from holdfast.errors import DataError
-from holdfast.recipes.schema import DataSettings
+from holdfast.recipes.classify import ClassifyData
 
 GREY = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
 
@@ -21,7 +21,7 @@ def save(path: Path, pixels: np.ndarray = GREY) -> Path:
 
 def told(path: Path) -> str:
     with pytest.raises(DataError) as error:
-        read([path], DataSettings())
+        read([path], ClassifyData())
     return str(error.value)
 
 
@@ -30,7 +30,7 @@ def test_a_folder_of_folders_gives_labels(tmp_path: Path) -> None:
     save(tmp_path / "digits/7/2.PNG", GREY + 1)
     save(tmp_path / "digits/10/1.bmp", GREY + 2)
     (tmp_path / "digits/7/notes.txt").write_text("left alone")
-    examples = read([tmp_path / "digits"], DataSettings())
+    examples = read([tmp_path / "digits"], ClassifyData())
     assert isinstance(examples.inputs, np.ndarray)
     assert examples.inputs.dtype == np.uint8
     assert examples.labels == ["10", "7", "7"]
@@ -41,21 +41,21 @@ def test_a_folder_of_folders_gives_labels(tmp_path: Path) -> None:
 def test_an_image_alone_and_a_folder_of_images_have_no_labels(tmp_path: Path) -> None:
     path = save(tmp_path / "new/a.png")
     save(tmp_path / "new/b.png")
-    assert read([path], DataSettings()).labels is None
-    assert read([tmp_path / "new"], DataSettings()).labels is None
-    assert len(read([path, tmp_path / "new/b.png"], DataSettings())) == 2
+    assert read([path], ClassifyData()).labels is None
+    assert read([tmp_path / "new"], ClassifyData()).labels is None
+    assert len(read([path, tmp_path / "new/b.png"], ClassifyData())) == 2
 
 
 @pytest.mark.parametrize(("layout", "expected"), [("rows", GREY), ("columns", GREY.T), ("pixels", GREY.reshape(12, 1))])
 def test_layouts(tmp_path: Path, layout: str, expected: np.ndarray) -> None:
-    examples = read([save(tmp_path / "a.png")], DataSettings(layout=layout))  # type: ignore[arg-type]
+    examples = read([save(tmp_path / "a.png")], ClassifyData(layout=layout))  # type: ignore[arg-type]
     assert np.array_equal(examples.inputs[0], expected)
 
 
 def test_colour_becomes_grey_and_sixteen_bits_become_eight(tmp_path: Path) -> None:
     colour = save(tmp_path / "colour.png", np.repeat(GREY[:, :, None], 3, axis=2))
     deep = save(tmp_path / "deep.png", GREY.astype(np.uint16) * 257)
-    assert np.array_equal(read([colour, deep], DataSettings()).inputs, [GREY, GREY])
+    assert np.array_equal(read([colour, deep], ClassifyData()).inputs, [GREY, GREY])
 
 
 def test_the_odd_size_is_named(tmp_path: Path) -> None:

@@ -9,14 +9,14 @@ import pytest
 
 from holdfast.data import read
 from holdfast.errors import DataError
-from holdfast.recipes.schema import DataSettings
+from holdfast.recipes.classify import ClassifyData
 
 INPUTS = np.arange(24, dtype=np.float32).reshape(2, 4, 3)
 
 
 def told(path: Path) -> str:
     with pytest.raises(DataError) as error:
-        read([path], DataSettings())
+        read([path], ClassifyData())
     return str(error.value)
 
 
@@ -24,7 +24,7 @@ def told(path: Path) -> str:
 def test_arrays_round_trip(tmp_path: Path, save) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "a.npz"
     save(path, inputs=INPUTS, labels=np.array([7, 10]))
-    examples = read([path], DataSettings())
+    examples = read([path], ClassifyData())
     assert np.array_equal(examples.inputs, INPUTS)
     assert examples.inputs[0].dtype == np.float32
     assert (examples.labels, examples.origins) == (["7", "10"], [f"{path}[0]", f"{path}[1]"])
@@ -33,14 +33,14 @@ def test_arrays_round_trip(tmp_path: Path, save) -> None:  # type: ignore[no-unt
 @pytest.mark.parametrize("labels", [np.array(["a", "é"]), np.array(["a", "é".encode()], dtype="S2")])
 def test_labels_of_text(tmp_path: Path, labels: np.ndarray) -> None:
     np.savez(tmp_path / "a.npz", inputs=INPUTS, labels=labels)
-    assert read([tmp_path / "a.npz"], DataSettings()).labels == ["a", "é"]
+    assert read([tmp_path / "a.npz"], ClassifyData()).labels == ["a", "é"]
 
 
 def test_lengths_leave_out_the_padding(tmp_path: Path) -> None:
     padded = INPUTS.copy()
     padded[1, 2:] = np.nan
     np.savez(tmp_path / "a.npz", inputs=padded, lengths=[4, 2])
-    examples = read([tmp_path / "a.npz"], DataSettings())
+    examples = read([tmp_path / "a.npz"], ClassifyData())
     assert examples.lengths.tolist() == [4, 2]
     assert examples.labels is None
     assert np.array_equal(examples.inputs[1], INPUTS[1, :2])
@@ -48,7 +48,7 @@ def test_lengths_leave_out_the_padding(tmp_path: Path) -> None:
 
 def test_two_dimensions_are_one_channel(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", inputs=INPUTS[:, :, 0])
-    assert np.array_equal(read([tmp_path / "a.npz"], DataSettings()).inputs, INPUTS[:, :, :1])
+    assert np.array_equal(read([tmp_path / "a.npz"], ClassifyData()).inputs, INPUTS[:, :, :1])
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 
 from holdfast.data import read
 from holdfast.errors import DataError, RecipeError
-from holdfast.recipes.schema import DataSettings
+from holdfast.recipes.classify import ClassifyData
 
-LONG = DataSettings(id_column="run", time_column="t")
+LONG = ClassifyData(id_column="run", time_column="t")
 STEPS = polars.DataFrame(
     {
         "run": ["b", "a", "b", "a", "b"],
@@ -37,9 +37,9 @@ def text(tmp_path: Path, content: str) -> Path:
     return path
 
 
-def told(path: Path, settings: DataSettings | None = None) -> str:
+def told(path: Path, settings: ClassifyData | None = None) -> str:
     with pytest.raises(DataError) as error:
-        read([path], settings or DataSettings())
+        read([path], settings or ClassifyData())
     return str(error.value)
 
 
@@ -55,7 +55,7 @@ def test_long_format_round_trips(tmp_path: Path, suffix: str) -> None:
 
 def test_without_a_time_column_the_order_of_the_file_stands(tmp_path: Path) -> None:
     path = save(tmp_path / "a.csv", STEPS.drop("t"))
-    examples = read([path], DataSettings(id_column="run", feature_columns=["y"]))
+    examples = read([path], ClassifyData(id_column="run", feature_columns=["y"]))
     assert [sequence[:, 0].tolist() for sequence in examples.inputs] == [[10, 30, 50], [20, 40]]
 
 
@@ -75,14 +75,14 @@ def test_times_may_be_text_or_dates(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_row_a_sequence_round_trips(tmp_path: Path, suffix: str) -> None:
     path = save(tmp_path / f"a{suffix}", polars.DataFrame({"kind": [7, 10], "p0": [1, 2], "p1": [3, 4], "p2": [5, 6]}))
-    examples = read([path], DataSettings(label_column="kind"))
+    examples = read([path], ClassifyData(label_column="kind"))
     assert np.array_equal(examples.inputs, [[[1], [3], [5]], [[2], [4], [6]]])
     assert (examples.labels, examples.origins) == (["7", "10"], [f"{path}[0]", f"{path}[1]"])
 
 
 def test_feature_columns_are_taken_in_their_order(tmp_path: Path) -> None:
     path = text(tmp_path, "a,b,c,label\n1,2,3,x\n")
-    examples = read([path], DataSettings(feature_columns=["c", "a"]))
+    examples = read([path], ClassifyData(feature_columns=["c", "a"]))
     assert examples.inputs[0][:, 0].tolist() == [3, 1]
 
 
@@ -93,17 +93,17 @@ def test_labels_and_ids_of_a_csv_stay_text(tmp_path: Path) -> None:
 
 
 def test_a_table_without_a_label_column_has_no_labels(tmp_path: Path) -> None:
-    assert read([text(tmp_path, "a,b\n1,2\n")], DataSettings()).labels is None
+    assert read([text(tmp_path, "a,b\n1,2\n")], ClassifyData()).labels is None
 
 
 def test_spaces_around_numbers_do_no_harm(tmp_path: Path) -> None:
-    assert np.array_equal(read([text(tmp_path, "a,b\n1, 2\n 3,4 \n")], DataSettings()).inputs, [[[1], [2]], [[3], [4]]])
+    assert np.array_equal(read([text(tmp_path, "a,b\n1, 2\n 3,4 \n")], ClassifyData()).inputs, [[[1], [2]], [[3], [4]]])
 
 
 def test_a_gzipped_table(tmp_path: Path) -> None:
     path = tmp_path / "a.tsv.gz"
     path.write_bytes(gzip.compress(b"a\tb\n1\t2\n"))
-    assert np.array_equal(read([path], DataSettings()).inputs, [[[1], [2]]])
+    assert np.array_equal(read([path], ClassifyData()).inputs, [[[1], [2]]])
     path.write_bytes(path.read_bytes()[:-3])
     assert told(path) == f"{path} is cut short: its gzip stream has no end. Copy or download it again."
 
@@ -113,45 +113,45 @@ def test_a_gzipped_table(tmp_path: Path) -> None:
     [
         (
             "a,label\n1,x\n,y\n",
-            DataSettings(),
+            ClassifyData(),
             "[1]: the column 'a' is empty; expected a number. Fill it in or leave the row out.",
         ),
         (
             "a,label\n1,x\noops,y\n",
-            DataSettings(),
+            ClassifyData(),
             "[1]: the column 'a' holds 'oops'; expected a number. "
             "Name the input columns in data.feature_columns, or the label's column in data.label_column.",
         ),
-        ("a,label\n1,x\n2,\n", DataSettings(), "[1]: the column 'label' is empty; expected a label."),
+        ("a,label\n1,x\n2,\n", ClassifyData(), "[1]: the column 'label' is empty; expected a label."),
         (
             "run,t,x\na,0,1\n",
-            DataSettings(id_column="rnu"),
+            ClassifyData(id_column="rnu"),
             " has no column 'rnu' (data.id_column); did you mean 'run'? Known: run, t, x.",
         ),
         (
             "run,t,x\na,0,1\n",
-            DataSettings(id_column="run", time_column="z"),
+            ClassifyData(id_column="run", time_column="z"),
             " has no column 'z' (data.time_column); known are run, t, x.",
         ),
         (
             "run,t,x\na,0,1\n",
-            DataSettings(feature_columns=["x", "z"]),
+            ClassifyData(feature_columns=["x", "z"]),
             " has no column 'z' (data.feature_columns); known are run, t, x.",
         ),
         ("run,t,x\n,0,1\n", LONG, "[0]: the column 'run' is empty; expected an id."),
         ("run,t,x\na,,1\n", LONG, "[0]: the column 't' is empty; expected a time."),
         ("run,t,x,label\na,0,1,p\na,1,1,q\n", LONG, "[id=a] has the labels p, q; expected one in all of its rows."),
-        ("label\nx\n", DataSettings(), " has no columns besides label; expected columns that hold inputs."),
-        ("a,label\n", DataSettings(), " has column names but no rows; expected at least one."),
+        ("label\nx\n", ClassifyData(), " has no columns besides label; expected columns that hold inputs."),
+        ("a,label\n", ClassifyData(), " has column names but no rows; expected at least one."),
         (
             "a,label\n1,x\nNaN,y\n",
-            DataSettings(),
+            ClassifyData(),
             "[1] holds nan at step 0, channel 0 (from 0); "
             "expected a finite number. Fill in or leave out missing values first.",
         ),
     ],
 )
-def test_tables_that_do_not_fit(tmp_path: Path, content: str, settings: DataSettings, message: str) -> None:
+def test_tables_that_do_not_fit(tmp_path: Path, content: str, settings: ClassifyData, message: str) -> None:
     path = text(tmp_path, content)
     assert told(path, settings) == f"{path}{message}"
 
@@ -179,5 +179,5 @@ def test_a_parquet_file_cut_short_anywhere(tmp_path: Path) -> None:
 def test_a_time_column_needs_an_id_column(tmp_path: Path) -> None:
     path = text(tmp_path, "t,x\n0,1\n")
     with pytest.raises(RecipeError) as error:
-        read([path], DataSettings(time_column="t"))
+        read([path], ClassifyData(time_column="t"))
     assert str(error.value) == "data.time_column needs data.id_column, which says which sequence a row belongs to."

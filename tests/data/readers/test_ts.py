@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.data import read
 from holdfast.errors import DataError
-from holdfast.recipes.schema import DataSettings
+from holdfast.recipes.classify import ClassifyData
 
 HEADER = "#a comment\n@problemName Toy\n@timeStamps false\n@univariate false\n@classLabel true a b\n\n@data\n"
 
@@ -22,13 +22,13 @@ def save(tmp_path: Path, text: str) -> Path:
 
 def told(path: Path) -> str:
     with pytest.raises(DataError) as error:
-        read([path], DataSettings())
+        read([path], ClassifyData())
     return str(error.value)
 
 
 def test_unequal_lengths_and_several_dimensions(tmp_path: Path) -> None:
     path = save(tmp_path, HEADER + "1,2,3:4, 5 ,6:a\n# between\n7:8e1: b \n")
-    examples = read([path], DataSettings())
+    examples = read([path], ClassifyData())
     assert np.array_equal(examples.inputs[0], [[1, 4], [2, 5], [3, 6]])
     assert np.array_equal(examples.inputs[1], [[7, 80]])
     assert (examples.labels, examples.origins) == (["a", "b"], [f"{path}[0]", f"{path}[1]"])
@@ -36,7 +36,7 @@ def test_unequal_lengths_and_several_dimensions(tmp_path: Path) -> None:
 
 def test_one_dimension_of_equal_length_without_labels(tmp_path: Path) -> None:
     header = "@univariate true\n@equalLength true\n@seriesLength 2\n@classLabel false\n@data\n"
-    examples = read([save(tmp_path, header + "1,2\n3,4\n")], DataSettings())
+    examples = read([save(tmp_path, header + "1,2\n3,4\n")], ClassifyData())
     assert np.array_equal(examples.inputs, [[[1], [2]], [[3], [4]]])
     assert examples.labels is None
 
@@ -44,7 +44,7 @@ def test_one_dimension_of_equal_length_without_labels(tmp_path: Path) -> None:
 def test_comments_need_not_be_utf8_and_the_file_may_be_gzipped(tmp_path: Path) -> None:
     path = tmp_path / "toy.ts.gz"
     path.write_bytes(gzip.compress(b"# caf\xe9\r\n" + HEADER.replace("\n", "\r\n").encode() + b"1:2:a\r\n"))
-    assert len(read([path], DataSettings())) == 1
+    assert len(read([path], ClassifyData())) == 1
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
 
 
 def test_japanese_vowels(real_data: Callable[[str], Path]) -> None:
-    examples = read([real_data("JapaneseVowels") / "JapaneseVowels_TRAIN.ts"], DataSettings())
+    examples = read([real_data("JapaneseVowels") / "JapaneseVowels_TRAIN.ts"], ClassifyData())
     assert (len(examples), examples.channels) == (270, 12)
     assert (examples.lengths.min(), examples.lengths.max()) == (7, 26)
     assert examples.inputs[0][0, 0] == 1.860936

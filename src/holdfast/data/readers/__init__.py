@@ -8,11 +8,11 @@ from pathlib import Path
 from holdfast.data.examples import Examples
 from holdfast.data.readers import idx, images, npz, tables, ts
 from holdfast.errors import DataError, MissingDataError
-from holdfast.recipes.schema import DataSettings
+from holdfast.recipes.classify import ClassifyData
 
 __all__ = ["read"]
 
-_READERS: dict[str, Callable[[Path, DataSettings], Examples]] = {
+_READERS: dict[str, Callable[[Path, ClassifyData], Examples]] = {
     **dict.fromkeys(images.SUFFIXES, images.read),
     **dict.fromkeys(tables.SUFFIXES, tables.read),
     ".npz": npz.read,
@@ -24,7 +24,7 @@ _KINDS = (
 )
 
 
-def read(paths: Sequence[str | Path], settings: DataSettings) -> Examples:
+def read(paths: Sequence[str | Path], settings: ClassifyData) -> Examples:
     """Read files and folders of any known kind and join them in the order given.
 
     IDX files of images are paired with the IDX files of labels among ``paths``: by name (``images`` and ``idx3`` for
@@ -32,7 +32,7 @@ def read(paths: Sequence[str | Path], settings: DataSettings) -> Examples:
 
     Args:
         paths: At least one file or folder.
-        settings: How to read them; see the fields of ``DataSettings``.
+        settings: How to read them; see the fields of ``ClassifyData``.
 
     Raises:
         MissingDataError: A path does not exist.
@@ -57,7 +57,7 @@ def read(paths: Sequence[str | Path], settings: DataSettings) -> Examples:
     return Examples.join(parts)
 
 
-def _reader(path: Path) -> Callable[[Path, DataSettings], Examples] | None:
+def _reader(path: Path) -> Callable[[Path, ClassifyData], Examples] | None:
     """What reads this path; None for a file that its name does not tell, which must then be IDX."""
     if path.is_dir():
         return images.read

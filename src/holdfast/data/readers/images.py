@@ -10,12 +10,12 @@ import numpy as np
 from holdfast.data.examples import Array, Examples
 from holdfast.data.readers.layout import arrange
 from holdfast.errors import DataError
-from holdfast.recipes.schema import DataSettings
+from holdfast.recipes.classify import ClassifyData
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".tif", ".tiff", ".webp")
 
 
-def read(path: Path, settings: DataSettings) -> Examples:
+def read(path: Path, settings: ClassifyData) -> Examples:
     """Read images as greyscale (0 black to 255 white, uint8) and lay them out as sequences.
 
     Args:

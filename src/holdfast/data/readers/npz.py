@@ -13,10 +13,10 @@ import numpy as np
 from holdfast.data.examples import Array, Examples
 from holdfast.data.readers.compressed import MOST_DEFLATE
 from holdfast.errors import DataError
-from holdfast.recipes.schema import DataSettings
+from holdfast.recipes.classify import ClassifyData
 
 
-def read(path: Path, settings: DataSettings) -> Examples:
+def read(path: Path, settings: ClassifyData) -> Examples:
     """Read the arrays ``inputs``, ``lengths`` and ``labels``; nothing is ever unpickled.
 
     Args:

@@ -10,7 +10,7 @@ import numpy as np
 from holdfast.data.examples import Array, Examples
 from holdfast.data.readers.compressed import opened
 from holdfast.errors import DataError, RecipeError, did_you_mean
-from holdfast.recipes.schema import DataSettings
+from holdfast.recipes.classify import ClassifyData
 
 if TYPE_CHECKING:
     import polars
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
 
 
-def read(path: Path, settings: DataSettings) -> Examples:
+def read(path: Path, settings: ClassifyData) -> Examples:
     """Read a table whose first row names the columns.
 
     Args:
@@ -49,7 +49,7 @@ def read(path: Path, settings: DataSettings) -> Examples:
     return Examples(inputs, labels, [f"{path}[{row}]" for row in range(table.height)])
 
 
-def _load(path: Path, settings: DataSettings) -> polars.DataFrame:
+def _load(path: Path, settings: ClassifyData) -> polars.DataFrame:
     """The file as a table; ids and labels stay the text that they are in a CSV file."""
     import polars
 
@@ -67,7 +67,7 @@ def _load(path: Path, settings: DataSettings) -> polars.DataFrame:
         raise DataError(f"{path} cannot be read as a table: it is cut short or malformed ({reason}).") from error
 
 
-def _features(path: Path, table: polars.DataFrame, settings: DataSettings) -> list[str]:
+def _features(path: Path, table: polars.DataFrame, settings: ClassifyData) -> list[str]:
     """The names of the input columns, in order."""
     for setting, name in [("id_column", settings.id_column), ("time_column", settings.time_column)]:
         if name:
@@ -86,7 +86,7 @@ def _check_column(path: Path, table: polars.DataFrame, name: str, setting: str) 
         raise DataError(f"{path} has no column {name!r} (data.{setting}); {did_you_mean(name, table.columns)}")
 
 
-def _labels(path: Path, table: polars.DataFrame, settings: DataSettings) -> list[str] | None:
+def _labels(path: Path, table: polars.DataFrame, settings: ClassifyData) -> list[str] | None:
     """The label of every row as text; None where the table has no label column."""
     import polars
 
@@ -128,7 +128,7 @@ def _numbers(path: Path, table: polars.DataFrame, features: list[str]) -> Array:
 
 
 def _long(
-    path: Path, table: polars.DataFrame, features: list[str], labels: list[str] | None, settings: DataSettings
+    path: Path, table: polars.DataFrame, features: list[str], labels: list[str] | None, settings: ClassifyData
 ) -> Examples:
     """Group the rows by id, in the order of first occurrence, each group sorted by time."""
     import polars

@@ -1,0 +1,84 @@
+"""Records: examples of any kind (texts, tagged sentences, pairs, recordings), before anything was fitted to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from holdfast.errors import DataError
+
+Input = TypeVar("Input")
+Target = TypeVar("Target")
+
+
+@dataclass(frozen=True, eq=False)
+class Records(Generic[Input, Target]):
+    """Inputs with their targets, in the order they were read.
+
+    Attributes:
+        inputs: N inputs.
+        targets: What is to be learned of each, N; None where that is not known.
+        origins: Where each came from, such as ``fra.txt[12]``, N.
+        stratified: Whether the targets are labels, whose proportions a split keeps.
+
+    Raises:
+        DataError: The three disagree in number.
+    """
+
+    inputs: list[Input]
+    targets: list[Target] | None
+    origins: list[str]
+    stratified: bool = False
+
+    def __post_init__(self) -> None:
+        counts = {"inputs": len(self.inputs), "origins": len(self.origins)}
+        if self.targets is not None:
+            counts["targets"] = len(self.targets)
+        if len(set(counts.values())) > 1:
+            got = ", ".join(f"{count} {name}" for name, count in counts.items())
+            raise DataError(f"Records were given {got}; expected one of each for every example.")
+
+    def __len__(self) -> int:
+        """The number of examples, N."""
+        return len(self.inputs)
+
+    @property
+    def labels(self) -> list[str] | None:
+        """What to keep the proportions of in every part of a split; None for nothing."""
+        return [str(target) for target in self.targets] if self.stratified and self.targets is not None else None
+
+    def subset(self, indices: Iterable[int]) -> Records[Input, Target]:
+        """The examples at these positions, in this order.
+
+        Args:
+            indices: Positions from 0 to N - 1; one may occur more than once.
+        """
+        chosen = [int(index) for index in indices]
+        targets = None if self.targets is None else [self.targets[index] for index in chosen]
+        inputs, origins = ([values[index] for index in chosen] for values in (self.inputs, self.origins))
+        return replace(self, inputs=inputs, targets=targets, origins=origins)
+
+    def unlabelled(self) -> Records[Input, Target]:
+        """The same without targets."""
+        return replace(self, targets=None)
+
+    @staticmethod
+    def join(parts: Sequence[Records[Input, Target]]) -> Records[Input, Target]:
+        """All examples of several sets, one after another.
+
+        Args:
+            parts: At least one set; all with targets, or none.
+
+        Raises:
+            DataError: Only some have targets.
+        """
+        bare = [part for part in parts if part.targets is None]
+        if bare and len(bare) < len(parts):
+            raise DataError("Some files have targets and others have none; expected all or none. Read them separately.")
+        return Records(
+            [one for part in parts for one in part.inputs],
+            None if bare else [one for part in parts for one in part.targets or []],
+            [one for part in parts for one in part.origins],
+            parts[0].stratified,
+        )
