@@ -1,0 +1,111 @@
+"""The vocabulary of a text: words, characters or byte-pair pieces, by the library ``tokenizers``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from holdfast.errors import DataError, ModelFileError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+Unit = Literal["words", "characters", "pieces"]
+
+PADDING, UNKNOWN, BEGIN, END = range(4)
+"""The ids that stand for no text: past the end of a row, for what training never saw, before and after a text."""
+
+SPECIAL = ["<padding>", "<unknown>", "<begin>", "<end>"]
+_NO_LIMIT = 1 << 30
+
+
+class Vocabulary:
+    """Turns texts into ids and ids into texts.
+
+    Attributes:
+        unit: What an id stands for: ``"words"``, ``"characters"`` or ``"pieces"``.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, unit: Unit) -> None:
+        self._tokenizer, self.unit = tokenizer, unit
+
+    @classmethod
+    def fit(cls, texts: Iterable[str], unit: Unit, *, size: int = 0, lower: bool = False, least: int = 1) -> Vocabulary:
+        """Takes the vocabulary of texts.
+
+        Words are runs of letters, digits and underscores, and runs of other signs (``don't`` is three). Pieces are
+        those of byte-pair encoding (Sennrich et al. 2016), which never cross a space.
+
+        Args:
+            texts: The training texts, and nothing else.
+            unit: ``"words"``, ``"characters"`` or ``"pieces"``.
+            size: The most ids to have, the four of ``SPECIAL`` included; 0 for no limit (with pieces: 8,000).
+            lower: Whether capitals become small letters.
+            least: Leave out what occurs less often.
+
+        Raises:
+            DataError: The texts are empty.
+        """
+        from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+        limit = size or (8000 if unit == "pieces" else _NO_LIMIT)
+        common: dict[str, Any] = {"vocab_size": limit, "min_frequency": least, "special_tokens": SPECIAL}
+        common["show_progress"] = False
+        if unit == "pieces":
+            tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL[UNKNOWN]))
+            tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+            tokenizer.decoder = decoders.Metaspace()
+            trainer: Any = trainers.BpeTrainer(**common)
+        else:
+            tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIAL[UNKNOWN]))
+            if unit == "words":
+                tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+            else:
+                tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+                tokenizer.decoder = decoders.Fuse()
+            trainer = trainers.WordLevelTrainer(**common)
+        if lower:
+            tokenizer.normalizer = normalizers.Lowercase()
+        tokenizer.train_from_iterator(texts, trainer)
+        vocabulary = cls(tokenizer, unit)
+        if len(vocabulary) == len(SPECIAL):
+            raise DataError(f"The texts to take a vocabulary of {unit} from are empty; expected at least one of them.")
+        return vocabulary
+
+    def __len__(self) -> int:
+        """The number of ids, those of ``SPECIAL`` included."""
+        return self._tokenizer.get_vocab_size()
+
+    @property
+    def tokens(self) -> list[str]:
+        """What each id stands for, by id."""
+        return [str(self._tokenizer.id_to_token(index)) for index in range(len(self))]
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text, without ``BEGIN`` and ``END``."""
+        return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of ids; those of ``SPECIAL`` but ``UNKNOWN`` leave no trace."""
+        kept = [index for index in ids if index >= len(SPECIAL) or index == UNKNOWN]
+        return str(self._tokenizer.decode(kept, skip_special_tokens=False))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON that ``from_dict`` reads."""
+        return {"unit": self.unit, "tokenizer": self._tokenizer.to_str()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Vocabulary:
+        """The vocabulary that ``to_dict`` wrote.
+
+        Raises:
+            ModelFileError: It is not what ``to_dict`` writes.
+        """
+        from tokenizers import Tokenizer
+
+        try:
+            return cls(Tokenizer.from_str(data["tokenizer"]), data["unit"])
+        except Exception as error:  # tokenizers raises no narrower class
+            raise ModelFileError(
+                f"The saved vocabulary does not fit ({error}). The file is damaged, or another version wrote it."
+            ) from error
