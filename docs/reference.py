@@ -17,9 +17,10 @@ from typer.cli import get_docs_for_click
 
 from holdfast import recipes
 from holdfast.cli import app
-from holdfast.recipes.schema import Recipe
+from holdfast.recipes.schema import DataSettings, Recipe, RecurrentSettings
 
 HERE = Path(__file__).parent
+_BASES: dict[str, type[BaseModel]] = {"data": DataSettings, "model": RecurrentSettings}
 
 
 def recipes_page() -> str:
@@ -31,9 +32,13 @@ def recipes_page() -> str:
         "Holdfast, `holdfast recipes show NAME` prints one to start from, `holdfast train FILE.toml` runs one, and",
         "`--set table.key=value` overrides a value. A key that is not listed here is an error.",
         "",
-        "## Fields",
+        '`train.limit = "small"` makes of any recipe that comes with Holdfast a trial of the whole way, in seconds:',
+        "it applies the recipe's table `[small]`.",
+        "",
+        "## Fields of every recipe",
         "",
         *_table("", Recipe),
+        *(line for task, kind in recipes.RECIPES.items() for line in _of_task(task, kind)),
         "## Recipes that come with Holdfast",
         "",
         "| name | what it does |",
@@ -44,18 +49,34 @@ def recipes_page() -> str:
     return "\n".join(lines)
 
 
-def _table(prefix: str, model: type[BaseModel]) -> list[str]:
+def _of_task(task: str, kind: type[Recipe]) -> list[str]:
+    """What the recipes of a task have beyond those of every task."""
+    lines = [f"## Fields of the task `{task}`", "", f"{_words(kind.model_fields['task'].description)}", ""]
+    for name, field in kind.model_fields.items():
+        if name in ("data", "model") or name not in Recipe.model_fields:
+            lines += _table(name, field.annotation, beyond=_BASES.get(name))
+    return lines
+
+
+def _words(text: str | None) -> str:
+    return " ".join((text or "").split()).replace("``", "`").replace("|", "\\|")
+
+
+def _table(prefix: str, model: Any, beyond: type[BaseModel] | None = None) -> list[str]:
+    """The fields of a table and of the tables in it; with ``beyond``, those that differ from its fields."""
     title = f"`[{prefix}]`" if prefix else "At the top"
     lines = [f"### {title}", "", "| key | type | default | meaning |", "|---|---|---|---|"]
     inner: list[tuple[str, type[BaseModel]]] = []
     for name, field in model.model_fields.items():
         kind = field.annotation
+        known = beyond.model_fields.get(name) if beyond else None
+        if known is not None and (known.description, known.default) == (field.description, field.default):
+            continue
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             inner.append((f"{prefix}.{name}" if prefix else name, kind))
             continue
         default = "required" if field.is_required() else _toml(field.default)
-        meaning = " ".join((field.description or "").split()).replace("``", "`").replace("|", "\\|")
-        lines.append(f"| `{name}` | {_type(kind)} | {default} | {meaning} |")
+        lines.append(f"| `{name}` | {_type(kind)} | {default} | {_words(field.description)} |")
     lines.append("")
     for path, kind in inner:
         lines += _table(path, kind)

@@ -192,3 +192,16 @@ def test_a_run_killed_and_resumed_ends_with_the_same_model(tmp_path):
     assert resumed.results == whole.results
     ours, theirs = (storage.read(r.path / "model.safetensors", "model")[0] for r in (resumed, whole))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_model_that_reads_files_says_so_when_given_lines_or_nothing(run):
+    predictor = Predictor(run.path)
+    with pytest.raises(DataError, match="A model for the task 'classify' reads files, not lines of text"):
+        list(predictor.predict_lines(["1 2 3"]))
+    with pytest.raises(DataError, match="No files were given to read; expected at least one"):
+        list(predictor.predict([]))
+
+
+def test_an_option_that_the_task_has_not_is_an_error(run):
+    with pytest.raises(RecipeError, match="There is no key 'beam': known are"):
+        Predictor(run.path, options=["beam=5"])

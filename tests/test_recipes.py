@@ -70,3 +70,35 @@ def test_a_missing_file_and_broken_toml_name_the_file(tmp_path):
     nameless.write_text("[train]\nepochs = 1\n")
     with pytest.raises(RecipeError, match=r"The key 'name' is missing\."):
         recipes.load(str(nameless))
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_a_small_trial_differs_and_is_applied_once(name, tmp_path):
+    import tomli_w
+
+    whole, small = recipes.load(name), recipes.load(name, ["train.limit=small"])
+    assert whole.small
+    assert small.small == {}
+    assert whole.model_dump(exclude={"small"}) != small.model_dump(exclude={"small"})
+    path = tmp_path / "resolved.toml"
+    path.write_text(tomli_w.dumps(small.model_dump(mode="json", exclude_none=True)))
+    assert recipes.load(str(path)) == small
+
+
+def test_what_is_asked_for_is_stronger_than_the_small_trial():
+    assert recipes.load("digits", ["train.limit=small"]).train.epochs == 2
+    assert recipes.load("digits", ["train.limit=small", "train.epochs=5"]).train.epochs == 5
+
+
+def test_an_unknown_task_suggests_the_nearest(tmp_path):
+    path = tmp_path / "x.toml"
+    path.write_text('name = "x"\ntask = "clasify"\n')
+    with pytest.raises(RecipeError, match="task is 'clasify': did you mean 'classify'\\?"):
+        recipes.load(str(path))
+
+
+def test_one_table_can_be_changed():
+    settings = recipes.load("digits").train
+    assert recipes.changed(settings, ["epochs=3", "optimizer=SGD"]).epochs == 3
+    with pytest.raises(RecipeError, match="There is no key 'epoch': did you mean 'epochs'"):
+        recipes.changed(settings, ["epoch=3"])

@@ -127,9 +127,17 @@ def evaluate(
 @app.command()
 def predict(
     run: Run,
-    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Files or folders to answer for.")],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILES]...", help="Files or folders to answer for; - for lines on stdin."),
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="How to answer, as the recipe's [predict] table. Repeatable."),
+    ] = None,
+    text: Annotated[bool, typer.Option("--text", help="Print the answers alone instead of JSON.")] = False,
 ) -> None:
-    """Answer for files: one JSON object a line, with the label and the probability of every label.
+    """Answer for files or for lines of text: one JSON object a line.
 
     [bold]Examples[/bold]
 
@@ -139,8 +147,13 @@ def predict(
     """
     from holdfast.predictor import Predictor
 
-    for answer in Predictor(run).predict(files):
-        print(json.dumps(answer))
+    predictor = Predictor(run, options=options or [])
+    if [str(file) for file in files or []] == ["-"]:
+        answers = predictor.predict_lines(sys.stdin, at_once=1 if sys.stdin.isatty() else 256)
+    else:
+        answers = predictor.predict(files or [])
+    for answer in answers:
+        print(answer[predictor.task.answer_key] if text else json.dumps(answer, ensure_ascii=False), flush=True)
 
 
 @app.command()

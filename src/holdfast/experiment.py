@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from holdfast import recipes
-from holdfast.data import Batches, Encoder, Examples, load
 from holdfast.errors import DataError, RecipeError
 from holdfast.inspect import Summary, summarise
 from holdfast.predictor import Predictor
@@ -23,8 +23,6 @@ from holdfast.training import (
 )
 from holdfast.training.determinism import reproducible
 from holdfast.training.run_directory import results_in
-
-TEST_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -70,20 +68,13 @@ def train(
     """
     settings = recipe.train
     with RunDirectory(out, recipe.model_dump(mode="json"), resume=resume) as run, reproducible(settings.threads):
-        splits = load(recipe.data, data_dir, settings.seed)
-        encoder = Encoder.fit(splits.train, recipe.data)
+        kind = TASKS[recipe.task]
+        splits = kind.load(recipe, data_dir)
+        task = kind.fit(recipe, splits.train)
         seed_everything(settings.seed)
-        task = TASKS[recipe.task](recipe.model, encoder)
         model = task.build()
-        training = Batches(
-            encoder.encode(splits.train),
-            settings.batch_size,
-            shuffle=True,
-            seed=settings.seed,
-            bucket=settings.bucket,
-            drop_last=settings.carry_state,
-        )
-        validation = None if splits.validation is None else Batches(encoder.encode(splits.validation), TEST_BATCH)
+        training = task.batches(splits.train, settings)
+        validation = None if splits.validation is None else task.batches(splits.validation)
         history = fit(model, task, training, validation, settings, run=run, progress=progress)
         model_file.save(run.model_path, task, model)
         predictor = Predictor(run.path, str(choose_device(settings.device)))
@@ -140,21 +131,21 @@ def evaluate(
     """
     predictor = Predictor(path, str(choose_device(device)))
     if files:
-        return measure(predictor, predictor.read(files))
+        return measure(predictor, predictor.task.read(files))
     if not path.is_dir():
         raise DataError(f"{path} is a model without a run: name the files to measure it on, or give its run directory.")
     recipe = recipes.load(str(path / "recipe.toml"))
-    return measure(predictor, load(recipe.data, data_dir, recipe.train.seed).test)
+    return measure(predictor, TASKS[recipe.task].load(recipe, data_dir).test)
 
 
-def measure(predictor: Predictor, examples: Examples) -> Evaluation:
-    """The loss, metrics and details of a model on labelled sequences.
+def measure(predictor: Predictor, examples: Any) -> Evaluation:
+    """The loss, metrics and details of a model on labelled examples.
 
     Raises:
         DataError: The sequences have no labels, or one that the model does not know.
     """
     task = predictor.task
-    batches = Batches(task.encoder.encode(examples), TEST_BATCH)
+    batches = task.batches(examples)
     metrics = task.metrics()
     results = validate(predictor.model, task, batches, predictor.device, metrics)
     return Evaluation(results, task.details(metrics))
@@ -173,8 +164,8 @@ def summary(source: str, overrides: Sequence[str] = (), *, data_dir: Path | None
         if overrides:
             raise RecipeError(f"{source} is a trained model; --set goes with a recipe.")
         task, model = model_file.load(path)
-        return summarise(model, (None, task.encoder.channels))
+        return summarise(model, task.example_inputs)
     recipe = recipes.load(source, overrides)
-    splits = load(recipe.data, data_dir, recipe.train.seed)
-    task = TASKS[recipe.task](recipe.model, Encoder.fit(splits.train, recipe.data))
-    return summarise(task.build(), (None, splits.train.channels))
+    kind = TASKS[recipe.task]
+    task = kind.fit(recipe, kind.load(recipe, data_dir).train)
+    return summarise(task.build(), task.example_inputs)

@@ -2,60 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from holdfast.data import Batches, Examples, read
+from holdfast.recipes import changed
 from holdfast.tasks import model_file
+from holdfast.tasks.task import RecipeTask
 
 
 class Predictor:
-    """A trained model that answers for files or for sequences in memory.
+    """A trained model that answers for files, for lines of text or for examples in memory.
 
     Args:
         path: A run directory or a model file.
         device: Where to compute, such as ``"cpu"`` or ``"cuda"``.
+        options: How to answer, ``"key=value"`` each, beyond what the recipe's ``[predict]`` table says.
 
     Raises:
         ModelFileError: There is no usable model.
+        RecipeError: The task has no such option, or the value is not allowed.
     """
 
-    def __init__(self, path: Path | str, device: str = "cpu") -> None:
+    def __init__(self, path: Path | str, device: str = "cpu", options: Sequence[str] = ()) -> None:
+        self.task: RecipeTask[Any]
         self.task, model = model_file.load(Path(path))
+        if options:
+            self.task.answering = changed(self.task.answering, options)
         self.device = torch.device(device)
         self.model = model.to(self.device)
 
-    def read(self, paths: Sequence[Path | str]) -> Examples:
-        """Reads files in the way the training files were read.
-
-        Raises:
-            MissingDataError: A file is not there.
-            DataError: A file cannot be read.
-        """
-        return read([Path(path) for path in paths], self.task.encoder.settings)
-
     def predict(self, paths: Sequence[Path | str], batch_size: int = 256) -> Iterator[dict[str, Any]]:
-        """One answer a sequence, in the order of the files.
+        """One answer an example, in the order of the files.
 
         Args:
             paths: Files or folders of the kinds that could be trained on; labels are not needed.
-            batch_size: Sequences computed at once.
+            batch_size: Examples computed at once.
 
         Returns:
-            For classification: ``origin`` (where the sequence came from), ``label``, ``probabilities``.
+            ``origin`` (where the example came from), and what the task says of it: for classification ``label`` and
+            ``probabilities``.
 
         Raises:
-            DataError: As in :meth:`read`, or a sequence has another number of channels than those trained on.
+            DataError: A file is not there, cannot be read, or does not fit those trained on.
         """
-        return self.answer(self.read(paths), batch_size)
+        return self.answer(self.task.read([Path(path) for path in paths]), batch_size)
 
-    def answer(self, examples: Examples, batch_size: int = 256) -> Iterator[dict[str, Any]]:
-        """As :meth:`predict`, for sequences in memory."""
-        unlabelled = Examples(examples.inputs, None, examples.origins)
-        batches = Batches(self.task.encoder.encode(unlabelled), batch_size)
+    def predict_lines(self, lines: Iterable[str], at_once: int = 256) -> Iterator[dict[str, Any]]:
+        """One answer a line of text, in their order.
+
+        Args:
+            lines: Texts, with or without a line break at the end.
+            at_once: Lines read before they are answered: 1 to answer a person who types.
+
+        Raises:
+            DataError: The task reads no text.
+        """
+        rest, read = iter(lines), 0
+        while some := [line.rstrip("\r\n") for line in islice(rest, at_once)]:
+            for number, answer in enumerate(self.answer(self.task.from_lines(some), at_once), read + 1):
+                yield {**answer, "origin": f"line {number}"}
+            read += len(some)
+
+    def answer(self, examples: Any, batch_size: int = 256) -> Iterator[dict[str, Any]]:
+        """As :meth:`predict`, for examples in memory."""
+        batches = self.task.batches(examples.unlabelled(), size=batch_size)
         origins = iter(examples.origins)
         for batch in batches.epoch(0):
             with torch.inference_mode():

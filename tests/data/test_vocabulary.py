@@ -69,7 +69,7 @@ def test_fitting_twice_gives_the_same_ids():
 
 
 def test_empty_texts_and_damaged_vocabularies_are_errors():
-    with pytest.raises(DataError, match="The texts to take a vocabulary of words from are empty; expected at least one"):
+    with pytest.raises(DataError, match="The texts to take a vocabulary of words from are empty; expected"):
         Vocabulary.fit(["", " "], "words")
     with pytest.raises(ModelFileError, match="The saved vocabulary does not fit"):
         Vocabulary.from_dict({"unit": "words", "tokenizer": "{}"})

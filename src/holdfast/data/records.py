@@ -56,7 +56,7 @@ class Records(Generic[Input, Target]):
         """
         chosen = [int(index) for index in indices]
         targets = None if self.targets is None else [self.targets[index] for index in chosen]
-        inputs, origins = ([values[index] for index in chosen] for values in (self.inputs, self.origins))
+        inputs, origins = [self.inputs[index] for index in chosen], [self.origins[index] for index in chosen]
         return replace(self, inputs=inputs, targets=targets, origins=origins)
 
     def unlabelled(self) -> Records[Input, Target]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,13 +55,14 @@ class Summary:
         return "\n".join(lines)
 
 
-def summarise(model: nn.Module, input_shape: Sequence[int | None]) -> Summary:
-    """Runs a model on zeros and notes what each layer puts out.
+def summarise(model: nn.Module, inputs: Sequence[int | None] | Callable[[int], tuple[Any, ...]]) -> Summary:
+    """Runs a model and notes what each layer puts out.
 
     Args:
-        model: It takes a batch of inputs first and leaves its mode, its weights and torch's random state alone.
-        input_shape: Of one example, without the batch, such as ``(28, 28)``; None for a number of steps that is not
-            fixed.
+        model: Its mode, its weights and torch's random state are left alone.
+        inputs: The shape of one example, without the batch, such as ``(28, 28)``, for a model that takes a batch of
+            numbers; None for a number of steps that is not fixed. Or what makes up arguments for a model that takes
+            something else, given how many examples and steps are wanted.
 
     Returns:
         A row for every layer without layers of its own, and for every recurrent layer.
@@ -70,7 +71,7 @@ def summarise(model: nn.Module, input_shape: Sequence[int | None]) -> Summary:
         ShapeError: The model cannot take inputs of this shape.
     """
     parameter = next(model.parameters(), torch.empty(0))
-    shapes: list[dict[nn.Module, Shape]] = [_output_shapes(model, input_shape, size, parameter) for size in (2, 3)]
+    shapes: list[dict[nn.Module, Shape]] = [_output_shapes(model, inputs, size, parameter) for size in (2, 3)]
     names = {module: name for name, module in model.named_modules()}
     rows = []
     for module, shape in shapes[0].items():
@@ -84,7 +85,7 @@ def summarise(model: nn.Module, input_shape: Sequence[int | None]) -> Summary:
 
 
 def _output_shapes(
-    model: nn.Module, input_shape: Sequence[int | None], free: int, like: Tensor
+    model: nn.Module, inputs: Sequence[int | None] | Callable[[int], tuple[Any, ...]], free: int, like: Tensor
 ) -> dict[nn.Module, Shape]:
     """The output shape of each layer in the order they run; the batch and free dimensions are ``free`` long."""
     found: dict[nn.Module, Shape] = {}
@@ -97,13 +98,17 @@ def _output_shapes(
     layers = [module for module in model.modules() if isinstance(module, RecurrentLayer) or not any(module.children())]
     hooks = [module.register_forward_hook(note) for module in layers]
     was_training = model.training
-    shape = [free, *(free if size is None else size for size in input_shape)]
+    if callable(inputs):
+        arguments = inputs(free)
+        shown = ", ".join(str(tuple(one.shape[1:])) for one in arguments if isinstance(one, Tensor))
+    else:
+        shape = [free, *(free if size is None else size for size in inputs)]
+        arguments, shown = (torch.zeros(shape, dtype=like.dtype, device=like.device),), str(tuple(inputs))
     try:
         model.eval()
         with torch.inference_mode():
-            model(torch.zeros(shape, dtype=like.dtype, device=like.device))
+            model(*arguments)
     except (RuntimeError, ValueError) as error:
-        shown = tuple(input_shape)
         raise ShapeError(f"The model cannot take an input of shape {shown} (without the batch): {error}") from error
     finally:
         model.train(was_training)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from holdfast.tasks.classify import ClassifyTask
+from holdfast.tasks.task import RecipeTask
 
-TASKS = {task.name: task for task in (ClassifyTask,)}
+TASKS: dict[str, type[RecipeTask[Any]]] = {task.name: task for task in (ClassifyTask,)}
 
-__all__ = ["TASKS", "ClassifyTask"]
+__all__ = ["TASKS", "ClassifyTask", "RecipeTask"]

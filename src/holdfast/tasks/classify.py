@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from holdfast.data import Batch, Encoder
+from holdfast.data import Batch, Encoder, Examples, SequenceDataset, Splits, load, read
 from holdfast.layers import GRU, LSTM, RNN
 from holdfast.metrics import ClassificationMetrics
-from holdfast.recipes.classify import ClassifyModel, LinearSettings
-from holdfast.tasks.task import TaskStep
+from holdfast.recipes.classify import ClassifyModel, ClassifyRecipe, LinearSettings
+from holdfast.tasks.task import RecipeTask, TaskStep
 
 LAYERS = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 
@@ -113,7 +114,7 @@ def pooled(outputs: Tensor, lengths: Tensor | None, how: str) -> Tensor:
     return torch.where(some, highest, torch.zeros_like(highest))
 
 
-class ClassifyTask:
+class ClassifyTask(RecipeTask[Examples]):
     """The loss, metrics and answers of classification.
 
     Attributes:
@@ -122,15 +123,30 @@ class ClassifyTask:
     """
 
     name = "classify"
+    answer_key = "label"
     score = "accuracy"
     higher_is_better = True
 
     def __init__(self, settings: ClassifyModel, encoder: Encoder) -> None:
         self.settings, self.encoder = settings, encoder
 
+    @classmethod
+    def load(cls, recipe: ClassifyRecipe, data_dir: Path | None) -> Splits[Examples]:
+        """Reads the data of a recipe, in its splits."""
+        return load(recipe.data, data_dir, recipe.train.seed)
+
+    @classmethod
+    def fit(cls, recipe: ClassifyRecipe, train: Examples) -> Self:
+        """The task with the labels and the scaling of the training sequences."""
+        return cls(recipe.model, Encoder.fit(train, recipe.data))
+
     def build(self) -> Classifier:
         """A model with initial values drawn from torch's random state."""
         return Classifier(self.encoder.channels, len(self.encoder.labels), self.settings)
+
+    def encode(self, examples: Examples) -> SequenceDataset:
+        """The sequences scaled, and their labels as classes."""
+        return self.encoder.encode(examples)
 
     def loss(self, model: nn.Module, batch: Batch, state: Any = None) -> TaskStep:
         """The cross-entropy of a batch, its scores [B, classes] and the final state."""
@@ -145,6 +161,10 @@ class ClassifyTask:
         """What numbers alone do not show: the confusion matrix, as text."""
         return metrics.table(self.encoder.labels.classes)
 
+    def read(self, paths: Sequence[Path]) -> Examples:
+        """Reads files in the way that the training files were read; labels may be missing."""
+        return read(paths, self.encoder.settings)
+
     def answers(self, model: nn.Module, batch: Batch) -> list[dict[str, Any]]:
         """What the model says of each sequence: ``label``, and ``probabilities`` by label, the likeliest first."""
         scores, _ = model(batch.inputs, batch.lengths)
@@ -154,12 +174,16 @@ class ClassifyTask:
         named = [{classes[k]: p for p, k in zip(ps, ks, strict=True)} for ps, ks in rows]
         return [{"label": next(iter(row)), "probabilities": row} for row in named]
 
+    def example_inputs(self, size: int) -> tuple[Tensor]:
+        """Zeros, [size, size, C]."""
+        return (torch.zeros(size, size, self.encoder.channels),)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON that :meth:`from_dict` reads."""
         return {"model": self.settings.model_dump(mode="json"), "encoder": self.encoder.to_dict()}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> ClassifyTask:
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The task that :meth:`to_dict` wrote.
 
         Raises:

@@ -10,10 +10,10 @@ from torch import nn
 
 from holdfast import container, storage
 from holdfast.errors import HoldfastError, ModelFileError, did_you_mean
-from holdfast.tasks import TASKS, ClassifyTask
+from holdfast.tasks import TASKS, RecipeTask
 
 
-def save(path: Path, task: ClassifyTask, model: nn.Module) -> None:
+def save(path: Path, task: RecipeTask[Any], model: nn.Module) -> None:
     """Writes a model, atomically; one that is there is replaced.
 
     Raises:
@@ -22,7 +22,7 @@ def save(path: Path, task: ClassifyTask, model: nn.Module) -> None:
     storage.write(path, model.state_dict(), {"task": task.name, **task.to_dict()}, "model")
 
 
-def load(path: Path) -> tuple[ClassifyTask, nn.Module]:
+def load(path: Path) -> tuple[RecipeTask[Any], nn.Module]:
     """Opens a model, in evaluation mode, on the CPU. Opening a file never runs code from it.
 
     Args:

@@ -1,16 +1,22 @@
-"""What training asks of a task: a loss for a batch, metrics, and the metric that decides which epoch is best."""
+"""What training asks of a task (:class:`Task`), and what the way from files to answers asks (:class:`RecipeTask`)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import nn
 
-if TYPE_CHECKING:
-    from holdfast.data import Batch
+from holdfast.data import Batch, Batches, Dataset, Splits
+from holdfast.data.sources import Collection
+from holdfast.errors import DataError
+from holdfast.recipes.schema import Settings, TrainSettings
+
+Examples = TypeVar("Examples", bound=Collection)
 
 
 @dataclass(frozen=True)
@@ -63,3 +69,128 @@ class Task(Protocol):
 
     def metrics(self) -> Metrics:
         """Fresh metrics, which have seen nothing."""
+
+
+class Epochs(Protocol):
+    """The batches of every epoch, as :class:`holdfast.data.Batches` gives them."""
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of epoch ``number`` (from 0), the first ``start`` of them passed over."""
+
+
+class RecipeTask(ABC, Generic[Examples]):
+    """A task from files to answers; it is also a :class:`Task`.
+
+    Attributes:
+        name: As recipes have it.
+        answer_key: The entry of an answer that says it in one string.
+        score: As in :class:`Task`.
+        higher_is_better: As in :class:`Task`.
+        answering: How it answers: the ``[predict]`` table of the recipe; without fields where there is nothing to set.
+    """
+
+    name: ClassVar[str]
+    answer_key: ClassVar[str]
+    score: ClassVar[str]
+    higher_is_better: ClassVar[bool]
+    answering: Settings = Settings()
+
+    @classmethod
+    @abstractmethod
+    def load(cls, recipe: Any, data_dir: Path | None) -> Splits[Examples]:
+        """Reads the data of a recipe of this task, in its splits.
+
+        Args:
+            recipe: Of the task's own class.
+            data_dir: A folder with local files, as :func:`holdfast.data.published.locate` takes it.
+
+        Raises:
+            MissingDataError: A file is nowhere to be found.
+            DataError: A file cannot be read, or there is too little to split.
+        """
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, recipe: Any, train: Examples) -> Self:
+        """The task with all that is fitted on the training examples: vocabulary, labels, scaling.
+
+        Raises:
+            DataError: There is nothing to train on.
+        """
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """A model with initial values drawn from torch's random state."""
+
+    @abstractmethod
+    def encode(self, examples: Examples) -> Dataset:
+        """The examples as the network reads them.
+
+        Raises:
+            DataError: They do not fit those trained on.
+        """
+
+    def batches(self, examples: Examples, training: TrainSettings | None = None, *, size: int = 256) -> Epochs:
+        """The batches of examples: shuffled and cut as the settings say to train on; else in order, ``size`` each."""
+        if training is None:
+            return Batches(self.encode(examples), size)
+        return Batches(
+            self.encode(examples),
+            training.batch_size,
+            shuffle=True,
+            seed=training.seed,
+            bucket=training.bucket,
+            drop_last=training.carry_state,
+        )
+
+    @abstractmethod
+    def loss(self, model: nn.Module, batch: Any, state: Any = None) -> TaskStep:
+        """As :meth:`Task.loss`."""
+
+    @abstractmethod
+    def metrics(self) -> Metrics:
+        """As :meth:`Task.metrics`."""
+
+    def details(self, metrics: Any) -> str:
+        """What numbers alone do not show, as text, of metrics that have seen everything."""
+        return ""
+
+    @abstractmethod
+    def read(self, paths: Sequence[Path]) -> Examples:
+        """Reads files in the way that the training files were read; targets may be missing.
+
+        Raises:
+            DataError: A file is not there or cannot be read.
+        """
+
+    def from_lines(self, lines: Sequence[str]) -> Examples:
+        """Examples without targets from lines of text.
+
+        Raises:
+            DataError: The task reads no text.
+        """
+        raise DataError(f"A model for the task {self.name!r} reads files, not lines of text. Name the files.")
+
+    @abstractmethod
+    def answers(self, model: nn.Module, batch: Any) -> list[dict[str, Any]]:
+        """What the model says of each example: what JSON can hold, by name; ``answer_key`` is among the names."""
+
+    @abstractmethod
+    def example_inputs(self, size: int) -> tuple[Any, ...]:
+        """Arguments for the model, made up: ``size`` examples of ``size`` steps, for the summary table."""
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON that :meth:`from_dict` reads."""
+
+    @classmethod
+    @abstractmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The task that :meth:`to_dict` wrote.
+
+        Raises:
+            ModelFileError: It is not what ``to_dict`` writes.
+        """

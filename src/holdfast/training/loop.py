@@ -30,14 +30,15 @@ from holdfast.training.running import Running
 from holdfast.training.state import Training
 
 if TYPE_CHECKING:
-    from holdfast.data import Batch, Batches
+    from holdfast.data import Batch
+    from holdfast.tasks.task import Epochs
 
 
 def fit(
     model: nn.Module,
     task: Task,
-    train: Batches,
-    validation: Batches | None,
+    train: Epochs,
+    validation: Epochs | None,
     settings: TrainSettings,
     *,
     run: RunDirectory | None = None,
@@ -94,8 +95,8 @@ class Session:
     """What an epoch needs: the training and its surroundings."""
 
     training: Training
-    train: Batches
-    validation: Batches | None
+    train: Epochs
+    validation: Epochs | None
     history: History
     checkpoint: Checkpoint | None
     progress: Progress
@@ -188,7 +189,7 @@ def train_step(training: Training, batch: Batch) -> None:
 
 
 def validate(
-    model: nn.Module, task: Task, batches: Batches, device: torch.device, metrics: Metrics | None = None
+    model: nn.Module, task: Task, batches: Epochs, device: torch.device, metrics: Metrics | None = None
 ) -> dict[str, float]:
     """Measures a model without changing it, its random numbers or its mode.
 
@@ -217,7 +218,7 @@ def validate(
         model.train(mode)
 
 
-def _check(train: Batches, validation: Batches | None, settings: TrainSettings) -> None:
+def _check(train: Epochs, validation: Epochs | None, settings: TrainSettings) -> None:
     if len(train) == 0:
         raise DataError("there are no training batches; expected at least one sequence to train on.")
     if validation is not None and len(validation) == 0:
@@ -236,8 +237,8 @@ def _check(train: Batches, validation: Batches | None, settings: TrainSettings) 
 
 def _start(
     training: Training,
-    train: Batches,
-    validation: Batches | None,
+    train: Epochs,
+    validation: Epochs | None,
     run: RunDirectory | None,
     progress: Progress,
     interrupt: Interrupt,
