@@ -11,12 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.data import Batch, Encoder, Examples, SequenceDataset, Splits, load, read
-from holdfast.layers import GRU, LSTM, RNN
+from holdfast.layers import LSTM
 from holdfast.metrics import ClassificationMetrics
 from holdfast.recipes.classify import ClassifyModel, ClassifyRecipe, LinearSettings
+from holdfast.tasks.network import recurrent_layers
 from holdfast.tasks.task import RecipeTask, TaskStep
-
-LAYERS = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 
 
 class Classifier(nn.Module):
@@ -37,21 +36,7 @@ class Classifier(nn.Module):
         self.head, self.bidirectional, self.merge = settings.head, settings.bidirectional, settings.merge
         width = settings.input_layer.size
         self.input = linear(channels, width, settings.input_layer) if width else None
-        several = settings.num_layers > 1 or isinstance(settings.hidden_size, list)
-        self.recurrent = LAYERS[settings.cell](
-            width or channels,
-            settings.hidden_size,
-            settings.num_layers,
-            batch_first=True,
-            dropout=settings.dropout if several else 0.0,
-            bidirectional=settings.bidirectional,
-            merge=settings.merge,
-            locked_dropout=settings.locked_dropout,
-            residual=settings.residual,
-            engine=settings.engine,
-            memory=settings.memory,
-            **settings.options,  # the layer checks their names and values
-        )
+        self.recurrent = recurrent_layers(width or channels, settings)
         self.dropout = nn.Dropout(settings.dropout)
         self.output = linear(self.recurrent.output_size, classes, settings.output_layer)
 
