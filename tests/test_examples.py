@@ -13,12 +13,22 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parents[1] / "examples"
 EXAMPLES = sorted(FOLDER.glob("*.py"))
-CHECKED = {"by_hand", "own_cell", "swap_torch", "vanishing_gradient"}
+CHECKED = {
+    "binary_addition",
+    "by_hand",
+    "carried_state",
+    "classifier",
+    "one_layer_four_ways",
+    "own_cell",
+    "sequence_to_sequence",
+    "swap_torch",
+    "vanishing_gradient",
+}
 
 
-def output(name: str, tmp_path: Path) -> str:
+def output(name: str, tmp_path: Path, *arguments: str) -> str:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
-    command = [sys.executable, "-W", "error", str(FOLDER / f"{name}.py")]
+    command = [sys.executable, "-W", "error", str(FOLDER / f"{name}.py"), *arguments]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=tmp_path, env=environment, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -83,3 +93,43 @@ def test_vanishing_gradient(tmp_path: Path) -> None:
     assert fraction["LSTM (forget_bias=1)"] > 1e4 * fraction["LSTM, forget_bias=0"]
     assert min(left["LSTM, forget_bias=3"]) > 0.1
     assert min(left["GRU, 3 added to b_iz"]) > 1e-3
+
+
+def test_carried_state(tmp_path: Path) -> None:
+    lines = re.findall(r"update +(\d+)  accuracy ([\d.]+)", output("carried_state", tmp_path, "digits", "60"))
+    assert [int(update) for update, _ in lines] == [0, 20, 40, 60]
+    assert float(lines[0][1]) < 0.4
+    assert float(lines[-1][1]) > 0.85
+
+
+def test_one_layer_four_ways(tmp_path: Path) -> None:
+    lines = [line.rsplit(maxsplit=1) for line in output("one_layer_four_ways", tmp_path, "digits", "60").splitlines()]
+    assert [name for name, _ in lines] == ["basic LSTM", "LSTM", "GRU", "GRU, dynamic"]
+    assert all(float(accuracy) > 0.6 for _, accuracy in lines)
+    assert lines[2][1] == lines[3][1]  # the static unroll and the dynamic one
+
+
+def test_classifier(tmp_path: Path) -> None:
+    text = output("classifier", tmp_path, "digits", "100")
+    lines = re.findall(r"update +(\d+)  accuracy ([\d.]+)", text)
+    assert [int(update) for update, _ in lines] == [0, 20, 40, 60, 80, 100]
+    assert float(lines[0][1]) < 0.4
+    assert float(lines[-1][1]) > 0.85
+    assert text.endswith("final hidden state and last output agree: True\n")
+
+
+def test_binary_addition(tmp_path: Path) -> None:
+    text = output("binary_addition", tmp_path)
+    lines = re.findall(r"update +(\d+)  loss ([\d.]+)  sums right ([\d.]+)", text)
+    assert [int(update) for update, _, _ in lines] == list(range(0, 601, 100))
+    assert float(lines[0][2]) < 0.1
+    assert float(lines[-1][2]) == 1
+    a, b, total = map(int, re.findall(r"(\d+) \+ (\d+) = (\d+)", text)[0])
+    assert a + b == total
+
+
+def test_sequence_to_sequence(tmp_path: Path) -> None:
+    text = output("sequence_to_sequence", tmp_path)
+    assert float(text.rsplit(maxsplit=1)[1]) > 0.95
+    source, said = (re.findall(r"\d", part) for part in text.partition(";")[0].split("->"))
+    assert len(source) == len(said) == 5
