@@ -5,6 +5,7 @@
 // is a block of its own, no larger than native/layer.h says, and outputs begin as NaN. Several threads must give the
 // same numbers up to rounding, and the same bits again. That the numbers are right is shown by
 // tests/engines/test_native.py and test_bfloat16.py. Streams and the measurement of the peak: streams.cpp.
+#include <bit>
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -46,10 +47,12 @@ void check(const Tested& tested, const Variant& v, Size s, bool uneven, bool rev
     expect("inference with three threads beside one", inference, one, rounding, true);
 }
 
+// Every two of the flags in all ways with every size, and all three with every two sizes that follow each other.
 template <class T>
 void check_all(const Tested& tested, const Variant& v) {
-    for (const Size& s : sizes)
-        for (int flags = 0; flags < 8; flags++) check<T>(tested, v, s, flags & 1, flags & 2, flags & 4);
+    for (std::size_t k = 0; k < std::size(sizes); k++)
+        for (unsigned flags = 0; flags < 8; flags++)
+            if ((k + std::popcount(flags)) % 2) check<T>(tested, v, sizes[k], flags & 1, flags & 2, flags & 4);
 }
 
 template <class T>
