@@ -77,13 +77,10 @@ inline long most_rows(const Rows& rows) {
 }
 
 // Threads that a call is worth: waking one takes as long as some 2^18 multiply-adds, and where threads share units and
-// wait for one another at every step, each wait takes as long as some 2^14. Under a sanitizer (HOLDFAST_ALL_THREADS) all
-// threads are taken, so that it sees them without large sizes.
+// wait for one another at every step, each wait takes as long as some 2^14.
 template <class T>
-long threads_for(const Layer<T>& l, [[maybe_unused]] const Panels& p) {
-#if defined(HOLDFAST_ALL_THREADS)
-    return std::max(1L, l.threads);
-#endif
+long threads_for(const Layer<T>& l, const Panels& p) {
+    if (sanitized) return std::max(1L, l.threads);
     const long step = l.B * p.gates * l.H * (l.I + l.O), threads = std::clamp(step * l.T_ >> 19, 1L, std::max(1L, l.threads));
     return Team::shares_units(l.B, threads) ? std::clamp(step >> 15, 1L, threads) : threads;
 }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "dispatch.h"
+#include "threads.h"
 
 namespace holdfast {
 
@@ -47,7 +48,7 @@ class Stream {
 
     const long B, I, O, state_size;
     // Whether so many steps take long enough for other threads to be worth waking.
-    bool is_large(long steps) const { return steps * products_ > (1L << 21); }
+    bool is_large(long steps) const { return sanitized || steps * products_ > (1L << 21); }
     void advance(const T* x, long steps, T* y, T* state);
 
   private:

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 #include <numeric>
 
@@ -114,15 +115,15 @@ Scratch& Scratch::begin() {
 void* Scratch::bytes(long count) {
     if (next_ == blocks_.size()) blocks_.push_back({nullptr, 0});
     Block& block = blocks_[next_++];
-    const long wanted = (std::max(count, 1L) + 63) / 64 * 64;
-    if (block.size < wanted) {
+    const long wanted = std::max(count, 1L);
+    if (sanitized || block.size < wanted) {
         std::free(block.data);
-        block = {std::aligned_alloc(64, wanted), wanted};
-        if (!block.data) {
-            block.size = 0;
-            throw std::bad_alloc();
-        }
-        prefer_large_pages(block.data, wanted);
+        block = {nullptr, 0};
+        void* data;
+        if (posix_memalign(&data, 64, wanted)) throw std::bad_alloc();
+        block = {data, wanted};
+        prefer_large_pages(data, wanted);
+        if (sanitized) std::memset(data, 0xff, wanted);
     }
     return block.data;
 }

@@ -10,6 +10,15 @@
 
 namespace holdfast {
 
+// Whether this is built for a sanitizer. Then all threads that are offered are taken, so that it sees them without large
+// sizes; and every block of Scratch is new, just as large as was asked for and full of NaN, so that nothing that is read
+// past its end or before it was written goes unseen.
+#if defined(HOLDFAST_SANITIZED)
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif
+
 // Which rows each group of threads has, longest first: group k has order[start[k]] to before order[start[k + 1]]. At
 // every step those that are still running are the first of each group's.
 class Rows {

@@ -126,6 +126,21 @@ def test_every_instruction_set(isa: str, kind: str, dtype: torch.dtype) -> None:
         np.testing.assert_allclose(one, expected[:, t].numpy(), rtol=0, atol=tolerance)
 
 
+def test_values_between_the_bytes_of_others_are_read(path: Path) -> None:
+    exported(path)
+    packed = np.zeros(5, np.dtype([("flag", "u1"), ("values", "f4", 3)]))
+    packed["values"] = np.random.default_rng(0).normal(size=(5, 3))
+    x = packed["values"]
+    whole = np.frombuffer(b"?" + x.tobytes(), np.float32, x.size, 1).reshape(x.shape)
+    assert not x.flags.aligned
+    assert not whole.flags.aligned
+    expected = runtime.load(path).run(x.copy())
+    for unaligned in (x, whole):
+        assert np.array_equal(runtime.load(path).run(unaligned), expected)
+        stream = runtime.load(path)
+        assert np.array_equal(np.stack([stream.step(row) for row in unaligned]), expected)
+
+
 def test_the_native_steps_refuse_what_does_not_fit() -> None:
     stream = holdfast.Stream(holdfast.LSTM(3, 2), 2)
     x, y = np.ones((2, 3), np.float32), np.ones((2, 2), np.float32)

@@ -140,7 +140,7 @@ class Stream:
     def _filled(self, x: Array) -> Array:
         """The outputs of steps that fit."""
         y = np.empty((*x.shape[:-1], self.output_size), self.dtype)
-        if not self._advance(np.ascontiguousarray(x), y):
+        if not self._advance(_laid_out(x), y):
             raise AssertionError(f"steps of shape {x.shape} were checked, and do not fit")
         return y
 
@@ -273,6 +273,11 @@ class Stream:
         return np.stack(column) if self._is_uniform() else tuple(part[None].copy() for part in column)
 
 
+def _laid_out(array: Array) -> Array:
+    """The array as the kernels read it: contiguous, and every value at a multiple of its size."""
+    return np.require(array, requirements=["C_CONTIGUOUS", "ALIGNED"])
+
+
 def native_steps(network: Network, batch: int, state: Array, isa: str = "") -> Steps:
     """The kernels, with the weights packed.
 
@@ -284,7 +289,7 @@ def native_steps(network: Network, batch: int, state: Array, isa: str = "") -> S
     """
 
     def linear(arrays: Any) -> dict[str, Array] | None:
-        return {name: np.ascontiguousarray(array) for name, array in arrays.items()} or None
+        return {name: _laid_out(array) for name, array in arrays.items()} or None
 
     layers = [
         {**_arguments(spec), "residual": bool(adds), **(linear(arrays) or {})}

@@ -1,0 +1,163 @@
+// Streams beside the kernels over all steps at once, layer by layer; and the measurement of the peak. For kernels.cpp.
+//
+// Streams are made of arrays that are gone when they begin, take their input step by step and in chunks, with one thread
+// and with several, and two of them go at the same time. That the numbers are right is shown by tests/test_streaming.py.
+#include <omp.h>
+
+#include <cstdio>
+#include <thread>
+
+#include "../../native/stream.h"
+#include "call.h"
+
+namespace holdfast {
+namespace {
+
+template <class T>
+using Values = std::vector<T>;
+
+template <class T>
+Values<T> random(long count, double scale, unsigned seed) {
+    std::mt19937 generator(seed);
+    std::normal_distribution<double> normal(0, scale);
+    Values<T> values(count);
+    std::generate_n(values.begin(), count, [&] { return T(normal(generator)); });
+    return values;
+}
+
+// y = W x + b for many x, one behind the other.
+template <class T>
+struct Weights {
+    long inputs, outputs;
+    Values<T> weight = random<T>(inputs * outputs, 1 / std::sqrt(double(inputs)), 3), bias = random<T>(outputs, 0.3, 4);
+
+    Linear<T> linear() const { return {inputs, outputs, weight.data(), bias.data()}; }
+    Values<T> operator()(const Values<T>& x) const {
+        Values<T> y;
+        for (auto row = x.begin(); row != x.end(); row += inputs)
+            for (long o = 0; o < outputs; o++) {
+                y.push_back(bias[o]);
+                for (long i = 0; i < inputs; i++) y.back() += weight[o * inputs + i] * row[i];
+            }
+        return y;
+    }
+};
+
+// Two layers, `around` them linear ones and the second residual; what goes in, and what comes out of the kernels.
+template <class T>
+class Network {
+  public:
+    const Size size;
+    const long inputs, outputs;
+    Values<T> x, y, before, after;  // [B, T, ...], and the states
+    std::vector<Stream<T>> streams;
+
+    Network(const Tested& tested, const Variant& v, Size s, bool around, int count)
+        : size(s), inputs(around ? s.I + 2 : s.I), outputs(around ? 3 : v.outputs(s.H)), x(random<T>(s.B * s.T * inputs, 1, 5)) {
+        const Weights<T> input{inputs, s.I}, output{v.outputs(s.H), 3};
+        const Values<T> begin = around ? input(x) : x;
+        Call<T> first(tested, v, s, false, false, 1, false);
+        Call<T> second(tested, v, {s.B, s.T, v.outputs(s.H), s.H}, false, false, 1, false);
+        first.layer.x = {begin.data(), s.T * s.I, s.I}, first.layer.x_value = 1;
+        run(tested.kernels, first.layer, false);
+        second.layer.x = {first.layer.y.data, first.layer.y.row, first.layer.y.step}, second.layer.x_value = 1;
+        run(tested.kernels, second.layer, false);
+        for (long b = 0; b < s.B; b++)
+            for (long t = 0; t < s.T; t++)
+                for (long o = 0; o < second.layer.O; o++)
+                    y.push_back(second.layer.y.at(b, t)[o] + (around ? first.layer.y.at(b, t)[o] : T(0)));
+        if (around) y = output(y);
+        for (const Layer<T>* l : {&first.layer, &second.layer}) {
+            before.insert(before.end(), l->h0, l->h0 + s.B * l->O), after.insert(after.end(), l->h_n, l->h_n + s.B * l->O);
+            if (!l->c0) continue;
+            before.insert(before.end(), l->c0, l->c0 + s.B * l->H), after.insert(after.end(), l->c_n, l->c_n + s.B * l->H);
+        }
+        for (; count > 0; count--) {
+            std::vector<StreamLayer<T>> layers{of(first.layer, false), of(second.layer, around)};
+            streams.emplace_back(tested.kernels, s.B, std::move(layers), around ? input.linear() : Linear<T>{},
+                                 around ? output.linear() : Linear<T>{});
+        }
+    }
+
+  private:
+    static StreamLayer<T> of(const Layer<T>& l, bool residual) {
+        StreamLayer<T> made;
+        made.residual = residual;
+        Layer<T>& to = made.call;
+        to.kind = l.kind, to.options = l.options, to.I = l.I, to.H = l.H, to.O = l.O;
+        to.weight_ih = l.weight_ih, to.weight_hh = l.weight_hh, to.bias_ih = l.bias_ih, to.bias_hh = l.bias_hh;
+        to.weight_hr = l.weight_hr, to.peephole = l.peephole;
+        to.norm_ih = l.norm_ih, to.norm_hh = l.norm_hh, to.norm_c = l.norm_c, to.norm_c_bias = l.norm_c_bias;
+        return made;
+    }
+};
+
+// Takes all steps, `chunk` at a time, and says what comes out otherwise than it should; or "".
+template <class T>
+std::string differs(const Network<T>& network, Stream<T>& stream, long chunk, int threads) {
+    omp_set_num_threads(threads);
+    const auto [B, steps, I, H] = network.size;
+    Values<T> state = network.before;
+    const double tolerance = 16 * std::numeric_limits<T>::epsilon() * double(steps * (network.inputs + I + H));
+    auto near = [&](T a, T b) { return std::abs(double(a) - double(b)) <= tolerance * std::max(1.0, std::abs(double(b))); };
+    for (long t = 0; t < steps; t += chunk) {
+        const long n = std::min(chunk, steps - t);
+        Values<T> x, y(B * n * network.outputs, std::numeric_limits<T>::quiet_NaN());
+        for (long b = 0; b < B; b++) {
+            const auto row = network.x.begin() + (b * steps + t) * network.inputs;
+            x.insert(x.end(), row, row + n * network.inputs);
+        }
+        x.shrink_to_fit();
+        stream.advance(x.data(), n, y.data(), state.data());
+        calls++;
+        for (long k = 0; k < long(y.size()); k++) {
+            const long b = k / (n * network.outputs), of_row = k % (n * network.outputs);
+            const T expected = network.y[(b * steps + t) * network.outputs + of_row];
+            if (!near(y[k], expected))
+                return "y[" + std::to_string(k) + "] from step " + std::to_string(t) + " is " + std::to_string(y[k]) +
+                       ", not " + std::to_string(expected);
+        }
+    }
+    for (std::size_t k = 0; k < state.size(); k++)
+        if (!near(state[k], network.after[k]))
+            return "state[" + std::to_string(k) + "] is " + std::to_string(state[k]) + ", not " + std::to_string(network.after[k]);
+    return "";
+}
+
+template <class T>
+void check_stream(const Tested& tested, const Variant& v, Size s, bool around) {
+    Network<T> network(tested, v, s, around, 2);
+    auto expect = [&](Stream<T>& stream, long chunk, int threads) {
+        const std::string different = differs(network, stream, chunk, threads);
+        if (different.empty()) return;
+        problems++;
+        std::printf("%s %s, %zu bytes, stream, B %ld T %ld I %ld H %ld%s, %ld steps at a time, %d threads: %s\n", tested.set,
+                    v.name, sizeof(T), s.B, s.T, s.I, s.H, around ? ", linear layers" : "", chunk, threads, different.c_str());
+    };
+    std::thread other([&] { expect(network.streams[1], 1, 2); });
+    expect(network.streams[0], 1, 1);
+    other.join();
+    expect(network.streams[0], 3, 5);
+    expect(network.streams[1], s.T, 3);
+}
+
+}  // namespace
+
+void check_streams(const Tested& tested) {
+    for (Variant v : variants) {
+        v.dropped = v.candidate = v.zoned = false;  // the masks of training
+        for (const Size& s : {Size{1, 5, 3, 7}, Size{13, 4, 2, 33}})
+            for (bool around : {false, true}) {
+                check_stream<float>(tested, v, s, around);
+                check_stream<double>(tested, v, s, around);
+            }
+    }
+}
+
+void check_peak(const Tested& tested) {
+    for (int threads : {1, 3})
+        if (const double peak = fma_peak(tested.kernels, threads, 1e-4); !(peak > 0 && std::isfinite(peak)))
+            problems++, std::printf("%s, %d threads: the peak is %g GFLOP/s\n", tested.set, threads, peak);
+}
+
+}  // namespace holdfast
