@@ -105,8 +105,8 @@ void backward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, 
     }
     for (long r = own_rows.begin; r < own_rows.end; r++) {
         const long b = rows.order[first + r];
-        std::copy_n(dh + r * Hp, l.H, l.dh0 + b * l.H);
-        if (lstm) std::copy_n(dc + r * Hp, l.H, l.dc0 + b * l.H);
+        if (l.dh0) std::copy_n(dh + r * Hp, l.H, l.dh0 + b * l.H);
+        if (l.dc0) std::copy_n(dc + r * Hp, l.H, l.dc0 + b * l.H);
     }
 }
 

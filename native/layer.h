@@ -24,8 +24,8 @@
 //   stages       `Kept::stages` values (layer norm, projection, reset before the product); backward overwrites them
 //
 // Backward reads dy [B, T, O], dh_n [B, O], dc_n [B, H], dc_all [B, T, H] (each may be null: zero) and writes all of
-//   dx [B, T, I] (null: not wanted; zero past a row's length), dh0 [B, O], dc0 [B, H], and the gradients of the
-//   parameters.
+//   dx [B, T, I] (zero past a row's length), dh0 [B, O], dc0 [B, H] (each may be null: not wanted), and the gradients of
+//   the parameters.
 // No output may share memory with an input or another output.
 //
 // Products in bfloat16 are those of kernels for float, with float arrays: they round the operands themselves

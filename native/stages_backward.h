@@ -65,8 +65,8 @@ class StagesBackward {
         const Share own = share_of_rows();
         for (long r = own.begin; r < own.end; r++) {
             const long b = rows_.order[first_ + r];
-            std::copy_n(dh_ + r * ldo_, l_.O, l_.dh0 + b * l_.O);
-            if (lstm) std::copy_n(dc_ + r * ldi_, l_.H, l_.dc0 + b * l_.H);
+            if (l_.dh0) std::copy_n(dh_ + r * ldo_, l_.O, l_.dh0 + b * l_.O);
+            if (l_.dc0) std::copy_n(dc_ + r * ldi_, l_.H, l_.dc0 + b * l_.H);
         }
     }
 

@@ -55,10 +55,3 @@ def arguments(spec: CellSpec) -> dict[str, Any]:
         "H": spec.hidden_size,
         "O": spec.output_size,
     }
-
-
-@cache
-def kept_names(spec: CellSpec) -> tuple[str, ...]:
-    """The arrays that forward keeps for backward."""
-    in_stages = spec.layer_norm or spec.proj_size or not spec.reset_after
-    return ("gates", *(["c_before"] if spec.kind == "lstm" else []), *(["stages"] if in_stages else []))

@@ -7,8 +7,7 @@ torch.nn has it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,8 +20,7 @@ from holdfast.parameters import check_like
 CellState = tuple[Tensor, ...]  # h [B, O], and for the LSTM c [B, H]
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """Where the batch and the time stand in what the caller gave, and so in what they get back."""
 
     batched: bool

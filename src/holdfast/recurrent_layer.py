@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -45,8 +44,7 @@ _DEFAULTS |= {"merge": "concat", "locked_dropout": False, "residual": False, "en
 _OF_THE_LAYER = LayerOptions.__annotations__.keys() - CellOptions.__annotations__.keys()
 
 
-@dataclass(frozen=True)
-class _Call:
+class _Call(NamedTuple):
     """The arguments of a call, checked and in one form.
 
     ``inputs`` is [B, T, I]; ``state`` has one tuple for each layer and direction; ``lengths`` is None when all rows
@@ -217,7 +215,7 @@ class RecurrentLayer(nn.Module):
                 final.append(result.state)
                 every.append(result.states or ())
             x = x + self.merged(y) if self.residual and number else self.merged(y)
-            if number < self.num_layers - 1:
+            if self.dropout and number < self.num_layers - 1:
                 x = self._dropped(x)
 
         output = call.layout.outward(x) if call.packed is None else layer_state.pack(x, call.packed)
@@ -236,10 +234,10 @@ class RecurrentLayer(nn.Module):
                     "its lengths in it."
                 )
             input, lengths = pad_packed_sequence(packed, self.batch_first)
-        self._check_input(input)
+        weight = cast(Tensor, self.weight_ih_l0)
+        self._check_input(input, weight)
         layout = layer_state.Layout(batched=input.ndim == 3, time_first=not self.batch_first)
         x = layout.inward(input)
-        weight = cast(Tensor, self.weight_ih_l0)
         state = layer_state.split(self.specs, self.num_directions, hx, x, layout.batched, weight)
         return _Call(x, state, check_lengths(lengths, x.shape[0], x.shape[1], x.device), layout, packed)
 
@@ -265,7 +263,7 @@ class RecurrentLayer(nn.Module):
             segment=self.segment,
         )
 
-    def _check_input(self, x: Any) -> None:
+    def _check_input(self, x: Any, weight: Tensor) -> None:
         name = NAMES[self.kind]
         if not isinstance(x, Tensor):
             raise ShapeError(f"{name} input is a {type(x).__name__}; expected a tensor or a PackedSequence.")
@@ -275,7 +273,7 @@ class RecurrentLayer(nn.Module):
                 f"{name} input has shape {tuple(x.shape)}; expected {order}, or (time, input_size) without a batch, "
                 f"with input_size = {self.input_size}."
             )
-        parameters.check_like(f"{name} input", x, cast(Tensor, self.weight_ih_l0))
+        parameters.check_like(f"{name} input", x, weight)
 
     def merged(self, directions: list[Tensor]) -> Tensor:
         """One tensor from one of each direction, [..., O] each, as ``merge`` says."""

@@ -132,13 +132,13 @@ class Call {
         if (kept.c_before) layer.c_before = unset(kept.c_before);
         if (kept.stages) layer.stages = unset(kept.stages);
         layer.dh_n = random(B * O, 1);
-        if (every) {  // otherwise no other gradient comes in, and that of x is not wanted
+        if (every) {  // otherwise no other gradient comes in, and those of x and of the state are not wanted
             layer.dy = over_time<const T>(random(B * steps * O, 1), O);
             if (lstm) layer.dc_n = random(B * H, 1), layer.dc_all = over_time<const T>(random(B * steps * H, 1), H);
             layer.dx = over_time(output("dx", B * steps * I), I);
+            layer.dh0 = output("dh0", B * O);
+            if (lstm) layer.dc0 = output("dc0", B * H);
         }
-        layer.dh0 = output("dh0", B * O);
-        if (lstm) layer.dc0 = output("dc0", B * H);
         layer.dweight_ih = output("dweight_ih", gates * H * I);
         layer.dweight_hh = output("dweight_hh", gates * H * O);
         if (O < H) layer.dweight_hr = output("dweight_hr", O * H);

@@ -38,7 +38,7 @@ class InBfloat16:
     def backward(self, request: Request, kept: tuple[Tensor, ...], gradient: Gradient) -> Mapping[str, Tensor]:
         """The gradients, as :class:`~holdfast.engines.function.GradientEngine` says."""
         state, states = (tuple(map(_float, parts)) for parts in (gradient.state, gradient.states))
-        wide = replace(gradient, outputs=_float(gradient.outputs), state=state, states=states)
+        wide = gradient._replace(outputs=_float(gradient.outputs), state=state, states=states)
         found = self.engine.backward(_in_float32(request), kept, wide)
         tensors = differentiable(request)
         return {name: tensor.to(tensors[name].dtype) for name, tensor in found.items()}

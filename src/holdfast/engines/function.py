@@ -12,9 +12,11 @@ and its ``run`` is ``return run_with_gradients(self, request)``.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -25,17 +27,18 @@ from holdfast.errors import EngineError
 _NOWHERE = torch.empty(0)  # stands for a tensor that autograd keeps
 
 
-@dataclass(frozen=True)
-class Gradient:
+class Gradient(NamedTuple):
     """The gradients of a result's tensors, shaped as them; None where nothing depends on one.
 
-    ``wanted`` has the names of :func:`differentiable` that a gradient is asked for.
+    ``wanted`` has the names of :func:`differentiable` that a gradient is asked for. ``again`` says that ``backward``
+    has been given the same kept tensors before: autograd goes back through the same graph more than once.
     """
 
     outputs: Tensor | None
     state: tuple[Tensor | None, ...]
     states: tuple[Tensor | None, ...]
     wanted: frozenset[str]
+    again: bool = False
 
 
 class GradientEngine(Protocol):
@@ -77,7 +80,7 @@ class _EngineFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, engine: GradientEngine, request: Request, names: tuple[str, ...], *tensors: Tensor) -> Any:
         result, kept = engine.forward(request)
-        ctx.engine, ctx.names = engine, names
+        ctx.engine, ctx.names, ctx.parts, ctx.again = engine, names, len(request.state), False
         # Tensors go through save_for_backward, which notices when one is changed in place before the backward pass, and
         # holds a result without holding itself: kept on ctx, it would live until the next garbage collection.
         ctx.save_for_backward(*tensors, *kept)
@@ -87,19 +90,18 @@ class _EngineFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
-        saved = ctx.saved_tensors
-        tensors, kept = dict(zip(ctx.names, saved, strict=False)), saved[len(ctx.names) :]
-        inputs = tensors.pop("inputs")
-        state = tuple(tensors.pop(name) for name in ctx.names if name.startswith("state."))
-        request = replace(ctx.request, inputs=inputs, state=state, parameters=tensors)
-        parts = len(state)
-        needed = ctx.needs_input_grad[3:]
-        wanted = frozenset(name for name, needs in zip(ctx.names, needed, strict=True) if needs)
-        gradient = Gradient(gradients[0], gradients[1 : 1 + parts], gradients[1 + parts :], wanted)
-        with torch.no_grad():
+        saved, names, parts = ctx.saved_tensors, ctx.names, ctx.parts
+        parameters = dict(zip(names[1 + parts :], saved[1 + parts :], strict=False))
+        request = replace(ctx.request, inputs=saved[0], state=saved[1 : 1 + parts], parameters=parameters)
+        kept = saved[len(names) :]
+        wanted = frozenset(itertools.compress(names, ctx.needs_input_grad[3:]))
+        gradient = Gradient(gradients[0], gradients[1 : 1 + parts], gradients[1 + parts :], wanted, ctx.again)
+        ctx.again = True
+        create_graph = torch.is_grad_enabled()
+        with torch.no_grad() if create_graph else nullcontext():
             found = ctx.engine.backward(request, kept, gradient)
-        first = [found[name] if name in wanted else None for name in ctx.names]
-        if torch.is_grad_enabled():  # create_graph: someone may go on to the second derivative
+        first = [found[name] if name in wanted else None for name in names]
+        if create_graph:  # someone may go on to the second derivative
             first = [g if g is None else _FirstDerivative.apply(ctx.engine.name, g, *saved) for g in first]  # type: ignore[no-untyped-call]
         return (None, None, None, *first)
 

@@ -10,13 +10,15 @@ are. A gradient has the dtype of its tensor.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import torch  # before _native, which then shares the OpenMP runtime that torch has loaded
 from torch import Tensor
 
 from holdfast import kernels
+from holdfast.cells import CellSpec
 from holdfast.engines import bfloat16
 from holdfast.engines.bfloat16 import InBfloat16
 from holdfast.engines.function import Gradient, GradientEngine, run_with_gradients
@@ -82,41 +84,35 @@ class NativeEngine:
     def _forward(self, request: Request, keep: bool) -> tuple[Result, tuple[Tensor, ...]]:
         spec, x = request.spec, request.inputs
         call = _Call(request)
-        y = x.new_empty(*x.shape[:2], spec.output_size)
-        call.steps("y", y)
-        state = tuple(map(torch.empty_like, call.state))
-        call.arrays(zip(("h_n", "c_n"), state, strict=False))
+        B, T, _ = x.shape
+        y = x.new_empty(B, T, spec.output_size)
+        state = call.results(y)
+        kept = [y]
+        if keep:
+            kept.append(x.new_empty(B * T * _kept(spec, x.dtype, self._isa)))
+            call.array("kept", kept[1])
         every = [y]
         if request.return_states and spec.kind == "lstm":
-            every.append(x.new_empty(*x.shape[:2], spec.hidden_size))
+            every.append(x.new_empty(B, T, spec.hidden_size))
             call.steps("c_all", every[1])
-        kept: list[Tensor] = []
-        if keep:
-            sizes = getattr(_native, f"kept_{_DTYPES[x.dtype]}")(call.values, self._isa)
-            kept = [x.new_empty(size) for size in sizes if size]
-            call.arrays(zip(kernels.kept_names(spec), kept, strict=True))
         self._kernel("forward", call)
-        if keep:
-            kept.append(torch.zeros(1, dtype=torch.bool))  # whether backward has written over the gates
         states = None
         if request.return_states:
             if request.lengths is None:
                 every[0] = y.clone()
             states = tuple(_held(request, *three) for three in zip(every, call.state, state, strict=True))
-        return Result(y, state, states), (y, *kept)
+        return Result(y, state, states), tuple(kept)
 
     def backward(self, request: Request, kept: tuple[Tensor, ...], gradient: Gradient) -> Mapping[str, Tensor]:
-        """The gradients of all tensors; that of the input if it is wanted."""
+        """The gradients of all parameters; those of the input and the state where they are wanted."""
         call = _Call(request)
         call.steps("y", kept[0])
-        call.arrays(zip(kernels.kept_names(request.spec), kept[1:-1], strict=True))
-        if kept[-1]:  # autograd goes back a second time
-            again = _Call(request)
-            again.steps("y", torch.empty_like(kept[0]))
-            again.arrays(zip(("h_n", "c_n"), map(torch.empty_like, call.state), strict=False))
-            again.arrays(zip(kernels.kept_names(request.spec), kept[1:-1], strict=True))
-            self._kernel("forward", again)
-        kept[-1].numpy()[:] = True  # through NumPy, so that autograd does not take it for a change of what it keeps
+        call.array("kept", kept[1])
+        if gradient.again:  # the last time, backward wrote over what forward had kept
+            forward = _Call(request)
+            forward.results(torch.empty_like(kept[0]))
+            forward.array("kept", kept[1])
+            self._kernel("forward", forward)
         dy, d_state = gradient.outputs, list(gradient.state)
         for number, every in enumerate(gradient.states):
             if every is None:
@@ -131,25 +127,38 @@ class NativeEngine:
                 call.steps("dc_all", within)
         if dy is not None:
             call.steps("dy", dy)
-        call.arrays((name, d) for name, d in zip(("dh_n", "dc_n"), d_state, strict=False) if d is not None)
+        for name, d in zip(("dh_n", "dc_n"), d_state, strict=False):
+            if d is not None:
+                call.array(name, d)
         found = {}
         if "inputs" in gradient.wanted:
-            found["inputs"] = torch.empty(request.inputs.shape, dtype=request.inputs.dtype)
+            found["inputs"] = _contiguous_like(request.inputs)
             call.steps("dx", found["inputs"])
-        found |= {f"state.{k}": torch.empty_like(part) for k, part in enumerate(call.state)}
-        found |= {name: torch.empty(value.shape, dtype=value.dtype) for name, value in request.parameters.items()}
-        call.arrays(zip(("dh0", "dc0"), (found[f"state.{k}"] for k in range(len(call.state))), strict=False))
-        call.arrays((f"d{name}", found[name]) for name in request.parameters)
+        for name, array, part in zip(("state.0", "state.1"), ("dh0", "dc0"), call.state, strict=False):
+            if name in gradient.wanted:
+                found[name] = torch.empty_like(part)
+                call.array(array, found[name])
+        for name, value in request.parameters.items():
+            found[name] = _contiguous_like(value)
+            call.array(f"d{name}", found[name])
         self._kernel("backward", call)
         if request.reverse:  # before a row begins, its per-step states are its initial one
             for number, every in enumerate(gradient.states):
                 past = None if every is None else _split(request, every)[1]
-                if past is not None:
+                if past is not None and f"state.{number}" in found:
                     found[f"state.{number}"] += past
         return found
 
     def _kernel(self, name: str, call: _Call) -> None:
         getattr(_native, f"{name}_{_DTYPES[call.dtype]}")(call.values, self._isa)
+
+
+@cache
+def _kept(spec: CellSpec, dtype: torch.dtype, isa: str) -> int:
+    """Values that forward keeps for backward, for each step of each row."""
+    one_step = {"plain": True, "reverse": False, "threads": 1, "B": 1, "T": 1, "I": spec.input_size, "x": (0, 0, 0, 0)}
+    size: int = getattr(_native, f"kept_{_DTYPES[dtype]}")({**kernels.arguments(spec), **one_step}, isa)
+    return size
 
 
 class _OfRoundedOperands(NativeEngine):
@@ -184,23 +193,33 @@ class _Call:
         }
         self._alive: list[Tensor] = [x]
         self.state = tuple(part if part.is_contiguous() else part.contiguous() for part in request.state)
-        self.arrays(zip(("h0", "c0"), self.state, strict=False))
-        self.arrays(request.parameters.items())
+        for name, part in zip(("h0", "c0"), self.state, strict=False):
+            self.array(name, part)
+        for name, value in request.parameters.items():
+            self.array(name, value)
         if request.lengths is not None:
-            self.arrays([("lengths", request.lengths)])
+            self.array("lengths", request.lengths)
         if noise is not None:
             masks = {"state_mask": noise.state, "candidate": noise.candidate}
             masks |= {"zoned_h": noise.zoneout_h, "zoned_c": noise.zoneout_c}
-            self.arrays((name, mask) for name, mask in masks.items() if mask is not None)
+            for name, mask in masks.items():
+                if mask is not None:
+                    self.array(name, mask)
 
-    def arrays(self, tensors: Iterable[tuple[str, Tensor]]) -> None:
-        """Contiguous arrays; what is not is copied, so this is for inputs, or for outputs that are."""
-        alive, values = self._alive, self.values
-        for name, tensor in tensors:
-            if not tensor.is_contiguous():
-                tensor = tensor.contiguous()
-            alive.append(tensor)
-            values[name] = tensor.data_ptr()
+    def results(self, y: Tensor) -> tuple[Tensor, ...]:
+        """What every forward writes: ``y``, and the final state, which is made here."""
+        self.steps("y", y)
+        state = tuple(map(torch.empty_like, self.state))
+        for name, part in zip(("h_n", "c_n"), state, strict=False):
+            self.array(name, part)
+        return state
+
+    def array(self, name: str, tensor: Tensor) -> None:
+        """A contiguous array; what is not is copied, so this is for inputs, or for outputs that are."""
+        if not tensor.is_contiguous():
+            tensor = tensor.contiguous()
+        self._alive.append(tensor)
+        self.values[name] = tensor.data_ptr()
 
     def steps(self, name: str, tensor: Tensor) -> None:
         """An array [B, T, ...] of any strides of rows and steps; an input whose values lie apart is copied.
@@ -214,6 +233,10 @@ class _Call:
             row, step, _ = tensor.stride()
         self._alive.append(tensor)
         self.values[name] = (tensor.data_ptr(), row, step)
+
+
+def _contiguous_like(tensor: Tensor) -> Tensor:
+    return torch.empty_like(tensor, memory_format=torch.contiguous_format)
 
 
 def _padding(request: Request) -> Tensor | None:
