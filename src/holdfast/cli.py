@@ -136,6 +136,9 @@ def predict(
         typer.Option("--set", metavar="KEY=VALUE", help="How to answer, as the recipe's [predict] table. Repeatable."),
     ] = None,
     text: Annotated[bool, typer.Option("--text", help="Print the answers alone instead of JSON.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the series and how they go on into this picture (forecasts).")
+    ] = None,
 ) -> None:
     """Answer for files or for lines of text: one JSON object a line.
 
@@ -144,16 +147,20 @@ def predict(
         holdfast predict runs/digits seven.png
 
         holdfast predict runs/japanese-vowels new.ts | head -3
+
+        holdfast predict runs/airline Airline.csv --plot next-years.png
     """
     from holdfast.predictor import Predictor
 
     predictor = Predictor(run, options=options or [])
     if [str(file) for file in files or []] == ["-"]:
         answers = predictor.predict_lines(sys.stdin, at_once=1 if sys.stdin.isatty() else 256)
+    elif plot:
+        answers = iter(predictor.plot(files or [], plot))
     else:
         answers = predictor.predict(files or [])
     for answer in answers:
-        print(answer[predictor.task.answer_key] if text else json.dumps(answer, ensure_ascii=False), flush=True)
+        print(predictor.task.text(answer) if text else json.dumps(answer, ensure_ascii=False), flush=True)
 
 
 @app.command()

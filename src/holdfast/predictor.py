@@ -67,10 +67,23 @@ class Predictor:
                 yield {**answer, "origin": f"line {number}"}
             read += len(some)
 
+    def plot(self, paths: Sequence[Path | str], picture: Path) -> list[dict[str, Any]]:
+        """As :meth:`predict`, and draws what was asked and answered into a picture.
+
+        Raises:
+            OptionError: The task draws nothing, or the picture cannot be written.
+            MissingLibraryError: matplotlib is not installed.
+        """
+        examples = self.task.read([Path(path) for path in paths])
+        answers = list(self.answer(examples))
+        self.task.plot(examples, answers, picture)
+        return answers
+
     def answer(self, examples: Any, batch_size: int = 256) -> Iterator[dict[str, Any]]:
         """As :meth:`predict`, for examples in memory."""
-        batches = self.task.batches(examples.unlabelled(), size=batch_size)
-        origins = iter(examples.origins)
+        asked = examples.unlabelled()
+        batches = self.task.batches(asked, size=batch_size)
+        origins = iter(asked.origins)
         for batch in batches.epoch(0):
             with torch.inference_mode():
                 answers = self.task.answers(self.model, batch.to(self.device))

@@ -73,6 +73,47 @@ PUBLISHED = {
             {"JapaneseVowels_TEST.ts": "b3d41d6a0ca3bcad3afb9ca7d4365382aa51341e2e58bae2a574babdda5b9462"},
         ),
     ),
+    "airline": Published(
+        "forecast",
+        "timeseries",
+        _files(
+            (
+                "https://raw.githubusercontent.com/sktime/sktime/7bd7d1620c0656f3210eeb850bb1c0034159ee47/"
+                "sktime/datasets/data/Airline/",
+            ),
+            {"Airline.csv": "28af0eb869db6d9fbd31d5af03993a0cbf36c0857c3eb046a068c094b60da851"},
+        ),
+    ),
+    "sunspots": Published(
+        "forecast",
+        "timeseries",
+        _files(
+            (
+                "https://raw.githubusercontent.com/statsmodels/statsmodels/82c59e378bdfb5ae324006c477954879ad3e24be/"
+                "statsmodels/datasets/sunspots/",
+            ),
+            {"sunspots.csv": "f67889b1d9002cd5227f0e0ef54e35b419cdd85a31279adef6f73fb41e5c0a9b"},
+        ),
+    ),
+    "etth1": Published(
+        "forecast",
+        "ett-small",
+        _files(
+            (
+                "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/1d16c8f4f943005d613b5bc962e9eeb06058cf07/"
+                "ETT-small/",
+            ),
+            {"ETTh1.csv": "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066"},
+        ),
+    ),
+    "stocks": Published(
+        "forecast",
+        "stocks",
+        _files(
+            ("https://raw.githubusercontent.com/plotly/datasets/0c447c47b757ad74edecab31f0d72f849d2e67c2/",),
+            {"stockdata.csv": "60bf505fec160ce05ba959382adee32ea6e53ce14fe22886db27c58fe1b0d26b"},
+        ),
+    ),
 }
 
 

@@ -12,9 +12,10 @@ from pydantic import BaseModel, ValidationError
 
 from holdfast.errors import RecipeError, did_you_mean
 from holdfast.recipes.classify import ClassifyRecipe
+from holdfast.recipes.forecast import ForecastRecipe
 from holdfast.recipes.schema import Recipe, Settings
 
-RECIPES: dict[str, type[Recipe]] = {"classify": ClassifyRecipe}
+RECIPES: dict[str, type[Recipe]] = {"classify": ClassifyRecipe, "forecast": ForecastRecipe}
 """What a recipe of each task may say."""
 
 Table = TypeVar("Table", bound=Settings)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from holdfast.tasks.classify import ClassifyTask
+from holdfast.tasks.forecast import ForecastTask
 from holdfast.tasks.task import RecipeTask
 
-TASKS: dict[str, type[RecipeTask[Any]]] = {task.name: task for task in (ClassifyTask,)}
+TASKS: dict[str, type[RecipeTask[Any]]] = {task.name: task for task in (ClassifyTask, ForecastTask)}
 
-__all__ = ["TASKS", "ClassifyTask", "RecipeTask"]
+__all__ = ["TASKS", "ClassifyTask", "ForecastTask", "RecipeTask"]

@@ -11,10 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.data import Batch, Encoder, Examples, SequenceDataset, Splits, load, read
-from holdfast.layers import LSTM
 from holdfast.metrics import ClassificationMetrics
 from holdfast.recipes.classify import ClassifyModel, ClassifyRecipe, LinearSettings
-from holdfast.tasks.network import recurrent_layers
+from holdfast.tasks.network import final_hidden, recurrent_layers
 from holdfast.tasks.task import RecipeTask, TaskStep
 
 
@@ -53,15 +52,10 @@ class Classifier(nn.Module):
         """
         x = inputs if self.input is None else self.input(inputs)
         outputs, state = self.recurrent(x, state, lengths=lengths)
-        ended = self._final_hidden(state) if self.head == "last_state" else pooled(outputs, lengths, self.head)
+        ended = (
+            final_hidden(self.recurrent, state) if self.head == "last_state" else pooled(outputs, lengths, self.head)
+        )
         return self.output(self.dropout(ended)), state
-
-    def _final_hidden(self, state: Any) -> Tensor:
-        """The last layer's h after the last step, its directions merged as the outputs are: [B, output_size]."""
-        h = state[0] if isinstance(self.recurrent, LSTM) else state
-        last = h[-1] if isinstance(h, tuple) else h[-self.recurrent.num_directions :]
-        final: Tensor = self.recurrent.merged(list(last))
-        return final
 
 
 def linear(inputs: int, outputs: int, settings: LinearSettings) -> nn.Linear:

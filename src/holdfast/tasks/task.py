@@ -13,7 +13,7 @@ from torch import nn
 
 from holdfast.data import Batch, Batches, Dataset, Splits
 from holdfast.data.sources import Collection
-from holdfast.errors import DataError
+from holdfast.errors import DataError, OptionError
 from holdfast.recipes.schema import Settings, TrainSettings
 
 Examples = TypeVar("Examples", bound=Collection)
@@ -177,6 +177,24 @@ class RecipeTask(ABC, Generic[Examples]):
     @abstractmethod
     def answers(self, model: nn.Module, batch: Any) -> list[dict[str, Any]]:
         """What the model says of each example: what JSON can hold, by name; ``answer_key`` is among the names."""
+
+    def text(self, answer: Mapping[str, Any]) -> str:
+        """An answer in one string."""
+        return str(answer[self.answer_key])
+
+    def plot(self, examples: Examples, answers: Sequence[Mapping[str, Any]], path: Path) -> None:
+        """Draws what was asked and answered.
+
+        Args:
+            examples: What :meth:`read` gave.
+            answers: What :meth:`answers` gave, in order.
+            path: The picture; its ending says the format.
+
+        Raises:
+            OptionError: The task draws nothing, or the picture cannot be written.
+            MissingLibraryError: matplotlib is not installed.
+        """
+        raise OptionError(f"A model for the task {self.name!r} draws nothing; leave out --plot.")
 
     @abstractmethod
     def example_inputs(self, size: int) -> tuple[Any, ...]:

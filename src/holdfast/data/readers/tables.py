@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,19 +39,27 @@ def read(path: Path, settings: ClassifyData) -> Examples:
     """
     if settings.time_column and not settings.id_column:
         raise RecipeError("data.time_column needs data.id_column, which says which sequence a row belongs to.")
-    table = _load(path, settings)
+    table = load(path, (settings.id_column, settings.label_column))
     features = _features(path, table, settings)
     if not table.height:
         raise DataError(f"{path} has column names but no rows; expected at least one.")
     labels = _labels(path, table, settings)
     if settings.id_column:
         return _long(path, table, features, labels, settings)
-    inputs = _numbers(path, table, features)[:, :, None]
+    inputs = as_numbers(path, table, features)[:, :, None]
     return Examples(inputs, labels, [f"{path}[{row}]" for row in range(table.height)])
 
 
-def _load(path: Path, settings: ClassifyData) -> polars.DataFrame:
-    """The file as a table; ids and labels stay the text that they are in a CSV file."""
+def load(path: Path, text: Iterable[str]) -> polars.DataFrame:
+    """A file as a table.
+
+    Args:
+        path: The file; its ending says what kind of table it is.
+        text: Columns that stay the text that they are in a CSV or TSV file.
+
+    Raises:
+        DataError: The file cannot be parsed.
+    """
     import polars
 
     try:
@@ -58,9 +67,9 @@ def _load(path: Path, settings: ClassifyData) -> polars.DataFrame:
             return polars.read_parquet(path, glob=False)
         with opened(path) as file:
             content = file.read()
-        text = {name: polars.String for name in (settings.id_column, settings.label_column) if name}
+        columns = {name: polars.String for name in text if name}
         separator = "\t" if ".tsv" in "".join(path.suffixes[-2:]).lower() else ","
-        return polars.read_csv(content, separator=separator, schema_overrides=text, infer_schema_length=None)
+        return polars.read_csv(content, separator=separator, schema_overrides=columns, infer_schema_length=None)
     # A damaged Parquet file makes polars panic, which is no PolarsError.
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
@@ -71,9 +80,9 @@ def _features(path: Path, table: polars.DataFrame, settings: ClassifyData) -> li
     """The names of the input columns, in order."""
     for setting, name in [("id_column", settings.id_column), ("time_column", settings.time_column)]:
         if name:
-            _check_column(path, table, name, setting)
+            check_column(path, table, name, setting)
     for name in settings.feature_columns:
-        _check_column(path, table, name, "feature_columns")
+        check_column(path, table, name, "feature_columns")
     kept = {settings.id_column, settings.time_column, settings.label_column}
     features = settings.feature_columns or [name for name in table.columns if name not in kept]
     if not features:
@@ -81,7 +90,12 @@ def _features(path: Path, table: polars.DataFrame, settings: ClassifyData) -> li
     return features
 
 
-def _check_column(path: Path, table: polars.DataFrame, name: str, setting: str) -> None:
+def check_column(path: Path, table: polars.DataFrame, name: str, setting: str) -> None:
+    """Sees that a table has the column that ``data.SETTING`` names.
+
+    Raises:
+        DataError: It has not.
+    """
     if name not in table.columns:
         raise DataError(f"{path} has no column {name!r} (data.{setting}); {did_you_mean(name, table.columns)}")
 
@@ -100,11 +114,26 @@ def _labels(path: Path, table: polars.DataFrame, settings: ClassifyData) -> list
     return labels
 
 
-def _numbers(path: Path, table: polars.DataFrame, features: list[str]) -> Array:
-    """The input columns as numbers [rows, columns]."""
+def as_numbers(
+    path: Path,
+    table: polars.DataFrame,
+    columns: Sequence[str],
+    advice: str = "Name the input columns in data.feature_columns, or the label's column in data.label_column.",
+) -> Array:
+    """Columns as numbers [rows, columns].
+
+    Args:
+        path: Where the table is from, for the message.
+        table: The table.
+        columns: Their names.
+        advice: What to do about a column that holds no numbers.
+
+    Raises:
+        DataError: A cell is empty or holds no number.
+    """
     import polars
 
-    for name in features:
+    for name in columns:
         column = table[name]
         if column.null_count():
             row = column.is_null().arg_max()
@@ -119,11 +148,10 @@ def _numbers(path: Path, table: polars.DataFrame, features: list[str]) -> Array:
         if parsed.null_count():
             row = parsed.is_null().arg_max() or 0
             raise DataError(
-                f"{path}[{row}]: the column {name!r} holds {str(column[row])!r}; expected a number. "
-                "Name the input columns in data.feature_columns, or the label's column in data.label_column."
+                f"{path}[{row}]: the column {name!r} holds {str(column[row])!r}; expected a number. " + advice
             )
         table = table.with_columns(parsed)
-    numbers = table.select(features).to_numpy()
+    numbers = table.select(columns).to_numpy()
     return numbers.astype(np.uint8) if numbers.dtype == np.bool_ else np.asarray(numbers)
 
 
@@ -141,7 +169,7 @@ def _long(
     if settings.time_column and table[settings.time_column].null_count():
         row = table[settings.time_column].is_null().arg_max()
         raise DataError(f"{path}[{row}]: the column {settings.time_column!r} is empty; expected a time.")
-    numbers = _numbers(path, table, features)
+    numbers = as_numbers(path, table, features)
     order = np.arange(table.height)
     if settings.time_column:
         order = table[settings.time_column].to_numpy().argsort(kind="stable")

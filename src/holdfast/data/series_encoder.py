@@ -1,0 +1,250 @@
+"""From windows of series to what a network reads, by scales that were fitted on the training part alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from holdfast.data.batches import Batch, Indices
+from holdfast.data.encoders import Scaling
+from holdfast.data.examples import Examples
+from holdfast.data.series import Numbers, Series, Windows
+from holdfast.data.series_splits import context
+from holdfast.data.time_axis import calendar, continued, shown
+from holdfast.errors import DataError
+from holdfast.recipes.forecast import ForecastData
+
+
+@dataclass(frozen=True, eq=False)
+class ForecastBatch(Batch):
+    """A few windows.
+
+    Attributes:
+        inputs: [B, W, C + P + F], float32: the targets and past columns of each row, scaled, and what is known of the
+            row after it.
+        targets: The rows that follow, scaled, [B, H, C], float32; None where they are not known.
+        future: What is known of the rows that follow, [B, H, F], float32.
+        history: The targets of the last season before them, in their own units, [B, S, C], float64.
+        actual: The rows that follow, in their own units, [B, H, C], float64; None where they are not known.
+        times: The times of the rows that follow, of each window; empty where they are in the series.
+    """
+
+    future: Tensor
+    history: Tensor
+    actual: Tensor | None
+    times: tuple[list[Any], ...] = ()
+
+    @property
+    def known_actual(self) -> Tensor:
+        """The rows that follow, where they are needed.
+
+        Raises:
+            DataError: They are not known.
+        """
+        if self.actual is None:
+            raise DataError("The rows that follow the windows are not known; expected them, to measure a forecast.")
+        return self.actual
+
+
+@dataclass(frozen=True)
+class SeriesEncoder:
+    """What was fitted on the training part, and how the files were read.
+
+    Attributes:
+        settings: The ``[data]`` table, with all target columns named.
+        scaling: Of targets (their logarithms with ``log``), past and known columns, in this order.
+        deviations: Standard deviation of each target in its own units, C; 1 for one that never varies.
+        naive_errors: Mean absolute error of each target's seasonal-naive forecast of one row within the training part,
+            C (Hyndman and Koehler 2006).
+    """
+
+    settings: ForecastData
+    scaling: Scaling
+    deviations: tuple[float, ...]
+    naive_errors: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, train: Windows, settings: ForecastData) -> SeriesEncoder:
+        """Fits the scales.
+
+        Args:
+            train: The training windows, whose series hold no later rows.
+            settings: The ``[data]`` table.
+
+        Raises:
+            DataError: A target is not above 0, and its logarithm is asked for.
+        """
+        series, season = train.series, settings.season
+        settings = settings.model_copy(update={"target_columns": list(series[0].names)})
+        values = [np.concatenate([_levels(one, settings), one.past, one.known], 1) for one in series]
+        scaling = Scaling.fit(Examples(list(values), None, [one.origin for one in series]), "standard")
+        targets = np.concatenate([one.targets for one in series])
+        deviations = Scaling.fit(Examples(targets[None], None, [series[0].origin]), "standard").std
+        errors = np.concatenate([np.abs(one.targets[season:] - one.targets[:-season]) for one in series]).mean(0)
+        return cls(settings, scaling, deviations, tuple(errors.tolist()))
+
+    @property
+    def channels(self) -> tuple[int, int, int]:
+        """C, P and F: target, past and known values a row; the calendar is among what is known."""
+        data = self.settings
+        known = len(data.known_columns) + 2 * len(data.calendar)
+        return len(data.target_columns), len(data.past_columns), known
+
+    def encode(self, windows: Windows, horizon: int) -> WindowDataset:
+        """What the network reads of windows.
+
+        Args:
+            windows: Of series with the columns of those that were trained on.
+            horizon: Rows to forecast, where the windows leave it open because they end where their series do.
+
+        Raises:
+            DataError: There is no window, a series is shorter than one, or too little is known of what is ahead.
+        """
+        if windows.ahead:
+            for one in windows.series:
+                self._check_ahead(one, horizon)
+        elif not len(windows):
+            raise DataError(
+                f"{windows.series[0].origin} has {len(windows.series[0])} rows; expected at least "
+                f"{context(self.settings) + windows.horizon}, {context(self.settings)} to forecast from and "
+                f"{windows.horizon} to measure the forecast on."
+            )
+        return WindowDataset(self, windows, horizon if windows.ahead else windows.horizon)
+
+    def _check_ahead(self, series: Series, horizon: int) -> None:
+        needed = max(context(self.settings), 2)  # two rows tell the step from one time to the next
+        if len(series) < needed:
+            raise DataError(f"{series.origin} has {len(series)} rows; expected at least {needed} to forecast from.")
+        more = len(series.times) - len(series)
+        if self.settings.known_columns and more < horizon:
+            raise DataError(
+                f"{series.origin} has {more} rows after the last target; expected {horizon} with "
+                f"{', '.join(self.settings.known_columns)}, which the model was told of in advance. Add rows that have "
+                "the time and these columns alone."
+            )
+
+    def levels(self, series: Series) -> Numbers:
+        """The targets, or their logarithms."""
+        return _levels(series, self.settings)
+
+    def restored(self, scaled: Tensor) -> Tensor:
+        """Scaled targets in their own units.
+
+        Args:
+            scaled: [B, H, C, Q].
+
+        Returns:
+            [B, H, C, Q], float64.
+        """
+        count = len(self.deviations)
+        mean, std = (
+            torch.tensor(values[:count], dtype=torch.float64, device=scaled.device)[:, None]
+            for values in (self.scaling.mean, self.scaling.std)
+        )
+        levels = scaled.double() * std + mean
+        return levels.exp() if self.settings.log else levels
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON that ``from_dict`` reads."""
+        return {
+            "settings": self.settings.model_dump(mode="json"),
+            "scaling": self.scaling.to_dict(),
+            "deviations": list(self.deviations),
+            "naive_errors": list(self.naive_errors),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> SeriesEncoder:
+        """The encoder that ``to_dict`` wrote."""
+        return cls(
+            ForecastData.model_validate(data["settings"]),
+            Scaling.from_dict(data["scaling"]),
+            tuple(float(value) for value in data["deviations"]),
+            tuple(float(value) for value in data["naive_errors"]),
+        )
+
+
+class WindowDataset:
+    """Windows that, indexed by lists of positions, give batches. Rows are stored once, however windows overlap.
+
+    Attributes:
+        lengths: Rows that the network reads of each window, [N], int64.
+    """
+
+    def __init__(self, encoder: SeriesEncoder, windows: Windows, horizon: int) -> None:
+        self._windows, self._horizon = windows, horizon
+        self._window, self._season = encoder.settings.window, encoder.settings.season
+        self._names = encoder.settings.calendar
+        self.lengths = np.full(len(windows), self._window, dtype=np.int64)
+        targets, past, _ = encoder.channels
+        rows = [self._encoded(encoder, one, horizon if windows.ahead else 0) for one in windows.series]
+        scaled = np.concatenate([values for values, _ in rows])
+        self._now, self._known = (torch.from_numpy(part.copy()) for part in np.split(scaled, [targets + past], 1))
+        self._targets = torch.from_numpy(np.concatenate([values for _, values in rows]))
+        self._bases = np.cumsum([0, *(len(values) for values, _ in rows)])
+
+    def __len__(self) -> int:
+        """The number of windows, N."""
+        return len(self._windows)
+
+    def __getitems__(self, indices: Indices) -> ForecastBatch:
+        """The windows at these positions, in this order, as one batch."""
+        series, row = self._windows.starts[np.asarray(indices, np.int64)].T
+        start = torch.from_numpy(self._bases[series] + row)[:, None]
+        before = start + torch.arange(-self._window, 0)
+        after = start + torch.arange(self._horizon)
+        ahead = self._windows.ahead
+        count = self._targets.shape[1]
+        return ForecastBatch(
+            inputs=torch.cat([self._now[before], self._known[before + 1]], -1),
+            lengths=None,
+            targets=None if ahead else self._now[after][..., :count],
+            future=self._known[after],
+            history=self._targets[start + torch.arange(-self._season, 0)],
+            actual=None if ahead else self._targets[after],
+            times=tuple(self._times[k] for k in series.tolist()) if ahead else (),
+        )
+
+    @cached_property
+    def _times(self) -> list[list[Any]]:
+        """The times that follow each series."""
+        return [shown(_times(one, self._horizon)[len(one) :]) for one in self._windows.series]
+
+    def _encoded(self, encoder: SeriesEncoder, series: Series, more: int) -> tuple[Any, Numbers]:
+        """A series and what is known of ``more`` rows ahead: scaled rows [T + more, I], and targets as they are."""
+        rows = len(series)
+        nothing = np.full((more, encoder.channels[0] + encoder.channels[1]), np.nan)
+        now = np.concatenate([np.concatenate([encoder.levels(series), series.past], 1), nothing])
+        known = series.known[: rows + more] if encoder.settings.known_columns else np.zeros((rows + more, 0))
+        scaled = encoder.scaling.apply(np.concatenate([now, known], 1))
+        circles = calendar(_times(series, more), self._names)
+        targets = np.concatenate([series.targets, nothing[:, : encoder.channels[0]]])
+        return np.concatenate([scaled, circles], 1), targets
+
+
+def _times(series: Series, more: int) -> Any:
+    """The times of a series and of ``more`` rows after its targets, from the series where it tells them."""
+    told = len(series.times) - len(series)
+    if more <= told:
+        return series.times[: len(series) + more]
+    return np.concatenate([series.times, continued(series.times, more - told)])
+
+
+def _levels(series: Series, settings: ForecastData) -> Numbers:
+    if not settings.log:
+        return series.targets
+    low = np.argwhere(series.targets <= 0)
+    if len(low):
+        row, column = low[0].tolist()
+        raise DataError(
+            f"{series.origin}[{series.first + row}]: the column {series.names[column]!r} holds "
+            f"{series.targets[row, column]:g}; expected numbers above 0, whose logarithm is forecast. "
+            "Set data.log = false."
+        )
+    return np.log(series.targets)
