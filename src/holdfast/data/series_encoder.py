@@ -82,7 +82,7 @@ class SeriesEncoder:
         """
         series, season = train.series, settings.season
         settings = settings.model_copy(update={"target_columns": list(series[0].names)})
-        values = [np.concatenate([_levels(one, settings), one.past, one.known], 1) for one in series]
+        values = [np.concatenate([_levels(one, settings), one.past, one.known[: len(one)]], 1) for one in series]
         scaling = Scaling.fit(Examples(list(values), None, [one.origin for one in series]), "standard")
         targets = np.concatenate([one.targets for one in series])
         deviations = Scaling.fit(Examples(targets[None], None, [series[0].origin]), "standard").std

@@ -42,7 +42,7 @@ def draw(series: Sequence[Series], answers: Sequence[Mapping[str, Any]], path: P
         if levels:
             low, high = min(levels, key=float), max(levels, key=float)
             axes.fill_between(times, levels[low], levels[high], alpha=0.3, label=f"quantiles {low} to {high}")
-        axes.set_title(f"{name} of {one.origin}")
+        axes.set_title(f"{name} of {Path(one.origin).name}")
         axes.legend()
     try:
         figure.savefig(path)

@@ -1,0 +1,119 @@
+"""Every recipe of the task forecast, small, the whole way; and a table of one's own."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from holdfast import experiment, recipes, storage
+from holdfast.errors import DataError, OptionError
+from holdfast.predictor import Predictor
+
+RECIPES = {name: recipes.load(name) for name in recipes.names() if recipes.load(name).task == "forecast"}
+FOLDERS = {"airline": "timeseries", "sunspots": "timeseries", "etth1": "ett-small", "stocks": "stocks"}
+FILES = {"airline": "Airline.csv", "sunspots": "sunspots.csv", "etth1": "ETTh1.csv", "stocks": "stockdata.csv"}
+AFTER = {"airline": "1961-01-01", "sunspots": 2009, "etth1": "2018-06-26T20:00:00", "stocks": "2016-03-02"}
+
+
+def test_every_recipe_is_tested_here():
+    assert set(RECIPES) == {*FOLDERS, "sine"}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_goes_the_whole_way(name, tmp_path, real_data):
+    folder = real_data(FOLDERS[name]) if name in FOLDERS else None
+    recipe = recipes.load(name, ["train.limit=small"])
+    done = experiment.train(recipe, tmp_path / "run", data_dir=folder)
+    assert all(math.isfinite(value) for value in done.results.values())
+    assert {"mae", "rmse", "mase", "mse_scaled", "repeat_last_mse_scaled"} <= set(done.results)
+    found = experiment.evaluate(done.path, data_dir=folder)
+    assert found.metrics == done.results
+    assert [line.split("  ")[0] for line in found.details.splitlines()[1:3]] == ["model", "repeat last"]
+    assert experiment.train(recipe, done.path, data_dir=folder, resume=True) == done
+    if folder is None:
+        return
+    [answer] = Predictor(done.path).predict([folder / FILES[name]])
+    assert answer["times"][0] == AFTER[name]
+    columns = recipe.data.target_columns or Predictor(done.path).task.encoder.settings.target_columns
+    assert list(answer["values"]) == columns
+    assert all(len(row) == len(answer["times"]) == recipe.data.horizon for row in answer["values"].values())
+
+
+QUICK = [
+    *('data.train=["own.csv"]', "data.time_column=t", 'data.calendar=["month"]', "data.window=12", "data.horizon=6"),
+    *("data.season=12", "model.hidden_size=8", "train.epochs=3", "train.threads=1"),
+]
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "own.toml").write_text('name = "own"\ntask = "forecast"\n')
+    months = [f"{2000 + k // 12}-{k % 12 + 1:02}" for k in range(120)]
+    wave = [10 + 3 * math.sin(2 * math.pi * k / 12) for k in range(120)]
+    (folder / "own.csv").write_text("t,y\n" + "".join(f"{t},{y}\n" for t, y in zip(months, wave, strict=True)))
+    recipe = recipes.load(str(folder / "own.toml"), QUICK)
+    return experiment.train(recipe, folder / "run", data_dir=folder), folder
+
+
+def test_a_killed_run_ends_with_the_same_model(own, tmp_path):
+    done, folder = own
+    program = (
+        "import os, sys; from pathlib import Path; from holdfast import experiment, recipes; "
+        "from holdfast.training import loop\n"
+        "def stop(session, end=loop._end_epoch):\n"
+        "    end(session); session.save()\n"
+        "    session.training.step > 6 and os._exit(9)\n"
+        "loop._end_epoch = stop\n"
+        "recipe = recipes.load(sys.argv[1], sys.argv[4:])\n"
+        "experiment.train(recipe, Path(sys.argv[2]), data_dir=Path(sys.argv[3]))"
+    )
+    arguments = [str(folder / "own.toml"), str(tmp_path / "run"), str(folder), *QUICK]
+    assert subprocess.run([sys.executable, "-c", program, *arguments], check=False).returncode == 9
+    recipe = recipes.load(str(folder / "own.toml"), QUICK)
+    resumed = experiment.train(recipe, tmp_path / "run", data_dir=folder, resume=True)
+    ours, theirs = (storage.read(run.path / "model.safetensors", "model")[0] for run in (resumed, done))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert resumed.results == done.results
+
+
+def test_own_files_are_answered_and_measured(own, tmp_path):
+    done, folder = own
+    other = tmp_path / "other.csv"
+    lines = (folder / "own.csv").read_text().splitlines(keepends=True)
+    other.write_text("".join(lines[:80]))
+    answers = list(Predictor(done.path).predict([folder / "own.csv", other]))
+    assert [answer["origin"] for answer in answers] == [str(folder / "own.csv"), str(other)]
+    assert answers[0]["times"] == [f"2010-{month:02}-01" for month in range(1, 7)]
+    assert answers[1]["times"][0] == "2006-08-01"
+    assert experiment.evaluate(done.path, [other]).metrics["seasonal_naive_mae"] == pytest.approx(0, abs=1e-9)
+    other.write_text("".join(lines[:10]))
+    with pytest.raises(DataError, match=r"other.csv has 9 rows; expected at least 12 to forecast from.$"):
+        list(Predictor(done.path).predict([other]))
+    with pytest.raises(DataError, match=r"other.csv has 9 rows; expected at least 18, 12 to forecast from and 6 to"):
+        experiment.evaluate(done.path, [other])
+
+
+def test_the_command_line_prints_and_draws(own, tmp_path):
+    pytest.importorskip("matplotlib")
+    done, folder = own
+    command = [sys.executable, "-c", "from holdfast.cli import main; main()", "predict", str(done.path)]
+    arguments = [str(folder / "own.csv"), "--plot", str(tmp_path / "out.png")]
+    shown = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
+    assert len(json.loads(shown.stdout)["values"]["y"]) == 6
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+    text = subprocess.run([*command, arguments[0], "--text"], capture_output=True, text=True, check=True).stdout
+    assert text.startswith("time,y\n2010-01-01,")
+    assert len(text.splitlines()) == 7
+
+
+def test_a_task_without_pictures_says_so(tmp_path):
+    done = experiment.train(recipes.load("digits", ["train.limit=small", "train.max_steps=1"]), tmp_path / "run")
+    predictor = Predictor(done.path)
+    with pytest.raises(OptionError, match=r"^A model for the task 'classify' draws nothing; leave out --plot.$"):
+        predictor.task.plot(None, [], tmp_path / "out.png")
