@@ -89,7 +89,7 @@ def _type(kind: Any) -> str:
     if origin is Literal:
         return " or ".join(f"`{part}`" for part in parts)
     if origin is list:
-        return f"list of {_type(parts[0])}s"
+        return f"list of {_type(parts[0])}{'' if get_origin(parts[0]) is Literal else 's'}"
     if origin is dict:
         return "table"
     if isinstance(kind, UnionType):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -117,3 +119,19 @@ def test_a_task_without_pictures_says_so(tmp_path):
     predictor = Predictor(done.path)
     with pytest.raises(OptionError, match=r"^A model for the task 'classify' draws nothing; leave out --plot.$"):
         predictor.task.plot(None, [], tmp_path / "out.png")
+
+
+def test_the_sample_in_the_docs_is_trained_and_continued(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HOLDFAST_DATA", raising=False)
+    docs = (Path(__file__).resolve().parents[1] / "docs" / "forecast.md").read_text("utf-8")
+    [program] = re.findall(r"^```python\n(.*?)^```", docs, re.M | re.S)
+    exec(compile(program, "docs/forecast.md", "exec"), {})
+    [table] = re.findall(r"^```toml\n(.*?)^```", docs, re.M | re.S)
+    Path("visitors.toml").write_text(table)
+    recipe = recipes.load("visitors.toml", ["train.threads=1"])
+    done = experiment.train(recipe, Path("run"))
+    assert done.results["mae"] < done.results["seasonal_naive_mae"] < done.results["repeat_last_mae"]
+    [answer] = Predictor(done.path).predict(["visitors.csv"])
+    assert answer["times"] == [f"2024-02-{day:02}" for day in range(5, 12)]
+    assert set(answer["values"]) == set(answer["quantiles"]) == {"north", "south"}

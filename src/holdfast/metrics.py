@@ -100,7 +100,7 @@ class ForecastMetrics:
 
         Args:
             forecasts: [B, H, C, Q], in the units of the targets.
-            batch: A :class:`holdfast.data.ForecastBatch`, whose ``actual`` values should have been forecast.
+            batch: A ``ForecastBatch``, whose ``actual`` values are what should have been forecast.
         """
         actual = batch.known_actual
         rows = torch.arange(actual.shape[1], device=actual.device) % self._season

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,17 @@ def test_what_is_known_ahead_stands_one_row_earlier() -> None:
     mean, std = encoder.scaling.mean[1], encoder.scaling.std[1]
     assert (batch.inputs[0, :, 1] * std + mean).tolist() == pytest.approx([20, 30, 40, 50], rel=1e-5)
     assert (batch.future[0, :, 0] * std + mean).tolist() == pytest.approx([50, 60], rel=1e-5)
+
+
+def test_past_columns_stand_in_their_own_row() -> None:
+    rows = np.arange(8.0)[:, None]
+    one = replace(series(rows, known=rows), past=rows**2)
+    windows = Windows.of([one], 4, 2)
+    encoder = SeriesEncoder.fit(windows, settings(past_columns=["p"], known_columns=["k"]))
+    assert encoder.channels == (1, 1, 1)
+    batch = encoder.encode(windows, 2).__getitems__(np.array([0]))
+    values = batch.inputs[0].numpy() * encoder.scaling.std + encoder.scaling.mean
+    assert values == pytest.approx(np.array([[0, 0, 1], [1, 1, 2], [2, 4, 3], [3, 9, 4]]), abs=1e-5)
 
 
 def test_the_calendar_is_what_is_known_of_rows_that_are_not_there_yet() -> None:

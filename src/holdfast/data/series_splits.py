@@ -40,19 +40,15 @@ def load(settings: ForecastData, data_dir: Path | None, horizon: int) -> Splits[
     series = (_sine(),) if settings.source == "sine" else read(files, settings)
     further = read(test_files, settings) if test_files else ()
     bounds = [_bounds(one, settings, held_out=not further) for one in series]
-    before = context(settings)
-    cut = [
-        [one.part(0, train) for one, (train, _, _) in zip(series, bounds, strict=True)],
-        [one.part(max(0, a - before), b) for one, (a, b, _) in zip(series, bounds, strict=True) if b > a],
-        further or [one.part(max(0, a - before), b) for one, (_, a, b) in zip(series, bounds, strict=True)],
-    ]
-    named = zip(("training", "validation", "test"), cut, (settings.horizon, settings.horizon, horizon), strict=True)
-    train, validation, test = (
-        _windows(name, parts, settings, ahead) if parts else None for name, parts, ahead in named
+    cut, before = list(zip(series, bounds, strict=True)), context(settings)
+    train = [one.part(0, end) for one, (end, _, _) in cut]
+    validation = [one.part(max(0, begin - before), end) for one, (begin, end, _) in cut if begin < end]
+    test = further or [one.part(max(0, begin - before), end) for one, (_, begin, end) in cut]
+    return Splits(
+        _windows("training", train, settings, settings.horizon),
+        _windows("validation", validation, settings, settings.horizon) if validation else None,
+        _windows("test", test, settings, horizon),
     )
-    if train is None or test is None:
-        raise AssertionError("there is always something to train on and to test on")
-    return Splits(train, validation, test)
 
 
 def context(settings: ForecastData) -> int:

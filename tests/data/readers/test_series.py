@@ -126,6 +126,20 @@ def test_what_is_wrong_with_the_settings_is_said(tmp_path: Path) -> None:
     assert told(tmp_path, "t\n1\n", nothing) == "a.csv has no columns besides t; expected one to forecast."
 
 
+def test_files_of_other_columns_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("t,x,y\n1,1,2\n")
+    (tmp_path / "b.csv").write_text("t,y,x\n1,1,2\n")
+    paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    with pytest.raises(DataError) as error:
+        read(paths, ForecastData(time_column="t"))
+    assert str(error.value) == (
+        f"{paths[1]} has the columns y, x to forecast, and {paths[0]} has x, y; expected the same. Name them in "
+        "data.target_columns."
+    )
+    first, second = read(paths, ForecastData(time_column="t", target_columns=["x", "y"]))
+    assert (first.targets.tolist(), second.targets.tolist()) == ([[1, 2]], [[2, 1]])
+
+
 def test_files_that_are_not_there_or_no_tables(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"^No files were given to read; expected at least one table with a row a time.$"

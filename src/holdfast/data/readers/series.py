@@ -29,7 +29,8 @@ def read(paths: Sequence[Path], settings: ForecastData) -> tuple[Series, ...]:
 
     Raises:
         MissingDataError: A path does not exist.
-        DataError: A file is no table, a column is missing, a value is missing or no number, or the times do not ascend.
+        DataError: A file is no table, a column is missing, a value is missing or no number, the times do not ascend, or
+            the files differ in their targets.
         RecipeError: A column has two parts, or the calendar is asked for without dates.
     """
     if not paths:
@@ -42,7 +43,14 @@ def read(paths: Sequence[Path], settings: ForecastData) -> tuple[Series, ...]:
     for path in paths:
         if not set(path.suffixes[-2:]) & set(tables.SUFFIXES):
             raise DataError(f"{path} is no table; expected one of {', '.join(tables.SUFFIXES)}.")
-    return tuple(_read(path, settings) for path in paths)
+    found = tuple(_read(path, settings) for path in paths)
+    for one in found:
+        if one.names != found[0].names:
+            raise DataError(
+                f"{one.origin} has the columns {', '.join(one.names)} to forecast, and {found[0].origin} has "
+                f"{', '.join(found[0].names)}; expected the same. Name them in data.target_columns."
+            )
+    return found
 
 
 def _read(path: Path, settings: ForecastData) -> Series:
