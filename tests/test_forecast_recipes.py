@@ -46,6 +46,17 @@ def test_a_recipe_goes_the_whole_way(name, tmp_path, real_data):
     assert all(len(row) == len(answer["times"]) == recipe.data.horizon for row in answer["values"].values())
 
 
+@pytest.mark.parametrize(
+    ("name", "metric", "most"), [("sine", "rmse", 0.02), ("airline", "mase", 1.2), ("sunspots", "mase", 1.2)]
+)
+def test_a_recipe_does_what_it_promises(name, metric, most, tmp_path, real_data):
+    folder = real_data(FOLDERS[name]) if name in FOLDERS else None
+    done = experiment.train(recipes.load(name), tmp_path / "run", data_dir=folder)
+    assert done.results[metric] < most
+    naive = "repeat_last" if name == "sine" else "seasonal_naive"
+    assert done.results[metric] < done.results[f"{naive}_{metric}"]
+
+
 QUICK = [
     *('data.train=["own.csv"]', "data.time_column=t", 'data.calendar=["month"]', "data.window=12", "data.horizon=6"),
     *("data.season=12", "model.hidden_size=8", "train.epochs=3", "train.threads=1"),

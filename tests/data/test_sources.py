@@ -234,7 +234,7 @@ def test_japanese_vowels(real_data: Callable[[str], Path]) -> None:
     assert Encoder.fit(splits.train, settings).channels == 12
 
 
-@pytest.mark.parametrize("name", ["mnist", "japanese-vowels"])
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_the_checksums_are_those_of_the_real_files(name: str, real_data: Callable[[str], Path]) -> None:
     known = PUBLISHED[name]
     for file in (*known.train, *known.test):
