@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from holdfast.data import Encoder, load
-from holdfast.data.readers import images, tables
+from holdfast.data.readers import audio, images, tables
 from holdfast.recipes.classify import ClassifyData
+from tones import save, tone
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
 SECTIONS = {text.partition("\n")[0]: text for text in DOCS.split("\n## ")[1:]}
@@ -23,6 +24,7 @@ SIZES = {
     "Tables, a row a step": (2, 2),
     "Tables, a row a sequence": (2, 1),
     "UCR/UEA": (2, 2),
+    "Recordings": (2, 120),
     "The known data sets": (10, 8),
 }
 
@@ -36,6 +38,8 @@ def make(section: str, folder: Path) -> None:
     for index, name in enumerate(re.findall(r"^(\S+/\S+\.png)$", section, re.M)):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((2, 2), index, np.uint8)).save(folder / name)
+    for index, name in enumerate(re.findall(r"^(\S+/\S+\.wav)$", section, re.M)):
+        save(folder / name, tone(300 * (index + 1), rate=16000), 16000)
 
 
 def test_every_section_is_known() -> None:
@@ -59,5 +63,5 @@ def test_a_sample_is_read(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_every_suffix_is_told() -> None:
-    for suffix in (*images.SUFFIXES, *tables.SUFFIXES, ".npz", ".ts"):
+    for suffix in (*audio.SUFFIXES, *images.SUFFIXES, *tables.SUFFIXES, ".npz", ".ts"):
         assert re.search(rf"[` ]{re.escape(suffix)}[` ]", DOCS), suffix

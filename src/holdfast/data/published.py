@@ -129,7 +129,7 @@ def locate(
             if any. The files of a published set are looked for in it, in its subfolder of the set's name and in the
             cache, and then downloaded. The files of ``source = "files"`` are looked for in it and in the working
             directory.
-        made: Further sources of the task, which need no files.
+        made: Further sources of the task, which need no files or have their own way to find them.
 
     Returns:
         The training files, and the test files (none where a part of the training data is to be held out); both empty

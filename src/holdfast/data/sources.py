@@ -11,7 +11,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
 
-from holdfast.data import readers
+from holdfast.data import readers, spoken_digits
 from holdfast.data.examples import Examples
 from holdfast.data.published import locate
 from holdfast.data.readers.layout import arrange
@@ -71,7 +71,9 @@ def load(settings: ClassifyData, data_dir: Path | None, seed: int) -> Splits[Exa
         MissingDataError: A file is nowhere to be found.
         DataError: A file cannot be read, or there is too little to split.
     """
-    train_files, test_files = locate(settings, "classify", data_dir, made=["digits"])
+    train_files, test_files = locate(settings, "classify", data_dir, made=["digits", "spoken-digits"])
+    if settings.source == "spoken-digits":
+        return divided(*spoken_digits.single(settings.audio, data_dir, settings.limit), settings, seed)
     if settings.source == "digits":
         return divided(*_digits(settings), settings, seed)
     train = readers.read(train_files, settings)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from holdfast.recipes.audio import AudioSettings
 from holdfast.recipes.schema import DataSettings, Recipe, RecurrentSettings, Settings
 
 
@@ -14,7 +15,7 @@ class ClassifyData(DataSettings):
 
     source: str = "files"
     """``files`` (see ``train`` and ``test``), or a known data set: ``digits`` (embedded), ``mnist``,
-    ``japanese-vowels``."""
+    ``japanese-vowels``, ``spoken-digits``."""
     layout: Literal["rows", "columns", "pixels"] = "rows"
     """How an image becomes a sequence: a step a row, a step a column, or a step a pixel."""
     id_column: str = ""
@@ -29,6 +30,8 @@ class ClassifyData(DataSettings):
     scaling: Literal["none", "unit", "standard"] = "none"
     """``unit``: divide by 255 (images); ``standard``: zero mean and unit variance per channel, fitted on the training
     split."""
+    audio: AudioSettings = AudioSettings()
+    """How recordings are read."""
 
 
 class LinearSettings(Settings):

@@ -20,14 +20,14 @@ def test_several_files_of_several_kinds_are_joined_in_order(tmp_path: Path) -> N
 
 
 def test_an_unknown_kind_lists_the_known_ones(tmp_path: Path) -> None:
-    path = tmp_path / "a.wav"
-    path.write_bytes(b"RIFF....")
+    path = tmp_path / "a.doc"
+    path.write_bytes(b"....")
     with pytest.raises(DataError) as error:
         read([path], ClassifyData())
     assert str(error.value) == (
-        f"{path} is of no known kind. Known kinds: a folder ROOT/label/image; an image (.png, .jpg, .jpeg, .bmp, .gif, "
-        ".pgm, .tif, .tiff, .webp); a table (.csv, .tsv, .parquet, .pq); .npz; .ts; IDX (such as "
-        "train-images-idx3-ubyte.gz)."
+        f"{path} is of no known kind. Known kinds: a folder ROOT/label/image or ROOT/label/recording; an image "
+        "(.png, .jpg, .jpeg, .bmp, .gif, .pgm, .tif, .tiff, .webp); a recording (.wav, .flac, .ogg, .mp3); a table "
+        "(.csv, .tsv, .parquet, .pq); .npz; .ts; IDX (such as train-images-idx3-ubyte.gz)."
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from holdfast.data.examples import Examples
-from holdfast.data.readers import idx, images, npz, tables, ts
+from holdfast.data.readers import audio, folders, idx, images, npz, tables, ts
 from holdfast.errors import DataError, MissingDataError
 from holdfast.recipes.classify import ClassifyData
 
@@ -14,12 +14,14 @@ __all__ = ["read"]
 
 _READERS: dict[str, Callable[[Path, ClassifyData], Examples]] = {
     **dict.fromkeys(images.SUFFIXES, images.read),
+    **dict.fromkeys(audio.SUFFIXES, audio.read),
     **dict.fromkeys(tables.SUFFIXES, tables.read),
     ".npz": npz.read,
     ".ts": ts.read,
 }
 _KINDS = (
-    f"a folder ROOT/label/image; an image ({', '.join(images.SUFFIXES)}); "
+    f"a folder ROOT/label/image or ROOT/label/recording; an image ({', '.join(images.SUFFIXES)}); "
+    f"a recording ({', '.join(audio.SUFFIXES)}); "
     f"a table ({', '.join(tables.SUFFIXES)}); .npz; .ts; IDX (such as train-images-idx3-ubyte.gz)"
 )
 
@@ -60,7 +62,7 @@ def read(paths: Sequence[str | Path], settings: ClassifyData) -> Examples:
 def _reader(path: Path) -> Callable[[Path, ClassifyData], Examples] | None:
     """What reads this path; None for a file that its name does not tell, which must then be IDX."""
     if path.is_dir():
-        return images.read
+        return audio.read if folders.holds(path, audio.SUFFIXES) else images.read
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if len(suffixes) > 1 and suffixes[-1] == ".gz" and suffixes[-2] in (".csv", ".tsv", ".ts"):
         return _READERS[suffixes[-2]]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from holdfast.data.examples import Array, Examples
+from holdfast.data.readers.folders import listing
 from holdfast.data.readers.layout import arrange
 from holdfast.errors import DataError
 from holdfast.recipes.classify import ClassifyData
@@ -29,37 +30,11 @@ def read(path: Path, settings: ClassifyData) -> Examples:
     Raises:
         DataError: There is no image, one is not an image or is cut short, or they differ in size.
     """
-    files, labels = _listing(path) if path.is_dir() else ([path], None)
+    files, labels = listing(path, SUFFIXES, "image") if path.is_dir() else ([path], None)
     images: list[Array] = []
     for file in files:
         images.append(_grey(file, images[0].shape if images else None, files[0]))
     return Examples(arrange(np.stack(images), settings.layout), labels, [str(file) for file in files])
-
-
-def _listing(root: Path) -> tuple[list[Path], list[str] | None]:
-    """The image files of a folder and, where they lie in subfolders, their labels."""
-    bare = _images_in(root)
-    folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    labelled = [(file, folder.name) for folder in folders for file in _images_in(folder)]
-    if bare and labelled:
-        raise DataError(
-            f"{root} holds images both directly ({bare[0].name}) and in subfolders "
-            f"({labelled[0][0].relative_to(root)}); expected ROOT/label/image with labels, or ROOT/image without."
-        )
-    if not bare and not labelled:
-        raise DataError(
-            f"{root} holds no images ({', '.join(SUFFIXES)}); expected ROOT/label/image, such as {root.name}/7/12.png. "
-            "Files of other kinds are named one by one, not by their folder."
-        )
-    if bare:
-        return bare, None
-    return [file for file, _ in labelled], [label for _, label in labelled]
-
-
-def _images_in(folder: Path) -> list[Path]:
-    return sorted(
-        entry for entry in folder.iterdir() if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".")
-    )
 
 
 def _grey(path: Path, shape: tuple[int, ...] | None, first: Path) -> Array:

@@ -1,0 +1,101 @@
+"""Log-mel energies: what a network reads of sound, by the library ``kaldi-native-fbank``."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.errors import MissingLibraryError, OptionError, ShapeError
+from holdfast.recipes.audio import AudioSettings
+
+Floats = NDArray[np.float32]
+
+
+class FilterbankStream:
+    """Sound in chunks of any size in, steps of log-mel energies out as soon as they are complete.
+
+    A frame is the natural logarithm of the energy in each band of the mel scale (Davis and Mermelstein 1980), taken
+    from one window of sound; ``stack`` frames side by side are a step. The steps do not depend on where the chunks are
+    cut.
+
+    Args:
+        settings: Rate, bands, window, hop and stack.
+
+    Raises:
+        MissingLibraryError: ``kaldi-native-fbank`` is not installed.
+    """
+
+    def __init__(self, settings: AudioSettings) -> None:
+        try:
+            import kaldi_native_fbank as knf
+        except ImportError as error:
+            raise MissingLibraryError(
+                "Sound needs the library kaldi-native-fbank, which is not installed: pip install 'holdfast[audio]'."
+            ) from error
+        options = knf.FbankOptions()
+        options.frame_opts.samp_freq = settings.rate
+        options.frame_opts.frame_length_ms = settings.window_ms
+        options.frame_opts.frame_shift_ms = settings.hop_ms
+        options.frame_opts.dither = 0.0  # the same sound gives the same bits
+        options.mel_opts.num_bins = settings.mel_bins
+        options.mel_opts.low_freq = settings.low_hz
+        options.mel_opts.high_freq = settings.band_end
+        self.settings = settings
+        self._filterbank = knf.OnlineFbank(options)
+        self._taken = 0
+        self._rest: list[Floats] = []
+        self._finished = False
+
+    def accept(self, samples: Floats) -> Floats:
+        """The steps that a further chunk completes.
+
+        Args:
+            samples: Any number of samples from -1 to 1, [N], float32.
+
+        Returns:
+            [steps, values], float32; often without any step.
+
+        Raises:
+            ShapeError: The samples are not of one dimension.
+            OptionError: The sound was finished.
+        """
+        if self._finished:
+            raise OptionError("The sound was finished, and more of it came; make a new stream for another recording.")
+        if samples.ndim != 1:
+            raise ShapeError(f"The samples have shape {samples.shape}; expected [N], one channel.")
+        self._filterbank.accept_waveform(self.settings.rate, np.ascontiguousarray(samples, dtype=np.float32))
+        ready = self._filterbank.num_frames_ready
+        frames = [*self._rest, *(np.array(self._filterbank.get_frame(k)) for k in range(self._taken, ready))]
+        self._filterbank.pop(ready - self._taken)
+        self._taken = ready
+        complete = len(frames) - len(frames) % self.settings.stack
+        self._rest = frames[complete:]
+        return self._steps(frames[:complete])
+
+    def finish(self) -> Floats:
+        """The last step, filled up with its last frame: [1, values], or [0, values] where no frame is left over."""
+        self._finished = True
+        missing = -len(self._rest) % self.settings.stack
+        frames, self._rest = self._rest + self._rest[-1:] * missing, []
+        return self._steps(frames)
+
+    def _steps(self, frames: list[Floats]) -> Floats:
+        return np.array(frames, dtype=np.float32).reshape(-1, self.settings.values)
+
+
+def log_mel(samples: Floats, settings: AudioSettings) -> Floats:
+    """The log-mel energies of a whole recording.
+
+    Args:
+        samples: From -1 to 1, [N], float32, ``settings.rate`` of them a second.
+        settings: Rate, bands, window, hop and stack.
+
+    Returns:
+        [steps, values], float32; without any step where the recording is shorter than one window.
+
+    Raises:
+        MissingLibraryError: ``kaldi-native-fbank`` is not installed.
+        ShapeError: The samples are not of one dimension.
+    """
+    stream = FilterbankStream(settings)
+    return np.concatenate([stream.accept(samples), stream.finish()])
