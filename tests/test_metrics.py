@@ -3,13 +3,13 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from holdfast.data.transcripts import TranscriptBatch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from holdfast.data import Batch
 from holdfast.data.series_encoder import ForecastBatch
+from holdfast.data.transcripts import TranscriptBatch
 from holdfast.errors import DataError
 from holdfast.metrics import ClassificationMetrics, ForecastMetrics, TranscriptionMetrics
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from holdfast.predictor import Predictor
     from holdfast.recurrent_layer import explain
     from holdfast.streaming import Stream
+    from holdfast.transcript_stream import TranscriptStream
     from holdfast.unrolling import unroll
 
 __version__ = "0.1.0"
@@ -30,6 +31,7 @@ _HOMES = {
     "Predictor": "holdfast.predictor",
     "RNNCell": "holdfast.cell_modules",
     "Stream": "holdfast.streaming",
+    "TranscriptStream": "holdfast.transcript_stream",
     "explain": "holdfast.recurrent_layer",
     "summarise": "holdfast.inspect",
     "unroll": "holdfast.unrolling",
@@ -45,6 +47,7 @@ __all__ = [
     "Predictor",
     "RNNCell",
     "Stream",
+    "TranscriptStream",
     "__version__",
     "explain",
     "summarise",

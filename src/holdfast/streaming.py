@@ -19,6 +19,7 @@ from holdfast.recurrent_layer import RecurrentLayer
 from holdfast.runtime.network import Array, Network, check_head, read, refuse_two_directions, residual_layers
 from holdfast.runtime.stream import Steps
 from holdfast.tasks.classify import Classifier
+from holdfast.tasks.transcribe import Transcriber
 
 
 class Stream(runtime.Stream):
@@ -29,8 +30,9 @@ class Stream(runtime.Stream):
     used by one thread at a time.
 
     Args:
-        model: A layer (``holdfast.LSTM``, ``GRU``, ``RNN``), a cell (``LSTMCell``, ...), a classifier, or the path of a
-            saved model, which is opened as :func:`holdfast.runtime.load` does.
+        model: A layer (``holdfast.LSTM``, ``GRU``, ``RNN``), a cell (``LSTMCell``, ...), a classifier, a transcriber
+            (its labels' scores; :class:`holdfast.TranscriptStream` goes from sound to text), or the path of a saved
+            classifier, which is opened as :func:`holdfast.runtime.load` does.
         batch: B, sequences that go side by side.
         engine: ``"native"``, ``"reference"``, or ``"auto"`` for the first of them that can.
 
@@ -181,6 +183,10 @@ def _network(model: nn.Module) -> Network:
         last = _copies(dict(model.output.named_parameters()))
         residual = residual_layers(model.recurrent.residual, model.recurrent.num_layers, model.head)
         return Network(below.specs, below.parameters, residual, first, last)
+    if isinstance(model, Transcriber):
+        below = _network(model.recurrent)
+        last = _copies(dict(model.output.named_parameters()))
+        return Network(below.specs, below.parameters, below.residual, output=last)
     raise OptionError(
         f"Stream got a {type(model).__module__}.{type(model).__name__}; expected a layer or a cell of Holdfast, a "
         "classifier, or the path of a saved model. A layer of torch.nn: load its state_dict into Holdfast's."
