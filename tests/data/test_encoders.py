@@ -37,6 +37,24 @@ def test_an_unknown_label_is_named_with_its_origin() -> None:
     )
 
 
+def test_several_labels_are_told_apart_by_the_separator() -> None:
+    labels = Labels.fit(["red| round", "", "blue", "round|"], "|")
+    assert labels.classes == ["blue", "red", "round"]
+    encoded = labels.encode(["round|red", "", "blue"])
+    assert encoded.dtype == torch.float32
+    assert encoded.tolist() == [[0, 1, 1], [0, 0, 0], [1, 0, 0]]
+    assert Labels.from_dict(json.loads(json.dumps(labels.to_dict()))) == labels
+    with pytest.raises(DataError, match="t\\[0\\] has the label 'green', which no training sequence has"):
+        labels.encode(["red|green"], ["t[0]"])
+    with pytest.raises(DataError) as error:
+        Labels.fit(["", " | "], "|")
+    assert str(error.value) == "No training sequence has a label; expected at least one label."
+
+
+def test_labels_saved_before_there_could_be_several_are_read() -> None:
+    assert Labels.from_dict({"classes": ["a", "b"]}) == Labels(["a", "b"])
+
+
 def test_standard_scaling_takes_the_statistics_over_all_steps() -> None:
     examples = sequences(count=50)
     scaling = Scaling.fit(examples, "standard")

@@ -134,12 +134,13 @@ def test_a_data_folder_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (
             ClassifyData(source="mnits"),
             "data.source is 'mnits'; did you mean 'mnist'? Known: digits, files, japanese-vowels, mnist, "
-            "spoken-digits.",
+            "sentence-polarity, spoken-digits, surnames.",
         ),
         (
             ClassifyData(source="files"),
             'data.source is "files" but data.train names none; expected files or folders to train on, '
-            "or one of the known sets as data.source: digits, spoken-digits, mnist, japanese-vowels.",
+            "or one of the known sets as data.source: digits, spoken-digits, mnist, japanese-vowels, surnames, "
+            "sentence-polarity.",
         ),
         (
             ClassifyData(source="digits", train=["a.csv"]),

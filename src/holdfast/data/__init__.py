@@ -5,7 +5,8 @@ from holdfast.data.encoders import Encoder, Labels, Scaling
 from holdfast.data.examples import Examples
 from holdfast.data.readers import read
 from holdfast.data.records import Records
-from holdfast.data.sources import Splits, divided, load, split
+from holdfast.data.sources import Splits, divided, load, read_sequences, split
+from holdfast.data.text_encoder import TextEncoder
 
 __all__ = [
     "Batch",
@@ -18,8 +19,10 @@ __all__ = [
     "Scaling",
     "SequenceDataset",
     "Splits",
+    "TextEncoder",
     "divided",
     "load",
     "read",
+    "read_sequences",
     "split",
 ]

@@ -31,21 +31,39 @@ class Labels:
 
     Attributes:
         classes: The labels; a label's position is its class.
+        separator: What stands between the labels of one sequence; empty where each has exactly one.
     """
 
     classes: list[str]
+    separator: str = ""
 
     @classmethod
-    def fit(cls, labels: Sequence[str]) -> Labels:
-        """The different labels, sorted; by value when all are integers ("9" before "10")."""
-        found = sorted(set(labels))
+    def fit(cls, labels: Sequence[str], separator: str = "") -> Labels:
+        """The different labels, sorted; by value when all are integers ("9" before "10").
+
+        Args:
+            labels: Of each sequence.
+            separator: As the attribute.
+
+        Raises:
+            DataError: There is none.
+        """
+        found = sorted({one for label in labels for one in cls([], separator).of(label)})
+        if not found:
+            raise DataError("No training sequence has a label; expected at least one label.")
         if all(re.fullmatch(r"[+-]?[0-9]+", label) for label in found):
             found.sort(key=int)
-        return cls(found)
+        return cls(found, separator)
 
     def __len__(self) -> int:
         """The number of classes."""
         return len(self.classes)
+
+    def of(self, label: str) -> list[str]:
+        """The labels of one sequence."""
+        if not self.separator:
+            return [label]
+        return [one for part in label.split(self.separator) if (one := part.strip())]
 
     def encode(self, labels: Sequence[str], origins: Sequence[str] | None = None) -> Tensor:
         """The class of each label.
@@ -55,24 +73,30 @@ class Labels:
             origins: Where each came from, for the message.
 
         Returns:
-            [N], int64.
+            [N], int64; with a separator [N, classes], float32: 1 for the labels that a sequence has, else 0.
 
         Raises:
             DataError: A label is not in the vocabulary.
         """
         places = {label: index for index, label in enumerate(self.classes)}
-        for index, label in enumerate(labels):
+        parts = [self.of(label) for label in labels]
+        for index, label in ((index, one) for index, part in enumerate(parts) for one in part):
             if label not in places:
                 where = origins[index] if origins is not None else f"Sequence {index}"
                 raise DataError(
                     f"{where} has the label {label!r}, which no training sequence has; known labels: "
                     f"{', '.join(self.classes)}. Correct the label, or train with examples of it."
                 )
-        return torch.tensor([places[label] for label in labels], dtype=torch.int64)
+        if not self.separator:
+            return torch.tensor([places[label] for label in labels], dtype=torch.int64)
+        found = torch.zeros(len(labels), len(self))
+        for row, part in zip(found, parts, strict=True):
+            row[[places[label] for label in part]] = 1
+        return found
 
     def to_dict(self) -> Json:
         """Plain JSON that ``from_dict`` reads."""
-        return {"classes": list(self.classes)}
+        return {"classes": list(self.classes), "separator": self.separator}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Labels:
@@ -81,7 +105,11 @@ class Labels:
         Raises:
             ModelFileError: It is not what ``to_dict`` writes.
         """
-        return _parsed("labels", data, lambda: cls([str(label) for label in data["classes"]]))
+        return parsed(
+            "labels",
+            data,
+            lambda: cls([str(label) for label in data["classes"]], str(data.get("separator", ""))),
+        )
 
 
 @dataclass(frozen=True)
@@ -146,7 +174,7 @@ class Scaling:
                 raise ValueError(f"kind is {kind!r}, with {len(mean)} means and {len(std)} deviations")
             return cls(kind, tuple(float(value) for value in mean), tuple(float(value) for value in std))
 
-        return _parsed("scaling", data, build)
+        return parsed("scaling", data, build)
 
 
 @dataclass(frozen=True)
@@ -183,7 +211,12 @@ class Encoder:
                 f"{train.origins[0]} has no label, nor have the other training sequences; expected a label for each. "
                 "Images: one folder a label; IDX: give the file of labels too; tables: data.label_column."
             )
-        return cls(Labels.fit(train.labels), Scaling.fit(train, settings.scaling), train.channels, settings)
+        return cls(
+            Labels.fit(train.labels, settings.label_separator),
+            Scaling.fit(train, settings.scaling),
+            train.channels,
+            settings,
+        )
 
     def encode(self, examples: Examples) -> SequenceDataset:
         """Encode sequences with what was fitted.
@@ -229,7 +262,7 @@ class Encoder:
         Raises:
             ModelFileError: It is not what ``to_dict`` writes.
         """
-        return _parsed(
+        return parsed(
             "encoder",
             data,
             lambda: cls(
@@ -241,7 +274,7 @@ class Encoder:
         )
 
 
-def _parsed(what: str, data: object, build: Callable[[], Result]) -> Result:
+def parsed(what: str, data: object, build: Callable[[], Result]) -> Result:
     """What ``build`` makes of saved data, with one error for data that does not fit."""
     try:
         return build()

@@ -7,15 +7,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 
 from holdfast.data import readers, spoken_digits
 from holdfast.data.examples import Examples
 from holdfast.data.published import locate
+from holdfast.data.readers import texts
 from holdfast.data.readers.layout import arrange
-from holdfast.errors import DataError
+from holdfast.errors import DataError, RecipeError
 from holdfast.recipes.classify import ClassifyData
 from holdfast.recipes.schema import DataSettings
 
@@ -55,7 +56,7 @@ class Splits(Generic[Kind]):
     test: Kind
 
 
-def load(settings: ClassifyData, data_dir: Path | None, seed: int) -> Splits[Examples]:
+def load(settings: ClassifyData, data_dir: Path | None, seed: int) -> Splits[Any]:
     """Reads labelled sequences and splits them.
 
     A split keeps the order of what it was taken from. ``limit`` keeps the first sequences of training and test,
@@ -75,9 +76,21 @@ def load(settings: ClassifyData, data_dir: Path | None, seed: int) -> Splits[Exa
     if settings.source == "spoken-digits":
         return divided(*spoken_digits.single(settings.audio, data_dir, settings.limit), settings, seed)
     if settings.source == "digits":
+        if settings.unit:
+            raise RecipeError(f'data.unit is {settings.unit!r}, but data.source = "digits" is numbers; leave it out.')
         return divided(*_digits(settings), settings, seed)
-    train = readers.read(train_files, settings)
-    return divided(train, readers.read(test_files, settings) if test_files else None, settings, seed)
+    train = read_sequences(train_files, settings)
+    return divided(train, read_sequences(test_files, settings) if test_files else None, settings, seed)
+
+
+def read_sequences(paths: Sequence[Path], settings: ClassifyData) -> Any:
+    """Reads files of texts (``Records``) where ``settings.unit`` is set, else of numbers (``Examples``).
+
+    Raises:
+        MissingDataError: A path does not exist.
+        DataError: A file is of no known kind, is damaged, or does not fit the others.
+    """
+    return texts.read(paths, settings) if settings.unit else readers.read(paths, settings)
 
 
 def divided(train: Kind, test: Kind | None, settings: DataSettings, seed: int) -> Splits[Kind]:

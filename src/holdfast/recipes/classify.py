@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,7 +15,7 @@ class ClassifyData(DataSettings):
 
     source: str = "files"
     """``files`` (see ``train`` and ``test``), or a known data set: ``digits`` (embedded), ``mnist``,
-    ``japanese-vowels``, ``spoken-digits``."""
+    ``japanese-vowels``, ``spoken-digits``; texts: ``surnames``, ``sentence-polarity``."""
     layout: Literal["rows", "columns", "pixels"] = "rows"
     """How an image becomes a sequence: a step a row, a step a column, or a step a pixel."""
     id_column: str = ""
@@ -25,6 +25,9 @@ class ClassifyData(DataSettings):
     """Tables in long format: the column to sort a sequence's rows by. Empty: the order in the file."""
     label_column: str = "label"
     """Tables: the column that holds the label."""
+    label_separator: str = ""
+    """Tables: what stands between the labels of a sequence that may have several, such as ``|``; each is then learned
+    by itself. Empty: exactly one label a sequence."""
     feature_columns: list[str] = []
     """Tables: the columns that hold the inputs, in order. Empty: every other column."""
     scaling: Literal["none", "unit", "standard"] = "none"
@@ -32,6 +35,18 @@ class ClassifyData(DataSettings):
     split."""
     audio: AudioSettings = AudioSettings()
     """How recordings are read."""
+    unit: Literal["", "words", "characters", "pieces"] = ""
+    """What a step of a text is: a word, a character, or a byte-pair piece. Empty: the sequences are numbers."""
+    vocabulary_size: int = Field(0, ge=0)
+    """Texts: the most tokens to tell apart, four of which are no text; 0 for no limit (with ``pieces``: 8,000)."""
+    least: int = Field(1, ge=1)
+    """Texts: leave a token out of the vocabulary that occurs less often in the training split."""
+    lower: bool = False
+    """Texts: make capitals small."""
+    text_column: str = "text"
+    """Tables of texts: the column that holds the text."""
+    encoding: str = "utf-8"
+    """Texts: how the characters of a file are written, by Python's name: ``utf-8``, ``latin-1``, ``cp1252``, ..."""
 
 
 class LinearSettings(Settings):
@@ -56,13 +71,30 @@ class ClassifyModel(RecurrentSettings):
     """A linear layer applied to every step before the recurrent layers."""
     output_layer: LinearSettings = LinearSettings()
     """The linear layer that gives a score for each label."""
+    embedding_size: int = Field(100, ge=1)
+    """Texts: values of a token's vector; with ``embedding_file``, the file says."""
+    embedding_std: float = Field(0.1, gt=0)
+    """Texts: standard deviation of the values that vectors start with; with ``embedding_file``, that of the file's."""
+    embedding_file: str = ""
+    """Texts: a file of vectors to start from, in GloVe's format (``word v1 ... vn`` a line; ``.gz`` or not), relative
+    to the working directory. Tokens that it lacks are drawn."""
+    freeze_embedding: bool = False
+    """Texts: leave the vectors as they start."""
+    token_dropout: float = Field(0, ge=0, lt=1)
+    """Texts: probability of replacing a token by the unknown one in training."""
+    input_dropout: float = Field(0, ge=0, lt=1)
+    """Texts: probability of dropping a value of a token's vector."""
+    class_weights: str | dict[str, Annotated[float, Field(ge=0)]] = ""
+    """How much each label counts in the loss: a table such as ``{ rare = 5.0 }``, 1 for the labels that it lacks;
+    ``balanced`` for the inverse of how often it occurs; empty for all alike. With several labels a sequence: how much
+    having the label counts against not having it."""
 
 
 class ClassifyRecipe(Recipe):
     """A recipe of the task ``classify``."""
 
     task: Literal["classify"] = "classify"
-    """``classify`` gives one label a sequence."""
+    """``classify`` gives a sequence of numbers or a text one label, or several."""
     data: ClassifyData = ClassifyData()
     """Where the sequences come from and how they are prepared."""
     model: ClassifyModel = ClassifyModel()

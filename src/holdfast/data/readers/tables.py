@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import polars
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
+TEXT_SUFFIXES = (*SUFFIXES, ".jsonl", ".ndjson")
+"""Of tables that hold texts."""
 
 
 def read(path: Path, settings: ClassifyData) -> Examples:
@@ -43,19 +45,20 @@ def read(path: Path, settings: ClassifyData) -> Examples:
     features = _features(path, table, settings)
     if not table.height:
         raise DataError(f"{path} has column names but no rows; expected at least one.")
-    labels = _labels(path, table, settings)
+    found = labels(path, table, settings)
     if settings.id_column:
-        return _long(path, table, features, labels, settings)
+        return _long(path, table, features, found, settings)
     inputs = as_numbers(path, table, features)[:, :, None]
-    return Examples(inputs, labels, [f"{path}[{row}]" for row in range(table.height)])
+    return Examples(inputs, found, [f"{path}[{row}]" for row in range(table.height)])
 
 
-def load(path: Path, text: Iterable[str]) -> polars.DataFrame:
+def load(path: Path, text: Iterable[str], content: bytes | None = None) -> polars.DataFrame:
     """A file as a table.
 
     Args:
         path: The file; its ending says what kind of table it is.
         text: Columns that stay the text that they are in a CSV or TSV file.
+        content: The bytes of the file, uncompressed, where it does not lie at the path; None to read them.
 
     Raises:
         DataError: The file cannot be parsed.
@@ -64,16 +67,39 @@ def load(path: Path, text: Iterable[str]) -> polars.DataFrame:
 
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
-            return polars.read_parquet(path, glob=False)
-        with opened(path) as file:
-            content = file.read()
+            return polars.read_parquet(path if content is None else content, glob=False)
+        if content is None:
+            with opened(path) as file:
+                content = file.read()
+        endings = "".join(path.suffixes[-2:]).lower()
+        if ".jsonl" in endings or ".ndjson" in endings:
+            return polars.read_ndjson(content, infer_schema_length=None)
         columns = {name: polars.String for name in text if name}
-        separator = "\t" if ".tsv" in "".join(path.suffixes[-2:]).lower() else ","
+        separator = "\t" if ".tsv" in endings else ","
         return polars.read_csv(content, separator=separator, schema_overrides=columns, infer_schema_length=None)
     # A damaged Parquet file makes polars panic, which is no PolarsError.
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise DataError(f"{path} cannot be read as a table: it is cut short or malformed ({reason}).") from error
+
+
+def texts(path: Path, table: polars.DataFrame, column: str) -> list[str]:
+    """The text of every row.
+
+    Raises:
+        DataError: There is no such column, it holds no text, or a row has none.
+    """
+    import polars
+
+    check_column(path, table, column, "text_column")
+    if table[column].dtype.is_nested():
+        raise DataError(f"{path}: the column {column!r} holds {table[column].dtype}; expected text.")
+    found = table[column].cast(polars.String).to_list()
+    if None in found:
+        raise DataError(f"{path}[{found.index(None)}]: the column {column!r} is empty; expected a text.")
+    if not found:
+        raise DataError(f"{path} has column names but no rows; expected at least one.")
+    return found
 
 
 def _features(path: Path, table: polars.DataFrame, settings: ClassifyData) -> list[str]:
@@ -100,18 +126,32 @@ def check_column(path: Path, table: polars.DataFrame, name: str, setting: str) -
         raise DataError(f"{path} has no column {name!r} (data.{setting}); {did_you_mean(name, table.columns)}")
 
 
-def _labels(path: Path, table: polars.DataFrame, settings: ClassifyData) -> list[str] | None:
-    """The label of every row as text; None where the table has no label column."""
+def labels(path: Path, table: polars.DataFrame, settings: ClassifyData) -> list[str] | None:
+    """The label of every row as text, or its labels with the separator between them; None without a label column.
+
+    Raises:
+        DataError: A row has no label, unless there may be several; or it has a list of them and there may be but one.
+    """
     import polars
 
     if settings.label_column not in table.columns:
         return None
-    labels = table[settings.label_column].cast(polars.String).to_list()
-    if None in labels:
+    column = table[settings.label_column]
+    if isinstance(column.dtype, polars.List):
+        if not settings.label_separator:
+            raise DataError(
+                f"{path}: the column {settings.label_column!r} holds lists. "
+                'Set data.label_separator, such as "|", to learn several labels a sequence.'
+            )
+        column = column.cast(polars.List(polars.String)).list.join(settings.label_separator)
+    if settings.label_separator:
+        column = column.cast(polars.String).fill_null("")
+    found = column.cast(polars.String).to_list()
+    if None in found:
         raise DataError(
-            f"{path}[{labels.index(None)}]: the column {settings.label_column!r} is empty; expected a label."
+            f"{path}[{found.index(None)}]: the column {settings.label_column!r} is empty; expected a label."
         )
-    return labels
+    return found
 
 
 def as_numbers(
@@ -156,7 +196,7 @@ def as_numbers(
 
 
 def _long(
-    path: Path, table: polars.DataFrame, features: list[str], labels: list[str] | None, settings: ClassifyData
+    path: Path, table: polars.DataFrame, features: list[str], told: list[str] | None, settings: ClassifyData
 ) -> Examples:
     """Group the rows by id, in the order of first occurrence, each group sorted by time."""
     import polars
@@ -177,15 +217,15 @@ def _long(
     names = ids.to_list()
     for row in order.tolist():
         groups[names[row]].append(row)
-    if labels is not None:
+    if told is not None:
         for name, rows in groups.items():
-            found = sorted({labels[row] for row in rows})
+            found = sorted({told[row] for row in rows})
             if len(found) > 1:
                 raise DataError(
                     f"{path}[id={name}] has the labels {', '.join(found)}; expected one in all of its rows."
                 )
     return Examples(
         [numbers[rows] for rows in groups.values()],
-        None if labels is None else [labels[rows[0]] for rows in groups.values()],
+        None if told is None else [told[rows[0]] for rows in groups.values()],
         [f"{path}[id={name}]" for name in groups],
     )

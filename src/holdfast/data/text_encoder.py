@@ -1,0 +1,123 @@
+"""From texts to ids, and all that is needed to read further texts in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from holdfast.data.batches import Batch, Indices
+from holdfast.data.encoders import Json, Labels, parsed
+from holdfast.data.records import Records
+from holdfast.data.vocabulary import PADDING, UNKNOWN, Vocabulary
+from holdfast.errors import DataError
+from holdfast.recipes.classify import ClassifyData
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """Vocabulary and labels, fitted on the training split.
+
+    Attributes:
+        labels: The vocabulary of labels.
+        vocabulary: What the ids stand for.
+        settings: How the training files were read.
+    """
+
+    labels: Labels
+    vocabulary: Vocabulary
+    settings: ClassifyData
+
+    @classmethod
+    def fit(cls, train: Records[str, str], settings: ClassifyData) -> TextEncoder:
+        """Fits vocabulary and labels.
+
+        Args:
+            train: The training split, and nothing else.
+            settings: ``unit``, ``vocabulary_size``, ``least``, ``lower`` and ``label_separator`` are used; all of it is
+                kept.
+
+        Raises:
+            DataError: There are no texts, or they have no labels.
+        """
+        if not len(train):
+            raise DataError("There are no texts to train on; expected at least one.")
+        if train.targets is None:
+            raise DataError(
+                f"{train.origins[0]} has no label, nor have the other training texts; expected a label for each. "
+                "Text files are named for their label; the column of a table is named by data.label_column."
+            )
+        if not settings.unit:
+            raise DataError('data.unit is empty; expected "words", "characters" or "pieces" to read texts.')
+        vocabulary = Vocabulary.fit(
+            train.inputs,
+            settings.unit,
+            size=settings.vocabulary_size,
+            lower=settings.lower,
+            least=settings.least,
+        )
+        return cls(Labels.fit(train.targets, settings.label_separator), vocabulary, settings)
+
+    def encode(self, texts: Records[str, str]) -> IdDataset:
+        """The ids of texts, with or without labels. A text without a token is read as one unknown token.
+
+        Raises:
+            DataError: A label is unknown.
+        """
+        targets = None if texts.targets is None else self.labels.encode(texts.targets, texts.origins)
+        return IdDataset([ids or [UNKNOWN] for ids in self.vocabulary.encode(texts.inputs)], targets)
+
+    def to_dict(self) -> Json:
+        """Plain JSON that ``from_dict`` reads."""
+        return {
+            "labels": self.labels.to_dict(),
+            "vocabulary": self.vocabulary.to_dict(),
+            "settings": self.settings.model_dump(mode="json"),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TextEncoder:
+        """The encoder that ``to_dict`` wrote.
+
+        Raises:
+            ModelFileError: It is not what ``to_dict`` writes.
+        """
+        return parsed(
+            "text encoder",
+            data,
+            lambda: cls(
+                Labels.from_dict(data["labels"]),
+                Vocabulary.from_dict(data["vocabulary"]),
+                ClassifyData.model_validate(data["settings"]),
+            ),
+        )
+
+
+class IdDataset:
+    """Sequences of ids in memory.
+
+    Attributes:
+        lengths: Steps of each sequence, [N], int64.
+        targets: Of each sequence, [N, ...]; None without labels.
+    """
+
+    def __init__(self, ids: Sequence[Sequence[int]], targets: Tensor | None) -> None:
+        self._ids = [torch.tensor(row, dtype=torch.int64) for row in ids]
+        self.lengths = np.array([len(row) for row in ids], dtype=np.int64)
+        self.targets = targets
+
+    def __len__(self) -> int:
+        """The number of sequences, N."""
+        return len(self._ids)
+
+    def __getitems__(self, indices: Sequence[int] | Indices) -> Batch:
+        """The sequences at these positions, in this order, as one batch: ids [B, T]."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        inputs = pad_sequence([self._ids[index] for index in chosen], batch_first=True, padding_value=PADDING)
+        targets = None if self.targets is None else self.targets[torch.from_numpy(chosen)]
+        return Batch(inputs, torch.from_numpy(self.lengths[chosen]), targets)
