@@ -5,13 +5,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
 from holdfast.data import Batch
 from holdfast.data.series_encoder import ForecastBatch
 from holdfast.data.transcripts import TranscriptBatch
 from holdfast.errors import DataError
-from holdfast.metrics import ClassificationMetrics, ForecastMetrics, TranscriptionMetrics
+from holdfast.metrics import ClassificationMetrics, ForecastMetrics, MultilabelMetrics, TranscriptionMetrics
 
 
 def batch(targets):
@@ -56,6 +56,42 @@ def test_details_name_rows_and_columns():
         "cat    1    0",
         "dog    1    1",
     ]
+
+
+rows = st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=12, max_size=12)
+
+
+@given(rows, rows, st.integers(1, 7))
+def test_several_labels_agree_with_scikit_learn_however_the_batches_are_cut(targets, said, size):
+    targets, said = np.array(targets).astype(int), np.array(said).astype(int)
+    metrics = MultilabelMetrics(3)
+    for begin in range(0, len(targets), size):
+        scores = torch.as_tensor(said[begin : begin + size]) - 0.5
+        metrics.update(scores, batch(targets[begin : begin + size].astype(np.float32)))
+    met = (targets | said).any(0)
+    found = metrics.compute()
+    assert found["exact_match"] == pytest.approx(accuracy_score(targets, said))
+    assert found["micro_f1"] == pytest.approx(f1_score(targets, said, average="micro", zero_division=0))
+    each = f1_score(targets, said, average=None, zero_division=0)
+    assert found["macro_f1"] == pytest.approx(each[met].mean() if met.any() else 0)
+    lines = metrics.table(["a", "b", "c"]).splitlines()
+    figures = precision_recall_fscore_support(targets, said, zero_division=0)
+    for line, known, *values in zip(lines[1:], met, *figures, strict=True):
+        shown = [f"{value:.4f}" for value in values[:3]]
+        assert line.split()[1:] == [*shown[:2], shown[2] if known else "-", str(values[3])]
+
+
+def test_several_labels_go_on_from_a_stored_state():
+    scores, targets = torch.randn(8, 3), (torch.randn(8, 3) > 0).float()
+    whole = MultilabelMetrics(3)
+    whole.update(scores, batch(targets))
+    first, second = MultilabelMetrics(3), MultilabelMetrics(3)
+    first.update(scores[:5], batch(targets[:5]))
+    second.load_state_dict(first.state_dict())
+    second.update(scores[5:], batch(targets[5:]))
+    assert second.compute() == whole.compute()
+    assert first.seen == 5
+    assert int(first.found.sum()) == 15, "a stored state has memory of its own"
 
 
 def forecast_batch(actual, history):

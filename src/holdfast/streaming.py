@@ -16,7 +16,15 @@ from holdfast.cells import BoundCell
 from holdfast.engines import check_engine
 from holdfast.errors import EngineError, OptionError, ShapeError
 from holdfast.recurrent_layer import RecurrentLayer
-from holdfast.runtime.network import Array, Network, check_head, read, refuse_two_directions, residual_layers
+from holdfast.runtime.network import (
+    Array,
+    Network,
+    check_head,
+    read,
+    refuse_texts,
+    refuse_two_directions,
+    residual_layers,
+)
 from holdfast.runtime.stream import Steps
 from holdfast.tasks.classify import Classifier
 from holdfast.tasks.transcribe import Transcriber
@@ -177,6 +185,8 @@ def _network(model: nn.Module) -> Network:
     if isinstance(model, CellModule):
         return Network([model.spec], [_copies(parameters.collect(model, model.spec, ""))], [False])
     if isinstance(model, Classifier):
+        if model.embedding is not None:
+            refuse_texts()
         below = _network(model.recurrent)
         check_head(model.head)
         first = {} if model.input is None else _copies(dict(model.input.named_parameters()))

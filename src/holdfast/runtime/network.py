@@ -221,6 +221,18 @@ def check_head(head: str) -> None:
         )
 
 
+def refuse_texts() -> None:
+    """Says why a classifier of texts cannot be streamed.
+
+    Raises:
+        OptionError: Always.
+    """
+    raise _CannotStreamError(
+        "The classifier reads texts; a stream takes numbers, step by step. Use `holdfast predict` or "
+        "holdfast.Predictor for texts."
+    )
+
+
 def residual_layers(residual: bool, layers: int, head: str = "last_output") -> list[bool]:
     """Which layers add their input to their output: all but the first.
 
@@ -234,6 +246,8 @@ def _classifier(document: Mapping[str, Any], arrays: Arrays) -> Network:
     from holdfast.recipes.classify import ClassifyModel
 
     settings, encoder = ClassifyModel.model_validate(document["model"]), document["encoder"]
+    if "vocabulary" in encoder:
+        refuse_texts()
     if settings.bidirectional:
         refuse_two_directions(settings.cell)
     check_head(settings.head)

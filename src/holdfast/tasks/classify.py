@@ -1,4 +1,4 @@
-"""Classify: a sequence in, one label out."""
+"""Classify: a sequence of numbers or a text in, one label out, or several."""
 
 from __future__ import annotations
 
@@ -8,31 +8,42 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from holdfast.data import Batch, Encoder, Examples, SequenceDataset, Splits, load, read
-from holdfast.metrics import ClassificationMetrics
+from holdfast.data import Batch, Dataset, Encoder, Examples, Splits, TextEncoder, load, read_sequences
+from holdfast.data.records import Records
+from holdfast.data.vocabulary import UNKNOWN
+from holdfast.errors import RecipeError
+from holdfast.metrics import ClassificationMetrics, MultilabelMetrics
 from holdfast.recipes.classify import ClassifyModel, ClassifyRecipe, LinearSettings
+from holdfast.tasks.embedding import TokenEmbedding, Vectors, known_vectors
+from holdfast.tasks.labelling import class_weights, labelling
 from holdfast.tasks.network import final_hidden, recurrent_layers
 from holdfast.tasks.task import RecipeTask, TaskStep
 
 
 class Classifier(nn.Module):
-    """A linear layer on every step (if asked for), recurrent layers, and a linear layer on what they end with."""
+    """A linear layer on every step (if asked for), recurrent layers, and a linear layer on what they end with.
 
-    def __init__(self, channels: int, classes: int, settings: ClassifyModel) -> None:
+    For texts, an embedding comes first.
+    """
+
+    def __init__(
+        self, channels: int, classes: int, settings: ClassifyModel, embedding: TokenEmbedding | None = None
+    ) -> None:
         """Builds the network.
 
         Args:
-            channels: C, values in a step.
+            channels: C, values in a step, or in what the embedding makes of it.
             classes: Labels to tell apart.
             settings: The ``[model]`` table of the recipe.
+            embedding: What reads ids; None where a step is numbers.
 
         Raises:
             OptionError: An option of the cell is unknown or does not fit.
         """
         super().__init__()
         self.head, self.bidirectional, self.merge = settings.head, settings.bidirectional, settings.merge
+        self.embedding = embedding
         width = settings.input_layer.size
         self.input = linear(channels, width, settings.input_layer) if width else None
         self.recurrent = recurrent_layers(width or channels, settings)
@@ -43,14 +54,15 @@ class Classifier(nn.Module):
         """Scores each label.
 
         Args:
-            inputs: [B, T, C].
+            inputs: [B, T, C], or ids [B, T].
             lengths: [B], or None when all rows have T steps.
             state: The recurrent layers' initial state; None for zeros.
 
         Returns:
-            The scores before softmax [B, classes], and the recurrent layers' final state.
+            The scores before softmax or sigmoid [B, classes], and the recurrent layers' final state.
         """
-        x = inputs if self.input is None else self.input(inputs)
+        x = inputs if self.embedding is None else self.embedding(inputs)
+        x = x if self.input is None else self.input(x)
         outputs, state = self.recurrent(x, state, lengths=lengths)
         ended = (
             final_hidden(self.recurrent, state) if self.head == "last_state" else pooled(outputs, lengths, self.head)
@@ -93,73 +105,105 @@ def pooled(outputs: Tensor, lengths: Tensor | None, how: str) -> Tensor:
     return torch.where(some, highest, torch.zeros_like(highest))
 
 
-class ClassifyTask(RecipeTask[Examples]):
-    """The loss, metrics and answers of classification.
+class ClassifyTask(RecipeTask[Any]):
+    """The loss, metrics and answers of classification, of sequences of numbers (``Examples``) or texts (``Records``).
 
     Attributes:
         settings: The ``[model]`` table of the recipe.
-        encoder: Labels and scaling, fitted on the training split.
+        encoder: Labels, and scaling or vocabulary, fitted on the training split.
+        labelling: What is made of the network's scores.
+        vectors: What the embedding starts from, by id; None but for a task that was just fitted.
     """
 
     name = "classify"
     answer_key = "label"
-    score = "accuracy"
     higher_is_better = True
 
-    def __init__(self, settings: ClassifyModel, encoder: Encoder) -> None:
-        self.settings, self.encoder = settings, encoder
+    def __init__(
+        self,
+        settings: ClassifyModel,
+        encoder: Encoder | TextEncoder,
+        weights: Sequence[float] | None = None,
+        vectors: Vectors | None = None,
+    ) -> None:
+        self.settings, self.encoder, self.vectors = settings, encoder, vectors
+        self.labelling = labelling(encoder.labels, weights)
+        self.score = self.labelling.score
 
     @classmethod
-    def load(cls, recipe: ClassifyRecipe, data_dir: Path | None) -> Splits[Examples]:
+    def load(cls, recipe: ClassifyRecipe, data_dir: Path | None) -> Splits[Any]:
         """Reads the data of a recipe, in its splits."""
         return load(recipe.data, data_dir, recipe.train.seed)
 
     @classmethod
-    def fit(cls, recipe: ClassifyRecipe, train: Examples) -> Self:
-        """The task with the labels and the scaling of the training sequences."""
-        return cls(recipe.model, Encoder.fit(train, recipe.data))
+    def fit(cls, recipe: ClassifyRecipe, train: Any) -> Self:
+        """The task with labels, and scaling or vocabulary, of the training sequences.
+
+        Raises:
+            DataError: They have no labels, or the file of word vectors cannot be used.
+            RecipeError: ``model.class_weights`` names a label that they do not have.
+        """
+        labels = train.labels if isinstance(train, Examples) else train.targets
+        encoder = TextEncoder.fit(train, recipe.data) if recipe.data.unit else Encoder.fit(train, recipe.data)
+        weights = class_weights(recipe.model.class_weights, encoder.labels, labels or [])
+        if not recipe.model.embedding_file:
+            return cls(recipe.model, encoder, weights)
+        if not isinstance(encoder, TextEncoder):
+            raise RecipeError("model.embedding_file is for texts: set data.unit, or leave it out.")
+        vectors = known_vectors(Path(recipe.model.embedding_file), encoder.vocabulary)
+        size = len(next(iter(vectors.values())))
+        return cls(recipe.model.model_copy(update={"embedding_size": size}), encoder, weights, vectors)
 
     def build(self) -> Classifier:
         """A model with initial values drawn from torch's random state."""
-        return Classifier(self.encoder.channels, len(self.encoder.labels), self.settings)
+        classes = len(self.encoder.labels)
+        if isinstance(self.encoder, Encoder):
+            return Classifier(self.encoder.channels, classes, self.settings)
+        embedding = TokenEmbedding(len(self.encoder.vocabulary), self.settings, self.vectors)
+        return Classifier(self.settings.embedding_size, classes, self.settings, embedding)
 
-    def encode(self, examples: Examples) -> SequenceDataset:
-        """The sequences scaled, and their labels as classes."""
+    def encode(self, examples: Any) -> Dataset:
+        """The sequences as numbers, and their labels as classes."""
         return self.encoder.encode(examples)
 
     def loss(self, model: nn.Module, batch: Batch, state: Any = None) -> TaskStep:
         """The cross-entropy of a batch, its scores [B, classes] and the final state."""
         scores, state = model(batch.inputs, batch.lengths, state)
-        return TaskStep(F.cross_entropy(scores, batch.known_targets), scores, state)
+        return TaskStep(self.labelling.loss(scores, batch.known_targets), scores, state)
 
-    def metrics(self) -> ClassificationMetrics:
-        """Fresh accuracy and macro F1."""
-        return ClassificationMetrics(len(self.encoder.labels))
+    def metrics(self) -> ClassificationMetrics | MultilabelMetrics:
+        """Fresh metrics: accuracy and macro F1; with several labels a sequence, exact match and F1."""
+        return self.labelling.metrics()
 
-    def details(self, metrics: ClassificationMetrics) -> str:
-        """What numbers alone do not show: the confusion matrix, as text."""
+    def details(self, metrics: ClassificationMetrics | MultilabelMetrics) -> str:
+        """What numbers alone do not show: the confusion matrix, or the figures of each label, as text."""
         return metrics.table(self.encoder.labels.classes)
 
-    def read(self, paths: Sequence[Path]) -> Examples:
+    def read(self, paths: Sequence[Path]) -> Any:
         """Reads files in the way that the training files were read; labels may be missing."""
-        return read(paths, self.encoder.settings)
+        return read_sequences(paths, self.encoder.settings)
+
+    def from_lines(self, lines: Sequence[str]) -> Any:
+        """Texts without labels; an empty line is one too."""
+        if isinstance(self.encoder, Encoder):
+            return super().from_lines(lines)
+        return Records(list(lines), None, [f"line {number}" for number in range(1, len(lines) + 1)])
 
     def answers(self, model: nn.Module, batch: Batch) -> list[dict[str, Any]]:
         """What the model says of each sequence: ``label``, and ``probabilities`` by label, the likeliest first."""
         scores, _ = model(batch.inputs, batch.lengths)
-        probabilities, order = torch.softmax(scores.double(), -1).sort(descending=True)
-        classes = self.encoder.labels.classes
-        rows = zip(probabilities.tolist(), order.tolist(), strict=True)
-        named = [{classes[k]: p for p, k in zip(ps, ks, strict=True)} for ps, ks in rows]
-        return [{"label": next(iter(row)), "probabilities": row} for row in named]
+        return self.labelling.answers(scores)
 
     def example_inputs(self, size: int) -> tuple[Tensor]:
-        """Zeros, [size, size, C]."""
+        """Zeros, [size, size, C]; for texts unknown tokens, [size, size]."""
+        if isinstance(self.encoder, TextEncoder):
+            return (torch.full((size, size), UNKNOWN),)
         return (torch.zeros(size, size, self.encoder.channels),)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON that :meth:`from_dict` reads."""
-        return {"model": self.settings.model_dump(mode="json"), "encoder": self.encoder.to_dict()}
+        document = {"model": self.settings.model_dump(mode="json"), "encoder": self.encoder.to_dict()}
+        return document if self.labelling.weights is None else {**document, "weights": self.labelling.weights}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -168,4 +212,6 @@ class ClassifyTask(RecipeTask[Examples]):
         Raises:
             ModelFileError: It is not what ``to_dict`` writes.
         """
-        return cls(ClassifyModel.model_validate(data["model"]), Encoder.from_dict(data["encoder"]))
+        kind = TextEncoder if "vocabulary" in data["encoder"] else Encoder
+        settings, encoder = ClassifyModel.model_validate(data["model"]), kind.from_dict(data["encoder"])
+        return cls(settings, encoder, data.get("weights"))

@@ -94,7 +94,7 @@ class RecipeTask(ABC, Generic[Examples]):
 
     name: ClassVar[str]
     answer_key: ClassVar[str]
-    score: ClassVar[str]
+    score: str
     higher_is_better: ClassVar[bool]
     answering: Settings = Settings()
 
