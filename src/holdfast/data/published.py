@@ -42,6 +42,9 @@ _VOWELS_SITES = (
     "https://raw.githubusercontent.com/sktime/sktime/7bd7d1620c0656f3210eeb850bb1c0034159ee47/"
     "sktime/datasets/data/JapaneseVowels/",
 )
+_EWT_SITES = (
+    "https://raw.githubusercontent.com/UniversalDependencies/UD_English-EWT/15d613d8447b3478787d4c278730a1e48a945efb/",
+)
 PUBLISHED = {
     "mnist": Published(
         "classify",
@@ -59,6 +62,16 @@ PUBLISHED = {
                 "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
                 "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
             },
+        ),
+    ),
+    "ud-english-ewt": Published(
+        "tag",
+        "ud-english-ewt",
+        _files(
+            _EWT_SITES, {"en_ewt-ud-train.conllu": "3fb78e2b55482c8ee00caa653af436c88c9e5bc9a73ce26e4ae3ddc79d2b7e7b"}
+        ),
+        _files(
+            _EWT_SITES, {"en_ewt-ud-test.conllu": "e266e515a0a7547657ed3d90d9ba46487d6bd251f27ad4269d4e8a427c8555cd"}
         ),
     ),
     "japanese-vowels": Published(
@@ -165,8 +178,9 @@ def _published(known: Published, data_dir: Path | None) -> tuple[list[Path], lis
 
 
 def _find(name: str, folders: Sequence[Path]) -> Path | None:
-    """The file in the first folder that has it, gzipped as published or already unpacked."""
-    candidates = [folder / form for folder in folders for form in (name, name.removesuffix(".gz"))]
+    """The file in the first folder that has it, as published or else gzipped or unpacked."""
+    plain = name.removesuffix(".gz")
+    candidates = [folder / form for folder in folders for form in (name, plain, f"{plain}.gz")]
     return next((place for place in candidates if place.is_file()), None)
 
 

@@ -93,8 +93,8 @@ class RecipeTask(ABC, Generic[Examples]):
     """
 
     name: ClassVar[str]
-    answer_key: ClassVar[str]
-    score: ClassVar[str]
+    answer_key: str
+    score: str
     higher_is_better: ClassVar[bool]
     answering: Settings = Settings()
 
