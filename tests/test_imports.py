@@ -30,16 +30,16 @@ LEVELS: list[tuple[str, ...]] = [
     ("layer_state", "cell_modules"),
     ("recurrent_layer",),
     ("layers",),
-    ("recipes", "scaling", "container"),
+    ("recipes", "scaling", "container", "spans"),
     ("storage", "data", "runtime"),
-    ("metrics", "ctc"),
+    ("metrics", "ctc", "tagging_metrics"),
     ("tasks",),
     ("training", "predictor", "inspect", "streaming"),
     ("experiment", "transcript_stream"),
     ("cli",),
 ]
 # These know nothing of networks: of the lines below them, they import errors and one another alone.
-LEAVES = ("recipes", "scaling", "container", "storage", "data", "metrics", "ctc")
+LEAVES = ("recipes", "scaling", "container", "spans", "storage", "data", "metrics", "ctc", "tagging_metrics")
 
 RANK = {name: rank for rank, names in enumerate(LEVELS) for name in names}
 

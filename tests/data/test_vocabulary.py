@@ -31,6 +31,12 @@ def test_words_are_parted_from_signs_and_joined_by_spaces():
     assert vocabulary.decode(ids) == "Don ' t sat ."
 
 
+def test_tokens_are_not_cut():
+    vocabulary = Vocabulary.fit(["don't", "a b", "A b", "a b"], "tokens", lower=True)
+    assert sorted(vocabulary.tokens[len(SPECIAL) :]) == ["a b", "don't"]
+    assert vocabulary.encode(["A B", "don't", "don"]) == [[4], [5], [UNKNOWN]]
+
+
 def test_capitals_are_kept_unless_told_otherwise():
     kept, lowered = (Vocabulary.fit(TEXTS, "words", lower=lower) for lower in (False, True))
     assert kept.encode(["The"]) != kept.encode(["the"])

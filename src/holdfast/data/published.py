@@ -48,6 +48,9 @@ _SURNAMES_SITES = (
 _NLTK_SITES = (
     "https://raw.githubusercontent.com/nltk/nltk_data/5db857e6f7df11eabb5e5665836db9ec8df07e28/packages/corpora/",
 )
+_EWT_SITES = (
+    "https://raw.githubusercontent.com/UniversalDependencies/UD_English-EWT/15d613d8447b3478787d4c278730a1e48a945efb/",
+)
 PUBLISHED = {
     "mnist": Published(
         "classify",
@@ -65,6 +68,16 @@ PUBLISHED = {
                 "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
                 "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
             },
+        ),
+    ),
+    "ud-english-ewt": Published(
+        "tag",
+        "ud-english-ewt",
+        _files(
+            _EWT_SITES, {"en_ewt-ud-train.conllu": "3fb78e2b55482c8ee00caa653af436c88c9e5bc9a73ce26e4ae3ddc79d2b7e7b"}
+        ),
+        _files(
+            _EWT_SITES, {"en_ewt-ud-test.conllu": "e266e515a0a7547657ed3d90d9ba46487d6bd251f27ad4269d4e8a427c8555cd"}
         ),
     ),
     "japanese-vowels": Published(
@@ -206,8 +219,9 @@ def _published(known: Published, data_dir: Path | None) -> tuple[list[Path], lis
 
 
 def _find(name: str, folders: Sequence[Path]) -> Path | None:
-    """The file in the first folder that has it, gzipped as published or already unpacked."""
-    candidates = [folder / form for folder in folders for form in (name, name.removesuffix(".gz"))]
+    """The file in the first folder that has it, as published or else gzipped or unpacked."""
+    plain = name.removesuffix(".gz")
+    candidates = [folder / form for folder in folders for form in (name, plain, f"{plain}.gz")]
     return next((place for place in candidates if place.is_file()), None)
 
 

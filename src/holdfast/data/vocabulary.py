@@ -10,7 +10,7 @@ from holdfast.errors import DataError, ModelFileError
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-Unit = Literal["words", "characters", "pieces"]
+Unit = Literal["words", "characters", "pieces", "tokens"]
 
 PADDING, UNKNOWN, BEGIN, END = range(4)
 """The ids that stand for no text: past the end of a row, for what training never saw, before and after a text."""
@@ -23,7 +23,8 @@ class Vocabulary:
     """Turns texts into ids and ids into texts.
 
     Attributes:
-        unit: What an id stands for: ``"words"``, ``"characters"`` or ``"pieces"``.
+        unit: What an id stands for: ``"words"``, ``"characters"``, ``"pieces"``, or ``"tokens"``, which are texts that
+            are not cut.
     """
 
     def __init__(self, tokenizer: Tokenizer, unit: Unit) -> None:
@@ -38,7 +39,7 @@ class Vocabulary:
 
         Args:
             texts: The training texts, and nothing else.
-            unit: ``"words"``, ``"characters"`` or ``"pieces"``.
+            unit: ``"words"``, ``"characters"``, ``"pieces"`` or ``"tokens"``.
             size: The most ids to have, the four of ``SPECIAL`` included; 0 for no limit (with pieces: 8,000).
             lower: Whether capitals become small letters.
             least: Leave out what occurs less often.
@@ -60,7 +61,7 @@ class Vocabulary:
             tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIAL[UNKNOWN]))
             if unit == "words":
                 tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-            else:
+            elif unit == "characters":
                 tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
                 tokenizer.decoder = decoders.Fuse()
             trainer = trainers.WordLevelTrainer(**common)

@@ -14,11 +14,13 @@ from holdfast.errors import RecipeError, did_you_mean
 from holdfast.recipes.classify import ClassifyRecipe
 from holdfast.recipes.forecast import ForecastRecipe
 from holdfast.recipes.schema import Recipe, Settings
+from holdfast.recipes.tag import TagRecipe
 from holdfast.recipes.transcribe import TranscribeRecipe
 
 RECIPES: dict[str, type[Recipe]] = {
     "classify": ClassifyRecipe,
     "forecast": ForecastRecipe,
+    "tag": TagRecipe,
     "transcribe": TranscribeRecipe,
 }
 """What a recipe of each task may say."""

@@ -80,7 +80,8 @@ class TrainSettings(Settings):
     """Unequal lengths: shuffle, then sort by length within every so many batches, so that a batch has little padding;
     0 for none."""
     optimizer: str = "Adam"
-    """Any optimiser of ``torch.optim``, by its class name."""
+    """Any optimiser of ``torch.optim``, by its class name, or ``AdagradDA``, ``Ftrl``, ``ProximalAdagrad``,
+    ``ProximalSGD``."""
     learning_rate: float = Field(1e-3, gt=0)
     """The learning rate; for a schedule, its highest value."""
     optimizer_options: dict[str, Number] = {}

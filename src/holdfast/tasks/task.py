@@ -93,7 +93,7 @@ class RecipeTask(ABC, Generic[Examples]):
     """
 
     name: ClassVar[str]
-    answer_key: ClassVar[str]
+    answer_key: str
     score: str
     higher_is_better: ClassVar[bool]
     answering: Settings = Settings()

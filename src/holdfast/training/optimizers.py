@@ -1,4 +1,4 @@
-"""Any optimiser of ``torch.optim``, by its class name."""
+"""Any optimiser of ``torch.optim``, and those of :mod:`holdfast.training.proximal`, by class name."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import nn
 
 from holdfast.errors import OptionError, did_you_mean
 from holdfast.recipes.schema import TrainSettings
+from holdfast.training.proximal import PROXIMAL
 
 _OWN_SETTING = {"lr": "learning_rate", "weight_decay": "weight_decay"}
 
@@ -27,7 +28,7 @@ def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Opt
     name, options = settings.optimizer, settings.optimizer_options
     known = _optimizers()
     if name not in known:
-        raise OptionError(f"optimizer {name!r} is not in torch.optim; {did_you_mean(name, known)}")
+        raise OptionError(f"optimizer {name!r} is not known; {did_you_mean(name, known)}")
     if name == "LBFGS":
         raise OptionError(
             "optimizer 'LBFGS' evaluates the loss several times an update, which training by batches does not do. "
@@ -60,4 +61,4 @@ def _optimizers() -> dict[str, type[torch.optim.Optimizer]]:
         name: kind
         for name, kind in vars(torch.optim).items()
         if isinstance(kind, type) and issubclass(kind, base) and kind is not base
-    }
+    } | PROXIMAL

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from holdfast.errors import DataError
+from holdfast.errors import DataError, MissingDataError
 
 GZIP_MAGIC = b"\x1f\x8b"
 MOST_DEFLATE = 1032
@@ -42,6 +42,24 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         raise DataError(f"{path} is a damaged gzip file ({error}). Copy or download it again.") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error}).") from error
+
+
+def lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a text file in UTF-8, plain or gzipped: each with its number, from 1, and without its line break.
+
+    Raises:
+        MissingDataError: The file is not there.
+        DataError: It cannot be read, or a line is not UTF-8.
+    """
+    if not path.exists():
+        raise MissingDataError(f"There is no file {path}. Check the path; it was taken from {Path.cwd()}.")
+    with opened(path) as file:
+        for number, raw in enumerate(file, start=1):
+            try:
+                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise DataError(f"{path}, line {number} is not UTF-8 text ({error}). Save it in UTF-8.") from error
+            yield number, text.rstrip("\r\n")
 
 
 def most_bytes(path: Path) -> int:

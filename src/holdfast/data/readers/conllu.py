@@ -1,0 +1,81 @@
+"""CoNLL-U, the files of Universal Dependencies: https://universaldependencies.org/format.html.
+
+A line a word, of ten columns apart by tabs; a blank line ends a sentence; a line that starts with ``#`` is a comment.
+The lines of multiword tokens (id ``1-2``, whose words follow) and of empty nodes (id ``1.1``) are passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from holdfast.data.readers.compressed import lines
+from holdfast.data.records import Records
+from holdfast.errors import DataError
+
+Column = Literal["upos", "xpos"]
+
+_COLUMNS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
+_NOTHING = "_"
+_NO_WORD = re.compile(r"[0-9]+[-.][0-9]+")
+
+
+def read(path: Path, column: Column) -> Records[list[str], list[str]]:
+    """Reads the words of each sentence and their tags.
+
+    Args:
+        path: A file in UTF-8, plain or gzipped.
+        column: Which column holds the tags.
+
+    Returns:
+        The words and the tags of each sentence; no targets where the column says ``_`` throughout.
+
+    Raises:
+        MissingDataError: The file is not there.
+        DataError: It breaks the format, or has tags for some words only.
+    """
+    place = _COLUMNS.index(column)
+    sentences: list[list[str]] = []
+    tags: list[list[str]] = []
+    origins: list[str] = []
+    untagged = ""
+    begun = False
+    for number, line in lines(path):
+        where = f"{path}, line {number}"
+        if not line.strip():
+            begun = False
+            continue
+        if line.startswith("#"):
+            continue
+        values = line.split("\t")
+        if len(values) != len(_COLUMNS):
+            raise DataError(f"{where} has {len(values)} columns; expected the 10 of CoNLL-U, apart by tabs.")
+        if _NO_WORD.fullmatch(values[0]):
+            continue
+        if not begun:
+            sentences.append([])
+            tags.append([])
+            origins.append(where)
+            begun = True
+        if values[0] != str(len(sentences[-1]) + 1):
+            raise DataError(
+                f"{where} has the id {values[0]!r}; expected {len(sentences[-1]) + 1}, the next word of the sentence. "
+                "A blank line ends a sentence."
+            )
+        if not values[1] or not values[place]:
+            raise DataError(f"{where} has an empty {'form' if not values[1] else column}; expected text, or _.")
+        if values[place] == _NOTHING:
+            untagged = untagged or where
+        sentences[-1].append(values[1])
+        tags[-1].append(values[place])
+    if not sentences:
+        raise DataError(f"{path} holds no sentences; expected CoNLL-U, a line of ten columns for each word.")
+    if not untagged:
+        return Records(sentences, tags, origins)
+    if any(tag != _NOTHING for sentence in tags for tag in sentence):
+        raise DataError(
+            f"{untagged} has no {column}, but other words of the file have one; expected all or none of them to be "
+            "tagged."
+        )
+    return Records(sentences, None, origins)

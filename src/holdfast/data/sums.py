@@ -1,0 +1,153 @@
+"""Sums of two numbers as sequences of bits, the least significant first: a step holds a bit of each number.
+
+An adder that is learned: the network has to carry from step to step.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from holdfast.data.batches import Batch, SequenceDataset
+from holdfast.data.encoders import Labels
+from holdfast.data.readers.compressed import lines
+from holdfast.data.records import Records
+from holdfast.errors import DataError
+
+Sums = Records[tuple[int, int], int]
+
+TEST_SUMS = 10_000
+"""Sums to test on, where there are too many to test on all."""
+MOST_BITS_FOR_ALL = 8
+"""Up to here the test is every sum there is: 16,384 of them."""
+
+
+def generated(bits: int, count: int, seed: int) -> tuple[Sums, Sums]:
+    """Sums to train on, drawn at random, and sums to test on.
+
+    Up to 8 bits the test is every sum there is, as in the program that this task comes from; the network has seen most
+    of them in training. Beyond, it is 10,000 random sums that do not occur in training, in either order.
+
+    Args:
+        bits: Of a sum; the numbers have one bit less.
+        count: Sums to train on.
+        seed: The same seed gives the same training sums. The test sums depend on ``bits`` alone.
+    """
+    top = 1 << (bits - 1)
+    if bits <= MOST_BITS_FOR_ALL:
+        test = [(a, b) for a in range(top) for b in range(top)]
+        held = set()
+    else:
+        test = _drawn(np.random.default_rng(bits), top, TEST_SUMS)
+        held = {pair for a, b in test for pair in ((a, b), (b, a))}
+    generator = np.random.default_rng((bits, seed))
+    train: list[tuple[int, int]] = []
+    while len(train) < count:
+        train += [pair for pair in _drawn(generator, top, count - len(train)) if pair not in held]
+    return added(train, [f"sum {k}" for k in range(count)]), added(test, [f"test sum {k}" for k in range(len(test))])
+
+
+def added(pairs: Sequence[tuple[int, int]], origins: Sequence[str]) -> Sums:
+    """Pairs of numbers with their sums."""
+    return Records(list(pairs), [a + b for a, b in pairs], list(origins))
+
+
+def _drawn(generator: np.random.Generator, top: int, count: int) -> list[tuple[int, int]]:
+    return [(a, b) for a, b in generator.integers(0, top, (count, 2)).tolist()]
+
+
+@dataclass(frozen=True)
+class SumEncoder:
+    """From sums to bits and back.
+
+    Attributes:
+        bits: Of a sum.
+    """
+
+    bits: int
+    kind: ClassVar[str] = "sums"
+    answer_key: ClassVar[str] = "sum"
+    tags: ClassVar[Labels] = Labels(["0", "1"])
+
+    def read(self, paths: Sequence[Path]) -> Sums:
+        """Reads text files with a sum on each line that is not blank, as :meth:`parsed` takes it.
+
+        Raises:
+            MissingDataError: A file is not there.
+            DataError: A line is not two whole numbers, or there is none.
+        """
+        found = [(line, f"{path}, line {number}") for path in paths for number, line in lines(path) if line.strip()]
+        if not found:
+            raise DataError("There is nothing to add; expected files with two whole numbers a line, such as '13 29'.")
+        return self.parsed([line for line, _ in found], [where for _, where in found])
+
+    def parsed(self, texts: Sequence[str], origins: Sequence[str]) -> Sums:
+        """Sums from texts such as ``13 29`` or ``13 + 29``.
+
+        Raises:
+            DataError: A text is not two whole numbers.
+        """
+        pairs = []
+        for text, origin in zip(texts, origins, strict=True):
+            numbers = re.fullmatch(r"\s*([0-9]+)(?:\s*\+\s*|\s+)([0-9]+)\s*", text)
+            if not numbers:
+                raise DataError(f"{origin} is {text[:40]!r}; expected two whole numbers, such as '13 29'.")
+            pairs.append((int(numbers[1]), int(numbers[2])))
+        return added(pairs, origins)
+
+    def encode(self, sums: Sums) -> SequenceDataset:
+        """The numbers as inputs [N, bits, 2] and the sums, where known, as targets [N, bits].
+
+        Raises:
+            DataError: A number has too many bits.
+        """
+        top = 1 << (self.bits - 1)
+        for pair, origin in zip(sums.inputs, sums.origins, strict=True):
+            if max(pair) >= top:
+                raise DataError(
+                    f"{origin} has the number {max(pair)}; the model was trained on numbers from 0 to {top - 1}. "
+                    "Train one with more data.bits."
+                )
+        places = np.arange(self.bits)
+        pairs = np.array(sums.inputs, dtype=np.int64).reshape(-1, 1, 2)
+        inputs = ((pairs >> places[:, None]) & 1).astype(np.uint8)
+        if sums.targets is None:
+            return SequenceDataset(inputs)
+        totals = np.array(sums.targets, dtype=np.int64)[:, None]
+        return SequenceDataset(inputs, torch.from_numpy((totals >> places) & 1))
+
+    def arguments(self, batch: Batch) -> tuple[Tensor | None, ...]:
+        """What the model is called with."""
+        return batch.inputs, batch.lengths
+
+    def example(self, size: int) -> tuple[Tensor, ...]:
+        """Arguments for the model, made up."""
+        return (torch.zeros(size, self.bits, 2),)
+
+    def answers(self, batch: Batch, tags: Tensor) -> list[dict[str, Any]]:
+        """The two numbers of each example and their sum.
+
+        Args:
+            batch: B examples.
+            tags: What the model gave for each bit of the sum, [B, bits], int64.
+        """
+        places = 1 << torch.arange(self.bits)
+        numbers = (batch.inputs.cpu().long() * places[:, None]).sum(1)
+        totals = (tags.cpu() * places).sum(1)
+        return [{"numbers": a, "sum": b} for a, b in zip(numbers.tolist(), totals.tolist(), strict=True)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON that ``from_dict`` reads."""
+        return {"kind": self.kind, "bits": self.bits}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> SumEncoder:
+        """The encoder that ``to_dict`` wrote."""
+        return cls(int(data["bits"]))
