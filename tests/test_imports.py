@@ -32,14 +32,14 @@ LEVELS: list[tuple[str, ...]] = [
     ("layers",),
     ("recipes", "scaling", "container"),
     ("storage", "data", "runtime"),
-    ("metrics",),
+    ("metrics", "attention", "decoding"),
     ("tasks",),
     ("training", "predictor", "inspect", "streaming"),
     ("experiment",),
     ("cli",),
 ]
 # These know nothing of networks: of the lines below them, they import errors and one another alone.
-LEAVES = ("recipes", "scaling", "container", "storage", "data", "metrics")
+LEAVES = ("recipes", "scaling", "container", "storage", "data", "metrics", "decoding")
 
 RANK = {name: rank for rank, names in enumerate(LEVELS) for name in names}
 
