@@ -114,6 +114,14 @@ PUBLISHED = {
             {"stockdata.csv": "60bf505fec160ce05ba959382adee32ea6e53ce14fe22886db27c58fe1b0d26b"},
         ),
     ),
+    "fra-eng": Published(
+        "translate",
+        "anki-fra-eng",
+        _files(
+            ("https://raw.githubusercontent.com/modelexlab/data/adddaf33ac35572bcfeb421efec29435e7ea9332/",),
+            {"fra.txt": "0bb85dbaa1c896844649094d7eaf2e34bee34e84fe362b26ce7e8f2e12aae104"},
+        ),
+    ),
 }
 
 
@@ -165,8 +173,9 @@ def _published(known: Published, data_dir: Path | None) -> tuple[list[Path], lis
 
 
 def _find(name: str, folders: Sequence[Path]) -> Path | None:
-    """The file in the first folder that has it, gzipped as published or already unpacked."""
-    candidates = [folder / form for folder in folders for form in (name, name.removesuffix(".gz"))]
+    """The file in the first folder that has it, as published or otherwise, gzipped or unpacked."""
+    forms = (name, name.removesuffix(".gz") if name.endswith(".gz") else f"{name}.gz")
+    candidates = [folder / form for folder in folders for form in forms]
     return next((place for place in candidates if place.is_file()), None)
 
 
