@@ -14,8 +14,13 @@ from holdfast.errors import RecipeError, did_you_mean
 from holdfast.recipes.classify import ClassifyRecipe
 from holdfast.recipes.forecast import ForecastRecipe
 from holdfast.recipes.schema import Recipe, Settings
+from holdfast.recipes.translate import TranslateRecipe
 
-RECIPES: dict[str, type[Recipe]] = {"classify": ClassifyRecipe, "forecast": ForecastRecipe}
+RECIPES: dict[str, type[Recipe]] = {
+    "classify": ClassifyRecipe,
+    "forecast": ForecastRecipe,
+    "translate": TranslateRecipe,
+}
 """What a recipe of each task may say."""
 
 Table = TypeVar("Table", bound=Settings)

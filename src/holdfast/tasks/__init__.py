@@ -7,7 +7,8 @@ from typing import Any
 from holdfast.tasks.classify import ClassifyTask
 from holdfast.tasks.forecast import ForecastTask
 from holdfast.tasks.task import RecipeTask
+from holdfast.tasks.translate import TranslateTask
 
-TASKS: dict[str, type[RecipeTask[Any]]] = {task.name: task for task in (ClassifyTask, ForecastTask)}
+TASKS: dict[str, type[RecipeTask[Any]]] = {task.name: task for task in (ClassifyTask, ForecastTask, TranslateTask)}
 
-__all__ = ["TASKS", "ClassifyTask", "ForecastTask", "RecipeTask"]
+__all__ = ["TASKS", "ClassifyTask", "ForecastTask", "RecipeTask", "TranslateTask"]
