@@ -32,14 +32,25 @@ LEVELS: list[tuple[str, ...]] = [
     ("layers",),
     ("recipes", "scaling", "container", "spans"),
     ("storage", "data", "runtime"),
-    ("metrics", "ctc", "tagging_metrics"),
+    ("metrics", "ctc", "tagging_metrics", "attention", "decoding"),
     ("tasks",),
     ("training", "predictor", "inspect", "streaming"),
     ("experiment", "transcript_stream"),
     ("cli",),
 ]
 # These know nothing of networks: of the lines below them, they import errors and one another alone.
-LEAVES = ("recipes", "scaling", "container", "spans", "storage", "data", "metrics", "ctc", "tagging_metrics")
+LEAVES = (
+    "recipes",
+    "scaling",
+    "container",
+    "spans",
+    "storage",
+    "data",
+    "metrics",
+    "ctc",
+    "tagging_metrics",
+    "decoding",
+)
 
 RANK = {name: rank for rank, names in enumerate(LEVELS) for name in names}
 

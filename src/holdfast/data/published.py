@@ -168,6 +168,14 @@ PUBLISHED = {
             {"sentence_polarity.zip": "6e1ed4405b65c7eabf1d199a7f7c437091ac21da0ea7467b410a74062574566b"},
         ),
     ),
+    "fra-eng": Published(
+        "translate",
+        "anki-fra-eng",
+        _files(
+            ("https://raw.githubusercontent.com/modelexlab/data/adddaf33ac35572bcfeb421efec29435e7ea9332/",),
+            {"fra.txt": "0bb85dbaa1c896844649094d7eaf2e34bee34e84fe362b26ce7e8f2e12aae104"},
+        ),
+    ),
 }
 
 

@@ -16,12 +16,14 @@ from holdfast.recipes.forecast import ForecastRecipe
 from holdfast.recipes.schema import Recipe, Settings
 from holdfast.recipes.tag import TagRecipe
 from holdfast.recipes.transcribe import TranscribeRecipe
+from holdfast.recipes.translate import TranslateRecipe
 
 RECIPES: dict[str, type[Recipe]] = {
     "classify": ClassifyRecipe,
     "forecast": ForecastRecipe,
     "tag": TagRecipe,
     "transcribe": TranscribeRecipe,
+    "translate": TranslateRecipe,
 }
 """What a recipe of each task may say."""
 

@@ -9,9 +9,10 @@ from holdfast.tasks.forecast import ForecastTask
 from holdfast.tasks.tag import TagTask
 from holdfast.tasks.task import RecipeTask
 from holdfast.tasks.transcribe import TranscribeTask
+from holdfast.tasks.translate import TranslateTask
 
 TASKS: dict[str, type[RecipeTask[Any]]] = {
-    task.name: task for task in (ClassifyTask, ForecastTask, TagTask, TranscribeTask)
+    task.name: task for task in (ClassifyTask, ForecastTask, TagTask, TranscribeTask, TranslateTask)
 }
 
-__all__ = ["TASKS", "ClassifyTask", "ForecastTask", "RecipeTask", "TagTask", "TranscribeTask"]
+__all__ = ["TASKS", "ClassifyTask", "ForecastTask", "RecipeTask", "TagTask", "TranscribeTask", "TranslateTask"]

@@ -1,0 +1,122 @@
+"""Pairs of texts: lines of ``source<TAB>target``, or two parallel files; plain or gzipped, UTF-8."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from holdfast.data.readers.compressed import opened
+from holdfast.data.records import Records
+from holdfast.errors import DataError, MissingDataError
+
+Pairs = Records[str, list[str]]
+"""Texts, each with the targets that are right for it."""
+
+
+def read(paths: Sequence[Path], *, parallel: bool = False) -> Pairs:
+    """Reads files and joins them in the order given.
+
+    Blank lines are passed over, and runs of white space, no-break spaces among them, become one space. A source that
+    occurs again becomes one record with all its targets, at its first place.
+
+    Args:
+        paths: Files with ``source<TAB>target`` in each line (further columns are ignored), or with a source alone in
+            each.
+        parallel: The files come in twos instead, sources and targets, line by line; one file alone has sources.
+
+    Raises:
+        MissingDataError: A file is not there.
+        DataError: A file cannot be read, only some lines have a target, one is empty, or parallel files differ in
+            length.
+    """
+    if not paths:
+        raise DataError("No files were given to read; expected at least one.")
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing:
+        raise MissingDataError(
+            f"There is no file {', '.join(missing)}. Check the path; it was taken from {Path.cwd()}."
+        )
+    if not parallel:
+        return Records.join([_two_columns(path) for path in paths])
+    if len(paths) == 1:
+        lines = _lines(paths[0])
+        kept = [number for number, line in enumerate(lines) if line.strip()]
+        return Records([plain(lines[n]) for n in kept], None, [f"{paths[0]}[{n}]" for n in kept])
+    if len(paths) % 2:
+        raise DataError(f"{len(paths)} files were given; parallel ones come in twos, sources and targets.")
+    return Records.join([_two_files(a, b) for a, b in zip(paths[::2], paths[1::2], strict=True)])
+
+
+def grouped(sources: Sequence[str], targets: Sequence[str], origins: Sequence[str]) -> Pairs:
+    """One record a source, with its targets (each once) in their order, where the source first occurs."""
+    found: dict[str, tuple[str, dict[str, None]]] = {}
+    for source, target, origin in zip(sources, targets, origins, strict=True):
+        found.setdefault(source, (origin, {}))[1].setdefault(target)
+    return Records(list(found), [list(some) for _, some in found.values()], [origin for origin, _ in found.values()])
+
+
+def inverted(pairs: Pairs) -> Pairs:
+    """The pairs the other way round: one record a target, with its sources."""
+    rows = zip(pairs.inputs, pairs.targets or [], pairs.origins, strict=True)
+    each = [(target, source, origin) for source, targets, origin in rows for target in targets]
+    return grouped(*([row[column] for row in each] for column in range(3)))
+
+
+def apart(pairs: Pairs) -> Pairs:
+    """The pairs with one target a record."""
+    rows = zip(pairs.inputs, pairs.targets or [], pairs.origins, strict=True)
+    each = [(source, [target], origin) for source, targets, origin in rows for target in targets]
+    return Records([row[0] for row in each], [row[1] for row in each], [row[2] for row in each])
+
+
+def _two_columns(path: Path) -> Pairs:
+    lines = _lines(path)
+    kept = [number for number, line in enumerate(lines) if line.strip()]
+    if not kept:
+        raise DataError(f"{path} is empty; expected at least one line.")
+    columns = [[plain(cell) for cell in lines[number].split("\t")] for number in kept]
+    origins = [f"{path}[{number}]" for number in kept]
+    bare = [number for number, cells in zip(kept, columns, strict=True) if len(cells) == 1]
+    if len(bare) == len(kept):
+        return Records([cells[0] for cells in columns], None, origins)
+    if bare:
+        raise DataError(
+            f"{path}, line {bare[0] + 1}, has no tab, and other lines have one; expected source<TAB>target in each."
+        )
+    for number, cells in zip(kept, columns, strict=True):
+        if not (cells[0] and cells[1]):
+            raise DataError(f"{path}, line {number + 1}, has an empty source or target; expected source<TAB>target.")
+    return grouped([cells[0] for cells in columns], [cells[1] for cells in columns], origins)
+
+
+def _two_files(source: Path, target: Path) -> Pairs:
+    ours, theirs = _lines(source), _lines(target)
+    if len(ours) != len(theirs):
+        raise DataError(
+            f"{source} has {len(ours)} lines and {target} has {len(theirs)}; expected as many, a line for a line."
+        )
+    kept = [n for n, (one, other) in enumerate(zip(ours, theirs, strict=True)) if one.strip() or other.strip()]
+    for number in kept:
+        if not (ours[number].strip() and theirs[number].strip()):
+            empty = target if ours[number].strip() else source
+            raise DataError(f"{empty}, line {number + 1}, is empty, and the same line of the other file is not.")
+    if not kept:
+        raise DataError(f"{source} is empty; expected at least one line.")
+    texts, targets = ([plain(lines[number]) for number in kept] for lines in (ours, theirs))
+    return grouped(texts, targets, [f"{source}[{number}]" for number in kept])
+
+
+def _lines(path: Path) -> list[str]:
+    with opened(path) as file:
+        content = file.read()
+    try:
+        lines = content.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}, line {line}, is not UTF-8 text ({error.reason}). Save the file as UTF-8.") from error
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+def plain(text: str) -> str:
+    """The text with every run of white space as one space, and none at its ends."""
+    return " ".join(text.split())
