@@ -32,7 +32,7 @@ LEVELS: list[tuple[str, ...]] = [
     ("layers",),
     ("recipes", "scaling", "container"),
     ("storage", "data", "runtime"),
-    ("metrics", "ctc"),
+    ("metrics", "ctc", "sampling"),
     ("tasks",),
     ("training", "predictor", "inspect", "streaming"),
     ("experiment", "transcript_stream"),
