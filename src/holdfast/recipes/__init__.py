@@ -13,12 +13,14 @@ from pydantic import BaseModel, ValidationError
 from holdfast.errors import RecipeError, did_you_mean
 from holdfast.recipes.classify import ClassifyRecipe
 from holdfast.recipes.forecast import ForecastRecipe
+from holdfast.recipes.generate import GenerateRecipe
 from holdfast.recipes.schema import Recipe, Settings
 from holdfast.recipes.transcribe import TranscribeRecipe
 
 RECIPES: dict[str, type[Recipe]] = {
     "classify": ClassifyRecipe,
     "forecast": ForecastRecipe,
+    "generate": GenerateRecipe,
     "transcribe": TranscribeRecipe,
 }
 """What a recipe of each task may say."""

@@ -6,9 +6,12 @@ from typing import Any
 
 from holdfast.tasks.classify import ClassifyTask
 from holdfast.tasks.forecast import ForecastTask
+from holdfast.tasks.generate import GenerateTask
 from holdfast.tasks.task import RecipeTask
 from holdfast.tasks.transcribe import TranscribeTask
 
-TASKS: dict[str, type[RecipeTask[Any]]] = {task.name: task for task in (ClassifyTask, ForecastTask, TranscribeTask)}
+TASKS: dict[str, type[RecipeTask[Any]]] = {
+    task.name: task for task in (ClassifyTask, ForecastTask, GenerateTask, TranscribeTask)
+}
 
-__all__ = ["TASKS", "ClassifyTask", "ForecastTask", "RecipeTask", "TranscribeTask"]
+__all__ = ["TASKS", "ClassifyTask", "ForecastTask", "GenerateTask", "RecipeTask", "TranscribeTask"]
