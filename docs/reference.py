@@ -87,7 +87,7 @@ def _type(kind: Any) -> str:
     """A type in the words of TOML."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Literal:
-        return " or ".join(f"`{part}`" for part in parts)
+        return " or ".join(f"`{str(part).lower()}`" for part in parts)
     if origin is list:
         return f"list of {_type(parts[0])}{'' if get_origin(parts[0]) is Literal else 's'}"
     if origin is dict:

@@ -32,7 +32,7 @@ LEVELS: list[tuple[str, ...]] = [
     ("layers",),
     ("recipes", "scaling", "container", "spans"),
     ("storage", "data", "runtime"),
-    ("metrics", "ctc", "tagging_metrics", "attention", "decoding"),
+    ("metrics", "ctc", "tagging_metrics", "attention", "decoding", "sampling"),
     ("tasks",),
     ("training", "predictor", "inspect", "streaming"),
     ("experiment", "transcript_stream"),

@@ -40,7 +40,7 @@ def test_a_recipe_resolved_and_written_reads_back_the_same(tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["train.epocs=3"], r"There is no key 'train\.epocs': did you mean 'epochs'\? Known: batch_size, "),
+        (["train.epocs=3"], r"There is no key 'train\.epocs': did you mean 'epochs'\? Known: average_from, "),
         (["trian.epochs=3"], r"There is no key 'trian': did you mean 'train'\? Known: data, "),
         (["train.epochs=0"], r"train\.epochs is 0: input should be greater than or equal to 1\."),
         (["model.cell=lstn"], r"model\.cell is 'lstn': input should be 'lstm', 'gru' or 'rnn'\."),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from torch import nn
 
 from holdfast import storage
+from holdfast.data import Batch
 from holdfast.recipes.schema import TrainSettings
 from holdfast.tasks.task import TaskStep
 from holdfast.training import RunDirectory, fit, seed_everything
@@ -20,19 +20,6 @@ from holdfast.training.progress import Plan
 from holdfast.training.state import Training
 
 CLASSES = 3
-
-
-@dataclass(frozen=True)
-class ToyBatch:
-    inputs: torch.Tensor
-    lengths: torch.Tensor | None
-    targets: torch.Tensor
-
-    def to(self, device: torch.device) -> ToyBatch:
-        return ToyBatch(self.inputs.to(device), None, self.targets.to(device))
-
-    def __len__(self) -> int:
-        return len(self.inputs)
 
 
 class ToyBatches:
@@ -48,11 +35,11 @@ class ToyBatches:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[ToyBatch]:
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(1000 * self.seed + number))
         for index in order[start:].tolist():
             time.sleep(self.pause)
-            yield ToyBatch(self.inputs[index], None, self.targets[index])
+            yield Batch(self.inputs[index], None, self.targets[index])
 
 
 class ToyModel(nn.Module):
@@ -72,7 +59,7 @@ class Hits:
     def __init__(self) -> None:
         self.hits = torch.zeros(2, dtype=torch.int64)
 
-    def update(self, outputs: torch.Tensor, batch: ToyBatch) -> None:
+    def update(self, outputs: torch.Tensor, batch: Batch) -> None:
         right = (outputs.argmax(1) == batch.targets).sum().cpu()
         self.hits += torch.stack([right, torch.tensor(len(batch))])
 
@@ -90,7 +77,7 @@ class ToyTask:
     score = "accuracy"
     higher_is_better = True
 
-    def loss(self, model: nn.Module, batch: ToyBatch, state: Any = None) -> TaskStep:
+    def loss(self, model: nn.Module, batch: Batch, state: Any = None) -> TaskStep:
         outputs, final = model(batch.inputs, None if state is None else state["layers"][0])
         loss = nn.functional.cross_entropy(outputs, batch.targets)
         return TaskStep(loss, outputs, {"layers": [final], "unused": (None, final[0])})

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,13 @@ import pytest
 import torch
 from torch import nn
 
+from holdfast.data import Batch
 from holdfast.errors import DataError, OptionError
 from holdfast.tasks.task import TaskStep
 from holdfast.training import fit, validate
 from holdfast.training.progress import Plan
 
-from .standin import Recorder, ToyBatch, ToyBatches, ToyTask, settings, toy_model, without_time
+from .standin import Recorder, ToyBatches, ToyTask, settings, toy_model, without_time
 
 
 @pytest.fixture(autouse=True)
@@ -129,7 +131,7 @@ class StateTask(ToyTask):
     def __init__(self) -> None:
         self.seen: list[tuple[Any, Any]] = []
 
-    def loss(self, model: nn.Module, batch: ToyBatch, state: Any = None) -> TaskStep:
+    def loss(self, model: nn.Module, batch: Batch, state: Any = None) -> TaskStep:
         step = super().loss(model, batch, state)
         if torch.is_grad_enabled():
             self.seen.append((state, step.state))
@@ -152,9 +154,33 @@ def test_the_carried_state_is_the_one_before() -> None:
     assert all(given is None for given, _ in task.seen)
 
 
+class GoingOn(Batch):
+    goes_on = True
+
+
+def test_validation_carries_the_state_into_a_batch_that_goes_on_with_the_one_before() -> None:
+    class Windows(ToyBatches):
+        def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+            kinds = (Batch, GoingOn, GoingOn, Batch)
+            for kind, batch in zip(kinds, super().epoch(number, start), strict=True):
+                yield kind(batch.inputs, batch.lengths, batch.targets)
+
+    class Watching(ToyTask):
+        def loss(self, model: nn.Module, batch: Batch, state: Any = None) -> TaskStep:
+            step = super().loss(model, batch, state)
+            seen.append((state, step.state))
+            return step
+
+    seen: list[tuple[Any, Any]] = []
+    validate(toy_model(), Watching(), Windows(4), torch.device("cpu"))
+    given = [state for state, _ in seen]
+    assert given[0] is given[3] is None
+    assert [given[1] is seen[0][1], given[2] is seen[1][1]] == [True, True]
+
+
 def test_carry_state_needs_a_state() -> None:
     class Stateless(ToyTask):
-        def loss(self, model: nn.Module, batch: ToyBatch, state: Any = None) -> TaskStep:
+        def loss(self, model: nn.Module, batch: Batch, state: Any = None) -> TaskStep:
             step = super().loss(model, batch)
             return TaskStep(step.loss, step.outputs)
 
@@ -174,7 +200,7 @@ def test_log_rows_cover_the_updates_since_the_last() -> None:
     losses = []
 
     class Watching(ToyTask):
-        def loss(self, model: nn.Module, batch: ToyBatch, state: Any = None) -> TaskStep:
+        def loss(self, model: nn.Module, batch: Batch, state: Any = None) -> TaskStep:
             step = super().loss(model, batch, state)
             losses.append(step.loss.item())
             return step
@@ -193,7 +219,7 @@ def test_log_rows_cover_the_updates_since_the_last() -> None:
 
 def test_validation_leaves_random_state_mode_and_model_alone() -> None:
     class Greedy(ToyTask):
-        def loss(self, model: nn.Module, batch: ToyBatch, state: Any = None) -> TaskStep:
+        def loss(self, model: nn.Module, batch: Batch, state: Any = None) -> TaskStep:
             assert not model.training
             assert torch.is_inference_mode_enabled()
             torch.rand(3)
@@ -258,7 +284,7 @@ def test_an_epoch_that_ends_early_is_an_error() -> None:
             return super().__len__() + 1
 
         def epoch(self, number: int, start: int = 0) -> Any:
-            return (ToyBatch(x, None, y) for x, y in zip(self.inputs, self.targets, strict=True))
+            return (Batch(x, None, y) for x, y in zip(self.inputs, self.targets, strict=True))
 
     with pytest.raises(DataError) as error:
         fit(toy_model(), ToyTask(), Short(), None, settings())

@@ -13,12 +13,13 @@ import pytest
 import torch
 from torch import nn
 
+from holdfast.data import Batch
 from holdfast.errors import ModelFileError, RunError
 from holdfast.tasks.task import TaskStep
 from holdfast.training import RunDirectory, TrainingInterrupted, fit
 from holdfast.training.state import Training
 
-from .standin import Recorder, ToyBatch, ToyBatches, ToyModel, ToyTask, settings, toy_model, without_time
+from .standin import Recorder, ToyBatches, ToyModel, ToyTask, settings, toy_model, without_time
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +33,7 @@ class Poisoned(ToyTask):
     def __init__(self, at: int) -> None:
         self.left = at
 
-    def loss(self, model: nn.Module, batch: ToyBatch, state: Any = None) -> TaskStep:
+    def loss(self, model: nn.Module, batch: Batch, state: Any = None) -> TaskStep:
         step = super().loss(model, batch, state)
         self.left -= torch.is_grad_enabled()
         return TaskStep(step.loss * math.nan, step.outputs, step.state) if self.left == 0 else step

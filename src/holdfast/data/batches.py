@@ -39,6 +39,11 @@ class Batch:
         return len(self.inputs)
 
     @property
+    def goes_on(self) -> bool:
+        """Whether each row goes on where that row of the batch before ended, for a task that cuts its sequences."""
+        return False
+
+    @property
     def known_targets(self) -> Tensor:
         """The targets, where they are needed.
 

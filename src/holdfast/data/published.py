@@ -176,6 +176,31 @@ PUBLISHED = {
             {"fra.txt": "0bb85dbaa1c896844649094d7eaf2e34bee34e84fe362b26ce7e8f2e12aae104"},
         ),
     ),
+    "tinyshakespeare": Published(
+        "generate",
+        "tinyshakespeare",
+        _files(
+            (
+                "https://raw.githubusercontent.com/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/"
+                "data/tinyshakespeare/",
+            ),
+            {"input.txt": "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"},
+        ),
+    ),
+    "makemore-names": Published(
+        "generate",
+        "names",
+        (
+            RemoteFile(
+                "makemore_names.txt",
+                "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d",
+                (
+                    "https://raw.githubusercontent.com/karpathy/makemore/988aa59e4d8fefa526d06f3b453ad116258398d4/"
+                    "names.txt",
+                ),
+            ),
+        ),
+    ),
 }
 
 

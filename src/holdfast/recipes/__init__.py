@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from holdfast.errors import RecipeError, did_you_mean
 from holdfast.recipes.classify import ClassifyRecipe
 from holdfast.recipes.forecast import ForecastRecipe
+from holdfast.recipes.generate import GenerateRecipe
 from holdfast.recipes.schema import Recipe, Settings
 from holdfast.recipes.tag import TagRecipe
 from holdfast.recipes.transcribe import TranscribeRecipe
@@ -22,6 +23,7 @@ RECIPES: dict[str, type[Recipe]] = {
     "classify": ClassifyRecipe,
     "forecast": ForecastRecipe,
     "tag": TagRecipe,
+    "generate": GenerateRecipe,
     "transcribe": TranscribeRecipe,
     "translate": TranslateRecipe,
 }

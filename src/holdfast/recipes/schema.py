@@ -97,6 +97,9 @@ class TrainSettings(Settings):
     """Scale the gradient down to this total norm when it is larger; 0 for no bound."""
     clip_value: float = Field(0, ge=0)
     """Clamp every gradient value into plus or minus this; 0 for no bound."""
+    average_from: float | None = Field(None, ge=0, lt=1)
+    """From this fraction of the updates on, validate and keep the mean of the weights after each update (averaged SGD,
+    Polyak & Juditsky 1992; Izmailov et al. 2018); unset for the latest weights."""
     patience: int = Field(0, ge=0)
     """Stop after this many epochs without a better validation score; 0 to go on to the end. The best weights are kept
     either way."""

@@ -54,7 +54,8 @@ def fit(
         model: Moved to the device of the settings.
         task: What is learned.
         train: The training batches.
-        validation: The validation batches, each run from a zero state; None keeps the latest weights.
+        validation: The validation batches, each run from a zero state unless it goes on with the one before; None keeps
+            the latest weights.
         settings: How to train.
         run: Where to keep history and checkpoints; a checkpoint that is there is gone on from. None keeps nothing.
         progress: What to tell the person; None for nothing.
@@ -186,6 +187,7 @@ def train_step(training: Training, batch: Batch) -> None:
         training.since_log.add_outputs(result.outputs, batch)
     training.step += 1
     training.batch += 1
+    training.average_weights()
 
 
 def validate(
@@ -196,7 +198,7 @@ def validate(
     Args:
         model: On ``device``.
         task: What is learned.
-        batches: What to measure on; each batch starts from a zero state.
+        batches: What to measure on; a batch starts from a zero state, or goes on with that of the batch before.
         device: Where to compute.
         metrics: What to gather the metrics in, for a caller who wants more of them than numbers; None for the task's.
 
@@ -208,9 +210,11 @@ def validate(
     model.eval()
     try:
         with torch.inference_mode(), untouched_random_state():
+            state = None
             for batch in batches.epoch(0):
                 batch = batch.to(device)
-                result = task.loss(model, batch)
+                result = task.loss(model, batch, state if batch.goes_on else None)
+                state = result.state
                 running.add_loss(float(result.loss), len(batch))
                 running.add_outputs(result.outputs, batch)
             return running.report()
@@ -273,7 +277,7 @@ def _end_epoch(session: Session) -> None:
     training.read_losses()
     row = _row(session, "epoch", training.this_epoch)
     if session.validation is not None:
-        row["validation"] = validate(training.model, training.task, session.validation, training.device)
+        row["validation"] = validate(training.measured, training.task, session.validation, training.device)
         row["best"] = training.take_score(row["validation"])
         row["seconds"] = round(session.seconds(), 3)
     session.history.record(row)

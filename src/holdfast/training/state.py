@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from holdfast.errors import OptionError, RunError, did_you_mean
 from holdfast.recipes.schema import TrainSettings
@@ -60,6 +61,7 @@ class Training:
         self.learning_rate = settings.learning_rate  # of the latest update
         self.this_epoch = Running(task)
         self.since_log = Running(task) if settings.log_every else None
+        self._average = None if settings.average_from is None else AveragedModel(model)
         self.best_score: float | None = None
         self.best_weights: dict[str, torch.Tensor] = {}
         self.epochs_without_gain = 0
@@ -93,6 +95,19 @@ class Training:
         if not torch.stack([parameter.isfinite().all() for parameter in self.parameters]).all():
             raise RunError(f"A weight is not finite after update {self.step} (epoch {self.epoch}). {self._remedy()}")
 
+    @property
+    def measured(self) -> nn.Module:
+        """What is validated and kept: the model, or the mean of its weights once there is one."""
+        if self._average is None or not self._average.n_averaged:
+            return self.model
+        averaged: nn.Module = self._average.module
+        return averaged
+
+    def average_weights(self) -> None:
+        """Takes the weights into their mean, once it is time; call it after every update."""
+        if self._average is not None and self.step > (self.settings.average_from or 0) * self.updates:
+            self._average.update_parameters(self.model)
+
     def take_score(self, report: dict[str, float]) -> bool:
         """Takes in the validation report of an epoch.
 
@@ -112,22 +127,22 @@ class Training:
             better = score > self.best_score if self.task.higher_is_better else score < self.best_score
         if better:
             self.best_score, self.epochs_without_gain = score, 0
-            self.best_weights = {name: value.clone() for name, value in self.model.state_dict().items()}
+            self.best_weights = {name: value.clone() for name, value in self.measured.state_dict().items()}
         else:
             self.epochs_without_gain += 1
         self.schedule.after_epoch(score)
         return better
 
     def restore_best(self) -> None:
-        """Puts the weights of the best epoch into the model; without validation scores it keeps the latest."""
-        if self.best_weights:
-            self.model.load_state_dict(self.best_weights)
+        """Puts the weights of the best epoch into the model; without validation scores, the latest (or their mean)."""
+        self.model.load_state_dict(self.best_weights or self.measured.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
         """All of it, as a nest of tensors and numbers."""
         self.read_losses()
         return {
             "model": dict(self.model.state_dict()),
+            "average": {} if self._average is None else dict(self._average.state_dict()),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "this_epoch": self.this_epoch.state_dict(),
@@ -146,6 +161,8 @@ class Training:
             ModelFileError: It is of another model; nothing has been changed then.
         """
         fit_tensors(self.model, state["model"], path)
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.this_epoch.load_state_dict(state["this_epoch"])

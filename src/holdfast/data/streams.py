@@ -1,0 +1,210 @@
+"""Tokens for a language model: a text cut into parallel streams and windows, or independent lines.
+
+    text      a b c d e f g h i j k      B = 2 streams, windows of T = 4 steps
+    stream 0  a b c d | e f              window k + 1 goes on where window k ended, in the same row
+    stream 1  g h i j | k .
+
+With the state carried from window to window (``train.carry_state``), the network reads each stream as a whole, and
+gradients stop at the windows' edges: back-propagation through time, truncated (Williams & Peng 1990).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from holdfast.data.batches import Batch, Indices
+from holdfast.data.vocabulary import BEGIN, END, PADDING
+from holdfast.errors import DataError, OptionError
+
+Tokens = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class TokenBatch(Batch):
+    """Tokens and the token that follows each.
+
+    Attributes:
+        inputs: [B, T], int64.
+        lengths: As in :class:`Batch`.
+        targets: What follows each input, [B, T], int64; ``PADDING`` where nothing does.
+        fresh: Which rows begin anew, with a state of zeros, [B], bool; the others go on where that row of the batch
+            before ended.
+        share: Tokens of this batch by those of a full window; a loss times this gives all tokens the same weight.
+        characters: How many characters of the text the targets stand for.
+    """
+
+    fresh: Tensor
+    share: float = 1.0
+    characters: float = 0.0
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether any row goes on."""
+        return not bool(self.fresh.all())
+
+
+class Streams:
+    """The windows of every epoch over a text.
+
+    Attributes:
+        characters: Characters of the text.
+    """
+
+    def __init__(
+        self,
+        texts: Sequence[Tokens],
+        rows: int,
+        steps: int,
+        *,
+        characters: int,
+        vary: bool = False,
+        restart: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        """Cuts the text.
+
+        The texts are read one after another, each after ``BEGIN``; ``END`` follows all but the last, which may have
+        been cut. The streams are as long as one another, or one token shorter.
+
+        Args:
+            texts: The tokens of each text.
+            rows: B, the streams; every window has so many rows.
+            steps: T, steps in a window; the last one of an epoch has what is left.
+            characters: Characters of the texts.
+            vary: Draw the length of each window (Merity et al. 2018): about T mostly, about T / 2 one time in twenty,
+                scaled so that an epoch has as many windows as without.
+            restart: Probability that a row of a window begins anew, with a state of zeros, as a prompt does.
+            seed: What the lengths and the restarts depend on, with the number of the epoch.
+
+        Raises:
+            DataError: The texts have no tokens.
+            OptionError: ``rows`` or ``steps`` is below 1.
+        """
+        for name, value in (("rows", rows), ("steps", steps)):
+            if value < 1:
+                raise OptionError(f"Streams got {name} = {value}; expected at least 1.")
+        inputs = np.concatenate([_around(text, [BEGIN], []) for text in texts] or [np.zeros(0, np.int32)])
+        targets = np.concatenate([_around(text, [], [END]) for text in texts] or [np.zeros(0, np.int32)])
+        count = len(targets) - 1  # the end of the last text is left out
+        if count < 1:
+            raise DataError("The texts have no tokens; expected at least one to predict.")
+        self.rows, self.steps, self.vary, self.restart, self.seed = rows, steps, vary, restart, seed
+        self.characters = characters
+        self._tokens = count
+        self._length = math.ceil(count / rows)
+        self._inputs, self._targets = (self._cut(values[:count]) for values in (inputs, targets))
+
+    def _cut(self, values: Tokens) -> Tensor:
+        """[B, length]: the streams, with padding at the end of the shorter ones."""
+        cut = np.full((self.rows, self._length), PADDING, np.int32)
+        for row, stream in zip(cut, np.array_split(values, self.rows), strict=True):
+            row[: len(stream)] = stream
+        return torch.from_numpy(cut)
+
+    def __len__(self) -> int:
+        """Windows an epoch."""
+        return math.ceil(self._length / self.steps)
+
+    def edges(self, number: int) -> Indices:
+        """Where the windows of an epoch begin and the last one ends, in steps of a stream: [len(self) + 1].
+
+        Args:
+            number: The epoch, from 0.
+        """
+        count = len(self)
+        if not self.vary:
+            return np.minimum(np.arange(count + 1) * self.steps, self._length)
+        generator = np.random.default_rng((self.seed, number))
+        means = np.where(generator.random(count) < 0.95, self.steps, self.steps / 2)
+        drawn = np.maximum(generator.normal(means, min(5, self.steps / 4)), 1).cumsum()
+        free = self._length - count  # beyond the one step that every window has
+        inner = np.floor(drawn[:-1] / drawn[-1] * free).astype(np.int64) + np.arange(1, count)
+        return np.concatenate([[0], inner, [self._length]])
+
+    def fresh(self, number: int) -> npt.NDArray[np.bool_]:
+        """Which rows of the windows of an epoch begin anew, [len(self), B]: those of the first, and a few.
+
+        Args:
+            number: The epoch, from 0.
+        """
+        drawn = np.random.default_rng((self.seed, number, 1)).random((len(self), self.rows)) < self.restart
+        drawn[0] = True
+        return drawn
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[TokenBatch]:
+        """The windows of one epoch, from the beginning of the streams to their ends.
+
+        Args:
+            number: The epoch, from 0.
+            start: How many windows to pass over (to resume within an epoch).
+
+        Raises:
+            OptionError: ``start`` is negative or beyond the epoch's windows.
+        """
+        if not 0 <= start <= len(self):
+            raise OptionError(f"Streams.epoch got start = {start}; expected 0 to {len(self)}, the windows of an epoch.")
+        edges, fresh = self.edges(number), torch.from_numpy(self.fresh(number))
+        return (self._window(edges[k], edges[k + 1], fresh[k]) for k in range(start, len(self)))
+
+    def _window(self, begin: int, end: int, fresh: Tensor) -> TokenBatch:
+        targets = self._targets[:, begin:end].long()
+        tokens = int((targets != PADDING).sum())
+        return TokenBatch(
+            self._inputs[:, begin:end].long(),
+            None,
+            targets,
+            fresh,
+            share=tokens / (self.rows * self.steps),
+            characters=tokens * self.characters / self._tokens,
+        )
+
+
+class TokenLines:
+    """Independent lines, each between ``BEGIN`` and ``END``; indexed by lists of positions, it gives batches.
+
+    Attributes:
+        lengths: Steps of each line, [N], int64: one more than it has tokens.
+    """
+
+    def __init__(self, lines: Sequence[Tokens], characters: int) -> None:
+        """Keeps the lines.
+
+        Args:
+            lines: The tokens of each.
+            characters: Characters of all lines; the end of a line counts as one.
+        """
+        self._lines = lines
+        self.lengths = np.array([len(line) + 1 for line in lines], dtype=np.int64)
+        self._characters_a_token = characters / max(1, int(self.lengths.sum()))
+
+    def __len__(self) -> int:
+        """The number of lines, N."""
+        return len(self._lines)
+
+    def __getitems__(self, indices: Sequence[int] | Indices) -> TokenBatch:
+        """The lines at these positions, in this order, as one batch."""
+        lines = [self._lines[index] for index in indices]
+        lengths = torch.tensor([len(line) + 1 for line in lines], dtype=torch.int64)
+        longest = int(lengths.max()) if lines else 0
+        inputs, targets = (np.full((len(lines), longest), PADDING, np.int64) for _ in range(2))
+        for row, line in enumerate(lines):
+            inputs[row, : len(line) + 1] = _around(line, [BEGIN], [])
+            targets[row, : len(line) + 1] = _around(line, [], [END])
+        return TokenBatch(
+            torch.from_numpy(inputs),
+            None if bool((lengths == longest).all()) else lengths,
+            torch.from_numpy(targets),
+            torch.ones(len(lines), dtype=torch.bool),
+            characters=float(lengths.sum()) * self._characters_a_token,
+        )
+
+
+def _around(tokens: Tokens, before: Sequence[int], after: Sequence[int]) -> Tokens:
+    return np.concatenate([before, tokens, after]).astype(np.int32)
