@@ -5,7 +5,7 @@ KERAS := tensorflow jax torch
 RUN_INSTALL := .venv/.installed
 DEV_INSTALL := .venv/.installed-dev
 
-.PHONY: demo test lint format bench bench-peers bench-readme sanitize sanitize-address sanitize-undefined sanitize-thread clean
+.PHONY: demo test lint format bench bench-peers bench-readme sanitize sanitize-memory sanitize-thread clean
 
 demo: $(RUN_INSTALL) ## Train an LSTM on embedded images of digits, read row by row
 	$(BIN)/holdfast train digits
@@ -31,7 +31,7 @@ bench-readme: ## Put what `make bench` measured into the README
 	cp build/benchmark.json benchmarks/results.json
 	$(BIN)/python -m benchmarks.table benchmarks/results.json README.md
 
-sanitize: sanitize-address sanitize-undefined sanitize-thread ## Run the kernels under the sanitizers of GCC
+sanitize: sanitize-memory sanitize-thread ## Run the kernels under the sanitizers of GCC
 
 # First the kernels without Python, then their tests in Python. There AddressSanitizer must be loaded before all else, the
 # leaks it finds are Python's, and a kernel that gets no memory is to say so itself. Left out are the tests of how much
@@ -39,18 +39,21 @@ sanitize: sanitize-address sanitize-undefined sanitize-thread ## Run the kernels
 # takes the kernels that are installed.
 SANITIZED_TESTS := tests/engines/test_native.py tests/engines/test_bfloat16.py tests/test_streaming.py tests/runtime
 NOT_SANITIZED := leak or memory_does_not_grow or torch_is_never_loaded or loads_without_torch
-sanitize-address: PRELOAD = $(foreach name,libasan.so libstdc++.so.6,$(shell $(CXX) -print-file-name=$(name)))
-sanitize-address sanitize-undefined: sanitize-%: sanitized-kernels-%
-	$(BIN)/cmake --build build/sanitize-$* --target _native
-	HOLDFAST_TEST_KERNELS="$$(echo $(CURDIR)/build/sanitize-$*/_native*)" LD_PRELOAD="$(PRELOAD)" \
-	    ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 $(BIN)/python -m pytest $(SANITIZED_TESTS) -k 'not ($(NOT_SANITIZED))'
+sanitize-memory: PRELOAD = $(foreach name,libasan.so libstdc++.so.6,$(shell $(CXX) -print-file-name=$(name)))
+sanitize-memory: sanitized-kernels-memory
+	$(BIN)/cmake --build build/sanitize-memory --target _native
+	HOLDFAST_TEST_KERNELS="$$(echo $(CURDIR)/build/sanitize-memory/_native*)" LD_PRELOAD="$(PRELOAD)" \
+	    ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
+	    $(BIN)/python -m pytest $(SANITIZED_TESTS) -k 'not ($(NOT_SANITIZED))'
 
 # Not in Python: a sanitizer that does not know what torch's threads wait for would see races there that are none.
 sanitize-thread: sanitized-kernels-thread
 
+sanitized-kernels-memory: SANITIZERS := address,undefined
+sanitized-kernels-thread: SANITIZERS := thread
 sanitized-kernels-%: $(DEV_INSTALL)
 	$(BIN)/cmake -S . -B build/sanitize-$* -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DCMAKE_BUILD_TYPE=Debug \
-	    -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -DHOLDFAST_SANITIZE=$*
+	    -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -DHOLDFAST_SANITIZE=$(SANITIZERS)
 	$(BIN)/cmake --build build/sanitize-$* --target kernels_test
 	build/sanitize-$*/kernels_test
 
