@@ -112,3 +112,9 @@ def test_what_cannot_be_trained_on() -> None:
         "one has no tags, nor have the other training sentences; expected one for each word: CoNLL-U, or a word, a tab "
         "and its tag a line."
     )
+    with pytest.raises(DataError) as error:
+        SentenceEncoder.fit(Records([["a", "b"]], [["X", "X"]], ["one"]), TagData())
+    assert str(error.value) == (
+        "All words of the training sentences have the tag 'X'; expected at least two tags to tell apart. Check the "
+        "column that the tags are in."
+    )

@@ -131,7 +131,7 @@ class SentenceEncoder:
             settings: ``lower`` and ``least`` are used; all of it is kept.
 
         Raises:
-            DataError: There are no sentences, or they have no tags.
+            DataError: There are no sentences, or they have no tags, or all the same.
         """
         if not len(train):
             raise DataError("There are no sentences to train on; expected at least one.")
@@ -140,11 +140,17 @@ class SentenceEncoder:
                 f"{train.origins[0]} has no tags, nor have the other training sentences; expected one for each word: "
                 "CoNLL-U, or a word, a tab and its tag a line."
             )
+        tags = Labels.fit([tag for tags in train.targets for tag in tags])
+        if len(tags) < 2:
+            raise DataError(
+                f"All words of the training sentences have the tag {tags.classes[0]!r}; expected at least two tags to "
+                "tell apart. Check the column that the tags are in."
+            )
         tokens = [word for sentence in train.inputs for word in sentence]
         return cls(
             Vocabulary.fit(tokens, "tokens", lower=settings.lower, least=settings.least),
             Vocabulary.fit(tokens, "characters"),
-            Labels.fit([tag for tags in train.targets for tag in tags]),
+            tags,
             settings,
         )
 
