@@ -32,7 +32,7 @@ LEVELS: list[tuple[str, ...]] = [
     ("layers",),
     ("recipes", "scaling", "container", "spans"),
     ("storage", "data", "runtime"),
-    ("metrics", "ctc", "tagging_metrics", "attention", "decoding", "sampling"),
+    ("metrics", "ctc", "attention", "decoding", "sampling"),
     ("tasks",),
     ("training", "predictor", "inspect", "streaming"),
     ("experiment", "transcript_stream"),
@@ -48,8 +48,8 @@ LEAVES = (
     "data",
     "metrics",
     "ctc",
-    "tagging_metrics",
     "decoding",
+    "sampling",
 )
 
 RANK = {name: rank for rank, names in enumerate(LEVELS) for name in names}

@@ -18,9 +18,9 @@ from holdfast.data.sums import SumEncoder
 from holdfast.data.vocabulary import PADDING, UNKNOWN
 from holdfast.errors import OptionError
 from holdfast.layers import LSTM
+from holdfast.metrics import TaggingMetrics
 from holdfast.recipes.tag import TagModel, TagRecipe
 from holdfast.spans import looks_like_spans
-from holdfast.tagging_metrics import TaggingMetrics
 from holdfast.tasks.network import recurrent_layers
 from holdfast.tasks.task import RecipeTask, TaskStep
 

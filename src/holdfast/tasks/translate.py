@@ -22,10 +22,10 @@ from holdfast.data.records import Records
 from holdfast.data.vocabulary import BEGIN, END, PADDING, Vocabulary
 from holdfast.decoding import Hypothesis, beam_search, greedy
 from holdfast.errors import DataError, RecipeError
+from holdfast.metrics import TranslationMetrics
 from holdfast.recipes.schema import TrainSettings
 from holdfast.recipes.translate import TranslateAnswers, TranslateData, TranslateModel, TranslateRecipe
 from holdfast.tasks.task import Epochs, RecipeTask, TaskStep
-from holdfast.tasks.translation_metrics import TranslationMetrics
 from holdfast.tasks.translator import Translator
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_fscore_support
 
 from holdfast.data import Batch
+from holdfast.metrics import TaggingMetrics
 from holdfast.spans import Span, looks_like_spans, spans
-from holdfast.tagging_metrics import TaggingMetrics
 
 TAGS = ["B-LOC", "B-PER", "I-LOC", "I-PER", "O"]
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from holdfast.tasks.translation_metrics import TranslationMetrics
+from holdfast.metrics import TranslationMetrics
 
 
 class Pairs:

@@ -1,0 +1,101 @@
+"""How far forecasts are off, beside naive ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class ForecastMetrics:
+    """Errors of forecasts, beside those of two forecasts that need no model.
+
+    The forecasts without a model repeat the last value (``repeat_last``), and the value of one season before
+    (``seasonal_naive``). With several targets, a metric is the mean over them; for ``rmse``, of the squares under its
+    root.
+
+    Args:
+        deviations: Of each target in the training part, C.
+        naive_errors: Mean absolute error of each target's seasonal-naive forecast of one row, within the training part,
+            C.
+        season: Rows in a season; with 1 the two naive forecasts are one, and only ``repeat_last`` is given.
+        quantiles: What the forecasts are quantiles of, ascending, 0.5 among them; one number for a point forecast.
+    """
+
+    def __init__(
+        self,
+        deviations: Sequence[float],
+        naive_errors: Sequence[float],
+        season: int,
+        quantiles: Sequence[float] = (0.5,),
+    ) -> None:
+        self._deviations = torch.tensor(deviations, dtype=torch.float64)
+        self._naive_errors = torch.tensor(naive_errors, dtype=torch.float64)
+        self._season, self._quantiles = season, list(quantiles)
+        names = ["", "repeat_last_"] + (["seasonal_naive_"] if season > 1 else [])
+        self._sums = {name: torch.zeros(2, len(deviations), dtype=torch.float64) for name in names}
+        self._within = torch.zeros((), dtype=torch.float64)
+        self._count = 0
+
+    def update(self, forecasts: Tensor, batch: Any) -> None:
+        """Takes in a batch.
+
+        Args:
+            forecasts: [B, H, C, Q], in the units of the targets.
+            batch: A ``ForecastBatch``, whose ``actual`` values are what should have been forecast.
+        """
+        actual = batch.known_actual
+        rows = torch.arange(actual.shape[1], device=actual.device) % self._season
+        points = {
+            "": forecasts[..., self._quantiles.index(0.5)],
+            "repeat_last_": batch.history[:, -1:],
+            "seasonal_naive_": batch.history[:, rows],
+        }
+        for name, sums in self._sums.items():
+            errors = points[name] - actual
+            sums += torch.stack([errors.abs().sum((0, 1)), errors.square().sum((0, 1))]).cpu()
+        low, high = forecasts[..., 0], forecasts[..., -1]
+        self._within += ((low <= actual) & (actual <= high)).double().mean(-1).sum().cpu()
+        self._count += actual.shape[0] * actual.shape[1]
+
+    def compute(self) -> dict[str, float]:
+        """The metrics of the forecasts so far, then those of the naive ones under their names.
+
+        ``mae`` and ``rmse`` in the units of the targets; ``mase``, the mean absolute error over that of the
+        seasonal-naive forecast of one row within the training part (Hyndman and Koehler 2006, "Another look at measures
+        of forecast accuracy"), left out where that is 0; ``mse_scaled``, the squared error over the variance of the
+        training part; with several quantiles ``coverage``, the share of values between the lowest and the highest.
+        """
+        found: dict[str, float] = {}
+        for name, sums in self._sums.items():
+            absolute, squares = sums / max(1, self._count)
+            found[f"{name}mae"] = float(absolute.mean())
+            found[f"{name}rmse"] = float(squares.mean().sqrt())
+            if (self._naive_errors > 0).all():
+                found[f"{name}mase"] = float((absolute / self._naive_errors).mean())
+            found[f"{name}mse_scaled"] = float((squares / self._deviations.square()).mean())
+            if not name and len(self._quantiles) > 1:
+                found["coverage"] = float(self._within / max(1, self._count))
+        return found
+
+    def table(self) -> str:
+        """The metrics as text: a line for the model and one for each naive forecast."""
+        found = self.compute()
+        kinds = [kind for kind in ("mae", "rmse", "mase", "mse_scaled") if kind in found]
+        lines = [f"{'':14}" + "".join(f"  {kind.replace('_', ' '):>12}" for kind in kinds)]
+        for name in self._sums:
+            label = name.rstrip("_").replace("_", " ") or "model"
+            lines.append(f"{label:14}" + "".join(f"  {found[name + kind]:12.5g}" for kind in kinds))
+        return "\n".join(lines)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was gathered, in memory of its own."""
+        sums = {name: values.clone() for name, values in self._sums.items()}
+        return {"sums": sums, "within": self._within.clone(), "count": self._count}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from what ``state_dict`` gave."""
+        self._sums = {name: values.clone() for name, values in state["sums"].items()}
+        self._within, self._count = state["within"].clone(), state["count"]
