@@ -76,7 +76,7 @@ def test_the_masks_follow_the_random_state_of_torch() -> None:
     assert not torch.equal(draw(2)[0], first)
 
 
-@pytest.mark.parametrize("probability", [1e-4, 0.05, 0.5, 0.9, 0.9999])
+@pytest.mark.parametrize("probability", [1e-5, 1e-3, 0.05, 0.25, 0.9, 0.9999])
 def test_as_many_values_are_masked_as_the_probability_says(probability: float) -> None:
     torch.manual_seed(0)
     spec = CellSpec(kind="lstm", input_size=1, hidden_size=999, zoneout_c=probability)
@@ -85,15 +85,4 @@ def test_as_many_values_are_masked_as_the_probability_says(probability: float) -
     assert noise.zoneout_c is not None
     values = noise.zoneout_c.numel()
     spread = (probability * (1 - probability) / values) ** 0.5  # the standard deviation of the mean
-    assert float(noise.zoneout_c.double().mean()) == pytest.approx(probability, abs=4 * spread + 2**-17)
-
-
-def test_a_probability_is_never_rounded_to_never_or_always() -> None:
-    torch.manual_seed(0)
-    spec = CellSpec(kind="lstm", input_size=1, hidden_size=1000, zoneout_h=1e-9, zoneout_c=1 - 1e-9)
-    noise = draw_noise(spec, 100, 10, LIKE)
-    assert noise is not None
-    assert noise.zoneout_h is not None
-    assert noise.zoneout_c is not None
-    assert 0 < int(noise.zoneout_h.sum()) < 100
-    assert 0 < int((~noise.zoneout_c).sum()) < 100
+    assert float(noise.zoneout_c.double().mean()) == pytest.approx(probability, abs=4 * spread)
