@@ -121,7 +121,8 @@ def evaluate(
         return
     for name, value in found.metrics.items():
         print(f"{name.replace('_', ' ')}: {value:.4f}")
-    print(found.details)
+    if found.details:
+        print(found.details)
 
 
 @app.command()
