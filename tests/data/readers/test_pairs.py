@@ -73,7 +73,7 @@ def test_errors_name_the_file_and_the_line(tmp_path: Path) -> None:
     assert told([path]) == f"{path} is empty; expected at least one line."
     path = tmp_path / "d.tsv"
     path.write_bytes(b"one\tun\ntwo\t\xff\n")
-    message = f"{path}, line 2, is not UTF-8 text (invalid start byte). Save the file as UTF-8."
+    message = f"{path}, line 2, is not UTF-8 text (invalid start byte). Save the file in UTF-8."
     assert told([path]) == message
     assert told([]) == "No files were given to read; expected at least one."
     missing = re.escape(f"There is no file {tmp_path / 'e.tsv'}. Check the path; it was taken from {Path.cwd()}.")

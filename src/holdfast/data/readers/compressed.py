@@ -58,7 +58,9 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
             try:
                 text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
-                raise DataError(f"{path}, line {number} is not UTF-8 text ({error}). Save it in UTF-8.") from error
+                raise DataError(
+                    f"{path}, line {number}, is not UTF-8 text ({error.reason}). Save the file in UTF-8."
+                ) from error
             yield number, text.rstrip("\r\n")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from holdfast.data.readers.compressed import opened
+from holdfast.data.readers.compressed import lines
 from holdfast.data.records import Records
 from holdfast.errors import DataError, MissingDataError
 
@@ -39,9 +39,9 @@ def read(paths: Sequence[Path], *, parallel: bool = False) -> Pairs:
     if not parallel:
         return Records.join([_two_columns(path) for path in paths])
     if len(paths) == 1:
-        lines = _lines(paths[0])
-        kept = [number for number, line in enumerate(lines) if line.strip()]
-        return Records([plain(lines[n]) for n in kept], None, [f"{paths[0]}[{n}]" for n in kept])
+        rows = [line for _, line in lines(paths[0])]
+        kept = [number for number, line in enumerate(rows) if line.strip()]
+        return Records([plain(rows[n]) for n in kept], None, [f"{paths[0]}[{n}]" for n in kept])
     if len(paths) % 2:
         raise DataError(f"{len(paths)} files were given; parallel ones come in twos, sources and targets.")
     return Records.join([_two_files(a, b) for a, b in zip(paths[::2], paths[1::2], strict=True)])
@@ -70,11 +70,11 @@ def apart(pairs: Pairs) -> Pairs:
 
 
 def _two_columns(path: Path) -> Pairs:
-    lines = _lines(path)
-    kept = [number for number, line in enumerate(lines) if line.strip()]
+    rows = [line for _, line in lines(path)]
+    kept = [number for number, line in enumerate(rows) if line.strip()]
     if not kept:
         raise DataError(f"{path} is empty; expected at least one line.")
-    columns = [[plain(cell) for cell in lines[number].split("\t")] for number in kept]
+    columns = [[plain(cell) for cell in rows[number].split("\t")] for number in kept]
     origins = [f"{path}[{number}]" for number in kept]
     bare = [number for number, cells in zip(kept, columns, strict=True) if len(cells) == 1]
     if len(bare) == len(kept):
@@ -90,7 +90,7 @@ def _two_columns(path: Path) -> Pairs:
 
 
 def _two_files(source: Path, target: Path) -> Pairs:
-    ours, theirs = _lines(source), _lines(target)
+    ours, theirs = ([line for _, line in lines(path)] for path in (source, target))
     if len(ours) != len(theirs):
         raise DataError(
             f"{source} has {len(ours)} lines and {target} has {len(theirs)}; expected as many, a line for a line."
@@ -102,19 +102,8 @@ def _two_files(source: Path, target: Path) -> Pairs:
             raise DataError(f"{empty}, line {number + 1}, is empty, and the same line of the other file is not.")
     if not kept:
         raise DataError(f"{source} is empty; expected at least one line.")
-    texts, targets = ([plain(lines[number]) for number in kept] for lines in (ours, theirs))
+    texts, targets = ([plain(rows[number]) for number in kept] for rows in (ours, theirs))
     return grouped(texts, targets, [f"{source}[{number}]" for number in kept])
-
-
-def _lines(path: Path) -> list[str]:
-    with opened(path) as file:
-        content = file.read()
-    try:
-        lines = content.decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path}, line {line}, is not UTF-8 text ({error.reason}). Save the file as UTF-8.") from error
-    return lines[:-1] if lines[-1] == "" else lines
 
 
 def plain(text: str) -> str:
