@@ -5,7 +5,7 @@ KERAS := tensorflow jax torch
 RUN_INSTALL := .venv/.installed
 DEV_INSTALL := .venv/.installed-dev
 
-.PHONY: demo test lint format bench bench-peers bench-readme sanitize sanitize-memory sanitize-thread clean
+.PHONY: demo test lint format bench bench-peers bench-readme sanitize sanitize-memory sanitize-thread clean always
 
 demo: $(RUN_INSTALL) ## Train an LSTM on embedded images of digits, read row by row
 	$(BIN)/holdfast train digits
@@ -65,12 +65,17 @@ clean: ## Remove the environment and everything made by the tools
 	$(PYTHON) -m venv .venv
 
 NATIVE := CMakeLists.txt $(wildcard native/*)
+MODULES := $(sort $(shell find src -name '*.py' -o -name '*.pyi'))
 
-$(RUN_INSTALL): .venv/bin/python pyproject.toml constraints.txt $(NATIVE)
+# The installation knows the modules that were there: with one more or one less, it is made anew.
+.venv/.modules: .venv/bin/python always
+	@echo '$(MODULES)' | cmp -s - $@ || echo '$(MODULES)' > $@
+
+$(RUN_INSTALL): .venv/bin/python .venv/.modules pyproject.toml constraints.txt $(NATIVE)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	touch $@
 
-$(DEV_INSTALL): .venv/bin/python pyproject.toml constraints.txt $(NATIVE)
+$(DEV_INSTALL): .venv/bin/python .venv/.modules pyproject.toml constraints.txt $(NATIVE)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@ $(RUN_INSTALL)
 

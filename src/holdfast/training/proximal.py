@@ -82,7 +82,21 @@ class ProximalSGD(ProximalOptimizer):
         w.copy_(soft_threshold(w - lr * g, lr * group["l1"]) / (1 + lr * group["l2"]))
 
 
-class ProximalAdagrad(ProximalOptimizer):
+class AdaptiveProximalOptimizer(ProximalOptimizer):
+    """Those with a step for each weight, by the sum n of its squared gradients; not for direct use."""
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float = 1e-3,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        initial_accumulator_value: float = 0.1,
+    ) -> None:
+        super().__init__(params, lr=lr, l1=l1, l2=l2, initial_accumulator_value=initial_accumulator_value)
+
+
+class ProximalAdagrad(AdaptiveProximalOptimizer):
     """Adagrad with proximal steps.
 
     The update::
@@ -105,16 +119,6 @@ class ProximalAdagrad(ProximalOptimizer):
         ValueError: A number is out of range.
     """
 
-    def __init__(
-        self,
-        params: ParamsT,
-        lr: float = 1e-3,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        initial_accumulator_value: float = 0.1,
-    ) -> None:
-        super().__init__(params, lr=lr, l1=l1, l2=l2, initial_accumulator_value=initial_accumulator_value)
-
     def _update(self, w: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         if not state:
             state["n"] = torch.full_like(w, group["initial_accumulator_value"])
@@ -123,7 +127,7 @@ class ProximalAdagrad(ProximalOptimizer):
         w.copy_(soft_threshold(w - e * g, e * group["l1"]) / (1 + e * group["l2"]))
 
 
-class AdagradDA(ProximalOptimizer):
+class AdagradDA(AdaptiveProximalOptimizer):
     """Adagrad by dual averaging: each update computes the weights anew from all gradients so far.
 
     The update::
@@ -145,16 +149,6 @@ class AdagradDA(ProximalOptimizer):
     Raises:
         ValueError: A number is out of range.
     """
-
-    def __init__(
-        self,
-        params: ParamsT,
-        lr: float = 1e-3,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        initial_accumulator_value: float = 0.1,
-    ) -> None:
-        super().__init__(params, lr=lr, l1=l1, l2=l2, initial_accumulator_value=initial_accumulator_value)
 
     def _update(self, w: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         if not state:
