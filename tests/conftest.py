@@ -15,6 +15,8 @@ from hypothesis import settings
 _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 _DATA = Path(os.environ.get("HOLDFAST_DATA") or _BESIDE).resolve()  # read before any test changes the environment
 
+_CONFORMANCE = Path(os.environ.get("HOLDFAST_CONFORMANCE") or _BESIDE.with_name("conformance")).resolve()
+
 settings.register_profile("holdfast", deadline=None, max_examples=80, derandomize=True)
 settings.load_profile("holdfast")
 torch.set_num_threads(1)
@@ -40,6 +42,19 @@ def real_data() -> Callable[[str], Path]:
         place = _DATA / name
         if not place.is_dir():
             pytest.skip(f"needs the real data {place}; set HOLDFAST_DATA to the folder that holds {name}")
+        return place
+
+    return folder
+
+
+@pytest.fixture
+def conformance() -> Callable[[str], Path]:
+    """A folder of other software's results, found in HOLDFAST_CONFORMANCE or beside the checkout; skips without it."""
+
+    def folder(name: str) -> Path:
+        place = _CONFORMANCE / name
+        if not place.is_dir():
+            pytest.skip(f"needs {place}; set HOLDFAST_CONFORMANCE to the folder that holds {name}")
         return place
 
     return folder

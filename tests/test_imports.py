@@ -32,6 +32,7 @@ LEVELS: list[tuple[str, ...]] = [
     ("layers",),
     ("recipes", "scaling", "container", "spans"),
     ("storage", "data", "runtime"),
+    ("interop",),
     ("metrics", "ctc", "attention", "decoding", "sampling"),
     ("tasks",),
     ("training", "predictor", "inspect", "streaming"),

@@ -113,6 +113,23 @@ def test_residual_adds_the_input_from_the_second_layer_on() -> None:
     assert not output[1, 2:].any()
 
 
+def test_reverse_runs_each_row_from_its_own_last_step() -> None:
+    """As the second direction of a layer with two, and so with each layer on the one below."""
+    layer = holdfast.LSTM(4, [6, 3], reverse=True, **F64)
+    both = holdfast.LSTM(4, 6, bidirectional=True, **F64)
+    state = both.state_dict()
+    below = {name: value for name, value in layer.state_dict().items() if name.endswith("_l0")}
+    state.update({f"{name}_reverse": value for name, value in below.items()})
+    both.load_state_dict(state)
+    inputs, lengths = x(), [5, 2, 0]
+    first = both(inputs, lengths=lengths)[0][:, :, 6:]
+    above = holdfast.LSTM(6, 3, reverse=True, **F64)
+    above.load_state_dict({name.replace("l1", "l0"): v for name, v in layer.state_dict().items() if "l1" in name})
+    torch.testing.assert_close(layer(inputs, lengths=lengths)[0], above(first, lengths=lengths)[0], rtol=0, atol=1e-14)
+    assert holdfast.explain(layer, inputs).choices[0].part == "layer 0, reverse"
+    assert repr(layer) == "LSTM(4, [6, 3], num_layers=2, batch_first=True, reverse=True)"
+
+
 def test_layers_of_different_sizes() -> None:
     layer = holdfast.LSTM(4, [6, 3, 5], bidirectional=True, **F64)
     assert layer.num_layers == 3
@@ -322,6 +339,10 @@ def test_errors_of_lengths() -> None:
             "LSTM residual: layer 1 has input size 4 and output size 5; expected them to be equal to be added.",
         ),
         (
+            {"reverse": True, "bidirectional": True},
+            "LSTM got reverse and bidirectional; expected one of them: both directions run already.",
+        ),
+        (
             {"engine": "referense"},
             "There is no engine 'referense': did you mean 'reference'? Known: auto, cudnn, native, reference.",
         ),
@@ -336,7 +357,7 @@ def test_errors_of_lengths() -> None:
             "LSTM has no option 'locked_droput': did you mean 'locked_dropout'? Known: activation, bias, cell_clip, "
             "coupled_gates, engine, forget_bias, hidden_size, input_size, layer_norm, locked_dropout, memory, merge, "
             "peepholes, proj_clip, proj_size, recurrent_activation, recurrent_dropout, recurrent_dropout_mode, "
-            "residual, segment, single_bias, weight_dropout, zoneout_c, zoneout_h.",
+            "residual, reverse, segment, single_bias, weight_dropout, zoneout_c, zoneout_h.",
         ),
     ],
 )

@@ -299,6 +299,11 @@ def test_a_classifier_that_needs_the_whole_sequence_is_refused(tmp_path: Path) -
             "The LSTM is bidirectional: its output depends on steps that have not come yet. A stream needs one with "
             "bidirectional=False."
         )
+    with pytest.raises(OptionError) as error:
+        holdfast.Stream(holdfast.LSTM(3, 5, reverse=True))
+    assert str(error.value) == (
+        "The LSTM runs in reverse: its first output depends on the last step. A stream needs one with reverse=False."
+    )
 
 
 # Errors

@@ -44,6 +44,10 @@ class ModelFileError(HoldfastError, ValueError):
     """A model or checkpoint file is truncated, too new, or does not fit."""
 
 
+class ConversionError(HoldfastError, ValueError):
+    """Something of another software's model has no counterpart in the format that was asked for."""
+
+
 class RunError(HoldfastError, RuntimeError):
     """A run directory is in a state that the command cannot go on from."""
 

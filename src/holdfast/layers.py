@@ -7,12 +7,12 @@ of stacking that :class:`~holdfast.recurrent_layer.RecurrentLayer` describes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Unpack
 
 import torch
 
-from holdfast.cells import Activation
+from holdfast.cells import Activation, Kind
 from holdfast.cells.spec import one_activation
 from holdfast.recurrent_layer import LayerOptions, RecurrentLayer
 
@@ -125,3 +125,7 @@ class LSTM(RecurrentLayer):
     ) -> None:
         shape = (input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
         super().__init__(*shape, proj_size=proj_size, **options)
+
+
+LAYERS: dict[Kind, Callable[..., RecurrentLayer]] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+"""The class of each kind of cell."""

@@ -28,6 +28,7 @@ class LayerOptions(CellOptions, total=False):
     merge: Merge
     locked_dropout: bool
     residual: bool
+    reverse: bool
     engine: str
     memory: Memory
     segment: int | None
@@ -40,7 +41,14 @@ _DEFAULTS: dict[str, Any] = {
     "dropout": 0.0,
     "bidirectional": False,
 }
-_DEFAULTS |= {"merge": "concat", "locked_dropout": False, "residual": False, "engine": "auto", "memory": "keep"}
+_DEFAULTS |= {
+    "merge": "concat",
+    "locked_dropout": False,
+    "residual": False,
+    "reverse": False,
+    "engine": "auto",
+    "memory": "keep",
+}
 _OF_THE_LAYER = LayerOptions.__annotations__.keys() - CellOptions.__annotations__.keys()
 
 
@@ -74,6 +82,8 @@ class RecurrentLayer(nn.Module):
         merge: How two directions become one output: ``"concat"`` (as torch.nn), ``"sum"``, ``"mean"``, ``"product"``.
         locked_dropout: Whether ``dropout`` drops the same units at every step of a sequence (Gal & Ghahramani 2016).
         residual: Add each layer's input to its output, from the second layer on (He et al. 2016; Wu et al. 2016).
+        reverse: Run every row from its own last step to its first; outputs stand where their inputs do. For layers of
+            one direction.
         engine: What computes the layer: ``"auto"`` or a name of :data:`holdfast.engines.ENGINES`.
         memory: What is kept for the backward pass, as in :func:`holdfast.unroll`.
         segment: Steps in a segment of ``memory="recompute"``, as in :func:`holdfast.unroll`.
@@ -100,6 +110,7 @@ class RecurrentLayer(nn.Module):
         merge: Merge = "concat",
         locked_dropout: bool = False,
         residual: bool = False,
+        reverse: bool = False,
         engine: str = "auto",
         memory: Memory = "keep",
         segment: int | None = None,
@@ -111,6 +122,10 @@ class RecurrentLayer(nn.Module):
             raise OptionError(f"{name} has no merge {merge!r}: {did_you_mean(str(merge), _MERGES)}")
         if not 0 <= dropout <= 1:
             raise OptionError(f"{name} dropout is {dropout}; expected a probability from 0 to 1.")
+        if reverse and bidirectional:
+            raise OptionError(
+                f"{name} got reverse and bidirectional; expected one of them: both directions run already."
+            )
         sizes = _layer_sizes(name, hidden_size, num_layers)
         if dropout and len(sizes) == 1:
             warnings.warn(
@@ -122,7 +137,7 @@ class RecurrentLayer(nn.Module):
         self.num_layers = len(sizes)
         self.bias, self.batch_first = bias, batch_first
         self.dropout, self.bidirectional = float(dropout), bidirectional
-        self.merge, self.locked_dropout, self.residual = merge, locked_dropout, residual
+        self.merge, self.locked_dropout, self.residual, self.reverse = merge, locked_dropout, residual, reverse
         check_memory(memory, segment)
         self.engine, self.memory, self.segment = check_engine(engine), memory, segment
         self.num_directions = 2 if self.bidirectional else 1
@@ -257,7 +272,7 @@ class RecurrentLayer(nn.Module):
             of_call(self, spec, _suffix(number, direction)),
             call.lengths,
             noise,
-            reverse=direction == 1,
+            reverse=self.reverse or direction == 1,
             return_states=return_states,
             memory=self.memory,
             segment=self.segment,
@@ -285,6 +300,16 @@ class RecurrentLayer(nn.Module):
         if self.merge == "product":
             return forwards * backwards
         return (forwards + backwards) / (2 if self.merge == "mean" else 1)
+
+    def last_hidden(self, state: Any) -> Tensor:
+        """The last layer's h after the last step, its directions merged as the outputs are: [B, output_size].
+
+        Args:
+            state: The final state, as :meth:`forward` gave it.
+        """
+        h = state[0] if self.kind == "lstm" else state
+        last = h[-1] if isinstance(h, tuple) else h[-self.num_directions :]
+        return self.merged(list(last))
 
     def _dropped(self, x: Tensor) -> Tensor:
         if not self.locked_dropout:
@@ -327,7 +352,7 @@ def explain(
         x = call.inputs.new_empty(()).expand(*call.inputs.shape[:2], spec.input_size)  # a shape without memory
         for direction in range(layer.num_directions):
             request = layer._request(call, number, direction, x, return_states, draw=False)
-            part = f"layer {number}" + (", reverse" if direction else "")
+            part = f"layer {number}" + (", reverse" if layer.reverse or direction else "")
             choices.append(explain_request(part, layer.engine, request))
     return Explanation(tuple(choices))
 

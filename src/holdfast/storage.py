@@ -45,13 +45,15 @@ def read(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]
     return container.read(path, kind, "pt")
 
 
-def fit_tensors(module: nn.Module, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+def fit_tensors(module: nn.Module, tensors: Mapping[str, torch.Tensor], path: Path, *, assign: bool = False) -> None:
     """Copies tensors into a module's parameters and buffers; nothing is changed when one of them does not fit.
 
     Args:
         module: The module, with every tensor of its ``state_dict`` in ``tensors``.
         tensors: By name, with the shapes and dtypes of the module's.
         path: Where they come from, for the message.
+        assign: Make them the module's own instead of copying, so that it needs no memory before (the ``meta`` device);
+            floating-point ones may then be of any precision.
 
     Raises:
         ModelFileError: A tensor is missing, is not the module's, or has another shape or dtype.
@@ -65,7 +67,9 @@ def fit_tensors(module: nn.Module, tensors: Mapping[str, torch.Tensor], path: Pa
             faults.append(
                 f"has tensor {name!r} of shape {tuple(tensors[name].shape)}; the model's is {tuple(tensor.shape)}"
             )
-        elif tensors[name].dtype != tensor.dtype:
+        elif tensors[name].dtype != tensor.dtype and not (
+            assign and tensor.is_floating_point() and tensors[name].is_floating_point()
+        ):
             faults.append(f"has tensor {name!r} of {tensors[name].dtype}; the model's is {tensor.dtype}")
     for name in tensors:
         if name not in own:
@@ -73,7 +77,7 @@ def fit_tensors(module: nn.Module, tensors: Mapping[str, torch.Tensor], path: Pa
     if faults:
         more = f" (the first of {len(faults)} faults)" if len(faults) > 1 else ""
         raise ModelFileError(f"{path} {faults[0]}{more}. It was saved from another model: build that one.")
-    module.load_state_dict(tensors)
+    module.load_state_dict(tensors, assign=assign)
 
 
 def _apart(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -17,7 +17,7 @@ from holdfast.metrics import ClassificationMetrics, MultilabelMetrics
 from holdfast.recipes.classify import ClassifyModel, ClassifyRecipe, LinearSettings
 from holdfast.tasks.embedding import TokenEmbedding, Vectors, known_vectors
 from holdfast.tasks.labelling import class_weights, labelling
-from holdfast.tasks.network import final_hidden, recurrent_layers
+from holdfast.tasks.network import recurrent_layers
 from holdfast.tasks.task import RecipeTask, TaskStep
 
 
@@ -64,9 +64,7 @@ class Classifier(nn.Module):
         x = inputs if self.embedding is None else self.embedding(inputs)
         x = x if self.input is None else self.input(x)
         outputs, state = self.recurrent(x, state, lengths=lengths)
-        ended = (
-            final_hidden(self.recurrent, state) if self.head == "last_state" else pooled(outputs, lengths, self.head)
-        )
+        ended = self.recurrent.last_hidden(state) if self.head == "last_state" else pooled(outputs, lengths, self.head)
         return self.output(self.dropout(ended)), state
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.recipes.forecast import ForecastModel
-from holdfast.tasks.network import final_hidden, recurrent_layers
+from holdfast.tasks.network import recurrent_layers
 
 _LOCAL = 16
 """Values that the window says to each row of the horizon, where more is known of that row."""
@@ -88,7 +88,7 @@ class Forecaster(nn.Module):
 
     def _direct(self, window: Tensor, future: Tensor) -> Tensor:
         _, state = self.recurrent(window)
-        ended = self.dropout(final_hidden(self.recurrent, state))
+        ended = self.dropout(self.recurrent.last_hidden(state))
         if self.context is None:
             flat: Tensor = self.output(ended)
             return flat.reshape(len(flat), future.shape[1], -1)

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from torch import Tensor
-
-from holdfast.layers import GRU, LSTM, RNN
+from holdfast.layers import LAYERS
 from holdfast.recipes.schema import RecurrentSettings
 from holdfast.recurrent_layer import RecurrentLayer
-
-LAYERS = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 
 
 def recurrent_layers(inputs: int, settings: RecurrentSettings) -> RecurrentLayer:
@@ -39,16 +33,3 @@ def recurrent_layers(inputs: int, settings: RecurrentSettings) -> RecurrentLayer
         **settings.options,  # the layer checks their names and values
     )
     return layers
-
-
-def final_hidden(layers: RecurrentLayer, state: Any) -> Tensor:
-    """The last layer's h after the last step, its directions merged as the outputs are: [B, output_size].
-
-    Args:
-        layers: The recurrent layers.
-        state: Their final state.
-    """
-    h = state[0] if isinstance(layers, LSTM) else state
-    last = h[-1] if isinstance(h, tuple) else h[-layers.num_directions :]
-    final: Tensor = layers.merged(list(last))
-    return final

@@ -1,0 +1,165 @@
+"""Where other software keeps the numbers of a cell: gate orders, transposition and biases, as tables.
+
+Holdfast's own layout is torch.nn's: ``weight_ih`` [G, I] and ``weight_hh`` [G, O] with G rows, H for each gate in the
+order i, f, g, o (LSTM) or r, z, n (GRU), and two biases. A :class:`Layout` says in what another differs; everything
+that reads or writes foreign weights goes through :meth:`Layout.inward` and :meth:`Layout.outward`, which move numbers
+and never compute any: what went out comes back bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from holdfast.cells import NAMES, CellSpec, Kind
+from holdfast.errors import ConversionError
+
+
+class Weights(NamedTuple):
+    """The arrays of one cell in a foreign layout, with K gates.
+
+    Attributes:
+        input: The weights of the input: [K * H, I], or [I, K * H] in a transposed layout.
+        recurrent: Those of the state: [K * H, O], or [O, K * H].
+        bias: [K * H]; None where there is none.
+        recurrent_bias: A second bias [K * H]; None where there is one bias or none.
+        peephole: Weights from the cell state to the gates that see it, a row of H each; None for none.
+    """
+
+    input: Tensor
+    recurrent: Tensor
+    bias: Tensor | None = None
+    recurrent_bias: Tensor | None = None
+    peephole: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a format lays out a cell.
+
+    Attributes:
+        name: The format, as errors and tables call it.
+        gates: The order of the gates of each kind of cell, in the letters of :attr:`CellSpec.gates`: i the input gate,
+            f the forget gate, g the candidate, o the output gate; r the reset gate, z the update gate, n the candidate.
+        transposed: Whether weights are [inputs, rows] instead of [rows, inputs].
+        peepholes: The order of the rows of the peepholes; empty where the format has none.
+    """
+
+    name: str
+    gates: Mapping[Kind, str]
+    transposed: bool = False
+    peepholes: str = ""
+
+    def inward(self, spec: CellSpec, weights: Weights, label: str) -> dict[str, Tensor]:
+        """The parameters of a cell, named and shaped as :meth:`CellSpec.parameter_shapes` says, from foreign arrays.
+
+        A format's gates that the cell has not (the forget gate of coupled gates) are left out.
+
+        Args:
+            spec: The cell. Whether it has biases, one or two, must be what ``weights`` has.
+            weights: The arrays.
+            label: What the weights belong to, for the message: a layer's name.
+
+        Raises:
+            ConversionError: An array is missing or too much, or has another shape than the cell's.
+        """
+        order = self.gates[spec.kind]
+        count = len(order) * spec.hidden_size
+        of_rows = [(count, spec.input_size), (count, spec.output_size)]
+        expected = {
+            "input": of_rows[0][::-1] if self.transposed else of_rows[0],
+            "recurrent": of_rows[1][::-1] if self.transposed else of_rows[1],
+            "bias": (count,) if spec.bias else None,
+            "recurrent_bias": (count,) if spec.bias and not spec.single_bias else None,
+            "peephole": (len(self.peepholes), spec.hidden_size) if spec.peepholes else None,
+        }
+        for name, shape in expected.items():
+            array = getattr(weights, name)
+            if (None if array is None else tuple(array.shape)) != shape:
+                got = "no" if array is None else f"{tuple(array.shape)} as"
+                wanted = "none" if shape is None else f"{shape}"
+                raise ConversionError(
+                    f"{label} has {got} {name.replace('_', ' ')} weights; expected {wanted} for the "
+                    f"{NAMES[spec.kind]} of {spec.input_size} inputs and {spec.hidden_size} units that it says to be "
+                    f"({self.name} layout). Its weights and its settings are not of one model."
+                )
+        found = {
+            "weight_ih": weights.input.T if self.transposed else weights.input,
+            "weight_hh": weights.recurrent.T if self.transposed else weights.recurrent,
+        }
+        if weights.bias is not None:
+            found["bias_ih"] = weights.bias
+        if weights.recurrent_bias is not None:
+            found["bias_hh"] = weights.recurrent_bias
+        result = {name: reordered(array, order, "".join(spec.gates)) for name, array in found.items()}
+        if weights.peephole is not None:
+            result["weight_peephole"] = reordered(weights.peephole, self.peepholes, _seeing(spec))
+        return result
+
+    def outward(self, spec: CellSpec, parameters: Mapping[str, Tensor]) -> Weights:
+        """The arrays of the format from the parameters of a cell; a gate that the cell has not gets zeros."""
+        order, own = self.gates[spec.kind], "".join(spec.gates)
+        arrays = {name: reordered(parameters[name], own, order) for name in ("weight_ih", "weight_hh")}
+        arrays |= {n: reordered(parameters[n], own, order) for n in ("bias_ih", "bias_hh") if n in parameters}
+        peephole = parameters.get("weight_peephole")
+        return Weights(
+            arrays["weight_ih"].T.contiguous() if self.transposed else arrays["weight_ih"],
+            arrays["weight_hh"].T.contiguous() if self.transposed else arrays["weight_hh"],
+            arrays.get("bias_ih"),
+            arrays.get("bias_hh"),
+            None if peephole is None else reordered(peephole, _seeing(spec), self.peepholes),
+        )
+
+
+def reordered(array: Tensor, have: str, want: str) -> Tensor:
+    """The rows of an array, equally many for each gate, in another order of the gates.
+
+    Args:
+        array: [rows, ...], the gates of ``have`` one after the other.
+        have: The gates, a letter each.
+        want: The gates wanted; one that ``have`` lacks is zeros.
+    """
+    if have == want:
+        return array.contiguous()
+    blocks = dict(zip(have, torch.chunk(array, len(have)), strict=True))
+    for gate in set(want) - set(have):
+        blocks[gate] = torch.zeros_like(blocks[have[0]])
+    return torch.cat([blocks[gate] for gate in want])
+
+
+def _seeing(spec: CellSpec) -> str:
+    """The gates that see the cell state, in the order of ``weight_peephole``."""
+    return "".join(gate for gate in spec.gates if gate != "g")
+
+
+_RNN = "h"
+PYTORCH = Layout("PyTorch", {"lstm": "ifgo", "gru": "rzn", "rnn": _RNN})
+KERAS = Layout("Keras", {"lstm": "ifgo", "gru": "zrn", "rnn": _RNN}, transposed=True)
+"""Keras 2 and 3. The GRU with ``reset_after`` has its two biases as the rows of one array."""
+KERAS1 = Layout("Keras 1", {"lstm": "igfo", "gru": "zrn", "rnn": _RNN}, transposed=True)
+"""An array a gate, in this order; a reader puts them side by side."""
+ONNX = Layout("ONNX", {"lstm": "iofg", "gru": "zrn", "rnn": _RNN}, peepholes="iof")
+"""W and R of one direction. B is both biases, one behind the other."""
+TF1 = Layout("TensorFlow 1", {"lstm": "igfo", "gru": "rzn", "rnn": _RNN}, transposed=True, peepholes="ifo")
+"""The rows of one kernel are the inputs above the state. The GRU has its candidate in a kernel of its own, and the
+forget bias of an LSTM is added at run time: see :func:`with_forget_bias`."""
+
+LAYOUTS = (PYTORCH, KERAS, KERAS1, ONNX, TF1)
+
+
+def with_forget_bias(spec: CellSpec, parameters: Mapping[str, Tensor], amount: float) -> dict[str, Tensor]:
+    """Parameters of an LSTM with a forget bias, which TensorFlow 1 adds at run time, folded into ``bias_ih``.
+
+    Args:
+        spec: The LSTM, with biases.
+        parameters: As :meth:`Layout.inward` gave them.
+        amount: What is added to the bias of the forget gate.
+    """
+    bias, H = parameters["bias_ih"].clone(), spec.hidden_size
+    start = spec.gates.index("f") * H
+    bias[start : start + H] += amount
+    return {**parameters, "bias_ih": bias}

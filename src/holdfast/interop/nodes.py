@@ -1,0 +1,206 @@
+"""The parts of a :class:`~holdfast.interop.network.Network`: what a layer of a foreign model becomes.
+
+Each is a module that takes its inputs in a fixed order (None for one left out) and gives a tuple of its outputs. Its
+constructor's keyword arguments are what is stored of it, so they are values that JSON has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from holdfast.cells import Kind
+from holdfast.cells.activations import activation
+from holdfast.errors import ConversionError, OptionError, did_you_mean
+from holdfast.interop.masking import compacted, spread
+from holdfast.layers import LAYERS
+from holdfast.recurrent_layer import RecurrentLayer
+
+Outputs = tuple[Tensor | None, ...]
+
+
+class Recurrent(nn.Module):
+    """Recurrent layers, batch first.
+
+    Inputs: the sequences [B, T, I]; what counts of them, lengths [B] or a mask [B, T] (true where a step counts); and
+    the initial state, one tensor [layers * directions, B, size] for each part of it: h, and c for the LSTM.
+
+    Outputs: every step's output [B, T, O]; the last layer's h after the last step, its directions merged, [B, O]; and
+    the final state, part by part.
+
+    Attributes:
+        layer: The recurrent layer.
+        repeat: What stands in the outputs at a step that does not count: the output before it, or zero.
+        stateful: Whether a batch begins with the state that the one before it ended with; see :meth:`reset_state`.
+    """
+
+    def __init__(self, cell: Kind, *, repeat: bool = False, stateful: bool = False, **options: Any) -> None:
+        """Builds the layer.
+
+        Args:
+            cell: The kind of cell.
+            repeat: As the attribute.
+            stateful: As the attribute.
+            **options: The arguments of the layer's class, such as ``input_size``, without ``batch_first``.
+        """
+        super().__init__()
+        if cell not in LAYERS:
+            raise OptionError(f"There is no kind of cell {cell!r}: {did_you_mean(str(cell), LAYERS)}")
+        self.layer: RecurrentLayer = LAYERS[cell](batch_first=True, **options)
+        self.repeat, self.stateful = repeat, stateful
+        self._state: Any = None
+
+    def reset_state(self) -> None:
+        """Lets the next batch begin with zeros where the layer is stateful."""
+        self._state = None
+
+    def forward(self, inputs: Tensor, counts: Tensor | None = None, *initial: Tensor | None) -> Outputs:
+        """As the class says."""
+        x, lengths, order = inputs, counts, None
+        mask = counts if counts is not None and counts.ndim == 2 else None
+        if mask is not None:
+            mask = mask.bool()
+            x, lengths, order = compacted(inputs, mask)
+        outputs, state = self.layer(x, self._initial(inputs, initial), lengths=lengths)
+        parts = state if isinstance(state, tuple) else (state,)
+        if self.stateful:
+            self._state = tuple(part.detach() for part in parts)
+        if mask is not None:
+            outputs = spread(outputs, mask, order, repeat=self.repeat, reverse=self.layer.reverse)
+        return (outputs, self.layer.last_hidden(state), *parts)
+
+    def _initial(self, inputs: Tensor, given: tuple[Tensor | None, ...]) -> Any:
+        parts: tuple[Tensor | None, ...] = given or (None,)
+        if all(part is None for part in parts):
+            parts = self._state or (None,)
+        if all(part is None for part in parts):
+            return None
+        sizes = list(self.layer.specs[0].state_sizes.values())
+        rows = self.layer.num_layers * self.layer.num_directions
+        whole = [*parts, *[None] * (len(sizes) - len(parts))]
+        filled = [
+            inputs.new_zeros(rows, len(inputs), size) if part is None else part
+            for part, size in zip(whole, sizes, strict=True)
+        ]
+        return filled[0] if len(filled) == 1 else tuple(filled)
+
+
+class Embedding(nn.Embedding):
+    """Vectors of ids [B, T] -> [B, T, E]; and, with ``mask_zero``, the mask of the ids that are not 0."""
+
+    def __init__(self, num_embeddings: int, embedding_dim: int, mask_zero: bool = False) -> None:
+        super().__init__(num_embeddings, embedding_dim)
+        self.mask_zero = mask_zero
+
+    def forward(self, ids: Tensor) -> Any:
+        """As the class says; ids of any real dtype, since Keras passes floats."""
+        ids = ids.long()
+        return super().forward(ids), (ids != 0 if self.mask_zero else None)
+
+
+class Masking(nn.Module):
+    """Sets steps whose values are all ``value`` to 0, and gives the mask [B, T] of the others."""
+
+    def __init__(self, value: float = 0.0) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """As the class says, of [B, T, I]."""
+        mask = (inputs != self.value).any(-1)
+        return inputs * mask[..., None], mask
+
+
+class Linear(nn.Linear):
+    """A linear layer over the last dimension."""
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+        super().__init__(in_features, out_features, bias)
+
+    def forward(self, inputs: Tensor) -> Any:
+        """[..., I] -> [..., O]."""
+        return (super().forward(inputs),)
+
+
+class Activation(nn.Module):
+    """A function of each value, of a name that cells know, or the softmax over the last dimension."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self._function: Callable[[Tensor], Tensor] = _softmax if name == "softmax" else activation(name)
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """Shaped as the inputs."""
+        return (self._function(inputs),)
+
+
+class Dropout(nn.Dropout):
+    """Drops values while training."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__(p)
+
+    def forward(self, inputs: Tensor) -> Any:
+        """Shaped as the inputs."""
+        return (super().forward(inputs),)
+
+
+class Flip(nn.Module):
+    """Turns time around: [B, T, ...] -> the last step first."""
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """Shaped as the inputs."""
+        return (inputs.flip(1),)
+
+
+class Merge(nn.Module):
+    """One tensor of several of one shape; ``"concat"`` along the last dimension."""
+
+    def __init__(self, mode: Literal["concat", "sum", "mean", "product"]) -> None:
+        super().__init__()
+        if mode not in _MERGES:
+            raise OptionError(f"There is no merge {mode!r}: {did_you_mean(str(mode), _MERGES)}")
+        self.mode = mode
+
+    def forward(self, *inputs: Tensor) -> Outputs:
+        """[..., O] each."""
+        return (_MERGES[self.mode](list(inputs)),)
+
+
+def _softmax(x: Tensor) -> Tensor:
+    return torch.softmax(x, -1)
+
+
+_MERGES: dict[str, Callable[[list[Tensor]], Tensor]] = {
+    "concat": lambda parts: torch.cat(parts, -1),
+    "sum": lambda parts: torch.stack(parts).sum(0),
+    "mean": lambda parts: torch.stack(parts).mean(0),
+    "product": lambda parts: torch.stack(parts).prod(0),
+}
+
+KINDS: dict[str, Callable[..., nn.Module]] = {
+    kind.__name__: kind for kind in (Recurrent, Embedding, Masking, Linear, Activation, Dropout, Flip, Merge)
+}
+
+
+def build(kind: str, options: dict[str, Any], label: str) -> nn.Module:
+    """The module of a node.
+
+    Args:
+        kind: A name of :data:`KINDS`.
+        options: The keyword arguments of its constructor.
+        label: The node, for the message.
+
+    Raises:
+        ConversionError: There is no such kind, or it cannot be built from these options.
+    """
+    if kind not in KINDS:
+        raise ConversionError(f"{label} is a {kind!r}: {did_you_mean(kind, KINDS)}")
+    try:
+        return KINDS[kind](**options)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ConversionError(f"{label} ({kind}) cannot be built: {str(error).splitlines()[0]}") from error
