@@ -67,6 +67,9 @@ def test_evaluate_prints_metrics_and_the_confusion_matrix(capsys, run):
     assert "confusion (rows: label, columns: answer)" in out
     code, out, _ = call(capsys, "evaluate", run, "--json")
     assert set(json.loads(out)) == {"loss", "accuracy", "macro_f1"}
+    code, _, err = call(capsys, "evaluate", run, "--set", "beam=5")
+    assert code == 2
+    assert "beam" in err
 
 
 def test_predict_prints_a_json_line_a_sequence(capsys, run, tmp_path):

@@ -34,6 +34,10 @@ DataDir = Annotated[
     Path | None,
     typer.Option(help="A folder with local data files.", envvar="HOLDFAST_DATA", show_envvar=True, file_okay=False),
 ]
+Answering = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="How to answer, as the recipe's [predict] table. Repeatable."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory or a model file.")]
 
@@ -102,6 +106,7 @@ def evaluate(
     data: Annotated[
         list[Path] | None, typer.Argument(metavar="[DATA]...", help="Labelled files. [default: the test data]")
     ] = None,
+    options: Answering = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -112,10 +117,12 @@ def evaluate(
         holdfast evaluate runs/digits
 
         holdfast evaluate runs/digits scans/ --json
+
+        holdfast evaluate runs/fra-eng --set beam=10
     """
     from holdfast import experiment
 
-    found = experiment.evaluate(run, data or [], data_dir=data_dir)
+    found = experiment.evaluate(run, data or [], options=options or [], data_dir=data_dir)
     if as_json:
         print(json.dumps(found.metrics))
         return
@@ -132,10 +139,7 @@ def predict(
         list[Path] | None,
         typer.Argument(metavar="[FILES]...", help="Files or folders to answer for; - for lines on stdin."),
     ] = None,
-    options: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="How to answer, as the recipe's [predict] table. Repeatable."),
-    ] = None,
+    options: Answering = None,
     text: Annotated[bool, typer.Option("--text", help="Print the answers alone instead of JSON.")] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Draw the series and how they go on into this picture (forecasts).")

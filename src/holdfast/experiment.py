@@ -115,21 +115,28 @@ class Evaluation:
 
 
 def evaluate(
-    path: Path, files: Sequence[Path] = (), *, data_dir: Path | None = None, device: str = "auto"
+    path: Path,
+    files: Sequence[Path] = (),
+    *,
+    options: Sequence[str] = (),
+    data_dir: Path | None = None,
+    device: str = "auto",
 ) -> Evaluation:
     """Measures a trained model.
 
     Args:
         path: A run directory or a model file.
         files: Labelled files or folders of the kinds that could be trained on; none for the run's own test sequences.
+        options: How to answer, as in :class:`~holdfast.predictor.Predictor`.
         data_dir: A folder with local data files, as in :func:`holdfast.data.load`.
         device: Where to compute, as in a recipe.
 
     Raises:
         DataError: The files cannot be read or have no labels, or there is no recipe that says what to test on.
         ModelFileError: There is no usable model.
+        RecipeError: The task has no such option, or the value is not allowed.
     """
-    predictor = Predictor(path, str(choose_device(device)))
+    predictor = Predictor(path, str(choose_device(device)), options)
     if files:
         return measure(predictor, predictor.task.read(files))
     if not path.is_dir():

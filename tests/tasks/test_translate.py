@@ -402,6 +402,9 @@ def test_the_whole_way_of_a_small_trial(name, tmp_path, request):
     found = experiment.evaluate(done.path, data_dir=data_dir)
     assert found.metrics == done.results
     assert found.details.count("source:") == 5
+    shortened = experiment.evaluate(done.path, options=["longest=1"], data_dir=data_dir)
+    assert shortened.metrics["loss"] == found.metrics["loss"]
+    assert shortened.details != found.details
 
     with pytest.raises(StoppedError):
         experiment.train(recipe, tmp_path / "cut", data_dir=data_dir, progress=StopsAfter(2))
