@@ -39,10 +39,12 @@ class Reader {
     Layer<T> layer() {
         Layer<T> l{};
         l.kind = Kind(whole<"kind">());
-        l.options.phi = Activation(whole<"phi">());
-        l.options.sigma = Activation(whole<"sigma">());
-        l.options.coupled = whole<"coupled">();
         l.options.plain = whole<"plain">();
+        if (!l.options.plain) {
+            l.options.phi = function<"phi">(), l.options.sigma = function<"sigma">(), l.options.out = function<"out">();
+            l.options.gate_clip = real<"gate_clip">();
+        }
+        l.options.coupled = whole<"coupled">();
         l.options.cell_clip = real<"cell_clip">();
         l.options.zoneout_h = real<"zoneout_h">();
         l.options.zoneout_c = real<"zoneout_c">();
@@ -102,6 +104,13 @@ class Reader {
     T real() {
         return T(nb::cast<double>(nb::handle(needed<name>())));
     }
+    // (number, first parameter, second)
+    template <Name name>
+    Function<T> function() {
+        PyObject* value = needed<name>();
+        auto item = [&](int k) { return nb::handle(PyTuple_GetItem(value, k)); };
+        return {Activation(nb::cast<int>(item(0))), T(nb::cast<double>(item(1))), T(nb::cast<double>(item(2)))};
+    }
     template <Name name, class U>
     void array(U*& to) {
         if (PyObject* value = find<name>()) to = static_cast<U*>(PyLong_AsVoidPtr(value));
@@ -148,12 +157,13 @@ long kept(const nb::dict& call, const std::string& isa) {
 }
 
 template <class T>
-void activate(int activation, Array<const T> x, Array<T> y, const std::string& isa) {
+void activate(int activation, double a, double b, Array<const T> x, Array<T> y, const std::string& isa) {
     const Kernels& k = isa.empty() ? chosen_kernels() : kernels_named(isa);
+    const Function<T> f{Activation(activation), T(a), T(b)};
     if constexpr (sizeof(T) == 4)
-        k.activate_f32(Activation(activation), x.data(), y.data(), long(x.size()));
+        k.activate_f32(f, x.data(), y.data(), long(x.size()));
     else
-        k.activate_f64(Activation(activation), x.data(), y.data(), long(x.size()));
+        k.activate_f64(f, x.data(), y.data(), long(x.size()));
 }
 
 }  // namespace
@@ -179,7 +189,7 @@ NB_MODULE(_native, m) {
         nb::gil_scoped_release release;
         return fma_peak(kernels, threads, seconds);
     }, "threads"_a, "seconds"_a, "isa"_a = "", "GFLOP/s of multiply-adds in float32, all threads together.");
-    m.def("activate_f32", &activate<float>, "activation"_a, "x"_a.noconvert(), "y"_a.noconvert(), "isa"_a = "");
-    m.def("activate_f64", &activate<double>, "activation"_a, "x"_a.noconvert(), "y"_a.noconvert(), "isa"_a = "");
+    m.def("activate_f32", &activate<float>, "activation"_a, "a"_a, "b"_a, "x"_a.noconvert(), "y"_a.noconvert(), "isa"_a = "");
+    m.def("activate_f64", &activate<double>, "activation"_a, "a"_a, "b"_a, "x"_a.noconvert(), "y"_a.noconvert(), "isa"_a = "");
     bind_streams(m);
 }

@@ -33,8 +33,12 @@ StreamLayer<T> layer(const nb::dict& from) {
     StreamLayer<T> l;
     auto value = [&]<class U>(const char* name, U) { return nb::cast<U>(from[name]); };
     l.call.kind = Kind(value("kind", 0));
-    l.call.options.phi = Activation(value("phi", 0));
-    l.call.options.sigma = Activation(value("sigma", 0));
+    auto function = [&](const char* name) {
+        const auto values = nb::cast<nb::tuple>(from[name]);
+        return Function<T>{Activation(nb::cast<int>(values[0])), T(nb::cast<double>(values[1])), T(nb::cast<double>(values[2]))};
+    };
+    l.call.options.phi = function("phi"), l.call.options.sigma = function("sigma"), l.call.options.out = function("out");
+    l.call.options.gate_clip = T(value("gate_clip", 0.0));
     l.call.options.coupled = value("coupled", false);
     l.call.options.plain = value("plain", false);
     l.call.options.cell_clip = T(value("cell_clip", 0.0));

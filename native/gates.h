@@ -36,46 +36,75 @@ HF_INLINE Vec<T> zone(const std::uint8_t* mask, long n, T probability) {
 }
 
 template <class T>
-HF_INLINE Vec<T> activate(Activation a, Vec<T> x) {
-    switch (a) {
+HF_INLINE Vec<T> activate(const Function<T>& f, Vec<T> x) {
+    const Vec<T> zero{};
+    const T a = f.a, b = f.b;
+    switch (f.name) {
         case Activation::tanh: return tanh<T>(x);
         case Activation::sigmoid: return sigmoid<T>(x);
-        case Activation::relu: return x > T(0) ? x : (x != x ? x : Vec<T>{});
-        case Activation::linear: return x;
-        case Activation::hard_sigmoid: return min<T>(max<T>(x / T(6) + T(0.5), all<T>(0)), all<T>(1));
-        case Activation::hard_sigmoid_02: return min<T>(max<T>(x * T(0.2) + T(0.5), all<T>(0)), all<T>(1));
+        case Activation::relu: return x > T(0) ? x : (x != x ? x : zero);
+        case Activation::affine: return x * a + b;
+        case Activation::hard_sigmoid: return min<T>(max<T>(x * a + b, zero), all<T>(1));
         case Activation::softsign: return x / (T(1) + abs<T>(x));
         case Activation::softplus: return each<T>(x, [](T v) { return (v > 0 ? v : 0) + std::log1p(std::exp(v > 0 ? -v : v)); });
-        case Activation::elu: return x > T(0) ? x : each<T>(x, [](T v) { return v > 0 ? v : std::expm1(v); });
+        case Activation::elu: return x > T(0) ? x * b : each<T>(x, [a](T v) { return v > 0 ? v : a * std::expm1(v); });
+        case Activation::exponential: return each<T>(x, [](T v) { return std::exp(v); });
+        case Activation::leaky_relu: return x > T(0) ? x : x * a;
+        case Activation::relu6: return min<T>(max<T>(x, zero), all<T>(6));
+        case Activation::thresholded_relu: return x > a ? x : (x != x ? x : zero);
+        case Activation::scaled_tanh: return a * tanh<T>(x * b);
     }
     return x;
 }
 
 // The derivative of an activation, from its value.
 template <class T>
-HF_INLINE Vec<T> slope(Activation a, Vec<T> y) {
+HF_INLINE Vec<T> slope(const Function<T>& f, Vec<T> y) {
     const Vec<T> zero{}, one = all<T>(1);
-    switch (a) {
+    const T a = f.a, b = f.b;
+    switch (f.name) {
         case Activation::tanh: return one - y * y;
         case Activation::sigmoid: return y * (one - y);
         case Activation::relu: return y > zero ? one : zero;
-        case Activation::linear: return one;
-        case Activation::hard_sigmoid: return (y > zero) & (y < one) ? one / T(6) : zero;
-        case Activation::hard_sigmoid_02: return (y > zero) & (y < one) ? all<T>(0.2) : zero;
+        case Activation::affine: return all<T>(a);
+        case Activation::hard_sigmoid: return (y > zero) & (y < one) ? all<T>(a) : zero;
         case Activation::softsign: return (one - abs<T>(y)) * (one - abs<T>(y));
         case Activation::softplus: return each<T>(y, [](T v) { return -std::expm1(-v); });
-        case Activation::elu: return y > zero ? one : y + one;
+        case Activation::elu: return y > zero ? all<T>(b) : y + a;
+        case Activation::exponential: return y;
+        case Activation::leaky_relu: return y > zero ? one : all<T>(a);
+        case Activation::relu6: return (y > zero) & (y < T(6)) ? one : zero;
+        case Activation::thresholded_relu: return y > zero ? one : zero;
+        case Activation::scaled_tanh: return b * (a - y * y / a);
     }
     return one;
 }
 
+// φ and σ of what the gates sum up, and the activation of c' on its way out, with their derivatives; the defaults are
+// known when this is compiled. A sum beyond ±gate_clip has the value of that bound, bit by bit, by which backward tells
+// that its derivative is 0.
 template <class T, bool plain>
-struct Functions {  // φ and σ with their derivatives; the defaults are known when this is compiled
+struct Functions {
     const Options<T>& o;
-    HF_INLINE Vec<T> phi(Vec<T> x) const { return plain ? tanh<T>(x) : activate<T>(o.phi, x); }
-    HF_INLINE Vec<T> sigma(Vec<T> x) const { return plain ? sigmoid<T>(x) : activate<T>(o.sigma, x); }
-    HF_INLINE Vec<T> dphi(Vec<T> y) const { return plain ? T(1) - y * y : slope<T>(o.phi, y); }
-    HF_INLINE Vec<T> dsigma(Vec<T> y) const { return plain ? y * (T(1) - y) : slope<T>(o.sigma, y); }
+    HF_INLINE Vec<T> phi(Vec<T> x) const { return plain ? tanh<T>(x) : clipped(x, activate<T>(o.phi, x), o.phi_ends); }
+    HF_INLINE Vec<T> sigma(Vec<T> x) const {
+        return plain ? sigmoid<T>(x) : clipped(x, activate<T>(o.sigma, x), o.sigma_ends);
+    }
+    HF_INLINE Vec<T> out(Vec<T> x) const { return plain ? tanh<T>(x) : activate<T>(o.out, x); }
+    HF_INLINE Vec<T> dphi(Vec<T> y) const { return plain ? T(1) - y * y : inside(y, slope<T>(o.phi, y), o.phi_ends); }
+    HF_INLINE Vec<T> dsigma(Vec<T> y) const {
+        return plain ? y * (T(1) - y) : inside(y, slope<T>(o.sigma, y), o.sigma_ends);
+    }
+    HF_INLINE Vec<T> dout(Vec<T> y) const { return plain ? T(1) - y * y : slope<T>(o.out, y); }
+
+  private:
+    HF_INLINE Vec<T> clipped(Vec<T> x, Vec<T> y, const T* ends) const {
+        if (!(o.gate_clip > 0)) return y;
+        return x > o.gate_clip ? all<T>(ends[1]) : x < -o.gate_clip ? all<T>(ends[0]) : y;
+    }
+    HF_INLINE Vec<T> inside(Vec<T> y, Vec<T> d, const T* ends) const {
+        return o.gate_clip > 0 ? ((y == ends[0]) | (y == ends[1]) ? Vec<T>{} : d) : d;
+    }
 };
 
 // ------------------------------------------------------------------------------------------------------------ RNN
@@ -108,7 +137,7 @@ HF_INLINE void rnn_backward(const Options<T>& o, const Unit<T>& u, T* g, T* dh) 
 }
 
 // ----------------------------------------------------------------------------------------------------------- LSTM
-// c' = f c + i g, h' = o φ(c').  Slots: i, f, g, o; without f when coupled (f = 1 - i).
+// c' = f c + i g, h' = o ψ(c').  Slots: i, f, g, o; without f when coupled (f = 1 - i).  ψ is Functions::out.
 
 template <class T, bool plain>
 HF_INLINE Vec<T> lstm_cell(const Unit<T>& u, Vec<T> i, Vec<T> f, Vec<T> g, Vec<T> c) {
@@ -156,7 +185,7 @@ template <class T, bool plain>
 HF_INLINE void lstm_forward(const Options<T>& o, const Unit<T>& u, T* g, const T* h_old, T* h_out, T* c_inout) {
     const Functions<T, plain> fn{o};
     const Outgoing<T> out = lstm_state<T, plain>(o, u, g, c_inout);
-    Vec<T> h = out.o * fn.phi(out.c);
+    Vec<T> h = out.o * fn.out(out.c);
     if (!plain && (u.zoned_h || o.zoneout_h != 0)) h = h + zone<T>(u.zoned_h, u.n, o.zoneout_h) * (load<T>(h_old) - h);
     store<T>(h_out, h);
 }
@@ -229,8 +258,8 @@ HF_INLINE void lstm_backward(const Options<T>& o, const Unit<T>& u, T* g, const 
         past = d * zone<T>(u.zoned_h, u.n, o.zoneout_h);
         d = d - past;
     }
-    const Vec<T> seen = fn.phi(gates.c_new);
-    lstm_state_backward<T, plain>(o, u, gates, d * seen * fn.dsigma(gates.o), d * gates.o * fn.dphi(seen), dc);
+    const Vec<T> seen = fn.out(gates.c_new);
+    lstm_state_backward<T, plain>(o, u, gates, d * seen * fn.dsigma(gates.o), d * gates.o * fn.dout(seen), dc);
     store<T>(dh, past);
 }
 

@@ -33,7 +33,27 @@ void dispatch(const Layer<T>& l, F f) {
 }
 
 template <class T>
-void forward(const Layer<T>& l) {
+void activate_each(Function<T> f, const T* x, T* y, long count) {
+    constexpr long W = lanes<T>;
+    for (long k = 0; k < count; k += W) {
+        const long n = std::min(W, count - k);
+        const Vec<T> v = activate<T>(f, load_some<T>(x + k, n));
+        store_some<T>(y + k, v, n);
+    }
+}
+
+// The layer with what its activations give at the ends of a clipped sum. Not inlined: forward and backward get the same
+// bits.
+template <class T>
+__attribute__((noinline)) Layer<T> with_ends(Layer<T> l) {
+    const T ends[2] = {-l.options.gate_clip, l.options.gate_clip};
+    activate_each<T>(l.options.phi, ends, l.options.phi_ends, 2);
+    activate_each<T>(l.options.sigma, ends, l.options.sigma_ends, 2);
+    return l;
+}
+
+template <class T>
+void forward_of(const Layer<T>& l) {
     dispatch(l, [&](auto kind, auto columns, auto plain) {
         if constexpr (!plain && !paired<T>)
             if (l.in_stages()) return run_stages_forward<T, kind, columns>(l);
@@ -61,7 +81,7 @@ void pack(const Layer<T>& l, T* out) {
 }
 
 template <class T>
-void backward(const Layer<T>& l) {
+void backward_of(const Layer<T>& l) {
     dispatch(l, [&](auto kind, auto columns, auto plain) {
         if constexpr (!plain && !paired<T>)
             if (l.in_stages()) return run_stages_backward<T, kind, columns>(l);
@@ -70,13 +90,12 @@ void backward(const Layer<T>& l) {
 }
 
 template <class T>
-void activate_each(Activation a, const T* x, T* y, long count) {
-    constexpr long W = lanes<T>;
-    for (long k = 0; k < count; k += W) {
-        const long n = std::min(W, count - k);
-        const Vec<T> v = activate<T>(a, load_some<T>(x + k, n));
-        store_some<T>(y + k, v, n);
-    }
+void forward(const Layer<T>& l) {
+    l.options.gate_clip > 0 ? forward_of(with_ends(l)) : forward_of(l);
+}
+template <class T>
+void backward(const Layer<T>& l) {
+    l.options.gate_clip > 0 ? backward_of(with_ends(l)) : backward_of(l);
 }
 
 template <class T>

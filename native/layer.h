@@ -39,13 +39,25 @@
 namespace holdfast {
 
 enum class Kind : int { rnn, lstm, gru };
-enum class Activation : int { tanh, sigmoid, relu, linear, hard_sigmoid, hard_sigmoid_02, softsign, softplus, elu };
+enum class Activation : int {
+    tanh, sigmoid, relu, affine, hard_sigmoid, softsign, softplus, elu, exponential, leaky_relu, relu6, thresholded_relu,
+    scaled_tanh
+};
+
+// An activation with the parameters that some have; gates.h says what they do.
+template <class T>
+struct Function {
+    Activation name;
+    T a = 0, b = 0;
+};
 
 // The options of a cell. `plain` says that all are at their defaults and that there are no masks or peepholes: then
 // nothing is asked for again and again.
 template <class T>
 struct Options {
-    Activation phi = Activation::tanh, sigma = Activation::sigmoid;
+    Function<T> phi{Activation::tanh}, sigma{Activation::sigmoid}, out{Activation::tanh};  // out: of c' on its way out
+    T gate_clip = 0;                 // of what goes into φ and σ; 0: none
+    T phi_ends[2]{}, sigma_ends[2]{};  // φ and σ of -gate_clip and gate_clip; the kernels find them
     bool coupled = false, plain = true;
     T cell_clip = 0;                 // 0: none
     T zoneout_h = 0, zoneout_c = 0;  // probabilities, for evaluation
@@ -110,10 +122,10 @@ struct Kernels {
     void (*pack_f64)(const Layer<double>&, double* out);
     void (*forward_f32)(const Layer<float>&);
     void (*backward_f32)(const Layer<float>&);
-    void (*activate_f32)(Activation, const float* x, float* y, long count);
+    void (*activate_f32)(Function<float>, const float* x, float* y, long count);
     void (*forward_f64)(const Layer<double>&);
     void (*backward_f64)(const Layer<double>&);
-    void (*activate_f64)(Activation, const double* x, double* y, long count);
+    void (*activate_f64)(Function<double>, const double* x, double* y, long count);
     double (*fma_rounds)(long rounds);  // nothing but multiply-adds; gives the number of operations
 };
 

@@ -3,7 +3,7 @@
 //
 //   layer norm         the products of all gates, normalised; then the units. In the LSTM, then c', normalised, and h'.
 //   reset before       the GRU's r and z; then the candidate's product with r h, and h'
-//   projection         o φ(c'), here m; then h', its product with W_hr
+//   projection         o ψ(c'), here m; then h', its product with W_hr
 //
 // What is kept of this for backward, and the weights that it needs beside those of pack.h.
 #pragma once

@@ -179,7 +179,7 @@ class StagesBackward {
         team_.wait(thread_);
     }
 
-    // From o φ(LN(c')): the gradients of o's sum, where o was, and of the normalised c', in dcell.
+    // From o ψ(LN(c')): the gradients of o's sum, where o was, and of the normalised c', in dcell.
     void outputs(long n) {
         const Functions<T, false> f{o_};
         for (long q = panels_.begin; q < panels_.end; q++) {
@@ -190,9 +190,9 @@ class StagesBackward {
             for (long r = 0; r < n; r++) {
                 const Vec<T> d = projects_ ? load<T>(dinner_ + r * ldi_ + at) : incoming(r, rows_.order[first_ + r], at);
                 T* slot = row(gates_, q, r) + (N - 1) * W;
-                const Vec<T> y = load<T>(cell_ + r * ldi_ + at), seen = f.phi(gain * y + shift), o = load<T>(slot);
+                const Vec<T> y = load<T>(cell_ + r * ldi_ + at), seen = f.out(gain * y + shift), o = load<T>(slot);
                 store<T>(slot, d * seen * f.dsigma(o));
-                Vec<T> dy = d * o * f.dphi(seen);
+                Vec<T> dy = d * o * f.dout(seen);
                 dgain = dgain + dy * y, dshift = dshift + dy;
                 dy = dy * gain;
                 store<T>(dcell_ + r * ldi_ + at, dy);

@@ -201,7 +201,7 @@ class StagesForward {
             T* seen = cell_ + r * p_.padded + at;
             const Vec<T> y = together_.normalised(P::cell, r, load<T>(seen));
             store<T>(seen, y);
-            Vec<T> h = load<T>(row(gates_, q, r) + (N - 1) * W) * f.phi(gain * y + shift);
+            Vec<T> h = load<T>(row(gates_, q, r) + (N - 1) * W) * f.out(gain * y + shift);
             if (projects_) {
                 store<T>(inner_ + r * memory_.kept.inner_row + at, h);
                 continue;
@@ -256,7 +256,7 @@ class StagesForward {
             }
     }
 
-    // h' from o φ(c').
+    // h' from o ψ(c').
     void project(long n) {
         team_.wait(thread_);
         const Share share = Share::of(panels_of_4(l_.O, W), team_.member(thread_), team_.members);

@@ -18,17 +18,34 @@ def _sigmoid(v: float) -> float:
     return 1 / (1 + math.exp(-v))
 
 
-ACTIVATIONS: dict[str, Callable[[float], float]] = {
+ACTIVATIONS: dict[str, Callable[..., float]] = {
     "tanh": math.tanh,
     "sigmoid": _sigmoid,
     "relu": lambda v: v if v > 0 else 0.0,
     "linear": lambda v: v,
-    "hard_sigmoid": lambda v: 0.0 if v < -3 else 1.0 if v > 3 else v / 6 + 0.5,
+    "hard_sigmoid": lambda v, a=1 / 6, b=0.5: min(max(a * v + b, 0.0), 1.0),
     "hard_sigmoid_02": lambda v: 0.0 if v < -2.5 else 1.0 if v > 2.5 else v / 5 + 0.5,
     "softsign": lambda v: v / (1 + abs(v)),
     "softplus": lambda v: math.log(1 + math.exp(v)),
-    "elu": lambda v: v if v > 0 else math.exp(v) - 1,
+    "elu": lambda v, a=1.0: v if v > 0 else a * (math.exp(v) - 1),
+    "selu": lambda v: 1.0507009873554805 * (v if v > 0 else 1.6732632423543772 * (math.exp(v) - 1)),
+    "exponential": math.exp,
+    "leaky_relu": lambda v, a=0.01: v if v > 0 else a * v,
+    "relu6": lambda v: min(max(v, 0.0), 6.0),
+    "thresholded_relu": lambda v, a=1.0: v if v > a else 0.0,
+    "affine": lambda v, a=1.0, b=0.0: a * v + b,
+    "scaled_tanh": lambda v, a=1.0, b=1.0: a * math.tanh(b * v),
+    "silu": lambda v: v * _sigmoid(v),
+    "gelu": lambda v: v * (1 + math.erf(v / math.sqrt(2))) / 2,
+    "mish": lambda v: v * math.tanh(math.log1p(math.exp(v))),
 }
+
+
+def function(name: str, bound: float | None = None) -> Callable[[float], float]:
+    """The activation that is written so, of a value that is first clamped into ±bound."""
+    base, _, given = name.partition("(")
+    parameters = [float(number) for number in given.rstrip(")").split(",")] if given else []
+    return lambda v: ACTIVATIONS[base](_clip(v, bound), *parameters)
 
 
 @dataclass(frozen=True)
@@ -88,7 +105,7 @@ def _bias(p: dict[str, Any], name: str, rows: int) -> Vector:
 
 
 def _rnn(H: int, o: dict[str, Any], p: dict[str, Any], x: Vector, s: list[Vector], m: Masks, t: int) -> list[Vector]:
-    φ = ACTIVATIONS[o.get("activation", "tanh")]
+    φ = function(o.get("activation", "tanh"), o.get("gate_clip"))
     h = s[0] if m.state is None else [v * k for v, k in zip(s[0], m.state, strict=True)]
     a, u = _matvec(p["weight_ih"], x), _matvec(p["weight_hh"], h)
     if o.get("layer_norm"):
@@ -98,7 +115,8 @@ def _rnn(H: int, o: dict[str, Any], p: dict[str, Any], x: Vector, s: list[Vector
 
 
 def _gru(H: int, o: dict[str, Any], p: dict[str, Any], x: Vector, s: list[Vector], m: Masks, t: int) -> list[Vector]:
-    φ, σ = ACTIVATIONS[o.get("activation", "tanh")], ACTIVATIONS[o.get("recurrent_activation", "sigmoid")]
+    φ = function(o.get("activation", "tanh"), o.get("gate_clip"))
+    σ = function(o.get("recurrent_activation", "sigmoid"), o.get("gate_clip"))
     (h,) = s
     seen = h if m.state is None else [v * k for v, k in zip(h, m.state, strict=True)]
     b, d = _bias(p, "bias_ih", 3 * H), _bias(p, "bias_hh", 3 * H)
@@ -124,7 +142,9 @@ def _gru(H: int, o: dict[str, Any], p: dict[str, Any], x: Vector, s: list[Vector
 
 
 def _lstm(H: int, o: dict[str, Any], p: dict[str, Any], x: Vector, s: list[Vector], m: Masks, t: int) -> list[Vector]:
-    φ, σ = ACTIVATIONS[o.get("activation", "tanh")], ACTIVATIONS[o.get("recurrent_activation", "sigmoid")]
+    φ = function(o.get("activation", "tanh"), o.get("gate_clip"))
+    σ = function(o.get("recurrent_activation", "sigmoid"), o.get("gate_clip"))
+    ψ = function(o.get("output_activation", o.get("activation", "tanh")), None)
     h, c = s
     seen = h if m.state is None else [v * k for v, k in zip(h, m.state, strict=True)]
     gates = "igo" if o.get("coupled_gates") else "ifgo"
@@ -149,7 +169,7 @@ def _lstm(H: int, o: dict[str, Any], p: dict[str, Any], x: Vector, s: list[Vecto
     if o.get("layer_norm"):
         inner = [v + k for v, k in zip(_normalised(c_new, p["norm_c"]), p["norm_c_bias"], strict=True)]
     for j in range(H):
-        raw.append(σ(pre["o"][j] + peep["o"][j] * c_new[j]) * φ(inner[j]))
+        raw.append(σ(pre["o"][j] + peep["o"][j] * c_new[j]) * ψ(inner[j]))
     if o.get("proj_size"):
         raw = [_clip(v, o.get("proj_clip")) for v in _matvec(p["weight_hr"], raw)]
     return [raw, c_new]

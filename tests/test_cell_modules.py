@@ -166,7 +166,7 @@ def test_errors_over_time() -> None:
 
 def test_options_of_layers_are_not_options_of_cells() -> None:
     message = said(lambda: holdfast.GRUCell(I, H, merge="sum"), OptionError)  # type: ignore[call-arg]
-    assert message.startswith("GRU has no option 'merge': known are activation, bias, hidden_size, input_size, ")
+    assert message.startswith("GRU has no option 'merge': known are activation, bias, gate_clip, hidden_size, ")
 
 
 def test_printing() -> None:

@@ -355,9 +355,10 @@ def test_errors_of_lengths() -> None:
         (
             {"locked_droput": True},
             "LSTM has no option 'locked_droput': did you mean 'locked_dropout'? Known: activation, bias, cell_clip, "
-            "coupled_gates, engine, forget_bias, hidden_size, input_size, layer_norm, locked_dropout, memory, merge, "
-            "peepholes, proj_clip, proj_size, recurrent_activation, recurrent_dropout, recurrent_dropout_mode, "
-            "residual, reverse, segment, single_bias, weight_dropout, zoneout_c, zoneout_h.",
+            "coupled_gates, engine, forget_bias, gate_clip, hidden_size, input_size, layer_norm, locked_dropout, "
+            "memory, merge, output_activation, peepholes, proj_clip, proj_size, recurrent_activation, "
+            "recurrent_dropout, recurrent_dropout_mode, residual, reverse, segment, single_bias, weight_dropout, "
+            "zoneout_c, zoneout_h.",
         ),
     ],
 )

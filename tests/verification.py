@@ -26,6 +26,7 @@ VARIANTS: dict[str, tuple[Kind, dict[str, Any]]] = {
     "rnn layer norm": ("rnn", {"layer_norm": True}),
     "rnn dropout of the state": ("rnn", {"recurrent_dropout": 0.4}),
     "rnn zoneout": ("rnn", {"zoneout_h": 0.3}),
+    "rnn gate clip": ("rnn", {"gate_clip": 0.5}),
     "rnn everything": ("rnn", {"layer_norm": True, "recurrent_dropout": 0.3, "zoneout_h": 0.2, "activation": "elu"}),
     "gru": ("gru", {}),
     "gru without bias": ("gru", {"bias": False}),
@@ -44,6 +45,11 @@ VARIANTS: dict[str, tuple[Kind, dict[str, Any]]] = {
             "zoneout_h": 0.2,
             "activation": "softplus",
         },
+    ),
+    "gru gate clip": ("gru", {"gate_clip": 0.5}),
+    "gru reset before, gate clip": (
+        "gru",
+        {"reset_after": False, "gate_clip": 0.5, "activation": "scaled_tanh(2, 0.7)"},
     ),
     "gru dropout of the state": ("gru", {"recurrent_dropout": 0.4}),
     "gru dropout of the candidate": ("gru", {"recurrent_dropout": 0.4, "recurrent_dropout_mode": "candidate"}),
@@ -75,6 +81,18 @@ VARIANTS: dict[str, tuple[Kind, dict[str, Any]]] = {
     "lstm projection, dropout of the state": ("lstm", {"proj_size": 2, "recurrent_dropout": 0.4}),
     "lstm cell clip": ("lstm", {"cell_clip": 0.4}),
     "lstm cell clip, peepholes": ("lstm", {"cell_clip": 0.4, "peepholes": True}),
+    "lstm gate clip": ("lstm", {"gate_clip": 0.5}),
+    "lstm gate clip, peepholes": (
+        "lstm",
+        {"gate_clip": 0.5, "peepholes": True, "recurrent_activation": "hard_sigmoid(0.3)"},
+    ),
+    "lstm gate clip, coupled gates": ("lstm", {"gate_clip": 0.5, "coupled_gates": True, "activation": "leaky_relu"}),
+    "lstm output activation": ("lstm", {"output_activation": "leaky_relu(0.2)"}),
+    "lstm output activation, gate clip": ("lstm", {"output_activation": "affine(2, 0.1)", "gate_clip": 0.1}),
+    "lstm output activation, layer norm": (
+        "lstm",
+        {"output_activation": "elu(0.4)", "layer_norm": True, "gate_clip": 0.5},
+    ),
     "lstm dropout of the state": ("lstm", {"recurrent_dropout": 0.4}),
     "lstm dropout of the candidate": ("lstm", {"recurrent_dropout": 0.4, "recurrent_dropout_mode": "candidate"}),
     "lstm zoneout of h": ("lstm", {"zoneout_h": 0.3}),
@@ -107,6 +125,16 @@ VARIANTS: dict[str, tuple[Kind, dict[str, Any]]] = {
         },
     ),
 }
+
+# Activations with parameters beside those that stand alone.
+PARAMETRISED = (
+    "hard_sigmoid(0.3, 0.4)",
+    "elu(0.3)",
+    "leaky_relu(0.2)",
+    "thresholded_relu(0.1)",
+    "affine(0.5, 0.2)",
+    "scaled_tanh(1.7, 0.7)",
+)
 
 
 def make_request(

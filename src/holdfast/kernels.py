@@ -5,21 +5,67 @@ No torch is needed.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
-from holdfast.cells.spec import ACTIVATION_NAMES, CellSpec
+from holdfast.cells.activation_names import parse_activation
+from holdfast.cells.spec import CellSpec
 
 # The numbers of the enumerations in native/layer.h.
 KINDS = {"rnn": 0, "lstm": 1, "gru": 2}
-ACTIVATION_NUMBERS = {name: number for number, name in enumerate(ACTIVATION_NAMES)}
+_FUNCTIONS = (
+    "tanh",
+    "sigmoid",
+    "relu",
+    "affine",
+    "hard_sigmoid",
+    "softsign",
+    "softplus",
+    "elu",
+    "exponential",
+    "leaky_relu",
+    "relu6",
+    "thresholded_relu",
+    "scaled_tanh",
+)
+_NUMBERS = {name: number for number, name in enumerate(_FUNCTIONS)}
+# Names that are one of these functions with parameters. SELU is an ELU of a larger slope (Klambauer et al. 2017).
+_SELU = 1.0507009873554805
+_AS = {
+    "linear": ("affine", (1.0, 0.0)),
+    "hard_sigmoid_02": ("hard_sigmoid", (0.2, 0.5)),
+    "selu": ("elu", (_SELU * 1.6732632423543772, _SELU)),
+}
+
+
+def function(name: str) -> tuple[int, float, float] | None:
+    """The number of an activation with its two parameters; None where the kernels do not have it.
+
+    They keep an activation's value alone, so they have those whose derivative follows from it.
+    """
+    base, parameters = parse_activation(name)
+    base, parameters = _AS.get(base, (base, parameters))
+    turns = base in ("elu", "leaky_relu", "thresholded_relu") and parameters[0] < 0
+    if base not in _NUMBERS or turns or (base == "scaled_tanh" and not parameters[0]):
+        return None
+    if base == "elu" and len(parameters) == 1:
+        parameters = (*parameters, 1.0)
+    a, b = (*parameters, 0.0, 0.0)[:2]
+    return _NUMBERS[base], a, b
 
 
 def why_not(spec: CellSpec) -> str | None:
     """One sentence that says why the kernels cannot compute a cell, or None when they can."""
-    if not isinstance(spec.activation, str) or not isinstance(spec.recurrent_activation, str):
-        return "an activation is a callable, which the kernels cannot call."
-    return None
+    phi, sigma, out = spec.activations
+    if isinstance(phi, str) and isinstance(sigma, str) and isinstance(out, str):
+        return _why_not(phi, sigma, out)
+    return "an activation is a callable, which the kernels cannot call."
+
+
+@lru_cache(256)
+def _why_not(*names: str) -> str | None:
+    lacking = [name for name in names if function(name) is None]
+    return f"the kernels have no {lacking[0]}, whose derivative does not follow from its value." if lacking else None
 
 
 def why_not_in_bfloat16(spec: CellSpec) -> str | None:
@@ -31,8 +77,9 @@ def why_not_in_bfloat16(spec: CellSpec) -> str | None:
 @cache
 def is_plain(spec: CellSpec) -> bool:
     """Whether the units need nothing but the default activations: no option that is asked for at each of them."""
-    options = spec.peepholes or spec.coupled_gates or spec.cell_clip or spec.zoneout_h or spec.zoneout_c
-    return spec.activation == "tanh" and spec.recurrent_activation == "sigmoid" and not options
+    clips = spec.gate_clip or spec.cell_clip
+    options = spec.peepholes or spec.coupled_gates or clips or spec.zoneout_h or spec.zoneout_c
+    return spec.activations == ("tanh", "sigmoid", "tanh") and not options
 
 
 @cache
@@ -41,10 +88,13 @@ def arguments(spec: CellSpec) -> dict[str, Any]:
 
     The dictionary is shared: copy it before changing it.
     """
+    phi, sigma, out = (function(str(name)) for name in spec.activations)  # names: why_not has seen to it
     return {
         "kind": KINDS[spec.kind],
-        "phi": ACTIVATION_NUMBERS[spec.activation],  # type: ignore[index]  # a name: why_not has seen to it
-        "sigma": ACTIVATION_NUMBERS[spec.recurrent_activation],  # type: ignore[index]
+        "phi": phi,
+        "sigma": sigma,
+        "out": out,
+        "gate_clip": spec.gate_clip or 0.0,
         "coupled": spec.coupled_gates,
         "cell_clip": spec.cell_clip or 0.0,
         "zoneout_h": spec.zoneout_h,

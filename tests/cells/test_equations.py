@@ -11,10 +11,10 @@ from torch import Tensor
 
 import holdfast
 from by_hand import Masks, sequence
-from holdfast.cells import ACTIVATIONS, BoundCell, Kind, Noise
+from holdfast.cells import ACTIVATIONS, BoundCell, Kind, Noise, activation
 from holdfast.engines import Request
 from holdfast.engines.reference import ReferenceEngine
-from verification import VARIANTS, make_request
+from verification import PARAMETRISED, VARIANTS, make_request
 
 
 def assert_equals_by_hand(request: Request, kind: Kind, options: dict[str, Any]) -> None:
@@ -73,17 +73,19 @@ def test_the_other_options_draw_no_masks() -> None:
         assert make_request(kind, training=True, **options).noise is None
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", [*ACTIVATIONS, *PARAMETRISED])
 @pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
-@pytest.mark.parametrize("option", ["activation", "recurrent_activation"])
+@pytest.mark.parametrize("option", ["activation", "recurrent_activation", "output_activation"])
 def test_every_activation(option: str, kind: Kind, name: str) -> None:
-    if kind == "rnn" and option == "recurrent_activation":
+    if (kind, option) in (("rnn", "recurrent_activation"), ("rnn", "output_activation"), ("gru", "output_activation")):
         with pytest.raises(holdfast.HoldfastError):
-            holdfast.RNNCell(1, 1, recurrent_activation="tanh")
+            make_request(kind, **{option: "relu"})
         return
     options = {option: name}
-    request = make_request(kind, batch=2, steps=4, **options)
-    request = replace(request, inputs=request.inputs * 4)  # far enough to meet both ends of the hard sigmoids
+    grows = name == "exponential"  # past all bounds in a second step
+    request = make_request(kind, batch=2, steps=1 if grows else 4, **options)
+    if not grows:
+        request = replace(request, inputs=request.inputs * 4)  # far enough to meet both ends of the hard sigmoids
     assert_equals_by_hand(request, kind, options)
 
 
@@ -98,6 +100,23 @@ def test_the_clips_of_the_variants_do_clip() -> None:
             if option in options and not options.get("zoneout_h"):
                 assert (part.abs() == options[option]).any()
                 assert (part.abs() < options[option]).any()
+
+
+@pytest.mark.parametrize("variant", [name for name, (_, options) in VARIANTS.items() if "gate_clip" in options])
+def test_the_gate_clips_of_the_variants_do_clip(variant: str) -> None:
+    kind, options = VARIANTS[variant]
+    for option in ("activation",) if kind == "rnn" else ("activation", "recurrent_activation"):
+        function, seen = activation(options.get(option, "tanh")), list[Tensor]()
+
+        def noting(x: Tensor, function: Any = function, seen: list[Tensor] = seen) -> Tensor:
+            seen.append(x)
+            return function(x)  # type: ignore[no-any-return]
+
+        others = {"output_activation": "tanh", **options} if kind == "lstm" else options
+        ReferenceEngine().run(make_request(kind, **{**others, option: noting}))
+        sums = torch.cat([x.flatten() for x in seen]).abs()
+        assert sums.max() == options["gate_clip"]
+        assert (sums < options["gate_clip"]).any()
 
 
 @pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])

@@ -62,21 +62,41 @@ def spec(kind: Kind = "lstm", **options: Any) -> CellSpec:
         (
             "gru",
             {"peephole": True},
-            "GRU has no option 'peephole': known are activation, bias, hidden_size, input_size, layer_norm, "
+            "GRU has no option 'peephole': known are activation, bias, gate_clip, hidden_size, input_size, layer_norm, "
             "recurrent_activation, recurrent_dropout, recurrent_dropout_mode, reset_after, single_bias, "
             "weight_dropout, zoneout_h.",
         ),
         (
             "rnn",
             {"zoneout": 0.1},
-            "RNN has no option 'zoneout': did you mean 'zoneout_h'? Known: activation, bias, hidden_size, input_size, "
-            "layer_norm, recurrent_dropout, recurrent_dropout_mode, single_bias, weight_dropout, zoneout_h.",
+            "RNN has no option 'zoneout': did you mean 'zoneout_h'? Known: activation, bias, gate_clip, hidden_size, "
+            "input_size, layer_norm, recurrent_dropout, recurrent_dropout_mode, single_bias, weight_dropout, "
+            "zoneout_h.",
         ),
         (
             "lstm",
             {"recurrent_activation": "sigmod"},
-            "There is no activation 'sigmod': did you mean 'sigmoid'? Known: elu, hard_sigmoid, hard_sigmoid_02, "
-            "linear, relu, sigmoid, softplus, softsign, tanh. A callable will do too.",
+            "There is no activation 'sigmod': did you mean 'sigmoid'? Known: affine, elu, exponential, gelu, "
+            "hard_sigmoid, hard_sigmoid_02, leaky_relu, linear, mish, relu, relu6, scaled_tanh, selu, sigmoid, silu, "
+            "softplus, softsign, tanh, thresholded_relu. A callable will do too.",
+        ),
+        (
+            "lstm",
+            {"output_activation": "elu(1, 2)"},
+            "The activation 'elu(1, 2)' has other parameters than elu takes: write it like 'elu(1)'.",
+        ),
+        (
+            "gru",
+            {"output_activation": "tanh"},
+            "GRU has no option 'output_activation': it belongs to LSTM. Leave it out.",
+        ),
+        ("rnn", {"gate_clip": -1.0}, "RNN gate_clip is -1.0; expected a positive bound, or None for no bound."),
+        (
+            "gru",
+            {"gate_clp": 1.0},
+            "GRU has no option 'gate_clp': did you mean 'gate_clip'? Known: activation, bias, gate_clip, hidden_size, "
+            "input_size, layer_norm, recurrent_activation, recurrent_dropout, recurrent_dropout_mode, reset_after, "
+            "single_bias, weight_dropout, zoneout_h.",
         ),
     ],
 )
@@ -150,6 +170,13 @@ def test_parameter_shapes() -> None:
 def test_changed_options() -> None:
     assert spec("lstm").changed_options() == {}
     assert spec("lstm", peepholes=True, cell_clip=2.0).changed_options() == {"peepholes": True, "cell_clip": 2.0}
+
+
+def test_activations() -> None:
+    assert spec("gru").activations == ("tanh", "sigmoid", "tanh")
+    assert spec("lstm", activation="relu").activations == ("relu", "sigmoid", "relu")
+    of_all = spec("lstm", activation="relu", recurrent_activation="hard_sigmoid", output_activation="elu(0.5)")
+    assert of_all.activations == ("relu", "hard_sigmoid", "elu(0.5)")
 
 
 def test_an_rnn_told_two_activations_is_refused() -> None:

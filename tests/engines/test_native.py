@@ -25,9 +25,10 @@ from holdfast.cells import ACTIVATIONS, Kind, activation
 from holdfast.engines import ENGINES
 from holdfast.engines.native import NativeEngine
 from holdfast.errors import EngineError
-from holdfast.kernels import ACTIVATION_NUMBERS
+from holdfast.kernels import function
 from holdfast.memory import MEMORY_POLICIES, Memory
 from verification import (
+    PARAMETRISED,
     VARIANTS,
     converted,
     differentiable,
@@ -42,6 +43,8 @@ _native = pytest.importorskip("holdfast._native", reason="Holdfast was installed
 
 # Those whose kernels for float32 and float64 are not another's: test_bfloat16.py has all.
 ISAS = [isa for isa in _native.instruction_sets() if isa != "avx512_bf16"]
+# The activations that the kernels have.
+NAMES = [name for name in (*ACTIVATIONS, *PARAMETRISED) if function(name)]
 # rows, steps, inputs, units, lengths: a vector and less, a little more than one, several; one of everything
 SIZES: list[tuple[int, int, int, int, list[int] | None]] = [
     (1, 1, 1, 1, None),
@@ -101,6 +104,21 @@ def fitting(options: dict[str, Any], units: int) -> dict[str, Any]:
     return projected if projected["proj_size"] else {**projected, "proj_clip": None}
 
 
+@pytest.mark.usefixtures("nan_filled")
+@pytest.mark.parametrize("gate_clip", [None, 0.6])
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_activation(isa: str, name: str, kind: Kind, gate_clip: float | None) -> None:
+    """In every place at once, over few steps: what grows without bound would soon be infinite."""
+    places, steps = {"rnn": 1, "gru": 2, "lstm": 3}[kind], 1 if name == "exponential" else 2
+    options = dict.fromkeys(("activation", "recurrent_activation", "output_activation")[:places], name)
+    for dtype, units in itertools.product((torch.float64, torch.float32), (3, 20)):
+        request = make_request(
+            kind, batch=5, steps=steps, hidden_size=units, gate_clip=gate_clip, dtype=dtype, **options
+        )
+        verify("native", request)
+
+
 @given(
     kind=st.sampled_from(["rnn", "lstm", "gru"]),
     sizes=st.tuples(st.integers(1, 9), st.integers(1, 6), st.integers(1, 40), st.integers(1, 70)),
@@ -109,7 +127,8 @@ def fitting(options: dict[str, Any], units: int) -> dict[str, Any]:
 def test_random_combinations(kind: Kind, sizes: tuple[int, int, int, int], data: st.DataObject) -> None:
     batch, steps, inputs, units = sizes
     options: dict[str, Any] = {
-        "activation": data.draw(st.sampled_from(sorted(ACTIVATIONS))),
+        "activation": data.draw(st.sampled_from(sorted({*NAMES} - {"exponential"}))),  # it grows without bound
+        "gate_clip": data.draw(st.sampled_from([None, 0.5])),
         "bias": data.draw(st.booleans()),
         "recurrent_dropout": data.draw(st.sampled_from([0.0, 0.3])),
         "zoneout_h": data.draw(st.sampled_from([0.0, 0.2])),
@@ -117,7 +136,7 @@ def test_random_combinations(kind: Kind, sizes: tuple[int, int, int, int], data:
     }
     if kind != "rnn":
         options["recurrent_activation"] = data.draw(
-            st.sampled_from(["sigmoid", "hard_sigmoid", "hard_sigmoid_02", "tanh"])
+            st.sampled_from(["sigmoid", "hard_sigmoid(0.3, 0.4)", "hard_sigmoid_02", "tanh", "scaled_tanh(0.8, 0.6)"])
         )
         options["recurrent_dropout_mode"] = data.draw(st.sampled_from(["state", "candidate"]))
     if kind == "lstm":
@@ -125,6 +144,7 @@ def test_random_combinations(kind: Kind, sizes: tuple[int, int, int, int], data:
         options |= {
             "zoneout_c": data.draw(st.sampled_from([0.0, 0.4])),
             "cell_clip": data.draw(st.sampled_from([None, 0.5])),
+            "output_activation": data.draw(st.sampled_from([None, "tanh", "relu", "elu(0.3)"])),
         }
         if data.draw(st.booleans()) and units > 1:
             options["proj_size"] = data.draw(st.integers(1, units - 1))
@@ -172,6 +192,10 @@ BOUNDS = {  # the largest absolute error, as native/simd.h states it
     ("tanh", torch.float32): 2.5e-7,
     ("sigmoid", torch.float64): 4e-16,
     ("tanh", torch.float64): 5e-16,
+    ("scaled_tanh", torch.float32): 3.1e-7,
+    ("scaled_tanh", torch.float64): 6e-16,
+    ("scaled_tanh(1.7, 0.7)", torch.float32): 1.7 * 3.1e-7,
+    ("scaled_tanh(1.7, 0.7)", torch.float64): 1.7 * 6e-16,
 }
 
 
@@ -186,12 +210,14 @@ def of_every_size(dtype: torch.dtype) -> Tensor:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", NAMES)
 def test_activations_are_as_exact_as_stated(isa: str, name: str, dtype: torch.dtype) -> None:
     x = of_every_size(dtype)
     y = torch.full_like(x, -7.0)  # the value of none of them
     kernel = _native.activate_f32 if dtype == torch.float32 else _native.activate_f64
-    kernel(ACTIVATION_NUMBERS[name], x, y, isa)
+    number = function(name)
+    assert number is not None
+    kernel(*number, x, y, isa)
     exact = activation(name)(x.double())
     assert torch.equal(y.isnan(), exact.to(dtype).isnan())
     finite = exact.to(dtype).isfinite()
@@ -377,6 +403,14 @@ def test_why_not() -> None:
 
     assert reason(make_request()) is None
     assert reason(make_request(activation=torch.sin)) == "an activation is a callable, which the kernels cannot call."
+    assert reason(make_request(activation="silu")) == (
+        "the kernels have no silu, whose derivative does not follow from its value."
+    )
+    for name in ("elu(-1)", "leaky_relu(-0.1)", "thresholded_relu(-1)", "scaled_tanh(0)", "gelu", "mish"):
+        assert reason(make_request("rnn", activation=name)) == (
+            f"the kernels have no {name}, whose derivative does not follow from its value."
+        )
+        assert reason(make_request(output_activation=name)) is not None
     half = converted(make_request(), torch.float16)
     assert reason(half) == "the kernels compute in float32, float64 and bfloat16, and the input is torch.float16."
     assert all(reason(replace(make_request(), memory=memory)) is None for memory in MEMORY_POLICIES)

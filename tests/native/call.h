@@ -25,7 +25,8 @@ struct Variant {
     double clip = 0, zoneout = 0;
     bool norm = false, reset_before = false;
     bool projects = false;  // to two thirds of the units, clipped
-    Activation phi = Activation::tanh, sigma = Activation::sigmoid;
+    Function<double> phi{Activation::tanh}, sigma{Activation::sigmoid}, out{Activation::tanh};
+    double gate_clip = 0;
 
     bool in_stages() const { return norm || reset_before || projects; }  // none in bfloat16
     long outputs(long H) const { return projects && H > 1 ? H * 2 / 3 : H; }
@@ -33,7 +34,7 @@ struct Variant {
 
 inline const Variant variants[] = {
     {.name = "rnn", .kind = Kind::rnn},
-    {.name = "rnn relu", .kind = Kind::rnn, .plain = false, .phi = Activation::relu},
+    {.name = "rnn relu", .kind = Kind::rnn, .plain = false, .phi = {Activation::relu}, .out = {Activation::relu}},
     {.name = "rnn masks", .kind = Kind::rnn, .plain = false, .dropped = true, .zoned = true, .biases = 1},
     {.name = "lstm", .kind = Kind::lstm},
     {.name = "lstm without bias", .kind = Kind::lstm, .biases = 0},
@@ -41,11 +42,12 @@ inline const Variant variants[] = {
     {.name = "lstm coupled peepholes", .kind = Kind::lstm, .plain = false, .coupled = true, .peepholes = true},
     {.name = "lstm zoneout in evaluation", .kind = Kind::lstm, .plain = false, .zoneout = 0.3},
     {.name = "lstm everything", .kind = Kind::lstm, .plain = false, .peepholes = true, .dropped = true,
-     .candidate = true, .zoned = true, .clip = 0.7, .phi = Activation::softsign, .sigma = Activation::hard_sigmoid},
+     .candidate = true, .zoned = true, .clip = 0.7, .phi = {Activation::softsign},
+     .sigma = {Activation::hard_sigmoid, 0.2, 0.5}, .out = {Activation::leaky_relu, 0.3}, .gate_clip = 0.8},
     {.name = "gru", .kind = Kind::gru},
     {.name = "gru single bias", .kind = Kind::gru, .biases = 1},
     {.name = "gru masks", .kind = Kind::gru, .plain = false, .dropped = true, .candidate = true, .zoned = true,
-     .phi = Activation::elu, .sigma = Activation::hard_sigmoid_02},
+     .phi = {Activation::elu, 1.7, 1.1}, .sigma = {Activation::scaled_tanh, 0.7, 0.6}, .gate_clip = 0.5},
     {.name = "rnn layer norm", .kind = Kind::rnn, .plain = false, .dropped = true, .zoned = true, .norm = true},
     {.name = "gru layer norm", .kind = Kind::gru, .plain = false, .biases = 0, .norm = true},
     {.name = "gru reset before", .kind = Kind::gru, .reset_before = true},
@@ -54,7 +56,8 @@ inline const Variant variants[] = {
     {.name = "lstm layer norm", .kind = Kind::lstm, .norm = true},
     {.name = "lstm projection", .kind = Kind::lstm, .projects = true},
     {.name = "lstm in all stages", .kind = Kind::lstm, .plain = false, .peepholes = true, .dropped = true,
-     .candidate = true, .zoned = true, .clip = 0.7, .norm = true, .projects = true},
+     .candidate = true, .zoned = true, .clip = 0.7, .norm = true, .projects = true, .out = {Activation::affine, 0.5, 0.1},
+     .gate_clip = 0.6},
     {.name = "lstm coupled in all stages", .kind = Kind::lstm, .plain = false, .coupled = true, .zoneout = 0.3,
      .norm = true, .projects = true},
 };
@@ -82,8 +85,11 @@ class Call {
         const long gates = v.kind == Kind::rnn ? 1 : v.kind == Kind::gru ? 3 : 4 - v.coupled;
         const bool lstm = v.kind == Kind::lstm;
         layer.kind = v.kind;
-        layer.options = {v.phi, v.sigma, v.coupled, v.plain, T(v.clip), T(v.zoneout), T(lstm ? v.zoneout : 0),
-                         v.norm, v.reset_before, T(O < H ? 0.2 : 0)};
+        auto function = [](const Function<double>& f) { return Function<T>{f.name, T(f.a), T(f.b)}; };
+        layer.options = {.phi = function(v.phi), .sigma = function(v.sigma), .out = function(v.out),
+                         .gate_clip = T(v.gate_clip), .coupled = v.coupled, .plain = v.plain, .cell_clip = T(v.clip),
+                         .zoneout_h = T(v.zoneout), .zoneout_c = T(lstm ? v.zoneout : 0), .norm = v.norm,
+                         .reset_before = v.reset_before, .proj_clip = T(O < H ? 0.2 : 0)};
         layer.B = B, layer.T_ = steps, layer.I = I, layer.H = H, layer.O = O;
         layer.reverse = reverse, layer.threads = threads, layer.rounded = tested.rounded;
         if (uneven) {

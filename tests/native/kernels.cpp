@@ -57,14 +57,15 @@ void check_all(const Tested& tested, const Variant& v) {
 
 template <class T>
 void check_activations(const Kernels& kernels) {
-    for (int a = 0; a <= int(Activation::elu); a++)
+    for (int a = 0; a <= int(Activation::scaled_tanh); a++)
         for (long count : {1L, 7L, 33L}) {
             const std::unique_ptr<T[]> x(new T[count]), y(new T[count]);
-            for (long k = 0; k < count; k++) x[k] = T(k % 2 ? -k : k) * T(1e3);
+            for (long k = 0; k < count; k++) x[k] = T(k % 2 ? -k : k) * T(Activation(a) == Activation::exponential ? 1 : 1e3);
+            const Function<T> f{Activation(a), T(0.2), T(0.5)};
             if constexpr (sizeof(T) == 4)
-                kernels.activate_f32(Activation(a), x.get(), y.get(), count);
+                kernels.activate_f32(f, x.get(), y.get(), count);
             else
-                kernels.activate_f64(Activation(a), x.get(), y.get(), count);
+                kernels.activate_f64(f, x.get(), y.get(), count);
             for (long k = 0; k < count; k++)
                 if (!std::isfinite(y[k])) problems++, std::printf("%s activation %d of %g is %g\n", kernels.name, a, double(x[k]), double(y[k]));
         }

@@ -51,6 +51,17 @@ def test_an_exported_layer_gives_the_same_bits(path: Path, dtype: torch.dtype) -
     assert runtime.load(again).network.fingerprint == stream.network.fingerprint
 
 
+def test_activations_with_parameters_and_clips_are_saved(path: Path) -> None:
+    named = {"activation": "scaled_tanh(1.7159, 0.6667)", "recurrent_activation": "hard_sigmoid(0.2, 0.5)"}
+    stream = exported(path, output_activation="leaky_relu(0.3)", gate_clip=0.25, **named)
+    loaded = runtime.load(path)
+    assert loaded.network.specs == list(stream.network.specs)
+    assert loaded.network.specs[0].activations == (*named.values(), "leaky_relu(0.3)")
+    x = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    assert np.array_equal(loaded.run(x), stream.run(x))
+    assert not np.array_equal(loaded.run(x), exported(path, gate_clip=0.25, **named).run(x))
+
+
 def test_a_state_goes_from_one_process_to_another(path: Path) -> None:
     stream, state = exported(path), path.with_name("state")
     x = torch.randn(6, 3)
@@ -199,6 +210,9 @@ def changed(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], Any])
         (lambda a, d: d["cells"][0].update(hidden_size=-1), "LSTM hidden_size is -1; expected a whole number"),
         (lambda a, d: d["cells"][0].update(hidden_size=10**30), "Layer 1 has 5 inputs; the one below has 1000000"),
         (lambda a, d: d["cells"][0].update(activation=["tanh"]), "There is no activation ['tanh']"),
+        (lambda a, d: d["cells"][0].update(activation="elu(1, 2)"), "The activation 'elu(1, 2)' has other parameters"),
+        (lambda a, d: d["cells"][0].update(output_activation=7), "There is no activation 7"),
+        (lambda a, d: d["cells"][0].update(gate_clip="1"), "its description does not fit"),
         (lambda a, d: d["cells"][1].update(input_size=6), "Layer 1 has 6 inputs; the one below has 5 outputs"),
         (lambda a, d: d["cells"][0].update(kind="gru"), "GRU has no option"),
         (lambda a, d: d.update(residual=[False, True]), "Layer 1 has 5 inputs; the one below has 5 outputs"),

@@ -10,17 +10,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from holdfast.cells.activation_names import Activation
     from holdfast.cells.activations import ACTIVATIONS, activation
     from holdfast.cells.bound import BoundCell
     from holdfast.cells.noise import Noise, draw_noise
     from holdfast.cells.products import Parameters
-    from holdfast.cells.spec import NAMES, Activation, CellOptions, CellSpec, Kind, make_spec
+    from holdfast.cells.spec import NAMES, CellOptions, CellSpec, Kind, make_spec
 
 # Each name is imported when it is first asked for: the description of a cell needs no torch, its equations do.
 _HOMES = {
     "ACTIVATIONS": "activations",
     "NAMES": "spec",
-    "Activation": "spec",
+    "Activation": "activation_names",
     "BoundCell": "bound",
     "CellOptions": "spec",
     "CellSpec": "spec",

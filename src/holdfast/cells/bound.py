@@ -33,7 +33,7 @@ class BoundCell:
     @property
     def is_closed(self) -> bool:
         """Whether a step depends on nothing beyond what is here; an activation of one's own may bring anything."""
-        return isinstance(self.spec.activation, str) and isinstance(self.spec.recurrent_activation, str)
+        return all(isinstance(name, str) for name in self.spec.activations)
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """The part of every step that needs no state, for all steps at once: [T, B, I] -> [T, B, gates * H]."""

@@ -6,14 +6,15 @@
     n  = φ(W_in x + b_in + W_hn (r ⊙ h) + b_hn)         candidate, reset before the product (Cho et al.)
     h' = (1 - z) ⊙ n + z ⊙ h
 
-The rows of the weights and biases are r, z, n, in this order.
+The rows of the weights and biases are r, z, n, in this order. With ``gate_clip``, what goes into σ and φ is clamped
+into plus or minus it first (ONNX).
 """
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from holdfast.cells.activations import activation
+from holdfast.cells.activations import gate_functions
 from holdfast.cells.noise import Noise, dropped, zoned
 from holdfast.cells.products import Parameters, recurrent_product, recurrent_product_of
 from holdfast.cells.spec import CellSpec
@@ -34,7 +35,7 @@ def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -
     Returns:
         The output h' [B, H] and the new state (h',).
     """
-    σ, φ = activation(spec.recurrent_activation), activation(spec.activation)
+    σ, φ = gate_functions(spec)
     (h,) = state
     h_in = dropped(h, noise.state)
     a_r, a_z, a_n = a.chunk(3, -1)

@@ -9,11 +9,13 @@
 
 The rows of the weights and biases are i, f, g, o, in this order. The options change single lines:
 
-    peepholes       i, f see p_i ⊙ c, p_f ⊙ c and o sees p_o ⊙ c' inside σ     (Gers & Schmidhuber 2000)
-    coupled_gates   f = 1 - i                                                   (Greff et al. 2017)
-    cell_clip       c' = clip(f ⊙ c + i ⊙ g, ±cell_clip)
-    layer_norm      h' = o ⊙ φ(LN(c')), and both products are normalised        (Ba et al. 2016)
-    proj_size       h' = clip(W_hr (o ⊙ φ(c')), ±proj_clip)                     (Sak et al. 2014)
+    peepholes          i, f see p_i ⊙ c, p_f ⊙ c and o sees p_o ⊙ c' inside σ     (Gers & Schmidhuber 2000)
+    coupled_gates      f = 1 - i                                                   (Greff et al. 2017)
+    gate_clip          σ(a), φ(a) of the gates are σ(clip(a, ±gate_clip)), φ(...)   (ONNX)
+    cell_clip          c' = clip(f ⊙ c + i ⊙ g, ±cell_clip)
+    output_activation  h' = o ⊙ ψ(c')                                              (ONNX)
+    layer_norm         h' = o ⊙ φ(LN(c')), and both products are normalised        (Ba et al. 2016)
+    proj_size          h' = clip(W_hr (o ⊙ φ(c')), ±proj_clip)                     (Sak et al. 2014)
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from holdfast.cells.activations import activation
+from holdfast.cells.activations import activation, gate_functions
 from holdfast.cells.noise import Noise, dropped, zoned
 from holdfast.cells.products import Parameters, layer_norm, recurrent_product
 from holdfast.cells.spec import CellSpec
@@ -42,7 +44,8 @@ def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -
     Returns:
         The output h' [B, O] and the new state (h', c').
     """
-    σ, φ = activation(spec.recurrent_activation), activation(spec.activation)
+    σ, φ = gate_functions(spec)
+    ψ = activation(spec.activations[-1])
     h, c = state
     u = a + recurrent_product(spec, p, dropped(h, noise.state))
     gate = dict(zip(spec.gates, u.chunk(len(spec.gates), -1), strict=True))
@@ -60,7 +63,7 @@ def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -
     if spec.cell_clip is not None:
         c_new = c_new.clamp(-spec.cell_clip, spec.cell_clip)
     o = σ(before("o", c_new))
-    h_new = o * φ(layer_norm(c_new, p["norm_c"], p["norm_c_bias"]) if spec.layer_norm else c_new)
+    h_new = o * ψ(layer_norm(c_new, p["norm_c"], p["norm_c_bias"]) if spec.layer_norm else c_new)
     if spec.proj_size:
         h_new = F.linear(h_new, p["weight_hr"])
         if spec.proj_clip is not None:

@@ -2,14 +2,15 @@
 
     h' = φ(W_ih x + b_ih + W_hh h + b_hh)
 
-φ is ``activation``: tanh, or relu (Le, Jaitly & Hinton 2015), or any other.
+φ is ``activation``: tanh, or relu (Le, Jaitly & Hinton 2015), or any other. With ``gate_clip``, what goes into it
+is clamped into plus or minus that first (ONNX).
 """
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from holdfast.cells.activations import activation
+from holdfast.cells.activations import gate_functions
 from holdfast.cells.noise import Noise, dropped, zoned
 from holdfast.cells.products import Parameters, recurrent_product
 from holdfast.cells.spec import CellSpec
@@ -30,7 +31,7 @@ def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -
     Returns:
         The output h' [B, H] and the new state (h',).
     """
-    φ = activation(spec.activation)
+    _, φ = gate_functions(spec)
     (h,) = state
 
     h_new = φ(a + recurrent_product(spec, p, dropped(h, noise.state)))

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
+from holdfast.cells.activation_names import Activation, check_activation
 from holdfast.errors import OptionError, did_you_mean
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-Activation = str | Callable[["Tensor"], "Tensor"]
-ACTIVATION_NAMES = (
-    "tanh",
-    "sigmoid",
-    "relu",
-    "linear",
-    "hard_sigmoid",
-    "hard_sigmoid_02",
-    "softsign",
-    "softplus",
-    "elu",
-)
 
 Kind = Literal["rnn", "lstm", "gru"]
 NAMES: dict[str, str] = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
@@ -37,6 +22,8 @@ class CellOptions(TypedDict, total=False):
 
     activation: Activation
     recurrent_activation: Activation
+    output_activation: Activation | None
+    gate_clip: float | None
     forget_bias: float
     peepholes: bool
     coupled_gates: bool
@@ -55,6 +42,7 @@ class CellOptions(TypedDict, total=False):
 # Options that only some kinds of cell have; every other option belongs to all of them.
 _ONLY: dict[str, tuple[Kind, ...]] = {
     "recurrent_activation": ("lstm", "gru"),
+    "output_activation": ("lstm",),
     "forget_bias": ("lstm",),
     "peepholes": ("lstm",),
     "coupled_gates": ("lstm",),
@@ -65,7 +53,7 @@ _ONLY: dict[str, tuple[Kind, ...]] = {
     "reset_after": ("gru",),
 }
 _PROBABILITIES = ("recurrent_dropout", "zoneout_h", "zoneout_c", "weight_dropout")
-_CLIPS = ("proj_clip", "cell_clip")
+_CLIPS = ("gate_clip", "proj_clip", "cell_clip")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +66,14 @@ class CellSpec:
         hidden_size: H, units of the cell.
         bias: Whether there are bias vectors.
         activation: φ, of the candidate and (LSTM) of the cell state on its way out; a name of
-            :data:`~holdfast.cells.activations.ACTIVATIONS` or a callable that works on each value alone.
+            :data:`~holdfast.cells.activations.ACTIVATIONS`, with its parameters as in ``"leaky_relu(0.2)"``, or a
+            callable that works on each value alone.
         recurrent_activation: σ, of the gates. LSTM, GRU.
+        output_activation: The activation of the cell state on its way out, where that is another than φ (ONNX's
+            third); None for φ. LSTM.
+        gate_clip: What goes into σ and φ of the gates and the candidate is clamped into plus or minus this, as
+            onnxruntime reads ONNX's ``clip``: the cell state on its way out is not, though ONNX's words, "the input of
+            activations", could be read so.
         forget_bias: Initial bias of the forget gate (Jozefowicz et al. 2015); it is stored in ``bias_ih`` and has no
             effect without biases. LSTM.
         peepholes: The gates also see the cell state (Gers & Schmidhuber 2000). LSTM.
@@ -110,6 +104,8 @@ class CellSpec:
     bias: bool = True
     activation: Activation = "tanh"
     recurrent_activation: Activation = "sigmoid"
+    output_activation: Activation | None = None
+    gate_clip: float | None = None
     forget_bias: float = 1.0
     peepholes: bool = False
     coupled_gates: bool = False
@@ -161,8 +157,8 @@ class CellSpec:
             )
         if self.kind == "rnn" and self.recurrent_dropout_mode == "candidate":
             raise OptionError("RNN has no candidate to drop: use recurrent_dropout_mode='state'.")
-        check_activation(self.activation)
-        check_activation(self.recurrent_activation)
+        for activation in self.activations:
+            check_activation(activation)
 
     # Layers ask for these at every call.
 
@@ -179,6 +175,12 @@ class CellSpec:
         if self.kind == "lstm":
             return ("i", "g", "o") if self.coupled_gates else ("i", "f", "g", "o")
         return ("r", "z", "n") if self.kind == "gru" else ("h",)
+
+    @cached_property
+    def activations(self) -> tuple[Activation, Activation, Activation]:
+        """φ, σ, and what the cell state goes out through; a kind that has not all of them has the defaults there."""
+        out = self.activation if self.output_activation is None else self.output_activation
+        return (self.activation, self.recurrent_activation, out)
 
     @cached_property
     def output_size(self) -> int:
@@ -237,18 +239,6 @@ class CellSpec:
             if self.kind == "lstm":
                 shapes |= {"norm_c": (H,), "norm_c_bias": (H,)}
         return shapes
-
-
-def check_activation(name: Activation) -> None:
-    """Refuses the name of an activation that does not exist; a callable passes.
-
-    Raises:
-        OptionError: No activation has that name.
-    """
-    if not callable(name) and name not in ACTIVATION_NAMES:
-        raise OptionError(
-            f"There is no activation {name!r}: {did_you_mean(name, ACTIVATION_NAMES)} A callable will do too."
-        )
 
 
 def one_activation(nonlinearity: Activation, options: CellOptions) -> Activation:

@@ -155,7 +155,7 @@ def export(network: Network, path: Path) -> None:
         ModelFileError: The file cannot be written.
     """
     for spec in network.specs:
-        if callable(spec.activation) or callable(spec.recurrent_activation):
+        if any(map(callable, spec.activations)):
             raise OptionError("An activation is a callable, which no file can hold: use one that has a name.")
     document = {
         "task": _EXPORTED,
