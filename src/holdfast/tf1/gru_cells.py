@@ -1,0 +1,213 @@
+"""TensorFlow 1's simple RNN and GRU cells."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from holdfast.cells import Activation, CellSpec
+from holdfast.errors import OptionError
+from holdfast.interop.layouts import TF1, Weights
+from holdfast.tf1.layer_cell import LayerCell, activation_of, from_kernel
+from holdfast.tf1.variables import Initializer, Reuse
+
+_ZEROS, _ONES = nn.init.zeros_, nn.init.ones_
+
+
+class BasicRNNCell(LayerCell):
+    """h' = φ([x, h] kernel + bias) (``tf.nn.rnn_cell.BasicRNNCell``).
+
+    Args:
+        num_units: H.
+        activation: φ: a name, a function, or None for tanh.
+        reuse: As in :class:`RNNCell`.
+        name: As in :class:`RNNCell`.
+        dtype: As in :class:`RNNCell`.
+    """
+
+    default_name = "basic_rnn_cell"
+
+    def __init__(
+        self,
+        num_units: int,
+        activation: Activation | None = None,
+        reuse: Reuse = None,
+        name: str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(reuse, name, dtype)
+        self.num_units, self.activation = num_units, activation_of(activation)
+        self.spec(1)
+
+    @property
+    def state_size(self) -> int:
+        """H."""
+        return self.num_units
+
+    @property
+    def output_size(self) -> int:
+        """H."""
+        return self.num_units
+
+    def spec(self, depth: int) -> CellSpec:
+        """An RNN with one bias."""
+        return CellSpec(
+            kind="rnn", input_size=depth, hidden_size=self.num_units, single_bias=True, activation=self.activation
+        )
+
+    def make(self, depth: int) -> None:
+        """Kernel [I + H, H] and bias [H]."""
+        self.add_variable("kernel", (depth + self.num_units, self.num_units))
+        self.add_variable("bias", (self.num_units,), _ZEROS)
+
+    def weights(self, spec: CellSpec) -> dict[str, Tensor]:
+        """The kernel's two parts, transposed."""
+        return from_kernel(self, spec)
+
+
+class GRUCell(LayerCell):
+    """The GRU with the reset gate before the recurrent product (``tf.nn.rnn_cell.GRUCell``).
+
+    Args:
+        num_units: H.
+        activation: φ: a name, a function, or None for tanh.
+        reuse: As in :class:`RNNCell`.
+        kernel_initializer: Fills the kernels.
+        bias_initializer: Fills the biases; None for 1 in the gates' and 0 in the candidate's.
+        name: As in :class:`RNNCell`.
+        dtype: As in :class:`RNNCell`.
+    """
+
+    default_name = "gru_cell"
+
+    def __init__(
+        self,
+        num_units: int,
+        activation: Activation | None = None,
+        reuse: Reuse = None,
+        kernel_initializer: Initializer | None = None,
+        bias_initializer: Initializer | None = None,
+        name: str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(reuse, name, dtype)
+        self.num_units, self.activation = num_units, activation_of(activation)
+        self._kernel_initializer, self._bias_initializer = kernel_initializer, bias_initializer
+        self.spec(1)
+
+    @property
+    def state_size(self) -> int:
+        """H."""
+        return self.num_units
+
+    @property
+    def output_size(self) -> int:
+        """H."""
+        return self.num_units
+
+    def spec(self, depth: int) -> CellSpec:
+        """A GRU with ``reset_after=False`` and one bias."""
+        return CellSpec(
+            kind="gru",
+            input_size=depth,
+            hidden_size=self.num_units,
+            single_bias=True,
+            reset_after=False,
+            activation=self.activation,
+        )
+
+    def make(self, depth: int) -> None:
+        """gates/kernel [I + H, 2H] in the order r, u, candidate/kernel [I + H, H], and a bias for each."""
+        rows, H = depth + self.num_units, self.num_units
+        self.add_variable("gates/kernel", (rows, 2 * H), self._kernel_initializer)
+        self.add_variable("gates/bias", (2 * H,), self._bias_initializer or _ONES)
+        self.add_variable("candidate/kernel", (rows, H), self._kernel_initializer)
+        self.add_variable("candidate/bias", (H,), self._bias_initializer or _ZEROS)
+
+    def weights(self, spec: CellSpec) -> dict[str, Tensor]:
+        """Gates and candidate side by side."""
+        kernel = torch.cat([self.get_parameter("gates_kernel"), self.get_parameter("candidate_kernel")], 1)
+        bias = torch.cat([self.get_parameter("gates_bias"), self.get_parameter("candidate_bias")])
+        return TF1.inward(spec, Weights(kernel[: self.depth], kernel[self.depth :], bias), self.name)
+
+
+class GRUBlockCellV2(GRUCell):
+    """The GRU of one fused operation, with tanh (``tf.contrib.rnn.GRUBlockCellV2``); the same numbers as GRUCell.
+
+    Args:
+        num_units: H.
+        cell_size: An older name of ``num_units``.
+        reuse: As in :class:`RNNCell`.
+        name: As in :class:`RNNCell`.
+        dtype: As in :class:`RNNCell`.
+
+    Raises:
+        OptionError: Both or neither of ``num_units`` and ``cell_size`` are given.
+    """
+
+    def __init__(
+        self,
+        num_units: int | None = None,
+        cell_size: int | None = None,
+        reuse: Reuse = None,
+        name: str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        units = num_units if cell_size is None else cell_size
+        if units is None or (num_units is not None and cell_size is not None):
+            raise OptionError(
+                f"{type(self).__name__} got num_units={num_units} and cell_size={cell_size}; expected one of them."
+            )
+        super().__init__(units, None, reuse, name=name, dtype=dtype)
+
+
+class CudnnCompatibleGRUCell(GRUCell):
+    """The GRU whose weights a cuDNN GRU trained (``tf.contrib.cudnn_rnn.CudnnCompatibleGRUCell``).
+
+    Its reset gate acts after the recurrent product, which has a bias of its own.
+
+    Args:
+        num_units: H.
+        reuse: As in :class:`RNNCell`.
+        kernel_initializer: Fills the kernels.
+        name: As in :class:`RNNCell`.
+        dtype: As in :class:`RNNCell`.
+    """
+
+    default_name = "cudnn_compatible_gru_cell"
+
+    def __init__(
+        self,
+        num_units: int,
+        reuse: Reuse = None,
+        kernel_initializer: Initializer | None = None,
+        name: str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(num_units, None, reuse, kernel_initializer, name=name, dtype=dtype)
+
+    def spec(self, depth: int) -> CellSpec:
+        """A GRU with ``reset_after=True`` and two biases."""
+        return CellSpec(kind="gru", input_size=depth, hidden_size=self.num_units)
+
+    def make(self, depth: int) -> None:
+        """Gates as in :class:`GRUCell`, and two kernels and biases of the candidate: of the input and of the state."""
+        H = self.num_units
+        self.add_variable("gates/kernel", (depth + H, 2 * H), self._kernel_initializer)
+        self.add_variable("gates/bias", (2 * H,), _ONES)
+        for part, rows in (("input", depth), ("hidden", H)):
+            self.add_variable(f"candidate/{part}_projection/kernel", (rows, H), self._kernel_initializer)
+            self.add_variable(f"candidate/{part}_projection/bias", (H,), _ZEROS)
+
+    def weights(self, spec: CellSpec) -> dict[str, Tensor]:
+        """Gates and candidate side by side; the gates have their bias on the input's side."""
+        named = self.get_parameter
+        gates, bias = named("gates_kernel"), named("gates_bias")
+        kernels, biases = [], []
+        for part, rows, of_gates in (
+            ("input", gates[: self.depth], bias),
+            ("hidden", gates[self.depth :], torch.zeros_like(bias)),
+        ):
+            kernels.append(torch.cat([rows, named(f"candidate_{part}_projection_kernel")], 1))
+            biases.append(torch.cat([of_gates, named(f"candidate_{part}_projection_bias")]))
+        return TF1.inward(spec, Weights(*kernels, *biases), self.name)

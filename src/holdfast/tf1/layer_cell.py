@@ -1,0 +1,135 @@
+"""A cell of TensorFlow 1 that Holdfast's layers describe, and so runs through the engines.
+
+It holds its weights as TensorFlow 1 lays them out, a kernel [I + H, gates * H] whose upper rows are the input's, and
+gives an engine the same numbers in Holdfast's layout; the equations are those of :mod:`holdfast.cells`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from holdfast.cells import ACTIVATIONS, Activation, BoundCell, CellSpec, Noise
+from holdfast.engines import EngineChoice, Request, explain_request, select
+from holdfast.interop.layouts import TF1, Weights
+from holdfast.tf1.rnn_cell import How, RNNCell, check_state
+from holdfast.unrolling import SequenceCell, State
+
+_NAMES: dict[Any, str] = {function: name for name, function in ACTIVATIONS.items()}
+_NAMES |= {F.tanh: "tanh", F.sigmoid: "sigmoid", F.relu: "relu", F.softplus: "softplus", F.hardsigmoid: "hard_sigmoid"}
+
+
+def activation_of(activation: Activation | None) -> Activation:
+    """Holdfast's activation for what TensorFlow 1 takes as one: None for tanh, a name, or a function.
+
+    A function of torch that Holdfast has by name becomes that name, so that the kernels run. ``"hard_sigmoid"`` is what
+    it was in TensorFlow 1, clip(0.2 x + 1/2, 0, 1); torch's ``hardsigmoid`` is x / 6 + 1/2.
+    """
+    if activation is None:
+        return "tanh"
+    if isinstance(activation, str):
+        return "hard_sigmoid_02" if activation == "hard_sigmoid" else activation
+    return _NAMES.get(activation, activation)
+
+
+class LayerCell(RNNCell):
+    """A cell that a :class:`~holdfast.cells.CellSpec` describes; not for direct use."""
+
+    depth = 0  # I, known when the variables are made
+
+    def spec(self, depth: int) -> CellSpec:
+        """The cell for inputs of ``depth`` values."""
+        raise NotImplementedError
+
+    def weights(self, spec: CellSpec) -> dict[str, Tensor]:
+        """The cell's parameters in Holdfast's layout, with gradients to its variables."""
+        raise NotImplementedError
+
+    def inward(self, state: State) -> tuple[Tensor, ...]:
+        """The state as Holdfast has it: (h,), or (h, c)."""
+        return (state,)
+
+    def outward(self, state: tuple[Tensor, ...]) -> State:
+        """The inverse of :meth:`inward`."""
+        return state[0]
+
+    def masks(self, spec: CellSpec, batch: int, steps: int, like: Tensor) -> Noise | None:
+        """The random masks of a batch of sequences, where the cell has some."""
+        return None
+
+    def build(self, inputs_shape: Sequence[int | None]) -> None:
+        """Makes the variables."""
+        self.depth = cast(int, inputs_shape[-1])
+        self.make(self.depth)
+
+    def make(self, depth: int) -> None:
+        """Makes the variables for inputs of ``depth`` values."""
+        raise NotImplementedError
+
+    def begin_sequence(self, inputs: Tensor, state: State) -> SequenceCell:
+        """The cell for one batch of sequences, [T, B, I]."""
+        spec, weights = self._checked(inputs, state, inputs.shape[1])
+        noise = self.masks(spec, inputs.shape[1], inputs.shape[0], inputs)
+        return _Steps(self, BoundCell(spec, weights, noise))
+
+    def run(self, inputs: Tensor, state: State, how: How) -> tuple[Tensor, State]:
+        """A whole batch of sequences through the engines."""
+        request = self._request(inputs, state, how, draw=True)
+        result = select("auto", request).run(request)
+        return result.outputs, self.outward(result.state)
+
+    def choices(self, inputs: Tensor, state: State, how: How, part: str) -> Iterator[EngineChoice]:
+        """Which engine :meth:`run` takes."""
+        yield explain_request(part, "auto", self._request(inputs, state, how, draw=False))
+
+    def _request(self, inputs: Tensor, state: State, how: How, draw: bool) -> Request:
+        spec, weights = self._checked(inputs, state, inputs.shape[0])
+        noise = self.masks(spec, inputs.shape[0], inputs.shape[1], inputs) if draw else None
+        parts = self.inward(state)
+        return Request(
+            spec,
+            inputs,
+            parts,
+            weights,
+            how.lengths,
+            noise,
+            reverse=how.reverse,
+            memory=how.memory,
+            segment=how.segment,
+        )
+
+    def _checked(self, inputs: Tensor, state: State, batch: int) -> tuple[CellSpec, dict[str, Tensor]]:
+        spec = self.spec(self.depth)
+        weights = self.weights(spec)
+        self._check_inputs(inputs, self.depth, weights["weight_ih"])
+        check_state(self.name, self.state_size, state, batch, weights["weight_ih"])
+        return spec, weights
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """A :class:`LayerCell` tied to its weights, with states as TensorFlow 1 has them."""
+
+    cell: LayerCell
+    bound: BoundCell
+
+    def prepare(self, inputs: Tensor) -> Tensor:
+        return self.bound.prepare(inputs)
+
+    def step(self, t: int, prepared: Tensor, state: State) -> tuple[Tensor, State]:
+        output, new = self.bound.step(t, prepared, self.cell.inward(state))
+        return output, self.cell.outward(new)
+
+
+def from_kernel(cell: LayerCell, spec: CellSpec) -> dict[str, Tensor]:
+    """A cell's parameters in Holdfast's layout, from its kernel [I + O, gates * H], bias and peepholes."""
+    kernel, peephole = cell.get_parameter("kernel"), None
+    if spec.peepholes:
+        peephole = torch.stack([cell.get_parameter(f"w_{gate}_diag") for gate in TF1.peepholes])
+    weights = Weights(kernel[: cell.depth], kernel[cell.depth :], cell.get_parameter("bias"), None, peephole)
+    return TF1.inward(spec, weights, cell.name)

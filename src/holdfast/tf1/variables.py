@@ -1,0 +1,276 @@
+"""Variables by TensorFlow 1's names: a store of them, scopes, and sharing by ``reuse``."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from holdfast.errors import ModelFileError, OptionError, ShapeError
+from holdfast.interop.tf1_checkpoint import Checkpoint
+
+Initializer = Callable[[Tensor], Any]
+"""Fills a tensor in place, as those of ``torch.nn.init`` do."""
+
+
+class _Auto(Enum):
+    AUTO_REUSE = "AUTO_REUSE"
+
+
+AUTO_REUSE = _Auto.AUTO_REUSE
+"""``reuse=AUTO_REUSE``: a variable that is there is used, one that is not is made."""
+
+Reuse = bool | Literal[_Auto.AUTO_REUSE] | None
+
+
+@dataclass(frozen=True)
+class VariableScope:
+    """Where variables are made.
+
+    Attributes:
+        name: What stands before their names, without the last slash.
+        reuse: Whether variables must be new (False), must be there (True), or either (:data:`AUTO_REUSE`).
+        initializer: What fills those that come without one of their own.
+    """
+
+    name: str = ""
+    reuse: Reuse = False
+    initializer: Initializer | None = None
+
+    def inner(self, name: str) -> str:
+        """The whole name of what is called ``name`` here."""
+        return "/".join(part for part in (self.name, name) if part)
+
+
+class VariableStore:
+    """Variables by their names, as a graph of TensorFlow 1 holds them."""
+
+    def __init__(self) -> None:
+        self._variables: dict[str, nn.Parameter] = {}
+        self._opened: Counter[str] = Counter()  # how often each scope was opened, for unique names
+        self._restored: list[tuple[Checkpoint, str]] = []
+
+    @property
+    def variables(self) -> Mapping[str, nn.Parameter]:
+        """Every variable by its name, in the order in which they were made."""
+        return MappingProxyType(self._variables)
+
+    @contextmanager
+    def as_default(self) -> Iterator[VariableStore]:
+        """Within ``with``, variables are made in this store."""
+        before, scope = _STORE.set(self), _SCOPE.set(VariableScope())
+        try:
+            yield self
+        finally:
+            _SCOPE.reset(scope)
+            _STORE.reset(before)
+
+    @torch.no_grad()
+    def restore(self, path: str | Path | Checkpoint, scope: str = "") -> None:
+        """Gives the variables the values of a checkpoint; those that are made later get theirs when they are made.
+
+        Args:
+            path: The checkpoint, as :class:`~holdfast.interop.tf1_checkpoint.Checkpoint` takes it.
+            scope: Restore those variables alone whose names stand under this scope; all when empty.
+
+        Raises:
+            ModelFileError: The checkpoint cannot be read, lacks a variable, or has it in another shape or dtype. No
+                variable is changed then.
+        """
+        checkpoint = path if isinstance(path, Checkpoint) else Checkpoint(path)
+        chosen = {name: variable for name, variable in self._variables.items() if _within(name, scope)}
+        values = {name: _value(checkpoint, name, variable) for name, variable in chosen.items()}
+        for name, variable in chosen.items():
+            variable.copy_(values[name])
+        self._restored.append((checkpoint, scope))
+
+    def get(
+        self,
+        scope: VariableScope,
+        name: str,
+        shape: Sequence[int] | None,
+        dtype: torch.dtype,
+        initializer: Initializer | None,
+        device: Any,
+        trainable: bool,
+    ) -> nn.Parameter:
+        """The variable of :func:`get_variable`."""
+        name = scope.inner(name)
+        found = self._variables.get(name)
+        if found is None and scope.reuse is True:
+            raise OptionError(
+                f"Variable {name} is not there, and reuse=True asks for one that is. Make it first, or give "
+                "reuse=tf1.AUTO_REUSE."
+            )
+        if found is not None:
+            if not scope.reuse:
+                raise OptionError(
+                    f"Variable {name} is there already. Call the cell that made it, give another scope, or share it by "
+                    "reuse=True or reuse=tf1.AUTO_REUSE."
+                )
+            if shape is not None and tuple(found.shape) != tuple(shape):
+                raise ShapeError(
+                    f"Variable {name} has shape {tuple(found.shape)}; expected {tuple(shape)} to share it. Give "
+                    "another scope."
+                )
+            return found
+        if shape is None:
+            raise ShapeError(f"Variable {name} is new and got no shape. Give one.")
+        variable = nn.Parameter(torch.empty(tuple(shape), dtype=dtype, device=device), requires_grad=trainable)
+        with torch.no_grad():
+            restored = [checkpoint for checkpoint, under in self._restored if _within(name, under)]
+            if restored:
+                variable.copy_(_value(restored[-1], name, variable))
+            else:
+                (initializer or scope.initializer or glorot_uniform)(variable)
+        self._variables[name] = variable
+        return variable
+
+    def unique(self, scope: VariableScope, name: str) -> str:
+        """``name``, or with ``_1``, ``_2``, ... behind it where a scope of that name was opened in ``scope`` before."""
+        number, found = 0, name
+        while self._opened[scope.inner(found)]:
+            number += 1
+            found = f"{name}_{number}"
+        return found
+
+    @contextmanager
+    def opened(self, name: str, *, again: bool) -> Iterator[None]:
+        """Counts that a scope is open; once it is closed, the names in it may be given anew."""
+        before = self._opened.copy() if again else None
+        self._opened[name] += 1
+        try:
+            yield
+        finally:
+            if before is not None:
+                self._opened = before
+            else:
+                for inner in [inner for inner in self._opened if _within(inner, name) and inner != name]:
+                    del self._opened[inner]
+
+
+_STORE: ContextVar[VariableStore] = ContextVar("store", default=VariableStore())  # noqa: B039 (one for all threads)
+_SCOPE: ContextVar[VariableScope] = ContextVar("scope", default=VariableScope())  # noqa: B039 (frozen)
+
+
+def default_store() -> VariableStore:
+    """The store in which variables are made now."""
+    return _STORE.get()
+
+
+def reset_default_graph() -> None:
+    """Begins with a new, empty store."""
+    _STORE.set(VariableStore())
+
+
+def get_variable_scope() -> VariableScope:
+    """The scope in which variables are made now."""
+    return _SCOPE.get()
+
+
+@contextmanager
+def variable_scope(
+    name_or_scope: str | VariableScope | None,
+    default_name: str | None = None,
+    reuse: Reuse = None,
+    initializer: Initializer | None = None,
+) -> Iterator[VariableScope]:
+    """Within ``with``, names of variables begin with that of the scope.
+
+    Args:
+        name_or_scope: A name within the scope that is open, or a scope to be opened once more, wherever it is.
+        default_name: The name where none is given; where it was taken already, ``_1``, ``_2``, ... comes behind it.
+        reuse: Whether the variables are shared: True, False or :data:`AUTO_REUSE`. Inner scopes inherit it.
+        initializer: What fills new variables that have none of their own. Inner scopes inherit it.
+
+    Raises:
+        OptionError: There is no name.
+    """
+    store, outer = _STORE.get(), _SCOPE.get()
+    again = isinstance(name_or_scope, VariableScope)
+    if isinstance(name_or_scope, VariableScope):
+        scope = name_or_scope
+        scope = replace(scope, reuse=reuse or scope.reuse, initializer=initializer or scope.initializer)
+    else:
+        if name_or_scope is None:
+            if not default_name:
+                raise OptionError("variable_scope got neither a name nor a default_name; expected one of them.")
+            name_or_scope = store.unique(outer, default_name)
+        name = outer.inner(name_or_scope)
+        scope = VariableScope(name, reuse or outer.reuse, initializer or outer.initializer)
+    token = _SCOPE.set(scope)
+    try:
+        with store.opened(scope.name, again=again):
+            yield scope
+    finally:
+        _SCOPE.reset(token)
+
+
+def get_variable(
+    name: str,
+    shape: Sequence[int] | None = None,
+    dtype: torch.dtype = torch.float32,
+    initializer: Initializer | None = None,
+    *,
+    device: Any = None,
+    trainable: bool = True,
+) -> nn.Parameter:
+    """The variable of that name in the scope that is open: made, or shared as the scope's ``reuse`` says.
+
+    Args:
+        name: Its name in the scope.
+        shape: Its shape; may be left out of a variable that is there.
+        dtype: Its dtype, if it is made.
+        initializer: What fills it, if it is made: a function on tensors in place, as in ``torch.nn.init``. None for
+            the scope's, or Xavier's uniform distribution (Glorot & Bengio 2010).
+        device: Where it is made.
+        trainable: Whether it has a gradient.
+
+    Raises:
+        OptionError: It is there and is not to be shared, or is not there and is to be.
+        ShapeError: It is there in another shape.
+    """
+    return _STORE.get().get(_SCOPE.get(), name, shape, dtype, initializer, device, trainable)
+
+
+def trainable_variables(scope: str = "") -> list[nn.Parameter]:
+    """The variables of the store that have gradients, under a scope or all."""
+    found = _STORE.get().variables.items()
+    return [variable for name, variable in found if variable.requires_grad and _within(name, scope)]
+
+
+def glorot_uniform(tensor: Tensor) -> Tensor:
+    """Fills a tensor as TensorFlow 1 does by default; a vector counts as that many inputs and outputs."""
+    if tensor.ndim > 1:
+        return nn.init.xavier_uniform_(tensor)
+    limit = math.sqrt(3 / max(tensor.numel(), 1))
+    return nn.init.uniform_(tensor, -limit, limit)
+
+
+def _within(name: str, scope: str) -> bool:
+    return not scope or name == scope or name.startswith(f"{scope}/")
+
+
+def _value(checkpoint: Checkpoint, name: str, variable: Tensor) -> Tensor:
+    if name not in checkpoint:
+        raise ModelFileError(
+            f"{checkpoint.path} has no variable {name}; the store has one of shape {tuple(variable.shape)}. Restore "
+            "under another scope, or name the cell and its scope as the program did that saved it."
+        )
+    value = checkpoint.read(name)
+    if value.shape != variable.shape or value.dtype != variable.dtype:
+        raise ModelFileError(
+            f"{checkpoint.path} has variable {name} of shape {tuple(value.shape)} and {value.dtype}; the store's is "
+            f"{tuple(variable.shape)} and {variable.dtype}. Build the model that was saved."
+        )
+    return value
