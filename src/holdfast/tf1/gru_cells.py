@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from holdfast.cells import Activation, CellSpec
 from holdfast.errors import OptionError
-from holdfast.interop.layouts import TF1, Weights
-from holdfast.tf1.layer_cell import LayerCell, activation_of, from_kernel
+from holdfast.tf1.layer_cell import LayerCell, activation_of
 from holdfast.tf1.variables import Initializer, Reuse
 
 _ZEROS, _ONES = nn.init.zeros_, nn.init.ones_
@@ -59,10 +58,6 @@ class BasicRNNCell(LayerCell):
         """Kernel [I + H, H] and bias [H]."""
         self.add_variable("kernel", (depth + self.num_units, self.num_units))
         self.add_variable("bias", (self.num_units,), _ZEROS)
-
-    def weights(self, spec: CellSpec) -> dict[str, Tensor]:
-        """The kernel's two parts, transposed."""
-        return from_kernel(self, spec)
 
 
 class GRUCell(LayerCell):
@@ -123,12 +118,6 @@ class GRUCell(LayerCell):
         self.add_variable("gates/bias", (2 * H,), self._bias_initializer or _ONES)
         self.add_variable("candidate/kernel", (rows, H), self._kernel_initializer)
         self.add_variable("candidate/bias", (H,), self._bias_initializer or _ZEROS)
-
-    def weights(self, spec: CellSpec) -> dict[str, Tensor]:
-        """Gates and candidate side by side."""
-        kernel = torch.cat([self.get_parameter("gates_kernel"), self.get_parameter("candidate_kernel")], 1)
-        bias = torch.cat([self.get_parameter("gates_bias"), self.get_parameter("candidate_bias")])
-        return TF1.inward(spec, Weights(kernel[: self.depth], kernel[self.depth :], bias), self.name)
 
 
 class GRUBlockCellV2(GRUCell):
@@ -198,16 +187,3 @@ class CudnnCompatibleGRUCell(GRUCell):
         for part, rows in (("input", depth), ("hidden", H)):
             self.add_variable(f"candidate/{part}_projection/kernel", (rows, H), self._kernel_initializer)
             self.add_variable(f"candidate/{part}_projection/bias", (H,), _ZEROS)
-
-    def weights(self, spec: CellSpec) -> dict[str, Tensor]:
-        """Gates and candidate side by side; the gates have their bias on the input's side."""
-        named = self.get_parameter
-        gates, bias = named("gates_kernel"), named("gates_bias")
-        kernels, biases = [], []
-        for part, rows, of_gates in (
-            ("input", gates[: self.depth], bias),
-            ("hidden", gates[self.depth :], torch.zeros_like(bias)),
-        ):
-            kernels.append(torch.cat([rows, named(f"candidate_{part}_projection_kernel")], 1))
-            biases.append(torch.cat([of_gates, named(f"candidate_{part}_projection_bias")]))
-        return TF1.inward(spec, Weights(*kernels, *biases), self.name)

@@ -10,13 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from holdfast.cells import ACTIVATIONS, Activation, BoundCell, CellSpec, Noise
 from holdfast.engines import EngineChoice, Request, explain_request, select
-from holdfast.interop.layouts import TF1, Weights
+from holdfast.interop.tf1_weights import parameters
 from holdfast.tf1.rnn_cell import How, RNNCell, check_state
 from holdfast.unrolling import SequenceCell, State
 
@@ -41,6 +40,7 @@ class LayerCell(RNNCell):
     """A cell that a :class:`~holdfast.cells.CellSpec` describes; not for direct use."""
 
     depth = 0  # I, known when the variables are made
+    forget_bias = 0.0
 
     def spec(self, depth: int) -> CellSpec:
         """The cell for inputs of ``depth`` values."""
@@ -48,7 +48,7 @@ class LayerCell(RNNCell):
 
     def weights(self, spec: CellSpec) -> dict[str, Tensor]:
         """The cell's parameters in Holdfast's layout, with gradients to its variables."""
-        raise NotImplementedError
+        return parameters(spec, self.by_name(), self.forget_bias, self.name)
 
     def inward(self, state: State) -> tuple[Tensor, ...]:
         """The state as Holdfast has it: (h,), or (h, c)."""
@@ -124,12 +124,3 @@ class _Steps:
     def step(self, t: int, prepared: Tensor, state: State) -> tuple[Tensor, State]:
         output, new = self.bound.step(t, prepared, self.cell.inward(state))
         return output, self.cell.outward(new)
-
-
-def from_kernel(cell: LayerCell, spec: CellSpec) -> dict[str, Tensor]:
-    """A cell's parameters in Holdfast's layout, from its kernel [I + O, gates * H], bias and peepholes."""
-    kernel, peephole = cell.get_parameter("kernel"), None
-    if spec.peepholes:
-        peephole = torch.stack([cell.get_parameter(f"w_{gate}_diag") for gate in TF1.peepholes])
-    weights = Weights(kernel[: cell.depth], kernel[cell.depth :], cell.get_parameter("bias"), None, peephole)
-    return TF1.inward(spec, weights, cell.name)

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from holdfast.cells import Activation, CellSpec
 from holdfast.errors import OptionError
-from holdfast.interop.layouts import with_forget_bias
-from holdfast.tf1.layer_cell import LayerCell, activation_of, from_kernel
+from holdfast.tf1.layer_cell import LayerCell, activation_of
 from holdfast.tf1.rnn_cell import LSTMStateTuple
 from holdfast.tf1.variables import Initializer, Reuse
 from holdfast.unrolling import State
@@ -119,13 +118,6 @@ class LSTMCell(LayerCell):
                 self.add_variable(f"w_{gate}_diag", (H,), self._initializer)
         if self.num_proj:
             self.add_variable("projection/kernel", (H, self.num_proj), self._initializer)
-
-    def weights(self, spec: CellSpec) -> dict[str, Tensor]:
-        """The kernel's two parts, transposed, gates in Holdfast's order, and the forget bias in the bias."""
-        found = from_kernel(self, spec)
-        if self.num_proj:
-            found["weight_hr"] = self.get_parameter("projection_kernel").T.contiguous()
-        return with_forget_bias(spec, found, self.forget_bias) if self.forget_bias else found
 
 
 class BasicLSTMCell(LSTMCell):

@@ -72,6 +72,7 @@ class RNNCell(nn.Module):
         self._place: tuple[torch.dtype, Any] = (dtype or torch.float32, None)
         self.built = False
         self._called = False
+        self._named: list[str] = []
 
     @property
     def state_size(self) -> Any:
@@ -95,7 +96,12 @@ class RNNCell(nn.Module):
         dtype, device = self._place
         variable = get_variable(name, shape, dtype, initializer, device=device)
         self.register_parameter(name.replace("/", "_"), variable)
+        self._named.append(name)
         return variable
+
+    def by_name(self) -> dict[str, Tensor]:
+        """The variables of :meth:`add_variable` by the names that they have in the cell's scope."""
+        return {name: self.get_parameter(name.replace("/", "_")) for name in self._named}
 
     @property
     def trainable_variables(self) -> list[nn.Parameter]:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import ModelFileError, OptionError, ShapeError
 from holdfast.interop.tf1_checkpoint import Checkpoint
+from holdfast.interop.tf1_names import modern
 
 Initializer = Callable[[Tensor], Any]
 """Fills a tensor in place, as those of ``torch.nn.init`` do."""
@@ -262,15 +263,17 @@ def _within(name: str, scope: str) -> bool:
 
 
 def _value(checkpoint: Checkpoint, name: str, variable: Tensor) -> Tensor:
-    if name not in checkpoint:
+    """The value of a variable, which a checkpoint of an older version has under another name."""
+    stored = name if name in checkpoint else next((old for old in checkpoint if modern(old) == name), None)
+    if stored is None:
         raise ModelFileError(
             f"{checkpoint.path} has no variable {name}; the store has one of shape {tuple(variable.shape)}. Restore "
             "under another scope, or name the cell and its scope as the program did that saved it."
         )
-    value = checkpoint.read(name)
+    value = checkpoint.read(stored)
     if value.shape != variable.shape or value.dtype != variable.dtype:
         raise ModelFileError(
-            f"{checkpoint.path} has variable {name} of shape {tuple(value.shape)} and {value.dtype}; the store's is "
+            f"{checkpoint.path} has variable {stored} of shape {tuple(value.shape)} and {value.dtype}; the store's is "
             f"{tuple(variable.shape)} and {variable.dtype}. Build the model that was saved."
         )
     return value
