@@ -39,6 +39,10 @@ from holdfast.interop.wire import FormatError
 _MOST_SHARDS = 99_999  # five digits stand in the names of their files
 
 
+Part = tuple[tuple[slice, ...], Tensor]
+"""Where a part of a variable lies in it, and its values."""
+
+
 class Variable(NamedTuple):
     """A variable of a checkpoint.
 
@@ -71,16 +75,13 @@ class Checkpoint:
         index = self.path.with_name(f"{self.path.name}.index")
         self._source: _Index | _Tables
         if index.is_file():
-            self._file = index
             with _of_file(index):
-                self._source = _Index(self.path, Table(index))
+                self._source = _Index(self.path, index)
         else:
             tables = [self.path] if self.path.is_file() else _shards(self.path)
             if not tables:
                 raise ModelFileError(f"There is no checkpoint {self.path}, nor {index}. Check the path.")
-            self._file = tables[0]
-            with _of_file(self._file):
-                self._source = _Tables([Table(table) for table in tables])
+            self._source = _Tables(tables)
         self.variables: Mapping[str, Variable] = MappingProxyType(self._source.variables)
 
     def __contains__(self, name: object) -> bool:
@@ -103,8 +104,7 @@ class Checkpoint:
             raise ModelFileError(f"{self.path} has no variable {name!r}: {did_you_mean(name, self.variables)}")
         if self.variables[name].dtype is None:
             raise ConversionError(f"{self.path} has variable {name!r} of a dtype that torch has not. Leave it out.")
-        with _of_file(self._file):
-            return self._source.read(name)
+        return self._source.read(name)
 
 
 def list_variables(path: str | Path) -> list[tuple[str, tuple[int, ...], torch.dtype | None]]:
@@ -119,11 +119,11 @@ def list_variables(path: str | Path) -> list[tuple[str, tuple[int, ...], torch.d
 class _Index:
     """The newer form."""
 
-    def __init__(self, path: Path, table: Table) -> None:
-        self._path = path
+    def __init__(self, path: Path, index: Path) -> None:
+        self._path, self._index = path, index
         self._entries = {}
         header = None
-        for key, value in table.items():
+        for key, value in Table(index).items():
             if not key:
                 header = read_header(value)
             else:
@@ -141,7 +141,10 @@ class _Index:
                 self.variables[_name(key)] = _variable(entry.dtype, entry.shape)
 
     def read(self, name: str) -> Tensor:
-        entry = self._entries[name.encode()]
+        with _of_file(self._index):
+            return self._whole(name, self._entries[name.encode()])
+
+    def _whole(self, name: str, entry: Entry) -> Tensor:
         if not entry.slices:
             return self._values(entry)
         parts = []
@@ -172,40 +175,50 @@ class _Index:
 class _Tables:
     """The older form."""
 
-    def __init__(self, tables: list[Table]) -> None:
-        self._tables = tables
+    def __init__(self, paths: list[Path]) -> None:
+        self._tables = []
         self._stored: dict[str, Stored] = {}
-        for table in tables:
-            key, value = next(table.items(), (None, memoryview(b"")))
-            if key != b"":
-                raise FormatError("it has no list of its variables")
-            for name, stored in read_saved(value)[0].items():
-                known = self._stored.get(name, stored._replace(parts=0))
-                if known[:2] != stored[:2]:
-                    raise FormatError(f"it has variable {name} twice")
-                self._stored[name] = stored._replace(parts=known.parts + stored.parts)
-        self.variables = {name: _variable(dtype, shape) for name, (dtype, shape, _) in self._stored.items()}
+        self.variables: dict[str, Variable] = {}
+        for path in paths:
+            with _of_file(path):
+                self._tables.append(Table(path))
+                self._list(self._tables[-1])
+
+    def _list(self, table: Table) -> None:
+        key, value = next(table.items(), (None, memoryview(b"")))
+        if key != b"":
+            raise FormatError("it has no list of its variables")
+        for name, stored in read_saved(value)[0].items():
+            known = self._stored.get(name, stored._replace(parts=0))
+            if known[:2] != stored[:2]:
+                raise FormatError(f"it has variable {name} twice")
+            self._stored[name] = stored._replace(parts=known.parts + stored.parts)
+            self.variables[name] = _variable(stored.dtype, stored.shape)
 
     def read(self, name: str) -> Tensor:
         dtype, shape, count = self._stored[name]
-        key = slice_key(name)
-        parts = []
+        parts: list[Part] = []
         for table in self._tables:
-            for found, value in table.items(key):
-                if not found.startswith(key):
-                    break
-                saved = read_saved(value)[1]
-                if saved is None or saved.name != name:
-                    raise FormatError(f"it has something else in the place of variable {name}")
-                parts.append((within(shape, saved.part), read_values(saved.tensor, dtype)))
-        if len(parts) != count:
-            raise FormatError(f"it has {len(parts)} parts of variable {name}, and says {count}")
-        return _assembled(name, shape, DTYPES[dtype], parts)
+            with _of_file(table.path):
+                parts += self._parts(table, name)
+        with _of_file(self._tables[0].path):
+            if len(parts) != count:
+                raise FormatError(f"it has {len(parts)} parts of variable {name}, and says {count}")
+            return _assembled(name, shape, DTYPES[dtype], parts)
+
+    def _parts(self, table: Table, name: str) -> Iterator[Part]:
+        dtype, shape, _ = self._stored[name]
+        key = slice_key(name)
+        for found, value in table.items(key):
+            if not found.startswith(key):
+                break
+            saved = read_saved(value)[1]
+            if saved is None or saved.name != name:
+                raise FormatError(f"it has something else in the place of variable {name}")
+            yield within(shape, saved.part), read_values(saved.tensor, dtype)
 
 
-def _assembled(
-    name: str, shape: tuple[int, ...], dtype: torch.dtype, parts: list[tuple[tuple[slice, ...], Tensor]]
-) -> Tensor:
+def _assembled(name: str, shape: tuple[int, ...], dtype: torch.dtype, parts: list[Part]) -> Tensor:
     """A variable from its parts, which must be there as often as it has values before memory is taken for it."""
     sizes = [tuple(place.stop - place.start for place in places) for places, _ in parts]
     if any(math.prod(size) != values.numel() for size, (_, values) in zip(sizes, parts, strict=True)):

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from holdfast.cells import NAMES, CellSpec, Kind
+from holdfast.cells import NAMES, CellSpec, Kind, make_spec
 from holdfast.errors import ConversionError
 from holdfast.interop.layouts import TF1, Weights, with_forget_bias
 
@@ -33,31 +33,37 @@ def spec_of(kind: Kind, variables: Mapping[str, Tensor], label: str, options: Ma
         options: What the variables do not tell: options of :class:`CellSpec`, such as ``activation``.
 
     Raises:
-        ConversionError: A variable is missing or has no shape that one of these has.
+        ConversionError: A variable is missing, or has no shape that one of these has.
+        OptionError: An option is unknown or out of range.
     """
-    after = _CANDIDATES[0] + "/kernel" in variables
-    needed = {
-        "lstm": ("kernel", "bias"),
-        "rnn": ("kernel", "bias"),
-        "gru": ("gates/kernel", "gates/bias", *(f"{c}/{p}" for c in _candidates(after) for p in ("kernel", "bias"))),
-    }[kind]
-    for name in needed:
+    after = f"{_CANDIDATES[0]}/kernel" in variables
+    needed = ["kernel", "bias"]
+    if kind == "gru":
+        needed = [f"{part}/{sort}" for part in ("gates", *_candidates(after)) for sort in needed]
+    peepholes = kind == "lstm" and any(name in variables for name in DIAGONALS)
+    for name in needed + list(DIAGONALS if peepholes else ()):
         if name not in variables:
-            raise ConversionError(f"{label} has no variable {name}; expected one, as every {NAMES[kind]} has. Add it.")
-    of_gates = variables["gates/kernel" if kind == "gru" else "kernel"]
-    units = len(variables["bias"]) // (4 if kind == "lstm" else 1) if kind != "gru" else of_gates.shape[-1] // 2
-    proj_size = variables[PROJECTION].shape[-1] if kind == "lstm" and PROJECTION in variables else 0
-    inputs = of_gates.shape[0] - (proj_size or units)
-    if of_gates.ndim != 2 or inputs < 1 or units < 1:
+            raise ConversionError(f"{label} has no variable {name}; expected one, as every such {NAMES[kind]} has one.")
+    for name, variable in variables.items():
+        dimensions = 2 if name.endswith("kernel") else 1
+        if variable.ndim != dimensions:
+            raise ConversionError(
+                f"{label} has variable {name} of shape {tuple(variable.shape)}; expected {dimensions} dimensions."
+            )
+    kernel = variables[needed[0]]
+    units = kernel.shape[1] // {"lstm": 4, "gru": 2, "rnn": 1}[kind]
+    proj_size = variables[PROJECTION].shape[1] if kind == "lstm" and PROJECTION in variables else 0
+    inputs = kernel.shape[0] - (proj_size or units)
+    if inputs < 1 or units < 1:
         raise ConversionError(
-            f"{label} has a kernel of shape {tuple(of_gates.shape)}; expected (inputs + units, gates * units)."
+            f"{label} has a kernel of shape {tuple(kernel.shape)}; expected (inputs + units, gates * units)."
         )
-    found: dict[str, Any] = {"single_bias": not after}
+    found = {"input_size": inputs, "hidden_size": units, "single_bias": not after}
     if kind == "lstm":
-        found |= {"proj_size": proj_size, "peepholes": all(name in variables for name in DIAGONALS)}
+        found |= {"proj_size": proj_size, "peepholes": peepholes}
     elif kind == "gru":
         found["reset_after"] = after
-    return CellSpec(kind=kind, input_size=inputs, hidden_size=units, **found, **options)
+    return make_spec(kind, {**found, **options})
 
 
 def parameters(spec: CellSpec, variables: Mapping[str, Tensor], forget_bias: float, label: str) -> dict[str, Tensor]:
