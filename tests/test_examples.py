@@ -22,6 +22,7 @@ CHECKED = {
     "own_cell",
     "sequence_to_sequence",
     "swap_torch",
+    "tensorflow_1",
     "vanishing_gradient",
 }
 
@@ -100,6 +101,17 @@ def test_carried_state(tmp_path: Path) -> None:
     assert [int(update) for update, _ in lines] == [0, 20, 40, 60]
     assert float(lines[0][1]) < 0.4
     assert float(lines[-1][1]) > 0.85
+
+
+def test_tensorflow_1(tmp_path: Path) -> None:
+    text = output("tensorflow_1", tmp_path, "digits", "60")
+    lines = re.findall(r"update +(\d+)  accuracy ([\d.]+)", text)
+    assert [int(update) for update, _ in lines] == [0, 20, 40, 60]
+    assert float(lines[0][1]) < 0.4
+    assert float(lines[-1][1]) > 0.85
+    assert text.splitlines()[-1] == (
+        "in/weights in/biases out/weights out/biases rnn/basic_lstm_cell/kernel rnn/basic_lstm_cell/bias"
+    )
 
 
 def test_one_layer_four_ways(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tf1_writer as tf
 import torch
 from torch import Tensor
 
+import tf1_equations as eq
+import tf1_writer as tf
 from holdfast.errors import ConversionError, OptionError
 from holdfast.interop.network import load, save
 from holdfast.interop.tf1_names import modern, parsed, place_of
@@ -30,50 +31,29 @@ GRU_SHAPES = {
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def σ(x: Numbers) -> Numbers:
-    return 1 / (1 + np.exp(-x))
+def ran(step: eq.Step, x: Numbers, *sizes: int) -> Numbers:
+    """The outputs of a cell of :mod:`tf1_equations` from a state of zeros."""
+    zeros = tuple(torch.zeros(len(x), size, dtype=torch.float64) for size in sizes)
+    outputs, _ = eq.over_time(step, torch.from_numpy(x.copy()), zeros if len(zeros) > 1 else zeros[0])
+    return np.asarray(outputs)
 
 
-def lstm(v: Mapping[str, Numbers], x: Numbers, forget_bias: float, clip: float = np.inf) -> Numbers:
-    """tf.nn.rnn_cell.LSTMCell, over time."""
+def as_tensors(variables: Mapping[str, Numbers]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array) for name, array in variables.items()}
+
+
+def lstm(v: Mapping[str, Numbers], x: Numbers, forget_bias: float, clip: float | None = None) -> Numbers:
     units = len(v["bias"]) // 4
-    c, m = np.zeros((len(x), units)), np.zeros((len(x), v.get("projection/kernel", v["bias"][:units, None].T).shape[1]))
-    diagonal = {gate: v.get(f"w_{gate}_diag", np.zeros(units)) for gate in "fio"}
-    outputs = []
-    for t in range(x.shape[1]):
-        i, j, f, o = np.split(np.concatenate([x[:, t], m], 1) @ v["kernel"] + v["bias"], 4, 1)
-        c = σ(f + forget_bias + diagonal["f"] * c) * c + σ(i + diagonal["i"] * c) * np.tanh(j)
-        c = np.clip(c, -clip, clip)
-        m = σ(o + diagonal["o"] * c) * np.tanh(c)
-        m = m @ v["projection/kernel"] if "projection/kernel" in v else m
-        outputs.append(m)
-    return np.stack(outputs, 1)
+    proj = v["projection/kernel"].shape[1] if "projection/kernel" in v else units
+    return ran(eq.lstm(as_tensors(v), forget_bias, cell_clip=clip), x, units, proj)
 
 
 def gru(v: Mapping[str, Numbers], x: Numbers) -> Numbers:
-    """tf.nn.rnn_cell.GRUCell, or with two candidates CudnnCompatibleGRUCell, over time."""
-    h, outputs = np.zeros((len(x), v["gates/bias"].shape[0] // 2)), []
-    for t in range(x.shape[1]):
-        r, u = np.split(σ(np.concatenate([x[:, t], h], 1) @ v["gates/kernel"] + v["gates/bias"]), 2, 1)
-        if "candidate/kernel" in v:
-            c = np.tanh(np.concatenate([x[:, t], r * h], 1) @ v["candidate/kernel"] + v["candidate/bias"])
-        else:
-            of_x, of_h = (
-                value @ v[f"candidate/{part}_projection/kernel"] + v[f"candidate/{part}_projection/bias"]
-                for part, value in (("input", x[:, t]), ("hidden", h))
-            )
-            c = np.tanh(of_x + r * of_h)
-        h = u * h + (1 - u) * c
-        outputs.append(h)
-    return np.stack(outputs, 1)
+    return ran(eq.gru(as_tensors(v)), x, len(v["gates/bias"]) // 2)
 
 
 def rnn(v: Mapping[str, Numbers], x: Numbers) -> Numbers:
-    h, outputs = np.zeros((len(x), len(v["bias"]))), []
-    for t in range(x.shape[1]):
-        h = np.tanh(np.concatenate([x[:, t], h], 1) @ v["kernel"] + v["bias"])
-        outputs.append(h)
-    return np.stack(outputs, 1)
+    return ran(eq.rnn(as_tensors(v)), x, len(v["bias"]))
 
 
 def under(scope: str, shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[str, Any]:

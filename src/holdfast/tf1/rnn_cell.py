@@ -188,10 +188,10 @@ class RNNCell(nn.Module):
         yield EngineChoice(part, "unroll", dict.fromkeys(ENGINES, self.why_by_steps()))
 
     def _check_inputs(self, inputs: Tensor, depth: int, weight: Tensor) -> None:
-        if inputs.ndim < 2 or inputs.shape[-1] != depth:
+        if inputs.shape[-1] != depth:
             raise ShapeError(
-                f"{self.name} inputs has shape {tuple(inputs.shape)}; expected a last dimension of {depth}, as its "
-                "variables were made for. Make another cell for other inputs."
+                f"{self.name} inputs has a depth of {inputs.shape[-1]}; expected {depth}, as its variables were made "
+                "for. Make another cell for other inputs."
             )
         check_like(f"{self.name} inputs", inputs, weight)
 
@@ -236,12 +236,14 @@ def check_state(name: str, size: Any, state: State, batch: int, weight: Tensor) 
     """
     if isinstance(size, int):
         if not isinstance(state, Tensor) or state.shape != (batch, size):
-            got = f"shape {tuple(state.shape)}" if isinstance(state, Tensor) else f"a {type(state).__name__} in it"
-            raise ShapeError(f"{name} state has {got}; expected a tensor (batch, size) = {(batch, size)}.")
+            got = (
+                f"has shape {tuple(state.shape)}" if isinstance(state, Tensor) else f"is of type {type(state).__name__}"
+            )
+            raise ShapeError(f"{name} state {got}; expected a tensor (batch, size) = {(batch, size)}.")
         check_like(f"{name} state", state, weight)
         return
     if not isinstance(state, tuple | list) or len(state) != len(size):
-        got = f"{len(state)} parts" if isinstance(state, tuple | list) else f"a {type(state).__name__}"
-        raise ShapeError(f"{name} state has {got}; expected {len(size)} parts of sizes {tuple(size)}.")
+        got = f"has {len(state)} parts" if isinstance(state, tuple | list) else f"is of type {type(state).__name__}"
+        raise ShapeError(f"{name} state {got}; expected {len(size)} parts of sizes {tuple(size)}.")
     for part, part_size in zip(state, size, strict=True):
         check_state(name, part_size, part, batch, weight)

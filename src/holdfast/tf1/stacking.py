@@ -73,11 +73,16 @@ class MultiRNNCell(RNNCell):
         sizes = [cell.state_size for cell in self._cells]
         if not self.state_is_tuple:
             if not isinstance(state, Tensor) or state.shape[-1] != sum(sizes):
-                raise ShapeError(f"MultiRNNCell state does not fit; expected a tensor (batch, {sum(sizes)}).")
+                got = (
+                    f"has shape {tuple(state.shape)}"
+                    if isinstance(state, Tensor)
+                    else f"is of type {type(state).__name__}"
+                )
+                raise ShapeError(f"MultiRNNCell state {got}; expected a tensor (batch, {sum(sizes)}).")
             return list(state.split_with_sizes(sizes, 1))
         if not isinstance(state, tuple | list) or len(state) != len(sizes):
-            got = f"{len(state)} parts" if isinstance(state, tuple | list) else f"a {type(state).__name__}"
-            raise ShapeError(f"MultiRNNCell state has {got}; expected a tuple of {len(sizes)}, one for each cell.")
+            got = f"has {len(state)} parts" if isinstance(state, tuple | list) else f"is of type {type(state).__name__}"
+            raise ShapeError(f"MultiRNNCell state {got}; expected a tuple of {len(sizes)}, one for each cell.")
         return list(state)
 
     def together(self, states: Sequence[State]) -> State:
