@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tf1_writer as tf
 import torch
-from tf1_writer import Array
 
+import tf1_writer as tf
 from holdfast.errors import ConversionError, MissingLibraryError, ModelFileError
 from holdfast.interop.crc32c import crc32c
 from holdfast.interop.tf1_checkpoint import Checkpoint, Variable, list_variables
+from tf1_writer import Array
 
 PARTS = {"parts": [(0, 70), (70, 10), (80, 20)]}
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tf1_writer as tf
 
+import tf1_writer as tf
 from holdfast.errors import ConversionError, ModelFileError
 from holdfast.interop.tf1_checkpoint import Checkpoint
 
@@ -155,6 +155,9 @@ CASES: dict[str, Callable[[], Files]] = {
     "zeros": lambda: {"m": bytes(10**6)},
     "text": lambda: {"m.index": b"model_checkpoint_path: 'm'\n" * 40},
     "a footer alone": lambda: {"m": tf.footer(0, 0)},
+    "a list of checkpoints that names the root": lambda: {"checkpoint": b'model_checkpoint_path: "/"\n'},
+    "a list of checkpoints that leads elsewhere": lambda: {"checkpoint": b'model_checkpoint_path: "../../.."\n'},
+    "a list of checkpoints with a zero byte": lambda: {"checkpoint": b'model_checkpoint_path: "m\0"\n'},
     "a list of checkpoints that names none": lambda: {"checkpoint": b"\xff\xfe" * 100},
     # tables
     "an index block behind the end": lambda: {"m": tf.footer(HUGE, 10)},
@@ -190,6 +193,7 @@ CASES: dict[str, Callable[[], Files]] = {
     "a file beyond the last": lambda: v2({b"x": entry(shard=5)}),
     "a shape of 2^80 values": lambda: v2({b"x": entry(shape=tf.shape_of((2**40, 2**40)))}),
     "a shape of 2^40 values": lambda: v2({b"x": entry(shape=tf.shape_of((2**40,)), size=2**42)}),
+    "a shape of 2^80 values but for a zero": lambda: v2({b"x": entry(shape=tf.shape_of((2**40, 0, 2**40)), size=0)}),
     "a shape with a negative size": lambda: v2({b"x": entry(shape=tf.shape_of((-6,)))}),
     "a shape of 300 dimensions": lambda: v2({b"x": entry(shape=tf.shape_of((1,) * 300))}),
     "a shape of unknown rank": lambda: v2({b"x": entry(shape=tf.field(3, 1))}),
@@ -222,7 +226,8 @@ CASES: dict[str, Callable[[], Files]] = {
     "a dtype that is none, in the list": lambda: v1(meta=meta(dtype=0)),
     "values of another dtype": lambda: v1(meta=meta(dtype=2)),
     "numbers that do not end": lambda: v1(meta=meta(dtype=9), part=part(tf.field(10, b"\xff" * 6))),
-    "a million parts, and one there": lambda: v1(meta=meta(parts=10**4)),
+    "numbers of seventy bits": lambda: v1(meta=meta(dtype=9), part=part(tf.field(10, (b"\xff" * 9 + b"\x7f") * 5))),
+    "ten thousand parts, and one there": lambda: v1(meta=meta(parts=10**4)),
     "no values": lambda: v1(part=None),
     "another variable in its place": lambda: v1(part=part(tf.field(5, X.tobytes()), b"y")),
     "too few values": lambda: v1(part=part(tf.field(5, X.tobytes()[:20]))),
@@ -293,11 +298,11 @@ def test_one_clear_error(case: str, tmp_path: Path) -> None:
     begin = time.perf_counter()
     try:
         with pytest.raises((ModelFileError, ConversionError)) as caught:
-            read_all(tmp_path / "m")
+            read_all(tmp_path / ("checkpoint" if "checkpoint" in files else "m"))
         seconds, (_, peak) = time.perf_counter() - begin, tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert str(tmp_path / "m") in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
     assert str(caught.value).endswith(".")
     assert len(str(caught.value)) < 400 + len(str(tmp_path))
     assert seconds < 2

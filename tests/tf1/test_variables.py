@@ -181,6 +181,22 @@ def test_a_cell_of_ones_own() -> None:
     assert str(caught.value) == "Wrong.call(inputs, state) returned a Tensor; expected the pair (output, new state)."
 
 
+def test_a_cell_of_ones_own_that_makes_its_variables_beforehand() -> None:
+    class Built(OwnCell):
+        def build(self, inputs_shape: Any) -> None:
+            self.w = self.add_variable("w", (inputs_shape[-1], 3), nn.init.ones_)
+
+        def call(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+            new = inputs @ self.w + state
+            return new[:, :2], new
+
+    cell = Built()
+    _, (_, state) = tf1.dynamic_rnn(tf1.MultiRNNCell([tf1.GRUCell(4), cell]), X, dtype=FLOAT)
+    assert names()[-1] == "rnn/multi_rnn_cell/cell_1/rnn_cell/w"
+    assert cell.trainable_variables == [cell.w]
+    assert torch.equal(state[:, 0], state[:, 2])
+
+
 def test_an_optimiser_trains_them() -> None:
     cell = tf1.BasicLSTMCell(3)
     tf1.build(cell, 4)

@@ -259,7 +259,7 @@ def _named(path: Path) -> Path:
         with path.open("rb") as file:
             listed = file.read(2**16).decode("utf-8", "replace")
         last = re.search(r'^model_checkpoint_path: "([^"\\]+)"', listed, re.MULTILINE)
-        if last is not None:
+        if last is not None and Path(last[1]).name:
             return path.with_name(Path(last[1]).name)  # it may have been saved elsewhere
     return path.with_suffix("") if path.suffix == ".index" else path
 

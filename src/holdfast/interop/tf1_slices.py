@@ -93,7 +93,7 @@ def read_shape(message: memoryview) -> tuple[int, ...]:
             for inner, of_dim in fields(content(value)):
                 size = signed(number(of_dim)) if inner == 1 else size
             sizes.append(size)
-    if len(sizes) > 254 or min(sizes, default=0) < 0 or math.prod(sizes) >= 1 << 60:
+    if len(sizes) > 254 or min(sizes, default=0) < 0 or math.prod(max(size, 1) for size in sizes) >= 1 << 60:
         raise FormatError(f"a variable claims the shape {str(tuple(sizes))[:80]}")
     return tuple(sizes)
 

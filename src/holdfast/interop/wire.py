@@ -17,7 +17,7 @@ Field = int | memoryview
 
 
 def varint(data: memoryview, at: int) -> tuple[int, int]:
-    """An unsigned number of seven bits a byte, and where the next byte stands."""
+    """An unsigned number of 64 bits, seven a byte, and where the next byte stands."""
     value = shift = 0
     while True:
         if at >= len(data) or shift > 63:
@@ -26,7 +26,7 @@ def varint(data: memoryview, at: int) -> tuple[int, int]:
         value |= (byte & 127) << shift
         at, shift = at + 1, shift + 7
         if byte < 128:
-            return value, at
+            return value & (1 << 64) - 1, at
 
 
 def signed(value: int) -> int:

@@ -124,7 +124,7 @@ def explain(
         OptionError: The cell has no variables yet.
     """
     x = inputs.transpose(0, 1) if time_major else inputs
-    if not cell.trainable_variables:
+    if not cell.built:
         raise OptionError(f"explain got a {type(cell).__name__} without variables; call it first, or tf1.build it.")
     state = begun(cell, x, initial_state, dtype)
     how = How(check_lengths(sequence_length, x.shape[0], x.shape[1], x.device))

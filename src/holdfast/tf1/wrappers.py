@@ -42,6 +42,7 @@ class _Wrapper(RNNCell):
     ) -> None:
         """Makes the inner cell's variables."""
         self.cell.make_variables(depth, dtype, device, scope)
+        self.built = True
 
 
 def _h_alone(state: Any) -> Any:
