@@ -26,6 +26,7 @@ ARRAYS = {
 DATA = b"".join(array.tobytes() for array in ARRAYS.values())
 HUGE = 1 << 40
 X = np.arange(6, dtype=np.float32)
+LARGE = np.zeros(50_000, np.float32)
 Files = dict[str, bytes]
 
 
@@ -56,6 +57,18 @@ def in_parts(*parts: tuple[int, int], total: int = 6, missing: bool = False, ran
         data += array.tobytes()
     whole = tf.field(1, 1) + tf.field(2, tf.shape_of((total,))) + slices
     return v2({b"x": whole, **entries}, data)
+
+
+def overlapping() -> Files:
+    """A variable in many parts, whose data are at one place."""
+    entries, slices, rows = {}, b"", len(LARGE)
+    of_part = tf.entry(LARGE, 0)
+    for number in range(100):
+        part = ((number * rows, rows),)
+        slices += tf.field(7, tf.slice_of(part))
+        entries[b"\0x\0\1" + number.to_bytes(2, "big")] = of_part
+    whole = tf.field(1, 1) + tf.field(2, tf.shape_of((rows * 100,))) + slices
+    return v2({b"x": whole, **entries}, LARGE.tobytes())
 
 
 def block_file(content: bytes, compression: int = 0) -> Files:
@@ -217,6 +230,11 @@ CASES: dict[str, Callable[[], Files]] = {
     "a part before the start": lambda: in_parts((-3, 3), (0, 3)),
     "parts of two dimensions of one": lambda: in_parts((0, 3), (3, 3), rank=2),
     "small parts of something huge": lambda: in_parts((0, 3), (3, 3), total=2**40),
+    "a thousand variables that are one": lambda: v2(
+        dict.fromkeys((f"x{number:05}".encode() for number in range(1000)), tf.entry(LARGE, 0)), LARGE.tobytes()
+    ),
+    "ten thousand parts that are one": overlapping,
+    "a part twice": lambda: in_parts((0, 3), (0, 3)),
     # the older form
     "no list": lambda: v1(meta=None),
     "an empty list and a value": lambda: v1(meta=b"", part=part(tf.field(5, X.tobytes()))) | {"m.index": b""},

@@ -7,6 +7,7 @@ that a file claims is believed before the bytes for it are found to be there.
 
 from __future__ import annotations
 
+import difflib
 import glob
 import math
 import re
@@ -19,7 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from holdfast.errors import ConversionError, ModelFileError, did_you_mean
+from holdfast.errors import ConversionError, ModelFileError
 from holdfast.interop.crc32c import crc32c, unmasked
 from holdfast.interop.leveldb_table import Table
 from holdfast.interop.tf1_slices import (
@@ -101,7 +102,9 @@ class Checkpoint:
             ConversionError: torch has no such dtype.
         """
         if name not in self.variables:
-            raise ModelFileError(f"{self.path} has no variable {name!r}: {did_you_mean(name, self.variables)}")
+            close = difflib.get_close_matches(name, self.variables, 1)
+            hint = f": did you mean {close[0]!r}?" if close else "."
+            raise ModelFileError(f"{self.path} has no variable {name!r}{hint} list_variables names those that it has.")
         if self.variables[name].dtype is None:
             raise ConversionError(f"{self.path} has variable {name!r} of a dtype that torch has not. Leave it out.")
         return self._source.read(name)
@@ -142,11 +145,24 @@ class _Index:
 
     def read(self, name: str) -> Tensor:
         with _of_file(self._index):
+            self._check_claims()
             return self._whole(name, self._entries[name.encode()])
+
+    def _check_claims(self) -> None:
+        """Refuses variables that together have more bytes than there are: they would lie over one another."""
+        claimed = sum(entry.size for entry in self._entries.values())
+        there = sum(file.stat().st_size for file in map(self._data, range(self._shards)) if file.is_file())
+        if claimed > there:
+            raise FormatError(f"its variables claim {claimed} bytes, and the files with data have {there}")
+
+    def _data(self, shard: int) -> Path:
+        return self._path.with_name(f"{self._path.name}.data-{shard:05}-of-{self._shards:05}")
 
     def _whole(self, name: str, entry: Entry) -> Tensor:
         if not entry.slices:
             return self._values(entry)
+        if len(set(entry.slices)) < len(entry.slices):
+            raise FormatError(f"a part of variable {name} is there twice")
         parts = []
         for part in entry.slices:
             of_part = self._entries.get(slice_key(name, part))
@@ -161,7 +177,7 @@ class _Index:
             raise FormatError(f"{entry.size} bytes are kept for a variable of shape {entry.shape} in {dtype}")
         if entry.shard >= self._shards:
             raise FormatError(f"a variable is in the file number {entry.shard} of {self._shards}")
-        file = self._path.with_name(f"{self._path.name}.data-{entry.shard:05}-of-{self._shards:05}")
+        file = self._data(entry.shard)
         with _of_file(file), file.open("rb") as opened:
             if entry.offset + entry.size > opened.seek(0, 2):
                 raise FormatError(f"a variable ends at byte {entry.offset + entry.size}, behind the end of the file")
@@ -256,7 +272,7 @@ def _named(path: Path) -> Path:
         if not path.is_file():
             raise ModelFileError(f"{path.parent} has no file 'checkpoint' that names one. Give its own path.")
     if path.name == "checkpoint" and path.is_file():
-        with path.open("rb") as file:
+        with _of_file(path), path.open("rb") as file:
             listed = file.read(2**16).decode("utf-8", "replace")
         last = re.search(r'^model_checkpoint_path: "([^"\\]+)"', listed, re.MULTILINE)
         if last is not None and Path(last[1]).name:

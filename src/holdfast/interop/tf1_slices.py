@@ -194,7 +194,7 @@ def read_values(message: memoryview, dtype: int) -> torch.Tensor:
         if len(data) % DTYPES[dtype].itemsize:
             raise FormatError("a list of numbers ends within one")
         return torch.frombuffer(data, dtype=DTYPES[dtype]) if data else torch.empty(0, dtype=DTYPES[dtype])
-    numbers = np.fromiter((n for value in found for n in varints(value)), np.uint64)
+    numbers = np.concatenate([np.zeros(0, np.uint64), *map(varints, found)])
     return _narrowed(numbers, DTYPES[dtype])
 
 
