@@ -226,13 +226,19 @@ def test_several_networks_and_none(tmp_path: Path) -> None:
         read(path, "other")
 
 
+def test_a_cell_within_another_is_not_taken_for_its_own(tmp_path: Path) -> None:
+    tf.write_v2(tmp_path / "m", under("rnn/attention_cell_wrapper/basic_lstm_cell", LSTM_SHAPES))
+    with pytest.raises(ConversionError, match="of attention_cell_wrapper, which no layer of Holdfast describes"):
+        read(tmp_path / "m")
+
+
 def test_a_cell_without_a_layer_is_named(tmp_path: Path) -> None:
     path = tmp_path / "m"
     tf.write_v2(path, under("rnn/layer_norm_basic_lstm_cell", {"kernel": (I + H, 4 * H)}))
     with pytest.raises(ConversionError) as caught:
         read_cells(path)
     assert str(caught.value) == (
-        f"{path} has variable rnn/layer_norm_basic_lstm_cell/kernel of a layer_norm_basic_lstm_cell, which no layer of "
+        f"{path} has variable rnn/layer_norm_basic_lstm_cell/kernel of layer_norm_basic_lstm_cell, which no layer of "
         "Holdfast describes. Give a scope without it; holdfast.tf1 has some of these cells, and its store restores "
         "them."
     )
@@ -261,6 +267,22 @@ def test_variables_that_are_no_cell(shapes: dict[str, tuple[int, ...]], text: st
     with pytest.raises(ConversionError) as caught:
         read(tmp_path / "m")
     assert str(caught.value).startswith(f"{tmp_path / 'm'}: {SCOPE} {text}")
+
+
+@pytest.mark.parametrize(
+    ("kernel", "bias", "text"),
+    [("int64", "int64", "torch.int64"), ("float32", "float64", "torch.float32, torch.float64")],
+)
+def test_dtypes_that_are_no_cell(kernel: str, bias: str, text: str, tmp_path: Path) -> None:
+    arrays = under(SCOPE, LSTM_SHAPES)
+    for name, dtype in (("kernel", kernel), ("bias", bias)):
+        arrays[f"{SCOPE}/{name}"] = arrays[f"{SCOPE}/{name}"].astype(dtype)
+    tf.write_v2(tmp_path / "m", arrays)
+    with pytest.raises(ConversionError) as caught:
+        read(tmp_path / "m")
+    assert str(caught.value) == (
+        f"{tmp_path / 'm'}: {SCOPE} has variables of {text}; expected one floating-point dtype."
+    )
 
 
 def test_layers_that_do_not_fit_on_one_another(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def read_cells(path: str | Path | Checkpoint, scope: str = "", forget_bias: floa
             continue
         if other := other_cell(name):
             raise ConversionError(
-                f"{checkpoint.path} has variable {name} of a {other}, which no layer of Holdfast describes. Give a "
+                f"{checkpoint.path} has variable {name} of {other}, which no layer of Holdfast describes. Give a "
                 "scope without it; holdfast.tf1 has some of these cells, and its store restores them."
             )
         if found := parsed(name):
@@ -66,8 +66,10 @@ def read_cells(path: str | Path | Checkpoint, scope: str = "", forget_bias: floa
     for (of_cell, cell), variables in names.items():
         label, kind = f"{checkpoint.path}: {of_cell}", CELLS[cell]
         tensors = {variable: checkpoint.read(name) for variable, name in variables.items()}
-        if len({tensor.dtype for tensor in tensors.values()}) > 1:
-            raise ConversionError(f"{label} has variables of several dtypes; expected one.")
+        dtypes = {tensor.dtype for tensor in tensors.values()}
+        if len(dtypes) > 1 or not all(dtype.is_floating_point for dtype in dtypes):
+            found_dtypes = ", ".join(sorted(map(str, dtypes)))
+            raise ConversionError(f"{label} has variables of {found_dtypes}; expected one floating-point dtype.")
         spec = spec_of(kind, tensors, label, options)
         bias = 0.0 if cell == FORGET_BIAS_STORED else forget_bias
         cells.append(Cell(place_of(of_cell, cell), spec, parameters(spec, tensors, bias, label)))
