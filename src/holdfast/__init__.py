@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from holdfast.cell_modules import GRUCell, LSTMCell, RNNCell
     from holdfast.errors import HoldfastError
     from holdfast.inspect import summarise
+    from holdfast.interop.pytorch_modules import replace_recurrent
     from holdfast.layers import GRU, LSTM, RNN
     from holdfast.predictor import Predictor
     from holdfast.recurrent_layer import explain
@@ -33,6 +34,7 @@ _HOMES = {
     "Stream": "holdfast.streaming",
     "TranscriptStream": "holdfast.transcript_stream",
     "explain": "holdfast.recurrent_layer",
+    "replace_recurrent": "holdfast.interop.pytorch_modules",
     "summarise": "holdfast.inspect",
     "unroll": "holdfast.unrolling",
 }
@@ -50,6 +52,7 @@ __all__ = [
     "TranscriptStream",
     "__version__",
     "explain",
+    "replace_recurrent",
     "summarise",
     "unroll",
 ]
