@@ -7,14 +7,17 @@ for. So every pickle is looked through before: which names it imports, how much 
 from __future__ import annotations
 
 import pickletools
+from io import BytesIO
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from holdfast.errors import ModelFileError
 
 MAX_OPCODES = 300_000
 """The longest pickle that is read. The state dict of a model with 9,900 tensors takes no more, and to read so many
 takes a second."""
+MAX_BYTES = 2**25
+"""The most bytes of a file in which its pickles are looked for."""
 MAX_DEPTH = 100
 """How deep values may stand in one another; Python itself breaks where thousands do."""
 
@@ -61,11 +64,11 @@ class _Item(NamedTuple):
 _MARK = _Item("mark")
 
 
-def look_through(file: IO[bytes] | bytes, path: Path) -> dict[str, int]:
+def look_through(file: BytesIO, path: Path) -> dict[str, int]:
     """Reads one pickle of a file of tensors, executing nothing.
 
     Args:
-        file: The pickle; a file is left behind its end.
+        file: The pickle, which it is left behind.
         path: The file it is in, for messages.
 
     Returns:
@@ -85,7 +88,8 @@ def look_through(file: IO[bytes] | bytes, path: Path) -> dict[str, int]:
     except ModelFileError:
         raise
     except (ValueError, IndexError, KeyError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
+        told = isinstance(error, ValueError)
+        reason = str(error).splitlines()[0].rstrip(".") if told else "it takes what it did not put there"
         raise ModelFileError(
             f"{path} is damaged: its pickle cannot be read ({reason[:200]}). Take another copy of it."
         ) from error

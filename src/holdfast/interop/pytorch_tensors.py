@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import struct
@@ -14,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from holdfast.errors import ModelFileError
-from holdfast.interop.pickles import look_through
+from holdfast.interop.pickles import MAX_BYTES, look_through
 
 MAX_HEADER_BYTES = 2**23
 """The largest header of a safetensors file that is read: enough for 50,000 tensors, and half a second of parsing."""
@@ -23,7 +24,10 @@ _LEGACY = pickle.dumps(0x1950A86A20F9469CFC6C, 2)  # what every file of torch.sa
 _WIDEST = 16  # bytes of an element: complex128
 
 # What torch raises where a file is not what it says; nothing of it is a fault of this program.
-_DAMAGE = (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, EOFError, OSError)
+_DAMAGE = (
+    *(RuntimeError, ValueError, TypeError, LookupError, AttributeError, OverflowError, AssertionError),
+    *(EOFError, OSError, pickle.UnpicklingError, SafetensorError),
+)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -51,12 +55,17 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             return _safetensors(path, start, size)
     except ModelFileError:
         raise
-    except (pickle.UnpicklingError, SafetensorError, *_DAMAGE) as error:
+    except _DAMAGE as error:
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise ModelFileError(f"{path} is truncated or damaged ({reason[:200]}). Take another copy of it.") from error
     raise ModelFileError(
         f"{path} is neither of torch.save nor of safetensors; expected a file that begins as one of them does."
     )
+
+
+def is_safetensors(path: Path) -> bool:
+    """Whether a file that can be read is one of safetensors, by its first bytes."""
+    return _beginning(path)[0][8:9] == b"{"
 
 
 def _beginning(path: Path) -> tuple[bytes, int]:
@@ -96,7 +105,8 @@ def _check_zip(path: Path, size: int) -> None:
                         f"{path} says that {name[:80]!r} in it takes {info.file_size:,} bytes, compressed or beyond "
                         "the file's end; torch.save compresses nothing. It is damaged: take another copy of it."
                     )
-            claimed = look_through(archive.read(parts["data.pkl"]), path)
+            with archive.open(parts["data.pkl"]) as part:
+                claimed = look_through(io.BytesIO(part.read(MAX_BYTES)), path)
     except (zipfile.BadZipFile, NotImplementedError) as error:
         raise ModelFileError(f"{path} is truncated or damaged ({error}). Take another copy of it.") from error
     for key, elements in claimed.items():
@@ -112,11 +122,12 @@ def _check_zip(path: Path, size: int) -> None:
 def _check_legacy(path: Path, size: int) -> None:
     """Looks through the pickles of the form before torch 1.6; the numbers stand behind them."""
     with path.open("rb") as handle:
-        claimed: dict[str, int] = {}
-        handle.seek(len(_LEGACY))
-        for _ in range(4):  # the version, the machine, the object, the keys of the storages
-            claimed |= look_through(handle, path)
-        rest = size - handle.tell()
+        beginning = io.BytesIO(handle.read(MAX_BYTES))
+    beginning.seek(len(_LEGACY))
+    claimed: dict[str, int] = {}
+    for _ in range(4):  # the version, the machine, the object, the keys of the storages
+        claimed |= look_through(beginning, path)
+    rest = size - beginning.tell()
     if sum(claimed.values()) > rest:
         raise ModelFileError(
             f"{path} says to hold {sum(claimed.values()):,} numbers, and has {rest:,} bytes for them. It is truncated "
