@@ -105,8 +105,8 @@ def _check_zip(path: Path, size: int) -> None:
                         f"{path} says that {name[:80]!r} in it takes {info.file_size:,} bytes, compressed or beyond "
                         "the file's end; torch.save compresses nothing. It is damaged: take another copy of it."
                     )
-            with archive.open(parts["data.pkl"]) as part:
-                claimed = look_through(io.BytesIO(part.read(MAX_BYTES)), path)
+            with archive.open(parts["data.pkl"]) as pickled:
+                claimed = look_through(io.BytesIO(pickled.read(MAX_BYTES)), path)
     except (zipfile.BadZipFile, NotImplementedError) as error:
         raise ModelFileError(f"{path} is truncated or damaged ({error}). Take another copy of it.") from error
     for key, elements in claimed.items():
