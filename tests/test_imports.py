@@ -37,7 +37,7 @@ LEVELS: list[tuple[str, ...]] = [
     ("metrics", "ctc", "attention", "decoding", "sampling"),
     ("tasks",),
     ("training", "predictor", "inspect", "streaming"),
-    ("experiment", "transcript_stream"),
+    ("experiment", "transcript_stream", "conversion"),
     ("cli",),
 ]
 # These know nothing of networks: of the lines below them, they import errors and one another alone.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdfast.cell_modules import GRUCell, LSTMCell, RNNCell
+    from holdfast.conversion import convert
     from holdfast.errors import HoldfastError
     from holdfast.inspect import summarise
     from holdfast.interop.pytorch_modules import replace_recurrent
@@ -33,6 +34,7 @@ _HOMES = {
     "RNNCell": "holdfast.cell_modules",
     "Stream": "holdfast.streaming",
     "TranscriptStream": "holdfast.transcript_stream",
+    "convert": "holdfast.conversion",
     "explain": "holdfast.recurrent_layer",
     "replace_recurrent": "holdfast.interop.pytorch_modules",
     "summarise": "holdfast.inspect",
@@ -51,6 +53,7 @@ __all__ = [
     "Stream",
     "TranscriptStream",
     "__version__",
+    "convert",
     "explain",
     "replace_recurrent",
     "summarise",

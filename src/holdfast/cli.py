@@ -170,7 +170,9 @@ def predict(
 
 @app.command()
 def summary(
-    source: Annotated[str, typer.Argument(metavar="RUN|RECIPE", help="A run, a model file, or a recipe.")],
+    source: Annotated[
+        str, typer.Argument(metavar="RUN|RECIPE|FILE", help="A run, a recipe, or a model file of any format.")
+    ],
     overrides: Overrides = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -182,15 +184,47 @@ def summary(
         holdfast summary digits
 
         holdfast summary runs/digits --json
+
+        holdfast summary model.pt
     """
     from holdfast import experiment
 
     table = experiment.summary(source, list(overrides or []), data_dir=data_dir)
-    if as_json:
-        rows = [{"layer": r.name, "output_shape": r.output_shape, "parameters": r.parameters} for r in table.rows]
-        print(json.dumps({"layers": rows, "parameters": table.total, "trainable": table.trainable}))
-    else:
-        print(table)
+    print(json.dumps(table.as_dict()) if as_json else table)
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A run, or a model file of any format.")],
+    dest: Annotated[Path, typer.Argument(metavar="DEST", help="The file to write.")],
+    source_format: Annotated[
+        str | None,
+        typer.Option("--from", metavar="FORMAT", help="What the source is.", show_default="told by the file"),
+    ] = None,
+    dest_format: Annotated[
+        str | None, typer.Option("--to", metavar="FORMAT", help="What to write.", show_default="told by the ending")
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="What the source does not say: nonlinearity=relu. Repeatable."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Convert a model from one format to another, and say whether it still computes the same.
+
+    [bold]Examples[/bold]
+
+        holdfast convert model.pt model.safetensors
+
+        holdfast convert runs/digits digits.pt
+    """
+    from holdfast.conversion import convert
+    from holdfast.recipes import parsed
+
+    formats = {"source_format": source_format, "dest_format": dest_format}
+    done = convert(source, dest, force=force, options=dict(map(parsed, options or [])), **formats)
+    print(json.dumps(done.as_dict()) if as_json else done)
 
 
 @recipes_app.callback()

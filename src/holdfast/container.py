@@ -135,6 +135,21 @@ def read(path: Path, kind: str, framework: Literal["pt", "np"]) -> tuple[dict[st
     return tensors, document
 
 
+def kind_of(path: Path) -> str:
+    """What a file says to be, such as ``"model"``; empty for a safetensors file that Holdfast did not write.
+
+    Raises:
+        ModelFileError: The file is not there, truncated, or not of this format.
+    """
+    _check_size(path)
+    try:
+        with safe_open(path, framework="np", device="cpu") as file:
+            return str((file.metadata() or {}).get(_KIND, ""))
+    except (SafetensorError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelFileError(f"{path} is truncated or damaged ({reason}). Take another copy of it.") from error
+
+
 def _check_size(path: Path) -> None:
     """Refuses what cannot be opened, and a header that is longer than the file or than any that is written."""
     try:

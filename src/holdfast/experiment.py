@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holdfast import recipes
+from holdfast import container, recipes
 from holdfast.errors import DataError, RecipeError
 from holdfast.inspect import Summary, summarise
+from holdfast.interop import formats, network
+from holdfast.interop.listing import Listing
 from holdfast.predictor import Predictor
 from holdfast.recipes.schema import Recipe
 from holdfast.tasks import TASKS, model_file
@@ -158,18 +160,20 @@ def measure(predictor: Predictor, examples: Any) -> Evaluation:
     return Evaluation(results, task.details(metrics))
 
 
-def summary(source: str, overrides: Sequence[str] = (), *, data_dir: Path | None = None) -> Summary:
-    """The summary table of a trained model, or of the one that a recipe would train.
+def summary(source: str, overrides: Sequence[str] = (), *, data_dir: Path | None = None) -> Summary | Listing:
+    """The summary table of a trained model, of the one that a recipe would train, or of a file of other software.
 
     Args:
-        source: A run directory, a model file, or a recipe's name or file.
+        source: A run directory, a model file of any format, or a recipe's name or file.
         overrides: Values of the recipe to override, as in :func:`holdfast.recipes.load`.
         data_dir: A folder with local data files; a recipe's data say how many channels and labels there are.
     """
     path = Path(source)
-    if path.suffix != ".toml" and path.exists():
+    if path.suffix != ".toml" and formats.looked_at(path).exists():
         if overrides:
             raise RecipeError(f"{source} is a trained model; --set goes with a recipe.")
+        if formats.told(path).name != "holdfast" or container.kind_of(container.model_path(path)) == network.KIND:
+            return formats.layers(path)
         task, model = model_file.load(path)
         return summarise(model, task.example_inputs)
     recipe = recipes.load(source, overrides)

@@ -298,8 +298,8 @@ def test_what_torch_has_not_is_not_written(cell: str, options: dict[str, Any], t
         write(tmp_path / "m.pt", network)
     kind = cell.upper()
     assert str(error.value) == (
-        f"rnn is a {kind} with {told}, which torch.nn.{kind} has not: its weights would mean something else there. "
-        "Keep the model in Holdfast's format."
+        f"The {kind} 'rnn' has {told}, and torch.nn.{kind} has no such thing: its weights would mean something else "
+        "there. Keep the model in Holdfast's format."
     )
     assert not (tmp_path / "m.pt").exists()
 

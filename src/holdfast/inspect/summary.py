@@ -54,6 +54,11 @@ class Summary:
         lines.append(f"Total parameters: {self.total:,} ({self.trainable:,} trainable)")
         return "\n".join(lines)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        rows = [{"layer": r.name, "output_shape": r.output_shape, "parameters": r.parameters} for r in self.rows]
+        return {"layers": rows, "parameters": self.total, "trainable": self.trainable}
+
 
 def summarise(model: nn.Module, inputs: Sequence[int | None] | Callable[[int], tuple[Any, ...]]) -> Summary:
     """Runs a model and notes what each layer puts out.

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from holdfast.cells import NAMES
 from holdfast.container import replace_file
 from holdfast.errors import ConversionError, ModelFileError, OptionError
+from holdfast.interop.examples import example_inputs
+from holdfast.interop.listing import Line, sizes
 from holdfast.interop.network import Network, Node, with_tensors
 from holdfast.interop.nodes import Recurrent
 from holdfast.interop.pytorch_layers import Layer, find_layers
@@ -32,6 +34,24 @@ _HINT = (
 _NOT_SHOWN = frozenset(
     {"forget_bias", "recurrent_dropout", "recurrent_dropout_mode", "weight_dropout", "single_bias", "proj_size"}
 )
+
+
+def lines(path: Path) -> list[Line]:
+    """A line for each layer in a file, for :class:`~holdfast.interop.listing.Listing`.
+
+    Raises:
+        ModelFileError: The file cannot be read.
+        ConversionError: A recurrent layer in it is incomplete.
+    """
+    return [
+        Line(
+            layer.name,
+            NAMES.get(layer.kind, layer.kind.replace("_", " ")),
+            sizes(layer.input_size, layer.output_size, **layer.options) if layer.input_size else "",
+            sum(tensor.numel() for tensor in layer.tensors.values()),
+        )
+        for layer in list_layers(path)
+    ]
 
 
 def list_layers(path: Path) -> list[Layer]:
@@ -75,9 +95,8 @@ def read(path: Path, *, nonlinearity: str = "tanh", head: Head = "steps") -> Net
         network = Network(nodes[0].inputs, nodes[-1].outputs[-1:], nodes)
     tensors = {}
     for (prefix, _), layer in zip(_prefixes(network), layers, strict=True):
-        for own, tensor in layer.tensors.items():
-            name = f"{own}_l0" if layer.kind.endswith("_cell") else own
-            tensors[prefix + name] = tensor.clone(memory_format=torch.contiguous_format)  # what was read may be views
+        for own, tensor in _of_layer(layer).items():
+            tensors[prefix + own] = tensor.clone(memory_format=torch.contiguous_format)  # what was read may be views
     return with_tensors(network, tensors, path)
 
 
@@ -152,6 +171,12 @@ def _nodes(layers: list[Layer], nonlinearity: str, head: Head) -> Iterator[Node]
         value = given
 
 
+def _of_layer(layer: Layer) -> dict[str, Tensor]:
+    """The tensors of a layer; those of a cell, as of a layer of one cell."""
+    suffix = "_l0" if layer.kind.endswith("_cell") else ""
+    return {own + suffix: tensor for own, tensor in layer.tensors.items()}
+
+
 def _prefixes(network: Network) -> Iterator[tuple[str, str]]:
     """For each node, what the names of its tensors begin with: in the network's state dict, and in PyTorch's."""
     for key, node, part in zip(network.parts, network.nodes, network.parts.values(), strict=True):
@@ -212,8 +237,45 @@ def _second_biases(layer: RecurrentLayer, label: str) -> dict[str, Tensor]:
         option, value = next(iter(changed.items()))
         kind = NAMES[layer.kind]
         raise ConversionError(
-            f"{label or 'The layer'} is a {kind} with {option}={value!r}, which torch.nn.{kind} has not: its weights "
-            "would mean something else there. Keep the model in Holdfast's format."
+            f"The {kind} {label!r} has {option}={value!r}, and torch.nn.{kind} has no such thing: its weights would "
+            "mean something else there. Keep the model in Holdfast's format."
         )
     single = {name: one for name, one in layer.named_parameters() if layer.specs[0].single_bias and "bias_ih" in name}
     return {name.replace("bias_ih", "bias_hh"): torch.zeros_like(one, device="cpu") for name, one in single.items()}
+
+
+def difference(path: Path, network: Network) -> float:
+    """The largest difference between what torch.nn's modules compute with a file, in float64, and what a network does.
+
+    Args:
+        path: The file that the network was read from.
+        network: What :func:`read` gave.
+    """
+    layers = {layer.name or layer.kind: layer for layer in list_layers(path)}
+    x: Any = example_inputs(network)[0]
+    with torch.inference_mode():
+        ours = network(x)
+        for node in network.nodes:
+            # In float64, so that the difference is ours alone; and in float32, torch warns of some LSTMs.
+            tensors = {own: one.double() for own, one in _of_layer(layers[node.name]).items()}
+            if node.kind == "Embedding":
+                x = nn.functional.embedding(x, tensors["weight"])
+            elif node.kind == "Linear":
+                x = nn.functional.linear(x.double(), tensors["weight"], tensors.get("bias"))
+            else:
+                outputs, state = _module(node, tensors)(x.double())
+                h = state[0] if isinstance(state, tuple) else state
+                last = torch.cat(list(h[-2:] if node.options.get("bidirectional") else h[-1:]), -1)
+                x = outputs if node.outputs[0] else last
+        return float((ours - x).abs().max())
+
+
+def _module(node: Node, tensors: dict[str, Tensor]) -> nn.Module:
+    """torch.nn's module of a recurrent layer."""
+    kind = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}[node.options["cell"]]
+    options = {name: value for name, value in node.options.items() if name not in ("cell", "activation")}
+    if "activation" in node.options:
+        options["nonlinearity"] = node.options["activation"]
+    module: nn.Module = kind(batch_first=True, **options)
+    module.load_state_dict(tensors, assign=True)
+    return module.eval()

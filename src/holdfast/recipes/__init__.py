@@ -70,7 +70,7 @@ def load(source: str, overrides: Sequence[str] = ()) -> Recipe:
         table = tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"The recipe {source} is not TOML: {error}.") from error
-    changes = dict(map(_parsed, overrides))
+    changes = dict(map(parsed, overrides))
     for key, value in changes.items():
         _set(table, key, value)
     recipe = from_dict(table, source)
@@ -109,7 +109,7 @@ def changed(settings: Table, overrides: Sequence[str]) -> Table:
     """
     table = settings.model_dump(mode="json")
     for override in overrides:
-        _set(table, *_parsed(override))
+        _set(table, *parsed(override))
     return _checked(type(settings), table, "")
 
 
@@ -122,7 +122,7 @@ def _checked(kind: type[Table], table: Mapping[str, Any], before: str) -> Table:
         raise RecipeError(before + " ".join(faults)) from error
 
 
-def _parsed(override: str) -> tuple[str, Any]:
+def parsed(override: str) -> tuple[str, Any]:
     """The key and the value of ``key=value``."""
     key, equals, value = override.partition("=")
     if not equals or not key.strip():

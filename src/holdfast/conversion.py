@@ -1,0 +1,117 @@
+"""``holdfast.convert``: a model from one format to another, with a look at whether it still says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from holdfast.errors import ConversionError, MissingLibraryError, OptionError
+from holdfast.interop import formats
+from holdfast.interop.examples import example_inputs
+from holdfast.interop.listing import Listing, listing
+from holdfast.interop.network import Network
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What :func:`convert` did; ``print`` it.
+
+    Attributes:
+        source: The file that was read.
+        source_format: Its format.
+        dest: The file that was written.
+        dest_format: Its format.
+        layers: The layers, by their names in the source.
+        checks: The largest difference between the outputs on random input, of the model and of what it was compared
+            with: ``"source"``, the source as its own software computes it; ``"dest"``, the file that was written, read
+            again. None where there is no such difference.
+        unchecked: Why there is none, by the same names.
+    """
+
+    source: Path
+    source_format: str
+    dest: Path
+    dest_format: str
+    layers: Listing
+    checks: dict[str, float]
+    unchecked: dict[str, str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        return {
+            "source": {"path": str(self.source), "format": self.source_format},
+            "dest": {"path": str(self.dest), "format": self.dest_format},
+            **self.layers.as_dict(),
+            "largest_difference": self.checks,
+            "not_measured": self.unchecked,
+        }
+
+    def __str__(self) -> str:
+        lines = [str(self.layers)]
+        for name, words in (("source", f"from {self.source_format}'s own results"), ("dest", "when read back")):
+            if name in self.checks:
+                lines.append(f"Largest difference {words}: {self.checks[name]:.1e}")
+            elif name in self.unchecked:
+                lines.append(f"Largest difference {words}: not measured; {self.unchecked[name]}")
+        return "\n".join([*lines, f"{self.source} ({self.source_format}) -> {self.dest} ({self.dest_format})"])
+
+
+def convert(
+    source: Path | str,
+    dest: Path | str,
+    *,
+    source_format: str | None = None,
+    dest_format: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    force: bool = False,
+) -> Conversion:
+    """Converts a model from one format to another. Nothing in the source can run code.
+
+    Args:
+        source: A model file, a run directory of Holdfast, or the prefix of a checkpoint.
+        dest: The file to write.
+        source_format: A name of :data:`holdfast.interop.formats.FORMATS`; None to tell it by the file.
+        dest_format: The same; None to tell it by the ending of ``dest``.
+        options: What the reader of the source takes beside the file, such as ``nonlinearity`` for PyTorch.
+        force: Replace a file that is there.
+
+    Raises:
+        ModelFileError: The source cannot be read, or ``dest`` not be written.
+        ConversionError: The model has something that has no counterpart; the message names the layer and the option.
+        OptionError: There is no such format or option, or ``dest`` is there already.
+        MissingLibraryError: A format needs a library that is not installed.
+    """
+    source, dest = Path(source), Path(dest)
+    target = formats.known(dest_format) if dest_format else formats.by_ending(dest)
+    if dest.exists() and not force:
+        raise OptionError(f"{dest} is there already. Give another name, or --force (force=True) to replace it.")
+    found = formats.known(source_format) if source_format else formats.told(source)
+    network = formats.read(source, found.name, **(options or {}))
+    checks: dict[str, float] = {}
+    unchecked: dict[str, str] = {}
+    try:
+        difference = formats.difference(source, network, found.name)
+        checks |= {} if difference is None else {"source": difference}
+    except (ConversionError, MissingLibraryError) as error:
+        unchecked["source"] = str(error)
+    formats.write(dest, network, target.name)
+    if target.whole:
+        checks["dest"] = _difference(network, formats.read(dest, target.name))
+    return Conversion(source, found.name, dest, target.name, listing(network), checks, unchecked)
+
+
+def _difference(one: Network, other: Network) -> float:
+    """The largest difference between the outputs of two networks on the same random input."""
+    inputs = example_inputs(one)
+    with torch.inference_mode():
+        pairs = zip(_outputs(one(*inputs)), _outputs(other(*inputs)), strict=True)
+        return max(float((a - b).abs().max()) for a, b in pairs)
+
+
+def _outputs(value: Tensor | Sequence[Tensor]) -> list[Tensor]:
+    return [value] if isinstance(value, Tensor) else list(value)

@@ -1,0 +1,43 @@
+"""Random inputs that a network takes, to hold it against other software."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from holdfast.errors import ConversionError
+from holdfast.interop import nodes
+from holdfast.interop.network import Network
+
+BATCH, STEPS = 3, 11
+
+
+def example_inputs(network: Network, seed: int = 0) -> tuple[Tensor | None, ...]:
+    """Three sequences of eleven steps: numbers, ids or lengths, as each input is used; None for an initial state.
+
+    Args:
+        network: The network.
+        seed: What the numbers are drawn from; torch's own random state is left alone.
+
+    Raises:
+        ConversionError: It is not known what an input is for.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    dtype = next((parameter.dtype for parameter in network.parameters()), torch.float32)
+    return tuple(_input(network, name, generator, dtype) for name in network.inputs)
+
+
+def _input(network: Network, value: str, generator: torch.Generator, dtype: torch.dtype) -> Tensor | None:
+    for node in network.nodes:
+        if value not in node.inputs:
+            continue
+        part, place = network.module(node.name), node.inputs.index(value)
+        if isinstance(part, nodes.Embedding):
+            return torch.randint(part.num_embeddings, (BATCH, STEPS), generator=generator)
+        if isinstance(part, nodes.Recurrent) and place:
+            return torch.tensor([STEPS, 1, STEPS // 2]) if place == 1 else None
+        if isinstance(part, nodes.Recurrent | nodes.Linear):
+            width = part.in_features if isinstance(part, nodes.Linear) else part.layer.input_size
+            return torch.randn(BATCH, STEPS, width, generator=generator, dtype=dtype)
+        return _input(network, next(name for name in node.outputs if name), generator, dtype)
+    raise ConversionError(f"Nothing in the network takes its input {value!r}, so none can be made up.")

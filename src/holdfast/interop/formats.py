@@ -1,0 +1,248 @@
+"""The formats that models are read from and written to, and how a file's is told.
+
+The code of a format is loaded when it is used.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from inspect import Parameter, signature
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from holdfast.errors import ConversionError, ModelFileError, OptionError, did_you_mean
+from holdfast.interop.listing import Listing, listing
+from holdfast.interop.network import Network
+
+_LOOKED_AT = 2**16
+
+
+class Beginning(NamedTuple):
+    """What a format is told by.
+
+    Attributes:
+        path: The file.
+        start: Its first bytes, up to 65,536.
+        end: Its last eight bytes.
+    """
+
+    path: Path
+    start: bytes
+    end: bytes
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format.
+
+    Attributes:
+        name: What it is called by ``--from`` and ``--to``.
+        extensions: What its files' names end with.
+        carries: What can be said in it, for the documentation.
+        begins: Whether a file begins as its files do.
+        reads: ``"module:function"`` of ``read(path, **options) -> Network``.
+        writes: The same of ``write(path, network)``; None where it is only read.
+        compares: The same of ``difference(path, network) -> float``, the largest difference between what the format's
+            own software makes of random input and what the network does; None where there is none.
+        lists: The same of ``lines(path)``, which gives a :class:`~holdfast.interop.listing.Line` for each layer of a
+            file that may be no network; None where there is none.
+        whole: Whether a file says all of a model, so that what was written can be read back and compared.
+    """
+
+    name: str
+    extensions: tuple[str, ...]
+    carries: str
+    begins: Callable[[Beginning], bool]
+    reads: str
+    writes: str | None = None
+    compares: str | None = None
+    lists: str | None = None
+    whole: bool = True
+
+
+def _is_holdfast(file: Beginning) -> bool:
+    return file.start[8:9] == b"{" and b'"holdfast_format"' in file.start
+
+
+def _is_pytorch(file: Beginning) -> bool:
+    if file.start.startswith(b"PK\x03\x04"):
+        return b"data.pkl" in file.start or b"/version" in file.start
+    return file.start.startswith(b"\x80\x02\x8a\nl\xfc\x9cF\xf9") or (
+        file.start[8:9] == b"{" and b'"dtype"' in file.start and not _is_holdfast(file)
+    )
+
+
+FORMATS: dict[str, Format] = {
+    one.name: one
+    for one in (
+        Format(
+            "holdfast",
+            (".safetensors",),
+            "everything; read also: trained classifiers, language models and taggers of numbers",
+            _is_holdfast,
+            "holdfast.tasks.as_network:read",
+            "holdfast.interop.network:save",
+        ),
+        Format(
+            "pytorch",
+            (".pt", ".pth", ".bin"),
+            "weights and names; read where they can only be embedding, recurrent layers, linear layer",
+            _is_pytorch,
+            "holdfast.interop.pytorch_files:read",
+            "holdfast.interop.pytorch_files:write",
+            "holdfast.interop.pytorch_files:difference",
+            "holdfast.interop.pytorch_files:lines",
+            whole=False,
+        ),
+    )
+}
+"""By name; a file is what the first of them says that it begins as."""
+
+
+def read(path: Path | str, format: str | None = None, **options: Any) -> Network:
+    """The model in a file of any format, in evaluation mode. Nothing in a file can run code.
+
+    Args:
+        path: The file; a run directory of Holdfast; the prefix of a checkpoint.
+        format: A name of :data:`FORMATS`; None to tell it by the file.
+        **options: What the format's own ``read`` takes, such as ``nonlinearity`` for PyTorch.
+
+    Raises:
+        ModelFileError: The file is not there, damaged, or of no format that is known.
+        ConversionError: Something in it has no counterpart in Holdfast; the message names it.
+        OptionError: There is no such format or option.
+        MissingLibraryError: The format needs a library that is not installed.
+    """
+    path = Path(path)
+    found = known(format) if format else told(path)
+    return cast(Network, _called(found.reads, found, path, **options))
+
+
+def write(path: Path | str, network: Network, format: str | None = None) -> None:
+    """Writes a model, atomically; a file that is there is replaced.
+
+    Args:
+        path: The file.
+        network: The model.
+        format: A name of :data:`FORMATS`; None to tell it by the ending of ``path``.
+
+    Raises:
+        ConversionError: The format cannot say something of the model; the message names the layer and the option.
+        ModelFileError: The file cannot be written.
+        OptionError: There is no such format, or no format has this ending.
+        MissingLibraryError: The format needs a library that is not installed.
+    """
+    path = Path(path)
+    found = known(format) if format else by_ending(path)
+    if found.writes is None:
+        raise ConversionError(f"Files of the format {found.name!r} are read, not written. Choose another with --to.")
+    _called(found.writes, found, path, network)
+
+
+def difference(path: Path, network: Network, format: str) -> float | None:
+    """The largest difference between a network and what the software that its file is of computes, on random input.
+
+    Returns:
+        The difference; None where there is no such software.
+
+    Raises:
+        MissingLibraryError: It is not installed.
+    """
+    found = known(format)
+    return cast(float, _called(found.compares, found, path, network)) if found.compares else None
+
+
+def layers(path: Path | str) -> Listing:
+    """The layers in a file of any format: of the model in it, or, where it cannot be told what that is, one by one.
+
+    Raises:
+        ModelFileError: As in :func:`read`.
+        ConversionError: As in :func:`read`, of a format that lists no layers of what it cannot read.
+        MissingLibraryError: As in :func:`read`.
+    """
+    path = Path(path)
+    found = told(path)
+    try:
+        return listing(read(path, found.name))
+    except ConversionError as error:
+        if found.lists is None:
+            raise
+        return Listing(tuple(_called(found.lists, found, path)), note=str(error))
+
+
+def known(name: str) -> Format:
+    """The format of that name.
+
+    Raises:
+        OptionError: There is none.
+    """
+    if name not in FORMATS:
+        raise OptionError(f"There is no format {name!r}: {did_you_mean(name, FORMATS)}")
+    return FORMATS[name]
+
+
+def told(path: Path) -> Format:
+    """The format of a file, by how it begins; of a folder, Holdfast's.
+
+    Raises:
+        ModelFileError: It is not there, or of no format that is known.
+    """
+    if path.is_dir():
+        return FORMATS["holdfast"]
+    try:
+        with looked_at(path).open("rb") as handle:
+            start = handle.read(_LOOKED_AT)
+            handle.seek(-min(8, handle.seek(0, os.SEEK_END)), os.SEEK_END)
+            file = Beginning(path, start, handle.read())
+    except FileNotFoundError as error:
+        raise ModelFileError(f"{path} is not there. Check the path.") from error
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror}.") from error
+    for one in FORMATS.values():
+        if one.begins(file):
+            return one
+    raise ModelFileError(
+        f"{path} begins as no file of {', '.join(FORMATS)} does. If it is one of them, name it with --from."
+    )
+
+
+def looked_at(path: Path) -> Path:
+    """The file itself; or ``PATH.index``, where the names of a TensorFlow checkpoint's files begin with ``PATH``."""
+    index = path.with_name(f"{path.name}.index")
+    return index if index.exists() and not path.exists() else path
+
+
+def by_ending(path: Path) -> Format:
+    """The format that files with this ending are written in.
+
+    Raises:
+        OptionError: There is none.
+    """
+    for one in FORMATS.values():
+        if path.name.endswith(one.extensions):
+            return one
+    endings = ", ".join(f"{ending} ({one.name})" for one in FORMATS.values() for ending in one.extensions if one.writes)
+    raise OptionError(f"{path} says by its ending no format; expected {endings}, or name the format with --to.")
+
+
+def _called(place: str | None, format: Format, *arguments: Any, **options: Any) -> Any:
+    """What a function of a format gives, loaded now."""
+    module, _, name = str(place).partition(":")
+    function = getattr(import_module(module), name)
+    taken = _options_of(function)
+    for option in options:
+        if taken is not None and option not in taken:
+            hint = did_you_mean(option, taken) if taken else "it has none."
+            raise OptionError(f"The format {format.name!r} has no option {option!r}: {hint}")
+    return function(*arguments, **options)
+
+
+def _options_of(function: Callable[..., Any]) -> list[str] | None:
+    """The keyword arguments of a function: the options of a format; None where it takes any and checks them itself."""
+    parameters = signature(function).parameters.values()
+    if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return [parameter.name for parameter in parameters if parameter.default is not Parameter.empty]
