@@ -17,6 +17,8 @@ import torch
 
 import holdfast
 from holdfast.cells import ACTIVATIONS, CellSpec, gru, lstm, rnn
+from holdfast.interop.formats import FORMATS
+from holdfast.interop.layouts import LAYOUTS
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNNABLE = sorted([*ROOT.glob("README*.md"), *ROOT.glob("docs/**/*.md")])
@@ -205,3 +207,41 @@ def test_the_program_in_the_docs_is_the_example(cells_text: str) -> None:
     (program,) = (block.text for block in blocks(cells_text) if "def report(" in block.text)
     example = (ROOT / "examples" / "vanishing_gradient.py").read_text("utf-8")
     assert example.endswith("import holdfast\n\n" + program)
+
+
+# docs/convert.md
+
+
+def rows_of(head: str) -> list[list[str]]:
+    """The cells of the table in docs/convert.md that has this head, row by row."""
+    text = (ROOT / "docs" / "convert.md").read_text("utf-8")
+    table = re.search(rf"^\| {re.escape(head)} \|.*\n\|[-|]+\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert table
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines()]
+
+
+def test_the_table_of_gate_orders_is_that_of_the_code() -> None:
+    expected = [
+        [
+            layout.name,
+            *(" ".join(layout.gates[kind]) for kind in ("lstm", "gru", "rnn")),
+            "inputs by rows" if layout.transposed else "rows by inputs",
+            " ".join(layout.peepholes) or "none",
+        ]
+        for layout in LAYOUTS
+    ]
+    assert rows_of("layout") == expected
+
+
+def test_the_table_of_formats_is_that_of_the_code() -> None:
+    expected = [
+        [
+            f"`{one.name}`",
+            ", ".join(f"`{end}`" for end in one.extensions),
+            "yes",
+            "yes" if one.writes else "no",
+            one.carries,
+        ]
+        for one in FORMATS.values()
+    ]
+    assert rows_of("format") == expected

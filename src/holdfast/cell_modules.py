@@ -66,7 +66,8 @@ class CellModule(nn.Module):
         return self._bound(inputs.shape[1], inputs.shape[0])
 
     def _bound(self, batch: int, steps: int) -> BoundCell:
-        noise = draw_noise(self.spec, batch, steps, cast(Tensor, self.weight_ih)) if self.training else None
+        random = self.spec.is_random and self.training
+        noise = draw_noise(self.spec, batch, steps, cast(Tensor, self.weight_ih)) if random else None
         make: Callable[..., BoundCell] = BoundCell if self.kind == "lstm" else _BareState
         return make(self.spec, parameters.for_call(self, self.spec, ""), noise)
 
@@ -161,6 +162,11 @@ class RNNCell(CellModule):
     ) -> None:
         options["activation"] = one_activation(nonlinearity, options)
         super().__init__(input_size, hidden_size, bias, device, dtype, options)
+
+    @property
+    def nonlinearity(self) -> Activation:
+        """The activation, by torch.nn's name for it."""
+        return self.spec.activation
 
 
 class GRUCell(CellModule):

@@ -14,8 +14,8 @@ class HoldfastError(Exception):
     """Base class: catching it catches every error that Holdfast raises on purpose."""
 
 
-class ShapeError(HoldfastError, ValueError):
-    """A tensor has the wrong shape, dtype or device."""
+class ShapeError(HoldfastError, ValueError, RuntimeError):
+    """A tensor has the wrong shape, dtype or device; torch raises one of the two built-in exceptions for it."""
 
 
 class OptionError(HoldfastError, ValueError):

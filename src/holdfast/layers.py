@@ -54,6 +54,11 @@ class RNN(RecurrentLayer):
         options["activation"] = one_activation(nonlinearity, options)
         super().__init__(*shape, **options)
 
+    @property
+    def nonlinearity(self) -> Activation:
+        """The activation, by torch.nn's name for it."""
+        return self.specs[0].activation
+
 
 class GRU(RecurrentLayer):
     """Layers of gated recurrent units; drop-in for ``torch.nn.GRU``.

@@ -333,3 +333,32 @@ def test_what_is_not_a_module() -> None:
     with pytest.raises(OptionError) as error:
         holdfast.replace_recurrent({"weight": torch.zeros(2)})  # type: ignore[arg-type]
     assert str(error.value) == "replace_recurrent got a dict; expected a torch.nn.Module."
+
+
+def test_what_programs_ask_a_module_of_torch() -> None:
+    rnn, cell = nn.RNN(3, 5, 2, "relu", dropout=0.1), nn.RNNCell(3, 5, nonlinearity="relu")
+    asked = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional", "proj_size")
+    before = [getattr(rnn, name) for name in asked], cell.input_size, cell.hidden_size, cell.bias
+    holdfast.replace_recurrent(rnn)
+    holdfast.replace_recurrent(cell)
+    assert ([getattr(rnn, name) for name in asked], cell.input_size, cell.hidden_size, cell.bias) == before
+    assert rnn.nonlinearity == cell.nonlinearity == "relu"
+    rnn.flatten_parameters()
+    assert [len(weights) for weights in rnn.all_weights] == [4, 4]
+
+
+def test_a_wrong_shape_is_caught_by_what_torch_raises() -> None:
+    layer, cell = nn.LSTM(3, 5), nn.LSTMCell(3, 5)
+    wrong = [(layer, torch.zeros(2, 1, 4)), (cell, torch.zeros(2, 4))]
+    for replaced in (False, True):
+        for module, x in wrong:
+            if replaced:
+                holdfast.replace_recurrent(module)
+            with pytest.raises(RuntimeError):
+                module(x)
+
+
+def test_a_cell_without_chance_does_not_ask_for_the_mode() -> None:
+    cell = holdfast.GRUCell(3, 5)
+    del cell.training
+    assert cell(torch.zeros(2, 3)).shape == (2, 5)

@@ -26,7 +26,10 @@ _COUNTERPARTS: Mapping[type, Any] = {
 _NAMES = frozenset(kind.__name__ for kind in _COUNTERPARTS)
 
 # What torch.nn keeps beside the parameters to hand them to cuDNN in one piece, and what is a property in Holdfast.
-_LEFT_BEHIND = ("_flat_weights", "_flat_weights_names", "_flat_weight_refs", "_all_weights", "proj_size")
+_LEFT_BEHIND = (
+    *("_flat_weights", "_flat_weights_names", "_flat_weight_refs", "_all_weights"),
+    *("proj_size", "nonlinearity"),
+)
 
 
 @dataclass(frozen=True)
