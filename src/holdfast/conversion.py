@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 from holdfast.errors import ConversionError, MissingLibraryError, OptionError
+from holdfast.inspect import Summary, summarise
 from holdfast.interop import formats
 from holdfast.interop.examples import example_inputs
 from holdfast.interop.listing import Listing, listing
 from holdfast.interop.network import Network
+from holdfast.tasks import as_network, model_file
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Conversion:
     source_format: str
     dest: Path
     dest_format: str
-    layers: Listing
+    layers: Listing | Summary
     checks: dict[str, float]
     unchecked: dict[str, str]
 
@@ -77,7 +79,8 @@ def convert(
         dest: The file to write.
         source_format: A name of :data:`holdfast.interop.formats.FORMATS`; None to tell it by the file.
         dest_format: The same; None to tell it by the ending of ``dest``.
-        options: What the reader of the source takes beside the file, such as ``nonlinearity`` for PyTorch.
+        options: What the format of the source takes beside the file, such as ``nonlinearity`` for PyTorch; others go to
+            the format of ``dest``.
         force: Replace a file that is there.
 
     Raises:
@@ -91,7 +94,14 @@ def convert(
     if dest.exists() and not force:
         raise OptionError(f"{dest} is there already. Give another name, or --force (force=True) to replace it.")
     found = formats.known(source_format) if source_format else formats.told(source)
-    network = formats.read(source, found.name, **(options or {}))
+    given = dict(options or {})
+    reading = {name: given.pop(name) for name in list(given) if formats.takes(found.reads, name)}
+    if target.writes_trained and found.name == "holdfast" and not as_network.is_network(source):
+        task, model = model_file.load(source)
+        files = formats.write_trained(dest, task, model, target, **given)
+        table = summarise(model, task.example_inputs)
+        return Conversion(source, found.name, dest, target.name, table, {"dest": max(files.values())}, {})
+    network = formats.read(source, found.name, **reading)
     checks: dict[str, float] = {}
     unchecked: dict[str, str] = {}
     try:
@@ -99,7 +109,7 @@ def convert(
         checks |= {} if difference is None else {"source": difference}
     except (ConversionError, MissingLibraryError) as error:
         unchecked["source"] = str(error)
-    formats.write(dest, network, target.name)
+    formats.write(dest, network, target.name, **given)
     if target.whole:
         checks["dest"] = _difference(network, formats.read(dest, target.name))
     return Conversion(source, found.name, dest, target.name, listing(network), checks, unchecked)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holdfast import container, recipes
+from holdfast import recipes
 from holdfast.errors import DataError, RecipeError
 from holdfast.inspect import Summary, summarise
-from holdfast.interop import formats, network
+from holdfast.interop import formats
 from holdfast.interop.listing import Listing
 from holdfast.predictor import Predictor
 from holdfast.recipes.schema import Recipe
-from holdfast.tasks import TASKS, model_file
+from holdfast.tasks import TASKS, as_network, model_file
 from holdfast.training import (
     Progress,
     RunDirectory,
@@ -172,7 +172,7 @@ def summary(source: str, overrides: Sequence[str] = (), *, data_dir: Path | None
     if path.suffix != ".toml" and formats.looked_at(path).exists():
         if overrides:
             raise RecipeError(f"{source} is a trained model; --set goes with a recipe.")
-        if formats.told(path).name != "holdfast" or container.kind_of(container.model_path(path)) == network.KIND:
+        if formats.told(path).name != "holdfast" or as_network.is_network(path):
             return formats.layers(path)
         task, model = model_file.load(path)
         return summarise(model, task.example_inputs)

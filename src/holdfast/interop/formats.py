@@ -13,6 +13,8 @@ from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from torch import nn
+
 from holdfast.errors import ConversionError, ModelFileError, OptionError, did_you_mean
 from holdfast.interop.listing import Listing, listing
 from holdfast.interop.network import Network
@@ -44,12 +46,14 @@ class Format:
         carries: What can be said in it, for the documentation.
         begins: Whether a file begins as its files do.
         reads: ``"module:function"`` of ``read(path, **options) -> Network``.
-        writes: The same of ``write(path, network)``; None where it is only read.
+        writes: The same of ``write(path, network, **options)``; None where it is only read.
         compares: The same of ``difference(path, network) -> float``, the largest difference between what the format's
             own software makes of random input and what the network does; None where there is none.
         lists: The same of ``lines(path)``, which gives a :class:`~holdfast.interop.listing.Line` for each layer of a
             file that may be no network; None where there is none.
         whole: Whether a file says all of a model, so that what was written can be read back and compared.
+        writes_trained: The same of ``write(path, task, model, **options)`` for models of every task, which gives the
+            files and how far each is from the model; None where they are written as networks.
     """
 
     name: str
@@ -61,6 +65,7 @@ class Format:
     compares: str | None = None
     lists: str | None = None
     whole: bool = True
+    writes_trained: str | None = None
 
 
 def _is_holdfast(file: Beginning) -> bool:
@@ -121,13 +126,14 @@ def read(path: Path | str, format: str | None = None, **options: Any) -> Network
     return cast(Network, _called(found.reads, found, path, **options))
 
 
-def write(path: Path | str, network: Network, format: str | None = None) -> None:
+def write(path: Path | str, network: Network, format: str | None = None, **options: Any) -> None:
     """Writes a model, atomically; a file that is there is replaced.
 
     Args:
         path: The file.
         network: The model.
         format: A name of :data:`FORMATS`; None to tell it by the ending of ``path``.
+        **options: What the format's own ``write`` takes.
 
     Raises:
         ConversionError: The format cannot say something of the model; the message names the layer and the option.
@@ -139,7 +145,22 @@ def write(path: Path | str, network: Network, format: str | None = None) -> None
     found = known(format) if format else by_ending(path)
     if found.writes is None:
         raise ConversionError(f"Files of the format {found.name!r} are read, not written. Choose another with --to.")
-    _called(found.writes, found, path, network)
+    _called(found.writes, found, path, network, **options)
+
+
+def write_trained(path: Path, task: Any, model: nn.Module, format: Format, **options: Any) -> dict[Path, float]:
+    """Writes a trained model of Holdfast by what its format has for them.
+
+    Returns:
+        The files, each with its largest difference from the model.
+    """
+    return cast(dict[Path, float], _called(format.writes_trained, format, path, task, model, **options))
+
+
+def takes(place: str | None, option: str) -> bool:
+    """Whether a function of a format has an option of that name."""
+    taken = _options_of(_function(place)) if place else []
+    return taken is None or option in taken
 
 
 def difference(path: Path, network: Network, format: str) -> float | None:
@@ -230,14 +251,18 @@ def by_ending(path: Path) -> Format:
 
 def _called(place: str | None, format: Format, *arguments: Any, **options: Any) -> Any:
     """What a function of a format gives, loaded now."""
-    module, _, name = str(place).partition(":")
-    function = getattr(import_module(module), name)
+    function = _function(place)
     taken = _options_of(function)
     for option in options:
         if taken is not None and option not in taken:
             hint = did_you_mean(option, taken) if taken else "it has none."
             raise OptionError(f"The format {format.name!r} has no option {option!r}: {hint}")
     return function(*arguments, **options)
+
+
+def _function(place: str | None) -> Callable[..., Any]:
+    module, _, name = str(place).partition(":")
+    return cast(Callable[..., Any], getattr(import_module(module), name))
 
 
 def _options_of(function: Callable[..., Any]) -> list[str] | None:

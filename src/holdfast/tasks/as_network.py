@@ -21,6 +21,15 @@ from holdfast.tasks.tag import Tagger
 from holdfast.tasks.task import RecipeTask
 
 
+def is_network(path: Path) -> bool:
+    """Whether a file of Holdfast is a saved network, rather than the model of a task.
+
+    Raises:
+        ModelFileError: There is no usable file.
+    """
+    return container.kind_of(container.model_path(path)) == networks.KIND
+
+
 def read(path: Path) -> Network:
     """The network in a file of Holdfast, in evaluation mode.
 
@@ -35,7 +44,7 @@ def read(path: Path) -> Network:
         ConversionError: The model is no chain of layers; the message says which model it is.
     """
     path = container.model_path(path)
-    if container.kind_of(path) == networks.KIND:
+    if is_network(path):
         return networks.load(path)
     task, model = model_file.load(path)
     return _of_task(task, model, path)
