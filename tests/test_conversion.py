@@ -87,6 +87,20 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["m.safetensors"]
 
 
+def test_what_cannot_be_checked_is_said(tmp_path: Path) -> None:
+    from holdfast.interop.network import Network, Node, save
+
+    nodes = [
+        Node("both", "Merge", {"mode": "sum"}, ("x", "x"), ("z",)),
+        Node("rnn", "Recurrent", {"cell": "gru", "input_size": 2, "hidden_size": 3}, ("z",), ("y",)),
+    ]
+    save(tmp_path / "m.safetensors", Network(["x"], ["y"], nodes))
+    done = holdfast.convert(tmp_path / "m.safetensors", tmp_path / "n.safetensors")
+    why = "The input 'x' goes into 'both' (Merge) first, which does not say what it is, so none can be made up."
+    assert (done.checks, done.unchecked) == ({}, {"dest": why})
+    assert f"Largest difference of the file written: not measured; {why}\n" in str(done)
+
+
 # Trained models
 
 
@@ -154,7 +168,7 @@ def test_the_command_prints_layers_and_differences(
         "Total parameters: 103",
     ]
     assert re.fullmatch(r"Largest difference from pytorch's own results: \d\.\de-\d\d", lines[7])
-    assert lines[8] == "Largest difference when read back: 0.0e+00"
+    assert lines[8] == "Largest difference of the file written: 0.0e+00"
     assert lines[9] == f"{state_dict} (pytorch) -> {dest} (holdfast)"
 
 

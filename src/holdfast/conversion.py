@@ -30,9 +30,9 @@ class Conversion:
         dest_format: Its format.
         layers: The layers, by their names in the source.
         checks: The largest difference between the outputs on random input, of the model and of what it was compared
-            with: ``"source"``, the source as its own software computes it; ``"dest"``, the file that was written, read
-            again. None where there is no such difference.
-        unchecked: Why there is none, by the same names.
+            with: ``"source"``, the source as its own software computes it; ``"dest"``, the file that was written, as
+            its format's software computes it or as it is read again.
+        unchecked: Why there is no such difference, by the same names.
     """
 
     source: Path
@@ -55,7 +55,7 @@ class Conversion:
 
     def __str__(self) -> str:
         lines = [str(self.layers)]
-        for name, words in (("source", f"from {self.source_format}'s own results"), ("dest", "when read back")):
+        for name, words in (("source", f"from {self.source_format}'s own results"), ("dest", "of the file written")):
             if name in self.checks:
                 lines.append(f"Largest difference {words}: {self.checks[name]:.1e}")
             elif name in self.unchecked:
@@ -109,9 +109,14 @@ def convert(
         checks |= {} if difference is None else {"source": difference}
     except (ConversionError, MissingLibraryError) as error:
         unchecked["source"] = str(error)
-    formats.write(dest, network, target.name, **given)
-    if target.whole:
-        checks["dest"] = _difference(network, formats.read(dest, target.name))
+    found_by_writer = formats.write(dest, network, target.name, **given)
+    if found_by_writer is not None:
+        checks["dest"] = found_by_writer
+    elif target.whole:
+        try:
+            checks["dest"] = _difference(network, formats.read(dest, target.name))
+        except ConversionError as error:
+            unchecked["dest"] = str(error)
     return Conversion(source, found.name, dest, target.name, listing(network), checks, unchecked)
 
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from holdfast.errors import ConversionError, ModelFileError, OptionError
 from holdfast.interop import formats
+from holdfast.interop.examples import example_inputs
 from holdfast.interop.formats import FORMATS
 from holdfast.interop.network import Network, Node
 
@@ -144,9 +145,28 @@ def test_layers_of_what_is_a_network_and_of_what_is_none(tmp_path: Path) -> None
 
 
 def test_a_network_whose_input_nobody_takes_is_not_made_up() -> None:
-    from holdfast.interop.examples import example_inputs
-
     network = Network(["x", "spare"], ["x"], [])
     with pytest.raises(ConversionError) as error:
         example_inputs(network)
     assert str(error.value) == "Nothing in the network takes its input 'x', so none can be made up."
+
+
+def test_an_input_that_says_nothing_of_itself_is_not_made_up() -> None:
+    network = Network(["x"], ["y"], [Node("both", "Merge", {"mode": "sum"}, ("x", "x"), ("y",))])
+    with pytest.raises(ConversionError) as error:
+        example_inputs(network)
+    assert str(error.value) == (
+        "The input 'x' goes into 'both' (Merge) first, which does not say what it is, so none can be made up."
+    )
+
+
+def test_inputs_are_made_up_as_they_are_used() -> None:
+    gru = {"cell": "gru", "input_size": 4, "hidden_size": 3}
+    nodes = [
+        Node("mask", "Masking", {}, ("x",), ("z", "m")),
+        Node("rnn", "Recurrent", gru, ("z", "lengths", "h"), ("y",)),
+    ]
+    x, lengths, h = example_inputs(Network(["x", "lengths", "h"], ["y"], nodes))
+    assert x is not None
+    assert lengths is not None
+    assert (x.shape, x.dtype, lengths.tolist(), h) == ((3, 11, 4), torch.float32, [11, 1, 5], None)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 import holdfast
 from holdfast.errors import ConversionError, ModelFileError, OptionError
+from holdfast.interop import nodes
 from holdfast.interop.network import Network, Node
 from holdfast.interop.pytorch_files import list_layers, read, write
 from holdfast.interop.pytorch_tensors import read_tensors
@@ -302,6 +303,17 @@ def test_what_torch_has_not_is_not_written(cell: str, options: dict[str, Any], t
         "there. Keep the model in Holdfast's format."
     )
     assert not (tmp_path / "m.pt").exists()
+
+
+def test_weights_that_are_no_module_of_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(nodes.KINDS, "Scale", lambda: nn.Bilinear(2, 2, 2))
+    network = Network(["x"], ["x"], [Node("factor", "Scale", {}, ("x",), ("y",))])
+    with pytest.raises(ConversionError) as error:
+        write(tmp_path / "m.pt", network)
+    assert str(error.value) == (
+        "'factor' is a Scale with weights, which is no module of torch.nn, so a state dict has no names for them. Keep "
+        "the model in Holdfast's format."
+    )
 
 
 def test_a_module_of_ones_own_is_written_as_it_is(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from holdfast.interop import nodes
 from holdfast.interop.network import Network
 
 BATCH, STEPS = 3, 11
+_SEEN_THROUGH = (nodes.Activation, nodes.Dropout, nodes.Flip, nodes.Masking)  # what goes in and comes out is alike
 
 
 def example_inputs(network: Network, seed: int = 0) -> tuple[Tensor | None, ...]:
@@ -39,5 +40,10 @@ def _input(network: Network, value: str, generator: torch.Generator, dtype: torc
         if isinstance(part, nodes.Recurrent | nodes.Linear):
             width = part.in_features if isinstance(part, nodes.Linear) else part.layer.input_size
             return torch.randn(BATCH, STEPS, width, generator=generator, dtype=dtype)
-        return _input(network, next(name for name in node.outputs if name), generator, dtype)
+        if isinstance(part, _SEEN_THROUGH):
+            return _input(network, node.outputs[0], generator, dtype)
+        raise ConversionError(
+            f"The input {value!r} goes into {node.name!r} ({node.kind}) first, which does not say what it is, so none "
+            "can be made up."
+        )
     raise ConversionError(f"Nothing in the network takes its input {value!r}, so none can be made up.")

@@ -46,7 +46,8 @@ class Format:
         carries: What can be said in it, for the documentation.
         begins: Whether a file begins as its files do.
         reads: ``"module:function"`` of ``read(path, **options) -> Network``.
-        writes: The same of ``write(path, network, **options)``; None where it is only read.
+        writes: The same of ``write(path, network, **options)``, which may give how far the file is from the network;
+            None where it is only read.
         compares: The same of ``difference(path, network) -> float``, the largest difference between what the format's
             own software makes of random input and what the network does; None where there is none.
         lists: The same of ``lines(path)``, which gives a :class:`~holdfast.interop.listing.Line` for each layer of a
@@ -126,7 +127,7 @@ def read(path: Path | str, format: str | None = None, **options: Any) -> Network
     return cast(Network, _called(found.reads, found, path, **options))
 
 
-def write(path: Path | str, network: Network, format: str | None = None, **options: Any) -> None:
+def write(path: Path | str, network: Network, format: str | None = None, **options: Any) -> float | None:
     """Writes a model, atomically; a file that is there is replaced.
 
     Args:
@@ -134,6 +135,9 @@ def write(path: Path | str, network: Network, format: str | None = None, **optio
         network: The model.
         format: A name of :data:`FORMATS`; None to tell it by the ending of ``path``.
         **options: What the format's own ``write`` takes.
+
+    Returns:
+        How far what its own software makes of the file is from the model, where its ``write`` looks; else None.
 
     Raises:
         ConversionError: The format cannot say something of the model; the message names the layer and the option.
@@ -145,7 +149,7 @@ def write(path: Path | str, network: Network, format: str | None = None, **optio
     found = known(format) if format else by_ending(path)
     if found.writes is None:
         raise ConversionError(f"Files of the format {found.name!r} are read, not written. Choose another with --to.")
-    _called(found.writes, found, path, network, **options)
+    return cast(float | None, _called(found.writes, found, path, network, **options))
 
 
 def write_trained(path: Path, task: Any, model: nn.Module, format: Format, **options: Any) -> dict[Path, float]:

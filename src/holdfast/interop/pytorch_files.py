@@ -198,6 +198,8 @@ def write(path: Path, model: nn.Module) -> None:
     """
     tensors = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     prefixes = dict(_prefixes(model)) if isinstance(model, Network) else {}
+    if isinstance(model, Network):
+        _check_kinds(model)
     for name, module in model.named_modules():
         if isinstance(module, RecurrentLayer):
             label = prefixes.get(f"{name}.", f"{name}.").rstrip(".")
@@ -217,6 +219,17 @@ def write(path: Path, model: nn.Module) -> None:
         replace_file(path, data)
     except OSError as error:
         raise ModelFileError(f"{path} cannot be written: {error.strerror}. Choose another folder.") from error
+
+
+def _check_kinds(network: Network) -> None:
+    """Refuses weights that torch.nn has no module for."""
+    for node in network.nodes:
+        part: nn.Module = network.module(node.name)
+        if node.kind not in ("Recurrent", "Embedding", "Linear") and part.state_dict():
+            raise ConversionError(
+                f"{node.name!r} is a {node.kind} with weights, which is no module of torch.nn, so a state dict has no "
+                "names for them. Keep the model in Holdfast's format."
+            )
 
 
 def _second_biases(layer: RecurrentLayer, label: str) -> dict[str, Tensor]:
