@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Callable
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -96,6 +97,21 @@ def test_what_there_is_not(call, error, message: str, tmp_path: Path) -> None:  
     with pytest.raises(error) as raised:
         call(path)
     assert str(raised.value) == message.format(path=path, known=", ".join(sorted(FORMATS)))
+
+
+def test_checkpoints_of_tensorflow(conformance: Callable[[str], Path], tmp_path: Path) -> None:
+    """By the folder, by what the files' names begin with, and by one of the files."""
+    folder = conformance("tf1-checkpoint")
+    places = [folder, folder / "forcaster", folder / "forcaster.index"]
+    for place in places:
+        assert formats.told(place).name == "tf1"
+        assert [line.name for line in formats.layers(place).lines] == ["rnn/basic_lstm_cell"]
+    one, other = (formats.read(places[1], forget_bias=bias) for bias in (1.0, 0.0))
+    x = torch.randn(2, 4, 2)
+    assert not torch.equal(one(x), other(x)), "the option reaches the reader"
+    with pytest.raises(ConversionError) as error:
+        formats.write(tmp_path / "model.ckpt", one)
+    assert str(error.value) == "Files of the format 'tf1' are read, not written. Choose another with --to."
 
 
 def test_an_ending_that_says_nothing(tmp_path: Path) -> None:

@@ -81,6 +81,10 @@ def _is_pytorch(file: Beginning) -> bool:
     )
 
 
+def _is_tf1(file: Beginning) -> bool:
+    return file.end == b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # every table of LevelDB's ends so
+
+
 FORMATS: dict[str, Format] = {
     one.name: one
     for one in (
@@ -102,6 +106,13 @@ FORMATS: dict[str, Format] = {
             "holdfast.interop.pytorch_files:difference",
             "holdfast.interop.pytorch_files:lines",
             whole=False,
+        ),
+        Format(
+            "tf1",
+            (".index", ".ckpt"),
+            "variables by name; the recurrent cells among them are read",
+            _is_tf1,
+            "holdfast.interop.tf1_network:read",
         ),
     )
 }
@@ -210,13 +221,13 @@ def known(name: str) -> Format:
 
 
 def told(path: Path) -> Format:
-    """The format of a file, by how it begins; of a folder, Holdfast's.
+    """The format of a file, by how it begins; a folder is a run of Holdfast's or TensorFlow's checkpoints.
 
     Raises:
         ModelFileError: It is not there, or of no format that is known.
     """
     if path.is_dir():
-        return FORMATS["holdfast"]
+        return FORMATS["tf1" if (path / "checkpoint").is_file() else "holdfast"]
     try:
         with looked_at(path).open("rb") as handle:
             start = handle.read(_LOOKED_AT)
