@@ -5,7 +5,6 @@ from holdfast.data import Batch, Encoder, Examples
 from holdfast.errors import DataError, OptionError
 from holdfast.recipes.classify import ClassifyData, ClassifyModel
 from holdfast.tasks.classify import Classifier, ClassifyTask, pooled
-from holdfast.tasks.network import final_hidden
 
 HEADS = ("last_state", "last_output", "mean", "max")
 
@@ -47,7 +46,7 @@ def test_final_states_of_two_directions_are_merged_as_the_outputs_are(merge):
     of, examples = task(bidirectional=True, merge=merge)
     model, batch = of.build().eval(), encoded(of, examples)
     outputs, (h, _) = model.recurrent(batch.inputs, lengths=batch.lengths)
-    ended = final_hidden(model.recurrent, (h, None))
+    ended = model.recurrent.last_hidden((h, None))
     width = 10 if merge == "concat" else 5
     assert ended.shape == (4, width)
     # The forward half ends at a row's last step, the backward half at its first.
