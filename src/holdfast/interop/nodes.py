@@ -139,14 +139,65 @@ class Activation(nn.Module):
 
 
 class Dropout(nn.Dropout):
-    """Drops values while training."""
+    """Drops values while training; with ``locked``, of [B, T, I] the same ones at every step of a row."""
 
-    def __init__(self, p: float) -> None:
+    def __init__(self, p: float, locked: bool = False) -> None:
         super().__init__(p)
+        self.locked = locked
 
     def forward(self, inputs: Tensor) -> Any:
         """Shaped as the inputs."""
+        if self.locked:
+            return (inputs * super().forward(torch.ones_like(inputs[:, :1])),)
         return (super().forward(inputs),)
+
+
+class Squeeze(nn.Module):
+    """Takes a dimension of size 1 away."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """One dimension less."""
+        return (inputs.squeeze(self.dim),)
+
+
+class Unsqueeze(nn.Module):
+    """Puts a dimension of size 1 in."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """One dimension more."""
+        return (inputs.unsqueeze(self.dim),)
+
+
+class Reshape(nn.Module):
+    """Gives each row another shape; -1 stands for what is left."""
+
+    def __init__(self, shape: list[int]) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """[B, ...] -> [B, *shape]."""
+        return (inputs.reshape(inputs.shape[0], *self.shape),)
+
+
+class RepeatVector(nn.Module):
+    """The same vector at every one of ``count`` steps."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """[B, I] -> [B, count, I]."""
+        return (inputs[:, None].expand(-1, self.count, -1),)
 
 
 class Flip(nn.Module):
@@ -183,7 +234,21 @@ _MERGES: dict[str, Callable[[list[Tensor]], Tensor]] = {
 }
 
 KINDS: dict[str, Callable[..., nn.Module]] = {
-    kind.__name__: kind for kind in (Recurrent, Embedding, Masking, Linear, Activation, Dropout, Flip, Merge)
+    kind.__name__: kind
+    for kind in (
+        Recurrent,
+        Embedding,
+        Masking,
+        Linear,
+        Activation,
+        Dropout,
+        Squeeze,
+        Unsqueeze,
+        Reshape,
+        RepeatVector,
+        Flip,
+        Merge,
+    )
 }
 
 

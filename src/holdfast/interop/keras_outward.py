@@ -1,0 +1,193 @@
+"""Recurrent layers and activations of Holdfast as Keras 3 would have them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from holdfast import parameters
+from holdfast.cells import CellSpec
+from holdfast.errors import ConversionError
+from holdfast.interop.layouts import KERAS
+from holdfast.interop.nodes import Recurrent
+from holdfast.recurrent_layer import RecurrentLayer
+
+Layer = tuple[str, dict[str, Any], dict[str, list[Tensor]]]
+"""The class of a layer of Keras, its options, and its weights by their place in it."""
+
+_CLASSES = {"lstm": "LSTM", "gru": "GRU", "rnn": "SimpleRNN"}
+_MERGES = {"concat": "concat", "sum": "sum", "mean": "ave", "product": "mul"}
+_EXPRESSED = ("activation", "recurrent_activation", "reset_after", "single_bias", "recurrent_dropout", "forget_bias")
+"""Options of a cell that Keras has; the forget bias is of meaning before training alone."""
+_SAME = re.compile(
+    "tanh|sigmoid|relu|linear|hard_sigmoid|softsign|softplus|elu|selu|exponential|relu6|silu|gelu|mish|softmax"
+)
+_WITH_SLOPE = {"leaky_relu": ("LeakyReLU", "negative_slope", 0.01), "elu": ("ELU", "alpha", 1.0)}
+
+
+def layers(part: Recurrent, label: str, *, sequences: bool, masked: bool) -> list[Layer]:
+    """The layers of Keras that compute what a recurrent part does, and dropout between them.
+
+    Args:
+        part: The recurrent layers.
+        label: What they are called, for the messages.
+        sequences: Whether the output of every step is wanted, or the last one.
+        masked: Whether Keras hands them a mask.
+
+    Raises:
+        ConversionError: An option of theirs has no counterpart.
+    """
+    layer, count = part.layer, part.layer.num_layers
+    _check(part, label)
+    result: list[Layer] = []
+    for number in range(count):
+        each = sequences or number < count - 1
+        zeros = masked and each and not part.repeat
+        if layer.bidirectional and masked and each and part.repeat:
+            raise _refused(label, "repeats its output at masked steps, in both directions, where Keras gives zeros")
+        if layer.bidirectional:
+            forwards, backwards = (
+                _one(layer, number, direction, label, sequences=each, zeros=each, backwards=direction == 1)
+                for direction in range(2)
+            )
+            result.append(_wrapped(forwards, backwards, _MERGES[layer.merge]))
+        else:
+            kind, config, weights = _one(layer, number, 0, label, sequences=each, zeros=zeros, backwards=layer.reverse)
+            result.append((kind, config, {"cell": weights}))
+        if layer.dropout and number < count - 1:
+            result.append(("SpatialDropout1D" if layer.locked_dropout else "Dropout", {"rate": layer.dropout}, {}))
+    return result
+
+
+def both(
+    parts: Sequence[Recurrent], mode: str, labels: Sequence[str], *, sequences: bool, masked: bool
+) -> tuple[dict[str, Any], dict[str, list[Tensor]]]:
+    """The options and weights of a Bidirectional whose two layers are parts of their own.
+
+    Raises:
+        ConversionError: They do not go together in Keras, or an option of theirs has no counterpart.
+    """
+    made = []
+    for part, label in zip(parts, labels, strict=True):
+        _check(part, label)
+        if part.layer.num_layers > 1 or part.layer.bidirectional:
+            raise _refused(label, "has several layers or directions, and is merged with another")
+        if masked and sequences and part.repeat:
+            raise _refused(
+                label, "repeats its output at masked steps and is merged with another, where Keras gives zeros"
+            )
+        backwards = part.layer.reverse
+        made.append(_one(part.layer, 0, 0, label, sequences=sequences, zeros=sequences, backwards=backwards))
+    if [part.layer.reverse for part in parts] != [False, True]:
+        raise _refused(labels[1], "does not run in the other direction than the layer that it is merged with")
+    if mode not in _MERGES:
+        raise _refused(labels[1], f"is merged by {mode!r}")
+    _, config, weights = _wrapped(made[0], made[1], _MERGES[mode])
+    return config, weights
+
+
+def activation_layer(name: str, label: str) -> tuple[str, dict[str, Any]]:
+    """The class and the options of the layer that is an activation.
+
+    Raises:
+        ConversionError: Keras 3 has no such activation.
+    """
+    base, values = _parsed(name)
+    if _SAME.fullmatch(base) and not values:
+        return "Activation", {"activation": base}
+    if base in _WITH_SLOPE and len(values) < 2:
+        kind, option, default = _WITH_SLOPE[base]
+        return kind, {option: values[0] if values else default}
+    raise _no_activation(name, label)
+
+
+def _activation(name: Any, label: str) -> str:
+    """The name of an activation within a recurrent layer."""
+    base, values = _parsed(name) if isinstance(name, str) else ("", [])
+    if _SAME.fullmatch(base) and base != "softmax" and not values:
+        return base
+    if base == "leaky_relu" and values == [0.2]:
+        return base
+    raise _no_activation(name, label)
+
+
+def _parsed(name: str) -> tuple[str, list[float]]:
+    """An activation and its parameters: ``leaky_relu(0.2)``."""
+    base, _, rest = name.partition("(")
+    return base, [float(value) for value in re.findall(r"[^,()\s]+", rest)]
+
+
+def _no_activation(name: Any, label: str) -> ConversionError:
+    why = " (Keras 3 has 1/6 where Keras 1 and 2 had 0.2)" if name == "hard_sigmoid_02" else ""
+    return _refused(label, f"has the activation {name!r}{why}")
+
+
+def _one(
+    layer: RecurrentLayer, number: int, direction: int, label: str, *, sequences: bool, zeros: bool, backwards: bool
+) -> tuple[str, dict[str, Any], list[Tensor]]:
+    """A layer of one direction: its class, its options and its weights."""
+    spec = layer.specs[number]
+    for name, value in spec.changed_options().items():
+        if name not in _EXPRESSED:
+            raise _refused(label, f"has {name}={value!r}")
+    config: dict[str, Any] = {
+        "return_sequences": sequences,
+        "go_backwards": backwards,
+        "zero_output_for_mask": zeros,
+        "units": spec.hidden_size,
+        "activation": _activation(spec.activation, label),
+        "use_bias": spec.bias,
+        "recurrent_dropout": spec.recurrent_dropout,
+    }
+    if spec.kind != "rnn":
+        config["recurrent_activation"] = _activation(spec.recurrent_activation, label)
+    if spec.kind == "gru":
+        config["reset_after"] = spec.reset_after
+    own = parameters.collect(layer, spec, f"_l{number}" + ("_reverse" if direction else ""))
+    return _CLASSES[spec.kind], config, _arrays(spec, own)
+
+
+def _arrays(spec: CellSpec, own: Mapping[str, Tensor]) -> list[Tensor]:
+    """Kernel, recurrent kernel and bias; where Keras has one bias for two, their sum."""
+    weights = KERAS.outward(spec, {name: tensor.detach() for name, tensor in own.items()})
+    result, bias, second = [weights.input, weights.recurrent], weights.bias, weights.recurrent_bias
+    if bias is None:
+        return result
+    if spec.kind == "gru" and spec.reset_after:
+        return [*result, torch.stack([bias, torch.zeros_like(bias) if second is None else second])]
+    return [*result, bias if second is None else bias + second]
+
+
+def _wrapped(
+    forwards: tuple[str, dict[str, Any], list[Tensor]], backwards: tuple[str, dict[str, Any], list[Tensor]], mode: str
+) -> Layer:
+    config: dict[str, Any] = {"merge_mode": mode}
+    for option, name, (kind, inner, _) in (
+        ("layer", "forward", forwards),
+        ("backward_layer", "backward", backwards),
+    ):
+        config[option] = {
+            "module": "keras.layers",
+            "class_name": kind,
+            "config": {"name": f"{name}_{kind.lower()}", **inner},
+            "registered_name": None,
+        }
+    return "Bidirectional", config, {"forward_layer/cell": forwards[2], "backward_layer/cell": backwards[2]}
+
+
+def _check(part: Recurrent, label: str) -> None:
+    layer = part.layer
+    if part.stateful:
+        raise _refused(label, "is stateful, for which Keras has to know the number of rows of a batch")
+    if layer.residual and layer.num_layers > 1:
+        raise _refused(label, "adds the input of each layer to its output (residual)")
+    if layer.reverse and layer.num_layers > 1:
+        raise _refused(label, "has several layers that run in reverse")
+
+
+def _refused(label: str, what: str) -> ConversionError:
+    return ConversionError(f"{label} {what}; Keras has no counterpart.")
