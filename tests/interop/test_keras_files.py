@@ -13,9 +13,10 @@ from torch import nn
 
 h5py = pytest.importorskip("h5py", reason="needs h5py: pip install 'holdfast[h5]'")
 
+from tests.interop.keras_by_hand import archive, drawn, entry, legacy, line, lstm_weights, named, sequential, weights3  # noqa: E402
+
 from holdfast.errors import ConversionError, ModelFileError  # noqa: E402  (after the skip)
 from holdfast.interop import keras_files  # noqa: E402
-from tests.interop.keras_by_hand import archive, drawn, entry, legacy, line, lstm_weights, named, sequential, weights3  # noqa: E402
 
 X = drawn((2, 5, 3), seed=9)[0]
 
@@ -245,7 +246,8 @@ REFUSED = {
     "Conv1D": (entry("Conv1D", "conv1d", filters=3), "Layer 'conv1d' (Conv1D) has no counterpart here; known are"),
     "Lambda": (
         entry("Lambda", "twice", function=["4wEAAAAAAAAA", None, None], function_type="lambda"),
-        "Layer 'twice' (Lambda) holds Python code, which is never run: put a layer in its place that says what it does.",
+        "Layer 'twice' (Lambda) holds Python code, which is never run: put a layer in its place that says "
+        "what it does.",
     ),
     "an activation of somebody's own": (
         entry("LSTM", "lstm", units=4, activation="my_activation"),
@@ -265,25 +267,30 @@ REFUSED = {
     ),
     "TimeDistributed of another layer": (
         entry("TimeDistributed", "each", layer=entry("Conv2D", "conv")),
-        "Layer 'each' (TimeDistributed) wraps a Conv2D; expected one of Dense, Dropout, Activation, ReLU, LeakyReLU, ELU, "
+        "Layer 'each' (TimeDistributed) wraps a Conv2D; expected one of Dense, Dropout, Activation, ReLU, "
+        "LeakyReLU, ELU, "
         "ThresholdedReLU, Softmax.",
     ),
     "Bidirectional of another layer": (
         entry("Bidirectional", "both", layer=entry("ConvLSTM1D", "conv")),
-        "Layer 'both' (Bidirectional) wraps a ConvLSTM1D; expected one of LSTM, GRU, SimpleRNN, CuDNNLSTM, CuDNNGRU, RNN.",
+        "Layer 'both' (Bidirectional) wraps a ConvLSTM1D; expected one of LSTM, GRU, SimpleRNN, CuDNNLSTM, "
+        "CuDNNGRU, RNN.",
     ),
     "a merge mode": (
         entry("Bidirectional", "both", layer=entry("LSTM", "lstm", units=4), merge_mode="max"),
-        "Layer 'both' (Bidirectional) has merge_mode='max', which Holdfast has not; expected one of concat, sum, ave, mul, "
+        "Layer 'both' (Bidirectional) has merge_mode='max', which Holdfast has not; expected one of concat, "
+        "sum, ave, mul, "
         "or null.",
     ),
     "quantised weights": (
         entry("Dense", "dense", units=2, dtype={"class_name": "QuantizedDTypePolicy", "config": {}}),
-        "Layer 'dense' (Dense) has dtype='QuantizedDTypePolicy', which Holdfast has not; expected a floating-point type.",
+        "Layer 'dense' (Dense) has dtype='QuantizedDTypePolicy', which Holdfast has not; expected a "
+        "floating-point type.",
     ),
     "a model within": (
         {"class_name": "Sequential", "config": {"name": "inner", "layers": []}},
-        "Layer 'inner' of m.keras is a model within the model (Sequential), which is not converted: write its layers into "
+        "Layer 'inner' of m.keras is a model within the model (Sequential), which is not converted: write "
+        "its layers into "
         "the outer model, and save that.",
     ),
 }
@@ -303,12 +310,14 @@ def test_what_has_no_counterpart_is_named(name: str, tmp_path: Path) -> None:
     [
         (
             {"units": 5},
-            "layer 'lstm' (LSTM) has (3, 16) as input weights; expected (3, 20) for the LSTM of 3 inputs and 5 units that it "
+            "layer 'lstm' (LSTM) has (3, 16) as input weights; expected (3, 20) for the LSTM of 3 inputs and "
+            "5 units that it "
             "says to be (Keras layout). Its weights and its settings are not of one model.",
         ),
         (
             {"units": 4, "use_bias": False},
-            "layer 'lstm' (LSTM) has 3 arrays (3x16, 4x16, 16); expected kernel and recurrent kernel. Its weights and its "
+            "layer 'lstm' (LSTM) has 3 arrays (3x16, 4x16, 16); expected kernel and recurrent kernel. Its "
+            "weights and its "
             "settings are not of one model.",
         ),
     ],

@@ -51,7 +51,22 @@ for _kind in ("LSTM", "GRU", "SimpleRNN"):
                 L.Bidirectional(getattr(L, k)(4, return_sequences=s), merge_mode=m)
             )
     CASES[f"RNN of {_kind}Cell"] = lambda k=_kind: chain(L.RNN(getattr(L, f"{k}Cell")(4), return_sequences=True))
-for _gate in ("hard_sigmoid", "sigmoid", "relu", "linear", "softsign", "softplus", "elu", "tanh"):
+for _gate in (
+    "selu",
+    "relu6",
+    "silu",
+    "gelu",
+    "mish",
+    "leaky_relu",
+    "hard_sigmoid",
+    "sigmoid",
+    "relu",
+    "linear",
+    "softsign",
+    "softplus",
+    "elu",
+    "tanh",
+):
     CASES[f"gates {_gate}"] = lambda g=_gate: chain(
         L.LSTM(4, recurrent_activation=g), L.RepeatVector(2), L.GRU(3, recurrent_activation=g)
     )
@@ -179,7 +194,16 @@ def flat() -> Any:
 @case
 def activations() -> Any:
     return chain(
-        L.GRU(4, return_sequences=True), L.ReLU(), L.Activation("tanh"), L.Softmax(), L.Dense(3, activation="elu")
+        L.GRU(4, return_sequences=True),
+        L.ReLU(),
+        L.LeakyReLU(0.1),
+        L.ELU(0.5),
+        L.ReLU(negative_slope=0.3),
+        L.ReLU(6),
+        L.Activation("exponential"),
+        L.Activation("tanh"),
+        L.Softmax(),
+        L.Dense(3, activation="elu"),
     )
 
 

@@ -131,12 +131,13 @@ class _Parser:
         entries = config if isinstance(config, list) else self.item(config, "layers", list)
         layers: list[Layer] = []
         names = self._names(entries)
-        if not entries or names[0][1] != "InputLayer":
-            options = self.item(entries[0], "config", dict) if entries else {}
-            name = f"{names[0][0]}_input" if names else "input"
+        if not entries:
+            raise self.damaged("the model has no layers")
+        if names[0][1] != "InputLayer":
+            options, name = self.item(entries[0], "config", dict), f"{names[0][0]}_input"
             layers.append(Layer(name, "InputLayer", {k: options[k] for k in _INPUT_SHAPES if k in options}))
         for (name, kind, key), entry in zip(names, entries, strict=True):
-            before = (Reference(layers[-1].name),) if layers else ()
+            before = (Reference(layers[-1].name),) if layers else ()  # none for an input layer of its own
             layers.append(Layer(name, kind, self.item(entry, "config", dict), before, key=key))
         return self._model(version, layers, (layers[0].name,), (Reference(layers[-1].name),))
 

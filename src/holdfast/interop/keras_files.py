@@ -26,7 +26,7 @@ from holdfast.interop.network import Network
 __all__ = ["read", "write"]
 
 
-def read(path: Path, architecture: Path | None = None) -> Network:
+def read(path: Path | str, architecture: Path | str | None = None) -> Network:
     """The network of a Keras file, in evaluation mode.
 
     Args:
@@ -42,6 +42,7 @@ def read(path: Path, architecture: Path | None = None) -> Network:
             alone, and does not say what model they are of.
         MissingLibraryError: h5py is not installed.
     """
+    path = Path(path)
     if zipfile.is_zipfile(path):
         entries = keras_archive.read(path)
         version = _version(entries[keras_archive.METADATA], path)
@@ -52,7 +53,7 @@ def read(path: Path, architecture: Path | None = None) -> Network:
     return keras_layers.network(model, arrays, path)
 
 
-def _model(root: Group, path: Path, architecture: Path | None) -> tuple[Model, dict[str, list[Tensor]]]:
+def _model(root: Group, path: Path, architecture: Path | str | None) -> tuple[Model, dict[str, list[Tensor]]]:
     """The model of an HDF5 file and its weights."""
     text = root.text("model_config") or _given(path, architecture)
     if keras_weights.all_layers(root) is None:
@@ -68,12 +69,13 @@ def _model(root: Group, path: Path, architecture: Path | None) -> tuple[Model, d
     return model, keras_weights.by_class(root, model.layers)
 
 
-def _given(path: Path, architecture: Path | None) -> str | None:
+def _given(path: Path, architecture: Path | str | None) -> str | None:
     """The configuration that comes in a file of its own."""
     if architecture is None:
         architecture = path.with_name(path.name.removesuffix(".h5").removesuffix(".weights") + ".json")
         if not architecture.is_file():
             return None
+    architecture = Path(architecture)
     try:
         if architecture.stat().st_size > MAX_TEXT_BYTES:
             raise ModelFileError(

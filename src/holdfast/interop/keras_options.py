@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from holdfast.cells import Kind
-from holdfast.cells.spec import ACTIVATION_NAMES
 from holdfast.errors import ConversionError, ModelFileError
 from holdfast.interop.keras_config import Layer
 
@@ -19,8 +18,13 @@ _WITHOUT_EFFECT = re.compile(  # what a layer is called, how it was trained, how
     r"(batch_)?(input_)?shape|input_(dim|length|dtype)|optional|implementation|unroll|consume_less|data_format|use_cudnn|"
     r"build_config"
 )
-_RENAMED = {"swish": "silu"}
-_SPELLED = {name: name for name in ACTIVATION_NAMES if not name.startswith("hard_sigmoid")} | _RENAMED
+_ACTIVATIONS = {
+    **{name: name for name in ("tanh", "sigmoid", "relu", "linear", "softsign", "softplus", "elu", "selu")},
+    **{name: name for name in ("exponential", "relu6", "silu", "gelu", "mish")},
+    "swish": "silu",
+    "leaky_relu": "leaky_relu(0.2)",
+}
+"""Keras's names, and Holdfast's; the hard sigmoid depends on the version."""
 
 
 class Options:
@@ -91,20 +95,16 @@ class Options:
         if not any(name in self for name in names):
             return default
         value = self.take(*names)
-        if isinstance(value, dict) and set(value) >= {"class_name", "config"} and value["class_name"] == "function":
-            value = value["config"]
-        if isinstance(value, dict) and value.get("class_name") == "Activation":
-            value = value.get("config", {}).get("activation")
         if value is None:
             return "linear"
         if value == "hard_sigmoid":
             return "hard_sigmoid" if self.major >= 3 else "hard_sigmoid_02"
         if value == "softmax" and softmax:
             return "softmax"
-        if not isinstance(value, str) or value not in _SPELLED or _SPELLED[value] not in ACTIVATION_NAMES:
-            known = ", ".join(sorted({"hard_sigmoid", *_SPELLED} | ({"softmax"} if softmax else set())))
+        if not isinstance(value, str) or value not in _ACTIVATIONS:
+            known = ", ".join(sorted({"hard_sigmoid", *_ACTIVATIONS} | ({"softmax"} if softmax else set())))
             raise self.refused(names[0], value, f"one of {known}")
-        return _SPELLED[value]
+        return _ACTIVATIONS[value]
 
     def done(self) -> None:
         """Refuses an option that was not taken, unless it has no effect or is off."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from holdfast import parameters
 from holdfast.cells import CellSpec
+from holdfast.cells.activation_names import PARAMETERS, parse_activation
 from holdfast.errors import ConversionError
 from holdfast.interop.layouts import KERAS
 from holdfast.interop.nodes import Recurrent
@@ -23,10 +24,10 @@ _CLASSES = {"lstm": "LSTM", "gru": "GRU", "rnn": "SimpleRNN"}
 _MERGES = {"concat": "concat", "sum": "sum", "mean": "ave", "product": "mul"}
 _EXPRESSED = ("activation", "recurrent_activation", "reset_after", "single_bias", "recurrent_dropout", "forget_bias")
 """Options of a cell that Keras has; the forget bias is of meaning before training alone."""
-_SAME = re.compile(
-    "tanh|sigmoid|relu|linear|hard_sigmoid|softsign|softplus|elu|selu|exponential|relu6|silu|gelu|mish|softmax"
-)
-_WITH_SLOPE = {"leaky_relu": ("LeakyReLU", "negative_slope", 0.01), "elu": ("ELU", "alpha", 1.0)}
+_SAME = re.compile("tanh|sigmoid|relu|linear|hard_sigmoid|softsign|softplus|elu|selu|exponential|relu6|silu|gelu|mish")
+"""Activations that have the same name and parameters in Keras."""
+_WITH_SLOPE = {"leaky_relu": ("LeakyReLU", "negative_slope"), "elu": ("ELU", "alpha")}
+_LEAKY = 0.2  # the slope of what Keras calls leaky_relu
 
 
 def layers(part: Recurrent, label: str, *, sequences: bool, masked: bool) -> list[Layer]:
@@ -96,29 +97,25 @@ def activation_layer(name: str, label: str) -> tuple[str, dict[str, Any]]:
     Raises:
         ConversionError: Keras 3 has no such activation.
     """
-    base, values = _parsed(name)
-    if _SAME.fullmatch(base) and not values:
+    if name == "softmax":
+        return "Activation", {"activation": name}
+    base, values = parse_activation(name)
+    if _SAME.fullmatch(base) and values == PARAMETERS[base]:
         return "Activation", {"activation": base}
-    if base in _WITH_SLOPE and len(values) < 2:
-        kind, option, default = _WITH_SLOPE[base]
-        return kind, {option: values[0] if values else default}
+    if base in _WITH_SLOPE:
+        kind, option = _WITH_SLOPE[base]
+        return kind, {option: values[0]}
     raise _no_activation(name, label)
 
 
 def _activation(name: Any, label: str) -> str:
     """The name of an activation within a recurrent layer."""
-    base, values = _parsed(name) if isinstance(name, str) else ("", [])
-    if _SAME.fullmatch(base) and base != "softmax" and not values:
+    base, values = parse_activation(name) if isinstance(name, str) else ("", ())
+    if _SAME.fullmatch(base) and values == PARAMETERS[base]:
         return base
-    if base == "leaky_relu" and values == [0.2]:
+    if base == "leaky_relu" and values == (_LEAKY,):
         return base
     raise _no_activation(name, label)
-
-
-def _parsed(name: str) -> tuple[str, list[float]]:
-    """An activation and its parameters: ``leaky_relu(0.2)``."""
-    base, _, rest = name.partition("(")
-    return base, [float(value) for value in re.findall(r"[^,()\s]+", rest)]
 
 
 def _no_activation(name: Any, label: str) -> ConversionError:

@@ -23,7 +23,7 @@ _VERSION = "3.0.0"
 _DATE = (1980, 1, 1, 0, 0, 0)  # a zip's first day: the same network gives the same bytes
 
 
-def write(path: Path, network: Network) -> None:
+def write(path: Path | str, network: Network) -> None:
     """Writes a chain of layers as Keras 3 saves it; a file that is there is replaced.
 
     Where Keras has one bias for a layer's two, their sum is written: the only number here that is computed.
@@ -38,6 +38,7 @@ def write(path: Path, network: Network) -> None:
         ModelFileError: The file cannot be written.
         MissingLibraryError: h5py is not installed.
     """
+    path = Path(path)
     if not path.name.endswith((".keras", ".weights.h5")):
         raise ConversionError(
             f"{path} ends neither in .keras nor in .weights.h5, and Keras tells files by their ending."
