@@ -34,7 +34,7 @@ def legacy(path: Path, config: Any, weights: Arrays, version: str = "2.2.4-tf") 
         if config is not None:
             file.attrs["model_config"] = (config if isinstance(config, str) else json.dumps(config)).encode()
             group = file.create_group("model_weights")
-        for place in {file, group} if version else ():
+        for place in [file, group] if version else []:
             place.attrs["keras_version"] = version.encode()
             place.attrs["backend"] = b"tensorflow"
         group.attrs["layer_names"] = [name.encode() for name in weights]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ h5py = pytest.importorskip("h5py", reason="needs h5py: pip install 'holdfast[h5]
 
 from tests.interop.keras_by_hand import archive, drawn, entry, legacy, line, lstm_weights, named, sequential, weights3  # noqa: E402
 
-from holdfast.errors import ConversionError, ModelFileError  # noqa: E402  (after the skip)
+from holdfast.errors import ConversionError, MissingLibraryError, ModelFileError  # noqa: E402  (after the skip)
 from holdfast.interop import keras_files  # noqa: E402
 
 X = drawn((2, 5, 3), seed=9)[0]
@@ -334,3 +335,20 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         with pytest.raises(ModelFileError) as caught:
             keras_files.read(tmp_path / name)
         assert line(str(caught.value)) == f"{name} is not there. Check the path."
+
+
+def test_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = archive(tmp_path / "m.keras", sequential(entry("LSTM", "lstm", units=4)), {"lstm/cell": lstm_weights()})
+    network = keras_files.read(path)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingLibraryError) as caught:
+        keras_files.read(path)
+    assert line(str(caught.value)) == (
+        "m.keras is an HDF5 file, and the library h5py is not installed: pip install 'holdfast[h5]'."
+    )
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(MissingLibraryError) as caught:
+        keras_files.write(tmp_path / "other.keras", network)
+    assert str(caught.value) == (
+        "Files of Keras are written by the library h5py, which is not installed: pip install 'holdfast[h5]'."
+    )

@@ -110,6 +110,23 @@ for _ending in (".keras", ".h5", ".weights.h5"):
     case(f"{_ending} of noise", _ending, DAMAGED, lambda path: path.write_bytes(random.Random(1).randbytes(5000)))
     case(f"{_ending} that is a pickle", _ending, DAMAGED, lambda path: path.write_bytes(pickle.dumps({"a": 1})))
 
+
+def flipped(data: bytes, seed: int) -> bytes:
+    """A few bytes changed at random."""
+    draw, changed = random.Random(seed), bytearray(data)
+    for _ in range(draw.choice([1, 1, 2, 4, 16])):
+        place = draw.randrange(len(data))
+        flip = changed[place] ^ (1 << draw.randrange(8))
+        changed[place] = draw.choice([0, 255, draw.randrange(256), flip, 127, 128])
+    return bytes(changed)
+
+
+# Of the first file, seeds 17 and 132 keep HDF5 2.0 busy for ever.
+CHANGED = {f"{ending} changed by {seed}" for ending in (".h5", ".weights.h5") for seed in (17, 132, *range(8))}
+for _name in sorted(CHANGED):
+    _ending, _seed = _name.split(" ")[0], int(_name.split(" ")[-1])
+    case(_name, _ending, "", changed(_ending, functools.partial(flipped, seed=_seed)))
+
 # Configurations.
 
 
@@ -437,8 +454,9 @@ def test_there_are_many() -> None:
 def test_one_clear_error(name: str, outcomes: dict[str, Outcome]) -> None:
     assert name in outcomes, "the process broke on this file, or on one before it"
     outcome = outcomes[name]
-    assert outcome.kind in ("ModelFileError", "ConversionError"), outcome.message
-    assert CASES[name][2] in outcome.message
-    assert 20 < len(outcome.message) < 2000
+    if name not in CHANGED or outcome.kind:  # a change may lie where it says nothing, or be one of a weight
+        assert outcome.kind in ("ModelFileError", "ConversionError"), outcome.message
+        assert CASES[name][2] in outcome.message
+        assert 20 < len(outcome.message) < 2000
     assert outcome.seconds < SECONDS
     assert outcome.megabytes < MEGABYTES

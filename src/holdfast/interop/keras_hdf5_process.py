@@ -89,6 +89,8 @@ class _Reader:
             raise ValueError(f"a group has {len(group):,} members, lies too deep, or is in itself")
         self._groups.add(place)
         for name in group:
+            if not isinstance(name, str):
+                raise ValueError("a group has a name that is no text")
             if not depth and name in NOT_OF_THE_MODEL:
                 continue
             if group.id.links.get_info(name.encode()).type != self._h5py.h5l.TYPE_HARD:
@@ -110,7 +112,7 @@ class _Reader:
         """Texts, and lists of texts; Keras splits a long list into ``name0``, ``name1`` and so on."""
         result = {}
         for name in list(node.attrs)[:_MAX_MEMBERS]:
-            if name.rstrip("0123456789") in ATTRIBUTES:
+            if isinstance(name, str) and name.rstrip("0123456789") in ATTRIBUTES:
                 value = node.attrs[name]
                 value = value.tolist() if hasattr(value, "tolist") else value
                 texts = [_text(one) for one in (value if isinstance(value, list) else [value])]

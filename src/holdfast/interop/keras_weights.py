@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from torch import Tensor
@@ -86,9 +85,5 @@ def by_name(root: Group) -> dict[str, list[Tensor]]:
         for weight, array in found:
             if array is None:
                 raise ModelFileError(f"{group.label} has no array {weight!r}, which it names. Take another copy of it.")
-        result[name] = [array for weight, array in found if array is not None and not _STATE.search(weight)]
+        result[name] = [array for _, array in found if array is not None]
     return result
-
-
-_STATE = re.compile(r"(^|/)(states?|lstm_state|rnn_state)(_\d+)?(:0)?$|seed_generator")
-"""What Keras lists among the weights of a layer and is none."""
