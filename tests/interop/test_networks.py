@@ -84,7 +84,7 @@ def test_a_stateful_layer_goes_on_where_it_ended() -> None:
         (
             [Node("a", "Flap", {}, ("x",), ("y",))],
             "a is a 'Flap': did you mean 'Flip'? Known: Activation, Dropout, Embedding, Flip, Linear, Masking, Merge, "
-            "Recurrent.",
+            "Recurrent, RepeatVector, Reshape, Squeeze, Unsqueeze.",
         ),
         (
             [Node("a", "Recurrent", {**LSTM, "peephole": True}, ("x",), ("y",))],
