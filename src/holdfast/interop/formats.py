@@ -85,6 +85,12 @@ def _is_tf1(file: Beginning) -> bool:
     return file.end == b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # every table of LevelDB's ends so
 
 
+def _is_keras(file: Beginning) -> bool:
+    if file.start.startswith(b"PK\x03\x04"):
+        return b"metadata.json" in file.start or b"config.json" in file.start
+    return file.start.startswith(b"\x89HDF\r\n\x1a\n")
+
+
 FORMATS: dict[str, Format] = {
     one.name: one
     for one in (
@@ -113,6 +119,14 @@ FORMATS: dict[str, Format] = {
             "variables by name; the recurrent cells among them are read",
             _is_tf1,
             "holdfast.interop.tf1_network:read",
+        ),
+        Format(
+            "keras",
+            (".keras",),
+            "a chain of layers; read also: graphs, and the `.h5` and `.weights.h5` of Keras 1, 2 and 3",
+            _is_keras,
+            "holdfast.interop.keras_files:read",
+            "holdfast.interop.keras_files:write",
         ),
     )
 }
