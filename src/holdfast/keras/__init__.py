@@ -1,0 +1,1 @@
+"""Keras's recurrent layers, computed by Holdfast."""
