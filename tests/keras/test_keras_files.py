@@ -71,11 +71,10 @@ def test_a_model_is_saved_and_loaded(tmp_path: Path) -> None:
     same(first, second)
 
 
-def test_another_program_loads_it_by_importing_keras_alone(tmp_path: Path) -> None:
-    first = model(holdfast.keras)
-    first.save(tmp_path / "model.keras")
+def test_another_program_loads_it_when_it_has_imported_the_layers(tmp_path: Path) -> None:
+    model(holdfast.keras).save(tmp_path / "model.keras")
     program = (
-        "import keras, sys; model = keras.saving.load_model(sys.argv[1]); "
+        "import holdfast.keras, keras, sys; model = keras.saving.load_model(sys.argv[1]); "
         "print(*(f'{type(layer).__module__}.{type(layer).__name__}' for layer in model.layers[1:]))"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "model.keras")]
@@ -84,15 +83,26 @@ def test_another_program_loads_it_by_importing_keras_alone(tmp_path: Path) -> No
     assert done.stdout.split() == [f"holdfast.keras.{name}" for name in names]
 
 
-def test_a_file_of_keras_is_loaded_with_the_layers_of_holdfast(tmp_path: Path) -> None:
+def test_the_layers_of_a_file_of_keras_are_replaced(tmp_path: Path) -> None:
     theirs = model(keras.layers)
     theirs.save(tmp_path / "model.keras")
-    ours = keras.saving.load_model(
-        tmp_path / "model.keras", custom_objects={name: getattr(holdfast.keras, name) for name in NAMES}
-    )
-    assert [type(layer) for layer in ours.layers[1:]] == [
-        getattr(holdfast.keras, name) for name in ("Bidirectional", "GRU", "RNN", "SimpleRNN")
-    ]
+    ours = holdfast.keras.replace_recurrent(keras.saving.load_model(tmp_path / "model.keras"))
+    expected = [getattr(holdfast.keras, name) for name in ("Bidirectional", "GRU", "RNN", "SimpleRNN")]
+    assert [type(layer) for layer in ours.layers[1:]] == expected
+    assert type(ours.layers[1].forward_layer) is type(ours.layers[1].backward_layer) is holdfast.keras.LSTM
+    assert [layer.name for layer in ours.layers] == [layer.name for layer in theirs.layers]
+    near(theirs, ours)
+
+
+def test_layers_within_models_are_replaced_and_others_stay() -> None:
+    class Mine(keras.layers.GRU):
+        pass
+
+    inner = keras.Sequential([keras.Input((None, 2)), keras.layers.GRU(3, return_sequences=True)])
+    theirs = keras.Sequential([keras.Input((5, 2)), inner, Mine(4), keras.layers.Dense(1)])
+    ours = holdfast.keras.replace_recurrent(theirs)
+    assert [type(layer) for layer in ours.layers] == [keras.Sequential, Mine, keras.layers.Dense]
+    assert type(ours.layers[0].layers[0]) is holdfast.keras.GRU
     near(theirs, ours)
 
 

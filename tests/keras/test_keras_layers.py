@@ -18,9 +18,10 @@ from keras import ops  # noqa: E402  (keras may be missing)
 import holdfast.keras  # noqa: E402
 from holdfast.errors import ShapeError  # noqa: E402
 
-B, T, I, H = 5, 6, 4, 7
+B, T, I, H = 5, 6, 4, 7  # noqa: E741
 TOLERANCE = 2e-5  # float32, sums of T * H products in another order
 STEPS = np.array([6, 3, 1, 0, 4])
+KNOWN = "tanh, sigmoid, relu, linear, hard_sigmoid, softsign, softplus, elu"
 MASKS = {
     "right": np.arange(T) < STEPS[:, None],
     "left": np.arange(T)[::-1] < STEPS[:, None],
@@ -35,7 +36,10 @@ GATED = [
 ]
 CASES = [
     *(("LSTM", options) for options in [*ANY, *GATED, {"unit_forget_bias": False}]),
-    *(("GRU", options) for options in [*ANY, *GATED, {"reset_after": False}, {"reset_after": False, "use_bias": False}]),
+    *(
+        ("GRU", options)
+        for options in [*ANY, *GATED, {"reset_after": False}, {"reset_after": False, "use_bias": False}]
+    ),
     *(("SimpleRNN", options) for options in [*ANY, {"unroll": True}, {"recurrent_dropout": 0.5, "seed": 3}]),
 ]
 
@@ -96,9 +100,13 @@ def trained(layer: Any, mask: Any = None) -> list[Any]:
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_outputs_and_states_are_those_of_keras(name: str, options: dict[str, Any], mask: str | None) -> None:
     x, start = numbers(B, T, I), [numbers(B, H, seed=k) for k in (6, 7)]
-    for sequences, backwards, zero in [(True, False, False), (True, True, True), (False, False, True), (False, True, False)]:
-        more = {"return_sequences": sequences, "go_backwards": backwards, "zero_output_for_mask": zero}
-        if cannot_unroll(options, backwards, mask):
+    for sequences, backwards, zero in [(1, 0, 0), (1, 1, 1), (0, 0, 1), (0, 1, 0)]:
+        more = {
+            "return_sequences": bool(sequences),
+            "go_backwards": bool(backwards),
+            "zero_output_for_mask": bool(zero),
+        }
+        if cannot_unroll(options, bool(backwards), mask):
             continue
         theirs, ours = pair(name, **options, **more, return_state=True)
         training = "seed" in options
@@ -112,7 +120,12 @@ def test_outputs_and_states_are_those_of_keras(name: str, options: dict[str, Any
     ("name", "options", "backwards", "mask"),
     [
         *((*case, False, None) for case in CASES),
-        *((name, {}, backwards, mask) for name in ("LSTM", "GRU", "SimpleRNN") for backwards in (False, True) for mask in MASKS),
+        *(
+            (name, {}, backwards, mask)
+            for name in ("LSTM", "GRU", "SimpleRNN")
+            for backwards in (False, True)
+            for mask in MASKS
+        ),
     ],
 )
 def test_training_changes_the_weights_as_keras_does(
@@ -266,23 +279,22 @@ def test_mixed_bfloat16_is_near_float32() -> None:
         (
             lambda: holdfast.keras.LSTM(H, activation=squared),
             False,
-            "activation is squared; the kernels have tanh, sigmoid, relu, linear, hard_sigmoid, softsign, softplus, elu.",
+            f"activation is squared; the kernels have {KNOWN}.",
         ),
         (
             lambda: holdfast.keras.GRU(H, recurrent_activation="softmax"),
             False,
-            "recurrent_activation is softmax; the kernels have "
-            "tanh, sigmoid, relu, linear, hard_sigmoid, softsign, softplus, elu.",
+            f"recurrent_activation is softmax; the kernels have {KNOWN}.",
         ),
         (
             lambda: holdfast.keras.LSTM(H, recurrent_dropout=0.2),
             True,
-            "while training, recurrent_dropout of a LSTMCell has a mask for each gate; the kernels have one for all.",
+            "while training, recurrent_dropout of LSTMCell has a mask for each gate; the kernels have one for all.",
         ),
         (
             lambda: holdfast.keras.GRU(H, dropout=0.2, implementation=1),
             True,
-            "while training, dropout of a GRUCell with implementation=1 has a mask for each gate.",
+            "while training, dropout of GRUCell with implementation=1 has a mask for each gate.",
         ),
     ],
 )
@@ -314,13 +326,13 @@ def test_explain_names_the_engine() -> None:
     [
         (
             {"initial_state": [np.zeros((B, H), "float32"), np.zeros((B, H + 1), "float32")]},
-            "The initial state c of a LSTM layer has shape (5, 8); expected (5, 7).",
+            "The initial state c of a Keras LSTM layer has shape (5, 8); expected (5, 7).",
         ),
         (
             {"initial_state": [np.zeros((1, H), "float32"), np.zeros((B, H), "float32")]},
-            "The initial state h of a LSTM layer has shape (1, 7); expected (5, 7).",
+            "The initial state h of a Keras LSTM layer has shape (1, 7); expected (5, 7).",
         ),
-        ({"mask": np.ones((B, T - 1), bool)}, "The mask of a LSTM layer has shape (5, 5); expected (5, 6)."),
+        ({"mask": np.ones((B, T - 1), bool)}, "The mask of a Keras LSTM layer has shape (5, 5); expected (5, 6)."),
     ],
 )
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="the others tell of it in errors of their own")
@@ -329,5 +341,7 @@ def test_what_does_not_fit_is_refused(arguments: dict[str, Any], message: str) -
     state = map(ops.convert_to_tensor, arguments.get("initial_state", [np.zeros((B, H), "float32")] * 2))
     mask = arguments.get("mask")
     with pytest.raises(ShapeError) as caught:
-        ours.inner_loop(ops.convert_to_tensor(numbers(B, T, I)), list(state), None if mask is None else ops.convert_to_tensor(mask))
+        ours.inner_loop(
+            ops.convert_to_tensor(numbers(B, T, I)), list(state), None if mask is None else ops.convert_to_tensor(mask)
+        )
     assert str(caught.value) == message

@@ -18,5 +18,6 @@ except ImportError as error:
 
 from holdfast.keras import layers
 from holdfast.keras.layers import GRU, LSTM, RNN, Bidirectional, SimpleRNN
+from holdfast.keras.replace import replace_recurrent
 
-__all__ = ["GRU", "LSTM", "RNN", "Bidirectional", "SimpleRNN", "layers"]
+__all__ = ["GRU", "LSTM", "RNN", "Bidirectional", "SimpleRNN", "layers", "replace_recurrent"]

@@ -48,9 +48,11 @@ def why_not(cell: Any, training: bool) -> str | None:
             return f"{option} is {shown}; the kernels have {', '.join(_ACTIVATIONS)}."
     if training and _KINDS[type(cell)] != "rnn":
         if _drops(cell, "recurrent_dropout"):
-            return f"while training, recurrent_dropout of a {name} has a mask for each gate; the kernels have one for all."
+            return (
+                f"while training, recurrent_dropout of {name} has a mask for each gate; the kernels have one for all."
+            )
         if _drops(cell, "dropout") and cell.implementation == 1:
-            return f"while training, dropout of a {name} with implementation=1 has a mask for each gate."
+            return f"while training, dropout of {name} with implementation=1 has a mask for each gate."
     return None
 
 
@@ -62,7 +64,7 @@ def spec(cell: Any, input_size: int) -> CellSpec:
         input_size: I, values in a step of its input.
     """
     kind = _KINDS[type(cell)]
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"activation": _name(cell.activation)}
     if kind != "rnn":
         options["recurrent_activation"] = _name(cell.recurrent_activation)
     if kind == "gru":
@@ -74,10 +76,14 @@ def spec(cell: Any, input_size: int) -> CellSpec:
         hidden_size=cell.units,
         bias=cell.use_bias,
         single_bias=cell.use_bias and not two_biases,
-        activation=_name(cell.activation),
         recurrent_dropout=cell.recurrent_dropout if _drops(cell, "recurrent_dropout") else 0.0,
         **options,
     )
+
+
+def weights(cell: Any) -> tuple[Any, Any, Any]:
+    """Kernel, recurrent kernel and bias, which is None without one."""
+    return cell.kernel, cell.recurrent_kernel, cell.bias
 
 
 def masks(cell: Any, step: Any, h: Any, training: bool) -> Masks:

@@ -1,7 +1,7 @@
 """What a Keras layer asks of its backend: one cell over one batch of sequences, in one direction.
 
-Keras's layers hold their weights, masks, states and seeds as tensors of the backend that Keras runs on. This is the seam
-between them and Holdfast's engines. Each backend is a module here, which has
+Keras's layers hold their weights, masks, states and seeds as tensors of the backend that Keras runs on. This is the
+seam between them and Holdfast's engines. Each backend is a module here, which has
 
     why_not(computation, dtype) -> str | None         one sentence that says why it cannot run it, or None when it can
     explain(part, computation, dtype) -> EngineChoice  which of Holdfast's engines runs it, and why not another

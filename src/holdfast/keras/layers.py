@@ -9,6 +9,8 @@ import keras
 from holdfast.engines import Explanation
 from holdfast.keras.recurrent import RNN
 
+__all__ = ["GRU", "LSTM", "RNN", "Bidirectional", "SimpleRNN"]
+
 
 @keras.saving.register_keras_serializable(package="holdfast")
 class LSTM(RNN, keras.layers.LSTM):

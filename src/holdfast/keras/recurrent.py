@@ -17,8 +17,8 @@ class RNN(keras.layers.RNN):
     """``keras.layers.RNN``, with the loop over time run by Holdfast where it knows the cell.
 
     Constructor, call, weights, masking, states, seeds, configuration and saved files are those of Keras. Cells that
-    Holdfast knows are Keras's own, ``LSTMCell``, ``GRUCell`` and ``SimpleRNNCell``, alone or stacked; any other is run by
-    Keras. :meth:`explain` says which.
+    Holdfast knows are Keras's own, ``LSTMCell``, ``GRUCell`` and ``SimpleRNNCell``, alone or stacked; any other is run
+    by Keras. :meth:`explain` says which.
     """
 
     def why_not(self, training: bool = False) -> str | None:
@@ -70,7 +70,7 @@ class RNN(keras.layers.RNN):
         if mask is not None:
             mask = ops.cast(mask if len(mask.shape) == 2 else ops.any(mask, axis=-1), "bool")
         every = self._cells()
-        states = initial_state if len(every) > 1 or self._is_stack() else [initial_state]
+        states = initial_state if self._is_stack() else [initial_state]
         found = []
         for cell, state in zip(every, states, strict=True):
             outcome = self._run(cell, sequences, state, mask, training, is_last=cell is every[-1])
@@ -92,13 +92,10 @@ class RNN(keras.layers.RNN):
         drawn = cells.masks(cell, inputs[:, 0], parts[0], training)
         if drawn.inputs is not None:
             inputs = inputs * ops.expand_dims(drawn.inputs, 1)
-        arrays = Arrays(
-            inputs,
-            parts,
-            *(None if w is None else ops.convert_to_tensor(w, dtype) for w in (cell.kernel, cell.recurrent_kernel, cell.bias)),
-            mask,
-            drawn.state,
+        kernel, recurrent_kernel, bias = (
+            None if weight is None else ops.convert_to_tensor(weight, dtype) for weight in cells.weights(cell)
         )
+        arrays = Arrays(inputs, parts, kernel, recurrent_kernel, bias, mask, drawn.state)
         return backend().run(self._computation(cell, inputs.shape[-1], is_last), arrays)
 
     def _computation(self, cell: Any, input_size: int, is_last: bool) -> Computation:

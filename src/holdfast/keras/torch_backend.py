@@ -97,18 +97,20 @@ def _check(spec: CellSpec, arrays: Arrays) -> None:
         ShapeError: Something does not.
     """
     batch, steps = arrays.inputs.shape[:2]
-    expected = {"inputs": (arrays.inputs, (batch, steps, spec.input_size))}
+    expected: dict[str, tuple[Tensor, tuple[int, ...]]] = {"inputs": (arrays.inputs, (batch, steps, spec.input_size))}
     for letter, part in zip(spec.state_sizes, arrays.state, strict=True):
         expected[f"initial state {letter}"] = (part, (batch, spec.state_sizes[letter]))
     if arrays.mask is not None:
         expected["mask"] = (arrays.mask, (batch, steps))
     if arrays.state_mask is not None:
         expected["recurrent dropout mask"] = (arrays.state_mask, (batch, spec.output_size))
+    dtype = arrays.kernel.dtype
     for name, (tensor, shape) in expected.items():
+        label = f"The {name} of a Keras {NAMES[spec.kind]} layer"
         if tuple(tensor.shape) != shape:
-            raise ShapeError(f"The {name} of a {NAMES[spec.kind]} layer has shape {tuple(tensor.shape)}; expected {shape}.")
-        if name != "mask" and tensor.dtype != arrays.kernel.dtype:
-            raise ShapeError(f"The {name} of a {NAMES[spec.kind]} layer is {tensor.dtype}; expected {arrays.kernel.dtype}, as its weights.")
+            raise ShapeError(f"{label} has shape {tuple(tensor.shape)}; expected {shape}.")
+        if name != "mask" and tensor.dtype != dtype:
+            raise ShapeError(f"{label} is {tensor.dtype}; expected {dtype}, as its weights.")
 
 
 def _example(computation: Computation, dtype: str, device: torch.device | str | None) -> Request:
