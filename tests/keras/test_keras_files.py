@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 keras = pytest.importorskip("keras", reason="needs keras: pip install 'holdfast[keras]'")
 
@@ -114,6 +115,15 @@ def test_files_of_weights_go_both_ways(tmp_path: Path) -> None:
     ours.save_weights(tmp_path / "ours.weights.h5")
     again.load_weights(tmp_path / "ours.weights.h5")
     same(theirs, again)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch.export is torch's")
+def test_a_model_is_exported_by_torch_with_the_loop_of_keras() -> None:
+    inputs = keras.Input((5, 2))
+    hidden = layers.Bidirectional(layers.LSTM(3, return_sequences=True))(inputs)
+    ours, x = keras.Model(inputs, layers.GRU(3)(hidden)), torch.from_numpy(X)
+    exported = torch.export.export(ours, (x,), strict=False).module()
+    np.testing.assert_allclose(exported(x).detach(), ours(x).detach(), atol=1e-6)
 
 
 def test_the_other_layers_are_keras_own() -> None:

@@ -21,7 +21,9 @@ SUPPORTS_JIT = False  # torch.compile does not see into the kernels
 
 
 def why_not(computation: Computation, dtype: str) -> str | None:
-    """None: what the kernels lack, the reference engine has; :func:`explain` tells which one runs."""
+    """None but while torch traces: what the kernels lack, the reference engine has, and :func:`explain` tells of it."""
+    if torch.compiler.is_compiling():
+        return "torch traces the call, to compile or to export it, and a trace cannot hold the kernels."
     return None
 
 
