@@ -21,7 +21,7 @@ from holdfast.errors import ShapeError  # noqa: E402
 B, T, I, H = 5, 6, 4, 7  # noqa: E741
 TOLERANCE = 2e-5  # float32, sums of T * H products in another order
 STEPS = np.array([6, 3, 1, 0, 4])
-KNOWN = "tanh, sigmoid, relu, linear, hard_sigmoid, softsign, softplus, elu"
+KNOWN = "tanh, sigmoid, relu, linear, hard_sigmoid, softsign, softplus, elu, selu, exponential, relu6, leaky_relu"
 MASKS = {
     "right": np.arange(T) < STEPS[:, None],
     "left": np.arange(T)[::-1] < STEPS[:, None],
@@ -136,6 +136,16 @@ def test_training_changes_the_weights_as_keras_does(
     of_keras, of_holdfast = (trained(layer, None if mask is None else MASKS[mask]) for layer in (theirs, ours))
     compare(of_keras, of_holdfast)
     assert all(np.abs(old - new).max() > 20 * TOLERANCE for old, new in zip(before, ours.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("name", KNOWN.split(", "))
+def test_every_activation_that_the_kernels_have_is_that_of_keras(name: str) -> None:
+    kernel = keras.initializers.RandomNormal(stddev=0.05, seed=3)  # what grows without bound stays small
+    for layer, option in [("LSTM", "activation"), ("GRU", "recurrent_activation")]:
+        options = {option: name, "kernel_initializer": kernel, "recurrent_initializer": kernel}
+        theirs, ours = pair(layer, **options, return_sequences=True)
+        assert ours.why_not() is None
+        compare(theirs(numbers(B, T, I)), ours(numbers(B, T, I)))
 
 
 @pytest.mark.parametrize("mode", ["concat", "sum", "ave", "mul", None])

@@ -14,8 +14,21 @@ _KINDS: dict[type, Kind] = {
     keras.layers.GRUCell: "gru",
     keras.layers.SimpleRNNCell: "rnn",
 }
-# The activations that Keras and Holdfast call by one name and mean alike; Keras has most of them in two places.
-_ACTIVATIONS = ("tanh", "sigmoid", "relu", "linear", "hard_sigmoid", "softsign", "softplus", "elu")
+# What Holdfast calls the activations of Keras that its kernels have. Most are in Keras's activations and in its ops.
+_SAME = (
+    "tanh",
+    "sigmoid",
+    "relu",
+    "linear",
+    "hard_sigmoid",
+    "softsign",
+    "softplus",
+    "elu",
+    "selu",
+    "exponential",
+    "relu6",
+)
+_ACTIVATIONS = {**{name: name for name in _SAME}, "leaky_relu": "leaky_relu(0.2)"}
 
 
 class Masks(NamedTuple):
@@ -104,7 +117,8 @@ def masks(cell: Any, step: Any, h: Any, training: bool) -> Masks:
 def _name(function: Any) -> str | None:
     """What Holdfast calls an activation of Keras; None for one that it has not."""
     places = (activations, ops)
-    return next((n for n in _ACTIVATIONS if any(getattr(place, n, None) is function for place in places)), None)
+    found = (own for name, own in _ACTIVATIONS.items() if any(getattr(at, name, None) is function for at in places))
+    return next(found, None)
 
 
 def _drops(cell: Any, option: str) -> bool:
