@@ -29,7 +29,9 @@ def why_not(computation: Computation, dtype: str) -> str | None:
 
 def explain(part: str, computation: Computation, dtype: str, device: torch.device | str | None = None) -> EngineChoice:
     """Which engine runs a computation on the device where Keras puts its tensors (or on ``device``)."""
-    return explain_request(part, "auto", _example(computation, dtype, device))
+    import keras
+
+    return explain_request(part, "auto", _example(computation, dtype, device or keras.ops.zeros(()).device))
 
 
 def run(computation: Computation, arrays: Arrays) -> Outcome:
@@ -115,10 +117,10 @@ def _check(spec: CellSpec, arrays: Arrays) -> None:
             raise ShapeError(f"{label} is {tensor.dtype}; expected {dtype}, as its weights.")
 
 
-def _example(computation: Computation, dtype: str, device: torch.device | str | None) -> Request:
+def _example(computation: Computation, dtype: str, device: torch.device | str) -> Request:
     """A request of one step, of which nothing but the shapes is right."""
     spec = computation.spec
-    like = torch.empty((), dtype=getattr(torch, dtype), device=device or torch.get_default_device())
+    like = torch.empty((), dtype=getattr(torch, dtype), device=device)
     state = tuple(like.expand(1, size) for size in spec.state_sizes.values())
     shapes = {name: like.expand(shape) for name, shape in spec.parameter_shapes().items()}
     noise = Noise(state=state[0]) if spec.recurrent_dropout else None
