@@ -260,6 +260,18 @@ def test_an_embedding_with_a_mask_goes_before_it() -> None:
     compare(*found)
 
 
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "SimpleRNN"])
+def test_a_mask_may_have_a_last_dimension(name: str) -> None:
+    theirs, ours = pair(name, return_sequences=True)
+    mask = ops.convert_to_tensor(MASKS["holes"][:, :, None])
+    compare(theirs(numbers(B, T, I), mask=mask), ours(numbers(B, T, I), mask=mask))
+
+
+def test_use_cudnn_is_left_to_keras() -> None:
+    assert holdfast.keras.GRU(H, use_cudnn=True).why_not() == "use_cudnn=True asks for cuDNN, which Keras calls."
+    assert holdfast.keras.GRU(H, use_cudnn=False).why_not() is None
+
+
 def test_integers_are_taken_as_numbers() -> None:
     theirs, ours = pair("SimpleRNN")
     x = np.arange(B * T * I).reshape(B, T, I) % 3
