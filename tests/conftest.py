@@ -20,6 +20,7 @@ _CONFORMANCE = Path(os.environ.get("HOLDFAST_CONFORMANCE") or _BESIDE.with_name(
 settings.register_profile("holdfast", deadline=None, max_examples=80, derandomize=True)
 settings.load_profile("holdfast")
 torch.set_num_threads(1)
+os.environ.setdefault("KERAS_BACKEND", "torch")  # before a test imports Keras; tests/keras run on any of its backends
 
 if kernels := os.environ.get("HOLDFAST_TEST_KERNELS"):  # `make sanitize` has the tests run on a build of its own
     spec = importlib.util.spec_from_file_location("holdfast._native", kernels)

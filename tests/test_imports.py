@@ -33,7 +33,7 @@ LEVELS: list[tuple[str, ...]] = [
     ("recipes", "scaling", "container", "spans"),
     ("storage", "data", "runtime"),
     ("interop",),
-    ("tf1",),
+    ("keras", "tf1"),
     ("metrics", "ctc", "attention", "decoding", "sampling"),
     ("tasks",),
     ("training", "predictor", "inspect", "streaming"),

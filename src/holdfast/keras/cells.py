@@ -1,0 +1,127 @@
+"""What Holdfast makes of a cell of Keras: its description, or the reason why Keras has to run it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import activations, ops
+
+from holdfast.cells import CellSpec, Kind
+
+_KINDS: dict[type, Kind] = {
+    keras.layers.LSTMCell: "lstm",
+    keras.layers.GRUCell: "gru",
+    keras.layers.SimpleRNNCell: "rnn",
+}
+# What Holdfast calls the activations of Keras that its kernels have. Most are in Keras's activations and in its ops.
+_SAME = (
+    "tanh",
+    "sigmoid",
+    "relu",
+    "linear",
+    "hard_sigmoid",
+    "softsign",
+    "softplus",
+    "elu",
+    "selu",
+    "exponential",
+    "relu6",
+)
+_ACTIVATIONS = {**{name: name for name in _SAME}, "leaky_relu": "leaky_relu(0.2)"}
+
+
+class Masks(NamedTuple):
+    """The dropout masks of one call, as Keras's cell drew them; None for none.
+
+    Attributes:
+        inputs: [B, I].
+        state: [B, H].
+    """
+
+    inputs: Any | None
+    state: Any | None
+
+
+def why_not(cell: Any, training: bool) -> str | None:
+    """One sentence that says why Keras has to run a cell, or None when Holdfast can.
+
+    Args:
+        cell: A cell of Keras, or anything that Keras takes for one.
+        training: Whether dropout is on.
+    """
+    name = type(cell).__name__
+    if type(cell) not in _KINDS:
+        known = ", ".join(kind.__name__ for kind in _KINDS)
+        return f"{name} is a cell of its own; Holdfast knows those of Keras: {known}."
+    for option in ("activation", "recurrent_activation"):
+        function = getattr(cell, option, activations.linear)
+        if _name(function) is None:
+            shown = getattr(function, "__name__", type(function).__name__)
+            return f"{option} is {shown}; the kernels have {', '.join(_ACTIVATIONS)}."
+    if training and _KINDS[type(cell)] != "rnn":
+        if _drops(cell, "recurrent_dropout"):
+            return (
+                f"while training, recurrent_dropout of {name} has a mask for each gate; the kernels have one for all."
+            )
+        if _drops(cell, "dropout") and cell.implementation == 1:
+            return f"while training, dropout of {name} with implementation=1 has a mask for each gate."
+    return None
+
+
+def spec(cell: Any, input_size: int) -> CellSpec:
+    """The description of a cell that :func:`why_not` has nothing against.
+
+    Args:
+        cell: The cell.
+        input_size: I, values in a step of its input.
+    """
+    kind = _KINDS[type(cell)]
+    options: dict[str, Any] = {"activation": _name(cell.activation)}
+    if kind != "rnn":
+        options["recurrent_activation"] = _name(cell.recurrent_activation)
+    if kind == "gru":
+        options["reset_after"] = cell.reset_after
+    two_biases = kind == "gru" and cell.reset_after
+    return CellSpec(
+        kind=kind,
+        input_size=input_size,
+        hidden_size=cell.units,
+        bias=cell.use_bias,
+        single_bias=cell.use_bias and not two_biases,
+        recurrent_dropout=cell.recurrent_dropout if _drops(cell, "recurrent_dropout") else 0.0,
+        **options,
+    )
+
+
+def weights(cell: Any) -> tuple[Any, Any, Any]:
+    """Kernel, recurrent kernel and bias, which is None without one."""
+    return cell.kernel, cell.recurrent_kernel, cell.bias
+
+
+def masks(cell: Any, step: Any, h: Any, training: bool) -> Masks:
+    """The masks of a call, drawn by Keras from the cell's seed.
+
+    Args:
+        cell: The cell.
+        step: A step of its inputs, [B, I].
+        h: Its initial state, [B, H].
+        training: Whether dropout is on.
+    """
+    return Masks(
+        cell.get_dropout_mask(step) if training and _drops(cell, "dropout") else None,
+        cell.get_recurrent_dropout_mask(h) if training and _drops(cell, "recurrent_dropout") else None,
+    )
+
+
+def _name(function: Any) -> str | None:
+    """What Holdfast calls an activation of Keras; None for one that it has not."""
+    places = (activations, ops)
+    found = (own for name, own in _ACTIVATIONS.items() if any(getattr(at, name, None) is function for at in places))
+    return next(found, None)
+
+
+def _drops(cell: Any, option: str) -> bool:
+    """Whether a dropout is on while training: a rate of 1 drops nothing in the cells that have gates."""
+    rate = getattr(cell, option)
+    return bool(0 < rate < 1 or (rate == 1 and _KINDS[type(cell)] == "rnn"))

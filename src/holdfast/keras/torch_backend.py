@@ -1,0 +1,127 @@
+"""Keras on torch: a computation becomes a request to Holdfast's engines, and autograd goes back through all of it.
+
+The backends that compute on the host use this too.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from holdfast.cells import NAMES, CellSpec, Noise
+from holdfast.engines import EngineChoice, Request, explain_request, select
+from holdfast.errors import ShapeError
+from holdfast.interop.layouts import KERAS, Weights
+from holdfast.interop.masking import compacted, spread
+from holdfast.keras.computation import Arrays, Computation, Outcome
+
+SUPPORTS_JIT = False  # torch.compile does not see into the kernels
+
+
+def why_not(computation: Computation, dtype: str) -> str | None:
+    """None but while torch traces: what the kernels lack, the reference engine has, and :func:`explain` tells of it."""
+    if torch.compiler.is_compiling():
+        return "torch traces the call, to compile or to export it, and a trace cannot hold the kernels."
+    return None
+
+
+def explain(part: str, computation: Computation, dtype: str, device: torch.device | str | None = None) -> EngineChoice:
+    """Which engine runs a computation on the device where Keras puts its tensors (or on ``device``)."""
+    import keras
+
+    return explain_request(part, "auto", _example(computation, dtype, device or keras.ops.zeros(()).device))
+
+
+def run(computation: Computation, arrays: Arrays) -> Outcome:
+    """Runs a computation.
+
+    Raises:
+        ShapeError: The tensors do not fit the cell or one another.
+    """
+    inputs, mask = cast(Tensor, arrays.inputs), cast("Tensor | None", arrays.mask)
+    _check(computation.spec, arrays)
+    lengths = order = None
+    if mask is not None:
+        inputs, lengths, order = compacted(inputs, mask)
+    request = Request(
+        computation.spec,
+        inputs,
+        arrays.state,
+        parameters(computation.spec, arrays),
+        lengths,
+        None if arrays.state_mask is None else Noise(state=arrays.state_mask),
+        reverse=computation.reverse,
+    )
+    result = select("auto", request).run(request)
+    outputs = result.outputs if computation.sequences else None
+    last = result.state[0]
+    if mask is not None:
+        if outputs is not None:
+            outputs = _at_masked(computation, outputs, mask, order, arrays.state[0])
+        last = _last(computation, last, mask)
+    return Outcome(last, outputs, result.state)
+
+
+def parameters(spec: CellSpec, arrays: Arrays) -> dict[str, Tensor]:
+    """The weights as Holdfast lays them out."""
+    bias, recurrent_bias = arrays.bias, None
+    if bias is not None and not spec.single_bias:
+        bias, recurrent_bias = bias
+    weights = Weights(arrays.kernel, arrays.recurrent_kernel, bias, recurrent_bias)
+    return KERAS.inward(spec, weights, f"The {NAMES[spec.kind]} layer")
+
+
+def _at_masked(computation: Computation, outputs: Tensor, mask: Tensor, order: Tensor | None, h: Tensor) -> Tensor:
+    """The outputs where their steps stood, and what ``computation`` wants at masked ones."""
+    repeat = computation.at_masked == "repeat"
+    outputs = spread(outputs, mask, order, repeat=repeat, reverse=computation.reverse)
+    if repeat and computation.before_first == "state":
+        begun = mask.flip(1).cumsum(1).flip(1) if computation.reverse else mask.cumsum(1)
+        outputs = torch.where(begun[:, :, None] > 0, outputs, h[:, None])
+    return outputs
+
+
+def _last(computation: Computation, h: Tensor, mask: Tensor) -> Tensor:
+    """The output of the step that runs last, where the state after it is ``h``."""
+    if computation.at_masked == "zero":
+        there = mask[:, 0 if computation.reverse else -1]
+    elif computation.before_first == "zero":
+        there = mask.any(1)
+    else:
+        return h
+    return h * there[:, None].to(h.dtype)
+
+
+def _check(spec: CellSpec, arrays: Arrays) -> None:
+    """Refuses what does not fit together; the kernels take addresses and sizes as they are told.
+
+    Raises:
+        ShapeError: Something does not.
+    """
+    batch, steps = arrays.inputs.shape[:2]
+    expected: dict[str, tuple[Tensor, tuple[int, ...]]] = {"inputs": (arrays.inputs, (batch, steps, spec.input_size))}
+    for letter, part in zip(spec.state_sizes, arrays.state, strict=True):
+        expected[f"initial state {letter}"] = (part, (batch, spec.state_sizes[letter]))
+    if arrays.mask is not None:
+        expected["mask"] = (arrays.mask, (batch, steps))
+    if arrays.state_mask is not None:
+        expected["recurrent dropout mask"] = (arrays.state_mask, (batch, spec.output_size))
+    dtype = arrays.kernel.dtype
+    for name, (tensor, shape) in expected.items():
+        label = f"The {name} of a Keras {NAMES[spec.kind]} layer"
+        if tuple(tensor.shape) != shape:
+            raise ShapeError(f"{label} has shape {tuple(tensor.shape)}; expected {shape}.")
+        if name != "mask" and tensor.dtype != dtype:
+            raise ShapeError(f"{label} is {tensor.dtype}; expected {dtype}, as its weights.")
+
+
+def _example(computation: Computation, dtype: str, device: torch.device | str) -> Request:
+    """A request of one step, of which nothing but the shapes is right."""
+    spec = computation.spec
+    like = torch.empty((), dtype=getattr(torch, dtype), device=device)
+    state = tuple(like.expand(1, size) for size in spec.state_sizes.values())
+    shapes = {name: like.expand(shape) for name, shape in spec.parameter_shapes().items()}
+    noise = Noise(state=state[0]) if spec.recurrent_dropout else None
+    return Request(spec, like.expand(1, 1, spec.input_size), state, shapes, None, noise, reverse=computation.reverse)
