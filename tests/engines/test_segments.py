@@ -93,25 +93,25 @@ def test_recompute_gives_the_bits_of_keep(kind: Any, isa: str, monkeypatch: pyte
 def test_a_segment_is_all_that_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every call of the engine, with the steps that it runs: forward all segments, then back, each once again."""
     calls: list[tuple[str, int]] = []
-    for name in ("_forward", "backward"):
+    for name in ("compute", "backward"):
         method = getattr(NativeEngine, name)
 
         def told(self: Any, request: Request, *rest: Any, name: str = name, method: Any = method, **more: Any) -> Any:
-            kept = more.get("keep", rest[0] if rest else None)
-            calls.append((name + (" keeping" if kept is True else ""), request.inputs.shape[1]))
+            keeping = name == "compute" and len(rest) == 2
+            calls.append((name + (" keeping" if keeping else ""), request.inputs.shape[1]))
             return method(self, request, *rest, **more)
 
         monkeypatch.setattr(NativeEngine, name, told)
     layer = holdfast.LSTM(3, 4, memory="recompute", engine="native")
     output, _ = layer(torch.randn(10, 2, 3), lengths=[7, 1])  # 3 + 3 + 1 steps
-    assert calls == [("_forward", 3), ("_forward", 3), ("_forward", 1)]
+    assert calls == [("compute", 3), ("compute", 3), ("compute", 1)]
     calls.clear()
     output.sum().backward()
-    assert calls == [(name, steps) for steps in (1, 3, 3) for name in ("_forward keeping", "backward")]
+    assert calls == [(name, steps) for steps in (1, 3, 3) for name in ("compute keeping", "backward")]
     calls.clear()
     with torch.no_grad():
         layer(torch.randn(10, 2, 3))
-    assert calls == [("_forward", 10)]
+    assert calls == [("compute", 10)]
 
 
 def test_an_output_that_was_changed_in_place_is_not_what_backward_reads() -> None:

@@ -75,25 +75,37 @@ class NativeEngine:
         if torch.is_grad_enabled():
             engine = InSegments(engine) if request.memory == "recompute" else engine
             return run_with_gradients(InBfloat16(engine) if rounded else engine, request)
-        return InBfloat16(engine).run(request) if rounded else self._forward(request, keep=False)[0]
+        return InBfloat16(engine).run(request) if rounded else self.compute(request)
 
     def forward(self, request: Request) -> tuple[Result, tuple[Tensor, ...]]:
         """The result, and what :meth:`backward` needs."""
-        return self._forward(request, keep=True)
+        x, spec = request.inputs, request.spec
+        y = x.new_empty(*x.shape[:2], spec.output_size)
+        kept = x.new_empty(x.shape[0] * x.shape[1] * self.kept_values(spec, x.dtype))
+        return self.compute(request, y, kept), (y, kept)
 
-    def _forward(self, request: Request, keep: bool) -> tuple[Result, tuple[Tensor, ...]]:
+    def kept_values(self, spec: CellSpec, dtype: torch.dtype) -> int:
+        """How many values forward keeps for backward, beside the outputs, for each step of each row."""
+        return _kept_values(spec, dtype, self._isa)
+
+    def compute(self, request: Request, y: Tensor | None = None, kept: Tensor | None = None) -> Result:
+        """The result, without gradients, in memory of the caller's.
+
+        Args:
+            request: What :meth:`why_not` has nothing against, in float32 or float64.
+            y: Where the outputs go, [B, T, O]; None for new memory.
+            kept: Where what :meth:`backward` needs goes, B * T * :meth:`kept_values`; None for backward not to follow.
+        """
         spec, x = request.spec, request.inputs
         call = _Call(request)
-        B, T, _ = x.shape
-        y = x.new_empty(B, T, spec.output_size)
+        if y is None:
+            y = x.new_empty(*x.shape[:2], spec.output_size)
         state = call.results(y)
-        kept = [y]
-        if keep:
-            kept.append(x.new_empty(B * T * _kept(spec, x.dtype, self._isa)))
-            call.array("kept", kept[1])
+        if kept is not None:
+            call.array("kept", kept)
         every = [y]
         if request.return_states and spec.kind == "lstm":
-            every.append(x.new_empty(B, T, spec.hidden_size))
+            every.append(x.new_empty(*x.shape[:2], spec.hidden_size))
             call.steps("c_all", every[1])
         self._kernel("forward", call)
         states = None
@@ -101,7 +113,7 @@ class NativeEngine:
             if request.lengths is None:
                 every[0] = y.clone()
             states = tuple(_held(request, *three) for three in zip(every, call.state, state, strict=True))
-        return Result(y, state, states), tuple(kept)
+        return Result(y, state, states)
 
     def backward(self, request: Request, kept: tuple[Tensor, ...], gradient: Gradient) -> Mapping[str, Tensor]:
         """The gradients of all parameters; those of the input and the state where they are wanted."""
@@ -154,8 +166,7 @@ class NativeEngine:
 
 
 @cache
-def _kept(spec: CellSpec, dtype: torch.dtype, isa: str) -> int:
-    """Values that forward keeps for backward, for each step of each row."""
+def _kept_values(spec: CellSpec, dtype: torch.dtype, isa: str) -> int:
     one_step = {"plain": True, "reverse": False, "threads": 1, "B": 1, "T": 1, "I": spec.input_size, "x": (0, 0, 0, 0)}
     size: int = getattr(_native, f"kept_{_DTYPES[dtype]}")({**kernels.arguments(spec), **one_step}, isa)
     return size
@@ -165,7 +176,7 @@ class _OfRoundedOperands(NativeEngine):
     """The kernels that round the operands of products to bfloat16; requests and results are float32."""
 
     def run(self, request: Request) -> Result:
-        return self._forward(request, keep=False)[0]
+        return self.compute(request)
 
     def _kernel(self, name: str, call: _Call) -> None:
         getattr(_native, f"{name}_bf16")(call.values, self._isa)
