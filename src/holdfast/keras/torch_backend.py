@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from holdfast.cells import NAMES, CellSpec, Noise
-from holdfast.engines import EngineChoice, Request, explain_request, select
+from holdfast.engines import Engine, EngineChoice, Request, explain_request, select
 from holdfast.errors import ShapeError
 from holdfast.interop.layouts import KERAS, Weights
 from holdfast.interop.masking import compacted, spread
@@ -31,11 +31,16 @@ def explain(part: str, computation: Computation, dtype: str, device: torch.devic
     """Which engine runs a computation on the device where Keras puts its tensors (or on ``device``)."""
     import keras
 
-    return explain_request(part, "auto", _example(computation, dtype, device or keras.ops.zeros(()).device))
+    return explain_request(part, "auto", example(computation, dtype, device or keras.ops.zeros(()).device))
 
 
-def run(computation: Computation, arrays: Arrays) -> Outcome:
+def run(computation: Computation, arrays: Arrays, engine: Engine | None = None) -> Outcome:
     """Runs a computation.
+
+    Args:
+        computation: The computation.
+        arrays: Its tensors.
+        engine: What runs the request that becomes of it; None for the fastest engine that can.
 
     Raises:
         ShapeError: The tensors do not fit the cell or one another.
@@ -54,7 +59,7 @@ def run(computation: Computation, arrays: Arrays) -> Outcome:
         None if arrays.state_mask is None else Noise(state=arrays.state_mask),
         reverse=computation.reverse,
     )
-    result = select("auto", request).run(request)
+    result = (engine or select("auto", request)).run(request)
     outputs = result.outputs if computation.sequences else None
     last = result.state[0]
     if mask is not None:
@@ -117,7 +122,7 @@ def _check(spec: CellSpec, arrays: Arrays) -> None:
             raise ShapeError(f"{label} is {tensor.dtype}; expected {dtype}, as its weights.")
 
 
-def _example(computation: Computation, dtype: str, device: torch.device | str) -> Request:
+def example(computation: Computation, dtype: str, device: torch.device | str) -> Request:
     """A request of one step, of which nothing but the shapes is right."""
     spec = computation.spec
     like = torch.empty((), dtype=getattr(torch, dtype), device=device)

@@ -1,0 +1,183 @@
+"""Holdfast's native kernels for a backend of Keras that computes elsewhere: two functions without a state.
+
+Such a backend records and differentiates in its own way. It calls :func:`forward` and holds what that keeps among its
+own tensors; where it goes back it calls :func:`backward` with the tensors of the forward call and what it held. Both
+take and give torch tensors, which share the memory of the backend's.
+
+Whatever lies around the kernels (the layout of weights, steps that are masked) is what
+:mod:`holdfast.keras.torch_backend` does. Going back, its operations run once more, so that autograd has recorded them,
+around an engine that has its result already.
+
+torch's settings stay as they are: a call has the threads that ``torch.get_num_threads()`` says, whichever thread of the
+backend it comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from holdfast import kernels
+from holdfast.engines.function import Gradient, run_with_gradients
+from holdfast.engines.native import NativeEngine
+from holdfast.engines.reference import ReferenceEngine
+from holdfast.engines.request import Request, Result
+from holdfast.keras import torch_backend
+from holdfast.keras.computation import Arrays, Computation, Outcome
+
+_NATIVE = NativeEngine()
+_DTYPES = ("float32", "float64")
+MASKS = ("mask", "state_mask")  # what has no gradient
+
+
+class Kept(NamedTuple):
+    """What backward needs beside the tensors of the call.
+
+    Attributes:
+        y: The outputs as the kernels wrote them, [B, T, H].
+        gates: B * T * :func:`kept_values` values; backward writes over them.
+    """
+
+    y: Tensor
+    gates: Tensor
+
+
+@cache
+def why_not(computation: Computation, dtype: str) -> str | None:
+    """One sentence that says why the kernels cannot run a computation on the host, or None when they can."""
+    if dtype not in _DTYPES:
+        return f"on this backend the kernels compute in {' and '.join(_DTYPES)}, and the layer in {dtype}."
+    if reason := kernels.why_not(computation.spec):
+        return reason
+    return _NATIVE.why_not(torch_backend.example(computation, dtype, "cpu"))
+
+
+def kept_values(computation: Computation, dtype: torch.dtype) -> int:
+    """Values of :attr:`Kept.gates` for each step of each row."""
+    return _NATIVE.kept_values(computation.spec, dtype)
+
+
+def outputs_are_kept(computation: Computation, masked: bool) -> bool:
+    """Whether :attr:`Outcome.outputs` and :attr:`Kept.y` are one tensor."""
+    return computation.sequences and not masked
+
+
+def forward(
+    computation: Computation, arrays: Arrays, y: Tensor | None = None, gates: Tensor | None = None
+) -> tuple[Outcome, Kept]:
+    """Runs a computation that :func:`why_not` has nothing against.
+
+    Args:
+        computation: The computation.
+        arrays: Its tensors.
+        y: Memory for :attr:`Kept.y`; None for new memory.
+        gates: Memory for :attr:`Kept.gates`; without any, backward cannot follow.
+
+    Returns:
+        The result, and what backward needs of it.
+
+    Raises:
+        ShapeError: The tensors do not fit the cell or one another.
+    """
+    B, T, _ = arrays.inputs.shape
+    if y is None:
+        y = arrays.kernel.new_empty(B, T, computation.spec.output_size)
+    with torch.no_grad():
+        outcome = torch_backend.run(computation, arrays, _Into(y, gates))
+    return outcome, Kept(y, arrays.kernel.new_empty(0) if gates is None else gates)
+
+
+def new_gates(computation: Computation, inputs: Tensor) -> Tensor:
+    """Memory for :attr:`Kept.gates`."""
+    B, T, _ = inputs.shape
+    return inputs.new_empty(B * T * kept_values(computation, inputs.dtype))
+
+
+def backward(
+    computation: Computation, arrays: Arrays, kept: Kept, gradient: Outcome, wanted: Collection[str] | None = None
+) -> dict[str, Tensor]:
+    """The gradients of all tensors but the masks, by their names, or of those of them that are ``wanted``.
+
+    Args:
+        computation: The computation.
+        arrays: Its tensors, as forward had them.
+        kept: What forward gave; ``kept.gates`` is of no more use after this.
+        gradient: The gradients of the result; None for those that are not used.
+        wanted: The names of those that are asked for.
+    """
+    tensors = named(arrays)
+    leaves = {
+        name: tensor.detach().requires_grad_()
+        for name, tensor in tensors.items()
+        if name not in MASKS and (wanted is None or name in wanted)
+    }
+    with torch.enable_grad():
+        outcome = torch_backend.run(computation, from_named({**tensors, **leaves}), _Replayed(kept))
+    pairs = [pair for pair in zip(flat(outcome), flat(gradient), strict=True) if pair[1] is not None]
+    results, gradients = zip(*pairs, strict=True)
+    found = torch.autograd.grad(results, list(leaves.values()), gradients, allow_unused=True, materialize_grads=True)
+    return dict(zip(leaves, found, strict=True))
+
+
+def named(arrays: Arrays) -> dict[str, Any]:
+    """The tensors of a call that are there, by their names; ``state.0`` and ``state.1`` are those of the state."""
+    state = {f"state.{k}": part for k, part in enumerate(arrays.state)}
+    others = arrays._asdict()
+    del others["state"]
+    return {name: tensor for name, tensor in {**others, **state}.items() if tensor is not None}
+
+
+def from_named(tensors: Mapping[str, Any]) -> Arrays:
+    """What :func:`named` gave the names of."""
+    state = tuple(tensors[name] for name in ("state.0", "state.1") if name in tensors)
+    return Arrays(state=state, **{name: tensor for name, tensor in tensors.items() if not name.startswith("state.")})
+
+
+def flat(outcome: Outcome) -> list[Any]:
+    """The tensors of an outcome, in order: ``last``, ``outputs``, ``state``."""
+    return [outcome.last, outcome.outputs, *outcome.state]
+
+
+class _Into:
+    """The kernels, which write into memory that is there."""
+
+    name = _NATIVE.name
+
+    def __init__(self, y: Tensor, gates: Tensor | None) -> None:
+        self._y, self._gates = y, gates
+
+    def why_not(self, request: Request) -> str | None:
+        return _NATIVE.why_not(request)
+
+    def run(self, request: Request) -> Result:
+        if not request.inputs.numel():  # no rows, and nothing for the kernels
+            return ReferenceEngine().run(request)
+        return _NATIVE.compute(request, self._y, self._gates)
+
+
+class _Replayed:
+    """The kernels, after their forward ran."""
+
+    name = _NATIVE.name
+
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
+
+    def why_not(self, request: Request) -> str | None:
+        return _NATIVE.why_not(request)
+
+    def run(self, request: Request) -> Result:
+        if not request.inputs.numel():
+            return ReferenceEngine().run(request)
+        return run_with_gradients(self, request)
+
+    def forward(self, request: Request) -> tuple[Result, tuple[Tensor, ...]]:
+        # Nothing that autograd runs reads the values of the final state.
+        return Result(self._kept.y, tuple(map(torch.empty_like, request.state))), tuple(self._kept)
+
+    def backward(self, request: Request, kept: tuple[Tensor, ...], gradient: Gradient) -> Mapping[str, Tensor]:
+        return _NATIVE.backward(request, kept, gradient)
