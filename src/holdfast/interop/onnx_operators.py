@@ -7,6 +7,7 @@ so that both are read by the same line.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from holdfast.cells.activations import ACTIVATIONS
 from holdfast.errors import ShapeError
 from holdfast.interop import onnx_shapes
 from holdfast.interop.onnx_shapes import Ints, integers
@@ -80,17 +82,18 @@ def gemm(
     return product if c is None else product + (c if beta == 1 else beta * c)
 
 
-def softmax(x: Tensor, *, axis: int = -1) -> Tensor:
-    """The softmax along an axis."""
-    return torch.softmax(x, axis)
+def along(function: Callable[[Tensor, int], Tensor]) -> Callable[..., Tensor]:
+    """An operator that works along an axis; before version 13, along all dimensions from the axis on as one."""
+
+    def worked(x: Tensor, *, axis: int = -1, flat: int = 0) -> Tensor:
+        if not flat:
+            return function(x, axis)
+        return function(onnx_shapes.flatten(x, axis=axis), 1).reshape(x.shape)
+
+    return worked
 
 
-def log_softmax(x: Tensor, *, axis: int = -1) -> Tensor:
-    """The logarithm of the softmax along an axis."""
-    return torch.log_softmax(x, axis)
-
-
-def dropout(x: Tensor, ratio: Any = 0.5, training_mode: Tensor | None = None, *, seed: int = 0) -> tuple[Tensor, Tensor]:
+def dropout(x: Tensor, ratio: Tensor | float | None = 0.5, training_mode: Tensor | None = None, *, seed: int = 0) -> tuple[Tensor, Tensor]:
     """The values as they are, and that all were kept: what is read here is a model that has been trained."""
     if training_mode is not None and bool(training_mode):
         raise ShapeError("Dropout was asked to drop values; expected training_mode to be false. Export for inference.")
@@ -254,7 +257,7 @@ _UNARY: dict[str, Callable[[Tensor], Tensor]] = {
     "Sigmoid": torch.sigmoid,
     "Sign": torch.sign,
     "Sin": torch.sin,
-    "Softplus": F.softplus,
+    "Softplus": ACTIVATIONS["softplus"],
     "Softsign": F.softsign,
     "Sqrt": torch.sqrt,
     "Tanh": torch.tanh,
@@ -280,7 +283,6 @@ _OTHERS: dict[str, Callable[..., Any]] = {
     "Cast": cast,
     "Clip": clip,
     "Concat": onnx_shapes.concat,
-    "ConstantOfShape": onnx_shapes.constant_of_shape,
     "Conv": convolution,
     "CumSum": onnx_shapes.cumulative_sum,
     "Div": divide,
@@ -296,7 +298,7 @@ _OTHERS: dict[str, Callable[..., Any]] = {
     "HardSigmoid": hard_sigmoid,
     "LayerNormalization": layer_norm,
     "LeakyRelu": leaky_relu,
-    "LogSoftmax": log_softmax,
+    "LogSoftmax": along(torch.log_softmax),
     "Max": folded(torch.maximum),
     "Mean": mean,
     "Min": folded(torch.minimum),
@@ -321,7 +323,7 @@ _OTHERS: dict[str, Callable[..., Any]] = {
     "Shape": onnx_shapes.shape,
     "Size": onnx_shapes.size,
     "Slice": onnx_shapes.cut,
-    "Softmax": softmax,
+    "Softmax": along(torch.softmax),
     "Split": onnx_shapes.split,
     "Squeeze": onnx_shapes.squeeze,
     "Sum": folded(torch.add),
@@ -334,3 +336,12 @@ _OTHERS: dict[str, Callable[..., Any]] = {
     "Where": where,
 }
 OPERATORS: dict[str, Callable[..., Any]] = {**_UNARY, **_BINARY, **_OTHERS}
+OUTPUTS = {"Dropout": 2, "LayerNormalization": 3, "Split": 10_000, "TopK": 2}
+"""How many outputs an operator has at most; one where it does not stand here."""
+
+
+def signature_of(op: str) -> inspect.Signature:
+    """What the function of an operator takes; torch's own functions say nothing of themselves."""
+    if op in _UNARY:
+        return inspect.signature(identity)
+    return inspect.signature(prelu if op in _BINARY else OPERATORS[op])

@@ -7,9 +7,10 @@ the other, and B both biases of a direction. With ``layout = 0`` the time comes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from holdfast.cells import CellSpec, Kind
@@ -75,7 +76,7 @@ def settings(node: OnnxNode) -> Settings:
     layout = _attribute(node, "layout", int, 0)
     if layout not in (0, 1):
         raise ConversionError(f"{node.label} has layout {layout}; expected 0 (time first) or 1 (batch first).")
-    clip = _attribute(node, "clip", float, 0.0)
+    clip = onnx_activations.exact(_attribute(node, "clip", float, 0.0))
     shared: dict[str, Any] = {"gate_clip": clip} if clip else {}
     if kind == "lstm":
         shared |= {"coupled_gates": True} if _attribute(node, "input_forget", int, 0) else {}
@@ -148,3 +149,65 @@ def parameters(node: OnnxNode, spec: CellSpec, weights: Mapping[str, Tensor], di
     biases = of_one["B"].chunk(2) if "B" in of_one else (None, None)
     peephole = of_one["P"].reshape(3, -1) if "P" in of_one else None
     return ONNX.inward(spec, Weights(of_one["W"], of_one["R"], *biases, peephole=peephole), node.label)
+
+
+def refuse(spec: CellSpec, label: str) -> None:
+    """Refuses a cell that the operators cannot say.
+
+    Raises:
+        ConversionError: An option has no counterpart; the message names it.
+    """
+    lacking = ("layer_norm", "proj_size", "cell_clip", "zoneout_h", "zoneout_c")
+    for option in lacking:
+        value = getattr(spec, option)
+        if value:
+            raise ConversionError(
+                f"{label} has {option} = {value}, which ONNX's operators LSTM, GRU and RNN lack; expected a cell without "
+                "it. Export in another format, or train without this option."
+            )
+
+
+def attributes(spec: CellSpec, directions: int, reverse: bool, label: str) -> dict[str, Any]:
+    """The attributes of the node for one layer.
+
+    Args:
+        spec: Its cell.
+        directions: 1 or 2.
+        reverse: Whether the one direction runs against time.
+        label: The layer, for the message.
+
+    Raises:
+        ConversionError: The operators cannot say the cell.
+    """
+    refuse(spec, label)
+    found: dict[str, Any] = {"hidden_size": spec.hidden_size}
+    if directions == 2 or reverse:
+        found["direction"] = "bidirectional" if directions == 2 else "reverse"
+    if getattr(spec, "gate_clip", None) is not None:  # TEMP
+        found["clip"] = float(spec.gate_clip)
+    if spec.coupled_gates:
+        found["input_forget"] = 1
+    if spec.kind == "gru" and spec.reset_after:
+        found["linear_before_reset"] = 1
+    return {**found, **onnx_activations.write(spec, directions, label)}
+
+
+def weights(spec: CellSpec, parameters: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """W, R and, where the cell has them, B and P of a layer; a second bias that the cell has not is zeros.
+
+    Args:
+        spec: Its cell.
+        parameters: Those of each direction.
+    """
+    each: dict[str, list[Tensor]] = {}
+    for own in parameters:
+        found = ONNX.outward(spec, own)
+        arrays = {"W": found.input, "R": found.recurrent}
+        if found.bias is not None:
+            second = torch.zeros_like(found.bias) if found.recurrent_bias is None else found.recurrent_bias
+            arrays["B"] = torch.cat([found.bias, second])
+        if found.peephole is not None:
+            arrays["P"] = found.peephole.flatten()
+        for name, array in arrays.items():
+            each.setdefault(name, []).append(array)
+    return {name: torch.stack(arrays) for name, arrays in each.items()}

@@ -40,7 +40,7 @@ def reshape(x: Tensor, shape: Ints = None, *, allowzero: int = 0) -> Tensor:
     sizes = integers(shape) or []
     if not allowzero:
         sizes = [x.shape[k] if wanted == 0 else wanted for k, wanted in enumerate(sizes)]
-    return x.reshape(sizes)
+    return x.reshape(tuple(sizes))
 
 
 def flatten(x: Tensor, *, axis: int = 1) -> Tensor:
@@ -159,17 +159,11 @@ def steps(start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
     return torch.arange(start.item(), limit.item(), delta.item(), dtype=start.dtype, device=start.device)
 
 
-def constant_of_shape(shape: Ints = None, *, value: Tensor | None = None) -> Tensor:
-    """One number at every place; it takes the memory of one."""
-    number = torch.zeros(1) if value is None else value
-    return number.reshape(()).expand(integers(shape) or [])
-
-
 def cumulative_sum(x: Tensor, axis: Ints = None, *, exclusive: int = 0, reverse: int = 0) -> Tensor:
     """The sum of the values so far along an axis."""
     (along,) = integers(axis) or [0]
     x = x.flip(along) if reverse else x
-    total = x.cumsum(along) - (x if exclusive else 0)
+    total = x.cumsum(along, dtype=x.dtype) - (x if exclusive else 0)
     return total.flip(along) if reverse else total
 
 
