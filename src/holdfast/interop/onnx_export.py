@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,8 @@ from holdfast.interop.onnx_layers import VERSION, exportable
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 """The largest difference to onnxruntime that is let pass, in parts of the largest value (of 1 at least)."""
-_SIZES = ({"batch": 2, "time": 3}, {"batch": 1, "time": 1}, {"batch": 3, "time": 9}, {"batch": 5, "time": 24})
+AXES = ("batch", "time", "words", "letters")
+_SIZES = [dict(zip(AXES, sizes, strict=True)) for sizes in ((2, 3, 4, 5), (1, 1, 1, 1), (3, 9, 7, 6), (5, 24, 11, 9))]
 """What is tried; the first is what the exporter traces."""
 
 
@@ -29,23 +31,22 @@ class Input:
     """An input of an exported model.
 
     Attributes:
-        axes: Its dimensions: a number for one of that size, a name for one of any size. ``"batch"`` and ``"time"`` are
-            those that are known.
-        kind: Numbers; ids from 0 to below ``high``; or lengths, from 1 to the size of ``"time"``.
-        high: As said.
+        axes: Its dimensions: a number for one of that size, a name of :data:`AXES` for one of any size.
+        kind: Numbers; whole numbers from 0 to below ``bound``; or lengths, from 0 to ``bound``.
+        bound: A number, or the axis whose size it is.
     """
 
     axes: tuple[int | str, ...]
     kind: Literal["numbers", "ids", "lengths"] = "numbers"
-    high: int = 0
+    bound: int | str = 0
 
     def made(self, sizes: Mapping[str, int], generator: torch.Generator, dtype: torch.dtype) -> Tensor:
         """One made up at random."""
         shape = [sizes[axis] if isinstance(axis, str) else axis for axis in self.axes]
         if self.kind == "numbers":
             return torch.randn(shape, generator=generator, dtype=dtype)
-        low, high = (0, self.high) if self.kind == "ids" else (1, sizes["time"] + 1)
-        return torch.randint(low, high, shape, generator=generator)
+        bound = sizes[self.bound] if isinstance(self.bound, str) else self.bound
+        return torch.randint(0, bound + (self.kind == "lengths"), shape, generator=generator)
 
 
 @dataclass(frozen=True)
@@ -80,15 +81,23 @@ def write(path: Path, form: Form) -> float:
         ModelFileError: The file cannot be written.
         MissingLibraryError: ``onnx``, ``onnxscript`` or ``onnxruntime`` is not installed.
     """
-    content = exported(form)
-    difference = largest_difference(content, form)
-    try:
-        replace_file(path, content)
-    except OSError as error:
-        raise ModelFileError(
-            f"{path} cannot be written: {error.strerror}. Make room there or choose another folder."
-        ) from error
-    return difference
+    return write_all({path: form})[path]
+
+
+def write_all(forms: Mapping[Path, Form]) -> dict[Path, float]:
+    """Writes several models as :func:`write` does, once all of them were checked."""
+    contents, differences = {}, {}
+    for path, form in forms.items():
+        contents[path] = exported(form)
+        differences[path] = largest_difference(contents[path], form)
+    for path, content in contents.items():
+        try:
+            replace_file(path, content)
+        except OSError as error:
+            raise ModelFileError(
+                f"{path} cannot be written: {error.strerror}. Make room there or choose another folder."
+            ) from error
+    return differences
 
 
 def exported(form: Form) -> bytes:
@@ -107,18 +116,24 @@ def exported(form: Form) -> bytes:
         ) from error
     module = exportable(form.module)
     dynamic = torch.export.Dim.DYNAMIC
-    shapes = tuple(
+    shapes: list[Any] = [
         {place: dynamic for place, axis in enumerate(value.axes) if isinstance(axis, str)}
         for value in form.inputs.values()
-    )
+    ]
+    named = [one for one in inspect.signature(module.forward).parameters.values() if one.kind != one.VAR_POSITIONAL]
+    if len(named) < len(shapes):
+        shapes[len(named) :] = [tuple(shapes[len(named) :])]
     with _quiet():
+        try:
+            traced = torch.export.export(module, _made(form, _SIZES[0], 0), dynamic_shapes=tuple(shapes), strict=False)
+        except RuntimeError as error:
+            reason = str(error).strip().partition("\n")[0].rstrip(".")
+            raise ConversionError(f"torch cannot trace the model: {reason}. Write it in another format.") from error
         program = torch.onnx.export(
-            module,
-            _made(form, _SIZES[0], 0),
+            traced,
             dynamo=True,
             input_names=list(form.inputs),
             output_names=list(form.outputs),
-            dynamic_shapes=shapes,
             opset_version=VERSION,
             verbose=False,
         )
@@ -174,7 +189,8 @@ def _difference(ours: Tensor, theirs: Tensor) -> float:
         return float("inf")
     if not ours.numel():
         return 0.0
-    return float((ours - theirs).abs().max() / ours.abs().max().clamp(min=1))
+    apart = torch.where(ours == theirs, 0, (ours - theirs).abs())  # minus infinity is a score, too
+    return float(apart.max() / ours[ours.isfinite()].abs().max().clamp(min=1))
 
 
 def _made(form: Form, sizes: Mapping[str, int], seed: int) -> tuple[Tensor, ...]:
@@ -223,7 +239,7 @@ def _tidied(model: Any, form: Form) -> bytes:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keeps to itself what the exporter says of its own inside: deprecated calls, and libraries that it looks for."""
-    logger = logging.getLogger("torch.onnx")
+    logger = logging.getLogger("torch")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:

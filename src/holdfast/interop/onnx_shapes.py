@@ -117,7 +117,7 @@ def gather(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
     places = indices.long()
     places = torch.where(places < 0, places + x.shape[axis], places)
     found = x.index_select(axis, places.flatten())
-    return found.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+    return found.reshape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
 
 def gather_elements(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:

@@ -91,8 +91,8 @@ class Forecaster(nn.Module):
         ended = self.dropout(self.recurrent.last_hidden(state))
         if self.context is None:
             flat: Tensor = self.output(ended)
-            return flat.reshape(len(flat), future.shape[1], -1)
-        context = torch.relu(self.context(ended)).reshape(len(ended), future.shape[1], _LOCAL)
+            return flat.reshape(flat.shape[0], future.shape[1], -1)
+        context = torch.relu(self.context(ended)).reshape(ended.shape[0], future.shape[1], _LOCAL)
         rows: Tensor = self.output(torch.cat([context, future], -1))
         return rows
 
