@@ -14,6 +14,7 @@ from holdfast.interop import onnx_protobuf
 
 OLDEST = 7
 """The version of the operators from which on they broadcast as NumPy does."""
+MAX_NODES = 20_000
 _DOMAINS = ("", "ai.onnx")
 
 
@@ -68,7 +69,13 @@ def read(path: Path) -> Graph:
         ConversionError: It uses something of ONNX that has no counterpart here.
         MissingLibraryError: The library ``onnx`` is not installed.
     """
-    model = onnx_protobuf.load(path)
+    try:
+        return _graph(onnx_protobuf.load(path), path)
+    except UnicodeDecodeError as error:  # protobuf looks at text when it is asked for
+        raise ModelFileError(f"{path} has text that is not UTF-8. The file is damaged.") from error
+
+
+def _graph(model: Any, path: Path) -> Graph:
     version = _version(model, path)
     proto = model.graph
     if model.functions:
@@ -78,6 +85,8 @@ def read(path: Path) -> Graph:
         )
     if proto.sparse_initializer:
         raise ConversionError(f"{path} has sparse tensors; expected dense ones. Write it with dense tensors.")
+    if len(proto.node) > MAX_NODES:
+        raise ModelFileError(f"{path} has {len(proto.node):,} nodes; at most {MAX_NODES:,} are read. Refused.")
     constants = {}
     for tensor in proto.initializer:
         if not tensor.name or tensor.name in constants:
@@ -126,26 +135,19 @@ def _value(attribute: Any, node: OnnxNode, path: Path) -> Any:
     if attribute.type == kinds.FLOAT:
         return float(attribute.f)
     if attribute.type == kinds.STRING:
-        return _text(attribute.s, node)
+        return attribute.s.decode()
     if attribute.type == kinds.INTS:
         return [int(one) for one in attribute.ints]
     if attribute.type == kinds.FLOATS:
         return [float(one) for one in attribute.floats]
     if attribute.type == kinds.STRINGS:
-        return [_text(one, node) for one in attribute.strings]
+        return [one.decode() for one in attribute.strings]
     if attribute.type == kinds.TENSOR:
         return onnx_protobuf.tensor(attribute.t, path)
     raise ConversionError(
         f"{node.label} has an attribute {attribute.name!r} that is a graph, sparse or without a type; expected numbers, "
         "strings or a tensor. Loops and branches have no counterpart here."
     )
-
-
-def _text(value: bytes, node: OnnxNode) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError as error:
-        raise ModelFileError(f"{node.label} has text that is not UTF-8. The file is damaged.") from error
 
 
 def _given(node: OnnxNode) -> str:

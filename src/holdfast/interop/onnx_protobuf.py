@@ -24,6 +24,7 @@ MAX_PACKED = 4 * 2**20
 """Bytes of integers in their short form, each of which may take eight times as much in memory."""
 _MAX_DEPTH = 60
 _MAX_DIMENSIONS = 16
+_LONGEST_NAME = 256
 
 _DTYPES = {
     "FLOAT": torch.float32,
@@ -188,9 +189,11 @@ def tensor(proto: Any, path: Path) -> Tensor:
     """
     label = f"The tensor {proto.name!r} of {path}" if proto.name else f"A tensor of {path}"
     dtype = dtype_of(proto.data_type, label)
+    if len(proto.dims) > _MAX_DIMENSIONS:
+        raise ModelFileError(f"{label} has {len(proto.dims):,} dimensions; expected at most {_MAX_DIMENSIONS}. Refused.")
     shape = [int(size) for size in proto.dims]
-    if len(shape) > _MAX_DIMENSIONS or any(size < 0 for size in shape):
-        raise ModelFileError(f"{label} has shape {tuple(shape)[:20]}; expected at most {_MAX_DIMENSIONS} sizes from 0 on.")
+    if any(size < 0 for size in shape):
+        raise ModelFileError(f"{label} has shape {tuple(shape)}; expected sizes from 0 on. The file is damaged.")
     count = 1
     for size in shape:
         count *= size
@@ -223,9 +226,10 @@ def _outside(proto: Any, path: Path, label: str, expected: int) -> bytes:
     entries = {entry.key: entry.value for entry in proto.external_data}
     location = entries.get("location", "")
     folder = path.parent.resolve()
-    place = (folder / location).resolve()
-    if not location or "\0" in location or Path(location).is_absolute() or not place.is_relative_to(folder):
-        raise ModelFileError(f"{label} lies in {location!r}; expected a file in the folder of the model. Refused.")
+    readable = location.isprintable() and 0 < len(location) < _LONGEST_NAME
+    place = (folder / location).resolve() if readable else folder.parent
+    if not place.is_relative_to(folder):
+        raise ModelFileError(f"{label} lies in {location[:80]!r}; expected a file in the folder of the model. Refused.")
     try:
         offset, length = int(entries.get("offset", "0")), int(entries.get("length", str(expected)))
     except ValueError as error:
