@@ -71,7 +71,7 @@ def read(path: Path) -> Graph:
     """
     try:
         return _graph(onnx_protobuf.load(path), path)
-    except UnicodeDecodeError as error:  # protobuf looks at text when it is asked for
+    except UnicodeDecodeError as error:  # of an attribute, which is bytes to protobuf
         raise ModelFileError(f"{path} has text that is not UTF-8. The file is damaged.") from error
 
 

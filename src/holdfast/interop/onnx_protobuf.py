@@ -140,6 +140,8 @@ class _Count:
                 field = known.get(key >> 3)
                 if field is not None and field.message_type is not None:
                     self.message(data, at, at + length, field.message_type, depth + 1)
+                elif field is not None and field.type == field.TYPE_STRING:
+                    self._check_text(data[at : at + length])
                 elif field is not None and field.cpp_type in (field.CPPTYPE_INT32, field.CPPTYPE_INT64):
                     self._packed += length
                     if self._packed > MAX_PACKED:
@@ -151,6 +153,12 @@ class _Count:
                 raise ModelFileError(_damaged(self._path))
         if at != end:
             raise ModelFileError(_damaged(self._path))
+
+    def _check_text(self, content: bytes) -> None:
+        try:
+            content.decode()
+        except UnicodeDecodeError as error:
+            raise ModelFileError(f"{self._path} has text that is not UTF-8. The file is damaged.") from error
 
     def _number(self, data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
         """The variable-length integer at a place, and the place behind it."""
