@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from onnx.backend.test.case.node import collect_testcases
 
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
@@ -67,3 +70,11 @@ def model(nodes: list[Any], inputs: list[Any], outputs: list[Any], tensors: list
     """A model of one graph."""
     graph = helper.make_graph(nodes, "graph", inputs, outputs, tensors)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", version)], ir_version=8)
+
+
+@lru_cache
+def node_tests() -> tuple[Any, ...]:
+    """The node tests that come with ONNX; each has a name, a model, and inputs with the outputs that they must give."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they are computed here, and some of them overflow on purpose
+        return tuple(collect_testcases(None))

@@ -22,7 +22,7 @@ def of_network(network: Network, *, streaming: bool = False) -> Form:
     """
     for node in network.nodes:
         part = network.module(node.name)
-        if isinstance(part, nodes.Recurrent) and part.stateful:
+        if isinstance(part, nodes.Recurrent) and part.stateful and not streaming:
             raise ConversionError(
                 f"{node.name} is stateful: it keeps its state from batch to batch, which an ONNX model cannot. Write "
                 "the streaming form, or build the layer without stateful."
