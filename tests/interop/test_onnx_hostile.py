@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import resource
 import time
@@ -13,10 +14,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from tests.interop.onnx_models import arrays, model, recurrent, value
 
 from holdfast.errors import HoldfastError
 from holdfast.interop import onnx_files
-from tests.interop.onnx_models import arrays, model, recurrent, value
 
 SECONDS = 2
 BYTES = 500 * 2**20
@@ -224,16 +225,34 @@ CASES: dict[str, tuple[bytes, str]] = {
     "graphs 5,000 deep": (nested(5_000), "{path} has messages within messages, more than 60 deep. Refused."),
     "dimensions of a terabyte": (
         tensor_with(dims=[2**20, 2**18]),
-        "The tensor 'W' of {path} claims shape (1048576, 262144), which takes 1,099,511,627,776 bytes, and has 192. The "
-        "file is damaged.",
+        "The tensor 'W' of {path} claims shape (1048576, 262144), which takes 1,099,511,627,776 bytes, and has 192. "
+        "The file is damaged.",
     ),
-    "dimensions beyond 2^64": (tensor_with(dims=[2**62, 2**62]), "The tensor 'W' of {path} claims shape (46116860184273"),
+    "dimensions beyond 2^64": (
+        tensor_with(dims=[2**62, 2**62]),
+        "The tensor 'W' of {path} claims shape (46116860184273",
+    ),
     "a dimension below zero": (tensor_with(dims=[-1, 16, 3]), "The tensor 'W' of {path} has shape (-1, 16, 3)"),
-    "a dimension missing": (tensor_with(dims=[16]), "The tensor 'W' of {path} claims shape (16,), which takes 64 bytes"),
-    "no data": (tensor_with(raw_data=None), "The tensor 'W' of {path} claims shape (1, 16, 3), which takes 48 numbers, and has 0."),
-    "half the data": (tensor_with(raw_data=bytes(96)), "The tensor 'W' of {path} claims shape (1, 16, 3), which takes 192"),
-    "twice the data": (tensor_with(raw_data=bytes(384)), "The tensor 'W' of {path} claims shape (1, 16, 3), which takes 192"),
-    "data of another type": (tensor_with(raw_data=None, int64_data=[1] * 48), "The tensor 'W' of {path} claims shape (1, 16, 3)"),
+    "a dimension missing": (
+        tensor_with(dims=[16]),
+        "The tensor 'W' of {path} claims shape (16,), which takes 64 bytes",
+    ),
+    "no data": (
+        tensor_with(raw_data=None),
+        "The tensor 'W' of {path} claims shape (1, 16, 3), which takes 48 numbers, and has 0.",
+    ),
+    "half the data": (
+        tensor_with(raw_data=bytes(96)),
+        "The tensor 'W' of {path} claims shape (1, 16, 3), which takes 192",
+    ),
+    "twice the data": (
+        tensor_with(raw_data=bytes(384)),
+        "The tensor 'W' of {path} claims shape (1, 16, 3), which takes 192",
+    ),
+    "data of another type": (
+        tensor_with(raw_data=None, int64_data=[1] * 48),
+        "The tensor 'W' of {path} claims shape (1, 16, 3)",
+    ),
     "an element type that is none": (tensor_with(data_type=99), "The tensor 'W' of {path} has elements of type 99"),
     "no element type": (tensor_with(data_type=0), "The tensor 'W' of {path} has elements of type UNDEFINED"),
     "strings": (tensor_with(data_type=8), "The tensor 'W' of {path} has elements of type STRING"),
@@ -253,9 +272,15 @@ CASES: dict[str, tuple[bytes, str]] = {
         outside(location="a/../../weights"),
         "The tensor 'W' of {path} lies in 'a/../../weights'; expected a file in the folder of the model. Refused.",
     ),
-    "weights in the folder itself": (outside(location="."), "The tensor 'W' of {path} lies in '.', which is not there."),
+    "weights in the folder itself": (
+        outside(location="."),
+        "The tensor 'W' of {path} lies in '.', which is not there.",
+    ),
     "weights nowhere": (outside(), "The tensor 'W' of {path} lies in ''; expected a file in the folder of the model."),
-    "weights behind a zero byte": (outside(location="a\0b"), "The tensor 'W' of {path} lies in 'a\\x00b'; expected a file"),
+    "weights behind a zero byte": (
+        outside(location="a\0b"),
+        "The tensor 'W' of {path} lies in 'a\\x00b'; expected a file",
+    ),
     "weights in a file with a long name": (
         outside(location="a" * 5000),
         "The tensor 'W' of {path} lies in 'aaaaaaaaaa",
@@ -288,8 +313,14 @@ CASES: dict[str, tuple[bytes, str]] = {
         attribute("hidden_size", 2**60),
         "The node 'cell' (LSTM) has hidden_size 1152921504606846976, and R of shape (1, 16, 4)",
     ),
-    "a hidden size below zero": (attribute("hidden_size", -4), "The node 'cell' (LSTM) has hidden_size -4, and R of shape"),
-    "a hidden size that is text": (attribute("hidden_size", "4"), "The node 'cell' (LSTM) has hidden_size = '4'; expected a int."),
+    "a hidden size below zero": (
+        attribute("hidden_size", -4),
+        "The node 'cell' (LSTM) has hidden_size -4, and R of shape",
+    ),
+    "a hidden size that is text": (
+        attribute("hidden_size", "4"),
+        "The node 'cell' (LSTM) has hidden_size = '4'; expected a int.",
+    ),
     "a direction that is none": (
         attribute("direction", "sideways"),
         "The node 'cell' (LSTM) has direction 'sideways'; expected one of forward, reverse, bidirectional.",
@@ -298,9 +329,18 @@ CASES: dict[str, tuple[bytes, str]] = {
         attribute("direction", "bidirectional"),
         "The node 'cell' (LSTM) has W of shape (1, 16, 3) and torch.float32; expected 2 first",
     ),
-    "a layout that is none": (attribute("layout", 7), "The node 'cell' (LSTM) has layout 7; expected 0 (time first) or 1"),
-    "an attribute that is none": (attribute("peephole", 1), "The node 'cell' (LSTM) has an attribute 'peephole'; expected only"),
-    "an attribute of the GRU": (attribute("linear_before_reset", 1), "The node 'cell' (LSTM) has an attribute 'linear_bef"),
+    "a layout that is none": (
+        attribute("layout", 7),
+        "The node 'cell' (LSTM) has layout 7; expected 0 (time first) or 1",
+    ),
+    "an attribute that is none": (
+        attribute("peephole", 1),
+        "The node 'cell' (LSTM) has an attribute 'peephole'; expected only",
+    ),
+    "an attribute of the GRU": (
+        attribute("linear_before_reset", 1),
+        "The node 'cell' (LSTM) has an attribute 'linear_bef",
+    ),
     "an activation that is none": (
         attribute("activations", ["Sigmoid", "Tan", "Tanh"]),
         "The node 'cell' (LSTM) has the activation 'Tan': did you mean 'Tanh'?",
@@ -309,7 +349,10 @@ CASES: dict[str, tuple[bytes, str]] = {
         attribute("activations", ["Sigmoid", "Tanh"]),
         "The node 'cell' (LSTM) has activations ['Sigmoid', 'Tanh']; expected 3 for each of 1 directions.",
     ),
-    "a million activations": (attribute("activations", ["Tanh"] * 10_000), "The node 'cell' (LSTM) has activations ['Tanh'"),
+    "a million activations": (
+        attribute("activations", ["Tanh"] * 10_000),
+        "The node 'cell' (LSTM) has activations ['Tanh'",
+    ),
     "parameters for no activation": (
         attribute("activation_alpha", [0.5]),
         "The node 'cell' (LSTM) has activation_alpha = [0.5], and 0 of its activations take one; expected one for each",
@@ -318,17 +361,44 @@ CASES: dict[str, tuple[bytes, str]] = {
         attribute("activation_alpha", [float("nan")] * 3),
         "The node 'cell' (LSTM) has activation_alpha = [nan, nan, nan]; expected a list of numbers.",
     ),
-    "a clip below zero": (attribute("clip", -1.0), "The node 'cell' (LSTM) cannot be a cell of Holdfast: LSTM gate_clip is -1.0"),
-    "a clip that is not a number": (attribute("clip", float("nan")), "The node 'cell' (LSTM) cannot be a cell of Holdfast"),
-    "R of other rows": (weights("R", np.zeros((1, 12, 4), H)), "The node 'cell' (LSTM) has (12, 4) as recurrent weights"),
-    "W without directions": (weights("W", np.zeros((16, 3), H)), "The node 'cell' (LSTM) has W of shape (16, 3) and R of"),
-    "W of no inputs": (weights("W", np.zeros((1, 16, 0), H)), "The node 'cell' (LSTM) cannot be a cell of Holdfast: LSTM input_si"),
+    "a clip below zero": (
+        attribute("clip", -1.0),
+        "The node 'cell' (LSTM) cannot be a cell of Holdfast: LSTM gate_clip is -1.0",
+    ),
+    "a clip that is not a number": (
+        attribute("clip", float("nan")),
+        "The node 'cell' (LSTM) cannot be a cell of Holdfast",
+    ),
+    "R of other rows": (
+        weights("R", np.zeros((1, 12, 4), H)),
+        "The node 'cell' (LSTM) has (12, 4) as recurrent weights",
+    ),
+    "W without directions": (
+        weights("W", np.zeros((16, 3), H)),
+        "The node 'cell' (LSTM) has W of shape (16, 3) and R of",
+    ),
+    "W of no inputs": (
+        weights("W", np.zeros((1, 16, 0), H)),
+        "The node 'cell' (LSTM) cannot be a cell of Holdfast: LSTM input_si",
+    ),
     "W of integers": (weights("W", np.zeros((1, 16, 3), np.int64)), "The node 'cell' (LSTM) has W of shape (1, 16, 3)"),
-    "R of doubles": (weights("R", np.zeros((1, 16, 4))), "The node 'cell' (LSTM) has R of shape (1, 16, 4) and torch.float64"),
-    "one bias": (weights("B", np.zeros((1, 16), H)), "The node 'cell' (LSTM) has B of shape (1, 16); expected 32 numbers"),
+    "R of doubles": (
+        weights("R", np.zeros((1, 16, 4))),
+        "The node 'cell' (LSTM) has R of shape (1, 16, 4) and torch.float64",
+    ),
+    "one bias": (
+        weights("B", np.zeros((1, 16), H)),
+        "The node 'cell' (LSTM) has B of shape (1, 16); expected 32 numbers",
+    ),
     "a node without inputs": (node_of("LSTM", [], ["y"]), "The node 'one' (LSTM) has inputs (); expected X, W, R"),
-    "a node without weights": (node_of("LSTM", ["x", "", "n"], ["y"]), "The node 'one' (LSTM) has inputs ('x', '', 'n')"),
-    "a node with too many outputs": (node_of("GRU", ["x"] * 3, ["y", "h", "c"]), "The node 'one' (GRU) gives ('y', 'h', 'c')"),
+    "a node without weights": (
+        node_of("LSTM", ["x", "", "n"], ["y"]),
+        "The node 'one' (LSTM) has inputs ('x', '', 'n')",
+    ),
+    "a node with too many outputs": (
+        node_of("GRU", ["x"] * 3, ["y", "h", "c"]),
+        "The node 'one' (GRU) gives ('y', 'h', 'c')",
+    ),
     "a cycle": (cycle(), "one takes 'b', which no node before it gives."),
     "a value from nowhere": (node_of("Neg", ["z"], ["y"]), "one takes 'z', which no node before it gives."),
     "a value given twice": (node_of("Neg", ["x"], ["x"]), "one gives ['x'], and one of these is given already."),
@@ -336,7 +406,10 @@ CASES: dict[str, tuple[bytes, str]] = {
         changed(lambda found: found.graph.output.append(value("nothing"))),
         "The network gives 'nothing', which is none of its values.",
     ),
-    "an operator that is none": (node_of("Relv", ["x"], ["y"]), "The node 'one' (Relv) has no counterpart here: did you mean 'Relu'?"),
+    "an operator that is none": (
+        node_of("Relv", ["x"], ["y"]),
+        "The node 'one' (Relv) has no counterpart here; docs/convert.md lists the",
+    ),
     "an operator of another domain": (
         node_of("Attention", ["x"], ["y"], domain="com.microsoft"),
         "The node 'one' (Attention) is an operator of 'com.microsoft'; expected operators of ONNX alone.",
@@ -349,9 +422,15 @@ CASES: dict[str, tuple[bytes, str]] = {
         node_of("Neg", ["x", "x"], ["y"]),
         "The node 'one' (Neg) is not one that Holdfast knows: too many positional arguments.",
     ),
-    "an operator with too many outputs": (node_of("Neg", ["x"], ["y", "z"]), "The node 'one' (Neg) gives ('y', 'z'); expected at most 1."),
+    "an operator with too many outputs": (
+        node_of("Neg", ["x"], ["y", "z"]),
+        "The node 'one' (Neg) gives ('y', 'z'); expected at most 1.",
+    ),
     "a branch": (branch(), "The node 'one' (If) has an attribute 'else_branch' that is a graph"),
-    "a function of its own": (function(), "{path} has functions of its own, such as 'Twice'; expected operators of ONNX alone."),
+    "a function of its own": (
+        function(),
+        "{path} has functions of its own, such as 'Twice'; expected operators of ONNX alone.",
+    ),
     "sparse tensors": (
         changed(lambda found: found.graph.sparse_initializer.add()),
         "{path} has sparse tensors; expected dense ones. Write it with dense tensors.",
@@ -359,13 +438,22 @@ CASES: dict[str, tuple[bytes, str]] = {
     "version 1": (versions(1), "{path} asks for version 1 of ONNX's operators; expected one from 7 to"),
     "version 9999": (versions(9999), "{path} asks for version 9999 of ONNX's operators; expected one from 7 to"),
     "two versions": (versions(13, 14), "{path} asks for version 13, 14 of ONNX's operators; expected one from 7 to"),
-    "a version of other operators": (versions(14, domain="ai.onnx.ml"), "{path} asks for version none of ONNX's operators"),
-    "a constant without a value": (node_of("Constant", [], ["y"]), "The node 'one' (Constant) has no attribute; expected"),
+    "a version of other operators": (
+        versions(14, domain="ai.onnx.ml"),
+        "{path} asks for version none of ONNX's operators",
+    ),
+    "a constant without a value": (
+        node_of("Constant", [], ["y"]),
+        "The node 'one' (Constant) has no attribute; expected",
+    ),
     "a constant that is text": (
         node_of("Constant", [], ["y"], value_string="x"),
         "The node 'one' (Constant) has value_string; expected one number, list or tensor of numbers.",
     ),
-    "a constant that takes a value": (node_of("Constant", ["x"], ["y"], value_int=1), "The node 'one' (Constant) takes ('x',)"),
+    "a constant that takes a value": (
+        node_of("Constant", ["x"], ["y"], value_int=1),
+        "The node 'one' (Constant) takes ('x',)",
+    ),
     "a constant of a terabyte": (
         node_of("ConstantOfShape", ["n"], ["y"], value=helper.make_tensor("v", 1, [2], [1.0, 2.0])),
         "The node 'one' (ConstantOfShape) has attributes {{'value'}}; expected one number as 'value'.",
@@ -374,7 +462,10 @@ CASES: dict[str, tuple[bytes, str]] = {
         node_of("Elu", ["x"], ["y"], alpha=float("inf")),
         "The node 'one' (Elu) has an attribute alpha = inf; expected a number that is finite.",
     ),
-    "an attribute called op": (node_of("Neg", ["x"], ["y"], op="Exp"), "The node 'one' (Neg) has an attribute op = 'Exp'"),
+    "an attribute called op": (
+        node_of("Neg", ["x"], ["y"], op="Exp"),
+        "The node 'one' (Neg) has an attribute op = 'Exp'",
+    ),
 }
 
 
@@ -397,10 +488,8 @@ def test_a_flipped_bit_is_refused_or_harmless(byte: int, tmp_path: Path) -> None
     content = bytearray(WHOLE)
     content[byte] ^= 1 << byte % 8
     path.write_bytes(bytes(content))
-    try:
+    with contextlib.suppress(HoldfastError):  # nothing else may come out of it
         onnx_files.read(path)
-    except HoldfastError as error:
-        assert str(error)
 
 
 def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
@@ -410,7 +499,9 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     (folder / "weights").symlink_to(tmp_path / "secret")
     path = folder / "model.onnx"
     path.write_bytes(outside(location="weights"))
-    with pytest.raises(HoldfastError, match="lies in 'weights'; expected a file in the folder of the model. Refused.$"):
+    with pytest.raises(
+        HoldfastError, match=r"lies in 'weights'; expected a file in the folder of the model. Refused.$"
+    ):
         onnx_files.read(path)
 
 

@@ -14,11 +14,11 @@ import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
+from tests.interop.onnx_models import INPUTS, arrays, node_tests, recurrent
 
 from holdfast.errors import ConversionError
 from holdfast.interop import network as networks
 from holdfast.interop import nodes, onnx_files
-from tests.interop.onnx_models import INPUTS, arrays, node_tests, recurrent
 
 WITH_PARAMETERS = {"Affine": 2, "LeakyRelu": 1, "ThresholdedRelu": 1, "ScaledTanh": 2, "HardSigmoid": 2, "Elu": 1}
 ACTIVATIONS = [*WITH_PARAMETERS, "Relu", "Tanh", "Sigmoid", "Softsign", "Softplus"]
@@ -113,7 +113,10 @@ def test_onnx_published_node_tests(conformance: Any, tmp_path: Path) -> None:
     for folder in folders:
         data = folder / "test_data_set_0"
         inputs, outputs = (
-            [numpy_helper.to_array(onnx.load_tensor(data / f"{kind}_{number}.pb")) for number in range(len(list(data.glob(f"{kind}_*"))))]
+            [
+                numpy_helper.to_array(onnx.load_tensor(data / f"{kind}_{number}.pb"))
+                for number in range(len(list(data.glob(f"{kind}_*"))))
+            ]
             for kind in ("input", "output")
         )
         model = onnx.load(folder / "model.onnx")
@@ -146,7 +149,10 @@ def test_batch_first_is_time_first_turned_around(op: str, constant: bool, activa
     attributes: dict[str, Any] = {"hidden_size": 4, "direction": "bidirectional"}
     if activations:  # another cell for each direction
         attributes["activations"] = [*["Sigmoid", "Tanh", "Tanh"][-FUNCTIONS[op] :], *["Softsign"] * FUNCTIONS[op]]
-    turned = {name: array.swapaxes(0, 1) if name in ("X", "initial_h", "initial_c") else array for name, array in whole.items()}
+    turned = {
+        name: array.swapaxes(0, 1) if name in ("X", "initial_h", "initial_c") else array
+        for name, array in whole.items()
+    }
     kept = [name for name in ("W", "R", "B", "P") if constant]
     results = []
     for layout, given_ in enumerate((whole, turned)):
@@ -154,7 +160,10 @@ def test_batch_first_is_time_first_turned_around(op: str, constant: bool, activa
         results.append(network(*(torch.from_numpy(given_[name].copy()) for name in network.inputs)))
         assert not set(kept) & set(network.inputs)
     Y, *finals = results[1]
-    close((Y.permute(1, 2, 0, 3), *(final.transpose(0, 1) for final in finals)), [one.detach().numpy() for one in results[0]])
+    close(
+        (Y.permute(1, 2, 0, 3), *(final.transpose(0, 1) for final in finals)),
+        [one.detach().numpy() for one in results[0]],
+    )
 
 
 def test_a_network_of_nodes_is_saved_and_loaded(tmp_path: Path) -> None:
@@ -177,14 +186,14 @@ def test_both_readings_of_a_list_of_parameters(tmp_path: Path) -> None:
     long = read(recurrent("LSTM", whole, ("Y",), activation_alpha=[0.25] * 3, **names), tmp_path).module("cell").layer
     assert long.specs == short.specs
     message = (
-        "The node 'cell' (LSTM) has activation_alpha = [0.5, 0.25, 0.0], and 1 of its activations take one; expected one "
-        "for each of these."
+        "The node 'cell' (LSTM) has activation_alpha = [0.5, 0.25, 0.0], and 1 of its activations take one; expected "
+        "one for each of these."
     )
     with pytest.raises(ConversionError, match=f"^{re.escape(message)}$"):
         read(recurrent("LSTM", whole, ("Y",), activation_alpha=[0.5, 0.25, 0.0], **names), tmp_path)
     message = (
-        "The node 'cell' (RNN) has the activation 'scaled_tanh' and no activation_alpha for it; expected a number: ONNX "
-        "says none."
+        "The node 'cell' (RNN) has the activation 'scaled_tanh' and no activation_alpha for it; expected a number: "
+        "ONNX says none."
     )
     with pytest.raises(ConversionError, match=f"^{re.escape(message)}$"):
         read(recurrent("RNN", arrays("RNN"), ("Y",), activations=["ScaledTanh"]), tmp_path)
@@ -194,7 +203,9 @@ def test_numbers_of_attributes_are_the_short_ones_that_float32_means(tmp_path: P
     functions = {"activations": ["HardSigmoid", "Elu", "Affine"], "activation_alpha": [0.2, 0.3, 1.0]}
     model = recurrent("LSTM", arrays("LSTM"), ("Y",), clip=0.7, activation_beta=[0.5, 0.0], **functions)
     options = read(model, tmp_path).nodes[1].options
-    assert {name: options[name] for name in ("recurrent_activation", "activation", "output_activation", "gate_clip")} == {
+    assert {
+        name: options[name] for name in ("recurrent_activation", "activation", "output_activation", "gate_clip")
+    } == {
         "recurrent_activation": "hard_sigmoid_02",
         "activation": "elu(0.3)",
         "output_activation": "linear",

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from holdfast.cells import CellSpec, Kind
+from holdfast.cells.activation_names import parse_activation
 from holdfast.errors import ConversionError, did_you_mean
 from holdfast.interop.onnx_graph import OnnxNode
 
@@ -131,10 +132,6 @@ def write(spec: CellSpec, directions: int, label: str) -> dict[str, Any]:
     Raises:
         ConversionError: ONNX has no such activation.
     """
-    if not hasattr(spec, "activations"):  # TEMP
-        return {}
-    from holdfast.cells.activation_names import parse_activation
-
     names: list[str] = []
     parameters: tuple[list[float], list[float]] = ([], [])
     φ, σ, ψ = spec.activations
@@ -143,14 +140,13 @@ def write(spec: CellSpec, directions: int, label: str) -> dict[str, Any]:
             raise ConversionError(f"{label} has an activation that is a function of its own; ONNX has names for some.")
         name, values = parse_activation(activation)
         name, values = {joined(*one): one for one in _SHORT}.get(name, (name, values))
-        own = {function.name: (theirs, function) for theirs, function in _FUNCTIONS.items()}
+        own = {function.name: theirs for theirs, function in _FUNCTIONS.items()}
         if name not in own:
             raise ConversionError(
                 f"{label} has the activation {activation!r}, which ONNX's operators lack; expected one of "
                 f"{', '.join(sorted(own))}. Train with one of these to export."
             )
-        theirs, function = own[name]
-        names.append(theirs)
+        names.append(own[name])
         for one, value in zip(parameters, values, strict=False):
             one.append(value)
     if names == _DEFAULTS[spec.kind]:

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from holdfast.cells import CellSpec
-from holdfast.errors import ConversionError, did_you_mean
+from holdfast.errors import ConversionError
 from holdfast.interop import onnx_graph, onnx_recurrent
 from holdfast.interop.network import Network, Node, with_tensors
 from holdfast.interop.onnx_graph import Graph, OnnxNode
-from holdfast.interop.onnx_recurrent import Settings
 from holdfast.interop.onnx_operators import OPERATORS, OUTPUTS, signature_of
+from holdfast.interop.onnx_recurrent import Settings
 
 _ALONG_ONE_AXIS = 13
 """The version of the operators from which on a softmax is along one axis."""
@@ -102,7 +102,8 @@ class _Builder:
             node = self._expanded(node)
         if node.op not in OPERATORS:
             raise ConversionError(
-                f"{node.label} has no counterpart here: {did_you_mean(node.op, [*OPERATORS, *onnx_recurrent.KINDS])}"
+                f"{node.label} has no counterpart here; docs/convert.md lists the {len(OPERATORS)} operators that have "
+                "one. Export the model without it."
             )
         if len(node.outputs) > OUTPUTS.get(node.op, 1):
             raise ConversionError(f"{node.label} gives {node.outputs}; expected at most {OUTPUTS.get(node.op, 1)}.")
@@ -119,14 +120,16 @@ class _Builder:
         """A node ``ConstantOfShape`` as one number that is expanded, which takes no memory."""
         value = node.attributes.get("value", torch.zeros(1))
         if set(node.attributes) - {"value"} or not isinstance(value, Tensor) or value.numel() != 1:
-            raise ConversionError(f"{node.label} has attributes {set(node.attributes)}; expected one number as 'value'.")
+            raise ConversionError(
+                f"{node.label} has attributes {set(node.attributes)}; expected one number as 'value'."
+            )
         name = f"{node.name}/value"
         self._graph.constants[name] = value.reshape(())
         return OnnxNode(node.name, "Expand", (name, *node.inputs), node.outputs, {})
 
     def _inlined(self, node: OnnxNode, known: list[inspect.Parameter]) -> tuple[tuple[str, ...], dict[str, Any]]:
         """The inputs that stay, and those at the end that the file holds as a few numbers, as arguments."""
-        inputs, found = list(node.inputs), {}
+        inputs, found = list(node.inputs), dict[str, Any]()
         while inputs:
             if inputs[-1]:
                 constant = self._graph.constants.get(inputs[-1])
@@ -149,7 +152,7 @@ class _Builder:
             ConversionError: An attribute is unknown or has no counterpart, or the weights do not fit the node.
         """
         found = onnx_recurrent.settings(node)
-        names = {name: found.inputs[name] for name in ("W", "R", "B", "P") if name in found.inputs}
+        names = {name: found.inputs[name] for name in onnx_recurrent.WEIGHTS if name in found.inputs}
         if not all(value in self._graph.constants for value in names.values()):
             options = {"op": node.op, "inputs": list(node.inputs), "outputs": len(node.outputs)}
             options["attributes"] = dict(node.attributes)
@@ -177,7 +180,9 @@ class _Builder:
         if found.batch_first:
             for value, final in zip(found.outputs[1:], finals, strict=True):
                 if value:
-                    self.add(f"{node.name}/{value} out", "Operator", {"op": "Transpose", "perm": [1, 0, 2]}, (final,), value)
+                    self.add(
+                        f"{node.name}/{value} out", "Operator", {"op": "Transpose", "perm": [1, 0, 2]}, (final,), value
+                    )
 
     def _layers(
         self,
@@ -204,8 +209,9 @@ class _Builder:
             The outputs of every step, [B, T, directions * H].
         """
         if len(set(specs)) == 1:
-            options = {"bidirectional": True} if len(specs) > 1 else {"reverse": True} if found.directions[0] else {}
-            options = {"cell": found.kind, **_sizes(specs[0]), **found.options[0], **options}
+            options = {"cell": found.kind, **_sizes(specs[0]), **found.options[0]}
+            if len(specs) > 1 or found.directions[0]:
+                options["bidirectional" if len(specs) > 1 else "reverse"] = True
             suffixes = ("_l0", "_l0_reverse")
             own = zip(suffixes, parameters, strict=False)
             self.tensors[name] = {f"layer.{key}{end}": tensor for end, one in own for key, tensor in one.items()}
@@ -244,7 +250,9 @@ def _attributes(node: OnnxNode, version: int) -> dict[str, Any]:
         if isinstance(value, Tensor):
             raise ConversionError(f"{node.label} has an attribute {name!r} that is a tensor; expected numbers.")
         if name == "op" or (isinstance(value, float) and not math.isfinite(value)):
-            raise ConversionError(f"{node.label} has an attribute {name} = {value!r}; expected a number that is finite.")
+            raise ConversionError(
+                f"{node.label} has an attribute {name} = {value!r}; expected a number that is finite."
+            )
     if node.op in ("Softmax", "LogSoftmax") and version < _ALONG_ONE_AXIS:
         found = {"axis": 1, **found, "flat": 1}
     if node.op == "Split" and "num_outputs" not in found:

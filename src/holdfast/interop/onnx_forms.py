@@ -1,8 +1,9 @@
-"""What layers and networks look like as ONNX models: the names, the dimensions and the order of what goes in and out."""
+"""What layers and networks look like as ONNX models: names, dimensions and order of what goes in and out."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
 from torch import Tensor, nn
 
 from holdfast.interop.network import Network

@@ -129,7 +129,9 @@ def _value(attribute: Any, node: OnnxNode, path: Path) -> Any:
     """The value of an attribute."""
     kinds = onnx_protobuf.library().AttributeProto
     if attribute.ref_attr_name:
-        raise ModelFileError(f"{node.label} takes {attribute.name!r} of a function; there is none. The file is damaged.")
+        raise ModelFileError(
+            f"{node.label} takes {attribute.name!r} of a function; there is none. The file is damaged."
+        )
     if attribute.type == kinds.INT:
         return int(attribute.i)
     if attribute.type == kinds.FLOAT:
@@ -145,8 +147,8 @@ def _value(attribute: Any, node: OnnxNode, path: Path) -> Any:
     if attribute.type == kinds.TENSOR:
         return onnx_protobuf.tensor(attribute.t, path)
     raise ConversionError(
-        f"{node.label} has an attribute {attribute.name!r} that is a graph, sparse or without a type; expected numbers, "
-        "strings or a tensor. Loops and branches have no counterpart here."
+        f"{node.label} has an attribute {attribute.name!r} that is a graph, sparse or without a type; expected "
+        "numbers, strings or a tensor. Loops and branches have no counterpart here."
     )
 
 
@@ -169,5 +171,6 @@ def _constant(node: OnnxNode) -> Tensor:
         if name in dtypes and isinstance(value, int | float | list):
             return torch.tensor(value, dtype=dtypes[name])
     raise ConversionError(
-        f"{node.label} has {', '.join(node.attributes) or 'no attribute'}; expected one number, list or tensor of numbers."
+        f"{node.label} has {', '.join(node.attributes) or 'no attribute'}; expected one number, list or tensor of "
+        "numbers."
     )

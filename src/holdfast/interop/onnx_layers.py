@@ -27,7 +27,7 @@ def exportable(model: nn.Module) -> nn.Module:
     model = copy.deepcopy(model).eval()
     for name, layer in model.named_modules():
         if isinstance(layer, RecurrentLayer):
-            layer.forward = _Traced(layer, name or NAMES[layer.kind])  # type: ignore[method-assign]
+            layer.forward = _Traced(layer, name or NAMES[layer.kind])  # type: ignore[assignment, method-assign]
     return model
 
 
@@ -54,7 +54,9 @@ class _Traced:
     ) -> tuple[Any, Any]:
         layer = self._layer
         if return_states:
-            raise ConversionError("A layer is asked for the state after every step, which ONNX's operators do not give.")
+            raise ConversionError(
+                "A layer is asked for the state after every step, which ONNX's operators do not give."
+            )
         x = input.transpose(0, 1) if layer.batch_first else input
         counts = None if lengths is None else lengths.to(torch.int32)
         given = self._initial(hx)
@@ -65,8 +67,7 @@ class _Traced:
             x = x + merged if layer.residual and number else merged
             finals.append(tuple(final))
         parts = [
-            torch.cat(rows) if len({row.shape[2] for row in rows}) == 1 else rows
-            for rows in zip(*finals, strict=True)
+            torch.cat(rows) if len({row.shape[2] for row in rows}) == 1 else rows for rows in zip(*finals, strict=True)
         ]
         return (x.transpose(0, 1) if layer.batch_first else x), (parts[0] if len(parts) == 1 else tuple(parts))
 
@@ -77,8 +78,9 @@ class _Traced:
         if hx is None:
             return [(None,) * letters] * layer.num_layers
         parts = hx if letters > 1 else (hx,)
+        count = layer.num_directions
         columns = [
-            part.split(layer.num_directions) if isinstance(part, Tensor) and layer.num_layers > 1 else [part]
+            [part[k : k + count] for k in range(0, len(layer.specs) * count, count)]
             if isinstance(part, Tensor)
             else part
             for part in parts

@@ -27,14 +27,24 @@ def of_network(network: Network, *, streaming: bool = False) -> Form:
                 f"{node.name} is stateful: it keeps its state from batch to batch, which an ONNX model cannot. Write "
                 "the streaming form, or build the layer without stateful."
             )
-    inputs = {name: _input(network, name) for name in network.inputs}
+    inputs = {name: _known_input(network, name) for name in network.inputs}
     if streaming:
         network, states = _with_states(network)
         inputs |= states
     return Form(network, inputs, network.outputs)
 
 
-def _input(network: Network, value: str) -> Input:
+def _known_input(network: Network, value: str) -> Input:
+    found = _input(network, value)
+    if found is None:
+        raise ConversionError(
+            f"The input {value!r} goes into no layer that says what it is; expected a recurrent layer, an embedding "
+            "or a linear layer. Write the network in another format."
+        )
+    return found
+
+
+def _input(network: Network, value: str) -> Input | None:
     """What an input is, by what takes it first."""
     for node in network.nodes:
         part = network.module(node.name)
@@ -54,10 +64,7 @@ def _input(network: Network, value: str) -> Input:
                 return Input(("batch", *steps, part.in_features))
             if isinstance(part, _SEEN_THROUGH):
                 return _input(network, node.outputs[0])
-    raise ConversionError(
-        f"The input {value!r} goes into no layer that says what it is; expected a recurrent layer, an embedding or a "
-        "linear layer. Write the network in another format."
-    )
+    return None
 
 
 def _feeds_steps(network: Network, node: Node) -> bool:

@@ -1,4 +1,4 @@
-"""The parts of a network that only ONNX files bring: operators, constants, and recurrent nodes without weights of their own."""
+"""The parts of a network that only ONNX files bring: operators, constants, recurrent nodes without own weights."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class RecurrentOperator(nn.Module):
         found = self.settings
         names = onnx_recurrent.INPUTS[found.kind]
         given = {name: value for name, value in zip(names, inputs, strict=False) if value is not None}
-        weights = {name: given[name] for name in ("W", "R", "B", "P") if name in given}
+        weights = {name: given[name] for name in onnx_recurrent.WEIGHTS if name in given}
         x = given["X"] if found.batch_first else given["X"].transpose(0, 1)
         specs = onnx_recurrent.specs(self.node, found, weights)
         if x.ndim != 3 or x.shape[2] != specs[0].input_size:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from holdfast.cells.activations import ACTIVATIONS
 from holdfast.errors import ShapeError
-from holdfast.interop import onnx_shapes
+from holdfast.interop import onnx_functions, onnx_shapes
 from holdfast.interop.onnx_shapes import Ints, integers
 
 _DTYPES = {
@@ -36,7 +36,7 @@ _DTYPES = {
 
 
 def divide(a: Tensor, b: Tensor) -> Tensor:
-    """a / b; of integers, towards zero."""
+    """A / b; of integers, towards zero."""
     whole = not a.is_floating_point() and not b.is_floating_point()
     return torch.div(a, b, rounding_mode="trunc") if whole else a / b
 
@@ -47,7 +47,7 @@ def modulo(a: Tensor, b: Tensor, *, fmod: int = 0) -> Tensor:
 
 
 def power(a: Tensor, b: Tensor) -> Tensor:
-    """a to the power of b, of the type of ``a``."""
+    """A to the power of b, of the type of ``a``."""
     return torch.pow(a, b).to(a.dtype)
 
 
@@ -73,10 +73,10 @@ def gemm(
     *,
     alpha: float = 1.0,
     beta: float = 1.0,
-    transA: int = 0,  # noqa: N803  (ONNX's names)
-    transB: int = 0,  # noqa: N803
+    transA: int = 0,
+    transB: int = 0,
 ) -> Tensor:
-    """alpha * a b + beta * c, with a or b transposed."""
+    """Alpha * a b + beta * c, with a or b transposed."""
     product = (a.T if transA else a) @ (b.T if transB else b)
     product = product if alpha == 1 else alpha * product
     return product if c is None else product + (c if beta == 1 else beta * c)
@@ -91,71 +91,6 @@ def along(function: Callable[[Tensor, int], Tensor]) -> Callable[..., Tensor]:
         return function(onnx_shapes.flatten(x, axis=axis), 1).reshape(x.shape)
 
     return worked
-
-
-def dropout(x: Tensor, ratio: Tensor | float | None = 0.5, training_mode: Tensor | None = None, *, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """The values as they are, and that all were kept: what is read here is a model that has been trained."""
-    if training_mode is not None and bool(training_mode):
-        raise ShapeError("Dropout was asked to drop values; expected training_mode to be false. Export for inference.")
-    return x, torch.ones_like(x, dtype=torch.bool)
-
-
-def layer_norm(
-    x: Tensor, scale: Tensor, bias: Tensor | None = None, *, axis: int = -1, epsilon: float = 1e-5, stash_type: int = 1
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Layer normalisation from an axis on (Ba et al. 2016); also the mean, and one over the deviation."""
-    sizes = x.shape[axis % x.ndim :]
-    over = tuple(range(axis % x.ndim, x.ndim))
-    mean = x.mean(over, keepdim=True)
-    inverse = (x.var(over, correction=0, keepdim=True) + epsilon).rsqrt()
-    normalised = F.layer_norm(x, sizes, scale.expand(sizes), None if bias is None else bias.expand(sizes), epsilon)
-    return normalised, mean, inverse
-
-
-def batch_norm(
-    x: Tensor,
-    scale: Tensor,
-    bias: Tensor,
-    mean: Tensor,
-    variance: Tensor,
-    *,
-    epsilon: float = 1e-5,
-    momentum: float = 0.9,
-    training_mode: int = 0,
-    spatial: int = 1,
-) -> Tensor:
-    """Batch normalisation by the mean and variance of the training (Ioffe & Szegedy 2015)."""
-    if training_mode or not spatial:
-        raise ShapeError("BatchNormalization was asked to train; expected training_mode = 0 and spatial = 1.")
-    return F.batch_norm(x, mean, variance, scale, bias, False, 0.0, epsilon)
-
-
-def convolution(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    *,
-    auto_pad: str = "NOTSET",
-    dilations: Ints = None,
-    group: int = 1,
-    kernel_shape: Ints = None,
-    pads: Ints = None,
-    strides: Ints = None,
-) -> Tensor:
-    """A convolution over one, two or three dimensions."""
-    if auto_pad not in ("NOTSET", "VALID"):
-        raise ShapeError(f"Conv has auto_pad {auto_pad!r}; expected its padding as numbers (NOTSET).")
-    count = x.ndim - 2
-    around = integers(pads) or [0] * (2 * count)
-    padded = F.pad(x, [around[k + side * count] for k in reversed(range(count)) for side in (0, 1)])
-    function = (F.conv1d, F.conv2d, F.conv3d)[count - 1]
-    ones = [1] * count
-    return function(padded, weight, bias, integers(strides) or ones, 0, integers(dilations) or ones, group)
-
-
-def gelu(x: Tensor, *, approximate: str = "none") -> Tensor:
-    """GELU, exact or by tanh."""
-    return F.gelu(x, approximate=approximate)
 
 
 def reduction(function: Callable[[Tensor, list[int], bool], Tensor]) -> Callable[..., Tensor]:
@@ -197,43 +132,13 @@ def mean(*inputs: Tensor) -> Tensor:
     return folded(torch.add)(*inputs) / len(inputs)
 
 
-def elu(x: Tensor, *, alpha: float = 1.0) -> Tensor:
-    """x, below zero alpha (exp(x) - 1)."""
-    return F.elu(x, alpha)
-
-
-def leaky_relu(x: Tensor, *, alpha: float = 0.01) -> Tensor:
-    """x, below zero alpha x."""
-    return F.leaky_relu(x, alpha)
-
-
-def hard_sigmoid(x: Tensor, *, alpha: float = 0.2, beta: float = 0.5) -> Tensor:
-    """clip(alpha x + beta, 0, 1)."""
-    return torch.clamp(alpha * x + beta, 0, 1)
-
-
-def thresholded_relu(x: Tensor, *, alpha: float = 1.0) -> Tensor:
-    """x above alpha, 0 elsewhere."""
-    return F.threshold(x, alpha, 0)
-
-
-def selu(x: Tensor, *, alpha: float = 1.6732632423543772, gamma: float = 1.0507009873554805) -> Tensor:
-    """gamma times x, below zero gamma alpha (exp(x) - 1) (Klambauer et al. 2017)."""
-    return gamma * torch.where(x > 0, x, alpha * torch.expm1(x.clamp(max=0)))
-
-
-def prelu(x: Tensor, slope: Tensor) -> Tensor:
-    """x, below zero slope x."""
-    return torch.where(x < 0, slope * x, x)
-
-
 def identity(x: Tensor) -> Tensor:
     """The same."""
     return x
 
 
 def where(condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """x where the condition holds, else y."""
+    """X where the condition holds, else y."""
     return torch.where(condition, x, y)
 
 
@@ -279,32 +184,32 @@ _BINARY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 _OTHERS: dict[str, Callable[..., Any]] = {
     "ArgMax": extreme(torch.argmax),
     "ArgMin": extreme(torch.argmin),
-    "BatchNormalization": batch_norm,
+    "BatchNormalization": onnx_functions.batch_norm,
     "Cast": cast,
     "Clip": clip,
     "Concat": onnx_shapes.concat,
-    "Conv": convolution,
+    "Conv": onnx_functions.convolution,
     "CumSum": onnx_shapes.cumulative_sum,
     "Div": divide,
-    "Dropout": dropout,
-    "Elu": elu,
+    "Dropout": onnx_functions.dropout,
+    "Elu": onnx_functions.elu,
     "Expand": onnx_shapes.expand,
     "Flatten": onnx_shapes.flatten,
     "Gather": onnx_shapes.gather,
     "GatherElements": onnx_shapes.gather_elements,
     "GatherND": onnx_shapes.gather_nd,
-    "Gelu": gelu,
+    "Gelu": onnx_functions.gelu,
     "Gemm": gemm,
-    "HardSigmoid": hard_sigmoid,
-    "LayerNormalization": layer_norm,
-    "LeakyRelu": leaky_relu,
+    "HardSigmoid": onnx_functions.hard_sigmoid,
+    "LayerNormalization": onnx_functions.layer_norm,
+    "LeakyRelu": onnx_functions.leaky_relu,
     "LogSoftmax": along(torch.log_softmax),
     "Max": folded(torch.maximum),
     "Mean": mean,
     "Min": folded(torch.minimum),
     "Mod": modulo,
     "OneHot": onnx_shapes.one_hot,
-    "PRelu": prelu,
+    "PRelu": onnx_functions.prelu,
     "Pad": onnx_shapes.pad,
     "Pow": power,
     "Range": onnx_shapes.steps,
@@ -318,8 +223,9 @@ _OTHERS: dict[str, Callable[..., Any]] = {
     "ReduceSumSquare": reduction(lambda x, axes, keep: x.square().sum(axes, keep)),
     "Reshape": onnx_shapes.reshape,
     "ReverseSequence": onnx_shapes.reverse_sequence,
+    "ScatterElements": onnx_shapes.scatter_elements,
     "ScatterND": onnx_shapes.scatter_nd,
-    "Selu": selu,
+    "Selu": onnx_functions.selu,
     "Shape": onnx_shapes.shape,
     "Size": onnx_shapes.size,
     "Slice": onnx_shapes.cut,
@@ -327,7 +233,7 @@ _OTHERS: dict[str, Callable[..., Any]] = {
     "Split": onnx_shapes.split,
     "Squeeze": onnx_shapes.squeeze,
     "Sum": folded(torch.add),
-    "ThresholdedRelu": thresholded_relu,
+    "ThresholdedRelu": onnx_functions.thresholded_relu,
     "Tile": onnx_shapes.tile,
     "TopK": onnx_shapes.largest,
     "Transpose": onnx_shapes.transpose,
@@ -344,4 +250,4 @@ def signature_of(op: str) -> inspect.Signature:
     """What the function of an operator takes; torch's own functions say nothing of themselves."""
     if op in _UNARY:
         return inspect.signature(identity)
-    return inspect.signature(prelu if op in _BINARY else OPERATORS[op])
+    return inspect.signature(onnx_functions.prelu if op in _BINARY else OPERATORS[op])

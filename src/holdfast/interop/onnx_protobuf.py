@@ -198,7 +198,9 @@ def tensor(proto: Any, path: Path) -> Tensor:
     label = f"The tensor {proto.name!r} of {path}" if proto.name else f"A tensor of {path}"
     dtype = dtype_of(proto.data_type, label)
     if len(proto.dims) > _MAX_DIMENSIONS:
-        raise ModelFileError(f"{label} has {len(proto.dims):,} dimensions; expected at most {_MAX_DIMENSIONS}. Refused.")
+        raise ModelFileError(
+            f"{label} has {len(proto.dims):,} dimensions; expected at most {_MAX_DIMENSIONS}. Refused."
+        )
     shape = [int(size) for size in proto.dims]
     if any(size < 0 for size in shape):
         raise ModelFileError(f"{label} has shape {tuple(shape)}; expected sizes from 0 on. The file is damaged.")
@@ -214,7 +216,8 @@ def tensor(proto: Any, path: Path) -> Tensor:
         raw = _outside(proto, path, label, expected) if kept_outside else proto.raw_data
         if len(raw) != expected:
             raise ModelFileError(
-                f"{label} claims shape {tuple(shape)}, which takes {expected:,} bytes, and has {len(raw):,}. The file is damaged."
+                f"{label} claims shape {tuple(shape)}, which takes {expected:,} bytes, and has {len(raw):,}. The file "
+                "is damaged."
             )
         if not count:
             return torch.empty(shape, dtype=dtype)
@@ -222,9 +225,12 @@ def tensor(proto: Any, path: Path) -> Tensor:
     numbers = getattr(proto, field)
     if len(numbers) != count:
         raise ModelFileError(
-            f"{label} claims shape {tuple(shape)}, which takes {count:,} numbers, and has {len(numbers):,}. The file is damaged."
+            f"{label} claims shape {tuple(shape)}, which takes {count:,} numbers, and has {len(numbers):,}. The file "
+            "is damaged."
         )
-    array = np.array(numbers, dtype=np.int64 if field == "int32_data" else element).astype(element)
+    array: np.ndarray[Any, Any] = np.array(numbers, dtype=np.int64 if field == "int32_data" else element).astype(
+        element
+    )
     found = torch.from_numpy(array)
     return (found.view(dtype) if element is np.uint16 else found).reshape(shape)
 

@@ -1,8 +1,8 @@
 """The operators LSTM, GRU and RNN of ONNX: what each of their attributes and inputs is here, and back.
 
 The gate orders stand in :data:`holdfast.interop.layouts.ONNX`. The inputs are X, W, R, B, sequence_lens, initial_h and,
-for the LSTM, initial_c and P; the outputs are Y, Y_h and, for the LSTM, Y_c. W, R, B and P hold the directions one behind
-the other, and B both biases of a direction. With ``layout = 0`` the time comes first, with 1 the batch.
+for the LSTM, initial_c and P; the outputs are Y, Y_h and, for the LSTM, Y_c. W, R, B and P hold the directions one
+behind the other, and B both biases of a direction. With ``layout = 0`` the time comes first, with 1 the batch.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ INPUTS: dict[Kind, tuple[str, ...]] = {
     "gru": ("X", "W", "R", "B", "sequence_lens", "initial_h"),
     "lstm": ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P"),
 }
+WEIGHTS: tuple[str, ...] = ("W", "R", "B", "P")
 _OUTPUTS: dict[Kind, tuple[str, ...]] = {"rnn": ("Y", "Y_h"), "gru": ("Y", "Y_h"), "lstm": ("Y", "Y_h", "Y_c")}
 _ATTRIBUTES = ("activations", "activation_alpha", "activation_beta", "clip", "direction", "hidden_size", "layout")
 _OWN_ATTRIBUTE: dict[Kind, tuple[str, ...]] = {"rnn": (), "gru": ("linear_before_reset",), "lstm": ("input_forget",)}
@@ -65,7 +66,9 @@ def settings(node: OnnxNode) -> Settings:
             raise ConversionError(f"{node.label} has an attribute {name!r}; expected only {', '.join(known)}.")
     names = INPUTS[kind]
     if not 3 <= len(node.inputs) <= len(names) or "" in node.inputs[:3]:
-        raise ConversionError(f"{node.label} has inputs {node.inputs}; expected {', '.join(names)}, the first three set.")
+        raise ConversionError(
+            f"{node.label} has inputs {node.inputs}; expected {', '.join(names)}, the first three set."
+        )
     if len(node.outputs) > len(_OUTPUTS[kind]):
         raise ConversionError(f"{node.label} gives {node.outputs}; expected at most {', '.join(_OUTPUTS[kind])}.")
     inputs = {name: value for name, value in zip(names, node.inputs, strict=False) if value}
@@ -114,8 +117,10 @@ def specs(node: OnnxNode, found: Settings, weights: Mapping[str, Tensor]) -> tup
             "[directions, rows, input_size] and [directions, rows, hidden_size], of floating point."
         )
     H = _attribute(node, "hidden_size", int, R.shape[2])
-    if H != R.shape[2]:
-        raise ConversionError(f"{node.label} has hidden_size {H}, and R of shape {tuple(R.shape)}; expected [.., .., {H}].")
+    if R.shape[2] != H:
+        raise ConversionError(
+            f"{node.label} has hidden_size {H}, and R of shape {tuple(R.shape)}; expected [.., .., {H}]."
+        )
     for name, tensor in weights.items():
         if tensor.shape[:1] != (count,) or tensor.dtype != W.dtype:
             raise ConversionError(
@@ -144,11 +149,12 @@ def parameters(node: OnnxNode, spec: CellSpec, weights: Mapping[str, Tensor], di
             )
     if "P" in of_one and of_one["P"].shape != (3 * spec.hidden_size,):
         raise ConversionError(
-            f"{node.label} has P of shape {tuple(weights['P'].shape)}; expected {3 * spec.hidden_size} numbers a direction."
+            f"{node.label} has P of shape {tuple(weights['P'].shape)}; expected {3 * spec.hidden_size} numbers a "
+            "direction."
         )
-    biases = of_one["B"].chunk(2) if "B" in of_one else (None, None)
+    first, second = of_one["B"].chunk(2) if "B" in of_one else (None, None)
     peephole = of_one["P"].reshape(3, -1) if "P" in of_one else None
-    return ONNX.inward(spec, Weights(of_one["W"], of_one["R"], *biases, peephole=peephole), node.label)
+    return ONNX.inward(spec, Weights(of_one["W"], of_one["R"], first, second, peephole), node.label)
 
 
 def refuse(spec: CellSpec, label: str) -> None:
@@ -162,8 +168,8 @@ def refuse(spec: CellSpec, label: str) -> None:
         value = getattr(spec, option)
         if value:
             raise ConversionError(
-                f"{label} has {option} = {value}, which ONNX's operators LSTM, GRU and RNN lack; expected a cell without "
-                "it. Export in another format, or train without this option."
+                f"{label} has {option} = {value}, which ONNX's operators LSTM, GRU and RNN lack; expected a cell "
+                "without it. Export in another format, or train without this option."
             )
 
 
@@ -183,7 +189,7 @@ def attributes(spec: CellSpec, directions: int, reverse: bool, label: str) -> di
     found: dict[str, Any] = {"hidden_size": spec.hidden_size}
     if directions == 2 or reverse:
         found["direction"] = "bidirectional" if directions == 2 else "reverse"
-    if getattr(spec, "gate_clip", None) is not None:  # TEMP
+    if spec.gate_clip is not None:
         found["clip"] = float(spec.gate_clip)
     if spec.coupled_gates:
         found["input_forget"] = 1

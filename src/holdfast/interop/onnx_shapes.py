@@ -1,4 +1,4 @@
-"""The operators of ONNX that move, cut and join values, as functions of torch; see :mod:`holdfast.interop.onnx_operators`.
+"""The operators of ONNX that move, cut and join values; see :mod:`holdfast.interop.onnx_operators`.
 
 An argument of type ``Ints`` is a list where the file holds it, and a tensor where the graph computes it.
 """
@@ -76,7 +76,8 @@ def unsqueeze(x: Tensor, axes: Ints = None) -> Tensor:
 
 def expand(x: Tensor, shape: Ints = None) -> Tensor:
     """Broadcast with these sizes."""
-    return x.expand(torch.broadcast_shapes(x.shape, tuple(integers(shape) or [])))
+    sizes: tuple[int, ...] = torch.broadcast_shapes(x.shape, tuple(integers(shape) or []))  # type: ignore[no-untyped-call]
+    return x.expand(sizes)
 
 
 def tile(x: Tensor, repeats: Ints = None) -> Tensor:
@@ -91,9 +92,7 @@ def concat(*inputs: Tensor, axis: int = 0) -> Tensor:
 
 def split(x: Tensor, split: Ints = None, *, axis: int = 0, num_outputs: int = 1) -> tuple[Tensor, ...]:
     """Cut along an axis: into these sizes, or into equal parts, the last one smaller where it must be."""
-    sizes = integers(split)
-    if sizes is None:
-        sizes = -(-x.shape[axis] // num_outputs)  # type: ignore[assignment]
+    sizes = integers(split) or -(-x.shape[axis] // num_outputs)
     return torch.split(x, sizes, axis)
 
 
@@ -138,6 +137,14 @@ def scatter_nd(x: Tensor, indices: Tensor, updates: Tensor, *, reduction: str = 
     if reduction not in ("none", "add"):
         raise ShapeError(f"ScatterND has reduction {reduction!r}; expected 'none' or 'add'.")
     return x.index_put(tuple(indices.long().unbind(-1)), updates, accumulate=reduction == "add")
+
+
+def scatter_elements(x: Tensor, indices: Tensor, updates: Tensor, *, axis: int = 0, reduction: str = "none") -> Tensor:
+    """The values with others put at these places along an axis, one for each index."""
+    if reduction not in ("none", "add"):
+        raise ShapeError(f"ScatterElements has reduction {reduction!r}; expected 'none' or 'add'.")
+    places = torch.where(indices < 0, indices + x.shape[axis], indices).long()
+    return x.scatter_add(axis, places, updates) if reduction == "add" else x.scatter(axis, places, updates)
 
 
 def pad(

@@ -96,7 +96,8 @@ def _classify(task: Any, model: Any, streaming: bool) -> dict[str, Form]:
     if streaming and model.head not in ("last_state", "last_output"):
         raise ConversionError(
             f"The classifier's head is {model.head!r}, over all steps of a sequence; the streaming form gives the "
-            "scores of its last output, so it needs head = 'last_state' or 'last_output'. Write the whole model instead."
+            "scores of its last output, so it needs head = 'last_state' or 'last_output'. Write the whole model "
+            "instead."
         )
     if model.embedding is None:
         return _scored(model, Input(("batch", "time", task.encoder.channels)), streaming)
@@ -109,8 +110,8 @@ def _tag(task: Any, model: Any, streaming: bool) -> dict[str, Form]:
     words = Input(("batch", "time"), "ids", len(task.encoder.words))
     if streaming:
         raise ConversionError(
-            "The tagger reads words by their spelling, a sentence at once; the streaming form is for numbers. Write the "
-            "whole model instead."
+            "The tagger reads words by their spelling, a sentence at once; the streaming form is for numbers. Write "
+            "the whole model instead."
         )
     spelled = {
         "spellings": Input(("words", "letters"), "ids", len(task.encoder.characters)),
