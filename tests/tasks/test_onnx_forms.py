@@ -54,6 +54,12 @@ def transcribe(*overrides: str) -> tuple[Any, Any]:
     return task, task.build().eval()
 
 
+@pytest.fixture(autouse=True)
+def _without_gradients() -> Any:
+    with torch.no_grad():
+        yield
+
+
 def session(path: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 4
@@ -112,7 +118,7 @@ def test_the_streaming_form_goes_step_by_step(made: Any, overrides: tuple[str, .
     inputs = torch.randint_like(inputs, 1, 5) if not inputs.is_floating_point() else torch.randn_like(inputs)
     state = {one.name: np.zeros((one.shape[0], 2, one.shape[2]), np.float32) for one in states}
     rows = []
-    for step in inputs.split([1, 2, 2], 1):
+    for step in inputs.split([1, 2, inputs.shape[1] - 3], 1):
         scores, *after = run.run(None, {first.name: step.numpy(), **state})
         state = dict(zip(state, after, strict=True))
         rows.append(torch.from_numpy(scores))
@@ -136,7 +142,9 @@ def test_a_tagger_reads_words_by_their_spelling(tmp_path: Path) -> None:
     close(model(*arguments)[0], run.run(None, dict(zip(names, [one.numpy() for one in arguments], strict=True)))[0])
 
 
-@pytest.mark.parametrize("overrides", [("predict.horizon=3",), ("model.method=direct", "model.horizon=3")])
+@pytest.mark.parametrize(
+    "overrides", [("predict.horizon=3",), ("model.method=direct", "data.horizon=3", "predict.horizon=0")]
+)
 def test_a_forecast_follows_windows_of_any_length(overrides: tuple[str, ...], tmp_path: Path) -> None:
     task, model = fitted("sine", *overrides)
     onnx_forms.write(tmp_path / "model.onnx", task, model)
@@ -146,6 +154,33 @@ def test_a_forecast_follows_windows_of_any_length(overrides: tuple[str, ...], tm
         expected = model(window, torch.zeros(3, task.horizon, 0))
         close(expected, run.run(None, {"inputs": window.numpy()})[0])
         close(expected, onnx_files.read(tmp_path / "model.onnx")(window).detach().numpy())
+
+
+def test_a_recursive_forecast_goes_row_by_row(tmp_path: Path) -> None:
+    task, model = fitted("sine", "predict.horizon=6", "model.window_scaling=standard")
+    files = onnx_forms.write(tmp_path / "model.onnx", task, model, streaming=True)
+    assert [path.name for path in files] == ["model.window.onnx", "model.row.onnx"]
+    window, row = map(session, files)
+    inputs = torch.randn(3, 8, 1) * 5 + 2
+    names = [one.name for one in window.get_outputs()]
+    state = dict(zip(names, window.run(None, {"inputs": inputs.numpy()}), strict=True))
+    rows = [state["forecast"]]
+    for _ in range(5):
+        given = {"inputs": rows[-1], "centre": state["centre"], "spread": state["spread"]}
+        forecast, *after = row.run(None, {**given, **{f"{name[0]}_0": state[name] for name in names[3:]}})
+        state |= dict(zip(names[3:], after, strict=True))
+        rows.append(forecast)
+    close(model(inputs, torch.zeros(3, 6, 0))[..., 0], np.concatenate(rows, 1))
+
+
+def test_a_far_horizon_is_not_written_row_for_row(tmp_path: Path) -> None:
+    text = (
+        "The forecaster says 1000 rows one by one, and an ONNX model of it holds each of them; at most 50 are written. "
+        "Write the streaming form, which goes row by row."
+    )
+    task, model = fitted("sine", "predict.horizon=1000")
+    with pytest.raises(ConversionError, match=f"^{re.escape(text)}$"):
+        onnx_forms.write(tmp_path / "model.onnx", task, model)
 
 
 @pytest.mark.parametrize("attention", ["general", "none"])
@@ -182,9 +217,9 @@ def test_a_translator_is_an_encoder_and_a_decoder(attention: str, tmp_path: Path
         ),
         (
             "sine",
-            (),
-            "A forecaster reads a window whole before it says the first row; there is no streaming form of it. Write "
-            "the whole model instead.",
+            ("model.method=direct", "predict.horizon=0"),
+            "The forecaster says all rows of its horizon at once; only one with model.method = 'recursive' has a "
+            "streaming form. Write the whole model instead.",
         ),
         (
             "dates",

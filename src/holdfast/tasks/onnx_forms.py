@@ -19,17 +19,20 @@ from holdfast.interop import onnx_export
 from holdfast.interop.onnx_export import Form, Input
 from holdfast.interop.onnx_states import check_streams, parts_of, state_inputs, state_of
 from holdfast.recurrent_layer import RecurrentLayer
+from holdfast.tasks.forecaster import Forecaster
 from holdfast.tasks.task import RecipeTask
 from holdfast.tasks.translator import Decoding
 
+_MOST_ROWS = 50
 _LENGTHS = Input(("batch",), "lengths", "time")
 
 
 def write(path: Path, task: RecipeTask[Any], model: nn.Module, *, streaming: bool = False) -> dict[Path, float]:
-    """Writes the model of a task as ONNX, in one file or, for translation, in two.
+    """Writes the model of a task as ONNX, in one file or in two.
 
     Args:
-        path: The file; of two, ``NAME.encoder.onnx`` and ``NAME.decoder.onnx`` beside it.
+        path: The file; of two parts, ``NAME.PART.onnx`` each: ``encoder`` and ``decoder`` of a translator, ``window``
+            and ``row`` of a forecaster that streams.
         task: The task.
         model: Its model.
         streaming: Write the form that takes a few steps and the state before them, and gives the state after them.
@@ -142,11 +145,55 @@ class _Forecast(nn.Module):
         return forecast
 
 
+class _Window(nn.Module):
+    """A window in; the row after it, the state, and what the window is scaled by out."""
+
+    def __init__(self, model: Forecaster) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        scale = self.model.statistics(inputs[..., : self.model.targets])
+        row, state = self.model.follow(inputs, scale)
+        return (row, *scale, *parts_of(state))
+
+
+class _Rows(nn.Module):
+    """The rows since then in; the row after them and the state out."""
+
+    def __init__(self, model: Forecaster) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: Tensor, centre: Tensor, spread: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        row, after = self.model.follow(inputs, (centre, spread), state_of(self.model.recurrent, state))
+        return (row, *parts_of(after))
+
+
+def _forecast_by_rows(task: Any, model: Forecaster) -> dict[str, Form]:
+    if not model.recursive:
+        raise ConversionError(
+            "The forecaster says all rows of its horizon at once; only one with model.method = 'recursive' has a "
+            "streaming form. Write the whole model instead."
+        )
+    check_streams(model.recurrent)
+    rows = {"inputs": Input(("batch", "time", sum(task.encoder.channels)))}
+    states = state_inputs(model.recurrent)
+    after = [name.replace("_0", "_n", 1) for name in states]
+    scale = {name: Input(("batch", 1, model.targets)) for name in ("centre", "spread")}
+    return {
+        "window": Form(_Window(model), rows, ("forecast", *scale, *after)),
+        "row": Form(_Rows(model), {**rows, **scale, **states}, ("forecast", *after)),
+    }
+
+
 def _forecast(task: Any, model: Any, streaming: bool) -> dict[str, Form]:
     if streaming:
+        return _forecast_by_rows(task, model)
+    if model.recursive and task.horizon > _MOST_ROWS:
         raise ConversionError(
-            "A forecaster reads a window whole before it says the first row; there is no streaming form of it. Write "
-            "the whole model instead."
+            f"The forecaster says {task.horizon} rows one by one, and an ONNX model of it holds each of them; at most "
+            f"{_MOST_ROWS} are written. Write the streaming form, which goes row by row."
         )
     known = task.encoder.channels[-1]
     inputs = {"inputs": Input(("batch", "time", sum(task.encoder.channels)))}
