@@ -18,7 +18,7 @@ from tests.interop.onnx_models import INPUTS, arrays, node_tests, recurrent
 
 from holdfast.errors import ConversionError
 from holdfast.interop import network as networks
-from holdfast.interop import nodes, onnx_files
+from holdfast.interop import nodes, onnx_files, onnx_runtime
 
 WITH_PARAMETERS = {"Affine": 2, "LeakyRelu": 1, "ThresholdedRelu": 1, "ScaledTanh": 2, "HardSigmoid": 2, "Elu": 1}
 ACTIVATIONS = [*WITH_PARAMETERS, "Relu", "Tanh", "Sigmoid", "Softsign", "Softplus"]
@@ -226,3 +226,18 @@ def test_a_layer_of_the_file_is_a_holdfast_layer(tmp_path: Path) -> None:
     part = network.module("cell")
     assert isinstance(part, nodes.Recurrent)
     assert repr(part.layer) == "RNN(3, 4, batch_first=True, reverse=True, activation='relu')"
+
+
+def test_the_difference_to_onnxruntime_is_measured(tmp_path: Path) -> None:
+    whole = arrays("GRU")
+    network = read(recurrent("GRU", whole, ("Y", "Y_h"), hidden_size=4), tmp_path)
+    assert onnx_runtime.difference(tmp_path / "model.onnx", network) < 1e-6
+    with torch.no_grad():
+        network.module("cell").layer.weight_ih_l0.add_(0.1)
+    assert onnx_runtime.difference(tmp_path / "model.onnx", network) > 1e-3
+
+
+def test_what_onnxruntime_cannot_run_is_said(tmp_path: Path) -> None:
+    network = read(recurrent("RNN", arrays("RNN"), ("Y",), layout=1, hidden_size=4), tmp_path)
+    with pytest.raises(ConversionError, match=r"^onnxruntime cannot run the model: .*Batchwise recurrent"):
+        onnx_runtime.difference(tmp_path / "model.onnx", network)

@@ -18,6 +18,7 @@ from holdfast.container import replace_file
 from holdfast.errors import ConversionError, MissingLibraryError, ModelFileError
 from holdfast.interop import onnx_protobuf
 from holdfast.interop.onnx_layers import VERSION, exportable
+from holdfast.interop.onnx_runtime import Runtime, apart
 
 TOLERANCE = 1e-5
 """The largest difference to onnxruntime that is let pass, in parts of the largest value (of 1 at least)."""
@@ -152,52 +153,20 @@ def largest_difference(content: bytes, form: Form) -> float:
         ConversionError: It is above :data:`TOLERANCE`, or onnxruntime cannot run the file.
         MissingLibraryError: ``onnxruntime`` is not installed.
     """
-    try:
-        import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as failures
-    except ImportError as error:
-        raise MissingLibraryError(
-            "ONNX files are checked by the library onnxruntime before they are written, which cannot be loaded: pip "
-            "install 'holdfast[onnx]'."
-        ) from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    model = form.module.eval()
+    runtime, model = Runtime(content), form.module.eval()
     largest = 0.0
-    try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        for seed, sizes in enumerate(_SIZES):
-            inputs = _made(form, sizes, seed)
-            named = {name: x.numpy() for name, x in zip(form.inputs, inputs, strict=True)}
-            theirs = session.run(list(form.outputs), named)
-            with torch.inference_mode():
-                ours = model(*inputs)
-            for own, other in zip(ours if isinstance(ours, tuple) else (ours,), theirs, strict=True):
-                largest = max(largest, _difference(own, torch.from_numpy(other)))
-    except (
-        failures.Fail,
-        failures.InvalidArgument,
-        failures.InvalidGraph,
-        failures.NotImplemented,
-        failures.RuntimeException,
-    ) as error:
-        raise ConversionError(f"onnxruntime cannot run the model: {str(error).splitlines()[0]}") from error
+    for seed, sizes in enumerate(_SIZES):
+        inputs = _made(form, sizes, seed)
+        with torch.inference_mode():
+            ours = model(*inputs)
+        theirs = runtime.run(dict(zip(form.inputs, inputs, strict=True)))
+        largest = max(largest, apart(ours if isinstance(ours, tuple) else (ours,), theirs))
     if not largest <= TOLERANCE:
         raise ConversionError(
             f"onnxruntime computes the model with a difference of {largest:.2g}; expected at most {TOLERANCE:g}. No "
             "file was written."
         )
     return largest
-
-
-def _difference(ours: Tensor, theirs: Tensor) -> float:
-    if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
-        return float("inf")
-    if not ours.numel():
-        return 0.0
-    apart = torch.where(ours == theirs, 0, (ours - theirs).abs())  # minus infinity is a score, too
-    return float(apart.max() / ours[ours.isfinite()].abs().max().clamp(min=1))
 
 
 def _made(form: Form, sizes: Mapping[str, int], seed: int) -> tuple[Tensor, ...]:
