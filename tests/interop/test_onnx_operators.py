@@ -119,7 +119,7 @@ def test_small_constants_become_arguments_and_others_parameters(tmp_path: Path) 
     path.write_bytes(graph("Unsqueeze", ["x", "a"], {"a": [0, 2]}))
     (node,) = onnx_files.read(path).nodes
     assert node.options == {"op": "Unsqueeze", "axes": [0, 2]}
-    path.write_bytes(graph("MatMul", ["x", "w"], {"w": np.ones((4, 2), np.float32)}))
+    path.write_bytes(graph("Mul", ["x", "w"], {"w": np.ones((4, 2), np.float32)}))
     network = onnx_files.read(path)
     assert [name for name, _ in network.named_parameters()] == ["parts.w.value"]
 

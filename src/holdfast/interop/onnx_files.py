@@ -16,7 +16,7 @@ from torch import Tensor
 
 from holdfast.cells import CellSpec
 from holdfast.errors import ConversionError
-from holdfast.interop import onnx_graph, onnx_recurrent
+from holdfast.interop import onnx_graph, onnx_recurrent, onnx_tidy
 from holdfast.interop.network import Network, Node, with_tensors
 from holdfast.interop.onnx_graph import Graph, OnnxNode
 from holdfast.interop.onnx_operators import OPERATORS, OUTPUTS, signature_of
@@ -40,18 +40,23 @@ def read(path: Path) -> Network:
     """
     graph = onnx_graph.read(path)
     builder = _Builder(graph)
-    for node in graph.nodes:
-        if node.op in onnx_recurrent.KINDS:
+    for node in onnx_tidy.layers(graph):
+        if isinstance(node, onnx_tidy.Layer):
+            builder.layer(node)
+        elif node.op in onnx_recurrent.KINDS:
             builder.recurrent(node)
         else:
             builder.operator(node)
+    builder.nodes = onnx_tidy.joined(builder.nodes, graph.outputs, graph.constants)
     nodes = [*builder.constants(), *builder.nodes]
     with torch.device("meta"):
         network = Network(graph.inputs, graph.outputs, nodes)
+    kept = {node.name for node in nodes}
     prefixes = {id(part): name for name, part in network.named_modules()}
     tensors = {
         f"{prefixes[id(network.module(name))]}.{key}": tensor
         for name, own in builder.tensors.items()
+        if name in kept
         for key, tensor in own.items()
     }
     return with_tensors(network, tensors, path)
@@ -74,6 +79,11 @@ class _Builder:
         """A node; the name of its first output is returned."""
         self.nodes.append(Node(name, kind, options, inputs, outputs))
         return outputs[0]
+
+    def layer(self, layer: onnx_tidy.Layer) -> None:
+        """A node that is a layer with tensors."""
+        self.nodes.append(layer.node)
+        self.tensors[layer.node.name] = layer.tensors
 
     def moved(self, name: str, value: str, *perm: int) -> str:
         """A value with its dimensions in another order; ``""`` for none."""
