@@ -408,7 +408,7 @@ CASES: dict[str, tuple[bytes, str]] = {
     ),
     "an operator that is none": (
         node_of("Relv", ["x"], ["y"]),
-        "The node 'one' (Relv) has no counterpart here; docs/convert.md lists the",
+        "The node 'one' (Relv) has no counterpart here; docs/onnx.md lists the",
     ),
     "an operator of another domain": (
         node_of("Attention", ["x"], ["y"], domain="com.microsoft"),

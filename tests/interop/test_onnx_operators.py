@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,10 @@ def test_it_computes_what_onnx_says(case: Any, tmp_path: Path) -> None:
             assert found.dtype == theirs.dtype
             rough = 1e-3 if theirs.dtype == np.float16 else 1e-5
             np.testing.assert_allclose(found, theirs, rtol=rough, atol=rough)
+
+
+def test_the_page_lists_every_operator() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "onnx.md").read_text("utf-8")
+    listed = re.search(r"the functions of torch that do the same:\n\n(.*?)\n\n", page, re.DOTALL)
+    assert listed is not None
+    assert [name.strip() for name in listed[1].split(",")] == sorted(KNOWN)

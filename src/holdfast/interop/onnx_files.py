@@ -28,7 +28,7 @@ _SMALL = 64
 """Constants of so many whole numbers at most are written as an attribute."""
 
 
-def read(path: Path) -> Network:
+def read(path: Path | str) -> Network:
     """The network of an ONNX file, in evaluation mode.
 
     It is called with the graph's inputs in their order; those that the file has a value for are no inputs.
@@ -38,6 +38,7 @@ def read(path: Path) -> Network:
         ConversionError: A node has no counterpart here; the message names the node, its operator and what stops it.
         MissingLibraryError: The library ``onnx`` is not installed.
     """
+    path = Path(path)
     graph = onnx_graph.read(path)
     builder = _Builder(graph)
     for node in onnx_tidy.layers(graph):
@@ -112,7 +113,7 @@ class _Builder:
             node = self._expanded(node)
         if node.op not in OPERATORS:
             raise ConversionError(
-                f"{node.label} has no counterpart here; docs/convert.md lists the {len(OPERATORS)} operators that have "
+                f"{node.label} has no counterpart here; docs/onnx.md lists the {len(OPERATORS)} operators that have "
                 "one. Export the model without it."
             )
         if len(node.outputs) > OUTPUTS.get(node.op, 1):

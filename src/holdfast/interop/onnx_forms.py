@@ -16,7 +16,7 @@ from holdfast.recurrent_layer import RecurrentLayer
 LENGTHS = Input(("batch",), "lengths", "time")
 
 
-def write(path: Path, model: RecurrentLayer | Network, *, streaming: bool = False) -> float:
+def write(path: Path | str, model: RecurrentLayer | Network, *, streaming: bool = False) -> float:
     """Writes a layer or a network, as :func:`holdfast.interop.onnx_export.write`, whose result and errors are its own.
 
     Args:
@@ -24,6 +24,7 @@ def write(path: Path, model: RecurrentLayer | Network, *, streaming: bool = Fals
         model: The model.
         streaming: Write the form that takes a few steps and the state before them, and gives the state after them.
     """
+    path = Path(path)
     if isinstance(model, RecurrentLayer):
         return write_form(path, of_layer(model, streaming=streaming))
     return write_form(path, of_network(model, streaming=streaming))
