@@ -162,3 +162,54 @@ def test_layers_that_were_read_are_trained_and_saved(tmp_path: Path) -> None:
     networks.save(tmp_path / "m.safetensors", network)
     again = networks.load(tmp_path / "m.safetensors")
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
+
+
+def both_ways() -> Network:
+    """Two bidirectional layers, and a linear layer on the final state of the second one."""
+    lower = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "bidirectional": True}
+    upper = {"cell": "gru", "input_size": 8, "hidden_size": 5, "bidirectional": True}
+    nodes = [
+        Node("lower", "Recurrent", lower, ("x",), ("h",)),
+        Node("upper", "Recurrent", upper, ("h",), ("", "last")),
+        Node("out", "Linear", {"in_features": 10, "out_features": 2}, ("last",), ("y",)),
+    ]
+    return Network(["x"], ["y"], nodes).eval()
+
+
+def test_two_directions_that_were_written_are_read_as_one_layer(tmp_path: Path) -> None:
+    network = both_ways()
+    onnx_forms.write(tmp_path / "m.onnx", network)
+    again = onnx_files.read(tmp_path / "m.onnx")
+    assert [node.kind for node in again.nodes] == ["Recurrent", "Recurrent", "Linear"]
+    assert [node.name for node in again.nodes][:2] == ["parts.lower.layer.l0", "parts.upper.layer.l0"]
+    x = torch.randn(3, 6, 3)
+    assert torch.equal(network(x), again(x))
+
+
+@pytest.mark.parametrize("places", [(1, 0), (0, 0)])
+def test_directions_the_other_way_round_are_left_as_they_are(places: tuple[int, int], tmp_path: Path) -> None:
+    given = arrays("LSTM", directions=2)
+    weights = {name: given[name] for name in "WRB"} | {f"k{k}": np.int64(k) for k in (0, 1)}
+    nodes = [
+        helper.make_node("LSTM", ["x", "W", "R", "B"], ["Y"], hidden_size=4, direction="bidirectional", name="cell"),
+        helper.make_node("Gather", ["Y", f"k{places[0]}"], ["a"], axis=1),
+        helper.make_node("Gather", ["Y", f"k{places[1]}"], ["b"], axis=1),
+        helper.make_node("Concat", ["a", "b"], ["y"], axis=2),
+    ]
+    network = read(nodes, ["x"], ["y"], weights, tmp_path)
+    x = torch.randn(5, 2, 3)
+    halves = network.module("cell").layer(x.transpose(0, 1))[0].transpose(0, 1).chunk(2, -1)
+    assert torch.equal(network(x), torch.cat([halves[place] for place in places], -1))
+
+
+def test_transpositions_and_shapes_that_are_not_known_are_left_as_they_are(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["a"]),
+        helper.make_node("Transpose", ["a"], ["b"], perm=[1, 2, 0, 3]),
+        helper.make_node("Squeeze", ["b", "axis"], ["c"]),
+        helper.make_node("Transpose", ["c"], ["d"]),
+        helper.make_node("Transpose", ["d"], ["y"]),
+    ]
+    network = read(nodes, ["x", "shape"], ["y"], {"axis": np.array([1])}, tmp_path)
+    x = torch.randn(2, 3, 4)
+    assert torch.equal(network(x, torch.tensor([2, 3, 1, 4])), x.transpose(0, 1))

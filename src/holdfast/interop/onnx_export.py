@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from holdfast.container import replace_file
 from holdfast.errors import ConversionError, MissingLibraryError, ModelFileError
-from holdfast.interop import onnx_protobuf
+from holdfast.interop import onnx_protobuf, onnx_recurrent
 from holdfast.interop.onnx_layers import VERSION, exportable
 from holdfast.interop.onnx_runtime import Runtime, apart
 
@@ -196,6 +196,11 @@ def _tidied(model: Any, form: Form) -> bytes:
     for part in (*graph.node, *graph.initializer, *graph.input, *graph.output):
         del part.metadata_props[:]
         part.doc_string = ""
+    taken = set()
+    for node in graph.node:
+        if node.op_type in onnx_recurrent.KINDS and node.input[1] not in taken:
+            taken.add(node.input[1])  # layers with the same weights share them in the file
+            node.name = node.input[1].replace("W_", "")
     names = {
         dimension.dim_param: axis
         for value, given in zip(graph.input, form.inputs.values(), strict=True)

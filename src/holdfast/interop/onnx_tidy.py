@@ -152,19 +152,56 @@ class _Joining:
         before = self._source.get(node.inputs[0])
         if before is None:
             return node
-        if op == "Transpose" and options["perm"] == _perm(before) == _SWAPPED:
+        if _perm(node) == _perm(before) == _SWAPPED:
             return self._alias(node, before.inputs[0])
         if _perm(before) == [1, 2, 0, 3] and self._drops_direction(node, axis=1):
             apart = self._source.get(before.inputs[0])
-            if apart is not None and apart.options.get("op") == "Reshape" and apart.options["shape"][:3] == [0, 0, 1]:
+            if apart is not None and _splits(apart, 1):
                 return replace(node, options={"op": "Transpose", "perm": _SWAPPED}, inputs=apart.inputs)
-        one_way = before.kind == "Recurrent" and not before.options.get("bidirectional")
-        if one_way and before.outputs[2:3] == node.inputs[:1]:  # h after the last step, [1, B, H]
-            if self._drops_direction(node, axis=0):
+        if op == "Concat" and len(node.inputs) == 2:
+            return self._both_directions(node)
+        if before.kind == "Recurrent" and before.outputs[2:3] == node.inputs[:1]:  # h after the last step
+            count = 2 if before.options.get("bidirectional") else 1
+            if count == 1 and self._drops_direction(node, axis=0):
                 return self._last_hidden(node, before)
-            if op == "Slice" and _takes_all_of_one(options):
+            if op == "Slice" and _takes_all(options, count):
                 return self._alias(node, node.inputs[0])
         return node
+
+    def _both_directions(self, node: Node) -> Node:
+        """The outputs, or the final h, of both directions side by side."""
+        halves = [self._direction(value) for value in node.inputs]
+        if halves[0] is None or halves[1] is None or halves[0][:2] != halves[1][:2]:
+            return node
+        value, axis, _ = halves[0]
+        whole, along = self._source.get(value), node.options.get("axis", 0)
+        if whole is None or [halves[0][2], halves[1][2]] != [0, 1]:
+            return node
+        if axis == 1 and along in (-1, 2) and _perm(whole) == [1, 2, 0, 3]:
+            apart = self._source.get(whole.inputs[0])
+            if apart is not None and _splits(apart, 2):
+                return replace(node, options={"op": "Transpose", "perm": _SWAPPED}, inputs=apart.inputs)
+        both = whole.kind == "Recurrent" and whole.options.get("bidirectional")
+        if axis == 0 and along in (-1, 1) and both and whole.outputs[2:3] == (value,):
+            return self._last_hidden(node, whole)
+        return node
+
+    def _direction(self, value: str) -> tuple[str, int, int] | None:
+        """Of what value, along which axis and at which place a value is one slice; None where it is none."""
+        node = self._source.get(value)
+        if node is None or not node.inputs:
+            return None
+        if node.options.get("op") == "Gather":
+            place = self._constants.get(node.inputs[1])
+            known = place is not None and place.ndim == 0
+            return (node.inputs[0], node.options.get("axis", 0), int(place)) if known else None  # type: ignore[arg-type]
+        cut = self._source.get(node.inputs[0])
+        if node.options.get("op") != "Squeeze" or cut is None or cut.options.get("op") != "Slice":
+            return None
+        axes, starts, ends = (cut.options.get(name, []) for name in ("axes", "starts", "ends"))
+        if len(starts) != 1 or ends != [starts[0] + 1] or axes != node.options.get("axes") or starts[0] < 0:
+            return None
+        return cut.inputs[0], axes[0], starts[0]
 
     def _alias(self, node: Node, value: str) -> Node:
         """Leaves a part out whose output is a value that is there, unless the network gives it under its own name."""
@@ -196,13 +233,18 @@ class _Joining:
 
 def _perm(node: Node) -> Any:
     """The order of a transposition; None for any other part."""
-    return node.options["perm"] if node.options.get("op") == "Transpose" else None
+    return node.options.get("perm") if node.options.get("op") == "Transpose" else None
 
 
-def _takes_all_of_one(options: Mapping[str, Any]) -> bool:
-    """Whether a slice of a first dimension of size 1 is all of it."""
+def _splits(node: Node, directions: int) -> bool:
+    """Whether a part gives the outputs of so many directions [B, T, D * H] a dimension for these."""
+    return node.options.get("op") == "Reshape" and node.options.get("shape", [])[:3] == [0, 0, directions]
+
+
+def _takes_all(options: Mapping[str, Any], count: int) -> bool:
+    """Whether a slice of a first dimension of that size is all of it."""
     cut = [options.get(name, [0 if name == "axes" else 1]) for name in ("axes", "starts", "ends", "steps")]
     if any(len(numbers) != 1 for numbers in cut) or cut[0] != [0]:
         return False
     (_,), (start,), (end,), (step,) = cut
-    return bool(step) and list(range(1)[start:end:step]) == [0]
+    return bool(step) and list(range(count)[start:end:step]) == list(range(count))
