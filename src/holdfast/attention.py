@@ -87,7 +87,7 @@ class Attention(nn.Module, ABC):
         Raises:
             ShapeError: The queries are not [B, T, Q], or their number is not the memory's.
         """
-        rows = len(memory.values)
+        rows = memory.values.shape[0]
         if queries.ndim != 3 or queries.shape[0] != rows or queries.shape[-1] != self.query_size:
             raise ShapeError(
                 f"{type(self).__name__} queries have shape {tuple(queries.shape)}; expected (batch, steps, query_size) "

@@ -89,6 +89,10 @@ def _is_keras(file: Beginning) -> bool:
     if file.start.startswith(b"PK\x03\x04"):
         return b"metadata.json" in file.start or b"config.json" in file.start
     return file.start.startswith(b"\x89HDF\r\n\x1a\n")
+def _is_onnx(file: Beginning) -> bool:
+    # A protobuf whose first field is the version, a small number; behind it stands one of those that a model has.
+    start = file.start[:3]
+    return len(start) == 3 and start[0] == 8 and 0 < start[1] < 64 and start[2] in b"\x12\x1a\x22\x28\x32\x3a\x42\x72"
 
 
 FORMATS: dict[str, Format] = {
@@ -112,6 +116,16 @@ FORMATS: dict[str, Format] = {
             "holdfast.interop.pytorch_files:difference",
             "holdfast.interop.pytorch_files:lines",
             whole=False,
+        ),
+        Format(
+            "onnx",
+            (".onnx",),
+            "graphs of operators, with and without lengths; with `streaming` the state goes in and comes out",
+            _is_onnx,
+            "holdfast.interop.onnx_files:read",
+            "holdfast.interop.onnx_forms:write",
+            "holdfast.interop.onnx_runtime:difference",
+            writes_trained="holdfast.tasks.onnx_forms:write",
         ),
         Format(
             "tf1",

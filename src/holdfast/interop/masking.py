@@ -18,12 +18,12 @@ class Compacted(NamedTuple):
     Attributes:
         inputs: [B, T, I].
         lengths: How many steps count in each row, [B].
-        order: Where each step stood, [B, T]; None when none was moved.
+        places: Where each step went, [B, T]; None when none was moved.
     """
 
     inputs: Tensor
     lengths: Tensor
-    order: Tensor | None
+    places: Tensor | None
 
 
 def compacted(inputs: Tensor, mask: Tensor) -> Compacted:
@@ -34,33 +34,39 @@ def compacted(inputs: Tensor, mask: Tensor) -> Compacted:
         mask: [B, T], true where a step counts.
     """
     lengths = mask.sum(1)
-    if not (mask[:, 1:] & ~mask[:, :-1]).any():  # padding at the end alone, by far the usual case
+    # Padding at the end alone is by far the usual case; a model that is traced is to work for any mask.
+    if not torch.compiler.is_compiling() and not (mask[:, 1:] & ~mask[:, :-1]).any():
         return Compacted(inputs, lengths, None)
-    order = torch.argsort(~mask, dim=1, stable=True)
-    return Compacted(torch.take_along_dim(inputs, order[:, :, None], 1), lengths, order)
+    places = torch.where(mask, mask.cumsum(1), lengths[:, None] + (~mask).cumsum(1)) - 1
+    moved = torch.zeros_like(inputs).scatter(1, places[:, :, None].expand_as(inputs), inputs)
+    return Compacted(moved, lengths, places)
 
 
-def spread(outputs: Tensor, mask: Tensor, order: Tensor | None, *, repeat: bool, reverse: bool = False) -> Tensor:
+def spread(outputs: Tensor, mask: Tensor, places: Tensor | None, *, repeat: bool, reverse: bool = False) -> Tensor:
     """The outputs of a compacted batch where their steps stood.
 
     Args:
         outputs: [B, T, O], of a layer that ran over :class:`Compacted` inputs with their lengths.
         mask: [B, T], as it was given.
-        order: That of :class:`Compacted`.
+        places: Those of :class:`Compacted`.
         repeat: What stands at a step that does not count: the output before it (zero before the first), or zero.
         reverse: Whether the layer ran from the last step to the first, so that "before" is a later step.
     """
-    if order is not None:
-        back = torch.argsort(order, dim=1)
-        outputs = torch.take_along_dim(outputs, back[:, :, None], 1)
+    if places is not None:
+        outputs = _taken(outputs, places)
     if not repeat:
         return outputs
     steps = torch.arange(mask.shape[1], device=mask.device)
     if reverse:
-        last = torch.where(mask, steps, len(steps)).flip(1).cummin(1).values.flip(1)
-        known = last < len(steps)
+        last = torch.where(mask, steps, mask.shape[1]).flip(1).cummin(1).values.flip(1)
+        known = last < mask.shape[1]
     else:
         last = torch.where(mask, steps, -1).cummax(1).values
         known = last >= 0
-    held = torch.take_along_dim(outputs, last.clamp(0, len(steps) - 1)[:, :, None], 1)
+    held = _taken(outputs, last.clamp(0, mask.shape[1] - 1))
     return held * known[:, :, None].to(held.dtype)
+
+
+def _taken(x: Tensor, steps: Tensor) -> Tensor:
+    """These steps [B, T] of each row of [B, T, ...]."""
+    return x.gather(1, steps[:, :, None].expand(-1, -1, x.shape[2]))

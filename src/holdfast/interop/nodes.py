@@ -16,6 +16,7 @@ from holdfast.cells import Kind
 from holdfast.cells.activations import activation
 from holdfast.errors import ConversionError, OptionError, did_you_mean
 from holdfast.interop.masking import compacted, spread
+from holdfast.interop.onnx_nodes import Constant, Operator, RecurrentOperator
 from holdfast.layers import LAYERS
 from holdfast.recurrent_layer import RecurrentLayer
 
@@ -59,17 +60,17 @@ class Recurrent(nn.Module):
 
     def forward(self, inputs: Tensor, counts: Tensor | None = None, *initial: Tensor | None) -> Outputs:
         """As the class says."""
-        x, lengths, order = inputs, counts, None
+        x, lengths, places = inputs, counts, None
         mask = counts if counts is not None and counts.ndim == 2 else None
         if mask is not None:
             mask = mask.bool()
-            x, lengths, order = compacted(inputs, mask)
+            x, lengths, places = compacted(inputs, mask)
         outputs, state = self.layer(x, self._initial(inputs, initial), lengths=lengths)
         parts = state if isinstance(state, tuple) else (state,)
         if self.stateful:
             self._state = tuple(part.detach() for part in parts)
         if mask is not None:
-            outputs = spread(outputs, mask, order, repeat=self.repeat, reverse=self.layer.reverse)
+            outputs = spread(outputs, mask, places, repeat=self.repeat, reverse=self.layer.reverse)
         return (outputs, self.layer.last_hidden(state), *parts)
 
     def _initial(self, inputs: Tensor, given: tuple[Tensor | None, ...]) -> Any:
@@ -82,7 +83,7 @@ class Recurrent(nn.Module):
         rows = self.layer.num_layers * self.layer.num_directions
         whole = [*parts, *[None] * (len(sizes) - len(parts))]
         filled = [
-            inputs.new_zeros(rows, len(inputs), size) if part is None else part
+            inputs.new_zeros(rows, inputs.shape[0], size) if part is None else part
             for part, size in zip(whole, sizes, strict=True)
         ]
         return filled[0] if len(filled) == 1 else tuple(filled)
@@ -248,6 +249,9 @@ KINDS: dict[str, Callable[..., nn.Module]] = {
         RepeatVector,
         Flip,
         Merge,
+        Operator,
+        Constant,
+        RecurrentOperator,
     )
 }
 

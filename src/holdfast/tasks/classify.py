@@ -91,11 +91,11 @@ def pooled(outputs: Tensor, lengths: Tensor | None, how: str) -> Tensor:
     """
     steps = outputs.shape[1]
     if lengths is None:
-        lengths = torch.full((len(outputs),), steps, device=outputs.device)
+        lengths = torch.full((outputs.shape[0],), steps, device=outputs.device)
     some = (lengths > 0)[:, None]
     if how == "last_output":
         last = (lengths - 1).clamp(min=0)
-        return outputs[torch.arange(len(outputs), device=outputs.device), last]
+        return outputs[torch.arange(outputs.shape[0], device=outputs.device), last]
     if how == "mean":
         return outputs.sum(1) / lengths.clamp(min=1)[:, None].to(outputs.dtype)
     padding = torch.arange(steps, device=outputs.device) >= lengths[:, None]

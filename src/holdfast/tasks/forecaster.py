@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -66,7 +68,7 @@ class Forecaster(nn.Module):
             [B, H, C, Q], the Q quantiles ascending.
         """
         y, rest = inputs[..., : self.targets], inputs[..., self.targets :]
-        centre, spread = self._statistics(y)
+        centre, spread = self.statistics(y)
         window = torch.cat([(y - centre) / spread, rest], -1)
         if not self.recursive:
             forecast = self._direct(window, future)
@@ -79,20 +81,36 @@ class Forecaster(nn.Module):
         ordered = forecast.reshape(*forecast.shape[:2], *self.shape).sort(-1).values
         return ordered * spread[..., None] + centre[..., None]
 
-    def _statistics(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def statistics(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """What each window is shifted by and divided by, [B, 1, C] each."""
         if self.scaling == "standard":
             return y.mean(1, keepdim=True), y.std(1, keepdim=True, correction=0) + _LEAST_DEVIATION
         last = y[:, -1:]
         return last if self.scaling == "last" else torch.zeros_like(last), torch.ones_like(last)
 
+    def follow(self, rows: Tensor, scale: tuple[Tensor, Tensor], state: Any = None) -> tuple[Tensor, Any]:
+        """Forecasts the one row after some others, by the recursive method.
+
+        Args:
+            rows: [B, T, C + F]; what is known of a row stands with the row before it.
+            scale: What :meth:`statistics` gave for the window.
+            state: The recurrent layers' state before these rows; None at the start of the window.
+
+        Returns:
+            The row [B, 1, C], and the state after ``rows``.
+        """
+        centre, spread = scale
+        scaled = torch.cat([(rows[..., : self.targets] - centre) / spread, rows[..., self.targets :]], -1)
+        outputs, state = self.recurrent(scaled, state)
+        return self.output(self.dropout(outputs[:, -1:])) * spread + centre, state
+
     def _direct(self, window: Tensor, future: Tensor) -> Tensor:
         _, state = self.recurrent(window)
         ended = self.dropout(self.recurrent.last_hidden(state))
         if self.context is None:
             flat: Tensor = self.output(ended)
-            return flat.reshape(len(flat), future.shape[1], -1)
-        context = torch.relu(self.context(ended)).reshape(len(ended), future.shape[1], _LOCAL)
+            return flat.reshape(flat.shape[0], future.shape[1], -1)
+        context = torch.relu(self.context(ended)).reshape(ended.shape[0], future.shape[1], _LOCAL)
         rows: Tensor = self.output(torch.cat([context, future], -1))
         return rows
 

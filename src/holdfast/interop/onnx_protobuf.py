@@ -1,0 +1,261 @@
+"""ONNX files as protobuf: opened without trusting them.
+
+A few bytes of a protobuf can ask for a lot of memory, so the bytes are walked through and counted before the library
+parses them; and what a tensor claims to be is held against the numbers that the file really has.
+"""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from holdfast.errors import MissingLibraryError, ModelFileError
+
+MAX_BYTES = 2**31 - 1
+"""What protobuf can hold in one message."""
+MAX_FIELDS = 400_000
+"""Nodes, names, attributes and so on of a file; a model of a thousand nodes has about thirty thousand."""
+MAX_PACKED = 4 * 2**20
+"""Bytes of integers in their short form, each of which may take eight times as much in memory."""
+_MAX_DEPTH = 60
+_MAX_DIMENSIONS = 16
+_LONGEST_NAME = 256
+
+_DTYPES = {
+    "FLOAT": torch.float32,
+    "DOUBLE": torch.float64,
+    "FLOAT16": torch.float16,
+    "BFLOAT16": torch.bfloat16,
+    "INT8": torch.int8,
+    "INT16": torch.int16,
+    "INT32": torch.int32,
+    "INT64": torch.int64,
+    "UINT8": torch.uint8,
+    "BOOL": torch.bool,
+}
+"""The types of ONNX that torch computes with."""
+_TYPED = {
+    "FLOAT": ("float_data", np.float32),
+    "DOUBLE": ("double_data", np.float64),
+    "INT64": ("int64_data", np.int64),
+    "FLOAT16": ("int32_data", np.uint16),  # bit patterns
+    "BFLOAT16": ("int32_data", np.uint16),
+    "INT8": ("int32_data", np.int8),
+    "INT16": ("int32_data", np.int16),
+    "INT32": ("int32_data", np.int32),
+    "UINT8": ("int32_data", np.uint8),
+    "BOOL": ("int32_data", np.bool_),
+}
+"""Where a tensor has its numbers when it has them not as raw bytes."""
+
+
+def library() -> Any:
+    """The library ``onnx``.
+
+    Raises:
+        MissingLibraryError: It is not installed.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise MissingLibraryError(
+            "ONNX files need the library onnx, which cannot be loaded: pip install 'holdfast[onnx]'."
+        ) from error
+    return onnx
+
+
+def load(path: Path) -> Any:
+    """The ``ModelProto`` of a file.
+
+    Raises:
+        ModelFileError: The file is not there, is no ONNX model, is truncated or damaged, or holds absurdly much.
+        MissingLibraryError: The library ``onnx`` is not installed.
+    """
+    onnx = library()
+    from google.protobuf.message import DecodeError
+
+    try:
+        with path.open("rb") as handle:
+            size = handle.seek(0, 2)
+            if not size:
+                raise ModelFileError(f"{path} is empty; expected an ONNX model. Take another copy of it.")
+            if size > MAX_BYTES:
+                raise ModelFileError(
+                    f"{path} has {size:,} bytes; an ONNX file has at most {MAX_BYTES:,}. Keep the weights of a larger "
+                    "model in a file beside it (external data)."
+                )
+            with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                _Count(path).message(data, 0, size, onnx.ModelProto.DESCRIPTOR)
+                content = data[:]
+    except FileNotFoundError as error:
+        raise ModelFileError(f"{path} is not there. Check the path.") from error
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror}.") from error
+    try:
+        model = onnx.ModelProto.FromString(content)
+    except DecodeError as error:
+        raise ModelFileError(_damaged(path)) from error
+    if not model.HasField("graph") or not model.opset_import:
+        raise ModelFileError(f"{path} is not an ONNX model: it has no graph or no version. Take another copy of it.")
+    return model
+
+
+def _damaged(path: Path) -> str:
+    return f"{path} is not an ONNX model, or is truncated or damaged. Take another copy of it."
+
+
+class _Count:
+    """Walks through the fields of a message and of those inside it, and refuses too many of them."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._fields, self._packed = path, 0, 0
+        self._known: dict[str, dict[int, Any]] = {}
+
+    def message(self, data: mmap.mmap, at: int, end: int, descriptor: Any, depth: int = 0) -> None:
+        """Counts the fields of the message of that type that lies from ``at`` to before ``end``."""
+        if depth > _MAX_DEPTH:
+            raise ModelFileError(f"{self._path} has messages within messages, more than {_MAX_DEPTH} deep. Refused.")
+        if descriptor.full_name not in self._known:
+            self._known[descriptor.full_name] = dict(descriptor.fields_by_number)
+        known = self._known[descriptor.full_name]
+        while at < end:
+            key, at = self._number(data, at, end)
+            self._fields += 1
+            if self._fields > MAX_FIELDS:
+                raise ModelFileError(f"{self._path} has more than {MAX_FIELDS:,} names, nodes and values. Refused.")
+            wire = key & 7
+            if wire == 0:
+                _, at = self._number(data, at, end)
+            elif wire in (1, 5):
+                at += 8 if wire == 1 else 4
+            elif wire == 2:
+                length, at = self._number(data, at, end)
+                if at + length > end:
+                    raise ModelFileError(_damaged(self._path))
+                field = known.get(key >> 3)
+                if field is not None and field.message_type is not None:
+                    self.message(data, at, at + length, field.message_type, depth + 1)
+                elif field is not None and field.type == field.TYPE_STRING:
+                    self._check_text(data[at : at + length])
+                elif field is not None and field.cpp_type in (field.CPPTYPE_INT32, field.CPPTYPE_INT64):
+                    self._packed += length
+                    if self._packed > MAX_PACKED:
+                        raise ModelFileError(
+                            f"{self._path} has more than {MAX_PACKED:,} bytes of integers outside raw data. Refused."
+                        )
+                at += length
+            else:
+                raise ModelFileError(_damaged(self._path))
+        if at != end:
+            raise ModelFileError(_damaged(self._path))
+
+    def _check_text(self, content: bytes) -> None:
+        try:
+            content.decode()
+        except UnicodeDecodeError as error:
+            raise ModelFileError(f"{self._path} has text that is not UTF-8. The file is damaged.") from error
+
+    def _number(self, data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
+        """The variable-length integer at a place, and the place behind it."""
+        value = shift = 0
+        while at < end and shift < 70:
+            byte = data[at]
+            value |= (byte & 127) << shift
+            at, shift = at + 1, shift + 7
+            if byte < 128:
+                return value, at
+        raise ModelFileError(_damaged(self._path))
+
+
+def dtype_of(number: int, label: str) -> torch.dtype:
+    """The torch dtype of an ONNX element type.
+
+    Raises:
+        ModelFileError: torch does not compute with such elements.
+    """
+    types = library().TensorProto.DataType
+    name = types.Name(number) if number in types.values() else str(number)
+    if name not in _DTYPES:
+        raise ModelFileError(f"{label} has elements of type {name}; expected one of {', '.join(_DTYPES)}.")
+    return _DTYPES[name]
+
+
+def tensor(proto: Any, path: Path) -> Tensor:
+    """A ``TensorProto`` as a tensor with memory of its own.
+
+    Args:
+        proto: The message.
+        path: The file it is from; tensors kept outside it must lie in the same folder.
+
+    Raises:
+        ModelFileError: It claims another size than it has, its elements are none of torch's, or it lies elsewhere.
+    """
+    label = f"The tensor {proto.name!r} of {path}" if proto.name else f"A tensor of {path}"
+    dtype = dtype_of(proto.data_type, label)
+    if len(proto.dims) > _MAX_DIMENSIONS:
+        raise ModelFileError(
+            f"{label} has {len(proto.dims):,} dimensions; expected at most {_MAX_DIMENSIONS}. Refused."
+        )
+    shape = [int(size) for size in proto.dims]
+    if any(size < 0 for size in shape):
+        raise ModelFileError(f"{label} has shape {tuple(shape)}; expected sizes from 0 on. The file is damaged.")
+    count = 1
+    for size in shape:
+        count *= size
+    onnx = library()
+    kept_outside = proto.data_location == onnx.TensorProto.EXTERNAL
+    name = onnx.TensorProto.DataType.Name(proto.data_type)
+    field, element = _TYPED[name]
+    if kept_outside or proto.HasField("raw_data"):
+        expected = count * dtype.itemsize
+        raw = _outside(proto, path, label, expected) if kept_outside else proto.raw_data
+        if len(raw) != expected:
+            raise ModelFileError(
+                f"{label} claims shape {tuple(shape)}, which takes {expected:,} bytes, and has {len(raw):,}. The file "
+                "is damaged."
+            )
+        if not count:
+            return torch.empty(shape, dtype=dtype)
+        return torch.frombuffer(bytearray(raw), dtype=dtype).reshape(shape)
+    numbers = getattr(proto, field)
+    if len(numbers) != count:
+        raise ModelFileError(
+            f"{label} claims shape {tuple(shape)}, which takes {count:,} numbers, and has {len(numbers):,}. The file "
+            "is damaged."
+        )
+    array: np.ndarray[Any, Any] = np.array(numbers, dtype=np.int64 if field == "int32_data" else element).astype(
+        element
+    )
+    found = torch.from_numpy(array)
+    return (found.view(dtype) if element is np.uint16 else found).reshape(shape)
+
+
+def _outside(proto: Any, path: Path, label: str, expected: int) -> bytes:
+    """The bytes of a tensor that lie in another file, which must be in the folder of the model."""
+    entries = {entry.key: entry.value for entry in proto.external_data}
+    location = entries.get("location", "")
+    folder = path.parent.resolve()
+    readable = location.isprintable() and 0 < len(location) < _LONGEST_NAME
+    place = (folder / location).resolve() if readable else folder.parent
+    if not place.is_relative_to(folder):
+        raise ModelFileError(f"{label} lies in {location[:80]!r}; expected a file in the folder of the model. Refused.")
+    try:
+        offset, length = int(entries.get("offset", "0")), int(entries.get("length", str(expected)))
+    except ValueError as error:
+        raise ModelFileError(f"{label} lies at a place that is no number. The file is damaged.") from error
+    if not place.is_file():
+        raise ModelFileError(f"{label} lies in {location!r}, which is not there. Put that file beside the model.")
+    size = place.stat().st_size
+    if length != expected or offset < 0 or offset + length > size:
+        raise ModelFileError(
+            f"{label} takes {expected:,} bytes; it claims {length:,} from byte {offset:,} of {location!r}, which has "
+            f"{size:,}. The file is damaged."
+        )
+    with place.open("rb") as handle:
+        handle.seek(offset)
+        return handle.read(length)
