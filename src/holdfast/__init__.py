@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from holdfast.conversion import convert
     from holdfast.errors import HoldfastError
     from holdfast.inspect import summarise
-    from holdfast.interop.pytorch_modules import replace_recurrent
+    from holdfast.interop.pytorch.modules import replace_recurrent
     from holdfast.layers import GRU, LSTM, RNN
     from holdfast.predictor import Predictor
     from holdfast.recurrent_layer import explain
@@ -36,7 +36,7 @@ _HOMES = {
     "TranscriptStream": "holdfast.transcript_stream",
     "convert": "holdfast.conversion",
     "explain": "holdfast.recurrent_layer",
-    "replace_recurrent": "holdfast.interop.pytorch_modules",
+    "replace_recurrent": "holdfast.interop.pytorch.modules",
     "summarise": "holdfast.inspect",
     "unroll": "holdfast.unrolling",
 }

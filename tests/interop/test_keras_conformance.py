@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from holdfast.interop import keras_config, keras_files, keras_layers
+from holdfast.interop.keras import config as keras_config
+from holdfast.interop.keras import files as keras_files
+from holdfast.interop.keras import layers as keras_layers
 
 TOLERANCE = 1e-5
 

@@ -17,7 +17,7 @@ h5py = pytest.importorskip("h5py", reason="needs h5py: pip install 'holdfast[h5]
 from tests.interop.keras_by_hand import archive, drawn, entry, legacy, line, lstm_weights, named, sequential, weights3  # noqa: E402
 
 from holdfast.errors import ConversionError, MissingLibraryError, ModelFileError  # noqa: E402  (after the skip)
-from holdfast.interop import keras_files  # noqa: E402
+from holdfast.interop.keras import files as keras_files  # noqa: E402
 
 X = drawn((2, 5, 3), seed=9)[0]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from holdfast.interop import keras_files
+from holdfast.interop.keras import files as keras_files
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras's own, of many kinds

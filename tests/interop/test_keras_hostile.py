@@ -35,7 +35,7 @@ PROGRAM = """
 import json, resource, sys, time
 from pathlib import Path
 from holdfast.errors import ConversionError, ModelFileError
-from holdfast.interop import keras_files
+from holdfast.interop.keras import files as keras_files
 
 def spent():
     return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))

@@ -13,7 +13,7 @@ pytest.importorskip("h5py", reason="needs h5py: pip install 'holdfast[h5]'")
 from tests.interop.keras_by_hand import line
 
 from holdfast.errors import ConversionError, ModelFileError
-from holdfast.interop import keras_files
+from holdfast.interop.keras import files as keras_files
 from holdfast.interop.network import Network, Node
 
 Part = tuple[str, dict[str, Any]]

@@ -16,9 +16,11 @@ from torch import Tensor, nn
 
 import holdfast
 from holdfast.errors import ConversionError, MissingLibraryError, ModelFileError
-from holdfast.interop import onnx_export, onnx_files, onnx_forms
 from holdfast.interop.network import Network, Node
-from holdfast.interop.onnx_export import Form, Input
+from holdfast.interop.onnx import export as onnx_export
+from holdfast.interop.onnx import files as onnx_files
+from holdfast.interop.onnx import forms as onnx_forms
+from holdfast.interop.onnx.export import Form, Input
 from holdfast.recurrent_layer import RecurrentLayer
 
 LAYERS: dict[str, RecurrentLayer] = {

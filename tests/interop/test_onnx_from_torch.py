@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from holdfast import convert
-from holdfast.interop import onnx_files, onnx_runtime
+from holdfast.interop.onnx import files as onnx_files
+from holdfast.interop.onnx import runtime as onnx_runtime
 
 
 class Tagger(nn.Module):

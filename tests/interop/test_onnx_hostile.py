@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.interop.onnx_models import arrays, model, recurrent, value
 
 from holdfast.errors import HoldfastError
-from holdfast.interop import onnx_files
+from holdfast.interop.onnx import files as onnx_files
 
 SECONDS = 2
 BYTES = 500 * 2**20

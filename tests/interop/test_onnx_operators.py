@@ -14,8 +14,8 @@ from onnx import helper, numpy_helper
 from tests.interop.onnx_models import model, node_tests, value
 
 from holdfast.errors import ConversionError, HoldfastError
-from holdfast.interop import onnx_files
-from holdfast.interop.onnx_operators import OPERATORS
+from holdfast.interop.onnx import files as onnx_files
+from holdfast.interop.onnx.operators import OPERATORS
 
 KNOWN = {*OPERATORS, "Constant", "ConstantOfShape"}
 NUMBERS = {

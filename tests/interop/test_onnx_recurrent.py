@@ -18,7 +18,9 @@ from tests.interop.onnx_models import INPUTS, arrays, node_tests, recurrent
 
 from holdfast.errors import ConversionError
 from holdfast.interop import network as networks
-from holdfast.interop import nodes, onnx_files, onnx_runtime
+from holdfast.interop import nodes
+from holdfast.interop.onnx import files as onnx_files
+from holdfast.interop.onnx import runtime as onnx_runtime
 
 WITH_PARAMETERS = {"Affine": 2, "LeakyRelu": 1, "ThresholdedRelu": 1, "ScaledTanh": 2, "HardSigmoid": 2, "Elu": 1}
 ACTIVATIONS = [*WITH_PARAMETERS, "Relu", "Tanh", "Sigmoid", "Softsign", "Softplus"]

@@ -15,8 +15,9 @@ from torch import nn
 
 import holdfast
 from holdfast.interop import network as networks
-from holdfast.interop import onnx_files, onnx_forms
 from holdfast.interop.network import Network, Node
+from holdfast.interop.onnx import files as onnx_files
+from holdfast.interop.onnx import forms as onnx_forms
 
 LAST = 2**63 - 1
 

@@ -18,8 +18,8 @@ import holdfast
 from holdfast.errors import ConversionError, ModelFileError, OptionError
 from holdfast.interop import nodes
 from holdfast.interop.network import Network, Node
-from holdfast.interop.pytorch_files import list_layers, read, write
-from holdfast.interop.pytorch_tensors import read_tensors
+from holdfast.interop.pytorch.files import list_layers, read, write
+from holdfast.interop.pytorch.tensors import read_tensors
 
 FORMS = ("zip", "legacy", "safetensors")
 RECURRENT: dict[str, Callable[..., Any]] = {

@@ -21,8 +21,8 @@ import torch
 from torch import nn
 
 from holdfast.errors import HoldfastError
-from holdfast.interop.pytorch_files import list_layers, read
-from holdfast.interop.pytorch_tensors import read_tensors
+from holdfast.interop.pytorch.files import list_layers, read
+from holdfast.interop.pytorch.tensors import read_tensors
 
 SECONDS = 2
 BYTES = 500 * 2**20

@@ -13,8 +13,8 @@ import torch
 
 import tf1_writer as tf
 from holdfast.errors import ConversionError, MissingLibraryError, ModelFileError
-from holdfast.interop.crc32c import crc32c
-from holdfast.interop.tf1_checkpoint import Checkpoint, Variable, list_variables
+from holdfast.interop.tf1.checkpoint import Checkpoint, Variable, list_variables
+from holdfast.interop.tf1.crc32c import crc32c
 from tf1_writer import Array
 
 PARTS = {"parts": [(0, 70), (70, 10), (80, 20)]}

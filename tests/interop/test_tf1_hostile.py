@@ -16,7 +16,7 @@ import pytest
 
 import tf1_writer as tf
 from holdfast.errors import ConversionError, ModelFileError
-from holdfast.interop.tf1_checkpoint import Checkpoint
+from holdfast.interop.tf1.checkpoint import Checkpoint
 
 ARRAYS = {
     "rnn/lstm_cell/kernel": np.arange(120, dtype=np.float32).reshape(5, 24),

@@ -16,8 +16,8 @@ import tf1_equations as eq
 import tf1_writer as tf
 from holdfast.errors import ConversionError, OptionError
 from holdfast.interop.network import load, save
-from holdfast.interop.tf1_names import modern, parsed, place_of
-from holdfast.interop.tf1_network import read, read_cells, read_layers
+from holdfast.interop.tf1.names import modern, parsed, place_of
+from holdfast.interop.tf1.network import read, read_cells, read_layers
 
 B, T, I, H = 3, 5, 4, 3  # noqa: E741
 X = np.random.default_rng(8).standard_normal((B, T, I))

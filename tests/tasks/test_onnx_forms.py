@@ -17,7 +17,7 @@ from holdfast.data import Examples, Scaling
 from holdfast.data.records import Records
 from holdfast.data.vocabulary import Vocabulary
 from holdfast.errors import ConversionError
-from holdfast.interop import onnx_files
+from holdfast.interop.onnx import files as onnx_files
 from holdfast.tasks import TASKS, onnx_forms
 from holdfast.tasks.generate import GenerateTask
 from holdfast.tasks.transcribe import TranscribeTask

@@ -16,7 +16,7 @@ from holdfast.cells import Kind
 from holdfast.cells.activations import activation
 from holdfast.errors import ConversionError, OptionError, did_you_mean
 from holdfast.interop.masking import compacted, spread
-from holdfast.interop.onnx_nodes import Constant, Operator, RecurrentOperator
+from holdfast.interop.onnx.nodes import Constant, Operator, RecurrentOperator
 from holdfast.layers import LAYERS
 from holdfast.recurrent_layer import RecurrentLayer
 

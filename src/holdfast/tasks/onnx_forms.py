@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from holdfast.attention import Memory
 from holdfast.data.sums import SumEncoder
 from holdfast.errors import ConversionError
-from holdfast.interop import onnx_export
-from holdfast.interop.onnx_export import Form, Input
-from holdfast.interop.onnx_states import check_streams, parts_of, state_inputs, state_of
+from holdfast.interop.onnx import export as onnx_export
+from holdfast.interop.onnx.export import Form, Input
+from holdfast.interop.onnx.states import check_streams, parts_of, state_inputs, state_of
 from holdfast.recurrent_layer import RecurrentLayer
 from holdfast.tasks.forecaster import Forecaster
 from holdfast.tasks.task import RecipeTask
@@ -38,7 +38,7 @@ def write(path: Path, task: RecipeTask[Any], model: nn.Module, *, streaming: boo
         streaming: Write the form that takes a few steps and the state before them, and gives the state after them.
 
     Returns:
-        The files, each with the largest difference to onnxruntime, as :func:`holdfast.interop.onnx_export.write`.
+        The files, each with the largest difference to onnxruntime, as :func:`holdfast.interop.onnx.export.write`.
 
     Raises:
         ConversionError: ONNX's operators cannot say the model, or it cannot stream; no file is written.

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from holdfast.cells import ACTIVATIONS, Activation, BoundCell, CellSpec, Noise
 from holdfast.engines import EngineChoice, Request, explain_request, select
-from holdfast.interop.tf1_weights import parameters
+from holdfast.interop.tf1.weights import parameters
 from holdfast.tf1.rnn_cell import How, RNNCell, check_state
 from holdfast.unrolling import SequenceCell, State
 

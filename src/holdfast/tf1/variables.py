@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import ModelFileError, OptionError, ShapeError
-from holdfast.interop.tf1_checkpoint import Checkpoint
-from holdfast.interop.tf1_names import modern
+from holdfast.interop.tf1.checkpoint import Checkpoint
+from holdfast.interop.tf1.names import modern
 
 Initializer = Callable[[Tensor], Any]
 """Fills a tensor in place, as those of ``torch.nn.init`` do."""
@@ -81,7 +81,7 @@ class VariableStore:
         """Gives the variables the values of a checkpoint; those that are made later get theirs when they are made.
 
         Args:
-            path: The checkpoint, as :class:`~holdfast.interop.tf1_checkpoint.Checkpoint` takes it.
+            path: The checkpoint, as :class:`~holdfast.interop.tf1.checkpoint.Checkpoint` takes it.
             scope: Restore those variables alone whose names stand under this scope; all when empty.
 
         Raises:

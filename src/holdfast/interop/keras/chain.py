@@ -1,0 +1,285 @@
+"""A network as a chain of Keras layers, with everything that Keras would have to know; or why it is none."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from holdfast.errors import ConversionError
+from holdfast.interop.keras import outward as keras_outward
+from holdfast.interop.network import Network, Node
+from holdfast.interop.nodes import Recurrent
+
+
+@dataclass
+class KerasLayer:
+    """A layer as a file of Keras 3 has it.
+
+    Attributes:
+        kind: Its class.
+        config: Its options, without name and dtype.
+        name: Its name.
+        weights: Its arrays, by their place: ``""`` for its own, ``"cell"`` or ``"forward_layer/cell"`` for inner ones.
+    """
+
+    kind: str
+    config: dict[str, Any]
+    name: str = ""
+    weights: dict[str, list[Tensor]] = field(default_factory=dict)
+
+
+def chain(network: Network) -> list[KerasLayer]:
+    """The layers of a network, the input first.
+
+    Raises:
+        ConversionError: The network is no chain, or a part of it has no counterpart in Keras; the message says which.
+    """
+    if len(network.inputs) != 1 or len(network.outputs) != 1:
+        raise ConversionError(
+            f"The network has {len(network.inputs)} inputs and {len(network.outputs)} outputs; only a chain of layers, "
+            "with one of each, is written for Keras."
+        )
+    walk = _Walk(network)
+    layers = list(walk.layers())
+    if walk.value != network.outputs[0]:
+        raise ConversionError(f"The network gives {network.outputs[0]!r}, which is not what its last node gives.")
+    return [walk.input(), *layers]
+
+
+class _Walk:
+    """Goes along the nodes, and keeps in mind what Keras would.
+
+    Attributes:
+        value: The value that the chain has come to.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._network, self.value = network, network.inputs[0]
+        self._mask = ""  # the value of the mask that Keras would hand on by itself
+        self._left = list(network.nodes)
+        self._names: set[str] = set()
+        self._steps: int | None = None  # of the input, where a layer needs to know
+        self._repeated: int | None = None  # of the value, where a RepeatVector says it
+        self._width: int | None = None
+        self._taken = [name for node in network.nodes for name in node.inputs] + list(network.outputs)
+
+    def layers(self) -> Iterator[KerasLayer]:
+        """The layers after the input."""
+        while self._left:
+            node = self._left.pop(0)
+            if not node.inputs or node.inputs[0] != self.value:
+                raise ConversionError(
+                    f"{_label(node)} does not take what the node before it gives: no chain of layers."
+                )
+            write = _WRITERS.get(node.kind)
+            if write is None:
+                raise ConversionError(f"{_label(node)} has no counterpart in Keras; known are {', '.join(_WRITERS)}.")
+            for layer in write(self, node):
+                layer.name = layer.name or self._named(node.name)
+                yield layer
+
+    def input(self) -> KerasLayer:
+        """The input, by what the first layer takes; for after :meth:`layers`."""
+        shape: list[int | None] = [None]
+        dtype = "float32"
+        for node in self._network.nodes:
+            part = self._network.module(node.name)
+            if isinstance(part, Recurrent):
+                shape += [self._steps, part.layer.input_size]
+            elif node.kind == "Embedding":
+                shape, dtype = [None, self._steps], "int32"
+            elif node.kind == "Linear":
+                flat = not any(other.kind in ("Recurrent", "Masking") for other in self._until_repeated())
+                shape += [node.options["in_features"]] if flat else [self._steps, node.options["in_features"]]
+            elif node.kind == "RepeatVector":
+                shape += [next(_input_widths(self._network), None)]
+            elif node.kind in ("Masking", "Dropout", "Activation"):
+                continue
+            break
+        if len(shape) == 1 or (shape[-1] is None and dtype == "float32"):
+            raise ConversionError(
+                "The network does not say what it takes; expected a recurrent layer, or one with weights."
+            )
+        return KerasLayer("InputLayer", {"batch_shape": shape, "dtype": dtype, "sparse": False}, self._named("input"))
+
+    def _until_repeated(self) -> Iterator[Node]:
+        for node in self._network.nodes:
+            if node.kind == "RepeatVector":
+                return
+            yield node
+
+    def _named(self, name: str) -> str:
+        """A name that Keras takes and no other layer has."""
+        base = re.sub(r"[/\s]", "_", name) or "layer"
+        name, number = base, 1
+        while name in self._names:
+            name, number = f"{base}_{number}", number + 1
+        self._names.add(name)
+        return name
+
+    def _gives(self, node: Node, outputs: tuple[int, ...] = (0,)) -> int:
+        """Which of its outputs a node is asked for, and goes on with it."""
+        used = [number for number, name in enumerate(node.outputs) if name and name in self._taken]
+        used = [number for number in used if number in outputs or node.kind == "Recurrent"]
+        if len(used) != 1 or used[0] not in outputs or self._taken.count(node.outputs[used[0]]) != 1:
+            raise ConversionError(f"More than one value of {_label(node)} is used, or none: no chain of layers.")
+        self.value = node.outputs[used[0]]
+        return used[0]
+
+    # A writer for each kind of node.
+
+    def embedding(self, node: Node) -> Iterator[KerasLayer]:
+        """Embedding."""
+        self._gives(node)
+        options = node.options
+        masked = bool(options.get("mask_zero"))
+        self._mask, self._width = _second(node) if masked else "", options["embedding_dim"]
+        config = {"input_dim": options["num_embeddings"], "output_dim": options["embedding_dim"], "mask_zero": masked}
+        yield KerasLayer("Embedding", config, weights={"": [self._tensor(node, "weight")]})
+
+    def masking(self, node: Node) -> Iterator[KerasLayer]:
+        """Masking."""
+        self._gives(node)
+        self._mask = _second(node)
+        yield KerasLayer("Masking", {"mask_value": node.options.get("value", 0.0)})
+
+    def linear(self, node: Node) -> Iterator[KerasLayer]:
+        """Dense, with the activation that follows it."""
+        self._gives(node)
+        bias = node.options.get("bias", True)
+        weights = [self._tensor(node, "weight").T.contiguous(), *([self._tensor(node, "bias")] if bias else [])]
+        self._width = node.options["out_features"]
+        name, activation = self._named(node.name), "linear"
+        following = self._left[0] if self._left else None
+        if following is not None and following.kind == "Activation" and following.inputs[0] == self.value:
+            found = keras_outward.activation_layer(following.options["name"], _label(following))
+            if found[0] == "Activation":
+                self._left.pop(0)
+                self._gives(following)
+                activation = found[1]["activation"]
+        config = {"units": self._width, "use_bias": bias, "activation": activation}
+        yield KerasLayer("Dense", config, name, {"": weights})
+
+    def activation(self, node: Node) -> Iterator[KerasLayer]:
+        """Activation, or the layer that has its parameter."""
+        self._gives(node)
+        yield KerasLayer(*keras_outward.activation_layer(node.options["name"], _label(node)))
+
+    def dropout(self, node: Node) -> Iterator[KerasLayer]:
+        """Dropout, or SpatialDropout1D."""
+        self._gives(node)
+        yield KerasLayer("SpatialDropout1D" if node.options.get("locked") else "Dropout", {"rate": node.options["p"]})
+
+    def reshape(self, node: Node) -> Iterator[KerasLayer]:
+        """Flatten and Reshape; Keras has to know how many steps there are."""
+        self._gives(node)
+        shape, following = node.options["shape"], self._left[0] if self._left else None
+        total = math.prod(shape) if -1 not in shape else None
+        if list(shape) == [-1] and following is not None and following.kind == "Linear":
+            total = following.options["in_features"]
+        if self._repeated is None and self._steps is None and self._width and total:
+            self._steps = total // self._width
+        if self._repeated is None and self._steps is None:
+            raise ConversionError(f"{_label(node)} does not say how many steps it takes, and Keras has to know.")
+        self._mask, self._width, self._repeated = "", shape[-1] if shape[-1] > 0 else total, None
+        yield KerasLayer("Flatten", {}) if list(shape) == [-1] else KerasLayer("Reshape", {"target_shape": list(shape)})
+
+    def repeat_vector(self, node: Node) -> Iterator[KerasLayer]:
+        """RepeatVector."""
+        self._gives(node)
+        self._mask, self._repeated = "", node.options["count"]
+        yield KerasLayer("RepeatVector", {"n": node.options["count"]})
+
+    def recurrent(self, node: Node) -> Iterator[KerasLayer]:
+        """LSTM, GRU and SimpleRNN, one for each layer, and Bidirectional of them."""
+        other, merge = self._left[:2] if len(self._left) > 1 else (None, None)
+        pair = other is not None and merge is not None and other.kind == "Recurrent" and merge.kind == "Merge"
+        if pair and other is not None and merge is not None and other.inputs == node.inputs:
+            yield from self._two(node, other, merge)
+            return
+        part = self._part(node)
+        sequences = self._gives(node, (0, 1)) == 0
+        if part.layer.reverse and sequences:
+            turned = self._left.pop(0) if self._left and self._left[0].kind == "Flip" else None
+            if turned is None or turned.inputs != (self.value,):
+                raise ConversionError(
+                    f"{_label(node)} runs in reverse and gives its outputs in the order of time; Keras gives those of "
+                    "go_backwards in the order in which they were made, and has no layer that turns them."
+                )
+            self._gives(turned)
+        made = keras_outward.layers(part, _label(node), sequences=sequences, masked=bool(self._mask))
+        for number, (kind, config, weights) in enumerate(made):
+            yield KerasLayer(kind, config, self._named(node.name if not number else f"{node.name}_{number}"), weights)
+        self._width = part.layer.output_size
+        self._mask = self._mask if sequences else ""
+
+    def _two(self, node: Node, other: Node, merge: Node) -> Iterator[KerasLayer]:
+        """Bidirectional of two layers that are not alike."""
+        del self._left[:2]
+        parts = [self._part(node), self._part(other)]
+        start = self.value
+        positions = [self._gives(node, (0, 1))]
+        ends = [self.value]
+        self.value = start
+        positions.append(self._gives(other, (0, 1)))
+        ends.append(self.value)
+        if positions[0] != positions[1] or merge.inputs != tuple(ends):
+            raise ConversionError(f"{_label(merge)} does not merge the outputs of the two layers before it: no chain.")
+        sequences = positions[0] == 0
+        config, weights = keras_outward.both(
+            parts, merge.options["mode"], [_label(node), _label(other)], sequences=sequences, masked=bool(self._mask)
+        )
+        self._gives(merge)
+        sizes = [part.layer.output_size for part in parts]
+        self._width = sum(sizes) if merge.options["mode"] == "concat" else sizes[0]
+        self._mask = self._mask if sequences else ""
+        yield KerasLayer("Bidirectional", config, self._named(merge.name), weights)
+
+    def _part(self, node: Node) -> Recurrent:
+        """The recurrent part of a node, if it is called as Keras would call it."""
+        counts = node.inputs[1] if len(node.inputs) > 1 else ""
+        if counts != self._mask or any(node.inputs[2:]):
+            raise ConversionError(
+                f"{_label(node)} is called with lengths, a mask or a state of its own; in Keras, a chain of layers has "
+                "nothing but the mask of a Masking or an Embedding before it."
+            )
+        part = self._network.module(node.name)
+        assert isinstance(part, Recurrent)
+        return part
+
+    def _tensor(self, node: Node, name: str) -> Tensor:
+        found: Tensor = getattr(self._network.module(node.name), name)
+        return found.detach()
+
+
+_WRITERS = {
+    "Recurrent": _Walk.recurrent,
+    "Embedding": _Walk.embedding,
+    "Masking": _Walk.masking,
+    "Linear": _Walk.linear,
+    "Activation": _Walk.activation,
+    "Dropout": _Walk.dropout,
+    "Reshape": _Walk.reshape,
+    "RepeatVector": _Walk.repeat_vector,
+}
+
+
+def _input_widths(network: Network) -> Iterator[int]:
+    for node in network.nodes:
+        part = network.module(node.name)
+        if isinstance(part, Recurrent):
+            yield part.layer.input_size
+
+
+def _second(node: Node) -> str:
+    """The value of the mask that a node gives; one that nobody can take where it has no name."""
+    return (node.outputs[1] if len(node.outputs) > 1 else "") or f"{node.name} (mask)"
+
+
+def _label(node: Node) -> str:
+    return f"{node.name!r} ({node.kind})"

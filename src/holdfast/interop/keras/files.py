@@ -1,0 +1,112 @@
+"""Models of Keras 1, 2 and 3, read and written without Keras: ``.keras``, ``.weights.h5`` and ``.h5``.
+
+    ``.keras``       Keras 3: a zip of ``config.json``, ``metadata.json`` and ``model.weights.h5``.
+    ``.weights.h5``  Keras 3: the weights alone, named after the classes of the layers.
+    ``.h5``          Keras 1 and 2: the configuration is an attribute, or (``save_weights``) not there.
+
+Nothing in a file is run: Lambda layers, pickles and classes of somebody's own are refused.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+from torch import Tensor
+
+from holdfast.errors import ModelFileError
+from holdfast.interop.keras import archive as keras_archive
+from holdfast.interop.keras import config as keras_config
+from holdfast.interop.keras import derive as keras_derive
+from holdfast.interop.keras import layers as keras_layers
+from holdfast.interop.keras import weights as keras_weights
+from holdfast.interop.keras.config import Model
+from holdfast.interop.keras.hdf5 import MAX_TEXT_BYTES, Group
+from holdfast.interop.keras.hdf5 import read as read_hdf5
+from holdfast.interop.keras.writing import write
+from holdfast.interop.network import Network
+
+__all__ = ["read", "write"]
+
+
+def read(path: Path | str, architecture: Path | str | None = None) -> Network:
+    """The network of a Keras file, in evaluation mode.
+
+    Args:
+        path: The file.
+        architecture: What ``model.to_json()`` gave, as a file, for weights that come without a configuration. None for
+            the file of the same name that ends in ``.json``, if there is one: ``model.json`` beside ``model.h5`` or
+            ``model.weights.h5``. Without either, a chain of recurrent layers is made of what the weights say, with
+            Keras's defaults.
+
+    Raises:
+        ModelFileError: The file is not there, truncated, damaged, or no model of Keras.
+        ConversionError: A layer or an option has no counterpart here; the message names both. Or the file has weights
+            alone, and does not say what model they are of.
+        MissingLibraryError: h5py is not installed.
+    """
+    path = Path(path)
+    if zipfile.is_zipfile(path):
+        entries = keras_archive.read(path)
+        version = _version(entries[keras_archive.METADATA], path)
+        model = keras_config.parse(_text(entries[keras_archive.CONFIGURATION], path), version, path)
+        root = read_hdf5(path, entries[keras_archive.WEIGHTS])
+        return keras_layers.network(model, keras_weights.by_class(root, model.layers), path)
+    model, arrays = _model(read_hdf5(path), path, architecture)
+    return keras_layers.network(model, arrays, path)
+
+
+def _model(root: Group, path: Path, architecture: Path | str | None) -> tuple[Model, dict[str, list[Tensor]]]:
+    """The model of an HDF5 file and its weights."""
+    text = root.text("model_config") or _given(path, architecture)
+    if keras_weights.all_layers(root) is None:
+        weights = keras_weights.by_name(root)
+        version = root.text("keras_version") or (root.group("model_weights") or root).text("keras_version") or ""
+        model = (
+            keras_derive.by_name(weights, version, path) if text is None else keras_config.parse(text, version, path)
+        )
+        return model, weights
+    if text is None:
+        return keras_derive.by_class(root, path)
+    model = keras_config.parse(text, "", path)
+    return model, keras_weights.by_class(root, model.layers)
+
+
+def _given(path: Path, architecture: Path | str | None) -> str | None:
+    """The configuration that comes in a file of its own."""
+    if architecture is None:
+        architecture = path.with_name(path.name.removesuffix(".h5").removesuffix(".weights") + ".json")
+        if not architecture.is_file():
+            return None
+    architecture = Path(architecture)
+    try:
+        if architecture.stat().st_size > MAX_TEXT_BYTES:
+            raise ModelFileError(
+                f"{architecture} is larger than the {MAX_TEXT_BYTES:,} bytes that are read of a model.json."
+            )
+        return _text(architecture.read_bytes(), architecture)
+    except OSError as error:
+        raise ModelFileError(f"{architecture} cannot be read: {error.strerror}. Check the path.") from error
+
+
+def _text(content: bytes, path: Path) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ModelFileError(
+            f"{path} is damaged: its configuration is no UTF-8 text. Take another copy of it."
+        ) from error
+
+
+def _version(metadata: bytes, path: Path) -> str:
+    """The version of Keras that wrote a ``.keras`` file."""
+    try:
+        version = json.loads(_text(metadata, path))["keras_version"]
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
+        raise ModelFileError(
+            f"{path} is damaged: its metadata say no keras_version. Take another copy of it."
+        ) from error
+    if not isinstance(version, str):
+        raise ModelFileError(f"{path} is damaged: its keras_version is no text. Take another copy of it.")
+    return version

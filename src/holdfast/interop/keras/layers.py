@@ -1,0 +1,219 @@
+"""The layers of Keras around the recurrent ones, each as nodes of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from torch import Tensor
+
+from holdfast.errors import ConversionError
+from holdfast.interop.keras import recurrent as keras_recurrent
+from holdfast.interop.keras.build import Builder, Entry, Value, check_shape, inner_layer
+from holdfast.interop.keras.config import Layer, Model
+from holdfast.interop.keras.options import Options
+from holdfast.interop.network import Network
+
+
+def network(model: Model, arrays: Mapping[str, Sequence[Tensor]], source: Path) -> Network:
+    """The network of a Keras model, in evaluation mode.
+
+    Args:
+        model: The model.
+        arrays: The weights of each layer, by its name, in Keras's order.
+        source: The file they come from, for messages.
+
+    Raises:
+        ConversionError: A layer or an option has no counterpart, or the weights are not those of the layers.
+        ModelFileError: An option means nothing.
+    """
+    return Builder(model, arrays, LAYERS).network(source)
+
+
+def _input(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+    options = build.options(layer)
+    shape = options.take("batch_input_shape", "batch_shape", "shape")
+    options.done()
+    if layer.name not in build.model.inputs:
+        raise ConversionError(f"{layer.label} is no input of the model; expected every input layer to be one.")
+    width = shape[-1] if isinstance(shape, list) and len(shape) > 2 else None
+    return [Value(layer.name, width=width if type(width) is int else None)]
+
+
+def _embedding(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+    options = build.options(layer)
+    masked = options.flag("mask_zero", default=False)
+    sizes = options.size("input_dim"), options.size("output_dim")
+    options.done()
+    (table,) = build.weights(layer, 1)
+    check_shape(layer, "table", table, sizes)
+    settings = {"num_embeddings": sizes[0], "embedding_dim": sizes[1], "mask_zero": masked}
+    mask = _mask_of(build, layer, inputs[0], 0.0) if masked else ""
+    outputs = (layer.name, mask) if masked else (layer.name,)
+    build.node(layer.name, "Embedding", (inputs[0].name,), settings, outputs, {"weight": table})
+    return [Value(layer.name, mask, sizes[1])]
+
+
+def _masking(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+    options = build.options(layer)
+    value = options.number("mask_value", default=0.0)
+    options.done()
+    mask = _mask_of(build, layer, inputs[0], value)
+    build.node(layer.name, "Masking", (inputs[0].name,), {"value": value}, (layer.name, mask))
+    return [Value(layer.name, mask, inputs[0].width)]
+
+
+def _mask_of(build: Builder, layer: Layer, value: Value, masked: float) -> str:
+    mask = f"{layer.name}/mask"
+    build.tests[mask] = (value.name, masked)
+    return mask
+
+
+def _comparison(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+    """The operators by which Keras 3 writes down where a mask comes from; the mask itself comes with the input."""
+    if layer.kind == "Any":
+        return [replace(inputs[0], mask="")]
+    if len(layer.constants) != 1:
+        raise ConversionError(f"{layer.label} compares two values of the model, which is not converted.")
+    return [Value(layer.name, test=(inputs[0].name, layer.constants[0]))]
+
+
+def _dense(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+    options = build.options(layer)
+    bias = options.flag("use_bias", "bias", default=True)
+    units = options.size("units", "output_dim")
+    activation = options.activation("activation", softmax=True)
+    options.done()
+    kernel, *rest = build.weights(layer, 1 + bias)
+    width = (kernel.shape or (0,))[0] if inputs[0].width is None else inputs[0].width
+    check_shape(layer, "kernel", kernel, (width, units))
+    tensors = {"weight": kernel.T.contiguous()}
+    if bias:
+        check_shape(layer, "bias", rest[0], (units,))
+        tensors["bias"] = rest[0]
+    settings = {"in_features": width, "out_features": units, "bias": bias}
+    name = build.node(layer.name, "Linear", (inputs[0].name,), settings, tensors=tensors)
+    if activation != "linear":
+        name = build.node(f"{layer.name}/activation", "Activation", (name,), {"name": activation})
+    return [replace(inputs[0], name=name, width=units)]
+
+
+def _activation(read: Callable[[Options], str]) -> Entry:
+    def make(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+        options = build.options(layer)
+        name = read(options)
+        options.done()
+        return [replace(inputs[0], name=build.node(layer.name, "Activation", (inputs[0].name,), {"name": name}))]
+
+    return Entry(make)
+
+
+def _relu(options: Options) -> str:
+    highest = options.take("max_value")
+    slope, threshold = options.number("negative_slope", default=0.0), options.number("threshold", default=0.0)
+    if threshold or (slope and highest is not None) or highest not in (None, 6):
+        raise options.refused(
+            "max_value, negative_slope, threshold", (highest, slope, threshold), "a slope alone, or 6"
+        )
+    return "relu6" if highest else f"leaky_relu({slope!r})" if slope else "relu"
+
+
+def _leaky_relu(options: Options) -> str:
+    return f"leaky_relu({options.number('negative_slope', 'alpha', default=0.3)!r})"
+
+
+def _elu(options: Options) -> str:
+    alpha = options.number("alpha", default=1.0)
+    return "elu" if alpha == 1 else f"elu({alpha!r})"
+
+
+def _softmax(options: Options) -> str:
+    axis = options.take("axis", default=-1)
+    if axis != -1:
+        raise options.refused("axis", axis, "-1, the last dimension")
+    return "softmax"
+
+
+def _dropout(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+    options = build.options(layer)
+    settings = {"p": options.rate("rate", "p"), "locked": layer.kind == "SpatialDropout1D"}
+    options.done()
+    return [replace(inputs[0], name=build.node(layer.name, "Dropout", (inputs[0].name,), settings))]
+
+
+def _time_distributed(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+    options = build.options(layer)
+    inner = inner_layer(layer, options.take("layer"))
+    options.done()
+    if inner.kind not in _OF_THE_LAST_DIMENSION:
+        raise ConversionError(
+            f"{layer.label} wraps a {inner.kind}; expected one of {', '.join(_OF_THE_LAST_DIMENSION)}."
+        )
+    return build.entry(inner).make(build, inner, inputs)
+
+
+def _reshape(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+    options = build.options(layer)
+    shape = [-1] if layer.kind == "Flatten" else options.take("target_shape")
+    options.done()
+    if not isinstance(shape, list) or not all(type(n) is int and -1 <= n < 2**31 for n in shape) or not shape:
+        raise options.damaged("target_shape", shape, "whole numbers")
+    build.node(layer.name, "Reshape", (inputs[0].name,), {"shape": shape})
+    return [Value(layer.name, width=shape[-1] if shape[-1] > 0 else None)]
+
+
+def _repeat_vector(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+    options = build.options(layer)
+    count = options.size("n")
+    options.done()
+    build.node(layer.name, "RepeatVector", (inputs[0].name,), {"count": count})
+    return [Value(layer.name, width=inputs[0].width)]
+
+
+def _merge(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+    options, mode = build.options(layer), _MERGES[layer.kind]
+    axis = options.take("axis", default=-1)
+    if axis != -1:
+        raise options.refused("axis", axis, "-1, the last dimension")
+    options.done()
+    masks, widths = {value.mask for value in inputs}, [value.width for value in inputs]
+    if len(masks) > 1:
+        raise ConversionError(f"{layer.label} merges values of different masks; expected one mask for all, or none.")
+    known = [width for width in widths if width is not None]
+    width = (sum(known) if mode == "concat" else known[0]) if len(known) == len(widths) else None
+    build.node(layer.name, "Merge", tuple(value.name for value in inputs), {"mode": mode})
+    return [Value(layer.name, masks.pop(), width)]
+
+
+_MERGES = {"Concatenate": "concat", "Add": "sum", "Average": "mean", "Multiply": "product"}
+_ACTIVATIONS = {
+    "Activation": _activation(lambda options: options.activation("activation", softmax=True)),
+    "ReLU": _activation(_relu),
+    "LeakyReLU": _activation(_leaky_relu),
+    "ELU": _activation(_elu),
+    "ThresholdedReLU": _activation(lambda options: f"thresholded_relu({options.number('theta', default=1.0)!r})"),
+    "Softmax": _activation(_softmax),
+}
+_OF_THE_LAST_DIMENSION = ("Dense", "Dropout", *_ACTIVATIONS)
+"""Layers that do the same to every step, so that TimeDistributed changes nothing."""
+
+LAYERS: dict[str, Entry] = {
+    "InputLayer": Entry(_input),
+    "Embedding": Entry(_embedding),
+    "Masking": Entry(_masking),
+    "NotEqual": Entry(_comparison),
+    "Any": Entry(_comparison),
+    "Dense": Entry(_dense),
+    "TimeDistributedDense": Entry(_dense),
+    "TimeDistributed": Entry(_time_distributed),
+    "Dropout": Entry(_dropout),
+    "SpatialDropout1D": Entry(_dropout),
+    "Flatten": Entry(_reshape),
+    "Reshape": Entry(_reshape),
+    "RepeatVector": Entry(_repeat_vector),
+    **_ACTIVATIONS,
+    **{kind: Entry(_merge, several=True) for kind in _MERGES},
+    **keras_recurrent.LAYERS,
+}
+"""The classes of layers that are known."""

@@ -1,0 +1,176 @@
+"""An ONNX model as plain data: what is left of a file when its protobuf has been checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from holdfast.errors import ConversionError, ModelFileError
+from holdfast.interop.onnx import protobuf as onnx_protobuf
+
+OLDEST = 7
+"""The version of the operators from which on they broadcast as NumPy does."""
+MAX_NODES = 20_000
+_DOMAINS = ("", "ai.onnx")
+
+
+@dataclass(frozen=True)
+class OnnxNode:
+    """A node of a graph.
+
+    Attributes:
+        name: Its name; no two nodes have the same.
+        op: Its operator.
+        inputs: The names of the values it takes; ``""`` for one left out.
+        outputs: Of those it gives.
+        attributes: Its attributes that are set: numbers, strings, lists of them, and tensors.
+    """
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return f"The node {self.name!r} ({self.op})"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph.
+
+    Attributes:
+        version: Of the operators.
+        inputs: The names of the values that it is called with.
+        outputs: Of those it gives.
+        constants: The values that the file holds, by name.
+        nodes: The nodes in the order they run.
+    """
+
+    version: int
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    constants: dict[str, Tensor]
+    nodes: tuple[OnnxNode, ...]
+
+
+def read(path: Path) -> Graph:
+    """Opens an ONNX file.
+
+    Raises:
+        ModelFileError: The file is not there, no ONNX model, damaged, or holds absurdly much.
+        ConversionError: It uses something of ONNX that has no counterpart here.
+        MissingLibraryError: The library ``onnx`` is not installed.
+    """
+    try:
+        return _graph(onnx_protobuf.load(path), path)
+    except UnicodeDecodeError as error:  # of an attribute, which is bytes to protobuf
+        raise ModelFileError(f"{path} has text that is not UTF-8. The file is damaged.") from error
+
+
+def _graph(model: Any, path: Path) -> Graph:
+    version = _version(model, path)
+    proto = model.graph
+    if model.functions:
+        raise ConversionError(
+            f"{path} has functions of its own, such as {model.functions[0].name!r}; expected operators of ONNX alone. "
+            "Replace them by what they stand for: onnx.inliner.inline_local_functions."
+        )
+    if proto.sparse_initializer:
+        raise ConversionError(f"{path} has sparse tensors; expected dense ones. Write it with dense tensors.")
+    if len(proto.node) > MAX_NODES:
+        raise ModelFileError(f"{path} has {len(proto.node):,} nodes; at most {MAX_NODES:,} are read. Refused.")
+    constants = {}
+    for tensor in proto.initializer:
+        if not tensor.name or tensor.name in constants:
+            raise ModelFileError(f"{path} has two tensors called {tensor.name!r}; expected a name for each.")
+        constants[tensor.name] = onnx_protobuf.tensor(tensor, path)
+    nodes = []
+    names: set[str] = set()
+    for number, one in enumerate(proto.node):
+        name = one.name if one.name and one.name not in names else f"{one.op_type}_{number}"
+        names.add(name)
+        node = OnnxNode(name, one.op_type, tuple(one.input), tuple(one.output), {})
+        if one.domain not in _DOMAINS:
+            raise ConversionError(
+                f"{node.label} is an operator of {one.domain!r}; expected operators of ONNX alone. Export the model "
+                "without it."
+            )
+        attributes = {attribute.name: _value(attribute, node, path) for attribute in one.attribute}
+        node = OnnxNode(name, one.op_type, tuple(one.input), tuple(one.output), attributes)
+        if node.op == "Constant":
+            constants[_given(node)] = _constant(node)
+        else:
+            nodes.append(node)
+    inputs = tuple(value.name for value in proto.input if value.name not in constants)
+    return Graph(version, inputs, tuple(value.name for value in proto.output), constants, tuple(nodes))
+
+
+def _version(model: Any, path: Path) -> int:
+    """The version of the operators that the file asks for."""
+    found = [entry.version for entry in model.opset_import if entry.domain in _DOMAINS]
+    newest = onnx_protobuf.library().defs.onnx_opset_version()
+    if len(found) != 1 or not OLDEST <= found[0] <= newest:
+        raise ConversionError(
+            f"{path} asks for version {', '.join(map(str, found)) or 'none'} of ONNX's operators; expected one from "
+            f"{OLDEST} to {newest}. Convert it by onnx.version_converter, or upgrade onnx."
+        )
+    return int(found[0])
+
+
+def _value(attribute: Any, node: OnnxNode, path: Path) -> Any:
+    """The value of an attribute."""
+    kinds = onnx_protobuf.library().AttributeProto
+    if attribute.ref_attr_name:
+        raise ModelFileError(
+            f"{node.label} takes {attribute.name!r} of a function; there is none. The file is damaged."
+        )
+    if attribute.type == kinds.INT:
+        return int(attribute.i)
+    if attribute.type == kinds.FLOAT:
+        return float(attribute.f)
+    if attribute.type == kinds.STRING:
+        return attribute.s.decode()
+    if attribute.type == kinds.INTS:
+        return [int(one) for one in attribute.ints]
+    if attribute.type == kinds.FLOATS:
+        return [float(one) for one in attribute.floats]
+    if attribute.type == kinds.STRINGS:
+        return [one.decode() for one in attribute.strings]
+    if attribute.type == kinds.TENSOR:
+        return onnx_protobuf.tensor(attribute.t, path)
+    raise ConversionError(
+        f"{node.label} has an attribute {attribute.name!r} that is a graph, sparse or without a type; expected "
+        "numbers, strings or a tensor. Loops and branches have no counterpart here."
+    )
+
+
+def _given(node: OnnxNode) -> str:
+    if len(node.outputs) != 1 or node.inputs:
+        raise ModelFileError(f"{node.label} takes {node.inputs} and gives {node.outputs}; expected one value given.")
+    return node.outputs[0]
+
+
+def _constant(node: OnnxNode) -> Tensor:
+    """What a node ``Constant`` gives."""
+    import torch
+
+    dtypes = {"value_float": torch.float32, "value_floats": torch.float32}
+    dtypes |= {"value_int": torch.int64, "value_ints": torch.int64}
+    if len(node.attributes) == 1:
+        ((name, value),) = node.attributes.items()
+        if name == "value" and isinstance(value, Tensor):
+            return value
+        if name in dtypes and isinstance(value, int | float | list):
+            return torch.tensor(value, dtype=dtypes[name])
+    raise ConversionError(
+        f"{node.label} has {', '.join(node.attributes) or 'no attribute'}; expected one number, list or tensor of "
+        "numbers."
+    )

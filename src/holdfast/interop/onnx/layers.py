@@ -1,0 +1,109 @@
+"""Recurrent layers on their way out: while a model is traced, each layer stands for ONNX's own operator."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from holdfast import parameters
+from holdfast.cells import NAMES
+from holdfast.errors import ConversionError
+from holdfast.interop.onnx import recurrent as onnx_recurrent
+from holdfast.recurrent_layer import RecurrentLayer
+
+VERSION = 18
+"""The version of ONNX's operators that is written."""
+
+
+def exportable(model: nn.Module) -> nn.Module:
+    """A copy of a model in evaluation mode whose recurrent layers are traced as nodes LSTM, GRU and RNN.
+
+    Raises:
+        ConversionError: The operators cannot say one of its layers; the message names the layer and the option.
+    """
+    model = copy.deepcopy(model).eval()
+    for name, layer in model.named_modules():
+        if isinstance(layer, RecurrentLayer):
+            layer.forward = _Traced(layer, name or NAMES[layer.kind])  # type: ignore[assignment, method-assign]
+    return model
+
+
+class _Traced:
+    """The call of a layer as nodes: inputs and results are those of :meth:`RecurrentLayer.forward`."""
+
+    def __init__(self, layer: RecurrentLayer, label: str) -> None:
+        self._layer = layer
+        self._attributes = []
+        self._names: list[list[str]] = []
+        count = layer.num_directions
+        for number, spec in enumerate(layer.specs):
+            own = f"The layer {label!r}"
+            self._attributes.append(onnx_recurrent.attributes(spec, count, layer.reverse, own))
+            suffixes = [f"_l{number}", f"_l{number}_reverse"][:count]
+            found = [parameters.collect(layer, spec, suffix) for suffix in suffixes]
+            arrays = onnx_recurrent.weights(spec, [{key: one.detach() for key, one in each.items()} for each in found])
+            for key, array in arrays.items():
+                layer.register_buffer(f"{key}_l{number}", array)
+            self._names.append(list(arrays))
+
+    def __call__(
+        self, input: Tensor, hx: Any = None, *, lengths: Tensor | None = None, return_states: bool = False
+    ) -> tuple[Any, Any]:
+        layer = self._layer
+        if return_states:
+            raise ConversionError(
+                "A layer is asked for the state after every step, which ONNX's operators do not give."
+            )
+        x = input.transpose(0, 1) if layer.batch_first else input
+        counts = None if lengths is None else lengths.to(torch.int32)
+        given = self._initial(hx)
+        finals: list[tuple[Tensor, ...]] = []
+        for number, initial in enumerate(given):
+            outputs, *final = self._node(number, x, counts, initial)
+            merged = layer.merged([outputs[:, direction] for direction in range(layer.num_directions)])
+            x = x + merged if layer.residual and number else merged
+            finals.append(tuple(final))
+        parts = [
+            torch.cat(rows) if len({row.shape[2] for row in rows}) == 1 else rows for rows in zip(*finals, strict=True)
+        ]
+        return (x.transpose(0, 1) if layer.batch_first else x), (parts[0] if len(parts) == 1 else tuple(parts))
+
+    def _initial(self, hx: Any) -> list[tuple[Tensor | None, ...]]:
+        """The initial state of each layer, each part [directions, B, size]."""
+        layer = self._layer
+        letters = len(layer.specs[0].state_sizes)
+        if hx is None:
+            return [(None,) * letters] * layer.num_layers
+        parts = hx if letters > 1 else (hx,)
+        count = layer.num_directions
+        columns = [
+            [part[k : k + count] for k in range(0, len(layer.specs) * count, count)]
+            if isinstance(part, Tensor)
+            else part
+            for part in parts
+        ]
+        return list(zip(*columns, strict=True))
+
+    def _node(
+        self, number: int, x: Tensor, lengths: Tensor | None, initial: tuple[Tensor | None, ...]
+    ) -> tuple[Tensor, ...]:
+        """The node of one layer: Y [T, directions, B, H], and each part of the final state [directions, B, H]."""
+        layer, spec = self._layer, self._layer.specs[number]
+        given = {"X": x, "sequence_lens": lengths, **dict(zip(("initial_h", "initial_c"), initial, strict=False))}
+        given |= {key: getattr(layer, f"{key}_l{number}") for key in self._names[number]}
+        inputs = [given.get(name) for name in onnx_recurrent.INPUTS[spec.kind]]
+        state = (layer.num_directions, x.shape[1], spec.hidden_size)
+        shapes = [(x.shape[0], *state[:1], *state[1:]), *[state] * len(initial)]
+        return tuple(
+            torch.onnx.ops.symbolic_multi_out(
+                NAMES[spec.kind],
+                inputs,
+                self._attributes[number],
+                dtypes=[x.dtype] * len(shapes),
+                shapes=shapes,
+                version=VERSION,
+            )
+        )

@@ -1,0 +1,105 @@
+"""Networks on their way out to ONNX: what their inputs are, and the form that takes a few steps at a time."""
+
+from __future__ import annotations
+
+import torch
+
+from holdfast.errors import ConversionError
+from holdfast.interop import nodes
+from holdfast.interop.network import Network, Node
+from holdfast.interop.onnx.export import Form, Input
+from holdfast.interop.onnx.states import check_streams, state_inputs
+
+_SEEN_THROUGH = (nodes.Activation, nodes.Dropout, nodes.Flip, nodes.Masking, nodes.Merge)
+"""The parts whose outputs have the dimensions of their inputs."""
+
+
+def of_network(network: Network, *, streaming: bool = False) -> Form:
+    """A network: its inputs and outputs under their names. Streaming, the states of its layers go in and come out, too.
+
+    Raises:
+        ConversionError: It is not known what one of its inputs is; or it is to stream and cannot.
+    """
+    for node in network.nodes:
+        part = network.module(node.name)
+        if isinstance(part, nodes.Recurrent) and part.stateful and not streaming:
+            raise ConversionError(
+                f"{node.name} is stateful: it keeps its state from batch to batch, which an ONNX model cannot. Write "
+                "the streaming form, or build the layer without stateful."
+            )
+    inputs = {name: _known_input(network, name) for name in network.inputs}
+    if streaming:
+        network, states = _with_states(network)
+        inputs |= states
+    return Form(network, inputs, network.outputs)
+
+
+def _known_input(network: Network, value: str) -> Input:
+    found = _input(network, value)
+    if found is None:
+        raise ConversionError(
+            f"The input {value!r} goes into no layer that says what it is; expected a recurrent layer, an embedding "
+            "or a linear layer. Write the network in another format."
+        )
+    return found
+
+
+def _input(network: Network, value: str) -> Input | None:
+    """What an input is, by what takes it first."""
+    for node in network.nodes:
+        part = network.module(node.name)
+        for place, name in enumerate(node.inputs):
+            if name != value:
+                continue
+            if isinstance(part, nodes.Embedding):
+                return Input(("batch", "time"), "ids", part.num_embeddings)
+            if isinstance(part, nodes.Recurrent):
+                if place == 1:
+                    return Input(("batch",), "lengths", "time")
+                if place > 1:
+                    return list(state_inputs(part.layer).values())[place - 2]
+                return Input(("batch", "time", part.layer.input_size))
+            if isinstance(part, nodes.Linear):
+                steps = ("time",) if _feeds_steps(network, node) else ()
+                return Input(("batch", *steps, part.in_features))
+            if isinstance(part, _SEEN_THROUGH):
+                return _input(network, node.outputs[0])
+    return None
+
+
+def _feeds_steps(network: Network, node: Node) -> bool:
+    """Whether a linear layer works on every step of sequences: whether a recurrent layer takes what comes of it."""
+    values = set(node.outputs)
+    for other in network.nodes:
+        if values & set(other.inputs):
+            if isinstance(network.module(other.name), nodes.Recurrent):
+                return True
+            values.update(other.outputs)
+    return False
+
+
+def _with_states(network: Network) -> tuple[Network, dict[str, Input]]:
+    """A network whose layers' states are inputs and outputs, with the tensors of the one given, and those inputs."""
+    states: dict[str, Input] = {}
+    changed, finals = [], []
+    for node in network.nodes:
+        part = network.module(node.name)
+        if isinstance(part, nodes.Recurrent):
+            check_streams(part.layer)
+            if any(node.inputs[1:]):
+                raise ConversionError(
+                    f"{node.name} is given lengths, a mask or a state; the streaming form needs layers that take the "
+                    "sequence alone. Write the whole model instead."
+                )
+            own = {f"{node.name}_{name}": one for name, one in state_inputs(part.layer).items()}
+            states |= own
+            given = [name.removesuffix("_0") + "_n" for name in own]
+            finals += given
+            kept = (*node.outputs, "", "")[:2]
+            options = {**node.options, "stateful": False}
+            node = Node(node.name, node.kind, options, (node.inputs[0], "", *own), (*kept, *given))
+        changed.append(node)
+    with torch.device("meta"):
+        found = Network((*network.inputs, *states), (*network.outputs, *finals), changed)
+    found.load_state_dict(network.state_dict(), assign=True)
+    return found.eval(), states

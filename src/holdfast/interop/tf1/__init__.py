@@ -1,0 +1,1 @@
+"""Checkpoints of TensorFlow 1, without TensorFlow: :mod:`~holdfast.interop.tf1.network` reads them."""
