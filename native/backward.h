@@ -14,6 +14,54 @@ HF_INLINE void backward_unit(const Layer<T>& l, const Unit<T>& u, T* g, const T*
     if constexpr (kind == Kind::gru) gru_backward<T, plain>(l.options, u, g, h_old, dh);
 }
 
+// Adds to dh, of rows `ld` apart, what the gates' gradients `g` of a step give it through the recurrent product, for the
+// rows of the batch that `order` names: of all gates at once, or, where each has a mask of its own, one after another.
+template <class T>
+void add_to_state(const Layer<T>& l, const Operand<T>* g, const Slots& slots, const long* order, long rows,
+                  const Operand<T>* packed, Share share, T* dh, long ld) {
+    constexpr long W = lanes<T>;
+    auto add = [&](const Slots& some, long gate) {
+        auto add_to_dh = [&](long r, long at, Vec<T> sum) {
+            T* into = dh + r * ld + at;
+            if (l.state_mask) sum = sum * load_some<T>(l.mask(order[r], gate) + at, l.O - at);
+            store<T>(into, load<T>(into) + sum);
+        };
+        times_transposed<T>(g, some, rows, packed, l.O, share, add_to_dh);
+    };
+    if (l.masks == 1) return add(slots, 0);
+    Slots one = slots;
+    one.head = 1, one.tail = 0;
+    const Operand<T>* const first = g;
+    for (long gate = 0; gate < slots.head + slots.tail; gate++) {
+        g = first + (gate < slots.head ? gate : gate + slots.skip) * W;
+        add(one, gate);
+        packed += one.size<T>(W) * ((l.O + W - 1) / W * W);
+    }
+}
+
+// The gradients of the recurrent weights, from the gates' gradients `right`: all at once, or where every gate has a mask
+// of its own, each by itself. Without the candidate's, if the reset comes before its product.
+template <class T, Kind kind, int N>
+WeightSums<T, kind, N> state_sums(const Layer<T>& l, const T* right, T* bias) {
+    using Sum = WeightSum<T, kind, N>;
+    constexpr int columns = Sum::columns;
+    const bool resets = l.options.reset_before;
+    WeightSums<T, kind, N> sums;
+    if (l.masks == 1) {
+        sums.add(Sum::template of<columns, N - 1>(Sum::Left::state, l.O, right, l.dweight_hh, bias));
+        if constexpr (kind == Kind::gru)
+            if (resets) sums.all[0] = Sum::template of<2, 1>(Sum::Left::state, l.O, right, l.dweight_hh, bias);
+        return sums;
+    }
+    if constexpr (kind != Kind::rnn)  // which has one gate
+        [&]<int... n>(std::integer_sequence<int, n...>) {
+            (sums.add(Sum::template of<1, n + 1 == columns ? N - 1 : n>(Sum::Left::state, l.O, right, l.dweight_hh, bias)), ...);
+        }(std::make_integer_sequence<int, columns>{});
+    sums.count -= resets;
+    for (int gate = 0; gate < sums.count; gate++) sums.all[gate].mask = gate;
+    return sums;
+}
+
 // The memory of a call; rows in the order of Team.
 template <class T>
 struct BackwardMemory {
@@ -89,12 +137,7 @@ void backward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, 
             }
         }
         team.wait(thread);
-        auto add_to_dh = [&](long r, long at, Vec<T> sum) {
-            T* into = dh + r * Hp + at;
-            if (l.state_mask) sum = sum * load_some<T>(l.state_mask + rows.order[first + r] * l.H + at, l.H - at);
-            store<T>(into, load<T>(into) + sum);
-        };
-        times_transposed<T>(operands, slots_h, n, memory.packed_h, l.H, panels_h, add_to_dh);
+        add_to_state<T>(l, operands, slots_h, &rows.order[first], n, memory.packed_h, panels_h, dh, Hp);
         if (l.dx) {
             auto put = [&](long r, long at, Vec<T> sum) {
                 store_some<T>(l.dx.at(rows.order[first + r], t) + at, sum, l.I - at);
@@ -136,10 +179,9 @@ void run_backward(const Layer<T>& l) {
         m.dpeephole = scratch.take<T>(team.threads * m.dpeephole_thread);
         using Sum = WeightSum<T, kind, N>;
         constexpr int columns = Weights::columns;
-        const WeightGradients<T, kind, N> gradients(
-            l, p, team, scratch,
-            {Sum::template of<columns, N - 1>(Sum::Left::state, l.O, l.gates, l.dweight_hh, l.dbias_hh),
-             Sum::template of<columns, columns - 1>(Sum::Left::input, l.I, l.gates, l.dweight_ih, l.dbias_ih)}, 2);
+        auto sums = state_sums<T, kind, N>(l, l.gates, l.dbias_hh);
+        sums.add(Sum::template of<columns, columns - 1>(Sum::Left::input, l.I, l.gates, l.dweight_ih, l.dbias_ih));
+        const WeightGradients<T, kind, N> gradients(l, p, team, scratch, sums);
         return [&, m, gradients](long thread) {
             Weights::pack(l, p, true, Share::of(panels_of_4(l.H, p.W), thread, team.threads), m.packed_h);
             if (l.dx) Weights::pack(l, p, false, Share::of(panels_of_4(l.I, p.W), thread, team.threads), m.packed_x);

@@ -62,6 +62,7 @@ class Reader {
         array<"weight_peephole">(l.peephole), array<"norm_ih">(l.norm_ih), array<"norm_hh">(l.norm_hh);
         array<"norm_c">(l.norm_c), array<"norm_c_bias">(l.norm_c_bias);
         array<"state_mask">(l.state_mask), array<"candidate">(l.candidate);
+        if (l.state_mask) l.masks = whole<"masks">();
         array<"h_n">(l.h_n), array<"c_n">(l.c_n), array<"dh_n">(l.dh_n), array<"dc_n">(l.dc_n);
         array<"dh0">(l.dh0), array<"dc0">(l.dc0), array<"dweight_ih">(l.dweight_ih), array<"dweight_hh">(l.dweight_hh);
         array<"dbias_ih">(l.dbias_ih), array<"dbias_hh">(l.dbias_hh), array<"dweight_hr">(l.dweight_hr);

@@ -16,13 +16,13 @@ HF_INLINE void forward_unit(const Layer<T>& l, const Unit<T>& u, T* g, const T* 
 
 // The memory of a call; rows in the order of Team. Of h there are two, the state that a step reads and the one that it
 // writes, as some threads still read the old one when others have written; h_in is h as the product reads it: with the
-// mask of its dropout, and rounded where operands are.
+// mask of its dropout, or once with each of them, `ldh` apart, and rounded where operands are.
 template <class T>
 struct ForwardMemory {
     const T* packed;
     T *h[2], *c, *gates;
     Operand<T> *h_in[2], *x;
-    long ldh, ldx, x_thread, gates_thread;
+    long ldh, ld_in, ldx, x_thread, gates_thread;
 };
 
 // Whether h_in is not h itself.
@@ -34,22 +34,33 @@ bool lies_apart(const Layer<T>& l) {
 // Takes the memory that the state and the inputs of all rows need.
 template <class T>
 void take_forward_memory(const Layer<T>& l, const Panels& p, const Team& team, Scratch& scratch, ForwardMemory<T>& m) {
-    m.ldh = padded_stride(p.padded, p.W), m.ldx = padded_stride(l.I, p.W);
+    m.ldh = padded_stride(p.padded, p.W), m.ld_in = l.masks * m.ldh, m.ldx = padded_stride(l.I, p.W);
     for (int k = 0; k < 2; k++) {
         m.h[k] = scratch.take<T>(l.B * m.ldh);
         if constexpr (!paired<T>) m.h_in[k] = m.h[k];
-        if (lies_apart(l)) m.h_in[k] = scratch.take<Operand<T>>(l.B * m.ldh);
+        if (lies_apart(l)) m.h_in[k] = scratch.take<Operand<T>>(l.B * m.ld_in);
     }
     m.c = l.kind == Kind::lstm ? scratch.take<T>(l.B * p.padded) : nullptr;
     m.x = scratch.take<Operand<T>>(team.threads * (m.x_thread = most_rows(team.rows) * m.ldx));
 }
 
-// A vector of row b's h, from value `at` on, as the product reads it.
+// A vector of row b's h, from value `at` on, as the products read it.
 template <class T>
-HF_INLINE void put_state(const Layer<T>& l, const T* h, Operand<T>* to, long b, long at) {
-    Vec<T> v = load<T>(h);
-    if (l.state_mask) v = v * load_some<T>(l.state_mask + b * l.O + at, l.O - at);
-    put<T>(to, v, l.rounded);
+HF_INLINE void put_state(const Layer<T>& l, const T* h, Operand<T>* to, long ldh, long b, long at) {
+    const Vec<T> v = load<T>(h);
+    if (!l.state_mask) return put<T>(to, v, l.rounded);
+    for (long k = 0; k < l.masks; k++) put<T>(to + k * ldh, v * load_some<T>(l.mask(b, k) + at, l.O - at), l.rounded);
+}
+
+// The functions that compute a panel's gates: from one h for all of them, or from one for each.
+template <class T, Kind kind, int N, bool apart = false>
+constexpr auto gates_tiles = by_rows<tile_rows<T, N>>([](auto m) {
+    using Weights = ForwardWeights<T, kind, N>;
+    return gates_tile<T, m, N, Weights::columns, Weights::last_h, Weights::last_x, apart>;
+});
+template <class T, Kind kind, int N>
+const auto& gates_tiles_of(const Layer<T>& l) {
+    return l.masks > 1 ? gates_tiles<T, kind, N, kind != Kind::rnn> : gates_tiles<T, kind, N>;  // an RNN has one gate
 }
 
 // What stands before a row's steps, its initial state, and past its length; then its final state. A thread does its share
@@ -66,7 +77,7 @@ void begin_rows(const Layer<T>& l, const Panels& p, const Team& team, long threa
             std::copy_n(l.h0 + b * l.O, l.O, h);
             std::fill(h + l.O, h + ldh, T(0));
             if (lies_apart(l))
-                for (long k = 0; k < l.O; k += lanes<T>) put_state(l, h + k, memory.h_in[n] + r * ldh + k, b, k);
+                for (long k = 0; k < l.O; k += lanes<T>) put_state(l, h + k, memory.h_in[n] + r * memory.ld_in + k, ldh, b, k);
         }
         if (l.kind == Kind::lstm) {
             std::copy_n(l.c0 + b * l.H, l.H, memory.c + r * p.padded);
@@ -93,15 +104,15 @@ template <class T, Kind kind, int N, bool plain>
 void forward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, const ForwardMemory<T>& memory) {
     constexpr long W = lanes<T>;
     using Weights = ForwardWeights<T, kind, N>;
-    constexpr auto tiles = by_rows<tile_rows<T, N>>(
-        [](auto m) { return gates_tile<T, m, N, Weights::columns, Weights::last_h, Weights::last_x>; });
+    const auto& tiles = gates_tiles_of<T, kind, N>(l);
     const Rows& rows = team.rows;
-    const long group = team.group(thread), first = rows.start[group], ldh = memory.ldh, ldx = memory.ldx;
+    const long group = team.group(thread), first = rows.start[group];
+    const long ldh = memory.ldh, ld_in = memory.ld_in, ldx = memory.ldx;
     const Share panels = Share::of(p.count, team.member(thread), team.members);
     const Weights weights(l, p, memory.packed);
     T* c = memory.c + first * p.padded;
     T *h = memory.h[0] + first * ldh, *h_new = memory.h[1] + first * ldh;
-    Operand<T> *h_in = memory.h_in[0] + first * ldh, *h_in_new = memory.h_in[1] + first * ldh;
+    Operand<T> *h_in = memory.h_in[0] + first * ld_in, *h_in_new = memory.h_in[1] + first * ld_in;
     Operand<T>* x = memory.x + thread * memory.x_thread;
     const bool apart = lies_apart(l);
     begin_rows(l, p, team, thread, memory);
@@ -116,7 +127,7 @@ void forward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, c
             T* kept = l.gates ? l.gates + ((t * p.count + q) * l.B + first) * p.width() : nullptr;
             over_rows(n, tiles.size(), [&](long m, long r) __attribute__((always_inline)) {
                 T* g = kept ? kept + r * N * W : memory.gates + thread * memory.gates_thread;
-                tiles[m - 1](weights.bias(q), {h_in + r * ldh, ldh, weights.state(q), l.H},
+                tiles[m - 1](weights.bias(q), {h_in + r * ld_in, ld_in, weights.state(q), l.H, ldh},
                              {x + r * ldx, ldx, weights.input(q), l.I}, g);
                 for (const long end = r + m; r < end; r++, g += N * W) {
                     const long b = rows.order[first + r];
@@ -130,7 +141,7 @@ void forward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, c
                                 store<T>(l.c_before + (t * l.B + first + r) * p.padded + at, load<T>(cell + at));
                         forward_unit<T, kind, plain>(l, u, g + v * W, h + r * ldh + at, to + at, cell + at);
                         store_some<T>(y + at, load<T>(to + at), count);
-                        if (apart) put_state(l, to + at, h_in_new + r * ldh + at, b, at);
+                        if (apart) put_state(l, to + at, h_in_new + r * ld_in + at, ldh, b, at);
                         if constexpr (kind == Kind::lstm)
                             if (l.c_all) store_some<T>(l.c_all.at(b, t) + at, load<T>(cell + at), count);
                     }

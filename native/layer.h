@@ -11,8 +11,8 @@
 //   norm_ih      [gates H], norm_hh [gates H]: the gains of the normalised products, null without layer norm
 //   norm_c       [H], norm_c_bias [H]: likewise of the LSTM's cell state on its way out
 //   peephole     [2 or 3, H] or null
-//   state_mask   [B, O], candidate [T, B, H], zoned_h [T, B, O], zoned_c [T, B, H]: the masks, each null when that option
-//                is off
+//   state_mask   [B, masks, O], candidate [T, B, H], zoned_h [T, B, O], zoned_c [T, B, H]: the masks, each null when that
+//                option is off
 //
 // Forward writes all of
 //   y            [B, T, O]; zero past a row's length
@@ -90,6 +90,7 @@ struct Layer {
     const T *h0, *c0, *weight_ih, *weight_hh, *bias_ih, *bias_hh, *weight_hr, *peephole;
     const T *norm_ih, *norm_hh, *norm_c, *norm_c_bias;
     const T *state_mask, *candidate;
+    long masks = 1;  // of the state: one for all gates, or one for each of them
     const std::uint8_t *zoned_h, *zoned_c;
     const T* packed;  // the weights as `pack` leaves them, or null: they are packed in the call
     Steps<T> y, c_all;
@@ -102,6 +103,8 @@ struct Layer {
 
     // Whether units need whole rows of something that other units gave, so that a step has stages (stages.h).
     bool in_stages() const { return options.norm || options.reset_before || O != H; }
+    // Row b's mask of the state for a gate; there is a state_mask.
+    const T* mask(long b, long gate) const { return state_mask + (b * masks + gate) * O; }
 };
 
 // How many values a kernel keeps from forward to backward.

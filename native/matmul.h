@@ -36,17 +36,31 @@ HF_INLINE void accumulate(Vec<T> (&acc)[M][N], const T* A, long lda, const T* B,
     }
 }
 
-// The two operands of a product: rows of A and a packed panel of B.
+// The same where every vector of B has rows of A of its own, `apart` from those of the vector before.
+template <class T, int M, int N, int NB, int last>
+HF_INLINE void accumulate_apart(Vec<T> (&acc)[M][N], const T* A, long lda, long apart, const T* B, long K) {
+    constexpr long W = lanes<T>;
+    for (long k = 0; k < K; k++, B += NB * W)
+#pragma GCC unroll 4
+        for (int n = 0; n < NB; n++) {
+            const Vec<T> b = load<T>(B + n * W);
+#pragma GCC unroll 8
+            for (int m = 0; m < M; m++) acc[m][n + 1 == NB ? last : n] += all<T>(A[n * apart + m * lda + k]) * b;
+        }
+}
+
+// The two operands of a product: rows of A and a packed panel of B. `apart`: as in accumulate_apart.
 template <class T>
 struct Factors {
     const Operand<T>* A;
     long lda;
     const Operand<T>* B;
-    long K;
+    long K, apart = 0;
 };
 
-// out[m][n] = bias[n] + state's product + input's product, for one panel of gates.
-template <class T, int M, int N, int NB, int last_h, int last_x>
+// out[m][n] = bias[n] + state's product + input's product, for one panel of gates. `apart`: every gate has a state of its
+// own.
+template <class T, int M, int N, int NB, int last_h, int last_x, bool apart>
 void gates_tile(const T* bias, Factors<T> h, Factors<T> x, T* out) {
     constexpr long W = lanes<T>;
     Vec<T> acc[M][N];
@@ -54,7 +68,10 @@ void gates_tile(const T* bias, Factors<T> h, Factors<T> x, T* out) {
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
         for (int n = 0; n < N; n++) acc[m][n] = load<T>(bias + n * W);
-    accumulate<T, M, N, NB, last_h>(acc, h.A, h.lda, h.B, h.K);
+    if constexpr (apart)
+        accumulate_apart<T, M, N, NB, last_h>(acc, h.A, h.lda, h.apart, h.B, h.K);
+    else
+        accumulate<T, M, N, NB, last_h>(acc, h.A, h.lda, h.B, h.K);
     accumulate<T, M, N, NB, last_x>(acc, x.A, x.lda, x.B, x.K);
 #pragma GCC unroll 8
     for (int m = 0; m < M; m++)
@@ -62,8 +79,8 @@ void gates_tile(const T* bias, Factors<T> h, Factors<T> x, T* out) {
         for (int n = 0; n < N; n++) store<T>(out + (m * N + n) * W, acc[m][n]);
 }
 
-// out[m][n] += the product, for the first NB of a tile's N vectors.
-template <class T, int M, int N, int NB>
+// out[m][n] += the product, for the first NB of a tile's N vectors. `apart`: as in gates_tile.
+template <class T, int M, int N, int NB, bool apart>
 void add_tile(Factors<T> f, T* out) {
     constexpr long W = lanes<T>;
     Vec<T> acc[M][NB];
@@ -71,7 +88,10 @@ void add_tile(Factors<T> f, T* out) {
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
         for (int n = 0; n < NB; n++) acc[m][n] = load<T>(out + (m * N + n) * W);
-    accumulate<T, M, NB, NB, NB - 1>(acc, f.A, f.lda, f.B, f.K);
+    if constexpr (apart)
+        accumulate_apart<T, M, NB, NB, NB - 1>(acc, f.A, f.lda, f.apart, f.B, f.K);
+    else
+        accumulate<T, M, NB, NB, NB - 1>(acc, f.A, f.lda, f.B, f.K);
 #pragma GCC unroll 8
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4

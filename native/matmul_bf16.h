@@ -46,6 +46,26 @@ HF_INLINE void accumulate(Vec<T> (&acc)[M][N], const Bfloat16* A, long lda, cons
     if (K % 2) add([&](int m) { return std::int32_t(A[m * lda + K - 1].bits); });
 }
 
+// As accumulate_apart of matmul.h.
+template <class T, int M, int N, int NB, int last>
+HF_INLINE void accumulate_apart(Vec<T> (&acc)[M][N], const Bfloat16* A, long lda, long apart, const Bfloat16* B, long K) {
+    auto add = [&](auto pair_of) {
+#pragma GCC unroll 4
+        for (int n = 0; n < NB; n++) {
+            const __m512bh b = (__m512bh)_mm512_loadu_si512(B + n * 2 * lanes<T>);
+#pragma GCC unroll 8
+            for (int m = 0; m < M; m++) {
+                Vec<float>& sum = acc[m][n + 1 == NB ? last : n];
+                const __m512bh a = (__m512bh)_mm512_set1_epi32(pair_of(A + n * apart + m * lda));
+                sum = (Vec<float>)_mm512_dpbf16_ps((__m512)sum, a, b);
+            }
+        }
+        B += NB * 2 * lanes<T>;
+    };
+    for (long k = 0; k + 1 < K; k += 2) add([&](const Bfloat16* row) { return pair_at(row + k); });
+    if (K % 2) add([&](const Bfloat16* row) { return std::int32_t(row[K - 1].bits); });
+}
+
 template <class T, int M, int N, int NB, int last>
 void outer_tile_of_pairs(const Bfloat16* left, const Bfloat16* right, long pairs, T* sums) {
     constexpr long W = lanes<T>;

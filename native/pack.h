@@ -61,7 +61,8 @@ class ForwardWeights {
 };
 
 // For backward: for each panel of up to 4 vectors of outputs (the units of h, or the values of x), and each panel of
-// gates, [slots that take part][units][vectors of outputs].
+// gates, [slots that take part][units][vectors of outputs]. Where the state has a mask for each gate, all of this is for
+// one slot after another.
 template <class T, Kind kind, int N>
 struct BackwardWeights {
     static constexpr int columns = kind == Kind::gru ? 3 : N;
@@ -74,15 +75,21 @@ struct BackwardWeights {
     // Of the panels of outputs those in `share`: of the state's weights (without those of the candidate, if the reset
     // comes before its product), or the input's.
     static void pack(const Layer<T>& l, const Panels& p, bool state, Share share, Operand<T>* out) {
+        const long parts = columns - (state && l.options.reset_before), together = state && l.masks > 1 ? 1 : parts;
+        for (long part = 0; part < parts; part += together, out += together * size(p, state ? l.O : l.I) / columns)
+            pack(l, p, state, {part, part + together}, share, out);
+    }
+
+  private:
+    static void pack(const Layer<T>& l, const Panels& p, bool state, Share parts, Share share, Operand<T>* out) {
         constexpr long W = lanes<T>;
         const long outputs = state ? l.O : l.I, vectors = (outputs + W - 1) / W;
-        const long parts = columns - (state && l.options.reset_before);
         const T* source = state ? l.weight_hh : l.weight_ih;
         for (long q = share.begin * 4; q < std::min(vectors, share.end * 4); q += 4) {
             const long n = std::min(4L, vectors - q);
-            Operand<T>* to = out + q * parts * units(p) * W;
+            Operand<T>* to = out + q * parts.size() * units(p) * W;
             for (long panel = 0; panel < p.count; panel++)
-                for (long part = 0; part < parts; part++) {
+                for (long part = parts.begin; part < parts.end; part++) {
                     const long column = state && part + 1 == columns ? N - 1 : part;
                     const long row = p.row(panel, column), count = p.lanes_of(panel, column);
                     const long slot = panel + 1 < p.count ? W : p.last_lanes();

@@ -129,15 +129,10 @@ class StagesBackward {
             }
         if (norm_) gradients_of_products(0, resets_ ? 2 : P::count, n);
         team_.wait(thread_);
-        auto add_to_dh = [&](long r, long at, Vec<T> sum) {
-            T* into = dh_ + r * ldo_ + at;
-            if (l_.state_mask) sum = sum * load_some<T>(l_.state_mask + rows_.order[first_ + r] * l_.O + at, l_.O - at);
-            store<T>(into, load<T>(into) + sum);
-        };
         // Of the GRU's slots, the state's product sees r, z and, unless the reset came before it, u_n.
         const Slots slots_h{width, gru ? 2 : N, 1, gru && !resets_ ? 1 : 0, l_.B * width, p_.count, p_.last_lanes()};
         const Slots slots_x{width, gru ? 3 : N, 0, 0, l_.B * width, p_.count, p_.last_lanes()};
-        times_transposed<T>(d_state, slots_h, n, memory_.packed_h, l_.O, share_of_4(l_.O), add_to_dh);
+        add_to_state<T>(l_, d_state, slots_h, &rows_.order[first_], n, memory_.packed_h, share_of_4(l_.O), dh_, ldo_);
         if (l_.dx) {
             auto put = [&](long r, long at, Vec<T> sum) {
                 store_some<T>(l_.dx.at(rows_.order[first_ + r], t_) + at, sum, l_.I - at);
@@ -252,7 +247,7 @@ class StagesBackward {
         const Functions<T, false> f{o_};
         const long b = rows_.order[first_ + r], at = q * W, count = l_.H - at;
         T *slots = row(gates_, q, r), *dh = dh_ + r * ldo_ + at;
-        const Vec<T> mask = l_.state_mask ? load_some<T>(l_.state_mask + b * l_.H + at, count) : all<T>(1);
+        const Vec<T> mask = l_.state_mask ? load_some<T>(l_.mask(b, l_.masks - 1) + at, count) : all<T>(1);
         const Vec<T> d = load<T>(dinner_ + r * ldi_ + at) * mask, gate = load<T>(slots);
         store<T>(dh, load<T>(dh) + d * gate);
         store<T>(slots, d * load_some<T>(previous_h(l_, rows_, b, t_) + at, count) * f.dsigma(gate));
@@ -365,21 +360,22 @@ void run_stages_backward(const Layer<T>& l) {
         const StagesKept<T>& k = m.kept;
         const T *d_input = norm ? k.input : l.gates, *d_state = norm ? k.state : l.gates;
         T *bias_ih = norm ? nullptr : l.dbias_ih, *bias_hh = norm ? nullptr : l.dbias_hh;
-        std::array<Sum, 3> sums{
-            Sum::template of<columns, N - 1>(Sum::Left::state, l.O, d_state, l.dweight_hh, bias_hh),
-            Sum::template of<columns, columns - 1>(Sum::Left::input, l.I, d_input, l.dweight_ih, bias_ih)};
+        auto sums = state_sums<T, kind, N>(l, d_state, bias_hh);
+        sums.add(Sum::template of<columns, columns - 1>(Sum::Left::input, l.I, d_input, l.dweight_ih, bias_ih));
+        auto from_inner = [&](Sum sum) {
+            sum.rows = k.inner, sum.step = k.inner_step, sum.row = k.inner_row;
+            return sum;
+        };
         if constexpr (kind == Kind::gru)
-            if (resets) {  // the candidate's has another left factor, r h
-                sums[0] = Sum::template of<2, 1>(Sum::Left::state, l.O, d_state, l.dweight_hh, bias_hh);
-                sums[2] = Sum::template of<1, 3>(Sum::Left::rows, l.H, d_state, l.dweight_hh, bias_hh);
-                sums[2].rows = k.inner, sums[2].step = k.inner_step, sums[2].row = k.inner_row;
-            }
-        const WeightGradients<T, kind, N> gradients(l, p, team, scratch, sums, resets ? 3 : 2);
-        Sum of_projection{};
+            if (resets)  // the candidate's has another left factor, r h
+                sums.add(from_inner(Sum::template of<1, 3>(Sum::Left::rows, l.H, d_state, l.dweight_hh, bias_hh)));
+        const WeightGradients<T, kind, N> gradients(l, p, team, scratch, sums);
+        WeightSums<T, kind, N> of_projection;
         if constexpr (kind == Kind::lstm)
-            of_projection = Sum::template of<N, N - 1>(Sum::Left::rows, l.H, k.projected, l.dweight_hr, nullptr);
-        of_projection.rows = k.inner, of_projection.step = k.inner_step, of_projection.row = k.inner_row;
-        const WeightGradients<T, kind, N> projection(l, outputs, team, scratch, {of_projection}, projects);
+            if (projects)
+                of_projection.add(
+                    from_inner(Sum::template of<N, N - 1>(Sum::Left::rows, l.H, k.projected, l.dweight_hr, nullptr)));
+        const WeightGradients<T, kind, N> projection(l, outputs, team, scratch, of_projection);
         return [&, m, gradients, projection](long thread) {
             Weights::pack(l, p, true, Share::of(panels_of_4(l.O, p.W), thread, team.threads), m.packed_h);
             if (l.dx) Weights::pack(l, p, false, Share::of(panels_of_4(l.I, p.W), thread, team.threads), m.packed_x);

@@ -26,11 +26,12 @@ class StagesForward {
     StagesForward(const Layer<T>& l, const Panels& p, Team& team, long thread, const Memory& memory)
         : l_(l), p_(p), team_(team), thread_(thread), memory_(memory), o_(l.options), norm_(l.options.norm),
           projects_(l.O != l.H), resets_(l.options.reset_before), rows_(team.rows), group_(team.group(thread)),
-          first_(rows_.start[group_]), ldh_(memory.ldh), ldx_(memory.ldx),
+          first_(rows_.start[group_]), ldh_(memory.ldh), ld_in_(memory.ld_in), ldx_(memory.ldx),
+          tiles_(gates_tiles_of<T, kind, N>(l)),
           panels_(Share::of(p.count, team.member(thread), team.members)), weights_(l, p, memory.packed),
           stages_(l, p, memory.packed_stages), x_(memory.x + thread * memory.x_thread), c_(memory.c + first_ * p.padded),
           together_(memory.norm, team, thread, P::all) {
-        for (int k = 0; k < 2; k++) h_[k] = memory.h[k] + first_ * ldh_, h_in_[k] = memory.h_in[k] + first_ * ldh_;
+        for (int k = 0; k < 2; k++) h_[k] = memory.h[k] + first_ * ldh_, h_in_[k] = memory.h_in[k] + first_ * ld_in_;
         if (projects_) o_.zoneout_h = 0;  // of the units: that of h' comes after the projection
     }
 
@@ -63,7 +64,7 @@ class StagesForward {
         for (long r = 0; r < n; r++)
             put_values<T>(x_ + r * ldx_, l_.x.at(rows_.order[first_ + r], t), l_.x_value, l_.I, false);
         for (long q = panels_.begin; q < panels_.end; q++)
-            over_rows(n, tiles.size(), [&](long m, long r) __attribute__((always_inline)) {
+            over_rows(n, tiles_.size(), [&](long m, long r) __attribute__((always_inline)) {
                 products(q, r, m);
                 if (!norm_) units(q, r, r + m);
             });
@@ -87,26 +88,25 @@ class StagesForward {
     }
     T* row(T* of_step, long q, long r) const { return of_step + (q * l_.B + r) * width; }
 
-    static constexpr auto tiles = by_rows<tile_rows<T, N>>(
-        [](auto m) { return gates_tile<T, m, N, Weights::columns, Weights::last_h, Weights::last_x>; });
-
     // The products of rows r to before r + m for panel q: together and with the biases, or each alone.
     void products(long q, long r, long m) {
-        const Factors<T> h{h_in_[0] + r * ldh_, ldh_, weights_.state(q), l_.O}, x{x_ + r * ldx_, ldx_, weights_.input(q), l_.I};
+        const Factors<T> h{h_in_[0] + r * ld_in_, ld_in_, weights_.state(q), l_.O, ldh_};
+        const Factors<T> x{x_ + r * ldx_, ldx_, weights_.input(q), l_.I};
         const Factors<T> no_h{h.A, h.lda, h.B, 0}, no_x{x.A, x.lda, x.B, 0};
         auto state = [&](const T* from, const Factors<T>& input, T* out) {
             if constexpr (gru)
                 if (resets_) {
-                    constexpr auto add = by_rows<tile_rows<T, N>>([](auto m) { return add_tile<T, m, N, 2>; });
-                    tiles[m - 1](from, no_h, input, out);
-                    add[m - 1](h, out);
+                    constexpr auto add = by_rows<tile_rows<T, N>>([](auto m) { return add_tile<T, m, N, 2, false>; });
+                    constexpr auto add_apart = by_rows<tile_rows<T, N>>([](auto m) { return add_tile<T, m, N, 2, true>; });
+                    tiles_[m - 1](from, no_h, input, out);
+                    (l_.masks > 1 ? add_apart : add)[m - 1](h, out);
                     return;
                 }
-            tiles[m - 1](from, h, input, out);
+            tiles_[m - 1](from, h, input, out);
         };
         if (!norm_) return state(weights_.bias(q), x, row(gates_, q, r));
         alignas(64) static const T zeros[width] = {};
-        tiles[m - 1](zeros, no_h, x, row(products_[0], q, r));
+        tiles_[m - 1](zeros, no_h, x, row(products_[0], q, r));
         state(zeros, no_x, row(products_[1], q, r));
         const bool begins = q == panels_.begin;
         for (long end = r + m; r < end; r++)
@@ -182,7 +182,8 @@ class StagesForward {
                 if constexpr (gru) {
                     if (resets_) {
                         gru_gates<T, false>(o_, g);
-                        store<T>(inner, load<T>(g) * load<T>(h_in_[0] + r * ldh_ + at));
+                        const T* h_in = h_in_[0] + r * ld_in_ + (l_.masks - 1) * ldh_ + at;  // the candidate's
+                        store<T>(inner, load<T>(g) * load<T>(h_in));
                         continue;
                     }
                     gru_forward<T, false>(o_, u, g, h_old, to);
@@ -226,7 +227,7 @@ class StagesForward {
     // h' goes out and to the next step.
     HF_INLINE void finish(long r, long b, long at, long size, const T* h) {
         store_some<T>(l_.y.at(b, t_) + at, load<T>(h), size - at);
-        if (l_.state_mask) put_state(l_, h, h_in_[1] + r * ldh_ + at, b, at);
+        if (l_.state_mask) put_state(l_, h, h_in_[1] + r * ld_in_ + at, ldh_, b, at);
     }
 
     Slots inner_slots() const { return {memory_.kept.inner_row, p_.padded / W, 0, 0, 0, 1, W}; }
@@ -277,7 +278,8 @@ class StagesForward {
     Options<T> o_;
     const bool norm_, projects_, resets_;
     const Rows& rows_;
-    const long group_, first_, ldh_, ldx_;
+    const long group_, first_, ldh_, ld_in_, ldx_;
+    decltype(gates_tiles<T, kind, N>)& tiles_;
     const Share panels_;
     const Weights weights_;
     const StagesWeights<T> stages_;

@@ -23,6 +23,7 @@ struct WeightSum {
     T *weight, *bias;                             // as torch has them; bias may be null
     const T* rows = nullptr;                      // [T][B][...] in the order of Team, `step` and `row` apart
     long step = 0, row = 0;
+    long mask = 0;            // which of the state's
     long begin = 0, end = 0;  // its strips
 
     template <int vectors, int last>
@@ -36,6 +37,15 @@ struct WeightSum {
     }
 };
 
+// Those that a WeightGradients adds up: at most the input's, and the recurrent weights' of every gate.
+template <class T, Kind kind, int N>
+struct WeightSums {
+    std::array<WeightSum<T, kind, N>, 5> all{};
+    int count = 0;
+
+    void add(const WeightSum<T, kind, N>& sum) { all[count++] = sum; }
+};
+
 // The left factors, with a 1 behind them for the bias, are cut into strips of M of their values; a thread has some
 // strips, and some panels of the right factors. It goes through the rows in pieces, copies its strips of a piece
 // together, and adds their products with the right factors, which it reads where they lie, to its own sums.
@@ -46,12 +56,12 @@ class WeightGradients {
 
   public:
     // `p`: how the right factors lie, and which rows of the weights their columns are.
-    WeightGradients(const Layer<T>& l, const Panels& p, const Team& team, Scratch& scratch, std::array<Sum, 3> sums,
-                    int count)
-        : l_(l), p_(p), team_(team), all_(sums), count_(count) {
-        for (int k = 0; k < count; k++) {
+    WeightGradients(const Layer<T>& l, const Panels& p, const Team& team, Scratch& scratch,
+                    const WeightSums<T, kind, N>& sums)
+        : l_(l), p_(p), team_(team), all_(sums.all), count_(sums.count) {
+        for (int k = 0; k < count_; k++) {
             all_[k].begin = strips_;
-            all_[k].end = strips_ += (sums[k].size + 1 + M - 1) / M;
+            all_[k].end = strips_ += (all_[k].size + 1 + M - 1) / M;
         }
         along_ = std::clamp(strips_ / 4, 1L, team.threads);
         while (team.threads % along_) along_--;
@@ -134,7 +144,7 @@ class WeightGradients {
     Values values(const Sum& sum, long place, long t) const {
         const long b = team_.rows.order[place];
         if (sum.left == Sum::Left::state)
-            return {previous_h(l_, team_.rows, b, t), 1, l_.state_mask ? l_.state_mask + b * l_.O : nullptr};
+            return {previous_h(l_, team_.rows, b, t), 1, l_.state_mask ? l_.mask(b, sum.mask) : nullptr};
         if (sum.left == Sum::Left::input) return {l_.x.at(b, t), l_.x_value, nullptr};
         return {sum.rows + t * sum.step + place * sum.row, 1, nullptr};
     }
@@ -219,7 +229,7 @@ class WeightGradients {
     const Layer<T>& l_;
     const Panels& p_;
     const Team& team_;
-    std::array<Sum, 3> all_;
+    std::array<Sum, 5> all_;
     int count_;
     long strips_ = 0, along_, piece_, left_thread_, sums_thread_;
     Operand<T> *left_, *right_ = nullptr, *row_pairs_ = nullptr;

@@ -50,9 +50,12 @@ def function(name: str, bound: float | None = None) -> Callable[[float], float]:
 
 @dataclass(frozen=True)
 class Masks:
-    """The masks of one sequence, as in ``holdfast.cells.Noise``; None for an option that is off."""
+    """The masks of one sequence, as in ``holdfast.cells.Noise``; None for an option that is off.
 
-    state: Vector | None = None
+    That of the state is a matrix where each gate has one of its own.
+    """
+
+    state: Vector | Matrix | None = None
     candidate: Matrix | None = None
     zoneout_h: list[list[bool]] | None = None
     zoneout_c: list[list[bool]] | None = None
@@ -104,9 +107,20 @@ def _bias(p: dict[str, Any], name: str, rows: int) -> Vector:
     return p.get(name) or [0.0] * rows
 
 
+def _seen(h: Vector, mask: Any, gates: int) -> Matrix:
+    """h as each gate sees it."""
+    masks = mask if mask and isinstance(mask[0], list) else [mask or [1.0] * len(h)] * gates
+    return [[v * k for v, k in zip(h, own, strict=True)] for own in masks]
+
+
+def _each(H: int, W: Matrix, x: Matrix) -> Vector:
+    """The product of each gate's H rows of W with what it sees."""
+    return [v for k, own in enumerate(x) for v in _matvec(W[k * H : (k + 1) * H], own)]
+
+
 def _rnn(H: int, o: dict[str, Any], p: dict[str, Any], x: Vector, s: list[Vector], m: Masks, t: int) -> list[Vector]:
     φ = function(o.get("activation", "tanh"), o.get("gate_clip"))
-    h = s[0] if m.state is None else [v * k for v, k in zip(s[0], m.state, strict=True)]
+    (h,) = _seen(s[0], m.state, 1)
     a, u = _matvec(p["weight_ih"], x), _matvec(p["weight_hh"], h)
     if o.get("layer_norm"):
         a, u = _normalised(a, p["norm_ih"]), _normalised(u, p["norm_hh"])
@@ -118,23 +132,23 @@ def _gru(H: int, o: dict[str, Any], p: dict[str, Any], x: Vector, s: list[Vector
     φ = function(o.get("activation", "tanh"), o.get("gate_clip"))
     σ = function(o.get("recurrent_activation", "sigmoid"), o.get("gate_clip"))
     (h,) = s
-    seen = h if m.state is None else [v * k for v, k in zip(h, m.state, strict=True)]
+    seen = _seen(h, m.state, 3)
     b, d = _bias(p, "bias_ih", 3 * H), _bias(p, "bias_hh", 3 * H)
     norm = bool(o.get("layer_norm"))
 
-    def product(which: str, v: Vector, first: int, last: int) -> Vector:
-        a = _matvec(p[f"weight_{which}"][first * H : last * H], v)
+    def product(which: str, v: Matrix, first: int, last: int) -> Vector:
+        a = _each(H, p[f"weight_{which}"][first * H : last * H], v)
         return _normalised(a, p[f"norm_{which}"][first * H : last * H]) if norm else a
 
-    a_rz, a_n = product("ih", x, 0, 2), product("ih", x, 2, 3)
-    u_rz = product("hh", seen, 0, 2)
+    a_rz, a_n = product("ih", [x, x], 0, 2), product("ih", [x], 2, 3)
+    u_rz = product("hh", seen[:2], 0, 2)
     r = [σ(a_rz[j] + b[j] + u_rz[j] + d[j]) for j in range(H)]
     z = [σ(a_rz[H + j] + b[H + j] + u_rz[H + j] + d[H + j]) for j in range(H)]
     if o.get("reset_after", True):
-        u_n = product("hh", seen, 2, 3)
+        u_n = product("hh", seen[2:], 2, 3)
         n = [φ(a_n[j] + b[2 * H + j] + r[j] * (u_n[j] + d[2 * H + j])) for j in range(H)]
     else:
-        u_n = product("hh", [r[j] * seen[j] for j in range(H)], 2, 3)
+        u_n = product("hh", [[r[j] * seen[2][j] for j in range(H)]], 2, 3)
         n = [φ(a_n[j] + b[2 * H + j] + u_n[j] + d[2 * H + j]) for j in range(H)]
     if m.candidate is not None:
         n = [v * k for v, k in zip(n, m.candidate[t], strict=True)]
@@ -146,9 +160,8 @@ def _lstm(H: int, o: dict[str, Any], p: dict[str, Any], x: Vector, s: list[Vecto
     σ = function(o.get("recurrent_activation", "sigmoid"), o.get("gate_clip"))
     ψ = function(o.get("output_activation", o.get("activation", "tanh")), None)
     h, c = s
-    seen = h if m.state is None else [v * k for v, k in zip(h, m.state, strict=True)]
     gates = "igo" if o.get("coupled_gates") else "ifgo"
-    a, u = _matvec(p["weight_ih"], x), _matvec(p["weight_hh"], seen)
+    a, u = _matvec(p["weight_ih"], x), _each(H, p["weight_hh"], _seen(h, m.state, len(gates)))
     if o.get("layer_norm"):
         a, u = _normalised(a, p["norm_ih"]), _normalised(u, p["norm_hh"])
     b, d = _bias(p, "bias_ih", len(a)), _bias(p, "bias_hh", len(a))

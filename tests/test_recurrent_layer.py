@@ -214,6 +214,7 @@ def test_options_reach_every_layer_and_direction() -> None:
     "options",
     [
         {"recurrent_dropout": 0.5},
+        {"recurrent_dropout": 0.5, "recurrent_dropout_mode": "gates"},
         {"recurrent_dropout": 0.5, "recurrent_dropout_mode": "candidate"},
         {"zoneout_h": 0.5},
         {"zoneout_c": 0.5},

@@ -52,6 +52,15 @@ VARIANTS: dict[str, tuple[Kind, dict[str, Any]]] = {
         {"reset_after": False, "gate_clip": 0.5, "activation": "scaled_tanh(2, 0.7)"},
     ),
     "gru dropout of the state": ("gru", {"recurrent_dropout": 0.4}),
+    "gru dropout of the gates": ("gru", {"recurrent_dropout": 0.4, "recurrent_dropout_mode": "gates"}),
+    "gru reset before, dropout of the gates": (
+        "gru",
+        {"reset_after": False, "recurrent_dropout": 0.4, "recurrent_dropout_mode": "gates"},
+    ),
+    "gru reset before, dropout of the gates, layer norm": (
+        "gru",
+        {"reset_after": False, "recurrent_dropout": 0.4, "recurrent_dropout_mode": "gates", "layer_norm": True},
+    ),
     "gru dropout of the candidate": ("gru", {"recurrent_dropout": 0.4, "recurrent_dropout_mode": "candidate"}),
     "gru zoneout": ("gru", {"zoneout_h": 0.3}),
     "gru everything": (
@@ -94,6 +103,19 @@ VARIANTS: dict[str, tuple[Kind, dict[str, Any]]] = {
         {"output_activation": "elu(0.4)", "layer_norm": True, "gate_clip": 0.5},
     ),
     "lstm dropout of the state": ("lstm", {"recurrent_dropout": 0.4}),
+    "lstm dropout of the gates": ("lstm", {"recurrent_dropout": 0.4, "recurrent_dropout_mode": "gates"}),
+    "lstm dropout of the gates, projection": (
+        "lstm",
+        {"recurrent_dropout": 0.4, "recurrent_dropout_mode": "gates", "proj_size": 2},
+    ),
+    "lstm dropout of the gates, layer norm": (
+        "lstm",
+        {"recurrent_dropout": 0.4, "recurrent_dropout_mode": "gates", "layer_norm": True},
+    ),
+    "lstm dropout of the gates, coupled gates": (
+        "lstm",
+        {"recurrent_dropout": 0.4, "recurrent_dropout_mode": "gates", "coupled_gates": True, "peepholes": True},
+    ),
     "lstm dropout of the candidate": ("lstm", {"recurrent_dropout": 0.4, "recurrent_dropout_mode": "candidate"}),
     "lstm zoneout of h": ("lstm", {"zoneout_h": 0.3}),
     "lstm zoneout of c": ("lstm", {"zoneout_c": 0.3}),

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from holdfast.cells import CellSpec, Noise, draw_noise
+from holdfast.cells import CellSpec, Kind, Noise, draw_noise
 
 LIKE = torch.empty(0, dtype=torch.float64)
 
@@ -28,6 +28,20 @@ def test_dropout_of_the_state_is_one_mask_a_sequence() -> None:
     assert noise.state.unique().tolist() == pytest.approx([0, 1 / 0.8])
     assert float((noise.state > 0).double().mean()) == pytest.approx(0.8, abs=0.02)
     assert noise.at(0).state is noise.at(6).state
+
+
+def test_dropout_of_the_gates_is_one_mask_for_each_of_them_and_a_sequence() -> None:
+    options: dict[Kind, int] = {"lstm": 4, "gru": 3}
+    for kind, gates in options.items():
+        spec = CellSpec(kind=kind, input_size=1, hidden_size=50, recurrent_dropout=0.2, recurrent_dropout_mode="gates")
+        noise = draw_noise(spec, 100, 7, LIKE)
+        assert noise is not None
+        assert noise.state is not None
+        assert (noise.candidate, noise.zoneout_h, noise.zoneout_c) == (None, None, None)
+        assert noise.state.shape == (100, gates, 50)
+        assert noise.state.unique().tolist() == pytest.approx([0, 1 / 0.8])
+        assert (noise.state > 0).double().mean((0, 2)).tolist() == pytest.approx([0.8] * gates, abs=0.03)
+        assert not torch.equal(noise.state[:, 0], noise.state[:, 1])
 
 
 def test_dropout_of_the_candidate_and_zoneout_are_new_at_every_step() -> None:

@@ -52,12 +52,17 @@ def spec(kind: Kind = "lstm", **options: Any) -> CellSpec:
         (
             "rnn",
             {"recurrent_dropout_mode": "candidate"},
-            "RNN has no candidate to drop: use recurrent_dropout_mode='state'.",
+            "RNN recurrent_dropout_mode is 'candidate'; expected 'state': it has one gate and no candidate.",
+        ),
+        (
+            "rnn",
+            {"recurrent_dropout_mode": "gates"},
+            "RNN recurrent_dropout_mode is 'gates'; expected 'state': it has one gate and no candidate.",
         ),
         (
             "lstm",
             {"recurrent_dropout_mode": "stat"},
-            "There is no recurrent_dropout_mode 'stat': did you mean 'state'? Known: candidate, state.",
+            "There is no recurrent_dropout_mode 'stat': did you mean 'state'? Known: candidate, gates, state.",
         ),
         (
             "gru",

@@ -138,7 +138,7 @@ def test_random_combinations(kind: Kind, sizes: tuple[int, int, int, int], data:
         options["recurrent_activation"] = data.draw(
             st.sampled_from(["sigmoid", "hard_sigmoid(0.3, 0.4)", "hard_sigmoid_02", "tanh", "scaled_tanh(0.8, 0.6)"])
         )
-        options["recurrent_dropout_mode"] = data.draw(st.sampled_from(["state", "candidate"]))
+        options["recurrent_dropout_mode"] = data.draw(st.sampled_from(["state", "gates", "candidate"]))
     if kind == "lstm":
         options |= {name: data.draw(st.booleans()) for name in ("peepholes", "coupled_gates")}
         options |= {

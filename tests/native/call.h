@@ -25,6 +25,7 @@ struct Variant {
     double clip = 0, zoneout = 0;
     bool norm = false, reset_before = false;
     bool projects = false;  // to two thirds of the units, clipped
+    bool gates_dropped = false;  // `dropped` with a mask for each gate
     Function<double> phi{Activation::tanh}, sigma{Activation::sigmoid}, out{Activation::tanh};
     double gate_clip = 0;
 
@@ -48,16 +49,26 @@ inline const Variant variants[] = {
     {.name = "gru single bias", .kind = Kind::gru, .biases = 1},
     {.name = "gru masks", .kind = Kind::gru, .plain = false, .dropped = true, .candidate = true, .zoned = true,
      .phi = {Activation::elu, 1.7, 1.1}, .sigma = {Activation::scaled_tanh, 0.7, 0.6}, .gate_clip = 0.5},
+    {.name = "lstm masks of the gates", .kind = Kind::lstm, .dropped = true, .gates_dropped = true},
+    {.name = "lstm coupled masks of the gates", .kind = Kind::lstm, .plain = false, .coupled = true, .dropped = true,
+     .gates_dropped = true},
+    {.name = "gru masks of the gates", .kind = Kind::gru, .dropped = true, .gates_dropped = true},
     {.name = "rnn layer norm", .kind = Kind::rnn, .plain = false, .dropped = true, .zoned = true, .norm = true},
     {.name = "gru layer norm", .kind = Kind::gru, .plain = false, .biases = 0, .norm = true},
     {.name = "gru reset before", .kind = Kind::gru, .reset_before = true},
     {.name = "gru reset before, layer norm", .kind = Kind::gru, .plain = false, .dropped = true, .candidate = true,
      .zoned = true, .norm = true, .reset_before = true},
+    {.name = "gru reset before, masks of the gates", .kind = Kind::gru, .dropped = true, .reset_before = true,
+     .gates_dropped = true},
+    {.name = "gru masks of the gates, layer norm", .kind = Kind::gru, .dropped = true, .norm = true, .reset_before = true,
+     .gates_dropped = true},
     {.name = "lstm layer norm", .kind = Kind::lstm, .norm = true},
     {.name = "lstm projection", .kind = Kind::lstm, .projects = true},
     {.name = "lstm in all stages", .kind = Kind::lstm, .plain = false, .peepholes = true, .dropped = true,
      .candidate = true, .zoned = true, .clip = 0.7, .norm = true, .projects = true, .out = {Activation::affine, 0.5, 0.1},
      .gate_clip = 0.6},
+    {.name = "lstm masks of the gates in all stages", .kind = Kind::lstm, .dropped = true, .norm = true, .projects = true,
+     .gates_dropped = true},
     {.name = "lstm coupled in all stages", .kind = Kind::lstm, .plain = false, .coupled = true, .zoneout = 0.3,
      .norm = true, .projects = true},
 };
@@ -113,7 +124,8 @@ class Call {
         if (v.biases > 0) layer.bias_ih = random(gates * H, scale);
         if (v.biases > 1) layer.bias_hh = random(gates * H, scale);
         if (v.peepholes) layer.peephole = random((gates - 1) * H, scale);
-        if (v.dropped) layer.state_mask = coins<T>(B * O, 1.5);
+        if (v.gates_dropped) layer.masks = gates;
+        if (v.dropped) layer.state_mask = coins<T>(B * layer.masks * O, 1.5);
         if (v.candidate) layer.candidate = coins<T>(steps * B * H, 1.5);
         if (v.zoned) layer.zoned_h = coins<std::uint8_t>(steps * B * O, 1);
         if (v.zoned && lstm) layer.zoned_c = coins<std::uint8_t>(steps * B * H, 1);

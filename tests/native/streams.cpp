@@ -145,7 +145,7 @@ void check_stream(const Tested& tested, const Variant& v, Size s, bool around) {
 
 void check_streams(const Tested& tested) {
     for (Variant v : variants) {
-        v.dropped = v.candidate = v.zoned = false;  // the masks of training
+        v.dropped = v.gates_dropped = v.candidate = v.zoned = false;  // the masks of training
         for (const Size& s : {Size{1, 5, 3, 7}, Size{13, 4, 2, 33}})
             for (bool around : {false, true}) {
                 check_stream<float>(tested, v, s, around);

@@ -15,7 +15,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from holdfast.cells.activations import gate_functions
-from holdfast.cells.noise import Noise, dropped, zoned
+from holdfast.cells.noise import Noise, dropped, dropped_state, zoned
 from holdfast.cells.products import Parameters, recurrent_product, recurrent_product_of
 from holdfast.cells.spec import CellSpec
 
@@ -37,7 +37,7 @@ def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -
     """
     σ, φ = gate_functions(spec)
     (h,) = state
-    h_in = dropped(h, noise.state)
+    h_in = dropped_state(h, noise.state)
     a_r, a_z, a_n = a.chunk(3, -1)
 
     if spec.reset_after:
@@ -46,10 +46,11 @@ def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -
         z = σ(a_z + u_z)
         n = φ(a_n + r * u_n)
     else:
-        u_r, u_z = recurrent_product_of(spec, p, h_in, 0, 2).chunk(2, -1)
+        h_rz, h_n = (h_in[:, :2], h_in[:, 2]) if h_in.dim() == 3 else (h_in, h_in)
+        u_r, u_z = recurrent_product_of(spec, p, h_rz, 0, 2).chunk(2, -1)
         r = σ(a_r + u_r)
         z = σ(a_z + u_z)
-        n = φ(a_n + recurrent_product_of(spec, p, r * h_in, 2, 3))
+        n = φ(a_n + recurrent_product_of(spec, p, r * h_n, 2, 3))
     h_new = (1 - z) * dropped(n, noise.candidate) + z * h
 
     h_new = zoned(h, h_new, noise.zoneout_h, spec.zoneout_h)

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from holdfast.cells.activations import activation, gate_functions
-from holdfast.cells.noise import Noise, dropped, zoned
+from holdfast.cells.noise import Noise, dropped, dropped_state, zoned
 from holdfast.cells.products import Parameters, layer_norm, recurrent_product
 from holdfast.cells.spec import CellSpec
 
@@ -47,7 +47,7 @@ def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -
     σ, φ = gate_functions(spec)
     ψ = activation(spec.activations[-1])
     h, c = state
-    u = a + recurrent_product(spec, p, dropped(h, noise.state))
+    u = a + recurrent_product(spec, p, dropped_state(h, noise.state))
     gate = dict(zip(spec.gates, u.chunk(len(spec.gates), -1), strict=True))
     if spec.peepholes:
         peephole = dict(zip((name for name in spec.gates if name != "g"), p["weight_peephole"], strict=True))

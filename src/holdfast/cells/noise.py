@@ -22,7 +22,8 @@ class Noise:
     """The masks of one batch of sequences, or (after :meth:`at`) of one step of it. None: that option is off.
 
     Attributes:
-        state: Dropout of h on its way into the products, [B, O], 0 or 1 / keep, the same at every step.
+        state: Dropout of h on its way into the products, 0 or 1 / keep, the same at every step: [B, O] for all gates,
+            or [B, gates, O] with a mask for each, in the order of :attr:`CellSpec.gates`.
         candidate: Dropout of the candidate, [T, B, H], 0 or 1 / keep.
         zoneout_h: True where a unit of h keeps its old value, [T, B, O].
         zoneout_c: True where a unit of c keeps its old value, [T, B, H].
@@ -65,10 +66,11 @@ def draw_noise(spec: CellSpec, batch: int, steps: int, like: Tensor) -> Noise | 
     def zone(p: float, *shape: int) -> Tensor | None:
         return happens(p, shape) if p else None
 
-    on_state = spec.recurrent_dropout_mode == "state"
+    mode = spec.recurrent_dropout_mode
+    per_gate = (len(spec.gates),) if mode == "gates" else ()
     return Noise(
-        state=keep(batch, O) if on_state else None,
-        candidate=None if on_state else keep(steps, batch, H),
+        state=None if mode == "candidate" else keep(batch, *per_gate, O),
+        candidate=keep(steps, batch, H) if mode == "candidate" else None,
         zoneout_h=zone(spec.zoneout_h, steps, batch, O),
         zoneout_c=zone(spec.zoneout_c, steps, batch, H),
     )
@@ -102,6 +104,11 @@ def _drawn_by_numpy() -> Callable[[float, tuple[int, ...]], Tensor]:
 def dropped(x: Tensor, mask: Tensor | None) -> Tensor:
     """``x`` with the mask applied, or ``x`` itself where there is none."""
     return x if mask is None else x * mask
+
+
+def dropped_state(h: Tensor, mask: Tensor | None) -> Tensor:
+    """The state on its way into the products: [B, O], or [B, gates, O] where each gate has a mask of its own."""
+    return dropped(h if mask is None or mask.dim() == 2 else h[:, None], mask)
 
 
 def zoned(old: Tensor, new: Tensor, mask: Tensor | None, probability: float) -> Tensor:

@@ -27,26 +27,42 @@ def input_product(spec: CellSpec, p: Parameters, x: Tensor) -> Tensor:
 
 
 def recurrent_product(spec: CellSpec, p: Parameters, h: Tensor) -> Tensor:
-    """W_hh h + b_hh: [B, O] -> [B, gates * H]."""
-    return _product(spec, h, p["weight_hh"], p.get("bias_hh"), p.get("norm_hh"), spec.norm_groups)
+    """W_hh h + b_hh: [B, O], or [B, gates, O] where each gate has an h of its own, -> [B, gates * H]."""
+    return _product(spec, h, p["weight_hh"], p.get("bias_hh"), p.get("norm_hh"), spec.norm_groups, h.dim() == 3)
 
 
 def recurrent_product_of(spec: CellSpec, p: Parameters, h: Tensor, first: int, last: int) -> Tensor:
-    """The recurrent product of the gates from ``first`` to before ``last`` alone: [B, O] -> [B, (last - first) * H]."""
+    """The recurrent product of the gates from ``first`` to before ``last`` alone: [B, O] -> [B, (last - first) * H].
+
+    Where each gate has an h of its own, these are those of these gates, [B, last - first, O].
+    """
     rows = slice(first * spec.hidden_size, last * spec.hidden_size)
     bias, gain = (None if p.get(name) is None else p[name][rows] for name in ("bias_hh", "norm_hh"))
-    return _product(spec, h, p["weight_hh"][rows], bias, gain, (last - first,))
+    return _product(spec, h, p["weight_hh"][rows], bias, gain, (last - first,), h.dim() == 3)
 
 
 def _product(
-    spec: CellSpec, x: Tensor, W: Tensor, b: Tensor | None, gain: Tensor | None, groups: tuple[int, ...]
+    spec: CellSpec,
+    x: Tensor,
+    W: Tensor,
+    b: Tensor | None,
+    gain: Tensor | None,
+    groups: tuple[int, ...],
+    own: bool = False,
 ) -> Tensor:
-    if gain is None:
+    if gain is None and not own:
         return F.linear(x, W, b)
-    sizes = [gates * spec.hidden_size for gates in groups]
-    parts = zip(torch.split(F.linear(x, W), sizes, -1), torch.split(gain, sizes), strict=True)
-    a = torch.cat([layer_norm(part, part_gain) for part, part_gain in parts], -1)
+    a = _linear_of_each(spec, x, W) if own else F.linear(x, W)
+    if gain is not None:
+        sizes = [gates * spec.hidden_size for gates in groups]
+        parts = zip(torch.split(a, sizes, -1), torch.split(gain, sizes), strict=True)
+        a = torch.cat([layer_norm(part, part_gain) for part, part_gain in parts], -1)
     return a if b is None else a + b
+
+
+def _linear_of_each(spec: CellSpec, x: Tensor, W: Tensor) -> Tensor:
+    """Each gate's rows of W with its own part of x: [B, gates, O] -> [B, gates * H]."""
+    return torch.cat([F.linear(*of) for of in zip(x.unbind(1), torch.split(W, spec.hidden_size), strict=True)], -1)
 
 
 def layer_norm(a: Tensor, gain: Tensor, shift: Tensor | None = None) -> Tensor:

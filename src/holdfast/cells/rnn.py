@@ -11,7 +11,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from holdfast.cells.activations import gate_functions
-from holdfast.cells.noise import Noise, dropped, zoned
+from holdfast.cells.noise import Noise, dropped_state, zoned
 from holdfast.cells.products import Parameters, recurrent_product
 from holdfast.cells.spec import CellSpec
 
@@ -34,7 +34,7 @@ def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -
     _, φ = gate_functions(spec)
     (h,) = state
 
-    h_new = φ(a + recurrent_product(spec, p, dropped(h, noise.state)))
+    h_new = φ(a + recurrent_product(spec, p, dropped_state(h, noise.state)))
 
     h_new = zoned(h, h_new, noise.zoneout_h, spec.zoneout_h)
     return h_new, (h_new,)

@@ -33,7 +33,7 @@ class CellOptions(TypedDict, total=False):
     single_bias: bool
     layer_norm: bool
     recurrent_dropout: float
-    recurrent_dropout_mode: Literal["state", "candidate"]
+    recurrent_dropout_mode: Literal["state", "gates", "candidate"]
     zoneout_h: float
     zoneout_c: float
     weight_dropout: float
@@ -88,8 +88,9 @@ class CellSpec:
         layer_norm: Layer normalisation of both products and of the cell state (Ba et al. 2016).
         recurrent_dropout: Probability of dropping a unit inside the recurrence while training.
         recurrent_dropout_mode: What is dropped: ``"state"``, the state on its way into the products, the same units
-            at every step of a sequence (Gal & Ghahramani 2016); ``"candidate"``, the candidate, anew at every step
-            (Semeniuta et al. 2016; LSTM, GRU).
+            at every step of a sequence (Gal & Ghahramani 2016); ``"gates"``, the same with a mask for each gate, their
+            untied weights (LSTM, GRU); ``"candidate"``, the candidate, anew at every step (Semeniuta et al. 2016;
+            LSTM, GRU).
         zoneout_h: Probability that a unit of h keeps its old value (Krueger et al. 2017).
         zoneout_c: The same for the cell state. LSTM.
         weight_dropout: Probability of dropping a recurrent weight, once a call (DropConnect; Merity et al. 2018).
@@ -116,7 +117,7 @@ class CellSpec:
     single_bias: bool = False
     layer_norm: bool = False
     recurrent_dropout: float = 0.0
-    recurrent_dropout_mode: Literal["state", "candidate"] = "state"
+    recurrent_dropout_mode: Literal["state", "gates", "candidate"] = "state"
     zoneout_h: float = 0.0
     zoneout_c: float = 0.0
     weight_dropout: float = 0.0
@@ -149,14 +150,17 @@ class CellSpec:
             raise OptionError(f"{name} single_bias needs a bias: leave bias=False or single_bias=True out.")
         if self.proj_clip is not None and not self.proj_size:
             raise OptionError("LSTM proj_clip needs a projection: set proj_size, or leave proj_clip out.")
-        modes = ("state", "candidate")
+        modes = ("state", "gates", "candidate")
         if self.recurrent_dropout_mode not in modes:
             raise OptionError(
                 f"There is no recurrent_dropout_mode {self.recurrent_dropout_mode!r}: "
                 f"{did_you_mean(str(self.recurrent_dropout_mode), modes)}"
             )
-        if self.kind == "rnn" and self.recurrent_dropout_mode == "candidate":
-            raise OptionError("RNN has no candidate to drop: use recurrent_dropout_mode='state'.")
+        if self.kind == "rnn" and self.recurrent_dropout_mode != "state":
+            raise OptionError(
+                f"RNN recurrent_dropout_mode is {self.recurrent_dropout_mode!r}; expected 'state': it has one gate and "
+                "no candidate."
+            )
         for activation in self.activations:
             check_activation(activation)
 

@@ -213,6 +213,7 @@ class _Call:
         if noise is not None:
             masks = {"state_mask": noise.state, "candidate": noise.candidate}
             masks |= {"zoned_h": noise.zoneout_h, "zoned_c": noise.zoneout_c}
+            self.values["masks"] = len(spec.gates) if noise.state is not None and noise.state.dim() == 3 else 1
             for name, mask in masks.items():
                 if mask is not None:
                     self.array(name, mask)
