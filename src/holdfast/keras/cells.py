@@ -35,20 +35,19 @@ class Masks(NamedTuple):
     """The dropout masks of one call, as Keras's cell drew them; None for none.
 
     Attributes:
-        inputs: [B, I].
-        state: [B, H].
+        inputs: [B, I] for all gates, or [B, gates, I] with one for each of Keras's gates.
+        state: [B, H] or [B, gates, H], likewise.
     """
 
     inputs: Any | None
     state: Any | None
 
 
-def why_not(cell: Any, training: bool) -> str | None:
+def why_not(cell: Any) -> str | None:
     """One sentence that says why Keras has to run a cell, or None when Holdfast can.
 
     Args:
         cell: A cell of Keras, or anything that Keras takes for one.
-        training: Whether dropout is on.
     """
     name = type(cell).__name__
     if type(cell) not in _KINDS:
@@ -59,22 +58,18 @@ def why_not(cell: Any, training: bool) -> str | None:
         if _name(function) is None:
             shown = getattr(function, "__name__", type(function).__name__)
             return f"{option} is {shown}; the kernels have {', '.join(_ACTIVATIONS)}."
-    if training and _KINDS[type(cell)] != "rnn":
-        if _drops(cell, "recurrent_dropout"):
-            return (
-                f"while training, recurrent_dropout of {name} has a mask for each gate; the kernels have one for all."
-            )
-        if _drops(cell, "dropout") and cell.implementation == 1:
-            return f"while training, dropout of {name} with implementation=1 has a mask for each gate."
+    if _KINDS[type(cell)] == "rnn" and cell.recurrent_dropout == 1:
+        return f"recurrent_dropout of {name} is 1; the kernels have probabilities below 1."
     return None
 
 
-def spec(cell: Any, input_size: int) -> CellSpec:
+def spec(cell: Any, input_size: int, training: bool) -> CellSpec:
     """The description of a cell that :func:`why_not` has nothing against.
 
     Args:
         cell: The cell.
         input_size: I, values in a step of its input.
+        training: Whether dropout is on.
     """
     kind = _KINDS[type(cell)]
     options: dict[str, Any] = {"activation": _name(cell.activation)}
@@ -82,6 +77,9 @@ def spec(cell: Any, input_size: int) -> CellSpec:
         options["recurrent_activation"] = _name(cell.recurrent_activation)
     if kind == "gru":
         options["reset_after"] = cell.reset_after
+    if training and _drops(cell, "recurrent_dropout"):
+        options["recurrent_dropout"] = cell.recurrent_dropout
+        options["recurrent_dropout_mode"] = "state" if kind == "rnn" else "gates"
     two_biases = kind == "gru" and cell.reset_after
     return CellSpec(
         kind=kind,
@@ -89,7 +87,6 @@ def spec(cell: Any, input_size: int) -> CellSpec:
         hidden_size=cell.units,
         bias=cell.use_bias,
         single_bias=cell.use_bias and not two_biases,
-        recurrent_dropout=cell.recurrent_dropout if _drops(cell, "recurrent_dropout") else 0.0,
         **options,
     )
 
@@ -109,9 +106,36 @@ def masks(cell: Any, step: Any, h: Any, training: bool) -> Masks:
         training: Whether dropout is on.
     """
     return Masks(
-        cell.get_dropout_mask(step) if training and _drops(cell, "dropout") else None,
-        cell.get_recurrent_dropout_mask(h) if training and _drops(cell, "recurrent_dropout") else None,
+        _of_gates(cell.get_dropout_mask(step)) if training and _drops(cell, "dropout") else None,
+        _of_gates(cell.get_recurrent_dropout_mask(h)) if training and _drops(cell, "recurrent_dropout") else None,
     )
+
+
+def dropped(inputs: Any, kernel: Any, mask: Any) -> tuple[Any, Any]:
+    """The inputs with their dropout, and the kernel that takes them.
+
+    With a mask for each gate, every gate sees inputs of its own. They lie side by side, [B, T, gates * I], and the
+    kernel, [gates * I, gates * H], has zeros where a gate meets those of another; or, where that takes fewer
+    multiplications, their products do, [B, T, gates * H], and the kernel is the identity.
+
+    Args:
+        inputs: [B, T, I].
+        kernel: [I, gates * H].
+        mask: As in :class:`Masks`.
+    """
+    if len(mask.shape) == 2:
+        return inputs * ops.expand_dims(mask, 1), kernel
+    gates, (size, columns) = mask.shape[1], kernel.shape
+    seen = [inputs * mask[:, gate : gate + 1] for gate in range(gates)]
+    if (gates - 1) * size > columns:
+        products = [ops.matmul(*pair) for pair in zip(seen, ops.split(kernel, gates, 1), strict=True)]
+        return ops.concatenate(products, -1), ops.eye(columns, dtype=kernel.dtype)
+    own = ops.repeat(ops.repeat(ops.eye(gates, dtype=kernel.dtype), size, 0), columns // gates, 1)
+    return ops.concatenate(seen, -1), ops.tile(kernel, (gates, 1)) * own
+
+
+def _of_gates(mask: Any) -> Any:
+    return ops.stack(mask, 1) if isinstance(mask, list) else mask
 
 
 def _name(function: Any) -> str | None:

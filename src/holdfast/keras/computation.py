@@ -54,7 +54,8 @@ class Arrays(NamedTuple):
         recurrent_kernel: [H, G].
         bias: [G]; [2, G] for the GRU with ``reset_after``; None without bias.
         mask: [B, T] of booleans, true where a step counts, in any pattern; None when all do.
-        state_mask: [B, H], what h is multiplied with on its way into the recurrent product; None for nothing.
+        state_mask: What h is multiplied with on its way into the recurrent product: [B, H], or with the cell's
+            ``recurrent_dropout_mode="gates"`` [B, gates, H], the gates in Keras's order. None for nothing.
     """
 
     inputs: Any

@@ -30,9 +30,9 @@ class RNN(keras.layers.RNN):
         if getattr(self, "use_cudnn", None) is True:
             return "use_cudnn=True asks for cuDNN, which Keras calls."
         for cell in self._cells():
-            if reason := cells.why_not(cell, training):
+            if reason := cells.why_not(cell):
                 return reason
-            if reason := backend().why_not(self._computation(cell, cell.units, False), cell.compute_dtype):
+            if reason := backend().why_not(self._computation(cell, cell.units, training), cell.compute_dtype):
                 return reason
         return None
 
@@ -48,7 +48,7 @@ class RNN(keras.layers.RNN):
         found = []
         for number, cell in enumerate(self._cells()):
             part = f"{self.name}, cell {number}" if len(self._cells()) > 1 else self.name
-            found.append(backend().explain(part, self._computation(cell, cell.units, False), cell.compute_dtype))
+            found.append(backend().explain(part, self._computation(cell, cell.units, training), cell.compute_dtype))
         return Explanation(tuple(found))
 
     @property
@@ -90,17 +90,17 @@ class RNN(keras.layers.RNN):
         if self.stateful:  # the variables are written anew before their old values are last read, by the backward pass
             parts = tuple(ops.copy(part) for part in parts)
         drawn = cells.masks(cell, inputs[:, 0], parts[0], training)
-        if drawn.inputs is not None:
-            inputs = inputs * ops.expand_dims(drawn.inputs, 1)
         kernel, recurrent_kernel, bias = (
             None if weight is None else ops.convert_to_tensor(weight, dtype) for weight in cells.weights(cell)
         )
+        if drawn.inputs is not None:
+            inputs, kernel = cells.dropped(inputs, kernel, drawn.inputs)
         arrays = Arrays(inputs, parts, kernel, recurrent_kernel, bias, mask, drawn.state)
-        return backend().run(self._computation(cell, inputs.shape[-1], is_last), arrays)
+        return backend().run(self._computation(cell, inputs.shape[-1], training, is_last), arrays)
 
-    def _computation(self, cell: Any, input_size: int, is_last: bool) -> Computation:
+    def _computation(self, cell: Any, input_size: int, training: bool, is_last: bool = False) -> Computation:
         return Computation(
-            cells.spec(cell, input_size),
+            cells.spec(cell, input_size, training),
             reverse=self.go_backwards,
             sequences=self.return_sequences or not is_last,
             at_masked="zero" if self.zero_output_for_mask or not is_last else "repeat",

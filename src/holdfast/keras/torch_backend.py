@@ -13,7 +13,7 @@ from torch import Tensor
 from holdfast.cells import NAMES, CellSpec, Noise
 from holdfast.engines import Engine, EngineChoice, Request, explain_request, select
 from holdfast.errors import ShapeError
-from holdfast.interop.layouts import KERAS, Weights
+from holdfast.interop.layouts import KERAS, Weights, reordered
 from holdfast.interop.masking import compacted, spread
 from holdfast.keras.computation import Arrays, Computation, Outcome
 
@@ -56,7 +56,7 @@ def run(computation: Computation, arrays: Arrays, engine: Engine | None = None) 
         arrays.state,
         parameters(computation.spec, arrays),
         lengths,
-        None if arrays.state_mask is None else Noise(state=arrays.state_mask),
+        None if arrays.state_mask is None else Noise(state=_state_mask(computation.spec, arrays.state_mask)),
         reverse=computation.reverse,
     )
     result = (engine or select("auto", request)).run(request)
@@ -76,6 +76,18 @@ def parameters(spec: CellSpec, arrays: Arrays) -> dict[str, Tensor]:
         bias, recurrent_bias = bias
     weights = Weights(arrays.kernel, arrays.recurrent_kernel, bias, recurrent_bias)
     return KERAS.inward(spec, weights, f"The {NAMES[spec.kind]} layer")
+
+
+def _state_mask(spec: CellSpec, mask: Tensor) -> Tensor:
+    """The mask of h, with one for each gate in Holdfast's order of the gates."""
+    if mask.dim() == 2:
+        return mask
+    return reordered(mask.transpose(0, 1), KERAS.gates[spec.kind], "".join(spec.gates)).transpose(0, 1)
+
+
+def _shape_of_state_mask(spec: CellSpec, batch: int) -> tuple[int, ...]:
+    gates = (len(spec.gates),) if spec.recurrent_dropout_mode == "gates" else ()
+    return (batch, *gates, spec.output_size)
 
 
 def _at_masked(computation: Computation, outputs: Tensor, mask: Tensor, order: Tensor | None, h: Tensor) -> Tensor:
@@ -112,7 +124,7 @@ def _check(spec: CellSpec, arrays: Arrays) -> None:
     if arrays.mask is not None:
         expected["mask"] = (arrays.mask, (batch, steps))
     if arrays.state_mask is not None:
-        expected["recurrent dropout mask"] = (arrays.state_mask, (batch, spec.output_size))
+        expected["recurrent dropout mask"] = (arrays.state_mask, _shape_of_state_mask(spec, batch))
     dtype = arrays.kernel.dtype
     for name, (tensor, shape) in expected.items():
         label = f"The {name} of a Keras {NAMES[spec.kind]} layer"
@@ -128,5 +140,5 @@ def example(computation: Computation, dtype: str, device: torch.device | str) ->
     like = torch.empty((), dtype=getattr(torch, dtype), device=device)
     state = tuple(like.expand(1, size) for size in spec.state_sizes.values())
     shapes = {name: like.expand(shape) for name, shape in spec.parameter_shapes().items()}
-    noise = Noise(state=state[0]) if spec.recurrent_dropout else None
+    noise = Noise(state=like.expand(_shape_of_state_mask(spec, 1))) if spec.recurrent_dropout else None
     return Request(spec, like.expand(1, 1, spec.input_size), state, shapes, None, noise, reverse=computation.reverse)
