@@ -89,6 +89,8 @@ def _is_keras(file: Beginning) -> bool:
     if file.start.startswith(b"PK\x03\x04"):
         return b"metadata.json" in file.start or b"config.json" in file.start
     return file.start.startswith(b"\x89HDF\r\n\x1a\n")
+
+
 def _is_onnx(file: Beginning) -> bool:
     # A protobuf whose first field is the version, a small number; behind it stands one of those that a model has.
     start = file.start[:3]
