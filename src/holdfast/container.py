@@ -21,6 +21,7 @@ MAX_HEADER_BYTES = 2**20
 """The largest header that is written or read: half a second of parsing at worst. What a file claims beyond it is not
 believed."""
 
+_NUMPY_HAS = {"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "F32", "F64", "C64"}
 _VERSION, _KIND, _DOCUMENT = "holdfast_format", "holdfast_kind", "holdfast_document"
 
 
@@ -126,12 +127,12 @@ def read(path: Path, kind: str, framework: Literal["pt", "np"]) -> tuple[dict[st
         with safe_open(path, framework=framework, device="cpu") as file:
             document = _document(path, file.metadata() or {}, kind)
             names = file.keys()
+            if framework == "np":
+                _check_numbers(path, {file.get_slice(name).get_dtype() for name in names})
             tensors = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, RuntimeError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise ModelFileError(f"{path} is truncated or damaged ({reason}). Take another copy of it.") from error
-    except TypeError as error:
-        raise ModelFileError(f"{path} holds numbers that NumPy has not ({error}): open it with torch.") from error
     return tensors, document
 
 
@@ -148,6 +149,14 @@ def kind_of(path: Path) -> str:
     except (SafetensorError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise ModelFileError(f"{path} is truncated or damaged ({reason}). Take another copy of it.") from error
+
+
+def _check_numbers(path: Path, dtypes: set[str]) -> None:
+    """Refuses dtypes that NumPy has not, and those that another library has taught it, which nothing here computes."""
+    if lacking := dtypes - _NUMPY_HAS:
+        raise ModelFileError(
+            f"{path} holds numbers that NumPy has not ({', '.join(sorted(lacking))}): open it with torch."
+        )
 
 
 def _check_size(path: Path) -> None:

@@ -535,7 +535,7 @@ def test_a_folder(tmp_path: Path) -> None:
 
 def test_the_longest_pickle_that_is_read_is_read_in_time(tmp_path: Path) -> None:
     path = tmp_path / "m.pt"
-    pickled = dict_of(**{f"layer{k}.weight": tensor(1, (1,), (1,)) for k in range(7000)})
-    assert 150_000 < sum(1 for _ in pickletools.genops(pickled)) < 300_000
+    pickled = dict_of(**{f"layer{k}.weight": tensor(1, (1,), (1,)) for k in range(3500)})
+    assert 75_000 < sum(1 for _ in pickletools.genops(pickled)) < 150_000
     path.write_bytes(archive(pickled, {"0": bytes(4)}))
-    assert len(read_tensors(path)) == 7000
+    assert len(read_tensors(path)) == 3500

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from holdfast.errors import ModelFileError
 
-MAX_OPCODES = 300_000
-"""The longest pickle that is read. The state dict of a model with 9,900 tensors takes no more, and to read so many
-takes a second."""
+MAX_OPCODES = 150_000
+"""The longest pickle that is read. The state dict of a model with 4,900 tensors takes no more, and to read so many
+takes half a second."""
 MAX_BYTES = 2**25
 """The most bytes of a file in which its pickles are looked for."""
 MAX_DEPTH = 100
