@@ -91,10 +91,10 @@ def forward(
     return outcome, Kept(y, arrays.kernel.new_empty(0) if gates is None else gates)
 
 
-def new_gates(computation: Computation, inputs: Tensor) -> Tensor:
-    """Memory for :attr:`Kept.gates`."""
+def gates_size(computation: Computation, inputs: Tensor) -> int:
+    """Values of :attr:`Kept.gates`."""
     B, T, _ = inputs.shape
-    return inputs.new_empty(B * T * kept_values(computation, inputs.dtype))
+    return B * T * kept_values(computation, inputs.dtype)
 
 
 def backward(

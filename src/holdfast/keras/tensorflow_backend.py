@@ -24,12 +24,14 @@ from holdfast.cells import NAMES
 from holdfast.engines import EngineChoice
 from holdfast.errors import EngineError
 from holdfast.keras import host, torch_backend
+from holdfast.keras.buffers import Buffers
 from holdfast.keras.computation import Arrays, Computation, Outcome
 from holdfast.keras.host import Kept
 
 SUPPORTS_JIT = False
 
 _MARKING = threading.Lock()
+_GATES = Buffers()
 
 
 def why_not(computation: Computation, dtype: str) -> str | None:
@@ -127,7 +129,8 @@ def _on_host(function: Callable[..., list[Tensor]], values: Any, results: list[t
 def _forward(computation: Computation, names: tuple[str, ...], *tensors: Tensor) -> list[Tensor]:
     """The outcome, then what backward needs: y, if it is not among the outcome, the gates, and a mark on them."""
     arrays = host.from_named(dict(zip(names, tensors, strict=True)))
-    outcome, kept = host.forward(computation, arrays, gates=host.new_gates(computation, arrays.inputs))
+    gates = _GATES.take(host.gates_size(computation, arrays.inputs), arrays.inputs.dtype)
+    outcome, kept = host.forward(computation, arrays, gates=gates)
     results = [tensor for tensor in host.flat(outcome) if tensor is not None]
     results[0] = results[0].clone()  # often it is the state as well, and no two results may share memory
     if not host.outputs_are_kept(computation, arrays.mask is not None):
