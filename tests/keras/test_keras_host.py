@@ -21,7 +21,7 @@ def test_forward_and_backward_give_the_bits_of_autograd(name: str, dtype: torch.
     for _, *which in (each for each in cases(dtype) if each[0] == name):
         computation, tensors, gradients, outcome, expected = case(*which)
         arrays = host.from_named(tensors)
-        gates = host.new_gates(computation, arrays.inputs).fill_(torch.nan)
+        gates = arrays.inputs.new_empty(host.gates_size(computation, arrays.inputs)).fill_(torch.nan)
         found, kept = host.forward(computation, arrays, gates=gates)
         assert all(map(torch.equal, (each for each in host.flat(found) if each is not None), outcome))
         last, *rest = gradients
@@ -43,7 +43,9 @@ def test_outputs_go_to_the_memory_of_the_caller() -> None:
 def test_only_the_gradients_that_are_wanted_are_given() -> None:
     computation, tensors, gradients, _, expected = case(CELLS["GRU"], 0, False, False, torch.float32)
     arrays = host.from_named(tensors)
-    _, kept = host.forward(computation, arrays, gates=host.new_gates(computation, arrays.inputs))
+    _, kept = host.forward(
+        computation, arrays, gates=arrays.inputs.new_empty(host.gates_size(computation, arrays.inputs))
+    )
     found = host.backward(computation, arrays, kept, Outcome(gradients[0], None, (gradients[1],)), {"bias"})
     assert found.keys() == {"bias"}
     assert torch.equal(found["bias"], expected["bias"])
@@ -53,7 +55,9 @@ def test_a_batch_without_rows_passes() -> None:
     computation, tensors, gradients, _, _ = case(CELLS["LSTM"], 4, masked=True, dropped=True, dtype=torch.float32)
     of_rows = ("inputs", "mask", "state_mask", "state.0", "state.1")
     arrays = host.from_named({name: each[:0] if name in of_rows else each for name, each in tensors.items()})
-    found, kept = host.forward(computation, arrays, gates=host.new_gates(computation, arrays.inputs))
+    found, kept = host.forward(
+        computation, arrays, gates=arrays.inputs.new_empty(host.gates_size(computation, arrays.inputs))
+    )
     assert found.outputs.shape == (0, *gradients[1].shape[1:])
     last, outputs, *state = (each[:0] for each in gradients)
     back = host.backward(computation, arrays, kept, Outcome(last, outputs, tuple(state)))

@@ -9,7 +9,7 @@ writes over the largest of them; XLA knows, and copies it first where it is need
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache
 from typing import Any, NamedTuple
@@ -103,7 +103,8 @@ def _differentiable(computation: Computation, names: tuple[str, ...]) -> Any:
 
     def forward(*inputs: Any) -> Any:
         values = [each.value for each in inputs]
-        results = _forward(_Call(computation, names, keep=True), values)
+        kept_call = _Call(computation, names, keep=True)
+        results = _without_derivative(kept_call, lambda *values: _forward(kept_call, values))(*values)
         count = 1 + computation.sequences + len(computation.spec.state_sizes)
         outcome, kept = results[:count], results[count:]
         if len(kept) == 1:
@@ -146,7 +147,6 @@ def _backward(call: _Call) -> Any:
     """A function that has XLA call :func:`_on_host_backward`, and that has no derivative."""
     import jax
 
-    @jax.custom_jvp
     def once(*values: Any) -> Any:
         tensors = dict(zip(call.names, values, strict=False))
         gates = len(call.names) + 1
@@ -155,6 +155,15 @@ def _backward(call: _Call) -> Any:
         overwritten = {gates: len(call.wanted)}
         target = jax.ffi.ffi_call(_targets()[1], results, vmap_method="sequential", input_output_aliases=overwritten)
         return list(target(*values, call=call.text()))[:-1]
+
+    return _without_derivative(call, once)
+
+
+def _without_derivative(call: _Call, function: Callable[..., Any]) -> Any:
+    """A function of a first derivative; whoever takes the second is told that there is none."""
+    import jax
+
+    once = jax.custom_jvp(function)
 
     @once.defjvp
     def again(primals: Any, tangents: Any) -> Any:
