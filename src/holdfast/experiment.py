@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast import recipes
+from holdfast.data.published import local_folder
 from holdfast.errors import DataError, RecipeError
 from holdfast.inspect import Summary, summarise
 from holdfast.interop import formats
@@ -24,7 +25,8 @@ from holdfast.training import (
     validate,
 )
 from holdfast.training.determinism import reproducible
-from holdfast.training.run_directory import results_in
+from holdfast.training.run_directory import RECIPE_NAME, data_folder, results_in
+from holdfast.training.sealed import read_sealed
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,9 @@ def train(
     Args:
         recipe: What to train on what.
         out: The run directory: recipe, history, checkpoint, model.
-        data_dir: A folder with local data files, as in :func:`holdfast.data.load`.
-        resume: Go on with the run that is in ``out``, if there is one.
+        data_dir: A folder with local data files, as in :func:`holdfast.data.load`; the run remembers it. None for the
+            one that the run remembers, or the one that ``HOLDFAST_DATA`` names, if any.
+        resume: Go on with the run that is in ``out``.
         progress: What to tell the person; None for nothing.
 
     Raises:
@@ -69,9 +72,13 @@ def train(
         TrainingInterrupted: Ctrl-C was pressed; the run can be resumed.
     """
     settings = recipe.train
-    with RunDirectory(out, recipe.model_dump(mode="json"), resume=resume) as run, reproducible(settings.threads):
+    remembered = data_folder(out) if resume and data_dir is None else None
+    folder = remembered or local_folder(data_dir)
+    where = Path.cwd() if folder is None and recipe.data.source == "files" else folder
+    run_directory = RunDirectory(out, recipe.model_dump(mode="json"), resume=resume, data_dir=where)
+    with run_directory as run, reproducible(settings.threads):
         kind = TASKS[recipe.task]
-        splits = kind.load(recipe, data_dir)
+        splits = kind.load(recipe, folder)
         task = kind.fit(recipe, splits.train)
         seed_everything(settings.seed)
         model = task.build()
@@ -130,21 +137,24 @@ def evaluate(
         path: A run directory or a model file.
         files: Labelled files or folders of the kinds that could be trained on; none for the run's own test sequences.
         options: How to answer, as in :class:`~holdfast.predictor.Predictor`.
-        data_dir: A folder with local data files, as in :func:`holdfast.data.load`.
+        data_dir: A folder with local data files, as in :func:`holdfast.data.load`; None for the one that the run
+            remembers, or the one that ``HOLDFAST_DATA`` names, if any.
         device: Where to compute, as in a recipe.
 
     Raises:
         DataError: The files cannot be read or have no labels, or there is no recipe that says what to test on.
         ModelFileError: There is no usable model.
+        MissingDataError: The run's own data are gone.
         RecipeError: The task has no such option, or the value is not allowed.
+        RunError: The run's recipe is damaged.
     """
     predictor = Predictor(path, str(choose_device(device)), options)
     if files:
         return measure(predictor, predictor.task.read(files))
     if not path.is_dir():
         raise DataError(f"{path} is a model without a run: name the files to measure it on, or give its run directory.")
-    recipe = recipes.load(str(path / "recipe.toml"))
-    return measure(predictor, TASKS[recipe.task].load(recipe, data_dir).test)
+    recipe = recipes.from_dict(read_sealed(path / RECIPE_NAME), str(path / RECIPE_NAME))
+    return measure(predictor, TASKS[recipe.task].load(recipe, data_dir or data_folder(path)).test)
 
 
 def measure(predictor: Predictor, examples: Any) -> Evaluation:

@@ -19,7 +19,7 @@ from holdfast.tasks.task import TaskStep
 from holdfast.training import RunDirectory, TrainingInterrupted, fit
 from holdfast.training.state import Training
 
-from .standin import Recorder, ToyBatches, ToyModel, ToyTask, settings, toy_model, without_time
+from .standin import Recorder, ToyBatches, ToyModel, ToyTask, run_in, settings, toy_model, without_time
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_checkpoint(tmp_path: Pat
     )
     assert all(value.isfinite().all() for value in model.state_dict().values())
     whole = fit(toy_model(), ToyTask(), ToyBatches(), None, chosen)
-    with RunDirectory(tmp_path, {}, resume=True) as run:
+    with run_in(tmp_path, {}) as run:
         recorder = Recorder()
         history = fit(toy_model(), ToyTask(), ToyBatches(), None, chosen, run=run, progress=recorder)
     assert recorder.plan.done == 8
@@ -86,7 +86,7 @@ def test_ctrl_c_stops_after_the_update_with_a_checkpoint(tmp_path: Path) -> None
         fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), run=run, progress=Recorder(press))
     assert str(stop.value) == "Stopped after update 8 of 18; the checkpoint is written. Go on by --resume."
     assert signal.getsignal(signal.SIGINT) is before
-    with RunDirectory(tmp_path, {}, resume=True) as run:
+    with run_in(tmp_path, {}) as run:
         recorder = Recorder()
         history = fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), run=run, progress=recorder)
     assert recorder.updates == list(range(9, 19))
@@ -121,7 +121,7 @@ def test_a_finished_run_returns_at_once(tmp_path: Path) -> None:
     with RunDirectory(tmp_path, {}) as run:
         model = toy_model()
         history = fit(model, ToyTask(), *data, settings(), run=run)
-    with RunDirectory(tmp_path, {}, resume=True) as run:
+    with run_in(tmp_path, {}) as run:
         recorder, again = Recorder(), ToyModel()
         assert fit(again, ToyTask(), *data, settings(), run=run, progress=recorder) == history
     assert recorder.updates == []
@@ -134,7 +134,7 @@ def test_a_finished_run_returns_at_once(tmp_path: Path) -> None:
 def test_a_checkpoint_of_other_settings_or_another_model_is_refused(tmp_path: Path) -> None:
     with RunDirectory(tmp_path, {}) as run:
         fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), run=run)
-    with RunDirectory(tmp_path, {}, resume=True) as run:
+    with run_in(tmp_path, {}) as run:
         with pytest.raises(RunError) as error:
             fit(toy_model(), ToyTask(), ToyBatches(5), None, settings(learning_rate=0.5), run=run)
         assert str(error.value) == (

@@ -70,7 +70,7 @@ class Format:
 
 
 def _is_holdfast(file: Beginning) -> bool:
-    return file.start[8:9] == b"{" and b'"holdfast_format"' in file.start
+    return file.start[8:9] == b"{" and b'"holdfast_' in file.start
 
 
 def _is_pytorch(file: Beginning) -> bool:

@@ -248,15 +248,15 @@ def _start(
     interrupt: Interrupt,
 ) -> Session:
     """Begins at the beginning, or at the checkpoint of the run directory."""
-    checkpoint, rows, seconds = None, 0, 0.0
+    checkpoint, rows, digest, seconds = None, 0, None, 0.0
     if run is not None:
         setup: dict[str, Any] = training.settings.model_dump()
         setup |= {"train_batches": len(train), "validation_batches": len(validation) if validation else 0}
         every = training.settings.checkpoint_seconds
         checkpoint = Checkpoint(run.checkpoint_path, every=every, setup=setup)
         if run.checkpoint_path.exists():
-            rows, seconds = checkpoint.read(training)
-    history = History(run.history_path if run else None, keep=rows)
+            rows, digest, seconds = checkpoint.read(training)
+    history = History(run.history_path if run else None, keep=rows, digest=digest)
     origin = time.monotonic() - seconds
     return Session(training, train, validation, history, checkpoint, progress, interrupt, origin)
 
