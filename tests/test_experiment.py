@@ -174,7 +174,7 @@ def killed_once(out):
     program = (
         "import sys, pathlib; from holdfast import experiment, recipes;"
         f"experiment.train(recipes.load('digits', {[*QUICK, 'train.epochs=6', 'train.checkpoint_seconds=0']!r}),"
-        f"pathlib.Path({str(out)!r}), resume=True)"
+        f"pathlib.Path({str(out)!r}))"
     )
     process = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "OMP_NUM_THREADS": "1"})
     while process.poll() is None and not (out / "checkpoint.safetensors").exists():

@@ -22,7 +22,7 @@ SOURCE = Path(holdfast.__file__).parent
 LEVELS: list[tuple[str, ...]] = [
     ("errors", "_native"),
     ("cells",),
-    ("memory", "kernels"),
+    ("memory", "kernels", "devices"),
     ("unrolling",),
     ("engines",),
     ("doctor",),

@@ -19,7 +19,6 @@ from holdfast.tasks import TASKS, as_network, model_file
 from holdfast.training import (
     Progress,
     RunDirectory,
-    choose_device,
     fit,
     seed_everything,
     validate,
@@ -86,7 +85,7 @@ def train(
         validation = None if splits.validation is None else task.batches(splits.validation)
         history = fit(model, task, training, validation, settings, run=run, progress=progress)
         model_file.save(run.model_path, task, model)
-        predictor = Predictor(run.path, str(choose_device(settings.device)))
+        predictor = Predictor(run.path, settings.device)
         results = measure(predictor, splits.test).metrics
         if settings.report_first:
             first = splits.test.subset(range(min(settings.report_first, len(splits.test))))
@@ -148,7 +147,7 @@ def evaluate(
         RecipeError: The task has no such option, or the value is not allowed.
         RunError: The run's recipe is damaged.
     """
-    predictor = Predictor(path, str(choose_device(device)), options)
+    predictor = Predictor(path, device, options)
     if files:
         return measure(predictor, predictor.task.read(files))
     if not path.is_dir():

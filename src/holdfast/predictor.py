@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from holdfast.devices import choose_device
 from holdfast.recipes import changed
 from holdfast.tasks import model_file
 from holdfast.tasks.task import RecipeTask
@@ -19,20 +20,21 @@ class Predictor:
 
     Args:
         path: A run directory or a model file.
-        device: Where to compute, such as ``"cpu"`` or ``"cuda"``.
+        device: Where to compute: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...; ``"auto"`` takes a GPU where there is one.
         options: How to answer, ``"key=value"`` each, beyond what the recipe's ``[predict]`` table says.
 
     Raises:
         ModelFileError: There is no usable model.
+        OptionError: There is no such device.
         RecipeError: The task has no such option, or the value is not allowed.
     """
 
     def __init__(self, path: Path | str, device: str = "cpu", options: Sequence[str] = ()) -> None:
+        self.device = choose_device(device)
         self.task: RecipeTask[Any]
         self.task, model = model_file.load(Path(path))
         if options:
             self.task.answering = changed(self.task.answering, options)
-        self.device = torch.device(device)
         self.model = model.to(self.device)
 
     def predict(self, paths: Sequence[Path | str], batch_size: int = 256) -> Iterator[dict[str, Any]]:

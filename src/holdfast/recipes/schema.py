@@ -66,6 +66,11 @@ class RecurrentSettings(Settings):
     """What is kept for the backward pass: everything; only the ends of segments, the rest recomputed; or everything,
     in host memory."""
 
+    @property
+    def layers(self) -> int:
+        """How many recurrent layers there are."""
+        return len(self.hidden_size) if isinstance(self.hidden_size, list) else self.num_layers
+
 
 class TrainSettings(Settings):
     """``[train]``: how the network is trained."""

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from holdfast.devices import choose_device
 from holdfast.errors import DataError, OptionError
 from holdfast.recipes.schema import TrainSettings
 from holdfast.tasks.task import Metrics, Task
 from holdfast.training.checkpoint import Checkpoint
 from holdfast.training.determinism import (
-    choose_device,
     reproducible,
     seed_everything,
     untouched_random_state,
