@@ -37,7 +37,8 @@ LEVELS: list[tuple[str, ...]] = [
     ("metrics", "ctc", "attention", "decoding", "sampling"),
     ("tasks",),
     ("training", "predictor", "inspect", "streaming"),
-    ("experiment", "transcript_stream", "conversion"),
+    ("arriving", "experiment", "transcript_stream", "conversion"),
+    ("terminal",),
     ("cli",),
 ]
 # These know nothing of networks: of the lines below them, they import errors and one another alone.

@@ -9,7 +9,7 @@ from typing import Any
 
 from holdfast import recipes
 from holdfast.data.published import local_folder
-from holdfast.errors import DataError, RecipeError
+from holdfast.errors import DataError, ModelFileError, RecipeError
 from holdfast.inspect import Summary, summarise
 from holdfast.interop import formats
 from holdfast.interop.listing import Listing
@@ -115,11 +115,13 @@ class Evaluation:
 
     Attributes:
         metrics: The loss and the task's metrics, by name.
-        details: What the task shows beyond numbers, as text: for classification, the confusion matrix.
+        details: What the task shows beyond these, as text: for classification, the confusion matrix.
+        figures: The numbers in it, as values that JSON has, by name.
     """
 
     metrics: dict[str, float]
     details: str
+    figures: dict[str, Any]
 
 
 def evaluate(
@@ -166,25 +168,36 @@ def measure(predictor: Predictor, examples: Any) -> Evaluation:
     batches = task.batches(examples)
     metrics = task.metrics()
     results = validate(predictor.model, task, batches, predictor.device, metrics)
-    return Evaluation(results, task.details(metrics))
+    return Evaluation(results, task.details(metrics), task.figures(metrics))
 
 
-def summary(source: str, overrides: Sequence[str] = (), *, data_dir: Path | None = None) -> Summary | Listing:
+def summary(
+    source: str, overrides: Sequence[str] = (), *, data_dir: Path | None = None, source_format: str | None = None
+) -> Summary | Listing:
     """The summary table of a trained model, of the one that a recipe would train, or of a file of other software.
 
     Args:
         source: A run directory, a model file of any format, or a recipe's name or file.
         overrides: Values of the recipe to override, as in :func:`holdfast.recipes.load`.
         data_dir: A folder with local data files; a recipe's data say how many channels and labels there are.
+        source_format: The format of a model file, as in :func:`holdfast.convert`; None to tell it by the file.
+
+    Raises:
+        ModelFileError: There is no such file, or it cannot be used.
+        OptionError: There is no such format.
+        RecipeError: There is no such recipe, or it cannot be used.
     """
     path = Path(source)
-    if path.suffix != ".toml" and formats.looked_at(path).exists():
+    if path.suffix != ".toml" and (source_format or formats.looked_at(path).exists()):
         if overrides:
             raise RecipeError(f"{source} is a trained model; --set goes with a recipe.")
-        if formats.told(path).name != "holdfast" or as_network.is_network(path):
-            return formats.layers(path)
+        found = formats.known(source_format) if source_format else formats.told(path)
+        if found.name != "holdfast" or as_network.is_network(path):
+            return formats.layers(path, found.name)
         task, model = model_file.load(path)
         return summarise(model, task.example_inputs)
+    if path.suffix != ".toml" and (path.suffix or len(path.parts) > 1):
+        raise ModelFileError(f"{source} is not there. Check the path; `holdfast recipes` lists the names of recipes.")
     recipe = recipes.load(source, overrides)
     kind = TASKS[recipe.task]
     task = kind.fit(recipe, kind.load(recipe, data_dir).train)

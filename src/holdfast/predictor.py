@@ -1,4 +1,4 @@
-"""Load a model once, answer many times: the command line and the server both use this."""
+"""Load a model once, answer many times: the command line and programs both use this."""
 
 from __future__ import annotations
 
@@ -63,11 +63,24 @@ class Predictor:
         Raises:
             DataError: The task reads no text.
         """
-        rest, read = iter(lines), 0
-        while some := [line.rstrip("\r\n") for line in islice(rest, at_once)]:
-            for number, answer in enumerate(self.answer(self.task.from_lines(some), at_once), read + 1):
+        rest = iter(lines)
+        groups = iter(lambda: [line.rstrip("\r\n") for line in islice(rest, at_once)], [])
+        return self.predict_groups(groups)
+
+    def predict_groups(self, groups: Iterable[Sequence[str]]) -> Iterator[dict[str, Any]]:
+        """As :meth:`predict_lines`, for lines that come in groups; each group is answered before the next is asked for.
+
+        Args:
+            groups: Lines without their breaks, at least one in a group.
+
+        Raises:
+            DataError: The task reads no text.
+        """
+        read = 0
+        for group in groups:
+            for number, answer in enumerate(self.answer(self.task.from_lines(group), len(group)), read + 1):
                 yield {**answer, "origin": f"line {number}"}
-            read += len(some)
+            read += len(group)
 
     def plot(self, paths: Sequence[Path | str], picture: Path) -> list[dict[str, Any]]:
         """As :meth:`predict`, and draws what was asked and answered into a picture.

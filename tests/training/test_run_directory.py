@@ -34,7 +34,8 @@ def test_a_run_is_not_trained_over(tmp_path: Path) -> None:
     with pytest.raises(RunError) as error:
         RunDirectory(tmp_path, RECIPE)
     assert str(error.value) == (
-        f"{tmp_path} already holds a run (history.jsonl). Go on with it by --resume, or choose another --out."
+        f"{tmp_path} already holds a run (history.jsonl). Go on with it by `holdfast train {tmp_path}/recipe.toml "
+        f"--out {tmp_path} --resume`, or choose another --out."
     )
     with RunDirectory(tmp_path, RECIPE, resume=True):
         pass
@@ -55,8 +56,8 @@ def test_resuming_with_another_recipe_lists_what_differs(tmp_path: Path) -> None
         RunDirectory(tmp_path, other, resume=True)
     assert str(error.value) == (
         f"{tmp_path} holds a run of another recipe: files = ['a', 'b'] there, unset here; train.learning_rate = 0.1 "
-        "there, 0.2 here; train.seed = unset there, 1 here. Resume with the recipe that is there, or choose another "
-        "--out."
+        "there, 0.2 here; train.seed = unset there, 1 here. Go on with the one that is there by `holdfast train "
+        f"{tmp_path}/recipe.toml --out {tmp_path} --resume`, or choose another --out."
     )
     with RunDirectory(tmp_path, RECIPE, resume=True) as run:
         run.recipe_path.write_text("= 1")  # without the first line, as an older Holdfast wrote it

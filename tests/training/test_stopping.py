@@ -84,7 +84,10 @@ def test_ctrl_c_stops_after_the_update_with_a_checkpoint(tmp_path: Path) -> None
     before = signal.getsignal(signal.SIGINT)
     with RunDirectory(tmp_path, {}) as run, pytest.raises(TrainingInterrupted) as stop:
         fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), run=run, progress=Recorder(press))
-    assert str(stop.value) == "Stopped after update 8 of 18; the checkpoint is written. Go on by --resume."
+    assert str(stop.value) == (
+        "Stopped after update 8 of 18; the checkpoint is written. Go on by "
+        f"`holdfast train {tmp_path}/recipe.toml --out {tmp_path} --resume`."
+    )
     assert signal.getsignal(signal.SIGINT) is before
     with run_in(tmp_path, {}) as run:
         recorder = Recorder()
@@ -139,7 +142,7 @@ def test_a_checkpoint_of_other_settings_or_another_model_is_refused(tmp_path: Pa
             fit(toy_model(), ToyTask(), ToyBatches(5), None, settings(learning_rate=0.5), run=run)
         assert str(error.value) == (
             f"{tmp_path}/checkpoint.safetensors was written under another setup: learning_rate = 0.02 there, 0.5 here; "
-            "train_batches = 6 there, 5 here. Go on with what it was written with, or start anew in another folder."
+            "train_batches = 6 there, 5 here. Give the same data and settings, or start anew in another folder."
         )
         model = toy_model()
         model.out = nn.Linear(6, 5)

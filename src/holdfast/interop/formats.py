@@ -221,8 +221,12 @@ def difference(path: Path, network: Network, format: str) -> float | None:
     return cast(float, _called(found.compares, found, path, network)) if found.compares else None
 
 
-def layers(path: Path | str) -> Listing:
+def layers(path: Path | str, format: str | None = None) -> Listing:
     """The layers in a file of any format: of the model in it, or, where it cannot be told what that is, one by one.
+
+    Args:
+        path: The file, as in :func:`read`.
+        format: As in :func:`read`.
 
     Raises:
         ModelFileError: As in :func:`read`.
@@ -230,7 +234,7 @@ def layers(path: Path | str) -> Listing:
         MissingLibraryError: As in :func:`read`.
     """
     path = Path(path)
-    found = told(path)
+    found = known(format) if format else told(path)
     try:
         return listing(read(path, found.name))
     except ConversionError as error:

@@ -160,6 +160,10 @@ class RecipeTask(ABC, Generic[Examples]):
         """What numbers alone do not show, as text, of metrics that have seen everything."""
         return ""
 
+    def figures(self, metrics: Any) -> dict[str, Any]:
+        """What :meth:`details` shows, as values that JSON has, by name; empty where it shows no figures."""
+        return {}
+
     @abstractmethod
     def read(self, paths: Sequence[Path]) -> Examples:
         """Reads files in the way that the training files were read; targets may be missing.

@@ -1,6 +1,5 @@
 """Training: the loop, its checkpoints and history, and the folder that a run is kept in."""
 
-from holdfast.devices import choose_device
 from holdfast.training.determinism import seed_everything
 from holdfast.training.history import History
 from holdfast.training.interrupt import TrainingInterrupted
@@ -16,7 +15,6 @@ __all__ = [
     "QuietProgress",
     "RunDirectory",
     "TrainingInterrupted",
-    "choose_device",
     "choose_progress",
     "fit",
     "run_epoch",

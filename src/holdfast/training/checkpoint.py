@@ -92,5 +92,5 @@ class Checkpoint:
         if differing:
             raise RunError(
                 f"{self._path} was written under another setup: {'; '.join(differing)}. "
-                "Go on with what it was written with, or start anew in another folder."
+                "Give the same data and settings, or start anew in another folder."
             )

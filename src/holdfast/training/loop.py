@@ -25,7 +25,7 @@ from holdfast.training.history import History
 from holdfast.training.interrupt import Interrupt, TrainingInterrupted, deferred_interrupt
 from holdfast.training.nest import map_tensors
 from holdfast.training.progress import Plan, Progress, QuietProgress
-from holdfast.training.run_directory import RunDirectory
+from holdfast.training.run_directory import RunDirectory, resume_command
 from holdfast.training.running import Running
 from holdfast.training.state import Training
 
@@ -104,6 +104,8 @@ class Session:
     interrupt: Interrupt
     origin: float
     """The clock's reading when training began, as if it had never been stopped."""
+    go_on: str
+    """The command that goes on with the run; empty where none is kept."""
 
     def seconds(self) -> float:
         """Time spent training so far."""
@@ -123,7 +125,7 @@ class Session:
         at = f"Stopped after update {self.training.step} of {self.training.updates}"
         if self.checkpoint is None:
             raise TrainingInterrupted(f"{at}; without a run directory nothing was stored.")
-        raise TrainingInterrupted(f"{at}; the checkpoint is written. Go on by --resume.")
+        raise TrainingInterrupted(f"{at}; the checkpoint is written. Go on by `{self.go_on}`.")
 
 
 def run_epoch(session: Session) -> None:
@@ -258,7 +260,8 @@ def _start(
             rows, digest, seconds = checkpoint.read(training)
     history = History(run.history_path if run else None, keep=rows, digest=digest)
     origin = time.monotonic() - seconds
-    return Session(training, train, validation, history, checkpoint, progress, interrupt, origin)
+    go_on = resume_command(run.path) if run else ""
+    return Session(training, train, validation, history, checkpoint, progress, interrupt, origin, go_on)
 
 
 def _log(session: Session) -> None:

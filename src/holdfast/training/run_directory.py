@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import fcntl
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -95,7 +96,7 @@ class RunDirectory:
         if found and not resume:
             raise RunError(
                 f"{self.path} already holds a run ({', '.join(found)}). "
-                "Go on with it by --resume, or choose another --out."
+                f"Go on with it by `{resume_command(self.path)}`, or choose another --out."
             )
         if resume and self.recipe_path.exists():
             stored, given = _flat(read_sealed(self.recipe_path)), _flat(recipe)
@@ -107,7 +108,7 @@ class RunDirectory:
             if differing:
                 raise RunError(
                     f"{self.path} holds a run of another recipe: {'; '.join(differing)}. "
-                    "Resume with the recipe that is there, or choose another --out."
+                    f"Go on with the one that is there by `{resume_command(self.path)}`, or choose another --out."
                 )
         else:
             write_sealed(self.recipe_path, recipe)
@@ -116,6 +117,11 @@ class RunDirectory:
 def results_in(folder: Path) -> list[str]:
     """The names of what training has left in a folder; a recipe alone, of a run that never began, is nothing."""
     return [name for name in (HISTORY_NAME, CHECKPOINT_NAME, MODEL_NAME) if (folder / name).exists()]
+
+
+def resume_command(folder: Path) -> str:
+    """The command that goes on with the run in a folder, with the recipe that it was begun with."""
+    return f"holdfast train {shlex.quote(str(folder / RECIPE_NAME))} --out {shlex.quote(str(folder))} --resume"
 
 
 def is_run(folder: Path) -> bool:
