@@ -30,6 +30,7 @@ LEVELS: list[tuple[str, ...]] = [
     ("layer_state", "cell_modules"),
     ("recurrent_layer",),
     ("layers",),
+    ("pointers",),
     ("recipes", "scaling", "container", "spans"),
     ("storage", "data", "runtime"),
     ("interop",),
@@ -43,6 +44,7 @@ LEVELS: list[tuple[str, ...]] = [
 ]
 # These know nothing of networks: of the lines below them, they import errors and one another alone.
 LEAVES = (
+    "pointers",
     "recipes",
     "scaling",
     "container",

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from safetensors import SafetensorError, safe_open
 
 from holdfast.errors import HoldfastWarning, ModelFileError
+from holdfast.pointers import refuse_pointers
 
 FORMAT_VERSION = 2
 _WITHOUT_DIGEST = 1
@@ -196,6 +197,7 @@ def _check_numbers(path: Path, dtypes: set[str]) -> None:
 
 def _check_size(path: Path) -> None:
     """Refuses what cannot be opened, and a header that is longer than the file or than any that is written."""
+    refuse_pointers([path] if path.is_file() else [], ModelFileError)
     try:
         with path.open("rb") as handle:
             start = handle.read(9)

@@ -151,7 +151,7 @@ def evaluate(
     """
     predictor = Predictor(path, device, options)
     if files:
-        return measure(predictor, predictor.task.read(files))
+        return measure(predictor, predictor.read(files))
     if not path.is_dir():
         raise DataError(f"{path} is a model without a run: name the files to measure it on, or give its run directory.")
     recipe = recipes.from_dict(read_sealed(path / RECIPE_NAME), str(path / RECIPE_NAME))

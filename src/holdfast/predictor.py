@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from holdfast.devices import choose_device
+from holdfast.pointers import refuse_pointers
 from holdfast.recipes import changed
 from holdfast.tasks import model_file
 from holdfast.tasks.task import RecipeTask
@@ -51,7 +52,17 @@ class Predictor:
         Raises:
             DataError: A file is not there, cannot be read, or does not fit those trained on.
         """
-        return self.answer(self.task.read([Path(path) for path in paths]), batch_size)
+        return self.answer(self.read(paths), batch_size)
+
+    def read(self, paths: Sequence[Path | str]) -> Any:
+        """The examples in files, read in the way that the training files were read; targets may be missing.
+
+        Raises:
+            DataError: A file is not there, is a Git LFS pointer, cannot be read, or does not fit those trained on.
+        """
+        files = [Path(path) for path in paths]
+        refuse_pointers(files)
+        return self.task.read(files)
 
     def predict_lines(self, lines: Iterable[str], at_once: int = 256) -> Iterator[dict[str, Any]]:
         """One answer a line of text, in their order.
@@ -89,7 +100,7 @@ class Predictor:
             OptionError: The task draws nothing, or the picture cannot be written.
             MissingLibraryError: matplotlib is not installed.
         """
-        examples = self.task.read([Path(path) for path in paths])
+        examples = self.read(paths)
         answers = list(self.answer(examples))
         self.task.plot(examples, answers, picture)
         return answers

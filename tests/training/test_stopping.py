@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from holdfast.data import Batch
-from holdfast.errors import ModelFileError, RunError
+from holdfast.errors import HoldfastWarning, ModelFileError, RunError
 from holdfast.tasks.task import TaskStep
 from holdfast.training import RunDirectory, TrainingInterrupted, fit
 from holdfast.training.state import Training
@@ -152,3 +152,36 @@ def test_a_checkpoint_of_other_settings_or_another_model_is_refused(tmp_path: Pa
             f"{tmp_path}/checkpoint.safetensors has tensor 'out.weight' of shape (3, 6); the model's is (5, 6) (the "
             "first of 2 faults). It was saved from another model: build that one."
         )
+
+
+@pytest.mark.parametrize(
+    ("rate", "message"),
+    [
+        (
+            1e3,
+            r"The training loss ended at .*, far above the 1\..* of the first update: training has diverged\. Try a "
+            r"lower learning_rate \(now 1000\) or clip_norm = 1 \(now 0\)\.",
+        ),
+        (
+            1e-30,
+            r"The training loss ended at 1\..* and no weight has changed: nothing was learned\. Try a higher "
+            r"learning_rate \(now 1e-30\), and check that the inputs differ from one another\.",
+        ),
+    ],
+)
+def test_training_that_came_to_nothing_says_so(tmp_path: Path, rate: float, message: str) -> None:
+    chosen = settings(learning_rate=rate, checkpoint_seconds=0)
+    with RunDirectory(tmp_path, {}) as run, pytest.warns(HoldfastWarning, match=message):
+        fit(toy_model(), ToyTask(), ToyBatches(), ToyBatches(1, seed=1), chosen, run=run)
+    with run_in(tmp_path, {}) as run, pytest.warns(HoldfastWarning, match=message):  # at once, and all the same
+        fit(toy_model(), ToyTask(), ToyBatches(), ToyBatches(1, seed=1), chosen, run=run)
+
+
+def test_a_loss_that_does_not_move_says_so() -> None:
+    class Constant(ToyTask):
+        def loss(self, model: nn.Module, batch: Batch, state: Any = None) -> TaskStep:
+            step = super().loss(model, batch, state)
+            return TaskStep(step.loss * 1e-9 + 2, step.outputs, step.state)
+
+    with pytest.warns(HoldfastWarning, match=r"The training loss stayed at 2 in all 3 epochs: nothing was learned\."):
+        fit(toy_model(), Constant(), ToyBatches(), None, settings())

@@ -18,6 +18,7 @@ from torch import nn
 from holdfast.errors import ConversionError, ModelFileError, OptionError, did_you_mean
 from holdfast.interop.listing import Listing, listing
 from holdfast.interop.network import Network
+from holdfast.pointers import refuse_pointers
 
 _LOOKED_AT = 2**16
 
@@ -164,6 +165,7 @@ def read(path: Path | str, format: str | None = None, **options: Any) -> Network
         MissingLibraryError: The format needs a library that is not installed.
     """
     path = Path(path)
+    _refuse_pointer(path)
     found = known(format) if format else told(path)
     return cast(Network, _called(found.reads, found, path, **options))
 
@@ -260,6 +262,7 @@ def told(path: Path) -> Format:
     Raises:
         ModelFileError: It is not there, or of no format that is known.
     """
+    _refuse_pointer(path)
     if path.is_dir():
         return FORMATS["tf1" if (path / "checkpoint").is_file() else "holdfast"]
     try:
@@ -277,6 +280,10 @@ def told(path: Path) -> Format:
     raise ModelFileError(
         f"{path} begins as no file of {', '.join(FORMATS)} does. If it is one of them, name it with --from."
     )
+
+
+def _refuse_pointer(path: Path) -> None:
+    refuse_pointers([] if path.is_dir() else [looked_at(path)], ModelFileError)
 
 
 def looked_at(path: Path) -> Path:

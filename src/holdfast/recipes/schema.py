@@ -80,6 +80,13 @@ class RecurrentSettings(Settings):
     """What is kept for the backward pass: everything; only the ends of segments, the rest recomputed; or everything,
     in host memory."""
 
+    @field_validator("hidden_size")
+    @classmethod
+    def _is_a_size(cls, value: int | list[int]) -> int | list[int]:
+        if not value or any(size < 1 for size in (value if isinstance(value, list) else [value])):
+            raise PydanticCustomError("no_size", "a layer has at least one unit, and there is at least one layer")
+        return value
+
     @property
     def layers(self) -> int:
         """How many recurrent layers there are."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 from holdfast.devices import choose_device
-from holdfast.errors import DataError, OptionError
+from holdfast.errors import DataError, HoldfastWarning, OptionError
 from holdfast.recipes.schema import TrainSettings
 from holdfast.tasks.task import Metrics, Task
 from holdfast.training.checkpoint import Checkpoint
@@ -87,6 +88,9 @@ def fit(
         finally:
             progress.end()
             model.train(mode)
+        losses = [row["train"]["loss"] for row in session.history if row["event"] == "epoch"]
+        if (reason := training.why_nothing_was_learned(losses)) is not None:
+            warnings.warn(reason, HoldfastWarning, stacklevel=2)
         training.restore_best()
     return session.history
 

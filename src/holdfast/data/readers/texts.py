@@ -117,7 +117,7 @@ def _decoded(file: Listed, settings: ClassifyData) -> str:
         if codec.name == "utf-8":
             content = content.removeprefix(codecs.BOM_UTF8)
         reader = io.TextIOWrapper(io.BytesIO(content), codec.name)
-    except LookupError as error:
+    except (LookupError, ValueError) as error:
         raise RecipeError(
             f"data.encoding is {settings.encoding!r}, which Python does not know; expected utf-8, latin-1, cp1252, ..."
         ) from error
