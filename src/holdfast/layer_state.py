@@ -15,7 +15,6 @@ from torch.nn.utils.rnn import PackedSequence
 
 from holdfast.cells import NAMES, CellSpec
 from holdfast.errors import ShapeError
-from holdfast.parameters import check_like
 
 CellState = tuple[Tensor, ...]  # h [B, O], and for the LSTM c [B, H]
 
@@ -59,13 +58,13 @@ def split(
         hx: What the caller gave; None for zeros.
         like: The input, [B, T, I].
         batched: Whether the caller's input had a batch.
-        weight: A parameter, whose dtype and device ``hx`` must have.
+        weight: A parameter, whose dtype and device zeros have.
 
     Returns:
         ``len(specs) * directions`` states.
 
     Raises:
-        ShapeError: ``hx`` has not the right parts, shapes, dtype or device.
+        ShapeError: ``hx`` does not have the right parts or shapes.
     """
     name = NAMES[specs[0].kind]
     batch = like.shape[0]
@@ -90,7 +89,7 @@ def split(
         column: list[Tensor] = []
         for number, (row, group) in enumerate(zip(rows, groups, strict=True)):
             label = f"{letter}0" if is_uniform(specs) else f"{letter}0[{number}]"
-            column += _checked(name, label, row, group, directions, letter, like, batched, weight)
+            column += _checked(name, label, row, group, directions, letter, like, batched)
         columns.append(column)
     return list(zip(*columns, strict=True))
 
@@ -104,7 +103,6 @@ def _checked(
     letter: str,
     like: Tensor,
     batched: bool,
-    weight: Tensor,
 ) -> list[Tensor]:
     size = group[0].state_sizes[letter]
     stack = "num_layers * num_directions" if len(group) > 1 or "[" not in label else "num_directions"
@@ -117,7 +115,6 @@ def _checked(
         raise ShapeError(f"{name} state {label} is a {type(part).__name__}; expected a tensor {words} = {shape}.")
     if part.shape != shape:
         raise ShapeError(f"{name} state {label} has shape {tuple(part.shape)}; expected {words} = {shape}.")
-    check_like(f"{name} state {label}", part, weight)
     return list(part if batched else part[:, None])
 
 

@@ -9,20 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.cells import CellSpec
-from holdfast.errors import ShapeError
-
-
-def check_like(what: str, x: Tensor, weight: Tensor) -> None:
-    """Refuses a tensor of another dtype or device than the parameters; autocast may convert the dtype.
-
-    Raises:
-        ShapeError: It has another.
-    """
-    if x.device != weight.device or (x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type)):
-        raise ShapeError(
-            f"{what} is {x.dtype} on {x.device}; expected {weight.dtype} on {weight.device}, as the parameters: "
-            "convert one of them with .to(...)."
-        )
 
 
 def register(module: nn.Module, spec: CellSpec, suffix: str, device: Any, dtype: torch.dtype | None) -> None:
