@@ -134,11 +134,18 @@ def join(
         if len(column) == 1:
             columns.append(outward(column[0][None]))
         elif is_uniform(specs):
-            columns.append(outward(torch.stack(column)))
+            columns.append(outward(_stacked(column)))
         else:
             starts = range(0, len(column), directions)
-            columns.append(tuple(outward(torch.stack(column[k : k + directions])) for k in starts))
+            columns.append(tuple(outward(_stacked(column[k : k + directions])) for k in starts))
     return columns[0] if len(columns) == 1 else tuple(columns)
+
+
+def _stacked(parts: Sequence[Tensor]) -> Tensor:
+    """[parts, B, size]; or, of per-step states, [parts, B, T, size] with the memory of each time first, as it was."""
+    if parts[0].ndim == 2:
+        return torch.stack(tuple(parts))
+    return torch.stack([part.transpose(0, 1) for part in parts]).transpose(1, 2)
 
 
 def pack(x: Tensor, like: PackedSequence) -> PackedSequence:

@@ -296,6 +296,8 @@ class RecurrentLayer(nn.Module):
             return directions[0]
         forwards, backwards = directions
         if self.merge == "concat":
+            if forwards.ndim == 3:  # outputs, whose memory lies time first, and stays so
+                return torch.cat([part.transpose(0, 1) for part in directions], -1).transpose(0, 1)
             return torch.cat(directions, -1)
         if self.merge == "product":
             return forwards * backwards

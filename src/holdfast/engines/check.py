@@ -203,13 +203,13 @@ def _masks(
         return
     batch, steps = inputs.shape[:2]
     O, H = spec.output_size, spec.hidden_size  # noqa: E741
-    floating = (inputs.dtype, torch.float32, torch.bfloat16) if any_dtype else (inputs.dtype,)
     per_gate = (len(spec.gates),) if spec.recurrent_dropout_mode == "gates" else ()
-    if noise.state is not None:
-        yield "recurrent dropout mask", noise.state, (batch, *per_gate, O), floating
-    if noise.candidate is not None:
-        yield "recurrent dropout mask", noise.candidate, (steps, batch, H), floating
-    if noise.zoneout_h is not None:
-        yield "zoneout mask of h", noise.zoneout_h, (steps, batch, O), (torch.bool,)
-    if noise.zoneout_c is not None:
-        yield "zoneout mask of c", noise.zoneout_c, (steps, batch, H), (torch.bool,)
+    shapes = {
+        "state": (batch, *per_gate, O),
+        "candidate": (steps, batch, H),
+        "zoneout_h": (steps, batch, O),
+        "zoneout_c": (steps, batch, H),
+    }
+    numbers = (inputs.dtype, torch.float32, torch.bfloat16) if any_dtype else (inputs.dtype,)
+    for name, mask in noise.named():
+        yield f"mask {name}", mask, shapes[name], (torch.bool,) if name.startswith("zoneout") else numbers

@@ -72,6 +72,10 @@ _FIELDS = tuple(field.name for field in fields(Request))
 class Result(NamedTuple):
     """What an engine gives back, in the dtype that :func:`result_dtype` says.
 
+    Tensors with T steps lie in memory time first, [T, B, ...], as those of torch.nn's layers do, and are seen as
+    [B, T, ...]. So a layer's output is contiguous where the caller wants time first, and a dropout after the layer,
+    which draws in the order of memory, drops the same elements as after a layer of torch.nn.
+
     Attributes:
         outputs: [B, T, O], zero past a row's length.
         state: The state after each row's last step, as in the request.
@@ -82,6 +86,12 @@ class Result(NamedTuple):
     outputs: Tensor
     state: tuple[Tensor, ...]
     states: tuple[Tensor, ...] | None = None
+
+
+def new_steps(like: Tensor, size: int) -> Tensor:
+    """Memory for one part of a result, [B, T, size], uninitialised; ``like`` is the input, [B, T, I]."""
+    batch, steps = like.shape[:2]
+    return like.new_empty(steps, batch, size).transpose(0, 1)
 
 
 def result_dtype(request: Request) -> torch.dtype:
