@@ -397,6 +397,29 @@ def test_a_second_derivative_is_refused_with_the_way_out() -> None:
         gradient.sum().backward()
 
 
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_views_whose_signs_are_yet_to_turn(kind: str) -> None:
+    """``x.conj().imag``, as of a spectrum: torch notes the sign and leaves the memory as it is."""
+
+    def turned(*shape: int) -> Tensor:
+        view = torch.randn(*shape, dtype=torch.complex64).conj().imag
+        assert view.is_neg()
+        return view
+
+    layer = getattr(holdfast, kind)(3, 4, engine="native")
+    x, h, dy = turned(5, 2, 3), turned(1, 2, 4), turned(5, 2, 4)
+    weights = {"weight_ih_l0": turned(*layer.weight_ih_l0.shape), "bias_hh_l0": turned(*layer.bias_hh_l0.shape)}
+    found = []
+    for change in (torch.Tensor.clone, lambda view: view):
+        inputs = [change(view).requires_grad_() for view in (x, h)]
+        state = (inputs[1], inputs[1]) if kind == "LSTM" else inputs[1]
+        own = {name: change(weight) for name, weight in weights.items()}
+        y = torch.func.functional_call(layer, own, (inputs[0], state))[0]
+        found.append([y, *torch.autograd.grad(y, inputs, change(dy))])
+    for expected, actual in zip(*found, strict=True):
+        assert torch.equal(expected, actual)
+
+
 def on_meta(request: Request) -> Request:
     state = tuple(part.to("meta") for part in request.state)
     parameters = {name: value.to("meta") for name, value in request.parameters.items()}

@@ -191,7 +191,7 @@ class _Call:
     """
 
     def __init__(self, request: Request) -> None:
-        spec, x, noise = request.spec, request.inputs, request.noise
+        spec, x, noise = request.spec, _in_memory(request.inputs), request.noise
         B, T, I = x.shape  # noqa: E741
         self.dtype = x.dtype
         self.values: dict[str, Any] = {
@@ -205,7 +205,8 @@ class _Call:
             "x": (x.data_ptr(), *x.stride()),
         }
         self._alive: list[Tensor] = [x]
-        self.state = tuple(part if part.is_contiguous() else part.contiguous() for part in request.state)
+        states = map(_in_memory, request.state)
+        self.state = tuple(part if part.is_contiguous() else part.contiguous() for part in states)
         for name, part in zip(("h0", "c0"), self.state, strict=False):
             self.array(name, part)
         for name, value in request.parameters.items():
@@ -237,6 +238,7 @@ class _Call:
 
         Rows and steps that are one and the same, as in the gradient of a sum, are copied once.
         """
+        tensor = _in_memory(tensor)
         row, step, value = tensor.stride()
         if value != 1:
             one = [slice(1) if stride == 0 else slice(None) for stride in (row, step)]
@@ -244,6 +246,11 @@ class _Call:
             row, step, _ = tensor.stride()
         self._alive.append(tensor)
         self.values[name] = (tensor.data_ptr(), row, step)
+
+
+def _in_memory(tensor: Tensor) -> Tensor:
+    """The tensor as its memory says: ``x.conj().imag`` is a view whose signs torch has yet to turn."""
+    return tensor.resolve_neg() if tensor.is_neg() else tensor
 
 
 def _contiguous_like(tensor: Tensor) -> Tensor:
