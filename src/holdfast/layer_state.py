@@ -69,9 +69,14 @@ def split(
     name = NAMES[specs[0].kind]
     batch = like.shape[0]
     if hx is None:  # no engine writes into what it is given: one tensor stands for all of its size
-        sizes = {size for spec in specs for size in spec.state_sizes.values()}
-        zeros = {size: weight.new_zeros(batch, size) for size in sizes}
-        return [tuple(zeros[size] for size in spec.state_sizes.values()) for spec in specs for _ in range(directions)]
+        zeros: dict[int, Tensor] = {}
+        states = []
+        for spec in specs:
+            for size in spec.state_sizes.values():
+                if size not in zeros:
+                    zeros[size] = weight.new_zeros(batch, size)
+            states += [tuple([zeros[size] for size in spec.state_sizes.values()])] * directions
+        return states
     letters = list(specs[0].state_sizes)
     parts = (hx,) if len(letters) == 1 else hx
     if not isinstance(parts, tuple | list) or len(parts) != len(letters):

@@ -19,13 +19,13 @@ def register(module: nn.Module, spec: CellSpec, suffix: str, device: Any, dtype:
 
 def collect(module: nn.Module, spec: CellSpec, suffix: str) -> dict[str, Tensor]:
     """The parameters of a cell by their names without the suffix, as they are stored."""
-    # A parameter is an attribute only where something else computes it, such as torch's weight_norm: getattr is slow.
-    own = module._parameters
-    found = {}
-    for name in spec.parameter_names:
-        parameter = own.get(name + suffix)
-        found[name] = getattr(module, name + suffix) if parameter is None else parameter
-    return found
+    return {name: one(module, name + suffix) for name in spec.parameter_names}
+
+
+def one(module: nn.Module, name: str) -> Tensor:
+    """The parameter of that name, which may be one that something else computes, such as torch's weight_norm."""
+    parameter = module._parameters.get(name)  # getattr is slow
+    return getattr(module, name) if parameter is None else parameter
 
 
 def for_call(module: nn.Module, spec: CellSpec, suffix: str) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -249,10 +249,10 @@ class RecurrentLayer(nn.Module):
                     "its lengths in it."
                 )
             input, lengths = pad_packed_sequence(packed, self.batch_first)
-        weight = cast(Tensor, self.weight_ih_l0)
         self._check_input(input)
         layout = layer_state.Layout(batched=input.ndim == 3, time_first=not self.batch_first)
         x = layout.inward(input)
+        weight = parameters.one(self, "weight_ih_l0")
         state = layer_state.split(self.specs, self.num_directions, hx, x, layout.batched, weight)
         return _Call(x, state, check_lengths(lengths, x.shape[0], x.shape[1], x.device), layout, packed)
 

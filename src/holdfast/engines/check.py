@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,9 +27,18 @@ def autocast_dtype(device: str) -> torch.dtype | None:
     return None
 
 
+class _Expected(NamedTuple):
+    """What a cell's tensors must be: names and shapes of the parameters, sizes of the parts of the state."""
+
+    names: list[str]
+    shapes: list[tuple[int, ...]]
+    sizes: list[int]
+
+
 @cache
-def _shapes(spec: CellSpec) -> tuple[tuple[tuple[str, tuple[int, ...]], ...], tuple[int, ...]]:
-    return tuple(spec.parameter_shapes().items()), tuple(spec.state_sizes.values())
+def _expected(spec: CellSpec) -> _Expected:
+    shapes = spec.parameter_shapes()
+    return _Expected([*shapes], [*shapes.values()], [*spec.state_sizes.values()])
 
 
 def fits(
@@ -39,46 +49,37 @@ def fits(
     lengths: Tensor | None,
     noise: Noise | None,
 ) -> bool:
-    """Whether :func:`check` has no objection: the same questions, as fast as a call can ask them every time."""
-    dtype, device, shape = inputs.dtype, inputs.device, inputs.shape
-    expected, sizes = _shapes(spec)
-    if len(shape) != 3 or shape[2] != spec.input_size or len(state) != len(sizes):
+    """Whether :func:`check` has no objection: the same questions, as fast as a call can ask them every time.
+
+    False may also mean that only :func:`check` can tell.
+    """
+    shape, (names, shapes, sizes) = inputs.shape, _expected(spec)
+    if len(shape) != 3 or shape[2] != spec.input_size or len(state) != len(sizes) or [*parameters] != names:
         return False
-    any_dtype = autocast_dtype(device.type) is not None
-    if any_dtype and not inputs.is_floating_point():
+    tensors = [*parameters.values()]
+    if [tensor.shape for tensor in tensors] != shapes:
         return False
-    if not _all_fit(expected, parameters, dtype, device, any_dtype):
-        return False
-    batch = shape[0]
-    for tensor, size in zip(state, sizes, strict=True):
-        if tensor.shape != (batch, size) or tensor.device != device:
+    for tensor, size in zip(state, sizes):  # noqa: B905 (as many as these: asking again takes time)
+        if tensor.shape != (shape[0], size):
             return False
-        if tensor.dtype is not dtype and not (any_dtype and tensor.is_floating_point()):
+        tensors.append(tensor)
+    dtype, device = inputs.dtype, inputs.device
+    for tensor in tensors:
+        if tensor.dtype is not dtype and not _may_mix(tensor, inputs):
+            return False
+        if tensor.device != device:
             return False
     if lengths is not None and (lengths.shape, lengths.dtype, lengths.device) != (shape[:1], torch.int64, device):
         return False
     return noise is None or all(
         mask.shape == wanted and mask.dtype in dtypes and mask.device == device
-        for _, mask, wanted, dtypes in _masks(spec, inputs, noise, any_dtype)
+        for _, mask, wanted, dtypes in _masks(spec, inputs, noise)
     )
 
 
-def _all_fit(
-    expected: tuple[tuple[str, tuple[int, ...]], ...],
-    parameters: Mapping[str, Tensor],
-    dtype: torch.dtype,
-    device: torch.device,
-    any_dtype: bool,
-) -> bool:
-    if len(parameters) != len(expected):
-        return False
-    for name, shape in expected:
-        tensor = parameters.get(name)
-        if tensor is None or tensor.shape != shape or tensor.device != device:
-            return False
-        if tensor.dtype is not dtype and not (any_dtype and tensor.is_floating_point()):
-            return False
-    return True
+def _may_mix(a: Tensor, b: Tensor) -> bool:
+    """Whether autocast converts both tensors to one dtype."""
+    return a.is_floating_point() and b.is_floating_point() and autocast_dtype(b.device.type) is not None
 
 
 def check(
@@ -126,8 +127,7 @@ def check(
             f"{name} lengths have shape {tuple(lengths.shape)} and are {lengths.dtype} on {lengths.device}; expected "
             f"{tuple(batch)} and torch.int64 on {inputs.device}."
         )
-    any_dtype = autocast_dtype(inputs.device.type) is not None
-    for label, mask, shape, dtypes in _masks(spec, inputs, noise, any_dtype):
+    for label, mask, shape, dtypes in _masks(spec, inputs, noise):
         if mask.shape != shape or mask.dtype not in dtypes or mask.device != inputs.device:
             raise ShapeError(
                 f"{name} {label} has shape {tuple(mask.shape)} and is {mask.dtype} on {mask.device}; expected {shape} "
@@ -147,16 +147,18 @@ def check_parameters(name: str, spec: CellSpec, parameters: Mapping[str, Tensor]
     Raises:
         ShapeError: One does not; the message names it.
     """
-    expected, _ = _shapes(spec)
+    names, shapes, _ = _expected(spec)
     first = parameters.get("weight_ih")
-    if first is not None and _all_fit(expected, parameters, first.dtype, first.device, False):
-        return
-    for part, shape in expected:
+    if first is not None and [*parameters] == names and [tensor.shape for tensor in parameters.values()] == shapes:
+        dtype, device = first.dtype, first.device
+        if all(tensor.dtype is dtype and tensor.device == device for tensor in parameters.values()):
+            return
+    for part, shape in zip(names, shapes, strict=True):
         tensor = parameters.get(part)
         if tensor is None or tensor.shape != shape:
             got = "is missing" if tensor is None else f"has shape {tuple(tensor.shape)}"
             raise ShapeError(f"{name} {part}{suffix} {got}; expected {shape}, for {_sizes(spec)}.")
-    if surplus := parameters.keys() - {part for part, _ in expected}:
+    if surplus := parameters.keys() - set(names):
         raise ShapeError(f"{name} got a parameter {min(surplus)}{suffix}, which this cell does not have; leave it out.")
     # The one to blame is the one unlike the most.
     kinds = [(tensor.dtype, tensor.device) for tensor in parameters.values()]
@@ -182,11 +184,8 @@ def check_like(what: str, tensor: Tensor, like: Tensor, others: str = "the param
     Raises:
         ShapeError: It has another.
     """
-    if tensor.device == like.device:
-        if tensor.dtype is like.dtype:
-            return
-        if tensor.is_floating_point() and autocast_dtype(like.device.type) is not None:
-            return
+    if tensor.device == like.device and (tensor.dtype is like.dtype or _may_mix(tensor, like)):
+        return
     step = "convert one of them with .to(...)."
     if "meta" in (tensor.device.type, like.device.type):
         step = "a tensor on meta has no values: load them by load_state_dict(..., assign=True), or make the model anew."
@@ -196,7 +195,7 @@ def check_like(what: str, tensor: Tensor, like: Tensor, others: str = "the param
 
 
 def _masks(
-    spec: CellSpec, inputs: Tensor, noise: Noise | None, any_dtype: bool
+    spec: CellSpec, inputs: Tensor, noise: Noise | None
 ) -> Iterator[tuple[str, Tensor, tuple[int, ...], tuple[torch.dtype, ...]]]:
     """The masks that there are: what each is called, and the shape and the dtypes that it may have."""
     if noise is None:
@@ -210,6 +209,7 @@ def _masks(
         "zoneout_h": (steps, batch, O),
         "zoneout_c": (steps, batch, H),
     }
-    numbers = (inputs.dtype, torch.float32, torch.bfloat16) if any_dtype else (inputs.dtype,)
+    mixed = autocast_dtype(inputs.device.type) is not None
+    numbers = (inputs.dtype, torch.float32, torch.bfloat16) if mixed else (inputs.dtype,)
     for name, mask in noise.named():
         yield f"mask {name}", mask, shapes[name], (torch.bool,) if name.startswith("zoneout") else numbers

@@ -90,8 +90,8 @@ class Result(NamedTuple):
 
 def new_steps(like: Tensor, size: int) -> Tensor:
     """Memory for one part of a result, [B, T, size], uninitialised; ``like`` is the input, [B, T, I]."""
-    batch, steps = like.shape[:2]
-    return like.new_empty(steps, batch, size).transpose(0, 1)
+    batch, steps, _ = like.shape
+    return like.new_empty_strided((batch, steps, size), (size, batch * size, 1))
 
 
 def result_dtype(request: Request) -> torch.dtype:
