@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from holdfast import container, storage
@@ -58,4 +59,7 @@ def load(path: Path) -> tuple[RecipeTask[Any], nn.Module]:
 def _first_line(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"it has no {error}"
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"its {'.'.join(map(str, first['loc']))} cannot be: {first['msg'][0].lower()}{first['msg'][1:]}"
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

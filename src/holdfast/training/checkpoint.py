@@ -75,7 +75,7 @@ class Checkpoint:
             if str(error).startswith(str(self._path)):
                 raise
             raise ModelFileError(f"{self._path}: {error}") from error
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError) as error:
             raise ModelFileError(
                 f"{self._path} is damaged: a part of the state is missing or does not fit "
                 f"({type(error).__name__}: {error}). Start anew in another folder."

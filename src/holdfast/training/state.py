@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from holdfast.errors import OptionError, RunError, did_you_mean
 from holdfast.recipes.schema import TrainSettings
-from holdfast.storage import fit_tensors
+from holdfast.storage import check_fit, fit_tensors
 from holdfast.tasks.task import Task
 from holdfast.training.optimizers import make_optimizer
 from holdfast.training.running import Losses, Running
@@ -172,6 +172,8 @@ class Training:
             ModelFileError: It is of another model; nothing has been changed then.
         """
         fit_tensors(self.model, state["model"], path)
+        if state["best_weights"]:
+            check_fit(self.model, state["best_weights"], path)
         if self._average is not None:
             self._average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
