@@ -155,7 +155,7 @@ def test_recipes_are_listed_and_shown(capsys):
             "holdfast: model.options has 'memory', which is no option of the cell: set model.memory.",
         ),
         (["train", "digits", "--set", "model.options.batch_first=true"], "LSTM has no option 'batch_first': known are"),
-        (["train", "digits", "--set", "model.options.zoneout_h=x"], "LSTM zoneout_h is 'x'; expected a number."),
+        (["train", "digits", "--set", "model.options.zoneout_h=x"], "LSTM zoneout_h is 'x'; expected a probability"),
         (["train", "digits", "--set", "model.options.peepholes=no"], "LSTM peepholes is 'no'; expected True or False."),
         (
             ["train", "digits", "--set", "train.device=mps"],

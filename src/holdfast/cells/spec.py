@@ -170,6 +170,8 @@ class CellSpec:
         """Refuses an option that is of another type than its default, before it is compared with anything."""
         for option in fields(self):
             value = getattr(self, option.name)
+            if option.name in _PROBABILITIES:
+                continue  # refused below, with the range
             if isinstance(option.default, bool):
                 fits, expected = value in (True, False), "True or False"
             elif isinstance(option.default, int):
