@@ -56,6 +56,10 @@ class MissingLibraryError(HoldfastError, ImportError):
     """An optional library is needed for this and is not installed."""
 
 
+class HoldfastWarning(UserWarning):
+    """Something deserves a look, and nothing has failed."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: the nearest known one, then all of them.
 

@@ -141,11 +141,6 @@ class SentenceEncoder:
                 "CoNLL-U, or a word, a tab and its tag a line."
             )
         tags = Labels.fit([tag for tags in train.targets for tag in tags])
-        if len(tags) < 2:
-            raise DataError(
-                f"All words of the training sentences have the tag {tags.classes[0]!r}; expected at least two tags to "
-                "tell apart. Check the column that the tags are in."
-            )
         tokens = [word for sentence in train.inputs for word in sentence]
         return cls(
             Vocabulary.fit(tokens, "tokens", lower=settings.lower, least=settings.least),

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import codecs
 import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from holdfast.data.readers import tables
+from holdfast.data.readers import table, tables
+from holdfast.data.readers.encoding import decode
 from holdfast.data.readers.listing import Listed, listed
 from holdfast.data.records import Records
-from holdfast.errors import DataError, MissingDataError, RecipeError
+from holdfast.errors import DataError, MissingDataError
 from holdfast.recipes.classify import ClassifyData
 
 NAMED_BY_ENDING = (".pos", ".neg")
 """Text files whose ending is the label, as collections of reviews have them."""
-SUFFIXES = (".txt", *NAMED_BY_ENDING, *tables.TEXT_SUFFIXES)
+SUFFIXES = (".txt", *NAMED_BY_ENDING, *table.TEXT_SUFFIXES)
 _ASIDE = ("readme", "license", "licence")
 _KINDS = (
     "a folder or .zip of LABEL.txt, a text a line, or of LABEL/NAME.txt, a text a file; such a LABEL.txt; or a table "
-    f"({', '.join(tables.TEXT_SUFFIXES)})"
+    f"({', '.join(table.TEXT_SUFFIXES)})"
 )
 
 Texts = Records[str, str]
@@ -83,7 +83,7 @@ def _whole(file: Listed, settings: ClassifyData) -> Texts:
 
 def _lines(file: Listed, settings: ClassifyData) -> Texts:
     """A text file with a text a line, or a table with a text a row."""
-    if file.suffix in tables.TEXT_SUFFIXES:
+    if file.suffix in table.TEXT_SUFFIXES:
         return _rows(file, settings)
     label = file.suffix[1:] if file.suffix in NAMED_BY_ENDING else file.stem
     numbered = [(line.strip(), index) for index, line in enumerate(io.StringIO(_decoded(file, settings)))]
@@ -95,13 +95,10 @@ def _lines(file: Listed, settings: ClassifyData) -> Texts:
 
 def _rows(file: Listed, settings: ClassifyData) -> Texts:
     """A table: a text a row."""
-    binary = file.suffix in (".parquet", ".pq")
-    content = file.content() if binary else _decoded(file, settings).encode()
-    table = tables.load(file.path, (settings.text_column, settings.label_column), content)
-    texts = tables.texts(file.path, table, settings.text_column)
-    return _texts(
-        texts, tables.labels(file.path, table, settings), [f"{file.path}[{row}]" for row in range(len(texts))], settings
-    )
+    rows = table.load(file.path, settings, content=file.content(), texts=True)
+    texts = tables.texts(rows, settings.text_column)
+    origins = [f"{file.path}[{row}]" for row in range(len(texts))]
+    return _texts(texts, tables.labels(rows, settings), origins, settings)
 
 
 def _texts(texts: list[str], labels: list[str] | None, origins: list[str], settings: ClassifyData) -> Texts:
@@ -110,22 +107,4 @@ def _texts(texts: list[str], labels: list[str] | None, origins: list[str], setti
 
 
 def _decoded(file: Listed, settings: ClassifyData) -> str:
-    """The text of a file; every line ends in a line feed alone."""
-    content = file.content()
-    try:
-        codec = codecs.lookup(settings.encoding)
-        if codec.name == "utf-8":
-            content = content.removeprefix(codecs.BOM_UTF8)
-        reader = io.TextIOWrapper(io.BytesIO(content), codec.name)
-    except LookupError as error:
-        raise RecipeError(
-            f"data.encoding is {settings.encoding!r}, which Python does not know; expected utf-8, latin-1, cp1252, ..."
-        ) from error
-    try:
-        return reader.read()
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n")
-        raise DataError(
-            f"{file.path}[{line}] is not {settings.encoding}: byte {content[error.start]:#04x}. "
-            "Convert the file, or set data.encoding to what it is in, such as latin-1."
-        ) from error
+    return decode(file.path, file.content(), settings.encoding)
