@@ -115,6 +115,6 @@ def test_what_cannot_be_trained_on() -> None:
     with pytest.raises(DataError) as error:
         SentenceEncoder.fit(Records([["a", "b"]], [["X", "X"]], ["one"]), TagData())
     assert str(error.value) == (
-        "All words of the training sentences have the tag 'X'; expected at least two tags to tell apart. Check the "
-        "column that the tags are in."
+        "All training examples have the label 'X'; expected at least two labels to tell apart. Check where the labels "
+        "are, and whether data.limit leaves some out."
     )

@@ -79,9 +79,9 @@ def test_what_is_no_time_or_of_another_kind_is_told(texts: list[str | None]) -> 
     zoned = texts == ["2016-07-01 01:00", "2016-07-01 02:00Z"]
     bad = texts[0] if zoned else texts[1]
     assert message == (
-        f"row {0 if zoned else 1}: the column 't' {'is empty' if bad is None else f'holds {bad!r}'}; expected a time such "
-        "as 2016-07-01 00:15 in every row (with a zone in all or in none), or a number in every row; data.time_format "
-        "says how times are written otherwise."
+        f"row {0 if zoned else 1}: the column 't' {'is empty' if bad is None else f'holds {bad!r}'}; expected a time "
+        "such as 2016-07-01 00:15 in every row (with a zone in all or in none), or a number in every row; "
+        "data.time_format says how times are written otherwise."
     )
 
 

@@ -247,18 +247,13 @@ def _ahead(local: polars.Series, offset: polars.Series, form: Form) -> ParsedTim
 
 
 def _typed(column: polars.Series, kind: polars.Datetime) -> ParsedTimes:
-    """A column of datetimes; a zone is a name, or an offset such as ``+05:30``."""
+    """A column of datetimes, in a zone or without."""
     import polars
 
-    plain = column.cast(polars.Datetime("us", kind.time_zone)).to_physical().cast(polars.Datetime("us"))
+    plain = column.to_physical().cast(polars.Datetime(kind.time_unit)).cast(polars.Datetime("us"))
     if not kind.time_zone:
         return ParsedTimes(plain)
-    form = Form(offset="+00:00")
-    if not _OFFSET.fullmatch(kind.time_zone):
-        return _converted(ParsedTimes(plain, plain.cast(polars.Int64) * 0, form), kind.time_zone)
-    offset = polars.Series([kind.time_zone] * len(plain), dtype=polars.String)
-    zero = _ahead(plain, offset, form)
-    return ParsedTimes(plain, zero.offsets, form)
+    return _converted(ParsedTimes(plain, plain.cast(polars.Int64) * 0, Form(offset="+00:00")), kind.time_zone)
 
 
 def _converted(times: ParsedTimes, zone: str) -> ParsedTimes:

@@ -133,7 +133,7 @@ def test_other_columns_numbers_as_text_and_no_labels(tmp_path: Path) -> None:
 def test_a_table_in_another_encoding(tmp_path: Path) -> None:
     path = made(tmp_path, {"a.csv": "text,label\ncaf\xe9,fran\xe7ais\n".encode("latin-1")}) / "a.csv"
     assert pairs(path, ClassifyData(unit="words", encoding="latin-1")) == [("caf\xe9", "fran\xe7ais")]
-    assert told(path).startswith(f"{path}[1] is not utf-8: byte 0xe9. Convert the file, or set data.encoding")
+    assert told(path).startswith(f"{path}, line 2, is not utf-8: byte 0xe9. Convert the file, or set data.encoding")
 
 
 def test_labels_that_are_numbers_in_json(tmp_path: Path) -> None:
@@ -176,11 +176,11 @@ def test_several_labels_in_one_column_or_as_a_list(tmp_path: Path) -> None:
         ({"r/a/b/c.txt": "x"}, "{root}/r holds a/b/c.txt; expected " + texts._KINDS + "."),
         (
             {"r/a.txt": b"ok\nna\xefve\n"},
-            "{root}/r/a.txt[1] is not utf-8: byte 0xef. Convert the file, or set data.encoding to what it is in, such "
-            "as latin-1.",
+            "{root}/r/a.txt, line 2, is not utf-8: byte 0xef. Convert the file, or set data.encoding to what it is in, "
+            "such as latin-1.",
         ),
-        ({"r/a.csv": "label,text\na,\n"}, "{root}/r/a.csv[0]: the column 'text' is empty; expected a text."),
-        ({"r/a.csv": "label,text\n,b\n"}, "{root}/r/a.csv[0]: the column 'label' is empty; expected a label."),
+        ({"r/a.csv": "label,text\na,\n"}, "{root}/r/a.csv, line 2: the column 'text' is empty; expected a text."),
+        ({"r/a.csv": "label,text\n,b\n"}, "{root}/r/a.csv, line 2: the column 'label' is empty; expected a label."),
         ({"r/a.csv": "label,text\n"}, "{root}/r/a.csv has column names but no rows; expected at least one."),
         (
             {"r/a.csv": "label,test\na,b\n"},

@@ -83,7 +83,7 @@ def _columns(table: Table, settings: ForecastData) -> list[str]:
                     f"The column {name!r} is in data.{taken[name]} and in data.{setting}; expected one part for each."
                 )
             taken[name] = setting
-    targets = settings.target_columns or table.others(list(taken), "target_columns")
+    targets = settings.target_columns or table.others(list(taken), "data.target_columns or data.time_column")
     if not targets:
         raise DataError(f"{table.path} has no columns besides {', '.join(table.columns)}; expected one to forecast.")
     return targets

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
 TEXT_SUFFIXES = (*SUFFIXES, ".jsonl", ".ndjson")
 """Of tables that hold texts."""
+_OFFSET = re.compile(r"([+-])([0-9]{2}):([0-9]{2})")
 _BINARY = (".parquet", ".pq")
 _UNNAMED = re.compile(r"Unnamed: [0-9]+(_level_[0-9]+)?|__index_level_[0-9]+__")
 
@@ -74,13 +76,13 @@ class Table:
 
         Args:
             named: The columns that have another part.
-            setting: Where a recipe can name those to read, for the message.
+            setting: Where a recipe can name a column to use it, for the message.
         """
         unused = [name for name in self.index if name not in named and self.frame[name].null_count() < len(self.frame)]
         if unused:
             warnings.warn(
-                f"{self.path}: {', '.join(map(repr, unused))} has no name of its own, as the index that pandas writes, "
-                f"and is not used. Name it in data.{setting}, or where else it belongs, to use it.",
+                f"{self.path}: the column {', '.join(map(repr, unused))} is not used: it numbers the rows, or has no "
+                f"name, as the index that pandas writes. To use it, name it in {setting}.",
                 HoldfastWarning,
                 stacklevel=2,
             )
@@ -138,7 +140,7 @@ def _parquet(path: Path, content: bytes | None) -> Table:
     source = path if content is None else content
     try:
         with _any_zone():
-            frame = polars.read_parquet(source, glob=False)
+            frame = _offsets_as_text(polars.read_parquet(source, glob=False))
         told = polars.read_parquet_metadata(source).get("pandas", "")
     # A damaged Parquet file makes polars panic, which is no PolarsError.
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
@@ -153,6 +155,20 @@ def _pandas_index(told: str) -> list[str]:
     except (ValueError, KeyError, TypeError, RecursionError):
         return []
     return [name for name in columns if isinstance(name, str)] if isinstance(columns, list) else []
+
+
+def _offsets_as_text(frame: polars.DataFrame) -> polars.DataFrame:
+    """A table whose times of an offset such as +05:30, with which polars cannot reckon, are ISO 8601 with it."""
+    import polars
+
+    for column in frame:
+        kind = column.dtype
+        if isinstance(kind, polars.Datetime) and (found := _OFFSET.fullmatch(kind.time_zone or "")):
+            sign, hours, minutes = found.groups()
+            plain = column.to_physical().cast(polars.Datetime(kind.time_unit))
+            local = plain + timedelta(hours=int(sign + hours), minutes=int(sign + minutes))
+            frame = frame.with_columns((local.dt.strftime("%Y-%m-%dT%H:%M:%S%.f") + kind.time_zone).alias(column.name))
+    return frame
 
 
 @contextmanager

@@ -77,7 +77,7 @@ def _features(table: Table, settings: ClassifyData) -> list[str]:
     for name in settings.feature_columns:
         table.check_column(name, "feature_columns")
     named = [settings.id_column, settings.time_column, settings.label_column]
-    features = settings.feature_columns or table.others(named, "feature_columns")
+    features = settings.feature_columns or table.others(named, "data.feature_columns or data.time_column")
     if not features:
         raise DataError(
             f"{table.path} has no columns besides {', '.join(table.columns)}; expected columns that hold inputs."
