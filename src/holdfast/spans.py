@@ -1,9 +1,9 @@
-"""Spans of words, such as the names in a sentence, as tags mark them: a prefix, ``-`` and the label, or ``O`` for out.
+"""Spans of words, such as the names in a sentence, as tags mark them: a prefix, ``-`` and the label, or ``O``.
 
-``B-`` begins a span, ``I-`` (or ``M-``) goes on with it, ``E-`` (or ``L-``) ends it, ``S-`` (or ``U-``) is a span of one
-word. So the schemes IOB1, IOB2 (BIO), BIOES (IOBES, BILOU, BMES) and whatever a network makes of them are read alike,
-by the rules of ``conlleval`` (Tjong Kim Sang & De Meulder 2003): an ``I-`` or ``E-`` that has nothing of its label to
-go on with begins a span.
+``O`` is outside of spans, ``B-`` begins a span, ``I-`` (or ``M-``) goes on with it, ``E-`` (or ``L-``) ends it,
+``S-`` (or ``U-``) is a span of one word. So the schemes IOB1, IOB2 (BIO), BIOES (IOBES, BILOU, BMES) and whatever a
+network makes of them are read alike, by the rules of ``conlleval`` (Tjong Kim Sang & De Meulder 2003): an ``I-`` or
+``E-`` that has nothing of its label to go on with begins a span.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tokenize
 from typing import IO, Any
 
 import numpy as np
@@ -36,7 +37,10 @@ def header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype[Any]]
     """
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
+    try:
+        shape, _, dtype = read(file)
+    except (tokenize.TokenError, SyntaxError, RecursionError) as error:
+        raise ValueError(f"its header is no header: {error}") from error
     if dtype.hasobject:
         raise DataError(f"{where} holds Python objects, which are never loaded; expected numbers or text.")
     return shape, dtype

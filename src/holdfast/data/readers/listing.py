@@ -70,9 +70,11 @@ def _reader(path: Path) -> Callable[[], bytes]:
 def _archived(path: Path) -> list[Listed]:
     try:
         archive = zipfile.ZipFile(io.BytesIO(path.read_bytes()))
-    except (zipfile.BadZipFile, OSError) as error:
+    # NotImplementedError: a version of zip that Python does not know; ValueError: a place outside of the file.
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
         raise DataError(f"{path} is no zip archive, or a damaged one ({error}). Copy or download it again.") from error
-    members = sorted(member.filename for member in archive.infolist() if not member.is_dir())
+    files = [member.filename for member in archive.infolist() if not member.is_dir()]
+    members = sorted(name for name in files if PurePosixPath(name).name)
     names = [name for name in members if not name.endswith(".gz") and not _hidden(PurePosixPath(name))]
     places = [PurePosixPath(name) for name in names]
     around = len({place.parts[0] for place in places}) == 1 and all(len(place.parts) > 1 for place in places)
@@ -85,7 +87,7 @@ def _member(archive: zipfile.ZipFile, path: Path, name: str) -> Callable[[], byt
         try:
             return archive.read(name)
         # RuntimeError: it is encrypted; NotImplementedError: packed in a way that Python does not know.
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
             raise DataError(f"{path} cannot be unpacked: {name} in it is damaged or locked ({error}).") from error
 
     return content
