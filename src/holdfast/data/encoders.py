@@ -165,16 +165,18 @@ class Scaling:
         from sklearn.preprocessing import StandardScaler
 
         scaler = StandardScaler()
-        for begin in range(0, len(examples), _CHUNK):
-            part = examples.inputs[begin : begin + _CHUNK]
+        # With gaps at once: a part in which all values of a channel are missing would spoil its mean.
+        chunk = max(1, len(examples)) if examples.gaps else _CHUNK
+        for begin in range(0, len(examples), chunk):
+            part = examples.inputs[begin : begin + chunk]
             steps = part.reshape(-1, examples.channels) if isinstance(part, np.ndarray) else np.concatenate(part)
+            empty = np.flatnonzero(np.isnan(steps).all(0)) if examples.gaps else ()
+            if len(empty):
+                raise DataError(
+                    f"Value {empty[0]} of a step (from 0) is missing in all training sequences, such as "
+                    f"{examples.origins[0]}; expected it in some. Leave it out."
+                )
             scaler.partial_fit(steps)
-        empty = np.flatnonzero(np.isnan(scaler.mean_))
-        if len(empty):
-            raise DataError(
-                f"Value {empty[0]} of a step (from 0) is missing in all training sequences, such as "
-                f"{examples.origins[0]}; expected it in some. Leave it out."
-            )
         return cls(kind, tuple(scaler.mean_.tolist()), tuple(scaler.scale_.tolist()))
 
     def apply(self, values: Array) -> Array:

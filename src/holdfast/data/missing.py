@@ -97,5 +97,5 @@ def _between(values: Tensor, *, straight: bool) -> Tensor:
     start, end = values.gather(-2, nearest), values.gather(-2, following)
     if not straight:
         return torch.where(known, values, start)
-    share = (steps - nearest) / (following - nearest).clamp(min=1)
-    return torch.where(known, values, start + share.to(values.dtype) * (end - start))
+    share = (steps - nearest).to(values.dtype) / (following - nearest).clamp(min=1)
+    return torch.where(known, values, start + share * (end - start))

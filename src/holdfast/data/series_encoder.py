@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,7 +18,7 @@ from holdfast.data.examples import Examples
 from holdfast.data.missing import NOTHING_FILLED, Filling
 from holdfast.data.series import Numbers, Series, Windows
 from holdfast.data.series_splits import context
-from holdfast.errors import DataError
+from holdfast.errors import DataError, HoldfastWarning
 from holdfast.recipes.forecast import ForecastData
 
 
@@ -91,6 +92,7 @@ class SeriesEncoder:
         rows = Examples(list(values), None, [one.origin for one in series], gaps)
         scaling = Scaling.fit(rows, "standard")
         targets = np.concatenate([one.targets for one in series])
+        _warn_of_constants(targets, settings.target_columns)
         deviations = Scaling.fit(Examples(targets[None], None, [series[0].origin], gaps), "standard").std
         errors = np.concatenate([np.abs(one.targets[season:] - one.targets[:-season]) for one in series])
         known = ~np.isnan(errors)
@@ -258,6 +260,18 @@ class WindowDataset:
         circles = series.times_with(more).calendar(self._names)
         targets = np.concatenate([series.targets, nothing[:, :count]])
         return np.concatenate([scaled, circles], 1), targets
+
+
+def _warn_of_constants(targets: Numbers, names: Sequence[str]) -> None:
+    """Warns of targets [T, C] that have one value alone."""
+    for column, name in zip(targets.T, names, strict=True):
+        if len(np.unique(column[~np.isnan(column)])) == 1:
+            warnings.warn(
+                f"The column {name!r} never varies in the training part: there is nothing to learn of it. Check the "
+                "column, or train on more rows.",
+                HoldfastWarning,
+                stacklevel=2,
+            )
 
 
 def _levels(series: Series, settings: ForecastData) -> Numbers:

@@ -21,7 +21,8 @@ _SAMPLE = 200
 """Rows that the separator is told from."""
 _ALONE = "\x1f"
 """A separator that no text holds, for a table of one column."""
-_QUOTES = re.compile(r'(?m)(?:^|[\t;|, ])"')
+_OPENED, _OPENED_BY_TAB = re.compile(r'(?m)(?:^|[\t;|, ])"'), re.compile(r'(?m)(?:^|\t)"')
+_CLOSED_BY_TAB = re.compile(r'(?m)"(?:$|\t)')
 _NUMBER = re.compile(r"[+-]?[.,]?[0-9]")
 
 
@@ -115,7 +116,7 @@ def parse(path: Path, text: str, settings: TableSettings, *, comments: bool) -> 
 
 def _lines(path: Path, text: str, comment: str, *, everywhere: bool) -> _Text:
     lines = text.split("\n")
-    quoted = bool(_QUOTES.search(text))
+    quoted = _quotes_enclose(text)
     starts: list[int] = []
     ends: list[int] = []
     above, within = "", False
@@ -138,6 +139,13 @@ def _lines(path: Path, text: str, comment: str, *, everywhere: bool) -> _Text:
         )
     rows = ["\n".join(lines[start:end]) for start, end in zip(starts, ends, strict=True)]
     return _Text([start + 1 for start in starts], rows, above, quoted)
+
+
+def _quotes_enclose(text: str) -> bool:
+    """Whether quotes enclose values. Between tabs they often do not: a text starts with something that is said."""
+    if "\t" not in text.partition("\n")[0]:
+        return bool(_OPENED.search(text))
+    return 0 < len(_OPENED_BY_TAB.findall(text)) == len(_CLOSED_BY_TAB.findall(text))
 
 
 def _values(row: str, separator: str, quoted: bool) -> list[str]:
