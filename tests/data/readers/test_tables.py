@@ -65,6 +65,50 @@ def test_equal_times_keep_the_order_of_the_file(tmp_path: Path) -> None:
     assert examples.inputs[0][:, 0].tolist() == list(range(100))
 
 
+@pytest.mark.parametrize(
+    ("times", "settings"),
+    [
+        (["8:59", "9:00", "10:00", "10:01"], {}),
+        (["8:59 AM", "11:00 AM", "12:30 PM", "1:00 PM"], {}),
+        ([" 9", "10", " 11", "100 "], {}),
+        (["9.5", "10", "10.25", "100"], {}),
+        (["-2", "-1", "0", "1e3"], {}),
+        (["2024-09-30", "2024-10-01", "2024-10-02", "2024-11-01"], {}),
+        (["2024-1-9 9:00", "2024-1-9 10:00", "2024-1-10 8:00", "2024-1-10 12:00"], {}),
+        # Moments, and not what a clock shows.
+        (["2024-07-04 09:00+02:00", "2024-07-04 08:00Z", "2024-07-04 15:00+05:30", "2024-07-04 06:00-06:00"], {}),
+        (["30.01.2024", "31.01.2024", "01.02.2024", "02.02.2024"], {"time_format": "%d.%m.%Y"}),
+    ],
+)
+def test_rows_are_sorted_by_time_and_not_by_letters(tmp_path: Path, times: list[str], settings: dict[str, str]) -> None:
+    order = [2, 0, 3, 1]
+    for separator in ";\t":
+        content = separator.join(("run", "t", "x")) + "\n"
+        path = text(tmp_path, content + "".join(separator.join(("a", times[k], str(k))) + "\n" for k in order))
+        found = read([path], LONG.model_copy(update=settings))
+        assert found.inputs[0][:, 0].tolist() == [0, 1, 2, 3]
+
+
+def test_times_with_a_decimal_comma(tmp_path: Path) -> None:
+    path = text(tmp_path, "run;t;x\na;10,5;3\na;9,5;1\na;10,25;2\n")
+    assert read([path], LONG).inputs[0][:, 0].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("times", "row", "found"),
+    [
+        (["8:59", "late"], 3, "'late'"),
+        (["9", "8:59"], 3, "'8:59'"),
+        (["2024-01-01", "01.02.2024"], 3, "'01.02.2024'"),
+        (["2024-01-01 00:00Z", "2024-01-01 01:00"], 3, "'2024-01-01 01:00'"),
+        (["first", "second"], 2, "'first'"),
+    ],
+)
+def test_what_is_no_time_is_refused(tmp_path: Path, times: list[str], row: int, found: str) -> None:
+    path = text(tmp_path, "run,t,x\n" + "".join(f"a,{one},1\n" for one in times))
+    assert told(path, LONG).startswith(f"{path}, line {row}: the column 't' holds {found}; expected a time such as ")
+
+
 def test_times_may_be_text_or_dates(tmp_path: Path) -> None:
     path = text(tmp_path, "run,t,x\na,2020-02-01,2\na,2020-01-01,1\n")
     assert read([path], LONG).inputs[0][:, 0].tolist() == [1, 2]
