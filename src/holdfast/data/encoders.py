@@ -170,7 +170,7 @@ class Scaling:
         for begin in range(0, len(examples), chunk):
             part = examples.inputs[begin : begin + chunk]
             steps = part.reshape(-1, examples.channels) if isinstance(part, np.ndarray) else np.concatenate(part)
-            empty = np.flatnonzero(np.isnan(steps).all(0)) if examples.gaps else []
+            empty: list[int] = np.flatnonzero(np.isnan(steps).all(0)).tolist() if examples.gaps else []
             if len(empty):
                 raise DataError(
                     f"Value {empty[0]} of a step (from 0) is missing in all training sequences, such as "
