@@ -169,7 +169,8 @@ def _iso(text: polars.Series) -> ParsedTimes:
     local = _read(
         [year, *two, minute.fill_null("00"), second.fill_null("00"), fraction.fill_null("0")], "{}-{}-{}T{}:{}:{}.{}"
     )
-    form = _iso_form(max(text.filter(local.is_not_null()).to_list(), key=len, default=""))
+    known = text.filter(local.is_not_null())
+    form = _iso_form(known[known.str.len_chars().arg_max() or 0] if len(known) else "")
     return _ahead(local, offset, form) if offset.is_not_null().any() else ParsedTimes(local, form=form)
 
 

@@ -137,13 +137,16 @@ def _lines(path: Path, text: str, comment: str, *, everywhere: bool) -> _Text:
         raise DataError(
             f"{path}, line {starts[-1] + 1}, opens a quote that is never closed. The file may be cut short."
         )
-    rows = ["\n".join(lines[start:end]) for start, end in zip(starts, ends, strict=True)]
+    spans = zip(starts, ends, strict=True)
+    rows = ["\n".join(lines[start:end]) for start, end in spans] if quoted else [lines[start] for start in starts]
     return _Text([start + 1 for start in starts], rows, above, quoted)
 
 
 def _quotes_enclose(text: str) -> bool:
     """Whether quotes enclose values. Between tabs they often do not: a text starts with something that is said."""
-    if "\t" not in text.partition("\n")[0]:
+    if '"' not in text:
+        return False
+    if "\t" not in text[: text.find("\n") + 1]:
         return bool(_OPENED.search(text))
     return 0 < len(_OPENED_BY_TAB.findall(text)) == len(_CLOSED_BY_TAB.findall(text))
 

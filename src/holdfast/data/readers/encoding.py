@@ -29,7 +29,7 @@ def decode(path: Path, content: bytes, encoding: str = "utf-8") -> str:
         DataError: It is not in this encoding, or holds NUL characters, as files that are not text do.
         RecipeError: Python does not know the encoding.
     """
-    told = next((name for mark, name in _MARKS.items() if content.startswith(mark)), encoding)
+    told = _told(content, encoding)
     try:
         text = content.decode(told)
     except LookupError as error:
@@ -43,9 +43,33 @@ def decode(path: Path, content: bytes, encoding: str = "utf-8") -> str:
             "Convert the file, or set data.encoding to what it is in, such as latin-1."
         ) from error
     if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
-        raise DataError(
-            f"{path}, line {line}, holds a NUL character; expected text. If the file is in UTF-16, set data.encoding "
-            "to utf-16-le or utf-16-be."
-        )
+        raise _no_text(path, text[: text.index("\0")].count("\n") + 1)
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def check(path: Path, start: bytes, encoding: str = "utf-8") -> None:
+    """Sees that a file starts as text does.
+
+    Args:
+        path: Where it is from, for the message.
+        start: Its first bytes, uncompressed.
+        encoding: As in :func:`decode`.
+
+    Raises:
+        DataError: It holds NUL characters, and is in no encoding that has them.
+    """
+    name = _told(start, encoding).lower().replace("_", "-").removeprefix("utf-")
+    if b"\0" in start and not name.startswith(("16", "32")):
+        raise _no_text(path, start[: start.index(b"\0")].count(b"\n") + 1)
+
+
+def _told(content: bytes, encoding: str) -> str:
+    """What a file is in: what its byte order mark says, or else ``encoding``."""
+    return next((name for mark, name in _MARKS.items() if content.startswith(mark)), encoding)
+
+
+def _no_text(path: Path, line: int) -> DataError:
+    return DataError(
+        f"{path}, line {line}, holds a NUL character; expected text. If the file is in UTF-16, set data.encoding to "
+        "utf-16-le or utf-16-be."
+    )

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.data.readers import delimited
-from holdfast.data.readers.compressed import opened
-from holdfast.data.readers.encoding import decode
+from holdfast.data.readers.compressed import MOST_DEFLATE, opened
+from holdfast.data.readers.encoding import check, decode
 from holdfast.errors import DataError, HoldfastWarning, did_you_mean
 from holdfast.recipes.tables import TableSettings
 
@@ -26,6 +26,8 @@ SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
 TEXT_SUFFIXES = (*SUFFIXES, ".jsonl", ".ndjson")
 """Of tables that hold texts."""
 _OFFSET = re.compile(r"([+-])([0-9]{2}):([0-9]{2})")
+_START = 1 << 16
+"""Bytes that tell whether a file is text, before all of it is unpacked."""
 _BINARY = (".parquet", ".pq")
 _UNNAMED = re.compile(r"Unnamed: [0-9]+(_level_[0-9]+)?|__index_level_[0-9]+__")
 
@@ -106,7 +108,9 @@ def load(path: Path, settings: TableSettings, *, content: bytes | None = None, t
         return _parquet(path, content)
     if content is None:
         with opened(path) as file:
-            content = file.read()
+            start = file.read(_START)
+            check(path, start, settings.encoding)
+            content = start + file.read()
     text = decode(path, content, settings.encoding)
     endings = "".join(path.suffixes[-2:]).lower()
     if ".jsonl" in endings or ".ndjson" in endings:
@@ -138,9 +142,17 @@ def _parquet(path: Path, content: bytes | None) -> Table:
     import polars
 
     source = path if content is None else content
+    size = path.stat().st_size if content is None else len(content)
     try:
         with _any_zone():
-            frame = _offsets_as_text(polars.read_parquet(source, glob=False))
+            scan = polars.scan_parquet(source, glob=False)
+            rows, columns = scan.select(polars.len()).collect().item(), len(scan.collect_schema())
+            if rows * columns > MOST_DEFLATE * size:
+                raise DataError(
+                    f"{path} tells of {rows} rows of {columns} columns, more than its {size} bytes can hold unless all "
+                    "are alike. Copy or download it again."
+                )
+            frame = _offsets_as_text(scan.collect())
         told = polars.read_parquet_metadata(source).get("pandas", "")
     # A damaged Parquet file makes polars panic, which is no PolarsError.
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:

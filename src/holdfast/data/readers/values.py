@@ -44,12 +44,12 @@ def read(table: Table, columns: Sequence[str], settings: TableSettings, advice: 
     """
     import polars
 
-    cells = {name: _plain(table, name, advice) for name in columns}
-    texts = {name: cell for name, cell in cells.items() if cell.dtype == polars.String}
-    comma = settings.decimal == "," or (not settings.decimal and _told_comma(table, texts))
+    found = {name: _numbers(table, name, settings, advice) for name in columns}
+    texts = {name: _plain(table, name) for name, column in found.items() if column is None}
+    comma = bool(texts) and decimal_comma(table, columns, settings)
     parsed = [
-        _parsed(table, name, cell, settings, advice, comma=comma) if name in texts else cell
-        for name, cell in cells.items()
+        _parsed(table, name, texts[name], settings, advice, comma=comma) if column is None else column
+        for name, column in found.items()
     ]
     for name, column in zip(columns, parsed, strict=True):
         gaps = column.is_null() | (column.is_nan() if column.dtype.is_float() else False)
@@ -66,42 +66,22 @@ def read(table: Table, columns: Sequence[str], settings: TableSettings, advice: 
 
 
 def decimal_comma(table: Table, columns: Sequence[str], settings: TableSettings) -> bool:
-    """Whether the decimal sign of some columns is a comma, as :func:`read` tells it."""
-    import polars
-
-    if settings.decimal:
-        return settings.decimal == ","
-    texts = {name: table.frame[name] for name in columns if table.frame[name].dtype == polars.String}
-    return _told_comma(table, {name: cell.str.strip_chars() for name, cell in texts.items()})
-
-
-def _plain(table: Table, name: str, advice: str) -> polars.Series:
-    """A column as numbers, or as text without blanks around it and null for what is missing."""
-    import polars
-
-    column = table.frame[name]
-    if column.dtype.is_decimal():
-        return column.cast(polars.Float64)
-    if column.dtype.is_numeric() or column.dtype == polars.Boolean:
-        return column
-    if column.dtype == polars.Null:
-        return column.cast(polars.Float64)
-    if column.dtype not in (polars.String, polars.Categorical, polars.Enum):
-        raise DataError(f"{table.path}: the column {name!r} holds {column.dtype}; expected numbers. {advice}")
-    text = column.cast(polars.String).str.strip_chars()
-    return text.set(text.str.to_lowercase().is_in(MISSING), None)
-
-
-def _told_comma(table: Table, texts: dict[str, polars.Series]) -> bool:
-    """Whether numbers have a comma as their decimal sign.
+    """Whether the decimal sign of some columns is a comma, as :func:`read` tells it.
 
     Raises:
         DataError: The comma may be a decimal sign or separate thousands.
     """
+    import polars
+
+    if settings.decimal:
+        return settings.decimal == ","
+    texts = {name: _plain(table, name) for name in columns if table.frame[name].dtype == polars.String}
+    if not any(text.str.contains(",", literal=True).any() for text in texts.values()):
+        return False
+    if any(text.str.contains(_POINT).any() for text in texts.values()):
+        return False  # what has a comma as well is no number
     doubtful: tuple[str, int] | None = None
     for name, text in texts.items():
-        if text.str.contains(_POINT).any():
-            return False  # what has a comma as well is no number
         commas = text.str.contains(_COMMA).fill_null(False)
         thousands = text.str.contains(_THOUSANDS).fill_null(False)
         if (commas & ~thousands).any():
@@ -116,6 +96,30 @@ def _told_comma(table: Table, texts: dict[str, polars.Series]) -> bool:
             'sign or separate thousands. Set data.decimal = "," if it is a decimal sign; else leave it out.'
         )
     return any(text.str.contains(_THOUSANDS).any() for text in texts.values())
+
+
+def _numbers(table: Table, name: str, settings: TableSettings, advice: str) -> polars.Series | None:
+    """A column that holds numbers, or text that is nothing but numbers; None for other text."""
+    import polars
+
+    column = table.frame[name]
+    if column.dtype.is_decimal() or column.dtype == polars.Null:
+        return column.cast(polars.Float64)
+    if column.dtype.is_numeric() or column.dtype == polars.Boolean:
+        return column
+    if column.dtype not in (polars.String, polars.Categorical, polars.Enum):
+        raise DataError(f"{table.path}: the column {name!r} holds {column.dtype}; expected numbers. {advice}")
+    numbers = column.cast(polars.String).cast(polars.Float64, strict=False)
+    plain = settings.decimal != "," and numbers.null_count() == column.null_count() and not numbers.is_nan().any()
+    return numbers if plain else None
+
+
+def _plain(table: Table, name: str) -> polars.Series:
+    """A column of text without blanks around it, and null for what is missing."""
+    import polars
+
+    text = table.frame[name].cast(polars.String).str.strip_chars()
+    return text.set(text.str.to_lowercase().is_in(MISSING), None)
 
 
 def _parsed(
