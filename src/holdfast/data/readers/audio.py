@@ -68,12 +68,14 @@ def samples(path: Path, rate: int) -> Floats:
         raise MissingLibraryError(
             f"{path} is a recording, and the library soundfile cannot be loaded: pip install 'holdfast[audio]'."
         ) from error
-    if not path.is_file():
-        raise MissingDataError(f"There is no recording {path}. Check the path.")
     try:
+        if not path.is_file():
+            raise MissingDataError(f"There is no recording {path}. Check the path.")
         sound, found = _decoded(path)
     except soundfile.SoundFileError as error:
         raise DataError(f"{path} cannot be read as a recording: it is damaged or of another kind ({error}).") from error
+    except MissingDataError:
+        raise
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     if not len(sound):

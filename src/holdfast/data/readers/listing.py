@@ -70,7 +70,7 @@ def _reader(path: Path) -> Callable[[], bytes]:
 def _archived(path: Path) -> list[Listed]:
     try:
         archive = zipfile.ZipFile(io.BytesIO(path.read_bytes()))
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise DataError(f"{path} is no zip archive, or a damaged one ({error}). Copy or download it again.") from error
     members = sorted(member.filename for member in archive.infolist() if not member.is_dir())
     names = [name for name in members if not name.endswith(".gz") and not _hidden(PurePosixPath(name))]

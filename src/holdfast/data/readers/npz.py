@@ -6,6 +6,7 @@ import math
 import zipfile
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,8 @@ def _arrays(path: Path) -> dict[str, Array]:
             return {name: loaded[name] for name in loaded.files}
     except DataError:
         raise
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError) as error:
+    # RuntimeError: encrypted, packed in an unknown way, or nested too deep. TokenError: numpy lets Python cut a header up.
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError, TokenError) as error:
         raise DataError(f"{path} cannot be read as an NPZ file: it is cut short or damaged ({error}).") from error
 
 
