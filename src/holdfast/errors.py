@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-
 LONGEST_MESSAGE = 2000
 """Characters. A message that quotes more of a file loses its middle."""
 

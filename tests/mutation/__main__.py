@@ -1,4 +1,4 @@
-"""``python -m tests.mutation [TIMES [GROUP...]]``: tries that many times as many files as the tests, and prints figures."""
+"""``python -m tests.mutation [TIMES [GROUP...]]``: as the tests, with TIMES as many files; prints figures."""
 
 from __future__ import annotations
 

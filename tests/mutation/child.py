@@ -19,9 +19,10 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from holdfast.errors import HoldfastError
 from tests.mutation.changes import changed
 from tests.mutation.subjects import Subject, subjects
+
+from holdfast.errors import HoldfastError
 
 ADDRESSES = 8 * 2**30
 SECONDS = 20

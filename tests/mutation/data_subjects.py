@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import polars
 from PIL import Image
+from tests.mutation.changes import in_gzip, in_ogg, in_png, in_zip, outside
+from tests.mutation.subjects import Subject
 
 from holdfast.data import readers
 from holdfast.data.readers import documents, pairs, series, tagged, texts, transcripts, vectors
 from holdfast.recipes.audio import AudioSettings
 from holdfast.recipes.classify import ClassifyData
 from holdfast.recipes.forecast import ForecastData
-from tests.mutation.changes import in_gzip, in_ogg, in_png, in_zip, outside
-from tests.mutation.subjects import Subject
 
 DRAW = np.random.default_rng(0)
 GREY = DRAW.integers(0, 255, (12, 16)).astype(np.uint8)

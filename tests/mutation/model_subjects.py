@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from tests.mutation.changes import in_document, in_header, in_zip, outside
+from tests.mutation.subjects import Subject
 from torch import nn
 
 from holdfast import recipes, runtime
 from holdfast.interop import formats
 from holdfast.tasks import TASKS, model_file
-from tests.mutation.changes import in_document, in_header, in_zip, outside
-from tests.mutation.subjects import Subject
 
 IN_OWN = (outside, in_header, in_document("holdfast_document"))
 

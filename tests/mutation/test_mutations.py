@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 import pytest
-
 from tests.mutation.run import outcomes
 from tests.mutation.subjects import GROUPS
 

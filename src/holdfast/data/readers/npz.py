@@ -82,7 +82,7 @@ def _arrays(path: Path) -> dict[str, Array]:
             return {name: loaded[name] for name in loaded.files}
     except DataError:
         raise
-    # RuntimeError: encrypted, packed in an unknown way, or nested too deep. TokenError: numpy lets Python cut a header up.
+    # RuntimeError: encrypted, packed in an unknown way, or nested too deep. TokenError: numpy has Python read a header.
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError, TokenError) as error:
         raise DataError(f"{path} cannot be read as an NPZ file: it is cut short or damaged ({error}).") from error
 
