@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from holdfast.data.readers.compressed import opened
+from holdfast.data.readers.compressed import check_ratio, opened
 from holdfast.errors import DataError
 
 
@@ -72,6 +72,8 @@ def _archived(path: Path) -> list[Listed]:
         archive = zipfile.ZipFile(io.BytesIO(path.read_bytes()))
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise DataError(f"{path} is no zip archive, or a damaged one ({error}). Copy or download it again.") from error
+    if sum(member.compress_size for member in archive.infolist()) > path.stat().st_size:
+        raise DataError(f"{path} is a damaged zip archive: its members claim more bytes than it has. Copy it again.")
     members = sorted(member.filename for member in archive.infolist() if not member.is_dir())
     names = [name for name in members if not name.endswith(".gz") and not _hidden(PurePosixPath(name))]
     places = [PurePosixPath(name) for name in names]
@@ -82,10 +84,22 @@ def _archived(path: Path) -> list[Listed]:
 
 def _member(archive: zipfile.ZipFile, path: Path, name: str) -> Callable[[], bytes]:
     def content() -> bytes:
+        member = archive.getinfo(name)
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise DataError(f"{path}: {name} in it is packed in an unusual way; expected deflate, as zip programs do.")
+        check_ratio(f"{path}: {name}", member.compress_size, member.file_size)
         try:
             return archive.read(name)
-        # RuntimeError: it is encrypted; NotImplementedError: packed in a way that Python does not know.
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        # RuntimeError: it is encrypted; NotImplementedError: of a version of zip that Python does not know.
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            RuntimeError,
+            NotImplementedError,
+            OSError,
+            ValueError,
+        ) as error:
             raise DataError(f"{path} cannot be unpacked: {name} in it is damaged or locked ({error}).") from error
 
     return content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import zipfile
 import zlib
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from holdfast.data.examples import Array, Examples
-from holdfast.data.readers.compressed import MOST_DEFLATE
+from holdfast.data.readers.compressed import LARGE_ARRAY, MOST_DEFLATE, check_ratio
 from holdfast.errors import DataError
 from holdfast.recipes.classify import ClassifyData
 
@@ -79,11 +80,25 @@ def _arrays(path: Path) -> dict[str, Array]:
             for member in archive.infolist():
                 _check_member(path, archive, member)
         with np.load(path, allow_pickle=False) as loaded:
-            return {name: loaded[name] for name in loaded.files}
+            arrays = {name: loaded[name] for name in loaded.files}
+        for array in arrays.values():
+            if array.dtype.kind == "U" and array.size and array.view(array.dtype.str[0] + "u4").max() > sys.maxunicode:
+                raise ValueError("a text has a letter that Unicode does not have")
+        return arrays
     except DataError:
         raise
-    # RuntimeError: encrypted, packed in an unknown way, or nested too deep. TokenError: numpy has Python read a header.
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError, TokenError) as error:
+    # RuntimeError: encrypted, packed in an unknown way, or nested too deep. TokenError, TypeError: numpy reads a header
+    # as Python and trusts what it finds.
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        ValueError,
+        TypeError,
+        OSError,
+        RuntimeError,
+        TokenError,
+    ) as error:
         raise DataError(f"{path} cannot be read as an NPZ file: it is cut short or damaged ({error}).") from error
 
 
@@ -98,6 +113,7 @@ def _check_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo)
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = header(file)
         start = file.tell()
+    check_ratio(f"{path}: {name}", member.compress_size, member.file_size, LARGE_ARRAY)
     if dtype.hasobject:
         raise DataError(f"{path}: {name} holds Python objects, which are never loaded; expected numbers or text.")
     size = start + math.prod(shape) * dtype.itemsize

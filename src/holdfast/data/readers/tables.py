@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import numpy as np
 
 from holdfast.data.examples import Array, Examples
 from holdfast.data.readers.compressed import opened
+from holdfast.data.readers.table_bounds import check_json_lines, check_parquet, check_separated
 from holdfast.errors import DataError, RecipeError, did_you_mean
 from holdfast.recipes.classify import ClassifyData
 
@@ -67,20 +69,33 @@ def load(path: Path, text: Iterable[str], content: bytes | None = None) -> polar
 
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
-            return polars.read_parquet(path if content is None else content, glob=False)
+            return _parquet(path, content)
         if content is None:
             with opened(path) as file:
                 content = file.read()
         endings = "".join(path.suffixes[-2:]).lower()
         if ".jsonl" in endings or ".ndjson" in endings:
+            check_json_lines(path, content)
             return polars.read_ndjson(content, infer_schema_length=None)
         columns = {name: polars.String for name in text if name}
         separator = "\t" if ".tsv" in endings else ","
+        check_separated(path, content, separator)
         return polars.read_csv(content, separator=separator, schema_overrides=columns, infer_schema_length=None)
     # A damaged Parquet file makes polars panic, which is no PolarsError.
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise DataError(f"{path} cannot be read as a table: it is cut short or malformed ({reason}).") from error
+
+
+def _parquet(path: Path, content: bytes | None) -> polars.DataFrame:
+    """A Parquet file, after its claims were checked."""
+    import polars
+
+    size = path.stat().st_size if content is None else len(content)
+    lazily = polars.scan_parquet(path if content is None else io.BytesIO(content), glob=False)
+    rows = int(lazily.select(polars.len()).collect().item())
+    check_parquet(path, rows, len(lazily.collect_schema()), size)
+    return lazily.collect()
 
 
 def texts(path: Path, table: polars.DataFrame, column: str) -> list[str]:

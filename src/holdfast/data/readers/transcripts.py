@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from holdfast.data.readers import audio
 from holdfast.data.readers.audio import Floats
 from holdfast.data.readers.folders import files_in
+from holdfast.data.readers.table_bounds import check_json_lines, check_separated
 from holdfast.data.records import Records
 from holdfast.errors import DataError, MissingDataError, did_you_mean
 from holdfast.recipes.audio import AudioSettings
@@ -94,12 +95,14 @@ def _table(path: Path) -> polars.DataFrame:
     import polars
 
     try:
+        content = path.read_bytes()
         if path.suffix.lower() == ".jsonl":
-            return polars.read_ndjson(path, infer_schema_length=None).cast(polars.String)
+            check_json_lines(path, content)
+            return polars.read_ndjson(content, infer_schema_length=None).cast(polars.String)
         tabs = path.suffix.lower() == ".tsv"
-        return polars.read_csv(
-            path, separator="\t" if tabs else ",", quote_char=None if tabs else '"', infer_schema=False
-        )
+        separator = "\t" if tabs else ","
+        check_separated(path, content, separator)
+        return polars.read_csv(content, separator=separator, quote_char=None if tabs else '"', infer_schema=False)
     except (polars.exceptions.PolarsError, OSError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise DataError(f"{path} cannot be read as a table: it is cut short or malformed ({reason}).") from error

@@ -88,7 +88,7 @@ def _take_tag(header: _Header, line: str, where: str) -> bool:
     Returns:
         Whether the tag was ``@data``, after which the sequences follow.
     """
-    name, *values = line[1:].split()
+    name, *values = line[1:].split() or [""]
     tag = name.lower()
     if tag not in _TAGS:
         raise DataError(f"{where} has the unknown tag @{name}; {did_you_mean(tag, _TAGS)}")
