@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import warnings
 from pathlib import Path
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".tif", ".tiff", ".webp")
-MOST_PIXELS = 2**25
-"""Of one image; its decoding takes about 10 bytes a pixel. Of 16 bits a channel, half of them."""
+MOST_PIXELS = 30_000_000
+"""Of one image: decoding takes up to 15 bytes a pixel. Half as many of 16 bits a channel."""
 
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
-_MOST_SCANS = 200
-"""Of a JPEG file. Each takes time for the whole image, and programs write at most a few dozen."""
+_MOST_SCANS = 64
+"""Of a JPEG file. Each takes time for the whole image, and programs write about ten."""
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # of JPEG; within the coded image none occurs
+_START_OF_SCAN, _END_OF_IMAGE, _START_OF_IMAGE = 0xDA, 0xD9, 0xD8
 _ORIENTATION = 0x0112  # EXIF; the values are those of the table below
 _BITS, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # tags of TIFF
 _RED_GREEN_BLUE = (0.299, 0.587, 0.114)  # ITU-R 601-2, as Pillow's own conversion
@@ -46,7 +49,7 @@ def read(path: Path, settings: ClassifyData) -> Examples:
         The images by label and name, in alphabetical order.
 
     Raises:
-        DataError: There is no image; one is not an image, is cut short, has more than 2**25 pixels, or has numbers of
+        DataError: There is no image; one is not an image, is cut short, has more than 30 million pixels or numbers of
             another kind; or they differ in size.
     """
     files, labels = listing(path, SUFFIXES, "image") if path.is_dir() else ([path], None)
@@ -91,9 +94,19 @@ def _check_size(path: Path, image: ImageFile) -> None:
             "read). Scale it down first."
         )
     if image.format in ("JPEG", "MPO"):
-        scans = path.read_bytes().count(b"\xff\xda")
+        _check_scans(path)
+
+
+def _check_scans(path: Path) -> None:
+    """Counts the scans of a JPEG file, segment by segment."""
+    content, place, scans = path.read_bytes(), 0, 0
+    while (found := _MARKER.search(content, place)) and content[found.start() + 1] != _END_OF_IMAGE:
+        marker, place = content[found.start() + 1], found.end()
+        if marker != _START_OF_IMAGE:
+            place += int.from_bytes(content[place : place + 2], "big")
+        scans += marker == _START_OF_SCAN
         if scans > _MOST_SCANS:
-            raise DataError(f"{path} has {scans:,} scans; expected at most {_MOST_SCANS}. Save it anew.")
+            raise DataError(f"{path} has more than {_MOST_SCANS} scans. Save it anew.")
 
 
 def _channel_bits(image: ImageFile) -> int:
