@@ -264,6 +264,15 @@ def test_a_header_of_impossibly_many_samples(tmp_path: Path) -> None:
     )
 
 
+def test_flac_that_was_written_to_a_pipe(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.flac", noise(0.3))
+    change(path, 21, bytes([path.read_bytes()[21] & 0xF0]) + bytes(4))
+    assert fault(path) == (
+        f"{path} does not say how many samples it has, as FLAC that was written to a pipe, and libsndfile cannot read "
+        "such files. Write it anew, such as by `ffmpeg -i OLD.flac NEW.flac`."
+    )
+
+
 def test_formats_that_are_not_promised_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, tone(440), RATE, format="MAT5")

@@ -23,6 +23,7 @@ MOST_VALUES, MOST_VALUES_A_BYTE = 2**23, 64
 """Values that a file of B bytes may claim: MOST_VALUES + MOST_VALUES_A_BYTE * B. Speech at 6 kbit/s, decoded to 48,000
 samples a second, has 64 for each byte; only minutes of digital silence have more."""
 _BLOCK = 2**20
+_NOT_SAID = 2**63 - 1  # libsndfile's number of samples for it
 
 Floats = NDArray[np.float32]
 
@@ -96,6 +97,11 @@ def _decoded(path: Path) -> tuple[Floats, int]:
                 "Its header is damaged, or it is no sound."
             )
         size = path.stat().st_size
+        if claimed == _NOT_SAID:
+            raise DataError(
+                f"{path} does not say how many samples it has, as FLAC that was written to a pipe, and libsndfile cannot "
+                "read such files. Write it anew, such as by `ffmpeg -i OLD.flac NEW.flac`."
+            )
         if claimed * channels > MOST_VALUES + MOST_VALUES_A_BYTE * size:
             raise DataError(
                 f"{path} claims {claimed:,} samples of {channels} channels, and has {size:,} bytes: sound does not fit "
