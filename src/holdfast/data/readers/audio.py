@@ -99,8 +99,8 @@ def _decoded(path: Path) -> tuple[Floats, int]:
         size = path.stat().st_size
         if claimed == _NOT_SAID:
             raise DataError(
-                f"{path} does not say how many samples it has, as FLAC that was written to a pipe, and libsndfile cannot "
-                "read such files. Write it anew, such as by `ffmpeg -i OLD.flac NEW.flac`."
+                f"{path} does not say how many samples it has, as FLAC that was written to a pipe, and libsndfile "
+                "cannot read such files. Write it anew, such as by `ffmpeg -i OLD.flac NEW.flac`."
             )
         if claimed * channels > MOST_VALUES + MOST_VALUES_A_BYTE * size:
             raise DataError(

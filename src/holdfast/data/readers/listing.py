@@ -90,16 +90,8 @@ def _member(archive: zipfile.ZipFile, path: Path, name: str) -> Callable[[], byt
         check_ratio(f"{path}: {name}", member.compress_size, member.file_size)
         try:
             return archive.read(name)
-        # RuntimeError: it is encrypted; NotImplementedError: of a version of zip that Python does not know.
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            EOFError,
-            RuntimeError,
-            NotImplementedError,
-            OSError,
-            ValueError,
-        ) as error:
+        # RuntimeError: it is encrypted, or of a version of zip that Python does not know.
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
             raise DataError(f"{path} cannot be unpacked: {name} in it is damaged or locked ({error}).") from error
 
     return content
