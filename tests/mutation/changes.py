@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import pickle
@@ -183,11 +184,25 @@ def in_document(name: str) -> Layer:
             table = json.loads(header)
             text = table["__metadata__"][name].encode()
             table["__metadata__"][name] = change(text).decode("utf-8", "replace")
-            return json.dumps(table).encode()
+            return json.dumps(table, separators=(",", ":"), ensure_ascii=False).encode()
 
         return in_header(data, of_header)
 
     return layer
+
+
+def with_digest(layer: Layer) -> Layer:
+    """The change with a right digest, as somebody can write who means harm."""
+
+    def sealed(data: bytes, change: Change) -> bytes:
+        found = layer(data, change)
+        digest = re.search(rb'"holdfast_digest":"([0-9a-f]{64})"', found[:4096])
+        if digest is None:
+            return found
+        start, end = digest.span(1)
+        return found[:start] + hashlib.sha256(found[:start] + found[end:]).hexdigest().encode() + found[end:]
+
+    return sealed
 
 
 def in_ogg(data: bytes, change: Change) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from tests.mutation.changes import in_document, in_header, in_zip, outside
+from tests.mutation.changes import in_document, in_header, in_zip, outside, with_digest
 from tests.mutation.subjects import Subject
 from torch import nn
 
@@ -19,7 +19,7 @@ from holdfast import recipes, runtime
 from holdfast.interop import formats
 from holdfast.tasks import TASKS, model_file
 
-IN_OWN = (outside, in_header, in_document("holdfast_document"))
+IN_OWN = (outside, with_digest(in_header), with_digest(in_document("holdfast_document")), with_digest(outside))
 
 
 def _trained(name: str, train: Callable[[Path], list[str]], changes: list[str]) -> Callable[[Path], None]:
@@ -61,7 +61,7 @@ def own() -> list[Subject]:
 
     def run(folder: Path) -> None:
         how = settings(**sizes)
-        with RunDirectory(folder / "run", {"name": "toy", "train": how.model_dump()}, resume=True) as place:
+        with RunDirectory(folder / "run", {"name": "toy", "train": how.model_dump()}) as place:
             fit(toy_model(), ToyTask(), ToyBatches(4), None, how, run=place)
 
     def resume(path: Path) -> Any:
