@@ -253,19 +253,6 @@ def test_a_time_column_needs_an_id_column(tmp_path: Path) -> None:
     assert str(error.value) == "data.time_column needs data.id_column, which says which sequence a row belongs to."
 
 
-def test_a_parquet_file_of_too_many_rows_for_its_size(tmp_path: Path) -> None:
-    path = tmp_path / "a.parquet"
-    polars.select(polars.repeat(1, 3_000_000, dtype=polars.Int8).alias("a")).write_parquet(
-        path, row_group_size=3_000_000
-    )
-    size = path.stat().st_size
-    assert size < 2_900, "the file is as small as the test means it to be"
-    assert told(path) == (
-        f"{path} tells of 3000000 rows of 1 columns, more than its {size} bytes can hold unless all are alike. Copy or "
-        "download it again."
-    )
-
-
 def test_a_packed_file_that_is_no_text_is_not_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "a.csv.gz"
     path.write_bytes(gzip.compress(bytes(1 << 26), 1))

@@ -93,11 +93,12 @@ def test_what_cannot_be_read_is_named(folder: Path) -> None:
     assert told(table) == f"{table} is empty; expected a line that names the columns, and a line for each row."
     (folder / "none").mkdir()
     assert told(folder / "none") == (
-        f"{folder}/none holds no recordings (.wav, .flac, .ogg, .mp3); expected some directly in it."
+        f"{folder}/none holds no recordings (.wav, .flac, .ogg, .mp3, .aiff, .aif, .au); expected some directly in it."
     )
     (folder / "x.doc").write_text("")
     assert told(folder / "x.doc") == (
-        f"{folder}/x.doc is neither a recording (.wav, .flac, .ogg, .mp3), nor a table of paths and texts (.csv, .tsv, "
+        f"{folder}/x.doc is neither a recording (.wav, .flac, .ogg, .mp3, .aiff, .aif, .au), nor a table of paths "
+        "and texts (.csv, .tsv, "
         ".jsonl), nor a folder."
     )
     (folder / "clips/a.txt").write_bytes(b"caf\xe9")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import tokenize
 from typing import IO, Any
 
@@ -39,7 +40,8 @@ def header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype[Any]]
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     try:
         shape, _, dtype = read(file)
-    except (tokenize.TokenError, SyntaxError, RecursionError) as error:
+    # numpy reads a header as Python and trusts what it finds.
+    except (tokenize.TokenError, SyntaxError, TypeError, RecursionError) as error:
         raise ValueError(f"its header is no header: {error}") from error
     if dtype.hasobject:
         raise DataError(f"{where} holds Python objects, which are never loaded; expected numbers or text.")
@@ -97,6 +99,8 @@ def _names(where: str, labels: Array, count: int) -> list[str]:
             f"{where}: labels has shape {labels.shape} and type {labels.dtype}; expected integers or text of shape "
             f"({count},), one for each row of inputs, or one-hot rows."
         )
+    if labels.dtype.kind == "U" and labels.size and labels.view(labels.dtype.str[0] + "u4").max() > sys.maxunicode:
+        raise DataError(f"{where} is damaged: a label has a letter that Unicode does not have.")
     if labels.dtype.kind == "f":
         odd = ~np.isfinite(labels) | (labels != np.rint(labels))
         if odd.any():

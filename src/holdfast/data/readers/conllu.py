@@ -42,12 +42,12 @@ def read(path: Path, column: Column) -> Records[list[str], list[str]]:
     untagged = ""
     begun = False
     for number, line in lines(path):
-        where = f"{path}, line {number}"
         if not line.strip():
             begun = False
             continue
         if line.startswith("#"):
             continue
+        where = f"{path}, line {number}"
         values = line.split("\t")
         if len(values) != len(COLUMNS):
             raise DataError(f"{where} has {len(values)} columns; expected the 10 of CoNLL-U, apart by tabs.")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast.data.readers.table_bounds import check_separated
 from holdfast.errors import DataError, RecipeError
 from holdfast.recipes.tables import TableSettings
 
@@ -96,6 +97,7 @@ def parse(path: Path, text: str, settings: TableSettings, *, comments: bool) -> 
         names, rows, numbers = above, table.rows, table.numbers
     else:
         rows, numbers = table.rows[1:], table.numbers[1:]
+    check_separated(path, len(rows), len(names), len(text))
     head = separator.join(str(place) for place in range(len(names)))
     try:
         frame = polars.read_csv(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from holdfast.data.readers.compressed import opened
+from holdfast.data.readers.compressed import check_ratio, opened
 from holdfast.errors import DataError
 
 
@@ -70,11 +70,13 @@ def _reader(path: Path) -> Callable[[], bytes]:
 def _archived(path: Path) -> list[Listed]:
     try:
         archive = zipfile.ZipFile(io.BytesIO(path.read_bytes()))
-    # NotImplementedError: a version of zip that Python does not know; ValueError: a place outside of the file.
-    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise DataError(f"{path} is no zip archive, or a damaged one ({error}). Copy or download it again.") from error
-    files = [member.filename for member in archive.infolist() if not member.is_dir()]
-    members = sorted(name for name in files if PurePosixPath(name).name)
+    if sum(member.compress_size for member in archive.infolist()) > path.stat().st_size:
+        raise DataError(f"{path} is a damaged zip archive: its members claim more bytes than it has. Copy it again.")
+    members = sorted(
+        member.filename for member in archive.infolist() if PurePosixPath(member.filename).name and not member.is_dir()
+    )
     names = [name for name in members if not name.endswith(".gz") and not _hidden(PurePosixPath(name))]
     places = [PurePosixPath(name) for name in names]
     around = len({place.parts[0] for place in places}) == 1 and all(len(place.parts) > 1 for place in places)
@@ -84,9 +86,13 @@ def _archived(path: Path) -> list[Listed]:
 
 def _member(archive: zipfile.ZipFile, path: Path, name: str) -> Callable[[], bytes]:
     def content() -> bytes:
+        member = archive.getinfo(name)
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise DataError(f"{path}: {name} in it is packed in an unusual way; expected deflate, as zip programs do.")
+        check_ratio(f"{path}: {name}", member.compress_size, member.file_size)
         try:
             return archive.read(name)
-        # RuntimeError: it is encrypted; NotImplementedError: packed in a way that Python does not know.
+        # RuntimeError: it is encrypted, or of a version of zip that Python does not know.
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
             raise DataError(f"{path} cannot be unpacked: {name} in it is damaged or locked ({error}).") from error
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from holdfast.data.examples import Array, Examples
 from holdfast.data.readers import arrays
-from holdfast.data.readers.compressed import MOST_DEFLATE
+from holdfast.data.readers.compressed import LARGE_ARRAY, MOST_DEFLATE, check_ratio
 from holdfast.errors import DataError
 from holdfast.recipes.classify import ClassifyData
 
@@ -107,6 +107,7 @@ def _check_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo)
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or not name.endswith(".npy"):
         raise DataError(f"{path} holds {name}, which numpy.savez does not write; expected arrays saved by it.")
     factor = MOST_DEFLATE if member.compress_type == zipfile.ZIP_DEFLATED else 1
+    check_ratio(f"{path}: {name}", member.compress_size, member.file_size, LARGE_ARRAY)
     with archive.open(member) as file:
         shape, dtype = arrays.header(file, f"{path}: {name}")
         size = file.tell() + arrays.claimed(shape, dtype)

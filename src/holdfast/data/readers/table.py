@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.data.readers import delimited
-from holdfast.data.readers.compressed import MOST_DEFLATE, opened
+from holdfast.data.readers.compressed import opened
 from holdfast.data.readers.encoding import check, decode
+from holdfast.data.readers.table_bounds import check_json_lines, check_parquet
 from holdfast.errors import DataError, HoldfastWarning, did_you_mean
 from holdfast.recipes.tables import TableSettings
 
@@ -129,7 +130,8 @@ def _json_lines(path: Path, text: str) -> Table:
     numbered = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if not numbered:
         raise DataError(f"{path} is empty; expected a JSON object a line.")
-    content = "\n".join(line for _, line in numbered).encode("utf-8", "surrogatepass")
+    content = text.encode("utf-8", "surrogatepass")
+    check_json_lines(path, content)
     try:
         frame = polars.read_ndjson(content, infer_schema_length=None)
     except polars.exceptions.PolarsError as error:
@@ -147,11 +149,7 @@ def _parquet(path: Path, content: bytes | None) -> Table:
         with _any_zone():
             scan = polars.scan_parquet(source, glob=False)
             rows, columns = scan.select(polars.len()).collect().item(), len(scan.collect_schema())
-            if rows * columns > MOST_DEFLATE * size:
-                raise DataError(
-                    f"{path} tells of {rows} rows of {columns} columns, more than its {size} bytes can hold unless all "
-                    "are alike. Copy or download it again."
-                )
+            check_parquet(path, int(rows), columns, size)
             frame = _offsets_as_text(scan.collect())
         told = polars.read_parquet_metadata(source).get("pandas", "")
     # A damaged Parquet file makes polars panic, which is no PolarsError.
