@@ -157,7 +157,10 @@ def _values(row: str, separator: str, quoted: bool) -> list[str]:
     """What a row holds."""
     if not quoted:
         return row.split(separator)
-    return next(csv.reader([row], delimiter=separator))
+    try:
+        return next(csv.reader([row], delimiter=separator))
+    except csv.Error:  # a value of more than 131,072 characters
+        return row.split(separator)
 
 
 def _separator(path: Path, rows: Sequence[str]) -> str:
