@@ -146,6 +146,10 @@ def test_lines_are_those_of_the_file(tmp_path: Path) -> None:
             {"encoding": "utf-99"},
             "data.encoding is 'utf-99', which Python does not know; expected utf-8, latin-1, cp1252, ...",
         ),
+        (
+            {"encoding": "a\0b"},
+            r"data.encoding is 'a\x00b', which Python does not know; expected utf-8, latin-1, cp1252, ...",
+        ),
         ({"separator": "x"}, "data.separator is 'x'; expected a sign such as ',', ';', '|', a tab or a blank."),
     ],
 )
