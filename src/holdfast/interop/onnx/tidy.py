@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from holdfast.interop.network import Node
-from holdfast.interop.onnx.graph import Graph, OnnxNode
+from holdfast.interop.onnx.graph import Graph, OnnxNode, all_inputs
 
 _ACTIVATIONS = {"Relu": "relu", "Sigmoid": "sigmoid", "Softplus": "softplus", "Softsign": "softsign", "Tanh": "tanh"}
 _SWAPPED = [1, 0, 2]
@@ -29,7 +29,7 @@ class Layer(NamedTuple):
 
 def layers(graph: Graph) -> list[OnnxNode | Layer]:
     """The nodes of a graph, products with a matrix of the file as linear layers and look-ups in one as embeddings."""
-    uses = Counter([value for node in graph.nodes for value in node.inputs] + list(graph.outputs))
+    uses = Counter([value for node in graph.nodes for value in all_inputs(node)] + list(graph.outputs))
     adds = {value: node for node in graph.nodes if node.op == "Add" for value in node.inputs if uses[value] == 1}
     found: list[OnnxNode | Layer] = []
     joined: set[str] = set()

@@ -1,0 +1,293 @@
+"""The parts of a network from the nodes of a graph."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from holdfast.cells import CellSpec
+from holdfast.errors import ConversionError
+from holdfast.interop.network import Network, Node
+from holdfast.interop.onnx import recurrent as onnx_recurrent
+from holdfast.interop.onnx import tidy as onnx_tidy
+from holdfast.interop.onnx.arguments import arguments, inlined
+from holdfast.interop.onnx.control import MAX_ROUNDS
+from holdfast.interop.onnx.graph import SUBGRAPHS, Graph, OnnxNode, outer_values
+from holdfast.interop.onnx.recurrent import Settings
+
+_SCAN_BY_STEPS = 9
+"""The version from which on a Scan is over one sequence, not over a batch of them."""
+
+
+def built(
+    graph: Graph,
+    around: Mapping[str, Tensor],
+    expected: Mapping[str, Sequence[int | None]] | None = None,
+    outer: Sequence[str] = (),
+) -> tuple[Network, dict[str, Tensor]]:
+    """The network of a graph, on the ``meta`` device, and the tensors of its state dict.
+
+    Args:
+        graph: The graph, folded.
+        around: The constants around it.
+        expected: The sizes that its inputs must have.
+        outer: The values from around it, which are inputs of its network, behind its own.
+
+    Raises:
+        ConversionError: A node has no counterpart here; the message names it.
+    """
+    graph = replace(graph, constants=ChainMap(graph.constants, around))  # type: ignore[arg-type]
+    builder = _Builder(graph)
+    for node in onnx_tidy.layers(graph):
+        if isinstance(node, onnx_tidy.Layer):
+            builder.layer(node)
+        elif node.op in onnx_recurrent.KINDS:
+            builder.recurrent(node)
+        elif node.op in SUBGRAPHS:
+            builder.control(node)
+        else:
+            builder.operator(node)
+    builder.nodes = onnx_tidy.joined(builder.nodes, graph.outputs, graph.constants)
+    nodes = [*builder.constants(), *builder.nodes]
+    with torch.device("meta"):
+        network = Network((*graph.inputs, *outer), graph.outputs, nodes, expected)
+    kept = {node.name for node in nodes}
+    prefixes = {id(part): name for name, part in network.named_modules()}
+    return network, {
+        f"{prefixes[id(network.module(name))]}.{key}": tensor
+        for name, own in builder.tensors.items()
+        if name in kept
+        for key, tensor in own.items()
+    }
+
+
+class _Builder:
+    """Nodes of a network, one after the other.
+
+    Attributes:
+        nodes: Those made so far.
+        tensors: The tensors of each of them that has any, by the name of the node.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self.nodes: list[Node] = []
+        self.tensors: dict[str, dict[str, Tensor]] = {}
+
+    def add(self, name: str, kind: str, options: dict[str, Any], inputs: tuple[str, ...], *outputs: str) -> str:
+        """A node; the name of its first output is returned."""
+        self.nodes.append(Node(name, kind, options, inputs, outputs))
+        return outputs[0]
+
+    def layer(self, layer: onnx_tidy.Layer) -> None:
+        """A node that is a layer with tensors."""
+        self.nodes.append(layer.node)
+        self.tensors[layer.node.name] = layer.tensors
+
+    def moved(self, name: str, value: str, *perm: int) -> str:
+        """A value with its dimensions in another order; ``""`` for none."""
+        return self.add(name, "Operator", {"op": "Transpose", "perm": list(perm)}, (value,), name) if value else ""
+
+    def constants(self) -> list[Node]:
+        """A node for each value of the file that a node so far, or the graph, takes."""
+        taken = dict.fromkeys([value for node in self.nodes for value in node.inputs] + list(self._graph.outputs))
+        names = {node.name for node in self.nodes}
+        found = []
+        for value in taken:
+            tensor = self._graph.constants.get(value)
+            if tensor is not None:
+                name = f"constant {value}" if value in names else value
+                options = {"shape": list(tensor.shape), "dtype": str(tensor.dtype).removeprefix("torch.")}
+                found.append(Node(name, "Constant", options, (), (value,)))
+                self.tensors[name] = {"value": tensor}
+        return found
+
+    def operator(self, node: OnnxNode) -> None:
+        """Adds a node that is not recurrent.
+
+        Raises:
+            ConversionError: Holdfast has no such operator, or it takes other inputs or attributes.
+        """
+        found = arguments(node, self._graph.version)
+        inputs, added = inlined(node, found, self._graph.constants)
+        self.add(node.name, "Operator", {"op": node.op, **found, **added}, inputs, *node.outputs)
+
+    def control(self, node: OnnxNode) -> None:
+        """Adds a branch or a loop, with networks inside.
+
+        Raises:
+            ConversionError: A graph is missing, or takes or gives another number of values than the node.
+        """
+        inside = {name: one for name in SUBGRAPHS[node.op] if isinstance(one := node.attributes.get(name), Graph)}
+        if set(inside) != set(SUBGRAPHS[node.op]):
+            raise ConversionError(f"{node.label} has no graph {' or '.join(SUBGRAPHS[node.op])}; expected each.")
+        kind, options, handed = _CONTROLS[node.op](node, inside, self._graph)
+        outer = [value for value in _outer(inside.values()) if value not in self._graph.constants]
+        own: dict[str, Tensor] = {}
+        for name, graph in zip(_INNER[node.op], inside.values(), strict=True):
+            network, tensors = built(graph, self._graph.constants, None, outer)
+            options[name] = network.to_document()
+            own |= {f"{name}.{key}": tensor for key, tensor in tensors.items()}
+        self.tensors[node.name] = own
+        self.add(node.name, kind, options, (*handed, *outer), *node.outputs)
+
+    def recurrent(self, node: OnnxNode) -> None:
+        """Adds a node LSTM, GRU or RNN.
+
+        Raises:
+            ConversionError: An attribute is unknown or has no counterpart, or the weights do not fit the node.
+        """
+        found = onnx_recurrent.settings(node)
+        names = {name: found.inputs[name] for name in onnx_recurrent.WEIGHTS if name in found.inputs}
+        if not all(value in self._graph.constants for value in names.values()):
+            options = {"op": node.op, "inputs": list(node.inputs), "outputs": len(node.outputs)}
+            options["attributes"] = dict(node.attributes)
+            self.add(node.name, "RecurrentOperator", options, node.inputs, *node.outputs)
+            return
+        weights = {name: self._graph.constants[value] for name, value in names.items()}
+        specs = onnx_recurrent.specs(node, found, weights)
+        parameters = [onnx_recurrent.parameters(node, spec, weights, number) for number, spec in enumerate(specs)]
+        x = found.inputs["X"]
+        if not found.batch_first:
+            x = self.moved(f"{node.name}/X", x, 1, 0, 2)
+        parts = [found.inputs.get(f"initial_{letter}", "") for letter in specs[0].state_sizes]
+        finals = list(found.outputs[1:])
+        if found.batch_first:
+            parts = [self.moved(f"{node.name}/{part}", part, 1, 0, 2) for part in parts]
+            finals = [value and f"{node.name}/{value}" for value in finals]
+        y = self._layers(node.name, found, specs, parameters, (x, found.inputs.get("sequence_lens", "")), parts, finals)
+        whole = found.outputs[0]
+        if whole:
+            shape = {"op": "Reshape", "shape": [0, 0, len(specs), specs[0].hidden_size]}
+            apart = whole if found.batch_first else f"{node.name}/directions"
+            self.add(f"{node.name}/directions", "Operator", shape, (y,), apart)
+            if not found.batch_first:
+                self.add(f"{node.name}/Y", "Operator", {"op": "Transpose", "perm": [1, 2, 0, 3]}, (apart,), whole)
+        if found.batch_first:
+            for value, final in zip(found.outputs[1:], finals, strict=True):
+                if value:
+                    self.add(
+                        f"{node.name}/{value} out", "Operator", {"op": "Transpose", "perm": [1, 0, 2]}, (final,), value
+                    )
+
+    def _layers(
+        self,
+        name: str,
+        found: Settings,
+        specs: tuple[CellSpec, ...],
+        parameters: list[dict[str, Tensor]],
+        inputs: tuple[str, str],
+        parts: list[str],
+        finals: list[str],
+    ) -> str:
+        """Adds the layer of a node, or one for each direction where the two are different cells.
+
+        Args:
+            name: The node.
+            found: What it says.
+            specs: The cell of each direction.
+            parameters: Those of each direction.
+            inputs: The sequences, batch first, and their lengths.
+            parts: The initial state, each part [directions, B, H].
+            finals: What the parts of the final state are to be called; ``""`` for one that nobody takes.
+
+        Returns:
+            The outputs of every step, [B, T, directions * H].
+        """
+        if len(set(specs)) == 1:
+            options = {"cell": found.kind, **_sizes(specs[0]), **found.options[0]}
+            if len(specs) > 1 or found.directions[0]:
+                options["bidirectional" if len(specs) > 1 else "reverse"] = True
+            suffixes = ("_l0", "_l0_reverse")
+            own = zip(suffixes, parameters, strict=False)
+            self.tensors[name] = {f"layer.{key}{end}": tensor for end, one in own for key, tensor in one.items()}
+            return self.add(name, "Recurrent", options, (*inputs, *parts), f"{name}/outputs", "", *finals)
+        halves: list[list[str]] = [[], []]
+        for part in parts:
+            apart = [part and f"{part} {way}" for way in ("forward", "reverse")]
+            if part:
+                self.add(f"{name}/{part}", "Operator", {"op": "Split", "num_outputs": 2}, (part,), *apart)
+            for half, value in zip(halves, apart, strict=True):
+                half.append(value)
+        every = []
+        for number, way in enumerate(("forward", "reverse")):
+            one = found._replace(directions=(found.directions[number],), options=(found.options[number],))
+            own_finals = [value and f"{value} {way}" for value in finals]
+            arguments = (specs[number : number + 1], [parameters[number]], inputs, halves[number], own_finals)
+            every.append(self._layers(f"{name} {way}", one, *arguments))
+        for value in filter(None, finals):
+            halved = (f"{value} forward", f"{value} reverse")
+            self.add(f"{name}/{value}", "Operator", {"op": "Concat", "axis": 0}, halved, value)
+        return self.add(f"{name}/outputs", "Operator", {"op": "Concat", "axis": 2}, tuple(every), f"{name}/outputs")
+
+
+def _sizes(spec: CellSpec) -> dict[str, Any]:
+    return {"input_size": spec.input_size, "hidden_size": spec.hidden_size, "bias": spec.bias}
+
+
+def _outer(graphs: Any) -> list[str]:
+    return list(dict.fromkeys(value for graph in graphs for value in outer_values(graph)))
+
+
+_Control = tuple[str, dict[str, Any], tuple[str, ...]]
+_INNER = {"If": ("then", "otherwise"), "Loop": ("body",), "Scan": ("body",)}
+
+
+def _branch(node: OnnxNode, inside: Mapping[str, Graph], graph: Graph) -> _Control:
+    if len(node.inputs) != 1 or any(one.inputs or len(one.outputs) != len(node.outputs) for one in inside.values()):
+        raise _unfit(node, inside)
+    return "Branch", {}, node.inputs
+
+
+def _loop(node: OnnxNode, inside: Mapping[str, Graph], graph: Graph) -> _Control:
+    body, carried = inside["body"], len(node.inputs) - 2
+    fits = carried >= 0 and len(body.inputs) == 2 + carried and "" not in node.inputs[2:]
+    if not fits or len(body.outputs) < 1 + carried or len(node.outputs) > len(body.outputs) - 1:
+        raise _unfit(node, inside)
+    count = graph.constants.get(node.inputs[0])
+    if count is not None and (count.numel() != 1 or int(count) > MAX_ROUNDS):
+        raise ConversionError(f"{node.label} is asked for {count.tolist()} rounds; expected at most {MAX_ROUNDS:,}.")
+    return "Loop", {"carried": carried}, node.inputs
+
+
+def _scan(node: OnnxNode, inside: Mapping[str, Graph], graph: Graph) -> _Control:
+    body, found = inside["body"], {name: value for name, value in node.attributes.items() if name != "body"}
+    scanned = found.pop("num_scan_inputs", None)
+    if graph.version < _SCAN_BY_STEPS:
+        raise ConversionError(
+            f"{node.label} is of version {graph.version} of the operators; expected one from {_SCAN_BY_STEPS} on. "
+            "Convert it by onnx.version_converter."
+        )
+    options: dict[str, Any] = {}
+    for theirs, ours in _SCAN_OPTIONS.items():
+        value = found.pop(theirs, None)
+        if value is not None and not isinstance(value, list):
+            raise ConversionError(f"{node.label} has {theirs} = {value!r}; expected a list of whole numbers.")
+        options |= {} if value is None else {ours: value}
+    carried = len(node.inputs) - scanned if isinstance(scanned, int) else -1
+    fits = carried >= 0 and not found and len(body.inputs) == len(node.inputs) and "" not in node.inputs
+    if not fits or len(body.outputs) < carried or len(node.outputs) > len(body.outputs):
+        raise _unfit(node, inside)
+    return "Scan", {"carried": carried, "scanned": scanned, **options}, node.inputs
+
+
+def _unfit(node: OnnxNode, inside: Mapping[str, Graph]) -> ConversionError:
+    sizes = " and ".join(f"{len(one.inputs)} to {len(one.outputs)}" for one in inside.values())
+    return ConversionError(
+        f"{node.label} takes {len(node.inputs)} values and gives {len(node.outputs)}, and the graphs inside it take and "
+        f"give {sizes}, which does not fit. The file is damaged."
+    )
+
+
+_SCAN_OPTIONS = {
+    "scan_input_axes": "axes",
+    "scan_input_directions": "backwards",
+    "scan_output_axes": "out_axes",
+    "scan_output_directions": "out_backwards",
+}
+_CONTROLS = {"If": _branch, "Loop": _loop, "Scan": _scan}

@@ -1,0 +1,461 @@
+"""A rule for each operator: what is known of its outputs when something is known of its inputs.
+
+A rule that finds sizes that cannot go together raises :class:`~holdfast.errors.ShapeError`, whose text follows the name
+of the node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from holdfast.errors import ShapeError
+from holdfast.interop.onnx.graph import OnnxNode
+from holdfast.interop.onnx.sizes import MAX_DATA, NOTHING, UNKNOWN, Known, Size, broadcast, elements
+
+Rule = Callable[[OnnxNode, Sequence[Known]], Sequence[Known]]
+
+
+def _integers(node: OnnxNode, known: Sequence[Known], place: int, name: str) -> list[int] | None:
+    """An argument that is an attribute in some versions and an input in others; None where it is not known."""
+    if name in node.attributes:
+        value = node.attributes[name]
+        return list(value) if isinstance(value, list) else [int(value)]
+    found = known[place].data if place < len(known) else None
+    if found is None or any(one.value is None or one.relies for one in found):
+        return None
+    return [one.value for one in found if one.value is not None]
+
+
+def _left_out(node: OnnxNode, place: int, name: str) -> bool:
+    return name not in node.attributes and (place >= len(node.inputs) or not node.inputs[place])
+
+
+def _axis(axis: int, rank: int) -> int:
+    if not -rank <= axis < rank:
+        raise ShapeError(f"is asked for axis {axis} of a value with {rank} dimensions")
+    return axis % rank
+
+
+def _same(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    return [Known(known[0].shape)] * len(node.outputs)
+
+
+def _passed_on(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    return [known[0]]
+
+
+def _cast(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    to_truth = node.attributes.get("to") == 9
+    data = known[0].data
+    if data is not None and to_truth:
+        data = tuple(one if one.value is None else Size(int(one.value != 0), "", one.relies) for one in data)
+        data = tuple(UNKNOWN if one.value is None else one for one in data)
+    return [Known(known[0].shape, data, None if to_truth else known[0].fill)]
+
+
+def _elementwise(function: Callable[[int, int], int] | None = None) -> Rule:
+    """A function of several values, of which something is known where they are whole numbers."""
+
+    def rule(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+        shapes = [one.shape for one in known]
+        shape = None if None in shapes else broadcast(shapes)  # type: ignore[arg-type]
+        data = None
+        if function and len(known) == 2 and shape is not None and len(shape) < 2:
+            a, b = known[0].data, known[1].data
+            if a is not None and b is not None and (len(a) == len(b) or 1 in (len(a), len(b))):
+                count = max(len(a), len(b)) if min(len(a), len(b)) else 0
+                pairs = zip(a * (count if len(a) == 1 else 1), b * (count if len(b) == 1 else 1), strict=True)
+                data = tuple(_computed(function, *pair) for pair in pairs)
+        return [Known(shape, data)]
+
+    return rule
+
+
+def _computed(function: Callable[[int, int], int], a: Size, b: Size) -> Size:
+    if a.value is None or b.value is None:
+        return Size(1) if function is _equal and a.same(b) else UNKNOWN
+    return Size(function(a.value, b.value), "", a.relies | b.relies)
+
+
+def _equal(a: int, b: int) -> int:
+    return int(a == b)
+
+
+def _quotient(a: int, b: int) -> int:
+    if not b:
+        raise ShapeError("divides by zero")
+    return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
+
+
+def _not(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    data = known[0].data
+    return [
+        Known(
+            known[0].shape,
+            None
+            if data is None
+            else tuple(UNKNOWN if a.value is None else Size(int(not a.value), "", a.relies) for a in data),
+        )
+    ]
+
+
+def _where(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    return [_elementwise()(node, known)[0]]
+
+
+def _shape(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    if known[0].shape is None:
+        return [Known((UNKNOWN,))]
+    data = known[0].shape[node.attributes.get("start", 0) : node.attributes.get("end")]
+    return [Known((Size(len(data)),), data)]
+
+
+def _size(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    shape, count = known[0].shape, elements(known[0].shape)
+    relies = frozenset[str]().union(*(one.relies for one in shape or ()))
+    return [Known((), (UNKNOWN if count is None else Size(count, "", relies),))]
+
+
+def _gather(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    x, places = known[:2]
+    if x.shape is None or places.shape is None:
+        return [Known(None, None, x.fill)]
+    axis = _axis(node.attributes.get("axis", 0), len(x.shape))
+    shape = (*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
+    chosen = _integers(node, known, 1, "")
+    size = x.shape[axis].value
+    for place in chosen or []:
+        if size is not None and not -size <= place < size:
+            raise ShapeError(f"is asked for place {place} of {size}")
+    data = None
+    if x.data is not None and chosen is not None and len(x.shape) == 1 and len(places.shape) < 2:
+        data = tuple(x.data[place] for place in chosen)
+    return [Known(shape, data, x.fill)]
+
+
+def _squeeze(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    x, axes = known[0], _integers(node, known, 1, "axes")
+    if x.shape is None or (axes is None and not _left_out(node, 1, "axes")):
+        return [Known(None, None, x.fill)]
+    if axes is None:
+        if any(size.value is None for size in x.shape):
+            return [Known(None, None, x.fill)]
+        return [Known(tuple(size for size in x.shape if size.value != 1), x.data, x.fill)]
+    gone = {_axis(axis, len(x.shape)) for axis in axes}
+    for axis in gone:
+        if x.shape[axis].value not in (None, 1):
+            raise ShapeError(f"takes dimension {axis} away, which has size {x.shape[axis].value}; expected 1")
+    return [Known(tuple(size for axis, size in enumerate(x.shape) if axis not in gone), x.data, x.fill)]
+
+
+def _unsqueeze(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    x, axes = known[0], _integers(node, known, 1, "axes")
+    if x.shape is None or axes is None:
+        return [Known(None, None, x.fill)]
+    rank = len(x.shape) + len(axes)
+    places = {_axis(axis, rank) for axis in axes}
+    if len(places) != len(axes):
+        raise ShapeError(f"puts in a dimension twice: {axes}")
+    left = iter(x.shape)
+    shape = tuple(Size(1) if place in places else next(left) for place in range(rank))
+    return [Known(shape, x.data if rank < 2 else None, x.fill)]
+
+
+def _slice(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    x = known[0]
+    starts, ends = _integers(node, known, 1, "starts"), _integers(node, known, 2, "ends")
+    axes = _integers(node, known, 3, "axes")
+    steps = _integers(node, known, 4, "steps")
+    if x.shape is None:
+        return [Known(None, None, x.fill)]
+    if axes is None and _left_out(node, 3, "axes"):
+        axes = list(range(len(starts or [])))
+    if steps is None and _left_out(node, 4, "steps"):
+        steps = [1] * len(axes or [])
+    if axes is None or not len(starts or axes) == len(ends or axes) == len(steps or axes) == len(axes):
+        return [Known((UNKNOWN,) * len(x.shape), None, x.fill)]
+    shape, data = list(x.shape), x.data
+    for number, axis in enumerate(_axis(axis, len(shape)) for axis in axes):
+        if starts is None or ends is None or steps is None:
+            shape[axis], data = UNKNOWN, None
+            continue
+        start, end, step = starts[number], ends[number], steps[number]
+        if not step:
+            raise ShapeError("takes every 0th value; expected a step other than 0")
+        size = shape[axis]
+        if size.value is not None:
+            places = _within(size.value, start, end, step)
+            shape[axis] = size if len(places) == size.value else Size(len(places), "", size.relies)
+            data = None if data is None else tuple(data[place] for place in places)
+        elif not (start == 0 and end >= 2**31 - 1 and step == 1):
+            shape[axis], data = UNKNOWN, None
+    return [Known(tuple(shape), data, x.fill)]
+
+
+def _within(count: int, start: int, end: int, step: int) -> range:
+    """The places that a slice takes."""
+    return range(count)[start:end:step]
+
+
+def _concat(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    fill = known[0].fill if len({one.fill for one in known}) == 1 else None
+    shapes = [one.shape for one in known if one.shape is not None]
+    if len(shapes) < len(known):
+        return [Known(None, None, fill)]
+    if len({len(shape) for shape in shapes}) > 1:
+        raise ShapeError(f"joins values of {' and '.join(str(len(shape)) for shape in shapes)} dimensions")
+    axis = _axis(node.attributes.get("axis", 0), len(shapes[0]))
+    shape = list(shapes[0])
+    for other in shapes[1:]:
+        for place, (a, b) in enumerate(zip(shape, other, strict=True)):
+            if place == axis:
+                both = a.value is not None and b.value is not None
+                shape[place] = Size(a.value + b.value, "", a.relies | b.relies) if both else UNKNOWN  # type: ignore[operator]
+            elif a.value is not None and b.value is not None and a.value != b.value:
+                raise ShapeError(f"joins values of sizes {a.value} and {b.value} along dimension {place}")
+            elif a.value is None and b.value is not None:
+                shape[place] = b
+    parts = [one.data for one in known if one.data is not None]
+    whole = len(shape) == 1 and len(parts) == len(known) and sum(map(len, parts)) <= MAX_DATA
+    return [Known(tuple(shape), sum(parts, ()) if whole else None, fill)]
+
+
+def _transpose(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    shape = known[0].shape
+    if shape is None:
+        return [Known(None, None, known[0].fill)]
+    perm = node.attributes.get("perm", list(range(len(shape)))[::-1])
+    if sorted(perm) != list(range(len(shape))):
+        raise ShapeError(f"puts {len(shape)} dimensions into the order {perm}")
+    return [Known(tuple(shape[axis] for axis in perm), known[0].data, known[0].fill)]
+
+
+def _reshape(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    x = known[0]
+    target = known[1].data if len(known) > 1 else None
+    if "shape" in node.attributes:
+        target = tuple(Size(one) for one in node.attributes["shape"])
+    if target is None:
+        rank = known[1].shape[0].value if len(known) > 1 and known[1].shape else None
+        return [Known(None if rank is None or rank > MAX_DATA else (UNKNOWN,) * rank, None, x.fill)]
+    shape = list(target)
+    for place, size in enumerate(target):
+        if size.value == 0 and not node.attributes.get("allowzero", 0):
+            if x.shape is not None and place >= len(x.shape):
+                raise ShapeError(f"keeps dimension {place} of a value with {len(x.shape)} dimensions")
+            shape[place] = x.shape[place] if x.shape is not None else UNKNOWN
+    open_ = [place for place, size in enumerate(target) if size.value == -1]
+    if len(open_) == 1:
+        rest = [size for place, size in enumerate(shape) if place != open_[0]]
+        shape[open_[0]] = _left_over(x.shape, rest) if x.shape is not None else UNKNOWN
+    counts = elements(x.shape), elements(shape)
+    if None not in counts and counts[0] != counts[1]:
+        raise ShapeError(f"makes {counts[1]:,} elements of {counts[0]:,}")
+    return [Known(tuple(shape), x.data if len(shape) < 2 else None, x.fill)]
+
+
+def _left_over(whole: Sequence[Size], rest: Sequence[Size]) -> Size:
+    """The size that is left when a shape of sizes is parted into others."""
+    left = [size for size in whole if size.value != 1]
+    others = [size for size in rest if size.value != 1]
+    for size in list(others):
+        match = next((one for one in left if one.same(size)), None)
+        if match is not None:
+            left.remove(match)
+            others.remove(size)
+    if not others and len(left) == 1:
+        return left[0]
+    above, below = elements(left), elements(others)
+    if above is None or below is None:
+        return UNKNOWN
+    if not below or above % below:
+        raise ShapeError(f"cannot make {below:,} equal parts of {above:,} elements")
+    return Size(above // below, "", frozenset[str]().union(*(size.relies for size in (*left, *others))))
+
+
+def _flatten(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    return [Known((UNKNOWN, UNKNOWN), None, known[0].fill)]
+
+
+def _sized(known: Known, fill: float | Size | None) -> Known:
+    """A value of one number whose sizes another value gives."""
+    if known.data is not None:
+        return Known(known.data, None, fill)
+    rank = known.shape[0].value if known.shape else None
+    return Known(None if rank is None or rank > MAX_DATA else (UNKNOWN,) * rank, None, fill)
+
+
+def _constant_of_shape(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    value = node.attributes.get("value")
+    fill = 0.0 if value is None else float(value.flatten()[0]) if isinstance(value, Tensor) and value.numel() else None
+    return [_sized(known[0], fill)]
+
+
+def _expand(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    wide = _sized(known[1], None).shape
+    x = known[0]
+    shape = None if wide is None or x.shape is None else broadcast([x.shape, wide])
+    return [Known(shape, None, x.data[0] if x.data is not None and len(x.data) == 1 else x.fill)]
+
+
+def _tile(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    shape, times = known[0].shape, _integers(node, known, 1, "repeats")
+    if shape is None or times is None or len(times) != len(shape):
+        return [Known(None if shape is None else (UNKNOWN,) * len(shape), None, known[0].fill)]
+    pairs = zip(shape, times, strict=True)
+    wide = tuple(a if n == 1 else UNKNOWN if a.value is None else Size(a.value * n, "", a.relies) for a, n in pairs)
+    return [Known(wide, None, known[0].fill)]
+
+
+def _split(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    x, sizes = known[0], _integers(node, known, 1, "split")
+    count = len(node.outputs)
+    if x.shape is None:
+        return [Known(None, None, x.fill)] * count
+    axis = _axis(node.attributes.get("axis", 0), len(x.shape))
+    whole = x.shape[axis]
+    if sizes is None and _left_out(node, 1, "split") and whole.value is not None and not whole.value % count:
+        sizes = [whole.value // count] * count
+    if sizes is not None and (len(sizes) != count or (whole.value is not None and sum(sizes) != whole.value)):
+        raise ShapeError(f"cuts {whole.value} elements into {sizes}")
+    every = [UNKNOWN] * count if sizes is None else [Size(size, "", whole.relies) for size in sizes]
+    return [Known((*x.shape[:axis], size, *x.shape[axis + 1 :]), None, x.fill) for size in every]
+
+
+def _matmul(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    a, b = known[0].shape, known[1].shape
+    if a is None or b is None or not a or not b:
+        return [NOTHING]
+    inner = a[-1], b[-2] if len(b) > 1 else b[0]
+    if None not in (inner[0].value, inner[1].value) and inner[0].value != inner[1].value:
+        raise ShapeError(f"multiplies rows of {inner[0].value} values by columns of {inner[1].value}")
+    batch = broadcast([a[:-2], b[:-2]])
+    return [Known((*batch, *(a[-2:-1]), *(b[-1:] if len(b) > 1 else ())))]
+
+
+def _gemm(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    a, b = known[0].shape, known[1].shape
+    if a is None or b is None:
+        return [NOTHING]
+    if len(a) != 2 or len(b) != 2:
+        raise ShapeError(f"takes values of {len(a)} and {len(b)} dimensions; expected matrices")
+    a, b = (a[::-1] if node.attributes.get("transA") else a), (b[::-1] if node.attributes.get("transB") else b)
+    if None not in (a[1].value, b[0].value) and a[1].value != b[0].value:
+        raise ShapeError(f"multiplies rows of {a[1].value} values by columns of {b[0].value}")
+    return [Known((a[0], b[1]))]
+
+
+def _reduced(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    shape, axes = known[0].shape, _integers(node, known, 1, "axes")
+    if shape is None or (axes is None and not _left_out(node, 1, "axes")):
+        return [NOTHING]
+    if not axes and node.attributes.get("noop_with_empty_axes"):
+        return [Known(shape)]
+    gone = {_axis(axis, len(shape)) for axis in axes or range(len(shape))}
+    keep = node.attributes.get("keepdims", 1)
+    return [Known(tuple(Size(1) if k in gone else one for k, one in enumerate(shape) if keep or k not in gone))]
+
+
+def _chosen_place(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    shape = known[0].shape
+    if shape is None:
+        return [NOTHING]
+    axis, keep = _axis(node.attributes.get("axis", 0), len(shape)), node.attributes.get("keepdims", 1)
+    return [Known(tuple(Size(1) if k == axis else one for k, one in enumerate(shape) if keep or k != axis))]
+
+
+def _windows(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    """Convolutions and pools: the number of dimensions, and the channels of a convolution."""
+    shape = known[0].shape
+    if shape is None:
+        return [NOTHING]
+    if len(shape) < 3:
+        raise ShapeError(f"takes a value of {len(shape)} dimensions; expected at least 3")
+    channels = shape[1]
+    if node.op in ("Conv", "ConvTranspose"):
+        weight = known[1].shape
+        if weight is not None and len(weight) != len(shape):
+            raise ShapeError(f"takes a value of {len(shape)} and weights of {len(weight)} dimensions")
+        channels = UNKNOWN if weight is None or node.op == "ConvTranspose" else weight[0]
+    every = [Size(1) if node.op.startswith("Global") else UNKNOWN] * (len(shape) - 2)
+    return [Known((shape[0], channels, *every))] * len(node.outputs)
+
+
+def _same_rank(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    shape = known[0].shape
+    return [Known(None if shape is None else (UNKNOWN,) * len(shape))]
+
+
+def _recurrent(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
+    x, W, R = (one.shape for one in known[:3])
+    batch_first = bool(node.attributes.get("layout", 0))
+    if x is not None and len(x) != 3:
+        raise ShapeError(f"takes a sequence of {len(x)} dimensions; expected 3: steps, rows and values")
+    if x is not None and W is not None and len(W) == 3 and None not in (x[2].value, W[2].value):
+        if x[2].value != W[2].value:
+            raise ShapeError(f"takes steps of {x[2].value} values; its weights are for {W[2].value}")
+    if W is None or R is None or len(W) != 3 or len(R) != 3:
+        return [NOTHING] * len(node.outputs)
+    steps, rows = (UNKNOWN, UNKNOWN) if x is None else (x[1], x[0]) if batch_first else (x[0], x[1])
+    directions, units = W[0], R[2]
+    state = (rows, directions, units) if batch_first else (directions, rows, units)
+    for place, initial in enumerate(known[5:7], 5):
+        for one, expected in zip(initial.shape or (), state, strict=False):
+            if None not in (one.value, expected.value) and one.value != expected.value:
+                raise ShapeError(f"takes an initial state {node.inputs[place]!r} whose sizes do not fit its input")
+    whole = (rows, steps, directions, units) if batch_first else (steps, directions, rows, units)
+    return [Known(whole), Known(state), Known(state)][: len(node.outputs)]
+
+
+_UNARY = """Abs Ceil Clip Cos CumSum Elu Erf Exp Floor Gelu HardSigmoid HardSwish IsNaN LayerNormalization LeakyRelu Log
+LogSoftmax Mish Neg PRelu Reciprocal Relu ReverseSequence Round ScatterElements ScatterND Selu Sigmoid Sign Sin Softmax
+Softplus Softsign Sqrt Tanh ThresholdedRelu Trilu BatchNormalization InstanceNormalization Dropout"""
+_BINARY: dict[str, Callable[[int, int], int] | None] = {
+    "Add": lambda a, b: a + b,
+    "And": lambda a, b: int(bool(a and b)),
+    "Div": _quotient,
+    "Equal": _equal,
+    "Greater": lambda a, b: int(a > b),
+    "GreaterOrEqual": lambda a, b: int(a >= b),
+    "Less": lambda a, b: int(a < b),
+    "LessOrEqual": lambda a, b: int(a <= b),
+    "Max": max,
+    "Min": min,
+    "Mul": lambda a, b: a * b,
+    "Or": lambda a, b: int(bool(a or b)),
+    "Sub": lambda a, b: a - b,
+    **dict.fromkeys(("Mean", "Mod", "Pow", "Sum", "Xor")),
+}
+_REDUCTIONS = "ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare"
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(_UNARY.split(), _same),
+    **{op: _elementwise(function) for op, function in _BINARY.items()},
+    **dict.fromkeys(_REDUCTIONS.split(), _reduced),
+    **dict.fromkeys(("ArgMax", "ArgMin"), _chosen_place),
+    **dict.fromkeys(("AveragePool", "Conv", "ConvTranspose", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"), _windows),
+    **dict.fromkeys(("Pad", "Resize"), _same_rank),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent),
+    "Cast": _cast,
+    "Concat": _concat,
+    "ConstantOfShape": _constant_of_shape,
+    "Expand": _expand,
+    "Flatten": _flatten,
+    "Gather": _gather,
+    "Gemm": _gemm,
+    "Identity": _passed_on,
+    "MatMul": _matmul,
+    "Not": _not,
+    "Reshape": _reshape,
+    "Shape": _shape,
+    "Size": _size,
+    "Slice": _slice,
+    "Split": _split,
+    "Squeeze": _squeeze,
+    "Tile": _tile,
+    "Transpose": _transpose,
+    "Unsqueeze": _unsqueeze,
+    "Where": _where,
+}
+"""What each operator's outputs are known to be; of another operator's nothing is known."""
