@@ -8,6 +8,7 @@ from torch import Tensor
 from holdfast.errors import ConversionError
 from holdfast.interop import nodes
 from holdfast.interop.network import Network
+from holdfast.interop.time_first import exchanges
 
 BATCH, STEPS = 3, 11
 _SEEN_THROUGH = (nodes.Activation, nodes.Dropout, nodes.Flip, nodes.Masking)  # what goes in and comes out is alike
@@ -33,6 +34,9 @@ def _input(network: Network, value: str, generator: torch.Generator, dtype: torc
         if value not in node.inputs:
             continue
         part, place = network.module(node.name), node.inputs.index(value)
+        if exchanges(node):
+            found = _input(network, node.outputs[0], generator, dtype)
+            return None if found is None else found.transpose(0, 1)
         if isinstance(part, nodes.Embedding):
             return torch.randint(part.num_embeddings, (BATCH, STEPS), generator=generator)
         if isinstance(part, nodes.Recurrent) and place:

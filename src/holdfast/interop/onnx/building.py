@@ -18,6 +18,7 @@ from holdfast.interop.onnx import tidy as onnx_tidy
 from holdfast.interop.onnx.arguments import arguments, inlined
 from holdfast.interop.onnx.control import MAX_ROUNDS
 from holdfast.interop.onnx.graph import SUBGRAPHS, Graph, OnnxNode, outer_values
+from holdfast.interop.onnx.joining import joined
 from holdfast.interop.onnx.recurrent import Settings
 
 _SCAN_BY_STEPS = 9
@@ -52,7 +53,7 @@ def built(
             builder.control(node)
         else:
             builder.operator(node)
-    builder.nodes = onnx_tidy.joined(builder.nodes, graph.outputs, graph.constants)
+    builder.nodes = joined(builder.nodes, graph.outputs, graph.constants)
     nodes = [*builder.constants(), *builder.nodes]
     with torch.device("meta"):
         network = Network((*graph.inputs, *outer), graph.outputs, nodes, expected)

@@ -169,7 +169,7 @@ class _Folding:
             states = zip(node.inputs[5:7], known[5:7], strict=True)
             kept = ["" if _is_zero(one) else value for value, one in states]
             return replace(node, inputs=(*node.inputs[:5], *kept, *node.inputs[7:]))
-        if node.op == "Reshape" and len(known) == 2 and node.inputs[1] not in scope.constants:
+        if node.op == "Reshape" and len(known) == 2:
             target = _kept_sizes(*known, node)
             return node if target is None else _with_constant(node, 1, "shape", target, scope)
         if node.op == "ReverseSequence" and len(known) == 2:
@@ -231,7 +231,7 @@ def _kept_sizes(x: Known, target: Known, node: OnnxNode) -> list[int] | None:
         return None
     found = []
     for place, size in enumerate(target.data):
-        if place < len(x.shape) and size.same(x.shape[place]):
+        if size.value == 0 or (place < len(x.shape) and size.same(x.shape[place])):
             found.append(0)
         elif size.value is not None and not size.relies:
             found.append(size.value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from holdfast.errors import ConversionError
@@ -9,6 +11,7 @@ from holdfast.interop import nodes
 from holdfast.interop.network import Network, Node
 from holdfast.interop.onnx.export import Form, Input
 from holdfast.interop.onnx.states import check_streams, state_inputs
+from holdfast.interop.time_first import exchanges
 
 _SEEN_THROUGH = (nodes.Activation, nodes.Dropout, nodes.Flip, nodes.Masking, nodes.Merge)
 """The parts whose outputs have the dimensions of their inputs."""
@@ -51,8 +54,13 @@ def _input(network: Network, value: str) -> Input | None:
         for place, name in enumerate(node.inputs):
             if name != value:
                 continue
+            if exchanges(node):
+                inner = _input(network, node.outputs[0])
+                return inner and replace(inner, axes=(inner.axes[1], inner.axes[0], *inner.axes[2:]))
             if isinstance(part, nodes.Embedding):
-                return Input(("batch", "time"), "ids", part.num_embeddings)
+                turned = any(exchanges(other) and other.inputs[0] in node.outputs for other in network.nodes)
+                axes = ("time", "batch") if turned else ("batch", "time")
+                return Input(axes, "ids", part.num_embeddings)
             if isinstance(part, nodes.Recurrent):
                 if place == 1:
                     return Input(("batch",), "lengths", "time")

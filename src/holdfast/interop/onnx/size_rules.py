@@ -190,7 +190,9 @@ def _slice(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
             shape[axis] = size if len(places) == size.value else Size(len(places), "", size.relies)
             data = None if data is None else tuple(data[place] for place in places)
         elif not (start == 0 and end >= 2**31 - 1 and step == 1):
-            shape[axis], data = UNKNOWN, None
+            # A size that the file leaves open is 1 at least: there is a last element.
+            last = start == -1 and step == 1 and end >= 2**31 - 1 and size.name
+            shape[axis], data = Size(1) if last else UNKNOWN, None
     return [Known(tuple(shape), data, x.fill)]
 
 
