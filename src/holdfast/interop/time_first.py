@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -18,6 +19,11 @@ def exchanges(node: Node) -> bool:
     return node.options.get("op") == "Transpose" and list(node.options.get("perm") or []) == _SWAPPED
 
 
+def of_layers_alone(network: Network) -> bool:
+    """Whether a network takes any number of rows and of steps, since it has parts alone that do."""
+    return all(node.kind in _EITHER_WAY or exchanges(node) for node in network.nodes)
+
+
 def batch_first(network: Network) -> Network:
     """A network that takes the time first, as one that takes the batch first; any other as it is.
 
@@ -27,9 +33,7 @@ def batch_first(network: Network) -> Network:
     Args:
         network: The network. Its tensors are shared.
     """
-    if not any(map(exchanges, network.nodes)) or any(
-        not exchanges(node) and node.kind not in _EITHER_WAY for node in network.nodes
-    ):
+    if not any(map(exchanges, network.nodes)) or not of_layers_alone(network):
         return network
     same: dict[str, str] = {}
     swapped = set(network.inputs)  # values with the time first
@@ -52,7 +56,7 @@ def batch_first(network: Network) -> Network:
     if len(set(outputs)) < len(outputs):
         return network
     with torch.device("meta"):
-        found = Network(network.inputs, outputs, left)
+        found = Network(network.inputs, outputs, left, {name: _turned(one) for name, one in network.shapes.items()})
     prefixes = {id(part): name for name, part in found.named_modules()}
     tensors = {
         f"{prefixes[id(found.module(node.name))]}.{name}": tensor
@@ -61,3 +65,7 @@ def batch_first(network: Network) -> Network:
     }
     found.load_state_dict(tensors, assign=True)
     return found.eval()
+
+
+def _turned(sizes: Sequence[int | None]) -> tuple[int | None, ...]:
+    return (*sizes[1::-1], *sizes[2:])

@@ -26,17 +26,13 @@ _SCAN_BY_STEPS = 9
 
 
 def built(
-    graph: Graph,
-    around: Mapping[str, Tensor],
-    expected: Mapping[str, Sequence[int | None]] | None = None,
-    outer: Sequence[str] = (),
+    graph: Graph, around: Mapping[str, Tensor], outer: Sequence[str] = ()
 ) -> tuple[Network, dict[str, Tensor]]:
     """The network of a graph, on the ``meta`` device, and the tensors of its state dict.
 
     Args:
         graph: The graph, folded.
         around: The constants around it.
-        expected: The sizes that its inputs must have.
         outer: The values from around it, which are inputs of its network, behind its own.
 
     Raises:
@@ -56,7 +52,7 @@ def built(
     builder.nodes = joined(builder.nodes, graph.outputs, graph.constants)
     nodes = [*builder.constants(), *builder.nodes]
     with torch.device("meta"):
-        network = Network((*graph.inputs, *outer), graph.outputs, nodes, expected)
+        network = Network((*graph.inputs, *outer), graph.outputs, nodes)
     kept = {node.name for node in nodes}
     prefixes = {id(part): name for name, part in network.named_modules()}
     return network, {
@@ -131,7 +127,7 @@ class _Builder:
         outer = [value for value in _outer(inside.values()) if value not in self._graph.constants]
         own: dict[str, Tensor] = {}
         for name, graph in zip(_INNER[node.op], inside.values(), strict=True):
-            network, tensors = built(graph, self._graph.constants, None, outer)
+            network, tensors = built(graph, self._graph.constants, outer)
             options[name] = network.to_document()
             own |= {f"{name}.{key}": tensor for key, tensor in tensors.items()}
         self.tensors[node.name] = own

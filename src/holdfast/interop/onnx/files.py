@@ -12,12 +12,14 @@ from holdfast.interop.network import Network, with_tensors
 from holdfast.interop.onnx import building as onnx_building
 from holdfast.interop.onnx import graph as onnx_graph
 from holdfast.interop.onnx.folding import fold
+from holdfast.interop.time_first import of_layers_alone
 
 
 def read(path: Path | str) -> Network:
     """The network of an ONNX file, in evaluation mode.
 
-    It is called with the graph's inputs in their order; those that the file has a value for are no inputs.
+    It is called with the graph's inputs in their order; those that the file has a value for are no inputs. They must
+    have the sizes that the file states; a network of layers alone takes any number of rows and steps.
 
     Raises:
         ModelFileError: The file is not there, no ONNX model, damaged, or holds absurdly much.
@@ -26,6 +28,8 @@ def read(path: Path | str) -> Network:
         MissingLibraryError: The library ``onnx`` is not installed.
     """
     path = Path(path)
-    graph, expected = fold(onnx_graph.read(path))
-    network, tensors = onnx_building.built(graph, {}, expected)
+    graph, relied = fold(onnx_graph.read(path))
+    network, tensors = onnx_building.built(graph, {})
+    stated = relied if of_layers_alone(network) else graph.shapes
+    network.shapes = {name: tuple(sizes) for name, sizes in stated.items() if name in network.inputs}
     return with_tensors(network, tensors, path)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from holdfast.errors import ConversionError, ShapeError
 from holdfast.interop.onnx import inlining as onnx_inlining
+from holdfast.interop.onnx import loops as onnx_loops
 from holdfast.interop.onnx import recurrent as onnx_recurrent
 from holdfast.interop.onnx import sizes as onnx_sizes
 from holdfast.interop.onnx.arguments import arguments
@@ -85,6 +86,7 @@ class _Folding:
         if certain:
             scope.known.update({name: onnx_sizes.of_input(name, sizes) for name, sizes in graph.shapes.items()})
         names = {node.name for node in graph.nodes}
+        needed = {*graph.outputs, *(value for node in graph.nodes for value in all_inputs(node))}
         done: list[OnnxNode] = []
         left = list(reversed(graph.nodes))
         while left:
@@ -101,6 +103,12 @@ class _Folding:
             values = self._computed(node, found, scope.constants, certain=certain)
             if values is not None:
                 scope.constants.update((name, one) for name, one in zip(node.outputs, values, strict=False) if name)
+                continue
+            layer = self._layer(node, scope, needed) if node.op in ("Loop", "Scan") else None
+            if layer is not None:
+                names.update(one.name for one in layer.nodes)
+                scope.constants.update(layer.constants)
+                left.extend(reversed(layer.nodes))
                 continue
             node = self._simpler(node, scope)
             inside = {name: self.scope(one, scope, certain=False) for name, one in subgraphs(node).items()}
@@ -119,6 +127,12 @@ class _Folding:
             return None  # which is refused where the node is built
         self.relied |= numbers[0].relies
         return branch
+
+    def _layer(self, node: OnnxNode, scope: _Scope, needed: set[str]) -> onnx_loops.Replaced | None:
+        """The nodes of the recurrent layer that a loop is, if it is one."""
+        inside = {name: self.scope(one, scope, certain=False) for name, one in subgraphs(node).items()}
+        folded = replace(node, attributes={**node.attributes, **inside})
+        return onnx_loops.as_layer(folded, self._version, onnx_loops.Around(scope.of, scope.constants, needed))
 
     def _outputs(self, node: OnnxNode, scope: _Scope, *, certain: bool) -> Sequence[Known]:
         """What is known of the outputs of a node."""

@@ -75,18 +75,31 @@ def _elementwise(function: Callable[[int, int], int] | None = None) -> Rule:
 
 def _computed(function: Callable[[int, int], int], a: Size, b: Size) -> Size:
     if a.value is None or b.value is None:
-        return Size(1) if function is _equal and a.same(b) else UNKNOWN
+        # A size that the file leaves open is 1 at least.
+        small, large = (b, a) if function is _greater else (a, b)
+        more = function in (_less, _greater) and small.value == 0 and bool(large.name)
+        return Size(1) if more or (function is _equal and a.same(b)) else UNKNOWN
+    if function is _quotient and (not b.value or a.value % b.value):
+        return UNKNOWN  # it is rounded where the two are whole numbers, and not where they are not
     return Size(function(a.value, b.value), "", a.relies | b.relies)
+
+
+def _quotient(a: int, b: int) -> int:
+    return a // b
+
+
+def _less(a: int, b: int) -> int:
+    return int(a < b)
+
+
+def _greater(a: int, b: int) -> int:
+    return int(a > b)
 
 
 def _equal(a: int, b: int) -> int:
     return int(a == b)
 
 
-def _quotient(a: int, b: int) -> int:
-    if not b:
-        raise ShapeError("divides by zero")
-    return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
 
 
 def _not(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
@@ -419,9 +432,9 @@ _BINARY: dict[str, Callable[[int, int], int] | None] = {
     "And": lambda a, b: int(bool(a and b)),
     "Div": _quotient,
     "Equal": _equal,
-    "Greater": lambda a, b: int(a > b),
+    "Greater": _greater,
     "GreaterOrEqual": lambda a, b: int(a >= b),
-    "Less": lambda a, b: int(a < b),
+    "Less": _less,
     "LessOrEqual": lambda a, b: int(a <= b),
     "Max": max,
     "Min": min,

@@ -52,6 +52,7 @@ class Known(NamedTuple):
     fill: float | Size | None = None
 
 
+_EXACT = 2**62
 NOTHING = Known()
 UNKNOWN = Size()
 
@@ -60,8 +61,10 @@ def of_constant(tensor: Tensor) -> Known:
     """All about a tensor of the file."""
     shape = tuple(Size(size) for size in tensor.shape)
     numbers = None
-    if not tensor.is_floating_point() and tensor.ndim < 2 and tensor.numel() <= MAX_DATA:
-        numbers = tuple(Size(int(one)) for one in tensor.flatten().tolist())
+    if tensor.ndim < 2 and tensor.numel() <= (1 if tensor.is_floating_point() else MAX_DATA):
+        values = tensor.flatten().tolist()
+        if all(abs(one) < _EXACT and one == int(one) for one in values if one == one) and not bool((tensor != tensor).any()):
+            numbers = tuple(Size(int(one)) for one in values)
     fill = None
     if tensor.numel():
         first = float(tensor.flatten()[0])
