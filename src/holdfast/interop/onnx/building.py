@@ -17,6 +17,7 @@ from holdfast.interop.onnx import recurrent as onnx_recurrent
 from holdfast.interop.onnx import tidy as onnx_tidy
 from holdfast.interop.onnx.arguments import arguments, inlined
 from holdfast.interop.onnx.control import MAX_ROUNDS
+from holdfast.interop.onnx.directions import merged
 from holdfast.interop.onnx.graph import SUBGRAPHS, Graph, OnnxNode, outer_values
 from holdfast.interop.onnx.joining import joined
 from holdfast.interop.onnx.recurrent import Settings
@@ -25,9 +26,7 @@ _SCAN_BY_STEPS = 9
 """The version from which on a Scan is over one sequence, not over a batch of them."""
 
 
-def built(
-    graph: Graph, around: Mapping[str, Tensor], outer: Sequence[str] = ()
-) -> tuple[Network, dict[str, Tensor]]:
+def built(graph: Graph, around: Mapping[str, Tensor], outer: Sequence[str] = ()) -> tuple[Network, dict[str, Tensor]]:
     """The network of a graph, on the ``meta`` device, and the tensors of its state dict.
 
     Args:
@@ -49,7 +48,10 @@ def built(
             builder.control(node)
         else:
             builder.operator(node)
-    builder.nodes = joined(builder.nodes, graph.outputs, graph.constants)
+    builder.nodes, halves = merged(joined(builder.nodes, graph.outputs, graph.constants), graph.outputs)
+    for forwards, backwards in halves.items():
+        second = builder.tensors[backwards]
+        builder.tensors[forwards] |= {f"{key}_reverse": tensor for key, tensor in second.items()}
     nodes = [*builder.constants(), *builder.nodes]
     with torch.device("meta"):
         network = Network((*graph.inputs, *outer), graph.outputs, nodes)

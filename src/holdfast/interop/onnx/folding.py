@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
@@ -113,6 +113,7 @@ class _Folding:
             node = self._simpler(node, scope)
             inside = {name: self.scope(one, scope, certain=False) for name, one in subgraphs(node).items()}
             done.append(replace(node, attributes={**node.attributes, **inside}) if inside else node)
+            scope.made.update((name, node) for name in node.outputs if name)
         used = _used(done, graph.outputs)
         kept = {name: tensor for name, tensor in scope.constants.maps[0].items() if name in used.values}
         return replace(graph, constants=kept, nodes=tuple(used.nodes))
@@ -184,31 +185,55 @@ class _Folding:
             kept = ["" if _is_zero(one) else value for value, one in states]
             return replace(node, inputs=(*node.inputs[:5], *kept, *node.inputs[7:]))
         if node.op == "Reshape" and len(known) == 2:
-            target = _kept_sizes(*known, node)
+            product = self._over_last(node, scope)
+            if product is not None:
+                return product
+            target = _kept_sizes(node, *known)
             return node if target is None else _with_constant(node, 1, "shape", target, scope)
         if node.op == "ReverseSequence" and len(known) == 2:
             axis, (x, lengths) = node.attributes.get("time_axis", 0), known
             whole = x.shape is not None and 0 <= axis < len(x.shape) and isinstance(lengths.fill, Size)
             if whole and lengths.fill.same(x.shape[axis]):  # type: ignore[union-attr, index]
                 found = OnnxNode(node.name, "Slice", node.inputs[:1], node.outputs, {})
-                for place, numbers in enumerate(({"starts": -1, "ends": -(2**62), "axes": axis, "steps": -1}).items(), 1):
+                for place, numbers in enumerate(
+                    ({"starts": -1, "ends": -(2**62), "axes": axis, "steps": -1}).items(), 1
+                ):
                     found = _with_constant(found, place, numbers[0], [numbers[1]], scope)
                 return found
         return node
 
+    def _over_last(self, node: OnnxNode, scope: _Scope) -> OnnxNode | None:
+        """A product with a matrix for which a value was made a matrix, and that is brought back to its shape after."""
+        product = scope.made.get(node.inputs[0])
+        before = scope.made.get(product.inputs[0]) if product is not None and product.op == "MatMul" else None
+        if product is None or before is None or before.op != "Reshape" or product.inputs[1] not in scope.constants:
+            return None
+        x, weight, target = (scope.of(value) for value in (before.inputs[0], product.inputs[1], node.inputs[1]))
+        rows = scope.of(before.outputs[0]).shape
+        if x.shape is None or rows is None or weight.shape is None or target.data is None or len(weight.shape) != 2:
+            return None
+        wanted = (*x.shape[:-1], weight.shape[1])
+        kept = len(wanted) == len(target.data) and all(a.same(b) for a, b in zip(wanted, target.data, strict=True))
+        if len(rows) != 2 or not x.shape or not rows[1].same(x.shape[-1]) or not kept:
+            return None
+        return OnnxNode(product.name, "MatMul", (before.inputs[0], product.inputs[1]), node.outputs, {})
 
-class _Scope(NamedTuple):
+
+@dataclass(frozen=True)
+class _Scope:
     """What is known within a graph: of its own values, and of those around it.
 
     Attributes:
         constants: The values that are known.
         known: What is known of values that were come to.
         values: The names of all values.
+        made: The nodes of the graph so far, by the values that they give.
     """
 
-    constants: ChainMap[str, Tensor] = ChainMap()
-    known: ChainMap[str, Known] = ChainMap()
-    values: ChainMap[str, None] = ChainMap()
+    constants: ChainMap[str, Tensor] = field(default_factory=ChainMap)
+    known: ChainMap[str, Known] = field(default_factory=ChainMap)
+    values: ChainMap[str, None] = field(default_factory=ChainMap)
+    made: dict[str, OnnxNode] = field(default_factory=dict)
 
     def inside(self, graph: Graph) -> _Scope:
         """The scope of a graph within this one."""
@@ -239,7 +264,7 @@ def _with_constant(node: OnnxNode, place: int, name: str, numbers: Sequence[int]
     return replace(node, inputs=(*node.inputs[:place], value, *node.inputs[place + 1 :]))
 
 
-def _kept_sizes(x: Known, target: Known, node: OnnxNode) -> list[int] | None:
+def _kept_sizes(node: OnnxNode, x: Known, target: Known) -> list[int] | None:
     """A shape to bring a value to, in numbers: 0 for a size that stays, -1 for one that follows from the others."""
     if x.shape is None or target.data is None or node.attributes.get("allowzero", 0):
         return None

@@ -228,6 +228,11 @@ class _Joining:
     def _both_directions(self, node: Node) -> Node:
         """The outputs, or the final h, of both directions side by side."""
         along = node.options.get("axis", 0)
+        origins = [self._origin(value) for value in node.inputs]
+        if along in (-1, 2) and [perm for _, perm in origins] == [_SWAPPED] * 2:
+            before = f"{node.outputs[0]} before"
+            self._keep(replace(node, inputs=tuple(source for source, _ in origins), outputs=(before,)))
+            return self._transposed(replace(node, name=f"{node.name} exchanged"), _SWAPPED, before)
         rows = [self._half(value) for value in node.inputs]
         if rows[0] is None or rows[1] is None or rows[0][:2] != rows[1][:2] or [rows[0][2], rows[1][2]] != [0, 1]:
             return node

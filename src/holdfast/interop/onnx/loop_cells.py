@@ -37,8 +37,8 @@ _ACTIVATIONS: dict[str, tuple[str, ...]] = {
 }
 """The activations that ONNX's recurrent operators know, and their parameters."""
 _SMOOTH = frozenset(
-    "Add Cast Concat Div Flatten Gather Gemm Identity MatMul Mul Neg Reshape Slice Split Squeeze Sub Sum Transpose "
-    "Unsqueeze".split()
+    {"Add", "Cast", "Concat", "Div", "Flatten", "Gather", "Gemm", "Identity", "MatMul", "Mul"}
+    | {"Neg", "Reshape", "Slice", "Split", "Squeeze", "Sub", "Sum", "Transpose", "Unsqueeze"}
 )
 """Operators that may stand between activations: what holds for random values of these holds for all."""
 _ROWS = 24
@@ -103,7 +103,13 @@ class _Gate(NamedTuple):
 def identify(body: Body) -> Found | None:
     """The cell that a body is; None for one that is none."""
     work = (body.input_size + body.hidden_size + 1) * body.hidden_size * 4
-    if work > MAX_ELEMENTS or len(body.nodes) > MAX_NODES or len(body.states) not in (1, 2) or body.hidden_size < 1 or body.input_size < 1:
+    if (
+        work > MAX_ELEMENTS
+        or len(body.nodes) > MAX_NODES
+        or len(body.states) not in (1, 2)
+        or body.hidden_size < 1
+        or body.input_size < 1
+    ):
         return None
     try:
         for order in permutations(range(len(body.states))):
@@ -150,19 +156,16 @@ class _Fitting:
         fits = {(2, 5): self._lstm, (1, 1): self._rnn, (1, 3): self._gru}.get((len(self._names), len(self._gates)))
         return None if fits is None else fits()
 
-    def _computed(
-        self, x: Tensor, h: Tensor, c: Tensor | None = None, given: Mapping[str, Tensor] | None = None
-    ) -> dict[str, Tensor]:
+    def _computed(self, x: Tensor, *state: Tensor, given: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """All values of the body; those in ``given`` are taken as they are."""
         given = given or {}
-        values = {**self._constants, self._body.step: x, self._names[0][0]: h, "": None, **given}  # type: ignore[dict-item]
-        if c is not None:
-            values[self._names[1][0]] = c
+        values = {**self._constants, self._body.step: x, **given}
+        values |= {before: part for (before, _), part in zip(self._names, state, strict=False)}
         for node in self._nodes:
             if set(node.outputs) <= set(given):
                 continue
-            inputs = [values[name] for name in node.inputs]
-            widened = node.op == "Cast" and inputs[0].is_floating_point()
+            inputs = [values[name] if name else None for name in node.inputs]
+            widened = node.op == "Cast" and inputs[0] is not None and inputs[0].is_floating_point()
             op, attributes = ("Identity", {}) if widened else (node.op, arguments(node, self._body.version))
             if _size(op, [one for one in inputs if one is not None]) > MAX_ELEMENTS:
                 raise ConversionError("A body with values of this size is no cell.")
@@ -216,7 +219,9 @@ class _Fitting:
         c = self._tried[2]
         outer = [node for node in self._nodes if node.op in _ACTIVATIONS and self._is(node.inputs[0], self._after(1))]
         for i, f, g, o in permutations(self._linear(), 4):
-            if i.node.op != f.node.op or not _close(self._value(f) * c + self._value(i) * self._value(g), self._after(1)):
+            if i.node.op != f.node.op or not _close(
+                self._value(f) * c + self._value(i) * self._value(g), self._after(1)
+            ):
                 continue
             for node in outer:
                 if _close(self._value(o) * self._values[node.outputs[0]], self._after()):
@@ -275,7 +280,9 @@ class _Fitting:
         name = r.node.outputs[0]
         whole = self._computed(x, h)[name].clone()
         whole[:, r.start : r.start + self._body.hidden_size] = reset
-        return self._computed(x, h, None, {name: whole})[n.node.inputs[0]][:, n.start : n.start + self._body.hidden_size]
+        return self._computed(x, h, given={name: whole})[n.node.inputs[0]][
+            :, n.start : n.start + self._body.hidden_size
+        ]
 
     def _found(
         self, op: str, functions: Sequence[_Gate], gates: Sequence[Any], last: Tensor | None = None, **attributes: Any

@@ -17,7 +17,7 @@ from torch import Tensor
 from holdfast.interop.onnx import loop_cells as onnx_loop_cells
 from holdfast.interop.onnx.graph import Graph, OnnxNode
 from holdfast.interop.onnx.inlining import renamed_in
-from holdfast.interop.onnx.sizes import Known, Size
+from holdfast.interop.onnx.sizes import Known, Size, of_constant
 
 _SAME = frozenset({"Identity"})
 _PASSING = frozenset({"Cast", "Identity"})
@@ -155,7 +155,9 @@ def _of_scan(node: OnnxNode, body: Graph, around: Around) -> _Steps | None:
     """A ``Scan`` over one sequence."""
     scanned = node.attributes.get("num_scan_inputs")
     carried = len(node.inputs) - 1
-    lists = [node.attributes.get(f"scan_{side}_{name}") for name in ("axes", "directions") for side in ("input", "output")]
+    lists = [
+        node.attributes.get(f"scan_{side}_{name}") for name in ("axes", "directions") for side in ("input", "output")
+    ]
     if scanned != 1 or carried < 1 or len(body.inputs) != len(node.inputs) or len(body.outputs) < len(node.outputs):
         return None
     if not all(one is None or (isinstance(one, list) and all(isinstance(k, int) for k in one)) for one in lists):
@@ -193,7 +195,9 @@ def _of_loop(node: OnnxNode, body: Graph, around: Around) -> _Steps | None:
             continue
         if last in around.needed:
             return None
-    steps = [one for one in body.nodes if one.op == "Gather" and len(one.inputs) == 2 and rounds.number(one.inputs[1]) == 0]
+    steps = [
+        one for one in body.nodes if one.op == "Gather" and len(one.inputs) == 2 and rounds.number(one.inputs[1]) == 0
+    ]
     if len(steps) != 1:
         return None
     (step,) = steps
@@ -263,7 +267,8 @@ class _Rounds:
 
     def is_size(self, value: str, size: Size) -> bool:
         """Whether a value outside is a size."""
-        numbers = self._around.known(value).data if value else None
+        inside = self._body.constants.get(value)
+        numbers = (self._around.known(value) if inside is None else of_constant(inside)).data
         return numbers is not None and len(numbers) == 1 and numbers[0].same(size)
 
     def goes_on(self, length: Size) -> bool:

@@ -11,31 +11,21 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from holdfast.errors import ShapeError
+from holdfast.interop.onnx import layer_sizes as onnx_layer_sizes
 from holdfast.interop.onnx.graph import OnnxNode
-from holdfast.interop.onnx.sizes import MAX_DATA, NOTHING, UNKNOWN, Known, Size, broadcast, elements
+from holdfast.interop.onnx.sizes import (
+    MAX_DATA,
+    UNKNOWN,
+    Known,
+    Size,
+    axis_of,
+    broadcast,
+    elements,
+    integers,
+    left_out,
+)
 
 Rule = Callable[[OnnxNode, Sequence[Known]], Sequence[Known]]
-
-
-def _integers(node: OnnxNode, known: Sequence[Known], place: int, name: str) -> list[int] | None:
-    """An argument that is an attribute in some versions and an input in others; None where it is not known."""
-    if name in node.attributes:
-        value = node.attributes[name]
-        return list(value) if isinstance(value, list) else [int(value)]
-    found = known[place].data if place < len(known) else None
-    if found is None or any(one.value is None or one.relies for one in found):
-        return None
-    return [one.value for one in found if one.value is not None]
-
-
-def _left_out(node: OnnxNode, place: int, name: str) -> bool:
-    return name not in node.attributes and (place >= len(node.inputs) or not node.inputs[place])
-
-
-def _axis(axis: int, rank: int) -> int:
-    if not -rank <= axis < rank:
-        raise ShapeError(f"is asked for axis {axis} of a value with {rank} dimensions")
-    return axis % rank
 
 
 def _same(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
@@ -100,8 +90,6 @@ def _equal(a: int, b: int) -> int:
     return int(a == b)
 
 
-
-
 def _not(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
     data = known[0].data
     return [
@@ -135,9 +123,9 @@ def _gather(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
     x, places = known[:2]
     if x.shape is None or places.shape is None:
         return [Known(None, None, x.fill)]
-    axis = _axis(node.attributes.get("axis", 0), len(x.shape))
+    axis = axis_of(node.attributes.get("axis", 0), len(x.shape))
     shape = (*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
-    chosen = _integers(node, known, 1, "")
+    chosen = integers(node, known, 1, "")
     size = x.shape[axis].value
     for place in chosen or []:
         if size is not None and not -size <= place < size:
@@ -149,14 +137,14 @@ def _gather(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
 
 
 def _squeeze(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
-    x, axes = known[0], _integers(node, known, 1, "axes")
-    if x.shape is None or (axes is None and not _left_out(node, 1, "axes")):
+    x, axes = known[0], integers(node, known, 1, "axes")
+    if x.shape is None or (axes is None and not left_out(node, 1, "axes")):
         return [Known(None, None, x.fill)]
     if axes is None:
         if any(size.value is None for size in x.shape):
             return [Known(None, None, x.fill)]
         return [Known(tuple(size for size in x.shape if size.value != 1), x.data, x.fill)]
-    gone = {_axis(axis, len(x.shape)) for axis in axes}
+    gone = {axis_of(axis, len(x.shape)) for axis in axes}
     for axis in gone:
         if x.shape[axis].value not in (None, 1):
             raise ShapeError(f"takes dimension {axis} away, which has size {x.shape[axis].value}; expected 1")
@@ -164,11 +152,11 @@ def _squeeze(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
 
 
 def _unsqueeze(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
-    x, axes = known[0], _integers(node, known, 1, "axes")
+    x, axes = known[0], integers(node, known, 1, "axes")
     if x.shape is None or axes is None:
         return [Known(None, None, x.fill)]
     rank = len(x.shape) + len(axes)
-    places = {_axis(axis, rank) for axis in axes}
+    places = {axis_of(axis, rank) for axis in axes}
     if len(places) != len(axes):
         raise ShapeError(f"puts in a dimension twice: {axes}")
     left = iter(x.shape)
@@ -178,19 +166,19 @@ def _unsqueeze(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
 
 def _slice(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
     x = known[0]
-    starts, ends = _integers(node, known, 1, "starts"), _integers(node, known, 2, "ends")
-    axes = _integers(node, known, 3, "axes")
-    steps = _integers(node, known, 4, "steps")
+    starts, ends = integers(node, known, 1, "starts"), integers(node, known, 2, "ends")
+    axes = integers(node, known, 3, "axes")
+    steps = integers(node, known, 4, "steps")
     if x.shape is None:
         return [Known(None, None, x.fill)]
-    if axes is None and _left_out(node, 3, "axes"):
+    if axes is None and left_out(node, 3, "axes"):
         axes = list(range(len(starts or [])))
-    if steps is None and _left_out(node, 4, "steps"):
+    if steps is None and left_out(node, 4, "steps"):
         steps = [1] * len(axes or [])
     if axes is None or not len(starts or axes) == len(ends or axes) == len(steps or axes) == len(axes):
         return [Known((UNKNOWN,) * len(x.shape), None, x.fill)]
     shape, data = list(x.shape), x.data
-    for number, axis in enumerate(_axis(axis, len(shape)) for axis in axes):
+    for number, axis in enumerate(axis_of(axis, len(shape)) for axis in axes):
         if starts is None or ends is None or steps is None:
             shape[axis], data = UNKNOWN, None
             continue
@@ -221,7 +209,7 @@ def _concat(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
         return [Known(None, None, fill)]
     if len({len(shape) for shape in shapes}) > 1:
         raise ShapeError(f"joins values of {' and '.join(str(len(shape)) for shape in shapes)} dimensions")
-    axis = _axis(node.attributes.get("axis", 0), len(shapes[0]))
+    axis = axis_of(node.attributes.get("axis", 0), len(shapes[0]))
     shape = list(shapes[0])
     for other in shapes[1:]:
         for place, (a, b) in enumerate(zip(shape, other, strict=True)):
@@ -316,7 +304,7 @@ def _expand(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
 
 
 def _tile(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
-    shape, times = known[0].shape, _integers(node, known, 1, "repeats")
+    shape, times = known[0].shape, integers(node, known, 1, "repeats")
     if shape is None or times is None or len(times) != len(shape):
         return [Known(None if shape is None else (UNKNOWN,) * len(shape), None, known[0].fill)]
     pairs = zip(shape, times, strict=True)
@@ -325,13 +313,13 @@ def _tile(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
 
 
 def _split(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
-    x, sizes = known[0], _integers(node, known, 1, "split")
+    x, sizes = known[0], integers(node, known, 1, "split")
     count = len(node.outputs)
     if x.shape is None:
         return [Known(None, None, x.fill)] * count
-    axis = _axis(node.attributes.get("axis", 0), len(x.shape))
+    axis = axis_of(node.attributes.get("axis", 0), len(x.shape))
     whole = x.shape[axis]
-    if sizes is None and _left_out(node, 1, "split") and whole.value is not None and not whole.value % count:
+    if sizes is None and left_out(node, 1, "split") and whole.value is not None and not whole.value % count:
         sizes = [whole.value // count] * count
     if sizes is not None and (len(sizes) != count or (whole.value is not None and sum(sizes) != whole.value)):
         raise ShapeError(f"cuts {whole.value} elements into {sizes}")
@@ -339,94 +327,12 @@ def _split(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
     return [Known((*x.shape[:axis], size, *x.shape[axis + 1 :]), None, x.fill) for size in every]
 
 
-def _matmul(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
-    a, b = known[0].shape, known[1].shape
-    if a is None or b is None or not a or not b:
-        return [NOTHING]
-    inner = a[-1], b[-2] if len(b) > 1 else b[0]
-    if None not in (inner[0].value, inner[1].value) and inner[0].value != inner[1].value:
-        raise ShapeError(f"multiplies rows of {inner[0].value} values by columns of {inner[1].value}")
-    batch = broadcast([a[:-2], b[:-2]])
-    return [Known((*batch, *(a[-2:-1]), *(b[-1:] if len(b) > 1 else ())))]
-
-
-def _gemm(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
-    a, b = known[0].shape, known[1].shape
-    if a is None or b is None:
-        return [NOTHING]
-    if len(a) != 2 or len(b) != 2:
-        raise ShapeError(f"takes values of {len(a)} and {len(b)} dimensions; expected matrices")
-    a, b = (a[::-1] if node.attributes.get("transA") else a), (b[::-1] if node.attributes.get("transB") else b)
-    if None not in (a[1].value, b[0].value) and a[1].value != b[0].value:
-        raise ShapeError(f"multiplies rows of {a[1].value} values by columns of {b[0].value}")
-    return [Known((a[0], b[1]))]
-
-
-def _reduced(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
-    shape, axes = known[0].shape, _integers(node, known, 1, "axes")
-    if shape is None or (axes is None and not _left_out(node, 1, "axes")):
-        return [NOTHING]
-    if not axes and node.attributes.get("noop_with_empty_axes"):
-        return [Known(shape)]
-    gone = {_axis(axis, len(shape)) for axis in axes or range(len(shape))}
-    keep = node.attributes.get("keepdims", 1)
-    return [Known(tuple(Size(1) if k in gone else one for k, one in enumerate(shape) if keep or k not in gone))]
-
-
-def _chosen_place(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
-    shape = known[0].shape
-    if shape is None:
-        return [NOTHING]
-    axis, keep = _axis(node.attributes.get("axis", 0), len(shape)), node.attributes.get("keepdims", 1)
-    return [Known(tuple(Size(1) if k == axis else one for k, one in enumerate(shape) if keep or k != axis))]
-
-
-def _windows(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
-    """Convolutions and pools: the number of dimensions, and the channels of a convolution."""
-    shape = known[0].shape
-    if shape is None:
-        return [NOTHING]
-    if len(shape) < 3:
-        raise ShapeError(f"takes a value of {len(shape)} dimensions; expected at least 3")
-    channels = shape[1]
-    if node.op in ("Conv", "ConvTranspose"):
-        weight = known[1].shape
-        if weight is not None and len(weight) != len(shape):
-            raise ShapeError(f"takes a value of {len(shape)} and weights of {len(weight)} dimensions")
-        channels = UNKNOWN if weight is None or node.op == "ConvTranspose" else weight[0]
-    every = [Size(1) if node.op.startswith("Global") else UNKNOWN] * (len(shape) - 2)
-    return [Known((shape[0], channels, *every))] * len(node.outputs)
-
-
-def _same_rank(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
-    shape = known[0].shape
-    return [Known(None if shape is None else (UNKNOWN,) * len(shape))]
-
-
-def _recurrent(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
-    x, W, R = (one.shape for one in known[:3])
-    batch_first = bool(node.attributes.get("layout", 0))
-    if x is not None and len(x) != 3:
-        raise ShapeError(f"takes a sequence of {len(x)} dimensions; expected 3: steps, rows and values")
-    if x is not None and W is not None and len(W) == 3 and None not in (x[2].value, W[2].value):
-        if x[2].value != W[2].value:
-            raise ShapeError(f"takes steps of {x[2].value} values; its weights are for {W[2].value}")
-    if W is None or R is None or len(W) != 3 or len(R) != 3:
-        return [NOTHING] * len(node.outputs)
-    steps, rows = (UNKNOWN, UNKNOWN) if x is None else (x[1], x[0]) if batch_first else (x[0], x[1])
-    directions, units = W[0], R[2]
-    state = (rows, directions, units) if batch_first else (directions, rows, units)
-    for place, initial in enumerate(known[5:7], 5):
-        for one, expected in zip(initial.shape or (), state, strict=False):
-            if None not in (one.value, expected.value) and one.value != expected.value:
-                raise ShapeError(f"takes an initial state {node.inputs[place]!r} whose sizes do not fit its input")
-    whole = (rows, steps, directions, units) if batch_first else (steps, directions, rows, units)
-    return [Known(whole), Known(state), Known(state)][: len(node.outputs)]
-
-
-_UNARY = """Abs Ceil Clip Cos CumSum Elu Erf Exp Floor Gelu HardSigmoid HardSwish IsNaN LayerNormalization LeakyRelu Log
-LogSoftmax Mish Neg PRelu Reciprocal Relu ReverseSequence Round ScatterElements ScatterND Selu Sigmoid Sign Sin Softmax
-Softplus Softsign Sqrt Tanh ThresholdedRelu Trilu BatchNormalization InstanceNormalization Dropout"""
+_UNARY = (
+    "Abs BatchNormalization Ceil Clip Cos CumSum Dropout Elu Erf Exp Floor Gelu HardSigmoid HardSwish "
+    "InstanceNormalization IsNaN LayerNormalization LeakyRelu Log LogSoftmax Mish Neg PRelu Reciprocal "
+    "Relu ReverseSequence Round ScatterElements ScatterND Selu Sigmoid Sign Sin Softmax Softplus Softsign "
+    "Sqrt Tanh ThresholdedRelu Trilu"
+)
 _BINARY: dict[str, Callable[[int, int], int] | None] = {
     "Add": lambda a, b: a + b,
     "And": lambda a, b: int(bool(a and b)),
@@ -447,20 +353,23 @@ _REDUCTIONS = "ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(_UNARY.split(), _same),
     **{op: _elementwise(function) for op, function in _BINARY.items()},
-    **dict.fromkeys(_REDUCTIONS.split(), _reduced),
-    **dict.fromkeys(("ArgMax", "ArgMin"), _chosen_place),
-    **dict.fromkeys(("AveragePool", "Conv", "ConvTranspose", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"), _windows),
-    **dict.fromkeys(("Pad", "Resize"), _same_rank),
-    **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent),
+    **dict.fromkeys(_REDUCTIONS.split(), onnx_layer_sizes.reduced),
+    **dict.fromkeys(("ArgMax", "ArgMin"), onnx_layer_sizes.chosen_place),
+    **dict.fromkeys(
+        ("AveragePool", "Conv", "ConvTranspose", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"),
+        onnx_layer_sizes.windows,
+    ),
+    **dict.fromkeys(("Pad", "Resize"), onnx_layer_sizes.same_rank),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), onnx_layer_sizes.recurrent),
     "Cast": _cast,
     "Concat": _concat,
     "ConstantOfShape": _constant_of_shape,
     "Expand": _expand,
     "Flatten": _flatten,
     "Gather": _gather,
-    "Gemm": _gemm,
+    "Gemm": onnx_layer_sizes.gemm,
     "Identity": _passed_on,
-    "MatMul": _matmul,
+    "MatMul": onnx_layer_sizes.matmul,
     "Not": _not,
     "Reshape": _reshape,
     "Shape": _shape,

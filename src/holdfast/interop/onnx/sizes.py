@@ -14,6 +14,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from holdfast.errors import ShapeError
+from holdfast.interop.onnx.graph import OnnxNode
 
 MAX_DATA = 64
 """Of tensors of more whole numbers than these, the numbers are not looked at."""
@@ -63,7 +64,9 @@ def of_constant(tensor: Tensor) -> Known:
     numbers = None
     if tensor.ndim < 2 and tensor.numel() <= (1 if tensor.is_floating_point() else MAX_DATA):
         values = tensor.flatten().tolist()
-        if all(abs(one) < _EXACT and one == int(one) for one in values if one == one) and not bool((tensor != tensor).any()):
+        if all(abs(one) < _EXACT and one == int(one) for one in values if one == one) and not bool(
+            (tensor != tensor).any()
+        ):
             numbers = tuple(Size(int(one)) for one in values)
     fill = None
     if tensor.numel():
@@ -119,3 +122,30 @@ def _widened(one: Size, other: Size) -> Size:
     if one.value is not None or other.value is not None:
         return one if one.value is not None else other
     return UNKNOWN
+
+
+def integers(node: OnnxNode, known: Sequence[Known], place: int, name: str) -> list[int] | None:
+    """An argument that is an attribute in some versions and an input in others; None where it is not known."""
+    if name in node.attributes:
+        value = node.attributes[name]
+        return list(value) if isinstance(value, list) else [int(value)]
+    found = known[place].data if place < len(known) else None
+    if found is None or any(one.value is None or one.relies for one in found):
+        return None
+    return [one.value for one in found if one.value is not None]
+
+
+def left_out(node: OnnxNode, place: int, name: str) -> bool:
+    """Whether a node has an argument neither as an attribute nor as an input."""
+    return name not in node.attributes and (place >= len(node.inputs) or not node.inputs[place])
+
+
+def axis_of(axis: int, rank: int) -> int:
+    """An axis that may count from the end, counted from the start.
+
+    Raises:
+        ShapeError: There is no such axis.
+    """
+    if not -rank <= axis < rank:
+        raise ShapeError(f"is asked for axis {axis} of a value with {rank} dimensions")
+    return axis % rank

@@ -39,7 +39,7 @@ class _Window:
         if not 1 <= count <= _MOST_AXES or any(len(one) != count or min(one) < 1 for one in lists):
             raise ShapeError(
                 f"{op} got a value of {x.ndim} dimensions, kernel_shape {self.kernel}, strides {self.strides} and "
-                f"dilations {self.dilations}; expected 3 to 5 dimensions, and a number from 1 on for all but two of them."
+                f"dilations {self.dilations}; expected 3 to 5 dimensions, and numbers from 1 on for the last ones."
             )
         self.spans = [(size - 1) * apart + 1 for size, apart in zip(self.kernel, self.dilations, strict=True)]
 
@@ -167,7 +167,7 @@ def max_pool(
 
 def _in_input(x: Tensor, places: Tensor, sizes: Sequence[int], before: Sequence[int], column_first: int) -> Tensor:
     """Places in padded planes as places in all of the input."""
-    apart = []
+    apart: list[Tensor] = []
     for size, first in zip(reversed(sizes), reversed(before), strict=True):
         apart.insert(0, places % size - first)
         places = places // size
