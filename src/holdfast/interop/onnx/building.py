@@ -278,8 +278,8 @@ def _scan(node: OnnxNode, inside: Mapping[str, Graph], graph: Graph) -> _Control
 def _unfit(node: OnnxNode, inside: Mapping[str, Graph]) -> ConversionError:
     sizes = " and ".join(f"{len(one.inputs)} to {len(one.outputs)}" for one in inside.values())
     return ConversionError(
-        f"{node.label} takes {len(node.inputs)} values and gives {len(node.outputs)}, and the graphs inside it take and "
-        f"give {sizes}, which does not fit. The file is damaged."
+        f"{node.label} takes {len(node.inputs)} values and gives {len(node.outputs)}, and the graphs inside it take "
+        f"and give {sizes}, which does not fit. The file is damaged."
     )
 
 

@@ -267,7 +267,7 @@ class _Joining:
         """All of a final h as it is; and what is turned around in time, whatever the order of dimensions."""
         value, options = node.inputs[0], node.options
         count = self._directions(value)
-        if count is not None and _takes_all(options, count):
+        if (count is not None and _takes_all(options, count)) or (len(node.inputs) == 1 and _takes_every(options)):
             return self._alias(node, value)
         turned = options.get("starts") == [-1] and options.get("steps") == [-1] and options.get("ends", [0])[0] < -_END
         axes = options.get("axes") or []
@@ -325,6 +325,12 @@ def _last_of(node: Node) -> int | None:
         return None
     (axis,), (start,), ends = cut
     return int(axis) if start == -1 and _is_one(-1, ends, node.options.get("steps", [1])) else None
+
+
+def _takes_every(options: Mapping[str, Any]) -> bool:
+    """Whether a slice takes everything, whatever the sizes."""
+    starts, ends, steps = (list(options.get(name) or []) for name in ("starts", "ends", "steps"))
+    return bool(ends) and not any(starts) and min(ends) >= _END and all(step == 1 for step in steps)
 
 
 def _takes_all(options: Mapping[str, Any], count: int) -> bool:

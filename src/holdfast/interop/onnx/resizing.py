@@ -58,7 +58,7 @@ def resize(
         before = x.shape[axis]
         if size == before and scale == 1:
             continue
-        places = _COORDINATES[how](torch.arange(size, dtype=torch.float64, device=x.device), scale, size, before)
+        places = _COORDINATES[how](torch.arange(size, dtype=torch.float32, device=x.device), scale, size, before)
         if mode == "nearest":
             x = x.index_select(axis, _ROUNDINGS[nearest_mode](places).long().clamp(0, before - 1))
         else:
@@ -91,8 +91,8 @@ def _half_pixel(place: Tensor, scale: float, size: int, before: int) -> Tensor:
 
 
 def _symmetric(place: Tensor, scale: float, size: int, before: int) -> Tensor:
-    centre = before / 2
-    return centre * (1 - size / (scale * before)) + (place + 0.5) / scale - 0.5
+    wide = torch.tensor(scale, dtype=torch.float32) * before  # every step is rounded, as in onnxruntime
+    return before / 2 * (1 - size / wide) + (place + 0.5) / scale - 0.5
 
 
 def _torch_half_pixel(place: Tensor, scale: float, size: int, before: int) -> Tensor:
@@ -137,7 +137,7 @@ def _mixed(x: Tensor, axis: int, places: Tensor, shares: Sequence[Tensor | float
     else:
         offsets, weights = [-1, 0, 1, 2], [torch.as_tensor(one) for one in shares]
     if exclude_outside:
-        inside = [((first + offset >= 0) & (first + offset < size)).double() for offset in offsets]
+        inside = [((first + offset >= 0) & (first + offset < size)).float() for offset in offsets]
         weights = [weight * one for weight, one in zip(weights, inside, strict=True)]
         total = torch.stack(weights).sum(0)
         weights = [weight / total for weight in weights]

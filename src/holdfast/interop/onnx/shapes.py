@@ -188,11 +188,15 @@ def depth_to_space(x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
     return apart.reshape(n, c // k**2, h * k, w * k)
 
 
-def space_to_depth(x: Tensor, *, blocksize: int) -> Tensor:
-    """Blocks of the plane laid out as channels."""
+def space_to_depth(x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
+    """Blocks of the plane laid out as channels; in which of two orders says ``mode``."""
+    if mode not in ("DCR", "CRD"):
+        raise ShapeError(f"SpaceToDepth has mode {mode!r}; expected 'DCR' or 'CRD'.")
     n, c, h, w = x.shape
     k = blocksize
-    return x.reshape(n, c, h // k, k, w // k, k).permute(0, 3, 5, 1, 2, 4).reshape(n, c * k**2, h // k, w // k)
+    apart = x.reshape(n, c, h // k, k, w // k, k)
+    order = (0, 3, 5, 1, 2, 4) if mode == "DCR" else (0, 1, 3, 5, 2, 4)
+    return apart.permute(order).reshape(n, c * k**2, h // k, w // k)
 
 
 def triangle(x: Tensor, k: Ints = None, *, upper: int = 1) -> Tensor:

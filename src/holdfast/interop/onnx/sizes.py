@@ -53,7 +53,6 @@ class Known(NamedTuple):
     fill: float | Size | None = None
 
 
-_EXACT = 2**62
 NOTHING = Known()
 UNKNOWN = Size()
 
@@ -64,9 +63,7 @@ def of_constant(tensor: Tensor) -> Known:
     numbers = None
     if tensor.ndim < 2 and tensor.numel() <= (1 if tensor.is_floating_point() else MAX_DATA):
         values = tensor.flatten().tolist()
-        if all(abs(one) < _EXACT and one == int(one) for one in values if one == one) and not bool(
-            (tensor != tensor).any()
-        ):
+        if not tensor.is_floating_point() or all(math.isfinite(one) and one == int(one) for one in values):
             numbers = tuple(Size(int(one)) for one in values)
     fill = None
     if tensor.numel():
