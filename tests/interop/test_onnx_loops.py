@@ -17,7 +17,7 @@ from holdfast.interop.network import Network
 from holdfast.interop.onnx import files as onnx_files
 from holdfast.interop.onnx.runtime import Runtime, apart
 
-I, H = 3, 4
+WIDTH, H = 3, 4
 RNG = np.random.default_rng(0)
 
 
@@ -60,7 +60,7 @@ class Cell:
 def keras_gru() -> Cell:
     """As tf2onnx writes a GRU of Keras, reset after."""
     cell = Cell("h")
-    x, h = cell.linear("x", I, 3 * H), cell.linear("h", H, 3 * H)
+    x, h = cell.linear("x", WIDTH, 3 * H), cell.linear("h", H, 3 * H)
     xz, xr, xn = cell.add("Split", x, outputs=3, axis=-1)
     z = cell.add("Sigmoid", cell.add("Add", xz, cell.part(h, 0)))
     r = cell.add("Sigmoid", cell.add("Add", xr, cell.part(h, 1)))
@@ -73,9 +73,9 @@ def keras_gru() -> Cell:
 def other_gru() -> Cell:
     """Reset before, z the other way round, and gates in one sigmoid over both."""
     cell = Cell("h")
-    both = cell.add("Sigmoid", cell.linear(cell.add("Concat", "x", "h", axis=1), I + H, 2 * H))
+    both = cell.add("Sigmoid", cell.linear(cell.add("Concat", "x", "h", axis=1), WIDTH + H, 2 * H))
     r, z = cell.add("Split", both, outputs=2, axis=1)
-    n = cell.add("Tanh", cell.linear(cell.add("Concat", "x", cell.add("Mul", r, "h"), axis=-1), I + H, H))
+    n = cell.add("Tanh", cell.linear(cell.add("Concat", "x", cell.add("Mul", r, "h"), axis=-1), WIDTH + H, H))
     kept = cell.add("Sub", "h", cell.add("Mul", z, "h"))
     cell.after = [cell.add("Add", cell.add("Mul", n, z), kept)]
     return cell
@@ -84,7 +84,7 @@ def other_gru() -> Cell:
 def lstm(out: str = "Tanh", gate: str = "Sigmoid", order: str = "gofi") -> Cell:
     """One kernel for x and h, the gates in an order of its own, c before h in the state."""
     cell = Cell("c", "h")
-    whole = cell.linear(cell.add("Concat", "h", "x", axis=1), I + H, 4 * H)
+    whole = cell.linear(cell.add("Concat", "h", "x", axis=1), WIDTH + H, 4 * H)
     gates = {letter: cell.part(whole, number) for number, letter in enumerate(order)}
     i, f, o = (cell.add(gate, gates[letter]) for letter in "ifo")
     c = cell.add("Add", cell.add("Mul", i, cell.add("Tanh", gates["g"])), cell.add("Mul", f, "c"))
@@ -95,7 +95,7 @@ def lstm(out: str = "Tanh", gate: str = "Sigmoid", order: str = "gofi") -> Cell:
 def rnn(activation: str = "Tanh") -> Cell:
     """Two products."""
     cell = Cell("h")
-    cell.after = [cell.add(activation, cell.add("Add", cell.linear("x", I, H), cell.linear("h", H, H, bias=False)))]
+    cell.after = [cell.add(activation, cell.add("Add", cell.linear("x", WIDTH, H), cell.linear("h", H, H, bias=False)))]
     return cell
 
 
@@ -110,7 +110,7 @@ CELLS: dict[str, tuple[Callable[[], Cell], str]] = {
 
 
 def scan(cell: Cell, folder: Path, *, states: bool = False, **attributes: Any) -> Path:
-    """A ``Scan`` over x [T, B, I] from states of zeros, or from some that are given."""
+    """A ``Scan`` over x [T, B, WIDTH] from states of zeros, or from some that are given."""
     after = [helper.make_node("Identity", [name], [f"{name} too"]) for name in cell.after]
     outputs = [*cell.after, f"{cell.after[cell.states.index('h')]} too"]
     kept = [numpy_helper.from_array(array, name) for name, array in cell.tensors.items()]
@@ -185,7 +185,7 @@ def loop(cell: Cell, folder: Path, *, states: bool = False) -> Path:
 
 
 def _saved(node: Any, cell: Cell, folder: Path, *, states: bool, before: list[Any] | None = None) -> Path:
-    nodes, inputs = list(before or []), [info("xs", ["T", "B", I])]
+    nodes, inputs = list(before or []), [info("xs", ["T", "B", WIDTH])]
     tensors = cell.tensors if before else {}
     if states:
         inputs += [info(f"{name}0", ["B", H]) for name in cell.states]
@@ -208,7 +208,7 @@ def check(path: Path, tolerance: float = 1e-6) -> Network:
     """Holds a file against onnxruntime for several sizes."""
     network, runtime = onnx_files.read(path), Runtime(path)
     for steps, rows in ((5, 2), (1, 1), (9, 3)):
-        given = {"xs": torch.randn(steps, rows, I)}
+        given = {"xs": torch.randn(steps, rows, WIDTH)}
         given |= {name: torch.randn(rows, H) for name in network.inputs if name != "xs"}
         with torch.inference_mode():
             assert apart(network(*given.values()), runtime.run(given)) < tolerance
@@ -249,7 +249,7 @@ def clipped() -> Cell:
 def with_relu() -> Cell:
     """An activation more, that is nothing but for large values."""
     cell = rnn()
-    far = cell.add("Relu", cell.add("Sub", cell.linear("x", I, H), cell.tensor(np.float32(100))))
+    far = cell.add("Relu", cell.add("Sub", cell.linear("x", WIDTH, H), cell.tensor(np.float32(100))))
     cell.after = [cell.add("Add", cell.after[0], far)]
     return cell
 
@@ -270,7 +270,7 @@ def test_what_is_no_cell_stays_a_loop(how: Any, make: Any, tmp_path: Path) -> No
         "Scan" if how is scan else "Loop"
     ]
     networks.save(tmp_path / "model.safetensors", network)
-    again, x = networks.load(tmp_path / "model.safetensors"), torch.randn(4, 2, I)
+    again, x = networks.load(tmp_path / "model.safetensors"), torch.randn(4, 2, WIDTH)
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(again(x), network(x), strict=True))
 
 
@@ -284,4 +284,4 @@ def test_a_loop_that_ends_before_the_last_step_stays_a_loop(tmp_path: Path) -> N
     onnx.save(model, tmp_path / "model.onnx")
     network = check(tmp_path / "model.onnx")
     assert "Loop" in [node.kind for node in network.nodes]
-    assert network(torch.randn(5, 2, I))[0].shape == (2, 2, H)
+    assert network(torch.randn(5, 2, WIDTH))[0].shape == (2, 2, H)

@@ -52,7 +52,7 @@ def compare(content: bytes, x: np.ndarray, path: Path, what: Any) -> None:
         assert ours.shape == their.shape, what
         torch.testing.assert_close(
             ours, their, rtol=1e-5, atol=1e-5, equal_nan=True, msg=lambda text: f"{what}: {text}"
-        )  # noqa: B023
+        )
 
 
 def numbers(*shape: int) -> np.ndarray:

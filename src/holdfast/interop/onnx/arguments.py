@@ -60,6 +60,8 @@ def arguments(node: OnnxNode, version: int) -> dict[str, Any]:
     except TypeError as error:
         raise ConversionError(f"{node.label} is not one that Holdfast knows: {error}.") from error
     for name, value in found.items():
+        if name == "place":
+            raise ConversionError(f"{node.label} has an attribute 'place', which the operator does not have.")
         words, expected = _expected(str(signature.parameters[name].annotation))
         if not isinstance(value, expected):
             raise ConversionError(f"{node.label} has {name} = {value!r}; expected {words}.")
@@ -85,6 +87,9 @@ def inlined(
         found: The arguments that are there already.
         constants: The values of the file.
     """
+    place = constants.get(node.inputs[1]) if node.op == "Gather" and len(node.inputs) == 2 else None
+    if place is not None and place.ndim == 0 and not place.is_floating_point() and node.inputs[0] not in constants:
+        return node.inputs[:1], {"place": int(place)}
     known = list(_signature(node.op).parameters.values())
     inputs, added = list(node.inputs), dict[str, Any]()
     while inputs:

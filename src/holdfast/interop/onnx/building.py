@@ -13,33 +13,35 @@ from torch import Tensor
 from holdfast.cells import CellSpec
 from holdfast.errors import ConversionError
 from holdfast.interop.network import Network, Node
+from holdfast.interop.onnx import inner_graphs as onnx_inner_graphs
 from holdfast.interop.onnx import recurrent as onnx_recurrent
 from holdfast.interop.onnx import tidy as onnx_tidy
 from holdfast.interop.onnx.arguments import arguments, inlined
-from holdfast.interop.onnx.control import MAX_ROUNDS
 from holdfast.interop.onnx.directions import merged
-from holdfast.interop.onnx.graph import SUBGRAPHS, Graph, OnnxNode, outer_values
+from holdfast.interop.onnx.graph import SUBGRAPHS, Graph, OnnxNode, held
 from holdfast.interop.onnx.joining import joined
 from holdfast.interop.onnx.recurrent import Settings
-
-_SCAN_BY_STEPS = 9
-"""The version from which on a Scan is over one sequence, not over a batch of them."""
+from holdfast.interop.onnx.room import Room
 
 
-def built(graph: Graph, around: Mapping[str, Tensor], outer: Sequence[str] = ()) -> tuple[Network, dict[str, Tensor]]:
+def built(
+    graph: Graph, around: Mapping[str, Tensor], outer: Sequence[str] = (), room: Room | None = None
+) -> tuple[Network, dict[str, Tensor]]:
     """The network of a graph, on the ``meta`` device, and the tensors of its state dict.
 
     Args:
         graph: The graph, folded.
         around: The constants around it.
         outer: The values from around it, which are inputs of its network, behind its own.
+        room: What its layers may hold; None for what the graph allows.
 
     Raises:
         ConversionError: A node has no counterpart here; the message names it.
     """
+    room = room or Room(held(graph))
     graph = replace(graph, constants=ChainMap(graph.constants, around))  # type: ignore[arg-type]
-    builder = _Builder(graph)
-    for node in onnx_tidy.layers(graph):
+    builder = _Builder(graph, room)
+    for node in onnx_tidy.layers(graph, room):
         if isinstance(node, onnx_tidy.Layer):
             builder.layer(node)
         elif node.op in onnx_recurrent.KINDS:
@@ -48,7 +50,7 @@ def built(graph: Graph, around: Mapping[str, Tensor], outer: Sequence[str] = ())
             builder.control(node)
         else:
             builder.operator(node)
-    builder.nodes, halves = merged(joined(builder.nodes, graph.outputs, graph.constants), graph.outputs)
+    builder.nodes, halves = merged(joined(builder.nodes, graph.outputs), graph.outputs)
     for forwards, backwards in halves.items():
         second = builder.tensors[backwards]
         builder.tensors[forwards] |= {f"{key}_reverse": tensor for key, tensor in second.items()}
@@ -73,8 +75,8 @@ class _Builder:
         tensors: The tensors of each of them that has any, by the name of the node.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        self._graph = graph
+    def __init__(self, graph: Graph, room: Room) -> None:
+        self._graph, self._room = graph, room
         self.nodes: list[Node] = []
         self.tensors: dict[str, dict[str, Tensor]] = {}
 
@@ -125,11 +127,11 @@ class _Builder:
         inside = {name: one for name in SUBGRAPHS[node.op] if isinstance(one := node.attributes.get(name), Graph)}
         if set(inside) != set(SUBGRAPHS[node.op]):
             raise ConversionError(f"{node.label} has no graph {' or '.join(SUBGRAPHS[node.op])}; expected each.")
-        kind, options, handed = _CONTROLS[node.op](node, inside, self._graph)
-        outer = [value for value in _outer(inside.values()) if value not in self._graph.constants]
+        kind, options, handed = onnx_inner_graphs.CONTROLS[node.op](node, inside, self._graph)
+        outer = [value for value in onnx_inner_graphs.outer(inside.values()) if value not in self._graph.constants]
         own: dict[str, Tensor] = {}
-        for name, graph in zip(_INNER[node.op], inside.values(), strict=True):
-            network, tensors = built(graph, self._graph.constants, outer)
+        for name, graph in zip(onnx_inner_graphs.INNER[node.op], inside.values(), strict=True):
+            network, tensors = built(graph, self._graph.constants, outer, self._room)
             options[name] = network.to_document()
             own |= {f"{name}.{key}": tensor for key, tensor in tensors.items()}
         self.tensors[node.name] = own
@@ -149,6 +151,7 @@ class _Builder:
             self.add(node.name, "RecurrentOperator", options, node.inputs, *node.outputs)
             return
         weights = {name: self._graph.constants[value] for name, value in names.items()}
+        self._room.take(node, sum(tensor.numel() for tensor in weights.values()))
         specs = onnx_recurrent.specs(node, found, weights)
         parameters = [onnx_recurrent.parameters(node, spec, weights, number) for number, spec in enumerate(specs)]
         x = found.inputs["X"]
@@ -227,66 +230,3 @@ class _Builder:
 
 def _sizes(spec: CellSpec) -> dict[str, Any]:
     return {"input_size": spec.input_size, "hidden_size": spec.hidden_size, "bias": spec.bias}
-
-
-def _outer(graphs: Any) -> list[str]:
-    return list(dict.fromkeys(value for graph in graphs for value in outer_values(graph)))
-
-
-_Control = tuple[str, dict[str, Any], tuple[str, ...]]
-_INNER = {"If": ("then", "otherwise"), "Loop": ("body",), "Scan": ("body",)}
-
-
-def _branch(node: OnnxNode, inside: Mapping[str, Graph], graph: Graph) -> _Control:
-    if len(node.inputs) != 1 or any(one.inputs or len(one.outputs) != len(node.outputs) for one in inside.values()):
-        raise _unfit(node, inside)
-    return "Branch", {}, node.inputs
-
-
-def _loop(node: OnnxNode, inside: Mapping[str, Graph], graph: Graph) -> _Control:
-    body, carried = inside["body"], len(node.inputs) - 2
-    fits = carried >= 0 and len(body.inputs) == 2 + carried and "" not in node.inputs[2:]
-    if not fits or len(body.outputs) < 1 + carried or len(node.outputs) > len(body.outputs) - 1:
-        raise _unfit(node, inside)
-    count = graph.constants.get(node.inputs[0])
-    if count is not None and (count.numel() != 1 or int(count) > MAX_ROUNDS):
-        raise ConversionError(f"{node.label} is asked for {count.tolist()} rounds; expected at most {MAX_ROUNDS:,}.")
-    return "Loop", {"carried": carried}, node.inputs
-
-
-def _scan(node: OnnxNode, inside: Mapping[str, Graph], graph: Graph) -> _Control:
-    body, found = inside["body"], {name: value for name, value in node.attributes.items() if name != "body"}
-    scanned = found.pop("num_scan_inputs", None)
-    if graph.version < _SCAN_BY_STEPS:
-        raise ConversionError(
-            f"{node.label} is of version {graph.version} of the operators; expected one from {_SCAN_BY_STEPS} on. "
-            "Convert it by onnx.version_converter."
-        )
-    options: dict[str, Any] = {}
-    for theirs, ours in _SCAN_OPTIONS.items():
-        value = found.pop(theirs, None)
-        if value is not None and not isinstance(value, list):
-            raise ConversionError(f"{node.label} has {theirs} = {value!r}; expected a list of whole numbers.")
-        options |= {} if value is None else {ours: value}
-    carried = len(node.inputs) - scanned if isinstance(scanned, int) else -1
-    fits = carried >= 0 and not found and len(body.inputs) == len(node.inputs) and "" not in node.inputs
-    if not fits or len(body.outputs) < carried or len(node.outputs) > len(body.outputs):
-        raise _unfit(node, inside)
-    return "Scan", {"carried": carried, "scanned": scanned, **options}, node.inputs
-
-
-def _unfit(node: OnnxNode, inside: Mapping[str, Graph]) -> ConversionError:
-    sizes = " and ".join(f"{len(one.inputs)} to {len(one.outputs)}" for one in inside.values())
-    return ConversionError(
-        f"{node.label} takes {len(node.inputs)} values and gives {len(node.outputs)}, and the graphs inside it take "
-        f"and give {sizes}, which does not fit. The file is damaged."
-    )
-
-
-_SCAN_OPTIONS = {
-    "scan_input_axes": "axes",
-    "scan_input_directions": "backwards",
-    "scan_output_axes": "out_axes",
-    "scan_output_directions": "out_backwards",
-}
-_CONTROLS = {"If": _branch, "Loop": _loop, "Scan": _scan}

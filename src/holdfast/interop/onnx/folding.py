@@ -21,7 +21,7 @@ from holdfast.interop.onnx import loops as onnx_loops
 from holdfast.interop.onnx import recurrent as onnx_recurrent
 from holdfast.interop.onnx import sizes as onnx_sizes
 from holdfast.interop.onnx.arguments import arguments
-from holdfast.interop.onnx.graph import Graph, OnnxNode, all_inputs, subgraphs
+from holdfast.interop.onnx.graph import Graph, OnnxNode, all_inputs, held, subgraphs
 from holdfast.interop.onnx.operators import OPERATORS
 from holdfast.interop.onnx.size_rules import RULES
 from holdfast.interop.onnx.sizes import NOTHING, Known, Size
@@ -72,7 +72,7 @@ class _Folding:
     def __init__(self, graph: Graph) -> None:
         self.relied: set[str] = set()
         self._version = graph.version
-        self._work = _LEAST_WORK + _WORK_PER_ELEMENT * _held(graph)
+        self._work = _LEAST_WORK + _WORK_PER_ELEMENT * held(graph)
 
     def scope(self, graph: Graph, around: _Scope, *, certain: bool) -> Graph:
         """Folds a graph with what is known around it.
@@ -281,12 +281,6 @@ def _kept_sizes(node: OnnxNode, x: Known, target: Known) -> list[int] | None:
 
 def _is_zero(known: Known) -> bool:
     return known.fill.value == 0 if isinstance(known.fill, Size) else known.fill == 0
-
-
-def _held(graph: Graph) -> int:
-    """How many numbers a graph and those inside it hold."""
-    inner = [one for node in graph.nodes for one in subgraphs(node).values()]
-    return sum(one.numel() for one in graph.constants.values()) + sum(_held(one) for one in inner)
 
 
 class _Used(NamedTuple):

@@ -85,6 +85,12 @@ def subgraphs(node: OnnxNode) -> dict[str, Graph]:
     return {name: value for name, value in node.attributes.items() if isinstance(value, Graph)}
 
 
+def held(graph: Graph) -> int:
+    """How many numbers a graph and those inside it hold."""
+    inner = [one for node in graph.nodes for one in subgraphs(node).values()]
+    return sum(one.numel() for one in graph.constants.values()) + sum(held(one) for one in inner)
+
+
 def read(path: Path) -> Graph:
     """Opens an ONNX file.
 

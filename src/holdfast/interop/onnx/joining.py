@@ -7,29 +7,24 @@ of a layer's outputs is its own output for that, and so are the rows of final st
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
-
-from torch import Tensor
 
 from holdfast.interop.network import Node
+from holdfast.interop.onnx.slices import END, is_one, last_of, splits, takes_all, takes_every
 
 _ACTIVATIONS = {"Relu": "relu", "Sigmoid": "sigmoid", "Softplus": "softplus", "Softsign": "softsign", "Tanh": "tanh"}
 _SWAPPED = [1, 0, 2]
-_END = 2**31 - 1
-"""From here on, the end of a slice means the end of the values."""
 
 
-def joined(nodes: Sequence[Node], outputs: Sequence[str], constants: Mapping[str, Tensor]) -> list[Node]:
+def joined(nodes: Sequence[Node], outputs: Sequence[str]) -> list[Node]:
     """The parts of a network without those that undo one another, and without those whose values nobody takes.
 
     Args:
         nodes: The parts.
         outputs: The values that the network gives; these keep their names.
-        constants: The values of the file, some of which are places to gather from.
     """
-    kept = _Joining(outputs, constants)
+    kept = _Joining(outputs)
     for node in nodes:
         kept.add(node)
     wanted, found = set(outputs), []
@@ -64,9 +59,9 @@ def _named_as_given(nodes: Sequence[Node], outputs: Sequence[str]) -> list[Node]
 class _Joining:
     """Parts so far, and how their values came about."""
 
-    def __init__(self, outputs: Sequence[str], constants: Mapping[str, Tensor]) -> None:
+    def __init__(self, outputs: Sequence[str]) -> None:
         self.nodes: list[Node] = []
-        self._outputs, self._constants = set(outputs), constants
+        self._outputs = set(outputs)
         self._same: dict[str, str] = {}  # a value and an earlier one that is the same
         self._source: dict[str, Node] = {}
         self._place: dict[str, int] = {}  # of each node among the nodes
@@ -162,11 +157,11 @@ class _Joining:
             return node
         value = node.inputs[0]
         cut = self._source.get(value)
-        if place is None and cut is not None and _last_of(cut) == axis:
+        if place is None and cut is not None and last_of(cut) == axis:
             value, place = cut.inputs[0], -1  # a slice of the last step, and its dimension taken away
         source, perm = self._origin(value)
         apart = self._source.get(source)
-        if apart is not None and _splits(apart, 1) and place in (None, 0, -1):
+        if apart is not None and splits(apart, 1) and place in (None, 0, -1):
             order = perm or [0, 1, 2, 3]
             if 0 <= axis < 4 and order[axis] == 2:
                 left = [2 if one == 3 else one for number, one in enumerate(order) if number != axis]
@@ -183,9 +178,8 @@ class _Joining:
         if node.options["op"] == "Squeeze":
             axes = node.options.get("axes") or []
             return (axes[0], None) if len(axes) == 1 else (None, None)
-        found = self._constants.get(node.inputs[1]) if len(node.inputs) > 1 else None
-        known = found is not None and found.ndim == 0
-        return (node.options.get("axis", 0), int(found)) if known else (None, None)  # type: ignore[arg-type]
+        place = node.options.get("place")
+        return (None, None) if place is None else (node.options.get("axis", 0), place)
 
     def _is_last_step(self, source: str, perm: list[int], axis: int, place: int) -> bool:
         """Whether a place along an axis of a layer's outputs is the step that it runs over last."""
@@ -241,7 +235,7 @@ class _Joining:
             return self._last_hidden(node, self._source[value])
         source, perm = self._origin(value)
         apart = self._source.get(source)
-        if axis == 1 and along in (-1, 2) and perm == [1, 2, 0, 3] and apart is not None and _splits(apart, 2):
+        if axis == 1 and along in (-1, 2) and perm == [1, 2, 0, 3] and apart is not None and splits(apart, 2):
             return self._transposed(node, _SWAPPED, apart.inputs[0])
         return node
 
@@ -255,7 +249,7 @@ class _Joining:
         cut = self._source.get(value)
         if place is None and cut is not None and cut.options.get("op") == "Slice":
             axes, starts, ends = (cut.options.get(name, []) for name in ("axes", "starts", "ends"))
-            if len(starts) != 1 or axes != [axis] or not _is_one(starts[0], ends, cut.options.get("steps", [1])):
+            if len(starts) != 1 or axes != [axis] or not is_one(starts[0], ends, cut.options.get("steps", [1])):
                 return None
             value, place = cut.inputs[0], starts[0]
         if axis is None or place is None:
@@ -267,9 +261,9 @@ class _Joining:
         """All of a final h as it is; and what is turned around in time, whatever the order of dimensions."""
         value, options = node.inputs[0], node.options
         count = self._directions(value)
-        if (count is not None and _takes_all(options, count)) or (len(node.inputs) == 1 and _takes_every(options)):
+        if (count is not None and takes_all(options, count)) or (len(node.inputs) == 1 and takes_every(options)):
             return self._alias(node, value)
-        turned = options.get("starts") == [-1] and options.get("steps") == [-1] and options.get("ends", [0])[0] < -_END
+        turned = options.get("starts") == [-1] and options.get("steps") == [-1] and options.get("ends", [0])[0] < -END
         axes = options.get("axes") or []
         source, perm = self._origin(value, 3)
         if not turned or len(axes) != 1 or len(perm) != 3 or not 0 <= axes[0] < 3 or perm[axes[0]] != 1:
@@ -306,37 +300,3 @@ class _Joining:
         self.nodes[place] = changed
         self._source.update((value, changed) for value in changed.outputs if value)
         return replace(node, outputs=())
-
-
-def _splits(node: Node, directions: int) -> bool:
-    """Whether a part gives the outputs of so many directions [B, T, D * H] a dimension for these."""
-    return node.options.get("op") == "Reshape" and list(node.options.get("shape", [])[:3]) == [0, 0, directions]
-
-
-def _is_one(start: int, ends: Sequence[int], steps: Sequence[int]) -> bool:
-    """Whether a slice takes one place alone."""
-    return list(steps) == [1] and (list(ends) == [start + 1] or (start == -1 and len(ends) == 1 and ends[0] >= _END))
-
-
-def _last_of(node: Node) -> int | None:
-    """The axis that a slice takes the last place of; None for another part."""
-    cut = [list(node.options.get(name) or []) for name in ("axes", "starts", "ends")]
-    if node.options.get("op") != "Slice" or any(len(one) != 1 for one in cut) or len(node.inputs) != 1:
-        return None
-    (axis,), (start,), ends = cut
-    return int(axis) if start == -1 and _is_one(-1, ends, node.options.get("steps", [1])) else None
-
-
-def _takes_every(options: Mapping[str, Any]) -> bool:
-    """Whether a slice takes everything, whatever the sizes."""
-    starts, ends, steps = (list(options.get(name) or []) for name in ("starts", "ends", "steps"))
-    return bool(ends) and not any(starts) and min(ends) >= _END and all(step == 1 for step in steps)
-
-
-def _takes_all(options: Mapping[str, Any], count: int) -> bool:
-    """Whether a slice of a first dimension of that size is all of it."""
-    cut = [options.get(name, [0 if name == "axes" else 1]) for name in ("axes", "starts", "ends", "steps")]
-    if any(len(numbers) != 1 for numbers in cut) or cut[0] != [0]:
-        return False
-    (_,), (start,), (end,), (step,) = cut
-    return bool(step) and list(range(count)[start:end:step]) == list(range(count))

@@ -110,9 +110,16 @@ def cut(x: Tensor, starts: Ints = None, ends: Ints = None, axes: Ints = None, st
     return x
 
 
-def gather(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
-    """The slices at these places along an axis; places below zero count from the end."""
+def gather(x: Tensor, indices: Tensor | None = None, *, axis: int = 0, place: int | None = None) -> Tensor:
+    """The slices at these places along an axis; places below zero count from the end.
+
+    A ``place`` is one that the file holds: the slice there, with one dimension less.
+    """
     axis = axis % x.ndim
+    if place is not None:
+        return x.select(axis, place)
+    if indices is None:
+        raise ShapeError("Gather got no places; expected whole numbers.")
     places = indices.long()
     places = torch.where(places < 0, places + x.shape[axis], places)
     found = x.index_select(axis, places.flatten())
