@@ -225,8 +225,13 @@ class _Joining:
         origins = [self._origin(value) for value in node.inputs]
         if along in (-1, 2) and [perm for _, perm in origins] == [_SWAPPED] * 2:
             before = f"{node.outputs[0]} before"
-            self._keep(replace(node, inputs=tuple(source for source, _ in origins), outputs=(before,)))
-            return self._transposed(replace(node, name=f"{node.name} exchanged"), _SWAPPED, before)
+            inner = self._both_directions(
+                replace(node, inputs=tuple(source for source, _ in origins), outputs=(before,))
+            )
+            if inner.outputs:
+                self._keep(inner)
+            exchanged = replace(node, name=f"{node.name} exchanged")
+            return self._transposed(exchanged, _SWAPPED, self._same.get(before, before))
         rows = [self._half(value) for value in node.inputs]
         if rows[0] is None or rows[1] is None or rows[0][:2] != rows[1][:2] or [rows[0][2], rows[1][2]] != [0, 1]:
             return node

@@ -6,12 +6,13 @@ of the node.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from torch import Tensor
 
 from holdfast.errors import ShapeError
 from holdfast.interop.onnx import layer_sizes as onnx_layer_sizes
+from holdfast.interop.onnx.elementwise_sizes import BINARY, Rule, elementwise
 from holdfast.interop.onnx.graph import OnnxNode
 from holdfast.interop.onnx.sizes import (
     MAX_DATA,
@@ -24,8 +25,6 @@ from holdfast.interop.onnx.sizes import (
     integers,
     left_out,
 )
-
-Rule = Callable[[OnnxNode, Sequence[Known]], Sequence[Known]]
 
 
 def _same(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
@@ -45,51 +44,6 @@ def _cast(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
     return [Known(known[0].shape, data, None if to_truth else known[0].fill)]
 
 
-def _elementwise(function: Callable[[int, int], int] | None = None) -> Rule:
-    """A function of several values, of which something is known where they are whole numbers."""
-
-    def rule(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
-        shapes = [one.shape for one in known]
-        shape = None if None in shapes else broadcast(shapes)  # type: ignore[arg-type]
-        data = None
-        if function and len(known) == 2 and shape is not None and len(shape) < 2:
-            a, b = known[0].data, known[1].data
-            if a is not None and b is not None and (len(a) == len(b) or 1 in (len(a), len(b))):
-                count = max(len(a), len(b)) if min(len(a), len(b)) else 0
-                pairs = zip(a * (count if len(a) == 1 else 1), b * (count if len(b) == 1 else 1), strict=True)
-                data = tuple(_computed(function, *pair) for pair in pairs)
-        return [Known(shape, data)]
-
-    return rule
-
-
-def _computed(function: Callable[[int, int], int], a: Size, b: Size) -> Size:
-    if a.value is None or b.value is None:
-        # A size that the file leaves open is 1 at least.
-        small, large = (b, a) if function is _greater else (a, b)
-        more = function in (_less, _greater) and small.value == 0 and bool(large.name)
-        return Size(1) if more or (function is _equal and a.same(b)) else UNKNOWN
-    if function is _quotient and (not b.value or a.value % b.value):
-        return UNKNOWN  # it is rounded where the two are whole numbers, and not where they are not
-    return Size(function(a.value, b.value), "", a.relies | b.relies)
-
-
-def _quotient(a: int, b: int) -> int:
-    return a // b
-
-
-def _less(a: int, b: int) -> int:
-    return int(a < b)
-
-
-def _greater(a: int, b: int) -> int:
-    return int(a > b)
-
-
-def _equal(a: int, b: int) -> int:
-    return int(a == b)
-
-
 def _not(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
     data = known[0].data
     return [
@@ -103,7 +57,7 @@ def _not(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
 
 
 def _where(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
-    return [_elementwise()(node, known)[0]]
+    return [elementwise()(node, known)[0]]
 
 
 def _shape(node: OnnxNode, known: Sequence[Known]) -> list[Known]:
@@ -333,26 +287,10 @@ _UNARY = (
     "Relu ReverseSequence Round ScatterElements ScatterND Selu Sigmoid Sign Sin Softmax Softplus Softsign "
     "Sqrt Tanh ThresholdedRelu Trilu"
 )
-_BINARY: dict[str, Callable[[int, int], int] | None] = {
-    "Add": lambda a, b: a + b,
-    "And": lambda a, b: int(bool(a and b)),
-    "Div": _quotient,
-    "Equal": _equal,
-    "Greater": _greater,
-    "GreaterOrEqual": lambda a, b: int(a >= b),
-    "Less": _less,
-    "LessOrEqual": lambda a, b: int(a <= b),
-    "Max": max,
-    "Min": min,
-    "Mul": lambda a, b: a * b,
-    "Or": lambda a, b: int(bool(a or b)),
-    "Sub": lambda a, b: a - b,
-    **dict.fromkeys(("Mean", "Mod", "Pow", "Sum", "Xor")),
-}
 _REDUCTIONS = "ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare"
 RULES: dict[str, Rule] = {
     **dict.fromkeys(_UNARY.split(), _same),
-    **{op: _elementwise(function) for op, function in _BINARY.items()},
+    **{op: elementwise(function) for op, function in BINARY.items()},
     **dict.fromkeys(_REDUCTIONS.split(), onnx_layer_sizes.reduced),
     **dict.fromkeys(("ArgMax", "ArgMin"), onnx_layer_sizes.chosen_place),
     **dict.fromkeys(
