@@ -54,6 +54,8 @@ class Format:
         lists: The same of ``lines(path)``, which gives a :class:`~holdfast.interop.listing.Line` for each layer of a
             file that may be no network; None where there is none.
         whole: Whether a file says all of a model, so that what was written can be read back and compared.
+        batch_first: Whether every model in it takes the batch first, so that one that takes the time first is written
+            with the two exchanged.
         writes_trained: The same of ``write(path, task, model, **options)`` for models of every task, which gives the
             files and how far each is from the model; None where they are written as networks.
     """
@@ -67,6 +69,7 @@ class Format:
     compares: str | None = None
     lists: str | None = None
     whole: bool = True
+    batch_first: bool = False
     writes_trained: str | None = None
 
 
@@ -144,6 +147,7 @@ FORMATS: dict[str, Format] = {
             _is_keras,
             "holdfast.interop.keras.files:read",
             "holdfast.interop.keras.files:write",
+            batch_first=True,
         ),
     )
 }
