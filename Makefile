@@ -5,13 +5,16 @@ KERAS := tensorflow jax torch
 RUN_INSTALL := .venv/.installed
 DEV_INSTALL := .venv/.installed-dev
 
-.PHONY: demo test lint format bench bench-peers bench-readme sanitize sanitize-memory sanitize-thread clean always
+.PHONY: demo test sweep lint format bench bench-peers bench-readme sanitize sanitize-memory sanitize-thread clean always
 
 demo: $(RUN_INSTALL) ## Train an LSTM on embedded images of digits, read row by row
 	$(BIN)/holdfast train digits
 
 test: $(DEV_INSTALL) ## Run the tests
 	$(BIN)/python -m pytest -n 2
+
+sweep: $(DEV_INSTALL) ## Compare the kernels with the reference on 300 random cells with extreme values
+	HOLDFAST_SWEEP=300 $(BIN)/python -m pytest tests/engines/test_extremes.py
 
 lint: $(DEV_INSTALL) ## Check style, format and types
 	$(BIN)/ruff check
