@@ -34,14 +34,14 @@ HF_INLINE typename Types<T>::Mask held(const std::uint8_t* mask, long n) {
     return __builtin_convertvector(zoned, typename Types<T>::Mask) != 0;
 }
 
-// Zoneout: the old value where there is a mask (training) that says so; without one, what is to be expected.
+// Zoneout: the old value where the mask says so (training); without a mask, the expected value of both.
 template <class T>
 HF_INLINE Vec<T> zoned(const std::uint8_t* mask, long n, T probability, Vec<T> old, Vec<T> made) {
     if (mask) return held<T>(mask, n) ? old : made;
     return probability != 0 ? made + probability * (old - made) : made;
 }
 
-// The gradients of both, from that of what `zoned` gave.
+// The gradients of the old value and of the new one, from the gradient d of what `zoned` returned.
 template <class T>
 struct Parted {
     Vec<T> old, made;
@@ -79,8 +79,8 @@ HF_INLINE Vec<T> activate(const Function<T>& f, Vec<T> x) {
     return x;
 }
 
-// What is kept of an activation for backward: its value y, from which its derivative follows; but of ELU its argument x,
-// as many values next to -a round to the same.
+// Backward needs of an activation its value y, from which its derivative follows. Of ELU it needs the argument x: many values
+// near -a round to the same number.
 template <class T>
 HF_INLINE bool keeps_argument(const Function<T>& f) {
     return f.name == Activation::elu;
@@ -90,8 +90,8 @@ HF_INLINE Vec<T> keep(const Function<T>& f, Vec<T> x, Vec<T> y) {
     return keeps_argument(f) ? x : y;
 }
 
-// d times the derivative of an activation, from what is kept of it. Where the function has a kink, the derivative is that of
-// torch. On a flat piece the gradient is 0, even of an infinite d; relu and thresholded_relu pass it at NaN.
+// d times the derivative of an activation, from what is kept of it. At a kink the derivative is torch's. On a flat piece the
+// result is 0 even where d is infinite or NaN; relu and thresholded_relu pass d on at NaN, as torch does.
 template <class T>
 HF_INLINE Vec<T> activate_backward(const Function<T>& f, Vec<T> kept, Vec<T> d) {
     const Vec<T> y = kept, zero{}, one = all<T>(1);
@@ -120,8 +120,8 @@ struct Activated {
 };
 
 // φ and σ of what the gates sum up, and the activation of c' on its way out; the defaults are known when this is compiled.
-// Of a sum beyond ±gate_clip is kept what is kept at that bound, bit by bit, by which backward tells that its gradient is 0;
-// it is 0 for NaN as well, as that of the reference's clip is.
+// A sum beyond ±gate_clip keeps the same bits as the bound itself; backward recognises them and gives the sum no gradient.
+// A NaN gets no gradient either, as in the reference's clip.
 template <class T, bool plain>
 struct Functions {
     const Options<T>& o;
@@ -372,8 +372,8 @@ HF_INLINE void gru_backward(const Options<T>& o, const Unit<T>& u, T* g, const T
     store<T>(g + 3 * W, d_n * fn.sigma_of(r));
 }
 
-// The gradients of a vector of units, in `slots` vectors, where only the first n units exist: the others' become 0. Whatever
-// they were must not reach a product, in which 0 times infinity is NaN.
+// Sets the lanes beyond the first n, which are no units, to 0 in each of `slots` vectors: they may be infinite or NaN, and a
+// product that reads them with weights of 0 would become NaN.
 template <class T>
 HF_INLINE void clear_padding(T* g, long slots, long n) {
     for (long k = 0; k < slots && n < lanes<T>; k++) store<T>(g + k * lanes<T>, only<T>(load<T>(g + k * lanes<T>), n));

@@ -69,8 +69,8 @@ class Norm {
           vectors_(memory.sums + thread * memory.thread_sums), shift_(vectors_ + parts * memory.rows * 2 * W),
           mean_(shift_ + parts * memory.rows), scale_(mean_ + parts * memory.rows), factor_(scale_ + parts * memory.rows) {}
 
-    // The values of a row whose sums overflow are made smaller by this factor and added up again. Normalised they are the
-    // same, as ε is nothing beside their variance.
+    // A row whose sums overflow is multiplied by this and added up again. Its normalised values stay the same, as ε is
+    // negligible beside its variance.
     static constexpr T smaller = sizeof(T) == 4 ? T(0x1p-80) : T(0x1p-600);
 
     // Forward: adds vectors of row r, of which there_are(n) lanes count. The sums are of differences from a shift, the
@@ -117,8 +117,8 @@ class Norm {
         }
     }
 
-    // The mean and 1 / sqrt(var + ε) of whole rows, from what all have told. Returns whether sums of any have overflowed;
-    // the second time, `again`, such rows have become smaller.
+    // The mean and 1 / sqrt(var + ε) of whole rows, from what all have told. Returns whether the sums of a row overflowed.
+    // `again`: the second time, after such rows have been multiplied by `smaller`.
     bool hear(long part, long rows, bool again) {
         bool any = false;
         for (long r = 0; r < rows; r++) {
@@ -142,7 +142,7 @@ class Norm {
         const long at = part * m_.rows + r;
         return (a - mean_[at]) * scale_[at];
     }
-    // That of the values as they were.
+    // 1 / sqrt(var + ε) of the row before it was made smaller.
     T scale(long part, long r) const { return scale_[part * m_.rows + r] * factor_[part * m_.rows + r]; }
 
     // Backward: d are the gradients of normalised values y. Those of a are (d - mean(d) - y mean(d y)) / sqrt(var + ε).

@@ -4,13 +4,14 @@
 // everything stands in a namespace of its own, so that code of one set can never be linked into another. Arithmetic on
 // Vec is the compiler's own (GCC and Clang vector extensions); a * b + c becomes a fused multiply-add.
 //
-// Approximations, with the largest error over all arguments, absolute and relative to the exact value (asserted by a sweep,
-// for every set):
+// Approximations and their largest errors over all arguments, absolute and relative to the exact value (a sweep asserts them
+// for every instruction set):
 //                 absolute                   relative
 //     sigmoid     float 1e-7  double 2.5e-16   float 3.6e-7  double 5.5e-16
 //     tanh        float 1e-7  double 2.5e-16   float 1.9e-7  double 5.2e-16
-// Where exp(-x) overflows, below x = -88.7 in float and -709.7 in double, sigmoid is 0, as that of torch is. Where the nearest
-// number is 1 or -1, so are both: then 1 - y * y and y * (1 - y) are 0. Signs of zeros, NaN and denormals stay.
+// Where exp(-x) overflows, below x = -88.7 in float and -709.7 in double, sigmoid is 0, as in torch. Where the number nearest
+// to the exact value is 1 or -1, the result is that number, so that 1 - y * y and y * (1 - y) are 0. NaN stays NaN; tanh keeps
+// the sign of 0, and denormals as they are.
 #pragma once
 
 #include <algorithm>
@@ -106,7 +107,7 @@ template <class T>
 HF_INLINE Vec<T> all(T x) {
     return x - Vec<T>{};
 }
-// Of NaN and another number, the first of both arguments: with the value first and its bound second, NaN stays NaN.
+// Where one argument is NaN, the first one: pass the value first and its bound second, and NaN stays NaN.
 template <class T>
 HF_INLINE Vec<T> min(Vec<T> a, Vec<T> b) {
     return b < a ? b : a;
@@ -157,8 +158,8 @@ HF_INLINE Vec<T> at_least(Vec<T> x, T low) {
 }
 
 // exp(x) = power * exp(rest) with |rest| <= ln 2 / 2, where `power` is 2^n / 2^offset. Adding `magic` rounds to a whole
-// number and leaves it, with the exponent's bias, in the low bits. ln 2 is taken in two parts, of which n times the first is
-// exact; in float with fused multiply-adds one is enough.
+// number and leaves it, with the exponent's bias, in the low bits. ln 2 has two parts, so that n times the first is exact; in
+// float with fused multiply-adds one part is enough.
 template <class T>
 struct Split {
     Vec<T> rest, power;
@@ -197,8 +198,8 @@ HF_INLINE Vec<T> expm1_of_rest(Vec<T> r) {
     return (r * r) * q + r;
 }
 
-// 1 / (1 + exp(-x)), as torch computes it: exp(-x) may overflow, and then this is 0. It is kept small by 2^offset on the
-// way, so that its exponent has room; beyond the upper limit it is nothing beside 1.
+// 1 / (1 + exp(-x)), as torch computes it: where exp(-x) overflows, the result is 0. exp(-x) is computed divided by 2^offset,
+// so that its exponent has room. Above x = 30 (40 in double) it does not change 1 + exp(-x) and needs no smaller value.
 template <class T>
 HF_INLINE Vec<T> sigmoid(Vec<T> x) {
     constexpr bool single = sizeof(T) == 4;
@@ -208,8 +209,8 @@ HF_INLINE Vec<T> sigmoid(Vec<T> x) {
     return T(1) / ((e.power * expm1_of_rest<T>(e.rest) + e.power) * large + T(1));
 }
 
-// With e = exp(2 |x|): (e - 1) / (e + 1), which loses no digits for small x, and from 1/2 on 1 - 2 / (e + 1), which
-// becomes 1 where tanh does. The sign is that of x, of a zero too.
+// With e = exp(2 |x|): (e - 1) / (e + 1), which keeps all digits of a small x; from a result of 1/2 on, 1 - 2 / (e + 1), which
+// becomes 1 where tanh does. The sign is that of x, also of 0.
 template <class T>
 HF_INLINE Vec<T> tanh(Vec<T> x) {
     using Mask = typename Types<T>::Mask;
