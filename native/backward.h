@@ -131,6 +131,7 @@ void backward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, 
                     if constexpr (gru) store<T>(h_old, load_some<T>(previous_h(l, rows, b, t) + at, count));
                     const T* c_old = lstm ? l.c_before + (t * l.B + first + r) * Hp + at : nullptr;
                     backward_unit<T, kind, plain>(l, u, slots, h_old, c_old, d, d_cell);
+                    clear_padding<T>(slots, p.slots, count);
                 }
                 if (paired<T> || l.rounded)
                     for (long k = 0; k < row; k += W) put<T>(operands + (g - gates) + k, load<T>(g + k), l.rounded);

@@ -23,16 +23,38 @@ struct Unit {
     const std::uint8_t* zoned_c = nullptr;
 };
 
-// How much of the old value stays: the mask where there is one (training), else its probability.
+// Where the mask says that the old value stays.
 template <class T>
-HF_INLINE Vec<T> zone(const std::uint8_t* mask, long n, T probability) {
-    if (!mask) return all<T>(probability);
+HF_INLINE typename Types<T>::Mask held(const std::uint8_t* mask, long n) {
     typename Types<T>::Bytes zoned{};
     if (n >= lanes<T>)
         std::memcpy(&zoned, mask, sizeof zoned);
     else
         for (long k = 0; k < n; k++) zoned[k] = mask[k];
-    return __builtin_convertvector(zoned, Vec<T>);
+    return __builtin_convertvector(zoned, typename Types<T>::Mask) != 0;
+}
+
+// Zoneout: the old value where the mask says so (training); without a mask, the expected value of both.
+template <class T>
+HF_INLINE Vec<T> zoned(const std::uint8_t* mask, long n, T probability, Vec<T> old, Vec<T> made) {
+    if (mask) return held<T>(mask, n) ? old : made;
+    return probability != 0 ? made + probability * (old - made) : made;
+}
+
+// The gradients of the old value and of the new one, from the gradient d of what `zoned` returned.
+template <class T>
+struct Parted {
+    Vec<T> old, made;
+};
+template <class T>
+HF_INLINE Parted<T> zoned_backward(const std::uint8_t* mask, long n, T probability, Vec<T> d) {
+    const Vec<T> zero{};
+    if (mask) {
+        const auto stays = held<T>(mask, n);
+        return {stays ? d : zero, stays ? zero : d};
+    }
+    if (probability == 0) return {zero, d};
+    return {probability * d, d - probability * d};
 }
 
 template <class T>
@@ -57,53 +79,96 @@ HF_INLINE Vec<T> activate(const Function<T>& f, Vec<T> x) {
     return x;
 }
 
-// The derivative of an activation, from its value.
+// Backward needs of an activation its value y, from which its derivative follows. Of ELU it needs the argument x: many values
+// near -a round to the same number.
 template <class T>
-HF_INLINE Vec<T> slope(const Function<T>& f, Vec<T> y) {
-    const Vec<T> zero{}, one = all<T>(1);
-    const T a = f.a, b = f.b;
-    switch (f.name) {
-        case Activation::tanh: return one - y * y;
-        case Activation::sigmoid: return y * (one - y);
-        case Activation::relu: return y > zero ? one : zero;
-        case Activation::affine: return all<T>(a);
-        case Activation::hard_sigmoid: return (y > zero) & (y < one) ? all<T>(a) : zero;
-        case Activation::softsign: return (one - abs<T>(y)) * (one - abs<T>(y));
-        case Activation::softplus: return each<T>(y, [](T v) { return -std::expm1(-v); });
-        case Activation::elu: return y > zero ? all<T>(b) : y + a;
-        case Activation::exponential: return y;
-        case Activation::leaky_relu: return y > zero ? one : all<T>(a);
-        case Activation::relu6: return (y > zero) & (y < T(6)) ? one : zero;
-        case Activation::thresholded_relu: return y > zero ? one : zero;
-        case Activation::scaled_tanh: return b * (a - y * y / a);
-    }
-    return one;
+HF_INLINE bool keeps_argument(const Function<T>& f) {
+    return f.name == Activation::elu;
+}
+template <class T>
+HF_INLINE Vec<T> keep(const Function<T>& f, Vec<T> x, Vec<T> y) {
+    return keeps_argument(f) ? x : y;
 }
 
-// φ and σ of what the gates sum up, and the activation of c' on its way out, with their derivatives; the defaults are
-// known when this is compiled. A sum beyond ±gate_clip has the value of that bound, bit by bit, by which backward tells
-// that its derivative is 0.
+// d times the derivative of an activation, from what is kept of it. At a kink the derivative is torch's. On a flat piece the
+// result is 0 even where d is infinite or NaN; relu and thresholded_relu pass d on at NaN, as torch does.
+template <class T>
+HF_INLINE Vec<T> activate_backward(const Function<T>& f, Vec<T> kept, Vec<T> d) {
+    const Vec<T> y = kept, zero{}, one = all<T>(1);
+    const T a = f.a, b = f.b;
+    switch (f.name) {
+        case Activation::tanh: return d * (one - y * y);
+        case Activation::sigmoid: return d * (y * (one - y));
+        case Activation::relu: return y <= zero ? zero : d;
+        case Activation::affine: return d * a;
+        case Activation::hard_sigmoid: return (y > zero) & (y < one) ? d * a : zero;
+        case Activation::softsign: return d * ((one - abs<T>(y)) * (one - abs<T>(y)));
+        case Activation::softplus: return d * each<T>(y, [](T v) { return -std::expm1(-v); });
+        case Activation::elu: return d * (kept > zero ? all<T>(b) : each<T>(kept, [a](T v) { return v > 0 ? v : a * std::exp(v); }));
+        case Activation::exponential: return d * y;
+        case Activation::leaky_relu: return y > zero ? d : d * a;
+        case Activation::relu6: return (y > zero) & (y < T(6)) ? d : zero;
+        case Activation::thresholded_relu: return y <= zero ? zero : d;
+        case Activation::scaled_tanh: return d * (b * a * (one - (y / a) * (y / a)));
+    }
+    return d;
+}
+
+template <class T>
+struct Activated {
+    Vec<T> value, kept;
+};
+
+// φ and σ of what the gates sum up, and the activation of c' on its way out; the defaults are known when this is compiled.
+// A sum beyond ±gate_clip keeps the same bits as the bound itself; backward recognises them and gives the sum no gradient.
+// A NaN gets no gradient either, as in the reference's clip.
 template <class T, bool plain>
 struct Functions {
     const Options<T>& o;
-    HF_INLINE Vec<T> phi(Vec<T> x) const { return plain ? tanh<T>(x) : clipped(x, activate<T>(o.phi, x), o.phi_ends); }
-    HF_INLINE Vec<T> sigma(Vec<T> x) const {
-        return plain ? sigmoid<T>(x) : clipped(x, activate<T>(o.sigma, x), o.sigma_ends);
+    HF_INLINE Activated<T> phi(Vec<T> x) const {
+        if constexpr (!plain) return activated(o.phi, o.phi_ends, x);
+        const Vec<T> y = tanh<T>(x);
+        return {y, y};
+    }
+    HF_INLINE Activated<T> sigma(Vec<T> x) const {
+        if constexpr (!plain) return activated(o.sigma, o.sigma_ends, x);
+        const Vec<T> y = sigmoid<T>(x);
+        return {y, y};
     }
     HF_INLINE Vec<T> out(Vec<T> x) const { return plain ? tanh<T>(x) : activate<T>(o.out, x); }
-    HF_INLINE Vec<T> dphi(Vec<T> y) const { return plain ? T(1) - y * y : inside(y, slope<T>(o.phi, y), o.phi_ends); }
-    HF_INLINE Vec<T> dsigma(Vec<T> y) const {
-        return plain ? y * (T(1) - y) : inside(y, slope<T>(o.sigma, y), o.sigma_ends);
+
+    // The value, from what is kept, and the gradient d of a value, turned into that of the sum; of `out` from x and its value.
+    HF_INLINE Vec<T> phi_of(Vec<T> kept) const { return plain ? kept : value(o.phi, kept); }
+    HF_INLINE Vec<T> sigma_of(Vec<T> kept) const { return plain ? kept : value(o.sigma, kept); }
+    HF_INLINE Vec<T> phi_backward(Vec<T> kept, Vec<T> d) const {
+        return plain ? d * (T(1) - kept * kept) : inside(kept, activate_backward<T>(o.phi, kept, d), o.phi_ends);
     }
-    HF_INLINE Vec<T> dout(Vec<T> y) const { return plain ? T(1) - y * y : slope<T>(o.out, y); }
+    HF_INLINE Vec<T> sigma_backward(Vec<T> kept, Vec<T> d) const {
+        return plain ? d * (kept * (T(1) - kept)) : inside(kept, activate_backward<T>(o.sigma, kept, d), o.sigma_ends);
+    }
+    HF_INLINE Vec<T> out_backward(Vec<T> x, Vec<T> y, Vec<T> d) const {
+        return plain ? d * (T(1) - y * y) : activate_backward<T>(o.out, keep<T>(o.out, x, y), d);
+    }
 
   private:
+    HF_INLINE Activated<T> activated(const Function<T>& f, const T* ends, Vec<T> x) const {
+        if (keeps_argument(f)) {
+            x = clipped(x, x, ends);
+            return {activate<T>(f, x), x};
+        }
+        const Vec<T> y = clipped(x, activate<T>(f, x), ends);
+        return {y, y};
+    }
+    HF_INLINE static Vec<T> value(const Function<T>& f, Vec<T> kept) {
+        return keeps_argument(f) ? activate<T>(f, kept) : kept;
+    }
     HF_INLINE Vec<T> clipped(Vec<T> x, Vec<T> y, const T* ends) const {
         if (!(o.gate_clip > 0)) return y;
         return x > o.gate_clip ? all<T>(ends[1]) : x < -o.gate_clip ? all<T>(ends[0]) : y;
     }
-    HF_INLINE Vec<T> inside(Vec<T> y, Vec<T> d, const T* ends) const {
-        return o.gate_clip > 0 ? ((y == ends[0]) | (y == ends[1]) ? Vec<T>{} : d) : d;
+    HF_INLINE Vec<T> inside(Vec<T> kept, Vec<T> d, const T* ends) const {
+        if (!(o.gate_clip > 0)) return d;
+        return (kept == ends[0]) | (kept == ends[1]) | (kept != kept) ? Vec<T>{} : d;
     }
 };
 
@@ -113,27 +178,19 @@ struct Functions {
 template <class T, bool plain>
 HF_INLINE void rnn_forward(const Options<T>& o, const Unit<T>& u, T* g, const T* h_old, T* h_out) {
     const Functions<T, plain> f{o};
-    Vec<T> h = f.phi(load<T>(g));
-    store<T>(g, h);
-    if (!plain && (u.zoned_h || o.zoneout_h != 0)) {
-        Vec<T> z = zone<T>(u.zoned_h, u.n, o.zoneout_h);
-        h = h + z * (load<T>(h_old) - h);
-    }
-    store<T>(h_out, h);
+    const Activated<T> h = f.phi(load<T>(g));
+    store<T>(g, h.kept);
+    store<T>(h_out, plain ? h.value : zoned<T>(u.zoned_h, u.n, o.zoneout_h, load<T>(h_old), h.value));
 }
 
 // dh: the gradient of h' on the way in; on the way out what goes past the products to the old h.
 template <class T, bool plain>
 HF_INLINE void rnn_backward(const Options<T>& o, const Unit<T>& u, T* g, T* dh) {
     const Functions<T, plain> f{o};
-    Vec<T> d = load<T>(dh), past{};
-    if (!plain && (u.zoned_h || o.zoneout_h != 0)) {
-        Vec<T> z = zone<T>(u.zoned_h, u.n, o.zoneout_h);
-        past = d * z;
-        d = d - past;
-    }
-    store<T>(g, d * f.dphi(load<T>(g)));
-    store<T>(dh, past);
+    Parted<T> d{Vec<T>{}, load<T>(dh)};
+    if (!plain) d = zoned_backward<T>(u.zoned_h, u.n, o.zoneout_h, d.made);
+    store<T>(g, f.phi_backward(load<T>(g), d.made));
+    store<T>(dh, d.old);
 }
 
 // ----------------------------------------------------------------------------------------------------------- LSTM
@@ -158,36 +215,34 @@ HF_INLINE Outgoing<T> lstm_state(const Options<T>& o, const Unit<T>& u, T* g, T*
     const Functions<T, plain> fn{o};
     const bool coupled = !plain && o.coupled;
     T *gi = g, *gf = g + W, *gg = g + (coupled ? 1 : 2) * W, *go = gg + W;
-    Vec<T> c = load<T>(c_inout), i = load<T>(gi), f, o_ = load<T>(go);
-    if (!plain && u.peephole) i = i + load_some<T>(u.peephole, u.n) * c;
-    i = fn.sigma(i);
+    Vec<T> c = load<T>(c_inout), sum_i = load<T>(gi), f, sum_o = load<T>(go);
+    if (!plain && u.peephole) sum_i = sum_i + load_some<T>(u.peephole, u.n) * c;
+    const Activated<T> i = fn.sigma(sum_i);
     if (coupled) {
-        f = T(1) - i;
+        f = T(1) - i.value;
     } else {
-        f = load<T>(gf);
-        if (!plain && u.peephole) f = f + load_some<T>(u.peephole + u.peephole_stride, u.n) * c;
-        f = fn.sigma(f);
-        store<T>(gf, f);
+        Vec<T> sum_f = load<T>(gf);
+        if (!plain && u.peephole) sum_f = sum_f + load_some<T>(u.peephole + u.peephole_stride, u.n) * c;
+        const Activated<T> forget = fn.sigma(sum_f);
+        f = forget.value;
+        store<T>(gf, forget.kept);
     }
-    Vec<T> gate = fn.phi(load<T>(gg));
-    Vec<T> c_new = lstm_cell<T, plain>(u, i, f, gate, c);
+    const Activated<T> gate = fn.phi(load<T>(gg));
+    Vec<T> c_new = lstm_cell<T, plain>(u, i.value, f, gate.value, c);
     if (!plain && o.cell_clip > 0) c_new = min<T>(max<T>(c_new, all<T>(-o.cell_clip)), all<T>(o.cell_clip));
-    if (!plain && u.peephole) o_ = o_ + load_some<T>(u.peephole + (coupled ? 1 : 2) * u.peephole_stride, u.n) * c_new;
-    o_ = fn.sigma(o_);
-    store<T>(gi, i), store<T>(gg, gate), store<T>(go, o_);
-    Vec<T> kept = c_new;
-    if (!plain && (u.zoned_c || o.zoneout_c != 0)) kept = c_new + zone<T>(u.zoned_c, u.n, o.zoneout_c) * (c - c_new);
-    store<T>(c_inout, kept);
-    return {o_, c_new};
+    if (!plain && u.peephole) sum_o = sum_o + load_some<T>(u.peephole + (coupled ? 1 : 2) * u.peephole_stride, u.n) * c_new;
+    const Activated<T> out = fn.sigma(sum_o);
+    store<T>(gi, i.kept), store<T>(gg, gate.kept), store<T>(go, out.kept);
+    store<T>(c_inout, plain ? c_new : zoned<T>(u.zoned_c, u.n, o.zoneout_c, c, c_new));
+    return {out.value, c_new};
 }
 
 template <class T, bool plain>
 HF_INLINE void lstm_forward(const Options<T>& o, const Unit<T>& u, T* g, const T* h_old, T* h_out, T* c_inout) {
     const Functions<T, plain> fn{o};
     const Outgoing<T> out = lstm_state<T, plain>(o, u, g, c_inout);
-    Vec<T> h = out.o * fn.out(out.c);
-    if (!plain && (u.zoned_h || o.zoneout_h != 0)) h = h + zone<T>(u.zoned_h, u.n, o.zoneout_h) * (load<T>(h_old) - h);
-    store<T>(h_out, h);
+    const Vec<T> h = out.o * fn.out(out.c);
+    store<T>(h_out, plain ? h : zoned<T>(u.zoned_h, u.n, o.zoneout_h, load<T>(h_old), h));
 }
 
 // The cell state and its gates, as forward left them.
@@ -195,12 +250,16 @@ template <class T, bool plain>
 struct LstmGates {
     static constexpr long W = lanes<T>;
     T *gi, *gf, *gg, *go;
+    Vec<T> kept_i, kept_f, kept_g, kept_o;
     Vec<T> i, f, gate, o, c, raw, c_new;  // raw: c' before it is clipped
 
     HF_INLINE LstmGates(const Options<T>& options, const Unit<T>& u, T* g, const T* c_old) {
         const bool coupled = !plain && options.coupled;
         gi = g, gf = g + W, gg = g + (coupled ? 1 : 2) * W, go = gg + W;
-        i = load<T>(gi), f = coupled ? T(1) - i : load<T>(gf), gate = load<T>(gg), o = load<T>(go), c = load<T>(c_old);
+        const Functions<T, plain> fn{options};
+        kept_i = load<T>(gi), kept_f = coupled ? Vec<T>{} : load<T>(gf), kept_g = load<T>(gg), kept_o = load<T>(go);
+        i = fn.sigma_of(kept_i), f = coupled ? T(1) - i : fn.sigma_of(kept_f), gate = fn.phi_of(kept_g), o = fn.sigma_of(kept_o);
+        c = load<T>(c_old);
         raw = c_new = lstm_cell<T, plain>(u, i, f, gate, c);
         if (!plain && options.cell_clip > 0)
             c_new = min<T>(max<T>(raw, all<T>(-options.cell_clip)), all<T>(options.cell_clip));
@@ -214,12 +273,9 @@ HF_INLINE void lstm_state_backward(const Options<T>& o, const Unit<T>& u, const 
     const Functions<T, plain> fn{o};
     const bool coupled = !plain && o.coupled;
     const Vec<T> i = g.i, f = g.f, gate = g.gate, c = g.c, raw = g.raw, c_new = g.c_new;
-    Vec<T> dc_new = load<T>(dc), c_past{};
-    if (!plain && (u.zoned_c || o.zoneout_c != 0)) {
-        c_past = dc_new * zone<T>(u.zoned_c, u.n, o.zoneout_c);
-        dc_new = dc_new - c_past;
-    }
-    dc_new = dc_new + d_out;
+    Parted<T> d{Vec<T>{}, load<T>(dc)};
+    if (!plain) d = zoned_backward<T>(u.zoned_c, u.n, o.zoneout_c, d.made);
+    Vec<T> dc_new = d.made + d_out;
     if (!plain && u.peephole) {
         const long k = coupled ? 1 : 2;
         dc_new = dc_new + d_o * load_some<T>(u.peephole + k * u.peephole_stride, u.n);
@@ -229,10 +285,10 @@ HF_INLINE void lstm_state_backward(const Options<T>& o, const Unit<T>& u, const 
     if (!plain && o.cell_clip > 0) dc_new = raw == c_new ? dc_new : Vec<T>{};
     Vec<T> kept = !plain && u.candidate ? load_some<T>(u.candidate, u.n) : all<T>(1);
     Vec<T> d_i = dc_new * gate * kept, d_f = dc_new * c, d_g = dc_new * i * kept;
-    Vec<T> dc_old = dc_new * f + c_past;
+    Vec<T> dc_old = dc_new * f + d.old;
     if (coupled) d_i = d_i - d_f;
-    d_i = d_i * fn.dsigma(i), d_g = d_g * fn.dphi(gate);
-    if (!coupled) d_f = d_f * fn.dsigma(f);
+    d_i = fn.sigma_backward(g.kept_i, d_i), d_g = fn.phi_backward(g.kept_g, d_g);
+    if (!coupled) d_f = fn.sigma_backward(g.kept_f, d_f);
     if (!plain && u.peephole) {
         dc_old = dc_old + d_i * load_some<T>(u.peephole, u.n);
         store<T>(u.peephole_gradient, load<T>(u.peephole_gradient) + d_i * c);
@@ -253,46 +309,43 @@ template <class T, bool plain>
 HF_INLINE void lstm_backward(const Options<T>& o, const Unit<T>& u, T* g, const T* c_old, T* dh, T* dc) {
     const Functions<T, plain> fn{o};
     const LstmGates<T, plain> gates(o, u, g, c_old);
-    Vec<T> d = load<T>(dh), past{};
-    if (!plain && (u.zoned_h || o.zoneout_h != 0)) {
-        past = d * zone<T>(u.zoned_h, u.n, o.zoneout_h);
-        d = d - past;
-    }
-    const Vec<T> seen = fn.out(gates.c_new);
-    lstm_state_backward<T, plain>(o, u, gates, d * seen * fn.dsigma(gates.o), d * gates.o * fn.dout(seen), dc);
-    store<T>(dh, past);
+    Parted<T> d{Vec<T>{}, load<T>(dh)};
+    if (!plain) d = zoned_backward<T>(u.zoned_h, u.n, o.zoneout_h, d.made);
+    const Vec<T> seen = fn.out(gates.c_new), d_o = fn.sigma_backward(gates.kept_o, d.made * seen);
+    lstm_state_backward<T, plain>(o, u, gates, d_o, fn.out_backward(gates.c_new, seen, d.made * gates.o), dc);
+    store<T>(dh, d.old);
 }
 
 // ------------------------------------------------------------------------------------------------------------ GRU
 // n = φ(a_n + r u_n), h' = (1 - z) n + z h.  Slots: r, z, the input's part of n, the state's part u_n = W_hn h + b_hn;
-// afterwards r, z, n, u_n, and after backward the gradients of the four.
+// afterwards r, z, n (what is kept of them), u_n, and after backward the gradients of the four.
 //
 // With the reset before the product, u_n = W_hn (r h) + b_hn and n = φ(a_n + u_n): r and z come first.
 
 template <class T, bool plain>
 HF_INLINE void gru_gates(const Options<T>& o, T* g) {
     const Functions<T, plain> fn{o};
-    store<T>(g, fn.sigma(load<T>(g))), store<T>(g + lanes<T>, fn.sigma(load<T>(g + lanes<T>)));
+    store<T>(g, fn.sigma(load<T>(g)).kept), store<T>(g + lanes<T>, fn.sigma(load<T>(g + lanes<T>)).kept);
 }
 
 template <class T, bool plain>
 HF_INLINE void gru_state(const Options<T>& o, const Unit<T>& u, T* g, Vec<T> z, Vec<T> before, const T* h_old, T* h_out) {
     const Functions<T, plain> fn{o};
-    Vec<T> n = fn.phi(before), old = load<T>(h_old);
-    store<T>(g + 2 * lanes<T>, n);
+    const Activated<T> made = fn.phi(before);
+    Vec<T> n = made.value, old = load<T>(h_old);
+    store<T>(g + 2 * lanes<T>, made.kept);
     if (!plain && u.candidate) n = n * load_some<T>(u.candidate, u.n);
-    Vec<T> h = n + z * (old - n);
-    if (!plain && (u.zoned_h || o.zoneout_h != 0)) h = h + zone<T>(u.zoned_h, u.n, o.zoneout_h) * (old - h);
-    store<T>(h_out, h);
+    const Vec<T> h = (T(1) - z) * n + z * old;
+    store<T>(h_out, plain ? h : zoned<T>(u.zoned_h, u.n, o.zoneout_h, old, h));
 }
 
 template <class T, bool plain>
 HF_INLINE void gru_forward(const Options<T>& o, const Unit<T>& u, T* g, const T* h_old, T* h_out) {
     constexpr long W = lanes<T>;
     const Functions<T, plain> fn{o};
-    const Vec<T> r = fn.sigma(load<T>(g)), z = fn.sigma(load<T>(g + W));
-    store<T>(g, r), store<T>(g + W, z);
-    gru_state<T, plain>(o, u, g, z, load<T>(g + 2 * W) + r * load<T>(g + 3 * W), h_old, h_out);
+    const Activated<T> r = fn.sigma(load<T>(g)), z = fn.sigma(load<T>(g + W));
+    store<T>(g, r.kept), store<T>(g + W, z.kept);
+    gru_state<T, plain>(o, u, g, z.value, load<T>(g + 2 * W) + r.value * load<T>(g + 3 * W), h_old, h_out);
 }
 
 // dh: as for the RNN. Writes the gradient of z, and returns that of n's sum.
@@ -300,15 +353,13 @@ template <class T, bool plain>
 HF_INLINE Vec<T> gru_state_backward(const Options<T>& o, const Unit<T>& u, T* g, const T* h_old, T* dh) {
     constexpr long W = lanes<T>;
     const Functions<T, plain> fn{o};
-    Vec<T> z = load<T>(g + W), n = load<T>(g + 2 * W);
-    Vec<T> d = load<T>(dh), past{}, kept = !plain && u.candidate ? load_some<T>(u.candidate, u.n) : all<T>(1);
-    if (!plain && (u.zoned_h || o.zoneout_h != 0)) {
-        past = d * zone<T>(u.zoned_h, u.n, o.zoneout_h);
-        d = d - past;
-    }
-    store<T>(g + W, d * (load<T>(h_old) - n * kept) * fn.dsigma(z));
-    store<T>(dh, past + d * z);
-    return d * (T(1) - z) * kept * fn.dphi(n);
+    const Vec<T> kept_z = load<T>(g + W), kept_n = load<T>(g + 2 * W), z = fn.sigma_of(kept_z), n = fn.phi_of(kept_n);
+    const Vec<T> mask = !plain && u.candidate ? load_some<T>(u.candidate, u.n) : all<T>(1);
+    Parted<T> d{Vec<T>{}, load<T>(dh)};
+    if (!plain) d = zoned_backward<T>(u.zoned_h, u.n, o.zoneout_h, d.made);
+    store<T>(g + W, fn.sigma_backward(kept_z, d.made * load<T>(h_old) - d.made * (n * mask)));
+    store<T>(dh, d.old + d.made * z);
+    return fn.phi_backward(kept_n, d.made * (T(1) - z) * mask);
 }
 
 template <class T, bool plain>
@@ -316,9 +367,16 @@ HF_INLINE void gru_backward(const Options<T>& o, const Unit<T>& u, T* g, const T
     constexpr long W = lanes<T>;
     const Functions<T, plain> fn{o};
     const Vec<T> r = load<T>(g), u_n = load<T>(g + 3 * W), d_n = gru_state_backward<T, plain>(o, u, g, h_old, dh);
-    store<T>(g, d_n * u_n * fn.dsigma(r));
+    store<T>(g, fn.sigma_backward(r, d_n * u_n));
     store<T>(g + 2 * W, d_n);
-    store<T>(g + 3 * W, d_n * r);
+    store<T>(g + 3 * W, d_n * fn.sigma_of(r));
+}
+
+// Sets the lanes beyond the first n, which are no units, to 0 in each of `slots` vectors: they may be infinite or NaN, and a
+// product that reads them with weights of 0 would become NaN.
+template <class T>
+HF_INLINE void clear_padding(T* g, long slots, long n) {
+    for (long k = 0; k < slots && n < lanes<T>; k++) store<T>(g + k * lanes<T>, only<T>(load<T>(g + k * lanes<T>), n));
 }
 
 }  // namespace holdfast::HOLDFAST_ISA

@@ -42,13 +42,19 @@ void activate_each(Function<T> f, const T* x, T* y, long count) {
     }
 }
 
-// The layer with what its activations give at the ends of a clipped sum. Not inlined: forward and backward get the same
-// bits.
+// The layer with what is kept of its activations at the ends of a clipped sum. Not inlined: forward and backward get the
+// same bits.
 template <class T>
 __attribute__((noinline)) Layer<T> with_ends(Layer<T> l) {
     const T ends[2] = {-l.options.gate_clip, l.options.gate_clip};
-    activate_each<T>(l.options.phi, ends, l.options.phi_ends, 2);
-    activate_each<T>(l.options.sigma, ends, l.options.sigma_ends, 2);
+    auto keep_ends = [&](const Function<T>& f, T* kept) {
+        if (keeps_argument(f))
+            std::copy_n(ends, 2, kept);
+        else
+            activate_each<T>(f, ends, kept, 2);
+    };
+    keep_ends(l.options.phi, l.options.phi_ends);
+    keep_ends(l.options.sigma, l.options.sigma_ends);
     return l;
 }
 

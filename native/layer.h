@@ -57,7 +57,7 @@ template <class T>
 struct Options {
     Function<T> phi{Activation::tanh}, sigma{Activation::sigmoid}, out{Activation::tanh};  // out: of c' on its way out
     T gate_clip = 0;                 // of what goes into φ and σ; 0: none
-    T phi_ends[2]{}, sigma_ends[2]{};  // φ and σ of -gate_clip and gate_clip; the kernels find them
+    T phi_ends[2]{}, sigma_ends[2]{};  // what φ and σ keep at -gate_clip and gate_clip; the kernels find it
     bool coupled = false, plain = true;
     T cell_clip = 0;                 // 0: none
     T zoneout_h = 0, zoneout_c = 0;  // probabilities, for evaluation

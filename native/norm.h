@@ -4,6 +4,8 @@
 // row's numbers. What is normalised together is a part: of the inputs' product, of the state's, or of the cell state.
 #pragma once
 
+#include <limits>
+
 #include "sequence.h"
 
 namespace holdfast::HOLDFAST_ISA {
@@ -38,12 +40,6 @@ HF_INLINE T sum_of_lanes(Vec<T> v) {
     return lane[0];
 }
 
-// The first n lanes; the others are 0.
-template <class T>
-HF_INLINE Vec<T> only(Vec<T> v, long n) {
-    return (Vec<T>)((typename Types<T>::Mask)v & first_lanes<T>(n));
-}
-
 // The memory of a call, for `rows` rows in a group.
 template <class T>
 struct NormMemory {
@@ -53,7 +49,7 @@ struct NormMemory {
     static NormMemory take(Scratch& scratch, long threads, long parts, long rows) {
         NormMemory m{};
         m.rows = rows;
-        m.thread_sums = padded_stride(parts * rows * (2 * lanes<T> + 3), lanes<T>);
+        m.thread_sums = padded_stride(parts * rows * (2 * lanes<T> + 4), lanes<T>);
         m.thread_told = padded_stride(parts * rows * 3, 64 / sizeof(T));
         m.sums = scratch.take<T>(threads * m.thread_sums);
         m.told = scratch.take<T>(threads * m.thread_told);
@@ -71,7 +67,11 @@ class Norm {
     Norm(const NormMemory<T>& memory, const Team& team, long thread, long parts)
         : m_(memory), thread_(thread), first_(thread - team.member(thread)), members_(team.members),
           vectors_(memory.sums + thread * memory.thread_sums), shift_(vectors_ + parts * memory.rows * 2 * W),
-          mean_(shift_ + parts * memory.rows), scale_(mean_ + parts * memory.rows) {}
+          mean_(shift_ + parts * memory.rows), scale_(mean_ + parts * memory.rows), factor_(scale_ + parts * memory.rows) {}
+
+    // A row whose sums overflow is multiplied by this and added up again. Its normalised values stay the same, as ε is
+    // negligible beside its variance.
+    static constexpr T smaller = sizeof(T) == 4 ? T(0x1p-80) : T(0x1p-600);
 
     // Forward: adds vectors of row r, of which there_are(n) lanes count. The sums are of differences from a shift, the
     // mean of the first vectors that come: then few digits are lost when the mean's square is taken from the squares'
@@ -112,12 +112,15 @@ class Norm {
             if (!count) continue;
             const T sum = sum_of_lanes<T>(load<T>(vectors_ + at * 2 * W)), n = T(count);
             const T squares = sum_of_lanes<T>(load<T>(vectors_ + at * 2 * W + W));
-            told[1] = shift_[at] + sum / n, told[2] = std::max(T(0), squares - sum * (sum / n));
+            const T rest = squares - sum * (sum / n);
+            told[1] = shift_[at] + sum / n, told[2] = rest < 0 ? T(0) : rest;
         }
     }
 
-    // The mean and 1 / sqrt(var + ε) of whole rows, from what all have told.
-    void hear(long part, long rows) {
+    // The mean and 1 / sqrt(var + ε) of whole rows, from what all have told. Returns whether the sums of a row overflowed.
+    // `again`: the second time, after such rows have been multiplied by `smaller`.
+    bool hear(long part, long rows, bool again) {
+        bool any = false;
         for (long r = 0; r < rows; r++) {
             const long at = part * m_.rows + r;
             T count = 0, sum = 0, squares = 0;
@@ -127,14 +130,20 @@ class Norm {
             for (long k = 0; k < members_; k++)
                 if (const T* told = told_by(k, at); told[0] > 0)
                     squares += told[2] + told[0] * (told[1] - mean) * (told[1] - mean);
-            mean_[at] = mean, scale_[at] = T(1) / std::sqrt(squares / count + epsilon);
+            if (!again) factor_[at] = std::isfinite(squares) ? T(1) : smaller;
+            any |= overflowed(part, r);
+            const T least = overflowed(part, r) ? std::numeric_limits<T>::min() : epsilon;
+            mean_[at] = mean, scale_[at] = T(1) / std::sqrt(squares / count + least);
         }
+        return any;
     }
+    bool overflowed(long part, long r) const { return factor_[part * m_.rows + r] != 1; }
     HF_INLINE Vec<T> normalised(long part, long r, Vec<T> a) const {
         const long at = part * m_.rows + r;
         return (a - mean_[at]) * scale_[at];
     }
-    T scale(long part, long r) const { return scale_[part * m_.rows + r]; }
+    // 1 / sqrt(var + ε) of the row before it was made smaller.
+    T scale(long part, long r) const { return scale_[part * m_.rows + r] * factor_[part * m_.rows + r]; }
 
     // Backward: d are the gradients of normalised values y. Those of a are (d - mean(d) - y mean(d y)) / sqrt(var + ε).
     void begin_gradients(long part, long rows) {
@@ -170,7 +179,7 @@ class Norm {
 
     const NormMemory<T>& m_;
     long thread_, first_, members_;
-    T *vectors_, *shift_, *mean_, *scale_;  // of parts and rows; the first has two vectors of each
+    T *vectors_, *shift_, *mean_, *scale_, *factor_;  // of parts and rows; the first has two vectors of each
 };
 
 }  // namespace holdfast::HOLDFAST_ISA

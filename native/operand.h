@@ -3,8 +3,9 @@
 // Sums, states, gates and all that is unit-wise are in T. So are the operands, but where the products are to be in
 // bfloat16, they are rounded to it: to the nearest, ties to even. Kernels compiled with HOLDFAST_BF16, for processors
 // with AVX512-BF16, store them as such, each two steps of a sum side by side, as the dot product takes them; they always
-// round. All others round where Layer::rounded says so, and leave the operands in float: the product of two bfloat16 is
-// exact in float, so that instruction sets differ by the order of their sums alone.
+// round. That dot product takes denormals for 0, operands and sums, so that a sum may be off by 1.2e-38 a term. All others
+// round where Layer::rounded says so, and leave the operands in float: the product of two bfloat16 is exact in float, so that
+// instruction sets differ by the order of their sums alone, and by denormals.
 #pragma once
 
 #include "layer.h"

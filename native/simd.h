@@ -4,10 +4,14 @@
 // everything stands in a namespace of its own, so that code of one set can never be linked into another. Arithmetic on
 // Vec is the compiler's own (GCC and Clang vector extensions); a * b + c becomes a fused multiply-add.
 //
-// Approximations, with the largest absolute error over all finite arguments (asserted by a sweep, for every set):
-//     sigmoid   float 2.0e-7    double 4e-16
-//     tanh      float 2.5e-7    double 5e-16
-// and of α tanh(β x), α times 3.1e-7 and 6e-16, for which β x is rounded.
+// Approximations and their largest errors over all arguments, absolute and relative to the exact value (a sweep asserts them
+// for every instruction set):
+//                 absolute                   relative
+//     sigmoid     float 1e-7  double 2.5e-16   float 3.6e-7  double 5.5e-16
+//     tanh        float 1e-7  double 2.5e-16   float 1.9e-7  double 5.2e-16
+// Where exp(-x) overflows, below x = -88.7 in float and -709.7 in double, sigmoid is 0, as in torch. Where the number nearest
+// to the exact value is 1 or -1, the result is that number, so that 1 - y * y and y * (1 - y) are 0. NaN stays NaN; tanh keeps
+// the sign of 0, and denormals as they are.
 #pragma once
 
 #include <algorithm>
@@ -45,6 +49,12 @@ HF_INLINE typename Types<T>::Mask first_lanes(long n) {
     typename Types<T>::Mask lane;
     for (int k = 0; k < lanes<T>; k++) lane[k] = k;
     return lane < typename Types<T>::Int(n);
+}
+
+// The first n lanes of v; the others are 0, whatever they were.
+template <class T>
+HF_INLINE Vec<T> only(Vec<T> v, long n) {
+    return n >= lanes<T> ? v : (Vec<T>)((typename Types<T>::Mask)v & first_lanes<T>(n));
 }
 
 template <class T>
@@ -97,6 +107,7 @@ template <class T>
 HF_INLINE Vec<T> all(T x) {
     return x - Vec<T>{};
 }
+// Where one argument is NaN, the first one: pass the value first and its bound second, and NaN stays NaN.
 template <class T>
 HF_INLINE Vec<T> min(Vec<T> a, Vec<T> b) {
     return b < a ? b : a;
@@ -106,90 +117,109 @@ HF_INLINE Vec<T> max(Vec<T> a, Vec<T> b) {
     return b > a ? b : a;
 }
 template <class T>
+HF_INLINE typename Types<T>::Mask sign_bit() {
+    return (typename Types<T>::Mask)all<T>(T(-0.0));
+}
+template <class T>
 HF_INLINE Vec<T> abs(Vec<T> a) {
-    return a < Vec<T>{} ? -a : a;
+    return (Vec<T>)((typename Types<T>::Mask)a & ~sign_bit<T>());
 }
 
-// 1 / d for d in [1, 2^126]: Newton's steps on the hardware's estimate where there is one, else a division.
+// x, but at most `high`, or at least `low`; NaN stays NaN.
 template <class T>
-HF_INLINE Vec<T> reciprocal(Vec<T> d) {
-#if defined(__AVX512F__)
-    if constexpr (sizeof(T) == 4) {
-        Vec<T> r = (Vec<T>)_mm512_rcp14_ps((__m512)d);
-        return r * (T(2) - d * r);
-    }
-#elif defined(__AVX2__)
-    if constexpr (sizeof(T) == 4) {
-        Vec<T> r = (Vec<T>)_mm256_rcp_ps((__m256)d);  // 12 bits: two steps
-        r = r * (T(2) - d * r);
-        return r * (T(2) - d * r);
-    }
-#endif
-    return T(1) / d;
-}
-
-// x, but at least `low` and at most `high`; NaN stays NaN.
-template <class T>
-HF_INLINE Vec<T> clamp(Vec<T> x, T low, T high) {
+HF_INLINE Vec<T> at_most(Vec<T> x, T high) {
 #if defined(__AVX512F__)
     if constexpr (sizeof(T) == 4)
-        return (Vec<T>)_mm512_min_ps(_mm512_set1_ps(high), _mm512_max_ps(_mm512_set1_ps(low), (__m512)x));
+        return (Vec<T>)_mm512_min_ps(_mm512_set1_ps(high), (__m512)x);
     else
-        return (Vec<T>)_mm512_min_pd(_mm512_set1_pd(high), _mm512_max_pd(_mm512_set1_pd(low), (__m512d)x));
+        return (Vec<T>)_mm512_min_pd(_mm512_set1_pd(high), (__m512d)x);
 #elif defined(__AVX2__)
     if constexpr (Types<T>::bytes == 32 && sizeof(T) == 4)
-        return (Vec<T>)_mm256_min_ps(_mm256_set1_ps(high), _mm256_max_ps(_mm256_set1_ps(low), (__m256)x));
+        return (Vec<T>)_mm256_min_ps(_mm256_set1_ps(high), (__m256)x);
     else if constexpr (Types<T>::bytes == 32)
-        return (Vec<T>)_mm256_min_pd(_mm256_set1_pd(high), _mm256_max_pd(_mm256_set1_pd(low), (__m256d)x));
+        return (Vec<T>)_mm256_min_pd(_mm256_set1_pd(high), (__m256d)x);
 #endif
-    x = x < low ? all<T>(low) : x;
     return x > high ? all<T>(high) : x;
 }
-
-// 1 + exp(scale x), for a scale of 1, -1 or 2: exp(scale x) = 2^n p(scale r) where r = x - n ln 2 / scale, n is the whole
-// number nearest to scale x / ln 2, and p the polynomial of least relative error on |scale r| <= ln 2 / 2 (degree 5:
-// 7.5e-8; degree 10: 2.1e-16). Adding `magic` rounds to a whole number and leaves it, with the exponent's bias, in the low
-// bits. What exp takes is clamped to what the type can hold; NaN stays NaN.
-template <class T, int scale>
-HF_INLINE Vec<T> one_plus_exp(Vec<T> x) {
-    using Mask = typename Types<T>::Mask;
-    constexpr bool single = sizeof(T) == 4;
-    constexpr T limit = single ? T(87) / (scale < 0 ? -scale : scale) : T(708) / (scale < 0 ? -scale : scale);
-    constexpr T magic = single ? T(12582912 + 127) : T(6755399441055744 + 1023);  // 1.5 * 2^23, 1.5 * 2^52
-    constexpr T s = scale, s2 = s * s, s3 = s2 * s, s4 = s3 * s, s5 = s4 * s;
-    x = clamp<T>(x, -limit, limit);
-    Vec<T> shifted = x * (s * T(1.44269504088896340736)) + magic;
-    Vec<T> r = x - (shifted - magic) * (T(0.693147180559945309417) / s);
-    Vec<T> p;
-    if constexpr (single) {
-        p = r * (s5 * T(0.00829765548834836057)) + s4 * T(0.0419153820303408182);
-        p = p * r + s3 * T(0.166675747236879116);
-        p = p * r + s2 * T(0.499988948509344932);
-        p = p * r + s * T(0.999999691991951951);
-        p = p * r + T(1.00000007165471414);
-    } else {
-        p = r * (s5 * s5 * T(2.74884461941240109e-7)) + s5 * s4 * T(2.76397681833815148e-6);
-        p = p * r + s4 * s4 * T(0.0000248019176801579195);
-        p = p * r + s5 * s2 * T(0.000198411713844227103);
-        p = p * r + s5 * s * T(0.00138888884991462965);
-        p = p * r + s5 * T(0.00833333338466561289);
-        p = p * r + s4 * T(0.0416666666684259811);
-        p = p * r + s3 * T(0.166666666665577418);
-        p = p * r + s2 * T(0.499999999999972871);
-        p = p * r + s * T(1.00000000000000644);
-        p = p * r + T(1.00000000000000007);
-    }
-    return p * (Vec<T>)((Mask)shifted << (single ? 23 : 52)) + T(1);
+template <class T>
+HF_INLINE Vec<T> at_least(Vec<T> x, T low) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return (Vec<T>)_mm512_max_ps(_mm512_set1_ps(low), (__m512)x);
+    else
+        return (Vec<T>)_mm512_max_pd(_mm512_set1_pd(low), (__m512d)x);
+#elif defined(__AVX2__)
+    if constexpr (Types<T>::bytes == 32 && sizeof(T) == 4)
+        return (Vec<T>)_mm256_max_ps(_mm256_set1_ps(low), (__m256)x);
+    else if constexpr (Types<T>::bytes == 32)
+        return (Vec<T>)_mm256_max_pd(_mm256_set1_pd(low), (__m256d)x);
+#endif
+    return x < low ? all<T>(low) : x;
 }
 
+// exp(x) = power * exp(rest) with |rest| <= ln 2 / 2, where `power` is 2^n / 2^offset. Adding `magic` rounds to a whole
+// number and leaves it, with the exponent's bias, in the low bits. ln 2 has two parts, so that n times the first is exact; in
+// float with fused multiply-adds one part is enough.
+template <class T>
+struct Split {
+    Vec<T> rest, power;
+};
+template <class T, int offset>
+HF_INLINE Split<T> split(Vec<T> x) {
+    constexpr bool single = sizeof(T) == 4, fused = HOLDFAST_BYTES > 0;
+    constexpr T magic = single ? T(12582912 + 127 - offset) : T(6755399441055744 + 1023 - offset);  // 1.5 * 2^23, 2^52
+    constexpr T first = single ? T(0.693359375) : T(0.693145751953125);
+    constexpr T second = single ? T(-2.12194440054690583e-4) : T(1.42860682030941723212e-6);
+    const Vec<T> shifted = x * T(1.44269504088896340736) + magic, n = shifted - magic;
+    const Vec<T> rest = single && fused ? x - n * T(0.693147180559945309417) : x - n * first - n * second;
+    return {rest, (Vec<T>)((typename Types<T>::Mask)shifted << (single ? 23 : 52))};
+}
+
+// exp(r) - 1 for |r| <= ln 2 / 2: the polynomial of least relative error (degree 6: 1.4e-8; degree 11: 1.9e-17).
+template <class T>
+HF_INLINE Vec<T> expm1_of_rest(Vec<T> r) {
+    Vec<T> q;
+    if constexpr (sizeof(T) == 4) {
+        q = r * T(0.00138825189658304494) + T(0.00836654717168424847);
+        q = q * r + T(0.0416672006667141673);
+        q = q * r + T(0.166665434238582096);
+        q = q * r + T(0.499999981498036186);
+    } else {
+        q = r * T(2.50537813373371331e-8) + T(2.76260927195637813e-7);
+        q = q * r + T(2.75574076693198066e-6);
+        q = q * r + T(0.000024801505142976075);
+        q = q * r + T(0.000198412697187282498);
+        q = q * r + T(0.00138888889316668964);
+        q = q * r + T(0.00833333333338972590);
+        q = q * r + T(0.0416666666665764684);
+        q = q * r + T(0.166666666666665890);
+        q = q * r + T(0.5);
+    }
+    return (r * r) * q + r;
+}
+
+// 1 / (1 + exp(-x)), as torch computes it: where exp(-x) overflows, the result is 0. exp(-x) is computed divided by 2^offset,
+// so that its exponent has room. Above x = 30 (40 in double) it does not change 1 + exp(-x) and needs no smaller value.
 template <class T>
 HF_INLINE Vec<T> sigmoid(Vec<T> x) {
-    return reciprocal<T>(one_plus_exp<T, -1>(x));
+    constexpr bool single = sizeof(T) == 4;
+    constexpr int offset = single ? 64 : 512;
+    constexpr T large = single ? T(0x1p64) : T(0x1p512);
+    const Split<T> e = split<T, offset>(at_most<T>(at_least<T>(-x, single ? T(-30) : T(-40)), single ? T(105) : T(746)));
+    return T(1) / ((e.power * expm1_of_rest<T>(e.rest) + e.power) * large + T(1));
 }
 
+// With e = exp(2 |x|): (e - 1) / (e + 1), which keeps all digits of a small x; from a result of 1/2 on, 1 - 2 / (e + 1), which
+// becomes 1 where tanh does. The sign is that of x, also of 0.
 template <class T>
 HF_INLINE Vec<T> tanh(Vec<T> x) {
-    return T(1) - T(2) * reciprocal<T>(one_plus_exp<T, 2>(x));
+    using Mask = typename Types<T>::Mask;
+    const Vec<T> size = abs<T>(x);
+    const Split<T> e = split<T, 0>(at_most<T>(size + size, sizeof(T) == 4 ? T(20) : T(40)));
+    const Vec<T> less = e.power * expm1_of_rest<T>(e.rest) + (e.power - T(1));  // e - 1
+    const Mask large = less > T(2);
+    const Vec<T> part = (large ? all<T>(2) : less) / (less + T(2)), y = large ? T(1) - part : part;
+    return (Vec<T>)((Mask)y | ((Mask)x & sign_bit<T>()));
 }
 
 // Swaps the two blocks of `size` lanes beside the diagonal of every two rows that lie `size` apart.

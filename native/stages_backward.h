@@ -145,12 +145,12 @@ class StagesBackward {
     // The gradient of h' before its zoneout, of which dh keeps what goes past the step.
     HF_INLINE Vec<T> incoming(long r, long b, long at) {
         T* dh = dh_ + r * ldo_ + at;
-        Vec<T> d = load<T>(dh), past{};
-        if (l_.dy) d = d + load_some<T>(l_.dy.at(b, t_) + at, l_.O - at);
+        Vec<T> sum = load<T>(dh);
+        if (l_.dy) sum = sum + load_some<T>(l_.dy.at(b, t_) + at, l_.O - at);
         const std::uint8_t* mask = l_.zoned_h ? l_.zoned_h + (t_ * l_.B + b) * l_.O + at : nullptr;
-        if (mask || l_.options.zoneout_h != 0) past = d * zone<T>(mask, std::min(W, l_.O - at), l_.options.zoneout_h);
-        store<T>(dh, past);
-        return d - past;
+        const Parted<T> d = zoned_backward<T>(mask, std::min(W, l_.O - at), l_.options.zoneout_h, sum);
+        store<T>(dh, d.old);
+        return d.made;
     }
 
     // The gradients of W_hr m, where that was, and of m, in dinner.
@@ -163,7 +163,7 @@ class StagesBackward {
                     const long at = q * width + v * W;
                     T* to = row(projected_, q, r) + v * W;
                     Vec<T> d{};
-                    if (at < l_.O) d = incoming(r, rows_.order[first_ + r], at);
+                    if (at < l_.O) d = only<T>(incoming(r, rows_.order[first_ + r], at), l_.O - at);
                     if (at < l_.O && clip > 0) d = abs<T>(load<T>(to)) <= clip ? d : Vec<T>{};
                     store<T>(to, d);
                 }
@@ -185,9 +185,10 @@ class StagesBackward {
             for (long r = 0; r < n; r++) {
                 const Vec<T> d = projects_ ? load<T>(dinner_ + r * ldi_ + at) : incoming(r, rows_.order[first_ + r], at);
                 T* slot = row(gates_, q, r) + (N - 1) * W;
-                const Vec<T> y = load<T>(cell_ + r * ldi_ + at), seen = f.out(gain * y + shift), o = load<T>(slot);
-                store<T>(slot, d * seen * f.dsigma(o));
-                Vec<T> dy = d * o * f.dout(seen);
+                const Vec<T> y = load<T>(cell_ + r * ldi_ + at), shown = gain * y + shift, seen = f.out(shown);
+                const Vec<T> kept_o = load<T>(slot);
+                store<T>(slot, f.sigma_backward(kept_o, d * seen));
+                Vec<T> dy = only<T>(f.out_backward(shown, seen, d * f.sigma_of(kept_o)), count);
                 dgain = dgain + dy * y, dshift = dshift + dy;
                 dy = dy * gain;
                 store<T>(dcell_ + r * ldi_ + at, dy);
@@ -218,16 +219,20 @@ class StagesBackward {
                 if (norm_) {
                     const LstmGates<T, false> gates(o_, u, slots, c_old);
                     const Vec<T> y = load<T>(cell_ + r * ldi_ + at), dy = load<T>(dcell_ + r * ldi_ + at);
-                    const Vec<T> d_o = gates.o;  // `outputs` has left it there
+                    const Vec<T> d_o = gates.kept_o;  // `outputs` has left it there
                     lstm_state_backward<T, false>(o_, u, gates, d_o, together_.gradient(P::cell, r, dy, y), dc);
                 } else {
                     lstm_backward<T, false>(o_, u, slots, c_old, dinner_ + r * ldi_ + at, dc);
                 }
+                clear_padding<T>(slots, p_.slots, count);
                 continue;
             }
             T* dh = dh_ + r * ldo_ + at;
             if (l_.dy) store<T>(dh, load<T>(dh) + load_some<T>(l_.dy.at(b, t_) + at, count));
-            if constexpr (kind == Kind::rnn) rnn_backward<T, false>(o_, u, slots, dh);
+            if constexpr (kind == Kind::rnn) {
+                rnn_backward<T, false>(o_, u, slots, dh);
+                clear_padding<T>(slots, 1, count);
+            }
             if constexpr (gru) {
                 alignas(64) T h_old[W];
                 store<T>(h_old, load_some<T>(previous_h(l_, rows_, b, t_) + at, count));
@@ -237,6 +242,7 @@ class StagesBackward {
                 } else {
                     gru_backward<T, false>(o_, u, slots, h_old, dh);
                 }
+                clear_padding<T>(slots, p_.slots, count);
                 return;
             }
         }
@@ -249,8 +255,9 @@ class StagesBackward {
         T *slots = row(gates_, q, r), *dh = dh_ + r * ldo_ + at;
         const Vec<T> mask = l_.state_mask ? load_some<T>(l_.mask(b, l_.masks - 1) + at, count) : all<T>(1);
         const Vec<T> d = load<T>(dinner_ + r * ldi_ + at) * mask, gate = load<T>(slots);
-        store<T>(dh, load<T>(dh) + d * gate);
-        store<T>(slots, d * load_some<T>(previous_h(l_, rows_, b, t_) + at, count) * f.dsigma(gate));
+        store<T>(dh, load<T>(dh) + d * f.sigma_of(gate));
+        const Vec<T> d_gate = d * load_some<T>(previous_h(l_, rows_, b, t_) + at, count);
+        store<T>(slots, only<T>(f.sigma_backward(gate, d_gate), count));
     }
 
     // Adds a panel's part in one row to the gradients of gains and biases, and to the row's sums.
@@ -286,8 +293,10 @@ class StagesBackward {
                     const Part part = P::of(k);
                     const T *d = row(gates_, q, r), *gain = memory_.gains + (part.state * p_.count + q) * width;
                     T* y = row(products_[part.state], q, r);
-                    for (long v = part.begin * W; v < part.end * W; v += W)
-                        store<T>(y + v, together_.gradient(k, r, load<T>(d + v) * load<T>(gain + v), load<T>(y + v)));
+                    for (long v = part.begin * W; v < part.end * W; v += W) {
+                        const Vec<T> of_y = load<T>(d + v) * load<T>(gain + v);
+                        store<T>(y + v, only<T>(together_.gradient(k, r, of_y, load<T>(y + v)), p_.lanes_of(q, v / W)));
+                    }
                 }
     }
 

@@ -69,12 +69,12 @@ class StagesForward {
                 if (!norm_) units(q, r, r + m);
             });
         if (norm_) {
-            normalise(0, P::count - resets_, n, units_of(panels_, p_.units));
+            normalise(0, P::count - resets_, n, panels_);
             for (long q = panels_.begin; q < panels_.end; q++) units(q, 0, n);
         }
         if constexpr (lstm)
             if (norm_) {
-                normalise(P::cell, P::all, n, units_of(panels_, p_.units));
+                normalise(P::cell, P::all, n, panels_);
                 for (long q = panels_.begin; q < panels_.end; q++) outputs(q, n);
             }
         if constexpr (gru)
@@ -82,9 +82,9 @@ class StagesForward {
         if (projects_) project(n);
     }
 
-    // Units in a share of panels, each of `vectors` vectors of units.
-    long units_of(Share share, long vectors) const {
-        return std::min(l_.H, share.end * vectors * W) - std::min(l_.H, share.begin * vectors * W);
+    long units_of(Share panels) const {
+        const long each = p_.units * W;
+        return std::min(l_.H, panels.end * each) - std::min(l_.H, panels.begin * each);
     }
     T* row(T* of_step, long q, long r) const { return of_step + (q * l_.B + r) * width; }
 
@@ -117,22 +117,44 @@ class StagesForward {
             }
     }
 
-    // Makes the means and scales of parts known, of which this thread has added what belongs to `units` units.
-    void normalise(int begin, int end, long n, long units) {
-        for (int part = begin; part < end; part++)
-            together_.tell(part, n, units * (part < P::count ? P::gates(part) : 1));
-        team_.wait(thread_);
-        for (int part = begin; part < end; part++) {
-            together_.hear(part, n);
-            if (l_.gates && team_.member(thread_) == 0)
+    // Makes the means and scales of parts known, of which this thread has added what belongs to its panels.
+    void normalise(int begin, int end, long n, Share panels) {
+        if (exchange(begin, end, n, panels, false)) {  // all threads of the group find the same
+            team_.wait(thread_);                       // they have all heard what is told anew now
+            for (int part = begin; part < end; part++)
+                for (long r = 0; r < n; r++)
+                    if (together_.overflowed(part, r)) add_smaller(part, r, panels);
+            exchange(begin, end, n, panels, true);
+        }
+        if (l_.gates && team_.member(thread_) == 0)
+            for (int part = begin; part < end; part++)
                 for (long r = 0; r < n; r++) scales_[r * StagesKept<T>::parts + part] = together_.scale(part, r);
+    }
+    bool exchange(int begin, int end, long n, Share panels, bool again) {
+        bool overflowed = false;
+        for (int part = begin; part < end; part++)
+            together_.tell(part, n, units_of(panels) * (part < P::count ? P::gates(part) : 1));
+        team_.wait(thread_);
+        for (int part = begin; part < end; part++) overflowed |= together_.hear(part, n, again);
+        return overflowed;
+    }
+
+    // Makes this thread's values of a row smaller, and adds them up once more.
+    void add_smaller(int part, long r, Share panels) {
+        const Part of = part < P::count ? P::of(part) : Part{false, 0, 1};
+        const long vectors = of.end - of.begin;
+        for (long q = panels.begin; q < panels.end; q++) {
+            T* v = part < P::count ? row(products_[of.state], q, r) + of.begin * W : cell_ + r * p_.padded + q * W;
+            for (long k = 0; k < vectors; k++) store<T>(v + k * W, load<T>(v + k * W) * Norm<T>::smaller);
+            together_.add(part, r, q == panels.begin, v, vectors, [&](long k) { return p_.lanes_of(q, of.begin + k); });
         }
     }
 
     // A column of a product, normalised, times its gain.
     HF_INLINE Vec<T> normalised(bool state, long q, long r, long column) {
         T* a = row(products_[state], q, r) + column * W;
-        const Vec<T> y = together_.normalised(gru && column > 1 ? 2 + state : state, r, load<T>(a));
+        const int part = gru && column > 1 ? 2 + state : state;
+        const Vec<T> y = only<T>(together_.normalised(part, r, load<T>(a)), p_.lanes_of(q, column));
         if (l_.gates) store<T>(a, y);
         return y * load<T>(stages_.gain(state, q) + column * W);
     }
@@ -174,6 +196,7 @@ class StagesForward {
                         together_.add(P::cell, r, q == panels_.begin, seen, 1, [&](long) { return count; });
                     } else {
                         lstm_forward<T, false>(o_, u, g, h_old, inner, c);
+                        clear_padding<T>(inner, 1, count);
                     }
                     if (l_.c_all) store_some<T>(l_.c_all.at(b, t_) + at, load<T>(c), count);
                     continue;
@@ -183,7 +206,8 @@ class StagesForward {
                     if (resets_) {
                         gru_gates<T, false>(o_, g);
                         const T* h_in = h_in_[0] + r * ld_in_ + (l_.masks - 1) * ldh_ + at;  // the candidate's
-                        store<T>(inner, load<T>(g) * load<T>(h_in));
+                        const Vec<T> gate = Functions<T, false>{o_}.sigma_of(load<T>(g));
+                        store<T>(inner, only<T>(gate * load<T>(h_in), count));
                         continue;
                     }
                     gru_forward<T, false>(o_, u, g, h_old, to);
@@ -200,27 +224,24 @@ class StagesForward {
         const Vec<T> gain = load_some<T>(l_.norm_c + at, count), shift = load_some<T>(l_.norm_c_bias + at, count);
         for (long r = 0; r < n; r++) {
             T* seen = cell_ + r * p_.padded + at;
-            const Vec<T> y = together_.normalised(P::cell, r, load<T>(seen));
+            const Vec<T> y = only<T>(together_.normalised(P::cell, r, load<T>(seen)), count);
             store<T>(seen, y);
-            Vec<T> h = load<T>(row(gates_, q, r) + (N - 1) * W) * f.out(gain * y + shift);
+            const Vec<T> o = f.sigma_of(load<T>(row(gates_, q, r) + (N - 1) * W)), h = o * f.out(gain * y + shift);
             if (projects_) {
-                store<T>(inner_ + r * memory_.kept.inner_row + at, h);
+                store<T>(inner_ + r * memory_.kept.inner_row + at, only<T>(h, count));
                 continue;
             }
             const long b = rows_.order[first_ + r];
-            finish(r, b, at, l_.H, zoned(r, b, at, l_.H, h));
+            finish(r, b, at, l_.H, hold(r, b, at, l_.H, h));
         }
     }
 
     // h' after its zoneout, stored; `size` is that of h'.
-    HF_INLINE const T* zoned(long r, long b, long at, long size, Vec<T> h) {
+    HF_INLINE const T* hold(long r, long b, long at, long size, Vec<T> h) {
         const std::uint8_t* mask = l_.zoned_h ? l_.zoned_h + (t_ * l_.B + b) * size + at : nullptr;
-        if (mask || l_.options.zoneout_h != 0) {
-            const Vec<T> z = zone<T>(mask, std::min(W, size - at), l_.options.zoneout_h);
-            h = h + z * (load<T>(h_[0] + r * ldh_ + at) - h);
-        }
+        const Vec<T> old = load<T>(h_[0] + r * ldh_ + at);
         T* to = h_[1] + r * ldh_ + at;
-        store<T>(to, h);
+        store<T>(to, zoned<T>(mask, std::min(W, size - at), l_.options.zoneout_h, old, h));
         return to;
     }
 
@@ -243,7 +264,7 @@ class StagesForward {
             together_.add(3, r, at == share.begin * 4 * W, to, 1, [&](long) { return l_.H - at; });
         });
         if (norm_)
-            normalise(3, 4, n, units_of(share, 4));
+            normalise(3, 4, n, {std::min(p_.count, share.begin * 4), std::min(p_.count, share.end * 4)});
         else
             team_.wait(thread_);
         for (long q = panels_.begin; q < panels_.end; q++)
@@ -252,7 +273,8 @@ class StagesForward {
                 T *g = row(gates_, q, r), *to = h_[1] + r * ldh_ + at;
                 Vec<T> sum = load<T>(g + 2 * W) + load<T>(g + 3 * W);
                 if (norm_) sum = sum + normalised(true, q, r, 3);
-                gru_state<T, false>(o_, unit(b, at), g, load<T>(g + W), sum, h_[0] + r * ldh_ + at, to);
+                const Vec<T> z = Functions<T, false>{o_}.sigma_of(load<T>(g + W));
+                gru_state<T, false>(o_, unit(b, at), g, z, sum, h_[0] + r * ldh_ + at, to);
                 finish(r, b, at, l_.H, to);
             }
     }
@@ -266,7 +288,7 @@ class StagesForward {
             const T clip = l_.options.proj_clip;
             if (clip > 0) h = min<T>(max<T>(h, all<T>(-clip)), all<T>(clip));
             const long b = rows_.order[first_ + r];
-            finish(r, b, at, l_.O, zoned(r, b, at, l_.O, h));
+            finish(r, b, at, l_.O, hold(r, b, at, l_.O, h));
         });
     }
 

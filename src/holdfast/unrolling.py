@@ -242,11 +242,16 @@ def scan(
         order = range(len(chunk) - 1, -1, -1) if reverse else range(len(chunk))
         for k in order:
             t = start + k
-            output, new = cell.step(t, prepared[k], state)
             if lengths is not None and t >= shortest:
+                # A row that has ended takes the step from a state of zeros, and its result is not used: an infinite
+                # state must not reach a product either.
                 active = t < lengths
+                running = map_state(lambda o, active=active: _where(active, o, torch.zeros_like(o)), state)
+                output, new = cell.step(t, prepared[k], running)
                 output = _where(active, output, torch.zeros_like(output))
                 new = map_state(lambda n, o, active=active: _where(active, n, o), new, state)
+            else:
+                output, new = cell.step(t, prepared[k], state)
             state = new
             outputs.append(output)
             if return_states:

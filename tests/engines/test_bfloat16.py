@@ -150,6 +150,28 @@ def test_nan_and_infinity_stay_what_they_are(isa: str) -> None:
     assert outputs[2].isfinite().all()
 
 
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("kind", ["rnn", "gru", "lstm"])
+def test_saturated_units_have_no_gradient_and_infinite_ones_no_neighbours(
+    isa: str, kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for units, value in itertools.product((1, 3, 20), (1e4, 1e9, 1e30, torch.inf, torch.nan)):
+        request = make_request(kind, batch=3, steps=2, input_size=1, hidden_size=units, dtype=torch.float32)
+        request.parameters["weight_ih"].sign_()
+        request.inputs[:2] = torch.tensor([value, -value])[:, None, None]  # not the third row
+        if abs(value) < torch.inf:
+            request.parameters["weight_hh"][0, 0] = value
+        cotangents = random_cotangents(request)
+        expected, got = model(request, cotangents, monkeypatch), in_autocast(isa, request, cotangents)
+        for what, exact in expected.items():
+            given = got[what]
+            assert exact is not None
+            assert given is not None
+            assert torch.equal(given.isnan(), exact.isnan()), what
+            assert torch.equal(given.isinf(), exact.to(given.dtype).isinf()), what
+            assert not given[exact == 0].any(), what
+
+
 @pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
 @pytest.mark.parametrize("engine", ["native", "reference"])
 def test_dtypes_are_those_of_torch_lstm_in_autocast_whatever_the_engine(kind: str, engine: str) -> None:

@@ -27,9 +27,14 @@ def linear(x: Tensor) -> Tensor:
     return x
 
 
+def clip(x: Tensor, low: float, high: float) -> Tensor:
+    """X, but at least low and at most high; the derivative is 0 at both ends, as torch.nn.Hardsigmoid's, and at NaN."""
+    return torch.where((x > low) & (x < high), x, x.detach().clamp(low, high))
+
+
 def hard_sigmoid(x: Tensor, α: float, β: float) -> Tensor:
     """clip(α x + β, 0, 1)."""
-    return torch.clamp(α * x + β, 0, 1)
+    return clip(α * x + β, 0, 1)
 
 
 def hard_sigmoid_02(x: Tensor) -> Tensor:
@@ -99,4 +104,4 @@ def gate_functions(spec: CellSpec) -> tuple[Callable[[Tensor], Tensor], Callable
     σ, φ, bound = activation(spec.recurrent_activation), activation(spec.activation), spec.gate_clip
     if bound is None:
         return σ, φ
-    return (lambda a: σ(a.clamp(-bound, bound))), (lambda a: φ(a.clamp(-bound, bound)))
+    return (lambda a: σ(clip(a, -bound, bound))), (lambda a: φ(clip(a, -bound, bound)))

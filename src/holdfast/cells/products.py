@@ -19,6 +19,7 @@ from holdfast.cells.spec import CellSpec
 
 Parameters = Mapping[str, Tensor]
 EPSILON = 1e-5  # ε, as in torch.nn.LayerNorm
+LARGE = 2.0**40  # beside ε, and its square times any number of units is far from overflow
 
 
 def input_product(spec: CellSpec, p: Parameters, x: Tensor) -> Tensor:
@@ -66,5 +67,9 @@ def _linear_of_each(spec: CellSpec, x: Tensor, W: Tensor) -> Tensor:
 
 
 def layer_norm(a: Tensor, gain: Tensor, shift: Tensor | None = None) -> Tensor:
-    """LN(a; gain, shift) over the last dimension."""
-    return F.layer_norm(a, a.shape[-1:], gain, shift, EPSILON)
+    """LN(a; gain, shift) over the last dimension.
+
+    LN(s a) = LN(a) for values that are large beside ε: those whose squares might overflow are made smaller first.
+    """
+    s = (LARGE / a.detach().abs().amax(-1, keepdim=True)).clamp(max=1)
+    return F.layer_norm(s * a, a.shape[-1:], gain, shift, EPSILON)
