@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, HoldfastWarning
 
 # Everything heavy is imported inside the command that needs it, so that --help answers at once.
 if TYPE_CHECKING:
@@ -305,8 +306,21 @@ def _messages() -> Console:
     return Console(stderr=True)
 
 
+def _warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning of Holdfast in one line, as its errors are; any other as Python has it."""
+    if issubclass(category, HoldfastWarning):
+        return f"holdfast: warning: {message}\n"
+    return _python_warning(message, category, filename, lineno, line)
+
+
+_python_warning = warnings.formatwarning
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs the command line: 0 when all went well, 1 when it was stopped, 2 when something given is wrong."""
+    warnings.formatwarning = _warning
     try:
         app(arguments, prog_name="holdfast")
         sys.exit(0)

@@ -66,6 +66,10 @@ class MissingLibraryError(HoldfastError, ImportError):
     """An optional library is needed for this and is not installed."""
 
 
+class HoldfastWarning(UserWarning):
+    """Something deserves a look, and nothing has failed."""
+
+
 def _readable(message: str) -> str:
     if not message.isprintable():
         message = "".join(each if each.isprintable() else repr(each)[1:-1] for each in message)

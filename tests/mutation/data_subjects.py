@@ -22,6 +22,7 @@ from holdfast.data.readers import documents, pairs, series, tagged, texts, trans
 from holdfast.recipes.audio import AudioSettings
 from holdfast.recipes.classify import ClassifyData
 from holdfast.recipes.forecast import ForecastData
+from holdfast.recipes.tag import TagData
 
 DRAW = np.random.default_rng(0)
 GREY = DRAW.integers(0, 255, (12, 16)).astype(np.uint8)
@@ -69,6 +70,9 @@ def images() -> list[Subject]:
     def npz(folder: Path) -> None:
         np.savez(folder / "file.npz", inputs=GREY[:, :, None], labels=np.arange(12) % 3, lengths=np.full(12, 9))
 
+    def npy(folder: Path) -> None:
+        np.save(folder / "file.npy", GREY)
+
     def packed(folder: Path) -> None:
         np.savez_compressed(folder / "file.npz", inputs=GREY.astype("f4"), labels=np.array(list("abcabcabcabc")))
 
@@ -90,6 +94,7 @@ def images() -> list[Subject]:
         image("WebP, lossy", ".webp", colours, exif=exif),
         Subject("IDX", both, "images-idx3.gz", read_both, ("images-idx3.gz", "labels-idx1"), (outside, _gzip_if)),
         Subject("NPZ", npz, "file.npz", _read, layers=(outside, in_zip(".npy"), in_zip("inputs.npy"))),
+        Subject("NPY", npy, "file.npy", _read),
         Subject("NPZ, compressed", packed, "file.npz", _read, layers=(outside, in_zip(".npy"))),
     ]
 
@@ -231,7 +236,7 @@ def text() -> list[Subject]:
         json.dumps({"text": f"film {n}", "label": "ab"[n % 2], "more": [n, {"a": n}]}) + "\n" for n in range(9)
     )
     glove = "".join(f"word{n} " + " ".join(f"{n / 7 + k:.4f}" for k in range(8)) + "\n" for n in range(10))
-    tags = functools.partial(tagged.read, column="upos")
+    tags = functools.partial(tagged.read, settings=TagData())
 
     def one(read: Callable[..., Any]) -> Callable[[Path], Any]:
         return lambda path: read([path])
@@ -246,6 +251,10 @@ def text() -> list[Subject]:
         _file("CoNLL-U", ".conllu", CONLLU, one(tags)),
         _file("CoNLL-U, gzipped", ".conllu.gz", gzip.compress(CONLLU.encode()), one(tags), layers=(outside, in_gzip)),
         _file("two columns", ".txt", TAGGED, one(tags)),
+        _file(
+            "columns apart by blanks", ".txt", "-DOCSTART- O\n\nEU NNP B-ORG\nis VBZ O\n\nAda NNP B-PER\n", one(tags)
+        ),
+        _file("labels in the lines", ".ft", "__label__a one two\n__label__b three\n" * 5, of_texts),
         _file("plain sentences", ".txt", SENTENCES, one(tags)),
         _file("pairs", ".tsv", "one\teins\ntwo\tzwei\n" * 4, one(pairs.read)),
         Subject("pairs, two files", both, "a.en", lambda p: pairs.read([p, p.with_suffix(".de")], parallel=True)),

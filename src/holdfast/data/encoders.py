@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast
@@ -14,7 +15,8 @@ from torch import Tensor
 
 from holdfast.data.batches import SequenceDataset
 from holdfast.data.examples import Array, Examples
-from holdfast.errors import DataError, ModelFileError
+from holdfast.data.missing import NOTHING_FILLED, Filling
+from holdfast.errors import DataError, HoldfastWarning, ModelFileError
 from holdfast.recipes.classify import ClassifyData
 from holdfast.scaling import scaled
 
@@ -46,11 +48,17 @@ class Labels:
             separator: As the attribute.
 
         Raises:
-            DataError: There is none.
+            DataError: There is none, or all are alike, so that there is nothing to tell apart.
         """
         found = sorted({one for label in labels for one in cls([], separator).of(label)})
         if not found:
-            raise DataError("No training sequence has a label; expected at least one label.")
+            raise DataError("No training sequence has a label; expected at least two labels.")
+        if len({frozenset(cls([], separator).of(label)) for label in labels}) < 2:
+            raise DataError(
+                f"All training examples have the label {separator.join(found)!r}; expected at least two labels to tell "
+                "apart. Check where the labels are, and whether data.limit leaves some out."
+            )
+        _warn_of_blanks(found)
         if all(re.fullmatch(r"[+-]?[0-9]+", label) for label in found):
             found.sort(key=int)
         return cls(found, separator)
@@ -112,6 +120,21 @@ class Labels:
         )
 
 
+def _warn_of_blanks(labels: Sequence[str]) -> None:
+    """Warns of labels that a person cannot tell apart."""
+    alike: dict[str, list[str]] = {}
+    for label in labels:
+        alike.setdefault(" ".join(label.split()), []).append(label)
+    for several in alike.values():
+        if len(several) > 1:
+            warnings.warn(
+                f"The labels {', '.join(map(repr, several))} differ by blanks alone, and are learned as different "
+                "ones. Mend them if they mean the same.",
+                HoldfastWarning,
+                stacklevel=2,
+            )
+
+
 @dataclass(frozen=True)
 class Scaling:
     """How raw values become the network's inputs.
@@ -131,17 +154,28 @@ class Scaling:
         """Take the statistics of each channel over all steps of all sequences.
 
         Args:
-            examples: The training split, and nothing else.
+            examples: The training split, and nothing else; missing values are passed over.
             kind: Which scaling; only ``standard`` looks at the examples.
+
+        Raises:
+            DataError: All values of a channel are missing.
         """
         if kind != "standard":
             return cls(kind)
         from sklearn.preprocessing import StandardScaler
 
         scaler = StandardScaler()
-        for begin in range(0, len(examples), _CHUNK):
-            part = examples.inputs[begin : begin + _CHUNK]
+        # With gaps at once: a part in which all values of a channel are missing would spoil its mean.
+        chunk = max(1, len(examples)) if examples.gaps else _CHUNK
+        for begin in range(0, len(examples), chunk):
+            part = examples.inputs[begin : begin + chunk]
             steps = part.reshape(-1, examples.channels) if isinstance(part, np.ndarray) else np.concatenate(part)
+            empty: list[int] = np.flatnonzero(np.isnan(steps).all(0)).tolist() if examples.gaps else []
+            if len(empty):
+                raise DataError(
+                    f"Value {empty[0]} of a step (from 0) is missing in all training sequences, such as "
+                    f"{examples.origins[0]}; expected it in some. Leave it out."
+                )
             scaler.partial_fit(steps)
         return cls(kind, tuple(scaler.mean_.tolist()), tuple(scaler.scale_.tolist()))
 
@@ -184,14 +218,16 @@ class Encoder:
     Attributes:
         labels: The vocabulary of labels.
         scaling: How values are scaled.
-        channels: Values a step, C.
+        channels: Values a step that the network reads, C: those of the files, and the masks of missing ones.
         settings: How the training files were read.
+        filling: What missing values become.
     """
 
     labels: Labels
     scaling: Scaling
     channels: int
     settings: ClassifyData
+    filling: Filling = NOTHING_FILLED
 
     @classmethod
     def fit(cls, train: Examples, settings: ClassifyData) -> Encoder:
@@ -211,12 +247,16 @@ class Encoder:
                 f"{train.origins[0]} has no label, nor have the other training sequences; expected a label for each. "
                 "Images: one folder a label; IDX: give the file of labels too; tables: data.label_column."
             )
-        return cls(
-            Labels.fit(train.labels, settings.label_separator),
-            Scaling.fit(train, settings.scaling),
-            train.channels,
-            settings,
-        )
+        labels = Labels.fit(train.labels, settings.label_separator)
+        if settings.missing == "error":
+            return cls(labels, Scaling.fit(train, settings.scaling), train.channels, settings)
+        known = Scaling.fit(train, "standard")
+        filling = Filling.of(settings.missing, known.mean, train.missing)
+        # A mask is 0 or 1, and stays so where values are scaled.
+        masks = len(filling.masked)
+        standard = Scaling("standard", known.mean + (0.0,) * masks, known.std + (1.0,) * masks)
+        scaling = standard if settings.scaling == "standard" else Scaling(settings.scaling)
+        return cls(labels, scaling, train.channels + masks, settings, filling)
 
     def encode(self, examples: Examples) -> SequenceDataset:
         """Encode sequences with what was fitted.
@@ -229,15 +269,15 @@ class Encoder:
         Raises:
             DataError: The channels differ, or a label is unknown.
         """
-        if len(examples) and examples.channels != self.channels:
+        channels = self.channels - len(self.filling.masked)
+        if len(examples) and examples.channels != channels:
             raise DataError(
-                f"{examples.origins[0]} has {examples.channels} values a step; "
-                f"the model was trained on {self.channels}. "
+                f"{examples.origins[0]} has {examples.channels} values a step; the model was trained on {channels}. "
                 "Give images of the same size and layout, or files with the same columns."
             )
         targets = None if examples.labels is None else self.labels.encode(examples.labels, examples.origins)
         apply = self.scaling.apply
-        inputs = examples.inputs
+        inputs = examples.inputs if self.filling.kind == "error" else self._filled(examples.inputs)
         if isinstance(inputs, np.ndarray):
             late = inputs.itemsize == 1
             inputs = inputs if late else apply(inputs)
@@ -246,6 +286,16 @@ class Encoder:
             inputs = inputs if late else [apply(sequence) for sequence in inputs]
         return SequenceDataset(inputs, targets, scale=apply if late else None, origins=examples.origins)
 
+    def _filled(self, inputs: Array | list[Array]) -> Array | list[Array]:
+        """The values with the masks beside them, each sequence filled by itself."""
+        if not isinstance(inputs, np.ndarray):
+            return [self._with_masks(sequence) for sequence in inputs]
+        return self._with_masks(inputs)
+
+    def _with_masks(self, values: Array) -> Array:
+        numbers = torch.from_numpy(values.astype(np.float64))
+        return torch.cat([self.filling.filled(numbers), self.filling.mask(numbers)], -1).numpy()
+
     def to_dict(self) -> Json:
         """Plain JSON that ``from_dict`` reads."""
         return {
@@ -253,6 +303,7 @@ class Encoder:
             "scaling": self.scaling.to_dict(),
             "channels": self.channels,
             "settings": self.settings.model_dump(mode="json"),
+            **({} if self.filling.kind == "error" else {"filling": self.filling.to_dict()}),
         }
 
     @classmethod
@@ -270,6 +321,7 @@ class Encoder:
                 Scaling.from_dict(data["scaling"]),
                 int(data["channels"]),
                 ClassifyData.model_validate(data["settings"]),
+                Filling.from_dict(data["filling"]) if "filling" in data else NOTHING_FILLED,
             ),
         )
 

@@ -145,8 +145,8 @@ class TagTask(RecipeTask[Records[Any, Any]]):
         if data.source == "addition":
             train, test = sums.generated(data.bits, data.sums, seed)
         else:
-            train = tagged.read(train_files, data.column)
-            test = tagged.read(test_files, data.column) if test_files else None
+            train = tagged.read(train_files, data)
+            test = tagged.read(test_files, data) if test_files else None
         return divided(train, test, data, seed)
 
     @classmethod

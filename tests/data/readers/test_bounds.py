@@ -19,6 +19,7 @@ from holdfast.data.readers import documents, pairs, tagged, texts, transcripts, 
 from holdfast.errors import DataError
 from holdfast.recipes.audio import AudioSettings
 from holdfast.recipes.classify import ClassifyData
+from holdfast.recipes.tag import TagData
 
 MEGABYTE = 2**20
 WORDS = ClassifyData(unit="words", label_column="label")
@@ -46,7 +47,7 @@ def packed(path: Path, start: bytes, block: bytes) -> Path:
         ("a.gz", struct.pack(">4B3I", 0, 0, 8, 3, 20, 1024, 1024), b"\0", lambda path: read([path], ClassifyData())),
         ("a.txt.gz", b"", b"a", lambda path: documents.whole([path])),
         ("a.txt.gz", b"", b"\n", lambda path: pairs.read([path])),
-        ("a.conllu.gz", b"", b"\n", lambda path: tagged.read([path], "upos")),
+        ("a.conllu.gz", b"", b"\n", lambda path: tagged.read([path], TagData())),
         ("a.txt.gz", b"", b"a", lambda path: vectors.read(path, ["a"])),
         ("a.txt.gz", b"", b"a", lambda path: texts.read([path], WORDS)),
     ],
@@ -110,7 +111,7 @@ def test_tables_of_empty_cells(tmp_path: Path) -> None:
     header = b",".join(b"c%d" % number for number in range(5000))
     csv = table(tmp_path / "a.csv", header + b"\n" + b"1\n" * 5000)
     expected = (
-        "has 5,002 rows and 5,000 columns, of which nearly all cells are empty or alike; expected at most 8,544,168 "
+        "has 5,000 rows and 5,000 columns, of which nearly all cells are empty or alike; expected at most 8,544,168 "
         "cells in a file of its size. It is damaged, or most columns can be left out."
     )
     assert fault(lambda: read([csv], ClassifyData())) == f"{csv} {expected}"

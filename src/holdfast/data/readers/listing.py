@@ -74,7 +74,9 @@ def _archived(path: Path) -> list[Listed]:
         raise DataError(f"{path} is no zip archive, or a damaged one ({error}). Copy or download it again.") from error
     if sum(member.compress_size for member in archive.infolist()) > path.stat().st_size:
         raise DataError(f"{path} is a damaged zip archive: its members claim more bytes than it has. Copy it again.")
-    members = sorted(member.filename for member in archive.infolist() if member.filename and not member.is_dir())
+    members = sorted(
+        member.filename for member in archive.infolist() if PurePosixPath(member.filename).name and not member.is_dir()
+    )
     names = [name for name in members if not name.endswith(".gz") and not _hidden(PurePosixPath(name))]
     places = [PurePosixPath(name) for name in names]
     around = len({place.parts[0] for place in places}) == 1 and all(len(place.parts) > 1 for place in places)
