@@ -123,9 +123,8 @@ def test_history_is_written_as_it_happens_and_cut_on_resume(tmp_path: Path) -> N
         f"{path} has 3 rows; the checkpoint beside it was written after 5. Put the file back, or start anew in another "
         "folder."
     )
-    for line in ("nonsense", "[" * 100_000):
-        path.write_text(f'{{"step": 1}}\n{line}\n')
-        with pytest.raises(RunError, match=r"history.jsonl, line 2, is not JSON \("):
-            History(path, keep=2)
+    path.write_text('{"step": 1}\nnonsense\n')
+    with pytest.raises(RunError, match=r"history.jsonl, line 2, is not JSON \("):
+        History(path, keep=2)
     assert History(path) == []
     assert path.read_text() == ""
