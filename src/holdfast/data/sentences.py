@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from holdfast.data.batches import Batch, Indices
-from holdfast.data.encoders import Labels
+from holdfast.data.labels import Labels
 from holdfast.data.readers import tagged
 from holdfast.data.readers.tagged import Sentences
 from holdfast.data.vocabulary import PADDING, UNKNOWN, Vocabulary

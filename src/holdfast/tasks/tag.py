@@ -193,6 +193,10 @@ class TagTask(RecipeTask[Records[Any, Any]]):
         """What numbers alone do not show: how good each tag is, or each label of spans."""
         return metrics.table()
 
+    def figures(self, metrics: TaggingMetrics) -> dict[str, Any]:
+        """``tags``, or ``spans`` by their labels, with the figures of each."""
+        return metrics.figures()
+
     def read(self, paths: Sequence[Path]) -> Records[Any, Any]:
         """Reads sentences, with or without tags; or, for sums, two numbers a line."""
         return self.encoder.read(paths)

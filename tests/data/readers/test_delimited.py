@@ -104,6 +104,10 @@ DOUBT = (
     "a.csv, line 2: the column 'a' holds '1,234', where the comma may be a decimal sign or separate thousands. Set "
     'data.decimal = "," if it is a decimal sign; else leave it out.'
 )
+POINT_DOUBT = (
+    "a.csv, line 2: the column 'a' holds '1.234', where the point may be a decimal sign or separate thousands. Set "
+    'data.decimal = "." if it is a decimal sign; else leave it out.'
+)
 THOUSANDS = (
     "; expected a number with '.' as its decimal sign, and nothing that separates thousands. Write it without, or set "
     "data.decimal."
@@ -116,6 +120,7 @@ THOUSANDS = (
         ('a,label\n"1,234",x\n2,y\n', DOUBT),
         ("a;label\n1,234;x\n100;y\n", DOUBT),
         ("a\tlabel\n1,234\tx\n2,345\ty\n", DOUBT),
+        ("a;label\n1.234;x\n\n980;y\n", POINT_DOUBT),
         ('a,label\n"1,234,567",x\n', "a.csv, line 2: the column 'a' holds '1,234,567'" + THOUSANDS),
         ('a,label\n"1,234.5",x\n', "a.csv, line 2: the column 'a' holds '1,234.5'" + THOUSANDS),
         ("a;label\n1.234,5;x\n", "a.csv, line 2: the column 'a' holds '1.234,5'" + THOUSANDS),
@@ -131,6 +136,9 @@ def test_thousands_are_refused(tmp_path: Path, content: str, message: str) -> No
 def test_three_decimals_are_decimals_where_nothing_else_is_meant(tmp_path: Path) -> None:
     assert values(made(tmp_path, "a;label\n1,234;x\n2,345;y\n")) == [[1.234], [2.345]]
     assert values(made(tmp_path, "a;label\n1,234;x\n0,345;y\n")) == [[1.234], [0.345]]
+    assert values(made(tmp_path, "a;label\n1.234;x\n2.345;y\n")) == [[1.234], [2.345]]
+    assert values(made(tmp_path, "a;label\n1.234;x\n2.5;y\n")) == [[1.234], [2.5]]
+    assert values(made(tmp_path, "a;label\n1.234;x\n980;y\n"), decimal=".") == [[1.234], [980]]
     assert values(made(tmp_path, 'a,label\n"1,234",x\n2,y\n'), decimal=",") == [[1.234], [2]]
 
 
@@ -145,6 +153,10 @@ def test_lines_are_those_of_the_file(tmp_path: Path) -> None:
         (
             {"encoding": "utf-99"},
             "data.encoding is 'utf-99', which Python does not know; expected utf-8, latin-1, cp1252, ...",
+        ),
+        (
+            {"encoding": "a\0b"},
+            r"data.encoding is 'a\x00b', which Python does not know; expected utf-8, latin-1, cp1252, ...",
         ),
         ({"separator": "x"}, "data.separator is 'x'; expected a sign such as ',', ';', '|', a tab or a blank."),
     ],

@@ -159,7 +159,7 @@ def _values(row: str, separator: str, quoted: bool) -> list[str]:
         return row.split(separator)
     try:
         return next(csv.reader([row], delimiter=separator))
-    except csv.Error:  # a value of more than 131,072 characters: no name of a column, and fit to be counted only
+    except csv.Error:  # a value of more than 131,072 characters
         return row.split(separator)
 
 

@@ -32,15 +32,15 @@ def decode(path: Path, content: bytes, encoding: str = "utf-8") -> str:
     told = _told(content, encoding)
     try:
         text = content.decode(told)
-    except LookupError as error:
-        raise RecipeError(
-            f"data.encoding is {encoding!r}, which Python does not know; expected utf-8, latin-1, cp1252, ..."
-        ) from error
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise DataError(
             f"{path}, line {line}, is not {told}: byte {content[error.start]:#04x}. "
             "Convert the file, or set data.encoding to what it is in, such as latin-1."
+        ) from error
+    except (LookupError, ValueError) as error:
+        raise RecipeError(
+            f"data.encoding is {encoding!r}, which Python does not know; expected utf-8, latin-1, cp1252, ..."
         ) from error
     if "\0" in text:
         raise _no_text(path, text[: text.index("\0")].count("\n") + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -11,6 +12,20 @@ from pathlib import Path, PurePosixPath
 
 from holdfast.data.readers.compressed import check_ratio, opened
 from holdfast.errors import DataError
+
+# What the library ends in for a damaged archive: its own errors and those of unpacking; for a damaged list of members
+# also those of names and places that cannot be; RuntimeError for what is encrypted, or packed in an unknown way.
+_ZIP_FAULTS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    OverflowError,
+    RuntimeError,
+)
 
 
 @dataclass(frozen=True)
@@ -70,7 +85,7 @@ def _reader(path: Path) -> Callable[[], bytes]:
 def _archived(path: Path) -> list[Listed]:
     try:
         archive = zipfile.ZipFile(io.BytesIO(path.read_bytes()))
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except _ZIP_FAULTS as error:
         raise DataError(f"{path} is no zip archive, or a damaged one ({error}). Copy or download it again.") from error
     if sum(member.compress_size for member in archive.infolist()) > path.stat().st_size:
         raise DataError(f"{path} is a damaged zip archive: its members claim more bytes than it has. Copy it again.")
@@ -92,8 +107,7 @@ def _member(archive: zipfile.ZipFile, path: Path, name: str) -> Callable[[], byt
         check_ratio(f"{path}: {name}", member.compress_size, member.file_size)
         try:
             return archive.read(name)
-        # RuntimeError: it is encrypted, or of a version of zip that Python does not know.
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
+        except _ZIP_FAULTS as error:
             raise DataError(f"{path} cannot be unpacked: {name} in it is damaged or locked ({error}).") from error
 
     return content

@@ -44,6 +44,8 @@ def read(table: Table, columns: Sequence[str], settings: TableSettings, advice: 
     """
     import polars
 
+    if table.separator == ";" and not settings.decimal:
+        _check_points(table, columns)
     found = {name: _numbers(table, name, settings, advice) for name in columns}
     texts = {name: _plain(table, name) for name, column in found.items() if column is None}
     comma = bool(texts) and decimal_comma(table, columns, settings)
@@ -96,6 +98,25 @@ def decimal_comma(table: Table, columns: Sequence[str], settings: TableSettings)
             'sign or separate thousands. Set data.decimal = "," if it is a decimal sign; else leave it out.'
         )
     return any(text.str.contains(_THOUSANDS).any() for text in texts.values())
+
+
+def _check_points(table: Table, columns: Sequence[str]) -> None:
+    """Sees that points are decimal signs, in a table whose separator leaves the comma to be one.
+
+    Raises:
+        DataError: A column has whole numbers, and points before three digits alone.
+    """
+    for name in columns:
+        text = table.frame[name].str.strip_chars()
+        groups = text.str.contains(r"^[+-]?[1-9][0-9]{0,2}\.[0-9]{3}$").fill_null(False)
+        if not groups.any() or (text.str.contains(".", literal=True).fill_null(False) & ~groups).any():
+            continue
+        if text.str.contains(r"^[+-]?[0-9]+$").any():
+            row = groups.arg_max() or 0
+            raise DataError(
+                f"{table.where(row)}: the column {name!r} holds {text[row]!r}, where the point may be a decimal sign "
+                'or separate thousands. Set data.decimal = "." if it is a decimal sign; else leave it out.'
+            )
 
 
 def _numbers(table: Table, name: str, settings: TableSettings, advice: str) -> polars.Series | None:
