@@ -122,3 +122,16 @@ def test_a_claimed_size_takes_no_memory(tmp_path: Path) -> None:
     storage.write(path, {}, document, "network")
     with pytest.raises(ModelFileError, match=r"has no tensor 'parts\.a\.weight'; the model has one of shape"):
         load(path)
+
+
+@pytest.mark.parametrize("layers", [10**9, 2**64])
+def test_claimed_layers_take_no_memory(tmp_path: Path, layers: int) -> None:
+    from holdfast import storage
+
+    options = {"cell": "lstm", "input_size": 1, "hidden_size": 1, "num_layers": layers}
+    node = {"name": "a", "kind": "Recurrent", "options": options, "inputs": ["x"], "outputs": ["y"]}
+    path = tmp_path / "huge.safetensors"
+    storage.write(path, {}, {"inputs": ["x"], "outputs": ["y"], "nodes": [node]}, "network")
+    message = f"{path} is damaged: it describes {layers:,} layers and holds 0 tensors. Take another copy of it."
+    with pytest.raises(ModelFileError, match=f"^{re.escape(message)}$"):
+        load(path)

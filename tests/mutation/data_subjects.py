@@ -194,6 +194,8 @@ def tables() -> list[Subject]:
         Subject("Parquet, lists", lists, "file.parquet", several),
         _file("series, CSV", ".csv", TIMES, forecast),
         Subject("series, Parquet", parquet(TIMES), "file.parquet", forecast),
+        _file("CSV, decimal commas", ".csv", WIDE.replace(",", ";").replace(".", ","), wide),
+        _file("CSV, UTF-16", ".csv", WIDE.encode("utf-16"), wide),
         _file("UCR .ts", ".ts", TS, _read),
         _file("UCR .ts, gzipped", ".ts.gz", gzip.compress(TS.encode(), mtime=0), _read, layers=(outside, in_gzip)),
     ]

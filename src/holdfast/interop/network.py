@@ -208,9 +208,23 @@ def load(path: Path) -> Network:
         ModelFileError: The file is not there, truncated, damaged, too new, or of another kind.
     """
     tensors, document = storage.read(path, KIND)
+    _check_layers(path, document, len(tensors))
     try:
         network = Network.from_document(document)
     except ConversionError as error:
         raise ModelFileError(f"{path} is damaged: {str(error).rstrip('.')}. Take another copy of it.") from error
     # What is read are views of the file, and a model is to outlive it.
     return with_tensors(network, {name: tensor.clone() for name, tensor in tensors.items()}, path)
+
+
+def _check_layers(path: Path, document: Mapping[str, Any], tensors: int) -> None:
+    """Refuses more layers than there are tensors, before anything is made for each of them."""
+    described = document.get("nodes")
+    for node in described if isinstance(described, list) else []:
+        options = node.get("options") if isinstance(node, dict) else None
+        layers = options.get("num_layers") if isinstance(options, dict) else None
+        if isinstance(layers, int) and layers > tensors:
+            raise ModelFileError(
+                f"{path} is damaged: it describes {layers:,} layers and holds {tensors} tensors. "
+                "Take another copy of it."
+            )

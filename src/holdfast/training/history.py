@@ -58,7 +58,7 @@ class History(list[dict[str, Any]]):
         for number, line in enumerate(lines[:keep], start=1):
             try:
                 self.append(json.loads(line))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise RunError(
                     f"{path}, line {number}, is not JSON ({error}). Put the file back, or start anew in another folder."
                 ) from error

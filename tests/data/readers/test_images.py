@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from holdfast.data import read
-from holdfast.errors import DataError
+from holdfast.errors import DataError, HoldfastWarning
 from holdfast.recipes.classify import ClassifyData
 
 GREY = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
@@ -153,7 +153,12 @@ def test_other_kinds_of_pixels_are_as_grey_as_pillow_makes_them(tmp_path: Path, 
 def test_the_first_of_several_pictures_is_taken(tmp_path: Path, suffix: str) -> None:
     first, second = Image.fromarray(GREY), Image.fromarray(255 - GREY)
     first.save(tmp_path / f"a{suffix}", save_all=True, append_images=[second])
-    assert np.array_equal(read([tmp_path / f"a{suffix}"], ClassifyData()).inputs[0], GREY)
+    with pytest.warns(HoldfastWarning) as told:
+        found = read([tmp_path / f"a{suffix}"], ClassifyData()).inputs[0]
+    assert np.array_equal(found, GREY)
+    assert [str(one.message) for one in told] == [
+        f"{tmp_path}/a{suffix} holds several pictures, an animation or pages; the first is read."
+    ]
 
 
 def test_an_interlaced_image(tmp_path: Path) -> None:

@@ -178,15 +178,16 @@ def _separator(path: Path, rows: Sequence[str]) -> str:
 
 def _unique(names: Sequence[str]) -> list[str]:
     """The names of the columns, as pandas has them: ``Unnamed: PLACE`` for none, ``NAME.1`` for one that is there."""
-    found: list[str] = []
+    found: dict[str, None] = {}
+    counts: dict[str, int] = {}
     for place, name in enumerate(names):
-        name, count = name or f"Unnamed: {place}", 0
-        free = name
+        name = name or f"Unnamed: {place}"
+        free, count = name, counts.get(name, 0)
         while free in found:
             count += 1
             free = f"{name}.{count}"
-        found.append(free)
-    return found
+        found[free], counts[name] = None, count
+    return list(found)
 
 
 def _malformed(

@@ -13,7 +13,7 @@ import numpy as np
 from holdfast.data.examples import Array, Examples
 from holdfast.data.readers.folders import listing
 from holdfast.data.readers.layout import arrange
-from holdfast.errors import DataError
+from holdfast.errors import DataError, HoldfastWarning
 from holdfast.recipes.classify import ClassifyData
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def read(path: Path, settings: ClassifyData) -> Examples:
 
     Images of 8 bits or fewer are uint8. Those of 9 to 16 bits a channel keep their full depth: float32, where the
     largest number that their bits can hold is 255. EXIF's orientation is applied, transparency is ignored, and of an
-    animation or several pages the first is taken.
+    animation or several pages the first is taken, with a ``HoldfastWarning``.
 
     Args:
         path: A folder ``ROOT/label/*.png`` (the subfolder's name is the label), a folder ``ROOT/*.png`` without
@@ -68,6 +68,7 @@ def _grey(path: Path, shape: tuple[int, ...] | None, first: Path) -> Array:
             warnings.simplefilter("ignore")  # of damaged EXIF data, and of sizes that are checked below
             with Image.open(path, formats=_FORMATS) as image:
                 _check_size(path, image)
+                several = getattr(image, "is_animated", False) and image.format != "MPO"  # a photograph and its preview
                 pixels = _turned(image, _levels(path, image))
     except DataError:
         raise
@@ -77,6 +78,9 @@ def _grey(path: Path, shape: tuple[int, ...] | None, first: Path) -> Array:
         raise DataError(
             f"{path} cannot be read as an image: it is cut short, damaged or of another kind ({error})."
         ) from error
+    if several:
+        message = f"{path} holds several pictures, an animation or pages; the first is read."
+        warnings.warn(message, HoldfastWarning, stacklevel=2)
     if shape is not None and pixels.shape != shape:
         raise DataError(
             f"{path} is {pixels.shape[1]}x{pixels.shape[0]} pixels; {first} is {shape[1]}x{shape[0]}. "
