@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Unpack, cast
 
 import torch
@@ -40,6 +40,10 @@ class CellModule(nn.Module):
     def reset_parameters(self) -> None:
         """Draws the initial values anew; :func:`holdfast.parameters.initialise` says which."""
         parameters.initialise(self, self.spec, "")
+
+    def named_weights(self) -> Mapping[str, Tensor | None]:
+        """The parameters that a call uses, by name; those that are not in it are attributes."""
+        return self._parameters
 
     def initial_state(self, batch: int, dtype: torch.dtype | None = None, device: Any = None) -> State:
         """Zeros: h [batch, O], or for the LSTM (h, c) with c [batch, H]; the cell's own dtype and device by default."""

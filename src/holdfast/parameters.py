@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Mapping
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +12,8 @@ from torch.nn import functional as F
 
 from holdfast.cells import CellSpec
 from holdfast.errors import ShapeError
+
+_OF_TORCH = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 
 
 def check_like(what: str, x: Tensor, weight: Tensor) -> None:
@@ -31,10 +35,19 @@ def register(module: nn.Module, spec: CellSpec, suffix: str, device: Any, dtype:
         module.register_parameter(name + suffix, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
 
 
-def collect(module: nn.Module, spec: CellSpec, suffix: str) -> dict[str, Tensor]:
-    """The parameters of a cell by their names without the suffix, as they are stored."""
+def collect(
+    module: nn.Module, spec: CellSpec, suffix: str, weights: Mapping[str, Tensor | None] | None = None
+) -> dict[str, Tensor]:
+    """The parameters of a cell by their names without the suffix, as they are stored.
+
+    Args:
+        module: The layer or cell.
+        spec: Its cell.
+        suffix: What follows the names: ``_l0``, ``_l1_reverse``, ... of a layer, nothing of a cell.
+        weights: ``module.named_weights()``, from a caller that needs it more than once.
+    """
     # A parameter is an attribute only where something else computes it, such as torch's weight_norm: getattr is slow.
-    own = module._parameters
+    own: Mapping[str, Tensor | None] = cast(Any, module).named_weights() if weights is None else weights
     found = {}
     for name in spec.parameter_names:
         parameter = own.get(name + suffix)
@@ -42,9 +55,11 @@ def collect(module: nn.Module, spec: CellSpec, suffix: str) -> dict[str, Tensor]
     return found
 
 
-def for_call(module: nn.Module, spec: CellSpec, suffix: str) -> dict[str, Tensor]:
+def for_call(
+    module: nn.Module, spec: CellSpec, suffix: str, weights: Mapping[str, Tensor | None] | None = None
+) -> dict[str, Tensor]:
     """The parameters for one call: while training, DropConnect drops recurrent weights (Merity et al. 2018)."""
-    parameters = collect(module, spec, suffix)
+    parameters = collect(module, spec, suffix, weights)
     if spec.weight_dropout and module.training:
         parameters["weight_hh"] = F.dropout(parameters["weight_hh"], spec.weight_dropout)
     return parameters
@@ -52,16 +67,22 @@ def for_call(module: nn.Module, spec: CellSpec, suffix: str) -> dict[str, Tensor
 
 @torch.no_grad()
 def initialise(module: nn.Module, spec: CellSpec, suffix: str) -> None:
-    """Sets the initial values of a cell's parameters.
+    """Sets the initial values of a cell's parameters, as ``spec.init`` says.
 
-    Input weights and projections are drawn from Xavier's uniform distribution (Glorot & Bengio 2010) and recurrent
-    weights are orthogonal (Saxe et al. 2014), each gate by itself. Biases are 0, but the forget gate's in ``bias_ih``
-    is ``forget_bias`` (with coupled gates, the input gate's is its negative). Gains are 1, peepholes 0: the cell
-    starts as the one without them.
+    ``"holdfast"``: input weights and projections are drawn from Xavier's uniform distribution (Glorot & Bengio 2010)
+    and recurrent weights are orthogonal (Saxe et al. 2014), each gate by itself. Biases are 0, but the forget gate's in
+    ``bias_ih`` is ``forget_bias`` (with coupled gates, the input gate's is its negative).
+
+    ``"torch"``: all of these are drawn from the uniform distribution between plus and minus 1 / sqrt(hidden_size), in
+    torch.nn's order, so that they are torch.nn's numbers for the same seed.
+
+    With both, gains are 1 and peepholes 0: the cell starts as the one without them.
     """
     H = spec.hidden_size
     for name, parameter in collect(module, spec, suffix).items():
-        if name == "weight_ih":
+        if spec.init == "torch" and name in _OF_TORCH:
+            nn.init.uniform_(parameter, -1 / math.sqrt(H), 1 / math.sqrt(H))
+        elif name == "weight_ih":
             for rows in torch.split(parameter, H):
                 nn.init.xavier_uniform_(rows)
         elif name == "weight_hh":

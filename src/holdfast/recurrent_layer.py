@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, cast
 
 import torch
@@ -56,7 +56,8 @@ class _Call(NamedTuple):
     """The arguments of a call, checked and in one form.
 
     ``inputs`` is [B, T, I]; ``state`` has one tuple for each layer and direction; ``lengths`` is None when all rows
-    have all steps; ``packed`` is what the caller gave, if that was a ``PackedSequence``.
+    have all steps; ``packed`` is what the caller gave, if that was a ``PackedSequence``; ``weights`` are the
+    :meth:`~RecurrentLayer.named_weights`.
     """
 
     inputs: Tensor
@@ -64,6 +65,7 @@ class _Call(NamedTuple):
     lengths: Tensor | None
     layout: layer_state.Layout
     packed: PackedSequence | None
+    weights: Mapping[str, Tensor | None]
 
 
 class RecurrentLayer(nn.Module):
@@ -170,6 +172,10 @@ class RecurrentLayer(nn.Module):
         for spec, suffix in self._cells():
             parameters.initialise(self, spec, suffix)
 
+    def named_weights(self) -> Mapping[str, Tensor | None]:
+        """The parameters that a call uses, by name; those that are not in it are attributes."""
+        return self._parameters
+
     @property
     def proj_size(self) -> int:
         """P, size of the projected output; 0 for none."""
@@ -249,12 +255,15 @@ class RecurrentLayer(nn.Module):
                     "its lengths in it."
                 )
             input, lengths = pad_packed_sequence(packed, self.batch_first)
-        weight = cast(Tensor, self.weight_ih_l0)
+        weights = self.named_weights()
+        weight = weights.get("weight_ih_l0")
+        weight = cast(Tensor, self.weight_ih_l0) if weight is None else weight
         self._check_input(input, weight)
         layout = layer_state.Layout(batched=input.ndim == 3, time_first=not self.batch_first)
         x = layout.inward(input)
         state = layer_state.split(self.specs, self.num_directions, hx, x, layout.batched, weight)
-        return _Call(x, state, check_lengths(lengths, x.shape[0], x.shape[1], x.device), layout, packed)
+        lengths = check_lengths(lengths, x.shape[0], x.shape[1], x.device)
+        return _Call(x, state, lengths, layout, packed, weights)
 
     def _request(
         self, call: _Call, number: int, direction: int, x: Tensor, return_states: bool, draw: bool = True
@@ -269,7 +278,7 @@ class RecurrentLayer(nn.Module):
             spec,
             x,
             call.state[number * self.num_directions + direction],
-            of_call(self, spec, _suffix(number, direction)),
+            of_call(self, spec, _suffix(number, direction), call.weights),
             call.lengths,
             noise,
             reverse=self.reverse or direction == 1,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
 from holdfast.cells.activation_names import Activation, check_activation
 from holdfast.errors import OptionError, did_you_mean
 
 Kind = Literal["rnn", "lstm", "gru"]
+Init = Literal["holdfast", "torch"]
 NAMES: dict[str, str] = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
 
 
@@ -24,6 +25,7 @@ class CellOptions(TypedDict, total=False):
     recurrent_activation: Activation
     output_activation: Activation | None
     gate_clip: float | None
+    init: Init
     forget_bias: float
     peepholes: bool
     coupled_gates: bool
@@ -74,8 +76,11 @@ class CellSpec:
         gate_clip: What goes into σ and φ of the gates and the candidate is clamped into plus or minus this, as
             onnxruntime reads ONNX's ``clip``: the cell state on its way out is not, though ONNX's words, "the input of
             activations", could be read so.
+        init: How the initial values are drawn: ``"holdfast"``, Xavier's and orthogonal weights and ``forget_bias``; or
+            ``"torch"``, as torch.nn draws them, with the same numbers for the same seed.
+            :func:`holdfast.parameters.initialise` describes both.
         forget_bias: Initial bias of the forget gate (Jozefowicz et al. 2015); it is stored in ``bias_ih`` and has no
-            effect without biases. LSTM.
+            effect without biases, or with ``init="torch"``. LSTM.
         peepholes: The gates also see the cell state (Gers & Schmidhuber 2000). LSTM.
         coupled_gates: The forget gate is 1 - i (Greff et al. 2017, CIFG); three gates i, g, o are left. LSTM.
         proj_size: P, size of the projected output (Sak et al. 2014); 0 for none. LSTM.
@@ -107,6 +112,7 @@ class CellSpec:
     recurrent_activation: Activation = "sigmoid"
     output_activation: Activation | None = None
     gate_clip: float | None = None
+    init: Init = "holdfast"
     forget_bias: float = 1.0
     peepholes: bool = False
     coupled_gates: bool = False
@@ -150,6 +156,13 @@ class CellSpec:
             raise OptionError(f"{name} single_bias needs a bias: leave bias=False or single_bias=True out.")
         if self.proj_clip is not None and not self.proj_size:
             raise OptionError("LSTM proj_clip needs a projection: set proj_size, or leave proj_clip out.")
+        if self.init not in get_args(Init):
+            raise OptionError(f"There is no init {self.init!r}: {did_you_mean(str(self.init), get_args(Init))}")
+        if self.init == "torch" and self.forget_bias != 1:
+            raise OptionError(
+                f"LSTM got init='torch' and forget_bias={self.forget_bias}; expected one of them: torch.nn draws every "
+                "bias at random."
+            )
         modes = ("state", "gates", "candidate")
         if self.recurrent_dropout_mode not in modes:
             raise OptionError(

@@ -16,7 +16,7 @@ from holdfast.cells import NAMES, CellSpec
 from holdfast.engines.request import Request, Result
 
 # They change parameters, which arrive here as they are to be used, or nothing by themselves.
-_IN_THE_PARAMETERS = ("forget_bias", "single_bias", "weight_dropout", "recurrent_dropout_mode")
+_IN_THE_PARAMETERS = ("init", "forget_bias", "single_bias", "weight_dropout", "recurrent_dropout_mode")
 
 
 class CudnnEngine:

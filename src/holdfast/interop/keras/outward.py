@@ -22,7 +22,15 @@ Layer = tuple[str, dict[str, Any], dict[str, list[Tensor]]]
 
 _CLASSES = {"lstm": "LSTM", "gru": "GRU", "rnn": "SimpleRNN"}
 _MERGES = {"concat": "concat", "sum": "sum", "mean": "ave", "product": "mul"}
-_EXPRESSED = ("activation", "recurrent_activation", "reset_after", "single_bias", "recurrent_dropout", "forget_bias")
+_EXPRESSED = (
+    "activation",
+    "recurrent_activation",
+    "reset_after",
+    "single_bias",
+    "recurrent_dropout",
+    "init",
+    "forget_bias",
+)
 """Options of a cell that Keras has; the forget bias is of meaning before training alone."""
 _SAME = re.compile("tanh|sigmoid|relu|linear|hard_sigmoid|softsign|softplus|elu|selu|exponential|relu6|silu|gelu|mish")
 """Activations that have the same name and parameters in Keras."""

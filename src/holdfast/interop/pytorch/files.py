@@ -32,7 +32,7 @@ _HINT = (
 )
 # Options of a cell that change nothing once the weights are there, or that the weights themselves show.
 _NOT_SHOWN = frozenset(
-    {"forget_bias", "recurrent_dropout", "recurrent_dropout_mode", "weight_dropout", "single_bias", "proj_size"}
+    {"init", "forget_bias", "recurrent_dropout", "recurrent_dropout_mode", "weight_dropout", "single_bias", "proj_size"}
 )
 
 
