@@ -153,11 +153,6 @@ def test_with_init_torch_what_torch_does_not_have_starts_as_always() -> None:
         assert (layer.get_parameter(f"norm_ih{suffix}") == 1).all()
 
 
-def test_a_layer_with_init_torch_is_one_of_torch_to_every_format() -> None:
-    assert holdfast.LSTM(3, 5, init="torch").specs[0].changed_options() == {"init": "torch"}
-    assert "init" not in str(holdfast.explain(holdfast.LSTM(3, 5, init="torch"), torch.zeros(2, 1, 3)))
-
-
 def test_parameters_reach_the_engine_as_they_are_stored(monkeypatch: pytest.MonkeyPatch) -> None:
     from holdfast.engines.reference import ReferenceEngine
 
