@@ -11,22 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.cells import CellSpec
-from holdfast.errors import ShapeError
 
+Weights = Mapping[str, Tensor | None]
 _OF_TORCH = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
-
-
-def check_like(what: str, x: Tensor, weight: Tensor) -> None:
-    """Refuses a tensor of another dtype or device than the parameters; autocast may convert the dtype.
-
-    Raises:
-        ShapeError: It has another.
-    """
-    if x.device != weight.device or (x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type)):
-        raise ShapeError(
-            f"{what} is {x.dtype} on {x.device}; expected {weight.dtype} on {weight.device}, as the parameters: "
-            "convert one of them with .to(...)."
-        )
 
 
 def register(module: nn.Module, spec: CellSpec, suffix: str, device: Any, dtype: torch.dtype | None) -> None:
@@ -35,29 +22,26 @@ def register(module: nn.Module, spec: CellSpec, suffix: str, device: Any, dtype:
         module.register_parameter(name + suffix, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
 
 
-def collect(
-    module: nn.Module, spec: CellSpec, suffix: str, weights: Mapping[str, Tensor | None] | None = None
-) -> dict[str, Tensor]:
+def collect(module: nn.Module, spec: CellSpec, suffix: str, weights: Weights | None = None) -> dict[str, Tensor]:
     """The parameters of a cell by their names without the suffix, as they are stored.
 
     Args:
         module: The layer or cell.
         spec: Its cell.
-        suffix: What follows the names: ``_l0``, ``_l1_reverse``, ... of a layer, nothing of a cell.
-        weights: ``module.named_weights()``, from a caller that needs it more than once.
+        suffix: What follows the names: ``_l0``, ``_l1_reverse``, ... in a layer, nothing in a cell.
+        weights: ``module.named_weights()``, from a caller that has it.
     """
-    # A parameter is an attribute only where something else computes it, such as torch's weight_norm: getattr is slow.
-    own: Mapping[str, Tensor | None] = cast(Any, module).named_weights() if weights is None else weights
-    found = {}
-    for name in spec.parameter_names:
-        parameter = own.get(name + suffix)
-        found[name] = getattr(module, name + suffix) if parameter is None else parameter
-    return found
+    own: Weights = cast(Any, module).named_weights() if weights is None else weights
+    return {name: one(module, name + suffix, own) for name in spec.parameter_names}
 
 
-def for_call(
-    module: nn.Module, spec: CellSpec, suffix: str, weights: Mapping[str, Tensor | None] | None = None
-) -> dict[str, Tensor]:
+def one(module: nn.Module, name: str, weights: Weights) -> Tensor:
+    """The parameter of that name; what is not in ``module.named_weights()`` is an attribute, which is slow to get."""
+    parameter = weights.get(name)
+    return cast(Tensor, getattr(module, name)) if parameter is None else parameter
+
+
+def for_call(module: nn.Module, spec: CellSpec, suffix: str, weights: Weights | None = None) -> dict[str, Tensor]:
     """The parameters for one call: while training, DropConnect drops recurrent weights (Merity et al. 2018)."""
     parameters = collect(module, spec, suffix, weights)
     if spec.weight_dropout and module.training:
