@@ -394,6 +394,44 @@ def test_quantisation_says_that_it_passes_a_replaced_module_over(kind: str) -> N
     run(done["rnn"], X.float())
 
 
+class WeightDrop(nn.Module):
+    """As programs for AWD-LSTM write it: the weight of the module is deleted, and set before each call."""
+
+    def __init__(self, module: Any) -> None:
+        super().__init__()
+        self.module = module
+        raw = module.weight_hh_l0
+        del module._parameters["weight_hh_l0"]
+        module.register_parameter("weight_hh_l0_raw", nn.Parameter(raw.data))
+        module.flatten_parameters = lambda *_: None
+
+    def forward(self, x: Tensor) -> Any:
+        raw = self.module.weight_hh_l0_raw
+        self.module.weight_hh_l0 = nn.functional.dropout(raw, 0.5, self.training) * 1
+        return self.module.forward(x)
+
+
+@pytest.mark.parametrize("when", ["before", "after", "after a call"])
+def test_weight_drop(when: str) -> None:
+    theirs = nn.LSTM(3, 5, dtype=F64)
+    ours = copy.deepcopy(theirs)
+    if when == "before":
+        replaced(ours)
+    wrapped = [WeightDrop(module) for module in (ours, theirs)]
+    if when == "after a call":
+        wrapped[0](X)
+    replaced(wrapped[0])
+    outputs = []
+    for module in wrapped:
+        torch.manual_seed(7)
+        outputs.append(tensors(module(X)))
+        outputs[-1][0].sum().backward()
+    assert_same(*outputs)
+    for (name, a), (other, b) in zip(*(module.named_parameters() for module in wrapped), strict=True):
+        assert name == other
+        torch.testing.assert_close(a.grad, b.grad, rtol=0, atol=1e-12)
+
+
 def _count(module: nn.Module) -> int:
     return len(run(module, X.float()))
 

@@ -228,9 +228,9 @@ def _torn() -> nn.Module:
 
 
 def _without() -> nn.Module:
-    layer = nn.GRU(3, 5)
-    del layer.bias_hh_l0
-    return layer
+    cell = nn.GRUCell(3, 5)
+    del cell.bias_hh
+    return cell
 
 
 def _scripted() -> nn.Module:
@@ -264,7 +264,7 @@ LEFT: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "forward replaced": (_patched, "its forward was replaced; replace the module before that."),
     "another shape": (_torn, "its weight_hh_l0 has shape (15, 4); expected (15, 5)."),
-    "a parameter missing": (_without, "its bias_hh_l0 is not there; expected (15,)."),
+    "a parameter missing": (_without, "its bias_hh is not there; expected (15,)."),
     "no units": (lambda: nn.RNNCell(3, 0), "RNN hidden_size is 0; expected a whole number from 1 on."),
     "scripted": (_scripted, "it is scripted; replace before torch.jit.script."),
     "quantised": (_quantised, "it is quantised."),

@@ -149,10 +149,12 @@ def _replace(module: nn.Module) -> str | None:
         like = counterpart(module)
     except OptionError as error:
         return str(error)
+    # A layer of torch.nn computes with this list, in which a weight stays that was deleted to be computed from others.
+    listed = dict(zip(getattr(module, "_flat_weights_names", ()), getattr(module, "_flat_weights", ()), strict=False))
     for name, expected in like.named_parameters():
         if parametrize.is_parametrized(module, name):
             continue
-        found = getattr(module, name, None)
+        found = getattr(module, name, listed.get(name))
         if not isinstance(found, torch.Tensor) or found.shape != expected.shape:
             got = f"has shape {tuple(found.shape)}" if isinstance(found, torch.Tensor) else "is not there"
             return f"its {name} {got}; expected {tuple(expected.shape)}."
