@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import pickle
 from typing import Any
 
 import pytest
@@ -194,3 +196,13 @@ def test_an_rnn_told_two_activations_is_refused() -> None:
             "RNN got nonlinearity='relu' and activation='elu'; expected one of them: they are the same."
         )
         assert make(2, 3, activation="elu").extra_repr() == make(2, 3, nonlinearity="elu").extra_repr()
+
+
+def test_what_is_pickled_of_a_spec_is_its_fields() -> None:
+    """A hash depends on the process; kept in a file, it would tell equal descriptions apart."""
+    described = spec(peepholes=True)
+    assert hash(described) == hash(spec(peepholes=True))
+    assert described.__getstate__().keys() == {field.name for field in dataclasses.fields(CellSpec)}
+    again = pickle.loads(pickle.dumps(described))
+    assert again == copy.deepcopy(described) == described
+    assert hash(again) == hash(described)

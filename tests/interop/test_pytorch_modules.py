@@ -252,11 +252,11 @@ LEFT: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "an attribute that Holdfast's class has": (
         lambda: WithMemory(3, 5),
-        "its 'memory' is not what holdfast.GRU calls so; rename it.",
+        "it has 'memory', a name that holdfast.GRU uses for something else; rename it.",
     ),
     "a method that Holdfast's class has": (
         lambda: WithMethod(3, 5),
-        "its 'begin_sequence' is not what holdfast.GRUCell calls so; rename it.",
+        "it has 'begin_sequence', a name that holdfast.GRUCell uses for something else; rename it.",
     ),
     "of RNNBase alone": (
         Own,

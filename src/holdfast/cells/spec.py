@@ -186,6 +186,10 @@ class CellSpec:
     def __hash__(self) -> int:
         return self._hash
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: a hash is another in the next process."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     @cached_property
     def gates(self) -> tuple[str, ...]:
         """The gates in their order in memory: the rows of the weights are H rows for each of these."""

@@ -160,7 +160,7 @@ def _replace(module: nn.Module) -> str | None:
             return f"its {name} {got}; expected {tuple(expected.shape)}."
     own = own_attributes(like)
     for name in _clashes(module, type(like), own):
-        return f"its {name!r} is not what holdfast.{type(like).__name__} calls so; rename it."
+        return f"it has {name!r}, a name that holdfast.{type(like).__name__} uses for something else; rename it."
     kind = class_for(module)
     vars(module).update(own)
     module.__class__ = kind
