@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from holdfast import calling
 from holdfast.errors import OptionError, ShapeError
 from holdfast.memory import Memory, check_memory, host_copies, run_again_in_backward
 
@@ -86,7 +87,7 @@ def check_lengths(lengths: Lengths | None, batch: int, steps: int, device: torch
             f"lengths has shape {tuple(given.shape)} and dtype {given.dtype}; expected whole numbers of shape "
             f"(batch,) = ({batch},), one a row of the input."
         )
-    if batch:
+    if batch and calling.can_read(given):
         low, high = int(given.min()), int(given.max())
         if low < 0 or high > steps:
             raise ShapeError(
@@ -227,7 +228,11 @@ def scan(
         raise ShapeError(f"inputs has shape {tuple(inputs.shape)} (time first); expected at least one step.")
     shortest = longest = steps
     if lengths is not None:
-        shortest, longest = (int(lengths.min()), int(lengths.max())) if len(lengths) else (0, 0)
+        shortest = 0  # where lengths cannot be read, every step asks which rows it belongs to
+        if not len(lengths):
+            longest = 0
+        elif calling.can_read(lengths):
+            shortest, longest = int(lengths.min()), int(lengths.max())
         padding = torch.arange(steps, device=inputs.device)[:, None] >= lengths
         # A NaN in the padding must not reach a product: 0 * NaN would come back in the gradient of the weights.
         inputs = inputs.masked_fill(padding.reshape(padding.shape + (1,) * (inputs.ndim - 2)), 0)

@@ -24,6 +24,7 @@ from holdfast.engines.bfloat16 import InBfloat16
 from holdfast.engines.function import Gradient, GradientEngine, run_with_gradients
 from holdfast.engines.request import Request, Result, result_dtype
 from holdfast.engines.segments import InSegments
+from holdfast.memory import Memory
 
 _MISSING = ""
 try:
@@ -49,12 +50,15 @@ class NativeEngine:
 
     def why_not(self, request: Request) -> str | None:
         """One sentence that says why the kernels cannot run the request, or None when they can."""
+        return self.why_not_in(result_dtype(request), request)
+
+    def why_not_in(self, dtype: torch.dtype, request: Request) -> str | None:
+        """The same for results in a dtype, whatever autocast says."""
         spec, x = request.spec, request.inputs
         if _MISSING:
             return f"Holdfast was installed without its native kernels ({_MISSING})."
         if x.device.type != "cpu":
             return f"the kernels run on the CPU, and the input is on {x.device}."
-        dtype = result_dtype(request)
         if dtype not in _DTYPES:
             of = "autocast is to" if torch.is_autocast_enabled("cpu") else "the input is"
             return f"the kernels compute in float32, float64 and bfloat16, and {of} {dtype}."
@@ -71,11 +75,15 @@ class NativeEngine:
     def run(self, request: Request) -> Result:
         """Runs a request that :meth:`why_not` has nothing against."""
         rounded = result_dtype(request) == torch.bfloat16
-        engine: GradientEngine = _OfRoundedOperands(self._isa) if rounded else self
         if torch.is_grad_enabled():
-            engine = InSegments(engine) if request.memory == "recompute" else engine
-            return run_with_gradients(InBfloat16(engine) if rounded else engine, request)
-        return InBfloat16(engine).run(request) if rounded else self.compute(request)
+            return run_with_gradients(self.in_dtype(rounded, request.memory), request)
+        return self.in_dtype(rounded).run(request) if rounded else self.compute(request)
+
+    def in_dtype(self, rounded: bool, memory: Memory = "keep") -> GradientEngine:
+        """The kernels, or with ``rounded`` those with products in bfloat16, under a memory policy."""
+        engine: GradientEngine = _OfRoundedOperands(self._isa) if rounded else self
+        engine = InSegments(engine) if memory == "recompute" else engine
+        return InBfloat16(engine) if rounded else engine
 
     def forward(self, request: Request) -> tuple[Result, tuple[Tensor, ...]]:
         """The result, and what :meth:`backward` needs."""
