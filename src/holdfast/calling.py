@@ -5,12 +5,16 @@ Nearly every call is plain. These questions are asked at each one, so they are f
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import forward_ad
 
+from holdfast.errors import EngineError
+
 # Tensors whose memory is what it seems to be. Other classes are looked at more closely.
-_PLAIN = {Tensor, torch.nn.Parameter, torch.nn.Buffer}
+_PLAIN = {Tensor, nn.Parameter, nn.Buffer}
 _PRE_DISPATCH = torch._C.DispatchKey.PreDispatch
 
 
@@ -37,6 +41,11 @@ def is_transformed() -> bool:
     if torch.compiler.is_compiling():  # the compiler takes both apart itself
         return False
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+
+
+def is_plain() -> bool:
+    """Whether nothing looks at this call."""
+    return not (is_traced() or is_captured() or is_transformed())
 
 
 def is_exported_to_onnx() -> bool:
@@ -74,3 +83,26 @@ def can_read(tensor: Tensor) -> bool:
     if is_traced() or is_captured() or tensor.is_meta:
         return False
     return not (torch._C._functorch.is_functorch_wrapped_tensor(tensor) or is_fake(tensor))
+
+
+def leaf(module: nn.Module, *arguments: Any, **named: Any) -> torch.fx.Proxy | None:
+    """The call of a module as one node, where torch.fx.symbolic_trace makes it; None where it does not.
+
+    Args:
+        module: The module that is called.
+        *arguments: The arguments of its ``forward``.
+        **named: Those by name.
+
+    Raises:
+        EngineError: The module is all that is traced.
+    """
+    proxy = next((value for value in arguments if isinstance(value, torch.fx.Proxy)), None)
+    if proxy is None:
+        return None
+    tracer = cast(torch.fx.Tracer, proxy.tracer)
+    if module is tracer.root:
+        raise EngineError(
+            f"torch.fx.symbolic_trace cannot look into a {type(module).__name__} of Holdfast, which is one node of a "
+            "graph: trace a model that holds it."
+        )
+    return tracer.create_proxy("call_module", tracer.path_of_module(module), arguments, named)
