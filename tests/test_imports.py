@@ -21,13 +21,15 @@ SOURCE = Path(holdfast.__file__).parent
 # files of one folder may import one another.
 LEVELS: list[tuple[str, ...]] = [
     ("errors", "_native"),
+    ("calling",),
     ("cells",),
     ("memory", "kernels"),
     ("unrolling",),
     ("engines",),
     ("doctor",),
     ("parameters",),
-    ("layer_state", "cell_modules"),
+    ("layer_state", "scripting"),
+    ("cell_modules",),
     ("recurrent_layer",),
     ("layers",),
     ("recipes", "scaling", "container", "spans"),

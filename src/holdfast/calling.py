@@ -5,6 +5,7 @@ Nearly every call is plain. These questions are asked at each one, so they are f
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, cast
 
 import torch
@@ -12,6 +13,9 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from holdfast.errors import EngineError
+
+# While it traces, torch warns where Python looks at a size, as every check of a shape does; it is silent about its own.
+warnings.filterwarnings("ignore", category=torch.jit.TracerWarning, module=r"holdfast\.")
 
 # Tensors whose memory is what it seems to be. Other classes are looked at more closely.
 _PLAIN = {Tensor, nn.Parameter, nn.Buffer}
@@ -102,7 +106,7 @@ def leaf(module: nn.Module, *arguments: Any, **named: Any) -> torch.fx.Proxy | N
     tracer = cast(torch.fx.Tracer, proxy.tracer)
     if module is tracer.root:
         raise EngineError(
-            f"torch.fx.symbolic_trace cannot look into a {type(module).__name__} of Holdfast, which is one node of a "
-            "graph: trace a model that holds it."
+            f"torch.fx.symbolic_trace cannot look into Holdfast's {type(module).__name__}: it is one node of a graph. "
+            "Trace a model that holds it."
         )
     return tracer.create_proxy("call_module", tracer.path_of_module(module), arguments, named)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def check_lengths(lengths: Lengths | None, batch: int, steps: int, device: torch
     if lengths is None:
         return None
     try:
-        given = torch.as_tensor(lengths)
+        given = lengths if isinstance(lengths, Tensor) else torch.as_tensor(lengths)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ShapeError(f"lengths is {lengths!r}; expected whole numbers, one a row of the input.") from error
     if given.shape != (batch,) or given.is_floating_point() or given.dtype == torch.bool:
@@ -226,10 +227,16 @@ def scan(
     steps = inputs.shape[0]
     if not steps:
         raise ShapeError(f"inputs has shape {tuple(inputs.shape)} (time first); expected at least one step.")
+    if calling.is_traced():
+        warnings.warn(
+            f"A trace holds the {int(steps)} steps of its example one by one, and fails on any other number of steps.",
+            UserWarning,
+            stacklevel=2,
+        )
     shortest = longest = steps
     if lengths is not None:
         shortest = 0  # where lengths cannot be read, every step asks which rows it belongs to
-        if not len(lengths):
+        if not lengths.shape[0]:  # by len(), an exporter would take the number of rows for a constant
             longest = 0
         elif calling.can_read(lengths):
             shortest, longest = int(lengths.min()), int(lengths.max())

@@ -70,7 +70,7 @@ def _is_fused(spec: CellSpec, option: str) -> bool:
 def _whole(request: Request) -> Result:
     """All rows have all steps."""
     x = request.inputs.flip(1) if request.reverse else request.inputs
-    y, state = fused(request, (x,), request.state, batch_first=True)
+    y, state = fused(request, (x,), request.state, joined(request), batch_first=True)
     outputs = y.flip(1) if request.reverse else y
     return Result(outputs, state, (outputs,) if request.return_states else None)
 
@@ -88,7 +88,7 @@ def _packed(request: Request, lengths: Tensor) -> Result:
     within = (rows.to(device), steps.to(device))
     begun = order[: int(batch_sizes[0])].to(device)
     started = tuple(part[begun] for part in request.state)
-    y, ended = fused(request, (request.inputs[within], batch_sizes), started)
+    y, ended = fused(request, (request.inputs[within], batch_sizes), started, joined(request))
     batch, all_steps, _ = request.inputs.shape
     outputs = y.new_zeros(batch, all_steps, y.shape[-1]).index_put(within, y)
     state = tuple(old.to(new.dtype).index_put((begun,), new) for old, new in zip(request.state, ended, strict=True))
@@ -100,9 +100,9 @@ def _packed(request: Request, lengths: Tensor) -> Result:
 
 
 def fused(
-    request: Request, x: tuple[Tensor, ...], state: tuple[Tensor, ...], **options: Any
+    request: Request, x: tuple[Tensor, ...], state: tuple[Tensor, ...], parameters: list[Tensor], **options: Any
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Runs torch's operation over ``x``, from a state [B, O or H] to another."""
+    """Runs torch's operation over ``x``, from a state [B, O or H] to another, with the parameters as it orders them."""
     spec = request.spec
     operation: Callable[..., Any] = torch.lstm if spec.kind == "lstm" else torch.gru
     if spec.kind == "rnn":
@@ -112,8 +112,8 @@ def fused(
     y, *final = operation(
         *x,
         hx if spec.kind == "lstm" else hx[0],
-        _parameters(request) if x[0].is_cuda else _separate(request),
-        has_biases=x[0].is_cuda or request.spec.bias,
+        parameters,
+        has_biases=len(parameters) > 3,  # two matrices or three
         num_layers=1,
         dropout=0.0,
         train=torch.is_grad_enabled(),  # without it cuDNN keeps nothing for a backward pass
@@ -123,7 +123,7 @@ def fused(
     return y, tuple(part[0] for part in final)
 
 
-def _parameters(request: Request) -> list[Tensor]:
+def joined(request: Request) -> list[Tensor]:
     """The parameters as torch orders them, in one piece of memory: matrices before biases, as cuDNN has them.
 
     torch compares their addresses with those that cuDNN expects. Where they differ, as those of separate parameters
@@ -139,7 +139,7 @@ def _parameters(request: Request) -> list[Tensor]:
     return [joined[name] for name in order]
 
 
-def _separate(request: Request) -> list[Tensor]:
+def separate(request: Request) -> list[Tensor]:
     """The parameters as torch orders them, each where it is."""
     spec, given = request.spec, request.parameters
     biases = [given["bias_ih"], _zero(request) if spec.single_bias else given["bias_hh"]] if spec.bias else []

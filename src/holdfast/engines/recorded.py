@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from holdfast import calling
 from holdfast.cells import NAMES
 from holdfast.engines import onnx_node
-from holdfast.engines.cudnn import fused, lacks
+from holdfast.engines.cudnn import fused, joined, lacks, separate
 from holdfast.engines.request import Request, Result
 
 
@@ -50,7 +50,7 @@ class RecordedEngine:
 def _whole(request: Request) -> Result:
     """All rows have all steps."""
     x = request.inputs.flip(1) if request.reverse else request.inputs
-    outputs, state = fused(request, (x,), request.state, batch_first=True)
+    outputs, state = fused(request, (x,), request.state, _parameters(request), batch_first=True)
     outputs = outputs.flip(1) if request.reverse else outputs
     return Result(outputs, state, (outputs,) if request.return_states else None)
 
@@ -66,7 +66,7 @@ def _packed(request: Request, lengths: Tensor) -> Result:
     # A packed sequence has no row without steps: such a row runs one, and what comes of it is left out.
     packed = pack_padded_sequence(x, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
     started = tuple(part.index_select(0, packed.sorted_indices) for part in request.state)
-    data, state = fused(request, (packed.data, packed.batch_sizes), started)
+    data, state = fused(request, (packed.data, packed.batch_sizes), started, _parameters(request))
     ran = PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
     outputs, _ = pad_packed_sequence(ran, batch_first=True, total_length=x.shape[1])
     if request.reverse:
@@ -79,6 +79,11 @@ def _packed(request: Request, lengths: Tensor) -> Result:
         return Result(outputs, final)
     held = (request.state if request.reverse else final)[0]
     return Result(outputs, final, (torch.where(past[:, :, None], held[:, None], outputs),))
+
+
+def _parameters(request: Request) -> list[Tensor]:
+    """As torch's operators take them: cuDNN wants them in one piece, and a file should hold them as they are."""
+    return joined(request) if request.inputs.is_cuda else separate(request)
 
 
 def _turned(past: Tensor, lengths: Tensor) -> Tensor:
