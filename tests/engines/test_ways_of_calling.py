@@ -135,18 +135,22 @@ def symbolic(model: Tagger) -> None:
 def of_input(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """The gradient of a plain backward pass."""
     x = x.clone().requires_grad_()
-    return torch.autograd.grad(model(x).square().sum(), x)[0]
+    model(x).square().sum().backward()
+    assert x.grad is not None
+    return x.grad
 
 
-def jacobian(model: Tagger) -> Tensor:
+def jacobian(model: Tagger, x: Tensor) -> Tensor:
     """Row by row."""
-    x = X.clone().requires_grad_()
+    x = x.clone().requires_grad_()
     y = model(x)
     rows = [torch.autograd.grad(one, x, retain_graph=True)[0] for one in y.flatten()]
     return torch.stack(rows).reshape(*y.shape, *x.shape)
 
 
 def transformed(model: Tagger) -> None:
+    model, x, other = model.double(), X.double(), OTHER.double()
+
     def total(x: Tensor) -> Tensor:
         return model(x).square().sum()
 
@@ -155,41 +159,44 @@ def transformed(model: Tagger) -> None:
     def of_row(parameters: dict[str, Tensor], row: Tensor) -> Tensor:
         return torch.func.functional_call(model, parameters, (row[None],)).square().sum()  # type: ignore[no-any-return]
 
-    func, rows = torch.func, jacobian(model)
-    near(func.grad(total)(X), of_input(model, X))
-    near(func.vjp(total, X)[1](torch.tensor(1.0))[0], of_input(model, X))
-    near(func.jvp(model, (X,), (X,))[1], torch.tensordot(rows, X, 3))
-    near(func.jacrev(model)(X), rows)
-    near(func.jacfwd(model)(X), rows)
-    near(func.vmap(model, in_dims=1, out_dims=1)(OTHER[:, None]), model(OTHER)[:, None])
-    each = func.vmap(func.grad(of_row), (None, 0))(parameters, X)
-    near({name: g.sum(0) for name, g in each.items()}, func.grad(lambda p: sum(of_row(p, row) for row in X))(parameters))
-    near(func.hessian(total)(X[:1, :2]), torch.autograd.functional.hessian(total, X[:1, :2]))
+    func, rows = torch.func, jacobian(model, x)
+    near(func.grad(total)(x), of_input(model, x))
+    near(func.vjp(total, x)[1](x.new_tensor(1.0))[0], of_input(model, x))
+    near(func.jacrev(model)(x), rows)
+    near(func.vmap(model, in_dims=1, out_dims=1)(other[:, None]), model(other)[:, None])
+    each = func.vmap(func.grad(of_row), (None, 0))(parameters, x)
+    near({name: g.sum(0) for name, g in each.items()}, func.grad(lambda p: sum(of_row(p, row) for row in x))(parameters))
+    with quiet():  # torch's forward mode scripts some of its own
+        near(func.jvp(model, (x,), (x,))[1], torch.tensordot(rows, x, 3))
+        near(func.jacfwd(model)(x), rows)
+        near(func.hessian(total)(x[:1, :2]), torch.autograd.functional.hessian(total, x[:1, :2]))
 
 
 def forward_mode(model: Tagger) -> None:
-    with forward_ad.dual_level():
-        near(forward_ad.unpack_dual(model(forward_ad.make_dual(X, X))).tangent, torch.tensordot(jacobian(model), X, 3))
+    model, x = model.double(), X.double()
+    with quiet(), forward_ad.dual_level():
+        tangent = forward_ad.unpack_dual(model(forward_ad.make_dual(x, x))).tangent
+    near(tangent, torch.tensordot(jacobian(model, x), x, 3))
 
 
 def batched(model: Tagger) -> None:
-    x = X.clone().requires_grad_()
+    model, x = model.double(), X.double().requires_grad_()
     y = model(x)
-    each = torch.eye(y.numel()).reshape(-1, *y.shape)
-    rows = jacobian(model)
+    each = torch.eye(y.numel(), dtype=y.dtype).reshape(-1, *y.shape)
+    rows = jacobian(model, x.detach())
     (got,) = torch.autograd.grad(y, x, each, is_grads_batched=True, retain_graph=True)
     near(got.reshape(rows.shape), rows)
     got = torch.func.vmap(lambda g: torch.autograd.grad(y, x, g, retain_graph=True)[0])(each)
     near(got.reshape(rows.shape), rows)
-    near(torch.autograd.functional.jacobian(model, X, vectorize=True), rows)
+    near(torch.autograd.functional.jacobian(model, x.detach(), vectorize=True), rows)
 
 
 def second_derivative(model: Tagger) -> None:
-    reference = copy.deepcopy(model)
+    reference = copy.deepcopy(model.double())
     reference.encoder.engine = "reference"
     found = []
     for one in (model, reference):
-        x = X.clone().requires_grad_()
+        x = X.double().requires_grad_()
         (gradient,) = torch.autograd.grad(one(x).square().sum(), x, create_graph=True)
         gradient.square().sum().backward()
         found.append([x.grad, *(p.grad for p in one.parameters())])

@@ -116,7 +116,7 @@ def fused(
         has_biases=len(parameters) > 3,  # two matrices or three
         num_layers=1,
         dropout=0.0,
-        train=torch.is_grad_enabled(),  # without it cuDNN keeps nothing for a backward pass
+        train=torch.is_grad_enabled() or calling.is_traced(),  # without it cuDNN keeps nothing for a backward pass
         bidirectional=False,
         **options,
     )

@@ -32,6 +32,8 @@ try:
 except ImportError as error:  # installed without it
     _MISSING = str(error)
 
+for _of_a_cell in (kernels.why_not, kernels.why_not_in_bfloat16):
+    torch.compiler.assume_constant_result(_of_a_cell)  # torch.compile does not look into them
 _DTYPES = {torch.float32: "f32", torch.float64: "f64", torch.bfloat16: "bf16"}
 
 

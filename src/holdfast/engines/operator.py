@@ -74,7 +74,7 @@ def run(request: Request) -> Result:
         request.memory,
         request.segment,
         result_dtype(request) == torch.bfloat16,
-        torch.is_grad_enabled(),
+        torch.is_grad_enabled() and not calling.is_traced(),  # a trace runs in both ways; backward can do without
     )
     return _result(request, found)
 
