@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from holdfast import parameters
 from holdfast.cells import NAMES, CellSpec
 from holdfast.engines.operator import description
 from holdfast.errors import EngineError

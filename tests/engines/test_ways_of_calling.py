@@ -165,7 +165,9 @@ def transformed(model: Tagger) -> None:
     near(func.jacrev(model)(x), rows)
     near(func.vmap(model, in_dims=1, out_dims=1)(other[:, None]), model(other)[:, None])
     each = func.vmap(func.grad(of_row), (None, 0))(parameters, x)
-    near({name: g.sum(0) for name, g in each.items()}, func.grad(lambda p: sum(of_row(p, row) for row in x))(parameters))
+    near(
+        {name: g.sum(0) for name, g in each.items()}, func.grad(lambda p: sum(of_row(p, row) for row in x))(parameters)
+    )
     with quiet():  # torch's forward mode scripts some of its own
         near(func.jvp(model, (x,), (x,))[1], torch.tensordot(rows, x, 3))
         near(func.jacfwd(model)(x), rows)

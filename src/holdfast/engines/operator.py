@@ -29,7 +29,7 @@ from holdfast.engines.function import (
 )
 from holdfast.engines.native import NativeEngine
 from holdfast.engines.reference import ReferenceEngine
-from holdfast.engines.request import Request, Result, result_dtype
+from holdfast.engines.request import Request, Result, new_steps, result_dtype, time_first
 from holdfast.memory import Memory
 from holdfast.unrolling import check_lengths
 
@@ -40,9 +40,7 @@ class RecordableEngine(NativeEngine):
     def why_not(self, request: Request) -> str | None:
         """As :meth:`NativeEngine.why_not`, and why the kernels cannot serve the way in which they are called."""
         if calling.is_transformed():
-            return (
-                "torch.func or forward-mode derivatives transform this call, and kernels cannot be transformed."
-            )
+            return "torch.func or forward-mode derivatives transform this call, and kernels cannot be transformed."
         if (calling.is_traced() or calling.is_captured()) and calling.is_exported_to_onnx():
             return "a file of ONNX cannot hold the kernels."
         if elsewhere := calling.foreign(differentiable(request)):
@@ -166,7 +164,7 @@ def _forward(*arguments: Any) -> list[Tensor]:
     if _keeps(request, keep):
         outputs, values = kept or (result.outputs.float(), request.inputs.new_empty(0))
         found += [outputs, values] if rounded else [values]
-    return [tensor.contiguous() for tensor in found]
+    return [_in_memory(tensor) for tensor in found]
 
 
 @_forward.register_fake
@@ -176,14 +174,14 @@ def _shapes(*arguments: Any) -> list[Tensor]:
     x, sizes = request.inputs, request.spec.state_sizes.values()
     batch, steps, _ = x.shape
     dtype = torch.bfloat16 if rounded else x.dtype
-    found = [x.new_empty(batch, steps, request.spec.output_size, dtype=dtype)]
+    found = [new_steps(x, request.spec.output_size, dtype)]
     found += [x.new_empty(batch, size, dtype=dtype) for size in sizes]
     if request.return_states:
-        found += [x.new_empty(batch, steps, size, dtype=dtype) for size in sizes]
+        found += [new_steps(x, size, dtype) for size in sizes]
     if _keeps(request, keep):
         wide = torch.float32 if rounded else x.dtype
         if rounded:
-            found.append(x.new_empty(batch, steps, request.spec.output_size, dtype=wide))
+            found.append(new_steps(x, request.spec.output_size, wide))
         values = batch * steps * NativeEngine().kept_values(request.spec, wide)
         found.append(x.new_empty(values, dtype=wide))
     return found
@@ -209,7 +207,7 @@ def _backward(*arguments: Any) -> list[Tensor]:
     else:  # backward writes over what was kept, and autograd may come back
         kept = (kept[0] if rounded else outputs, kept[-1].clone())
     found = gradients.backward(request, kept, _gradient(request, given, names))
-    return [found[name].contiguous() for name in names]
+    return [_in_memory(found[name]) for name in names]
 
 
 @_backward.register_fake
@@ -217,7 +215,16 @@ def _shapes_backward(*arguments: Any) -> list[Tensor]:
     """What :func:`_backward` gives, without values."""
     request, flags = _request(*arguments[:_ARGUMENTS]), arguments[-1]
     tensors = differentiable(request)
-    return [torch.empty_like(tensors[n], memory_format=torch.contiguous_format) for n in _wanted(request, flags)]
+    return [
+        new_steps(request.inputs, request.spec.input_size) if name == "inputs" else tensors[name].new_empty(shape)
+        for name in _wanted(request, flags)
+        for shape in [tensors[name].shape]
+    ]
+
+
+def _in_memory(tensor: Tensor) -> Tensor:
+    """A result as its description without values says that it lies in memory."""
+    return time_first(tensor) if tensor.ndim == 3 else tensor.contiguous()
 
 
 def _wanted(request: Request, flags: Sequence[bool]) -> list[str]:

@@ -16,7 +16,7 @@ from holdfast import calling
 from holdfast.cells import NAMES
 from holdfast.engines import onnx_node
 from holdfast.engines.cudnn import fused, joined, lacks, separate
-from holdfast.engines.request import Request, Result
+from holdfast.engines.request import Request, Result, time_first
 
 
 class RecordedEngine:
@@ -51,7 +51,7 @@ def _whole(request: Request) -> Result:
     """All rows have all steps."""
     x = request.inputs.flip(1) if request.reverse else request.inputs
     outputs, state = fused(request, (x,), request.state, _parameters(request), batch_first=True)
-    outputs = outputs.flip(1) if request.reverse else outputs
+    outputs = time_first(outputs.flip(1)) if request.reverse else outputs
     return Result(outputs, state, (outputs,) if request.return_states else None)
 
 
@@ -71,7 +71,7 @@ def _packed(request: Request, lengths: Tensor) -> Result:
     outputs, _ = pad_packed_sequence(ran, batch_first=True, total_length=x.shape[1])
     if request.reverse:
         outputs = _taken(outputs, places)
-    outputs = outputs.masked_fill(past[:, :, None], 0)
+    outputs = time_first(outputs.masked_fill(past[:, :, None], 0))
     empty = (lengths == 0)[:, None]
     ended = (part.index_select(0, packed.unsorted_indices) for part in state)
     final = tuple(torch.where(empty, old, new) for old, new in zip(request.state, ended, strict=True))
