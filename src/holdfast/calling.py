@@ -6,7 +6,8 @@ Nearly every call is plain. These questions are asked at each one, so they are f
 from __future__ import annotations
 
 import warnings
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,17 +15,29 @@ from torch.autograd import forward_ad
 
 from holdfast.errors import EngineError
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 # While it traces, torch warns where Python looks at a size, as every check of a shape does; it is silent about its own.
-warnings.filterwarnings("ignore", category=torch.jit.TracerWarning, module=r"holdfast\.")
+warnings.filterwarnings("ignore", category=torch.jit._trace.TracerWarning, module=r"holdfast\.")
 
 # Tensors whose memory is what it seems to be. Other classes are looked at more closely.
 _PLAIN = {Tensor, nn.Parameter, nn.Buffer}
 _PRE_DISPATCH = torch._C.DispatchKey.PreDispatch
 
 
+def constant(function: Callable[P, R]) -> Callable[P, R]:
+    """Marks a function of descriptions, whose result torch.compile takes for a constant instead of looking into it.
+
+    As torch.compiler.assume_constant_result does, which loads the compiler first, for seconds.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
 def is_traced() -> bool:
     """Whether torch.jit.trace, or torch.onnx.export in its older form, records the operators of this call."""
-    return torch.jit.is_tracing()
+    return torch._C._get_tracing_state() is not None
 
 
 def is_captured() -> bool:
@@ -89,24 +102,21 @@ def can_read(tensor: Tensor) -> bool:
     return not (torch._C._functorch.is_functorch_wrapped_tensor(tensor) or is_fake(tensor))
 
 
-def leaf(module: nn.Module, *arguments: Any, **named: Any) -> torch.fx.Proxy | None:
-    """The call of a module as one node, where torch.fx.symbolic_trace makes it; None where it does not.
+def leaf(module: nn.Module, input: torch.fx.Proxy, *others: Any) -> Any:
+    """The call of a module as one node of the graph that torch.fx.symbolic_trace makes.
 
     Args:
         module: The module that is called.
-        *arguments: The arguments of its ``forward``.
-        **named: Those by name.
+        input: What it is called with.
+        *others: The other arguments.
 
     Raises:
         EngineError: The module is all that is traced.
     """
-    proxy = next((value for value in arguments if isinstance(value, torch.fx.Proxy)), None)
-    if proxy is None:
-        return None
-    tracer = cast(torch.fx.Tracer, proxy.tracer)
+    tracer = cast(torch.fx.Tracer, input.tracer)
     if module is tracer.root:
         raise EngineError(
             f"torch.fx.symbolic_trace cannot look into Holdfast's {type(module).__name__}: it is one node of a graph. "
             "Trace a model that holds it."
         )
-    return tracer.create_proxy("call_module", tracer.path_of_module(module), arguments, named)
+    return tracer.create_proxy("call_module", tracer.path_of_module(module), (input, *others), {})

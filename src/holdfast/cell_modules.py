@@ -94,8 +94,8 @@ class CellModule(nn.Module):
         Raises:
             ShapeError: ``input`` or ``hx`` has the wrong shape or dtype.
         """
-        if not isinstance(input, Tensor) and (node := calling.leaf(self, input, hx)) is not None:
-            return node
+        if isinstance(input, torch.fx.Proxy):
+            return calling.leaf(self, input, hx)
         batched = input.ndim == 2
         if input.ndim not in (1, 2) or input.shape[-1] != self.input_size:
             raise ShapeError(

@@ -220,11 +220,8 @@ class RecurrentLayer(nn.Module):
             ShapeError: The input, state or lengths do not have the right shape or dtype.
             EngineError: The engine that was asked for cannot run this call.
         """
-        if (
-            not isinstance(input, Tensor)
-            and (node := calling.leaf(self, input, hx, lengths, return_states)) is not None
-        ):
-            return node  # type: ignore[return-value]  # torch.fx asks for it
+        if isinstance(input, torch.fx.Proxy):
+            return cast(tuple[Any, ...], calling.leaf(self, input, hx, lengths, return_states))
         call = self._begin(input, hx, lengths)
         x = call.inputs
         final: list[tuple[Tensor, ...]] = []

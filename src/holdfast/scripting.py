@@ -7,7 +7,7 @@ else, and what has ``engine="native"``, calls Holdfast's operator, and runs wher
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +38,7 @@ def layer(module: Any) -> nn.Module:
         made.dropout = module.dropout  # set, not given: torch.nn warns where there is one layer alone
         made._flat_weights = [getattr(made, name) for name in made._flat_weights_names]
         if not _stands_alone():
-            return made
+            return cast(nn.Module, made)
         return (_AloneLSTM if module.kind == "lstm" else _Alone)(made)
     suffixes = [f"_l{k}{end}" for k in range(len(specs)) for end in ("", "_reverse")[: module.num_directions]]
     cells = [spec for spec in specs for _ in range(module.num_directions)]
@@ -52,7 +52,7 @@ def cell(module: Any) -> nn.Module:
         EngineError: It has none; the message says why.
     """
     if _is_torchs(module.spec) and not module.spec.proj_size:
-        return _torchs(_CELLS, module, module.spec)
+        return cast(nn.Module, _torchs(_CELLS, module, module.spec))
     return (_ScriptedLSTMCell if module.kind == "lstm" else _ScriptedCell)(module, [module.spec], [""])
 
 
@@ -174,7 +174,7 @@ class _OfOperator(nn.Module):
                 weights = self.weights[k]
                 if self.weight_dropout > 0.0:
                     dropped = nn.functional.dropout(weights[1], self.weight_dropout, self.training)
-                    weights = [weights[0], dropped] + weights[2:]
+                    weights = [weights[0], dropped] + weights[2:]  # noqa: RUF005 (TorchScript has no other way)
                 found = torch.ops.holdfast.recurrent(
                     x,
                     state,

@@ -17,7 +17,7 @@ from typing import Any
 import torch  # before _native, which then shares the OpenMP runtime that torch has loaded
 from torch import Tensor
 
-from holdfast import kernels
+from holdfast import calling, kernels
 from holdfast.cells import CellSpec
 from holdfast.engines import bfloat16
 from holdfast.engines.bfloat16 import InBfloat16
@@ -32,8 +32,7 @@ try:
 except ImportError as error:  # installed without it
     _MISSING = str(error)
 
-for _of_a_cell in (kernels.why_not, kernels.why_not_in_bfloat16):
-    torch.compiler.assume_constant_result(_of_a_cell)  # torch.compile does not look into them
+_why_not, _why_not_in_bfloat16 = map(calling.constant, (kernels.why_not, kernels.why_not_in_bfloat16))
 # What the kernels call the masks of a Noise.
 _MASKS = {"state": "state_mask", "candidate": "candidate", "zoneout_h": "zoned_h", "zoneout_c": "zoned_c"}
 _DTYPES = {torch.float32: "f32", torch.float64: "f64", torch.bfloat16: "bf16"}
@@ -68,9 +67,9 @@ class NativeEngine:
             return f"the kernels compute in float32, float64 and bfloat16, and {of} {dtype}."
         if dtype == torch.bfloat16 and (reason := bfloat16.why_not(request)):
             return reason
-        if reason := kernels.why_not(spec):
+        if reason := _why_not(spec):
             return reason
-        if dtype == torch.bfloat16 and (reason := kernels.why_not_in_bfloat16(spec)):
+        if dtype == torch.bfloat16 and (reason := _why_not_in_bfloat16(spec)):
             return reason
         if not x.numel():
             return f"there is nothing to compute in an input of shape {tuple(x.shape)}."

@@ -83,7 +83,7 @@ def _result(request: Request, found: Sequence[Tensor]) -> Result:
     return Result(found[0], tuple(found[1 : 1 + parts]), states)
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@calling.constant
 def description(spec: CellSpec) -> str:
     """A cell as the operators take it: JSON with its kind, its sizes and the options that are not at their defaults."""
     sizes = {"kind": spec.kind, "input_size": spec.input_size, "hidden_size": spec.hidden_size, "bias": spec.bias}
@@ -135,6 +135,11 @@ def _request(
     )
 
 
+def _checked_lengths(request: Request) -> Tensor | None:
+    batch, steps, _ = request.inputs.shape
+    return check_lengths(request.lengths, batch, steps, request.inputs.device)
+
+
 def _kernels(request: Request, rounded: bool) -> NativeEngine | None:
     """The native engine; None where it cannot run a request, as on another device, where a program may have gone."""
     engine = NativeEngine()
@@ -151,8 +156,9 @@ def _keeps(request: Request, keep: bool) -> bool:
 def _forward(*arguments: Any) -> list[Tensor]:
     """The result of a request, and with ``keep`` what its backward needs."""
     request, (rounded, keep) = _request(*arguments[:_ARGUMENTS]), arguments[_ARGUMENTS:]
-    request.lengths = check_lengths(request.lengths, *request.inputs.shape[:2], request.inputs.device)
-    engine, kept = _kernels(request, rounded), ()
+    request.lengths = _checked_lengths(request)
+    engine = _kernels(request, rounded)
+    kept: tuple[Tensor, ...] = ()
     if engine is None:
         with torch.autocast(request.inputs.device.type, torch.bfloat16, enabled=rounded):
             result = ReferenceEngine().run(request)
@@ -196,7 +202,7 @@ def _shapes(*arguments: Any) -> list[Tensor]:
 def _backward(*arguments: Any) -> list[Tensor]:
     """The gradients that are wanted, in the order of :func:`differentiable`."""
     request, (rounded, given, outputs, kept, flags) = _request(*arguments[:_ARGUMENTS]), arguments[_ARGUMENTS:]
-    request.lengths = check_lengths(request.lengths, *request.inputs.shape[:2], request.inputs.device)
+    request.lengths = _checked_lengths(request)
     names = _wanted(request, flags)
     engine = _kernels(request, rounded)
     if engine is None:
@@ -285,12 +291,12 @@ def _products(inputs: Sequence[int], parameters: Sequence[Sequence[int]], cell: 
     )
 
 
-@register_flop_formula(torch.ops.holdfast.recurrent)  # type: ignore[untyped-decorator]
+@register_flop_formula(torch.ops.holdfast.recurrent)
 def _flops(inputs: Any, state: Any, parameters: Any, *others: Any, out_shape: Any = None, **_: Any) -> int:
     return sum(_products(inputs, parameters, others[5]))
 
 
-@register_flop_formula(torch.ops.holdfast.recurrent_backward)  # type: ignore[untyped-decorator]
+@register_flop_formula(torch.ops.holdfast.recurrent_backward)
 def _flops_backward(inputs: Any, state: Any, parameters: Any, *others: Any, out_shape: Any = None, **_: Any) -> int:
     of_inputs, of_steps = _products(inputs, parameters, others[5])
     return of_inputs * (2 if others[-1][0] else 1) + 2 * of_steps

@@ -8,6 +8,8 @@ steps as the example has; in a trace that is no file of ONNX, as Holdfast's own 
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
@@ -65,15 +67,16 @@ def _packed(request: Request, lengths: Tensor) -> Result:
         x = _taken(x, places)
     # A packed sequence has no row without steps: such a row runs one, and what comes of it is left out.
     packed = pack_padded_sequence(x, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
-    started = tuple(part.index_select(0, packed.sorted_indices) for part in request.state)
+    order, back = cast(Tensor, packed.sorted_indices), cast(Tensor, packed.unsorted_indices)
+    started = tuple(part.index_select(0, order) for part in request.state)
     data, state = fused(request, (packed.data, packed.batch_sizes), started, _parameters(request))
-    ran = PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
+    ran = PackedSequence(data, packed.batch_sizes, order, back)
     outputs, _ = pad_packed_sequence(ran, batch_first=True, total_length=x.shape[1])
     if request.reverse:
         outputs = _taken(outputs, places)
     outputs = time_first(outputs.masked_fill(past[:, :, None], 0))
     empty = (lengths == 0)[:, None]
-    ended = (part.index_select(0, packed.unsorted_indices) for part in state)
+    ended = (part.index_select(0, back) for part in state)
     final = tuple(torch.where(empty, old, new) for old, new in zip(request.state, ended, strict=True))
     if not request.return_states:
         return Result(outputs, final)
