@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from holdfast import layer_state, parameters
+from holdfast import calling, layer_state, parameters, scripting
 from holdfast.cells import NAMES, CellOptions, CellSpec, Kind, Noise, draw_noise, make_spec
 from holdfast.engines import Explanation, Request, check_engine, explain_request, select
 from holdfast.errors import OptionError, ShapeError, did_you_mean
@@ -191,6 +191,10 @@ class RecurrentLayer(nn.Module):
         """The parameters of each layer and direction, as torch.nn lists them."""
         return [list(parameters.collect(self, spec, suffix).values()) for spec, suffix in self._cells()]
 
+    def __prepare_scriptable__(self) -> nn.Module:
+        """What torch.jit.script compiles in place of the layer."""
+        return scripting.layer(self)
+
     def flatten_parameters(self) -> None:
         """Does nothing; programs written for torch.nn call it."""
 
@@ -198,7 +202,6 @@ class RecurrentLayer(nn.Module):
         self,
         input: Any,
         hx: Any = None,
-        *,
         lengths: Lengths | None = None,
         return_states: bool = False,
     ) -> tuple[Any, ...]:
@@ -223,6 +226,8 @@ class RecurrentLayer(nn.Module):
             ShapeError: The input, state or lengths do not have the right shape or dtype.
             EngineError: The engine that was asked for cannot run this call.
         """
+        if isinstance(input, torch.fx.Proxy):
+            return cast(tuple[Any, ...], calling.leaf(self, input, hx, lengths, return_states))
         call = self._begin(input, hx, lengths)
         x = call.inputs
         final: list[tuple[Tensor, ...]] = []

@@ -56,7 +56,8 @@ def _product(
     if gain is not None:
         sizes = [gates * spec.hidden_size for gates in groups]
         parts = zip(torch.split(a, sizes, -1), torch.split(gain, sizes), strict=True)
-        a = torch.cat([layer_norm(part, part_gain) for part, part_gain in parts], -1)
+        normalised = [layer_norm(size, *part) for size, part in zip(sizes, parts, strict=True)]
+        a = torch.cat(normalised, -1)
     return a if b is None else a + b
 
 
@@ -65,6 +66,6 @@ def _linear_of_each(spec: CellSpec, x: Tensor, W: Tensor) -> Tensor:
     return torch.cat([F.linear(*of) for of in zip(x.unbind(1), torch.split(W, spec.hidden_size), strict=True)], -1)
 
 
-def layer_norm(a: Tensor, gain: Tensor, shift: Tensor | None = None) -> Tensor:
-    """LN(a; gain, shift) over the last dimension."""
-    return F.layer_norm(a, a.shape[-1:], gain, shift, EPSILON)
+def layer_norm(size: int, a: Tensor, gain: Tensor, shift: Tensor | None = None) -> Tensor:
+    """LN(a; gain, shift) over the last dimension, which has ``size`` values."""
+    return F.layer_norm(a, (size,), gain, shift, EPSILON)

@@ -176,8 +176,11 @@ class CellSpec:
             )
         for activation in self.activations:
             check_activation(activation)
+        for name, value in vars(type(self)).items():
+            if isinstance(value, cached_property):
+                getattr(self, name)
 
-    # Layers ask for these at every call.
+    # Layers ask for these at every call. They are computed at once: torch.compile cannot look into cached_property.
 
     @cached_property
     def _hash(self) -> int:
