@@ -16,7 +16,7 @@ from holdfast.cells import NAMES, CellSpec
 from holdfast.engines.request import Request, Result
 
 # They change parameters, which arrive here as they are to be used, or nothing by themselves.
-_IN_THE_PARAMETERS = ("init", "forget_bias", "single_bias", "weight_dropout", "recurrent_dropout_mode")
+_IN_THE_PARAMETERS = ("single_bias", "weight_dropout", "recurrent_dropout_mode")
 
 
 class CudnnEngine:
@@ -31,7 +31,7 @@ class CudnnEngine:
         if x.device.type != self.device:
             return f"it computes on {self.device.upper()}, and the input is on {x.device}."
         fused = f"torch's fused {NAMES[spec.kind]}"
-        for option, value in spec.changed_options().items():
+        for option, value in spec.computing_options().items():
             if not _is_fused(spec, option) and not (option == "recurrent_dropout" and request.noise is None):
                 return f"{fused} has no {option}={value.__name__ if callable(value) else repr(value)}."
         if request.return_states and spec.kind == "lstm":
