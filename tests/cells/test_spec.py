@@ -102,8 +102,8 @@ def spec(kind: Kind = "lstm", **options: Any) -> CellSpec:
             "gru",
             {"gate_clp": 1.0},
             "GRU has no option 'gate_clp': did you mean 'gate_clip'? Known: activation, bias, gate_clip, hidden_size, "
-            "init, input_size, layer_norm, recurrent_activation, recurrent_dropout, recurrent_dropout_mode, reset_after, "
-            "single_bias, weight_dropout, zoneout_h.",
+            "init, input_size, layer_norm, recurrent_activation, recurrent_dropout, recurrent_dropout_mode, "
+            "reset_after, single_bias, weight_dropout, zoneout_h.",
         ),
     ],
 )
