@@ -102,17 +102,23 @@ def can_read(tensor: Tensor) -> bool:
     return not (torch._C._functorch.is_functorch_wrapped_tensor(tensor) or is_fake(tensor))
 
 
-def leaf(module: nn.Module, input: torch.fx.Proxy, *others: Any) -> Any:
+def leaf(module: nn.Module, base: type[nn.Module], input: torch.fx.Proxy, *others: Any) -> Any:
     """The call of a module as one node of the graph that torch.fx.symbolic_trace makes.
 
     Args:
         module: The module that is called.
+        base: The class whose ``forward`` asks.
         input: What it is called with.
         *others: The other arguments.
 
     Raises:
-        EngineError: The module is all that is traced.
+        EngineError: The module is all that is traced, or it has a ``forward`` of its own that called Holdfast's.
     """
+    if type(module).forward is not base.forward:
+        raise EngineError(
+            f"torch.fx.symbolic_trace cannot look into {type(module).__name__}, whose forward calls Holdfast's: make it "
+            "one node of the graph, by a torch.fx.Tracer whose is_leaf_module returns True for it."
+        )
     tracer = cast(torch.fx.Tracer, input.tracer)
     if module is tracer.root:
         raise EngineError(

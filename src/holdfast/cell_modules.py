@@ -48,6 +48,8 @@ class CellModule(nn.Module):
 
     def __prepare_scriptable__(self) -> nn.Module:
         """What torch.jit.script compiles in place of the cell."""
+        if type(self).forward is not CellModule.forward:
+            scripting.refuse(self, "it has a forward of its own, which calls Holdfast's")
         return scripting.cell(self)
 
     def initial_state(self, batch: int, dtype: torch.dtype | None = None, device: Any = None) -> State:
@@ -99,7 +101,7 @@ class CellModule(nn.Module):
             ShapeError: ``input`` or ``hx`` has the wrong shape or dtype.
         """
         if isinstance(input, torch.fx.Proxy):
-            return calling.leaf(self, input, hx)
+            return calling.leaf(self, CellModule, input, hx)
         batched = input.ndim == 2
         if input.ndim not in (1, 2) or input.shape[-1] != self.input_size:
             raise ShapeError(

@@ -193,6 +193,8 @@ class RecurrentLayer(nn.Module):
 
     def __prepare_scriptable__(self) -> nn.Module:
         """What torch.jit.script compiles in place of the layer."""
+        if type(self).forward is not RecurrentLayer.forward:
+            scripting.refuse(self, "it has a forward of its own, which calls Holdfast's")
         return scripting.layer(self)
 
     def flatten_parameters(self) -> None:
@@ -227,7 +229,7 @@ class RecurrentLayer(nn.Module):
             EngineError: The engine that was asked for cannot run this call.
         """
         if isinstance(input, torch.fx.Proxy):
-            return cast(tuple[Any, ...], calling.leaf(self, input, hx, lengths, return_states))
+            return cast(tuple[Any, ...], calling.leaf(self, RecurrentLayer, input, hx, lengths, return_states))
         call = self._begin(input, hx, lengths)
         x = call.inputs
         final: list[tuple[Tensor, ...]] = []

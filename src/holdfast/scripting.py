@@ -16,7 +16,7 @@ from holdfast.cells import NAMES, CellSpec
 from holdfast.engines.operator import description
 from holdfast.errors import EngineError
 
-_IN_THE_PARAMETERS = ("forget_bias", "proj_size", "recurrent_dropout_mode")
+_IN_THE_PARAMETERS = ("proj_size", "recurrent_dropout_mode")
 _LAYERS: dict[str, Any] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 _CELLS: dict[str, Any] = {"lstm": nn.LSTMCell, "gru": nn.GRUCell, "rnn": nn.RNNCell}
 
@@ -30,7 +30,7 @@ def layer(module: Any) -> nn.Module:
     specs: Sequence[CellSpec] = module.specs
     uniform = len({spec.hidden_size for spec in specs}) == 1
     if not uniform:
-        _refuse(module, "its layers have different sizes")
+        refuse(module, "its layers have different sizes")
     stacked = module.merge != "concat" or module.residual or module.reverse or module.locked_dropout
     if module.engine != "native" and not stacked and all(map(_is_torchs, specs)):
         options = {"batch_first": module.batch_first, "bidirectional": module.bidirectional}
@@ -68,7 +68,7 @@ def _stands_alone() -> bool:
 
 def _is_torchs(spec: CellSpec) -> bool:
     relu = spec.kind == "rnn" and spec.activation == "relu"
-    return all(name in _IN_THE_PARAMETERS or (relu and name == "activation") for name in spec.changed_options())
+    return all(name in _IN_THE_PARAMETERS or (relu and name == "activation") for name in spec.computing_options())
 
 
 def _torchs(classes: dict[str, Any], module: Any, spec: CellSpec, **options: Any) -> Any:
@@ -78,7 +78,7 @@ def _torchs(classes: dict[str, Any], module: Any, spec: CellSpec, **options: Any
     made = classes[spec.kind](spec.input_size, spec.hidden_size, bias=spec.bias, device="meta", **options)
     own = dict(module.named_parameters())
     if own.keys() != dict(made.named_parameters()).keys():
-        _refuse(module, "its weights are computed from others (weight_norm, pruning, a parametrisation)")
+        refuse(module, "its weights are computed from others (weight_norm, pruning, a parametrisation)")
     for name, parameter in own.items():
         made.register_parameter(name, parameter)
     for name in ("_forward_hooks", "_forward_pre_hooks"):
@@ -86,7 +86,12 @@ def _torchs(classes: dict[str, Any], module: Any, spec: CellSpec, **options: Any
     return made.train(module.training)
 
 
-def _refuse(module: Any, reason: str) -> None:
+def refuse(module: Any, reason: str) -> NoReturn:
+    """Says that a layer or a cell has no scriptable form.
+
+    Raises:
+        EngineError: Always.
+    """
     raise EngineError(
         f"torch.jit.script cannot take Holdfast's {type(module).__name__}: {reason}. Use torch.jit.trace or "
         "torch.export.export, which can."
@@ -124,11 +129,11 @@ class _OfOperator(nn.Module):
         super().__init__()
         for spec in specs:
             if not all(isinstance(name, str) for name in spec.activations):
-                _refuse(module, "an activation is a callable")
+                refuse(module, "an activation is a callable")
         names = [[name + suffix for name in spec.parameter_names] for spec, suffix in zip(specs, suffixes, strict=True)]
         own = dict(module.named_parameters())
         if own.keys() != {name for of_one in names for name in of_one}:
-            _refuse(module, "its weights are computed from others (weight_norm, pruning, a parametrisation)")
+            refuse(module, "its weights are computed from others (weight_norm, pruning, a parametrisation)")
         for name, parameter in own.items():
             self.register_parameter(name, parameter)
         self.weights = [[own[name] for name in of_one] for of_one in names]

@@ -497,6 +497,50 @@ def test_a_stream_does_not_pass_over_the_code_of_a_subclass() -> None:
         )
 
 
+class Holder(nn.Module):
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x * 2)[0]
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_a_graph_or_a_script_does_not_lose_or_double_the_code_of_a_subclass() -> None:
+    model = Holder(replaced(Shifted(3, 5, dtype=F64)))
+    with pytest.raises(holdfast.HoldfastError) as error:
+        torch.fx.symbolic_trace(model)
+    assert str(error.value) == (
+        "torch.fx.symbolic_trace cannot look into Shifted, whose forward calls Holdfast's: make it one node of the "
+        "graph, by a torch.fx.Tracer whose is_leaf_module returns True for it."
+    )
+    with pytest.raises(holdfast.HoldfastError) as error:
+        torch.jit.script(model)
+    assert str(error.value) == (
+        "torch.jit.script cannot take Holdfast's Shifted: it has a forward of its own, which calls Holdfast's. Use "
+        "torch.jit.trace or torch.export.export, which can."
+    )
+
+    class Tracer(torch.fx.Tracer):
+        def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+            return isinstance(m, nn.LSTM)
+
+    graph = torch.fx.GraphModule(model, Tracer().trace(model))
+    traced = torch.jit.trace(model, X, check_trace=False)
+    exported = torch.export.export(model, (X,)).module()
+    for made in (graph, traced, exported):
+        assert_same([made(X)], [model(X)])
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_a_plain_replaced_module_is_scripted_as_torchs() -> None:
+    theirs = Holder(nn.LSTM(3, 5, dtype=F64))
+    scripted = torch.jit.script(replaced(copy.deepcopy(theirs)))
+    assert_same([scripted(X)], [theirs(X)])
+    assert "holdfast" not in str(scripted.inlined_graph)
+
+
 def test_explain_and_lengths_of_a_replaced_subclass() -> None:
     ours = replaced(Renamed(3, 5, dtype=F64))
     assert str(holdfast.explain(ours, X)).startswith("layer 0: ")

@@ -54,6 +54,7 @@ _ONLY: dict[str, tuple[Kind, ...]] = {
     "zoneout_c": ("lstm",),
     "reset_after": ("gru",),
 }
+_OF_INITIAL_VALUES = ("init", "forget_bias")
 _PROBABILITIES = ("recurrent_dropout", "zoneout_h", "zoneout_c", "weight_dropout")
 _CLIPS = ("gate_clip", "proj_clip", "cell_clip")
 
@@ -232,6 +233,10 @@ class CellSpec:
         values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
         named = ("kind", "input_size", "hidden_size", "bias")
         return {name: value for name, (value, default) in values.items() if name not in named and value != default}
+
+    def computing_options(self) -> dict[str, Any]:
+        """Those of :meth:`changed_options` that matter once the parameters have values."""
+        return {name: value for name, value in self.changed_options().items() if name not in _OF_INITIAL_VALUES}
 
     @cached_property
     def parameter_names(self) -> tuple[str, ...]:

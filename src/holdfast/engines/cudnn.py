@@ -17,7 +17,7 @@ from holdfast.cells import NAMES, CellSpec
 from holdfast.engines.request import Request, Result
 
 # They change parameters, which arrive here as they are to be used, or nothing by themselves.
-_IN_THE_PARAMETERS = ("init", "forget_bias", "single_bias", "weight_dropout", "recurrent_dropout_mode")
+_IN_THE_PARAMETERS = ("single_bias", "weight_dropout", "recurrent_dropout_mode")
 
 
 class CudnnEngine:
@@ -53,7 +53,7 @@ def lacks(request: Request) -> str | None:
     """One sentence that says what torch's fused operations lack of a request, or None when they have all of it."""
     spec = request.spec
     name = f"torch's fused {NAMES[spec.kind]}"
-    for option, value in spec.changed_options().items():
+    for option, value in spec.computing_options().items():
         if not _is_fused(spec, option) and not (option == "recurrent_dropout" and request.noise is None):
             return f"{name} has no {option}={value.__name__ if callable(value) else repr(value)}."
     if request.return_states and spec.kind == "lstm":

@@ -14,14 +14,14 @@ from holdfast.engines.request import Request, Result
 GATES: dict[Kind, str] = {"lstm": "iofg", "gru": "zrn", "rnn": "h"}
 PEEPHOLES = "iof"
 _INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
-_SAYS = ("peepholes", "coupled_gates", "gate_clip", "reset_after", "single_bias", "forget_bias", "weight_dropout")
+_SAYS = ("peepholes", "coupled_gates", "gate_clip", "reset_after", "single_bias", "weight_dropout")
 _VERSION = 18
 
 
 def lacks(request: Request) -> str | None:
     """One sentence that says what ONNX's operators lack of a request, or None when they say all of it."""
     spec, name = request.spec, f"ONNX's {NAMES[request.spec.kind]}"
-    for option, value in spec.changed_options().items():
+    for option, value in spec.computing_options().items():
         of_training = option.startswith("recurrent_dropout") and request.noise is None
         relu = (spec.kind, option, value) == ("rnn", "activation", "relu")
         if not (option in _SAYS or of_training or relu):
