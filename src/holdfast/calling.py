@@ -116,8 +116,8 @@ def leaf(module: nn.Module, base: type[nn.Module], input: torch.fx.Proxy, *other
     """
     if type(module).forward is not base.forward:
         raise EngineError(
-            f"torch.fx.symbolic_trace cannot look into {type(module).__name__}, whose forward calls Holdfast's: make it "
-            "one node of the graph, by a torch.fx.Tracer whose is_leaf_module returns True for it."
+            f"torch.fx.symbolic_trace cannot look into {type(module).__name__}, whose forward calls Holdfast's: make "
+            "it one node of the graph, by a torch.fx.Tracer whose is_leaf_module returns True for it."
         )
     tracer = cast(torch.fx.Tracer, input.tracer)
     if module is tracer.root:

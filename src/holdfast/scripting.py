@@ -7,7 +7,7 @@ else, and what has ``engine="native"``, calls Holdfast's operator, and runs wher
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import torch
 from torch import Tensor, nn
