@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, ClassVar, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -63,9 +64,12 @@ class _Layer(_Replaced):
 
     def named_weights(self) -> Mapping[str, Tensor]:
         """The weights that torch.nn's forward would use: ``_flat_weights``, brought up to date."""
-        module = cast(nn.RNNBase, self)
-        module._update_flat_weights()
-        return dict(zip(module._flat_weights_names, cast(Any, module._flat_weights), strict=True))
+        module, names = cast(Any, self), cast(Any, self)._flat_weights_names
+        if module._weights_have_changed():
+            if torch.compiler.is_compiling():  # a compiler's or an exporter's tensors must not outlive it
+                return {name: getattr(module, name) for name in names if hasattr(module, name)}
+            module._init_flat_weights()
+        return dict(zip(names, module._flat_weights, strict=True))
 
     def _weights_have_changed(self) -> bool:
         """As torch.nn's, which takes a tenth of a short call."""
