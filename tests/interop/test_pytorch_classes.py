@@ -507,6 +507,7 @@ class Holder(nn.Module):
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 def test_a_graph_or_a_script_does_not_lose_or_double_the_code_of_a_subclass() -> None:
     model = Holder(replaced(Shifted(3, 5, dtype=F64)))
     with pytest.raises(holdfast.HoldfastError) as error:
