@@ -167,8 +167,8 @@ def moved_steps(kind: Kind, generator: torch.Generator, eps: float) -> Iterator[
         "scaled_tanh": lambda x, α, β: α * moved("tanh", β * x),
     }
 
-    def moved_norm(a: Tensor, *arguments: Tensor) -> Tensor:
-        return layer_norm(a * by(a), *arguments)
+    def moved_norm(size: int, a: Tensor, *arguments: Tensor) -> Tensor:
+        return layer_norm(size, a * by(a), *arguments)
 
     with (
         mock.patch.dict(ACTIVATIONS, functions),

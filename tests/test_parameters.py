@@ -111,6 +111,48 @@ def test_initial_values_follow_from_the_seed(make: Any) -> None:
     assert not torch.equal(next(iter(layer.state_dict().values())), next(iter(first.values())))
 
 
+TORCH: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
+    "LSTM": ("LSTM", (3, 5, 2), {"bidirectional": True}),
+    "LSTM, projected": ("LSTM", (3, 5), {"proj_size": 2}),
+    "LSTM, half": ("LSTM", (3, 5), {"dtype": torch.float16}),
+    "GRU": ("GRU", (3, 5, 3), {"bias": False}),
+    "RNN": ("RNN", (3, 5), {"nonlinearity": "relu", "dtype": torch.float64}),
+    "LSTMCell": ("LSTMCell", (3, 5), {}),
+    "GRUCell": ("GRUCell", (3, 5), {"bias": False}),
+    "RNNCell": ("RNNCell", (3, 5), {"dtype": torch.bfloat16}),
+}
+
+
+@pytest.mark.parametrize("case", TORCH)
+def test_with_init_torch_the_numbers_are_those_of_torch(case: str) -> None:
+    kind, sizes, options = TORCH[case]
+    torch.manual_seed(7)
+    theirs = getattr(torch.nn, kind)(*sizes, **options)
+    following = torch.rand(1)
+    torch.manual_seed(7)
+    ours = getattr(holdfast, kind)(*sizes, **options, init="torch")
+    assert torch.equal(torch.rand(1), following)
+    assert [*ours.state_dict()] == [*theirs.state_dict()]
+    for name, value in theirs.state_dict().items():
+        assert torch.equal(ours.get_parameter(name), value), name
+    for layer in (ours, theirs):
+        torch.manual_seed(8)
+        layer.reset_parameters()
+    for name, value in theirs.state_dict().items():
+        assert torch.equal(ours.get_parameter(name), value), name
+    assert "init='torch'" in repr(ours)
+
+
+def test_with_init_torch_what_torch_does_not_have_starts_as_always() -> None:
+    layer = holdfast.LSTM(I, [H, 16], peepholes=True, layer_norm=True, single_bias=True, init="torch")
+    for suffix, size in (("_l0", H), ("_l1", 16)):
+        for name in ("weight_ih", "weight_hh", "bias_ih"):
+            bound = size**-0.5
+            assert 0.9 * bound < layer.get_parameter(name + suffix).abs().max() <= bound
+        assert not layer.get_parameter(f"weight_peephole{suffix}").any()
+        assert (layer.get_parameter(f"norm_ih{suffix}") == 1).all()
+
+
 def test_parameters_reach_the_engine_as_they_are_stored(monkeypatch: pytest.MonkeyPatch) -> None:
     from holdfast.engines.reference import ReferenceEngine
 

@@ -351,12 +351,17 @@ def test_errors_of_lengths() -> None:
             {"memory": "recomputed"},
             "There is no memory policy 'recomputed': did you mean 'recompute'? Known: keep, offload, recompute.",
         ),
+        ({"init": "pytorch"}, "There is no init 'pytorch': did you mean 'torch'? Known: holdfast, torch."),
+        (
+            {"init": "torch", "forget_bias": 2.0},
+            "LSTM got init='torch' and forget_bias=2.0; expected one of them: torch.nn draws every bias at random.",
+        ),
         ({"segment": 0}, "segment is 0; expected at least 1 step, or None for the square root of all steps."),
         ({"reset_after": False}, "LSTM has no option 'reset_after': it belongs to GRU. Leave it out."),
         (
             {"locked_droput": True},
             "LSTM has no option 'locked_droput': did you mean 'locked_dropout'? Known: activation, bias, cell_clip, "
-            "coupled_gates, engine, forget_bias, gate_clip, hidden_size, input_size, layer_norm, locked_dropout, "
+            "coupled_gates, engine, forget_bias, gate_clip, hidden_size, init, input_size, layer_norm, locked_dropout, "
             "memory, merge, output_activation, peepholes, proj_clip, proj_size, recurrent_activation, "
             "recurrent_dropout, recurrent_dropout_mode, residual, reverse, segment, single_bias, weight_dropout, "
             "zoneout_c, zoneout_h.",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from holdfast.conversion import convert
     from holdfast.errors import HoldfastError
     from holdfast.inspect import summarise
+    from holdfast.interop.pytorch.classes import safe_globals
     from holdfast.interop.pytorch.modules import replace_recurrent
     from holdfast.layers import GRU, LSTM, RNN
     from holdfast.predictor import Predictor
@@ -37,6 +38,7 @@ _HOMES = {
     "convert": "holdfast.conversion",
     "explain": "holdfast.recurrent_layer",
     "replace_recurrent": "holdfast.interop.pytorch.modules",
+    "safe_globals": "holdfast.interop.pytorch.classes",
     "summarise": "holdfast.inspect",
     "unroll": "holdfast.unrolling",
 }
@@ -56,6 +58,7 @@ __all__ = [
     "convert",
     "explain",
     "replace_recurrent",
+    "safe_globals",
     "summarise",
     "unroll",
 ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Unpack, cast
 
 import torch
 from torch import Tensor, nn
 
-from holdfast import parameters
+from holdfast import calling, parameters, scripting
 from holdfast.cells import NAMES, Activation, BoundCell, CellOptions, Kind, draw_noise, make_spec
 from holdfast.cells.spec import one_activation
 from holdfast.engines.check import check_like, check_parameters
@@ -41,6 +41,16 @@ class CellModule(nn.Module):
     def reset_parameters(self) -> None:
         """Draws the initial values anew; :func:`holdfast.parameters.initialise` says which."""
         parameters.initialise(self, self.spec, "")
+
+    def named_weights(self) -> Mapping[str, Tensor | None]:
+        """The parameters that a call uses, by name; those that are not in it are attributes."""
+        return self._parameters
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        """What torch.jit.script compiles in place of the cell."""
+        if type(self).forward is not CellModule.forward:
+            scripting.refuse(self, "it has a forward of its own, which calls Holdfast's")
+        return scripting.cell(self)
 
     def initial_state(self, batch: int, dtype: torch.dtype | None = None, device: Any = None) -> State:
         """Zeros: h [batch, O], or for the LSTM (h, c) with c [batch, H]; the cell's own dtype and device by default."""
@@ -90,6 +100,8 @@ class CellModule(nn.Module):
         Raises:
             ShapeError: ``input`` or ``hx`` has the wrong shape or dtype.
         """
+        if isinstance(input, torch.fx.Proxy):
+            return calling.leaf(self, CellModule, input, hx)
         batched = input.ndim == 2
         if input.ndim not in (1, 2) or input.shape[-1] != self.input_size:
             raise ShapeError(

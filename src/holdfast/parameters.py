@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Mapping
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.cells import CellSpec
+
+Weights = Mapping[str, Tensor | None]
+_OF_TORCH = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 
 
 def register(module: nn.Module, spec: CellSpec, suffix: str, device: Any, dtype: torch.dtype | None) -> None:
@@ -17,20 +22,28 @@ def register(module: nn.Module, spec: CellSpec, suffix: str, device: Any, dtype:
         module.register_parameter(name + suffix, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
 
 
-def collect(module: nn.Module, spec: CellSpec, suffix: str) -> dict[str, Tensor]:
-    """The parameters of a cell by their names without the suffix, as they are stored."""
-    return {name: one(module, name + suffix) for name in spec.parameter_names}
+def collect(module: nn.Module, spec: CellSpec, suffix: str, weights: Weights | None = None) -> dict[str, Tensor]:
+    """The parameters of a cell by their names without the suffix, as they are stored.
+
+    Args:
+        module: The layer or cell.
+        spec: Its cell.
+        suffix: What follows the names: ``_l0``, ``_l1_reverse``, ... in a layer, nothing in a cell.
+        weights: ``module.named_weights()``, from a caller that has it.
+    """
+    own: Weights = cast(Any, module).named_weights() if weights is None else weights
+    return {name: one(module, name + suffix, own) for name in spec.parameter_names}
 
 
-def one(module: nn.Module, name: str) -> Tensor:
-    """The parameter of that name, which may be one that something else computes, such as torch's weight_norm."""
-    parameter = module._parameters.get(name)  # getattr is slow
-    return getattr(module, name) if parameter is None else parameter
+def one(module: nn.Module, name: str, weights: Weights) -> Tensor:
+    """The parameter of that name; what is not in ``module.named_weights()`` is an attribute, which is slow to get."""
+    parameter = weights.get(name)
+    return cast(Tensor, getattr(module, name)) if parameter is None else parameter
 
 
-def for_call(module: nn.Module, spec: CellSpec, suffix: str) -> dict[str, Tensor]:
+def for_call(module: nn.Module, spec: CellSpec, suffix: str, weights: Weights | None = None) -> dict[str, Tensor]:
     """The parameters for one call: while training, DropConnect drops recurrent weights (Merity et al. 2018)."""
-    parameters = collect(module, spec, suffix)
+    parameters = collect(module, spec, suffix, weights)
     if spec.weight_dropout and module.training:
         parameters["weight_hh"] = F.dropout(parameters["weight_hh"], spec.weight_dropout)
     return parameters
@@ -38,16 +51,22 @@ def for_call(module: nn.Module, spec: CellSpec, suffix: str) -> dict[str, Tensor
 
 @torch.no_grad()
 def initialise(module: nn.Module, spec: CellSpec, suffix: str) -> None:
-    """Sets the initial values of a cell's parameters.
+    """Sets the initial values of a cell's parameters, as ``spec.init`` says.
 
-    Input weights and projections are drawn from Xavier's uniform distribution (Glorot & Bengio 2010) and recurrent
-    weights are orthogonal (Saxe et al. 2014), each gate by itself. Biases are 0, but the forget gate's in ``bias_ih``
-    is ``forget_bias`` (with coupled gates, the input gate's is its negative). Gains are 1, peepholes 0: the cell
-    starts as the one without them.
+    ``"holdfast"``: input weights and projections are drawn from Xavier's uniform distribution (Glorot & Bengio 2010)
+    and recurrent weights are orthogonal (Saxe et al. 2014), each gate by itself. Biases are 0, but the forget gate's in
+    ``bias_ih`` is ``forget_bias`` (with coupled gates, the input gate's is its negative).
+
+    ``"torch"``: all of these are drawn from the uniform distribution between plus and minus 1 / sqrt(hidden_size), in
+    torch.nn's order, so that they are torch.nn's numbers for the same seed.
+
+    With both, gains are 1 and peepholes 0: the cell starts as the one without them.
     """
     H = spec.hidden_size
     for name, parameter in collect(module, spec, suffix).items():
-        if name == "weight_ih":
+        if spec.init == "torch" and name in _OF_TORCH:
+            nn.init.uniform_(parameter, -1 / math.sqrt(H), 1 / math.sqrt(H))
+        elif name == "weight_ih":
             for rows in torch.split(parameter, H):
                 nn.init.xavier_uniform_(rows)
         elif name == "weight_hh":

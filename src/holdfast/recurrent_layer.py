@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from holdfast import layer_state, parameters
+from holdfast import calling, layer_state, parameters, scripting
 from holdfast.cells import NAMES, CellOptions, CellSpec, Kind, Noise, draw_noise, make_spec
 from holdfast.engines import Explanation, Request, check_engine, explain_request, select
 from holdfast.errors import OptionError, ShapeError, did_you_mean
@@ -56,7 +56,8 @@ class _Call(NamedTuple):
     """The arguments of a call, checked and in one form.
 
     ``inputs`` is [B, T, I]; ``state`` has one tuple for each layer and direction; ``lengths`` is None when all rows
-    have all steps; ``packed`` is what the caller gave, if that was a ``PackedSequence``.
+    have all steps; ``packed`` is what the caller gave, if that was a ``PackedSequence``; ``weights`` are the
+    :meth:`~RecurrentLayer.named_weights`.
     """
 
     inputs: Tensor
@@ -64,6 +65,7 @@ class _Call(NamedTuple):
     lengths: Tensor | None
     layout: layer_state.Layout
     packed: PackedSequence | None
+    weights: Mapping[str, Tensor | None]
 
 
 class RecurrentLayer(nn.Module):
@@ -174,6 +176,10 @@ class RecurrentLayer(nn.Module):
         for spec, suffix in self._cells():
             parameters.initialise(self, spec, suffix)
 
+    def named_weights(self) -> Mapping[str, Tensor | None]:
+        """The parameters that a call uses, by name; those that are not in it are attributes."""
+        return self._parameters
+
     @property
     def proj_size(self) -> int:
         """P, size of the projected output; 0 for none."""
@@ -189,6 +195,12 @@ class RecurrentLayer(nn.Module):
         """The parameters of each layer and direction, as torch.nn lists them."""
         return [list(parameters.collect(self, spec, suffix).values()) for spec, suffix in self._cells()]
 
+    def __prepare_scriptable__(self) -> nn.Module:
+        """What torch.jit.script compiles in place of the layer."""
+        if type(self).forward is not RecurrentLayer.forward:
+            scripting.refuse(self, "it has a forward of its own, which calls Holdfast's")
+        return scripting.layer(self)
+
     def flatten_parameters(self) -> None:
         """Does nothing; programs written for torch.nn call it."""
 
@@ -196,7 +208,6 @@ class RecurrentLayer(nn.Module):
         self,
         input: Any,
         hx: Any = None,
-        *,
         lengths: Lengths | None = None,
         return_states: bool = False,
     ) -> tuple[Any, ...]:
@@ -221,6 +232,8 @@ class RecurrentLayer(nn.Module):
             ShapeError: The input, state or lengths do not have the right shape or dtype.
             EngineError: The engine that was asked for cannot run this call.
         """
+        if isinstance(input, torch.fx.Proxy):
+            return cast(tuple[Any, ...], calling.leaf(self, RecurrentLayer, input, hx, lengths, return_states))
         call = self._begin(input, hx, lengths)
         x = call.inputs
         final: list[tuple[Tensor, ...]] = []
@@ -256,9 +269,11 @@ class RecurrentLayer(nn.Module):
         self._check_input(input)
         layout = layer_state.Layout(batched=input.ndim == 3, time_first=not self.batch_first)
         x = layout.inward(input)
-        weight = parameters.one(self, "weight_ih_l0")
+        weights = self.named_weights()
+        weight = parameters.one(self, "weight_ih_l0", weights)
         state = layer_state.split(self.specs, self.num_directions, hx, x, layout.batched, weight)
-        return _Call(x, state, check_lengths(lengths, x.shape[0], x.shape[1], x.device), layout, packed)
+        lengths = check_lengths(lengths, x.shape[0], x.shape[1], x.device)
+        return _Call(x, state, lengths, layout, packed, weights)
 
     def _request(
         self, call: _Call, number: int, direction: int, x: Tensor, return_states: bool, draw: bool = True
@@ -273,7 +288,7 @@ class RecurrentLayer(nn.Module):
             spec,
             x,
             call.state[number * self.num_directions + direction],
-            of_call(self, spec, _suffix(number, direction)),
+            of_call(self, spec, _suffix(number, direction), call.weights),
             call.lengths,
             noise,
             reverse=self.reverse or direction == 1,

@@ -175,6 +175,8 @@ def _network(model: nn.Module) -> Network:
     Raises:
         OptionError: It is none that can be streamed.
     """
+    if isinstance(model, RecurrentLayer | CellModule):
+        _refuse_own_forward(model)
     if isinstance(model, RecurrentLayer):
         if model.bidirectional:
             refuse_two_directions(model.kind)
@@ -206,6 +208,15 @@ def _network(model: nn.Module) -> Network:
         f"Stream got a {type(model).__module__}.{type(model).__name__}; expected a layer or a cell of Holdfast, a "
         "classifier, or the path of a saved model. A layer of torch.nn: load its state_dict into Holdfast's."
     )
+
+
+def _refuse_own_forward(model: RecurrentLayer | CellModule) -> None:
+    base = RecurrentLayer if isinstance(model, RecurrentLayer) else CellModule
+    if type(model).forward is not base.forward:
+        raise OptionError(
+            f"Stream got a {type(model).__module__}.{type(model).__name__}, which has a forward of its own; a stream "
+            f"would run the {NAMES[model.kind]} under it alone. Call the module step by step instead, with its state."
+        )
 
 
 def _copies(tensors: dict[str, Tensor]) -> dict[str, Array]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from holdfast import calling
 from holdfast.errors import OptionError, ShapeError
 from holdfast.memory import Memory, check_memory, host_copies, run_again_in_backward
 
@@ -88,7 +90,7 @@ def check_lengths(lengths: Lengths | None, batch: int, steps: int, device: torch
             f"lengths has shape {tuple(given.shape)} and dtype {given.dtype}; expected whole numbers of shape "
             f"(batch,) = ({batch},), one a row of the input."
         )
-    if batch:
+    if batch and calling.can_read(given):
         low, high = int(given.min()), int(given.max())
         if low < 0 or high > steps:
             raise ShapeError(
@@ -227,9 +229,19 @@ def scan(
     steps = inputs.shape[0]
     if not steps:
         raise ShapeError(f"inputs has shape {tuple(inputs.shape)} (time first); expected at least one step.")
+    if calling.is_traced():
+        warnings.warn(
+            f"A trace holds the {int(steps)} steps of its example one by one, and fails on any other number of steps.",
+            UserWarning,
+            stacklevel=2,
+        )
     shortest = longest = steps
     if lengths is not None:
-        shortest, longest = (int(lengths.min()), int(lengths.max())) if len(lengths) else (0, 0)
+        shortest = 0  # where lengths cannot be read, every step asks which rows it belongs to
+        if not lengths.shape[0]:  # by len(), an exporter would take the number of rows for a constant
+            longest = 0
+        elif calling.can_read(lengths):
+            shortest, longest = int(lengths.min()), int(lengths.max())
         padding = torch.arange(steps, device=inputs.device)[:, None] >= lengths
         # A NaN in the padding must not reach a product: 0 * NaN would come back in the gradient of the weights.
         inputs = inputs.masked_fill(padding.reshape(padding.shape + (1,) * (inputs.ndim - 2)), 0)

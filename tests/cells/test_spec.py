@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import pickle
 from typing import Any
 
 import pytest
@@ -67,15 +69,15 @@ def spec(kind: Kind = "lstm", **options: Any) -> CellSpec:
         (
             "gru",
             {"peephole": True},
-            "GRU has no option 'peephole': known are activation, bias, gate_clip, hidden_size, input_size, layer_norm, "
-            "recurrent_activation, recurrent_dropout, recurrent_dropout_mode, reset_after, single_bias, "
+            "GRU has no option 'peephole': known are activation, bias, gate_clip, hidden_size, init, input_size, "
+            "layer_norm, recurrent_activation, recurrent_dropout, recurrent_dropout_mode, reset_after, single_bias, "
             "weight_dropout, zoneout_h.",
         ),
         (
             "rnn",
             {"zoneout": 0.1},
             "RNN has no option 'zoneout': did you mean 'zoneout_h'? Known: activation, bias, gate_clip, hidden_size, "
-            "input_size, layer_norm, recurrent_dropout, recurrent_dropout_mode, single_bias, weight_dropout, "
+            "init, input_size, layer_norm, recurrent_dropout, recurrent_dropout_mode, single_bias, weight_dropout, "
             "zoneout_h.",
         ),
         (
@@ -100,8 +102,8 @@ def spec(kind: Kind = "lstm", **options: Any) -> CellSpec:
             "gru",
             {"gate_clp": 1.0},
             "GRU has no option 'gate_clp': did you mean 'gate_clip'? Known: activation, bias, gate_clip, hidden_size, "
-            "input_size, layer_norm, recurrent_activation, recurrent_dropout, recurrent_dropout_mode, reset_after, "
-            "single_bias, weight_dropout, zoneout_h.",
+            "init, input_size, layer_norm, recurrent_activation, recurrent_dropout, recurrent_dropout_mode, "
+            "reset_after, single_bias, weight_dropout, zoneout_h.",
         ),
     ],
 )
@@ -194,3 +196,21 @@ def test_an_rnn_told_two_activations_is_refused() -> None:
             "RNN got nonlinearity='relu' and activation='elu'; expected one of them: they are the same."
         )
         assert make(2, 3, activation="elu").extra_repr() == make(2, 3, nonlinearity="elu").extra_repr()
+
+
+def test_options_of_the_initial_values_do_not_change_what_is_computed() -> None:
+    described = spec(forget_bias=2.0, peepholes=True)
+    assert described.changed_options() == {"forget_bias": 2.0, "peepholes": True}
+    assert described.computing_options() == {"peepholes": True}
+    assert spec(init="torch").changed_options() == {"init": "torch"}
+    assert spec(init="torch").computing_options() == {}
+
+
+def test_what_is_pickled_of_a_spec_is_its_fields() -> None:
+    """A hash depends on the process; kept in a file, it would tell equal descriptions apart."""
+    described = spec(peepholes=True)
+    assert hash(described) == hash(spec(peepholes=True))
+    assert described.__getstate__().keys() == {field.name for field in dataclasses.fields(CellSpec)}
+    again = pickle.loads(pickle.dumps(described))
+    assert again == copy.deepcopy(described) == described
+    assert hash(again) == hash(described)

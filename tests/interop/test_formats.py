@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,9 +22,9 @@ from holdfast.interop.formats import FORMATS
 from holdfast.interop.network import Network, Node
 
 
-def tagger() -> Network:
+def tagger(**options: Any) -> Network:
     torch.manual_seed(1)
-    lstm = {"cell": "lstm", "input_size": 4, "hidden_size": 6, "num_layers": 2, "bidirectional": True}
+    lstm = {"cell": "lstm", "input_size": 4, "hidden_size": 6, "num_layers": 2, "bidirectional": True, **options}
     return Network(
         ["ids"],
         ["scores"],
@@ -45,9 +46,10 @@ def test_every_function_of_a_format_is_there(name: str) -> None:
             assert sum(p.default is p.empty and p.kind is not p.VAR_KEYWORD for p in parameters) == arguments
 
 
+@pytest.mark.parametrize("options", [{}, {"init": "torch"}], ids=str)
 @pytest.mark.parametrize("ending", [ending for one in FORMATS.values() if one.writes for ending in one.extensions])
-def test_what_is_written_is_told_and_read(ending: str, tmp_path: Path) -> None:
-    network, path = tagger(), tmp_path / f"m{ending}"
+def test_what_is_written_is_told_and_read(ending: str, options: dict[str, str], tmp_path: Path) -> None:
+    network, path = tagger(**options), tmp_path / f"m{ending}"
     formats.write(path, network)
     told = formats.told(path)
     assert told is formats.by_ending(path)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrizations, prune
+from torch.nn.utils import prune
 from torch.nn.utils.rnn import pack_padded_sequence
 
 import holdfast
@@ -69,7 +69,8 @@ def test_a_module_alone_is_replaced_where_it_stands(kind: str) -> None:
     module = {**LAYERS, **CELLS}[kind]()
     before, parameters = copy.deepcopy(module), dict(module.named_parameters())
     report = holdfast.replace_recurrent(module)
-    assert type(module) is getattr(holdfast, kind.split()[0])
+    assert isinstance(module, getattr(holdfast, kind.split()[0]))
+    assert isinstance(module, type(before))
     assert [(row.name, row.why_not) for row in report.rows] == [("", None)]
     assert list(module.state_dict()) == list(before.state_dict())
     assert all(module.get_parameter(name) is parameter for name, parameter in parameters.items())
@@ -141,14 +142,6 @@ def test_hooks_mode_dtype_and_attributes_stay() -> None:
     assert not torch.equal(layer(x)[0], layer(x)[0]), "dropout between the layers is on while training"
 
 
-def test_what_a_module_holds_on_to_of_torch_is_gone() -> None:
-    layer = nn.LSTM(3, 5, proj_size=2)
-    holdfast.replace_recurrent(layer)
-    assert not [name for name in vars(layer) if name.startswith("_flat") or name == "proj_size"]
-    assert (layer.proj_size, layer.hidden_size, layer.mode) == (2, 5, "LSTM")
-    assert vars(layer).keys() >= vars(holdfast.LSTM(3, 5, proj_size=2)).keys()
-
-
 def test_no_random_number_is_drawn_and_nothing_is_warned() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -201,13 +194,25 @@ def test_it_can_be_done_twice() -> None:
     assert str(holdfast.replace_recurrent(model)) == "The model has no recurrent module of torch.nn."
 
 
-class Normed(nn.LSTM):
-    def forward(self, input: Tensor, hx: Any = None) -> Any:
-        return super().forward(input / 2, hx)
+class Unchecked(nn.LSTM):
+    def check_forward_args(self, *_: Any) -> None:
+        pass
 
 
-class Unrolled(nn.GRUCell):
-    pass
+class WithMemory(nn.GRU):
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.memory = torch.zeros(3)
+
+
+class WithMethod(nn.GRUCell):
+    def begin_sequence(self) -> None:
+        pass
+
+
+class Own(nn.RNNBase):
+    def __init__(self) -> None:
+        super().__init__("LSTM", 3, 5)
 
 
 def _patched() -> nn.Module:
@@ -223,9 +228,9 @@ def _torn() -> nn.Module:
 
 
 def _without() -> nn.Module:
-    layer = nn.GRU(3, 5)
-    del layer.bias_hh_l0
-    return layer
+    cell = nn.GRUCell(3, 5)
+    del cell.bias_hh
+    return cell
 
 
 def _scripted() -> nn.Module:
@@ -241,27 +246,25 @@ def _quantised() -> nn.Module:
 
 
 LEFT: dict[str, tuple[Callable[[], nn.Module], str]] = {
-    "subclass": (
-        lambda: Normed(3, 5),
-        "what it overrides of torch.nn.LSTM would be lost; derive it from Holdfast's class.",
+    "a check overridden": (
+        lambda: Unchecked(3, 5),
+        "it overrides check_forward_args, which the forward of torch.nn.LSTM calls and Holdfast's does not.",
     ),
-    "subclass of a cell": (
-        lambda: Unrolled(3, 5),
-        "what it overrides of torch.nn.GRUCell would be lost; derive it from Holdfast's class.",
+    "an attribute that Holdfast's class has": (
+        lambda: WithMemory(3, 5),
+        "it has 'memory', a name that holdfast.GRU uses for something else; rename it.",
     ),
-    "parametrised": (
-        lambda: parametrizations.weight_norm(nn.LSTM(3, 5), "weight_hh_l0"),
-        "its weights are parametrised; replace first and register the parametrisation on Holdfast's layer, or remove "
-        "it (torch.nn.utils.parametrize.remove_parametrizations).",
+    "a method that Holdfast's class has": (
+        lambda: WithMethod(3, 5),
+        "it has 'begin_sequence', a name that holdfast.GRUCell uses for something else; rename it.",
     ),
-    "spectral norm": (
-        lambda: parametrizations.spectral_norm(nn.GRUCell(3, 5), "weight_hh"),
-        "its weights are parametrised; replace first and register the parametrisation on Holdfast's layer, or remove "
-        "it (torch.nn.utils.parametrize.remove_parametrizations).",
+    "of RNNBase alone": (
+        Own,
+        "it derives from none of torch.nn's LSTM, GRU and RNN and their cells: its forward is its own.",
     ),
-    "forward replaced": (_patched, "its forward was replaced."),
+    "forward replaced": (_patched, "its forward was replaced; replace the module before that."),
     "another shape": (_torn, "its weight_hh_l0 has shape (15, 4); expected (15, 5)."),
-    "a parameter missing": (_without, "its bias_hh_l0 is not there; expected (15,)."),
+    "a parameter missing": (_without, "its bias_hh is not there; expected (15,)."),
     "no units": (lambda: nn.RNNCell(3, 0), "RNN hidden_size is 0; expected a whole number from 1 on."),
     "scripted": (_scripted, "it is scripted; replace before torch.jit.script."),
     "quantised": (_quantised, "it is quantised."),
@@ -282,14 +285,6 @@ def test_what_is_left_and_why(case: str) -> None:
     assert str(report).endswith(f"0 of 1 recurrent modules replaced\ninner stays as it is: {reason}")
 
 
-def test_a_subclass_still_runs_its_own_code() -> None:
-    model = nn.Sequential(Normed(3, 5, dtype=F64))
-    before = copy.deepcopy(model)
-    holdfast.replace_recurrent(model)
-    x = torch.randn(2, 1, 3, dtype=F64)
-    assert_same(model(x), before(x))
-
-
 @pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
 @pytest.mark.parametrize("how", ["weight_norm", "spectral_norm", "prune"])
 def test_weights_that_a_hook_computes_are_computed_on(how: str) -> None:
@@ -308,25 +303,13 @@ def test_weights_that_a_hook_computes_are_computed_on(how: str) -> None:
     gradients = {name: parameter.grad for name, parameter in layer.named_parameters()}
     layer.zero_grad()
     holdfast.replace_recurrent(layer)
-    assert type(layer) is holdfast.LSTM
+    assert isinstance(layer, holdfast.LSTM)
     got = layer(x)
     assert_same(got, expected)
     got[0].sum().backward()
     for name, parameter in layer.named_parameters():
         assert_same(parameter.grad, gradients[name])
     assert list(layer.state_dict()) == list(before)
-
-
-def test_holdfasts_own_layers_take_torchs_parametrisations() -> None:
-    """What the reason for a parametrised module says to do works."""
-    theirs = nn.LSTM(3, 5, dtype=F64)
-    ours = copy.deepcopy(theirs)
-    holdfast.replace_recurrent(ours)
-    for layer in (ours, theirs):
-        parametrizations.weight_norm(layer, "weight_hh_l0")
-        layer.parametrizations.weight_hh_l0.original0.data.mul_(2)
-    x = torch.randn(4, 2, 3, dtype=F64)
-    assert_same(ours(x), theirs(x))
 
 
 def test_what_is_not_a_module() -> None:

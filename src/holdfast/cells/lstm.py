@@ -63,7 +63,7 @@ def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -
     if spec.cell_clip is not None:
         c_new = c_new.clamp(-spec.cell_clip, spec.cell_clip)
     o = σ(before("o", c_new))
-    h_new = o * ψ(layer_norm(c_new, p["norm_c"], p["norm_c_bias"]) if spec.layer_norm else c_new)
+    h_new = o * ψ(layer_norm(spec.hidden_size, c_new, p["norm_c"], p["norm_c_bias"]) if spec.layer_norm else c_new)
     if spec.proj_size:
         h_new = F.linear(h_new, p["weight_hr"])
         if spec.proj_clip is not None:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from holdfast import calling
 from holdfast.cells.spec import CellSpec
 
 _EVERY_STEP = {"every_step": True}  # [T, B, ...]: a mask for each step
@@ -80,7 +81,8 @@ def draw_noise(spec: CellSpec, batch: int, steps: int, like: Tensor) -> Noise | 
     if not spec.is_random:
         return None
     O, H = spec.output_size, spec.hidden_size  # noqa: E741 (O is the output size everywhere)
-    happens = _drawn_by_torch(like.device) if like.device.type != "cpu" else _drawn_by_numpy()
+    by_numpy = like.device.type == "cpu" and calling.is_plain()
+    happens = _drawn_by_numpy() if by_numpy else _drawn_by_torch(like.device)
 
     def keep(*shape: int) -> Tensor | None:
         p = spec.recurrent_dropout
@@ -100,8 +102,8 @@ def draw_noise(spec: CellSpec, batch: int, steps: int, like: Tensor) -> Noise | 
 
 
 def _drawn_by_torch(device: torch.device) -> Callable[[float, tuple[int, ...]], Tensor]:
-    """Draws booleans that are true with a probability, with torch's random state of a device."""
-    return lambda probability, shape: torch.empty(shape, dtype=torch.bool, device=device).bernoulli_(probability)
+    """Draws booleans that are true with a probability, by operators of torch's that can be recorded and transformed."""
+    return lambda probability, shape: torch.rand(shape, device=device) < probability
 
 
 def _drawn_by_numpy() -> Callable[[float, tuple[int, ...]], Tensor]:

@@ -57,7 +57,8 @@ def _product(
     if gain is not None:
         sizes = [gates * spec.hidden_size for gates in groups]
         parts = zip(torch.split(a, sizes, -1), torch.split(gain, sizes), strict=True)
-        a = torch.cat([layer_norm(part, part_gain) for part, part_gain in parts], -1)
+        normalised = [layer_norm(size, *part) for size, part in zip(sizes, parts, strict=True)]
+        a = torch.cat(normalised, -1)
     return a if b is None else a + b
 
 
@@ -66,10 +67,10 @@ def _linear_of_each(spec: CellSpec, x: Tensor, W: Tensor) -> Tensor:
     return torch.cat([F.linear(*of) for of in zip(x.unbind(1), torch.split(W, spec.hidden_size), strict=True)], -1)
 
 
-def layer_norm(a: Tensor, gain: Tensor, shift: Tensor | None = None) -> Tensor:
-    """LN(a; gain, shift) over the last dimension.
+def layer_norm(size: int, a: Tensor, gain: Tensor, shift: Tensor | None = None) -> Tensor:
+    """LN(a; gain, shift) over the last dimension, which has ``size`` values.
 
     LN(s a) = LN(a) for values that are large beside ε: those whose squares might overflow are made smaller first.
     """
     s = (LARGE / a.detach().abs().amax(-1, keepdim=True)).clamp(max=1)
-    return F.layer_norm(s * a, a.shape[-1:], gain, shift, EPSILON)
+    return F.layer_norm(s * a, (size,), gain, shift, EPSILON)

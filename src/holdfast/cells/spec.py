@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
 from numbers import Integral, Real
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
 from holdfast.cells.activation_names import Activation, check_activation
 from holdfast.errors import OptionError, did_you_mean
 
 Kind = Literal["rnn", "lstm", "gru"]
+Init = Literal["holdfast", "torch"]
 NAMES: dict[str, str] = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
 
 
@@ -25,6 +26,7 @@ class CellOptions(TypedDict, total=False):
     recurrent_activation: Activation
     output_activation: Activation | None
     gate_clip: float | None
+    init: Init
     forget_bias: float
     peepholes: bool
     coupled_gates: bool
@@ -53,6 +55,7 @@ _ONLY: dict[str, tuple[Kind, ...]] = {
     "zoneout_c": ("lstm",),
     "reset_after": ("gru",),
 }
+_OF_INITIAL_VALUES = ("init", "forget_bias")
 _PROBABILITIES = ("recurrent_dropout", "zoneout_h", "zoneout_c", "weight_dropout")
 _CLIPS = ("gate_clip", "proj_clip", "cell_clip")
 
@@ -75,8 +78,11 @@ class CellSpec:
         gate_clip: What goes into σ and φ of the gates and the candidate is clamped into plus or minus this, as
             onnxruntime reads ONNX's ``clip``: the cell state on its way out is not, though ONNX's words, "the input of
             activations", could be read so.
+        init: How the initial values are drawn: ``"holdfast"``, Xavier's and orthogonal weights and ``forget_bias``; or
+            ``"torch"``, as torch.nn draws them, with the same numbers for the same seed.
+            :func:`holdfast.parameters.initialise` describes both.
         forget_bias: Initial bias of the forget gate (Jozefowicz et al. 2015); it is stored in ``bias_ih`` and has no
-            effect without biases. LSTM.
+            effect without biases, or with ``init="torch"``. LSTM.
         peepholes: The gates also see the cell state (Gers & Schmidhuber 2000). LSTM.
         coupled_gates: The forget gate is 1 - i (Greff et al. 2017, CIFG); three gates i, g, o are left. LSTM.
         proj_size: P, size of the projected output (Sak et al. 2014); 0 for none. LSTM.
@@ -108,6 +114,7 @@ class CellSpec:
     recurrent_activation: Activation = "sigmoid"
     output_activation: Activation | None = None
     gate_clip: float | None = None
+    init: Init = "holdfast"
     forget_bias: float = 1.0
     peepholes: bool = False
     coupled_gates: bool = False
@@ -152,6 +159,13 @@ class CellSpec:
             raise OptionError(f"{name} single_bias needs a bias: leave bias=False or single_bias=True out.")
         if self.proj_clip is not None and not self.proj_size:
             raise OptionError("LSTM proj_clip needs a projection: set proj_size, or leave proj_clip out.")
+        if self.init not in get_args(Init):
+            raise OptionError(f"There is no init {self.init!r}: {did_you_mean(str(self.init), get_args(Init))}")
+        if self.init == "torch" and self.forget_bias != 1:
+            raise OptionError(
+                f"LSTM got init='torch' and forget_bias={self.forget_bias}; expected one of them: torch.nn draws every "
+                "bias at random."
+            )
         modes = ("state", "gates", "candidate")
         if self.recurrent_dropout_mode not in modes:
             raise OptionError(
@@ -165,6 +179,9 @@ class CellSpec:
             )
         for activation in self.activations:
             check_activation(activation)
+        for name, value in vars(type(self)).items():
+            if isinstance(value, cached_property):
+                getattr(self, name)
 
     def _check_types(self, name: str) -> None:
         """Refuses an option that is of another type than its default, before it is compared with anything."""
@@ -183,7 +200,7 @@ class CellSpec:
             if not fits:
                 raise OptionError(f"{name} {option.name} is {value!r}; expected {expected}.")
 
-    # Layers ask for these at every call.
+    # Layers ask for these at every call. They are computed at once: torch.compile cannot look into cached_property.
 
     @cached_property
     def _hash(self) -> int:
@@ -191,6 +208,10 @@ class CellSpec:
 
     def __hash__(self) -> int:
         return self._hash
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: a hash is another in the next process."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def gates(self) -> tuple[str, ...]:
@@ -231,6 +252,10 @@ class CellSpec:
         values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
         named = ("kind", "input_size", "hidden_size", "bias")
         return {name: value for name, (value, default) in values.items() if name not in named and value != default}
+
+    def computing_options(self) -> dict[str, Any]:
+        """Those of :meth:`changed_options` that matter once the parameters have values."""
+        return {name: value for name, value in self.changed_options().items() if name not in _OF_INITIAL_VALUES}
 
     @cached_property
     def parameter_names(self) -> tuple[str, ...]:

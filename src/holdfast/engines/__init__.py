@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from holdfast.engines.cudnn import CudnnEngine
-from holdfast.engines.native import NativeEngine
+from holdfast.engines.operator import RecordableEngine
+from holdfast.engines.recorded import RecordedEngine
 from holdfast.engines.reference import ReferenceEngine
 from holdfast.engines.request import Engine, Request, Result
 from holdfast.errors import EngineError, OptionError, did_you_mean
 
-# The order in which engine="auto" tries them: the fastest on each device first, the one that can do everything last.
-ENGINES: dict[str, Engine] = {engine.name: engine for engine in (NativeEngine(), CudnnEngine(), ReferenceEngine())}
+# The order in which engine="auto" tries them: the one for what runs elsewhere later, which nearly always has nothing to
+# do, then the fastest on each device, and last the one that can do everything.
+ENGINES: dict[str, Engine] = {
+    engine.name: engine for engine in (RecordedEngine(), RecordableEngine(), CudnnEngine(), ReferenceEngine())
+}
 
 
 def check_engine(name: str) -> str:

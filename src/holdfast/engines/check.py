@@ -17,12 +17,13 @@ from torch import Tensor
 from holdfast.cells import NAMES, CellSpec, Noise
 from holdfast.errors import ShapeError
 
-_may_autocast = cache(torch.amp.is_autocast_available)  # asking takes longer than the rest of the check
+# Asking takes longer than the rest of the check.
+_MAY_AUTOCAST = {device: torch.amp.is_autocast_available(device) for device in ("cpu", "cuda", "meta", "mps", "xpu")}
 
 
 def autocast_dtype(device: str) -> torch.dtype | None:
     """The dtype of ``torch.autocast`` on a type of device, or None where it is off."""
-    if _may_autocast(device) and torch.is_autocast_enabled(device):
+    if _MAY_AUTOCAST.get(device, True) and torch.is_autocast_enabled(device):
         return torch.get_autocast_dtype(device)
     return None
 

@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from holdfast import calling
 from holdfast.cells import NAMES, CellSpec
 from holdfast.engines.request import Request, Result
 
 # They change parameters, which arrive here as they are to be used, or nothing by themselves.
-_IN_THE_PARAMETERS = ("forget_bias", "single_bias", "weight_dropout", "recurrent_dropout_mode")
+_IN_THE_PARAMETERS = ("single_bias", "weight_dropout", "recurrent_dropout_mode")
 
 
 class CudnnEngine:
@@ -27,17 +28,16 @@ class CudnnEngine:
 
     def why_not(self, request: Request) -> str | None:
         """One sentence that says why torch's fused operations cannot run the request, or None when they can."""
-        spec, x = request.spec, request.inputs
+        x = request.inputs
         if x.device.type != self.device:
             return f"it computes on {self.device.upper()}, and the input is on {x.device}."
-        fused = f"torch's fused {NAMES[spec.kind]}"
-        for option, value in spec.changed_options().items():
-            if not _is_fused(spec, option) and not (option == "recurrent_dropout" and request.noise is None):
-                return f"{fused} has no {option}={value.__name__ if callable(value) else repr(value)}."
-        if request.return_states and spec.kind == "lstm":
-            return f"{fused} does not give the cell state after every step."
+        if calling.is_transformed():
+            return "torch.func or forward-mode derivatives transform this call, and cuDNN cannot be transformed."
+        if reason := lacks(request):
+            return reason
         if request.memory != "keep":
-            return f"{fused} keeps everything on the device; memory is {request.memory!r}."
+            name = NAMES[request.spec.kind]
+            return f"torch's fused {name} keeps everything on the device; memory is {request.memory!r}."
         if not x.numel():
             return f"there is nothing to compute in an input of shape {tuple(x.shape)}."
         if request.lengths is not None and not request.lengths.any():
@@ -49,6 +49,18 @@ class CudnnEngine:
         return _whole(request) if request.lengths is None else _packed(request, request.lengths)
 
 
+def lacks(request: Request) -> str | None:
+    """One sentence that says what torch's fused operations lack of a request, or None when they have all of it."""
+    spec = request.spec
+    name = f"torch's fused {NAMES[spec.kind]}"
+    for option, value in spec.computing_options().items():
+        if not _is_fused(spec, option) and not (option == "recurrent_dropout" and request.noise is None):
+            return f"{name} has no {option}={value.__name__ if callable(value) else repr(value)}."
+    if request.return_states and spec.kind == "lstm":
+        return f"{name} does not give the cell state after every step."
+    return None
+
+
 def _is_fused(spec: CellSpec, option: str) -> bool:
     if option == "activation":
         return spec.kind == "rnn" and spec.activation == "relu"
@@ -58,7 +70,7 @@ def _is_fused(spec: CellSpec, option: str) -> bool:
 def _whole(request: Request) -> Result:
     """All rows have all steps."""
     x = request.inputs.flip(1) if request.reverse else request.inputs
-    y, state = _fused(request, (x,), request.state, batch_first=True)
+    y, state = fused(request, (x,), request.state, joined(request), batch_first=True)
     outputs = y.flip(1) if request.reverse else y
     return Result(outputs, state, (outputs,) if request.return_states else None)
 
@@ -76,7 +88,7 @@ def _packed(request: Request, lengths: Tensor) -> Result:
     within = (rows.to(device), steps.to(device))
     begun = order[: int(batch_sizes[0])].to(device)
     started = tuple(part[begun] for part in request.state)
-    y, ended = _fused(request, (request.inputs[within], batch_sizes), started)
+    y, ended = fused(request, (request.inputs[within], batch_sizes), started, joined(request))
     batch, all_steps, _ = request.inputs.shape
     outputs = y.new_zeros(all_steps, batch, y.shape[-1]).index_put(within[::-1], y).transpose(0, 1)
     state = tuple(old.to(new.dtype).index_put((begun,), new) for old, new in zip(request.state, ended, strict=True))
@@ -88,10 +100,10 @@ def _packed(request: Request, lengths: Tensor) -> Result:
     return Result(outputs, state, (every,))
 
 
-def _fused(
-    request: Request, x: tuple[Tensor, ...], state: tuple[Tensor, ...], **options: Any
+def fused(
+    request: Request, x: tuple[Tensor, ...], state: tuple[Tensor, ...], parameters: list[Tensor], **options: Any
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Runs torch's operation over ``x``, from a state [B, O or H] to another."""
+    """Runs torch's operation over ``x``, from a state [B, O or H] to another, with the parameters as it orders them."""
     spec = request.spec
     operation: Callable[..., Any] = torch.lstm if spec.kind == "lstm" else torch.gru
     if spec.kind == "rnn":
@@ -101,28 +113,40 @@ def _fused(
     y, *final = operation(
         *x,
         hx if spec.kind == "lstm" else hx[0],
-        _parameters(request),
-        has_biases=True,
+        parameters,
+        has_biases=len(parameters) > 3,  # two matrices or three
         num_layers=1,
         dropout=0.0,
-        train=torch.is_grad_enabled(),  # without it cuDNN keeps nothing for a backward pass
+        train=torch.is_grad_enabled() or calling.is_traced(),  # without it cuDNN keeps nothing for a backward pass
         bidirectional=False,
         **options,
     )
     return y, tuple(part[0] for part in final)
 
 
-def _parameters(request: Request) -> list[Tensor]:
+def joined(request: Request) -> list[Tensor]:
     """The parameters as torch orders them, in one piece of memory: matrices before biases, as cuDNN has them.
 
     torch compares their addresses with those that cuDNN expects. Where they differ, as those of separate parameters
     do, it copies them together itself, and warns.
     """
     spec, given = request.spec, request.parameters
-    zero = given["weight_ih"].new_zeros(len(spec.gates) * spec.hidden_size)  # cuDNN always has two biases
+    zero = _zero(request)  # cuDNN always has two biases
     names = ["weight_ih", "weight_hh", *(["weight_hr"] if spec.proj_size else []), "bias_ih", "bias_hh"]
     parts = [given.get(name, zero) for name in names]
     pieces = torch.split(torch.cat([part.reshape(-1) for part in parts]), [part.numel() for part in parts])
     joined = {name: piece.view_as(part) for name, piece, part in zip(names, pieces, parts, strict=True)}
     order = ["weight_ih", "weight_hh", "bias_ih", "bias_hh", *(["weight_hr"] if spec.proj_size else [])]
     return [joined[name] for name in order]
+
+
+def separate(request: Request) -> list[Tensor]:
+    """The parameters as torch orders them, each where it is."""
+    spec, given = request.spec, request.parameters
+    biases = [given["bias_ih"], _zero(request) if spec.single_bias else given["bias_hh"]] if spec.bias else []
+    return [given["weight_ih"], given["weight_hh"], *biases, *([given["weight_hr"]] if spec.proj_size else [])]
+
+
+def _zero(request: Request) -> Tensor:
+    """A bias that adds nothing."""
+    return request.parameters["weight_ih"].new_zeros(len(request.spec.gates) * request.spec.hidden_size)

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from contextlib import nullcontext
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+from holdfast import calling
+from holdfast.engines.reference import ReferenceEngine
 from holdfast.engines.request import Request, Result
-from holdfast.errors import EngineError
 
 _NOWHERE = torch.empty(0)  # stands for a tensor that autograd keeps
 
@@ -66,13 +66,57 @@ def differentiable(request: Request) -> dict[str, Tensor]:
 def run_with_gradients(engine: GradientEngine, request: Request) -> Result:
     """Runs ``engine.forward`` so that autograd calls ``engine.backward``.
 
-    Taking the second derivative raises an :class:`EngineError`.
+    Where the gradient itself is to be differentiated, or many gradients are asked for at once, the reference computes
+    it: see :func:`differentiable_gradients`.
     """
     tensors = differentiable(request)
     flat = _EngineFunction.apply(engine, request, tuple(tensors), *tensors.values())  # type: ignore[no-untyped-call]
     parts = len(request.state)
     states = tuple(flat[1 + parts :]) if request.return_states else None
     return Result(flat[0], tuple(flat[1 : 1 + parts]), states)
+
+
+def needs_reference(gradient: Gradient) -> bool:
+    """Whether a backward pass is one that only torch's own operations can do.
+
+    That is so where its result is to be differentiated again (``create_graph=True``), stands for many gradients at once
+    (``is_grads_batched=True``, ``torch.func.vmap``), or carries a forward-mode derivative.
+    """
+    return torch.is_grad_enabled() or calling.is_batched(gradient.outputs, *gradient.state, *gradient.states)
+
+
+def differentiable_gradients(request: Request, gradient: Gradient) -> dict[str, Tensor]:
+    """The gradients of ``gradient.wanted`` by way of the reference, which runs the request again.
+
+    They can be differentiated where autograd records.
+    """
+    given = [gradient.outputs, *gradient.state, *gradient.states]
+    create_graph = torch.is_grad_enabled()
+    with torch.enable_grad(), _autocast_of(request, given):
+        # Views, so that the way back ends at them and the graph that made the tensors stays as it is.
+        own = {name: x.view_as(x) if name in gradient.wanted else x for name, x in differentiable(request).items()}
+        parts = len(request.state)
+        inputs, *others = own.values()
+        parameters = dict(zip(request.parameters, others[parts:], strict=True))
+        result = ReferenceEngine().run(request.with_tensors(inputs, tuple(others[:parts]), parameters))
+        results = (result.outputs, *result.state, *(result.states or ()))
+        pairs = [(y, g) for y, g in zip(results, given, strict=True) if g is not None and y.requires_grad]
+        wanted = {name: x for name, x in own.items() if name in gradient.wanted}
+        found = torch.autograd.grad(
+            [y for y, _ in pairs],
+            list(wanted.values()),
+            [g for _, g in pairs],
+            create_graph=create_graph,
+            allow_unused=True,
+        )
+    return {name: torch.zeros_like(x) if g is None else g for (name, x), g in zip(wanted.items(), found, strict=True)}
+
+
+def _autocast_of(request: Request, gradients: list[Tensor | None]) -> torch.autocast:
+    """Autocast as it was in forward, told by the dtypes: a result has another than what it was computed from."""
+    dtype = next(g.dtype for g in gradients if g is not None)
+    changed = any(tensor.dtype != dtype for tensor in differentiable(request).values())
+    return torch.autocast(request.inputs.device.type, dtype if changed else None, enabled=changed)
 
 
 class _EngineFunction(torch.autograd.Function):
@@ -95,28 +139,9 @@ class _EngineFunction(torch.autograd.Function):
         kept = saved[len(names) :]
         wanted = frozenset(itertools.compress(names, ctx.needs_input_grad[3:]))
         gradient = Gradient(gradients[0], gradients[1 : 1 + parts], gradients[1 + parts :], wanted, ctx.again)
-        ctx.again = True
-        create_graph = torch.is_grad_enabled()
-        with torch.no_grad() if create_graph else nullcontext():
+        if needs_reference(gradient):
+            found: Mapping[str, Tensor] = differentiable_gradients(request, gradient)
+        else:
+            ctx.again = True
             found = ctx.engine.backward(request, kept, gradient)
-        first = [found[name] if name in wanted else None for name in names]
-        if create_graph:  # someone may go on to the second derivative
-            first = [g if g is None else _FirstDerivative.apply(ctx.engine.name, g, *saved) for g in first]  # type: ignore[no-untyped-call]
-        return (None, None, None, *first)
-
-
-class _FirstDerivative(torch.autograd.Function):
-    """A gradient that cannot be differentiated again, and says so.
-
-    torch's ``once_differentiable`` would do so only where the gradient that came in has a derivative itself; the rest
-    of a second derivative would be missing without a word.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, name: str, gradient: Tensor, *depends_on: Tensor) -> Tensor:
-        ctx.name = name
-        return gradient.view_as(gradient)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> Any:
-        raise EngineError(f"The engine {ctx.name!r} has no second derivative. Use engine='reference', which has.")
+        return (None, None, None, *(found[name] if name in wanted else None for name in names))

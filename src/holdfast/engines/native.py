@@ -17,13 +17,14 @@ from typing import Any
 import torch  # before _native, which then shares the OpenMP runtime that torch has loaded
 from torch import Tensor
 
-from holdfast import kernels
+from holdfast import calling, kernels
 from holdfast.cells import CellSpec
 from holdfast.engines import bfloat16
 from holdfast.engines.bfloat16 import InBfloat16
 from holdfast.engines.function import Gradient, GradientEngine, run_with_gradients
 from holdfast.engines.request import Request, Result, new_steps, result_dtype
 from holdfast.engines.segments import InSegments
+from holdfast.memory import Memory
 
 _MISSING = ""
 try:
@@ -31,6 +32,7 @@ try:
 except ImportError as error:  # installed without it
     _MISSING = str(error)
 
+_why_not, _why_not_in_bfloat16 = map(calling.constant, (kernels.why_not, kernels.why_not_in_bfloat16))
 # What the kernels call the masks of a Noise.
 _MASKS = {"state": "state_mask", "candidate": "candidate", "zoneout_h": "zoned_h", "zoneout_c": "zoned_c"}
 _DTYPES = {torch.float32: "f32", torch.float64: "f64", torch.bfloat16: "bf16"}
@@ -51,20 +53,23 @@ class NativeEngine:
 
     def why_not(self, request: Request) -> str | None:
         """One sentence that says why the kernels cannot run the request, or None when they can."""
+        return self.why_not_in(result_dtype(request), request)
+
+    def why_not_in(self, dtype: torch.dtype, request: Request) -> str | None:
+        """The same for results in a dtype, whatever autocast says."""
         spec, x = request.spec, request.inputs
         if _MISSING:
             return f"Holdfast was installed without its native kernels ({_MISSING})."
         if x.device.type != "cpu":
             return f"the kernels run on the CPU, and the input is on {x.device}."
-        dtype = result_dtype(request)
         if dtype not in _DTYPES:
             of = "autocast is to" if torch.is_autocast_enabled("cpu") else "the input is"
             return f"the kernels compute in float32, float64 and bfloat16, and {of} {dtype}."
         if dtype == torch.bfloat16 and (reason := bfloat16.why_not(request)):
             return reason
-        if reason := kernels.why_not(spec):
+        if reason := _why_not(spec):
             return reason
-        if dtype == torch.bfloat16 and (reason := kernels.why_not_in_bfloat16(spec)):
+        if dtype == torch.bfloat16 and (reason := _why_not_in_bfloat16(spec)):
             return reason
         if not x.numel():
             return f"there is nothing to compute in an input of shape {tuple(x.shape)}."
@@ -73,11 +78,15 @@ class NativeEngine:
     def run(self, request: Request) -> Result:
         """Runs a request that :meth:`why_not` has nothing against."""
         rounded = result_dtype(request) == torch.bfloat16
-        engine: GradientEngine = _OfRoundedOperands(self._isa) if rounded else self
         if torch.is_grad_enabled():
-            engine = InSegments(engine) if request.memory == "recompute" else engine
-            return run_with_gradients(InBfloat16(engine) if rounded else engine, request)
-        return InBfloat16(engine).run(request) if rounded else self.compute(request)
+            return run_with_gradients(self.in_dtype(rounded, request.memory), request)
+        return self.in_dtype(rounded).run(request) if rounded else self.compute(request)
+
+    def in_dtype(self, rounded: bool, memory: Memory = "keep") -> GradientEngine:
+        """The kernels, or with ``rounded`` those with products in bfloat16, under a memory policy."""
+        engine: GradientEngine = _OfRoundedOperands(self._isa) if rounded else self
+        engine = InSegments(engine) if memory == "recompute" else engine
+        return InBfloat16(engine) if rounded else engine
 
     def forward(self, request: Request) -> tuple[Result, tuple[Tensor, ...]]:
         """The result, and what :meth:`backward` needs."""

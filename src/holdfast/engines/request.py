@@ -53,6 +53,8 @@ class Request:
     suffix: str = ""
 
     def __post_init__(self) -> None:
+        if torch.compiler.is_compiling():
+            return  # torch's operators check it when it runs, and Holdfast's makes a request then
         tensors = (self.spec, self.inputs, self.state, self.parameters, self.lengths, self.noise)
         if not fits(*tensors):
             check(*tensors, suffix=self.suffix)
@@ -88,10 +90,15 @@ class Result(NamedTuple):
     states: tuple[Tensor, ...] | None = None
 
 
-def new_steps(like: Tensor, size: int) -> Tensor:
+def new_steps(like: Tensor, size: int, dtype: torch.dtype | None = None) -> Tensor:
     """Memory for one part of a result, [B, T, size], uninitialised; ``like`` is the input, [B, T, I]."""
     batch, steps, _ = like.shape
-    return like.new_empty_strided((batch, steps, size), (size, batch * size, 1))
+    return like.new_empty_strided((batch, steps, size), (size, batch * size, 1), dtype=dtype)
+
+
+def time_first(steps: Tensor) -> Tensor:
+    """The same values [B, T, size] in memory as a result's are."""
+    return steps.transpose(0, 1).contiguous().transpose(0, 1)
 
 
 def result_dtype(request: Request) -> torch.dtype:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from holdfast import calling
+
 
 class Compacted(NamedTuple):
     """A batch whose rows have the steps that count at the front.
@@ -35,9 +37,10 @@ def compacted(inputs: Tensor, mask: Tensor) -> Compacted:
     """
     lengths = mask.sum(1)
     # Padding at the end alone is by far the usual case; a model that is traced is to work for any mask.
-    if not torch.compiler.is_compiling() and not (mask[:, 1:] & ~mask[:, :-1]).any():
+    if calling.can_read(mask) and not (mask[:, 1:] & ~mask[:, :-1]).any():
         return Compacted(inputs, lengths, None)
-    places = torch.where(mask, mask.cumsum(1), lengths[:, None] + (~mask).cumsum(1)) - 1
+    # As whole numbers, since ONNX adds up no booleans.
+    places = torch.where(mask, mask.long().cumsum(1), lengths[:, None] + (~mask).long().cumsum(1)) - 1
     moved = torch.zeros_like(inputs).scatter(1, places[:, :, None].expand_as(inputs), inputs)
     return Compacted(moved, lengths, places)
 
@@ -58,13 +61,21 @@ def spread(outputs: Tensor, mask: Tensor, places: Tensor | None, *, repeat: bool
         return outputs
     steps = torch.arange(mask.shape[1], device=mask.device)
     if reverse:
-        last = torch.where(mask, steps, mask.shape[1]).flip(1).cummin(1).values.flip(1)
+        last = mask.shape[1] - 1 - _running_maximum(torch.where(mask, mask.shape[1] - 1 - steps, -1).flip(1)).flip(1)
         known = last < mask.shape[1]
     else:
-        last = torch.where(mask, steps, -1).cummax(1).values
+        last = _running_maximum(torch.where(mask, steps, -1))
         known = last >= 0
     held = _taken(outputs, last.clamp(0, mask.shape[1] - 1))
     return held * known[:, :, None].to(held.dtype)
+
+
+def _running_maximum(x: Tensor) -> Tensor:
+    """The largest value so far, [B, T]."""
+    if not calling.is_traced():
+        return x.cummax(1).values
+    steps = torch.arange(x.shape[1], device=x.device)  # ONNX, for which Keras traces, has no running maximum
+    return torch.where(steps[:, None] >= steps, x[:, None], -1).amax(2)
 
 
 def _taken(x: Tensor, steps: Tensor) -> Tensor:

@@ -90,13 +90,16 @@ class RNN(keras.layers.RNN):
         if self.stateful:  # the variables are written anew before their old values are last read, by the backward pass
             parts = tuple(ops.copy(part) for part in parts)
         drawn = cells.masks(cell, inputs[:, 0], parts[0], training)
+        weights = cells.weights(cell)
+        input_size = weights[0].shape[0]  # a variable's is a number even while torch traces, and a tensor's is not
         kernel, recurrent_kernel, bias = (
-            None if weight is None else ops.convert_to_tensor(weight, dtype) for weight in cells.weights(cell)
+            None if weight is None else ops.convert_to_tensor(weight, dtype) for weight in weights
         )
         if drawn.inputs is not None:
             inputs, kernel = cells.dropped(inputs, kernel, drawn.inputs)
+            input_size = inputs.shape[-1]
         arrays = Arrays(inputs, parts, kernel, recurrent_kernel, bias, mask, drawn.state)
-        return backend().run(self._computation(cell, inputs.shape[-1], training, is_last), arrays)
+        return backend().run(self._computation(cell, input_size, training, is_last), arrays)
 
     def _computation(self, cell: Any, input_size: int, training: bool, is_last: bool = False) -> Computation:
         return Computation(

@@ -17,13 +17,13 @@ from holdfast.interop.layouts import KERAS, Weights, reordered
 from holdfast.interop.masking import compacted, spread
 from holdfast.keras.computation import Arrays, Computation, Outcome
 
-SUPPORTS_JIT = False  # torch.compile does not see into the kernels
+SUPPORTS_JIT = False  # torch.compile takes the kernels as an operator, and has little left to gain around them
 
 
 def why_not(computation: Computation, dtype: str) -> str | None:
-    """None but while torch traces: what the kernels lack, the reference engine has, and :func:`explain` tells of it."""
-    if torch.compiler.is_compiling():
-        return "torch traces the call, to compile or to export it, and a trace cannot hold the kernels."
+    """None but for torch.export: what the kernels lack, the reference engine has, and :func:`explain` tells of it."""
+    if torch.compiler.is_exporting():
+        return "torch exports the model, for programs that may not have Holdfast."
     return None
 
 

@@ -22,8 +22,8 @@ Layer = tuple[str, dict[str, Any], dict[str, list[Tensor]]]
 
 _CLASSES = {"lstm": "LSTM", "gru": "GRU", "rnn": "SimpleRNN"}
 _MERGES = {"concat": "concat", "sum": "sum", "mean": "ave", "product": "mul"}
-_EXPRESSED = ("activation", "recurrent_activation", "reset_after", "single_bias", "recurrent_dropout", "forget_bias")
-"""Options of a cell that Keras has; the forget bias is of meaning before training alone."""
+_EXPRESSED = ("activation", "recurrent_activation", "reset_after", "single_bias", "recurrent_dropout")
+"""Options of a cell that Keras has."""
 _SAME = re.compile("tanh|sigmoid|relu|linear|hard_sigmoid|softsign|softplus|elu|selu|exponential|relu6|silu|gelu|mish")
 """Activations that have the same name and parameters in Keras."""
 _WITH_SLOPE = {"leaky_relu": ("LeakyReLU", "negative_slope"), "elu": ("ELU", "alpha")}
@@ -128,7 +128,7 @@ def _one(
 ) -> tuple[str, dict[str, Any], list[Tensor]]:
     """A layer of one direction: its class, its options and its weights."""
     spec = layer.specs[number]
-    for name, value in spec.changed_options().items():
+    for name, value in spec.computing_options().items():
         if name not in _EXPRESSED:
             raise _refused(label, f"has {name}={value!r}")
     config: dict[str, Any] = {

@@ -31,9 +31,7 @@ _HINT = (
     "holdfast.replace_recurrent(model)."
 )
 # Options of a cell that change nothing once the weights are there, or that the weights themselves show.
-_NOT_SHOWN = frozenset(
-    {"forget_bias", "recurrent_dropout", "recurrent_dropout_mode", "weight_dropout", "single_bias", "proj_size"}
-)
+_NOT_SHOWN = frozenset({"recurrent_dropout", "recurrent_dropout_mode", "weight_dropout", "single_bias", "proj_size"})
 
 
 def lines(path: Path) -> list[Line]:
@@ -240,7 +238,7 @@ def _second_biases(layer: RecurrentLayer, label: str) -> dict[str, Tensor]:
     Raises:
         ConversionError: torch.nn has no such layer.
     """
-    changed = {spec: value for spec, value in layer.specs[0].changed_options().items() if spec not in _NOT_SHOWN}
+    changed = {spec: value for spec, value in layer.specs[0].computing_options().items() if spec not in _NOT_SHOWN}
     if layer.kind == "rnn" and changed.get("activation") == "relu":
         del changed["activation"]
     if len({spec.hidden_size for spec in layer.specs}) > 1:

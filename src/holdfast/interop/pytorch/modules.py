@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch import nn
-from torch.nn.modules.rnn import RNNBase, RNNCellBase
 from torch.nn.utils import parametrize
 
-from holdfast.cell_modules import GRUCell, LSTMCell, RNNCell
+from holdfast.cell_modules import CellModule
 from holdfast.errors import OptionError
-from holdfast.layers import GRU, LSTM, RNN
+from holdfast.interop.pytorch.classes import NAMES, class_for, counterpart, own_attributes, replaced_class
+from holdfast.recurrent_layer import RecurrentLayer
 
-_COUNTERPARTS: Mapping[type, Any] = {
-    nn.LSTM: LSTM,
-    nn.GRU: GRU,
-    nn.RNN: RNN,
-    nn.LSTMCell: LSTMCell,
-    nn.GRUCell: GRUCell,
-    nn.RNNCell: RNNCell,
-}
-_NAMES = frozenset(kind.__name__ for kind in _COUNTERPARTS)
-
-# What torch.nn keeps beside the parameters to hand them to cuDNN in one piece, and what is a property in Holdfast.
-_LEFT_BEHIND = (
-    *("_flat_weights", "_flat_weights_names", "_flat_weight_refs", "_all_weights"),
-    *("proj_size", "nonlinearity"),
+# What torch.nn's forward calls; Holdfast's does not.
+_CALLED = (
+    *("check_forward_args", "check_input", "check_hidden_size", "permute_hidden"),
+    *("get_expected_hidden_size", "get_expected_cell_size"),
 )
 
 
@@ -91,13 +81,18 @@ def replace_recurrent(model: nn.Module) -> Replacements:
     goes on, tied weights stay tied and the names in ``state_dict`` stay; so do hooks, training mode, device, dtype and
     whatever else was put on the module. No random number is drawn.
 
-    What stays as it is, each with its reason in the report: subclasses, since what they override would be lost; modules
-    with weights under ``torch.nn.utils.parametrize``; quantised and scripted ones; and what no layer of Holdfast can
-    stand in for. Code that asks ``isinstance(module, torch.nn.LSTM)`` afterwards gets False.
+    A replaced module is an instance of Holdfast's class and of torch.nn's: ``isinstance(module, torch.nn.LSTM)`` stays
+    True, and what programs ask of it or set on it (``mode``, ``_flat_weights``, ``check_forward_args``,
+    ``reset_parameters``, ...) does what it did. A subclass of torch.nn's class keeps its own code, and its
+    ``super().forward`` is Holdfast's.
+
+    These modules stay as they are, each with its reason in the report: scripted and quantised ones; those whose
+    ``forward`` was replaced; subclasses that override what torch.nn's ``forward`` calls, or that use a name of
+    Holdfast's classes for something else; and what no layer of Holdfast can stand in for.
 
     Args:
-        model: Any module: torch.nn's ``LSTM``, ``GRU``, ``RNN``, ``LSTMCell``, ``GRUCell`` and ``RNNCell`` in it are
-            replaced.
+        model: Any module: torch.nn's ``LSTM``, ``GRU``, ``RNN``, ``LSTMCell``, ``GRUCell`` and ``RNNCell`` in it, and
+            modules of classes that derive from these, are replaced.
 
     Returns:
         What was replaced, what not, and why.
@@ -109,78 +104,94 @@ def replace_recurrent(model: nn.Module) -> Replacements:
         raise OptionError(f"replace_recurrent got a {type(model).__name__}; expected a torch.nn.Module.")
     rows = []
     for name, module in model.named_modules():
-        kind = type(module)
-        reason = _reason(module)
-        if reason is None and kind in _COUNTERPARTS:
-            reason = _replace(module)
-        elif reason is None:
+        if isinstance(module, RecurrentLayer | CellModule) or not _is_recurrent(module):
             continue
-        rows.append(Replacement(name, _class_name(kind), _class_name(type(module)), reason))
+        before = _class_name(module)
+        reason = _reason(module) or _replace(module)
+        rows.append(Replacement(name, before, _class_name(module), reason))
     return Replacements(tuple(rows))
 
 
-def _reason(module: nn.Module) -> str | None:
-    """Why a module is a recurrent one that cannot be replaced; None for one that can be, or is not recurrent."""
+def _is_recurrent(module: nn.Module) -> bool:
     kind = type(module)
     if isinstance(module, torch.jit.ScriptModule):
-        scripted = getattr(module, "original_name", "") in _NAMES
-        return "it is scripted; replace before torch.jit.script." if scripted else None
-    if not isinstance(module, RNNBase | RNNCellBase):
-        quantised = "quantiz" in kind.__module__ or "quantized" in kind.__module__
-        return "it is quantised." if quantised and kind.__name__ in _NAMES else None
-    if parametrize.is_parametrized(module):
-        return (
-            "its weights are parametrised; replace first and register the parametrisation on Holdfast's layer, or "
-            "remove it (torch.nn.utils.parametrize.remove_parametrizations)."
-        )
-    if kind not in _COUNTERPARTS:
-        base = next(base for base in kind.__mro__ if base.__module__.startswith("torch.nn."))
-        return f"what it overrides of {_class_name(base)} would be lost; derive it from Holdfast's class."
+        return getattr(module, "original_name", "") in NAMES
+    return isinstance(module, nn.RNNBase | nn.RNNCellBase) or (_is_quantised(kind) and kind.__name__ in NAMES)
+
+
+def _is_quantised(kind: type) -> bool:
+    return "quantiz" in kind.__module__ or "quantized" in kind.__module__
+
+
+def _reason(module: nn.Module) -> str | None:
+    """Why a recurrent module cannot be replaced; None for one that perhaps can."""
+    kind = type(module)
+    if isinstance(module, torch.jit.ScriptModule):
+        return "it is scripted; replace before torch.jit.script."
+    if _is_quantised(kind):
+        return "it is quantised."
+    replaced = replaced_class(kind)
+    if replaced is None:
+        return "it derives from none of torch.nn's LSTM, GRU and RNN and their cells: its forward is its own."
     if "forward" in vars(module):
-        return "its forward was replaced."
+        return "its forward was replaced; replace the module before that."
+    for base in _subclasses(kind, replaced.torch_class):
+        for method in _CALLED:
+            if method in vars(base):
+                name = f"torch.nn.{replaced.torch_class.__name__}"
+                return f"it overrides {method}, which the forward of {name} calls and Holdfast's does not."
     return None
 
 
 def _replace(module: nn.Module) -> str | None:
     """Changes a module of torch.nn into Holdfast's; or leaves it alone and says why."""
     try:
-        model = _like(module)
+        like = counterpart(module)
     except OptionError as error:
         return str(error)
-    for name, expected in model.named_parameters():
-        found = getattr(module, name, None)
+    # A layer of torch.nn computes with this list, in which a weight stays that was deleted to be computed from others.
+    listed = dict(zip(getattr(module, "_flat_weights_names", ()), getattr(module, "_flat_weights", ()), strict=False))
+    for name, expected in like.named_parameters():
+        if parametrize.is_parametrized(module, name):
+            continue
+        found = getattr(module, name, listed.get(name))
         if not isinstance(found, torch.Tensor) or found.shape != expected.shape:
             got = f"has shape {tuple(found.shape)}" if isinstance(found, torch.Tensor) else "is not there"
             return f"its {name} {got}; expected {tuple(expected.shape)}."
-    base = vars(nn.Module())  # parameters, hooks, training mode: of every module
-    own = {name: value for name, value in vars(model).items() if name not in base}
-    for name in _LEFT_BEHIND:
-        vars(module).pop(name, None)
+    own = own_attributes(like)
+    for name in _clashes(module, type(like), own):
+        return f"it has {name!r}, a name that holdfast.{type(like).__name__} uses for something else; rename it."
+    kind = class_for(module)
     vars(module).update(own)
-    module.__class__ = type(model)
+    module.__class__ = kind
     return None
 
 
-def _like(module: Any) -> nn.Module:
-    """Holdfast's counterpart of a module, without memory for its parameters."""
-    options: dict[str, Any] = {"bias": bool(module.bias), "device": "meta"}
-    nonlinearity = {"RNN_TANH": "tanh", "RNN_RELU": "relu"}.get(getattr(module, "mode", ""))
-    if isinstance(module, nn.RNN | nn.RNNCell):
-        options["nonlinearity"] = nonlinearity or module.nonlinearity
-    if isinstance(module, RNNCellBase):
-        return cast(nn.Module, _COUNTERPARTS[type(module)](module.input_size, module.hidden_size, **options))
-    options |= {"batch_first": module.batch_first, "bidirectional": module.bidirectional}
-    if isinstance(module, nn.LSTM):
-        options["proj_size"] = module.proj_size
-    layer = _COUNTERPARTS[type(module)](module.input_size, module.hidden_size, module.num_layers, **options)
-    layer.dropout = module.dropout  # set, not given: torch.nn has warned already where there is one layer alone
-    return cast(nn.Module, layer)
+def _clashes(module: nn.Module, ours: type, own: dict[str, Any]) -> Iterator[str]:
+    """The names that a module, or its class where it derives from torch.nn's, and Holdfast's class use differently."""
+    torch_class: Any = cast(Any, replaced_class(type(module))).torch_class
+    of_torch = {*dir(torch_class), *torch_class.__constants__, "nonlinearity"}
+    names = {*own, *dir(ours)} - of_torch
+    for base in _subclasses(type(module), torch_class):
+        yield from sorted(names & vars(base).keys())
+    for name in sorted(names & vars(module).keys()):
+        if type(own.get(name)) is not type(vars(module)[name]) or own[name] != vars(module)[name]:
+            yield name
 
 
-def _class_name(kind: type) -> str:
+def _subclasses(kind: type, base: type) -> Sequence[type]:
+    """The classes below ``base`` that ``kind`` is made of."""
+    return kind.__mro__[: kind.__mro__.index(base)]
+
+
+def _class_name(module: nn.Module) -> str:
     """The class by the name that people write: torch.nn.LSTM, not torch.nn.modules.rnn.LSTM."""
-    if kind in _COUNTERPARTS:
-        return f"torch.nn.{kind.__name__}"
-    if kind in _COUNTERPARTS.values():
-        return f"holdfast.{kind.__name__}"
-    return f"{kind.__module__}.{kind.__qualname__}"
+    kind = parametrize.type_before_parametrizations(module)
+    name, known = f"{kind.__module__}.{kind.__qualname__}", replaced_class(kind)
+    if known is None:
+        return name
+    is_replaced = issubclass(kind, known)
+    base = f"{'holdfast' if is_replaced else 'torch.nn'}.{known.__name__}"
+    if kind in (known, known.torch_class):
+        return base
+    return f"{name} on {base}" if is_replaced else name

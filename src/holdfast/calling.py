@@ -1,0 +1,128 @@
+"""How torch makes a call: plainly, or through something that looks at it, such as a tracer, a compiler or a transform.
+
+Nearly every call is plain. These questions are asked at each one, so they are few and take less than 0.1 us each.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+from holdfast.errors import EngineError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# While it traces, torch warns where Python looks at a size, as every check of a shape does; it is silent about its own.
+warnings.filterwarnings("ignore", category=torch.jit._trace.TracerWarning, module=r"holdfast\.")
+
+# Tensors whose memory is what it seems to be. Other classes are looked at more closely.
+_PLAIN = {Tensor, nn.Parameter, nn.Buffer}
+_PRE_DISPATCH = torch._C.DispatchKey.PreDispatch
+
+
+def constant(function: Callable[P, R]) -> Callable[P, R]:
+    """Marks a function of descriptions, whose result torch.compile takes for a constant instead of looking into it.
+
+    As torch.compiler.assume_constant_result does, which loads the compiler first, for seconds.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
+def is_traced() -> bool:
+    """Whether torch.jit.trace, or torch.onnx.export in its older form, records the operators of this call."""
+    return torch._C._get_tracing_state() is not None
+
+
+def is_captured() -> bool:
+    """Whether each operator of this call goes through a compiler, an exporter or a dispatch mode.
+
+    Such are torch.compile, torch.export, FakeTensorMode, make_fx and every other ``TorchDispatchMode``. What is written
+    to memory beside torch's operators does not exist for them.
+    """
+    return (
+        torch.compiler.is_compiling()
+        or torch._C._len_torch_dispatch_stack() > 0
+        or torch._C._dispatch_tls_is_dispatch_key_included(_PRE_DISPATCH)
+    )
+
+
+def is_transformed() -> bool:
+    """Whether torch.func transforms this call, or a level of forward-mode derivatives is open."""
+    if torch.compiler.is_compiling():  # the compiler takes both apart itself
+        return False
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+
+
+def is_plain() -> bool:
+    """Whether nothing looks at this call."""
+    return not (is_traced() or is_captured() or is_transformed())
+
+
+def is_exported_to_onnx() -> bool:
+    """Whether torch.onnx.export, in either form, will write down the operators of this call."""
+    return torch.onnx.is_in_onnx_export()
+
+
+def foreign(tensors: dict[str, Tensor]) -> str | None:
+    """The name of a tensor that keeps its values elsewhere (as DTensor does), with what it is; None for no such one."""
+    if torch.compiler.is_compiling() or _PLAIN.issuperset(map(type, tensors.values())):
+        return None
+    for name, tensor in tensors.items():
+        if type(tensor).__torch_dispatch__ != Tensor.__torch_dispatch__ and not is_fake(tensor):
+            return f"{name} is a {type(tensor).__name__}"
+    return None
+
+
+def is_fake(tensor: Tensor) -> bool:
+    """Whether a tensor has a shape and no values, as those of FakeTensorMode."""
+    from torch._subclasses import FakeTensor
+
+    return isinstance(tensor, FakeTensor)
+
+
+def is_batched(*tensors: Tensor | None) -> bool:
+    """Whether one of these stands for many, as gradients do with ``is_grads_batched=True``, or carries a derivative."""
+    if is_transformed():
+        return True
+    legacy = torch._C._functorch.is_legacy_batchedtensor
+    return any(tensor is not None and legacy(tensor) for tensor in tensors)
+
+
+def can_read(tensor: Tensor) -> bool:
+    """Whether Python may decide by the values of a tensor: they are there, and decide for this call alone."""
+    if is_traced() or is_captured() or tensor.is_meta:
+        return False
+    return not (torch._C._functorch.is_functorch_wrapped_tensor(tensor) or is_fake(tensor))
+
+
+def leaf(module: nn.Module, base: type[nn.Module], input: torch.fx.Proxy, *others: Any) -> Any:
+    """The call of a module as one node of the graph that torch.fx.symbolic_trace makes.
+
+    Args:
+        module: The module that is called.
+        base: The class whose ``forward`` asks.
+        input: What it is called with.
+        *others: The other arguments.
+
+    Raises:
+        EngineError: The module is all that is traced, or it has a ``forward`` of its own that called Holdfast's.
+    """
+    if type(module).forward is not base.forward:
+        raise EngineError(
+            f"torch.fx.symbolic_trace cannot look into {type(module).__name__}, whose forward calls Holdfast's: make "
+            "it one node of the graph, by a torch.fx.Tracer whose is_leaf_module returns True for it."
+        )
+    tracer = cast(torch.fx.Tracer, input.tracer)
+    if module is tracer.root:
+        raise EngineError(
+            f"torch.fx.symbolic_trace cannot look into Holdfast's {type(module).__name__}: it is one node of a graph. "
+            "Trace a model that holds it."
+        )
+    return tracer.create_proxy("call_module", tracer.path_of_module(module), (input, *others), {})
