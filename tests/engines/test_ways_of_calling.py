@@ -403,7 +403,8 @@ def test_what_cannot_be_scripted_says_what_can(layer: nn.Module, reason: str) ->
     with quiet(), pytest.raises(EngineError) as raised:
         torch.jit.script(layer)
     assert str(raised.value) == (
-        f"torch.jit.script cannot take Holdfast's LSTM: {reason}. Use torch.jit.trace or torch.export.export, which can."
+        f"torch.jit.script cannot take Holdfast's LSTM: {reason}. Use torch.jit.trace or torch.export.export, which "
+        "can."
     )
 
 
@@ -419,10 +420,16 @@ def test_a_graph_of_torch_fx_needs_a_model_around_the_layer() -> None:
 def test_explain_says_why_the_kernels_step_aside() -> None:
     layer, found = holdfast.LSTM(3, 4), []
 
-    def explained(x: Tensor) -> Tensor:
-        found.append(holdfast.explain(layer, x))
-        return layer(x)[0].sum()  # type: ignore[no-any-return]
+    class Explained(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
 
+        def forward(self, x: Tensor) -> Tensor:
+            found.append(holdfast.explain(layer, x))
+            return self.layer(x)[0].sum()  # type: ignore[no-any-return]
+
+    explained = Explained()
     torch.func.grad(explained)(X)
     assert found[0].engine == "reference"
     assert found[0].choices[0].reasons["native"] == (
