@@ -23,7 +23,7 @@ LEVELS: list[tuple[str, ...]] = [
     ("errors", "_native"),
     ("calling",),
     ("cells",),
-    ("memory", "kernels"),
+    ("memory", "kernels", "devices"),
     ("unrolling",),
     ("engines",),
     ("doctor",),
@@ -32,6 +32,7 @@ LEVELS: list[tuple[str, ...]] = [
     ("cell_modules",),
     ("recurrent_layer",),
     ("layers",),
+    ("pointers",),
     ("recipes", "scaling", "container", "spans"),
     ("storage", "data", "runtime"),
     ("interop",),
@@ -39,11 +40,13 @@ LEVELS: list[tuple[str, ...]] = [
     ("metrics", "ctc", "attention", "decoding", "sampling"),
     ("tasks",),
     ("training", "predictor", "inspect", "streaming"),
-    ("experiment", "transcript_stream", "conversion"),
+    ("arriving", "experiment", "transcript_stream", "conversion"),
+    ("terminal",),
     ("cli",),
 ]
 # These know nothing of networks: of the lines below them, they import errors and one another alone.
 LEAVES = (
+    "pointers",
     "recipes",
     "scaling",
     "container",

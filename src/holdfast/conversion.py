@@ -16,7 +16,10 @@ from holdfast.interop import formats
 from holdfast.interop.examples import example_inputs
 from holdfast.interop.listing import Listing, listing
 from holdfast.interop.network import Network
+from holdfast.interop.time_first import batch_first
 from holdfast.tasks import as_network, model_file
+
+_EXCHANGED = "The model takes the time first, and the file written the batch first: [B, T, I], and so for its outputs."
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Conversion:
             with: ``"source"``, the source as its own software computes it; ``"dest"``, the file that was written, as
             its format's software computes it or as it is read again.
         unchecked: Why there is no such difference, by the same names.
+        note: What is different in the file written, in a sentence; empty for nothing.
     """
 
     source: Path
@@ -42,6 +46,7 @@ class Conversion:
     layers: Listing | Summary
     checks: dict[str, float]
     unchecked: dict[str, str]
+    note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
@@ -51,7 +56,7 @@ class Conversion:
             **self.layers.as_dict(),
             "largest_difference": self.checks,
             "not_measured": self.unchecked,
-        }
+        } | ({"note": self.note} if self.note else {})
 
     def __str__(self) -> str:
         lines = [str(self.layers)]
@@ -60,6 +65,7 @@ class Conversion:
                 lines.append(f"Largest difference {words}: {self.checks[name]:.1e}")
             elif name in self.unchecked:
                 lines.append(f"Largest difference {words}: not measured; {self.unchecked[name]}")
+        lines += [self.note] if self.note else []
         return "\n".join([*lines, f"{self.source} ({self.source_format}) -> {self.dest} ({self.dest_format})"])
 
 
@@ -109,15 +115,19 @@ def convert(
         checks |= {} if difference is None else {"source": difference}
     except (ConversionError, MissingLibraryError) as error:
         unchecked["source"] = str(error)
-    found_by_writer = formats.write(dest, network, target.name, **given)
+    written, note = network, ""
+    if target.batch_first:
+        written = batch_first(network)
+        note = "" if written is network else _EXCHANGED
+    found_by_writer = formats.write(dest, written, target.name, **given)
     if found_by_writer is not None:
         checks["dest"] = found_by_writer
     elif target.whole:
         try:
-            checks["dest"] = _difference(network, formats.read(dest, target.name))
+            checks["dest"] = _difference(written, formats.read(dest, target.name))
         except ConversionError as error:
             unchecked["dest"] = str(error)
-    return Conversion(source, found.name, dest, target.name, listing(network), checks, unchecked)
+    return Conversion(source, found.name, dest, target.name, listing(network), checks, unchecked, note)
 
 
 def _difference(one: Network, other: Network) -> float:

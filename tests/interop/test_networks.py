@@ -83,8 +83,9 @@ def test_a_stateful_layer_goes_on_where_it_ended() -> None:
         ([Node("a", "Flip", {}, ("x",), ("z",))], "The network gives 'y', which is none of its values."),
         (
             [Node("a", "Flap", {}, ("x",), ("y",))],
-            "a is a 'Flap': did you mean 'Flip'? Known: Activation, Constant, Dropout, Embedding, Flip, Linear, "
-            "Masking, Merge, Operator, Recurrent, RecurrentOperator, RepeatVector, Reshape, Squeeze, Unsqueeze.",
+            "a is a 'Flap': did you mean 'Flip'? Known: Activation, Branch, Constant, Dropout, Embedding, Flip, "
+            "Linear, Loop, Masking, Merge, Operator, Recurrent, RecurrentOperator, RepeatVector, Reshape, Scan, "
+            "Squeeze, Unsqueeze.",
         ),
         (
             [Node("a", "Recurrent", {**LSTM, "peephole": True}, ("x",), ("y",))],

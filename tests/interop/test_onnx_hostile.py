@@ -146,10 +146,115 @@ def cycle() -> bytes:
     return bytes(model(nodes, [value("x")], [value("b")], []).SerializeToString())
 
 
-def branch() -> bytes:
-    inner = helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "inner", [], [value("y")])
-    node = helper.make_node("If", ["x"], ["y"], name="one", then_branch=inner, else_branch=inner)
+def branches(depth: int) -> bytes:
+    """Branches within branches."""
+    node = helper.make_node("Neg", ["x"], ["y"])
+    for _ in range(depth):
+        inner = helper.make_graph([node], "inner", [], [value("y")])
+        node = helper.make_node("If", ["x"], ["y"], name="one", then_branch=inner, else_branch=inner)
     return bytes(model([node], [value("x")], [value("y")], []).SerializeToString())
+
+
+def loop(count: int, *, inputs: int = 3) -> bytes:
+    """A loop of so many rounds that turns a sign."""
+    names = ["r", "c", "v"][:inputs]
+    nodes = [helper.make_node("Identity", ["c"], ["d"]), helper.make_node("Neg", ["v"], ["w"])]
+    inner = helper.make_graph(nodes, "inner", [value(name) for name in names], [value("d"), value("w")])
+    node = helper.make_node("Loop", ["n", "", "x"], ["y"], name="one", body=inner)
+    tensors = [numpy_helper.from_array(np.array(count, np.int64), "n")]
+    return bytes(model([node], [value("x")], [value("y")], tensors).SerializeToString())
+
+
+def other_branches(change: Callable[[Any], Any]) -> bytes:
+    """A branch with something done to its node."""
+    found = onnx.load_from_string(branches(1))
+    change(found.graph.node[0])
+    return bytes(found.SerializeToString())
+
+
+def computed(*nodes: tuple[str, list[str], str, dict[str, Any]], **tensors: Any) -> bytes:
+    """A model that computes of constants alone, and adds x."""
+    made = [helper.make_node(op, ins, [out], **attributes) for op, ins, out, attributes in nodes]
+    made.append(helper.make_node("Add", ["x", made[-1].output[0]], ["y"]))
+    kept = [numpy_helper.from_array(np.asarray(array), name) for name, array in tensors.items()]
+    return bytes(model(made, [value("x")], [value("y")], kept).SerializeToString())
+
+
+def doubled(times: int) -> bytes:
+    """Constants that are put beside themselves over and over."""
+    nodes = [("Concat", [f"v{k}", f"v{k}"], f"v{k + 1}", {"axis": 0}) for k in range(times)]
+    return computed(*nodes, v0=np.ones(1000, np.float32))
+
+
+def multiplied(times: int) -> bytes:
+    """Products of large matrices one after the other."""
+    nodes = [("MatMul", [f"v{k}", "v0"], f"v{k + 1}", {}) for k in range(times)]
+    return computed(*nodes, v0=np.ones((1000, 1000), np.float32))
+
+
+def summed(times: int) -> bytes:
+    """One long vector, summed again and again."""
+    nodes = [("ReduceSum", ["v"], f"s{k}", {"keepdims": 0}) for k in range(times)]
+    nodes += [("Add", [f"t{k}" if k else "s0", f"s{k}"], f"t{k + 1}", {}) for k in range(times)]
+    return computed(*nodes, v=np.ones(2**20, np.float32))
+
+
+def many_layers() -> bytes:
+    """A thousand layers that all take the same weights."""
+    found = good()
+    tensors = {"W": np.zeros((1, 1200, 300), np.float32), "R": np.zeros((1, 1200, 300), np.float32)}
+    nodes = []
+    for number in range(1000):
+        node = helper.make_node("LSTM", ["X", "W", "R"], [f"Y{number}"], name=f"cell{number}")
+        nodes.append(node)
+    del found.graph.node[:], found.graph.initializer[:]
+    found.graph.node.extend(nodes)
+    found.graph.input[0].type.tensor_type.ClearField("shape")
+    found.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in tensors.items())
+    found.graph.output[0].name = "Y999"
+    found.graph.output.extend(value(f"Y{number}") for number in range(999))
+    return bytes(found.SerializeToString())
+
+
+def turning() -> bytes:
+    """A loop whose body's values are made of one another."""
+    found = onnx.load_from_string(loop(3))
+    body = found.graph.node[0].attribute[0].g
+    body.node.append(helper.make_node("Identity", ["p"], ["q"]))
+    body.node.append(helper.make_node("Identity", ["q"], ["p"]))
+    body.output[0].name = "p"
+    return bytes(found.SerializeToString())
+
+
+HARMLESS = {
+    "a terabyte of zeros, and one added": computed(
+        ("ConstantOfShape", ["n"], "z", {}), ("Add", ["z", "one"], "w", {}), n=[2**20, 2**20], one=np.float32(1)
+    ),
+    "a number expanded to a terabyte": computed(
+        ("Expand", ["one", "n"], "z", {}), ("Neg", ["z"], "w", {}), n=[2**20, 2**20], one=np.float32(1)
+    ),
+    "a number repeated 2^40 times": computed(("Tile", ["one", "n"], "w", {}), n=[2**40], one=np.ones(1, np.float32)),
+    "2^50 numbers in a row": computed(
+        ("Range", ["a", "b", "c"], "r", {}), ("Cast", ["r"], "w", {"to": 1}), a=0, b=2**50, c=1
+    ),
+    "2^50 ones in a row": computed(
+        ("OneHot", ["a", "b", "c"], "w", {}), a=np.array([0]), b=np.int64(2**50), c=np.float32([0, 1])
+    ),
+    "padding of 2^50": computed(("Pad", ["one", "n"], "w", {}), n=[0, 2**50], one=np.ones(1, np.float32)),
+    "constants that double 50 times": doubled(50),
+    "three hundred products of large matrices": multiplied(300),
+    "five hundred sums of a million numbers": summed(500),
+    "shapes of shapes": computed(
+        ("Shape", ["v"], "s0", {}), *(("Concat", [f"s{k}"] * 2, f"s{k + 1}", {"axis": 0}) for k in range(40)), v=[1.0]
+    ),
+    "a loop of many rounds": loop(1_000_000),
+}
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_would_take_long_is_not_computed_on_reading(name: str, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(HARMLESS[name])
+    assert onnx_files.read(tmp_path / "model.onnx").inputs == ("x",)
 
 
 def function() -> bytes:
@@ -426,7 +531,48 @@ CASES: dict[str, tuple[bytes, str]] = {
         node_of("Neg", ["x"], ["y", "z"]),
         "The node 'one' (Neg) gives ('y', 'z'); expected at most 1.",
     ),
-    "a branch": (branch(), "The node 'one' (If) has an attribute 'else_branch' that is a graph"),
+    "branches 13 deep": (branches(13), "{path} has graphs within graphs, more than 12 deep. Refused."),
+    "a branch of another operator": (
+        branches(1).replace(b"\x22\x02If", b"\x22\x02Or"),
+        "The node 'one' (Or) has an attribute 'else_branch' that is a graph, sparse or without a type; expected",
+    ),
+    "one branch": (
+        other_branches(lambda node: node.attribute.pop()),
+        "The node 'one' (If) has no graph then_branch or else_branch; expected each.",
+    ),
+    "a branch without a condition": (
+        other_branches(lambda node: node.ClearField("input")),
+        "The node 'one' (If) takes 0 values and gives 1, and the graphs inside it take",
+    ),
+    "branches of too few values": (
+        other_branches(lambda node: node.output.append("z")),
+        "The node 'one' (If) takes 1 values and gives 2, and the graphs inside it take and give 0 to 1 and 0 to 1",
+    ),
+    "a loop of 2^62 rounds": (
+        loop(2**62),
+        "The node 'one' (Loop) is asked for 4611686018427387904 rounds; expected at",
+    ),
+    "a loop without a condition": (
+        loop(3, inputs=2),
+        "The node 'one' (Loop) takes 3 values and gives 1, and the graphs inside it take and give 2 to 2",
+    ),
+    "a loop whose values are made of one another": (turning(), "Identity_3 takes 'p', which no node before it gives."),
+    "a thousand layers of the same weights": (
+        many_layers(),
+        "The node 'cell21' (LSTM) and those before it take the same weights so often that they need far more memory",
+    ),
+    "a Scan without a body": (
+        node_of("Scan", ["x"], ["y"], num_scan_inputs=1),
+        "The node 'one' (Scan) has no graph body; expected each.",
+    ),
+    "an axis that is text": (
+        node_of("Softmax", ["x"], ["y"], axis="last"),
+        "The node 'one' (Softmax) has axis = 'last'; expected a whole number.",
+    ),
+    "an order that is a number with a point": (
+        node_of("Transpose", ["x"], ["y"], perm=0.5),
+        "The node 'one' (Transpose) has perm = 0.5; expected whole numbers.",
+    ),
     "a function of its own": (
         function(),
         "{path} has functions of its own, such as 'Twice'; expected operators of ONNX alone.",

@@ -212,7 +212,7 @@ def changed(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], Any])
         (lambda a, d: d["cells"][0].update(activation=["tanh"]), "There is no activation ['tanh']"),
         (lambda a, d: d["cells"][0].update(activation="elu(1, 2)"), "The activation 'elu(1, 2)' has other parameters"),
         (lambda a, d: d["cells"][0].update(output_activation=7), "There is no activation 7"),
-        (lambda a, d: d["cells"][0].update(gate_clip="1"), "its description does not fit"),
+        (lambda a, d: d["cells"][0].update(gate_clip="1"), "LSTM gate_clip is '1'; expected a number"),
         (lambda a, d: d["cells"][1].update(input_size=6), "Layer 1 has 6 inputs; the one below has 5 outputs"),
         (lambda a, d: d["cells"][0].update(kind="gru"), "GRU has no option"),
         (lambda a, d: d.update(residual=[False, True]), "Layer 1 has 5 inputs; the one below has 5 outputs"),

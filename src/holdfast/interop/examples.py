@@ -8,6 +8,7 @@ from torch import Tensor
 from holdfast.errors import ConversionError
 from holdfast.interop import nodes
 from holdfast.interop.network import Network
+from holdfast.interop.time_first import exchanges
 
 BATCH, STEPS = 3, 11
 _SEEN_THROUGH = (nodes.Activation, nodes.Dropout, nodes.Flip, nodes.Masking)  # what goes in and comes out is alike
@@ -33,13 +34,16 @@ def _input(network: Network, value: str, generator: torch.Generator, dtype: torc
         if value not in node.inputs:
             continue
         part, place = network.module(node.name), node.inputs.index(value)
+        if exchanges(node):
+            found = _input(network, node.outputs[0], generator, dtype)
+            return None if found is None else found.transpose(0, 1)
         if isinstance(part, nodes.Embedding):
-            return torch.randint(part.num_embeddings, (BATCH, STEPS), generator=generator)
+            return torch.randint(part.num_embeddings, _sizes(network, value), generator=generator)
         if isinstance(part, nodes.Recurrent) and place:
             return torch.tensor([STEPS, 1, STEPS // 2]) if place == 1 else None
         if isinstance(part, nodes.Recurrent | nodes.Linear):
             width = part.in_features if isinstance(part, nodes.Linear) else part.layer.input_size
-            return torch.randn(BATCH, STEPS, width, generator=generator, dtype=dtype)
+            return torch.randn(_sizes(network, value, width), generator=generator, dtype=dtype)
         if isinstance(part, _SEEN_THROUGH):
             return _input(network, node.outputs[0], generator, dtype)
         raise ConversionError(
@@ -47,3 +51,10 @@ def _input(network: Network, value: str, generator: torch.Generator, dtype: torc
             "can be made up."
         )
     raise ConversionError(f"Nothing in the network takes its input {value!r}, so none can be made up.")
+
+
+def _sizes(network: Network, value: str, *last: int) -> list[int]:
+    """The sizes of an input: three rows and eleven steps, but where the network says otherwise."""
+    stated = network.shapes.get(value, (None,) * (2 + len(last)))
+    lead = [BATCH, STEPS, *[2] * len(stated)][: len(stated) - len(last)]
+    return [size if size is not None else own for size, own in zip(stated, [*lead, *last], strict=True)]

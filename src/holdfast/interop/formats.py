@@ -18,6 +18,7 @@ from torch import nn
 from holdfast.errors import ConversionError, ModelFileError, OptionError, did_you_mean
 from holdfast.interop.listing import Listing, listing
 from holdfast.interop.network import Network
+from holdfast.pointers import refuse_pointers
 
 _LOOKED_AT = 2**16
 
@@ -53,6 +54,8 @@ class Format:
         lists: The same of ``lines(path)``, which gives a :class:`~holdfast.interop.listing.Line` for each layer of a
             file that may be no network; None where there is none.
         whole: Whether a file says all of a model, so that what was written can be read back and compared.
+        batch_first: Whether every model in it takes the batch first, so that one that takes the time first is written
+            with the two exchanged.
         writes_trained: The same of ``write(path, task, model, **options)`` for models of every task, which gives the
             files and how far each is from the model; None where they are written as networks.
     """
@@ -66,11 +69,12 @@ class Format:
     compares: str | None = None
     lists: str | None = None
     whole: bool = True
+    batch_first: bool = False
     writes_trained: str | None = None
 
 
 def _is_holdfast(file: Beginning) -> bool:
-    return file.start[8:9] == b"{" and b'"holdfast_format"' in file.start
+    return file.start[8:9] == b"{" and b'"holdfast_' in file.start
 
 
 def _is_pytorch(file: Beginning) -> bool:
@@ -143,6 +147,7 @@ FORMATS: dict[str, Format] = {
             _is_keras,
             "holdfast.interop.keras.files:read",
             "holdfast.interop.keras.files:write",
+            batch_first=True,
         ),
     )
 }
@@ -164,6 +169,7 @@ def read(path: Path | str, format: str | None = None, **options: Any) -> Network
         MissingLibraryError: The format needs a library that is not installed.
     """
     path = Path(path)
+    _refuse_pointer(path)
     found = known(format) if format else told(path)
     return cast(Network, _called(found.reads, found, path, **options))
 
@@ -221,8 +227,12 @@ def difference(path: Path, network: Network, format: str) -> float | None:
     return cast(float, _called(found.compares, found, path, network)) if found.compares else None
 
 
-def layers(path: Path | str) -> Listing:
+def layers(path: Path | str, format: str | None = None) -> Listing:
     """The layers in a file of any format: of the model in it, or, where it cannot be told what that is, one by one.
+
+    Args:
+        path: The file, as in :func:`read`.
+        format: As in :func:`read`.
 
     Raises:
         ModelFileError: As in :func:`read`.
@@ -230,7 +240,7 @@ def layers(path: Path | str) -> Listing:
         MissingLibraryError: As in :func:`read`.
     """
     path = Path(path)
-    found = told(path)
+    found = known(format) if format else told(path)
     try:
         return listing(read(path, found.name))
     except ConversionError as error:
@@ -256,6 +266,7 @@ def told(path: Path) -> Format:
     Raises:
         ModelFileError: It is not there, or of no format that is known.
     """
+    _refuse_pointer(path)
     if path.is_dir():
         return FORMATS["tf1" if (path / "checkpoint").is_file() else "holdfast"]
     try:
@@ -273,6 +284,10 @@ def told(path: Path) -> Format:
     raise ModelFileError(
         f"{path} begins as no file of {', '.join(FORMATS)} does. If it is one of them, name it with --from."
     )
+
+
+def _refuse_pointer(path: Path) -> None:
+    refuse_pointers([] if path.is_dir() else [looked_at(path)], ModelFileError)
 
 
 def looked_at(path: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from holdfast.cells import NAMES
@@ -82,7 +82,11 @@ def _lines(network: Network) -> Iterable[Line]:
             size = sizes(part.in_features, part.out_features)
         elif isinstance(part, nodes.Activation | nodes.Merge):
             size = part.name if isinstance(part, nodes.Activation) else part.mode
-        yield Line(node.name, kind, size, sum(parameter.numel() for parameter in part.parameters()))
+        inner = {name: one for name, one in part.named_children() if isinstance(one, Network)}
+        own = 0 if inner else sum(parameter.numel() for parameter in part.parameters())
+        yield Line(node.name, kind, size, own)
+        for name, one in inner.items():
+            yield from (replace(line, name=f"{node.name}.{name}.{line.name}") for line in _lines(one))
 
 
 def sizes(inputs: int, outputs: int, num_layers: int = 1, bidirectional: bool = False, **_: Any) -> str:

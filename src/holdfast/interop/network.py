@@ -20,6 +20,8 @@ from holdfast.errors import ConversionError, ModelFileError, ShapeError
 from holdfast.interop import nodes
 
 KIND = "network"
+_MAX_DEPTH = 12
+"""Networks within networks: the branches and loops of ONNX."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,27 @@ class Network(nn.Module):
         inputs: The names of the values it is called with.
         outputs: The names of those it gives.
         nodes: The nodes.
+        shapes: The sizes that inputs must have, by name, where they are known: a number, or None for one that may be
+            any.
 
     Raises:
         ConversionError: A node cannot be built, two have one name, or a value is used that no node before gives.
     """
 
-    def __init__(self, inputs: Sequence[str], outputs: Sequence[str], nodes_: Sequence[Node]) -> None:
+    def __init__(
+        self,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        nodes_: Sequence[Node],
+        shapes: Mapping[str, Sequence[int | None]] | None = None,
+        *,
+        depth: int = 0,
+    ) -> None:
         super().__init__()
         self.inputs, self.outputs, self.nodes = tuple(inputs), tuple(outputs), tuple(nodes_)
+        self.shapes = {name: tuple(sizes) for name, sizes in (shapes or {}).items()}
+        if depth > _MAX_DEPTH:
+            raise ConversionError(f"The network has networks within networks, more than {_MAX_DEPTH} deep. Refused.")
         self._check()
         self.parts = nn.ModuleDict()
         self._keys: dict[str, str] = {}
@@ -66,7 +81,11 @@ class Network(nn.Module):
             if hasattr(self.parts, key) or key in self.parts:  # torch has no module called "keys", or twice the same
                 key = f"{key}_{number}"
             self._keys[node.name] = key
-            self.parts[key] = nodes.build(node.kind, dict(node.options), node.name)
+            inner = {
+                name: Network.from_document(node.options.get(name, {}), depth=depth + 1)
+                for name in nodes.INNER_NETWORKS.get(node.kind, ())
+            }
+            self.parts[key] = nodes.build(node.kind, {**node.options, **inner}, node.name)
 
     def _check(self) -> None:
         known = set(self.inputs)
@@ -103,12 +122,22 @@ class Network(nn.Module):
             *inputs: In the order of :attr:`inputs`; None for one that is left out.
 
         Raises:
-            ShapeError: There are more or fewer inputs than the network has.
+            ShapeError: There are more or fewer inputs than the network has, or one has other sizes than it must have.
         """
         if len(inputs) != len(self.inputs):
             raise ShapeError(
                 f"The network got {len(inputs)} inputs; expected {len(self.inputs)}: {', '.join(self.inputs)}."
             )
+        for name, value in zip(self.inputs, inputs, strict=True):
+            sizes = self.shapes.get(name)
+            if value is not None and sizes is not None:
+                fits = zip(value.shape, sizes, strict=False)
+                if value.ndim != len(sizes) or any(size not in (None, given) for given, size in fits):
+                    wanted = ", ".join("any" if size is None else str(size) for size in sizes)
+                    raise ShapeError(
+                        f"The input {name!r} has shape {tuple(value.shape)}; expected {len(sizes)} dimensions of sizes "
+                        f"({wanted}), as the file it was read from says."
+                    )
         values: dict[str, Tensor | None] = {"": None, **dict(zip(self.inputs, inputs, strict=True))}
         for node, part in zip(self.nodes, self.parts.values(), strict=True):
             arguments = [values[name] for name in node.inputs]
@@ -119,10 +148,11 @@ class Network(nn.Module):
 
     def to_document(self) -> dict[str, Any]:
         """All of the network but its tensors, as values that JSON has."""
-        return {"inputs": self.inputs, "outputs": self.outputs, "nodes": [asdict(node) for node in self.nodes]}
+        document = {"inputs": self.inputs, "outputs": self.outputs, "nodes": [asdict(node) for node in self.nodes]}
+        return document | ({"shapes": self.shapes} if self.shapes else {})
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Network:
+    def from_document(cls, document: Mapping[str, Any], *, depth: int = 0) -> Network:
         """The network of a document, without memory for its tensors: they are on the ``meta`` device.
 
         Raises:
@@ -140,10 +170,11 @@ class Network(nn.Module):
                 for one in document["nodes"]
             ]
             inputs, outputs = tuple(document["inputs"]), tuple(document["outputs"])
-        except (KeyError, TypeError, ValueError) as error:
+            shapes = {str(name): tuple(sizes) for name, sizes in dict(document.get("shapes", {})).items()}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ConversionError(f"The document of the network is incomplete ({error}).") from error
         with torch.device("meta"):
-            return cls(inputs, outputs, found)
+            return cls(inputs, outputs, found, shapes, depth=depth)
 
 
 def with_tensors(network: Network, tensors: Mapping[str, Tensor], source: Path) -> Network:

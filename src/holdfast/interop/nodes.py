@@ -16,6 +16,7 @@ from holdfast.cells import Kind
 from holdfast.cells.activations import activation
 from holdfast.errors import ConversionError, OptionError, did_you_mean
 from holdfast.interop.masking import compacted, spread
+from holdfast.interop.onnx.control import Branch, Loop, Scan
 from holdfast.interop.onnx.nodes import Constant, Operator, RecurrentOperator
 from holdfast.layers import LAYERS
 from holdfast.recurrent_layer import RecurrentLayer
@@ -252,8 +253,13 @@ KINDS: dict[str, Callable[..., nn.Module]] = {
         Operator,
         Constant,
         RecurrentOperator,
+        Branch,
+        Loop,
+        Scan,
     )
 }
+INNER_NETWORKS = {"Branch": ("then", "otherwise"), "Loop": ("body",), "Scan": ("body",)}
+"""The options of each kind that are networks: stored as their documents, and built before the module is."""
 
 
 def build(kind: str, options: dict[str, Any], label: str) -> nn.Module:

@@ -60,7 +60,7 @@ def decode(tensors: Mapping[str, torch.Tensor], document: Any, device: torch.dev
     """
     try:
         return _decode(document, tensors, device)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ModelFileError(f"a stored state is damaged ({type(error).__name__}: {error}).") from error
 
 

@@ -24,6 +24,8 @@ from holdfast.interop.onnx.runtime import Runtime, apart
 TOLERANCE = 1e-5
 """The largest difference to onnxruntime that is let pass, in parts of the largest value (of 1 at least)."""
 AXES = ("batch", "time", "words", "letters")
+_OWN = "holdfast "
+"""What the names of values begin with while inputs and outputs do not have theirs yet."""
 _SIZES = [dict(zip(AXES, sizes, strict=True)) for sizes in ((2, 3, 4, 5), (1, 1, 1, 1), (3, 9, 7, 6), (5, 24, 11, 9))]
 """What is tried; the first is what the exporter traces."""
 
@@ -135,8 +137,8 @@ def exported(form: Form) -> bytes:
         program = torch.onnx.export(
             traced,
             dynamo=True,
-            input_names=list(form.inputs),
-            output_names=list(form.outputs),
+            input_names=[f"{_OWN}input {number}" for number in range(len(form.inputs))],
+            output_names=[f"{_OWN}output {number}" for number in range(len(form.outputs))],
             opset_version=VERSION,
             verbose=False,
         )
@@ -193,6 +195,7 @@ def _check_dtype(module: nn.Module) -> None:
 def _tidied(model: Any, form: Form) -> bytes:
     """The model without what the exporter says of the program that it traced, and with the names of the axes."""
     graph = model.graph
+    _name(graph, form)
     del graph.value_info[:], graph.metadata_props[:], model.metadata_props[:]
     for part in (*graph.node, *graph.initializer, *graph.input, *graph.output):
         del part.metadata_props[:]
@@ -215,6 +218,22 @@ def _tidied(model: Any, form: Form) -> bytes:
     model.producer_name, model.producer_version = "holdfast", ""
     content: bytes = model.SerializeToString()
     return content
+
+
+def _name(graph: Any, form: Form) -> None:
+    """Gives inputs and outputs their names; a value of the exporter's that has one of these is called otherwise."""
+    wanted = {f"{_OWN}input {number}": name for number, name in enumerate(form.inputs)}
+    wanted |= {f"{_OWN}output {number}": name for number, name in enumerate(form.outputs)}
+    given = set(wanted.values())
+
+    def named(value: str) -> str:
+        return wanted.get(value, f"{_OWN}{value}" if value in given else value)
+
+    for node in graph.node:
+        for names in (node.input, node.output):
+            names[:] = [named(value) for value in names]
+    for part in (*graph.initializer, *graph.input, *graph.output):
+        part.name = named(part.name)
 
 
 @contextmanager

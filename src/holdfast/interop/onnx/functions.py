@@ -7,7 +7,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from holdfast.errors import ShapeError
-from holdfast.interop.onnx.shapes import Ints, integers
 
 
 def dropout(
@@ -49,27 +48,31 @@ def batch_norm(
     return F.batch_norm(x, mean, variance, scale, bias, False, 0.0, epsilon)
 
 
-def convolution(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    *,
-    auto_pad: str = "NOTSET",
-    dilations: Ints = None,
-    group: int = 1,
-    kernel_shape: Ints = None,
-    pads: Ints = None,
-    strides: Ints = None,
+def instance_norm(x: Tensor, scale: Tensor, bias: Tensor, *, epsilon: float = 1e-5) -> Tensor:
+    """Normalisation of each channel of each row by its own mean and variance (Ulyanov et al. 2016)."""
+    over = list(range(2, x.ndim))
+    mean, variance = x.mean(over, keepdim=True), x.var(over, correction=0, keepdim=True)
+    shape = (-1, *[1] * len(over))
+    return (x - mean) * (variance + epsilon).rsqrt() * scale.reshape(shape) + bias.reshape(shape)
+
+
+def group_norm(
+    x: Tensor, scale: Tensor, bias: Tensor, *, num_groups: int, epsilon: float = 1e-5, stash_type: int = 1
 ) -> Tensor:
-    """A convolution over one, two or three dimensions."""
-    if auto_pad not in ("NOTSET", "VALID"):
-        raise ShapeError(f"Conv has auto_pad {auto_pad!r}; expected its padding as numbers (NOTSET).")
-    count = x.ndim - 2
-    around = integers(pads) or [0] * (2 * count)
-    padded = F.pad(x, [around[k + side * count] for k in reversed(range(count)) for side in (0, 1)])
-    function = (F.conv1d, F.conv2d, F.conv3d)[count - 1]
-    ones = [1] * count
-    return function(padded, weight, bias, integers(strides) or ones, 0, integers(dilations) or ones, group)
+    """Normalisation of groups of channels (Wu & He 2018); before version 21, with one scale for each group."""
+    each = x.shape[1] // num_groups if len(scale) == num_groups else 1
+    return F.group_norm(x, num_groups, scale.repeat_interleave(each), bias.repeat_interleave(each), epsilon)
+
+
+def einsum(first: Tensor, *others: Tensor, equation: str) -> Tensor:
+    """Sums of products over the letters that an equation names."""
+    found: Tensor = torch.einsum(equation.replace(" ", ""), first, *others)
+    return found
+
+
+def celu(x: Tensor, *, alpha: float = 1.0) -> Tensor:
+    """x, below zero alpha (exp(x / alpha) - 1) (Barron 2017)."""
+    return F.celu(x, alpha)
 
 
 def gelu(x: Tensor, *, approximate: str = "none") -> Tensor:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from holdfast.errors import ConversionError
 from holdfast.interop import nodes
 from holdfast.interop.network import Network, Node
-from holdfast.interop.onnx.export import Form, Input
+from holdfast.interop.onnx.export import AXES, Form, Input
 from holdfast.interop.onnx.states import check_streams, state_inputs
+from holdfast.interop.time_first import exchanges
 
 _SEEN_THROUGH = (nodes.Activation, nodes.Dropout, nodes.Flip, nodes.Masking, nodes.Merge)
 """The parts whose outputs have the dimensions of their inputs."""
@@ -51,20 +54,32 @@ def _input(network: Network, value: str) -> Input | None:
         for place, name in enumerate(node.inputs):
             if name != value:
                 continue
+            if exchanges(node):
+                inner = _input(network, node.outputs[0])
+                return inner and replace(inner, axes=(inner.axes[1], inner.axes[0], *inner.axes[2:]))
             if isinstance(part, nodes.Embedding):
-                return Input(("batch", "time"), "ids", part.num_embeddings)
+                turned = any(exchanges(other) and other.inputs[0] in node.outputs for other in network.nodes)
+                axes = ("time", "batch") if turned else AXES[: len(network.shapes.get(value, AXES[:2]))]
+                return Input(_stated(network, value, axes), "ids", part.num_embeddings)
             if isinstance(part, nodes.Recurrent):
                 if place == 1:
                     return Input(("batch",), "lengths", "time")
                 if place > 1:
                     return list(state_inputs(part.layer).values())[place - 2]
-                return Input(("batch", "time", part.layer.input_size))
+                return Input(_stated(network, value, ("batch", "time", part.layer.input_size)))
             if isinstance(part, nodes.Linear):
-                steps = ("time",) if _feeds_steps(network, node) else ()
-                return Input(("batch", *steps, part.in_features))
+                count = 2 if _feeds_steps(network, node) else 1
+                lead = AXES[: len(network.shapes[value]) - 1 if value in network.shapes else count]
+                return Input(_stated(network, value, (*lead, part.in_features)))
             if isinstance(part, _SEEN_THROUGH):
                 return _input(network, node.outputs[0])
     return None
+
+
+def _stated(network: Network, value: str, axes: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """The dimensions of an input, in numbers where the network asks for these."""
+    stated = network.shapes.get(value, (None,) * len(axes))
+    return tuple(axis if size is None else size for axis, size in zip(axes, stated, strict=True))
 
 
 def _feeds_steps(network: Network, node: Node) -> bool:

@@ -18,7 +18,9 @@ from torch.nn import functional as F
 from holdfast.cells.activations import ACTIVATIONS
 from holdfast.errors import ShapeError
 from holdfast.interop.onnx import functions as onnx_functions
+from holdfast.interop.onnx import resizing as onnx_resizing
 from holdfast.interop.onnx import shapes as onnx_shapes
+from holdfast.interop.onnx import windows as onnx_windows
 from holdfast.interop.onnx.shapes import Ints, integers
 
 _DTYPES = {
@@ -57,6 +59,11 @@ def cast(x: Tensor, *, to: int, saturate: int = 1) -> Tensor:
     if to not in _DTYPES:
         raise ShapeError(f"Cast was asked for the element type {to}; expected one of {sorted(_DTYPES)}.")
     return x.to(_DTYPES[to])
+
+
+def cast_like(x: Tensor, other: Tensor, *, saturate: int = 1) -> Tensor:
+    """The element type of another value."""
+    return x.to(other.dtype)
 
 
 def clip(x: Tensor, min: Tensor | float | None = None, max: Tensor | float | None = None) -> Tensor:
@@ -106,6 +113,13 @@ def reduction(function: Callable[[Tensor, list[int], bool], Tensor]) -> Callable
     return reduced
 
 
+def product(x: Tensor, axes: list[int], keep: bool) -> Tensor:
+    """The product over some axes."""
+    for axis in sorted((axis % x.ndim for axis in axes), reverse=True):
+        x = x.prod(axis, keep, dtype=x.dtype)
+    return x
+
+
 def extreme(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """``ArgMax`` or ``ArgMin``."""
 
@@ -145,11 +159,20 @@ def where(condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 _UNARY: dict[str, Callable[[Tensor], Tensor]] = {
     "Abs": torch.abs,
+    "Acos": torch.acos,
+    "Acosh": torch.acosh,
+    "Asin": torch.asin,
+    "Asinh": torch.asinh,
+    "Atan": torch.atan,
+    "Atanh": torch.atanh,
     "Ceil": torch.ceil,
     "Cos": torch.cos,
+    "Cosh": torch.cosh,
     "Erf": torch.erf,
     "Exp": torch.exp,
     "Floor": torch.floor,
+    "GlobalAveragePool": onnx_windows.over_all(torch.mean),
+    "GlobalMaxPool": onnx_windows.over_all(torch.amax),
     "HardSwish": F.hardswish,
     "Identity": identity,
     "IsNaN": torch.isnan,
@@ -163,9 +186,11 @@ _UNARY: dict[str, Callable[[Tensor], Tensor]] = {
     "Sigmoid": torch.sigmoid,
     "Sign": torch.sign,
     "Sin": torch.sin,
+    "Sinh": torch.sinh,
     "Softplus": ACTIVATIONS["softplus"],
     "Softsign": F.softsign,
     "Sqrt": torch.sqrt,
+    "Tan": torch.tan,
     "Tanh": torch.tanh,
 }
 _BINARY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -185,14 +210,20 @@ _BINARY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 _OTHERS: dict[str, Callable[..., Any]] = {
     "ArgMax": extreme(torch.argmax),
     "ArgMin": extreme(torch.argmin),
+    "AveragePool": onnx_windows.average_pool,
     "BatchNormalization": onnx_functions.batch_norm,
     "Cast": cast,
+    "CastLike": cast_like,
+    "Celu": onnx_functions.celu,
     "Clip": clip,
     "Concat": onnx_shapes.concat,
-    "Conv": onnx_functions.convolution,
+    "Conv": onnx_windows.convolution,
+    "ConvTranspose": onnx_windows.transposed_convolution,
     "CumSum": onnx_shapes.cumulative_sum,
+    "DepthToSpace": onnx_shapes.depth_to_space,
     "Div": divide,
     "Dropout": onnx_functions.dropout,
+    "Einsum": onnx_functions.einsum,
     "Elu": onnx_functions.elu,
     "Expand": onnx_shapes.expand,
     "Flatten": onnx_shapes.flatten,
@@ -201,17 +232,20 @@ _OTHERS: dict[str, Callable[..., Any]] = {
     "GatherND": onnx_shapes.gather_nd,
     "Gelu": onnx_functions.gelu,
     "Gemm": gemm,
+    "GroupNormalization": onnx_functions.group_norm,
     "HardSigmoid": onnx_functions.hard_sigmoid,
+    "InstanceNormalization": onnx_functions.instance_norm,
     "LayerNormalization": onnx_functions.layer_norm,
     "LeakyRelu": onnx_functions.leaky_relu,
     "LogSoftmax": along(torch.log_softmax),
     "Max": folded(torch.maximum),
+    "MaxPool": onnx_windows.max_pool,
     "Mean": mean,
     "Min": folded(torch.minimum),
     "Mod": modulo,
     "OneHot": onnx_shapes.one_hot,
     "PRelu": onnx_functions.prelu,
-    "Pad": onnx_shapes.pad,
+    "Pad": onnx_windows.pad,
     "Pow": power,
     "Range": onnx_shapes.steps,
     "ReduceL1": reduction(lambda x, axes, keep: x.abs().sum(axes, keep)),
@@ -220,8 +254,10 @@ _OTHERS: dict[str, Callable[..., Any]] = {
     "ReduceMax": reduction(torch.amax),
     "ReduceMean": reduction(lambda x, axes, keep: x.mean(axes, keep)),
     "ReduceMin": reduction(torch.amin),
+    "ReduceProd": reduction(product),
     "ReduceSum": reduction(lambda x, axes, keep: x.sum(axes, keep)),
     "ReduceSumSquare": reduction(lambda x, axes, keep: x.square().sum(axes, keep)),
+    "Resize": onnx_resizing.resize,
     "Reshape": onnx_shapes.reshape,
     "ReverseSequence": onnx_shapes.reverse_sequence,
     "ScatterElements": onnx_shapes.scatter_elements,
@@ -231,6 +267,7 @@ _OTHERS: dict[str, Callable[..., Any]] = {
     "Size": onnx_shapes.size,
     "Slice": onnx_shapes.cut,
     "Softmax": along(torch.softmax),
+    "SpaceToDepth": onnx_shapes.space_to_depth,
     "Split": onnx_shapes.split,
     "Squeeze": onnx_shapes.squeeze,
     "Sum": folded(torch.add),
@@ -243,7 +280,7 @@ _OTHERS: dict[str, Callable[..., Any]] = {
     "Where": where,
 }
 OPERATORS: dict[str, Callable[..., Any]] = {**_UNARY, **_BINARY, **_OTHERS}
-OUTPUTS = {"Dropout": 2, "LayerNormalization": 3, "Split": 10_000, "TopK": 2}
+OUTPUTS = {"Dropout": 2, "LayerNormalization": 3, "MaxPool": 2, "Split": 10_000, "TopK": 2}
 """How many outputs an operator has at most; one where it does not stand here."""
 
 

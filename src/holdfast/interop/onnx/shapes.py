@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from holdfast.errors import ShapeError
 
 Ints = Tensor | Sequence[int] | int | None
+Floats = Tensor | Sequence[float] | None
 
 
 def integers(values: Ints) -> list[int] | None:
@@ -110,9 +110,16 @@ def cut(x: Tensor, starts: Ints = None, ends: Ints = None, axes: Ints = None, st
     return x
 
 
-def gather(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
-    """The slices at these places along an axis; places below zero count from the end."""
+def gather(x: Tensor, indices: Tensor | None = None, *, axis: int = 0, place: int | None = None) -> Tensor:
+    """The slices at these places along an axis; places below zero count from the end.
+
+    A ``place`` is one that the file holds: the slice there, with one dimension less.
+    """
     axis = axis % x.ndim
+    if place is not None:
+        return x.select(axis, place)
+    if indices is None:
+        raise ShapeError("Gather got no places; expected whole numbers.")
     places = indices.long()
     places = torch.where(places < 0, places + x.shape[axis], places)
     found = x.index_select(axis, places.flatten())
@@ -147,20 +154,6 @@ def scatter_elements(x: Tensor, indices: Tensor, updates: Tensor, *, axis: int =
     return x.scatter_add(axis, places, updates) if reduction == "add" else x.scatter(axis, places, updates)
 
 
-def pad(
-    x: Tensor, pads: Ints = None, value: Tensor | float | None = None, axes: Ints = None, *, mode: str = "constant"
-) -> Tensor:
-    """More values before and after, all ``value``: as many as ``pads`` says, first before each axis, then after it."""
-    if mode != "constant":
-        raise ShapeError(f"Pad has mode {mode!r}; expected 'constant'.")
-    around, along = integers(pads) or [], integers(axes) or list(range(x.ndim))
-    places = [[0, 0] for _ in range(x.ndim)]
-    for number, axis in enumerate(along):
-        places[axis] = [around[number], around[number + len(along)]]
-    fill = 0.0 if value is None else float(value)
-    return F.pad(x, [one for place in reversed(places) for one in place], value=fill)
-
-
 def steps(start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
     """The numbers from ``start`` to before ``limit``, ``delta`` apart."""
     return torch.arange(start.item(), limit.item(), delta.item(), dtype=start.dtype, device=start.device)
@@ -187,6 +180,30 @@ def one_hot(indices: Tensor, depth: Ints, values: Tensor, *, axis: int = -1) -> 
     places = torch.where(indices < 0, indices + count, indices).long()
     hot = places.unsqueeze(-1) == torch.arange(count, device=indices.device)
     return torch.where(hot, values[1], values[0]).movedim(-1, axis)
+
+
+def depth_to_space(x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
+    """Channels laid out as blocks of the plane; in which of two orders they are says ``mode``."""
+    if mode not in ("DCR", "CRD"):
+        raise ShapeError(f"DepthToSpace has mode {mode!r}; expected 'DCR' or 'CRD'.")
+    n, c, h, w = x.shape
+    k = blocksize
+    if mode == "DCR":
+        apart = x.reshape(n, k, k, c // k**2, h, w).permute(0, 3, 4, 1, 5, 2)
+    else:
+        apart = x.reshape(n, c // k**2, k, k, h, w).permute(0, 1, 4, 2, 5, 3)
+    return apart.reshape(n, c // k**2, h * k, w * k)
+
+
+def space_to_depth(x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
+    """Blocks of the plane laid out as channels; in which of two orders says ``mode``."""
+    if mode not in ("DCR", "CRD"):
+        raise ShapeError(f"SpaceToDepth has mode {mode!r}; expected 'DCR' or 'CRD'.")
+    n, c, h, w = x.shape
+    k = blocksize
+    apart = x.reshape(n, c, h // k, k, w // k, k)
+    order = (0, 3, 5, 1, 2, 4) if mode == "DCR" else (0, 1, 3, 5, 2, 4)
+    return apart.permute(order).reshape(n, c * k**2, h // k, w // k)
 
 
 def triangle(x: Tensor, k: Ints = None, *, upper: int = 1) -> Tensor:

@@ -226,9 +226,11 @@ def _check_kinds(network: Network) -> None:
     for node in network.nodes:
         part: nn.Module = network.module(node.name)
         if node.kind not in ("Recurrent", "Embedding", "Linear") and part.state_dict():
+            learned = any(tensor.is_floating_point() for tensor in part.state_dict().values())
+            numbers = "weights" if learned else "whole numbers"
             raise ConversionError(
-                f"{node.name!r} is a {node.kind} with weights, which is no module of torch.nn, so a state dict has no "
-                "names for them. Keep the model in Holdfast's format."
+                f"{node.name!r} is a {node.kind} with {numbers}, which is no module of torch.nn, so a state dict "
+                "has no names for them. Keep the model in Holdfast's format."
             )
 
 
