@@ -90,7 +90,7 @@ def _result(request: Request, found: Sequence[Tensor]) -> Result:
 def description(spec: CellSpec) -> str:
     """A cell as the operators take it: JSON with its kind, its sizes and the options that are not at their defaults."""
     sizes = {"kind": spec.kind, "input_size": spec.input_size, "hidden_size": spec.hidden_size, "bias": spec.bias}
-    return json.dumps({**sizes, **spec.changed_options()})
+    return json.dumps({**sizes, **spec.changed_options()}, default=lambda number: number.item())  # a NumPy number
 
 
 @lru_cache(256)
