@@ -133,7 +133,7 @@ def test_recipes_are_listed_and_shown(capsys):
         (["train", "digits", "--set", "model.options.peephole=true"], "LSTM has no option 'peephole': did you mean"),
         (
             ["train", "digits", "--set", "model.engine=cuda"],
-            "There is no engine 'cuda': did you mean 'cudnn'? Known: auto, cudnn, native, reference.",
+            "There is no engine 'cuda': did you mean 'cudnn'? Known: auto, cudnn, native, recorded, reference.",
         ),
         (["evaluate", "nowhere"], "holdfast: nowhere is not there."),
         (["summary", "nowhere"], "holdfast: There is no recipe 'nowhere'"),

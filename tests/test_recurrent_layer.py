@@ -345,7 +345,8 @@ def test_errors_of_lengths() -> None:
         ),
         (
             {"engine": "referense"},
-            "There is no engine 'referense': did you mean 'reference'? Known: auto, cudnn, native, reference.",
+            "There is no engine 'referense': did you mean 'reference'? Known: auto, cudnn, native, recorded, "
+            "reference.",
         ),
         (
             {"memory": "recomputed"},

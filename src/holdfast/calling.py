@@ -6,11 +6,12 @@ Nearly every call is plain. These questions are asked at each one, so they are f
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses import FakeTensor
 from torch.autograd import forward_ad
 
 from holdfast.errors import EngineError
@@ -24,6 +25,11 @@ warnings.filterwarnings("ignore", category=torch.jit._trace.TracerWarning, modul
 # Tensors whose memory is what it seems to be. Other classes are looked at more closely.
 _PLAIN = {Tensor, nn.Parameter, nn.Buffer}
 _PRE_DISPATCH = torch._C.DispatchKey.PreDispatch
+_tracing_state, _dispatch_modes = torch._C._get_tracing_state, torch._C._len_torch_dispatch_stack
+_transforms_active, _key_included = (
+    torch._C._are_functorch_transforms_active,
+    torch._C._dispatch_tls_is_dispatch_key_included,
+)
 
 
 def constant(function: Callable[P, R]) -> Callable[P, R]:
@@ -37,7 +43,7 @@ def constant(function: Callable[P, R]) -> Callable[P, R]:
 
 def is_traced() -> bool:
     """Whether torch.jit.trace, or torch.onnx.export in its older form, records the operators of this call."""
-    return torch._C._get_tracing_state() is not None
+    return _tracing_state() is not None
 
 
 def is_captured() -> bool:
@@ -46,23 +52,26 @@ def is_captured() -> bool:
     Such are torch.compile, torch.export, FakeTensorMode, make_fx and every other ``TorchDispatchMode``. What is written
     to memory beside torch's operators does not exist for them.
     """
-    return (
-        torch.compiler.is_compiling()
-        or torch._C._len_torch_dispatch_stack() > 0
-        or torch._C._dispatch_tls_is_dispatch_key_included(_PRE_DISPATCH)
-    )
+    return torch.compiler.is_compiling() or _dispatch_modes() > 0 or _key_included(_PRE_DISPATCH)
 
 
 def is_transformed() -> bool:
     """Whether torch.func transforms this call, or a level of forward-mode derivatives is open."""
     if torch.compiler.is_compiling():  # the compiler takes both apart itself
         return False
-    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+    return _transforms_active() or forward_ad._current_level >= 0
 
 
 def is_plain() -> bool:
-    """Whether nothing looks at this call."""
-    return not (is_traced() or is_captured() or is_transformed())
+    """Whether nothing looks at this call: the other questions in one, in the order in which they are cheap."""
+    return not (
+        torch.compiler.is_compiling()
+        or _tracing_state() is not None
+        or _dispatch_modes()
+        or _transforms_active()
+        or forward_ad._current_level >= 0
+        or _key_included(_PRE_DISPATCH)
+    )
 
 
 def is_exported_to_onnx() -> bool:
@@ -70,9 +79,14 @@ def is_exported_to_onnx() -> bool:
     return torch.onnx.is_in_onnx_export()
 
 
+def are_plain(tensors: Iterable[Tensor]) -> bool:
+    """Whether all of these are of torch's own classes, whose memory holds their values."""
+    return _PLAIN.issuperset(map(type, tensors))
+
+
 def foreign(tensors: dict[str, Tensor]) -> str | None:
     """The name of a tensor that keeps its values elsewhere (as DTensor does), with what it is; None for no such one."""
-    if torch.compiler.is_compiling() or _PLAIN.issuperset(map(type, tensors.values())):
+    if torch.compiler.is_compiling():
         return None
     for name, tensor in tensors.items():
         if type(tensor).__torch_dispatch__ != Tensor.__torch_dispatch__ and not is_fake(tensor):
@@ -82,9 +96,7 @@ def foreign(tensors: dict[str, Tensor]) -> str | None:
 
 def is_fake(tensor: Tensor) -> bool:
     """Whether a tensor has a shape and no values, as those of FakeTensorMode."""
-    from torch._subclasses import FakeTensor
-
-    return isinstance(tensor, FakeTensor)
+    return type(tensor) not in _PLAIN and isinstance(tensor, FakeTensor)
 
 
 def is_batched(*tensors: Tensor | None) -> bool:

@@ -39,19 +39,22 @@ class RecordableEngine(NativeEngine):
 
     def why_not(self, request: Request) -> str | None:
         """As :meth:`NativeEngine.why_not`, and why the kernels cannot serve the way in which they are called."""
-        if calling.is_transformed():
-            return "torch.func or forward-mode derivatives transform this call, and kernels cannot be transformed."
-        if (calling.is_traced() or calling.is_captured()) and calling.is_exported_to_onnx():
-            return "a file of ONNX cannot hold the kernels."
-        if elsewhere := calling.foreign(differentiable(request)):
-            return f"{elsewhere}, whose values are not where the kernels look for them."
-        return super().why_not(request)
+        if not calling.is_plain():
+            if calling.is_transformed():
+                return "torch.func or forward-mode derivatives transform this call, and kernels cannot be transformed."
+            if calling.is_exported_to_onnx():
+                return "a file of ONNX cannot hold the kernels."
+        if not (calling.are_plain(request.parameters.values()) and calling.are_plain((request.inputs, *request.state))):
+            elsewhere = calling.foreign(differentiable(request))
+            if elsewhere:
+                return f"{elsewhere}, whose values are not where the kernels look for them."
+        return self.why_not_in(result_dtype(request), request)
 
     def run(self, request: Request) -> Result:
         """Runs a request that :meth:`why_not` has nothing against."""
-        if calling.is_captured() or calling.is_traced() or calling.is_fake(request.inputs):
-            return run(request)
-        return super().run(request)
+        if calling.is_plain() and not calling.is_fake(request.inputs):
+            return super().run(request)
+        return run(request)
 
 
 def run(request: Request) -> Result:
@@ -87,7 +90,7 @@ def _result(request: Request, found: Sequence[Tensor]) -> Result:
 def description(spec: CellSpec) -> str:
     """A cell as the operators take it: JSON with its kind, its sizes and the options that are not at their defaults."""
     sizes = {"kind": spec.kind, "input_size": spec.input_size, "hidden_size": spec.hidden_size, "bias": spec.bias}
-    return json.dumps({**sizes, **spec.computing_options()})
+    return json.dumps({**sizes, **spec.computing_options()}, default=lambda number: number.item())  # a NumPy number
 
 
 @lru_cache(256)

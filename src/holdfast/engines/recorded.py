@@ -20,6 +20,8 @@ from holdfast.engines import onnx_node
 from holdfast.engines.cudnn import fused, joined, lacks, separate
 from holdfast.engines.request import Request, Result, time_first
 
+_NOTHING = "it serves traces of torch.jit and files of ONNX, and this call makes neither."
+
 
 class RecordedEngine:
     """Computes nothing that it would not be asked to record."""
@@ -28,10 +30,12 @@ class RecordedEngine:
 
     def why_not(self, request: Request) -> str | None:
         """One sentence that says why nothing is recorded, or not this request; None when it is."""
+        if calling.is_plain():
+            return _NOTHING
         traced = calling.is_traced()
         to_onnx = (traced or torch.compiler.is_compiling()) and calling.is_exported_to_onnx()
         if not (traced or to_onnx):
-            return "it serves traces of torch.jit and files of ONNX, and this call makes neither."
+            return _NOTHING
         if calling.is_transformed():
             return "torch.func or forward-mode derivatives transform this call, and whole layers cannot be transformed."
         if to_onnx and not traced:
