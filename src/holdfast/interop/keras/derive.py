@@ -19,8 +19,8 @@ from torch import Tensor
 
 from holdfast.errors import ConversionError
 from holdfast.interop.keras import weights as keras_weights
-from holdfast.interop.keras.config import Layer, Model, Reference
 from holdfast.interop.keras.hdf5 import Group
+from holdfast.interop.keras.model import Layer, Model, Reference
 
 _GATES = {4: "LSTM", 3: "GRU", 1: "SimpleRNN"}
 _WITHOUT_EFFECT = ("input", "input_layer", "dropout", "spatial_dropout1d")

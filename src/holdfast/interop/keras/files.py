@@ -21,9 +21,10 @@ from holdfast.interop.keras import config as keras_config
 from holdfast.interop.keras import derive as keras_derive
 from holdfast.interop.keras import layers as keras_layers
 from holdfast.interop.keras import weights as keras_weights
-from holdfast.interop.keras.config import Model
+from holdfast.interop.keras.expand import expanded
 from holdfast.interop.keras.hdf5 import MAX_TEXT_BYTES, Group
 from holdfast.interop.keras.hdf5 import read as read_hdf5
+from holdfast.interop.keras.model import Model
 from holdfast.interop.keras.writing import write
 from holdfast.interop.network import Network
 
@@ -48,29 +49,43 @@ def read(path: Path | str, architecture: Path | str | None = None) -> Network:
     """
     path = Path(path)
     if zipfile.is_zipfile(path):
-        entries = keras_archive.read(path)
-        version = _version(entries[keras_archive.METADATA], path)
-        model = keras_config.parse(_text(entries[keras_archive.CONFIGURATION], path), version, path)
-        root = read_hdf5(path, entries[keras_archive.WEIGHTS])
+        model, root = _archived(path)
         return keras_layers.network(model, keras_weights.by_class(root, model.layers), path)
-    model, arrays = _model(read_hdf5(path), path, architecture)
+    root = read_hdf5(path)
+    text = root.text("model_config") or _given(path, architecture)
+    if text is None:
+        model, arrays = _derived(root, path)
+    elif keras_weights.all_layers(root) is None:
+        model = expanded(keras_config.parse(text, _version_of(root), path, _backend_of(root)))
+        arrays = keras_weights.spread(keras_weights.by_name(root), model.layers)
+    else:
+        model = expanded(keras_config.parse(text, "", path))
+        arrays = keras_weights.by_class(root, model.layers)
     return keras_layers.network(model, arrays, path)
 
 
-def _model(root: Group, path: Path, architecture: Path | str | None) -> tuple[Model, dict[str, list[Tensor]]]:
-    """The model of an HDF5 file and its weights."""
-    text = root.text("model_config") or _given(path, architecture)
-    if keras_weights.all_layers(root) is None:
-        weights = keras_weights.by_name(root)
-        version = root.text("keras_version") or (root.group("model_weights") or root).text("keras_version") or ""
-        model = (
-            keras_derive.by_name(weights, version, path) if text is None else keras_config.parse(text, version, path)
-        )
-        return model, weights
-    if text is None:
+def _archived(path: Path) -> tuple[Model, Group]:
+    """The model and the weights of a ``.keras`` file."""
+    entries = keras_archive.read(path)
+    version = _version(entries[keras_archive.METADATA], path)
+    model = keras_config.parse(_text(entries[keras_archive.CONFIGURATION], path), version, path)
+    return expanded(model), read_hdf5(path, entries[keras_archive.WEIGHTS])
+
+
+def _derived(root: Group, path: Path) -> tuple[Model, dict[str, list[Tensor]]]:
+    """The model that weights alone say, and these."""
+    if keras_weights.all_layers(root) is not None:
         return keras_derive.by_class(root, path)
-    model = keras_config.parse(text, "", path)
-    return model, keras_weights.by_class(root, model.layers)
+    weights = {name: list(arrays.values()) for name, arrays in keras_weights.by_name(root).items()}
+    return keras_derive.by_name(weights, _version_of(root), path), weights
+
+
+def _version_of(root: Group) -> str:
+    return root.text("keras_version") or (root.group("model_weights") or root).text("keras_version") or ""
+
+
+def _backend_of(root: Group) -> str:
+    return root.text("backend") or (root.group("model_weights") or root).text("backend") or ""
 
 
 def _given(path: Path, architecture: Path | str | None) -> str | None:

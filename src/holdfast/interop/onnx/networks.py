@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from holdfast.errors import ConversionError
@@ -97,7 +99,7 @@ def _with_states(network: Network) -> tuple[Network, dict[str, Input]]:
             finals += given
             kept = (*node.outputs, "", "")[:2]
             options = {**node.options, "stateful": False}
-            node = Node(node.name, node.kind, options, (node.inputs[0], "", *own), (*kept, *given))
+            node = replace(node, options=options, inputs=(node.inputs[0], "", *own), outputs=(*kept, *given))
         changed.append(node)
     with torch.device("meta"):
         found = Network((*network.inputs, *states), (*network.outputs, *finals), changed)

@@ -179,7 +179,8 @@ def _of_layer(layer: Layer) -> dict[str, Tensor]:
 
 def _prefixes(network: Network) -> Iterator[tuple[str, str]]:
     """For each node, what the names of its tensors begin with: in the network's state dict, and in PyTorch's."""
-    for key, node, part in zip(network.parts, network.nodes, network.parts.values(), strict=True):
+    own = [node for node in network.nodes if not node.shares]
+    for key, node, part in zip(network.parts, own, network.parts.values(), strict=True):
         yield f"parts.{key}.layer." if isinstance(part, Recurrent) else f"parts.{key}.", f"{node.name}."
 
 
