@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from holdfast.errors import ConversionError, MissingLibraryError, OptionError
 from holdfast.inspect import Summary, summarise
 from holdfast.interop import formats
 from holdfast.interop.examples import example_inputs
+from holdfast.interop.formats import LAYERS
 from holdfast.interop.listing import Listing, listing
 from holdfast.interop.network import Network
 from holdfast.tasks import as_network, model_file
@@ -80,7 +81,8 @@ def convert(
         source_format: A name of :data:`holdfast.interop.formats.FORMATS`; None to tell it by the file.
         dest_format: The same; None to tell it by the ending of ``dest``.
         options: What the format of the source takes beside the file, such as ``nonlinearity`` for PyTorch; others go to
-            the format of ``dest``.
+            the format of ``dest``. With ``layers``, the recurrent layers of these names alone, apart by commas, or all
+            of them for ``"*"``; whatever else has weights is passed over, and named in the summary.
         force: Replace a file that is there.
 
     Raises:
@@ -95,17 +97,21 @@ def convert(
         raise OptionError(f"{dest} is there already. Give another name, or --force (force=True) to replace it.")
     found = formats.known(source_format) if source_format else formats.told(source)
     given = dict(options or {})
-    reading = {name: given.pop(name) for name in list(given) if formats.takes(found.reads, name)}
-    if target.writes_trained and found.name == "holdfast" and not as_network.is_network(source):
+    reading = {name: given.pop(name) for name in list(given) if formats.takes(found, name)}
+    if LAYERS in reading:
+        network, note = _chosen(source, found, **reading)
+    elif target.writes_trained and found.name == "holdfast" and not as_network.is_network(source):
         task, model = model_file.load(source)
         files = formats.write_trained(dest, task, model, target, **given)
         table = summarise(model, task.example_inputs)
         return Conversion(source, found.name, dest, target.name, table, {"dest": max(files.values())}, {})
-    network = formats.read(source, found.name, **reading)
+    else:
+        network, note = formats.read(source, found.name, **reading), ""
     checks: dict[str, float] = {}
     unchecked: dict[str, str] = {}
     try:
-        difference = formats.difference(source, network, found.name)
+        whole = LAYERS not in reading or found.selects is not None  # else the source's software runs all of the model
+        difference = formats.difference(source, network, found.name) if whole else None
         checks |= {} if difference is None else {"source": difference}
     except (ConversionError, MissingLibraryError) as error:
         unchecked["source"] = str(error)
@@ -117,7 +123,15 @@ def convert(
             checks["dest"] = _difference(network, formats.read(dest, target.name))
         except ConversionError as error:
             unchecked["dest"] = str(error)
-    return Conversion(source, found.name, dest, target.name, listing(network), checks, unchecked)
+    return Conversion(source, found.name, dest, target.name, replace(listing(network), note=note), checks, unchecked)
+
+
+def _chosen(source: Path, found: formats.Format, **options: Any) -> tuple[Network, str]:
+    """Some recurrent layers of the source alone, and what is passed over."""
+    names = str(options.pop(LAYERS))
+    chosen = formats.select(source, found.name, **options)
+    network = chosen.network(names, source)
+    return network, chosen.note(network)
 
 
 def _difference(one: Network, other: Network) -> float:

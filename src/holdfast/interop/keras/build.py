@@ -12,9 +12,10 @@ from torch import Tensor
 
 from holdfast import storage
 from holdfast.errors import ConversionError
-from holdfast.interop.keras.model import READ_LAYERS, Layer, Model, Reference
+from holdfast.interop.keras.model import KEYWORDS, Layer, Model, Reference
 from holdfast.interop.keras.options import Options
 from holdfast.interop.network import Network, Node
+from holdfast.interop.selection import READ_LAYERS
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,13 @@ class Builder:
         inputs = [self.taken(one, state=entry.states and bool(number)) for number, one in enumerate(layer.inputs)]
         if len(inputs) > 1 and not entry.several and not entry.states:
             raise ConversionError(f"{layer.label} is called with {len(inputs)} inputs; expected one.")
+        for name in layer.keywords:
+            if name == "training":
+                raise ConversionError(
+                    f"{layer.label} is called with training=True: it would drop values when it predicts. {READ_LAYERS}"
+                )
+            if name not in KEYWORDS.get(layer.kind, ()) and not layer.kind.startswith("ops."):
+                raise ConversionError(f"{layer.label} is called with {name}=..., which is not converted. {READ_LAYERS}")
         if layer.initial and not entry.states:
             raise ConversionError(f"{layer.label} is called with an initial state; expected a recurrent layer.")
         for number, mask in enumerate(layer.masks[: len(inputs)]):

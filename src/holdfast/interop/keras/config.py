@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Any
 
 from holdfast.errors import ConversionError, ModelFileError
-from holdfast.interop.keras.model import MODELS, READ_LAYERS, Layer, Model, Reference, rewired, snake_case, taken
+from holdfast.interop.keras.model import MODELS, Layer, Model, Reference, rewired, snake_case, taken
 
 _DEPTH = 32  # of lists and objects in the arguments of a layer
 _MODELS_DEPTH = 16  # of models in one another
@@ -53,6 +53,16 @@ def parse(text: str, version: str, source: object, backend: str = "") -> Model:
         )
     said = backend or document.get("backend", "")
     return replace(model, backend=said if isinstance(said, str) else "")
+
+
+def is_whole(text: str) -> bool:
+    """Whether a configuration is one of a model whose layers it lists; of any other, what is computed is code."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return True  # for the message of parse
+    config = document.get("config") if isinstance(document, dict) else None
+    return not isinstance(config, dict) or document.get("class_name") == "Sequential" or "layers" in config
 
 
 class _Parser:
@@ -197,16 +207,10 @@ class _Parser:
         others = {}
         for key, value in keywords.items():
             references = tuple(self._references(value))
-            if key in KEYWORDS.get(layer.kind, ()) or layer.kind.startswith("ops."):
+            if key not in _ARGUMENTS and (value or references):
                 others[key] = references[0] if references else value
-            elif key not in _ARGUMENTS and (value or references):
-                raise ConversionError(
-                    f"{layer.label} of {self.source} is called with {key}=..., which is not converted. {READ_LAYERS}"
-                )
         if keywords.get("training") is True:
-            raise ConversionError(
-                f"{layer.label} of {self.source} is called with training=True: it would drop values when it predicts."
-            )
+            others["training"] = True
         return {
             "inputs": tuple(inputs),
             "initial": tuple(self._references(keywords.get("initial_state"))),
@@ -270,13 +274,6 @@ _OPERATIONS = (
     *("ConvertToTensor", "GetItem"),
 )
 _ALSO_LAYERS = ("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Concatenate")
-_ATTENTION = ("return_attention_scores", "use_causal_mask")
-KEYWORDS = {
-    "Attention": _ATTENTION,
-    "AdditiveAttention": _ATTENTION,
-    "MultiHeadAttention": (*_ATTENTION, "value", "key", "query_mask", "value_mask", "key_mask", "attention_mask"),
-}
-"""What a layer may be called with by name, beside its state and its mask."""
 
 
 def _is_operation(entry: dict[str, Any], kind: str, options: dict[str, Any]) -> bool:

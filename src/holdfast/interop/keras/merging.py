@@ -7,7 +7,8 @@ from typing import Any
 
 from holdfast.errors import ConversionError
 from holdfast.interop.keras.build import Builder, Entry, Value
-from holdfast.interop.keras.model import READ_LAYERS, Layer
+from holdfast.interop.keras.model import Layer
+from holdfast.interop.selection import READ_LAYERS
 
 _MODES = {
     "Concatenate": "concat",

@@ -9,8 +9,13 @@ from typing import Any
 
 MODELS = ("Sequential", "Functional", "Model")
 """The classes of models whose layers are in the file."""
-READ_LAYERS = "Its recurrent layers alone can be read: read_layers, or --set layers='*'."
-"""What to do with a model that cannot be read as a whole."""
+_ATTENTION = ("return_attention_scores", "use_causal_mask")
+KEYWORDS = {
+    "Attention": _ATTENTION,
+    "AdditiveAttention": _ATTENTION,
+    "MultiHeadAttention": (*_ATTENTION, "value", "key", "query_mask", "value_mask", "key_mask", "attention_mask"),
+}
+"""What a layer may be called with by name, beside its state and its mask."""
 
 
 @dataclass(frozen=True)

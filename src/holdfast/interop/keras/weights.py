@@ -37,13 +37,18 @@ def by_class(root: Group, layers: Sequence[Layer]) -> dict[str, list[Tensor]]:
     for layer in layers:
         group = container.group(layer.key) if layer.key and not layer.shares else None
         if group is not None:
-            result[layer.name] = list(_arrays(group))
+            result[layer.name] = of_group(group)
     return result
 
 
 def all_layers(root: Group) -> Group | None:
     """The group of all layers in a file of Keras 3; None where there is none."""
     return next((group for name in _CONTAINERS if (group := root.group(name)) is not None), None)
+
+
+def of_group(group: Group) -> list[Tensor]:
+    """The weights of one layer in a file of Keras 3, with those of the layers in it."""
+    return list(_arrays(group))
 
 
 def _arrays(group: Group, depth: int = 0) -> Iterator[Tensor]:
