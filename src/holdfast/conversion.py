@@ -13,7 +13,7 @@ from torch import Tensor
 from holdfast.errors import ConversionError, MissingLibraryError, OptionError
 from holdfast.inspect import Summary, summarise
 from holdfast.interop import formats
-from holdfast.interop.examples import example_inputs
+from holdfast.interop.examples import STEPS, example_inputs
 from holdfast.interop.formats import LAYERS
 from holdfast.interop.listing import Listing, listing
 from holdfast.interop.network import Network
@@ -135,10 +135,21 @@ def _chosen(source: Path, found: formats.Format, **options: Any) -> tuple[Networ
 
 
 def _difference(one: Network, other: Network) -> float:
-    """The largest difference between the outputs of two networks on the same random input."""
+    """The largest difference between the outputs of two networks on the same random input.
+
+    Raises:
+        ConversionError: The first one takes another number of steps than is made up.
+    """
     inputs = example_inputs(one)
     with torch.inference_mode():
-        pairs = zip(_outputs(one(*inputs)), _outputs(other(*inputs)), strict=True)
+        try:
+            mine = one(*inputs)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            raise ConversionError(
+                f"it does not run on the sequences of {STEPS} steps made up for that ({reason})"
+            ) from error
+        pairs = zip(_outputs(mine), _outputs(other(*inputs)), strict=True)
         return max(float((a - b).abs().max()) for a, b in pairs)
 
 

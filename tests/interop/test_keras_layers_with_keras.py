@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from tests.interop.keras_models import L, chain, difference, keras, randomised, save
 
+from holdfast.interop.keras import files as keras_files
+
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras's own, of many kinds
 
 CASES: dict[str, Callable[[], Any]] = {}
@@ -358,3 +360,18 @@ def test_the_same_outputs_as_keras(name: str, tmp_path: Path) -> None:
 def test_other_files_of_the_same_models(name: str, ending: str, tmp_path: Path) -> None:
     model = randomised(CASES[name]())
     assert difference(model, save(model, tmp_path, ending)) < 1e-5
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("convolutions", "convolutions_of_each_channel", "steps_more_and_fewer", "batch_normalisations"),
+        *("layer_normalisations", "masks_beyond_what_keeps_them", "masks_beyond_what_drops_them"),
+        "models_within_a_chain",
+    ],
+)
+def test_keras_opens_what_is_written(name: str, tmp_path: Path) -> None:
+    model = randomised(CASES[name]())
+    network = keras_files.read(save(model, tmp_path, ".keras"))
+    keras_files.write(tmp_path / "written.keras", network)
+    assert difference(keras.saving.load_model(tmp_path / "written.keras"), tmp_path / "model.keras") < 1e-5

@@ -47,7 +47,7 @@ class Convolution(nn.Module):
         count = _dimensions(kernel_size, stride, dilation)
         _check(padding, _PADDINGS, "padding")
         self.padding = padding
-        self.layer: nn.Module = _CONVOLUTIONS[count - 1](
+        self.layer: Any = _CONVOLUTIONS[count - 1](
             in_channels,
             out_channels,
             tuple(kernel_size),
@@ -61,7 +61,7 @@ class Convolution(nn.Module):
     def forward(self, inputs: Tensor) -> Outputs:
         """As the class says."""
         x, layer = inputs.movedim(-1, 1), self.layer
-        padded = _padded(x, self.padding, layer.kernel_size, layer.stride, layer.dilation)  # type: ignore[arg-type]
+        padded = _padded(x, self.padding, layer.kernel_size, layer.stride, layer.dilation)
         return (layer(padded).movedim(1, -1),)
 
 
@@ -89,16 +89,14 @@ class TransposedConvolution(nn.Module):
         self.padding, self.size, self.stride = padding, tuple(kernel_size), tuple(stride or [1] * count)
         kind = _TRANSPOSED[count - 1]
         more = tuple(max(step - one, 0) for one, step in zip(self.size, self.stride, strict=True))
-        self.layer: nn.Module = kind(in_channels, out_channels, self.size, self.stride, output_padding=more, bias=bias)
+        self.layer: Any = kind(in_channels, out_channels, self.size, self.stride, output_padding=more, bias=bias)
 
     def forward(self, inputs: Tensor) -> Outputs:
         """As the class says."""
         x = self.layer(inputs.movedim(-1, 1)).movedim(1, -1)  # T * stride steps, and more where size > stride
         if self.padding == "same":
-            for dim, (length, size, stride) in enumerate(
-                zip(inputs.shape[1:-1], self.size, self.stride, strict=True), 1
-            ):
-                x = x.narrow(dim, max(size - stride, 0) // 2, length * stride)
+            for dim, (size, stride) in enumerate(zip(self.size, self.stride, strict=True), 1):
+                x = x.narrow(dim, max(size - stride, 0) // 2, inputs.shape[dim] * stride)
         return (x,)
 
 
@@ -217,11 +215,9 @@ def _padded(
     widths: list[int] = []
     for length, size, stride, dilation in zip(x.shape[2:], sizes, strides, dilations, strict=True):
         reach = (size - 1) * dilation
-        total = (
-            reach
-            if stride == 1 or padding == "causal"
-            else max((-(-length // stride) - 1) * stride + reach + 1 - length, 0)
-        )
+        total = reach
+        if padding == "same" and stride > 1:
+            total = max((-(-length // stride) - 1) * stride + reach + 1 - length, 0)
         before = total if padding == "causal" else total // 2
         widths = [before, total - before, *widths]
     return F.pad(x, widths, value=value)

@@ -16,6 +16,7 @@ from typing import Any
 
 from holdfast.errors import ConversionError, ModelFileError
 from holdfast.interop.keras.model import MODELS, Layer, Model, Reference, rewired, snake_case, taken
+from holdfast.interop.selection import READ_LAYERS
 
 _DEPTH = 32  # of lists and objects in the arguments of a layer
 _MODELS_DEPTH = 16  # of models in one another
@@ -102,6 +103,11 @@ class _Parser:
             calls = self.item(entry, "inbound_nodes", list)
             if not calls and layer.kind != "InputLayer":
                 raise self.damaged(f"layer {layer.name!r} has no inputs")
+            if layer.kind in _OF_TENSORFLOW:
+                raise ConversionError(
+                    f"{layer.label} is an operation of TensorFlow between layers, which is not converted: put a layer "
+                    f"in its place that says what it does. {READ_LAYERS}"
+                )
             for number, call in enumerate(calls or [None]):
                 wiring = {} if call is None else self._call(call, layer)
                 if not wiring.get("inputs") and layer.kind != "InputLayer":
@@ -273,6 +279,7 @@ _OPERATIONS = (
     *("NotEqual", "Any", "All", "LogicalOr", "LogicalAnd", "LogicalNot", "ExpandDims", "ZerosLike", "OnesLike"),
     *("ConvertToTensor", "GetItem"),
 )
+_OF_TENSORFLOW = ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer", "ClassMethod", "InstanceMethod")
 _ALSO_LAYERS = ("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Concatenate")
 
 

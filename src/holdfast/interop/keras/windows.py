@@ -74,6 +74,8 @@ def _transposed(count: int) -> Make:
         bias = options.flag("use_bias", default=True)
         activation = options.activation("activation", softmax=True)
         x, back = _channels_last(build, options, layer, inputs[0])
+        if options.whole("groups", default=1) != 1:
+            raise options.refused("groups", layer.options["groups"], "1")
         if (more := options.take("output_padding")) is not None:
             raise options.refused("output_padding", more, "null")
         options.done()

@@ -8,11 +8,13 @@ import torch
 
 from holdfast.errors import ConversionError
 from holdfast.interop import nodes
+from holdfast.interop.examples import SEEN_THROUGH
 from holdfast.interop.network import Network, Node
 from holdfast.interop.onnx.export import Form, Input
 from holdfast.interop.onnx.states import check_streams, state_inputs
+from holdfast.interop.windows import Convolution, Cropping, Pooling
 
-_SEEN_THROUGH = (nodes.Activation, nodes.Dropout, nodes.Flip, nodes.Masking, nodes.Merge)
+_SEEN_THROUGH = (*SEEN_THROUGH, nodes.Merge)
 """The parts whose outputs have the dimensions of their inputs."""
 
 
@@ -64,9 +66,27 @@ def _input(network: Network, value: str) -> Input | None:
             if isinstance(part, nodes.Linear):
                 steps = ("time",) if _feeds_steps(network, node) else ()
                 return Input(("batch", *steps, part.in_features))
+            if isinstance(part, Convolution) and part.layer.weight.ndim == 3:
+                return Input(("batch", "time", part.layer.in_channels), least=_least(network))
             if isinstance(part, _SEEN_THROUGH):
                 return _input(network, node.outputs[0])
     return None
+
+
+def _least(network: Network) -> int:
+    """How many steps the windows of a network need, so that something comes out of each."""
+    reach = apart = 1
+    for node in network.nodes:
+        part = network.module(node.name)
+        if isinstance(part, Convolution) and part.padding == "valid":
+            reach += apart * (part.layer.kernel_size[0] - 1) * part.layer.dilation[0]
+        if isinstance(part, Pooling) and part.padding == "valid":
+            reach += apart * (part.size[0] - 1)
+        if isinstance(part, Cropping):
+            reach += apart * sum(part.around[0])
+        if isinstance(part, Convolution | Pooling):
+            apart *= (part.layer.stride if isinstance(part, Convolution) else part.stride)[0]
+    return reach
 
 
 def _feeds_steps(network: Network, node: Node) -> bool:
