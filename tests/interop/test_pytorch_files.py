@@ -176,7 +176,8 @@ def test_layers_are_listed_whatever_the_model_is(tmp_path: Path) -> None:
 
 HINT = (
     " Load the state dict into the PyTorch model that it is of, where its layers meet, and call "
-    "holdfast.replace_recurrent(model)."
+    "holdfast.replace_recurrent(model). Its recurrent layers alone can be read: formats.read_layers(path), or --set "
+    "layers='*'."
 )
 UNCLEAR: dict[str, tuple[Callable[[], dict[str, nn.Module]], str]] = {
     "two linear layers": (

@@ -105,7 +105,8 @@ class Selection:
     def _why(self) -> str:
         if self.refused:
             return f": {next(iter(self.refused.values())).rstrip('.')}"
-        return f"; it has {', '.join(self.others[:_NAMED])}" if self.others else ""
+        others = ", ".join(name for name in self.others[:_NAMED] if name)
+        return f"; it has {others}" if others else ""
 
 
 def built(alone: Alone, name: str) -> RecurrentLayer:

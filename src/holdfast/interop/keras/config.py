@@ -19,6 +19,7 @@ from holdfast.interop.keras.model import MODELS, Layer, Model, Reference, rewire
 from holdfast.interop.selection import READ_LAYERS
 
 _DEPTH = 32  # of lists and objects in the arguments of a layer
+_NEWEST = "3.15"  # of a configuration that says no more of its version than that it is of Keras 3
 _MODELS_DEPTH = 16  # of models in one another
 
 
@@ -43,14 +44,13 @@ def parse(text: str, version: str, source: object, backend: str = "") -> Model:
         ) from error
     parser = _Parser(source)
     kind, config = parser.text(document, "class_name"), parser.item(document, "config", (dict, list))
-    said = document.get("keras_version", "3" if "module" in document else "2")
+    said = document.get("keras_version", _NEWEST if "module" in document else "2")
     version = version or (said if isinstance(said, str) else "2")
     model = parser.model(kind, config, version)
     if model is None:
         raise ConversionError(
             f"{source} is a {kind[:80]!r}: what it computes is code, and not in the file. Only Sequential and "
-            "Functional models can be converted. Its recurrent layers alone can be read: read_layers, or --set "
-            "layers='*'."
+            f"Functional models can be converted. {READ_LAYERS}"
         )
     said = backend or document.get("backend", "")
     return replace(model, backend=said if isinstance(said, str) else "")

@@ -7,6 +7,7 @@ file can name.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -44,6 +45,7 @@ class _Expander:
     def __init__(self) -> None:
         self.layers: list[Layer] = []
         self._count = 0
+        self._wrapped: Counter[str] = Counter()
 
     def into(
         self, model: Model, inputs: Sequence[Reference] | None, prefix: str, first: str, key: str
@@ -107,7 +109,9 @@ class _Expander:
         """Adds a TimeDistributed."""
         if len(layer.inputs) != 1:
             raise ConversionError(f"{layer.label} is called with {len(layer.inputs)} inputs; expected one.")
-        rows, steps = f"{layer.name}/rows", f"{layer.name}/steps"
+        self._wrapped[layer.name] += 1  # one within another has the same name
+        number = "" if self._wrapped[layer.name] == 1 else f" {self._wrapped[layer.name]}"
+        rows, steps = f"{layer.name}/rows{number}", f"{layer.name}/steps{number}"
         self.layers.append(Layer(rows, FOLD, {}, layer.inputs))
         made = replace(inner, name=layer.name, inputs=(Reference(rows),), key=f"{layer.key}/layer", shares=layer.shares)
         outputs = dict(self._add(layer.name, made)).get(Reference(layer.name), Reference(layer.name))

@@ -52,9 +52,9 @@ def read(path: Path | str, architecture: Path | str | None = None) -> Network:
     """
     path = Path(path)
     if zipfile.is_zipfile(path):
-        text, version, root = _archived(path)
-        model, arrays = _configured(root, text, version, path)
-        return keras_layers.network(model, arrays, path)
+        text, version, content = _archived(path)
+        model = expanded(keras_config.parse(text, version, path))
+        return keras_layers.network(model, keras_weights.by_class(read_hdf5(path, content), model.layers), path)
     root = read_hdf5(path)
     given = root.text("model_config") or _given(path, architecture)
     model, arrays = _derived(root, path) if given is None else _configured(root, given, _version_of(root), path)
@@ -111,7 +111,8 @@ def select(
     """
     text: str | None
     if zipfile.is_zipfile(path):
-        text, version, root = _archived(path)
+        text, version, content = _archived(path)
+        root = read_hdf5(path, content)
     else:
         root = read_hdf5(path)
         text, version = root.text("model_config") or _given(path, architecture), _version_of(root)
@@ -130,11 +131,11 @@ def _configured(root: Group, text: str, version: str, path: Path) -> tuple[Model
     return model, keras_weights.by_class(root, model.layers)
 
 
-def _archived(path: Path) -> tuple[str, str, Group]:
-    """The configuration, the version and the weights of a ``.keras`` file."""
+def _archived(path: Path) -> tuple[str, str, bytes]:
+    """The configuration, the version and the weights' file of a ``.keras`` file."""
     entries = keras_archive.read(path)
     version, text = _version(entries[keras_archive.METADATA], path), _text(entries[keras_archive.CONFIGURATION], path)
-    return text, version, read_hdf5(path, entries[keras_archive.WEIGHTS])
+    return text, version, entries[keras_archive.WEIGHTS]
 
 
 def _derived(root: Group, path: Path) -> tuple[Model, dict[str, list[Tensor]]]:

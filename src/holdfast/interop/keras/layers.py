@@ -195,7 +195,8 @@ def _permute(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
     options = build.options(layer)
     dims = options.take("dims")
     options.done()
-    if not isinstance(dims, list) or sorted(str(n) for n in dims) != sorted(str(n + 1) for n in range(len(dims))):
+    whole = isinstance(dims, list) and dims and all(type(n) is int for n in dims)
+    if not whole or sorted(dims) != list(range(1, len(dims) + 1)):
         raise options.damaged("dims", dims, "each dimension from 1 on once")
     width = inputs[0].width if dims and dims[-1] == len(dims) else None
     return [Value(build.node(layer.name, "Permute", (inputs[0].name,), {"dims": dims}), width=width)]

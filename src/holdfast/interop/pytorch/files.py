@@ -20,13 +20,16 @@ from holdfast.interop.examples import example_inputs
 from holdfast.interop.listing import Line, sizes
 from holdfast.interop.network import Network, Node, with_tensors
 from holdfast.interop.nodes import Recurrent
+from holdfast.interop.normalisation import LayerNorm
 from holdfast.interop.pytorch.layers import Layer, find_layers, find_recurrent
 from holdfast.interop.pytorch.reparametrised import plain
 from holdfast.interop.pytorch.tensors import is_safetensors, read_all_tensors, read_tensors
 from holdfast.interop.selection import READ_LAYERS, Alone, Selection
+from holdfast.interop.windows import Convolution, TransposedConvolution
 from holdfast.recurrent_layer import RecurrentLayer
 
 Head = Literal["steps", "last"]
+_OF_TORCH = ("Recurrent", "Embedding", "Linear", "Convolution", "TransposedConvolution", "BatchNorm", "LayerNorm")
 _MOST_ARRANGED = 5  # layers; more would be put into order in too many ways
 _HINT = (
     "Load the state dict into the PyTorch model that it is of, where its layers meet, and call "
@@ -231,7 +234,8 @@ def _prefixes(network: Network) -> Iterator[tuple[str, str]]:
     """For each node, what the names of its tensors begin with: in the network's state dict, and in PyTorch's."""
     own = [node for node in network.nodes if not node.shares]
     for key, node, part in zip(network.parts, own, network.parts.values(), strict=True):
-        yield f"parts.{key}.layer." if isinstance(part, Recurrent) else f"parts.{key}.", f"{node.name}."
+        wrapped = isinstance(part, Recurrent | Convolution | TransposedConvolution)
+        yield f"parts.{key}.layer." if wrapped else f"parts.{key}.", f"{node.name}."
 
 
 def write(path: Path, model: nn.Module) -> None:
@@ -276,7 +280,8 @@ def _check_kinds(network: Network) -> None:
     """Refuses weights that torch.nn has no module for."""
     for node in network.nodes:
         part: nn.Module = network.module(node.name)
-        if node.kind not in ("Recurrent", "Embedding", "Linear") and part.state_dict():
+        same = not isinstance(part, LayerNorm) or part.mode == "layer"
+        if (node.kind not in _OF_TORCH or not same) and part.state_dict():
             raise ConversionError(
                 f"{node.name!r} is a {node.kind} with weights, which is no module of torch.nn, so a state dict has no "
                 "names for them. Keep the model in Holdfast's format."
