@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -172,3 +173,19 @@ def test_options_of_layers_are_not_options_of_cells() -> None:
 def test_printing() -> None:
     assert str(holdfast.LSTMCell(3, 4)) == "LSTMCell(3, 4)"
     assert str(holdfast.GRUCell(3, 4, bias=False, layer_norm=True)) == "GRUCell(3, 4, bias=False, layer_norm=True)"
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_in_autocast_results_have_the_dtypes_of_torch_nn(name: str) -> None:
+    """The state decides, and without one the input; in an RNN it is in no sum outside of the products."""
+    ours, theirs, options = KINDS[name]
+    cells = [cell(I, H, **options) for cell in (ours, theirs)]
+    dtypes = (torch.float32, torch.bfloat16)
+    for of_input, of_state in itertools.product(dtypes, (None, *dtypes)):
+        h = None if of_state is None else torch.randn(2, H, dtype=of_state)
+        hx = (h, h) if name == "LSTM" and h is not None else h
+        with torch.autocast("cpu", torch.bfloat16):
+            got, expected = (
+                [part.dtype for part in tensors(cell(torch.randn(2, I, dtype=of_input), hx))] for cell in cells
+            )
+        assert got == expected, (of_input, of_state)

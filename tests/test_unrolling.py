@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -431,3 +432,17 @@ def test_a_state_that_holds_no_tensors() -> None:
     assert said(lambda: map_state(lambda part: part, (torch.zeros(1), 3)), ShapeError) == (
         "A state holds 3; expected tensors, or tuples, lists or dicts of them."
     )
+
+
+@pytest.mark.parametrize(
+    "lengths", [[], (), np.array([]), torch.zeros(0, dtype=torch.int64)], ids=lambda x: type(x).__name__
+)
+def test_an_empty_batch_has_no_lengths(lengths: Any) -> None:
+    outputs, state = holdfast.unroll(holdfast.GRUCell(3, 4), torch.zeros(0, 5, 3), lengths=lengths)
+    assert (outputs.shape, state.shape) == ((0, 5, 4), (0, 4))
+    outputs, state = holdfast.GRU(3, 4, bidirectional=True)(torch.zeros(5, 0, 3), lengths=lengths)
+    assert (outputs.shape, state.shape) == ((5, 0, 8), (2, 0, 4))
+    with pytest.raises(
+        ShapeError, match=r"lengths has shape \(0,\) and dtype torch.int64; expected whole numbers of shape"
+    ):
+        holdfast.GRU(3, 4)(torch.zeros(5, 2, 3), lengths=lengths)

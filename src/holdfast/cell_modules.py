@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from holdfast import parameters
 from holdfast.cells import NAMES, Activation, BoundCell, CellOptions, Kind, draw_noise, make_spec
 from holdfast.cells.spec import one_activation
+from holdfast.engines.check import check_like, check_parameters
 from holdfast.errors import ShapeError
 
 State = Tensor | tuple[Tensor, Tensor]
@@ -68,8 +69,10 @@ class CellModule(nn.Module):
     def _bound(self, batch: int, steps: int) -> BoundCell:
         random = self.spec.is_random and self.training
         noise = draw_noise(self.spec, batch, steps, cast(Tensor, self.weight_ih)) if random else None
+        own = parameters.for_call(self, self.spec, "")
+        check_parameters(self._name, self.spec, own)
         make: Callable[..., BoundCell] = BoundCell if self.kind == "lstm" else _BareState
-        return make(self.spec, parameters.for_call(self, self.spec, ""), noise)
+        return make(self.spec, own, noise)
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
         """One step.
@@ -96,7 +99,7 @@ class CellModule(nn.Module):
         self._check_like("input", input)
         x = input if batched else input[None]
         if hx is None:
-            zeros = self.initial_state(len(x))
+            zeros = self.initial_state(len(x), dtype=x.dtype)  # in autocast it may differ from the parameters'
             state = cast(tuple[Tensor, ...], zeros if self.kind == "lstm" else (zeros,))
         else:
             state = self._checked_state(hx, input.shape[:-1])
@@ -111,7 +114,7 @@ class CellModule(nn.Module):
         return f"{NAMES[self.kind]}Cell"
 
     def _check_like(self, what: str, x: Tensor) -> None:
-        parameters.check_like(f"{self._name} {what}", x, cast(Tensor, self.weight_ih))
+        check_like(f"{self._name} {what}", x, cast(Tensor, self.weight_ih))
 
     def _checked_state(self, hx: Any, batch: Sequence[int]) -> tuple[Tensor, ...]:
         """The parts of a state, each of shape ``(*batch, size)``."""

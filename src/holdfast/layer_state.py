@@ -15,7 +15,6 @@ from torch.nn.utils.rnn import PackedSequence
 
 from holdfast.cells import NAMES, CellSpec
 from holdfast.errors import ShapeError
-from holdfast.parameters import check_like
 
 CellState = tuple[Tensor, ...]  # h [B, O], and for the LSTM c [B, H]
 
@@ -59,20 +58,25 @@ def split(
         hx: What the caller gave; None for zeros.
         like: The input, [B, T, I].
         batched: Whether the caller's input had a batch.
-        weight: A parameter, whose dtype and device ``hx`` must have.
+        weight: A parameter, whose dtype and device zeros have.
 
     Returns:
         ``len(specs) * directions`` states.
 
     Raises:
-        ShapeError: ``hx`` has not the right parts, shapes, dtype or device.
+        ShapeError: ``hx`` does not have the right parts or shapes.
     """
     name = NAMES[specs[0].kind]
     batch = like.shape[0]
     if hx is None:  # no engine writes into what it is given: one tensor stands for all of its size
-        sizes = {size for spec in specs for size in spec.state_sizes.values()}
-        zeros = {size: weight.new_zeros(batch, size) for size in sizes}
-        return [tuple(zeros[size] for size in spec.state_sizes.values()) for spec in specs for _ in range(directions)]
+        zeros: dict[int, Tensor] = {}
+        states = []
+        for spec in specs:
+            for size in spec.state_sizes.values():
+                if size not in zeros:
+                    zeros[size] = weight.new_zeros(batch, size)
+            states += [tuple([zeros[size] for size in spec.state_sizes.values()])] * directions
+        return states
     letters = list(specs[0].state_sizes)
     parts = (hx,) if len(letters) == 1 else hx
     if not isinstance(parts, tuple | list) or len(parts) != len(letters):
@@ -90,7 +94,7 @@ def split(
         column: list[Tensor] = []
         for number, (row, group) in enumerate(zip(rows, groups, strict=True)):
             label = f"{letter}0" if is_uniform(specs) else f"{letter}0[{number}]"
-            column += _checked(name, label, row, group, directions, letter, like, batched, weight)
+            column += _checked(name, label, row, group, directions, letter, like, batched)
         columns.append(column)
     return list(zip(*columns, strict=True))
 
@@ -104,7 +108,6 @@ def _checked(
     letter: str,
     like: Tensor,
     batched: bool,
-    weight: Tensor,
 ) -> list[Tensor]:
     size = group[0].state_sizes[letter]
     stack = "num_layers * num_directions" if len(group) > 1 or "[" not in label else "num_directions"
@@ -117,7 +120,6 @@ def _checked(
         raise ShapeError(f"{name} state {label} is a {type(part).__name__}; expected a tensor {words} = {shape}.")
     if part.shape != shape:
         raise ShapeError(f"{name} state {label} has shape {tuple(part.shape)}; expected {words} = {shape}.")
-    check_like(f"{name} state {label}", part, weight)
     return list(part if batched else part[:, None])
 
 
@@ -137,11 +139,18 @@ def join(
         if len(column) == 1:
             columns.append(outward(column[0][None]))
         elif is_uniform(specs):
-            columns.append(outward(torch.stack(column)))
+            columns.append(outward(_stacked(column)))
         else:
             starts = range(0, len(column), directions)
-            columns.append(tuple(outward(torch.stack(column[k : k + directions])) for k in starts))
+            columns.append(tuple(outward(_stacked(column[k : k + directions])) for k in starts))
     return columns[0] if len(columns) == 1 else tuple(columns)
+
+
+def _stacked(parts: Sequence[Tensor]) -> Tensor:
+    """[parts, B, size]; or, of per-step states, [parts, B, T, size] with the memory of each time first, as it was."""
+    if parts[0].ndim == 2:
+        return torch.stack(tuple(parts))
+    return torch.stack([part.transpose(0, 1) for part in parts]).transpose(1, 2)
 
 
 def pack(x: Tensor, like: PackedSequence) -> PackedSequence:

@@ -9,20 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.cells import CellSpec
-from holdfast.errors import ShapeError
-
-
-def check_like(what: str, x: Tensor, weight: Tensor) -> None:
-    """Refuses a tensor of another dtype or device than the parameters; autocast may convert the dtype.
-
-    Raises:
-        ShapeError: It has another.
-    """
-    if x.device != weight.device or (x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type)):
-        raise ShapeError(
-            f"{what} is {x.dtype} on {x.device}; expected {weight.dtype} on {weight.device}, as the parameters: "
-            "convert one of them with .to(...)."
-        )
 
 
 def register(module: nn.Module, spec: CellSpec, suffix: str, device: Any, dtype: torch.dtype | None) -> None:
@@ -33,13 +19,13 @@ def register(module: nn.Module, spec: CellSpec, suffix: str, device: Any, dtype:
 
 def collect(module: nn.Module, spec: CellSpec, suffix: str) -> dict[str, Tensor]:
     """The parameters of a cell by their names without the suffix, as they are stored."""
-    # A parameter is an attribute only where something else computes it, such as torch's weight_norm: getattr is slow.
-    own = module._parameters
-    found = {}
-    for name in spec.parameter_names:
-        parameter = own.get(name + suffix)
-        found[name] = getattr(module, name + suffix) if parameter is None else parameter
-    return found
+    return {name: one(module, name + suffix) for name in spec.parameter_names}
+
+
+def one(module: nn.Module, name: str) -> Tensor:
+    """The parameter of that name, which may be one that something else computes, such as torch's weight_norm."""
+    parameter = module._parameters.get(name)  # getattr is slow
+    return getattr(module, name) if parameter is None else parameter
 
 
 def for_call(module: nn.Module, spec: CellSpec, suffix: str) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -249,10 +249,10 @@ class RecurrentLayer(nn.Module):
                     "its lengths in it."
                 )
             input, lengths = pad_packed_sequence(packed, self.batch_first)
-        weight = cast(Tensor, self.weight_ih_l0)
-        self._check_input(input, weight)
+        self._check_input(input)
         layout = layer_state.Layout(batched=input.ndim == 3, time_first=not self.batch_first)
         x = layout.inward(input)
+        weight = parameters.one(self, "weight_ih_l0")
         state = layer_state.split(self.specs, self.num_directions, hx, x, layout.batched, weight)
         return _Call(x, state, check_lengths(lengths, x.shape[0], x.shape[1], x.device), layout, packed)
 
@@ -276,9 +276,10 @@ class RecurrentLayer(nn.Module):
             return_states=return_states,
             memory=self.memory,
             segment=self.segment,
+            suffix=_suffix(number, direction),
         )
 
-    def _check_input(self, x: Any, weight: Tensor) -> None:
+    def _check_input(self, x: Any) -> None:
         name = NAMES[self.kind]
         if not isinstance(x, Tensor):
             raise ShapeError(f"{name} input is a {type(x).__name__}; expected a tensor or a PackedSequence.")
@@ -288,7 +289,6 @@ class RecurrentLayer(nn.Module):
                 f"{name} input has shape {tuple(x.shape)}; expected {order}, or (time, input_size) without a batch, "
                 f"with input_size = {self.input_size}."
             )
-        parameters.check_like(f"{name} input", x, weight)
 
     def merged(self, directions: list[Tensor]) -> Tensor:
         """One tensor from one of each direction, [..., O] each, as ``merge`` says."""
@@ -296,6 +296,8 @@ class RecurrentLayer(nn.Module):
             return directions[0]
         forwards, backwards = directions
         if self.merge == "concat":
+            if forwards.ndim == 3:  # outputs, whose memory lies time first, and stays so
+                return torch.cat([part.transpose(0, 1) for part in directions], -1).transpose(0, 1)
             return torch.cat(directions, -1)
         if self.merge == "product":
             return forwards * backwards

@@ -215,4 +215,8 @@ def _copies(tensors: dict[str, Tensor]) -> dict[str, Array]:
                 f"The parameter {name!r} is {tensor.dtype}; a stream computes in float32 or in float64: convert the "
                 "model by .float()."
             )
+        if tensor.is_meta:
+            raise OptionError(
+                f"The parameter {name!r} is on meta and has no values: load them by load_state_dict(..., assign=True)."
+            )
     return {name: tensor.detach().to("cpu", copy=True).contiguous().numpy() for name, tensor in tensors.items()}

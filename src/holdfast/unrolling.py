@@ -78,7 +78,9 @@ def check_lengths(lengths: Lengths | None, batch: int, steps: int, device: torch
     if lengths is None:
         return None
     try:
-        given = torch.as_tensor(lengths)
+        given = lengths if isinstance(lengths, Tensor) else torch.as_tensor(lengths)
+        if not isinstance(lengths, Tensor) and not given.numel():  # torch takes an empty list for one of float32
+            given = given.long()
     except (TypeError, ValueError, RuntimeError) as error:
         raise ShapeError(f"lengths is {lengths!r}; expected whole numbers, one a row of the input.") from error
     if given.shape != (batch,) or given.is_floating_point() or given.dtype == torch.bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -74,6 +77,38 @@ def test_dropout_of_the_candidate_and_zoneout_are_new_at_every_step() -> None:
 
 def test_nothing_drawn_stays_nothing_at_a_step() -> None:
     assert Noise().at(3) == Noise()
+
+
+@pytest.mark.parametrize("mode", ["state", "gates", "candidate"])
+def test_every_mask_of_a_step_is_cut_and_none_of_a_sequence(mode: Any) -> None:
+    """A mask has an axis of steps if its shape follows the number of steps; no list of names says so here."""
+    options: dict[str, Any] = {"recurrent_dropout": 0.5, "recurrent_dropout_mode": mode, "zoneout_h": 0.2}
+    spec = CellSpec(kind="lstm", input_size=1, hidden_size=5, zoneout_c=0.3, **options)
+    steps = 7
+    noise, longer = draw_noise(spec, 3, steps, LIKE), draw_noise(spec, 3, steps + 4, LIKE)
+    assert noise is not None
+    assert longer is not None
+    others = dict(longer.named())
+    named = dict(noise.named())
+    assert {field.name for field in fields(Noise)} == {"state", "candidate", "zoneout_h", "zoneout_c"}
+    assert named.keys() == {"candidate" if mode == "candidate" else "state", "zoneout_h", "zoneout_c"}
+    cut, step = dict(noise.cut(slice(2, 5)).named()), dict(noise.at(4).named())
+    for name, mask in named.items():
+        over_time = others[name].shape != mask.shape
+        assert torch.equal(cut[name], mask[2:5] if over_time else mask), name
+        assert torch.equal(step[name], mask[4] if over_time else mask), name
+        assert cut[name].data_ptr() == (mask[2:5] if over_time else mask).data_ptr(), name
+    assert sum(others[name].shape != mask.shape for name, mask in named.items()) == (3 if mode == "candidate" else 2)
+
+
+def test_numbers_take_another_dtype_and_truths_stay() -> None:
+    spec = CellSpec(kind="lstm", input_size=1, hidden_size=5, recurrent_dropout=0.5, zoneout_h=0.2)
+    noise = draw_noise(spec, 3, 2, LIKE)
+    assert noise is not None
+    assert {name: mask.dtype for name, mask in noise.to(torch.bfloat16).named()} == {
+        "state": torch.bfloat16,
+        "zoneout_h": torch.bool,
+    }
 
 
 def test_the_masks_follow_the_random_state_of_torch() -> None:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 import holdfast
 from holdfast.cells import ACTIVATIONS, Kind, activation
-from holdfast.engines import ENGINES
+from holdfast.engines import ENGINES, Request
 from holdfast.engines.native import NativeEngine
 from holdfast.errors import EngineError
 from holdfast.kernels import function
@@ -397,6 +397,35 @@ def test_a_second_derivative_is_refused_with_the_way_out() -> None:
         gradient.sum().backward()
 
 
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_views_whose_signs_are_yet_to_turn(kind: str) -> None:
+    """``x.conj().imag``, as of a spectrum: torch notes the sign and leaves the memory as it is."""
+
+    def turned(*shape: int) -> Tensor:
+        view = torch.randn(*shape, dtype=torch.complex64).conj().imag
+        assert view.is_neg()
+        return view
+
+    layer = getattr(holdfast, kind)(3, 4, engine="native")
+    x, h, dy = turned(5, 2, 3), turned(1, 2, 4), turned(5, 2, 4)
+    weights = {"weight_ih_l0": turned(*layer.weight_ih_l0.shape), "bias_hh_l0": turned(*layer.bias_hh_l0.shape)}
+    found = []
+    for change in (torch.Tensor.clone, lambda view: view):
+        inputs = [change(view).requires_grad_() for view in (x, h)]
+        state = (inputs[1], inputs[1]) if kind == "LSTM" else inputs[1]
+        own = {name: change(weight) for name, weight in weights.items()}
+        y = torch.func.functional_call(layer, own, (inputs[0], state))[0]
+        found.append([y, *torch.autograd.grad(y, inputs, change(dy))])
+    for expected, actual in zip(*found, strict=True):
+        assert torch.equal(expected, actual)
+
+
+def on_meta(request: Request) -> Request:
+    state = tuple(part.to("meta") for part in request.state)
+    parameters = {name: value.to("meta") for name, value in request.parameters.items()}
+    return replace(request, inputs=request.inputs.to("meta"), state=state, parameters=parameters)
+
+
 def test_why_not() -> None:
     def reason(request: Any) -> str | None:
         return ENGINES["native"].why_not(request)
@@ -414,8 +443,7 @@ def test_why_not() -> None:
     half = converted(make_request(), torch.float16)
     assert reason(half) == "the kernels compute in float32, float64 and bfloat16, and the input is torch.float16."
     assert all(reason(replace(make_request(), memory=memory)) is None for memory in MEMORY_POLICIES)
-    elsewhere = replace(make_request(), inputs=torch.empty(3, 5, 2, device="meta"))
-    assert reason(elsewhere) == "the kernels run on the CPU, and the input is on meta."
+    assert reason(on_meta(make_request())) == "the kernels run on the CPU, and the input is on meta."
     empty = make_request(batch=0)
     assert reason(empty) == "there is nothing to compute in an input of shape (0, 5, 2)."
 

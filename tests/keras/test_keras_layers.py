@@ -365,13 +365,16 @@ def test_explain_names_the_engine() -> None:
     [
         (
             {"initial_state": [np.zeros((B, H), "float32"), np.zeros((B, H + 1), "float32")]},
-            "The initial state c of a Keras LSTM layer has shape (5, 8); expected (5, 7).",
+            "LSTM state c0 has shape (5, 8); expected (5, 7).",
         ),
         (
             {"initial_state": [np.zeros((1, H), "float32"), np.zeros((B, H), "float32")]},
-            "The initial state h of a Keras LSTM layer has shape (1, 7); expected (5, 7).",
+            "LSTM state h0 has shape (1, 7); expected (5, 7).",
         ),
-        ({"mask": np.ones((B, T - 1), bool)}, "The mask of a Keras LSTM layer has shape (5, 5); expected (5, 6)."),
+        (
+            {"mask": np.ones((B, T - 1), bool)},
+            "The mask of a Keras LSTM layer has shape (5, 5); expected (5, 6), as the steps of its inputs.",
+        ),
     ],
 )
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="the others tell of it in errors of their own")

@@ -7,8 +7,8 @@ recomputation of the same steps, see the same ones.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import torch
@@ -16,10 +16,14 @@ from torch import Tensor
 
 from holdfast.cells.spec import CellSpec
 
+_EVERY_STEP = {"every_step": True}  # [T, B, ...]: a mask for each step
+
 
 @dataclass(frozen=True)
 class Noise:
     """The masks of one batch of sequences, or (after :meth:`at`) of one step of it. None: that option is off.
+
+    Each field says whether it has a mask for every step, so that no code beside this class lists those that have.
 
     Attributes:
         state: Dropout of h on its way into the products, 0 or 1 / keep, the same at every step: [B, O] for all gates,
@@ -30,16 +34,35 @@ class Noise:
     """
 
     state: Tensor | None = None
-    candidate: Tensor | None = None
-    zoneout_h: Tensor | None = None
-    zoneout_c: Tensor | None = None
+    candidate: Tensor | None = field(default=None, metadata=_EVERY_STEP)
+    zoneout_h: Tensor | None = field(default=None, metadata=_EVERY_STEP)
+    zoneout_c: Tensor | None = field(default=None, metadata=_EVERY_STEP)
 
     def at(self, t: int) -> Noise:
         """The masks of step ``t``."""
-        candidate, zoneout_h, zoneout_c = (
-            None if mask is None else mask[t] for mask in (self.candidate, self.zoneout_h, self.zoneout_c)
-        )
-        return Noise(self.state, candidate, zoneout_h, zoneout_c)
+        return self._with(lambda mask, every_step: mask[t] if every_step else mask)
+
+    def cut(self, steps: slice) -> Noise:
+        """The masks of some of the steps, as views."""
+        return self._with(lambda mask, every_step: mask[steps] if every_step else mask)
+
+    def to(self, dtype: torch.dtype) -> Noise:
+        """The masks with those that are numbers in another dtype; those that are true or false stay."""
+        return self._with(lambda mask, _: mask if mask.dtype == torch.bool else mask.to(dtype))
+
+    def named(self) -> Iterator[tuple[str, Tensor]]:
+        """The masks that there are, by the names of their fields."""
+        for name, _ in _FIELDS:
+            if (mask := getattr(self, name)) is not None:
+                yield name, mask
+
+    def _with(self, change: Callable[[Tensor, bool], Tensor]) -> Noise:
+        """Each mask as ``change`` makes it of the mask and of whether there is one for every step."""
+        masks = ((getattr(self, name), every_step) for name, every_step in _FIELDS)
+        return Noise(*(None if mask is None else change(mask, every_step) for mask, every_step in masks))
+
+
+_FIELDS = tuple((mask.name, bool(mask.metadata)) for mask in fields(Noise))
 
 
 def draw_noise(spec: CellSpec, batch: int, steps: int, like: Tensor) -> Noise | None:

@@ -32,7 +32,9 @@ def select(name: str, request: Request) -> Engine:
         EngineError: The engine that was named cannot run the request; the message gives its reason.
     """
     if name == "auto":
-        return next(engine for engine in ENGINES.values() if engine.why_not(request) is None)
+        for engine in ENGINES.values():
+            if engine.why_not(request) is None:
+                return engine
     engine = ENGINES[check_engine(name)]
     reason = engine.why_not(request)
     if reason is not None:

@@ -53,15 +53,12 @@ def why_not(request: Request) -> str | None:
 
 
 def _in_float32(request: Request) -> Request:
-    noise = request.noise
-    if noise is not None:
-        noise = replace(noise, state=_float(noise.state), candidate=_float(noise.candidate))
     return replace(
         request,
         inputs=request.inputs.float(),
         state=tuple(part.float() for part in request.state),
         parameters={name: value.float() for name, value in request.parameters.items()},
-        noise=noise,
+        noise=None if request.noise is None else request.noise.to(torch.float32),
     )
 
 

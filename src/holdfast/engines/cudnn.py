@@ -78,13 +78,14 @@ def _packed(request: Request, lengths: Tensor) -> Result:
     started = tuple(part[begun] for part in request.state)
     y, ended = _fused(request, (request.inputs[within], batch_sizes), started)
     batch, all_steps, _ = request.inputs.shape
-    outputs = y.new_zeros(batch, all_steps, y.shape[-1]).index_put(within, y)
+    outputs = y.new_zeros(all_steps, batch, y.shape[-1]).index_put(within[::-1], y).transpose(0, 1)
     state = tuple(old.to(new.dtype).index_put((begun,), new) for old, new in zip(request.state, ended, strict=True))
     if not request.return_states:
         return Result(outputs, state)
     held = request.state[0].to(y.dtype) if request.reverse else state[0]
-    padding = torch.arange(all_steps) >= lengths[:, None]
-    return Result(outputs, state, (torch.where(padding.to(device)[:, :, None], held[:, None], outputs),))
+    padding = (torch.arange(all_steps)[:, None] >= lengths).to(device)[:, :, None]
+    every = torch.where(padding, held, outputs.transpose(0, 1)).transpose(0, 1)
+    return Result(outputs, state, (every,))
 
 
 def _fused(

@@ -15,7 +15,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -84,7 +83,7 @@ class _EngineFunction(torch.autograd.Function):
         # Tensors go through save_for_backward, which notices when one is changed in place before the backward pass, and
         # holds a result without holding itself: kept on ctx, it would live until the next garbage collection.
         ctx.save_for_backward(*tensors, *kept)
-        ctx.request = replace(request, inputs=_NOWHERE, state=(), parameters={})
+        ctx.request = request.with_tensors(_NOWHERE, (), {})
         ctx.set_materialize_grads(False)
         return (result.outputs, *result.state, *(result.states or ()))
 
@@ -92,7 +91,7 @@ class _EngineFunction(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
         saved, names, parts = ctx.saved_tensors, ctx.names, ctx.parts
         parameters = dict(zip(names[1 + parts :], saved[1 + parts :], strict=False))
-        request = replace(ctx.request, inputs=saved[0], state=saved[1 : 1 + parts], parameters=parameters)
+        request = ctx.request.with_tensors(saved[0], saved[1 : 1 + parts], parameters)
         kept = saved[len(names) :]
         wanted = frozenset(itertools.compress(names, ctx.needs_input_grad[3:]))
         gradient = Gradient(gradients[0], gradients[1 : 1 + parts], gradients[1 + parts :], wanted, ctx.again)

@@ -22,7 +22,7 @@ from holdfast.cells import CellSpec
 from holdfast.engines import bfloat16
 from holdfast.engines.bfloat16 import InBfloat16
 from holdfast.engines.function import Gradient, GradientEngine, run_with_gradients
-from holdfast.engines.request import Request, Result, result_dtype
+from holdfast.engines.request import Request, Result, new_steps, result_dtype
 from holdfast.engines.segments import InSegments
 
 _MISSING = ""
@@ -31,6 +31,8 @@ try:
 except ImportError as error:  # installed without it
     _MISSING = str(error)
 
+# What the kernels call the masks of a Noise.
+_MASKS = {"state": "state_mask", "candidate": "candidate", "zoneout_h": "zoned_h", "zoneout_c": "zoned_c"}
 _DTYPES = {torch.float32: "f32", torch.float64: "f64", torch.bfloat16: "bf16"}
 
 
@@ -80,7 +82,7 @@ class NativeEngine:
     def forward(self, request: Request) -> tuple[Result, tuple[Tensor, ...]]:
         """The result, and what :meth:`backward` needs."""
         x, spec = request.inputs, request.spec
-        y = x.new_empty(*x.shape[:2], spec.output_size)
+        y = new_steps(x, spec.output_size)
         kept = x.new_empty(x.shape[0] * x.shape[1] * self.kept_values(spec, x.dtype))
         return self.compute(request, y, kept), (y, kept)
 
@@ -99,13 +101,13 @@ class NativeEngine:
         spec, x = request.spec, request.inputs
         call = _Call(request)
         if y is None:
-            y = x.new_empty(*x.shape[:2], spec.output_size)
+            y = new_steps(x, spec.output_size)
         state = call.results(y)
         if kept is not None:
             call.array("kept", kept)
         every = [y]
         if request.return_states and spec.kind == "lstm":
-            every.append(x.new_empty(*x.shape[:2], spec.hidden_size))
+            every.append(new_steps(x, spec.hidden_size))
             call.steps("c_all", every[1])
         self._kernel("forward", call)
         states = None
@@ -117,7 +119,7 @@ class NativeEngine:
 
     def backward(self, request: Request, kept: tuple[Tensor, ...], gradient: Gradient) -> Mapping[str, Tensor]:
         """The gradients of all parameters; those of the input and the state where they are wanted."""
-        call = _Call(request)
+        spec, call = request.spec, _Call(request)
         call.steps("y", kept[0])
         call.array("kept", kept[1])
         if gradient.again:  # the last time, backward wrote over what forward had kept
@@ -144,7 +146,7 @@ class NativeEngine:
                 call.array(name, d)
         found = {}
         if "inputs" in gradient.wanted:
-            found["inputs"] = _contiguous_like(request.inputs)
+            found["inputs"] = new_steps(request.inputs, spec.input_size)
             call.steps("dx", found["inputs"])
         for name, array, part in zip(("state.0", "state.1"), ("dh0", "dc0"), call.state, strict=False):
             if name in gradient.wanted:
@@ -189,7 +191,7 @@ class _Call:
     """
 
     def __init__(self, request: Request) -> None:
-        spec, x, noise = request.spec, request.inputs, request.noise
+        spec, x, noise = request.spec, _in_memory(request.inputs), request.noise
         B, T, I = x.shape  # noqa: E741
         self.dtype = x.dtype
         self.values: dict[str, Any] = {
@@ -203,7 +205,8 @@ class _Call:
             "x": (x.data_ptr(), *x.stride()),
         }
         self._alive: list[Tensor] = [x]
-        self.state = tuple(part if part.is_contiguous() else part.contiguous() for part in request.state)
+        states = map(_in_memory, request.state)
+        self.state = tuple(part if part.is_contiguous() else part.contiguous() for part in states)
         for name, part in zip(("h0", "c0"), self.state, strict=False):
             self.array(name, part)
         for name, value in request.parameters.items():
@@ -211,12 +214,9 @@ class _Call:
         if request.lengths is not None:
             self.array("lengths", request.lengths)
         if noise is not None:
-            masks = {"state_mask": noise.state, "candidate": noise.candidate}
-            masks |= {"zoned_h": noise.zoneout_h, "zoned_c": noise.zoneout_c}
             self.values["masks"] = len(spec.gates) if noise.state is not None and noise.state.dim() == 3 else 1
-            for name, mask in masks.items():
-                if mask is not None:
-                    self.array(name, mask)
+            for name, mask in noise.named():
+                self.array(_MASKS[name], mask)
 
     def results(self, y: Tensor) -> tuple[Tensor, ...]:
         """What every forward writes: ``y``, and the final state, which is made here."""
@@ -238,6 +238,7 @@ class _Call:
 
         Rows and steps that are one and the same, as in the gradient of a sum, are copied once.
         """
+        tensor = _in_memory(tensor)
         row, step, value = tensor.stride()
         if value != 1:
             one = [slice(1) if stride == 0 else slice(None) for stride in (row, step)]
@@ -247,21 +248,29 @@ class _Call:
         self.values[name] = (tensor.data_ptr(), row, step)
 
 
+def _in_memory(tensor: Tensor) -> Tensor:
+    """The tensor as its memory says: ``x.conj().imag`` is a view whose signs torch has yet to turn."""
+    return tensor.resolve_neg() if tensor.is_neg() else tensor
+
+
 def _contiguous_like(tensor: Tensor) -> Tensor:
     return torch.empty_like(tensor, memory_format=torch.contiguous_format)
 
 
 def _padding(request: Request) -> Tensor | None:
-    """True past each row's length, [B, T, 1]; None when all rows have all steps."""
+    """True past each row's length, [T, B, 1]; None when all rows have all steps."""
     if request.lengths is None:
         return None
-    return (torch.arange(request.inputs.shape[1]) >= request.lengths[:, None])[:, :, None]
+    return (torch.arange(request.inputs.shape[1])[:, None] >= request.lengths)[:, :, None]
 
 
 def _held(request: Request, every: Tensor, initial: Tensor, final: Tensor) -> Tensor:
     """Per-step states [B, T, ...] with the state of a row past its length: its final or, reversed, initial one."""
     padding = _padding(request)
-    return every if padding is None else torch.where(padding, (initial if request.reverse else final)[:, None], every)
+    if padding is None:
+        return every
+    held = initial if request.reverse else final
+    return torch.where(padding, held, every.transpose(0, 1)).transpose(0, 1)  # its memory: time first
 
 
 def _split(request: Request, gradient: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -269,4 +278,5 @@ def _split(request: Request, gradient: Tensor) -> tuple[Tensor, Tensor | None]:
     padding = _padding(request)
     if padding is None:
         return gradient, None
+    padding = padding.transpose(0, 1)
     return gradient.masked_fill(padding, 0), gradient.masked_fill(~padding, 0).sum(1)

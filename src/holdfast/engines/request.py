@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from holdfast.cells import CellSpec, Noise
+from holdfast.engines.check import autocast_dtype, check, fits
 from holdfast.memory import Memory
 
 
@@ -17,7 +18,8 @@ from holdfast.memory import Memory
 class Request:
     """One layer in one direction over one batch of sequences.
 
-    Everything was checked before: an engine meets only shapes, lengths and options that fit together.
+    The tensors are checked when a request is made: an engine reads addresses, and meets only tensors whose shape, dtype
+    and device fit together. The values of ``lengths`` are checked by the caller.
 
     Attributes:
         spec: The cell.
@@ -31,6 +33,11 @@ class Request:
         return_states: Also give the state after every step.
         memory: What to keep for the backward pass.
         segment: Steps in a segment of ``memory="recompute"``; None for the square root of T.
+        suffix: What follows the names of the parameters where the caller keeps them, such as ``"_l0_reverse"``; errors
+            name them so.
+
+    Raises:
+        ShapeError: A tensor does not have the shape, dtype or device that the others call for.
     """
 
     spec: CellSpec
@@ -43,10 +50,31 @@ class Request:
     return_states: bool = False
     memory: Memory = "keep"
     segment: int | None = None
+    suffix: str = ""
+
+    def __post_init__(self) -> None:
+        tensors = (self.spec, self.inputs, self.state, self.parameters, self.lengths, self.noise)
+        if not fits(*tensors):
+            check(*tensors, suffix=self.suffix)
+
+    def with_tensors(self, inputs: Tensor, state: tuple[Tensor, ...], parameters: Mapping[str, Tensor]) -> Request:
+        """The same request of other tensors, which are not checked: autograd takes them out and puts them back."""
+        other = object.__new__(Request)
+        for name in _FIELDS:
+            setattr(other, name, getattr(self, name))
+        other.inputs, other.state, other.parameters = inputs, state, parameters
+        return other
+
+
+_FIELDS = tuple(field.name for field in fields(Request))
 
 
 class Result(NamedTuple):
     """What an engine gives back, in the dtype that :func:`result_dtype` says.
+
+    Tensors with T steps lie in memory time first, [T, B, ...], as those of torch.nn's layers do, and are seen as
+    [B, T, ...]. So a layer's output is contiguous where the caller wants time first, and a dropout after the layer,
+    which draws in the order of memory, drops the same elements as after a layer of torch.nn.
 
     Attributes:
         outputs: [B, T, O], zero past a row's length.
@@ -60,12 +88,15 @@ class Result(NamedTuple):
     states: tuple[Tensor, ...] | None = None
 
 
+def new_steps(like: Tensor, size: int) -> Tensor:
+    """Memory for one part of a result, [B, T, size], uninitialised; ``like`` is the input, [B, T, I]."""
+    batch, steps, _ = like.shape
+    return like.new_empty_strided((batch, steps, size), (size, batch * size, 1))
+
+
 def result_dtype(request: Request) -> torch.dtype:
     """The dtype that a result of the request has now: autocast's where it is on, else the input's."""
-    device = request.inputs.device.type
-    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
-        return torch.get_autocast_dtype(device)
-    return request.inputs.dtype
+    return autocast_dtype(request.inputs.device.type) or request.inputs.dtype
 
 
 class Engine(Protocol):

@@ -12,11 +12,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from holdfast.engines.function import Gradient, GradientEngine
-from holdfast.engines.request import Request, Result
+from holdfast.engines.request import Request, Result, new_steps
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class InSegments:
             result = self.engine.run(_cut(request, steps, tuple(here), return_states=request.return_states))
             found = (result.outputs, *(result.states or ()))
             if not every:
-                every = [part.new_empty(part.shape[0], request.inputs.shape[1], part.shape[2]) for part in found]
+                every = [new_steps(request.inputs, part.shape[2]) for part in found]
             for whole, part in zip(every, found, strict=True):
                 whole[:, steps] = part
             state = result.state
@@ -73,7 +72,7 @@ class InSegments:
             of_state = [_sum(*pair) for pair in zip(of_state, held, strict=True)]
         total: dict[str, Tensor] = {}
         if "inputs" in gradient.wanted:
-            total["inputs"] = torch.empty_like(request.inputs, memory_format=torch.contiguous_format)
+            total["inputs"] = new_steps(request.inputs, request.spec.input_size)
             total["inputs"][:, past] = 0
         wanted = gradient.wanted | {f"state.{k}" for k in range(len(kept))}
         for steps, *state in reversed(list(zip(_segments(request), *kept, strict=True))):
@@ -108,18 +107,15 @@ def _segments(request: Request) -> list[slice]:
 
 def _cut(request: Request, steps: slice, state: tuple[Tensor, ...], return_states: bool = False) -> Request:
     """The request of a segment that starts from ``state``: views, but for the lengths [B]."""
-    lengths, noise = request.lengths, request.noise
+    lengths = request.lengths
     if lengths is not None:
         lengths = (lengths - steps.start).clamp(0, steps.stop - steps.start)
-    if noise is not None:
-        over_time = {name: getattr(noise, name) for name in ("candidate", "zoneout_h", "zoneout_c")}
-        noise = replace(noise, **{name: None if mask is None else mask[steps] for name, mask in over_time.items()})
     return replace(
         request,
         inputs=request.inputs[:, steps],
         state=state,
         lengths=lengths,
-        noise=noise,
+        noise=None if request.noise is None else request.noise.cut(steps),
         return_states=return_states,
         memory="keep",
         segment=None,

@@ -46,9 +46,13 @@ def run(computation: Computation, arrays: Arrays, engine: Engine | None = None) 
         ShapeError: The tensors do not fit the cell or one another.
     """
     inputs, mask = cast(Tensor, arrays.inputs), cast("Tensor | None", arrays.mask)
-    _check(computation.spec, arrays)
     lengths = order = None
     if mask is not None:
+        if mask.shape != inputs.shape[:2]:
+            raise ShapeError(
+                f"The mask of a Keras {NAMES[computation.spec.kind]} layer has shape {tuple(mask.shape)}; expected "
+                f"{tuple(inputs.shape[:2])}, as the steps of its inputs."
+            )
         inputs, lengths, order = compacted(inputs, mask)
     request = Request(
         computation.spec,
@@ -109,29 +113,6 @@ def _last(computation: Computation, h: Tensor, mask: Tensor) -> Tensor:
     else:
         return h
     return h * there[:, None].to(h.dtype)
-
-
-def _check(spec: CellSpec, arrays: Arrays) -> None:
-    """Refuses what does not fit together; the kernels take addresses and sizes as they are told.
-
-    Raises:
-        ShapeError: Something does not.
-    """
-    batch, steps = arrays.inputs.shape[:2]
-    expected: dict[str, tuple[Tensor, tuple[int, ...]]] = {"inputs": (arrays.inputs, (batch, steps, spec.input_size))}
-    for letter, part in zip(spec.state_sizes, arrays.state, strict=True):
-        expected[f"initial state {letter}"] = (part, (batch, spec.state_sizes[letter]))
-    if arrays.mask is not None:
-        expected["mask"] = (arrays.mask, (batch, steps))
-    if arrays.state_mask is not None:
-        expected["recurrent dropout mask"] = (arrays.state_mask, _shape_of_state_mask(spec, batch))
-    dtype = arrays.kernel.dtype
-    for name, (tensor, shape) in expected.items():
-        label = f"The {name} of a Keras {NAMES[spec.kind]} layer"
-        if tuple(tensor.shape) != shape:
-            raise ShapeError(f"{label} has shape {tuple(tensor.shape)}; expected {shape}.")
-        if name != "mask" and tensor.dtype != dtype:
-            raise ShapeError(f"{label} is {tensor.dtype}; expected {dtype}, as its weights.")
 
 
 def example(computation: Computation, dtype: str, device: torch.device | str) -> Request:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.engines import ENGINES, EngineChoice
+from holdfast.engines.check import check_like
 from holdfast.errors import OptionError, ShapeError
 from holdfast.memory import Memory
-from holdfast.parameters import check_like
 from holdfast.tf1.variables import (
     Initializer,
     Reuse,
