@@ -118,7 +118,8 @@ FORMATS: dict[str, Format] = {
         Format(
             "pytorch",
             (".pt", ".pth", ".bin"),
-            "weights and names; read where they can only be embedding, recurrent layers, linear layer",
+            "weights and names; read where they can only be embedding, recurrent layers, linear layer; or the "
+            "recurrent layers alone",
             _is_pytorch,
             "holdfast.interop.pytorch.files:read",
             "holdfast.interop.pytorch.files:write",
@@ -148,7 +149,8 @@ FORMATS: dict[str, Format] = {
         Format(
             "keras",
             (".keras",),
-            "a chain of layers; read also: graphs, and the `.h5` and `.weights.h5` of Keras 1, 2 and 3",
+            "a chain of layers; read also: graphs, models within models, and the `.h5` and `.weights.h5` of Keras 1, 2 "
+            "and 3",
             _is_keras,
             "holdfast.interop.keras.files:read",
             "holdfast.interop.keras.files:write",
