@@ -8,7 +8,9 @@ from typing import Any
 
 from holdfast.cells import NAMES
 from holdfast.interop import nodes
+from holdfast.interop.attention import MultiHeadAttention
 from holdfast.interop.network import Network
+from holdfast.interop.windows import Convolution, TransposedConvolution
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,12 @@ def _lines(network: Network) -> Iterable[Line]:
             size = sizes(part.in_features, part.out_features)
         elif isinstance(part, nodes.Activation | nodes.Merge):
             size = part.name if isinstance(part, nodes.Activation) else part.mode
-        yield Line(node.name, kind, size, sum(parameter.numel() for parameter in part.parameters()))
+        elif isinstance(part, Convolution | TransposedConvolution):
+            size = sizes(part.layer.in_channels, part.layer.out_channels)
+        elif isinstance(part, MultiHeadAttention):
+            size = sizes(part.query.in_features, part.output.out_features)
+        count = 0 if node.shares else sum(parameter.numel() for parameter in part.parameters())
+        yield Line(node.name, kind, size, count)
 
 
 def sizes(inputs: int, outputs: int, num_layers: int = 1, bidirectional: bool = False, **_: Any) -> str:
