@@ -124,6 +124,21 @@ def test_weights_in_other_forms(name: str, tmp_path: Path) -> None:
     torch.testing.assert_close(pytorch_files.read(path)(x), expected, rtol=0, atol=1e-6)
 
 
+def test_parts_that_do_not_fit_are_no_weights(tmp_path: Path) -> None:
+    scalar, matrix = torch.tensor(1.0), torch.ones(4, 3)
+    for parts in (
+        {"orig": scalar, "u": scalar, "v": scalar},
+        {"orig": matrix, "mask": torch.ones(3, 4)},
+        {"g": torch.ones(3, 1), "v": matrix},
+        {"g": torch.ones(4, 1, dtype=torch.int64), "v": matrix},
+    ):
+        tensors = {f"rnn.weight_ih_l0_{end}": tensor for end, tensor in parts.items()}
+        path = saved({**tensors, "rnn.weight_hh_l0": torch.ones(4, 1)}, tmp_path / "m.pt")
+        with pytest.raises(ConversionError) as error:
+            formats.read(path, layers="rnn")
+        assert "beside the tensors of a recurrent layer" in str(error.value)
+
+
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_weights_under_weight_dropout(wrapped: bool, tmp_path: Path) -> None:
     layer = nn.LSTM(3, 4)

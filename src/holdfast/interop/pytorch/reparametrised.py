@@ -67,7 +67,8 @@ def _pruned(parts: Parts) -> Tensor | None:
 
 def _spectral(parts: Parts) -> Tensor | None:
     weight, u, v = parts["orig"], parts["u"], parts["v"]
-    return weight / (u @ weight @ v) if weight.shape == (*u.shape, *v.shape) else None
+    fits = weight.ndim == 2 and (u.ndim, v.ndim) == (1, 1) and weight.shape == (len(u), len(v))
+    return weight / (u @ weight @ v) if fits else None
 
 
 _WAYS: dict[frozenset[str], Callable[[Parts], Tensor | None]] = {
