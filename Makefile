@@ -5,13 +5,16 @@ KERAS := tensorflow jax torch
 RUN_INSTALL := .venv/.installed
 DEV_INSTALL := .venv/.installed-dev
 
-.PHONY: demo test lint format bench bench-peers bench-readme sanitize sanitize-memory sanitize-thread clean always
+.PHONY: demo test damage lint format mutate bench bench-peers bench-readme sanitize sanitize-memory sanitize-thread clean always
 
 demo: $(RUN_INSTALL) ## Train an LSTM on embedded images of digits, read row by row
 	$(BIN)/holdfast train digits
 
 test: $(DEV_INSTALL) ## Run the tests
 	$(BIN)/python -m pytest -n 2
+
+damage: $(DEV_INSTALL) ## Damage every file that Holdfast reads back, 1,000 times in each way
+	HOLDFAST_DAMAGES=1000 $(BIN)/python -m pytest -n 2 tests/test_damage.py
 
 lint: $(DEV_INSTALL) ## Check style, format and types
 	$(BIN)/ruff check
@@ -21,6 +24,9 @@ lint: $(DEV_INSTALL) ## Check style, format and types
 format: $(DEV_INSTALL) ## Format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+mutate: $(DEV_INSTALL) ## Try every reader on ten times as many damaged files as the tests do
+	$(BIN)/python -m tests.mutation 10
 
 bench: $(DEV_INSTALL) ## Measure Holdfast beside torch.nn, and beside Keras where bench-peers was run
 	$(BIN)/python -m benchmarks --json build/benchmark.json

@@ -107,7 +107,7 @@ def cli_page() -> str:
     """Every command with its arguments and options."""
     command = typer.main.get_command(app)
     text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="holdfast", title="The command line")
-    return text.replace("[bold]", "**").replace("[/bold]", "**").strip() + "\n"
+    return text.replace("[bold]", "**").replace("[/bold]", "**").replace("\\[", "[").strip() + "\n"
 
 
 PAGES = {"recipes.md": recipes_page, "cli.md": cli_page}

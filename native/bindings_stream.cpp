@@ -1,6 +1,6 @@
 // Python's way in to a stream, short: a step takes microseconds, and arrays come by the buffer protocol, which is fastest.
 //
-// Sizes that must fit each other are checked in src/holdfast/runtime.py; what a call reads and writes is checked here.
+// Sizes that must fit each other are checked in src/holdfast/runtime/network.py; what a call reads and writes is checked here.
 #include "bindings_stream.h"
 
 #include <nanobind/ndarray.h>

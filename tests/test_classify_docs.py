@@ -64,6 +64,13 @@ def test_several_labels() -> None:
     assert load(settings, None, seed=0).train.inputs
 
 
+def test_labels_in_the_lines() -> None:
+    settings = ClassifyData.model_validate(section("Labels in the lines")["data"])
+    read = texts.read([Path("questions.txt")], settings)
+    assert read.targets == ["place", "time", "place", "time"]
+    assert read.inputs[1] == "When do you open"
+
+
 def test_weights_and_vectors_are_of_the_form_shown() -> None:
     assert ClassifyModel.model_validate(section("Rare labels")["model"]).class_weights == {"spam": 1, "ham": 3}
     settings = ClassifyModel.model_validate(section("Word vectors from a file")["model"])

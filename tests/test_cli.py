@@ -1,12 +1,14 @@
 import json
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 
-from holdfast.cli import main
+from holdfast.cli import app, main
 
 QUICK = ["--seed", "1", "--threads", "1"]
 for override in ("train.epochs=1", "model.hidden_size=8", "data.limit=200"):
@@ -66,7 +68,16 @@ def test_evaluate_prints_metrics_and_the_confusion_matrix(capsys, run):
     assert out.splitlines()[1].startswith("accuracy: ")
     assert "confusion (rows: label, columns: answer)" in out
     code, out, _ = call(capsys, "evaluate", run, "--json")
-    assert set(json.loads(out)) == {"loss", "accuracy", "macro_f1"}
+    found = json.loads(out)
+    assert set(found) == {"loss", "accuracy", "macro_f1", "confusion", "labels"}
+    counts = np.array(found["confusion"]["counts"])
+    assert found["confusion"]["labels"] == list(found["labels"]) == list("0123456789")
+    assert counts.trace() / counts.sum() == pytest.approx(found["accuracy"])
+    assert [one["count"] for one in found["labels"].values()] == counts.sum(1).tolist()
+    f1 = [one["f1"] for one in found["labels"].values() if one["f1"] is not None]
+    assert sum(f1) / len(f1) == pytest.approx(found["macro_f1"])
+    assert found["labels"]["3"]["recall"] == pytest.approx(counts[3, 3] / max(1, counts[3].sum()))
+    assert found["labels"]["3"]["precision"] == pytest.approx(counts[3, 3] / max(1, counts[:, 3].sum()))
     code, _, err = call(capsys, "evaluate", run, "--set", "beam=5")
     assert code == 2
     assert "beam" in err
@@ -126,6 +137,41 @@ def test_recipes_are_listed_and_shown(capsys):
         ),
         (["evaluate", "nowhere"], "holdfast: nowhere is not there."),
         (["summary", "nowhere"], "holdfast: There is no recipe 'nowhere'"),
+        (["summary", "missing.onnx"], "holdfast: missing.onnx is not there. Check the path; `holdfast recipes` lists"),
+        (["summary", "runs/missing"], "holdfast: runs/missing is not there. Check the path; `holdfast recipes` lists"),
+        (["summary", "missing.onnx", "--from", "onxx"], "There is no format 'onxx': did you mean 'onnx'?"),
+        (["train", "digits", "--set", "epochs=3"], "There is no key 'epochs': did you mean train.epochs?"),
+        (
+            ["train", "digits", "--set", "hidden_size=3"],
+            "There is no key 'hidden_size': did you mean model.hidden_size?",
+        ),
+        (["train", "digits", "--set", "model.epochs=3"], "There is no key 'model.epochs': did you mean train.epochs?"),
+        (
+            ["train", "digits", "--set", "model.options.hidden_size=12"],
+            "holdfast: model.options has 'hidden_size', which is no option of the cell: set model.hidden_size.",
+        ),
+        (
+            ["train", "digits", "--set", "model.options.memory=recompute"],
+            "holdfast: model.options has 'memory', which is no option of the cell: set model.memory.",
+        ),
+        (["train", "digits", "--set", "model.options.batch_first=true"], "LSTM has no option 'batch_first': known are"),
+        (["train", "digits", "--set", "model.options.zoneout_h=x"], "LSTM zoneout_h is 'x'; expected a number."),
+        (["train", "digits", "--set", "model.options.peepholes=no"], "LSTM peepholes is 'no'; expected True or False."),
+        (
+            ["train", "digits", "--set", "train.device=mps"],
+            "holdfast: device 'mps' was asked for; torch finds no MPS devices here. Use device = 'auto' or 'cpu'.",
+        ),
+        (["train", "digits", "--set", "train.device=meta"], "device 'meta' was asked for; torch finds no META devices"),
+        (
+            ["train", "digits", "--set", f"train.seed={'1' * 5000}"],
+            "The value of train.seed cannot be read: it has too",
+        ),
+        (
+            ["train", "digits", "--set", f"train.seed={'[' * 5000}"],
+            "The value of train.seed cannot be read: it has too",
+        ),
+        (["train", "digits", "--resume", "--out", "runs/mine"], "holdfast: There is no run in runs/mine. Leave out"),
+        (["train", "digits", "--data-dir", "nowhere"], "holdfast: --data-dir is nowhere, which is not a folder"),
     ],
 )
 def test_what_is_wrong_is_one_message_and_exit_code_2(capsys, tmp_path, monkeypatch, arguments, message):
@@ -149,7 +195,138 @@ def test_help_teaches_by_example_and_loads_nothing_heavy(command):
     assert done.stdout.splitlines()[-1] == "[] 0"
 
 
-def test_an_unknown_option_is_exit_code_2(capsys):
+def test_an_unknown_option_is_exit_code_2_and_names_the_key_of_the_recipe(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     code, _, err = call(capsys, "train", "digits", "--epochs", "3")
     assert code == 2
-    assert "--epochs" in err
+    assert "No such option: --epochs. A value of the recipe is given by --set train.epochs=VALUE." in err
+    code, _, err = call(capsys, "predict", "run", "--length-penalty", "3")
+    assert "No such option: --length-penalty. A value of the recipe is given by --set length_penalty=VALUE." in err
+    code, _, err = call(capsys, "train", "digits", "--nonsense", "3")
+    assert code == 2
+    assert "--set" not in err
+
+
+def test_every_word_of_the_help_is_printed(capsys, monkeypatch):
+    """Brackets in it are not taken for markup."""
+    monkeypatch.setenv("COLUMNS", "400")
+    commands = typer.main.get_command(app).commands
+    assert len(commands) > 5
+    for name, command in commands.items():
+        _, out, _ = call(capsys, name, "--help")
+        for parameter in command.params:
+            text = (parameter.help or "").replace("\\[", "[")
+            assert text in " ".join(out.split()), f"{name}: {text}"
+    assert "the recipe's [predict] table" in " ".join(call(capsys, "predict", "--help")[1].split())
+
+
+def test_a_description_is_printed_as_it_is(capsys, tmp_path):
+    text = 'name = "x"\ndescription = "Of [bold]a[/bold] :smile: [link."\n[data]\nsource = "digits"\nlimit = 100\n'
+    (tmp_path / "x.toml").write_text(text + "[model]\nhidden_size = 4\n[train]\nepochs = 1\n")
+    out = tmp_path / "a [red] run"
+    code, _, err = call(capsys, "train", tmp_path / "x.toml", "--out", out)
+    assert code == 0
+    assert err.startswith("x: Of [bold]a[/bold] :smile: [link.\n")
+    assert f"The model is in {out}: try `holdfast evaluate '{out}'`" in err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"name = '\xff'", " is not UTF-8 text (byte 9). Save it as UTF-8, as TOML has to be."),
+        (b"name = " + b"[" * 5000 + b"]" * 5000, " is not TOML that can be read: its values nest too deep."),
+        (b"task = [1]", " cannot be used: task is [1]: known are classify, forecast,"),
+        (b"name = 'x'\n[train]\nseed = " + b"1" * 5000, " is not TOML: "),
+        (b"name = 'x'\n[train]\nepochs = -0x" + b"f" * 5000, " is not TOML: "),
+        (
+            b"name = 'x'\n[data]\nlimit = 3000000000",
+            " cannot be used: data.limit is 3000000000: numbers go up to 2.147",
+        ),
+        (b"name = 'x'\n[model.options]\ncell_clip = inf", " cannot be used: model.options is {'cell_clip': inf}: numb"),
+        (b"name = 'x'\n[train]\nepochs = 0x" + b"f" * 5000, " cannot be used: train.epochs is "),
+        (b'name = "a\\u0000b"', " cannot be used: name is 'a\\x00b': string should match pattern"),
+        (None, " cannot be read: Is a directory. Give a TOML file."),
+    ],
+)
+def test_a_recipe_that_is_none_is_one_message(capsys, tmp_path, content, message):
+    path = tmp_path / "mine.toml"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    code, out, err = call(capsys, "train", path, "-q")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"holdfast: The recipe {path}{message}")
+    assert len(err.splitlines()) == 1
+    assert len(err) < 500 + len(str(path))
+
+
+def test_what_the_file_system_refuses_is_one_message(capsys, tmp_path, run, monkeypatch):
+    (tmp_path / "file").write_text("")
+    code, _, err = call(capsys, "train", "digits", *QUICK, "--out", tmp_path / "file" / "run", "-q")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "cannot be used for a run: Not a directory. Choose another --out." in err
+    code, _, err = call(capsys, "train", "x" * 300 + ".toml")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "cannot be read: File name too long" in err
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "history.jsonl").mkdir()
+    code, _, err = call(capsys, "train", "digits", *QUICK, "--out", tmp_path / "full", "-q")
+    assert (code, len(err.splitlines())) == (2, 1)
+    for name in ("model.safetensors", "recipe.toml", "data.toml"):  # folders in the place of files
+        folder = tmp_path / name
+        shutil.copytree(run, folder)
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).mkdir()
+        code, _, err = call(capsys, "evaluate", folder)
+        assert (code, len(err.splitlines())) == (2, 1)
+        assert f"{folder / name} cannot be read: Is a directory" in err
+
+    def full(*_):
+        raise OSError(28, "No space left on device", "history.jsonl")
+
+    monkeypatch.setattr("holdfast.training.history.os.fsync", full)
+    code, _, err = call(capsys, "train", "digits", *QUICK, "--out", tmp_path / "disk", "-q")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "No space left on device" in err
+
+
+def test_too_little_memory_is_one_message(capsys, tmp_path):
+    size = ["--set", f"model.hidden_size={2**24}"]
+    code, _, err = call(capsys, "train", "digits", *QUICK, *size, "--out", tmp_path / "run", "-q")
+    assert (code, err) == (
+        2,
+        "holdfast: There is not enough memory for this. Make the model, the batch or the data smaller.\n",
+    )
+
+
+def test_a_run_finds_its_data_again(capsys, tmp_path, monkeypatch):
+    """Trained with --data-dir or from the working directory, measured from elsewhere, moved, and with the data gone."""
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (home / "data").mkdir(parents=True)
+    rows = "".join(f"{k % 2},{k % 3},{'even' if k % 2 == 0 else 'odd'}\n" for k in range(60))
+    (home / "data" / "train.csv").write_text("a,b,label\n" + rows)
+    recipe = 'name = "x"\n[data]\ntrain = ["train.csv"]\n[model]\nhidden_size = 4\n[train]\nepochs = 1\n'
+    (home / "x.toml").write_text(recipe)
+    monkeypatch.delenv("HOLDFAST_DATA", raising=False)
+    monkeypatch.chdir(home)
+    assert call(capsys, "train", "x.toml", "--data-dir", "data", "-q")[0] == 0
+    monkeypatch.chdir(home / "data")
+    assert call(capsys, "train", "../x.toml", "--out", "../runs/here", "-q")[0] == 0
+    monkeypatch.setenv("HOLDFAST_DATA", str(elsewhere))  # what a run remembers is stronger
+    monkeypatch.chdir(elsewhere)
+    right = call(capsys, "evaluate", home / "runs" / "x")
+    assert right[0] == 0
+    assert call(capsys, "evaluate", home / "runs" / "here")[0] == 0
+    assert call(capsys, "train", home / "runs/x/recipe.toml", "--out", home / "runs/x", "--resume", "-q")[0] == 0
+    home.rename(tmp_path / "moved")
+    assert call(capsys, "evaluate", tmp_path / "moved" / "runs" / "x") == right
+    (tmp_path / "moved" / "data").rename(elsewhere / "data")
+    code, _, err = call(capsys, "evaluate", tmp_path / "moved" / "runs" / "x")
+    assert (code, err) == (
+        2,
+        f"holdfast: The data of {tmp_path}/moved/runs/x were in {home}/data, which is not there any more. Name the "
+        "folder that they are in now by --data-dir.\n",
+    )
+    assert call(capsys, "evaluate", tmp_path / "moved/runs/x", "--data-dir", elsewhere / "data") == right

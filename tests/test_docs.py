@@ -120,13 +120,6 @@ def anchors(path: Path) -> set[str]:
     return found
 
 
-def test_contributing_names_files_that_exist() -> None:
-    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    named = [span for span in re.findall(r"`([^`\n]+)`", text) if span.startswith(tuple(f"{f}/" for f in FOLDERS))]
-    assert named
-    assert [path for path in named if "NAME" not in path and not (ROOT / path).exists()] == []
-
-
 # docs/cells.md
 
 

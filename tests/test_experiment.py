@@ -154,8 +154,8 @@ def test_hostile_and_damaged_model_files_end_in_one_error_that_names_them(run, t
         fails(cut, r"cut\.safetensors is truncated")
     fails(run.path / "checkpoint.safetensors", "is a checkpoint; expected a model")
     newer = tmp_path / "newer.safetensors"
-    newer.write_bytes(whole.replace(b'"holdfast_format":"1"', b'"holdfast_format":"7"'))
-    fails(newer, r"newer\.safetensors has format version 7; this Holdfast reads up to 1: upgrade holdfast")
+    newer.write_bytes(whole.replace(b'"holdfast_format":"2"', b'"holdfast_format":"7"'))
+    fails(newer, r"newer\.safetensors has format version 7; this Holdfast reads up to 2: upgrade holdfast")
 
     def reshape(tensors):
         tensors["output.weight"] = torch.zeros(3, 3)
@@ -174,7 +174,7 @@ def killed_once(out):
     program = (
         "import sys, pathlib; from holdfast import experiment, recipes;"
         f"experiment.train(recipes.load('digits', {[*QUICK, 'train.epochs=6', 'train.checkpoint_seconds=0']!r}),"
-        f"pathlib.Path({str(out)!r}), resume=True)"
+        f"pathlib.Path({str(out)!r}))"
     )
     process = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "OMP_NUM_THREADS": "1"})
     while process.poll() is None and not (out / "checkpoint.safetensors").exists():

@@ -7,19 +7,22 @@ import math
 import re
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 import torch
 
 from holdfast import experiment, recipes, storage
-from holdfast.errors import DataError, OptionError
+from holdfast.errors import DataError, OptionError, RecipeError
 from holdfast.predictor import Predictor
 
 RECIPES = {name: recipes.load(name) for name in recipes.names() if recipes.load(name).task == "forecast"}
 FOLDERS = {"airline": "timeseries", "sunspots": "timeseries", "etth1": "ett-small", "stocks": "stocks"}
 FILES = {"airline": "Airline.csv", "sunspots": "sunspots.csv", "etth1": "ETTh1.csv", "stocks": "stockdata.csv"}
-AFTER = {"airline": "1961-01-01", "sunspots": 2009, "etth1": "2018-06-26T20:00:00", "stocks": "2016-03-02"}
+AFTER = {"airline": "1961-01", "sunspots": 2009, "etth1": "2018-06-26 20:00:00", "stocks": "2016-03-02"}
 
 
 def test_every_recipe_is_tested_here():
@@ -102,14 +105,67 @@ def test_own_files_are_answered_and_measured(own, tmp_path):
     other.write_text("".join(lines[:80]))
     answers = list(Predictor(done.path).predict([folder / "own.csv", other]))
     assert [answer["origin"] for answer in answers] == [str(folder / "own.csv"), str(other)]
-    assert answers[0]["times"] == [f"2010-{month:02}-01" for month in range(1, 7)]
-    assert answers[1]["times"][0] == "2006-08-01"
+    assert answers[0]["times"] == [f"2010-{month:02}" for month in range(1, 7)]
+    assert answers[1]["times"][0] == "2006-08"
     assert experiment.evaluate(done.path, [other]).metrics["seasonal_naive_mae"] == pytest.approx(0, abs=1e-9)
     other.write_text("".join(lines[:10]))
     with pytest.raises(DataError, match=r"other.csv has 9 rows; expected at least 12 to forecast from.$"):
         list(Predictor(done.path).predict([other]))
     with pytest.raises(DataError, match=r"other.csv has 9 rows; expected at least 18, 12 to forecast from and 6 to"):
         experiment.evaluate(done.path, [other])
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_zoned_series_is_answered_in_its_zone(kind, tmp_path):
+    """Across the change of clocks, where the file names the zone."""
+    hours = pl.datetime_range(
+        datetime(2024, 3, 20), datetime(2024, 3, 30, 23), "1h", time_zone="Europe/Berlin", eager=True
+    )
+    table = pl.DataFrame({"t": hours, "y": [math.sin(k / 4) for k in range(len(hours))]})
+    if kind == "csv":
+        table = table.with_columns(t=hours.dt.strftime("%Y-%m-%d %H:%M%:z"))
+        table.write_csv(tmp_path / "a.csv")
+        last = table["t"][-1]
+        following = ["2024-03-31 00:00+01:00", "2024-03-31 01:00+01:00", "2024-03-31 02:00+01:00"]
+        assert last == "2024-03-30 23:00+01:00"
+    else:
+        table.write_parquet(tmp_path / "a.parquet")
+        following = ["2024-03-31T00:00:00+01:00", "2024-03-31T01:00:00+01:00", "2024-03-31T03:00:00+02:00"]
+    (tmp_path / "own.toml").write_text('name = "own"\ntask = "forecast"\n')
+    settings = [
+        *(f'data.train=["a.{kind}"]', "data.time_column=t", 'data.calendar=["weekday"]', "data.window=12"),
+        *("data.horizon=3", 'data.split=["2024-03-28","2024-03-29"]', "model.hidden_size=4", "train.epochs=1"),
+    ]
+    recipe = recipes.load(str(tmp_path / "own.toml"), settings)
+    done = experiment.train(recipe, tmp_path / "run", data_dir=tmp_path)
+    predictor = Predictor(done.path)
+    [answer] = predictor.predict([tmp_path / f"a.{kind}"])
+    assert answer["times"] == following
+    assert [line.split(",")[0] for line in predictor.task.text(answer).splitlines()] == ["time", *following]
+    test = predictor.task.load(recipe, tmp_path).test
+    assert test.series[0].times.shown()[int(test.starts[0, 1])].startswith("2024-03-29")
+    assert test.series[0].times.local[test.starts[0, 1]] == np.datetime64("2024-03-29T00:00")
+
+
+def test_a_series_with_gaps_is_trained_on_measured_and_continued(tmp_path):
+    values = [f"{10 + 3 * math.sin(2 * math.pi * k / 12):.2f}".replace(".", ",") for k in range(120)]
+    for gap in (5, 6, 40, 100, 119):
+        values[gap] = "-"
+    lines = [f"{k // 12 + 2000}-{k % 12 + 1:02};{value}\n" for k, value in enumerate(values)]
+    (tmp_path / "own.csv").write_text("t;y\n" + "\n".join(lines))
+    (tmp_path / "own.toml").write_text('name = "own"\ntask = "forecast"\n')
+    for missing, method in [("mask", "direct"), ("interpolate", "direct"), ("previous", "recursive")]:
+        settings = [*QUICK, f"data.missing={missing}", f"model.method={method}"]
+        recipe = recipes.load(str(tmp_path / "own.toml"), settings)
+        done = experiment.train(recipe, tmp_path / f"run-{missing}", data_dir=tmp_path)
+        assert all(math.isfinite(value) for value in done.results.values())
+        assert experiment.evaluate(done.path, data_dir=tmp_path).metrics == done.results
+        [answer] = Predictor(done.path).predict([tmp_path / "own.csv"])
+        assert answer["times"] == [f"2010-{month:02}" for month in range(1, 7)]
+        assert all(map(math.isfinite, answer["values"]["y"]))
+    recipe = recipes.load(str(tmp_path / "own.toml"), [*QUICK, "data.missing=mask", "model.method=recursive"])
+    with pytest.raises(RecipeError, match=r'^data.missing = "mask" does not go with model.method = "recursive"'):
+        experiment.train(recipe, tmp_path / "run", data_dir=tmp_path)
 
 
 def test_the_command_line_prints_and_draws(own, tmp_path):
@@ -121,7 +177,7 @@ def test_the_command_line_prints_and_draws(own, tmp_path):
     assert len(json.loads(shown.stdout)["values"]["y"]) == 6
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
     text = subprocess.run([*command, arguments[0], "--text"], capture_output=True, text=True, check=True).stdout
-    assert text.startswith("time,y\n2010-01-01,")
+    assert text.startswith("time,y\n2010-01,")
     assert len(text.splitlines()) == 7
 
 

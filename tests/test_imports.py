@@ -22,7 +22,7 @@ SOURCE = Path(holdfast.__file__).parent
 LEVELS: list[tuple[str, ...]] = [
     ("errors", "_native"),
     ("cells",),
-    ("memory", "kernels"),
+    ("memory", "kernels", "devices"),
     ("unrolling",),
     ("engines",),
     ("doctor",),
@@ -30,6 +30,7 @@ LEVELS: list[tuple[str, ...]] = [
     ("layer_state", "cell_modules"),
     ("recurrent_layer",),
     ("layers",),
+    ("pointers",),
     ("recipes", "scaling", "container", "spans"),
     ("storage", "data", "runtime"),
     ("interop",),
@@ -37,11 +38,13 @@ LEVELS: list[tuple[str, ...]] = [
     ("metrics", "ctc", "attention", "decoding", "sampling"),
     ("tasks",),
     ("training", "predictor", "inspect", "streaming"),
-    ("experiment", "transcript_stream", "conversion"),
+    ("arriving", "experiment", "transcript_stream", "conversion"),
+    ("terminal",),
     ("cli",),
 ]
 # These know nothing of networks: of the lines below them, they import errors and one another alone.
 LEAVES = (
+    "pointers",
     "recipes",
     "scaling",
     "container",

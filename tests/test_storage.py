@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save, save_file
+from safetensors.torch import load_file, save, save_file
 from torch import nn
 
 from holdfast import container, storage
-from holdfast.errors import ModelFileError
+from holdfast.errors import HoldfastWarning, ModelFileError
+from holdfast.interop.formats import told
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +47,9 @@ def read_or_refused(path: Path) -> dict[str, torch.Tensor] | None:
         return tensors
     refused(path)
     return None
+
+
+OLD = pytest.mark.filterwarnings("ignore:.* has no digest:holdfast.errors.HoldfastWarning")
 
 
 def raw(path: Path, header: bytes, data: bytes = b"", *, length: int | None = None) -> None:
@@ -136,16 +140,17 @@ def test_a_pickle_is_not_opened(path: Path) -> None:
     assert refused(path) == expected
 
 
+@OLD
 def test_another_kind_version_or_maker(path: Path) -> None:
     storage.write(path, {}, {}, "checkpoint")
     assert refused(path) == " is a checkpoint; expected a model. Give the path of the model."
     with_metadata(path, format="3", kind="model", document="{}")
-    assert refused(path) == " has format version 3; this Holdfast reads up to 1: upgrade holdfast."
+    assert refused(path) == " has format version 3; this Holdfast reads up to 2: upgrade holdfast."
     save_file({"a": torch.zeros(2)}, path)
-    assert refused(path) == " is a safetensors file, but not one that Holdfast wrote; expected a model."
+    assert refused(path) == " is a safetensors file, but not one that Holdfast wrote."
     for version in ("", "-1", "1e9", "9" * 5000, "²"):
         with_metadata(path, format=version, kind="model", document="{}")
-        assert refused(path) == " is a safetensors file, but not one that Holdfast wrote; expected a model."
+        assert refused(path) == " is a safetensors file, but not one that Holdfast wrote."
 
 
 def test_truncated_anywhere(path: Path) -> None:
@@ -159,13 +164,51 @@ def test_truncated_anywhere(path: Path) -> None:
     assert refused(path).startswith(" is truncated or damaged (")
 
 
-def test_any_byte_of_the_header_changed(path: Path) -> None:
+def test_any_bit_changed(path: Path) -> None:
     storage.write(path, {"a": torch.arange(3.0)}, {"x": [1, 2]}, "model")
     data = path.read_bytes()
-    for position in range(len(data) - 12):
-        for flip in (0x01, 0x20, 0x80):
-            path.write_bytes(data[:position] + bytes([data[position] ^ flip]) + data[position + 1 :])
-            read_or_refused(path)
+    for position in range(len(data)):
+        for bit in range(8):
+            path.write_bytes(data[:position] + bytes([data[position] ^ 1 << bit]) + data[position + 1 :])
+            refused(path)
+    for start in range(0, len(data), 8):
+        path.write_bytes(data[:start] + bytes(32) + data[start + 32 :])
+        refused(path)
+
+
+def test_what_is_wrong_with_a_changed_file_is_said(path: Path) -> None:
+    storage.write(path, {"a": torch.arange(3.0)}, {"x": [1, 2]}, "model")
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + b"\x01")
+    message = " is damaged: its content does not have the digest that was written with it. Take another copy of it."
+    assert refused(path) == message
+    assert refused(path, "checkpoint") == message
+    path.write_bytes(data.replace(b'_format":"2"', b'_format":"1"'))  # says that it has no digest, and has one
+    assert refused(path) == message
+
+
+def test_the_same_content_is_the_same_bytes_and_other_software_reads_them(path: Path) -> None:
+    tensors, document = {"b": torch.ones(3, dtype=torch.float64), "a": torch.arange(3.0)}, {"text": 'ü"\\' * 20_000}
+    storage.write(path, tensors, document, "model")
+    data = path.read_bytes()
+    assert int.from_bytes(data[:8], "little") % 8 == 0
+    for _ in range(5):  # safetensors alone puts its metadata in an order that differs
+        storage.write(path, tensors, document, "model")
+        assert path.read_bytes() == data
+    assert torch.equal(load_file(path)["a"], tensors["a"])
+    assert told(path).name == "holdfast"
+
+
+def test_a_file_without_a_digest_is_read_with_one_warning(path: Path) -> None:
+    with_metadata(path, format="1", kind="model", document="{}")
+    with pytest.warns(HoldfastWarning) as found:
+        assert storage.read(path, "model")[1] == {}
+    assert [str(one.message) for one in found] == [
+        f"{path} has no digest, as an older Holdfast wrote it: damage to its numbers cannot be noticed. "
+        "Write it again to give it one."
+    ]
+    with_metadata(path, format="0", kind="model", document="{}")
+    assert refused(path).startswith(" is damaged: its content does not have the digest")
 
 
 @pytest.mark.parametrize("length", [0, 1, 2**22, 2**22 + 1, 2**31, 2**63, 2**64 - 1])
@@ -204,6 +247,7 @@ def test_hostile_headers(path: Path, header: bytes, data: bytes) -> None:
     refused(path)
 
 
+@OLD
 @pytest.mark.parametrize(
     "document",
     ["", "{", "[" * 1_000_000, '{"a":' * 120_000, "[1]", "3", "null", '{"a":NaN}', '{"a":' + "9" * 5000 + "}"],
@@ -213,11 +257,13 @@ def test_hostile_documents(path: Path, document: str) -> None:
     assert refused(path).startswith(" is damaged: its document is not ")
 
 
+@OLD
 def test_the_largest_document_is_read_in_time(path: Path) -> None:
     with_metadata(path, format="1", kind="model", document='{"a":[' + "[]," * 340_000 + "[]]}")
     storage.read(path, "model")
 
 
+@OLD
 def test_unaligned_tensors_are_read_or_refused(path: Path) -> None:
     header = {
         "__metadata__": {"holdfast_format": "1", "holdfast_kind": "model", "holdfast_document": "{}"},

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
-from holdfast.errors import HoldfastError
+from holdfast.terminal import AnswerCommand, RecipeCommand, as_one_line, messages, run
 
 # Everything heavy is imported inside the command that needs it, so that --help answers at once.
-if TYPE_CHECKING:
-    from rich.console import Console
-
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -32,11 +29,20 @@ Overrides = Annotated[
 ]
 DataDir = Annotated[
     Path | None,
-    typer.Option(help="A folder with local data files.", envvar="HOLDFAST_DATA", show_envvar=True, file_okay=False),
+    typer.Option(
+        metavar="DIR",
+        help="A folder with local data files.",
+        show_default="the one that the run remembers, or that the environment variable HOLDFAST_DATA names",
+    ),
 ]
 Answering = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="How to answer, as the recipe's [predict] table. Repeatable."),
+    # A bracket that is not markup is escaped, here and in every other help.
+    typer.Option("--set", metavar="KEY=VALUE", help="How to answer, as the recipe's \\[predict] table. Repeatable."),
+]
+Format = Annotated[
+    str | None,
+    typer.Option("--from", metavar="FORMAT", help="What the source is.", show_default="told by the file"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory or a model file.")]
@@ -46,7 +52,7 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory or a m
 _NEXT = (("evaluate", ""), ("predict", " FILES..."), ("summary", ""))
 
 
-@app.command()
+@app.command(cls=RecipeCommand)
 def train(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE|FILE.toml", help="A recipe's name or a TOML file.")],
     overrides: Overrides = None,
@@ -79,32 +85,33 @@ def train(
     values += [f"train.{key}={value}" for key, value in (("seed", seed), ("threads", threads)) if value is not None]
     resolved = recipes.load(recipe, values)
     folder = out or experiment.run_folder(resolved.name, resume=resume)
-    console = _messages()
+    console = messages()
     if not quiet:
-        console.print(f"{resolved.name}: {resolved.description}", soft_wrap=True, highlight=False)
+        console.print(f"{resolved.name}: {resolved.description}", soft_wrap=True)
     progress = choose_progress(console, quiet=quiet)
     try:
         done = experiment.train(resolved, folder, data_dir=data_dir, resume=resume, progress=progress)
     except TrainingInterrupted as stop:
-        console.print(f"{stop} (--out {folder})", soft_wrap=True, highlight=False)
-        raise typer.Exit(1) from stop
+        console.print(str(stop), soft_wrap=True)
+        raise typer.Exit(130) from stop
     facts = {"epochs": done.epochs, "updates": done.updates, "seconds": done.seconds}
     if as_json:
-        print(json.dumps({**{f"test_{name}": value for name, value in done.results.items()}, **facts}))
+        print(as_one_line({**{f"test_{name}": value for name, value in done.results.items()}, **facts}))
         return
     for name, value in done.results.items():
         print(f"test {name.replace('_', ' ')}: {value:.4f}")
     if not quiet:
-        tries = ", ".join(f"`holdfast {verb} {done.path}{rest}`" for verb, rest in _NEXT)
+        path = shlex.quote(str(done.path))
+        tries = ", ".join(f"`holdfast {verb} {path}{rest}`" for verb, rest in _NEXT)
         line = f"{done.updates} updates in {done.seconds:.1f} s. The model is in {done.path}: try {tries}."
-        console.print(line, soft_wrap=True, highlight=False)
+        console.print(line, soft_wrap=True)
 
 
-@app.command()
+@app.command(cls=AnswerCommand)
 def evaluate(
     run: Run,
     data: Annotated[
-        list[Path] | None, typer.Argument(metavar="[DATA]...", help="Labelled files. [default: the test data]")
+        list[Path] | None, typer.Argument(metavar="DATA", help="Labelled files.", show_default="the test data")
     ] = None,
     options: Answering = None,
     data_dir: DataDir = None,
@@ -124,7 +131,7 @@ def evaluate(
 
     found = experiment.evaluate(run, data or [], options=options or [], data_dir=data_dir)
     if as_json:
-        print(json.dumps(found.metrics))
+        print(as_one_line({**found.metrics, **found.figures}))
         return
     for name, value in found.metrics.items():
         print(f"{name.replace('_', ' ')}: {value:.4f}")
@@ -132,12 +139,14 @@ def evaluate(
         print(found.details)
 
 
-@app.command()
+@app.command(cls=AnswerCommand)
 def predict(
     run: Run,
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILES]...", help="Files or folders to answer for; - for lines on stdin."),
+        typer.Argument(
+            metavar="FILES", help="Files or folders to answer for; - for lines on stdin, each answered as it comes."
+        ),
     ] = None,
     options: Answering = None,
     text: Annotated[bool, typer.Option("--text", help="Print the answers alone instead of JSON.")] = False,
@@ -154,26 +163,30 @@ def predict(
         holdfast predict runs/japanese-vowels new.ts | head -3
 
         holdfast predict runs/airline Airline.csv --plot next-years.png
+
+        tail -f titles.txt | holdfast predict runs/sentiment - --text
     """
+    from holdfast.arriving import arriving
     from holdfast.predictor import Predictor
 
     predictor = Predictor(run, options=options or [])
     if [str(file) for file in files or []] == ["-"]:
-        answers = predictor.predict_lines(sys.stdin, at_once=1 if sys.stdin.isatty() else 256)
+        answers = predictor.predict_groups(arriving(sys.stdin))
     elif plot:
         answers = iter(predictor.plot(files or [], plot))
     else:
         answers = predictor.predict(files or [])
     for answer in answers:
-        print(predictor.task.text(answer) if text else json.dumps(answer, ensure_ascii=False), flush=True)
+        print(predictor.task.text(answer) if text else as_one_line(answer), flush=True)
 
 
-@app.command()
+@app.command(cls=RecipeCommand)
 def summary(
     source: Annotated[
         str, typer.Argument(metavar="RUN|RECIPE|FILE", help="A run, a recipe, or a model file of any format.")
     ],
     overrides: Overrides = None,
+    source_format: Format = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -189,18 +202,15 @@ def summary(
     """
     from holdfast import experiment
 
-    table = experiment.summary(source, list(overrides or []), data_dir=data_dir)
-    print(json.dumps(table.as_dict()) if as_json else table)
+    table = experiment.summary(source, list(overrides or []), data_dir=data_dir, source_format=source_format)
+    print(as_one_line(table.as_dict()) if as_json else table)
 
 
 @app.command()
 def convert(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A run, or a model file of any format.")],
     dest: Annotated[Path, typer.Argument(metavar="DEST", help="The file to write.")],
-    source_format: Annotated[
-        str | None,
-        typer.Option("--from", metavar="FORMAT", help="What the source is.", show_default="told by the file"),
-    ] = None,
+    source_format: Format = None,
     dest_format: Annotated[
         str | None, typer.Option("--to", metavar="FORMAT", help="What to write.", show_default="told by the ending")
     ] = None,
@@ -226,7 +236,7 @@ def convert(
 
     formats = {"source_format": source_format, "dest_format": dest_format}
     done = convert(source, dest, force=force, options=dict(map(parsed, options or [])), **formats)
-    print(json.dumps(done.as_dict()) if as_json else done)
+    print(as_one_line(done.as_dict()) if as_json else done)
 
 
 @recipes_app.callback()
@@ -245,7 +255,7 @@ def recipes_list(context: typer.Context, as_json: AsJson = False) -> None:
 
     found = {name: recipes.load(name).description for name in recipes.names()}
     if as_json:
-        print(json.dumps(found))
+        print(as_one_line(found))
         return
     width = max(map(len, found))
     for name, description in found.items():
@@ -281,7 +291,7 @@ def doctor(as_json: AsJson = False) -> None:
     from holdfast.doctor import diagnose
 
     found = diagnose()
-    print(json.dumps(found.as_dict()) if as_json else found)
+    print(as_one_line(found.as_dict()) if as_json else found)
 
 
 def _version(wanted: bool) -> None:
@@ -301,17 +311,6 @@ def _options(
     pass
 
 
-def _messages() -> Console:
-    from rich.console import Console
-
-    return Console(stderr=True)
-
-
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Runs the command line: 0 when all went well, 1 when it was stopped, 2 when something given is wrong."""
-    try:
-        app(arguments, prog_name="holdfast")
-        sys.exit(0)
-    except HoldfastError as error:
-        print(f"holdfast: {error}", file=sys.stderr)
-        sys.exit(2)
+    """Runs the command line; :func:`holdfast.terminal.run` says with which exit codes."""
+    run(app, arguments)

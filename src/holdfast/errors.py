@@ -9,9 +9,19 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST_MESSAGE = 2000
+"""Characters. A message that quotes more of a file loses its middle."""
+
 
 class HoldfastError(Exception):
-    """Base class: catching it catches every error that Holdfast raises on purpose."""
+    """Base class: catching it catches every error that Holdfast raises on purpose.
+
+    A message may quote what a file holds, which may be anything: control characters are shown as escapes, so that it is
+    one line, and a message of more than 2,000 characters is shortened.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(_readable(each) if isinstance(each, str) else each for each in args))
 
 
 class ShapeError(HoldfastError, ValueError, RuntimeError):
@@ -54,6 +64,19 @@ class RunError(HoldfastError, RuntimeError):
 
 class MissingLibraryError(HoldfastError, ImportError):
     """An optional library is needed for this and is not installed."""
+
+
+class HoldfastWarning(UserWarning):
+    """Something deserves a look, and nothing has failed."""
+
+
+def _readable(message: str) -> str:
+    if not message.isprintable():
+        message = "".join(each if each.isprintable() else repr(each)[1:-1] for each in message)
+    if len(message) <= LONGEST_MESSAGE:
+        return message
+    half = LONGEST_MESSAGE // 2 - 50
+    return f"{message[:half]} ... ({len(message) - 2 * half:,} characters more) ... {message[-half:]}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

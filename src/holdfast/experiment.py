@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from holdfast import recipes
-from holdfast.errors import DataError, RecipeError
+from holdfast.data.published import local_folder
+from holdfast.errors import DataError, ModelFileError, RecipeError
 from holdfast.inspect import Summary, summarise
 from holdfast.interop import formats
 from holdfast.interop.listing import Listing
@@ -18,13 +19,13 @@ from holdfast.tasks import TASKS, as_network, model_file
 from holdfast.training import (
     Progress,
     RunDirectory,
-    choose_device,
     fit,
     seed_everything,
     validate,
 )
 from holdfast.training.determinism import reproducible
-from holdfast.training.run_directory import results_in
+from holdfast.training.run_directory import RECIPE_NAME, data_folder, results_in
+from holdfast.training.sealed import read_sealed
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,9 @@ def train(
     Args:
         recipe: What to train on what.
         out: The run directory: recipe, history, checkpoint, model.
-        data_dir: A folder with local data files, as in :func:`holdfast.data.load`.
-        resume: Go on with the run that is in ``out``, if there is one.
+        data_dir: A folder with local data files, as in :func:`holdfast.data.load`; the run remembers it. None for the
+            one that the run remembers, or the one that ``HOLDFAST_DATA`` names, if any.
+        resume: Go on with the run that is in ``out``.
         progress: What to tell the person; None for nothing.
 
     Raises:
@@ -69,9 +71,13 @@ def train(
         TrainingInterrupted: Ctrl-C was pressed; the run can be resumed.
     """
     settings = recipe.train
-    with RunDirectory(out, recipe.model_dump(mode="json"), resume=resume) as run, reproducible(settings.threads):
+    remembered = data_folder(out) if resume and data_dir is None else None
+    folder = remembered or local_folder(data_dir)
+    where = Path.cwd() if folder is None and recipe.data.source == "files" else folder
+    run_directory = RunDirectory(out, recipe.model_dump(mode="json"), resume=resume, data_dir=where)
+    with run_directory as run, reproducible(settings.threads):
         kind = TASKS[recipe.task]
-        splits = kind.load(recipe, data_dir)
+        splits = kind.load(recipe, folder)
         task = kind.fit(recipe, splits.train)
         seed_everything(settings.seed)
         model = task.build()
@@ -79,7 +85,7 @@ def train(
         validation = None if splits.validation is None else task.batches(splits.validation)
         history = fit(model, task, training, validation, settings, run=run, progress=progress)
         model_file.save(run.model_path, task, model)
-        predictor = Predictor(run.path, str(choose_device(settings.device)))
+        predictor = Predictor(run.path, settings.device)
         results = measure(predictor, splits.test).metrics
         if settings.report_first:
             first = splits.test.subset(range(min(settings.report_first, len(splits.test))))
@@ -109,11 +115,13 @@ class Evaluation:
 
     Attributes:
         metrics: The loss and the task's metrics, by name.
-        details: What the task shows beyond numbers, as text: for classification, the confusion matrix.
+        details: What the task shows beyond these, as text: for classification, the confusion matrix.
+        figures: The numbers in it, as values that JSON has, by name.
     """
 
     metrics: dict[str, float]
     details: str
+    figures: dict[str, Any]
 
 
 def evaluate(
@@ -130,21 +138,24 @@ def evaluate(
         path: A run directory or a model file.
         files: Labelled files or folders of the kinds that could be trained on; none for the run's own test sequences.
         options: How to answer, as in :class:`~holdfast.predictor.Predictor`.
-        data_dir: A folder with local data files, as in :func:`holdfast.data.load`.
+        data_dir: A folder with local data files, as in :func:`holdfast.data.load`; None for the one that the run
+            remembers, or the one that ``HOLDFAST_DATA`` names, if any.
         device: Where to compute, as in a recipe.
 
     Raises:
         DataError: The files cannot be read or have no labels, or there is no recipe that says what to test on.
         ModelFileError: There is no usable model.
+        MissingDataError: The run's own data are gone.
         RecipeError: The task has no such option, or the value is not allowed.
+        RunError: The run's recipe is damaged.
     """
-    predictor = Predictor(path, str(choose_device(device)), options)
+    predictor = Predictor(path, device, options)
     if files:
-        return measure(predictor, predictor.task.read(files))
+        return measure(predictor, predictor.read(files))
     if not path.is_dir():
         raise DataError(f"{path} is a model without a run: name the files to measure it on, or give its run directory.")
-    recipe = recipes.load(str(path / "recipe.toml"))
-    return measure(predictor, TASKS[recipe.task].load(recipe, data_dir).test)
+    recipe = recipes.from_dict(read_sealed(path / RECIPE_NAME), str(path / RECIPE_NAME))
+    return measure(predictor, TASKS[recipe.task].load(recipe, data_dir or data_folder(path)).test)
 
 
 def measure(predictor: Predictor, examples: Any) -> Evaluation:
@@ -157,25 +168,36 @@ def measure(predictor: Predictor, examples: Any) -> Evaluation:
     batches = task.batches(examples)
     metrics = task.metrics()
     results = validate(predictor.model, task, batches, predictor.device, metrics)
-    return Evaluation(results, task.details(metrics))
+    return Evaluation(results, task.details(metrics), task.figures(metrics))
 
 
-def summary(source: str, overrides: Sequence[str] = (), *, data_dir: Path | None = None) -> Summary | Listing:
+def summary(
+    source: str, overrides: Sequence[str] = (), *, data_dir: Path | None = None, source_format: str | None = None
+) -> Summary | Listing:
     """The summary table of a trained model, of the one that a recipe would train, or of a file of other software.
 
     Args:
         source: A run directory, a model file of any format, or a recipe's name or file.
         overrides: Values of the recipe to override, as in :func:`holdfast.recipes.load`.
         data_dir: A folder with local data files; a recipe's data say how many channels and labels there are.
+        source_format: The format of a model file, as in :func:`holdfast.convert`; None to tell it by the file.
+
+    Raises:
+        ModelFileError: There is no such file, or it cannot be used.
+        OptionError: There is no such format.
+        RecipeError: There is no such recipe, or it cannot be used.
     """
     path = Path(source)
-    if path.suffix != ".toml" and formats.looked_at(path).exists():
+    if path.suffix != ".toml" and (source_format or formats.looked_at(path).exists()):
         if overrides:
             raise RecipeError(f"{source} is a trained model; --set goes with a recipe.")
-        if formats.told(path).name != "holdfast" or as_network.is_network(path):
-            return formats.layers(path)
+        found = formats.known(source_format) if source_format else formats.told(path)
+        if found.name != "holdfast" or as_network.is_network(path):
+            return formats.layers(path, found.name)
         task, model = model_file.load(path)
         return summarise(model, task.example_inputs)
+    if path.suffix != ".toml" and (path.suffix or len(path.parts) > 1):
+        raise ModelFileError(f"{source} is not there. Check the path; `holdfast recipes` lists the names of recipes.")
     recipe = recipes.load(source, overrides)
     kind = TASKS[recipe.task]
     task = kind.fit(recipe, kind.load(recipe, data_dir).train)

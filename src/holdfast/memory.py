@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
 from dataclasses import replace
+from numbers import Integral
 from typing import Any, Literal, cast
 
 import torch
@@ -29,8 +30,10 @@ def check_memory(memory: str, segment: int | None) -> None:
     """
     if memory not in MEMORY_POLICIES:
         raise OptionError(f"There is no memory policy {memory!r}: {did_you_mean(str(memory), MEMORY_POLICIES)}")
-    if segment is not None and segment < 1:
-        raise OptionError(f"segment is {segment}; expected at least 1 step, or None for the square root of all steps.")
+    if segment is not None and not (isinstance(segment, Integral) and segment >= 1):
+        raise OptionError(
+            f"segment is {segment!r}; expected at least 1 step, or None for the square root of all steps."
+        )
 
 
 def run_again_in_backward(run: Run, cell: Any, inputs: Tensor, state: Any) -> tuple[Tensor, Any, Any]:

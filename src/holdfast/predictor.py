@@ -1,4 +1,4 @@
-"""Load a model once, answer many times: the command line and the server both use this."""
+"""Load a model once, answer many times: the command line and programs both use this."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from holdfast.devices import choose_device
+from holdfast.pointers import refuse_pointers
 from holdfast.recipes import changed
 from holdfast.tasks import model_file
 from holdfast.tasks.task import RecipeTask
@@ -19,20 +21,21 @@ class Predictor:
 
     Args:
         path: A run directory or a model file.
-        device: Where to compute, such as ``"cpu"`` or ``"cuda"``.
+        device: Where to compute: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...; ``"auto"`` takes a GPU where there is one.
         options: How to answer, ``"key=value"`` each, beyond what the recipe's ``[predict]`` table says.
 
     Raises:
         ModelFileError: There is no usable model.
+        OptionError: There is no such device.
         RecipeError: The task has no such option, or the value is not allowed.
     """
 
     def __init__(self, path: Path | str, device: str = "cpu", options: Sequence[str] = ()) -> None:
+        self.device = choose_device(device)
         self.task: RecipeTask[Any]
         self.task, model = model_file.load(Path(path))
         if options:
             self.task.answering = changed(self.task.answering, options)
-        self.device = torch.device(device)
         self.model = model.to(self.device)
 
     def predict(self, paths: Sequence[Path | str], batch_size: int = 256) -> Iterator[dict[str, Any]]:
@@ -49,7 +52,17 @@ class Predictor:
         Raises:
             DataError: A file is not there, cannot be read, or does not fit those trained on.
         """
-        return self.answer(self.task.read([Path(path) for path in paths]), batch_size)
+        return self.answer(self.read(paths), batch_size)
+
+    def read(self, paths: Sequence[Path | str]) -> Any:
+        """The examples in files, read in the way that the training files were read; targets may be missing.
+
+        Raises:
+            DataError: A file is not there, is a Git LFS pointer, cannot be read, or does not fit those trained on.
+        """
+        files = [Path(path) for path in paths]
+        refuse_pointers(files)
+        return self.task.read(files)
 
     def predict_lines(self, lines: Iterable[str], at_once: int = 256) -> Iterator[dict[str, Any]]:
         """One answer a line of text, in their order.
@@ -61,11 +74,24 @@ class Predictor:
         Raises:
             DataError: The task reads no text.
         """
-        rest, read = iter(lines), 0
-        while some := [line.rstrip("\r\n") for line in islice(rest, at_once)]:
-            for number, answer in enumerate(self.answer(self.task.from_lines(some), at_once), read + 1):
+        rest = iter(lines)
+        groups = iter(lambda: [line.rstrip("\r\n") for line in islice(rest, at_once)], [])
+        return self.predict_groups(groups)
+
+    def predict_groups(self, groups: Iterable[Sequence[str]]) -> Iterator[dict[str, Any]]:
+        """As :meth:`predict_lines`, for lines that come in groups; each group is answered before the next is asked for.
+
+        Args:
+            groups: Lines without their breaks, at least one in a group.
+
+        Raises:
+            DataError: The task reads no text.
+        """
+        read = 0
+        for group in groups:
+            for number, answer in enumerate(self.answer(self.task.from_lines(group), len(group)), read + 1):
                 yield {**answer, "origin": f"line {number}"}
-            read += len(some)
+            read += len(group)
 
     def plot(self, paths: Sequence[Path | str], picture: Path) -> list[dict[str, Any]]:
         """As :meth:`predict`, and draws what was asked and answered into a picture.
@@ -74,7 +100,7 @@ class Predictor:
             OptionError: The task draws nothing, or the picture cannot be written.
             MissingLibraryError: matplotlib is not installed.
         """
-        examples = self.task.read([Path(path) for path in paths])
+        examples = self.read(paths)
         answers = list(self.answer(examples))
         self.task.plot(examples, answers, picture)
         return answers

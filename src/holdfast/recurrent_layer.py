@@ -120,6 +120,10 @@ class RecurrentLayer(nn.Module):
         name = NAMES[self.kind]
         if merge not in _MERGES:
             raise OptionError(f"{name} has no merge {merge!r}: {did_you_mean(str(merge), _MERGES)}")
+        switches = {"bias": bias, "batch_first": batch_first, "bidirectional": bidirectional, "reverse": reverse}
+        for option, value in {**switches, "residual": residual, "locked_dropout": locked_dropout}.items():
+            if value not in (True, False):
+                raise OptionError(f"{name} {option} is {value!r}; expected True or False.")
         if not 0 <= dropout <= 1:
             raise OptionError(f"{name} dropout is {dropout}; expected a probability from 0 to 1.")
         if reverse and bidirectional:

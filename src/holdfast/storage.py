@@ -58,6 +58,24 @@ def fit_tensors(module: nn.Module, tensors: Mapping[str, torch.Tensor], path: Pa
     Raises:
         ModelFileError: A tensor is missing, is not the module's, or has another shape or dtype.
     """
+    check_fit(module, tensors, path, any_precision=assign)
+    module.load_state_dict(tensors, assign=assign)
+
+
+def check_fit(
+    module: nn.Module, tensors: Mapping[str, torch.Tensor], path: Path, *, any_precision: bool = False
+) -> None:
+    """Compares tensors with a module's parameters and buffers, which may be on the ``meta`` device.
+
+    Args:
+        module: The module.
+        tensors: By name.
+        path: Where they come from, for the message.
+        any_precision: Floating-point ones may be of any precision.
+
+    Raises:
+        ModelFileError: A tensor is missing, is not the module's, or has another shape or dtype.
+    """
     own = module.state_dict()
     faults = []
     for name, tensor in own.items():
@@ -68,7 +86,7 @@ def fit_tensors(module: nn.Module, tensors: Mapping[str, torch.Tensor], path: Pa
                 f"has tensor {name!r} of shape {tuple(tensors[name].shape)}; the model's is {tuple(tensor.shape)}"
             )
         elif tensors[name].dtype != tensor.dtype and not (
-            assign and tensor.is_floating_point() and tensors[name].is_floating_point()
+            any_precision and tensor.is_floating_point() and tensors[name].is_floating_point()
         ):
             faults.append(f"has tensor {name!r} of {tensors[name].dtype}; the model's is {tensor.dtype}")
     for name in tensors:
@@ -77,7 +95,6 @@ def fit_tensors(module: nn.Module, tensors: Mapping[str, torch.Tensor], path: Pa
     if faults:
         more = f" (the first of {len(faults)} faults)" if len(faults) > 1 else ""
         raise ModelFileError(f"{path} {faults[0]}{more}. It was saved from another model: build that one.")
-    module.load_state_dict(tensors, assign=assign)
 
 
 def _apart(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -21,8 +21,11 @@ SIZES = {
     "Images": (2, 2),
     "IDX": (2, 2),
     "NPZ": (2, 3),
+    "NPY": (2, 3),
     "Tables, a row a step": (2, 2),
     "Tables, a row a sequence": (2, 1),
+    "Tables from other programs": (2, 2),
+    "Missing values": (2, 2),
     "UCR/UEA": (2, 2),
     "Recordings": (2, 120),
     "The known data sets": (10, 8),
@@ -63,5 +66,5 @@ def test_a_sample_is_read(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_every_suffix_is_told() -> None:
-    for suffix in (*audio.SUFFIXES, *images.SUFFIXES, *tables.SUFFIXES, ".npz", ".ts"):
+    for suffix in (*audio.SUFFIXES, *images.SUFFIXES, *tables.SUFFIXES, ".npy", ".npz", ".ts"):
         assert re.search(rf"[` ]{re.escape(suffix)}[` ]", DOCS), suffix

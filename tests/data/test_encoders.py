@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from holdfast.data import Encoder, Examples, Labels, Scaling
-from holdfast.errors import DataError, ModelFileError
+from holdfast.errors import DataError, HoldfastWarning, ModelFileError
 from holdfast.recipes.classify import ClassifyData
 
 
@@ -48,7 +48,33 @@ def test_several_labels_are_told_apart_by_the_separator() -> None:
         labels.encode(["red|green"], ["t[0]"])
     with pytest.raises(DataError) as error:
         Labels.fit(["", " | "], "|")
-    assert str(error.value) == "No training sequence has a label; expected at least one label."
+    assert str(error.value) == "No training sequence has a label; expected at least two labels."
+
+
+@pytest.mark.parametrize(
+    ("labels", "separator", "shown"),
+    [(["up", "up"], "", "up"), (["up"], "|", "up"), (["a|b", "b | a"], "|", "a|b"), (["7", "7", "7"], "", "7")],
+)
+def test_one_label_alone_is_nothing_to_learn(labels: list[str], separator: str, shown: str) -> None:
+    with pytest.raises(DataError) as error:
+        Labels.fit(labels, separator)
+    assert str(error.value) == (
+        f"All training examples have the label {shown!r}; expected at least two labels to tell apart. Check where the "
+        "labels are, and whether data.limit leaves some out."
+    )
+
+
+def test_one_label_that_some_have_and_some_have_not_is_something_to_learn() -> None:
+    assert Labels.fit(["spam", ""], "|").classes == ["spam"]
+
+
+def test_labels_that_differ_by_blanks_alone_are_warned_of() -> None:
+    with pytest.warns(HoldfastWarning) as told:
+        assert Labels.fit(["good", "good ", "bad"]).classes == ["bad", "good", "good "]
+    assert str(told[0].message) == (
+        "The labels 'good', 'good ' differ by blanks alone, and are learned as different ones. Mend them if they mean "
+        "the same."
+    )
 
 
 def test_labels_saved_before_there_could_be_several_are_read() -> None:

@@ -89,7 +89,7 @@ def test_a_value_that_is_not_finite_is_named(value: float, stacked: bool) -> Non
         Examples(np.stack(inputs) if stacked else inputs, None, ["p", "q"])
     assert str(error.value) == (
         f"q holds {value} at step 2, channel 1 (from 0); expected a finite number. "
-        "Fill in or leave out missing values first."
+        "Fill in or leave out missing values first, or set data.missing."
     )
 
 

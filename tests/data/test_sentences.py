@@ -109,12 +109,21 @@ def test_what_cannot_be_trained_on() -> None:
     with pytest.raises(DataError) as error:
         SentenceEncoder.fit(TRAIN.unlabelled(), TagData())
     assert str(error.value) == (
-        "one has no tags, nor have the other training sentences; expected one for each word: CoNLL-U, or a word, a tab "
-        "and its tag a line."
+        "one has no tags, nor have the other training sentences; expected one for each word: CoNLL-U, or a line a word "
+        "with its tag last."
     )
     with pytest.raises(DataError) as error:
         SentenceEncoder.fit(Records([["a", "b"]], [["X", "X"]], ["one"]), TagData())
     assert str(error.value) == (
-        "All words of the training sentences have the tag 'X'; expected at least two tags to tell apart. Check the "
-        "column that the tags are in."
+        "All training examples have the label 'X'; expected at least two labels to tell apart. Check where the labels "
+        "are, and whether data.limit leaves some out."
     )
+
+
+def test_sentences_without_words_alone_are_encoded_as_they_are_beside_others() -> None:
+    encoder = SentenceEncoder.fit(TRAIN, TagData())
+    batch = encoder.encode(Records([[], []], None, ["a", "b"])).__getitems__([0, 1])
+    assert batch.lengths is not None
+    assert batch.lengths.tolist() == [0, 0]
+    assert (batch.inputs.shape, batch.spellings.shape) == ((2, 1), (1, 1))
+    assert batch.spelling_lengths.tolist() == [0]

@@ -10,6 +10,7 @@ import torch
 from holdfast.data.series import Series, Windows
 from holdfast.data.series_encoder import SeriesEncoder
 from holdfast.data.series_splits import load
+from holdfast.data.time_axis import TimeAxis
 from holdfast.errors import DataError, HoldfastError
 from holdfast.recipes.forecast import ForecastData
 
@@ -18,7 +19,7 @@ def series(targets: np.ndarray, known: np.ndarray | None = None, origin: str = "
     targets = np.asarray(targets, float).reshape(len(targets), -1)
     known = np.zeros((len(targets), 0)) if known is None else np.asarray(known, float)
     names = tuple(f"y{channel}" for channel in range(targets.shape[1]))
-    return Series(origin, np.arange(len(known)), targets, np.zeros((len(targets), 0)), known, names)
+    return Series(origin, TimeAxis(np.arange(len(known))), targets, np.zeros((len(targets), 0)), known, names)
 
 
 def write(folder: Path, values: object, name: str = "a.csv") -> Path:
@@ -81,7 +82,7 @@ def test_past_columns_stand_in_their_own_row() -> None:
 
 def test_the_calendar_is_what_is_known_of_rows_that_are_not_there_yet() -> None:
     hours = np.arange("2020-01-01T00", "2020-01-01T08", dtype="datetime64[h]").astype("datetime64[us]")
-    one = Series("s", hours, np.arange(8.0)[:, None], np.zeros((8, 0)), np.zeros((8, 0)), ("y",))
+    one = Series("s", TimeAxis(hours), np.arange(8.0)[:, None], np.zeros((8, 0)), np.zeros((8, 0)), ("y",))
     windows = Windows.of([one], 4, 2)
     encoder = SeriesEncoder.fit(windows, settings(calendar=["hour"]))
     assert encoder.channels == (1, 0, 2)

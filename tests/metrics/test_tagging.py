@@ -23,6 +23,12 @@ TAGS = ["B-LOC", "B-PER", "I-LOC", "I-PER", "O"]
         ("I-PER I-PER O I-LOC", [("PER", 0, 2), ("LOC", 3, 4)]),  # IOB1
         ("B-PER I-LOC I-LOC", [("PER", 0, 1), ("LOC", 1, 3)]),
         ("O I-LOC B-LOC", [("LOC", 1, 2), ("LOC", 2, 3)]),
+        ("S-PER O B-LOC I-LOC E-LOC S-LOC", [("PER", 0, 1), ("LOC", 2, 5), ("LOC", 5, 6)]),  # BIOES
+        ("U-PER B-LOC L-LOC U-LOC", [("PER", 0, 1), ("LOC", 1, 3), ("LOC", 3, 4)]),  # BILOU
+        ("B-LOC M-LOC E-LOC", [("LOC", 0, 3)]),  # BMES
+        ("B-LOC E-LOC I-LOC E-PER", [("LOC", 0, 2), ("LOC", 2, 3), ("PER", 3, 4)]),
+        ("E-LOC E-LOC S-LOC I-LOC", [("LOC", 0, 1), ("LOC", 1, 2), ("LOC", 2, 3), ("LOC", 3, 4)]),
+        ("B-LOC O E-LOC", [("LOC", 0, 1), ("LOC", 2, 3)]),
     ],
 )
 def test_spans_as_conlleval_reads_them(tags: str, expected: list[Span]) -> None:
@@ -34,6 +40,9 @@ def test_spans_as_conlleval_reads_them(tags: str, expected: list[Span]) -> None:
     [
         (TAGS, True),
         (["B-X"], True),
+        (["B-X", "E-X", "S-X", "O"], True),
+        (["U-X", "L-X"], True),
+        (["X-X"], False),
         (["O"], False),
         ([], False),
         (["NOUN", "O"], False),

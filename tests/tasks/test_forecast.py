@@ -8,6 +8,7 @@ import torch
 
 from holdfast.data.series import Series, Windows
 from holdfast.data.series_encoder import SeriesEncoder
+from holdfast.data.time_axis import TimeAxis
 from holdfast.errors import OptionError, RecipeError
 from holdfast.recipes import from_dict
 from holdfast.recipes.forecast import ForecastAnswers, ForecastData, ForecastModel
@@ -18,7 +19,7 @@ def series(rows=40, channels=2, known=0, more=0):
     rng = np.random.default_rng(3)
     return Series(
         "s",
-        np.arange(rows + more),
+        TimeAxis(np.arange(rows + more)),
         np.exp(rng.normal(size=(rows, channels))),
         np.zeros((rows, 0)),
         rng.normal(size=(rows + more, known)),

@@ -17,6 +17,7 @@ from holdfast.recipes.schema import TrainSettings
 from holdfast.tasks.task import TaskStep
 from holdfast.training import RunDirectory, fit, seed_everything
 from holdfast.training.progress import Plan
+from holdfast.training.run_directory import is_run
 from holdfast.training.state import Training
 
 CLASSES = 3
@@ -117,6 +118,11 @@ def without_time(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
 
 
+def run_in(folder: Path | str, recipe: Mapping[str, Any]) -> RunDirectory:
+    """The run in a folder, gone on with where one has begun."""
+    return RunDirectory(folder, recipe, resume=is_run(Path(folder)))
+
+
 def toy_model() -> ToyModel:
     seed_everything(7)
     return ToyModel()
@@ -136,7 +142,7 @@ def main(folder: str, pause: str, optimizer: str, schedule: str) -> None:
         log_every=4,
         checkpoint_seconds=0.02,
     )
-    with RunDirectory(folder, {"name": "toy", "train": how.model_dump()}, resume=True) as run:
+    with run_in(folder, {"name": "toy", "train": how.model_dump()}) as run:
         model = toy_model()
         print("ready", flush=True)
         fit(model, ToyTask(), ToyBatches(12, pause=float(pause)), ToyBatches(3, seed=1), how, run=run)

@@ -16,7 +16,7 @@ from holdfast.tasks.task import TaskStep
 from holdfast.training import RunDirectory, TrainingInterrupted, fit
 from holdfast.training.state import Training
 
-from .standin import Recorder, ToyBatches, ToyTask, settings, toy_model, without_time
+from .standin import Recorder, ToyBatches, ToyTask, run_in, settings, toy_model, without_time
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +80,7 @@ def test_a_run_stopped_within_the_mean_goes_on_to_the_same_bits(tmp_path: Path) 
     with RunDirectory(tmp_path, {}) as run, pytest.raises(TrainingInterrupted):
         fit(toy_model(), ToyTask(), ToyBatches(), ToyBatches(2), chosen, run=run, progress=Recorder(stop))
     resumed, straight = toy_model(), toy_model()
-    with RunDirectory(tmp_path, {}, resume=True) as run:
+    with run_in(tmp_path, {}) as run:
         history = fit(resumed, ToyTask(), ToyBatches(), ToyBatches(2), chosen, run=run)
     whole = fit(straight, ToyTask(), ToyBatches(), ToyBatches(2), chosen)
     assert without_time(history) == without_time(whole)

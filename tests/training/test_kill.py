@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from holdfast import storage
-from holdfast.training import History, RunDirectory, fit
+from holdfast.training import History, fit
 from holdfast.training.checkpoint import Checkpoint
 
 from . import standin
-from .standin import ToyBatches, ToyTask, settings, toy_model, without_time
+from .standin import ToyBatches, ToyTask, run_in, settings, toy_model, without_time
 
 
 def start(folder: Path, pause: float, *how: str) -> subprocess.Popen[str]:
@@ -73,7 +73,7 @@ def train(folder: Path | None, **how: object) -> tuple[dict[str, torch.Tensor], 
     data = ToyBatches(), ToyBatches(2, seed=1)
     if folder is None:
         return model.state_dict(), fit(model, ToyTask(), *data, chosen)
-    with RunDirectory(folder, {"train": chosen.model_dump()}, resume=True) as run:
+    with run_in(folder, {"train": chosen.model_dump()}) as run:
         return model.state_dict(), fit(model, ToyTask(), *data, chosen, run=run)
 
 

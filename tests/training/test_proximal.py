@@ -154,7 +154,7 @@ def test_a_parameter_without_gradient_stays_and_a_closure_is_called() -> None:
     ("name", "option", "value", "message"),
     [
         ("ProximalSGD", "l1", -1.0, "l1 is -1.0; expected a number from 0."),
-        ("Ftrl", "l2", float("nan"), "l2 is nan; expected a number from 0."),
+        ("Ftrl", "l2", -2.0, "l2 is -2.0; expected a number from 0."),
         ("Ftrl", "power", -0.5, "power is -0.5; expected a number from 0."),
         (
             "AdagradDA",

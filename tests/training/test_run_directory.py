@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.errors import RunError
+from holdfast.errors import MissingDataError, RunError
 from holdfast.training import History, RunDirectory
+from holdfast.training.run_directory import data_folder
+from holdfast.training.sealed import read_sealed
 
 RECIPE = {"name": "toy", "train": {"learning_rate": 0.1, "epochs": 3, "bias": None}, "files": ["a", "b"]}
 
@@ -32,7 +34,8 @@ def test_a_run_is_not_trained_over(tmp_path: Path) -> None:
     with pytest.raises(RunError) as error:
         RunDirectory(tmp_path, RECIPE)
     assert str(error.value) == (
-        f"{tmp_path} already holds a run (history.jsonl). Go on with it by --resume, or choose another --out."
+        f"{tmp_path} already holds a run (history.jsonl). Go on with it by `holdfast train {tmp_path}/recipe.toml "
+        f"--out {tmp_path} --resume`, or choose another --out."
     )
     with RunDirectory(tmp_path, RECIPE, resume=True):
         pass
@@ -53,25 +56,97 @@ def test_resuming_with_another_recipe_lists_what_differs(tmp_path: Path) -> None
         RunDirectory(tmp_path, other, resume=True)
     assert str(error.value) == (
         f"{tmp_path} holds a run of another recipe: files = ['a', 'b'] there, unset here; train.learning_rate = 0.1 "
-        "there, 0.2 here; train.seed = unset there, 1 here. Resume with the recipe that is there, or choose another "
-        "--out."
+        "there, 0.2 here; train.seed = unset there, 1 here. Go on with the one that is there by `holdfast train "
+        f"{tmp_path}/recipe.toml --out {tmp_path} --resume`, or choose another --out."
     )
     with RunDirectory(tmp_path, RECIPE, resume=True) as run:
-        run.recipe_path.write_text("= 1")
+        run.recipe_path.write_text("= 1")  # without the first line, as an older Holdfast wrote it
     with pytest.raises(RunError) as error:
         RunDirectory(tmp_path, RECIPE, resume=True)
     assert str(error.value).startswith(f"{tmp_path}/recipe.toml is not TOML: ")
 
 
-def test_resuming_where_nothing_is_starts_a_run(tmp_path: Path) -> None:
-    with RunDirectory(tmp_path / "new", RECIPE, resume=True) as run:
+def test_resuming_where_no_run_is_names_those_that_are_there(tmp_path: Path) -> None:
+    def refused(path: Path) -> str:
+        with pytest.raises(RunError) as error:
+            RunDirectory(path, RECIPE, resume=True)
+        return str(error.value)
+
+    end = "Leave out --resume to start one there."
+    runs = tmp_path / "runs"
+    typo, other = runs / "mnits", runs / "else"
+    assert refused(typo) == f"There is no run in {typo}. {end}"
+    for name in ("mnist", "digits"):
+        with RunDirectory(runs / name, RECIPE):
+            pass
+    assert refused(typo) == f"There is no run in {typo}; near it are {runs / 'mnist'}. {end}"
+    assert refused(other) == f"There is no run in {other}; near it are {runs / 'digits'}, {runs / 'mnist'}. {end}"
+    assert not typo.exists()
+    typo.mkdir()
+    assert refused(typo) == f"There is no run in {typo}; near it are {runs / 'mnist'}. {end}"
+    (typo / ".lock").touch()  # of a run that was killed before it had written a recipe
+    with RunDirectory(typo, RECIPE, resume=True) as run:
         assert run.recipe_path.exists()
+
+
+def test_a_run_remembers_where_its_data_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, run = tmp_path / "home", tmp_path / "home" / "runs" / "toy"
+    (home / "data").mkdir(parents=True)
+    monkeypatch.chdir(home)
+    with RunDirectory(run, RECIPE):
+        assert data_folder(run) is None
+    with RunDirectory(run, RECIPE, resume=True, data_dir=Path("data")):
+        pass
+    monkeypatch.chdir(tmp_path)
+    with RunDirectory(run, RECIPE, resume=True):
+        assert data_folder(run) == home / "data"
+    run.rename(tmp_path / "moved")
+    assert data_folder(tmp_path / "moved") == home / "data"
+    (tmp_path / "moved").rename(run)
+    home.rename(tmp_path / "other")
+    moved = tmp_path / "other" / "runs" / "toy"
+    found = data_folder(moved)
+    assert found is not None
+    assert found.samefile(tmp_path / "other" / "data")
+    (tmp_path / "other" / "data").rmdir()
+    with pytest.raises(MissingDataError) as error:
+        data_folder(moved)
+    assert str(error.value) == (
+        f"The data of {moved} were in {home / 'data'}, which is not there any more. Name the folder that they are in "
+        "now by --data-dir."
+    )
+
+
+@pytest.mark.parametrize("name", ["recipe.toml", "data.toml"])
+def test_a_changed_file_of_a_run_is_noticed(tmp_path: Path, name: str) -> None:
+    with RunDirectory(tmp_path, RECIPE, data_dir=tmp_path):
+        pass
+    path, table = tmp_path / name, read_sealed(tmp_path / name)
+    whole = path.read_bytes()
+    damages = [whole[:k] + bytes([whole[k] ^ 1 << bit]) + whole[k + 1 :] for k in range(len(whole)) for bit in range(8)]
+    damages += [whole[:k] for k in range(1, len(whole))]
+    damages += [whole[:k] + bytes(20) + whole[k + 20 :] for k in range(0, len(whole), 20)]
+    for damaged in damages:
+        path.write_bytes(damaged)
+        with pytest.raises(RunError) as error:
+            read_sealed(path)
+        assert str(error.value).startswith(f"{path} is not ")
+    path.write_bytes(whole.replace(b"toy", b"boy").replace(b"folder", b"fodder"))
+    with pytest.raises(RunError) as error:
+        read_sealed(path)
+    assert str(error.value) == (
+        f"{path} is not as it was written: its content does not have the SHA-256 in its first line. Put it back; if "
+        "you changed it yourself, delete that line."
+    )
+    path.write_bytes(whole.partition(b"\n")[2])
+    assert read_sealed(path) == table
 
 
 def test_leftovers_of_a_killed_write_are_removed(tmp_path: Path) -> None:
     (tmp_path / ".checkpoint.safetensors.123.tmp").write_text("half")
-    with RunDirectory(tmp_path, RECIPE, resume=True):
-        assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "recipe.toml"]
+    (tmp_path / ".mine.tmp").mkdir()
+    with RunDirectory(tmp_path, RECIPE):
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", ".mine.tmp", "recipe.toml"]
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
@@ -123,6 +198,13 @@ def test_history_is_written_as_it_happens_and_cut_on_resume(tmp_path: Path) -> N
         f"{path} has 3 rows; the checkpoint beside it was written after 5. Put the file back, or start anew in another "
         "folder."
     )
+    with pytest.raises(RunError) as error:
+        History(path, keep=2, digest=history.digest)  # that of three rows
+    assert str(error.value) == (
+        f"{path} is not as it was when the checkpoint beside it was written: a row was changed or damaged. Put the "
+        "file back, or start anew in another folder."
+    )
+    assert History(path, keep=3, digest=resumed.digest) == [*history[:2], {"step": 9}]
     path.write_text('{"step": 1}\nnonsense\n')
     with pytest.raises(RunError, match=r"history.jsonl, line 2, is not JSON \("):
         History(path, keep=2)

@@ -14,12 +14,12 @@ import torch
 from torch import nn
 
 from holdfast.data import Batch
-from holdfast.errors import ModelFileError, RunError
+from holdfast.errors import HoldfastWarning, ModelFileError, RunError
 from holdfast.tasks.task import TaskStep
 from holdfast.training import RunDirectory, TrainingInterrupted, fit
 from holdfast.training.state import Training
 
-from .standin import Recorder, ToyBatches, ToyModel, ToyTask, settings, toy_model, without_time
+from .standin import Recorder, ToyBatches, ToyModel, ToyTask, run_in, settings, toy_model, without_time
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_checkpoint(tmp_path: Pat
     )
     assert all(value.isfinite().all() for value in model.state_dict().values())
     whole = fit(toy_model(), ToyTask(), ToyBatches(), None, chosen)
-    with RunDirectory(tmp_path, {}, resume=True) as run:
+    with run_in(tmp_path, {}) as run:
         recorder = Recorder()
         history = fit(toy_model(), ToyTask(), ToyBatches(), None, chosen, run=run, progress=recorder)
     assert recorder.plan.done == 8
@@ -84,9 +84,12 @@ def test_ctrl_c_stops_after_the_update_with_a_checkpoint(tmp_path: Path) -> None
     before = signal.getsignal(signal.SIGINT)
     with RunDirectory(tmp_path, {}) as run, pytest.raises(TrainingInterrupted) as stop:
         fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), run=run, progress=Recorder(press))
-    assert str(stop.value) == "Stopped after update 8 of 18; the checkpoint is written. Go on by --resume."
+    assert str(stop.value) == (
+        "Stopped after update 8 of 18; the checkpoint is written. Go on by "
+        f"`holdfast train {tmp_path}/recipe.toml --out {tmp_path} --resume`."
+    )
     assert signal.getsignal(signal.SIGINT) is before
-    with RunDirectory(tmp_path, {}, resume=True) as run:
+    with run_in(tmp_path, {}) as run:
         recorder = Recorder()
         history = fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), run=run, progress=recorder)
     assert recorder.updates == list(range(9, 19))
@@ -121,7 +124,7 @@ def test_a_finished_run_returns_at_once(tmp_path: Path) -> None:
     with RunDirectory(tmp_path, {}) as run:
         model = toy_model()
         history = fit(model, ToyTask(), *data, settings(), run=run)
-    with RunDirectory(tmp_path, {}, resume=True) as run:
+    with run_in(tmp_path, {}) as run:
         recorder, again = Recorder(), ToyModel()
         assert fit(again, ToyTask(), *data, settings(), run=run, progress=recorder) == history
     assert recorder.updates == []
@@ -134,12 +137,12 @@ def test_a_finished_run_returns_at_once(tmp_path: Path) -> None:
 def test_a_checkpoint_of_other_settings_or_another_model_is_refused(tmp_path: Path) -> None:
     with RunDirectory(tmp_path, {}) as run:
         fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), run=run)
-    with RunDirectory(tmp_path, {}, resume=True) as run:
+    with run_in(tmp_path, {}) as run:
         with pytest.raises(RunError) as error:
             fit(toy_model(), ToyTask(), ToyBatches(5), None, settings(learning_rate=0.5), run=run)
         assert str(error.value) == (
             f"{tmp_path}/checkpoint.safetensors was written under another setup: learning_rate = 0.02 there, 0.5 here; "
-            "train_batches = 6 there, 5 here. Go on with what it was written with, or start anew in another folder."
+            "train_batches = 6 there, 5 here. Give the same data and settings, or start anew in another folder."
         )
         model = toy_model()
         model.out = nn.Linear(6, 5)
@@ -149,3 +152,36 @@ def test_a_checkpoint_of_other_settings_or_another_model_is_refused(tmp_path: Pa
             f"{tmp_path}/checkpoint.safetensors has tensor 'out.weight' of shape (3, 6); the model's is (5, 6) (the "
             "first of 2 faults). It was saved from another model: build that one."
         )
+
+
+@pytest.mark.parametrize(
+    ("rate", "message"),
+    [
+        (
+            1e3,
+            r"The training loss ended at .*, far above the 1\..* of the first update: training has diverged\. Try a "
+            r"lower learning_rate \(now 1000\) or clip_norm = 1 \(now 0\)\.",
+        ),
+        (
+            1e-30,
+            r"The training loss ended at 1\..* and no weight has changed: nothing was learned\. Try a higher "
+            r"learning_rate \(now 1e-30\), and check that the inputs differ from one another\.",
+        ),
+    ],
+)
+def test_training_that_came_to_nothing_says_so(tmp_path: Path, rate: float, message: str) -> None:
+    chosen = settings(learning_rate=rate, checkpoint_seconds=0)
+    with RunDirectory(tmp_path, {}) as run, pytest.warns(HoldfastWarning, match=message):
+        fit(toy_model(), ToyTask(), ToyBatches(), ToyBatches(1, seed=1), chosen, run=run)
+    with run_in(tmp_path, {}) as run, pytest.warns(HoldfastWarning, match=message):  # at once, and all the same
+        fit(toy_model(), ToyTask(), ToyBatches(), ToyBatches(1, seed=1), chosen, run=run)
+
+
+def test_a_loss_that_does_not_move_says_so() -> None:
+    class Constant(ToyTask):
+        def loss(self, model: nn.Module, batch: Batch, state: Any = None) -> TaskStep:
+            step = super().loss(model, batch, state)
+            return TaskStep(step.loss * 1e-9 + 2, step.outputs, step.state)
+
+    with pytest.warns(HoldfastWarning, match=r"The training loss stayed at 2 in all 3 epochs: nothing was learned\."):
+        fit(toy_model(), Constant(), ToyBatches(), None, settings())

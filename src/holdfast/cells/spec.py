@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
+from numbers import Integral, Real
 from typing import Any, Literal, TypedDict
 
 from holdfast.cells.activation_names import Activation, check_activation
@@ -131,6 +132,7 @@ class CellSpec:
             if self.kind not in kinds and getattr(self, field.name) != field.default:
                 owners = " and ".join(NAMES[kind] for kind in kinds)
                 raise OptionError(f"{name} has no option {field.name!r}: it belongs to {owners}. Leave it out.")
+        self._check_types(name)
         for size in ("input_size", "hidden_size"):
             if not isinstance(getattr(self, size), int) or getattr(self, size) < 1:
                 raise OptionError(f"{name} {size} is {getattr(self, size)!r}; expected a whole number from 1 on.")
@@ -163,6 +165,21 @@ class CellSpec:
             )
         for activation in self.activations:
             check_activation(activation)
+
+    def _check_types(self, name: str) -> None:
+        """Refuses an option that is of another type than its default, before it is compared with anything."""
+        for option in fields(self):
+            value = getattr(self, option.name)
+            if isinstance(option.default, bool):
+                fits, expected = value in (True, False), "True or False"
+            elif isinstance(option.default, int):
+                fits, expected = isinstance(value, Integral) and not isinstance(value, bool), "a whole number"
+            elif isinstance(option.default, float) or (option.name in _CLIPS and value is not None):
+                fits, expected = isinstance(value, Real) and not isinstance(value, bool), "a number"
+            else:
+                continue
+            if not fits:
+                raise OptionError(f"{name} {option.name} is {value!r}; expected {expected}.")
 
     # Layers ask for these at every call.
 

@@ -2,114 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import ValidationError
-from torch import Tensor
 
 from holdfast.data.batches import SequenceDataset
 from holdfast.data.examples import Array, Examples
-from holdfast.errors import DataError, ModelFileError
+from holdfast.data.labels import Labels
+from holdfast.data.missing import NOTHING_FILLED, Filling
+from holdfast.data.saved import Json, parsed
+from holdfast.errors import DataError
 from holdfast.recipes.classify import ClassifyData
 from holdfast.scaling import scaled
 
-Json = dict[str, Any]
-Result = TypeVar("Result")
-
 _CHUNK = 4096
 """Sequences whose statistics are taken at once."""
-
-
-@dataclass(frozen=True)
-class Labels:
-    """The vocabulary of labels.
-
-    Attributes:
-        classes: The labels; a label's position is its class.
-        separator: What stands between the labels of one sequence; empty where each has exactly one.
-    """
-
-    classes: list[str]
-    separator: str = ""
-
-    @classmethod
-    def fit(cls, labels: Sequence[str], separator: str = "") -> Labels:
-        """The different labels, sorted; by value when all are integers ("9" before "10").
-
-        Args:
-            labels: Of each sequence.
-            separator: As the attribute.
-
-        Raises:
-            DataError: There is none.
-        """
-        found = sorted({one for label in labels for one in cls([], separator).of(label)})
-        if not found:
-            raise DataError("No training sequence has a label; expected at least one label.")
-        if all(re.fullmatch(r"[+-]?[0-9]+", label) for label in found):
-            found.sort(key=int)
-        return cls(found, separator)
-
-    def __len__(self) -> int:
-        """The number of classes."""
-        return len(self.classes)
-
-    def of(self, label: str) -> list[str]:
-        """The labels of one sequence."""
-        if not self.separator:
-            return [label]
-        return [one for part in label.split(self.separator) if (one := part.strip())]
-
-    def encode(self, labels: Sequence[str], origins: Sequence[str] | None = None) -> Tensor:
-        """The class of each label.
-
-        Args:
-            labels: N labels.
-            origins: Where each came from, for the message.
-
-        Returns:
-            [N], int64; with a separator [N, classes], float32: 1 for the labels that a sequence has, else 0.
-
-        Raises:
-            DataError: A label is not in the vocabulary.
-        """
-        places = {label: index for index, label in enumerate(self.classes)}
-        parts = [self.of(label) for label in labels]
-        for index, label in ((index, one) for index, part in enumerate(parts) for one in part):
-            if label not in places:
-                where = origins[index] if origins is not None else f"Sequence {index}"
-                raise DataError(
-                    f"{where} has the label {label!r}, which no training sequence has; known labels: "
-                    f"{', '.join(self.classes)}. Correct the label, or train with examples of it."
-                )
-        if not self.separator:
-            return torch.tensor([places[label] for label in labels], dtype=torch.int64)
-        found = torch.zeros(len(labels), len(self))
-        for row, part in zip(found, parts, strict=True):
-            row[[places[label] for label in part]] = 1
-        return found
-
-    def to_dict(self) -> Json:
-        """Plain JSON that ``from_dict`` reads."""
-        return {"classes": list(self.classes), "separator": self.separator}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Labels:
-        """The labels that ``to_dict`` wrote.
-
-        Raises:
-            ModelFileError: It is not what ``to_dict`` writes.
-        """
-        return parsed(
-            "labels",
-            data,
-            lambda: cls([str(label) for label in data["classes"]], str(data.get("separator", ""))),
-        )
 
 
 @dataclass(frozen=True)
@@ -131,17 +41,28 @@ class Scaling:
         """Take the statistics of each channel over all steps of all sequences.
 
         Args:
-            examples: The training split, and nothing else.
+            examples: The training split, and nothing else; missing values are passed over.
             kind: Which scaling; only ``standard`` looks at the examples.
+
+        Raises:
+            DataError: All values of a channel are missing.
         """
         if kind != "standard":
             return cls(kind)
         from sklearn.preprocessing import StandardScaler
 
         scaler = StandardScaler()
-        for begin in range(0, len(examples), _CHUNK):
-            part = examples.inputs[begin : begin + _CHUNK]
+        # With gaps at once: a part in which all values of a channel are missing would spoil its mean.
+        chunk = max(1, len(examples)) if examples.gaps else _CHUNK
+        for begin in range(0, len(examples), chunk):
+            part = examples.inputs[begin : begin + chunk]
             steps = part.reshape(-1, examples.channels) if isinstance(part, np.ndarray) else np.concatenate(part)
+            empty: list[int] = np.flatnonzero(np.isnan(steps).all(0)).tolist() if examples.gaps else []
+            if len(empty):
+                raise DataError(
+                    f"Value {empty[0]} of a step (from 0) is missing in all training sequences, such as "
+                    f"{examples.origins[0]}; expected it in some. Leave it out."
+                )
             scaler.partial_fit(steps)
         return cls(kind, tuple(scaler.mean_.tolist()), tuple(scaler.scale_.tolist()))
 
@@ -184,14 +105,16 @@ class Encoder:
     Attributes:
         labels: The vocabulary of labels.
         scaling: How values are scaled.
-        channels: Values a step, C.
+        channels: Values a step that the network reads, C: those of the files, and the masks of missing ones.
         settings: How the training files were read.
+        filling: What missing values become.
     """
 
     labels: Labels
     scaling: Scaling
     channels: int
     settings: ClassifyData
+    filling: Filling = NOTHING_FILLED
 
     @classmethod
     def fit(cls, train: Examples, settings: ClassifyData) -> Encoder:
@@ -211,12 +134,16 @@ class Encoder:
                 f"{train.origins[0]} has no label, nor have the other training sequences; expected a label for each. "
                 "Images: one folder a label; IDX: give the file of labels too; tables: data.label_column."
             )
-        return cls(
-            Labels.fit(train.labels, settings.label_separator),
-            Scaling.fit(train, settings.scaling),
-            train.channels,
-            settings,
-        )
+        labels = Labels.fit(train.labels, settings.label_separator)
+        if settings.missing == "error":
+            return cls(labels, Scaling.fit(train, settings.scaling), train.channels, settings)
+        known = Scaling.fit(train, "standard")
+        filling = Filling.of(settings.missing, known.mean, train.missing)
+        # A mask is 0 or 1, and stays so where values are scaled.
+        masks = len(filling.masked)
+        standard = Scaling("standard", known.mean + (0.0,) * masks, known.std + (1.0,) * masks)
+        scaling = standard if settings.scaling == "standard" else Scaling(settings.scaling)
+        return cls(labels, scaling, train.channels + masks, settings, filling)
 
     def encode(self, examples: Examples) -> SequenceDataset:
         """Encode sequences with what was fitted.
@@ -229,15 +156,15 @@ class Encoder:
         Raises:
             DataError: The channels differ, or a label is unknown.
         """
-        if len(examples) and examples.channels != self.channels:
+        channels = self.channels - len(self.filling.masked)
+        if len(examples) and examples.channels != channels:
             raise DataError(
-                f"{examples.origins[0]} has {examples.channels} values a step; "
-                f"the model was trained on {self.channels}. "
+                f"{examples.origins[0]} has {examples.channels} values a step; the model was trained on {channels}. "
                 "Give images of the same size and layout, or files with the same columns."
             )
         targets = None if examples.labels is None else self.labels.encode(examples.labels, examples.origins)
         apply = self.scaling.apply
-        inputs = examples.inputs
+        inputs = examples.inputs if self.filling.kind == "error" else self._filled(examples.inputs)
         if isinstance(inputs, np.ndarray):
             late = inputs.itemsize == 1
             inputs = inputs if late else apply(inputs)
@@ -246,6 +173,16 @@ class Encoder:
             inputs = inputs if late else [apply(sequence) for sequence in inputs]
         return SequenceDataset(inputs, targets, scale=apply if late else None, origins=examples.origins)
 
+    def _filled(self, inputs: Array | list[Array]) -> Array | list[Array]:
+        """The values with the masks beside them, each sequence filled by itself."""
+        if not isinstance(inputs, np.ndarray):
+            return [self._with_masks(sequence) for sequence in inputs]
+        return self._with_masks(inputs)
+
+    def _with_masks(self, values: Array) -> Array:
+        numbers = torch.from_numpy(values.astype(np.float64))
+        return torch.cat([self.filling.filled(numbers), self.filling.mask(numbers)], -1).numpy()
+
     def to_dict(self) -> Json:
         """Plain JSON that ``from_dict`` reads."""
         return {
@@ -253,6 +190,7 @@ class Encoder:
             "scaling": self.scaling.to_dict(),
             "channels": self.channels,
             "settings": self.settings.model_dump(mode="json"),
+            **({} if self.filling.kind == "error" else {"filling": self.filling.to_dict()}),
         }
 
     @classmethod
@@ -270,19 +208,6 @@ class Encoder:
                 Scaling.from_dict(data["scaling"]),
                 int(data["channels"]),
                 ClassifyData.model_validate(data["settings"]),
+                Filling.from_dict(data["filling"]) if "filling" in data else NOTHING_FILLED,
             ),
         )
-
-
-def parsed(what: str, data: object, build: Callable[[], Result]) -> Result:
-    """What ``build`` makes of saved data, with one error for data that does not fit."""
-    try:
-        return build()
-    except ModelFileError:
-        raise
-    except (KeyError, TypeError, ValueError, ValidationError) as error:
-        keys = ", ".join(cast("dict[str, Any]", data)) if isinstance(data, Mapping) else type(data).__name__
-        raise ModelFileError(
-            f"The saved {what} does not fit ({type(error).__name__}: {error}); it holds: {keys}. "
-            "The file is damaged, or another version wrote it."
-        ) from error

@@ -24,23 +24,25 @@ class Examples:
             images. A list of arrays that all have one length is stacked on construction.
         labels: A label for each sequence, or None where there are none.
         origins: Where each sequence came from, such as ``digits/7/12.png`` or ``test.ts[3]``.
+        gaps: Whether NaN stands for a missing value.
 
     Raises:
-        DataError: The three disagree in number, the sequences disagree in channels, or a sequence has no steps or
-            holds a value that is not finite.
+        DataError: Inputs, labels and origins disagree in number, the sequences disagree in channels, or a sequence
+            has no steps or holds a value that is not finite and is no gap.
     """
 
     inputs: Array | list[Array]
     labels: list[str] | None
     origins: list[str]
+    gaps: bool = False
 
     def __post_init__(self) -> None:
         _check_counts(self)
         if isinstance(self.inputs, np.ndarray):
-            _check_array(self.inputs, self.origins)
+            _check_array(self.inputs, self.origins, self.gaps)
             return
         for sequence, origin in zip(self.inputs, self.origins, strict=True):
-            _check_sequence(sequence, self.inputs[0].shape[-1], origin)
+            _check_sequence(sequence, self.inputs[0].shape[-1], origin, self.gaps)
         if len({len(sequence) for sequence in self.inputs}) == 1:
             object.__setattr__(self, "inputs", np.stack(self.inputs))
 
@@ -62,6 +64,13 @@ class Examples:
             return np.full(len(self), self.inputs.shape[1], dtype=np.int64)
         return np.array([len(sequence) for sequence in self.inputs], dtype=np.int64)
 
+    @property
+    def missing(self) -> list[bool]:
+        """Whether values of each channel are missing, C."""
+        rows = [self.inputs] if isinstance(self.inputs, np.ndarray) else self.inputs
+        found = [np.isnan(part).reshape(-1, part.shape[-1]).any(0) for part in rows]
+        return np.any(found, 0).tolist() if found else []
+
     def subset(self, indices: Iterable[int]) -> Examples:
         """The sequences at these positions, in this order.
 
@@ -75,11 +84,11 @@ class Examples:
             else [self.inputs[index] for index in chosen]
         )
         labels = None if self.labels is None else [self.labels[index] for index in chosen]
-        return Examples(inputs, labels, [self.origins[index] for index in chosen])
+        return Examples(inputs, labels, [self.origins[index] for index in chosen], self.gaps)
 
     def unlabelled(self) -> Examples:
         """The same sequences without labels."""
-        return Examples(self.inputs, None, self.origins)
+        return Examples(self.inputs, None, self.origins, self.gaps)
 
     @staticmethod
     def join(parts: Sequence[Examples]) -> Examples:
@@ -95,6 +104,7 @@ class Examples:
             return parts[0]
         parts = [part for part in parts if len(part)] or parts[:1]
         origins = [origin for part in parts for origin in part.origins]
+        gaps = any(part.gaps for part in parts)
         bare = [part for part in parts if part.labels is None]
         if bare and len(bare) < len(parts):
             labelled = next(part for part in parts if part.labels is not None)
@@ -105,8 +115,8 @@ class Examples:
         labels = None if bare else [label for part in parts for label in part.labels or []]
         arrays = [part.inputs for part in parts if isinstance(part.inputs, np.ndarray)]
         if len(arrays) == len(parts) and len({array.shape[1:] for array in arrays}) == 1:
-            return Examples(np.concatenate(arrays), labels, origins)
-        return Examples([sequence for part in parts for sequence in part.inputs], labels, origins)
+            return Examples(np.concatenate(arrays), labels, origins, gaps)
+        return Examples([sequence for part in parts for sequence in part.inputs], labels, origins, gaps)
 
 
 def _check_counts(examples: Examples) -> None:
@@ -119,18 +129,18 @@ def _check_counts(examples: Examples) -> None:
         raise DataError(f"Examples were given {got}; expected one of each for every sequence.")
 
 
-def _check_array(inputs: Array, origins: list[str]) -> None:
+def _check_array(inputs: Array, origins: list[str], gaps: bool) -> None:
     """Check an array [N, T, C] as a whole, sequence by sequence only to name the one that is wrong."""
     if inputs.ndim != 3:
         raise DataError(f"Examples were given an array of shape {inputs.shape}; expected [N, T, C].")
     if not len(inputs):
         return
-    if not inputs.size or not _is_real(inputs) or not np.isfinite(inputs).all():
+    if not inputs.size or not _is_real(inputs) or _wrong(inputs, gaps).any():
         for sequence, origin in zip(inputs, origins, strict=True):
-            _check_sequence(sequence, inputs.shape[2], origin)
+            _check_sequence(sequence, inputs.shape[2], origin, gaps)
 
 
-def _check_sequence(sequence: Array, channels: int, origin: str) -> None:
+def _check_sequence(sequence: Array, channels: int, origin: str, gaps: bool) -> None:
     """Check one sequence [T, C]."""
     if sequence.ndim != 2 or 0 in sequence.shape:
         raise DataError(f"{origin} has shape {sequence.shape}; expected [steps, values a step], both at least 1.")
@@ -141,13 +151,19 @@ def _check_sequence(sequence: Array, channels: int, origin: str) -> None:
         )
     if not _is_real(sequence):
         raise DataError(f"{origin} holds values of type {sequence.dtype}; expected real numbers.")
-    if not np.isfinite(sequence).all():
-        step, channel = (int(index) for index in np.argwhere(~np.isfinite(sequence))[0])
+    wrong = _wrong(sequence, gaps)
+    if wrong.any():
+        step, channel = (int(index) for index in np.argwhere(wrong)[0])
         raise DataError(
             f"{origin} holds {sequence[step, channel]} at step {step}, channel {channel} (from 0); expected a finite "
-            "number. Fill in or leave out missing values first."
+            "number. Fill in or leave out missing values first, or set data.missing."
         )
 
 
 def _is_real(array: Array) -> bool:
     return bool(array.dtype.kind in "buif")
+
+
+def _wrong(values: Array, gaps: bool) -> Array:
+    """Where values are not finite, and are no gaps."""
+    return np.asarray(np.isinf(values) if gaps else ~np.isfinite(values))

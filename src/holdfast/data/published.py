@@ -10,6 +10,7 @@ from pathlib import Path
 from holdfast.data import download
 from holdfast.data.download import RemoteFile
 from holdfast.errors import MissingDataError, RecipeError, did_you_mean
+from holdfast.pointers import refuse_pointers
 from holdfast.recipes.schema import DataSettings
 
 
@@ -247,6 +248,7 @@ def _published(known: Published, data_dir: Path | None) -> tuple[list[Path], lis
     places = {file.name: place for file in wanted if (place := _find(file.name, [*local, cache]))}
     absent = [file for file in wanted if file.name not in places]
     places |= zip((file.name for file in absent), download.fetch(absent, cache, local), strict=True)
+    refuse_pointers(places.values())
     train, test = ([places[file.name] for file in files] for files in (known.train, known.test))
     return train, test
 
@@ -277,6 +279,7 @@ def _own_files(settings: DataSettings, known: Sequence[str], data_dir: Path | No
             f"Missing data: {missing}. Looked in {', '.join(str(folder) for folder in folders)}. "
             "Put the files there, or name their folder by --data-dir or the environment variable HOLDFAST_DATA."
         )
+    refuse_pointers(path for path in [*train, *test] if path)
     return [path for path in train if path], [path for path in test if path]
 
 

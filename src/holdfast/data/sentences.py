@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from holdfast.data.batches import Batch, Indices
-from holdfast.data.encoders import Labels
+from holdfast.data.labels import Labels
 from holdfast.data.readers import tagged
 from holdfast.data.readers.tagged import Sentences
 from holdfast.data.vocabulary import PADDING, UNKNOWN, Vocabulary
@@ -89,6 +89,9 @@ class SentenceDataset:
             places = places.new_zeros(len(chosen), 1)
         found, where = np.unique(places.numpy(), return_inverse=True)
         spelled = [self._spellings[k] for k in found.tolist()]
+        spellings = pad_sequence(spelled, batch_first=True, padding_value=PADDING)
+        if not spellings.shape[1]:  # the same where there is no word in the batch
+            spellings = spellings.new_full((len(spelled), 1), PADDING)
         targets = None
         if self._targets is not None:
             rows = [self._targets[self._starts[k] :][: len(self._places[k])] for k in chosen]
@@ -97,7 +100,7 @@ class SentenceDataset:
             self._ids[places],
             None if bool((lengths == places.shape[1]).all()) else lengths,
             targets,
-            pad_sequence(spelled, batch_first=True, padding_value=PADDING),
+            spellings,
             torch.tensor([len(characters) for characters in spelled]),
             torch.from_numpy(where.reshape(places.shape)),
             [self.sentences[k] for k in chosen],
@@ -138,14 +141,9 @@ class SentenceEncoder:
         if train.targets is None:
             raise DataError(
                 f"{train.origins[0]} has no tags, nor have the other training sentences; expected one for each word: "
-                "CoNLL-U, or a word, a tab and its tag a line."
+                "CoNLL-U, or a line a word with its tag last."
             )
         tags = Labels.fit([tag for tags in train.targets for tag in tags])
-        if len(tags) < 2:
-            raise DataError(
-                f"All words of the training sentences have the tag {tags.classes[0]!r}; expected at least two tags to "
-                "tell apart. Check the column that the tags are in."
-            )
         tokens = [word for sentence in train.inputs for word in sentence]
         return cls(
             Vocabulary.fit(tokens, "tokens", lower=settings.lower, least=settings.least),
@@ -156,7 +154,7 @@ class SentenceEncoder:
 
     def read(self, paths: Sequence[Path]) -> Sentences:
         """Reads files in the way that the training files were read; tags may be missing."""
-        return tagged.read(paths, self.settings.column)
+        return tagged.read(paths, self.settings)
 
     def parsed(self, texts: Sequence[str], origins: Sequence[str]) -> Sentences:
         """A sentence of each text, its words apart by spaces."""

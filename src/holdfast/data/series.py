@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from holdfast.data.time_axis import Times
+from holdfast.data.time_axis import TimeAxis
 
 Numbers = npt.NDArray[np.float64]
 
@@ -21,7 +21,7 @@ class Series:
     Attributes:
         origin: Where it came from.
         times: [T + A], ascending; A more than there are targets, where more is known of what is ahead.
-        targets: [T, C]: what is to be forecast.
+        targets: [T, C]: what is to be forecast; here and below, NaN for a missing value.
         past: [T, P]: what is known up to now only.
         known: [T + A, F]: what is known ahead of time.
         names: Of the targets, C.
@@ -29,7 +29,7 @@ class Series:
     """
 
     origin: str
-    times: Times
+    times: TimeAxis
     targets: Numbers
     past: Numbers
     known: Numbers
@@ -45,6 +45,11 @@ class Series:
         rows = slice(begin, end)
         cut = {name: getattr(self, name)[rows] for name in ("times", "targets", "past", "known")}
         return replace(self, **cut, first=self.first + begin)
+
+    def times_with(self, more: int) -> TimeAxis:
+        """The times of the rows that have targets and of ``more`` that follow, as the series tells them or goes on."""
+        told = len(self.times) - len(self)
+        return self.times[: len(self) + more] if more <= told else self.times.followed(more - told)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,10 +15,10 @@ from torch import Tensor
 from holdfast.data.batches import Batch, Indices
 from holdfast.data.encoders import Scaling
 from holdfast.data.examples import Examples
+from holdfast.data.missing import NOTHING_FILLED, Filling
 from holdfast.data.series import Numbers, Series, Windows
 from holdfast.data.series_splits import context
-from holdfast.data.time_axis import calendar, continued, shown
-from holdfast.errors import DataError
+from holdfast.errors import DataError, HoldfastWarning
 from holdfast.recipes.forecast import ForecastData
 
 
@@ -26,12 +27,14 @@ class ForecastBatch(Batch):
     """A few windows.
 
     Attributes:
-        inputs: [B, W, C + P + F], float32: the targets and past columns of each row, scaled, and what is known of the
-            row after it.
-        targets: The rows that follow, scaled, [B, H, C], float32; None where they are not known.
+        inputs: [B, W, C + P + F], float32: the targets and past columns of each row, scaled, the masks of those with
+            missing values (which P counts), and what is known of the row after it.
+        targets: The rows that follow, scaled, [B, H, C], float32, NaN for a missing value; None where they are not
+            known.
         future: What is known of the rows that follow, [B, H, F], float32.
         history: The targets of the last season before them, in their own units, [B, S, C], float64.
-        actual: The rows that follow, in their own units, [B, H, C], float64; None where they are not known.
+        actual: The rows that follow, in their own units, [B, H, C], float64, NaN for a missing value; None where they
+            are not known.
         times: The times of the rows that follow, of each window; empty where they are in the series.
     """
 
@@ -62,12 +65,14 @@ class SeriesEncoder:
         deviations: Standard deviation of each target in its own units, C; 1 for one that never varies.
         naive_errors: Mean absolute error of each target's seasonal-naive forecast of one row within the training part,
             C (Hyndman and Koehler 2006).
+        filling: What missing values become, of targets, past and known columns, once they are scaled.
     """
 
     settings: ForecastData
     scaling: Scaling
     deviations: tuple[float, ...]
     naive_errors: tuple[float, ...]
+    filling: Filling = NOTHING_FILLED
 
     @classmethod
     def fit(cls, train: Windows, settings: ForecastData) -> SeriesEncoder:
@@ -82,19 +87,31 @@ class SeriesEncoder:
         """
         series, season = train.series, settings.season
         settings = settings.model_copy(update={"target_columns": list(series[0].names)})
+        gaps = settings.missing != "error"
         values = [np.concatenate([_levels(one, settings), one.past, one.known[: len(one)]], 1) for one in series]
-        scaling = Scaling.fit(Examples(list(values), None, [one.origin for one in series]), "standard")
+        rows = Examples(list(values), None, [one.origin for one in series], gaps)
+        scaling = Scaling.fit(rows, "standard")
         targets = np.concatenate([one.targets for one in series])
-        deviations = Scaling.fit(Examples(targets[None], None, [series[0].origin]), "standard").std
-        errors = np.concatenate([np.abs(one.targets[season:] - one.targets[:-season]) for one in series]).mean(0)
-        return cls(settings, scaling, deviations, tuple(errors.tolist()))
+        _warn_of_constants(targets, settings.target_columns)
+        deviations = Scaling.fit(Examples(targets[None], None, [series[0].origin], gaps), "standard").std
+        errors = np.concatenate([np.abs(one.targets[season:] - one.targets[:-season]) for one in series])
+        known = ~np.isnan(errors)
+        naive = np.where(known, errors, 0).sum(0) / known.sum(0).clip(min=1)
+        # What is known ahead of time has no mask: it is filled before a window is cut.
+        seen = settings.target_columns + settings.past_columns
+        missing = [some and place < len(seen) for place, some in enumerate(rows.missing)]
+        filling = Filling.of(settings.missing, [0.0] * rows.channels, missing) if gaps else NOTHING_FILLED
+        return cls(settings, scaling, deviations, tuple(naive.tolist()), filling)
 
     @property
     def channels(self) -> tuple[int, int, int]:
-        """C, P and F: target, past and known values a row; the calendar is among what is known."""
+        """C, P and F: target, past and known values a row.
+
+        Masks of missing values are among what is past, the calendar is among what is known.
+        """
         data = self.settings
         known = len(data.known_columns) + 2 * len(data.calendar)
-        return len(data.target_columns), len(data.past_columns), known
+        return len(data.target_columns), len(data.past_columns) + len(self.filling.masked), known
 
     def encode(self, windows: Windows, horizon: int) -> WindowDataset:
         """What the network reads of windows.
@@ -157,6 +174,7 @@ class SeriesEncoder:
             "scaling": self.scaling.to_dict(),
             "deviations": list(self.deviations),
             "naive_errors": list(self.naive_errors),
+            **({} if self.filling.kind == "error" else {"filling": self.filling.to_dict()}),
         }
 
     @classmethod
@@ -167,6 +185,7 @@ class SeriesEncoder:
             Scaling.from_dict(data["scaling"]),
             tuple(float(value) for value in data["deviations"]),
             tuple(float(value) for value in data["naive_errors"]),
+            Filling.from_dict(data["filling"]) if "filling" in data else NOTHING_FILLED,
         )
 
 
@@ -182,10 +201,16 @@ class WindowDataset:
         self._window, self._season = encoder.settings.window, encoder.settings.season
         self._names = encoder.settings.calendar
         self.lengths = np.full(len(windows), self._window, dtype=np.int64)
-        targets, past, _ = encoder.channels
+        seen = len(encoder.settings.target_columns) + len(encoder.settings.past_columns)
+        self._now_filling, self._known_filling = (
+            replace(encoder.filling, mean=encoder.filling.mean[part]) for part in (slice(seen), slice(seen, None))
+        )
+        # A forecast that repeats values repeats known ones; a season without any has the mean.
+        mean = encoder.restored(torch.zeros(1, 1, len(encoder.deviations), 1)).flatten().tolist()
+        self._history_filling = Filling("previous", tuple(mean))
         rows = [self._encoded(encoder, one, horizon if windows.ahead else 0) for one in windows.series]
         scaled = np.concatenate([values for values, _ in rows])
-        self._now, self._known = (torch.from_numpy(part.copy()) for part in np.split(scaled, [targets + past], 1))
+        self._now, self._known = (torch.from_numpy(part.copy()) for part in np.split(scaled, [seen], 1))
         self._targets = torch.from_numpy(np.concatenate([values for _, values in rows]))
         self._bases = np.cumsum([0, *(len(values) for values, _ in rows)])
 
@@ -201,39 +226,52 @@ class WindowDataset:
         after = start + torch.arange(self._horizon)
         ahead = self._windows.ahead
         count = self._targets.shape[1]
+        now = self._now[before]
+        filled, masks = self._now_filling.filled(now), self._now_filling.mask(now)
         return ForecastBatch(
-            inputs=torch.cat([self._now[before], self._known[before + 1]], -1),
+            inputs=torch.cat([filled, masks, self._known[before + 1]], -1),
             lengths=None,
             targets=None if ahead else self._now[after][..., :count],
             future=self._known[after],
-            history=self._targets[start + torch.arange(-self._season, 0)],
+            history=self._history(start),
             actual=None if ahead else self._targets[after],
             times=tuple(self._times[k] for k in series.tolist()) if ahead else (),
         )
 
+    def _history(self, start: Tensor) -> Tensor:
+        """The targets of the last season before some rows, [B, S, C]; missing ones filled from those before them."""
+        rows = self._targets[start + torch.arange(-max(self._window, self._season), 0)]
+        return self._history_filling.filled(rows)[:, -self._season :]
+
     @cached_property
     def _times(self) -> list[list[Any]]:
         """The times that follow each series."""
-        return [shown(_times(one, self._horizon)[len(one) :]) for one in self._windows.series]
+        return [one.times_with(self._horizon)[len(one) :].shown() for one in self._windows.series]
 
     def _encoded(self, encoder: SeriesEncoder, series: Series, more: int) -> tuple[Any, Numbers]:
         """A series and what is known of ``more`` rows ahead: scaled rows [T + more, I], and targets as they are."""
         rows = len(series)
-        nothing = np.full((more, encoder.channels[0] + encoder.channels[1]), np.nan)
+        count = len(encoder.settings.target_columns)
+        nothing = np.full((more, count + len(encoder.settings.past_columns)), np.nan)
         now = np.concatenate([np.concatenate([encoder.levels(series), series.past], 1), nothing])
         known = series.known[: rows + more] if encoder.settings.known_columns else np.zeros((rows + more, 0))
         scaled = encoder.scaling.apply(np.concatenate([now, known], 1))
-        circles = calendar(_times(series, more), self._names)
-        targets = np.concatenate([series.targets, nothing[:, : encoder.channels[0]]])
+        scaled[:, now.shape[1] :] = self._known_filling.filled(torch.from_numpy(scaled[:, now.shape[1] :])).numpy()
+        circles = series.times_with(more).calendar(self._names)
+        targets = np.concatenate([series.targets, nothing[:, :count]])
         return np.concatenate([scaled, circles], 1), targets
 
 
-def _times(series: Series, more: int) -> Any:
-    """The times of a series and of ``more`` rows after its targets, from the series where it tells them."""
-    told = len(series.times) - len(series)
-    if more <= told:
-        return series.times[: len(series) + more]
-    return np.concatenate([series.times, continued(series.times, more - told)])
+def _warn_of_constants(targets: Numbers, names: Sequence[str]) -> None:
+    """Warns of targets [T, C] that have one value alone."""
+    for column, name in zip(targets.T, names, strict=True):
+        if len(np.unique(column[~np.isnan(column)])) == 1:
+            warnings.warn(
+                f"The column {name!r} never varies in the training part: there is nothing to learn of it. Check the "
+                "column, or train on more rows.",
+                HoldfastWarning,
+                stacklevel=2,
+            )
 
 
 def _levels(series: Series, settings: ForecastData) -> Numbers:

@@ -12,7 +12,7 @@ from holdfast.data.published import locate
 from holdfast.data.readers.series import read
 from holdfast.data.series import Series, Windows
 from holdfast.data.sources import Splits
-from holdfast.data.time_axis import moment
+from holdfast.data.time_axis import TimeAxis
 from holdfast.errors import DataError, RecipeError
 from holdfast.recipes.forecast import ForecastData
 
@@ -83,14 +83,14 @@ def _bounds(series: Series, settings: ForecastData, held_out: bool) -> tuple[int
                 "use data.validation and data.test_fraction instead."
             )
         return counts[0], counts[0] + counts[1], sum(counts)
-    found = [moment(text, series.times) for text in split if isinstance(text, str)]
-    times = [time for time in found if time is not None]
-    if len(times) != 2 or len(split) != 2:
+    found = [series.times.first_at(text, settings) for text in split if isinstance(text, str)]
+    begins = [min(row, rows) for row in found if row is not None]
+    if len(begins) != 2 or len(split) != 2:
         raise RecipeError(
             f"data.split is {split}; expected three numbers of rows, those of training, validation and test, or two "
             f"times such as those of {series.origin}, at which validation and test begin."
         )
-    train, validated = (int(np.searchsorted(series.times[:rows], time)) for time in times)
+    train, validated = begins
     if not 0 < train <= validated < rows:
         raise RecipeError(
             f"data.split is {split}, which leaves {train} rows of {series.origin} to train on, {validated - train} to "
@@ -102,4 +102,4 @@ def _bounds(series: Series, settings: ForecastData, held_out: bool) -> tuple[int
 def _sine() -> Series:
     rows = np.arange(SINE_ROWS)
     nothing = np.zeros((SINE_ROWS, 0))
-    return Series("sine", rows, np.sin(SINE_STEP * rows)[:, None], nothing, nothing, ("value",))
+    return Series("sine", TimeAxis(rows), np.sin(SINE_STEP * rows)[:, None], nothing, nothing, ("value",))

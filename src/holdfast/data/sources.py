@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -79,18 +79,24 @@ def load(settings: ClassifyData, data_dir: Path | None, seed: int) -> Splits[Any
         if settings.unit:
             raise RecipeError(f'data.unit is {settings.unit!r}, but data.source = "digits" is numbers; leave it out.')
         return divided(*_digits(settings), settings, seed)
-    train = read_sequences(train_files, settings)
+    train = read_sequences(train_files, settings, "train")
+    test_files = test_files or ([] if settings.unit else readers.with_test_parts(train_files))
     return divided(train, read_sequences(test_files, settings) if test_files else None, settings, seed)
 
 
-def read_sequences(paths: Sequence[Path], settings: ClassifyData) -> Any:
+def read_sequences(paths: Sequence[Path], settings: ClassifyData, part: Literal["train", "test"] = "test") -> Any:
     """Reads files of texts (``Records``) where ``settings.unit`` is set, else of numbers (``Examples``).
+
+    Args:
+        paths: The files.
+        settings: How to read them.
+        part: Which part of a file that has one to train on and one to test on.
 
     Raises:
         MissingDataError: A path does not exist.
         DataError: A file is of no known kind, is damaged, or does not fit the others.
     """
-    return texts.read(paths, settings) if settings.unit else readers.read(paths, settings)
+    return texts.read(paths, settings) if settings.unit else readers.read(paths, settings, part)
 
 
 def divided(train: Kind, test: Kind | None, settings: DataSettings, seed: int) -> Splits[Kind]:

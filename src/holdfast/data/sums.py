@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from holdfast.data.batches import Batch, SequenceDataset
-from holdfast.data.encoders import Labels
+from holdfast.data.labels import Labels
 from holdfast.data.readers.compressed import lines
 from holdfast.data.records import Records
 from holdfast.errors import DataError

@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from holdfast.data.batches import Batch, Indices
-from holdfast.data.encoders import Json, Labels, parsed
+from holdfast.data.labels import Labels
 from holdfast.data.records import Records
+from holdfast.data.saved import Json, parsed
 from holdfast.data.vocabulary import PADDING, UNKNOWN, Vocabulary
 from holdfast.errors import DataError
 from holdfast.recipes.classify import ClassifyData

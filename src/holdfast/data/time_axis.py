@@ -1,138 +1,195 @@
-"""The times of a series: read from text, continued beyond the last one, and told to a network as sines and cosines."""
+"""The times of a series: in order, continued beyond the last one, and told to a network as sines and cosines."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from holdfast.data.time_text import AS_ISO, Form, Times, instants_of, offsets_of, parsed
+from holdfast.errors import DataError
+from holdfast.recipes.tables import TableSettings
+
 if TYPE_CHECKING:
     import polars
-
-Times = npt.NDArray[Any]
-"""Dates and times as datetime64[us], or numbers as int64 or float64."""
 
 _DAY = np.timedelta64(1, "D").astype("timedelta64[us]")
 _PERIODS = {"hour": 24.0, "weekday": 7.0, "month": 12.0, "day_of_year": 365.2425}
 
 
-def parsed(column: polars.Series) -> polars.Series:
-    """A column of times as datetimes or numbers; null where a value is neither, or another kind than the first.
+@dataclass(frozen=True, eq=False)
+class TimeAxis:
+    """The times of the rows of a series.
 
-    Args:
-        column: Text, numbers, dates or datetimes. A text is a date as in ISO 8601, from ``1949-01`` or ``19490101`` to
-            ``2016-07-01T00:15:00.5``, or else a number; a zone is taken off after its time was turned into UTC.
+    Attributes:
+        instants: Numbers, or datetimes without a zone, in UTC where the data have a zone, [T].
+        offsets: How far a clock there is ahead of UTC, [T], timedelta64[us]; None for numbers, and without a zone.
+        form: How the file writes them.
     """
-    import polars
 
-    if column.dtype.is_temporal():
-        if isinstance(column.dtype, polars.Datetime) and column.dtype.time_zone:
-            column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-        return column.cast(polars.Datetime("us"), strict=False)
-    if column.dtype.is_numeric():
-        return column.fill_nan(None) if column.dtype.is_float() else column
-    text = column.str.strip_chars()
-    if text.str.contains(r"^\d{8}$").all() and not (days := text.str.to_datetime("%Y%m%d", strict=False)).null_count():
-        return days
-    for kind in (polars.Int64, polars.Float64):
-        numbers = text.cast(kind, strict=False)
-        if len(numbers) and numbers[0] is not None:
-            return numbers if kind == polars.Int64 else numbers.fill_nan(None)
-    whole = text.str.replace(r"^(\d{4}-\d{2})$", "$1-01").str.replace(" ", "T", literal=True)
-    zoned = whole.str.contains(r"T.*(Z|[+-]\d{2}:?\d{2})$").any()
-    form = "%Y-%m-%dT%H:%M:%S%.f"
-    whole = whole.str.replace(r"^(\d{4}-\d{2}-\d{2})$", "${1}T00:00").str.replace(
-        r"(T\d{2}:\d{2})($|Z|[+-])", "$1:00$2"
-    )
-    if zoned:
-        times = whole.str.replace(r"Z$", "+0000").str.strptime(polars.Datetime("us", "UTC"), form + "%z", strict=False)
-        return times.dt.replace_time_zone(None)
-    return whole.str.strptime(polars.Datetime("us"), form, strict=False)
+    instants: Times
+    offsets: Times | None = None
+    form: Form = AS_ISO
 
+    @classmethod
+    def read(
+        cls, column: polars.Series, settings: TableSettings, where: Callable[[int], str], *, comma: bool = False
+    ) -> TimeAxis:
+        """The times of a column, in any order.
 
-def moment(text: str, like: Times) -> Any | None:
-    """One time from text, of the kind of the times of a series; None where it is none.
+        Args:
+            column: As :func:`holdfast.data.time_text.parsed` takes it.
+            settings: ``time_format`` and ``time_zone`` are used.
+            where: Names a row, for the message.
+            comma: Whether the decimal sign of numbers is a comma.
 
-    Args:
-        text: As in :func:`parsed`; a date, such as the year ``"1950"``, is a number where the times are numbers.
-        like: The times that it is to be compared with.
-    """
-    import polars
+        Raises:
+            DataError: A value is no time, or of another kind than the first.
+            RecipeError: A setting is wrong.
+        """
+        times = parsed(column, settings, comma=comma)
+        if times.instants.null_count():
+            row = times.instants.is_null().arg_max() or 0
+            found = column[row]
+            what = "is empty" if found is None or not str(found).strip() else f"holds {str(found)!r}"
+            expected = (
+                f"a time of the form {settings.time_format!r} (data.time_format)"
+                if settings.time_format
+                else "a time such as 2016-07-01 00:15 in every row (with a zone in all or in none), or a number in "
+                "every row; data.time_format says how times are written otherwise"
+            )
+            raise DataError(f"{where(row)}: the column {column.name!r} {what}; expected {expected}.")
+        offsets = None if times.offsets is None else times.offsets.to_numpy().astype("timedelta64[us]")
+        return cls(times.instants.to_numpy(), offsets, times.form)
 
-    found = parsed(polars.Series([text]))
-    if found[0] is None or (found.dtype == polars.Datetime("us")) != (like.dtype.kind == "M"):
+    def __len__(self) -> int:
+        """The number of rows, T."""
+        return len(self.instants)
+
+    def __getitem__(self, rows: slice) -> TimeAxis:
+        """The times of some rows."""
+        return TimeAxis(self.instants[rows], None if self.offsets is None else self.offsets[rows], self.form)
+
+    @property
+    def dated(self) -> bool:
+        """Whether the times are dates, and not numbers."""
+        return self.instants.dtype.kind == "M"
+
+    @property
+    def local(self) -> Times:
+        """What a clock where the data are from shows."""
+        return self.instants if self.offsets is None else self.instants + self.offsets
+
+    def first_at(self, text: str, settings: TableSettings) -> int | None:
+        """The first row at a moment or after it; T where there is none. None where the text is no time of this kind.
+
+        Args:
+            text: A date or time in the form of the data or as in ISO 8601, local unless it has an offset; a number,
+                such as the year ``"1950"``, where the times are numbers.
+            settings: As in :meth:`read`.
+        """
+        import polars
+
+        forms = [settings.time_format, ""] if settings.time_format else [""]
+        for form in forms:
+            found = parsed(polars.Series([text]), settings.model_copy(update={"time_format": form, "time_zone": ""}))
+            if found.instants[0] is not None and (found.instants.dtype == polars.Datetime("us")) == self.dated:
+                moment = found.instants.to_numpy()[0]
+                times = self.local if found.offsets is None else self.instants
+                return int(np.argmax(np.append(times >= moment, True)))
         return None
-    return found.to_numpy()[0]
+
+    def followed(self, count: int) -> TimeAxis:
+        """With the times that follow, by the step of the series.
+
+        The step is a whole number of months where the series steps from month to month on one day of the month (or on
+        its last day), a working day where a daily series leaves out the weekends, and else the commonest difference. A
+        step of whole days keeps the time of day, also where clocks are changed; a shorter one is time that passes.
+
+        Args:
+            count: How many to add to the T that there are, T at least 2.
+        """
+        if not count:
+            return self
+        if not self.dated:
+            step = _commonest(np.diff(self.instants))
+            more = np.asarray(self.instants[-1] + np.arange(1, count + 1) * step, self.instants.dtype)
+            return TimeAxis(np.concatenate([self.instants, more]))
+        local = _following_days(self.local, count)
+        if local is None:
+            step = _commonest(np.diff(self.instants))
+            more = self.instants[-1] + np.arange(1, count + 1) * step
+        elif self.offsets is None:
+            more = local
+        else:
+            more = self._in_zone(local, instants_of) if self.form.zone else local - self.offsets[-1]
+        offsets = self.offsets
+        if offsets is not None:
+            ahead = self._in_zone(more, offsets_of) if self.form.zone else np.full(count, offsets[-1])
+            offsets = np.concatenate([offsets, ahead.astype("timedelta64[us]")])
+        return TimeAxis(np.concatenate([self.instants, more.astype(self.instants.dtype)]), offsets, self.form)
+
+    def _in_zone(self, times: Times, convert: Callable[[polars.Series, str], polars.Series]) -> Times:
+        import polars
+
+        found: Times = convert(polars.Series(times.astype("datetime64[us]")), self.form.zone).to_numpy()
+        return found
+
+    def calendar(self, names: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Where in the day, the week or the year each time is, by a clock where the data are from: points on circles.
+
+        Args:
+            names: Of ``hour`` (with the minutes as its fraction), ``weekday``, ``month``, ``day_of_year``.
+
+        Returns:
+            [T, 2 * len(names)]: the sine and cosine of each.
+        """
+        if not names:
+            return np.zeros((len(self), 0), np.float32)
+        times = self.local
+        days = times.astype("datetime64[D]")
+        years = days.astype("datetime64[Y]")
+        places = {
+            "hour": (times - days) / np.timedelta64(1, "h"),
+            "weekday": (days.astype(np.int64) + 3) % 7,  # 1970-01-01 was a Thursday; Monday is 0
+            "month": days.astype("datetime64[M]").astype(np.int64) % 12,
+            "day_of_year": (days - years.astype("datetime64[D]")).astype(np.int64),
+        }
+        angles = [2 * np.pi * places[name] / _PERIODS[name] for name in names]
+        return np.stack([wave(angle) for angle in angles for wave in (np.sin, np.cos)], -1).astype(np.float32)
+
+    def shown(self) -> list[Any]:
+        """The times for JSON: numbers, or text as the file writes them, in its zone."""
+        return self.form.texts(self.local, self.offsets) if self.dated else list(self.instants.tolist())
 
 
-def continued(times: Times, count: int) -> Times:
-    """The times that follow, by the step of the series.
-
-    The step is a whole number of months where the series steps from month to month on one day of the month (or on its
-    last day), a working day where a daily series leaves out the weekends, and else the commonest difference.
-
-    Args:
-        times: [T], ascending, T at least 2.
-        count: How many to add.
-
-    Returns:
-        [count], of the same dtype.
-    """
+def _following_days(times: Times, count: int) -> Times | None:
+    """Local times that go on by months, working days or whole days; None where the step is another."""
     ahead = np.arange(1, count + 1)
-    if times.dtype.kind != "M":
-        return np.asarray(times[-1] + ahead * _commonest(np.diff(times)), times.dtype)
     days, clock = times.astype("datetime64[D]"), times - times.astype("datetime64[D]")
+    if len(np.unique(clock)) > 1:
+        return None
     months = days.astype("datetime64[M]")
     steps = np.unique(np.diff(months.astype(np.int64)))
-    if len(steps) == 1 and steps[0] and len(np.unique(clock)) == 1:
+    if len(steps) == 1 and steps[0]:
         following = months[-1] + ahead * steps[0]
         within = days - months.astype("datetime64[D]")
         lengths = [(m + 1).astype("datetime64[D]") - m.astype("datetime64[D]") for m in (months, following)]
         if len(np.unique(within)) == 1:
-            return np.asarray(following.astype("datetime64[D]") + within[-1] + clock[-1], times.dtype)
+            return np.asarray(following.astype("datetime64[D]") + within[-1] + clock[-1])
         if (within + 1 == lengths[0]).all():
-            return np.asarray(following.astype("datetime64[D]") + lengths[1] - 1 + clock[-1], times.dtype)
+            return np.asarray(following.astype("datetime64[D]") + lengths[1] - 1 + clock[-1])
     step = _commonest(np.diff(times))
     if step == _DAY and len(times) > 7 and np.is_busday(days).all():
-        return np.asarray(np.busday_offset(days[-1], ahead) + clock[-1], times.dtype)
-    return np.asarray(times[-1] + ahead * step, times.dtype)
+        return np.asarray(np.busday_offset(days[-1], ahead) + clock[-1])
+    # A clock that was set back shows one time twice.
+    return np.asarray(times[-1] + ahead * step) if step >= _DAY else None
 
 
 def _commonest(steps: npt.NDArray[Any]) -> Any:
     """The step that occurs most often; of several, the shortest."""
     found, counts = np.unique(steps, return_counts=True)
     return found[counts.argmax()]
-
-
-def calendar(times: Times, names: Sequence[str]) -> npt.NDArray[np.float32]:
-    """Where in the day, the week or the year each time is, as points on circles.
-
-    Args:
-        times: [T]; datetime64, if there are names.
-        names: Of ``hour`` (with the minutes as its fraction), ``weekday``, ``month``, ``day_of_year``.
-
-    Returns:
-        [T, 2 * len(names)]: the sine and cosine of each.
-    """
-    if not names:
-        return np.zeros((len(times), 0), np.float32)
-    days = times.astype("datetime64[D]")
-    years = days.astype("datetime64[Y]")
-    places = {
-        "hour": (times - days) / np.timedelta64(1, "h"),
-        "weekday": (days.astype(np.int64) + 3) % 7,  # 1970-01-01 was a Thursday; Monday is 0
-        "month": days.astype("datetime64[M]").astype(np.int64) % 12,
-        "day_of_year": (days - years.astype("datetime64[D]")).astype(np.int64),
-    }
-    angles = [2 * np.pi * places[name] / _PERIODS[name] for name in names]
-    return np.stack([wave(angle) for angle in angles for wave in (np.sin, np.cos)], -1).astype(np.float32)
-
-
-def shown(times: Times) -> list[Any]:
-    """The times for JSON: numbers, or text as in ISO 8601, without a clock time where all are midnight."""
-    if times.dtype.kind != "M":
-        return list(times.tolist())
-    unit: Any = next(unit for unit in ("D", "s", "us") if (times == times.astype(f"datetime64[{unit}]")).all())
-    return list(np.datetime_as_string(times, unit=unit).tolist())

@@ -19,6 +19,7 @@ from holdfast.errors import ConversionError, ModelFileError, OptionError, did_yo
 from holdfast.interop.listing import Listing, listing
 from holdfast.interop.network import Network
 from holdfast.interop.selection import Selection, of_network
+from holdfast.pointers import refuse_pointers
 from holdfast.recurrent_layer import RecurrentLayer
 
 LAYERS = "layers"
@@ -77,7 +78,7 @@ class Format:
 
 
 def _is_holdfast(file: Beginning) -> bool:
-    return file.start[8:9] == b"{" and b'"holdfast_format"' in file.start
+    return file.start[8:9] == b"{" and b'"holdfast_' in file.start
 
 
 def _is_pytorch(file: Beginning) -> bool:
@@ -178,6 +179,7 @@ def read(path: Path | str, format: str | None = None, **options: Any) -> Network
         MissingLibraryError: The format needs a library that is not installed.
     """
     path = Path(path)
+    _refuse_pointer(path)
     found = known(format) if format else told(path)
     if LAYERS in options:
         names = str(options.pop(LAYERS))
@@ -213,6 +215,7 @@ def select(path: Path, format: str | None = None, **options: Any) -> Selection:
         ModelFileError: As in :func:`read`.
         ConversionError: As in :func:`read`, of a format whose layers are taken from the network.
     """
+    _refuse_pointer(path)
     found = known(format) if format else told(path)
     if found.selects is None:
         return of_network(cast(Network, _called(found.reads, found, path, **options)))
@@ -273,8 +276,12 @@ def difference(path: Path, network: Network, format: str) -> float | None:
     return cast(float, _called(found.compares, found, path, network)) if found.compares else None
 
 
-def layers(path: Path | str) -> Listing:
+def layers(path: Path | str, format: str | None = None) -> Listing:
     """The layers in a file of any format: of the model in it, or, where it cannot be told what that is, one by one.
+
+    Args:
+        path: The file, as in :func:`read`.
+        format: As in :func:`read`.
 
     Raises:
         ModelFileError: As in :func:`read`.
@@ -282,7 +289,7 @@ def layers(path: Path | str) -> Listing:
         MissingLibraryError: As in :func:`read`.
     """
     path = Path(path)
-    found = told(path)
+    found = known(format) if format else told(path)
     try:
         return listing(read(path, found.name))
     except ConversionError as error:
@@ -314,6 +321,7 @@ def told(path: Path) -> Format:
     Raises:
         ModelFileError: It is not there, or of no format that is known.
     """
+    _refuse_pointer(path)
     if path.is_dir():
         return FORMATS["tf1" if (path / "checkpoint").is_file() else "holdfast"]
     try:
@@ -331,6 +339,10 @@ def told(path: Path) -> Format:
     raise ModelFileError(
         f"{path} begins as no file of {', '.join(FORMATS)} does. If it is one of them, name it with --from."
     )
+
+
+def _refuse_pointer(path: Path) -> None:
+    refuse_pointers([] if path.is_dir() else [looked_at(path)], ModelFileError)
 
 
 def looked_at(path: Path) -> Path:

@@ -12,6 +12,26 @@ if TYPE_CHECKING:
     from holdfast.data import Batch
 
 
+def class_figures(right: int, answered: int, there: int) -> dict[str, float | int | None]:
+    """Precision, recall and F1 of a class, and how often it is there.
+
+    Args:
+        right: How often it was right.
+        answered: How often it was answered.
+        there: How often it should have been.
+
+    Returns:
+        The figures by name; F1 is None for a class that was neither there nor answered.
+    """
+    either = answered + there
+    return {
+        "precision": right / max(1, answered),
+        "recall": right / max(1, there),
+        "f1": 2 * right / either if either else None,
+        "count": there,
+    }
+
+
 class ClassificationMetrics:
     """Accuracy and macro F1 of predicted classes, from a confusion matrix.
 
@@ -55,6 +75,21 @@ class ClassificationMetrics:
         for name, row in zip(names, self.confusion.tolist(), strict=True):
             lines.append(f"{name:<{width}}" + "".join(f"  {count:>{width}}" for count in row))
         return "\n".join(lines)
+
+    def figures(self, names: Sequence[str]) -> dict[str, Any]:
+        """The confusion matrix, and the figures of each class, as values that JSON has.
+
+        Returns:
+            ``confusion``: ``labels``, and ``counts`` with a row a label and a column an answer. ``labels``: of each,
+            ``precision``, ``recall`` and ``f1`` (None for one that neither occurs nor was answered), and ``count``, the
+            sequences that have it.
+        """
+        hits, there, said = self.confusion.diag(), self.confusion.sum(1), self.confusion.sum(0)
+        rows = zip(names, hits.tolist(), said.tolist(), there.tolist(), strict=True)
+        return {
+            "confusion": {"labels": list(names), "counts": self.confusion.tolist()},
+            "labels": {name: class_figures(*counts) for name, *counts in rows},
+        }
 
     def state_dict(self) -> dict[str, Tensor]:
         """What was gathered, in memory of its own."""
@@ -120,6 +155,12 @@ class MultilabelMetrics:
             shown = "     -" if f1 != f1 else f"{f1:.4f}"
             lines.append(f"{name:<{width}}  {precision:9.4f}  {recall:6.4f}  {shown}  {hits + missed:9}")
         return "\n".join(lines)
+
+    def figures(self, names: Sequence[str]) -> dict[str, Any]:
+        """``labels``: as of :meth:`ClassificationMetrics.figures`."""
+        hits, false, missed = self.found[:, 1, 1], self.found[:, 0, 1], self.found[:, 1, 0]
+        rows = zip(names, hits.tolist(), (hits + false).tolist(), (hits + missed).tolist(), strict=True)
+        return {"labels": {name: class_figures(*counts) for name, *counts in rows}}
 
     def state_dict(self) -> dict[str, Any]:
         """What was gathered, in memory of its own."""

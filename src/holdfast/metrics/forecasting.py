@@ -36,17 +36,18 @@ class ForecastMetrics:
         self._season, self._quantiles = season, list(quantiles)
         names = ["", "repeat_last_"] + (["seasonal_naive_"] if season > 1 else [])
         self._sums = {name: torch.zeros(2, len(deviations), dtype=torch.float64) for name in names}
-        self._within = torch.zeros((), dtype=torch.float64)
-        self._count = 0
+        self._within, self._count = torch.zeros(2, len(deviations), dtype=torch.float64)
 
     def update(self, forecasts: Tensor, batch: Any) -> None:
         """Takes in a batch.
 
         Args:
             forecasts: [B, H, C, Q], in the units of the targets.
-            batch: A ``ForecastBatch``, whose ``actual`` values are what should have been forecast.
+            batch: A ``ForecastBatch``, whose ``actual`` values are what should have been forecast; those that are
+                missing are left out.
         """
         actual = batch.known_actual
+        known = ~actual.isnan()
         rows = torch.arange(actual.shape[1], device=actual.device) % self._season
         points = {
             "": forecasts[..., self._quantiles.index(0.5)],
@@ -54,11 +55,11 @@ class ForecastMetrics:
             "seasonal_naive_": batch.history[:, rows],
         }
         for name, sums in self._sums.items():
-            errors = points[name] - actual
+            errors = (points[name] - actual).masked_fill(~known, 0)
             sums += torch.stack([errors.abs().sum((0, 1)), errors.square().sum((0, 1))]).cpu()
         low, high = forecasts[..., 0], forecasts[..., -1]
-        self._within += ((low <= actual) & (actual <= high)).double().mean(-1).sum().cpu()
-        self._count += actual.shape[0] * actual.shape[1]
+        self._within += ((low <= actual) & (actual <= high)).sum((0, 1)).cpu()
+        self._count += known.sum((0, 1)).cpu()
 
     def compute(self) -> dict[str, float]:
         """The metrics of the forecasts so far, then those of the naive ones under their names.
@@ -69,15 +70,16 @@ class ForecastMetrics:
         training part; with several quantiles ``coverage``, the share of values between the lowest and the highest.
         """
         found: dict[str, float] = {}
+        count = self._count.clamp(min=1)
         for name, sums in self._sums.items():
-            absolute, squares = sums / max(1, self._count)
+            absolute, squares = sums / count
             found[f"{name}mae"] = float(absolute.mean())
             found[f"{name}rmse"] = float(squares.mean().sqrt())
             if (self._naive_errors > 0).all():
                 found[f"{name}mase"] = float((absolute / self._naive_errors).mean())
             found[f"{name}mse_scaled"] = float((squares / self._deviations.square()).mean())
             if not name and len(self._quantiles) > 1:
-                found["coverage"] = float(self._within / max(1, self._count))
+                found["coverage"] = float((self._within / count).mean())
         return found
 
     def table(self) -> str:
@@ -93,9 +95,9 @@ class ForecastMetrics:
     def state_dict(self) -> dict[str, Any]:
         """What was gathered, in memory of its own."""
         sums = {name: values.clone() for name, values in self._sums.items()}
-        return {"sums": sums, "within": self._within.clone(), "count": self._count}
+        return {"sums": sums, "within": self._within.clone(), "count": self._count.clone()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from what ``state_dict`` gave."""
         self._sums = {name: values.clone() for name, values in state["sums"].items()}
-        self._within, self._count = state["within"].clone(), state["count"]
+        self._within, self._count = state["within"].clone(), state["count"].clone()

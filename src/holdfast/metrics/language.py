@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from holdfast.data.vocabulary import PADDING
+
+_MOST_NATS = 709  # e to more than that is beyond what a float can hold
 
 
 class LanguageMetrics:
@@ -39,7 +40,8 @@ class LanguageMetrics:
         """``loss`` (nats a token, in place of the mean over batches), ``perplexity`` and ``bits_per_character``."""
         loss = self.nats / max(1, self.tokens)
         bits = self.nats / math.log(2) / max(1.0, self.characters)
-        return {"loss": loss, "perplexity": float(np.exp(loss)), "bits_per_character": bits}
+        perplexity = math.exp(loss) if loss < _MOST_NATS else math.inf
+        return {"loss": loss, "perplexity": perplexity, "bits_per_character": bits}
 
     def state_dict(self) -> dict[str, float]:
         """What was gathered."""

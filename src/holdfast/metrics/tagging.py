@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from holdfast.data.sentences import NO_TARGET, UNSEEN
+from holdfast.metrics.classification import class_figures
 from holdfast.spans import OUTSIDE, looks_like_spans, spans
 
 if TYPE_CHECKING:
@@ -79,6 +80,11 @@ class TaggingMetrics:
             precision, recall, f1 = _precision_recall_f1(counts)
             lines.append(f"{name:<{width}}  {precision:9.4f}  {recall:6.4f}  {f1:6.4f}  {counts[2]:7}")
         return "\n".join(lines)
+
+    def figures(self) -> dict[str, Any]:
+        """What :meth:`table` shows, as values that JSON has: ``spans`` or ``tags``, with the figures of each."""
+        rows = self.spans or dict(zip(self.tags, self.counts.tolist(), strict=True))
+        return {"spans" if self.spans else "tags": {name: class_figures(*counts) for name, counts in rows.items()}}
 
     def state_dict(self) -> dict[str, Any]:
         """What was gathered, in memory of its own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -59,16 +60,12 @@ def load(source: str, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: There is no such recipe or file, it is not TOML, or a key or value is not allowed.
     """
-    path = Path(source)
-    if path.suffix == ".toml":
-        if not path.is_file():
-            raise RecipeError(f"There is no recipe file {source}. Check the path; `holdfast recipes` lists the names.")
-        content = path.read_text("utf-8")
-    else:
-        content = text(source)
+    content = _written(source) if source.endswith(".toml") else text(source)
     try:
         table = tomllib.loads(content)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError as error:
+        raise RecipeError(f"The recipe {source} is not TOML that can be read: its values nest too deep.") from error
+    except ValueError as error:  # also of a number with thousands of digits
         raise RecipeError(f"The recipe {source} is not TOML: {error}.") from error
     changes = dict(map(parsed, overrides))
     for key, value in changes.items():
@@ -79,6 +76,22 @@ def load(source: str, overrides: Sequence[str] = ()) -> Recipe:
     for key, value in {**recipe.small, **changes}.items():  # what was asked for is stronger
         _set(table, key, value)
     return from_dict({**table, "small": {}}, source)  # applied once: a run keeps what it was trained with
+
+
+def _written(source: str) -> str:
+    """The text of a recipe file."""
+    try:
+        return Path(source).read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise RecipeError(
+            f"There is no recipe file {source}. Check the path; `holdfast recipes` lists the names."
+        ) from error
+    except OSError as error:
+        raise RecipeError(f"The recipe {source} cannot be read: {error.strerror}. Give a TOML file.") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(
+            f"The recipe {source} is not UTF-8 text (byte {error.start + 1}). Save it as UTF-8, as TOML has to be."
+        ) from error
 
 
 def from_dict(table: Mapping[str, Any], source: str) -> Recipe:
@@ -92,8 +105,10 @@ def from_dict(table: Mapping[str, Any], source: str) -> Recipe:
         RecipeError: A key or value is not allowed, or the task is unknown.
     """
     task = table.get("task", "classify")
-    if task not in RECIPES:
-        raise RecipeError(f"The recipe {source} cannot be used: task is {task!r}: {did_you_mean(str(task), RECIPES)}")
+    if not isinstance(task, str) or task not in RECIPES:
+        raise RecipeError(
+            f"The recipe {source} cannot be used: task is {_shown(task)}: {did_you_mean(str(task), RECIPES)}"
+        )
     return _checked(RECIPES[task], table, f"The recipe {source} cannot be used: ")
 
 
@@ -131,6 +146,10 @@ def parsed(override: str) -> tuple[str, Any]:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         return key.strip(), value.strip()  # a string without quotes, such as train.optimizer=SGD
+    except (ValueError, RecursionError) as error:
+        raise RecipeError(
+            f"The value of {key.strip()} cannot be read: it has too many digits or nests too deep."
+        ) from error
 
 
 def _set(table: dict[str, Any], key: str, value: Any) -> None:
@@ -149,10 +168,34 @@ def _fault(kind: type[Settings], place: tuple[int | str, ...], what: str, messag
     key = ".".join(str(part) for part in place)
     if what == "extra_forbidden":
         fields = _fields_at(kind, place[:-1])
+        elsewhere = keys(kind, str(place[-1]))
+        if elsewhere and not difflib.get_close_matches(str(place[-1]), fields, n=1):
+            return f"There is no key {key!r}: did you mean {' or '.join(elsewhere)}?"
         return f"There is no key {key!r}: {did_you_mean(str(place[-1]), fields)}"
     if what == "missing":
         return f"The key {key!r} is missing."
-    return f"{key} is {value!r}: {message[0].lower()}{message[1:]}."
+    return f"{key} is {_shown(value)}: {message[0].lower()}{message[1:]}."
+
+
+def keys(kind: type[BaseModel], last: str) -> list[str]:
+    """The keys with dots whose last part is that word, in the tables of a recipe."""
+    found = []
+    for name, field in kind.model_fields.items():
+        inner = field.annotation
+        if name == last:
+            found.append(name)
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            found += [f"{name}.{key}" for key in keys(inner, last)]
+    return found
+
+
+def _shown(value: Any) -> str:
+    """A value that may be of any kind and size, in a few words."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return "a number of thousands of digits"
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _fields_at(kind: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:

@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from holdfast.recipes.audio import AudioSettings
-from holdfast.recipes.schema import DataSettings, Recipe, RecurrentSettings, Settings
+from holdfast.recipes.schema import Recipe, RecurrentSettings, Settings
+from holdfast.recipes.tables import TableSettings
 
 
-class ClassifyData(DataSettings):
+class ClassifyData(TableSettings):
     """``[data]``: where the sequences come from and how they are prepared."""
 
     source: str = "files"
@@ -22,14 +23,15 @@ class ClassifyData(DataSettings):
     """Tables in long format (one row a step): the column that says which sequence a row belongs to. Empty: one row a
     sequence."""
     time_column: str = ""
-    """Tables in long format: the column to sort a sequence's rows by. Empty: the order in the file."""
+    """Tables in long format: the column of times to sort a sequence's rows by; see ``time_format``. Rows of one time
+    stay in the order of the file. Empty: that order for all."""
     label_column: str = "label"
     """Tables: the column that holds the label."""
     label_separator: str = ""
     """Tables: what stands between the labels of a sequence that may have several, such as ``|``; each is then learned
     by itself. Empty: exactly one label a sequence."""
     feature_columns: list[str] = []
-    """Tables: the columns that hold the inputs, in order. Empty: every other column."""
+    """Tables: the columns that hold the inputs, in order. Empty: every other column that has a name."""
     scaling: Literal["none", "unit", "standard"] = "none"
     """``unit``: divide by 255 (images); ``standard``: zero mean and unit variance per channel, fitted on the training
     split."""
@@ -45,8 +47,9 @@ class ClassifyData(DataSettings):
     """Texts: make capitals small."""
     text_column: str = "text"
     """Tables of texts: the column that holds the text."""
-    encoding: str = "utf-8"
-    """Texts: how the characters of a file are written, by Python's name: ``utf-8``, ``latin-1``, ``cp1252``, ..."""
+    label_first: bool = False
+    """Texts: each line of a text file starts with its label and a blank, ``LABEL text``. Not needed for fastText's
+    ``__label__x text`` and for files that end in ``.label``."""
 
 
 class LinearSettings(Settings):

@@ -6,10 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from holdfast.recipes.schema import DataSettings, Recipe, RecurrentSettings, Settings
+from holdfast.recipes.schema import Recipe, RecurrentSettings, Settings
+from holdfast.recipes.tables import TableSettings
 
 
-class ForecastData(DataSettings):
+class ForecastData(TableSettings):
     """``[data]``: which series, what is known of the future, and what a window is."""
 
     source: str = "files"
@@ -27,19 +28,20 @@ class ForecastData(DataSettings):
     """The fraction of the rows, the latest of them, held out for the test when no ``test`` files are given."""
     split: list[int] | list[str] = []
     """Instead of the fractions: the rows of training, validation and test, such as ``[8640, 2880, 2880]`` (what comes
-    after them is left out); or the times at which validation and test begin, such as ``["2017-07", "2017-11"]``."""
+    after them is left out); or the times at which validation and test begin, such as ``["2017-07", "2017-11"]``, in the
+    time zone of the data unless they name one."""
     limit: int = Field(0, ge=0)
     """Use only the first so many windows of training, validation and test; 0 for all."""
     time_column: str = ""
-    """The column of times: dates and times as in ISO 8601, or numbers. Empty: the rows are numbered from 0."""
+    """The column of times; see ``time_format``. Empty: the rows are numbered from 0."""
     target_columns: list[str] = []
-    """The columns to forecast. Empty: every column that has no other part."""
+    """The columns to forecast. Empty: every column that has a name and no other part."""
     past_columns: list[str] = []
     """Further columns to forecast from, known until now only."""
     known_columns: list[str] = []
     """Further columns to forecast from, known ahead of time, such as holidays and prices."""
     calendar: list[Literal["hour", "weekday", "month", "day_of_year"]] = []
-    """What the network is told of each time, as sine and cosine."""
+    """What the network is told of each time, as sine and cosine, in the time zone of the data."""
     log: bool = False
     """Forecast the logarithm of the targets, which must be above 0; answers and metrics are in their own units."""
     window: int = Field(48, ge=1)

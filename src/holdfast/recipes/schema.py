@@ -9,15 +9,29 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 Number = bool | int | float
+_LARGEST_WHOLE, _LARGEST_SEED, _LARGEST_NUMBER = 2**31 - 1, 2**32 - 1, 3.4e38
 
 
 class Settings(BaseModel):
     """Base of every table: unknown keys are errors, values are never changed after they were checked."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @field_validator("*")
+    @classmethod
+    def _is_within_reach(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuses numbers that no computation here could hold: infinite ones, and those beyond float32 and int32."""
+        parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+        for part in parts:
+            whole = isinstance(part, int)
+            largest = _LARGEST_SEED if info.field_name == "seed" else _LARGEST_WHOLE if whole else _LARGEST_NUMBER
+            if isinstance(part, int | float) and not abs(part) <= largest:
+                raise PydanticCustomError("out_of_reach", f"numbers go up to {largest:.6g} here")
+        return value
 
 
 class DataSettings(Settings):
@@ -45,7 +59,7 @@ class RecurrentSettings(Settings):
     """The cell: ``lstm``, ``gru`` or ``rnn``."""
     hidden_size: int | list[int] = 128
     """Units of a layer, or a list with one size a layer."""
-    num_layers: int = Field(1, ge=1)
+    num_layers: int = Field(1, ge=1, le=1000)
     """Recurrent layers on top of one another."""
     bidirectional: bool = False
     """Also run each layer from the end to the start."""
@@ -66,6 +80,18 @@ class RecurrentSettings(Settings):
     """What is kept for the backward pass: everything; only the ends of segments, the rest recomputed; or everything,
     in host memory."""
 
+    @field_validator("hidden_size")
+    @classmethod
+    def _is_a_size(cls, value: int | list[int]) -> int | list[int]:
+        if not value or any(size < 1 for size in (value if isinstance(value, list) else [value])):
+            raise PydanticCustomError("no_size", "a layer has at least one unit, and there is at least one layer")
+        return value
+
+    @property
+    def layers(self) -> int:
+        """How many recurrent layers there are."""
+        return len(self.hidden_size) if isinstance(self.hidden_size, list) else self.num_layers
+
 
 class TrainSettings(Settings):
     """``[train]``: how the network is trained."""
@@ -80,8 +106,8 @@ class TrainSettings(Settings):
     """Unequal lengths: shuffle, then sort by length within every so many batches, so that a batch has little padding;
     0 for none."""
     optimizer: str = "Adam"
-    """Any optimiser of ``torch.optim``, by its class name, or ``AdagradDA``, ``Ftrl``, ``ProximalAdagrad``,
-    ``ProximalSGD``."""
+    """Any optimiser of ``torch.optim`` for dense gradients, by its class name in capitals or not, or ``AdagradDA``,
+    ``Ftrl``, ``ProximalAdagrad``, ``ProximalSGD``."""
     learning_rate: float = Field(1e-3, gt=0)
     """The learning rate; for a schedule, its highest value."""
     optimizer_options: dict[str, Number] = {}
@@ -114,7 +140,7 @@ class TrainSettings(Settings):
     update."""
     seed: int = Field(0, ge=0)
     """Seed of initial values, order and dropout. The same seed, data, thread count and engine give the same bits."""
-    threads: int = Field(0, ge=0)
+    threads: int = Field(0, ge=0, le=4096)
     """Threads to compute with; 0 for torch's default."""
     device: str = "auto"
     """``cpu``, ``cuda``, ``cuda:1``, ...; ``auto`` takes a GPU where there is one."""
@@ -125,7 +151,7 @@ class TrainSettings(Settings):
 class Recipe(Settings):
     """A recipe: what to train on what. Each task has its own tables ``[data]`` and ``[model]``."""
 
-    name: str
+    name: str = Field(pattern=r"^[^\x00-\x1f]+$")
     """The name of the run, and of the folder it is kept in."""
     description: str = ""
     """One sentence: what this trains, on what, and what to expect."""

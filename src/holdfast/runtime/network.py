@@ -181,8 +181,8 @@ def read(path: Path) -> Network:
     path = container.model_path(path)
     arrays, document = container.read(path, "model", "np")
     name = document.get("task")
-    if name not in _READERS:
-        raise ModelFileError(f"{path} is a model for the task {name!r}: {did_you_mean(str(name), _READERS)}")
+    if not isinstance(name, str) or name not in _READERS:
+        raise ModelFileError(f"{path} is a model for the task {name!r:.60}: {did_you_mean(str(name), _READERS)}")
     try:
         return _READERS[name](document, arrays)
     except _CannotStreamError:

@@ -177,6 +177,10 @@ class ClassifyTask(RecipeTask[Any]):
         """What numbers alone do not show: the confusion matrix, or the figures of each label, as text."""
         return metrics.table(self.encoder.labels.classes)
 
+    def figures(self, metrics: ClassificationMetrics | MultilabelMetrics) -> dict[str, Any]:
+        """``labels`` with the figures of each; with one label a sequence, ``confusion`` as well."""
+        return metrics.figures(self.encoder.labels.classes)
+
     def read(self, paths: Sequence[Path]) -> Any:
         """Reads files in the way that the training files were read; labels may be missing."""
         return read_sequences(paths, self.encoder.settings)

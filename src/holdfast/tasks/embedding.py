@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from holdfast.data.readers import vectors
 from holdfast.data.vocabulary import PADDING, SPECIAL, UNKNOWN, Vocabulary
 from holdfast.errors import DataError
+from holdfast.pointers import refuse_pointers
 from holdfast.recipes.classify import ClassifyModel
 
 Vectors = Mapping[int, npt.NDArray[np.float32]]
@@ -25,6 +26,7 @@ def known_vectors(path: Path, vocabulary: Vocabulary) -> dict[int, npt.NDArray[n
     Raises:
         DataError: It has none of them, or cannot be read.
     """
+    refuse_pointers([path])
     places = {token: index for index, token in enumerate(vocabulary.tokens) if index >= len(SPECIAL)}
     found = vectors.read(path, places)
     if not found:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.data import Splits
+from holdfast.data.missing import Filling
 from holdfast.data.readers import series
 from holdfast.data.series import Windows
 from holdfast.data.series_encoder import ForecastBatch, SeriesEncoder, WindowDataset
@@ -75,13 +76,18 @@ class ForecastTask(RecipeTask[Windows]):
         """The loss of a batch in scaled units, and the forecasts [B, H, C, Q] in the units of the targets.
 
         In training, the recursive method forecasts each row from the true rows before it (teacher forcing); else from
-        its own forecasts.
+        its own forecasts. Missing targets are no part of the loss.
         """
         targets = batch.known_targets
-        scaled = model(batch.inputs, batch.future, targets if model.training else None)
+        scaled = model(batch.inputs, batch.future, _taught(batch.inputs, targets) if model.training else None)
         return TaskStep(self._loss(scaled, targets), self.encoder.restored(scaled))
 
     def _loss(self, scaled: Tensor, targets: Tensor) -> Tensor:
+        gaps = targets.isnan()
+        if gaps.all():
+            return scaled.sum() * 0
+        if gaps.any():
+            scaled, targets = scaled[~gaps], targets[~gaps]
         if self.settings.loss == "quantile":
             return pinball(scaled, targets, self.quantiles)
         return _POINT[self.settings.loss](scaled[..., 0], targets)
@@ -171,6 +177,13 @@ def pinball(forecasts: Tensor, actual: Tensor, quantiles: Sequence[float]) -> Te
     return torch.maximum(q * low, (q - 1) * low).mean()
 
 
+def _taught(inputs: Tensor, targets: Tensor) -> Tensor:
+    """The rows that the next ones are forecast from: of missing targets [B, H, C], the known ones before them."""
+    count = targets.shape[-1]
+    rows = torch.cat([inputs[:, -1:, :count], targets], 1)
+    return Filling("previous", (0.0,) * count).filled(rows)[:, 1:]
+
+
 def _horizon(data: ForecastData, model: ForecastModel, answering: ForecastAnswers) -> int:
     """Rows to forecast in use."""
     if answering.horizon not in (0, data.horizon) and model.method == "direct":
@@ -189,6 +202,7 @@ def _check(recipe: ForecastRecipe) -> None:
             'model.loss = "quantile"': model.loss == "quantile",
             "data.past_columns": bool(recipe.data.past_columns),
             "model.bidirectional = true": model.bidirectional,
+            'data.missing = "mask"': recipe.data.missing == "mask",
         }
         for setting, there in barred.items():
             if there:

@@ -35,8 +35,9 @@ def draw(series: Sequence[Series], answers: Sequence[Mapping[str, Any]], path: P
     for (k, name), axes in zip(panels, np.atleast_1d(figure.subplots(len(panels))), strict=True):
         one, answer = series[k], answers[k]
         past = slice(max(0, len(one) - rows), len(one))
-        times = np.asarray(answer["times"], one.times.dtype)
-        axes.plot(one.times[past], one.targets[past, one.names.index(name)], color="black", label="history")
+        local = one.times_with(len(answer["times"])).local
+        times = local[len(one) :]
+        axes.plot(local[past], one.targets[past, one.names.index(name)], color="black", label="history")
         axes.plot(times, answer["values"][name], color="tab:blue", label="forecast")
         levels = answer.get("quantiles", {}).get(name)
         if levels:

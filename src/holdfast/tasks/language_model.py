@@ -28,7 +28,8 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.settings = settings
         sizes = settings.hidden_size if isinstance(settings.hidden_size, list) else [settings.hidden_size]
-        width = settings.embedding_size or int(settings.options.get("proj_size", 0)) or sizes[-1]
+        projected = settings.options.get("proj_size", 0)  # a number, or refused with the other options below
+        width = settings.embedding_size or (projected if isinstance(projected, int) else 0) or sizes[-1]
         self.embedding = nn.Embedding(tokens, width)
         self.recurrent = recurrent_layers(width, settings)
         self.output = nn.Linear(self.recurrent.output_size, tokens)

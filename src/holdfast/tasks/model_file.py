@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+import torch
 from torch import nn
 
 from holdfast import container, storage
-from holdfast.errors import HoldfastError, ModelFileError, did_you_mean
+from holdfast.errors import ModelFileError, did_you_mean
 from holdfast.tasks import TASKS, RecipeTask
+
+# What reading a description of the wrong form ends in; torch raises the last two for sizes that it cannot have.
+_MISFITS = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError)
 
 
 def save(path: Path, task: RecipeTask[Any], model: nn.Module) -> None:
@@ -34,17 +37,25 @@ def load(path: Path) -> tuple[RecipeTask[Any], nn.Module]:
     path = container.model_path(path)
     tensors, document = storage.read(path, "model")
     name = document.get("task")
-    if name not in TASKS:
-        raise ModelFileError(f"{path} is a model for the task {name!r}: {did_you_mean(str(name), TASKS)}")
+    if not isinstance(name, str) or name not in TASKS:
+        raise ModelFileError(f"{path} is a model for the task {name!r:.60}: {did_you_mean(str(name), TASKS)}")
     try:
         task = TASKS[name].from_dict(document)
+        if task.settings.layers > len(tensors):
+            raise ModelFileError(f"it describes {task.settings.layers:,} layers and holds {len(tensors)} tensors")
+        with torch.device("meta"):
+            described = task.build()
+        storage.check_fit(described, tensors, path)  # before memory is taken for what may be described wrongly
         model = task.build()
-    except (KeyError, TypeError, ValidationError, HoldfastError) as error:
+    except _MISFITS as error:
+        if isinstance(error, ModelFileError) and str(error).startswith(str(path)):
+            raise
         raise ModelFileError(f"{path} is damaged: {_first_line(error)}. Take another copy of it.") from error
     storage.fit_tensors(model, tensors, path)
     return task, model.eval()
 
 
 def _first_line(error: Exception) -> str:
-    words: Any = f"it has no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
-    return str(words).rstrip(".")
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from holdfast.cells.spec import NAMES
+from holdfast.errors import OptionError, did_you_mean
 from holdfast.layers import LAYERS
 from holdfast.recipes.schema import RecurrentSettings
-from holdfast.recurrent_layer import RecurrentLayer
+from holdfast.recurrent_layer import LayerOptions, RecurrentLayer
+
+_OPTIONS = {*LayerOptions.__annotations__, "bias", "proj_size"} - RecurrentSettings.model_fields.keys()
+"""What ``model.options`` may name: what a layer takes that is no field of ``[model]`` itself."""
 
 
 def recurrent_layers(inputs: int, settings: RecurrentSettings) -> RecurrentLayer:
@@ -17,6 +22,11 @@ def recurrent_layers(inputs: int, settings: RecurrentSettings) -> RecurrentLayer
     Raises:
         OptionError: An option of the cell is unknown or does not fit.
     """
+    for name in settings.options:
+        if name in type(settings).model_fields:
+            raise OptionError(f"model.options has {name!r}, which is no option of the cell: set model.{name}.")
+        if name not in _OPTIONS:
+            raise OptionError(f"{NAMES[settings.cell]} has no option {name!r}: {did_you_mean(name, _OPTIONS)}")
     several = settings.num_layers > 1 or isinstance(settings.hidden_size, list)
     layers: RecurrentLayer = LAYERS[settings.cell](
         inputs,

@@ -145,8 +145,8 @@ class TagTask(RecipeTask[Records[Any, Any]]):
         if data.source == "addition":
             train, test = sums.generated(data.bits, data.sums, seed)
         else:
-            train = tagged.read(train_files, data.column)
-            test = tagged.read(test_files, data.column) if test_files else None
+            train = tagged.read(train_files, data)
+            test = tagged.read(test_files, data) if test_files else None
         return divided(train, test, data, seed)
 
     @classmethod
@@ -192,6 +192,10 @@ class TagTask(RecipeTask[Records[Any, Any]]):
     def details(self, metrics: TaggingMetrics) -> str:
         """What numbers alone do not show: how good each tag is, or each label of spans."""
         return metrics.table()
+
+    def figures(self, metrics: TaggingMetrics) -> dict[str, Any]:
+        """``tags``, or ``spans`` by their labels, with the figures of each."""
+        return metrics.figures()
 
     def read(self, paths: Sequence[Path]) -> Records[Any, Any]:
         """Reads sentences, with or without tags; or, for sums, two numbers a line."""

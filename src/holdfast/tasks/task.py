@@ -89,6 +89,7 @@ class RecipeTask(ABC, Generic[Examples]):
         answer_key: The entry of an answer that says it in one string.
         score: As in :class:`Task`.
         higher_is_better: As in :class:`Task`.
+        settings: The ``[model]`` table of the recipe.
         answering: How it answers: the ``[predict]`` table of the recipe; without fields where there is nothing to set.
     """
 
@@ -96,6 +97,7 @@ class RecipeTask(ABC, Generic[Examples]):
     answer_key: str
     score: str
     higher_is_better: ClassVar[bool]
+    settings: Any  # of the class that the task takes
     answering: Settings = Settings()
 
     @classmethod
@@ -157,6 +159,10 @@ class RecipeTask(ABC, Generic[Examples]):
     def details(self, metrics: Any) -> str:
         """What numbers alone do not show, as text, of metrics that have seen everything."""
         return ""
+
+    def figures(self, metrics: Any) -> dict[str, Any]:
+        """What :meth:`details` shows, as values that JSON has, by name; empty where it shows no figures."""
+        return {}
 
     @abstractmethod
     def read(self, paths: Sequence[Path]) -> Examples:

@@ -1,6 +1,6 @@
 """Training: the loop, its checkpoints and history, and the folder that a run is kept in."""
 
-from holdfast.training.determinism import choose_device, seed_everything
+from holdfast.training.determinism import seed_everything
 from holdfast.training.history import History
 from holdfast.training.interrupt import TrainingInterrupted
 from holdfast.training.loop import fit, run_epoch, train_step, validate
@@ -15,7 +15,6 @@ __all__ = [
     "QuietProgress",
     "RunDirectory",
     "TrainingInterrupted",
-    "choose_device",
     "choose_progress",
     "fit",
     "run_epoch",

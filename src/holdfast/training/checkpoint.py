@@ -48,17 +48,17 @@ class Checkpoint:
         state = training.state_dict()
         training.check_weights()
         history.sync()
-        tensors, document = encode(
-            {"training": state, "random": random_state(), "rows": len(history), "seconds": seconds}
-        )
+        rows = {"rows": len(history), "history": history.digest, "seconds": seconds}
+        tensors, document = encode({"training": state, "random": random_state(), **rows})
         storage.write(self._path, tensors, {"setup": self._setup, "state": document}, KIND)
         self._written = time.monotonic()
 
-    def read(self, training: Training) -> tuple[int, float]:
+    def read(self, training: Training) -> tuple[int, str | None, float]:
         """Puts training and the random generators back to where they were.
 
         Returns:
-            The rows of history that the checkpoint knew, and the seconds spent.
+            The rows of history that the checkpoint knew, their digest (None in a checkpoint of an older Holdfast), and
+            the seconds spent.
 
         Raises:
             ModelFileError: The file is damaged, or of another model.
@@ -70,7 +70,7 @@ class Checkpoint:
             state = decode(tensors, document.get("state"), training.device)
             training.load_state_dict(state["training"], self._path)
             restore_random_state(state["random"])
-            return state["rows"], state["seconds"]
+            return state["rows"], state.get("history"), state["seconds"]
         except ModelFileError as error:
             if str(error).startswith(str(self._path)):
                 raise
@@ -92,5 +92,5 @@ class Checkpoint:
         if differing:
             raise RunError(
                 f"{self._path} was written under another setup: {'; '.join(differing)}. "
-                "Go on with what it was written with, or start anew in another folder."
+                "Give the same data and settings, or start anew in another folder."
             )

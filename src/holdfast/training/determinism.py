@@ -1,4 +1,4 @@
-"""What makes two runs alike: seeds, random states, threads, deterministic kernels, and the device."""
+"""What makes two runs alike: seeds, random states, threads and deterministic kernels."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-
-from holdfast.errors import OptionError
 
 
 def seed_everything(seed: int, *, stream: int = 0) -> None:
@@ -84,27 +82,3 @@ def reproducible(threads: int) -> Iterator[None]:
         if threads:
             torch.set_num_threads(before[0])
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before[1:]
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of a setting.
-
-    Args:
-        name: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1``, ...
-
-    Raises:
-        OptionError: torch knows no such device, or it is not in this machine.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise OptionError(f"device {name!r} is unknown; use 'auto', 'cpu', 'cuda' or 'cuda:1'.") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        count = torch.cuda.device_count()
-        raise OptionError(
-            f"device {name!r} was asked for; torch finds {count or 'no'} CUDA device{'s' * (count != 1)} here. "
-            "Use device = 'auto' or 'cpu'."
-        )
-    return device

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from holdfast.errors import DataError, OptionError
+from holdfast.devices import choose_device
+from holdfast.errors import DataError, HoldfastWarning, OptionError
 from holdfast.recipes.schema import TrainSettings
 from holdfast.tasks.task import Metrics, Task
 from holdfast.training.checkpoint import Checkpoint
 from holdfast.training.determinism import (
-    choose_device,
     reproducible,
     seed_everything,
     untouched_random_state,
@@ -25,7 +26,7 @@ from holdfast.training.history import History
 from holdfast.training.interrupt import Interrupt, TrainingInterrupted, deferred_interrupt
 from holdfast.training.nest import map_tensors
 from holdfast.training.progress import Plan, Progress, QuietProgress
-from holdfast.training.run_directory import RunDirectory
+from holdfast.training.run_directory import RunDirectory, resume_command
 from holdfast.training.running import Running
 from holdfast.training.state import Training
 
@@ -87,6 +88,9 @@ def fit(
         finally:
             progress.end()
             model.train(mode)
+        losses = [row["train"]["loss"] for row in session.history if row["event"] == "epoch"]
+        if (reason := training.why_nothing_was_learned(losses)) is not None:
+            warnings.warn(reason, HoldfastWarning, stacklevel=2)
         training.restore_best()
     return session.history
 
@@ -104,6 +108,8 @@ class Session:
     interrupt: Interrupt
     origin: float
     """The clock's reading when training began, as if it had never been stopped."""
+    go_on: str
+    """The command that goes on with the run; empty where none is kept."""
 
     def seconds(self) -> float:
         """Time spent training so far."""
@@ -123,7 +129,7 @@ class Session:
         at = f"Stopped after update {self.training.step} of {self.training.updates}"
         if self.checkpoint is None:
             raise TrainingInterrupted(f"{at}; without a run directory nothing was stored.")
-        raise TrainingInterrupted(f"{at}; the checkpoint is written. Go on by --resume.")
+        raise TrainingInterrupted(f"{at}; the checkpoint is written. Go on by `{self.go_on}`.")
 
 
 def run_epoch(session: Session) -> None:
@@ -248,17 +254,18 @@ def _start(
     interrupt: Interrupt,
 ) -> Session:
     """Begins at the beginning, or at the checkpoint of the run directory."""
-    checkpoint, rows, seconds = None, 0, 0.0
+    checkpoint, rows, digest, seconds = None, 0, None, 0.0
     if run is not None:
         setup: dict[str, Any] = training.settings.model_dump()
         setup |= {"train_batches": len(train), "validation_batches": len(validation) if validation else 0}
         every = training.settings.checkpoint_seconds
         checkpoint = Checkpoint(run.checkpoint_path, every=every, setup=setup)
         if run.checkpoint_path.exists():
-            rows, seconds = checkpoint.read(training)
-    history = History(run.history_path if run else None, keep=rows)
+            rows, digest, seconds = checkpoint.read(training)
+    history = History(run.history_path if run else None, keep=rows, digest=digest)
     origin = time.monotonic() - seconds
-    return Session(training, train, validation, history, checkpoint, progress, interrupt, origin)
+    go_on = resume_command(run.path) if run else ""
+    return Session(training, train, validation, history, checkpoint, progress, interrupt, origin, go_on)
 
 
 def _log(session: Session) -> None:

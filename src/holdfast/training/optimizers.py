@@ -14,6 +14,13 @@ from holdfast.training.proximal import PROXIMAL
 
 _OWN_SETTING = {"lr": "learning_rate", "weight_decay": "weight_decay"}
 
+_UNFIT = {
+    "LBFGS": "evaluates the loss several times an update, which training by batches does not do",
+    "SparseAdam": "needs sparse gradients, and those of recurrent layers are dense",
+    "Muon": "is for matrices alone, and recurrent layers have vectors (biases) as well",
+}
+"""Optimisers of ``torch.optim`` that cannot train a recurrent network here, and why."""
+
 
 def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
     """The optimiser of the settings, over the model's trainable parameters.
@@ -25,15 +32,13 @@ def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Opt
     Raises:
         OptionError: There is no such optimiser, or it does not take one of the options.
     """
-    name, options = settings.optimizer, settings.optimizer_options
-    known = _optimizers()
+    known, options = _optimizers(), settings.optimizer_options
+    name = {one.lower(): one for one in known}.get(settings.optimizer.lower(), settings.optimizer)
+    for unfit, reason in _UNFIT.items():
+        if name.lower() == unfit.lower():
+            raise OptionError(f"optimizer {unfit!r} {reason}. Use another, such as 'Adam'.")
     if name not in known:
         raise OptionError(f"optimizer {name!r} is not known; {did_you_mean(name, known)}")
-    if name == "LBFGS":
-        raise OptionError(
-            "optimizer 'LBFGS' evaluates the loss several times an update, which training by batches does not do. "
-            "Use another, such as 'Adam'."
-        )
     accepted = set(inspect.signature(known[name]).parameters) - {"params"}
     for option in options:
         if option in _OWN_SETTING:
@@ -60,5 +65,5 @@ def _optimizers() -> dict[str, type[torch.optim.Optimizer]]:
     return {
         name: kind
         for name, kind in vars(torch.optim).items()
-        if isinstance(kind, type) and issubclass(kind, base) and kind is not base
+        if isinstance(kind, type) and issubclass(kind, base) and kind is not base and name not in _UNFIT
     } | PROXIMAL

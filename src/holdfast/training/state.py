@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from holdfast.data import Batch
 
 _LOSSES_IN_FLIGHT = 32  # on an accelerator; a loss that is not finite is seen at most so many updates later
+_DIVERGED = 10
+"""A loss that ends at so many times that of the first update has not gone down and up again: training has diverged."""
+_STILL = 1e-6
+"""A loss that changes by less than this part of it does not move: it is rounded to 1.2e-7 of it. Weights, by the square
+of this."""
 _PLAIN = (  # the attributes that are stored as they are
     "step",
     "epoch",
@@ -55,6 +61,8 @@ class Training:
         self.schedule = Schedule(self.optimizer, settings, updates=updates, higher_is_better=task.higher_is_better)
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.step = 0  # updates done
+        self.first_loss: float | None = None  # of the first update
+        self.weights_at_first: tuple[float, float] | None = self._weights()
         self.epoch, self.batch = 1, 0  # the epoch that is under way and the batches of it that are done
         self.finished = False
         self.carried: Any = None  # the final state of the batch before, with settings.carry_state
@@ -86,6 +94,7 @@ class Training:
         for update, loss, sequences in self._losses.read():
             if not math.isfinite(loss):
                 raise RunError(f"The loss is {loss} at update {update} (epoch {self.epoch}). {self._remedy()}")
+            self.first_loss = loss if self.first_loss is None else self.first_loss
             self.this_epoch.add_loss(loss, sequences)
             if self.since_log is not None:
                 self.since_log.add_loss(loss, sequences)
@@ -147,6 +156,8 @@ class Training:
             "schedule": self.schedule.state_dict(),
             "this_epoch": self.this_epoch.state_dict(),
             "since_log": None if self.since_log is None else self.since_log.state_dict(),
+            "first_loss": self.first_loss,
+            "weights_at_first": self.weights_at_first,
             **{name: getattr(self, name) for name in _PLAIN},
         }
 
@@ -168,8 +179,42 @@ class Training:
         self.this_epoch.load_state_dict(state["this_epoch"])
         if self.since_log is not None:
             self.since_log.load_state_dict(state["since_log"])
+        # These are not in a checkpoint of an older Holdfast.
+        self.first_loss, self.weights_at_first = state.get("first_loss"), state.get("weights_at_first")
         for name in _PLAIN:
             setattr(self, name, state[name])
+
+    def why_nothing_was_learned(self, losses: Sequence[float]) -> str | None:
+        """What speaks against the training that has ended, with what to try; None when nothing does.
+
+        Args:
+            losses: The training loss of each epoch.
+        """
+        settings, last = self.settings, losses[-1]
+        if self.first_loss is not None and last > _DIVERGED * abs(self.first_loss):
+            return (
+                f"The training loss ended at {last:.4g}, far above the {self.first_loss:.4g} of the first update: "
+                f"training has diverged. Try a lower learning_rate (now {settings.learning_rate:g}) or clip_norm = 1 "
+                f"(now {settings.clip_norm:g})."
+            )
+        before, after = self.weights_at_first, self._weights()
+        if before and all(math.isclose(a, b, rel_tol=_STILL**2) for a, b in zip(before, after, strict=True)):
+            return (
+                f"The training loss ended at {last:.4g} and no weight has changed: nothing was learned. Try a higher "
+                f"learning_rate (now {settings.learning_rate:g}), and check that the inputs differ from one another."
+            )
+        if len(losses) > 1 and max(losses) - min(losses) <= _STILL * abs(last):
+            return (
+                f"The training loss stayed at {last:.4g} in all {len(losses)} epochs: nothing was learned. Try a "
+                f"higher learning_rate (now {settings.learning_rate:g}), and check that the inputs differ from one "
+                "another."
+            )
+        return None
+
+    def _weights(self) -> tuple[float, float]:
+        """The sums of all weights that are trained and of their squares: what they are, in two numbers."""
+        sums = [(float(p.detach().double().sum()), float(p.detach().double().square().sum())) for p in self.parameters]
+        return sum(one for one, _ in sums), sum(square for _, square in sums)
 
     def _remedy(self) -> str:
         clip = self.settings.clip_norm

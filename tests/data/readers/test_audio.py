@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -21,7 +22,7 @@ soundfile = pytest.importorskip("soundfile", reason="needs soundfile: pip instal
 DATA = ClassifyData(audio=AudioSettings(rate=RATE, mel_bins=20))
 
 
-@pytest.mark.parametrize("name", ["a.wav", "a.WAV", "a.flac", "a.ogg", "a.mp3"])
+@pytest.mark.parametrize("name", ["a.wav", "a.WAV", "a.flac", "a.ogg", "a.mp3", "a.aiff", "a.au"])
 def test_a_recording_is_its_log_mel_energies(tmp_path: Path, name: str) -> None:
     examples = read([save(tmp_path / name, tone(440))], DATA)
     (steps,) = examples.inputs
@@ -116,3 +117,166 @@ def test_a_path_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(MissingDataError) as error:
         audio.samples(tmp_path / "a.wav", RATE)
     assert str(error.value) == f"There is no recording {tmp_path}/a.wav. Check the path."
+
+
+def fault(path: Path) -> str:
+    with pytest.raises(DataError) as error:
+        audio.samples(path, RATE)
+    return str(error.value)
+
+
+def change(path: Path, place: int, value: bytes) -> Path:
+    content = bytearray(path.read_bytes())
+    content[place : place + len(value)] = value
+    path.write_bytes(content)
+    return path
+
+
+def cut(path: Path, kept: int) -> Path:
+    path.write_bytes(path.read_bytes()[:kept])
+    return path
+
+
+FORMATS = {
+    "a.wav": {},
+    "extended.wav": {"format": "WAVEX"},
+    "large.wav": {"format": "RF64"},
+    "big-endian.wav": {"format": "WAV", "endian": "BIG"},
+    "adpcm.wav": {"subtype": "IMA_ADPCM"},
+    "gsm.wav": {"subtype": "GSM610"},
+    "a.aiff": {},
+    "little-endian.aiff": {"endian": "LITTLE"},
+    "a.au": {},
+    "little-endian.au": {"endian": "LITTLE"},
+    "a.flac": {},
+    "vorbis.ogg": {},
+    "opus.ogg": {"subtype": "OPUS"},
+    "a.mp3": {},
+    "constant.mp3": {"bitrate_mode": "CONSTANT", "compression_level": 0.5},
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_recording_cut_short_anywhere_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    soundfile.write(path, noise(0.56, 0.1), RATE, **FORMATS[name])
+    content = path.read_bytes()
+    whole = audio.samples(path, RATE)
+    assert len(whole) >= RATE // 2
+    for kept in [len(content) - 1, *np.linspace(len(content) - 2, 1, 25).astype(int).tolist()]:
+        path.write_bytes(content[:kept])
+        message = fault(path)
+        assert message.startswith(f"{path} "), kept
+        assert "cut short" in message or "cannot be read as a recording" in message, kept
+        assert "cut short" in message or kept < 200
+
+
+def test_what_is_there_and_what_the_header_claims_is_named(tmp_path: Path) -> None:
+    sound = noise(0.5, 0.1)
+    wav = cut(save(tmp_path / "a.wav", sound), 5000)
+    assert fault(wav) == (
+        f"{wav} is cut short: its WAV header claims 8,000 bytes of sound, and 4,956 are there. "
+        "Copy or download it again."
+    )
+    aiff = cut(save(tmp_path / "a.aiff", sound), 5000)
+    assert "its AIFF header claims 8,000 bytes of sound, and 4,946 are there" in fault(aiff)
+    au = cut(save(tmp_path / "a.au", sound), 5000)
+    assert "its AU header claims 8,000 bytes of sound, and 4,976 are there" in fault(au)
+    flac = save(tmp_path / "a.flac", sound)
+    assert re.search(
+        r"its header claims 4,000 samples, and \d+ can be decoded\. Copy", fault(cut(flac, flac.stat().st_size - 9))
+    )
+    mp3 = save(tmp_path / "a.mp3", sound)
+    size = mp3.stat().st_size
+    assert fault(cut(mp3, size - 7)) == (
+        f"{mp3} is cut short: its first frame claims {size:,} bytes, and {size - 7:,} are there. "
+        "Copy or download it again."
+    )
+    ogg = save(tmp_path / "a.ogg", sound)
+    size = ogg.stat().st_size
+    page = size - ogg.read_bytes().rindex(b"OggS")
+    assert f"its last page of OGG takes {page:,} bytes or more, and {page - 7:,} are there" in fault(cut(ogg, size - 7))
+    assert f"no page ends the stream of OGG, which goes on after the {size - page:,} bytes" in fault(
+        cut(ogg, size - page)
+    )
+
+
+@pytest.mark.parametrize("size", [0, 0x7F000000, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF - 36, 0xFFFFFFFF])
+@pytest.mark.parametrize(
+    ("name", "order", "field"), [("a.wav", "little", b"data"), ("a.aiff", "big", b"SSND"), ("a.au", "big", None)]
+)
+def test_programs_that_write_to_a_pipe_leave_the_size_open(
+    tmp_path: Path, name: str, order: str, field: bytes | None, size: int
+) -> None:
+    path = save(tmp_path / name, tone(440))
+    expected = audio.samples(path, RATE)
+    place = path.read_bytes().index(field) + 4 if field else 8
+    change(path, place, size.to_bytes(4, order))  # type: ignore[arg-type]
+    assert np.array_equal(audio.samples(path, RATE), expected)
+
+
+def test_no_sound_before_other_chunks_is_no_sound(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.wav", np.zeros(0, np.float32))
+    path.write_bytes(path.read_bytes() + b"LIST\x08\0\0\0INFOabcd")
+    assert fault(path) == f"{path} holds no sound; expected at least one window of it."
+
+
+def test_tags_around_mp3_are_not_sound(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.mp3", tone(440))
+    expected = audio.samples(path, RATE)
+    path.write_bytes(b"ID3\x04\0\0\0\0\x02\x00" + bytes(256) + path.read_bytes() + b"TAG" + bytes(125))
+    assert np.array_equal(audio.samples(path, RATE), expected)
+
+
+def test_mp3_without_the_tag_that_says_its_length(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, noise(2, 0.1), RATE, bitrate_mode="CONSTANT", compression_level=0.5)
+    content = path.read_bytes()
+    first = content.index(content[:2], 4)  # behind the frame of the tag
+    path.write_bytes(content[first:])
+    assert len(audio.samples(path, RATE)) > 2 * RATE
+    assert re.search(
+        r"is cut short: its last frame takes \d+ bytes, and 10 are there", fault(cut(path, 7 * first + 10))
+    )
+    soundfile.write(path, np.concatenate([noise(1, 0.3), noise(1, 1e-4)]), RATE, bitrate_mode="VARIABLE")
+    content = path.read_bytes()
+    path.write_bytes(content[content.index(content[:2], 4) :])
+    assert fault(path) == (
+        f"{path} varies in its bit rate and does not say how long it is (it has no Xing, Info or VBRI tag), so it would"
+        " be read in part. Convert it to WAV or FLAC."
+    )
+
+
+@pytest.mark.parametrize("rate", [0, 1, 999, 1_000_001, 2**31 - 1])
+def test_a_header_of_an_impossible_rate(tmp_path: Path, rate: int) -> None:
+    path = change(save(tmp_path / "a.wav", tone(440)), 24, rate.to_bytes(4, "little"))
+    assert f"claims {rate:,} samples a second; expected 1,000 to 1,000,000." in fault(path) or (
+        not rate and "cannot be read as a recording" in fault(path)
+    )
+
+
+def test_a_header_of_impossibly_many_samples(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.flac", noise(0.3))
+    change(path, 21, bytes([path.read_bytes()[21] | 0x0F]) + b"\xff" * 4)
+    assert fault(path) == (
+        f"{path} claims 68,719,476,735 samples of 1 channels, and has {path.stat().st_size:,} bytes: sound does not "
+        "fit into so few. Its header is damaged."
+    )
+
+
+def test_flac_that_was_written_to_a_pipe(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.flac", noise(0.3))
+    change(path, 21, bytes([path.read_bytes()[21] & 0xF0]) + bytes(4))
+    assert fault(path) == (
+        f"{path} does not say how many samples it has, as FLAC that was written to a pipe, and libsndfile cannot read "
+        "such files. Write it anew, such as by `ffmpeg -i OLD.flac NEW.flac`."
+    )
+
+
+def test_formats_that_are_not_promised_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(440), RATE, format="MAT5")
+    assert fault(path) == (
+        f"{path} cannot be read as a recording: it is damaged or of another kind (expected WAV, FLAC, OGG, MP3, AIFF"
+        " or AU)."
+    )

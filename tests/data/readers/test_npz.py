@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from holdfast.data import read
+from holdfast.data import load, read
 from holdfast.errors import DataError
 from holdfast.recipes.classify import ClassifyData
 
@@ -54,12 +54,22 @@ def test_two_dimensions_are_one_channel(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"x": INPUTS}, " has no array 'inputs'; expected inputs [N, T, C], lengths [N], labels [N]; got x."),
+        (
+            {"z": INPUTS},
+            " has no array 'inputs'; expected inputs [N, T, C], lengths [N], labels [N], or their other usual names, "
+            "such as X and y; got z.",
+        ),
+        ({"X": INPUTS, "data": INPUTS}, " has the arrays X and data, which may both be inputs; expected one."),
+        (
+            {"X": INPUTS, "y": [0.5, 1.0]},
+            ": labels[0] is 0.5; expected whole numbers or text. The task classify learns labels; it does not estimate "
+            "numbers.",
+        ),
         ({"inputs": INPUTS[0, 0]}, ": inputs has shape (3,); expected [N, T, C] or [N, T], none of them 0."),
         (
             {"inputs": INPUTS, "labels": [1, 2, 3]},
             ": labels has shape (3,) and type int64; expected integers or text of shape (2,), "
-            "one for each row of inputs.",
+            "one for each row of inputs, or one-hot rows.",
         ),
         (
             {"inputs": INPUTS, "lengths": [1.0, 2.0]},
@@ -122,5 +132,56 @@ def test_a_header_that_claims_a_huge_array(tmp_path: Path) -> None:
 def test_other_members_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("notes.txt", "hello")
-    assert told(path) == f"{path} holds notes.txt, which numpy.savez does not write; expected arrays saved by it."
+        archive.writestr("inputs", "hello")
+    assert told(path) == f"{path} holds inputs, which numpy.savez does not write; expected arrays saved by it."
+
+
+@pytest.mark.parametrize(
+    ("inputs", "labels"), [("X", "y"), ("x", "y"), ("data", "labels"), ("data", "target"), ("features", "label")]
+)
+def test_the_usual_names(tmp_path: Path, inputs: str, labels: str) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, **{inputs: INPUTS, labels: [1, 0], "more": np.zeros(3)})
+    examples = read([path], ClassifyData())
+    assert np.array_equal(examples.inputs, INPUTS)
+    assert examples.labels == ["1", "0"]
+
+
+@pytest.mark.parametrize("form", ["X_{}", "x_{}", "{}_images"])
+def test_a_file_of_two_parts(tmp_path: Path, form: str) -> None:
+    labels = "{}_labels" if "images" in form else "y_{}"
+    path = tmp_path / "a.npz"
+    arrays = {}
+    for part, count in (("train", 6), ("test", 2)):
+        arrays[form.format(part)] = np.full((count, 3), count, np.uint8)
+        arrays[labels.format(part)] = np.arange(count) % 2
+    np.savez(path, **arrays)
+    splits = load(ClassifyData(train=[str(path)], validation=0), None, seed=0)
+    assert (len(splits.train), len(splits.test)) == (6, 2)
+    assert splits.test.inputs.max() == 2
+    splits = load(ClassifyData(train=[str(path)], test=[str(path)], validation=0), None, seed=0)
+    assert (len(splits.train), len(splits.test)) == (6, 2)
+    assert len(read([path], ClassifyData())) == 2
+    np.savez(path, **{name: value for name, value in arrays.items() if "train" in name})
+    assert len(read([path], ClassifyData())) == 6
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [[[1], [0]], [1.0, 0.0], [[0, 1], [1, 0]], [[0.0, 1.0], [1.0, 0.0]]],
+    ids=["column", "float", "one-hot", "float one-hot"],
+)
+def test_labels_in_other_shapes(tmp_path: Path, labels: list[object]) -> None:
+    np.savez(tmp_path / "a.npz", X=INPUTS, y=np.array(labels))
+    assert read([tmp_path / "a.npz"], ClassifyData()).labels == ["1", "0"]
+
+
+def test_missing_values_where_they_are_allowed(tmp_path: Path) -> None:
+    inputs = INPUTS.copy()
+    inputs[0, 1, 2] = np.nan
+    np.savez(tmp_path / "a.npz", X=inputs)
+    assert read([tmp_path / "a.npz"], ClassifyData(missing="mean")).gaps
+    assert told(tmp_path / "a.npz") == (
+        f"{tmp_path}/a.npz[0] holds nan at step 1, channel 2 (from 0); expected a finite number. Fill in or leave out "
+        "missing values first, or set data.missing."
+    )

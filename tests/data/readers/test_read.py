@@ -26,8 +26,9 @@ def test_an_unknown_kind_lists_the_known_ones(tmp_path: Path) -> None:
         read([path], ClassifyData())
     assert str(error.value) == (
         f"{path} is of no known kind. Known kinds: a folder ROOT/label/image or ROOT/label/recording; an image "
-        "(.png, .jpg, .jpeg, .bmp, .gif, .pgm, .tif, .tiff, .webp); a recording (.wav, .flac, .ogg, .mp3); a table "
-        "(.csv, .tsv, .parquet, .pq); .npz; .ts; IDX (such as train-images-idx3-ubyte.gz)."
+        "(.png, .jpg, .jpeg, .bmp, .gif, .pgm, .tif, .tiff, .webp); a recording (.wav, .flac, .ogg, "
+        ".mp3, .aiff, .aif, .au); a table (.csv, .tsv, .parquet, .pq); .npy; .npz; .ts; IDX (such as "
+        "train-images-idx3-ubyte.gz)."
     )
 
 

@@ -13,6 +13,10 @@ from holdfast.data.series import Series
 from holdfast.errors import DataError, HoldfastError, MissingDataError, RecipeError
 from holdfast.recipes.forecast import ForecastData
 
+NO_TIME = (
+    "expected a time such as 2016-07-01 00:15 in every row (with a zone in all or in none), or a number in every row; "
+    "data.time_format says how times are written otherwise."
+)
 TIMED = ForecastData(time_column="t", target_columns=["y"])
 
 
@@ -32,12 +36,12 @@ def told(tmp_path: Path, content: str, settings: ForecastData = TIMED) -> str:
 def test_every_other_column_is_a_target(tmp_path: Path) -> None:
     found = one(tmp_path, "t,a,b\n2020-01-01,1,2\n2020-01-02,3,4\n", ForecastData(time_column="t"))
     assert (found.names, found.targets.tolist()) == (("a", "b"), [[1, 2], [3, 4]])
-    assert found.times.astype("datetime64[D]").astype(str).tolist() == ["2020-01-01", "2020-01-02"]
+    assert found.times.shown() == ["2020-01-01", "2020-01-02"]
     assert (found.past.shape, found.known.shape) == ((2, 0), (2, 0))
 
 
 def test_without_times_the_rows_are_numbered(tmp_path: Path) -> None:
-    assert one(tmp_path, "y\n5\n6\n", ForecastData()).times.tolist() == [0, 1]
+    assert one(tmp_path, "y\n5\n6\n", ForecastData()).times.shown() == [0, 1]
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.tsv", "a.parquet"])
@@ -51,7 +55,7 @@ def test_every_kind_of_table(tmp_path: Path, name: str) -> None:
         path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
     [found] = read([path], TIMED)
     assert found.targets[:, 0].tolist() == [1, 2, 3]
-    assert np.diff(found.times).tolist() == [np.timedelta64(1, "D").astype("timedelta64[us]").item()] * 2
+    assert np.diff(found.times.instants).tolist() == [np.timedelta64(1, "D").astype("timedelta64[us]").item()] * 2
 
 
 def test_rows_that_have_known_columns_alone_are_ahead(tmp_path: Path) -> None:
@@ -61,7 +65,7 @@ def test_rows_that_have_known_columns_alone_are_ahead(tmp_path: Path) -> None:
     assert found.targets.tolist() == [[5], [6]]
     assert found.past.tolist() == [[7], [8]]
     assert found.known[:, 0].tolist() == [0, 1, 0, 1]
-    assert found.times.tolist() == [1, 2, 3, 4]
+    assert found.times.shown() == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
@@ -69,31 +73,31 @@ def test_rows_that_have_known_columns_alone_are_ahead(tmp_path: Path) -> None:
     [
         (
             "t,y\n2020-01-01,1\n2020-01-02,\n",
-            "a.csv[1]: the column 'y' is empty; expected a number. Fill it in or leave the row out.",
+            "a.csv, line 3: the column 'y' is empty; expected a number. Fill it in, leave the row out, or set "
+            "data.missing.",
         ),
         (
             "t,y\n1,1.5\n2,NaN\n",
-            "a.csv[1]: the column 'y' holds nan; expected a finite number. Fill it in or leave the row out.",
+            "a.csv, line 3: the column 'y' holds 'NaN'; expected a number. Fill it in, leave the row out, or set "
+            "data.missing.",
         ),
         (
             "t,y\n1,1\n2,high\n",
-            "a.csv[1]: the column 'y' holds 'high'; expected a number. Name the columns to forecast in "
+            "a.csv, line 3: the column 'y' holds 'high'; expected a number. Name the columns to forecast in "
             "data.target_columns, and the column of times in data.time_column.",
         ),
         (
             "t,y\n2020-01-02,1\n2020-01-01,2\n",
-            "a.csv[1]: the time 2020-01-01 comes after 2020-01-02; expected ascending times. Sort the rows.",
+            "a.csv, line 3: the time 2020-01-01 comes after 2020-01-02; expected ascending times. Sort the rows.",
         ),
-        ("t,y\n1,1\n2,2\n2,3\n", "a.csv[2]: the time 2 occurs twice; expected one row a time."),
+        ("t,y\n1,1\n2,2\n2,3\n", "a.csv, line 4: the time 2 occurs twice; expected one row a time."),
         (
             "t,y\n2020-01-01,1\nlater,2\n",
-            "a.csv[1]: the column 't' holds 'later'; expected a time such as 2016-07-01 00:15 in every row, or a "
-            "number in every row.",
+            "a.csv, line 3: the column 't' holds 'later'; " + NO_TIME,
         ),
         (
             "t,y\n2020-01-01,1\n,2\n",
-            "a.csv[1]: the column 't' is empty; expected a time such as 2016-07-01 00:15 in every row, or a number in "
-            "every row.",
+            "a.csv, line 3: the column 't' is empty; " + NO_TIME,
         ),
         ("time,y\n1,1\n", "a.csv has no column 't' (data.time_column); known are time, y."),
         ("t,x\n1,1\n", "a.csv has no column 'y' (data.target_columns); known are t, x."),
@@ -106,7 +110,9 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, content: str, message
 
 def test_a_gap_is_missing_even_where_rows_may_lie_ahead(tmp_path: Path) -> None:
     settings = ForecastData(time_column="t", target_columns=["y"], known_columns=["k"])
-    message = "a.csv[1]: the column 'y' is empty; expected a number. Fill it in or leave the row out."
+    message = (
+        "a.csv, line 3: the column 'y' is empty; expected a number. Fill it in, leave the row out, or set data.missing."
+    )
     assert told(tmp_path, "t,y,k\n1,5,0\n2,,1\n3,6,0\n4,,1\n", settings) == message
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,50 @@ def test_equal_times_keep_the_order_of_the_file(tmp_path: Path) -> None:
     assert examples.inputs[0][:, 0].tolist() == list(range(100))
 
 
+@pytest.mark.parametrize(
+    ("times", "settings"),
+    [
+        (["8:59", "9:00", "10:00", "10:01"], {}),
+        (["8:59 AM", "11:00 AM", "12:30 PM", "1:00 PM"], {}),
+        ([" 9", "10", " 11", "100 "], {}),
+        (["9.5", "10", "10.25", "100"], {}),
+        (["-2", "-1", "0", "1e3"], {}),
+        (["2024-09-30", "2024-10-01", "2024-10-02", "2024-11-01"], {}),
+        (["2024-1-9 9:00", "2024-1-9 10:00", "2024-1-10 8:00", "2024-1-10 12:00"], {}),
+        # Moments, and not what a clock shows.
+        (["2024-07-04 09:00+02:00", "2024-07-04 08:00Z", "2024-07-04 15:00+05:30", "2024-07-04 06:00-06:00"], {}),
+        (["30.01.2024", "31.01.2024", "01.02.2024", "02.02.2024"], {"time_format": "%d.%m.%Y"}),
+    ],
+)
+def test_rows_are_sorted_by_time_and_not_by_letters(tmp_path: Path, times: list[str], settings: dict[str, str]) -> None:
+    order = [2, 0, 3, 1]
+    for separator in ";\t":
+        content = separator.join(("run", "t", "x")) + "\n"
+        path = text(tmp_path, content + "".join(separator.join(("a", times[k], str(k))) + "\n" for k in order))
+        found = read([path], LONG.model_copy(update=settings))
+        assert found.inputs[0][:, 0].tolist() == [0, 1, 2, 3]
+
+
+def test_times_with_a_decimal_comma(tmp_path: Path) -> None:
+    path = text(tmp_path, "run;t;x\na;10,5;3\na;9,5;1\na;10,25;2\n")
+    assert read([path], LONG).inputs[0][:, 0].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("times", "row", "found"),
+    [
+        (["8:59", "late"], 3, "'late'"),
+        (["9", "8:59"], 3, "'8:59'"),
+        (["2024-01-01", "01.02.2024"], 3, "'01.02.2024'"),
+        (["2024-01-01 00:00Z", "2024-01-01 01:00"], 3, "'2024-01-01 01:00'"),
+        (["first", "second"], 2, "'first'"),
+    ],
+)
+def test_what_is_no_time_is_refused(tmp_path: Path, times: list[str], row: int, found: str) -> None:
+    path = text(tmp_path, "run,t,x\n" + "".join(f"a,{one},1\n" for one in times))
+    assert told(path, LONG).startswith(f"{path}, line {row}: the column 't' holds {found}; expected a time such as ")
+
+
 def test_times_may_be_text_or_dates(tmp_path: Path) -> None:
     path = text(tmp_path, "run,t,x\na,2020-02-01,2\na,2020-01-01,1\n")
     assert read([path], LONG).inputs[0][:, 0].tolist() == [1, 2]
@@ -114,15 +159,15 @@ def test_a_gzipped_table(tmp_path: Path) -> None:
         (
             "a,label\n1,x\n,y\n",
             ClassifyData(),
-            "[1]: the column 'a' is empty; expected a number. Fill it in or leave the row out.",
+            ", line 3: the column 'a' is empty; expected a number. Fill it in, leave the row out, or set data.missing.",
         ),
         (
             "a,label\n1,x\noops,y\n",
             ClassifyData(),
-            "[1]: the column 'a' holds 'oops'; expected a number. "
+            ", line 3: the column 'a' holds 'oops'; expected a number. "
             "Name the input columns in data.feature_columns, or the label's column in data.label_column.",
         ),
-        ("a,label\n1,x\n2,\n", ClassifyData(), "[1]: the column 'label' is empty; expected a label."),
+        ("a,label\n1,x\n2,\n", ClassifyData(), ", line 3: the column 'label' is empty; expected a label."),
         (
             "run,t,x\na,0,1\n",
             ClassifyData(id_column="rnu"),
@@ -138,16 +183,21 @@ def test_a_gzipped_table(tmp_path: Path) -> None:
             ClassifyData(feature_columns=["x", "z"]),
             " has no column 'z' (data.feature_columns); known are run, t, x.",
         ),
-        ("run,t,x\n,0,1\n", LONG, "[0]: the column 'run' is empty; expected an id."),
-        ("run,t,x\na,,1\n", LONG, "[0]: the column 't' is empty; expected a time."),
+        ("run,t,x\n,0,1\n", LONG, ", line 2: the column 'run' is empty; expected an id."),
+        (
+            "run,t,x\na,,1\n",
+            LONG,
+            ", line 2: the column 't' is empty; expected a time such as 2016-07-01 00:15 in every row (with a zone in "
+            "all or in none), or a number in every row; data.time_format says how times are written otherwise.",
+        ),
         ("run,t,x,label\na,0,1,p\na,1,1,q\n", LONG, "[id=a] has the labels p, q; expected one in all of its rows."),
         ("label\nx\n", ClassifyData(), " has no columns besides label; expected columns that hold inputs."),
         ("a,label\n", ClassifyData(), " has column names but no rows; expected at least one."),
         (
             "a,label\n1,x\nNaN,y\n",
             ClassifyData(),
-            "[1] holds nan at step 0, channel 0 (from 0); "
-            "expected a finite number. Fill in or leave out missing values first.",
+            ", line 3: the column 'a' holds 'NaN'; expected a number. Fill it in, leave the row out, or set "
+            "data.missing.",
         ),
     ],
 )
@@ -156,16 +206,36 @@ def test_tables_that_do_not_fit(tmp_path: Path, content: str, settings: Classify
     assert told(path, settings) == f"{path}{message}"
 
 
-@pytest.mark.parametrize("content", ["", "a,b\n1,2,3\n"])
-def test_a_malformed_csv(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", " is empty; expected a line that names the columns, and a line for each row."),
+        ("\n# nothing\n", " is empty; expected a line that names the columns, and a line for each row."),
+        (
+            "a,b\n\n1,2,3\n",
+            ", line 3, has 3 values, and the columns are 2: a, b. Mend the line, or set data.separator if ',' is not "
+            "what separates values.",
+        ),
+        ('a,b\n1,2\n"3,4\n', ", line 3, opens a quote that is never closed. The file may be cut short."),
+        (
+            "a,b\n1,\0\n",
+            ", line 2, holds a NUL character; expected text. If the file is in UTF-16, set data.encoding to "
+            "utf-16-le or utf-16-be.",
+        ),
+    ],
+)
+def test_a_malformed_csv(tmp_path: Path, content: str, message: str) -> None:
     path = text(tmp_path, content)
-    assert told(path).startswith(f"{path} cannot be read as a table: it is cut short or malformed (")
+    assert told(path) == f"{path}{message}"
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"a,label\n1,\xff\xfe\n")
-    assert told(path).startswith(f"{path} cannot be read as a table: ")
+    assert told(path) == (
+        f"{path}, line 2, is not utf-8: byte 0xff. Convert the file, or set data.encoding to what it is in, such as "
+        "latin-1."
+    )
 
 
 def test_a_parquet_file_cut_short_anywhere(tmp_path: Path) -> None:
@@ -181,3 +251,12 @@ def test_a_time_column_needs_an_id_column(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as error:
         read([path], ClassifyData(time_column="t"))
     assert str(error.value) == "data.time_column needs data.id_column, which says which sequence a row belongs to."
+
+
+def test_a_packed_file_that_is_no_text_is_not_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(bytes(1 << 26), 1))
+    tracemalloc.start()
+    assert told(path).startswith(f"{path}, line 1, holds a NUL character; expected text.")
+    assert tracemalloc.get_traced_memory()[1] < 10e6
+    tracemalloc.stop()

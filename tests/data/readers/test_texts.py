@@ -5,6 +5,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import polars
 import pytest
@@ -133,7 +134,7 @@ def test_other_columns_numbers_as_text_and_no_labels(tmp_path: Path) -> None:
 def test_a_table_in_another_encoding(tmp_path: Path) -> None:
     path = made(tmp_path, {"a.csv": "text,label\ncaf\xe9,fran\xe7ais\n".encode("latin-1")}) / "a.csv"
     assert pairs(path, ClassifyData(unit="words", encoding="latin-1")) == [("caf\xe9", "fran\xe7ais")]
-    assert told(path).startswith(f"{path}[1] is not utf-8: byte 0xe9. Convert the file, or set data.encoding")
+    assert told(path).startswith(f"{path}, line 2, is not utf-8: byte 0xe9. Convert the file, or set data.encoding")
 
 
 def test_labels_that_are_numbers_in_json(tmp_path: Path) -> None:
@@ -176,11 +177,11 @@ def test_several_labels_in_one_column_or_as_a_list(tmp_path: Path) -> None:
         ({"r/a/b/c.txt": "x"}, "{root}/r holds a/b/c.txt; expected " + texts._KINDS + "."),
         (
             {"r/a.txt": b"ok\nna\xefve\n"},
-            "{root}/r/a.txt[1] is not utf-8: byte 0xef. Convert the file, or set data.encoding to what it is in, such "
-            "as latin-1.",
+            "{root}/r/a.txt, line 2, is not utf-8: byte 0xef. Convert the file, or set data.encoding to what it is in, "
+            "such as latin-1.",
         ),
-        ({"r/a.csv": "label,text\na,\n"}, "{root}/r/a.csv[0]: the column 'text' is empty; expected a text."),
-        ({"r/a.csv": "label,text\n,b\n"}, "{root}/r/a.csv[0]: the column 'label' is empty; expected a label."),
+        ({"r/a.csv": "label,text\na,\n"}, "{root}/r/a.csv, line 2: the column 'text' is empty; expected a text."),
+        ({"r/a.csv": "label,text\n,b\n"}, "{root}/r/a.csv, line 2: the column 'label' is empty; expected a label."),
         ({"r/a.csv": "label,text\n"}, "{root}/r/a.csv has column names but no rows; expected at least one."),
         (
             {"r/a.csv": "label,test\na,b\n"},
@@ -215,3 +216,68 @@ def test_an_unknown_encoding(tmp_path: Path, encoding: str) -> None:
     assert str(error.value) == (
         f"data.encoding is '{encoding}', which Python does not know; expected utf-8, latin-1, cp1252, ..."
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "settings", "expected"),
+    [
+        (
+            "a.train",
+            "__label__spam Win a prize\n\n__label__ham See you\n",
+            {},
+            [("Win a prize", "spam"), ("See you", "ham")],
+        ),
+        ("a.txt", "__label__spam Win a prize\n", {}, [("Win a prize", "spam")]),
+        (
+            "a.ft",
+            "__label__a __label__b one two\nthree\nfour __label__a\n",
+            {"label_separator": "|"},
+            [("one two", "a|b"), ("three", ""), ("four", "a")],
+        ),
+        (
+            "TREC_10.label",
+            "NUM:dist How far ?\nLOC:city What city ?\n",
+            {},
+            [("How far ?", "NUM:dist"), ("What city ?", "LOC:city")],
+        ),
+        (
+            "a.txt",
+            "spam  Win  a prize\nham\tSee you\n",
+            {"label_first": True},
+            [("Win  a prize", "spam"), ("See you", "ham")],
+        ),
+    ],
+)
+def test_a_label_in_each_line(
+    tmp_path: Path, name: str, content: str, settings: dict[str, Any], expected: list[tuple[str, str]]
+) -> None:
+    path = made(tmp_path, {name: content}) / name
+    assert pairs(path, ClassifyData(unit="words", **settings)) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("__label__a one\ntwo\n", "[1] has 0 labels; expected a label and a text in each line."),
+        ("__label__a one\n__label__b\n", "[1] has no text; expected a label and a text in each line."),
+        (
+            "__label__a __label__b one\n",
+            '[0] has 2 labels; expected a label and a text in each line. Set data.label_separator, such as "|", to '
+            "learn several labels a text.",
+        ),
+    ],
+)
+def test_lines_that_lack_a_label_or_a_text(tmp_path: Path, content: str, message: str) -> None:
+    path = made(tmp_path, {"a.train": content}) / "a.train"
+    assert told(path) == f"{path}{message}"
+
+
+def test_a_zip_with_a_damaged_directory(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.txt", "one")
+    content = path.read_bytes()
+    place = content.index(b"PK\1\2")
+    for offset, value in ((6, 255), (42, 9), (45, 255), (28, 0)):
+        path.write_bytes(content[: place + offset] + bytes([value]) + content[place + offset + 1 :])
+        assert str(path) in told(path)

@@ -84,20 +84,21 @@ def test_what_cannot_be_read_is_named(folder: Path) -> None:
     table.write_text("file,text\nclips/a.wav,low\n")
     assert told(table) == f"{table} has no column 'path'; known are file, text."
     table.write_text("path,text\nclips/a.wav,low\nclips/b.flac,\n")
-    assert told(table) == f"{table}[1] has an empty text; fill it in or leave it out."
+    assert told(table) == f"{table}, line 3: there is an empty text; fill it in or leave the row out."
     table.write_text("path,text\n,low\n")
-    assert told(table) == f"{table}[0] has an empty path; fill it in or leave it out."
+    assert told(table) == f"{table}, line 2: there is an empty path; fill it in or leave the row out."
     table.write_text("path,text\nclips/c.wav,low\n")
     assert told(table) == f"There is no recording {folder}/clips/c.wav. Check the path."
     table.write_text("")
-    assert told(table).startswith(f"{table} cannot be read as a table: it is cut short or malformed (")
+    assert told(table) == f"{table} is empty; expected a line that names the columns, and a line for each row."
     (folder / "none").mkdir()
     assert told(folder / "none") == (
-        f"{folder}/none holds no recordings (.wav, .flac, .ogg, .mp3); expected some directly in it."
+        f"{folder}/none holds no recordings (.wav, .flac, .ogg, .mp3, .aiff, .aif, .au); expected some directly in it."
     )
     (folder / "x.doc").write_text("")
     assert told(folder / "x.doc") == (
-        f"{folder}/x.doc is neither a recording (.wav, .flac, .ogg, .mp3), nor a table of paths and texts (.csv, .tsv, "
+        f"{folder}/x.doc is neither a recording (.wav, .flac, .ogg, .mp3, .aiff, .aif, .au), nor a table of paths "
+        "and texts (.csv, .tsv, "
         ".jsonl), nor a folder."
     )
     (folder / "clips/a.txt").write_bytes(b"caf\xe9")

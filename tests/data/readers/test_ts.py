@@ -47,18 +47,25 @@ def test_comments_need_not_be_utf8_and_the_file_may_be_gzipped(tmp_path: Path) -
     assert len(read([path], ClassifyData())) == 1
 
 
+def test_missing_values_where_they_are_allowed(tmp_path: Path) -> None:
+    path = save(tmp_path, HEADER + "1,?:2,3:a\nNaN,1:1,1:b\n")
+    found = read([path], ClassifyData(missing="mean"))
+    assert found.gaps
+    assert np.array_equal(found.inputs, [[[1, 2], [np.nan, 3]], [[np.nan, 1], [1, 1]]], equal_nan=True)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         (
             HEADER + "1,?:2,3:a\n",
-            ", line 8, dimension 0 (from 0) has a missing value; missing values cannot be learned from. "
-            "Fill them in or leave the sequence out.",
+            ", line 8, dimension 0 (from 0) has a missing value. Fill it in, leave the sequence out, or set "
+            "data.missing.",
         ),
         (
             HEADER + "1:NaN:a\n",
-            ", line 8, dimension 1 (from 0) has a missing value; missing values cannot be "
-            "learned from. Fill them in or leave the sequence out.",
+            ", line 8, dimension 1 (from 0) has a missing value. Fill it in, leave the sequence out, or set "
+            "data.missing.",
         ),
         (HEADER + "1:2:c\n", ", line 8 ends in 'c'; expected one of a, b after the last ':'."),
         (HEADER + "1:2:a\n1:a\n", ", line 9 has 1 dimensions; expected 2."),
@@ -75,7 +82,8 @@ def test_comments_need_not_be_utf8_and_the_file_may_be_gzipped(tmp_path: Path) -
         ("@timeStamps true\n", ", line 1: time stamps cannot be read; expected @timeStamps false and values alone."),
         (
             "@targetLabel true\n",
-            ", line 1: the file holds numbers to regress on; expected @classLabel true and labels.",
+            ", line 1: the file is for regression, each sequence has a number as its target. Holdfast has no task that "
+            "estimates a number for a sequence; expected @classLabel true and labels.",
         ),
         ("@classLabel maybe\n", ", line 1: @classLabel is maybe; expected true or false."),
         ("@dimensions\n", ", line 1: @dimensions is empty; expected a number from 1."),

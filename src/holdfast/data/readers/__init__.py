@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from holdfast.data.examples import Examples
-from holdfast.data.readers import audio, folders, idx, images, npz, tables, ts
+from holdfast.data.readers import audio, folders, idx, images, npy, npz, tables, ts
 from holdfast.errors import DataError, MissingDataError
 from holdfast.recipes.classify import ClassifyData
 
@@ -16,25 +16,25 @@ _READERS: dict[str, Callable[[Path, ClassifyData], Examples]] = {
     **dict.fromkeys(images.SUFFIXES, images.read),
     **dict.fromkeys(audio.SUFFIXES, audio.read),
     **dict.fromkeys(tables.SUFFIXES, tables.read),
-    ".npz": npz.read,
     ".ts": ts.read,
 }
 _KINDS = (
     f"a folder ROOT/label/image or ROOT/label/recording; an image ({', '.join(images.SUFFIXES)}); "
     f"a recording ({', '.join(audio.SUFFIXES)}); "
-    f"a table ({', '.join(tables.SUFFIXES)}); .npz; .ts; IDX (such as train-images-idx3-ubyte.gz)"
+    f"a table ({', '.join(tables.SUFFIXES)}); .npy; .npz; .ts; IDX (such as train-images-idx3-ubyte.gz)"
 )
 
 
-def read(paths: Sequence[str | Path], settings: ClassifyData) -> Examples:
+def read(paths: Sequence[str | Path], settings: ClassifyData, part: npz.Part = "test") -> Examples:
     """Read files and folders of any known kind and join them in the order given.
 
     IDX files of images are paired with the IDX files of labels among ``paths``: by name (``images`` and ``idx3`` for
-    ``labels`` and ``idx1``), or because there is one of each.
+    ``labels`` and ``idx1``), or because there is one of each; so are ``.npy`` files (``X`` for ``y``, ...).
 
     Args:
         paths: At least one file or folder.
         settings: How to read them; see the fields of ``ClassifyData``.
+        part: Which part of an ``.npz`` file that has both.
 
     Raises:
         MissingDataError: A path does not exist.
@@ -48,19 +48,37 @@ def read(paths: Sequence[str | Path], settings: ClassifyData) -> Examples:
         raise MissingDataError(
             f"There is no file or folder {', '.join(missing)}. Check the path; it was taken from {Path.cwd()}."
         )
-    pairs = _pair([path for path in files if _reader(path) is None])
+    arrays = npy.pairs([path for path in files if _ending(path) == ".npy"])
+    pictures = _pair([path for path in files if _ending(path) not in (".npy", ".npz") and _reader(path) is None])
     parts: list[Examples] = []
     for path in files:
         reader = _reader(path)
         if reader is not None:
             parts.append(reader(path, settings))
-        elif path in pairs:
-            parts.append(idx.read(path, settings, pairs[path]))
+        elif _ending(path) == ".npz":
+            parts.append(npz.read(path, settings, part))
+        elif path in arrays:
+            parts.append(npy.read(path, settings, arrays[path]))
+        elif path in pictures:
+            parts.append(idx.read(path, settings, pictures[path]))
     return Examples.join(parts)
 
 
+def with_test_parts(paths: Sequence[Path]) -> list[Path]:
+    """Those of some files that hold sequences to test on beside those to train on.
+
+    Raises:
+        DataError: A file is damaged.
+    """
+    return [path for path in paths if _ending(path) == ".npz" and path.is_file() and npz.has_both_parts(path)]
+
+
+def _ending(path: Path) -> str:
+    return "" if path.is_dir() else path.suffix.lower()
+
+
 def _reader(path: Path) -> Callable[[Path, ClassifyData], Examples] | None:
-    """What reads this path; None for a file that its name does not tell, which must then be IDX."""
+    """What reads this path alone; None for arrays, and for a file that its name does not tell, which must be IDX."""
     if path.is_dir():
         return audio.read if folders.holds(path, audio.SUFFIXES) else images.read
     suffixes = [suffix.lower() for suffix in path.suffixes]

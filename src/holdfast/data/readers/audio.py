@@ -1,7 +1,8 @@
-"""Recordings: WAV, FLAC, OGG and MP3 by the library ``soundfile``, as samples or as steps of log-mel energies."""
+"""Recordings: WAV, FLAC, OGG, MP3, AIFF and AU by the library ``soundfile``; as samples or as log-mel energies."""
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,19 @@ from numpy.typing import NDArray
 from holdfast.data.examples import Examples
 from holdfast.data.features import log_mel
 from holdfast.data.readers.folders import listing
+from holdfast.data.readers.sound_headers import SizeField, check_whole
 from holdfast.errors import DataError, MissingDataError, MissingLibraryError
 from holdfast.recipes.audio import AudioSettings
 from holdfast.recipes.classify import ClassifyData
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au")
+LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
+"""Samples a second. A header that claims others is damaged; resampling from 1 a second would take gigabytes."""
+MOST_VALUES, MOST_VALUES_A_BYTE = 2**23, 64
+"""Values that a file of B bytes may claim: MOST_VALUES + MOST_VALUES_A_BYTE * B. Speech at 6 kbit/s, decoded to 48,000
+samples a second, has 64 for each byte; only minutes of digital silence have more."""
+_BLOCK = 2**20
+_NOT_SAID = 2**63 - 1  # libsndfile's number of samples for it
 
 Floats = NDArray[np.float32]
 
@@ -50,7 +59,8 @@ def samples(path: Path, rate: int) -> Floats:
 
     Raises:
         MissingDataError: There is no such file.
-        DataError: The file is no recording or is damaged, or it is empty.
+        DataError: The file is no recording, is damaged or cut short, or is empty; or its rate is below 1,000 or above
+            1,000,000 samples a second.
         MissingLibraryError: ``soundfile`` is not installed, or ``soxr`` where it is needed.
     """
     try:
@@ -59,15 +69,85 @@ def samples(path: Path, rate: int) -> Floats:
         raise MissingLibraryError(
             f"{path} is a recording, and the library soundfile cannot be loaded: pip install 'holdfast[audio]'."
         ) from error
-    if not path.is_file():
-        raise MissingDataError(f"There is no recording {path}. Check the path.")
     try:
-        sound, found = soundfile.read(path, dtype="float32", always_2d=True)
+        if not path.is_file():
+            raise MissingDataError(f"There is no recording {path}. Check the path.")
+        sound, found = _decoded(path)
     except soundfile.SoundFileError as error:
         raise DataError(f"{path} cannot be read as a recording: it is damaged or of another kind ({error}).") from error
+    except MissingDataError:
+        raise
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     if not len(sound):
         raise DataError(f"{path} holds no sound; expected at least one window of it.")
-    return _resampled(sound.mean(1), int(found), rate, path)
+    return _resampled(sound, found, rate, path)
+
+
+def _decoded(path: Path) -> tuple[Floats, int]:
+    """The sound of a file at its own rate, its channels averaged, and that rate; decoded in blocks."""
+    import soundfile
+
+    size_field = check_whole(path)
+    with soundfile.SoundFile(path if size_field is None else _corrected(path, size_field)) as file:
+        claimed, channels, found = int(file.frames), int(file.channels), int(file.samplerate)
+        if not LOWEST_RATE <= found <= HIGHEST_RATE:
+            raise DataError(
+                f"{path} claims {found:,} samples a second; expected {LOWEST_RATE:,} to {HIGHEST_RATE:,}. "
+                "Its header is damaged, or it is no sound."
+            )
+        size = path.stat().st_size
+        if claimed == _NOT_SAID:
+            raise DataError(
+                f"{path} does not say how many samples it has, as FLAC that was written to a pipe, and libsndfile "
+                "cannot read such files. Write it anew, such as by `ffmpeg -i OLD.flac NEW.flac`."
+            )
+        if claimed * channels > MOST_VALUES + MOST_VALUES_A_BYTE * size:
+            raise DataError(
+                f"{path} claims {claimed:,} samples of {channels} channels, and has {size:,} bytes: sound does not fit "
+                "into so few. Its header is damaged."
+            )
+        blocks, taken = [], 0
+        estimated = str(file.subtype).startswith("MPEG")
+        try:
+            if estimated:
+                file.seek(0)  # as soundfile.read does: the sound is the same to the last bit
+            while taken < claimed and len(block := file.read(max(1, _BLOCK // channels), "float32", always_2d=True)):
+                blocks.append(block.mean(1))
+                taken += len(block)
+        except soundfile.SoundFileError as error:
+            raise _short(path, claimed, _decodable(path)) from error
+    if taken < claimed - (claimed // 100 + 1152 if estimated else 0):
+        raise _short(path, claimed, taken)
+    return np.concatenate(blocks) if blocks else np.zeros(0, np.float32), found
+
+
+def _short(path: Path, claimed: int, taken: int) -> DataError:
+    return DataError(
+        f"{path} is cut short or damaged: its header claims {claimed:,} samples, and {taken:,} can be decoded. "
+        "Copy or download it again."
+    )
+
+
+def _decodable(path: Path) -> int:
+    """The samples of a damaged file until the first that cannot be decoded."""
+    import soundfile
+
+    taken = 0
+    with soundfile.SoundFile(path) as file:
+        try:
+            while len(block := file.read(1024, always_2d=True)):
+                taken += len(block)
+        except soundfile.SoundFileError:
+            return taken
+    return taken
+
+
+def _corrected(path: Path, field: SizeField) -> io.BytesIO:
+    """The file with another size in its header."""
+    content = bytearray(path.read_bytes())
+    content[field.place : field.place + len(field.value)] = field.value
+    return io.BytesIO(content)
 
 
 def energies(path: Path, settings: AudioSettings) -> Floats:

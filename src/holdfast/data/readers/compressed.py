@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from holdfast.errors import DataError, MissingDataError
 
 GZIP_MAGIC = b"\x1f\x8b"
+_BLOCK = 2**18
 MOST_DEFLATE = 1032
 """Deflate cannot shrink data by more than this factor."""
+MOST_RATIO = 200
+"""What is large may unpack to at most so many times its size: real text and numbers stay far below."""
+LARGE_TEXT, LARGE_ARRAY = 2**20, 64 * 2**20
+"""Bytes from which that holds. Lines become objects of many times their size; sorted labels shrink a thousandfold."""
 
 
 def is_gzipped(path: Path) -> bool:
@@ -27,12 +33,13 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     """Open a plain or gzipped file for reading its (uncompressed) bytes.
 
     Raises:
-        DataError: While reading: the gzip stream is cut short or damaged, or the file cannot be read.
+        DataError: While reading: the gzip stream is cut short, damaged or unpacks to absurdly much, or the file cannot
+            be read.
     """
     try:
         if is_gzipped(path):
-            with gzip.open(path, "rb") as file:
-                yield cast(BinaryIO, file)
+            with path.open("rb") as packed, gzip.open(packed, "rb") as file:
+                yield cast(BinaryIO, io.BufferedReader(_Unpacked(path, packed, cast(BinaryIO, file)), _BLOCK))
         else:
             with path.open("rb") as plain:
                 yield plain
@@ -42,6 +49,48 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         raise DataError(f"{path} is a damaged gzip file ({error}). Copy or download it again.") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error}).") from error
+
+
+class _Unpacked(io.RawIOBase):
+    """The content of a gzip stream, as long as it is no more than the packed bytes can reasonably hold."""
+
+    def __init__(self, path: Path, packed: BinaryIO, file: BinaryIO) -> None:
+        self._path, self._packed, self._file, self._given = path, packed, file, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        self._given += len(data)
+        check_ratio(str(self._path), self._packed.tell(), self._given)
+        return len(data)
+
+    def readall(self) -> bytes:
+        content = bytearray()
+        while block := self.read(_BLOCK):
+            content += block
+        return bytes(content)
+
+
+def check_ratio(what: str, packed: int, unpacked: int, large: int = LARGE_TEXT) -> None:
+    """Refuses data that unpack to far more than any real ones do.
+
+    Args:
+        what: The file, for the message.
+        packed: Its bytes, or those of the part that is unpacked.
+        unpacked: What they unpack to, or claim to.
+        large: From how many bytes on the ratio matters.
+
+    Raises:
+        DataError: It is more than ``large`` bytes and more than ``MOST_RATIO`` times as much.
+    """
+    if unpacked > max(large, MOST_RATIO * packed):
+        raise DataError(
+            f"{what} unpacks to {unpacked:,} bytes or more from {packed:,}; expected at most {MOST_RATIO} times as "
+            "many, as real data hardly ever shrink so far. If they do, unpack the file first."
+        )
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:

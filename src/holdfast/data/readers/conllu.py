@@ -16,7 +16,7 @@ from holdfast.errors import DataError
 
 Column = Literal["upos", "xpos"]
 
-_COLUMNS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
+COLUMNS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 _NOTHING = "_"
 _NO_WORD = re.compile(r"[0-9]+[-.][0-9]+")
 
@@ -35,21 +35,21 @@ def read(path: Path, column: Column) -> Records[list[str], list[str]]:
         MissingDataError: The file is not there.
         DataError: It breaks the format, or has tags for some words only.
     """
-    place = _COLUMNS.index(column)
+    place = COLUMNS.index(column)
     sentences: list[list[str]] = []
     tags: list[list[str]] = []
     origins: list[str] = []
     untagged = ""
     begun = False
     for number, line in lines(path):
-        where = f"{path}, line {number}"
         if not line.strip():
             begun = False
             continue
         if line.startswith("#"):
             continue
+        where = f"{path}, line {number}"
         values = line.split("\t")
-        if len(values) != len(_COLUMNS):
+        if len(values) != len(COLUMNS):
             raise DataError(f"{where} has {len(values)} columns; expected the 10 of CoNLL-U, apart by tabs.")
         if _NO_WORD.fullmatch(values[0]):
             continue

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import struct
+import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,11 +16,29 @@ from holdfast.data.readers.layout import arrange
 from holdfast.errors import DataError
 from holdfast.recipes.classify import ClassifyData
 
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".tif", ".tiff", ".webp")
+MOST_PIXELS = 30_000_000
+"""Of one image: decoding takes up to 15 bytes a pixel. Half as many of 16 bits a channel."""
+
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+_MOST_SCANS = 64
+"""Of a JPEG file. Each takes time for the whole image, and programs write about ten."""
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # of JPEG; within the coded image none occurs
+_START_OF_SCAN, _END_OF_IMAGE, _START_OF_IMAGE = 0xDA, 0xD9, 0xD8
+_ORIENTATION = 0x0112  # EXIF; the values are those of the table below
+_BITS, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # tags of TIFF
+_RED_GREEN_BLUE = (0.299, 0.587, 0.114)  # ITU-R 601-2, as Pillow's own conversion
 
 
 def read(path: Path, settings: ClassifyData) -> Examples:
-    """Read images as greyscale (0 black to 255 white, uint8) and lay them out as sequences.
+    """Read images as greyscale, 0 black to 255 white, and lay them out as sequences.
+
+    Images of 8 bits or fewer are uint8. Those of 9 to 16 bits a channel keep their full depth: float32, where the
+    largest number that their bits can hold is 255. EXIF's orientation is applied, transparency is ignored, and of an
+    animation or several pages the first is taken.
 
     Args:
         path: A folder ``ROOT/label/*.png`` (the subfolder's name is the label), a folder ``ROOT/*.png`` without
@@ -28,7 +49,8 @@ def read(path: Path, settings: ClassifyData) -> Examples:
         The images by label and name, in alphabetical order.
 
     Raises:
-        DataError: There is no image, one is not an image or is cut short, or they differ in size.
+        DataError: There is no image; one is not an image, is cut short, has more than 30 million pixels or numbers of
+            another kind; or they differ in size.
     """
     files, labels = listing(path, SUFFIXES, "image") if path.is_dir() else ([path], None)
     images: list[Array] = []
@@ -38,26 +60,117 @@ def read(path: Path, settings: ClassifyData) -> Examples:
 
 
 def _grey(path: Path, shape: tuple[int, ...] | None, first: Path) -> Array:
-    """One image as uint8 [height, width]; its size is checked before its pixels are decoded."""
+    """One image [height, width], the right way up."""
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
-            if shape is not None and (image.height, image.width) != shape:
-                raise DataError(
-                    f"{path} is {image.width}x{image.height} pixels; {first} is {shape[1]}x{shape[0]}. "
-                    "All images must have one size: scale or crop the odd ones."
-                )
-            if image.mode.startswith("I;16"):
-                return (np.asarray(image) >> 8).astype(np.uint8)
-            if image.mode in ("I", "F"):
-                raise DataError(f"{path} has 32 bits a pixel; expected 8 or 16. Convert it first.")
-            return np.asarray(image.convert("L"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged EXIF data, and of sizes that are checked below
+            with Image.open(path, formats=_FORMATS) as image:
+                _check_size(path, image)
+                pixels = _turned(image, _levels(path, image))
     except DataError:
         raise
     except Image.DecompressionBombError as error:
         raise DataError(f"{path} claims to be a huge image ({error}). Scale it down first.") from error
-    except (OSError, SyntaxError, ValueError, struct.error) as error:
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, OverflowError, struct.error) as error:
         raise DataError(
             f"{path} cannot be read as an image: it is cut short, damaged or of another kind ({error})."
         ) from error
+    if shape is not None and pixels.shape != shape:
+        raise DataError(
+            f"{path} is {pixels.shape[1]}x{pixels.shape[0]} pixels; {first} is {shape[1]}x{shape[0]}. "
+            "All images must have one size: scale or crop the odd ones."
+        )
+    return pixels
+
+
+def _check_size(path: Path, image: ImageFile) -> None:
+    """Refuses what would take long or much memory to decode."""
+    most = MOST_PIXELS // 2 if _channel_bits(image) > 8 else MOST_PIXELS
+    if image.width * image.height > most:
+        raise DataError(
+            f"{path} claims to be a huge image ({image.width}x{image.height} pixels, of which at most {most:,} are "
+            "read). Scale it down first."
+        )
+    if image.format in ("JPEG", "MPO"):
+        _check_scans(path)
+
+
+def _check_scans(path: Path) -> None:
+    """Counts the scans of a JPEG file, segment by segment."""
+    content, place, scans = path.read_bytes(), 0, 0
+    while (found := _MARKER.search(content, place)) and content[found.start() + 1] != _END_OF_IMAGE:
+        marker, place = content[found.start() + 1], found.end()
+        if marker != _START_OF_IMAGE:
+            place += int.from_bytes(content[place : place + 2], "big")
+        scans += marker == _START_OF_SCAN
+        if scans > _MOST_SCANS:
+            raise DataError(f"{path} has more than {_MOST_SCANS} scans. Save it anew.")
+
+
+def _channel_bits(image: ImageFile) -> int:
+    """The bits of a channel in the file, which Pillow may cut to 8 when it decodes."""
+    layout: Any = image.tile[0].args if image.tile else ""
+    if image.format == "TIFF":
+        return int(max(image.tag_v2.get(_BITS, (8,))))  # type: ignore[attr-defined]
+    if image.format == "PPM":
+        return 16 if (isinstance(layout, tuple) and layout[-1] > 255) or layout == "I;16B" else 8
+    return 16 if isinstance(layout, str) and ";16" in layout else 8
+
+
+def _levels(path: Path, image: ImageFile) -> Array:
+    """The grey values: uint8, or float32 from 0 to 255 where the file has more than 8 bits a channel."""
+    if _channel_bits(image) <= 8:
+        return np.asarray(image.convert("L"))
+    if image.format == "PNG" and image.mode in ("RGB", "RGBA"):
+        return _deep_colours(path, image)
+    if image.mode.startswith("I;16"):
+        bits = _channel_bits(image)
+        levels = np.asarray(image).astype(np.float32) / np.float32((2**bits - 1) / 255)
+        inverted = image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO  # type: ignore[attr-defined]
+        return np.float32(255) - levels if inverted else levels
+    if image.mode == "I" and image.format == "PPM":
+        return np.asarray(image).astype(np.float32) / np.float32(257)  # Pillow scales to 0..65535
+    if image.mode in ("I", "F"):
+        raise DataError(f"{path} has 32 bits a pixel; expected 8 or 16. Convert it first.")
+    raise DataError(
+        f"{path} has {_channel_bits(image)} bits a channel in colour; expected 8, or 16 in a PNG file or without "
+        "colours. Convert it first."
+    )
+
+
+def _deep_colours(path: Path, image: ImageFile) -> Array:
+    """A PNG file of 16 bits a channel with colours or transparency, of which Pillow decodes 8 bits at a time."""
+    from PIL import Image
+
+    tile = image.tile[0]
+    if tile.args == "LA;16B":  # as large as four channels of 8 bits: high and low byte of grey, then of transparency
+        image.tile = [tile._replace(args="RGBA")]
+        high, low = (image.getchannel(channel) for channel in "RG")
+        return _sixteen(np.asarray(high), np.asarray(low))
+    grey: Array = np.zeros((image.height, image.width), np.float32)
+    with Image.open(path, formats=("PNG",)) as lower:
+        lower.tile = [lower.tile[0]._replace(args=f"{image.mode};16L")]  # the second byte of each number
+        for channel, weight in zip("RGB", _RED_GREEN_BLUE, strict=True):
+            grey += np.float32(weight) * _sixteen(
+                np.asarray(image.getchannel(channel)), np.asarray(lower.getchannel(channel))
+            )
+    return grey
+
+
+def _sixteen(high: Array, low: Array) -> Array:
+    """Numbers of 16 bits by their two bytes, as 0 to 255."""
+    return (high.astype(np.float32) * 256 + low) / np.float32(257)
+
+
+def _turned(image: ImageFile, pixels: Array) -> Array:
+    """The pixels as EXIF says that the image is to be seen; Pillow itself turns TIFF files, and forgets the tag."""
+    orientation = image.getexif().get(_ORIENTATION, 1)
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.T
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)

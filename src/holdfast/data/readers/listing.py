@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from holdfast.data.readers.compressed import opened
+from holdfast.data.readers.compressed import check_ratio, opened
 from holdfast.errors import DataError
+
+# What the library ends in for a damaged archive: its own errors and those of unpacking; for a damaged list of members
+# also those of names and places that cannot be; RuntimeError for what is encrypted, or packed in an unknown way.
+_ZIP_FAULTS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    OverflowError,
+    RuntimeError,
+)
 
 
 @dataclass(frozen=True)
@@ -70,9 +85,13 @@ def _reader(path: Path) -> Callable[[], bytes]:
 def _archived(path: Path) -> list[Listed]:
     try:
         archive = zipfile.ZipFile(io.BytesIO(path.read_bytes()))
-    except (zipfile.BadZipFile, OSError) as error:
+    except _ZIP_FAULTS as error:
         raise DataError(f"{path} is no zip archive, or a damaged one ({error}). Copy or download it again.") from error
-    members = sorted(member.filename for member in archive.infolist() if not member.is_dir())
+    if sum(member.compress_size for member in archive.infolist()) > path.stat().st_size:
+        raise DataError(f"{path} is a damaged zip archive: its members claim more bytes than it has. Copy it again.")
+    members = sorted(
+        member.filename for member in archive.infolist() if PurePosixPath(member.filename).name and not member.is_dir()
+    )
     names = [name for name in members if not name.endswith(".gz") and not _hidden(PurePosixPath(name))]
     places = [PurePosixPath(name) for name in names]
     around = len({place.parts[0] for place in places}) == 1 and all(len(place.parts) > 1 for place in places)
@@ -82,10 +101,13 @@ def _archived(path: Path) -> list[Listed]:
 
 def _member(archive: zipfile.ZipFile, path: Path, name: str) -> Callable[[], bytes]:
     def content() -> bytes:
+        member = archive.getinfo(name)
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise DataError(f"{path}: {name} in it is packed in an unusual way; expected deflate, as zip programs do.")
+        check_ratio(f"{path}: {name}", member.compress_size, member.file_size)
         try:
             return archive.read(name)
-        # RuntimeError: it is encrypted; NotImplementedError: packed in a way that Python does not know.
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        except _ZIP_FAULTS as error:
             raise DataError(f"{path} cannot be unpacked: {name} in it is damaged or locked ({error}).") from error
 
     return content

@@ -2,87 +2,103 @@
 
 from __future__ import annotations
 
-import math
 import zipfile
 import zlib
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from holdfast.data.examples import Array, Examples
-from holdfast.data.readers.compressed import MOST_DEFLATE
+from holdfast.data.readers import arrays
+from holdfast.data.readers.compressed import LARGE_ARRAY, MOST_DEFLATE, check_ratio
 from holdfast.errors import DataError
 from holdfast.recipes.classify import ClassifyData
 
+Part = Literal["train", "test"]
+_ROLES = {"inputs": arrays.INPUTS, "labels": arrays.LABELS, "lengths": ("lengths",)}
 
-def read(path: Path, settings: ClassifyData) -> Examples:
-    """Read the arrays ``inputs``, ``lengths`` and ``labels``; nothing is ever unpickled.
+
+def read(path: Path, settings: ClassifyData, part: Part = "test") -> Examples:
+    """Read the arrays ``inputs``, ``lengths`` and ``labels``, or what else they are usually called.
+
+    Nothing is ever unpickled, and no other array of the file is read.
 
     Args:
-        path: The file: ``inputs`` [N, T, C] or [N, T] (one channel); optionally ``lengths`` [N], steps of each
-            sequence (what lies past them is padding and is left out); optionally ``labels`` [N], integers or text.
-        settings: Not used; every reader has this argument.
+        path: The file: ``inputs`` (or ``X``, ``x``, ``data``, ...) [N, T, C] or [N, T] (one channel); optionally
+            ``lengths`` [N], steps of each sequence (what lies past them is padding and is left out); optionally
+            ``labels`` (or ``y``, ``targets``, ...) [N], integers or text. The names may have ``_train`` and ``_test``
+            after them, or ``train_`` and ``test_`` before.
+        settings: ``missing`` is used.
+        part: Which to read of a file that has both.
 
     Raises:
-        DataError: The file is damaged, ``inputs`` is missing, or an array has a wrong shape or type.
+        DataError: The file is damaged, there are no inputs, two arrays may be meant, or one has a wrong shape or type.
     """
-    arrays = _arrays(path)
-    inputs = arrays.get("inputs")
-    if inputs is None:
-        found = ", ".join(sorted(arrays)) or "none of them"
-        raise DataError(
-            f"{path} has no array 'inputs'; expected inputs [N, T, C], lengths [N], labels [N]; got {found}."
-        )
-    if inputs.ndim == 2:
-        inputs = inputs[:, :, None]
-    if inputs.ndim != 3 or 0 in inputs.shape:
-        raise DataError(f"{path}: inputs has shape {inputs.shape}; expected [N, T, C] or [N, T], none of them 0.")
-    labels = _column(path, arrays, "labels", len(inputs), "iubUS")
-    lengths = _column(path, arrays, "lengths", len(inputs), "iu")
-    sequences: Array | list[Array] = inputs
-    if lengths is not None:
-        outside = (lengths < 1) | (lengths > inputs.shape[1])
-        if outside.any():
-            odd = int(outside.argmax())
-            raise DataError(
-                f"{path}: lengths[{odd}] is {lengths[odd]}; expected 1 to {inputs.shape[1]}, the steps of inputs."
-            )
-        sequences = [row[:length] for row, length in zip(inputs, lengths, strict=True)]
-    names = None if labels is None else [_text(value) for value in labels.tolist()]
-    return Examples(sequences, names, [f"{path}[{index}]" for index in range(len(inputs))])
+    found = _arrays(path, part)
+    gaps = settings.missing != "error"
+    return arrays.examples(str(path), found["inputs"], found.get("labels"), found.get("lengths"), gaps=gaps)
 
 
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+def has_both_parts(path: Path) -> bool:
+    """Whether a file has inputs to train on and others to test on.
 
-
-def _column(path: Path, arrays: dict[str, Array], name: str, count: int, kinds: str) -> Array | None:
-    """An optional array [N] of one of some kinds of dtype."""
-    array = arrays.get(name)
-    if array is None:
-        return None
-    if array.shape != (count,) or array.dtype.kind not in kinds:
-        expected = "integers" if kinds == "iu" else "integers or text"
-        raise DataError(
-            f"{path}: {name} has shape {array.shape} and type {array.dtype}; expected {expected} of shape ({count},), "
-            "one for each row of inputs."
-        )
-    return array
-
-
-def _arrays(path: Path) -> dict[str, Array]:
-    """Every array in the file, after each header was found to agree with the bytes that are there."""
+    Raises:
+        DataError: The file is damaged.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                _check_member(path, archive, member)
+            names = _names(archive)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise _damaged(path, error) from error
+    return not names.keys() & set(arrays.INPUTS) and all(_has(names, part) for part in arrays.PARTS)
+
+
+def _arrays(path: Path, part: Part) -> dict[str, Array]:
+    """The arrays by what they are for, after each header was found to agree with the bytes that are there."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = _names(archive)
+            chosen = _chosen(path, names, part)
+            for name in chosen.values():
+                _check_member(path, archive, names[name])
         with np.load(path, allow_pickle=False) as loaded:
-            return {name: loaded[name] for name in loaded.files}
+            return {role: np.asarray(loaded[name]) for role, name in chosen.items()}
     except DataError:
         raise
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError) as error:
-        raise DataError(f"{path} cannot be read as an NPZ file: it is cut short or damaged ({error}).") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path} cannot be read as an NPZ file: it is cut short or damaged ({error}).")
+
+
+def _names(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    return {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+
+
+def _has(names: Collection[str], part: str) -> bool:
+    return any(name in names for name in arrays.named(arrays.INPUTS, part))
+
+
+def _chosen(path: Path, names: Collection[str], part: Part) -> dict[str, str]:
+    """The name of the array for each role, as far as there are any; inputs always."""
+    there = next((one for one in ("", part, *arrays.PARTS) if _has(names, one)), None)
+    if there is None:
+        raise DataError(
+            f"{path} has no array 'inputs'; expected inputs [N, T, C], lengths [N], labels [N], or their other usual "
+            f"names, such as X and y; got {', '.join(sorted(names)) or 'none'}."
+        )
+    found: dict[str, str] = {}
+    for role, bases in _ROLES.items():
+        fitting = [name for name in arrays.named(bases, there) if name in names]
+        if len(fitting) > 1:
+            raise DataError(f"{path} has the arrays {' and '.join(fitting)}, which may both be {role}; expected one.")
+        if fitting:
+            found[role] = fitting[0]
+    return found
 
 
 def _check_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
@@ -91,13 +107,9 @@ def _check_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo)
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or not name.endswith(".npy"):
         raise DataError(f"{path} holds {name}, which numpy.savez does not write; expected arrays saved by it.")
     factor = MOST_DEFLATE if member.compress_type == zipfile.ZIP_DEFLATED else 1
+    check_ratio(f"{path}: {name}", member.compress_size, member.file_size, LARGE_ARRAY)
     with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = header(file)
-        start = file.tell()
-    if dtype.hasobject:
-        raise DataError(f"{path}: {name} holds Python objects, which are never loaded; expected numbers or text.")
-    size = start + math.prod(shape) * dtype.itemsize
+        shape, dtype = arrays.header(file, f"{path}: {name}")
+        size = file.tell() + arrays.claimed(shape, dtype)
     if size != member.file_size or size > factor * min(member.compress_size, path.stat().st_size):
         raise DataError(f"{path} is damaged: the header of {name} tells of shape {shape}, which is not what is there.")

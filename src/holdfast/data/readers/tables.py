@@ -1,24 +1,21 @@
-"""Tables: CSV, TSV (plain or gzipped) and Parquet; a row a step under an id, or a row a sequence."""
+"""Tables of sequences: CSV, TSV (plain or gzipped) and Parquet; a row a step under an id, or a row a sequence."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from holdfast.data.examples import Array, Examples
-from holdfast.data.readers.compressed import opened
-from holdfast.errors import DataError, RecipeError, did_you_mean
+from holdfast.data.readers import values as cells
+from holdfast.data.readers.table import SUFFIXES, Table, load
+from holdfast.data.time_axis import TimeAxis
+from holdfast.errors import DataError, RecipeError
 from holdfast.recipes.classify import ClassifyData
 
-if TYPE_CHECKING:
-    import polars
+__all__ = ["SUFFIXES", "labels", "read", "texts"]
 
-SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
-TEXT_SUFFIXES = (*SUFFIXES, ".jsonl", ".ndjson")
-"""Of tables that hold texts."""
+_ADVICE = "Name the input columns in data.feature_columns, or the label's column in data.label_column."
 
 
 def read(path: Path, settings: ClassifyData) -> Examples:
@@ -26,64 +23,34 @@ def read(path: Path, settings: ClassifyData) -> Examples:
 
     Args:
         path: The file.
-        settings: ``id_column``, ``time_column``, ``label_column`` and ``feature_columns`` are used. With an id
-            column (long format) a row is a step, the feature columns are the channels, and the sequences come in
-            the order in which their ids first occur. Without one, a row is a sequence and each feature column is a
-            step of one channel.
+        settings: ``id_column``, ``time_column``, ``label_column``, ``feature_columns`` and what is said of tables are
+            used. With an id column (long format) a row is a step, the feature columns are the channels, and the
+            sequences come in the order in which their ids first occur. Without one, a row is a sequence and each
+            feature column is a step of one channel.
 
     Returns:
         The sequences; without labels where the table has no label column.
 
     Raises:
-        DataError: The file cannot be parsed, a named column is missing, a feature is empty or no number, or the rows of
-            one sequence disagree on its label.
+        DataError: The file cannot be parsed, a named column is missing, a feature is no number, a time is none, or the
+            rows of one sequence disagree on its label.
         RecipeError: A time column is set without an id column.
     """
     if settings.time_column and not settings.id_column:
         raise RecipeError("data.time_column needs data.id_column, which says which sequence a row belongs to.")
-    table = load(path, (settings.id_column, settings.label_column))
-    features = _features(path, table, settings)
-    if not table.height:
+    table = load(path, settings)
+    features = _features(table, settings)
+    if not table.frame.height:
         raise DataError(f"{path} has column names but no rows; expected at least one.")
-    found = labels(path, table, settings)
+    told = labels(table, settings)
     if settings.id_column:
-        return _long(path, table, features, found, settings)
-    inputs = as_numbers(path, table, features)[:, :, None]
-    return Examples(inputs, found, [f"{path}[{row}]" for row in range(table.height)])
+        return _long(table, features, told, settings)
+    inputs = cells.read(table, features, settings, _ADVICE)[:, :, None]
+    origins = [f"{path}[{row}]" for row in range(len(inputs))]
+    return Examples(inputs, told, origins, gaps=settings.missing != "error")
 
 
-def load(path: Path, text: Iterable[str], content: bytes | None = None) -> polars.DataFrame:
-    """A file as a table.
-
-    Args:
-        path: The file; its ending says what kind of table it is.
-        text: Columns that stay the text that they are in a CSV or TSV file.
-        content: The bytes of the file, uncompressed, where it does not lie at the path; None to read them.
-
-    Raises:
-        DataError: The file cannot be parsed.
-    """
-    import polars
-
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            return polars.read_parquet(path if content is None else content, glob=False)
-        if content is None:
-            with opened(path) as file:
-                content = file.read()
-        endings = "".join(path.suffixes[-2:]).lower()
-        if ".jsonl" in endings or ".ndjson" in endings:
-            return polars.read_ndjson(content, infer_schema_length=None)
-        columns = {name: polars.String for name in text if name}
-        separator = "\t" if ".tsv" in endings else ","
-        return polars.read_csv(content, separator=separator, schema_overrides=columns, infer_schema_length=None)
-    # A damaged Parquet file makes polars panic, which is no PolarsError.
-    except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise DataError(f"{path} cannot be read as a table: it is cut short or malformed ({reason}).") from error
-
-
-def texts(path: Path, table: polars.DataFrame, column: str) -> list[str]:
+def texts(table: Table, column: str) -> list[str]:
     """The text of every row.
 
     Raises:
@@ -91,42 +58,34 @@ def texts(path: Path, table: polars.DataFrame, column: str) -> list[str]:
     """
     import polars
 
-    check_column(path, table, column, "text_column")
-    if table[column].dtype.is_nested():
-        raise DataError(f"{path}: the column {column!r} holds {table[column].dtype}; expected text.")
-    found = table[column].cast(polars.String).to_list()
+    table.check_column(column, "text_column")
+    if table.frame[column].dtype.is_nested():
+        raise DataError(f"{table.path}: the column {column!r} holds {table.frame[column].dtype}; expected text.")
+    found = table.frame[column].cast(polars.String).to_list()
     if None in found:
-        raise DataError(f"{path}[{found.index(None)}]: the column {column!r} is empty; expected a text.")
+        raise DataError(f"{table.where(found.index(None))}: the column {column!r} is empty; expected a text.")
     if not found:
-        raise DataError(f"{path} has column names but no rows; expected at least one.")
+        raise DataError(f"{table.path} has column names but no rows; expected at least one.")
     return found
 
 
-def _features(path: Path, table: polars.DataFrame, settings: ClassifyData) -> list[str]:
+def _features(table: Table, settings: ClassifyData) -> list[str]:
     """The names of the input columns, in order."""
     for setting, name in [("id_column", settings.id_column), ("time_column", settings.time_column)]:
         if name:
-            check_column(path, table, name, setting)
+            table.check_column(name, setting)
     for name in settings.feature_columns:
-        check_column(path, table, name, "feature_columns")
-    kept = {settings.id_column, settings.time_column, settings.label_column}
-    features = settings.feature_columns or [name for name in table.columns if name not in kept]
+        table.check_column(name, "feature_columns")
+    named = [settings.id_column, settings.time_column, settings.label_column]
+    features = settings.feature_columns or table.others(named, "data.feature_columns or data.time_column")
     if not features:
-        raise DataError(f"{path} has no columns besides {', '.join(table.columns)}; expected columns that hold inputs.")
+        raise DataError(
+            f"{table.path} has no columns besides {', '.join(table.columns)}; expected columns that hold inputs."
+        )
     return features
 
 
-def check_column(path: Path, table: polars.DataFrame, name: str, setting: str) -> None:
-    """Sees that a table has the column that ``data.SETTING`` names.
-
-    Raises:
-        DataError: It has not.
-    """
-    if name not in table.columns:
-        raise DataError(f"{path} has no column {name!r} (data.{setting}); {did_you_mean(name, table.columns)}")
-
-
-def labels(path: Path, table: polars.DataFrame, settings: ClassifyData) -> list[str] | None:
+def labels(table: Table, settings: ClassifyData) -> list[str] | None:
     """The label of every row as text, or its labels with the separator between them; None without a label column.
 
     Raises:
@@ -136,96 +95,62 @@ def labels(path: Path, table: polars.DataFrame, settings: ClassifyData) -> list[
 
     if settings.label_column not in table.columns:
         return None
-    column = table[settings.label_column]
+    column = table.frame[settings.label_column]
     if isinstance(column.dtype, polars.List):
         if not settings.label_separator:
             raise DataError(
-                f"{path}: the column {settings.label_column!r} holds lists. "
+                f"{table.path}: the column {settings.label_column!r} holds lists. "
                 'Set data.label_separator, such as "|", to learn several labels a sequence.'
             )
         column = column.cast(polars.List(polars.String)).list.join(settings.label_separator)
+    if column.dtype.is_nested() or column.dtype == polars.Binary:
+        raise DataError(f"{table.path}: the column {settings.label_column!r} holds {column.dtype}; expected labels.")
+    column = column.cast(polars.String)
     if settings.label_separator:
-        column = column.cast(polars.String).fill_null("")
-    found = column.cast(polars.String).to_list()
+        column = column.fill_null("")
+    found = column.to_list()
     if None in found:
         raise DataError(
-            f"{path}[{found.index(None)}]: the column {settings.label_column!r} is empty; expected a label."
+            f"{table.where(found.index(None))}: the column {settings.label_column!r} is empty; expected a label."
         )
     return found
 
 
-def as_numbers(
-    path: Path,
-    table: polars.DataFrame,
-    columns: Sequence[str],
-    advice: str = "Name the input columns in data.feature_columns, or the label's column in data.label_column.",
-) -> Array:
-    """Columns as numbers [rows, columns].
-
-    Args:
-        path: Where the table is from, for the message.
-        table: The table.
-        columns: Their names.
-        advice: What to do about a column that holds no numbers.
-
-    Raises:
-        DataError: A cell is empty or holds no number.
-    """
-    import polars
-
-    for name in columns:
-        column = table[name]
-        if column.null_count():
-            row = column.is_null().arg_max()
-            raise DataError(
-                f"{path}[{row}]: the column {name!r} is empty; expected a number. Fill it in or leave the row out."
-            )
-        if column.dtype.is_numeric() or column.dtype == polars.Boolean:
-            continue
-        parsed = polars.Series(name, [None] * len(column), dtype=polars.Float64)
-        if column.dtype == polars.String:  # numbers with spaces around them, or a NaN among integers
-            parsed = column.str.strip_chars().cast(polars.Float64, strict=False)
-        if parsed.null_count():
-            row = parsed.is_null().arg_max() or 0
-            raise DataError(
-                f"{path}[{row}]: the column {name!r} holds {str(column[row])!r}; expected a number. " + advice
-            )
-        table = table.with_columns(parsed)
-    numbers = table.select(columns).to_numpy()
-    return numbers.astype(np.uint8) if numbers.dtype == np.bool_ else np.asarray(numbers)
-
-
-def _long(
-    path: Path, table: polars.DataFrame, features: list[str], told: list[str] | None, settings: ClassifyData
-) -> Examples:
+def _long(table: Table, features: list[str], told: list[str] | None, settings: ClassifyData) -> Examples:
     """Group the rows by id, in the order of first occurrence, each group sorted by time."""
     import polars
 
-    ids = table[settings.id_column].cast(polars.String)
+    column = table.frame[settings.id_column]
+    if column.dtype.is_nested():
+        raise DataError(f"{table.path}: the column {settings.id_column!r} holds {column.dtype}; expected ids.")
+    ids = column.cast(polars.String)
     if ids.null_count():
-        raise DataError(
-            f"{path}[{ids.is_null().arg_max()}]: the column {settings.id_column!r} is empty; expected an id."
-        )
-    if settings.time_column and table[settings.time_column].null_count():
-        row = table[settings.time_column].is_null().arg_max()
-        raise DataError(f"{path}[{row}]: the column {settings.time_column!r} is empty; expected a time.")
-    numbers = as_numbers(path, table, features)
-    order = np.arange(table.height)
-    if settings.time_column:
-        order = table[settings.time_column].to_numpy().argsort(kind="stable")
+        row = ids.is_null().arg_max() or 0
+        raise DataError(f"{table.where(row)}: the column {settings.id_column!r} is empty; expected an id.")
+    values = cells.read(table, features, settings, _ADVICE)
     groups: dict[str, list[int]] = {name: [] for name in ids.unique(maintain_order=True)}
     names = ids.to_list()
-    for row in order.tolist():
+    for row in _order(table, settings).tolist():
         groups[names[row]].append(row)
     if told is not None:
         for name, rows in groups.items():
             found = sorted({told[row] for row in rows})
             if len(found) > 1:
                 raise DataError(
-                    f"{path}[id={name}] has the labels {', '.join(found)}; expected one in all of its rows."
+                    f"{table.path}[id={name}] has the labels {', '.join(found)}; expected one in all of its rows."
                 )
     return Examples(
-        [numbers[rows] for rows in groups.values()],
+        [values[rows] for rows in groups.values()],
         None if told is None else [told[rows[0]] for rows in groups.values()],
-        [f"{path}[id={name}]" for name in groups],
+        [f"{table.path}[id={name}]" for name in groups],
+        gaps=settings.missing != "error",
     )
+
+
+def _order(table: Table, settings: ClassifyData) -> Array:
+    """The rows by their times; those of one time, and all of them without times, in the order of the file."""
+    if not settings.time_column:
+        return np.arange(table.frame.height)
+    comma = cells.decimal_comma(table, [settings.time_column], settings)
+    times = TimeAxis.read(table.frame[settings.time_column], settings, table.where, comma=comma)
+    return times.instants.argsort(kind="stable")

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import codecs
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from holdfast.data.readers import tables
+from holdfast.data.readers import table, tables
+from holdfast.data.readers.encoding import decode
 from holdfast.data.readers.listing import Listed, listed
 from holdfast.data.records import Records
-from holdfast.errors import DataError, MissingDataError, RecipeError
+from holdfast.errors import DataError, MissingDataError
 from holdfast.recipes.classify import ClassifyData
 
 NAMED_BY_ENDING = (".pos", ".neg")
 """Text files whose ending is the label, as collections of reviews have them."""
-SUFFIXES = (".txt", *NAMED_BY_ENDING, *tables.TEXT_SUFFIXES)
+_LABEL_FIRST = ".label"
+"""The ending of files whose lines have their labels first, such as TREC's questions."""
+_PREFIX = "__label__"
+"""What a label starts with in fastText's files."""
+SUFFIXES = (".txt", _LABEL_FIRST, *NAMED_BY_ENDING, *table.TEXT_SUFFIXES)
 _ASIDE = ("readme", "license", "licence")
 _KINDS = (
-    "a folder or .zip of LABEL.txt, a text a line, or of LABEL/NAME.txt, a text a file; such a LABEL.txt; or a table "
-    f"({', '.join(tables.TEXT_SUFFIXES)})"
+    "a folder or .zip of LABEL.txt, a text a line, or of LABEL/NAME.txt, a text a file; such a LABEL.txt; a file with "
+    "its label first in each line (.label, or of any ending with __label__LABEL); or a table "
+    f"({', '.join(table.TEXT_SUFFIXES)})"
 )
 
 Texts = Records[str, str]
@@ -30,11 +34,14 @@ def read(paths: Sequence[Path], settings: ClassifyData) -> Texts:
 
     A text file holds a text a line, under the label that the file is named for: ``LABEL.txt``, or ``NAME.pos`` and
     ``NAME.neg``. Empty lines are left out. In the subfolders of a folder or an archive a file is one text, under the
-    label that the subfolder is named for. Files called README or LICENSE there are passed over.
+    label that the subfolder is named for. Files called README or LICENSE there are passed over. With
+    ``settings.label_first``, in files that end in ``.label`` (as TREC's questions do) and where the first line starts
+    with ``__label__`` (as fastText has it), each line has its own label, or several.
 
     Args:
         paths: At least one file or folder.
-        settings: ``encoding``, ``text_column``, ``label_column`` and ``label_separator`` are used.
+        settings: ``encoding``, ``label_first``, ``text_column``, ``label_column``, ``label_separator`` and what is said
+            of tables are used.
 
     Returns:
         The texts; without labels where a table has no label column.
@@ -56,13 +63,16 @@ def read(paths: Sequence[Path], settings: ClassifyData) -> Texts:
 
 def _parts(path: Path, settings: ClassifyData) -> list[Texts]:
     """The texts of a path, file by file."""
-    files = [file for file in listed(path) if file.suffix in SUFFIXES]
+    found = listed(path)
+    files = [file for file in found if file.suffix in SUFFIXES]
+    if not files and path.is_file() and len(found) == 1 and _label_first(_decoded(found[0], settings), settings):
+        files = found
     if path.is_dir() or len(files) > 1:
         files = [file for file in files if file.stem.lower() not in _ASIDE]
     depths = {len(file.place.parts): file.place for file in files}
     if not files or max(depths) > 2:
-        found = f"holds {depths[max(depths)]}" if files else "holds no texts"
-        raise DataError(f"{path} {found}; expected {_KINDS}.")
+        got = f"holds {depths[max(depths)]}" if files else "holds no texts"
+        raise DataError(f"{path} {got}; expected {_KINDS}.")
     if len(depths) > 1:
         raise DataError(
             f"{path} holds texts both directly ({depths[1]}) and in subfolders ({depths[2]}); "
@@ -83,25 +93,46 @@ def _whole(file: Listed, settings: ClassifyData) -> Texts:
 
 def _lines(file: Listed, settings: ClassifyData) -> Texts:
     """A text file with a text a line, or a table with a text a row."""
-    if file.suffix in tables.TEXT_SUFFIXES:
+    if file.suffix in table.TEXT_SUFFIXES:
         return _rows(file, settings)
-    label = file.suffix[1:] if file.suffix in NAMED_BY_ENDING else file.stem
-    numbered = [(line.strip(), index) for index, line in enumerate(io.StringIO(_decoded(file, settings)))]
-    kept = [(line, f"{file.path}[{index}]") for line, index in numbered if line]
+    content = _decoded(file, settings)
+    kept = [(line.strip(), f"{file.path}[{index}]") for index, line in enumerate(content.split("\n")) if line.strip()]
     if not kept:
         raise DataError(f"{file.path} is empty; expected a text a line.")
+    if file.suffix == _LABEL_FIRST or _label_first(content, settings):
+        return _with_labels(kept, settings)
+    label = file.suffix[1:] if file.suffix in NAMED_BY_ENDING else file.stem
     return _texts([line for line, _ in kept], [label] * len(kept), [origin for _, origin in kept], settings)
+
+
+def _label_first(content: str, settings: ClassifyData) -> bool:
+    return settings.label_first or content.lstrip().startswith(_PREFIX)
+
+
+def _with_labels(lines: Sequence[tuple[str, str]], settings: ClassifyData) -> Texts:
+    """Texts from lines with their labels and where each is from: ``LABEL text``, or ``__label__LABEL text``."""
+    labels, texts = [], []
+    marked = lines[0][0].startswith(_PREFIX)
+    for line, origin in lines:
+        words = line.split()
+        own = [word.removeprefix(_PREFIX) for word in words if word.startswith(_PREFIX)] if marked else words[:1]
+        text = " ".join(word for word in words if not (marked and word.startswith(_PREFIX)))
+        text = text if marked else line.removeprefix(words[0]).strip()
+        if not text or (len(own) != 1 and not settings.label_separator):
+            got = "no text" if not text else f"{len(own)} labels"
+            advice = ' Set data.label_separator, such as "|", to learn several labels a text.' if len(own) > 1 else ""
+            raise DataError(f"{origin} has {got}; expected a label and a text in each line.{advice}")
+        labels.append(settings.label_separator.join(own))
+        texts.append(text)
+    return _texts(texts, labels, [origin for _, origin in lines], settings)
 
 
 def _rows(file: Listed, settings: ClassifyData) -> Texts:
     """A table: a text a row."""
-    binary = file.suffix in (".parquet", ".pq")
-    content = file.content() if binary else _decoded(file, settings).encode()
-    table = tables.load(file.path, (settings.text_column, settings.label_column), content)
-    texts = tables.texts(file.path, table, settings.text_column)
-    return _texts(
-        texts, tables.labels(file.path, table, settings), [f"{file.path}[{row}]" for row in range(len(texts))], settings
-    )
+    rows = table.load(file.path, settings, content=file.content(), texts=True)
+    texts = tables.texts(rows, settings.text_column)
+    origins = [f"{file.path}[{row}]" for row in range(len(texts))]
+    return _texts(texts, tables.labels(rows, settings), origins, settings)
 
 
 def _texts(texts: list[str], labels: list[str] | None, origins: list[str], settings: ClassifyData) -> Texts:
@@ -110,22 +141,4 @@ def _texts(texts: list[str], labels: list[str] | None, origins: list[str], setti
 
 
 def _decoded(file: Listed, settings: ClassifyData) -> str:
-    """The text of a file; every line ends in a line feed alone."""
-    content = file.content()
-    try:
-        codec = codecs.lookup(settings.encoding)
-        if codec.name == "utf-8":
-            content = content.removeprefix(codecs.BOM_UTF8)
-        reader = io.TextIOWrapper(io.BytesIO(content), codec.name)
-    except LookupError as error:
-        raise RecipeError(
-            f"data.encoding is {settings.encoding!r}, which Python does not know; expected utf-8, latin-1, cp1252, ..."
-        ) from error
-    try:
-        return reader.read()
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n")
-        raise DataError(
-            f"{file.path}[{line}] is not {settings.encoding}: byte {content[error.start]:#04x}. "
-            "Convert the file, or set data.encoding to what it is in, such as latin-1."
-        ) from error
+    return decode(file.path, file.content(), settings.encoding)

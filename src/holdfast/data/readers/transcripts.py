@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from holdfast.data.readers import audio
 from holdfast.data.readers.audio import Floats
 from holdfast.data.readers.folders import files_in
+from holdfast.data.readers.table import load
 from holdfast.data.records import Records
 from holdfast.errors import DataError, MissingDataError, did_you_mean
 from holdfast.recipes.audio import AudioSettings
-
-if TYPE_CHECKING:
-    import polars
+from holdfast.recipes.tables import TableSettings
 
 TABLES = (".csv", ".tsv", ".jsonl")
 
@@ -79,27 +77,19 @@ def _beside(file: Path) -> str | None:
 
 def _listed(path: Path) -> Iterator[tuple[Path, str | None]]:
     """The rows of a table."""
-    table = _table(path)
-    if "path" not in table.columns:
-        raise DataError(f"{path} has no column 'path'; {did_you_mean('path', table.columns)}")
-    texts = table["text"].to_list() if "text" in table.columns else [None] * table.height
-    for row, (name, text) in enumerate(zip(table["path"].to_list(), texts, strict=True)):
-        if not name or ("text" in table.columns and text is None):
-            raise DataError(f"{path}[{row}] has an empty {'text' if name else 'path'}; fill it in or leave it out.")
-        yield path.parent / name, text
-
-
-def _table(path: Path) -> polars.DataFrame:
-    """A table whose values are all text."""
     import polars
 
-    try:
-        if path.suffix.lower() == ".jsonl":
-            return polars.read_ndjson(path, infer_schema_length=None).cast(polars.String)
-        tabs = path.suffix.lower() == ".tsv"
-        return polars.read_csv(
-            path, separator="\t" if tabs else ",", quote_char=None if tabs else '"', infer_schema=False
-        )
-    except (polars.exceptions.PolarsError, OSError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise DataError(f"{path} cannot be read as a table: it is cut short or malformed ({reason}).") from error
+    table = load(path, TableSettings(), texts=True)
+    if "path" not in table.columns:
+        raise DataError(f"{path} has no column 'path'; {did_you_mean('path', table.columns)}")
+    columns = [name for name in ("path", "text") if name in table.columns]
+    for name in columns:
+        if table.frame[name].dtype.is_nested():
+            raise DataError(f"{path}: the column {name!r} holds {table.frame[name].dtype}; expected text.")
+    values = table.frame.select(columns).cast(polars.String)
+    for row, (name, *text) in enumerate(values.iter_rows()):
+        if not name or None in text:
+            raise DataError(
+                f"{table.where(row)}: there is an empty {'text' if name else 'path'}; fill it in or leave the row out."
+            )
+        yield path.parent / name, text[0] if text else None

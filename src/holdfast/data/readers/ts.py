@@ -38,13 +38,14 @@ def read(path: Path, settings: ClassifyData) -> Examples:
 
     Args:
         path: The file.
-        settings: Not used; every reader has this argument.
+        settings: ``missing`` is used.
 
     Returns:
         Sequences [T_i, dimensions] of float64, labelled if ``@classLabel true``.
 
     Raises:
-        DataError: The file breaks the format, has time stamps or missing values (``?``), or is cut short.
+        DataError: The file breaks the format, has time stamps, targets that are numbers or missing values (``?``, where
+            that is an error), or is cut short.
     """
     header = _Header()
     in_data = False
@@ -56,7 +57,7 @@ def read(path: Path, settings: ClassifyData) -> Examples:
             if header.labelled:
                 line, _, label = line.rpartition(":")
                 labels.append(_checked_label(label.strip(), header, where))
-            sequences.append(_sequence(line, header, where))
+            sequences.append(_sequence(line, header, where, gaps=settings.missing != "error"))
         elif line.startswith("@"):
             in_data = _take_tag(header, line, where)
         else:
@@ -64,7 +65,7 @@ def read(path: Path, settings: ClassifyData) -> Examples:
     if not sequences:
         raise DataError(f"{path} holds no sequences{'' if in_data else ': it has no @data line'}.")
     origins = [f"{path}[{index}]" for index in range(len(sequences))]
-    return Examples(sequences, labels if header.labelled else None, origins)
+    return Examples(sequences, labels if header.labelled else None, origins, gaps=settings.missing != "error")
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
@@ -88,7 +89,8 @@ def _take_tag(header: _Header, line: str, where: str) -> bool:
     Returns:
         Whether the tag was ``@data``, after which the sequences follow.
     """
-    name, *values = line[1:].split()
+    words = line[1:].split()
+    name, values = words[0] if words else "", words[1:]
     tag = name.lower()
     if tag not in _TAGS:
         raise DataError(f"{where} has the unknown tag @{name}; {did_you_mean(tag, _TAGS)}")
@@ -106,7 +108,10 @@ def _take_tag(header: _Header, line: str, where: str) -> bool:
     elif tag == "timestamps" and _flag(values, name, where):
         raise DataError(f"{where}: time stamps cannot be read; expected @timeStamps false and values alone.")
     elif tag == "targetlabel" and _flag(values, name, where):
-        raise DataError(f"{where}: the file holds numbers to regress on; expected @classLabel true and labels.")
+        raise DataError(
+            f"{where}: the file is for regression, each sequence has a number as its target. Holdfast has no task that "
+            "estimates a number for a sequence; expected @classLabel true and labels."
+        )
     return tag == "data"
 
 
@@ -129,16 +134,18 @@ def _checked_label(label: str, header: _Header, where: str) -> str:
     return label
 
 
-def _sequence(line: str, header: _Header, where: str) -> Array:
+def _sequence(line: str, header: _Header, where: str, *, gaps: bool) -> Array:
     """The values [T, dimensions] of one line; the first line settles a number of dimensions not told."""
     channels = []
     for dimension, part in enumerate(line.split(":")):
         values = [value.strip() for value in part.split(",")]
         if any(value.lower() in ("?", "nan") for value in values):
-            raise DataError(
-                f"{where}, dimension {dimension} (from 0) has a missing value; missing values cannot be learned from. "
-                "Fill them in or leave the sequence out."
-            )
+            if not gaps:
+                raise DataError(
+                    f"{where}, dimension {dimension} (from 0) has a missing value. Fill it in, leave the sequence out, "
+                    "or set data.missing."
+                )
+            values = ["nan" if value == "?" else value for value in values]
         try:
             channels.append([float(value) for value in values])
         except ValueError as error:

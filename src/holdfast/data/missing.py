@@ -1,0 +1,101 @@
+"""Missing values: what they become before a network reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import torch
+from torch import Tensor
+
+from holdfast.recipes.tables import Missing
+
+
+@dataclass(frozen=True)
+class Filling:
+    """How missing values of sequences are filled, as ``data.missing`` says.
+
+    Attributes:
+        kind: ``data.missing``; with ``error`` nothing is filled.
+        mean: Of each channel over the known values of the training split, C.
+        masked: The channels that had missing values there, with ``mask``.
+    """
+
+    kind: Missing = "error"
+    mean: tuple[float, ...] = ()
+    masked: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, kind: Missing, mean: Sequence[float], gaps: Sequence[bool]) -> Filling:
+        """What follows from the training split.
+
+        Args:
+            kind: ``data.missing``.
+            mean: Of each channel over its known values, C.
+            gaps: Whether values of each channel are missing, C.
+        """
+        masked = tuple(place for place, some in enumerate(gaps) if some) if kind == "mask" else ()
+        return cls(kind, tuple(mean), masked)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON that ``from_dict`` reads."""
+        return {"kind": self.kind, "mean": list(self.mean), "masked": list(self.masked)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Filling:
+        """The filling that ``to_dict`` wrote.
+
+        Raises:
+            ValueError: It is not what ``to_dict`` writes.
+        """
+        kind, mean, masked = data["kind"], data["mean"], data["masked"]
+        if kind not in get_args(Missing) or not all(0 <= int(place) < len(mean) for place in masked):
+            raise ValueError(f"kind is {kind!r}, with {len(mean)} means and the masks {masked!r}")
+        return cls(kind, tuple(float(value) for value in mean), tuple(int(place) for place in masked))
+
+    def filled(self, values: Tensor) -> Tensor:
+        """Values without gaps.
+
+        Args:
+            values: [..., T, C], floating; NaN where a value is missing. What is filled in depends on no value outside
+                the T steps.
+
+        Returns:
+            [..., T, C].
+        """
+        if self.kind == "error" or not values.isnan().any():
+            return values
+        mean = torch.tensor(self.mean, dtype=values.dtype, device=values.device)
+        if self.kind in ("interpolate", "previous"):
+            values = _between(values, straight=self.kind == "interpolate")
+        return torch.where(values.isnan(), mean, values)
+
+    def mask(self, values: Tensor) -> Tensor:
+        """1 where a value of a masked channel is missing, else 0: [..., T, M] from [..., T, C]."""
+        return values[..., list(self.masked)].isnan().to(values.dtype)
+
+
+NOTHING_FILLED = Filling()
+"""What is done where missing values are refused."""
+
+
+def _between(values: Tensor, *, straight: bool) -> Tensor:
+    """Values filled from the known ones before and after them along T; NaN where a channel has none.
+
+    Args:
+        values: [..., T, C].
+        straight: Take a straight line from the one before to the one after, and not the one before.
+    """
+    steps = torch.arange(values.shape[-2], device=values.device)[:, None].expand(values.shape)
+    known = ~values.isnan()
+    last = values.shape[-2]
+    before = torch.where(known, steps, -1).cummax(-2).values
+    after = torch.where(known, steps, last).flip(-2).cummin(-2).values.flip(-2)
+    nearest = torch.where(before < 0, after, before).clamp(max=last - 1)
+    following = torch.where(after >= last, nearest, after)
+    start, end = values.gather(-2, nearest), values.gather(-2, following)
+    if not straight:
+        return torch.where(known, values, start)
+    share = (steps - nearest).to(values.dtype) / (following - nearest).clamp(min=1)
+    return torch.where(known, values, start + share * (end - start))

@@ -1,0 +1,116 @@
+"""NumPy arrays as sequences with labels: their usual names, their shapes, and headers that may lie."""
+
+from __future__ import annotations
+
+import math
+import sys
+import tokenize
+from typing import IO, Any
+
+import numpy as np
+
+from holdfast.data.examples import Array, Examples
+from holdfast.errors import DataError
+
+INPUTS = ("inputs", "X", "x", "data", "images", "features")
+"""What inputs are called."""
+LABELS = ("labels", "y", "Y", "targets", "target", "label")
+"""What labels are called."""
+PARTS = ("train", "test")
+"""What is before or after these names, with ``_`` between, where a file has both parts of a data set."""
+
+
+def named(bases: tuple[str, ...], part: str) -> list[str]:
+    """What arrays of a part are called; with an empty part, of a file that has no parts."""
+    return [name for base in bases for name in ([f"{base}_{part}", f"{part}_{base}"] if part else [base])]
+
+
+def header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of the array in a ``.npy`` file, which is read up to where its values start.
+
+    Args:
+        file: The file, at its start.
+        where: Its name, for the message.
+
+    Raises:
+        DataError: It holds Python objects, which are never loaded.
+        ValueError: It is no such file.
+    """
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    try:
+        shape, _, dtype = read(file)
+    # numpy reads a header as Python and trusts what it finds.
+    except (tokenize.TokenError, SyntaxError, TypeError, RecursionError) as error:
+        raise ValueError(f"its header is no header: {error}") from error
+    if dtype.hasobject:
+        raise DataError(f"{where} holds Python objects, which are never loaded; expected numbers or text.")
+    return shape, dtype
+
+
+def claimed(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+    """The number of bytes that the values take."""
+    return math.prod(shape) * dtype.itemsize
+
+
+def examples(where: str, inputs: Array, labels: Array | None, lengths: Array | None, *, gaps: bool) -> Examples:
+    """Sequences from arrays.
+
+    Args:
+        where: The file, for messages and origins.
+        inputs: [N, T, C], or [N, T] for one channel.
+        labels: [N] or [N, 1], integers, whole numbers or text, or one-hot [N, classes]; None without labels.
+        lengths: Steps of each sequence, [N]; what lies past them is left out. None where all have T.
+        gaps: Whether NaN stands for a missing value.
+
+    Raises:
+        DataError: An array has a wrong shape or type.
+    """
+    if inputs.ndim == 2:
+        inputs = inputs[:, :, None]
+    if inputs.ndim != 3 or 0 in inputs.shape:
+        raise DataError(f"{where}: inputs has shape {inputs.shape}; expected [N, T, C] or [N, T], none of them 0.")
+    names = None if labels is None else _names(where, labels, len(inputs))
+    sequences: Array | list[Array] = inputs
+    if lengths is not None:
+        if lengths.shape != (len(inputs),) or lengths.dtype.kind not in "iu":
+            raise DataError(
+                f"{where}: lengths has shape {lengths.shape} and type {lengths.dtype}; expected integers of shape "
+                f"({len(inputs)},), one for each row of inputs."
+            )
+        outside = (lengths < 1) | (lengths > inputs.shape[1])
+        if outside.any():
+            odd = int(outside.argmax())
+            raise DataError(
+                f"{where}: lengths[{odd}] is {lengths[odd]}; expected 1 to {inputs.shape[1]}, the steps of inputs."
+            )
+        sequences = [row[:length] for row, length in zip(inputs, lengths, strict=True)]
+    return Examples(sequences, names, [f"{where}[{index}]" for index in range(len(inputs))], gaps=gaps)
+
+
+def _names(where: str, labels: Array, count: int) -> list[str]:
+    """Labels as text."""
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim == 2 and labels.dtype.kind in "iubf" and _one_hot(labels):
+        labels = labels.argmax(1)
+    if labels.shape != (count,) or labels.dtype.kind not in "iubfUS":
+        raise DataError(
+            f"{where}: labels has shape {labels.shape} and type {labels.dtype}; expected integers or text of shape "
+            f"({count},), one for each row of inputs, or one-hot rows."
+        )
+    if labels.dtype.kind == "U" and labels.size and labels.view(labels.dtype.str[0] + "u4").max() > sys.maxunicode:
+        raise DataError(f"{where} is damaged: a label has a letter that Unicode does not have.")
+    if labels.dtype.kind == "f":
+        odd = ~np.isfinite(labels) | (labels != np.rint(labels))
+        if odd.any():
+            raise DataError(
+                f"{where}: labels[{odd.argmax()}] is {labels[odd.argmax()]}; expected whole numbers or text. The task "
+                "classify learns labels; it does not estimate numbers."
+            )
+        labels = labels.astype(np.int64)
+    return [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in labels.tolist()]
+
+
+def _one_hot(labels: Array) -> bool:
+    return bool(np.isin(labels, (0, 1)).all() and (labels.sum(1) == 1).all())

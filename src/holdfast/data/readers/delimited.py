@@ -1,0 +1,211 @@
+"""Tables as text: CSV and what is like it, however its values are separated."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.data.readers.table_bounds import check_separated
+from holdfast.errors import DataError, RecipeError
+from holdfast.recipes.tables import TableSettings
+
+if TYPE_CHECKING:
+    import polars
+
+_SEPARATORS = "\t;|,"
+"""What is told from the file; where several fit, the first: a comma may also be the decimal sign."""
+_SAMPLE = 200
+"""Rows that the separator is told from."""
+_ALONE = "\x1f"
+"""A separator that no text holds, for a table of one column."""
+_OPENED, _OPENED_BY_TAB = re.compile(r'(?m)(?:^|[\t;|, ])"'), re.compile(r'(?m)(?:^|\t)"')
+_CLOSED_BY_TAB = re.compile(r'(?m)"(?:$|\t)')
+_NUMBER = re.compile(r"[+-]?[.,]?[0-9]")
+
+
+@dataclass(frozen=True, eq=False)
+class Delimited:
+    """A table that was text.
+
+    Attributes:
+        frame: Its values as they are written, null where there is nothing between two separators.
+        lines: The line of the file that each row starts in, from 1.
+        separator: What stands between two values.
+    """
+
+    frame: polars.DataFrame
+    lines: Sequence[int]
+    separator: str
+
+
+@dataclass
+class _Text:
+    """The lines of a table, those put together that a quoted line break has parted.
+
+    Attributes:
+        numbers: The line of the file that each row starts in, from 1.
+        rows: Their text; the first names the columns.
+        comment: The last comment above them, without its sign.
+        quoted: Whether quotes enclose values, and are not just signs like any other.
+    """
+
+    numbers: list[int]
+    rows: list[str]
+    comment: str
+    quoted: bool
+
+
+def parse(path: Path, text: str, settings: TableSettings, *, comments: bool) -> Delimited:
+    """Reads a table.
+
+    Blank lines, comments, and a first line ``sep=;`` (which Excel writes) are passed over. The next line names the
+    columns; the last comment above does so if that line has numbers, and as many values. A column without a name is
+    called what pandas calls it: ``Unnamed: 0`` for the first.
+
+    Args:
+        path: Where the text is from.
+        text: Its lines, ended by line feeds.
+        settings: ``separator`` and ``comment`` are used.
+        comments: Whether there may be comments below the names too.
+
+    Raises:
+        DataError: There are no columns, a quote is never closed, or a row has more values than there are columns.
+        RecipeError: ``separator`` cannot be one.
+    """
+    import polars
+
+    table = _lines(path, text, settings.comment, everywhere=comments)
+    told = re.fullmatch(r"(?i)sep=(.)", table.rows[0]) if table.rows else None
+    if told:
+        del table.rows[0], table.numbers[0]
+    if not table.rows:
+        raise DataError(f"{path} is empty; expected a line that names the columns, and a line for each row.")
+    separator = settings.separator or (told[1] if told else _separator(path, table.rows[: _SAMPLE + 1]))
+    if separator.isalnum() or separator in '"\n.+-_':
+        raise RecipeError(f"data.separator is {separator!r}; expected a sign such as ',', ';', '|', a tab or a blank.")
+    if separator == " ":
+        separator = "\t"
+        table.rows = ["\t".join(row.split()) for row in table.rows]
+        table.comment = "\t".join(table.comment.split())
+    names = [name.strip() for name in _values(table.rows[0], separator, table.quoted)]
+    above = [name.strip() for name in _values(table.comment, separator, table.quoted)] if table.comment else []
+    if len(above) == len(names) and any(map(_NUMBER.match, names)) and not any(map(_NUMBER.match, above)):
+        names, rows, numbers = above, table.rows, table.numbers
+    else:
+        rows, numbers = table.rows[1:], table.numbers[1:]
+    check_separated(path, len(rows), len(names), len(text))
+    head = separator.join(str(place) for place in range(len(names)))
+    try:
+        frame = polars.read_csv(
+            "\n".join([head, *rows, ""]).encode("utf-8", "surrogatepass"),
+            separator=separator,
+            quote_char='"' if table.quoted else None,
+            infer_schema=False,
+        )
+    except polars.exceptions.PolarsError as error:
+        raise _malformed(path, error, rows, numbers, names, separator, table.quoted) from error
+    if frame.height != len(rows):
+        raise DataError(
+            f"{path} cannot be read as a table: quotes in it are out of place. Mend them or leave them out."
+        )
+    frame.columns = _unique(names)
+    return Delimited(frame, numbers, separator)
+
+
+def _lines(path: Path, text: str, comment: str, *, everywhere: bool) -> _Text:
+    lines = text.split("\n")
+    quoted = _quotes_enclose(text)
+    starts: list[int] = []
+    ends: list[int] = []
+    above, within = "", False
+    for place, line in enumerate(lines):
+        if within:
+            ends[-1] = place + 1
+        elif not line.strip(" "):
+            continue
+        elif comment and line.startswith(comment) and (everywhere or not starts):
+            above = above if starts else line.lstrip(comment + " ")
+            continue
+        else:
+            starts.append(place)
+            ends.append(place + 1)
+        if quoted and line.count('"') % 2:
+            within = not within
+    if within:
+        raise DataError(
+            f"{path}, line {starts[-1] + 1}, opens a quote that is never closed. The file may be cut short."
+        )
+    spans = zip(starts, ends, strict=True)
+    rows = ["\n".join(lines[start:end]) for start, end in spans] if quoted else [lines[start] for start in starts]
+    return _Text([start + 1 for start in starts], rows, above, quoted)
+
+
+def _quotes_enclose(text: str) -> bool:
+    """Whether quotes enclose values. Between tabs they often do not: a text starts with something that is said."""
+    if '"' not in text:
+        return False
+    if "\t" not in text[: text.find("\n") + 1]:
+        return bool(_OPENED.search(text))
+    return 0 < len(_OPENED_BY_TAB.findall(text)) == len(_CLOSED_BY_TAB.findall(text))
+
+
+def _values(row: str, separator: str, quoted: bool) -> list[str]:
+    """What a row holds."""
+    if not quoted:
+        return row.split(separator)
+    try:
+        return next(csv.reader([row], delimiter=separator))
+    except csv.Error:  # a value of more than 131,072 characters
+        return row.split(separator)
+
+
+def _separator(path: Path, rows: Sequence[str]) -> str:
+    """What stands between two values, told from the names of the columns and some rows."""
+    bare = [re.sub(r'"[^"]*"', "", row) for row in rows]
+    there = [sign for sign in _SEPARATORS if sign in bare[0]]
+    if ".tsv" in "".join(path.suffixes[-2:]).lower() and "\t" in there:
+        return "\t"
+    fitting = [sign for sign in there if len({row.count(sign) for row in bare}) == 1]
+    if fitting or there:
+        return fitting[0] if fitting else max(there, key=bare[0].count)
+    counts = {len(row.split()) for row in bare}
+    return " " if len(counts) == 1 and min(counts) > 1 and len(bare) > 1 else _ALONE
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """The names of the columns, as pandas has them: ``Unnamed: PLACE`` for none, ``NAME.1`` for one that is there."""
+    found: list[str] = []
+    for place, name in enumerate(names):
+        name, count = name or f"Unnamed: {place}", 0
+        free = name
+        while free in found:
+            count += 1
+            free = f"{name}.{count}"
+        found.append(free)
+    return found
+
+
+def _malformed(
+    path: Path,
+    error: Exception,
+    rows: Sequence[str],
+    numbers: Sequence[int],
+    names: Sequence[str],
+    separator: str,
+    quoted: bool,
+) -> DataError:
+    """What is wrong with a table that polars cannot read: the first row with too many values, where there is one."""
+    for number, row in zip(numbers, rows, strict=True):
+        count = len(_values(row, separator, quoted))
+        if count > len(names):
+            return DataError(
+                f"{path}, line {number}, has {count} values, and the columns are {len(names)}: "
+                f"{', '.join(names[:8])}{', ...' if len(names) > 8 else ''}. Mend the line, or set data.separator if "
+                f"{separator!r} is not what separates values."
+            )
+    reason = str(error).strip().splitlines()[0].rstrip(".")
+    return DataError(f"{path} cannot be read as a table: it is cut short or malformed ({reason}).")

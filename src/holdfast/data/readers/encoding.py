@@ -1,0 +1,75 @@
+"""From the bytes of a text file to its characters."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from holdfast.errors import DataError, RecipeError
+
+# UTF-32 in front: its mark in little-endian order starts with that of UTF-16.
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    codecs.BOM_UTF8: "utf-8-sig",
+}
+
+
+def decode(path: Path, content: bytes, encoding: str = "utf-8") -> str:
+    """The text of a file; every line ends in a line feed alone.
+
+    Args:
+        path: Where it is from, for the message.
+        content: Its bytes, uncompressed.
+        encoding: What it is written in, by Python's name; a byte order mark at its start is stronger.
+
+    Raises:
+        DataError: It is not in this encoding, or holds NUL characters, as files that are not text do.
+        RecipeError: Python does not know the encoding.
+    """
+    told = _told(content, encoding)
+    try:
+        text = content.decode(told)
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise DataError(
+            f"{path}, line {line}, is not {told}: byte {content[error.start]:#04x}. "
+            "Convert the file, or set data.encoding to what it is in, such as latin-1."
+        ) from error
+    except (LookupError, ValueError) as error:
+        raise RecipeError(
+            f"data.encoding is {encoding!r}, which Python does not know; expected utf-8, latin-1, cp1252, ..."
+        ) from error
+    if "\0" in text:
+        raise _no_text(path, text[: text.index("\0")].count("\n") + 1)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def check(path: Path, start: bytes, encoding: str = "utf-8") -> None:
+    """Sees that a file starts as text does.
+
+    Args:
+        path: Where it is from, for the message.
+        start: Its first bytes, uncompressed.
+        encoding: As in :func:`decode`.
+
+    Raises:
+        DataError: It holds NUL characters, and is in no encoding that has them.
+    """
+    name = _told(start, encoding).lower().replace("_", "-").removeprefix("utf-")
+    if b"\0" in start and not name.startswith(("16", "32")):
+        raise _no_text(path, start[: start.index(b"\0")].count(b"\n") + 1)
+
+
+def _told(content: bytes, encoding: str) -> str:
+    """What a file is in: what its byte order mark says, or else ``encoding``."""
+    return next((name for mark, name in _MARKS.items() if content.startswith(mark)), encoding)
+
+
+def _no_text(path: Path, line: int) -> DataError:
+    return DataError(
+        f"{path}, line {line}, holds a NUL character; expected text. If the file is in UTF-16, set data.encoding to "
+        "utf-16-le or utf-16-be."
+    )

@@ -1,0 +1,103 @@
+"""The frames of an MP3 file (ISO 11172-3 and 13818-3, all layers): are they all there?"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+"""By the version's two bits: MPEG 1, 2 and 2.5."""
+_KBITS = {
+    (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (False, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+"""By whether it is MPEG 1, and by the layer: thousands of bits a second for the values 1 to 14 of the header."""
+
+_MOST_PADDING = 4
+_MOST_REST = 2048
+"""Bytes behind the last frame that are passed over, whatever they are."""
+_TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"ID3")
+_ADVICE = "Copy or download it again."
+_UNKNOWN_LENGTH = (
+    "varies in its bit rate and does not say how long it is (it has no Xing, Info or VBRI tag), so it would be read in "
+    "part. Convert it to WAV or FLAC."
+)
+
+
+class _Frame(NamedTuple):
+    """What a header of four bytes says; ``length`` is that of the frame, with its header."""
+
+    version: int
+    layer: int
+    rate: int
+    mono: bool
+    length: int
+
+
+def begins(head: bytes) -> bool:
+    """Whether these bytes begin a frame."""
+    return len(head) >= 4 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 6 != 0
+
+
+def fault(data: bytes) -> str:
+    """Why a stream would not be read as a whole, or nothing.
+
+    Args:
+        data: The file from its first frame on.
+
+    Returns:
+        The end of a sentence that begins with the file; empty where all is there, or where the stream does not say.
+    """
+    first = _frame(data, 0)
+    if first is None:
+        return ""
+    if claimed := _claimed(data, first):
+        if claimed <= len(data):
+            return ""
+        return f"is cut short: its first frame claims {claimed:,} bytes, and {len(data):,} are there. {_ADVICE}"
+    place, now, varies = 0, first, False
+    while place + now.length <= len(data):
+        place += now.length
+        following = _frame(data, place)
+        if following is None or following[:3] != first[:3]:
+            rest = data[place : place + _MOST_REST]
+            if len(rest) == _MOST_REST and not rest.startswith(_TAGS) and any(rest):
+                return (
+                    f"is damaged: {place:,} bytes of its frames are whole, and {len(data) - place:,} follow. {_ADVICE}"
+                )
+            return _UNKNOWN_LENGTH if varies else ""
+        now = following
+        varies = varies or abs(now.length - first.length) > _MOST_PADDING
+    return f"is cut short: its last frame takes {now.length:,} bytes, and {len(data) - place:,} are there. {_ADVICE}"
+
+
+def _frame(data: bytes, place: int) -> _Frame | None:
+    """The frame that begins at a place, if one does; None also where its length is free (no bit rate)."""
+    head = data[place : place + 4]
+    if len(head) < 4 or not begins(head):
+        return None
+    version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
+    bits, rate, padding = head[2] >> 4, head[2] >> 2 & 3, head[2] >> 1 & 1
+    if version == 1 or rate == 3 or bits in (0, 15):
+        return None
+    hertz = _RATES[version][rate]
+    bits_a_second = 1000 * _KBITS[version == 3, layer][bits - 1]
+    if layer == 1:
+        length = 4 * (12 * bits_a_second // hertz + padding)
+    else:
+        length = (72 if layer == 3 and version != 3 else 144) * bits_a_second // hertz + padding
+    return _Frame(version, layer, hertz, head[3] >> 6 == 3, length)
+
+
+def _claimed(data: bytes, first: _Frame) -> int:
+    """The bytes of the stream as the first frame tells them (the tags Xing, Info and VBRI), or 0."""
+    side = (32, 17, 9)[(first.version != 3) + first.mono]
+    tag = data[4 + side : 4 + side + 16]
+    if tag[:4] in (b"Xing", b"Info") and len(tag) == 16:
+        flags = int.from_bytes(tag[4:8], "big")
+        return int.from_bytes(tag[12:16] if flags & 1 else tag[8:12], "big") if flags & 2 else 0
+    tag = data[36:50]
+    return int.from_bytes(tag[10:14], "big") if tag[:4] == b"VBRI" and len(tag) == 14 else 0

@@ -1,0 +1,87 @@
+"""NPY files: one NumPy array each, inputs or labels, as ``numpy.save`` writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from holdfast.data.examples import Array, Examples
+from holdfast.data.readers import arrays
+from holdfast.errors import DataError
+from holdfast.recipes.classify import ClassifyData
+
+
+def read(path: Path, settings: ClassifyData, labels: Path | None = None) -> Examples:
+    """Read inputs and, where a second file is given, their labels. Nothing is ever unpickled.
+
+    Args:
+        path: The inputs, [N, T, C] or [N, T] (one channel).
+        settings: ``missing`` is used.
+        labels: The labels, [N], integers or text; None for inputs without labels.
+
+    Raises:
+        DataError: A file is damaged, or holds an array of a wrong shape or type.
+    """
+    names = None if labels is None else _array(labels)
+    return arrays.examples(str(path), _array(path), names, None, gaps=settings.missing != "error")
+
+
+def pairs(files: Sequence[Path]) -> dict[Path, Path | None]:
+    """Each file of inputs with its file of labels, or with None where no file of labels was given.
+
+    A file of labels is told by its name (``y.npy``, ``train_labels.npy``) or by its one dimension. It belongs to the
+    inputs of the same name but for that word, or because there is one of each.
+
+    Raises:
+        DataError: A file of labels belongs to no inputs, or a file is damaged.
+    """
+    labels = [path for path in files if _word(path, arrays.LABELS) or len(_header(path)[0]) == 1]
+    inputs = [path for path in files if path not in labels]
+    if len(labels) == len(inputs) == 1:
+        return {inputs[0]: labels[0]}
+    rests = {_rest(path, arrays.LABELS): path for path in labels}
+    found = {path: rests.get(_rest(path, arrays.INPUTS)) for path in inputs}
+    alone = [str(path) for path in labels if path not in found.values()]
+    if alone:
+        raise DataError(
+            f"{', '.join(alone)} holds labels, and no file of inputs among those given belongs to it; expected names "
+            "such as X_train.npy and y_train.npy."
+        )
+    return found
+
+
+def _word(path: Path, words: Sequence[str]) -> str | None:
+    """The part of a file's name, between underscores, that is one of some words."""
+    return next((part for part in path.stem.split("_") if part in words), None)
+
+
+def _rest(path: Path, words: Sequence[str]) -> tuple[Path, tuple[str, ...]]:
+    """The folder and the name of a file without that word."""
+    parts = path.stem.split("_")
+    word = _word(path, words)
+    return path.parent, tuple(part for part in parts if part != word)
+
+
+def _header(path: Path) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    """The shape and type of an array, after they were found to agree with the size of the file."""
+    try:
+        with path.open("rb") as file:
+            shape, dtype = arrays.header(file, str(path))
+            size = file.tell() + arrays.claimed(shape, dtype)
+    except DataError:
+        raise
+    except (ValueError, EOFError, OSError) as error:
+        raise DataError(f"{path} cannot be read as an NPY file: it is cut short or damaged ({error}).") from error
+    if size != path.stat().st_size:
+        raise DataError(
+            f"{path} is damaged: its header tells of shape {shape} and type {dtype}, {size} bytes in all, and it has "
+            f"{path.stat().st_size}. Copy or download it again."
+        )
+    return shape, dtype
+
+
+def _array(path: Path) -> Array:
+    _header(path)
+    return np.asarray(np.load(path, allow_pickle=False))

@@ -1,0 +1,201 @@
+"""A file as a table: text (CSV and the like, gzipped or not), Parquet or JSON lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.data.readers import delimited
+from holdfast.data.readers.compressed import opened
+from holdfast.data.readers.encoding import check, decode
+from holdfast.data.readers.table_bounds import check_json_lines, check_parquet
+from holdfast.errors import DataError, HoldfastWarning, did_you_mean
+from holdfast.recipes.tables import TableSettings
+
+if TYPE_CHECKING:
+    import polars
+
+SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
+TEXT_SUFFIXES = (*SUFFIXES, ".jsonl", ".ndjson")
+"""Of tables that hold texts."""
+_OFFSET = re.compile(r"([+-])([0-9]{2}):([0-9]{2})")
+_START = 1 << 16
+"""Bytes that tell whether a file is text, before all of it is unpacked."""
+_BINARY = (".parquet", ".pq")
+_UNNAMED = re.compile(r"Unnamed: [0-9]+(_level_[0-9]+)?|__index_level_[0-9]+__")
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table and where it is from.
+
+    Attributes:
+        path: The file.
+        frame: Rows and columns; all is text in a CSV or TSV file.
+        index: The columns that number or name the rows, as pandas writes its index: no input unless a recipe names
+            them.
+        lines: The line of the file that each row starts in, from 1; None where the file has no lines.
+        separator: What stands between two values of a text file.
+    """
+
+    path: Path
+    frame: polars.DataFrame
+    index: tuple[str, ...] = ()
+    lines: Sequence[int] | None = None
+    separator: str = ""
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+        return self.frame.columns
+
+    def where(self, row: int) -> str:
+        """A row, for messages: by its line, from 1, or else by its number, from 0."""
+        return f"{self.path}[{row}]" if self.lines is None else f"{self.path}, line {self.lines[row]}"
+
+    def head(self, rows: int) -> Table:
+        """The first rows."""
+        return replace(self, frame=self.frame.head(rows))
+
+    def check_column(self, name: str, setting: str) -> None:
+        """Sees that there is the column that ``data.SETTING`` names.
+
+        Raises:
+            DataError: There is none.
+        """
+        if name not in self.columns:
+            raise DataError(f"{self.path} has no column {name!r} (data.{setting}); {did_you_mean(name, self.columns)}")
+
+    def others(self, named: Sequence[str], setting: str) -> list[str]:
+        """The columns to read where a recipe names none: all but those that it has another part for, and the index.
+
+        Args:
+            named: The columns that have another part.
+            setting: Where a recipe can name a column to use it, for the message.
+        """
+        unused = [name for name in self.index if name not in named and self.frame[name].null_count() < len(self.frame)]
+        if unused:
+            warnings.warn(
+                f"{self.path}: the column {', '.join(map(repr, unused))} is not used: it numbers the rows, or has no "
+                f"name, as the index that pandas writes. To use it, name it in {setting}.",
+                HoldfastWarning,
+                stacklevel=2,
+            )
+        return [name for name in self.columns if name not in named and name not in self.index]
+
+
+def load(path: Path, settings: TableSettings, *, content: bytes | None = None, texts: bool = False) -> Table:
+    """Reads a file.
+
+    Args:
+        path: The file; its ending says whether it is Parquet, JSON lines or text.
+        settings: ``separator``, ``comment`` and ``encoding`` are used.
+        content: The bytes of the file, uncompressed, where it does not lie at the path; None to read them.
+        texts: Whether the values are texts: then a line that starts like a comment is a row.
+
+    Raises:
+        DataError: The file cannot be parsed.
+        RecipeError: The encoding or the separator is none.
+    """
+    if path.suffix.lower() in _BINARY:
+        return _parquet(path, content)
+    if content is None:
+        with opened(path) as file:
+            start = file.read(_START)
+            check(path, start, settings.encoding)
+            content = start + file.read()
+    text = decode(path, content, settings.encoding)
+    endings = "".join(path.suffixes[-2:]).lower()
+    if ".jsonl" in endings or ".ndjson" in endings:
+        return _json_lines(path, text)
+    found = delimited.parse(path, text, settings, comments=not texts)
+    return Table(path, found.frame, _index(found.frame.columns), found.lines, found.separator)
+
+
+def _index(columns: Sequence[str], told: Sequence[str] = ()) -> tuple[str, ...]:
+    return tuple(name for name in columns if name in told or _UNNAMED.fullmatch(name))
+
+
+def _json_lines(path: Path, text: str) -> Table:
+    import polars
+
+    numbered = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if not numbered:
+        raise DataError(f"{path} is empty; expected a JSON object a line.")
+    content = text.encode("utf-8", "surrogatepass")
+    check_json_lines(path, content)
+    try:
+        frame = polars.read_ndjson(content, infer_schema_length=None)
+    except polars.exceptions.PolarsError as error:
+        raise _unreadable(path, error) from error
+    lines = [number for number, _ in numbered]
+    return Table(path, frame, _index(frame.columns), lines if len(lines) == frame.height else None)
+
+
+def _parquet(path: Path, content: bytes | None) -> Table:
+    import polars
+
+    source = path if content is None else content
+    size = path.stat().st_size if content is None else len(content)
+    try:
+        with _any_zone():
+            scan = polars.scan_parquet(source, glob=False)
+            rows, columns = scan.select(polars.len()).collect().item(), len(scan.collect_schema())
+            check_parquet(path, int(rows), columns, size)
+            frame = _offsets_as_text(scan.collect())
+        told = polars.read_parquet_metadata(source).get("pandas", "")
+    # A damaged Parquet file makes polars panic, which is no PolarsError.
+    except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
+        raise _unreadable(path, error) from error
+    return Table(path, frame, _index(frame.columns, _pandas_index(told)))
+
+
+def _pandas_index(told: str) -> list[str]:
+    """The index columns that pandas' own description of a Parquet file tells of; none where it is damaged."""
+    try:
+        columns = json.loads(told)["index_columns"] if told else []
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return []
+    return [name for name in columns if isinstance(name, str)] if isinstance(columns, list) else []
+
+
+def _offsets_as_text(frame: polars.DataFrame) -> polars.DataFrame:
+    """A table whose times of an offset such as +05:30, with which polars cannot reckon, are ISO 8601 with it."""
+    import polars
+
+    for column in frame:
+        kind = column.dtype
+        if isinstance(kind, polars.Datetime) and (found := _OFFSET.fullmatch(kind.time_zone or "")):
+            sign, hours, minutes = found.groups()
+            plain = column.to_physical().cast(polars.Datetime(kind.time_unit))
+            local = plain + timedelta(hours=int(sign + hours), minutes=int(sign + minutes))
+            frame = frame.with_columns((local.dt.strftime("%Y-%m-%dT%H:%M:%S%.f") + kind.time_zone).alias(column.name))
+    return frame
+
+
+@contextmanager
+def _any_zone() -> Iterator[None]:
+    """Lets polars read times of an offset such as +05:30, which is in no database of time zones."""
+    name = "POLARS_IGNORE_TIMEZONE_PARSE_ERROR"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def _unreadable(path: Path, error: BaseException) -> DataError:
+    reason = (str(error).strip().splitlines() or ["no reason given"])[0].rstrip(".")
+    return DataError(f"{path} cannot be read as a table: it is cut short or malformed ({reason}).")

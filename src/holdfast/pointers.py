@@ -1,0 +1,41 @@
+"""Git LFS pointers: small text files in the place of large ones, which whoever cloned without Git LFS has instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from holdfast.errors import DataError, HoldfastError
+
+_START = b"version https://git-lfs.github.com/spec/"
+_MOST_BYTES = 1024
+"""A pointer is smaller than this, as Git LFS's specification says."""
+
+
+def refuse_pointers(paths: Iterable[Path], error: type[HoldfastError] = DataError) -> None:
+    """Refuses Git LFS pointers, before a reader takes one for what it stands for.
+
+    Args:
+        paths: Files, and folders, which are looked through; what is not there is passed over.
+        error: The class of the error.
+
+    Raises:
+        HoldfastError: One of them is a pointer.
+    """
+    for path in paths:
+        for file in path.rglob("*") if path.is_dir() else [path]:
+            if _is_pointer(file):
+                raise error(
+                    f"{file} is a Git LFS pointer, which stands for the file itself. Fetch that by `git lfs pull` "
+                    "in its repository, or download it."
+                )
+
+
+def _is_pointer(file: Path) -> bool:
+    if not file.is_file() or file.stat().st_size >= _MOST_BYTES:
+        return False
+    try:
+        with file.open("rb") as handle:
+            return handle.read(len(_START)) == _START
+    except OSError:  # its reader says so
+        return False
