@@ -228,6 +228,8 @@ def convert(
         holdfast convert model.pt model.safetensors
 
         holdfast convert runs/digits digits.pt
+
+        holdfast convert checkpoint.pt encoder.safetensors --set layers=encoder.rnn
     """
     from holdfast.conversion import convert
     from holdfast.recipes import parsed

@@ -13,7 +13,8 @@ from torch import Tensor
 from holdfast.errors import ConversionError, MissingLibraryError, OptionError
 from holdfast.inspect import Summary, summarise
 from holdfast.interop import formats
-from holdfast.interop.examples import example_inputs
+from holdfast.interop.examples import STEPS, example_inputs
+from holdfast.interop.formats import LAYERS
 from holdfast.interop.listing import Listing, listing
 from holdfast.interop.network import Network
 from holdfast.interop.time_first import batch_first
@@ -36,7 +37,7 @@ class Conversion:
             with: ``"source"``, the source as its own software computes it; ``"dest"``, the file that was written, as
             its format's software computes it or as it is read again.
         unchecked: Why there is no such difference, by the same names.
-        note: What is different in the file written, in a sentence; empty for nothing.
+        note: What was passed over in the source and what is different in the file written; empty for nothing.
     """
 
     source: Path
@@ -86,7 +87,8 @@ def convert(
         source_format: A name of :data:`holdfast.interop.formats.FORMATS`; None to tell it by the file.
         dest_format: The same; None to tell it by the ending of ``dest``.
         options: What the format of the source takes beside the file, such as ``nonlinearity`` for PyTorch; others go to
-            the format of ``dest``.
+            the format of ``dest``. With ``layers``, the recurrent layers of these names alone, apart by commas, or all
+            of them for ``"*"``; whatever else has weights is passed over, and named in the summary.
         force: Replace a file that is there.
 
     Raises:
@@ -101,17 +103,21 @@ def convert(
         raise OptionError(f"{dest} is there already. Give another name, or --force (force=True) to replace it.")
     found = formats.known(source_format) if source_format else formats.told(source)
     given = dict(options or {})
-    reading = {name: given.pop(name) for name in list(given) if formats.takes(found.reads, name)}
-    if target.writes_trained and found.name == "holdfast" and not as_network.is_network(source):
+    reading = {name: given.pop(name) for name in list(given) if formats.takes(found, name)}
+    if LAYERS in reading:
+        network, passed_over = _chosen(source, found, **reading)
+    elif target.writes_trained and found.name == "holdfast" and not as_network.is_network(source):
         task, model = model_file.load(source)
         files = formats.write_trained(dest, task, model, target, **given)
         table = summarise(model, task.example_inputs)
         return Conversion(source, found.name, dest, target.name, table, {"dest": max(files.values())}, {})
-    network = formats.read(source, found.name, **reading)
+    else:
+        network, passed_over = formats.read(source, found.name, **reading), ""
     checks: dict[str, float] = {}
     unchecked: dict[str, str] = {}
     try:
-        difference = formats.difference(source, network, found.name)
+        whole = LAYERS not in reading or found.selects is not None  # else the source's software runs all of the model
+        difference = formats.difference(source, network, found.name) if whole else None
         checks |= {} if difference is None else {"source": difference}
     except (ConversionError, MissingLibraryError) as error:
         unchecked["source"] = str(error)
@@ -127,14 +133,34 @@ def convert(
             checks["dest"] = _difference(written, formats.read(dest, target.name))
         except ConversionError as error:
             unchecked["dest"] = str(error)
-    return Conversion(source, found.name, dest, target.name, listing(network), checks, unchecked, note)
+    said = " ".join(part for part in (passed_over, note) if part)
+    return Conversion(source, found.name, dest, target.name, listing(network), checks, unchecked, said)
+
+
+def _chosen(source: Path, found: formats.Format, **options: Any) -> tuple[Network, str]:
+    """Some recurrent layers of the source alone, and what is passed over."""
+    names = str(options.pop(LAYERS))
+    chosen = formats.select(source, found.name, **options)
+    network = chosen.network(names, source)
+    return network, chosen.note(network)
 
 
 def _difference(one: Network, other: Network) -> float:
-    """The largest difference between the outputs of two networks on the same random input."""
+    """The largest difference between the outputs of two networks on the same random input.
+
+    Raises:
+        ConversionError: The first one takes another number of steps than is made up.
+    """
     inputs = example_inputs(one)
     with torch.inference_mode():
-        pairs = zip(_outputs(one(*inputs)), _outputs(other(*inputs)), strict=True)
+        try:
+            mine = one(*inputs)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            raise ConversionError(
+                f"it does not run on the sequences of {STEPS} steps made up for that ({reason})"
+            ) from error
+        pairs = zip(_outputs(mine), _outputs(other(*inputs)), strict=True)
         return max(float((a - b).abs().max()) for a, b in pairs)
 
 

@@ -239,12 +239,48 @@ def test_weights_alone_that_leave_open_what_they_are_of(weights: Any, reason: st
         keras_files.read(tmp_path / "m.weights.h5")
     assert line(str(caught.value)) == (
         "m.weights.h5 has weights and no configuration, and what model they are of cannot be told: "
-        f"{reason}. Write `model.to_json()` of that model to m.json beside it."
+        f"{reason}. Write `model.to_json()` of that model to m.json beside it. Its recurrent layers alone can be read: "
+        "formats.read_layers(path), or --set layers='*'."
     )
 
 
 REFUSED = {
-    "Conv1D": (entry("Conv1D", "conv1d", filters=3), "Layer 'conv1d' (Conv1D) has no counterpart here; known are"),
+    "another layer": (
+        entry("ConvLSTM1D", "conv", filters=3),
+        "Layer 'conv' (ConvLSTM1D) has no counterpart here; known are",
+    ),
+    "bilinear upsampling": (
+        entry("UpSampling2D", "up", interpolation="bilinear"),
+        "Layer 'up' (UpSampling2D) has interpolation='bilinear', which Holdfast has not; expected nearest.",
+    ),
+    "a padding": (
+        entry("MaxPooling1D", "pool", padding="causal"),
+        "Layer 'pool' (MaxPooling1D) has padding='causal', which Holdfast has not; expected one of valid, same.",
+    ),
+    "batch renormalisation": (
+        entry("BatchNormalization", "norm", renorm=True),
+        "Layer 'norm' (BatchNormalization) has renorm=True, which Holdfast has not; expected it to be left out.",
+    ),
+    "several axes of a batch normalisation": (
+        entry("BatchNormalization", "norm", axis=[1, 2]),
+        "Layer 'norm' (BatchNormalization) has axis=[1, 2], which Holdfast has not; expected one dimension.",
+    ),
+    "dilated transposed convolution": (
+        entry("Conv1DTranspose", "up", filters=2, kernel_size=[2], dilation_rate=[2]),
+        "Layer 'up' (Conv1DTranspose) has dilation_rate=[2], which Holdfast has not; expected 1.",
+    ),
+    "attention along other axes": (
+        entry("MultiHeadAttention", "heads", num_heads=2, key_dim=3, attention_axes=[1, 2]),
+        "Layer 'heads' (MultiHeadAttention) has attention_axes=[1, 2], which Holdfast has not; expected the steps, ",
+    ),
+    "gated attention": (
+        entry("MultiHeadAttention", "heads", num_heads=2, key_dim=3, use_gate=True),
+        "Layer 'heads' (MultiHeadAttention) has use_gate=True, which Holdfast has not; expected it to be left out.",
+    ),
+    "attention of one input": (
+        entry("Attention", "attention"),
+        "Layer 'attention' (Attention) is called with 1 inputs; expected query, value, and a key.",
+    ),
     "Lambda": (
         entry("Lambda", "twice", function=["4wEAAAAAAAAA", None, None], function_type="lambda"),
         "Layer 'twice' (Lambda) holds Python code, which is never run: put a layer in its place that says "
@@ -267,10 +303,8 @@ REFUSED = {
         "Layer 'rnn' (RNN) runs the cell 'StackedRNNCells'; expected LSTMCell, GRUCell or SimpleRNNCell.",
     ),
     "TimeDistributed of another layer": (
-        entry("TimeDistributed", "each", layer=entry("Conv2D", "conv")),
-        "Layer 'each' (TimeDistributed) wraps a Conv2D; expected one of Dense, Dropout, Activation, ReLU, "
-        "LeakyReLU, ELU, "
-        "ThresholdedReLU, Softmax.",
+        entry("TimeDistributed", "each", layer=entry("ConvLSTM2D", "conv")),
+        "Layer 'each' (ConvLSTM2D) has no counterpart here; known are",
     ),
     "Bidirectional of another layer": (
         entry("Bidirectional", "both", layer=entry("ConvLSTM1D", "conv")),
@@ -290,9 +324,7 @@ REFUSED = {
     ),
     "a model within": (
         {"class_name": "Sequential", "config": {"name": "inner", "layers": []}},
-        "Layer 'inner' of m.keras is a model within the model (Sequential), which is not converted: write "
-        "its layers into "
-        "the outer model, and save that.",
+        "m.keras is damaged: the model has no layers. Take another copy of it.",
     ),
 }
 
@@ -301,7 +333,7 @@ REFUSED = {
 def test_what_has_no_counterpart_is_named(name: str, tmp_path: Path) -> None:
     layer, message = REFUSED[name]
     path = archive(tmp_path / "m.keras", sequential(layer), {"lstm/cell": lstm_weights()})
-    with pytest.raises(ConversionError) as caught:
+    with pytest.raises((ConversionError, ModelFileError)) as caught:
         keras_files.read(path)
     assert line(str(caught.value)).startswith(message)
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from tests.interop.keras_models import L, chain, difference, inputs_of, keras, randomised, save, tensors
 
 from holdfast.interop.keras import files as keras_files
 
-os.environ.setdefault("KERAS_BACKEND", "torch")
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras's own, of many kinds
-keras = pytest.importorskip("keras", reason="Keras is not installed: pip install 'holdfast[keras]'")
-L = keras.layers
 
 Build = Callable[[], Any]
 CASES: dict[str, Build] = {}
@@ -25,10 +21,6 @@ CASES: dict[str, Build] = {}
 def case(build: Build) -> Build:
     CASES[build.__name__.strip("_")] = build
     return build
-
-
-def chain(*layers: Any, shape: tuple[int | None, ...] = (None, 3)) -> Any:
-    return keras.Sequential([keras.Input(shape), *layers])
 
 
 for _kind in ("LSTM", "GRU", "SimpleRNN"):
@@ -205,50 +197,6 @@ def activations() -> Any:
         L.Softmax(),
         L.Dense(3, activation="elu"),
     )
-
-
-def randomised(model: Any) -> Any:
-    draw = np.random.default_rng(3)
-    model.set_weights([draw.normal(0, 0.5, weight.shape).astype("float32") for weight in model.get_weights()])
-    return model
-
-
-def inputs_of(model: Any) -> list[np.ndarray]:
-    draw, result = np.random.default_rng(4), []
-    for value in model.inputs:
-        shape = (4, *(5 if size is None else size for size in value.shape[1:]))
-        if len(shape) == 2:
-            x = draw.integers(0, 9, shape)
-            x[1, 3:], x[2], x[3, 0] = 0, 0, 0
-        else:
-            x = draw.normal(size=shape).astype("float32")
-            x[1, 3:], x[2], x[3, 1] = -1, -1, -1
-        result.append(x)
-    return result
-
-
-def tensors(values: Any) -> list[np.ndarray]:
-    values = values if isinstance(values, list | tuple) else [values]
-    return [value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value) for value in values]
-
-
-def save(model: Any, folder: Path, ending: str) -> Path:
-    path = folder / f"model{ending}"
-    if ending == ".weights.h5":
-        model.save_weights(path)
-        (folder / "model.json").write_text(model.to_json())
-    else:
-        model.save(path)
-    return path
-
-
-def difference(model: Any, path: Path) -> float:
-    network, inputs = keras_files.read(path), inputs_of(model)
-    with torch.inference_mode():
-        found = tensors(network(*(torch.from_numpy(x) for x in inputs)))
-    expected = tensors(model.predict(inputs if len(inputs) > 1 else inputs[0], verbose=0))
-    assert [x.shape for x in found] == [x.shape for x in expected]
-    return max(float(np.abs(one - two).max()) for one, two in zip(found, expected, strict=True))
 
 
 @pytest.mark.parametrize("ending", [".keras", ".h5", ".weights.h5"])

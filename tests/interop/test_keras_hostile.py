@@ -135,6 +135,10 @@ def configured(name: str, config: Any, message: str) -> None:
     case(f"{name}, .h5", ".h5", message, lambda path: legacy(path, config, WEIGHTS2))
 
 
+def archived(name: str, config: Any, message: str) -> None:
+    case(f"{name}, .keras", ".keras", message, lambda path: archive(path, config, WEIGHTS))
+
+
 configured("nested lists", "[" * 100_000, "not JSON, or nested too deep")
 configured("nested objects", '{"a":' * 50_000, "not JSON, or nested too deep")
 configured("no JSON", "{'class_name': 1}", "not JSON, or nested too deep")
@@ -206,7 +210,51 @@ configured("a circle", functional(_x, ("Dense", "y", at("z")), ("Dense", "z", at
 configured("an input from nowhere", functional(_x, ("Dense", "z", at("nowhere"))), "takes its input from 'nowhere'")
 configured("an end that is not there", functional(_x, ends="nowhere"), "begins or ends with 'nowhere'")
 configured("a layer without inputs", functional(_x, ("Dense", "z", [])), "layer 'z' has no inputs")
-configured("a layer used twice", functional(_x, ("Dense", "z", [*at("x"), *at("x")])), "is used 2 times")
+archived("a call that is not there", functional(_x, ("Dense", "z", [[["x", 7, 0, {}]]])), "input from 'x (8)'")
+archived("a call below 0", functional(_x, ("Dense", "z", [[["x", -1, 0, {}]]])), "has a number below 0")
+
+
+def within(inner: Any, calls: int) -> Any:
+    """A model that calls another one, again and again on what it gave."""
+    layers = [{**entry("InputLayer", "x"), "name": "x", "inbound_nodes": []}]
+    places = [["x", 0, 0, {}], *(["m", number, 0, {}] for number in range(calls - 1))]
+    named = {**inner["config"], "name": "m"}
+    layers.append({**inner, "config": named, "name": "m", "inbound_nodes": [[place] for place in places]})
+    config = {"name": "m", "layers": layers, "input_layers": [["x", 0, 0]], "output_layers": [["m", calls - 1, 0]]}
+    return {"class_name": "Functional", "config": config}
+
+
+_deep: Any = sequential(entry("InputLayer", "x"))
+for _ in range(40):
+    _deep = within(_deep, 1)
+archived("models in models", _deep, "more than 16 deep")
+_wide: Any = sequential(entry("InputLayer", "x"))
+for _ in range(12):
+    _wide = within(_wide, 30)
+archived("models that call models", _wide, "more than 4,096 layers")
+_times: Any = entry("LSTM", "l", units=4)
+for _ in range(200):
+    _times = entry("TimeDistributed", "t", layer=_times)
+archived("every step of every step", sequential(_times), "arrays")
+archived("every step of nothing", sequential(entry("TimeDistributed", "t")), "does not say what it wraps")
+for _kind, _name, _options, _said in (
+    ("Conv1D", "a kernel of 10^12", {"filters": 4, "kernel_size": [10**12]}, "has kernel_size="),
+    ("Conv1D", "filters beyond the weights", {"filters": 2**31 - 1, "kernel_size": 3}, "arrays of weights"),
+    ("Conv1D", "a stride of 0", {"filters": 4, "kernel_size": 3, "strides": 0}, "has strides=0"),
+    ("Conv1D", "groups of 0", {"filters": 4, "kernel_size": 3, "groups": 0}, "has groups=0"),
+    ("Conv1D", "sizes that are lists", {"filters": 4, "kernel_size": [[3]]}, "has kernel_size=[[3]]"),
+    ("MaxPooling1D", "a size of 2^40", {"pool_size": 2**40}, "has pool_size="),
+    ("ZeroPadding1D", "a padding of -1", {"padding": -1}, "has padding=[-1]"),
+    ("BatchNormalization", "the rows normalised", {"axis": 0}, "has axis=0"),
+    ("BatchNormalization", "no weights", {}, "arrays of weights"),
+    ("LayerNormalization", "no dimensions", {"axis": []}, "has axis=[]"),
+    ("MultiHeadAttention", "many heads", {"num_heads": 2**31 - 1, "key_dim": 2**31 - 1}, "with 1 inputs"),
+    ("Permute", "a dimension twice", {"dims": [1, 1]}, "has dims=[1, 1]"),
+    ("Permute", "dimensions that are texts", {"dims": ["1"]}, "has dims=['1']"),
+    ("Dot", "a product of rows", {"axes": 0}, "has axes=0"),
+    ("Softmax", "a softmax of rows", {"axis": 0}, "has axis=0"),
+):
+    archived(_name, sequential(entry(_kind, "lstm", **_options)), _said)
 configured(
     "arguments nested deep", functional(_x, ("Dense", "z", [[json.loads("[" * 90 + "]" * 90)]])), "nested too deep"
 )

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from holdfast.errors import ConversionError, ModelFileError, ShapeError
+from holdfast.interop import nodes
 from holdfast.interop.network import Network, Node, load, save
 
 LSTM = {"cell": "lstm", "input_size": 4, "hidden_size": 3, "single_bias": True}
@@ -83,9 +84,7 @@ def test_a_stateful_layer_goes_on_where_it_ended() -> None:
         ([Node("a", "Flip", {}, ("x",), ("z",))], "The network gives 'y', which is none of its values."),
         (
             [Node("a", "Flap", {}, ("x",), ("y",))],
-            "a is a 'Flap': did you mean 'Flip'? Known: Activation, Branch, Constant, Dropout, Embedding, Flip, "
-            "Linear, Loop, Masking, Merge, Operator, Recurrent, RecurrentOperator, RepeatVector, Reshape, Scan, "
-            "Squeeze, Unsqueeze.",
+            f"a is a 'Flap': did you mean 'Flip'? Known: {', '.join(sorted(nodes.KINDS))}.",
         ),
         (
             [Node("a", "Recurrent", {**LSTM, "peephole": True}, ("x",), ("y",))],
@@ -135,3 +134,18 @@ def test_claimed_layers_take_no_memory(tmp_path: Path, layers: int) -> None:
     message = f"{path} is damaged: it describes {layers:,} layers and holds 0 tensors. Take another copy of it."
     with pytest.raises(ModelFileError, match=f"^{re.escape(message)}$"):
         load(path)
+
+
+def test_a_module_that_runs_twice_is_stored_once(tmp_path: Path) -> None:
+    line = {"in_features": 3, "out_features": 3}
+    parts = [Node("a", "Linear", line, ("x",), ("y",)), Node("b", "Linear", line, ("y",), ("z",), shares="a")]
+    network = Network(["x"], ["z"], parts).eval()
+    assert network.module("b") is network.module("a")
+    assert len(list(network.parameters())) == 2
+    save(tmp_path / "m.safetensors", network)
+    again, x = load(tmp_path / "m.safetensors"), torch.randn(2, 3)
+    once = network.module("a")
+    assert torch.equal(again(x), once(once(x)[0])[0])
+    with pytest.raises(ConversionError) as error:
+        Network(["x"], ["z"], [Node("b", "Linear", line, ("x",), ("z",), shares="a")])
+    assert str(error.value) == "b shares the module of 'a', which is no node before it."

@@ -176,7 +176,8 @@ def test_layers_are_listed_whatever_the_model_is(tmp_path: Path) -> None:
 
 HINT = (
     " Load the state dict into the PyTorch model that it is of, where its layers meet, and call "
-    "holdfast.replace_recurrent(model)."
+    "holdfast.replace_recurrent(model). Its recurrent layers alone can be read: formats.read_layers(path), or --set "
+    "layers='*'."
 )
 UNCLEAR: dict[str, tuple[Callable[[], dict[str, nn.Module]], str]] = {
     "two linear layers": (
@@ -314,6 +315,23 @@ def test_weights_that_are_no_module_of_torch(tmp_path: Path, monkeypatch: pytest
         "'factor' is a Scale with weights, which is no module of torch.nn, so a state dict has no names for them. Keep "
         "the model in Holdfast's format."
     )
+
+
+def test_convolutions_and_normalisations_are_written_as_torch_names_them(tmp_path: Path) -> None:
+    sizes = {"in_channels": 3, "out_channels": 4, "kernel_size": [2]}
+    parts = [("conv", "Convolution", sizes), ("norm", "BatchNorm", {"num_features": 4})]
+    parts.append(("layer", "LayerNorm", {"shape": [4]}))
+    values = ["x", "a", "b", "y"]
+    nodes_ = [Node(*part, (values[n],), (values[n + 1],)) for n, part in enumerate(parts)]
+    network = Network(["x"], ["y"], nodes_).eval()
+    nn.init.uniform_(network.module("norm").running_var, 0.5, 2)  # type: ignore[arg-type]
+    write(tmp_path / "m.pt", network)
+    theirs = nn.ModuleDict({"conv": nn.Conv1d(3, 4, 2), "norm": nn.BatchNorm1d(4), "layer": nn.LayerNorm(4)}).eval()
+    theirs.load_state_dict(torch.load(tmp_path / "m.pt", weights_only=True), strict=True)
+    x = torch.randn(2, 5, 3)
+    with torch.no_grad():
+        expected = theirs["layer"](theirs["norm"](theirs["conv"](x.transpose(1, 2))).transpose(1, 2))
+        torch.testing.assert_close(network(x), expected, rtol=0, atol=1e-6)
 
 
 def test_a_module_of_ones_own_is_written_as_it_is(tmp_path: Path) -> None:

@@ -7,11 +7,19 @@ from torch import Tensor
 
 from holdfast.errors import ConversionError
 from holdfast.interop import nodes
+from holdfast.interop.arrangement import Fold, Noise
+from holdfast.interop.attention import MultiHeadAttention
 from holdfast.interop.network import Network
+from holdfast.interop.normalisation import BatchNorm, LayerNorm
 from holdfast.interop.time_first import exchanges
+from holdfast.interop.windows import Convolution, Cropping, Pooling, TransposedConvolution, Upsampling, ZeroPadding
 
 BATCH, STEPS = 3, 11
-_SEEN_THROUGH = (nodes.Activation, nodes.Dropout, nodes.Flip, nodes.Masking)  # what goes in and comes out is alike
+SEEN_THROUGH = (
+    *(nodes.Activation, nodes.Dropout, nodes.Flip, nodes.Masking, Noise, BatchNorm, LayerNorm),
+    *(Pooling, ZeroPadding, Cropping, Upsampling),
+)
+"""The parts whose outputs have as many dimensions as their inputs, and as many channels."""
 
 
 def example_inputs(network: Network, seed: int = 0) -> tuple[Tensor | None, ...]:
@@ -44,7 +52,16 @@ def _input(network: Network, value: str, generator: torch.Generator, dtype: torc
         if isinstance(part, nodes.Recurrent | nodes.Linear):
             width = part.in_features if isinstance(part, nodes.Linear) else part.layer.input_size
             return torch.randn(_sizes(network, value, width), generator=generator, dtype=dtype)
-        if isinstance(part, _SEEN_THROUGH):
+        if isinstance(part, Convolution | TransposedConvolution):
+            between = [STEPS] * (part.layer.weight.ndim - 2)
+            return torch.randn(BATCH, *between, part.layer.in_channels, generator=generator, dtype=dtype)
+        if isinstance(part, MultiHeadAttention):
+            width = (part.query, part.value, part.key)[place].in_features
+            return torch.randn(BATCH, STEPS, width, generator=generator, dtype=dtype)
+        if isinstance(part, Fold):
+            each = _input(network, node.outputs[0], generator, dtype)
+            return None if each is None else each[:, None].repeat(1, 2, *[1] * (each.ndim - 1))
+        if isinstance(part, SEEN_THROUGH):
             return _input(network, node.outputs[0], generator, dtype)
         raise ConversionError(
             f"The input {value!r} goes into {node.name!r} ({node.kind}) first, which does not say what it is, so none "

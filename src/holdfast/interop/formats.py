@@ -18,8 +18,12 @@ from torch import nn
 from holdfast.errors import ConversionError, ModelFileError, OptionError, did_you_mean
 from holdfast.interop.listing import Listing, listing
 from holdfast.interop.network import Network
+from holdfast.interop.selection import Selection, of_network
 from holdfast.pointers import refuse_pointers
+from holdfast.recurrent_layer import RecurrentLayer
 
+LAYERS = "layers"
+"""The option that names the recurrent layers to read alone."""
 _LOOKED_AT = 2**16
 
 
@@ -53,6 +57,8 @@ class Format:
             own software makes of random input and what the network does; None where there is none.
         lists: The same of ``lines(path)``, which gives a :class:`~holdfast.interop.listing.Line` for each layer of a
             file that may be no network; None where there is none.
+        selects: The same of ``select(path, **options)``, which gives the recurrent layers of a file alone, as a
+            :class:`~holdfast.interop.selection.Selection`; None where they are taken from the network.
         whole: Whether a file says all of a model, so that what was written can be read back and compared.
         batch_first: Whether every model in it takes the batch first, so that one that takes the time first is written
             with the two exchanged.
@@ -68,6 +74,7 @@ class Format:
     writes: str | None = None
     compares: str | None = None
     lists: str | None = None
+    selects: str | None = None
     whole: bool = True
     batch_first: bool = False
     writes_trained: str | None = None
@@ -115,12 +122,14 @@ FORMATS: dict[str, Format] = {
         Format(
             "pytorch",
             (".pt", ".pth", ".bin"),
-            "weights and names; read where they can only be embedding, recurrent layers, linear layer",
+            "weights and names; read where they can only be embedding, recurrent layers, linear layer; or the "
+            "recurrent layers alone",
             _is_pytorch,
             "holdfast.interop.pytorch.files:read",
             "holdfast.interop.pytorch.files:write",
             "holdfast.interop.pytorch.files:difference",
             "holdfast.interop.pytorch.files:lines",
+            "holdfast.interop.pytorch.files:select",
             whole=False,
         ),
         Format(
@@ -139,15 +148,18 @@ FORMATS: dict[str, Format] = {
             "variables by name; the recurrent cells among them are read",
             _is_tf1,
             "holdfast.interop.tf1.network:read",
+            selects="holdfast.interop.tf1.network:select",
         ),
         Format(
             "keras",
             (".keras",),
-            "a chain of layers; read also: graphs, and the `.h5` and `.weights.h5` of Keras 1, 2 and 3",
+            "a chain of layers; read also: graphs, models within models, and the `.h5` and `.weights.h5` of Keras 1, 2 "
+            "and 3",
             _is_keras,
             "holdfast.interop.keras.files:read",
             "holdfast.interop.keras.files:write",
             batch_first=True,
+            selects="holdfast.interop.keras.files:select",
         ),
     )
 }
@@ -160,7 +172,9 @@ def read(path: Path | str, format: str | None = None, **options: Any) -> Network
     Args:
         path: The file; a run directory of Holdfast; the prefix of a checkpoint.
         format: A name of :data:`FORMATS`; None to tell it by the file.
-        **options: What the format's own ``read`` takes, such as ``nonlinearity`` for PyTorch.
+        **options: What the format's own ``read`` takes, such as ``nonlinearity`` for PyTorch; or ``layers``, the names
+            of recurrent layers that are read alone, apart by commas, or ``"*"`` for all, with what the format's
+            ``read_layers`` takes. Each then has an input and an output of its own.
 
     Raises:
         ModelFileError: The file is not there, damaged, or of no format that is known.
@@ -171,7 +185,45 @@ def read(path: Path | str, format: str | None = None, **options: Any) -> Network
     path = Path(path)
     _refuse_pointer(path)
     found = known(format) if format else told(path)
+    if LAYERS in options:
+        names = str(options.pop(LAYERS))
+        return select(path, found.name, **options).network(names, path)
     return cast(Network, _called(found.reads, found, path, **options))
+
+
+def read_layers(path: Path | str, format: str | None = None, **options: Any) -> dict[str, RecurrentLayer]:
+    """The recurrent layers alone of a file of any format, whatever stands beside them.
+
+    Args:
+        path: As :func:`read` takes it.
+        format: As :func:`read` takes it.
+        **options: What the format's own ``read_layers`` takes, such as ``nonlinearity`` for PyTorch.
+
+    Returns:
+        Layers, batch first, by their names in the file.
+
+    Raises:
+        ModelFileError: As in :func:`read`.
+        ConversionError: There is no recurrent layer.
+        OptionError: As in :func:`read`.
+        MissingLibraryError: As in :func:`read`.
+    """
+    path = Path(path)
+    return select(path, format, **options).modules(path)
+
+
+def select(path: Path, format: str | None = None, **options: Any) -> Selection:
+    """The recurrent layers of a file, and what else it has; the arguments are :func:`read_layers`'.
+
+    Raises:
+        ModelFileError: As in :func:`read`.
+        ConversionError: As in :func:`read`, of a format whose layers are taken from the network.
+    """
+    _refuse_pointer(path)
+    found = known(format) if format else told(path)
+    if found.selects is None:
+        return of_network(cast(Network, _called(found.reads, found, path, **options)))
+    return cast(Selection, _called(found.selects, found, path, **options))
 
 
 def write(path: Path | str, network: Network, format: str | None = None, **options: Any) -> float | None:
@@ -208,10 +260,11 @@ def write_trained(path: Path, task: Any, model: nn.Module, format: Format, **opt
     return cast(dict[Path, float], _called(format.writes_trained, format, path, task, model, **options))
 
 
-def takes(place: str | None, option: str) -> bool:
-    """Whether a function of a format has an option of that name."""
-    taken = _options_of(_function(place)) if place else []
-    return taken is None or option in taken
+def takes(format: Format, option: str) -> bool:
+    """Whether the reading of a format has an option of that name."""
+    places = [place for place in (format.reads, format.selects) if place]
+    taken = [_options_of(_function(place)) for place in places]
+    return option == LAYERS or any(names is None or option in names for names in taken)
 
 
 def difference(path: Path, network: Network, format: str) -> float | None:
@@ -244,9 +297,15 @@ def layers(path: Path | str, format: str | None = None) -> Listing:
     try:
         return listing(read(path, found.name))
     except ConversionError as error:
-        if found.lists is None:
+        if found.lists is not None:
+            return Listing(tuple(_called(found.lists, found, path)), note=str(error))
+        if found.selects is None:
             raise
-        return Listing(tuple(_called(found.lists, found, path)), note=str(error))
+        chosen = select(path, found.name)
+        if not chosen.layers:
+            raise
+        network = chosen.network("*", path)
+        return Listing(listing(network).lines, note=f"{chosen.note(network)} {error}".strip())
 
 
 def known(name: str) -> Format:

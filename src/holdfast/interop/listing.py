@@ -8,7 +8,9 @@ from typing import Any
 
 from holdfast.cells import NAMES
 from holdfast.interop import nodes
+from holdfast.interop.attention import MultiHeadAttention
 from holdfast.interop.network import Network
+from holdfast.interop.windows import Convolution, TransposedConvolution
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,12 @@ def _lines(network: Network) -> Iterable[Line]:
             size = sizes(part.in_features, part.out_features)
         elif isinstance(part, nodes.Activation | nodes.Merge):
             size = part.name if isinstance(part, nodes.Activation) else part.mode
+        elif isinstance(part, Convolution | TransposedConvolution):
+            size = sizes(part.layer.in_channels, part.layer.out_channels)
+        elif isinstance(part, MultiHeadAttention):
+            size = sizes(part.query.in_features, part.output.out_features)
         inner = {name: one for name, one in part.named_children() if isinstance(one, Network)}
-        own = 0 if inner else sum(parameter.numel() for parameter in part.parameters())
+        own = 0 if inner or node.shares else sum(parameter.numel() for parameter in part.parameters())
         yield Line(node.name, kind, size, own)
         for name, one in inner.items():
             yield from (replace(line, name=f"{node.name}.{name}.{line.name}") for line in _lines(one))

@@ -34,6 +34,7 @@ class Node:
         options: The keyword arguments of its module.
         inputs: The names of the values it takes, in the module's order; ``""`` for one that is left out.
         outputs: The names of the values it gives; ``""`` for one that nobody takes, and so may be those at the end.
+        shares: The node before whose module it runs once more, with the same parameters; ``""`` for its own.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Node:
     options: Mapping[str, Any] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    shares: str = ""
 
 
 class Network(nn.Module):
@@ -77,6 +79,9 @@ class Network(nn.Module):
         self.parts = nn.ModuleDict()
         self._keys: dict[str, str] = {}
         for number, node in enumerate(self.nodes):
+            if node.shares:
+                self._keys[node.name] = self._keys[node.shares]
+                continue
             key = re.sub(r"\W", "_", node.name)
             if hasattr(self.parts, key) or key in self.parts:  # torch has no module called "keys", or twice the same
                 key = f"{key}_{number}"
@@ -95,6 +100,8 @@ class Network(nn.Module):
         for node in self.nodes:
             if node.name in seen or not node.name:
                 raise ConversionError(f"Two nodes are called {node.name!r}; expected a name for each.")
+            if node.shares and node.shares not in seen:
+                raise ConversionError(f"{node.name} shares the module of {node.shares!r}, which is no node before it.")
             seen.add(node.name)
             for value in node.inputs:
                 if value and value not in known:
@@ -139,9 +146,8 @@ class Network(nn.Module):
                         f"({wanted}), as the file it was read from says."
                     )
         values: dict[str, Tensor | None] = {"": None, **dict(zip(self.inputs, inputs, strict=True))}
-        for node, part in zip(self.nodes, self.parts.values(), strict=True):
-            arguments = [values[name] for name in node.inputs]
-            given = part(*arguments)
+        for node in self.nodes:
+            given = self.module(node.name)(*(values[name] for name in node.inputs))
             values.update((name, value) for name, value in zip(node.outputs, given, strict=False) if name)
         results = tuple(values[name] for name in self.outputs)
         return results[0] if len(results) == 1 else results
@@ -166,6 +172,7 @@ class Network(nn.Module):
                     options=dict(one["options"]),
                     inputs=tuple(one["inputs"]),
                     outputs=tuple(one["outputs"]),
+                    shares=str(one.get("shares", "")),
                 )
                 for one in document["nodes"]
             ]

@@ -7,7 +7,8 @@ constructor's keyword arguments are what is stored of it, so they are values tha
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from functools import reduce
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +16,21 @@ from torch import Tensor, nn
 from holdfast.cells import Kind
 from holdfast.cells.activations import activation
 from holdfast.errors import ConversionError, OptionError, did_you_mean
+from holdfast.interop.arrangement import Dot, Fill, Fold, Index, Logic, MoveDim, Noise, Permute, Unfold
+from holdfast.interop.attention import Attention, MultiHeadAttention
 from holdfast.interop.masking import compacted, spread
+from holdfast.interop.normalisation import BatchNorm, LayerNorm
 from holdfast.interop.onnx.control import Branch, Loop, Scan
 from holdfast.interop.onnx.nodes import Constant, Operator, RecurrentOperator
+from holdfast.interop.windows import (
+    Convolution,
+    Cropping,
+    GlobalPooling,
+    Pooling,
+    TransposedConvolution,
+    Upsampling,
+    ZeroPadding,
+)
 from holdfast.layers import LAYERS
 from holdfast.recurrent_layer import RecurrentLayer
 
@@ -128,16 +141,19 @@ class Linear(nn.Linear):
 
 
 class Activation(nn.Module):
-    """A function of each value, of a name that cells know, or the softmax over the last dimension."""
+    """A function of each value, of a name that cells know, or the softmax over a dimension."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, dim: int = -1) -> None:
         super().__init__()
-        self.name = name
-        self._function: Callable[[Tensor], Tensor] = _softmax if name == "softmax" else activation(name)
+        self.name, self.dim = name, dim
+        self._function: Callable[[Tensor], Tensor] = self._softmax if name == "softmax" else activation(name)
 
     def forward(self, inputs: Tensor) -> Outputs:
         """Shaped as the inputs."""
         return (self._function(inputs),)
+
+    def _softmax(self, x: Tensor) -> Tensor:
+        return torch.softmax(x, self.dim)
 
 
 class Dropout(nn.Dropout):
@@ -211,28 +227,35 @@ class Flip(nn.Module):
 
 
 class Merge(nn.Module):
-    """One tensor of several of one shape; ``"concat"`` along the last dimension."""
+    """One tensor of several; ``"concat"`` along a dimension, else value by value.
 
-    def __init__(self, mode: Literal["concat", "sum", "mean", "product"]) -> None:
+    One with fewer dimensions than another is repeated along those behind the first, and one of size 1 along that.
+    """
+
+    def __init__(self, mode: str, dim: int = -1) -> None:
         super().__init__()
         if mode not in _MERGES:
             raise OptionError(f"There is no merge {mode!r}: {did_you_mean(str(mode), _MERGES)}")
-        self.mode = mode
+        self.mode, self.dim = mode, dim
 
     def forward(self, *inputs: Tensor) -> Outputs:
-        """[..., O] each."""
-        return (_MERGES[self.mode](list(inputs)),)
+        """As the class says."""
+        if self.mode == "concat":
+            return (torch.cat(inputs, self.dim),)
+        most = max(x.ndim for x in inputs)
+        alike = [x.reshape(x.shape[0], *[1] * (most - x.ndim), *x.shape[1:]) for x in inputs]
+        merged = reduce(_MERGES[self.mode], alike)
+        return (merged / len(inputs) if self.mode == "mean" else merged,)
 
 
-def _softmax(x: Tensor) -> Tensor:
-    return torch.softmax(x, -1)
-
-
-_MERGES: dict[str, Callable[[list[Tensor]], Tensor]] = {
-    "concat": lambda parts: torch.cat(parts, -1),
-    "sum": lambda parts: torch.stack(parts).sum(0),
-    "mean": lambda parts: torch.stack(parts).mean(0),
-    "product": lambda parts: torch.stack(parts).prod(0),
+_MERGES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "concat": lambda one, two: torch.cat((one, two), -1),
+    "sum": torch.add,
+    "mean": torch.add,
+    "product": torch.mul,
+    "difference": torch.sub,
+    "max": torch.maximum,
+    "min": torch.minimum,
 }
 
 KINDS: dict[str, Callable[..., nn.Module]] = {
@@ -250,6 +273,26 @@ KINDS: dict[str, Callable[..., nn.Module]] = {
         RepeatVector,
         Flip,
         Merge,
+        Permute,
+        MoveDim,
+        Index,
+        Fold,
+        Unfold,
+        Dot,
+        Noise,
+        Fill,
+        Logic,
+        Convolution,
+        TransposedConvolution,
+        Pooling,
+        GlobalPooling,
+        ZeroPadding,
+        Cropping,
+        Upsampling,
+        BatchNorm,
+        LayerNorm,
+        Attention,
+        MultiHeadAttention,
         Operator,
         Constant,
         RecurrentOperator,

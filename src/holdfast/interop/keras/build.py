@@ -12,9 +12,10 @@ from torch import Tensor
 
 from holdfast import storage
 from holdfast.errors import ConversionError
-from holdfast.interop.keras.config import Layer, Model, Reference
+from holdfast.interop.keras.model import KEYWORDS, Layer, Model, Reference
 from holdfast.interop.keras.options import Options
 from holdfast.interop.network import Network, Node
+from holdfast.interop.selection import READ_LAYERS
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,12 @@ class Value:
         mask: The value that says which of its steps count; empty for all.
         width: Its last dimension; None where that is not known.
         state: Whether it is the state of a layer: [1, B, H] here and [B, H] in Keras.
-        test: Where it is what Keras 3 writes down of a mask: the value that is compared, and with what.
     """
 
     name: str
     mask: str = ""
     width: int | None = None
     state: bool = False
-    test: tuple[str, float] | None = None
 
 
 Make = Callable[["Builder", Layer, list[Value]], list[Value]]
@@ -46,7 +45,7 @@ class Entry:
 
     Attributes:
         make: What adds its nodes.
-        several: Whether it takes several inputs of one sort.
+        several: Whether it takes several inputs.
         states: Whether inputs after the first are its initial state.
     """
 
@@ -60,15 +59,17 @@ class Builder:
 
     Attributes:
         model: The model.
-        tests: What each mask compares, and with what.
+        tests: What each mask asks for, so that it is known again where Keras 3 writes it down: the value that is
+            compared, and with what.
     """
 
     def __init__(self, model: Model, arrays: Mapping[str, Sequence[Tensor]], known: Mapping[str, Entry]) -> None:
         self.model, self._arrays, self._known = model, arrays, known
         self.tests: dict[str, tuple[str, float]] = {}
         self._values: dict[Reference, Value] = {}
-        self._nodes: list[Node] = []
+        self._nodes: dict[str, Node] = {}
         self._tensors: dict[str, dict[str, Tensor]] = {}
+        self._now: Layer | None = None
 
     def network(self, source: Path) -> Network:
         """The network of all layers, in evaluation mode.
@@ -80,25 +81,48 @@ class Builder:
         for layer in self.model.layers:
             self._layer(layer)
         outputs = [self.taken(reference, state=False).name for reference in self.model.outputs]
+        nodes = self._needed(outputs)
         with torch.device("meta"):
-            result = Network(self.model.inputs, outputs, self._nodes)
-        for node in self._nodes:
-            storage.fit_tensors(result.module(node.name), self._tensors[node.name], source, assign=True)
+            result = Network(self.model.inputs, outputs, nodes)
+        for node in nodes:
+            if not node.shares:
+                storage.fit_tensors(result.module(node.name), self._tensors[node.name], source, assign=True)
         return result.eval()
+
+    def _needed(self, outputs: Sequence[str]) -> list[Node]:
+        """The nodes that something of the outputs depends on, and those whose modules these share."""
+        values, names, result = set(outputs), set[str](), []
+        for node in reversed(self._nodes.values()):
+            if values.isdisjoint(node.outputs) and node.name not in names:
+                continue
+            values.update(name for name in node.inputs if name)
+            names.add(node.shares)
+            result.append(node)
+        return result[::-1]
 
     def _layer(self, layer: Layer) -> None:
         if layer.kind == "Lambda":
             raise ConversionError(
-                f"{layer.label} holds Python code, which is never run: put a layer in its place that says what it does."
+                f"{layer.label} holds Python code, which is never run: put a layer in its place that says what it "
+                f"does. {READ_LAYERS}"
             )
         entry = self.entry(layer)
         inputs = [self.taken(one, state=entry.states and bool(number)) for number, one in enumerate(layer.inputs)]
         if len(inputs) > 1 and not entry.several and not entry.states:
             raise ConversionError(f"{layer.label} is called with {len(inputs)} inputs; expected one.")
+        for name in layer.keywords:
+            if name == "training":
+                raise ConversionError(
+                    f"{layer.label} is called with training=True: it would drop values when it predicts. {READ_LAYERS}"
+                )
+            if name not in KEYWORDS.get(layer.kind, ()) and not layer.kind.startswith("ops."):
+                raise ConversionError(f"{layer.label} is called with {name}=..., which is not converted. {READ_LAYERS}")
         if layer.initial and not entry.states:
             raise ConversionError(f"{layer.label} is called with an initial state; expected a recurrent layer.")
-        if layer.mask:
-            inputs[0] = self._with_mask(layer, inputs[0], self.taken(layer.mask, state=False))
+        for number, mask in enumerate(layer.masks[: len(inputs)]):
+            if mask is not None:
+                inputs[number] = self.with_mask(inputs[number], mask)
+        self._now = layer
         made = entry.make(self, layer, inputs)
         self._values |= {Reference(layer.name, number): value for number, value in enumerate(made)}
 
@@ -109,21 +133,19 @@ class Builder:
             ConversionError: Nothing.
         """
         if layer.kind not in self._known:
-            known = ", ".join(sorted(name for name in self._known if name not in ("NotEqual", "Any")))
+            known = ", ".join(sorted(name for name in self._known if name.isidentifier()))
             raise ConversionError(
-                f"{layer.label} has no counterpart here; known are {known}. Cut the model there, and convert the rest."
+                f"{layer.label} has no counterpart here; known are {known}. Cut the model there, and convert the rest. "
+                f"{READ_LAYERS}"
             )
         return self._known[layer.kind]
 
-    def _with_mask(self, layer: Layer, value: Value, mask: Value) -> Value:
+    def with_mask(self, value: Value, mask: Reference) -> Value:
         """An input with the mask that a layer is called with; Keras 3 says again the one that comes with the input."""
-        if mask.test is None:
-            return replace(value, mask=mask.name)
-        if self.tests.get(value.mask) != mask.test:
-            raise ConversionError(
-                f"{layer.label} is called with a mask that is not the one of its input, which is not converted."
-            )
-        return value
+        given = self.taken(mask, state=False).name
+        if value.mask and self.tests.get(value.mask) == self.tests.get(given, ""):
+            return value
+        return replace(value, mask=given)
 
     def taken(self, reference: Reference, *, state: bool) -> Value:
         """The value that a layer takes, as a state of a layer or as Keras has it.
@@ -139,7 +161,8 @@ class Builder:
         if value.state == state:
             return value
         name = f"{value.name}/{'state' if state else 'output'}"
-        if name not in self._tensors:
+        if name not in self._nodes:
+            self._now = None
             self.node(name, "Unsqueeze" if state else "Squeeze", (value.name,), {"dim": 0})
         return replace(value, name=name, state=state)
 
@@ -153,7 +176,14 @@ class Builder:
         tensors: dict[str, Tensor] | None = None,
     ) -> str:
         """Adds a node, which gives a value of its own name if no other ``outputs`` are said; returns its name."""
-        self._nodes.append(Node(name, kind, options or {}, inputs, outputs or (name,)))
+        if name in self._nodes:
+            raise ConversionError(f"Two layers of the model would be called {name!r}; expected a name for each.")
+        node, now = Node(name, kind, options or {}, inputs, outputs or (name,)), self._now
+        if now is not None and now.shares and (tensors or kind == "Recurrent"):
+            first = self._nodes.get(now.shares + name.removeprefix(now.name))
+            if first is not None and (first.kind, first.options) == (kind, node.options):
+                node = replace(node, shares=first.shares or first.name)
+        self._nodes[name] = node
         self._tensors[name] = tensors or {}
         return name
 
@@ -167,13 +197,22 @@ class Builder:
         Raises:
             ConversionError: They are fewer or more.
         """
-        found = list(self._arrays.get(layer.name, ()))
+        found = list(self._arrays.get(layer.shares or layer.name, ()))
         if counts and len(found) not in counts:
             raise ConversionError(
                 f"{layer.label} has {len(found)} arrays of weights; expected {' or '.join(map(str, counts))}. "
                 "Its weights and its settings are not of one model."
             )
         return found
+
+
+def activated(build: Builder, layer: Layer, value: Value, activation: str) -> Value:
+    """What a layer gives, with its own activation."""
+    if activation == "linear":
+        return value
+    return replace(
+        value, name=build.node(f"{layer.name}/activation", "Activation", (value.name,), {"name": activation})
+    )
 
 
 def check_shape(layer: Layer, what: str, array: Tensor, expected: tuple[int, ...]) -> None:
@@ -199,4 +238,4 @@ def inner_layer(layer: Layer, config: Any) -> Layer:
     options = config.get("config") if isinstance(config, dict) else None
     if not isinstance(kind, str) or not isinstance(options, dict):
         raise ConversionError(f"{layer.label} does not say what it wraps. Its configuration is damaged.")
-    return Layer(layer.name, kind, options)
+    return replace(layer, kind=kind, options=options)

@@ -11,9 +11,11 @@ from typing import Any
 from torch import Tensor
 
 from holdfast.errors import ConversionError
+from holdfast.interop.keras import around as keras_around
 from holdfast.interop.keras import outward as keras_outward
 from holdfast.interop.network import Network, Node
 from holdfast.interop.nodes import Recurrent
+from holdfast.interop.windows import Convolution, GlobalPooling, TransposedConvolution
 
 
 @dataclass
@@ -66,13 +68,15 @@ class _Walk:
         self._steps: int | None = None  # of the input, where a layer needs to know
         self._repeated: int | None = None  # of the value, where a RepeatVector says it
         self._width: int | None = None
+        self._counted = True  # whether there are as many steps as the input has
+        self._flat = False  # whether there are none
         self._taken = [name for node in network.nodes for name in node.inputs] + list(network.outputs)
 
     def layers(self) -> Iterator[KerasLayer]:
         """The layers after the input."""
         while self._left:
             node = self._left.pop(0)
-            if not node.inputs or node.inputs[0] != self.value:
+            if not node.inputs or node.inputs[0] != self.value or node.shares:
                 raise ConversionError(
                     f"{_label(node)} does not take what the node before it gives: no chain of layers."
                 )
@@ -98,7 +102,9 @@ class _Walk:
                 shape += [node.options["in_features"]] if flat else [self._steps, node.options["in_features"]]
             elif node.kind == "RepeatVector":
                 shape += [next(_input_widths(self._network), None)]
-            elif node.kind in ("Masking", "Dropout", "Activation"):
+            elif isinstance(part, Convolution | TransposedConvolution):
+                shape += [*[None] * (part.layer.weight.ndim - 2), part.layer.in_channels]
+            elif node.kind in _SEEN_THROUGH:
                 continue
             break
         if len(shape) == 1 or (shape[-1] is None and dtype == "float32"):
@@ -158,7 +164,7 @@ class _Walk:
         following = self._left[0] if self._left else None
         if following is not None and following.kind == "Activation" and following.inputs[0] == self.value:
             found = keras_outward.activation_layer(following.options["name"], _label(following))
-            if found[0] == "Activation":
+            if found[0] == "Activation" and following.options.get("dim", -1) == -1:
                 self._left.pop(0)
                 self._gives(following)
                 activation = found[1]["activation"]
@@ -168,12 +174,32 @@ class _Walk:
     def activation(self, node: Node) -> Iterator[KerasLayer]:
         """Activation, or the layer that has its parameter."""
         self._gives(node)
-        yield KerasLayer(*keras_outward.activation_layer(node.options["name"], _label(node)))
+        if (dim := node.options.get("dim", -1)) != -1:
+            yield KerasLayer("Softmax", {"axis": dim})
+        else:
+            yield KerasLayer(*keras_outward.activation_layer(node.options["name"], _label(node)))
 
     def dropout(self, node: Node) -> Iterator[KerasLayer]:
         """Dropout, or SpatialDropout1D."""
         self._gives(node)
         yield KerasLayer("SpatialDropout1D" if node.options.get("locked") else "Dropout", {"rate": node.options["p"]})
+
+    def around(self, node: Node) -> Iterator[KerasLayer]:
+        """Whatever else Keras has a layer for."""
+        part, counts = self._network.module(node.name), node.inputs[1] if len(node.inputs) > 1 else ""
+        averages = isinstance(part, GlobalPooling) and part.mode == "mean"
+        if counts != (self._mask if averages else ""):
+            raise ConversionError(f"{_label(node)} is called with another mask than Keras would hand it.")
+        self._gives(node)
+        kind, config, weights = keras_around.layer(node.kind, part, _label(node))
+        self._mask = self._mask if node.kind in keras_around.KEEP_MASKS else ""
+        if not self._flat and self._counted and self._steps is None:
+            self._steps = keras_around.steps(part)
+        self._counted = self._counted and node.kind in keras_around.KEEP_STEPS
+        self._flat = self._flat or (isinstance(part, GlobalPooling) and not part.keepdims)
+        if isinstance(part, Convolution | TransposedConvolution):
+            self._width = part.layer.out_channels
+        yield KerasLayer(kind, config, weights={"": weights} if weights else {})
 
     def reshape(self, node: Node) -> Iterator[KerasLayer]:
         """Flatten and Reshape; Keras has to know how many steps there are."""
@@ -184,15 +210,16 @@ class _Walk:
             total = following.options["in_features"]
         if self._repeated is None and self._steps is None and self._width and total:
             self._steps = total // self._width
-        if self._repeated is None and self._steps is None:
+        if self._repeated is None and (self._steps is None or not self._counted):
             raise ConversionError(f"{_label(node)} does not say how many steps it takes, and Keras has to know.")
         self._mask, self._width, self._repeated = "", shape[-1] if shape[-1] > 0 else total, None
+        self._flat = len(shape) == 1
         yield KerasLayer("Flatten", {}) if list(shape) == [-1] else KerasLayer("Reshape", {"target_shape": list(shape)})
 
     def repeat_vector(self, node: Node) -> Iterator[KerasLayer]:
         """RepeatVector."""
         self._gives(node)
-        self._mask, self._repeated = "", node.options["count"]
+        self._mask, self._repeated, self._flat = "", node.options["count"], False
         yield KerasLayer("RepeatVector", {"n": node.options["count"]})
 
     def recurrent(self, node: Node) -> Iterator[KerasLayer]:
@@ -216,7 +243,7 @@ class _Walk:
         for number, (kind, config, weights) in enumerate(made):
             yield KerasLayer(kind, config, self._named(node.name if not number else f"{node.name}_{number}"), weights)
         self._width = part.layer.output_size
-        self._mask = self._mask if sequences else ""
+        self._mask, self._flat = self._mask if sequences else "", not sequences
 
     def _two(self, node: Node, other: Node, merge: Node) -> Iterator[KerasLayer]:
         """Bidirectional of two layers that are not alike."""
@@ -237,7 +264,7 @@ class _Walk:
         self._gives(merge)
         sizes = [part.layer.output_size for part in parts]
         self._width = sum(sizes) if merge.options["mode"] == "concat" else sizes[0]
-        self._mask = self._mask if sequences else ""
+        self._mask, self._flat = self._mask if sequences else "", not sequences
         yield KerasLayer("Bidirectional", config, self._named(merge.name), weights)
 
     def _part(self, node: Node) -> Recurrent:
@@ -266,7 +293,13 @@ _WRITERS = {
     "Dropout": _Walk.dropout,
     "Reshape": _Walk.reshape,
     "RepeatVector": _Walk.repeat_vector,
+    **dict.fromkeys(keras_around.KINDS, _Walk.around),
 }
+_SEEN_THROUGH = (
+    *("Masking", "Dropout", "Activation", "Noise", "BatchNorm", "LayerNorm", "Pooling", "ZeroPadding", "Cropping"),
+    "Upsampling",
+)
+"""What does not say what the input is."""
 
 
 def _input_widths(network: Network) -> Iterator[int]:

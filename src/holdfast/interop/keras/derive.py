@@ -19,8 +19,9 @@ from torch import Tensor
 
 from holdfast.errors import ConversionError
 from holdfast.interop.keras import weights as keras_weights
-from holdfast.interop.keras.config import Layer, Model, Reference
 from holdfast.interop.keras.hdf5 import Group
+from holdfast.interop.keras.model import Layer, Model, Reference
+from holdfast.interop.selection import READ_LAYERS
 
 _GATES = {4: "LSTM", 3: "GRU", 1: "SimpleRNN"}
 _WITHOUT_EFFECT = ("input", "input_layer", "dropout", "spatial_dropout1d")
@@ -85,8 +86,26 @@ def by_class(root: Group, path: Path) -> tuple[Model, dict[str, list[Tensor]]]:
     return _chain(first, "3", path), weights
 
 
+def recurrent(name: str, arrays: list[Tensor]) -> Layer | None:
+    """The recurrent layer that has these arrays; None where they are of another layer."""
+    found = _found(name, arrays)
+    return None if found is None else Layer(name, found.kind, found.options)
+
+
 def _recurrent(name: str, arrays: list[Tensor], path: Path) -> _Found:
-    """The recurrent layer that has these arrays."""
+    """The recurrent layer that has these arrays.
+
+    Raises:
+        ConversionError: They are of another layer.
+    """
+    found = _found(name, arrays)
+    if found is None:
+        listed = ", ".join("x".join(map(str, array.shape)) for array in arrays[:6]) or "no weights"
+        raise _unknown(path, f"layer {name!r} ({listed}) is not a recurrent layer with biases")
+    return found
+
+
+def _found(name: str, arrays: list[Tensor]) -> _Found | None:
     shapes = [tuple(array.shape) for array in arrays]
     half = len(shapes) // 2
     two = len(shapes) in (4, 6, 18, 24) and shapes[:half] == shapes[half:] and shapes[0] != shapes[1]
@@ -94,8 +113,7 @@ def _recurrent(name: str, arrays: list[Tensor], path: Path) -> _Found:
         two = False
     cell = _cell(shapes[:half] if two else shapes)
     if cell is None:
-        listed = ", ".join("x".join(map(str, shape)) for shape in shapes[:6]) or "no weights"
-        raise _unknown(path, f"layer {name!r} ({listed}) is not a recurrent layer with biases")
+        return None
     kind, options, width = cell
     if two:
         inner = {"class_name": kind, "config": {**options}}
@@ -170,5 +188,5 @@ def _unknown(path: Path, reason: str) -> ConversionError:
     beside = path.name.removesuffix(".h5").removesuffix(".weights") + ".json"
     return ConversionError(
         f"{path} has weights and no configuration, and what model they are of cannot be told: {reason}. "
-        f"Write `model.to_json()` of that model to {beside} beside it."
+        f"Write `model.to_json()` of that model to {beside} beside it. {READ_LAYERS}"
     )

@@ -18,7 +18,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-ATTRIBUTES = ("model_config", "keras_version", "layer_names", "weight_names", "dtype")
+ATTRIBUTES = ("model_config", "keras_version", "backend", "layer_names", "weight_names", "dtype")
 NOT_OF_THE_MODEL = ("optimizer_weights", "optimizer", "metrics")
 MAX_TEXT_BYTES = 4 * 2**20
 _MAX_MEMBERS = 4096  # of one group: a model has no more layers

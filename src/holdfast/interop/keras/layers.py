@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,14 @@ from pathlib import Path
 from torch import Tensor
 
 from holdfast.errors import ConversionError
+from holdfast.interop.keras import attention as keras_attention
+from holdfast.interop.keras import merging as keras_merging
+from holdfast.interop.keras import normalisation as keras_normalisation
 from holdfast.interop.keras import recurrent as keras_recurrent
-from holdfast.interop.keras.build import Builder, Entry, Value, check_shape, inner_layer
-from holdfast.interop.keras.config import Layer, Model
+from holdfast.interop.keras import windows as keras_windows
+from holdfast.interop.keras.build import Builder, Entry, Value, activated, check_shape, inner_layer
+from holdfast.interop.keras.expand import FOLD, MASKED, OF_THE_LAST_DIMENSION, UNFOLD
+from holdfast.interop.keras.model import Layer, Model
 from holdfast.interop.keras.options import Options
 from holdfast.interop.network import Network
 
@@ -70,15 +76,6 @@ def _mask_of(build: Builder, layer: Layer, value: Value, masked: float) -> str:
     return mask
 
 
-def _comparison(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
-    """The operators by which Keras 3 writes down where a mask comes from; the mask itself comes with the input."""
-    if layer.kind == "Any":
-        return [replace(inputs[0], mask="")]
-    if len(layer.constants) != 1:
-        raise ConversionError(f"{layer.label} compares two values of the model, which is not converted.")
-    return [Value(layer.name, test=(inputs[0].name, layer.constants[0]))]
-
-
 def _dense(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
     options = build.options(layer)
     bias = options.flag("use_bias", "bias", default=True)
@@ -94,9 +91,7 @@ def _dense(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
         tensors["bias"] = rest[0]
     settings = {"in_features": width, "out_features": units, "bias": bias}
     name = build.node(layer.name, "Linear", (inputs[0].name,), settings, tensors=tensors)
-    if activation != "linear":
-        name = build.node(f"{layer.name}/activation", "Activation", (name,), {"name": activation})
-    return [replace(inputs[0], name=name, width=units)]
+    return [activated(build, layer, replace(inputs[0], name=name, width=units), activation)]
 
 
 def _activation(read: Callable[[Options], str]) -> Entry:
@@ -128,11 +123,20 @@ def _elu(options: Options) -> str:
     return "elu" if alpha == 1 else f"elu({alpha!r})"
 
 
-def _softmax(options: Options) -> str:
+def _softmax(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+    options = build.options(layer)
     axis = options.take("axis", default=-1)
-    if axis != -1:
-        raise options.refused("axis", axis, "-1, the last dimension")
-    return "softmax"
+    axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
+    options.done()
+    if type(axis) is not int or not axis or abs(axis) > 16:
+        raise options.refused("axis", axis, "one dimension other than the first")
+    if inputs[0].mask:
+        raise ConversionError(
+            f"{layer.label} is given a mask, which Keras lays on the last dimensions; expected none: use the "
+            "activation softmax."
+        )
+    name = build.node(layer.name, "Activation", (inputs[0].name,), {"name": "softmax", "dim": axis})
+    return [replace(inputs[0], name=name)]
 
 
 def _dropout(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
@@ -142,20 +146,65 @@ def _dropout(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
     return [replace(inputs[0], name=build.node(layer.name, "Dropout", (inputs[0].name,), settings))]
 
 
+def _noise(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+    options = build.options(layer)
+    if layer.kind == "GaussianDropout":
+        rate = options.rate("rate", "p")
+        settings = {"deviation": math.sqrt(rate / (1 - rate)), "mode": "product"}
+    else:
+        settings = {"deviation": options.number("stddev", "sigma", default=0.0), "mode": "sum"}
+    options.done()
+    return [replace(inputs[0], name=build.node(layer.name, "Noise", (inputs[0].name,), settings))]
+
+
+def _as_it_is(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+    """What does nothing to values; and an input whose mask was put on it."""
+    return inputs[:1]
+
+
 def _time_distributed(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+    """Of a layer that does the same to every step anyway; any other was taken apart before."""
     options = build.options(layer)
     inner = inner_layer(layer, options.take("layer"))
     options.done()
-    if inner.kind not in _OF_THE_LAST_DIMENSION:
-        raise ConversionError(
-            f"{layer.label} wraps a {inner.kind}; expected one of {', '.join(_OF_THE_LAST_DIMENSION)}."
-        )
+    if inner.kind not in OF_THE_LAST_DIMENSION:
+        raise ConversionError(f"{layer.label} does not say what it wraps. Its configuration is damaged.")
+    if inner.kind == "Softmax":
+        return [replace(build.entry(inner).make(build, inner, [replace(inputs[0], mask="")])[0], mask=inputs[0].mask)]
     return build.entry(inner).make(build, inner, inputs)
+
+
+def _fold(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+    return [Value(build.node(layer.name, "Fold", (inputs[0].name,)), width=inputs[0].width)]
+
+
+def _unfold(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+    made, before = inputs
+    return [Value(build.node(layer.name, "Unfold", (made.name, before.name)), before.mask, made.width)]
+
+
+def _flatten(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+    options, x = build.options(layer), inputs[0].name
+    if options.take("data_format") == "channels_first":
+        x = build.node(f"{layer.name}/channels last", "MoveDim", (x,), {"source": 1, "destination": -1})
+    options.done()
+    return [Value(build.node(layer.name, "Reshape", (x,), {"shape": [-1]}))]
+
+
+def _permute(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+    options = build.options(layer)
+    dims = options.take("dims")
+    options.done()
+    whole = isinstance(dims, list) and dims and all(type(n) is int for n in dims)
+    if not whole or sorted(dims) != list(range(1, len(dims) + 1)):
+        raise options.damaged("dims", dims, "each dimension from 1 on once")
+    width = inputs[0].width if dims and dims[-1] == len(dims) else None
+    return [Value(build.node(layer.name, "Permute", (inputs[0].name,), {"dims": dims}), width=width)]
 
 
 def _reshape(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
     options = build.options(layer)
-    shape = [-1] if layer.kind == "Flatten" else options.take("target_shape")
+    shape = options.take("target_shape")
     options.done()
     if not isinstance(shape, list) or not all(type(n) is int and -1 <= n < 2**31 for n in shape) or not shape:
         raise options.damaged("target_shape", shape, "whole numbers")
@@ -171,49 +220,39 @@ def _repeat_vector(build: Builder, layer: Layer, inputs: list[Value]) -> list[Va
     return [Value(layer.name, width=inputs[0].width)]
 
 
-def _merge(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
-    options, mode = build.options(layer), _MERGES[layer.kind]
-    axis = options.take("axis", default=-1)
-    if axis != -1:
-        raise options.refused("axis", axis, "-1, the last dimension")
-    options.done()
-    masks, widths = {value.mask for value in inputs}, [value.width for value in inputs]
-    if len(masks) > 1:
-        raise ConversionError(f"{layer.label} merges values of different masks; expected one mask for all, or none.")
-    known = [width for width in widths if width is not None]
-    width = (sum(known) if mode == "concat" else known[0]) if len(known) == len(widths) else None
-    build.node(layer.name, "Merge", tuple(value.name for value in inputs), {"mode": mode})
-    return [Value(layer.name, masks.pop(), width)]
-
-
-_MERGES = {"Concatenate": "concat", "Add": "sum", "Average": "mean", "Multiply": "product"}
 _ACTIVATIONS = {
     "Activation": _activation(lambda options: options.activation("activation", softmax=True)),
     "ReLU": _activation(_relu),
     "LeakyReLU": _activation(_leaky_relu),
     "ELU": _activation(_elu),
     "ThresholdedReLU": _activation(lambda options: f"thresholded_relu({options.number('theta', default=1.0)!r})"),
-    "Softmax": _activation(_softmax),
+    "Softmax": Entry(_softmax),
 }
-_OF_THE_LAST_DIMENSION = ("Dense", "Dropout", *_ACTIVATIONS)
-"""Layers that do the same to every step, so that TimeDistributed changes nothing."""
-
 LAYERS: dict[str, Entry] = {
     "InputLayer": Entry(_input),
     "Embedding": Entry(_embedding),
     "Masking": Entry(_masking),
-    "NotEqual": Entry(_comparison),
-    "Any": Entry(_comparison),
     "Dense": Entry(_dense),
     "TimeDistributedDense": Entry(_dense),
     "TimeDistributed": Entry(_time_distributed),
     "Dropout": Entry(_dropout),
     "SpatialDropout1D": Entry(_dropout),
-    "Flatten": Entry(_reshape),
+    "GaussianNoise": Entry(_noise),
+    "GaussianDropout": Entry(_noise),
+    "ActivityRegularization": Entry(_as_it_is),
+    "Identity": Entry(_as_it_is),
+    "Flatten": Entry(_flatten),
+    "Permute": Entry(_permute),
     "Reshape": Entry(_reshape),
     "RepeatVector": Entry(_repeat_vector),
     **_ACTIVATIONS,
-    **{kind: Entry(_merge, several=True) for kind in _MERGES},
+    **keras_attention.LAYERS,
+    **keras_merging.LAYERS,
+    **keras_normalisation.LAYERS,
     **keras_recurrent.LAYERS,
+    **keras_windows.LAYERS,
+    FOLD: Entry(_fold),
+    UNFOLD: Entry(_unfold, several=True),
+    MASKED: Entry(_as_it_is),
 }
 """The classes of layers that are known."""

@@ -10,12 +10,12 @@ from typing import Any
 
 from holdfast.cells import Kind
 from holdfast.errors import ConversionError, ModelFileError
-from holdfast.interop.keras.config import Layer
+from holdfast.interop.keras.model import Layer
 
 _MOST = 2**31 - 1
 _WITHOUT_EFFECT = re.compile(  # what a layer is called, how it was trained, how it is computed
     r"(\w+_)?(initializer|regularizer|constraint|init)|unit_forget_bias|weights|name|trainable|dtype|autocast|seed|"
-    r"(batch_)?(input_)?shape|input_(dim|length|dtype)|optional|implementation|unroll|consume_less|data_format|use_cudnn|"
+    r"(batch_)?(input_)?shape|input_(dim|length|dtype)|optional|implementation|unroll|consume_less|use_cudnn|"
     r"build_config"
 )
 _ACTIVATIONS = {
@@ -56,6 +56,13 @@ class Options:
         if type(value) is not int or not 1 <= value <= _MOST:
             raise self.damaged(names[0], value, "a whole number from 1 on")
         return value
+
+    def whole(self, *names: str, default: int) -> int:
+        """A whole number from 1 on, or the default where it is left out or null."""
+        if all(self._left.get(name) is None for name in names):
+            self.take(*names)
+            return default
+        return self.size(*names)
 
     def flag(self, *names: str, default: bool) -> bool:
         """Yes or no."""

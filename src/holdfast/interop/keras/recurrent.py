@@ -13,7 +13,7 @@ from holdfast.errors import ConversionError
 from holdfast.interop.keras import cells as keras_cells
 from holdfast.interop.keras import options as keras_options
 from holdfast.interop.keras.build import Builder, Entry, Value, inner_layer
-from holdfast.interop.keras.config import Layer
+from holdfast.interop.keras.model import Layer
 from holdfast.interop.keras.options import RecurrentOptions
 
 MERGES = {"concat": "concat", "sum": "sum", "ave": "mean", "mul": "product"}
@@ -103,7 +103,7 @@ def _both(build: Builder, layer: Layer, config: Any, other: Any) -> tuple[Recurr
             f"{layer.label} has layers that do not go together; expected one of them with go_backwards, and the same "
             f"{', '.join(shared)}."
         )
-    if _zeros_masked(build.model.version):
+    if "-tf" in build.model.version or build.model.since(2, 4):  # since it is TensorFlow's: zeros at masked steps
         return replace(one, zero_output=one.return_sequences), replace(two, zero_output=two.return_sequences)
     return one, two
 
@@ -167,12 +167,6 @@ def _check_width(layer: Layer, x: Value, spec: CellSpec) -> None:
             f"{layer.label} has weights for {spec.input_size} inputs and gets {x.width}. Its weights and its settings "
             "are not of one model."
         )
-
-
-def _zeros_masked(version: str) -> bool:
-    """Whether Bidirectional gives zeros at masked steps, as it does since it is TensorFlow's, not the output before."""
-    numbers = [int(part) for part in version.split("-")[0].split(".")[:2] if part.isdecimal() and len(part) < 6]
-    return "-tf" in version or numbers >= [2, 4]
 
 
 LAYERS = {kind: Entry(_recurrent, states=True) for kind in keras_options.RECURRENT}

@@ -15,7 +15,7 @@ from holdfast.container import replace_file
 from holdfast.errors import ConversionError, MissingLibraryError, ModelFileError
 from holdfast.interop.keras.archive import CONFIGURATION, METADATA, WEIGHTS
 from holdfast.interop.keras.chain import KerasLayer, chain
-from holdfast.interop.keras.config import snake_case
+from holdfast.interop.keras.model import snake_case
 from holdfast.interop.network import Network
 
 _VERSION = "3.0.0"

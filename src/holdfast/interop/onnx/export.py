@@ -38,15 +38,18 @@ class Input:
         axes: Its dimensions: a number for one of that size, a name of :data:`AXES` for one of any size.
         kind: Numbers; whole numbers from 0 to below ``bound``; or lengths, from 0 to ``bound``.
         bound: A number, or the axis whose size it is.
+        least: How many steps there are at least.
     """
 
     axes: tuple[int | str, ...]
     kind: Literal["numbers", "ids", "lengths"] = "numbers"
     bound: int | str = 0
+    least: int = 1
 
     def made(self, sizes: Mapping[str, int], generator: torch.Generator) -> Tensor:
         """One made up at random."""
-        shape = [sizes[axis] if isinstance(axis, str) else axis for axis in self.axes]
+        named = {**sizes, "time": max(sizes["time"], self.least)}
+        shape = [named[axis] if isinstance(axis, str) else axis for axis in self.axes]
         if self.kind == "numbers":
             return torch.randn(shape, generator=generator)
         bound = sizes[self.bound] if isinstance(self.bound, str) else self.bound

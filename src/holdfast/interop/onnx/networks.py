@@ -8,12 +8,14 @@ import torch
 
 from holdfast.errors import ConversionError
 from holdfast.interop import nodes
+from holdfast.interop.examples import SEEN_THROUGH
 from holdfast.interop.network import Network, Node
 from holdfast.interop.onnx.export import AXES, Form, Input
 from holdfast.interop.onnx.states import check_streams, state_inputs
 from holdfast.interop.time_first import exchanges
+from holdfast.interop.windows import Convolution, Cropping, Pooling
 
-_SEEN_THROUGH = (nodes.Activation, nodes.Dropout, nodes.Flip, nodes.Masking, nodes.Merge)
+_SEEN_THROUGH = (*SEEN_THROUGH, nodes.Merge)
 """The parts whose outputs have the dimensions of their inputs."""
 
 
@@ -71,6 +73,8 @@ def _input(network: Network, value: str) -> Input | None:
                 count = 2 if _feeds_steps(network, node) else 1
                 lead = AXES[: len(network.shapes[value]) - 1 if value in network.shapes else count]
                 return Input(_stated(network, value, (*lead, part.in_features)))
+            if isinstance(part, Convolution) and part.layer.weight.ndim == 3:
+                return Input(("batch", "time", part.layer.in_channels), least=_least(network))
             if isinstance(part, _SEEN_THROUGH):
                 return _input(network, node.outputs[0])
     return None
@@ -80,6 +84,22 @@ def _stated(network: Network, value: str, axes: tuple[int | str, ...]) -> tuple[
     """The dimensions of an input, in numbers where the network asks for these."""
     stated = network.shapes.get(value, (None,) * len(axes))
     return tuple(axis if size is None else size for axis, size in zip(axes, stated, strict=True))
+
+
+def _least(network: Network) -> int:
+    """How many steps the windows of a network need, so that something comes out of each."""
+    reach = apart = 1
+    for node in network.nodes:
+        part = network.module(node.name)
+        if isinstance(part, Convolution) and part.padding == "valid":
+            reach += apart * (part.layer.kernel_size[0] - 1) * part.layer.dilation[0]
+        if isinstance(part, Pooling) and part.padding == "valid":
+            reach += apart * (part.size[0] - 1)
+        if isinstance(part, Cropping):
+            reach += apart * sum(part.around[0])
+        if isinstance(part, Convolution | Pooling):
+            apart *= (part.layer.stride if isinstance(part, Convolution) else part.stride)[0]
+    return reach
 
 
 def _feeds_steps(network: Network, node: Node) -> bool:
@@ -112,7 +132,7 @@ def _with_states(network: Network) -> tuple[Network, dict[str, Input]]:
             finals += given
             kept = (*node.outputs, "", "")[:2]
             options = {**node.options, "stateful": False}
-            node = Node(node.name, node.kind, options, (node.inputs[0], "", *own), (*kept, *given))
+            node = replace(node, options=options, inputs=(node.inputs[0], "", *own), outputs=(*kept, *given))
         changed.append(node)
     with torch.device("meta"):
         found = Network((*network.inputs, *states), (*network.outputs, *finals), changed)

@@ -20,15 +20,20 @@ from holdfast.interop.examples import example_inputs
 from holdfast.interop.listing import Line, sizes
 from holdfast.interop.network import Network, Node, with_tensors
 from holdfast.interop.nodes import Recurrent
-from holdfast.interop.pytorch.layers import Layer, find_layers
-from holdfast.interop.pytorch.tensors import is_safetensors, read_tensors
+from holdfast.interop.normalisation import LayerNorm
+from holdfast.interop.pytorch.layers import Layer, find_layers, find_recurrent
+from holdfast.interop.pytorch.reparametrised import plain
+from holdfast.interop.pytorch.tensors import is_safetensors, read_all_tensors, read_tensors
+from holdfast.interop.selection import READ_LAYERS, Alone, Selection
+from holdfast.interop.windows import Convolution, TransposedConvolution
 from holdfast.recurrent_layer import RecurrentLayer
 
 Head = Literal["steps", "last"]
+_OF_TORCH = ("Recurrent", "Embedding", "Linear", "Convolution", "TransposedConvolution", "BatchNorm", "LayerNorm")
 _MOST_ARRANGED = 5  # layers; more would be put into order in too many ways
 _HINT = (
     "Load the state dict into the PyTorch model that it is of, where its layers meet, and call "
-    "holdfast.replace_recurrent(model)."
+    f"holdfast.replace_recurrent(model). {READ_LAYERS}"
 )
 # Options of a cell that change nothing once the weights are there, or that the weights themselves show.
 _NOT_SHOWN = frozenset({"recurrent_dropout", "recurrent_dropout_mode", "weight_dropout", "single_bias", "proj_size"})
@@ -59,7 +64,47 @@ def list_layers(path: Path) -> list[Layer]:
         ModelFileError: The file cannot be read.
         ConversionError: A recurrent layer in it is incomplete.
     """
-    return find_layers(read_tensors(path))
+    return find_layers(plain(read_tensors(path)))
+
+
+def read_layers(path: Path | str, *, nonlinearity: str = "tanh") -> dict[str, RecurrentLayer]:
+    """The recurrent layers of a file of PyTorch alone, whatever model they are of; other weights are passed over.
+
+    ``weight_norm``, ``spectral_norm`` and pruning are computed into the weights. Cells become layers of one step's
+    weights. Whether it is an LSTM, a GRU or an RNN is told by the number of its gates.
+
+    Args:
+        path: What ``torch.save`` wrote of a state dict or of a checkpoint with state dicts in it, or a safetensors
+            file.
+        nonlinearity: That of the RNNs in it, ``"tanh"`` or ``"relu"``; the file does not say.
+
+    Returns:
+        Layers, batch first, by the names of their modules, in the file's order; ``""`` for one that was saved alone.
+
+    Raises:
+        ModelFileError: The file cannot be read.
+        ConversionError: It has no recurrent layer.
+        OptionError: There is no such nonlinearity.
+
+    Example::
+
+        encoder = read_layers("model.pt")["encoder.rnn"]
+    """
+    return select(Path(path), nonlinearity=nonlinearity).modules(Path(path))
+
+
+def select(path: Path, *, nonlinearity: str = "tanh") -> Selection:
+    """The recurrent layers of a file, and the names of its other tensors; the arguments are :func:`read_layers`'.
+
+    Raises:
+        ModelFileError: As in :func:`read_layers`.
+        OptionError: As in :func:`read_layers`.
+    """
+    _check_option("nonlinearity", nonlinearity, ("tanh", "relu"))
+    tensors = plain(read_all_tensors(path))
+    found, refused, others = find_recurrent(tensors)
+    layers = {layer.name: Alone(_recurrent_options(layer, nonlinearity), _of_layer(layer)) for layer in found}
+    return Selection(layers, tuple(others), refused)
 
 
 def read(path: Path, *, nonlinearity: str = "tanh", head: Head = "steps") -> Network:
@@ -83,9 +128,8 @@ def read(path: Path, *, nonlinearity: str = "tanh", head: Head = "steps") -> Net
         ConversionError: It has no recurrent layer, or others than such a chain; the message names the layer.
         OptionError: There is no such nonlinearity or head.
     """
-    for name, value, known in (("nonlinearity", nonlinearity, ("tanh", "relu")), ("head", head, ("steps", "last"))):
-        if value not in known:
-            raise OptionError(f"PyTorch's files are read with {name} {known[0]!r} or {known[1]!r}; got {value!r}.")
+    _check_option("nonlinearity", nonlinearity, ("tanh", "relu"))
+    _check_option("head", head, ("steps", "last"))
     found = list_layers(path)
     layers = _arranged(found, path) if is_safetensors(path) else _chain(found, path)
     nodes = list(_nodes(layers, nonlinearity, head))
@@ -96,6 +140,11 @@ def read(path: Path, *, nonlinearity: str = "tanh", head: Head = "steps") -> Net
         for own, tensor in _of_layer(layer).items():
             tensors[prefix + own] = tensor.clone(memory_format=torch.contiguous_format)  # what was read may be views
     return with_tensors(network, tensors, path)
+
+
+def _check_option(name: str, value: str, known: tuple[str, str]) -> None:
+    if value not in known:
+        raise OptionError(f"PyTorch's files are read with {name} {known[0]!r} or {known[1]!r}; got {value!r}.")
 
 
 def _arranged(layers: list[Layer], path: Path) -> list[Layer]:
@@ -155,9 +204,7 @@ def _nodes(layers: list[Layer], nonlinearity: str, head: Head) -> Iterator[Node]
         outputs: tuple[str, ...] = (given,)
         options: dict[str, Any] = {"input_size": layer.input_size, **layer.options}
         if layer.is_recurrent:
-            options["cell"] = layer.kind.removesuffix("_cell")
-            if options["cell"] == "rnn":
-                options["activation"] = nonlinearity
+            options = _recurrent_options(layer, nonlinearity)
             if number == last and head == "last":
                 outputs = ("", given)
         elif layer.kind == "embedding":
@@ -169,6 +216,12 @@ def _nodes(layers: list[Layer], nonlinearity: str, head: Head) -> Iterator[Node]
         value = given
 
 
+def _recurrent_options(layer: Layer, nonlinearity: str) -> dict[str, Any]:
+    cell = layer.kind.removesuffix("_cell")
+    options = {"cell": cell, "input_size": layer.input_size, **layer.options}
+    return {**options, "activation": nonlinearity} if cell == "rnn" else options
+
+
 def _of_layer(layer: Layer) -> dict[str, Tensor]:
     """The tensors of a layer; those of a cell, as of a layer of one cell."""
     suffix = "_l0" if layer.kind.endswith("_cell") else ""
@@ -177,8 +230,10 @@ def _of_layer(layer: Layer) -> dict[str, Tensor]:
 
 def _prefixes(network: Network) -> Iterator[tuple[str, str]]:
     """For each node, what the names of its tensors begin with: in the network's state dict, and in PyTorch's."""
-    for key, node, part in zip(network.parts, network.nodes, network.parts.values(), strict=True):
-        yield f"parts.{key}.layer." if isinstance(part, Recurrent) else f"parts.{key}.", f"{node.name}."
+    own = [node for node in network.nodes if not node.shares]
+    for key, node, part in zip(network.parts, own, network.parts.values(), strict=True):
+        wrapped = isinstance(part, Recurrent | Convolution | TransposedConvolution)
+        yield f"parts.{key}.layer." if wrapped else f"parts.{key}.", f"{node.name}."
 
 
 def write(path: Path, model: nn.Module) -> None:
@@ -223,7 +278,8 @@ def _check_kinds(network: Network) -> None:
     """Refuses weights that torch.nn has no module for."""
     for node in network.nodes:
         part: nn.Module = network.module(node.name)
-        if node.kind not in ("Recurrent", "Embedding", "Linear") and part.state_dict():
+        same = not isinstance(part, LayerNorm) or part.mode == "layer"
+        if (node.kind not in _OF_TORCH or not same) and part.state_dict():
             learned = any(tensor.is_floating_point() for tensor in part.state_dict().values())
             numbers = "weights" if learned else "whole numbers"
             raise ConversionError(
@@ -264,23 +320,29 @@ def difference(path: Path, network: Network) -> float:
         path: The file that the network was read from.
         network: What :func:`read` gave.
     """
-    layers = {layer.name or layer.kind: layer for layer in list_layers(path)}
-    x: Any = example_inputs(network)[0]
+    names = {node.name for node in network.nodes}
+    layers = {layer.name: layer for layer in find_layers(plain(read_all_tensors(path)), names | {""})}
+    values: dict[str, Any] = dict(zip(network.inputs, example_inputs(network), strict=True))
     with torch.inference_mode():
-        ours = network(x)
+        ours = network(*values.values())
         for node in network.nodes:
             # In float64, so that the difference is ours alone; and in float32, torch warns of some LSTMs.
-            tensors = {own: one.double() for own, one in _of_layer(layers[node.name]).items()}
+            tensors = {
+                own: one.double() for own, one in _of_layer(layers[node.name if node.name in layers else ""]).items()
+            }
+            x = values[node.inputs[0]]
             if node.kind == "Embedding":
-                x = nn.functional.embedding(x, tensors["weight"])
+                result = nn.functional.embedding(x, tensors["weight"])
             elif node.kind == "Linear":
-                x = nn.functional.linear(x.double(), tensors["weight"], tensors.get("bias"))
+                result = nn.functional.linear(x.double(), tensors["weight"], tensors.get("bias"))
             else:
                 outputs, state = _module(node, tensors)(x.double())
                 h = state[0] if isinstance(state, tuple) else state
                 last = torch.cat(list(h[-2:] if node.options.get("bidirectional") else h[-1:]), -1)
-                x = outputs if node.outputs[0] else last
-        return float((ours - x).abs().max())
+                result = outputs if node.outputs[0] else last
+            values[node.outputs[-1]] = result
+        pairs = zip(network.outputs, ours if isinstance(ours, tuple) else (ours,), strict=True)
+        return max(float((one - values[name]).abs().max()) for name, one in pairs)
 
 
 def _module(node: Node, tensors: dict[str, Tensor]) -> nn.Module:

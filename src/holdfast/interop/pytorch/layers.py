@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,20 +43,49 @@ class Layer:
         return self.kind.removesuffix("_cell") in NAMES
 
 
-def find_layers(tensors: Mapping[str, Tensor]) -> list[Layer]:
+def find_layers(tensors: Mapping[str, Tensor], names: Collection[str] | None = None) -> list[Layer]:
     """The layers in a state dict, in its order.
 
     Args:
         tensors: By name.
+        names: Those of the modules to look at; None for all.
 
     Raises:
         ConversionError: A recurrent layer is incomplete, or its tensors do not fit one another.
     """
+    return [_layer(name, group) for name, group in _groups(tensors).items() if names is None or name in names]
+
+
+def _groups(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """The tensors of each module, by their names in it."""
     groups: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         prefix, _, own = name.rpartition(".")
+        if ".parametrizations." in f".{name}":  # of the module that is parametrised
+            start, _, rest = f".{name}".partition(".parametrizations.")
+            prefix, own = start[1:], rest
         groups.setdefault(prefix, {})[own] = tensor
-    return [_layer(prefix, group) for prefix, group in groups.items()]
+    return groups
+
+
+def find_recurrent(tensors: Mapping[str, Tensor]) -> tuple[list[Layer], dict[str, str], list[str]]:
+    """The recurrent layers in a state dict, in its order; why others named so cannot be read; and all other modules.
+
+    Args:
+        tensors: By name.
+    """
+    found, refused, others = [], {}, []
+    for name, group in _groups(tensors).items():
+        try:
+            layer = _layer(name, group) if any(_RECURRENT.match(own) for own in group) else None
+        except ConversionError as error:
+            refused[name] = str(error)
+            continue
+        if layer is not None and layer.is_recurrent:
+            found.append(layer)
+        else:
+            others.append(name)
+    return found, refused, others
 
 
 def _layer(name: str, tensors: dict[str, Tensor]) -> Layer:

@@ -16,11 +16,13 @@ from torch import Tensor
 
 from holdfast.errors import ModelFileError
 from holdfast.interop.pytorch.pickles import MAX_BYTES, look_through
+from holdfast.interop.selection import READ_LAYERS
 
 MAX_HEADER_BYTES = 2**23
 """The largest header of a safetensors file that is read: enough for 50,000 tensors, and half a second of parsing."""
 _ZIP = b"PK\x03\x04"
 _LEGACY = pickle.dumps(0x1950A86A20F9469CFC6C, 2)  # what every file of torch.save began with before torch 1.6
+_DEPTH = 8  # of dicts in one another in which tensors are looked for
 _WIDEST = 16  # bytes of an element: complex128
 
 # What torch raises where a file is not what it says; nothing of it is a fault of this program.
@@ -38,19 +40,25 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             file. A checkpoint that has one dict of tensors beside other things will do.
 
     Returns:
-        Tensors on the CPU; they may be views of the file, so copy what is to outlive it.
+        Tensors on the CPU, their names without a ``module.`` or ``_orig_mod.`` that all of them begin with; they may be
+        views of the file, so copy what is to outlive it.
 
     Raises:
         ModelFileError: The file is not there, damaged, or holds something else; what to do is in the message.
     """
+    return _plain(_opened(path), path)
+
+
+def _opened(path: Path) -> Any:
+    """What ``torch.load`` gives of a file that may be opened, or the tensors of a safetensors file."""
     start, size = _beginning(path)
     try:
         if start.startswith(_ZIP):
             _check_zip(path, size)
-            return _plain(torch.load(path, map_location="cpu", weights_only=True, mmap=True), path)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         if start.startswith(_LEGACY):
             _check_legacy(path, size)
-            return _plain(torch.load(path, map_location="cpu", weights_only=True), path)
+            return torch.load(path, map_location="cpu", weights_only=True)
         if start[8:9] == b"{":
             return _safetensors(path, start, size)
     except ModelFileError:
@@ -61,6 +69,39 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     raise ModelFileError(
         f"{path} is neither of torch.save nor of safetensors; expected a file that begins as one of them does."
     )
+
+
+def read_all_tensors(path: Path) -> dict[str, Tensor]:
+    """Every tensor in a file that has a name, wherever it stands in a checkpoint; opening it never runs code.
+
+    Args:
+        path: As in :func:`read_tensors`. Where tensors stand in several dicts, the names of these come first, as in
+            ``encoder.weight_ih_l0``.
+
+    Raises:
+        ModelFileError: As in :func:`read_tensors`.
+    """
+    found = _opened(path)
+    places: dict[tuple[str, ...], dict[str, Tensor]] = {}
+    _gather(found, (), places)
+    one = len(places) == 1
+    tensors = {
+        ".".join([*([] if one else place), name]): tensor
+        for place, group in places.items()
+        for name, tensor in group.items()
+    }
+    return _checked(tensors, path)
+
+
+def _gather(value: Any, place: tuple[str, ...], places: dict[tuple[str, ...], dict[str, Tensor]]) -> None:
+    """Adds the tensors of a dict, and of dicts in it, by their place; the state of optimisers has numbers for names."""
+    if not isinstance(value, dict) or len(place) > _DEPTH:
+        return
+    for name, one in dict.items(value):
+        if isinstance(name, str) and isinstance(one, Tensor):
+            places.setdefault(place, {})[name] = one.detach()
+        elif isinstance(name, str):
+            _gather(one, (*place, name), places)
 
 
 def is_safetensors(path: Path) -> bool:
@@ -159,9 +200,17 @@ def _plain(found: Any, path: Path) -> dict[str, Tensor]:
             names = ", ".join(repr(name)[:40] for name in [*inner][:5]) or "none"
             raise ModelFileError(
                 f"{path} is a dict with {len(inner)} state dicts in it ({names}); expected one. Save the one that is "
-                "wanted alone."
+                f"wanted alone. {READ_LAYERS}"
             )
         (tensors,) = inner.values()
+    return _checked(tensors, path)
+
+
+def _checked(tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The same tensors under the names of the model, if each is a plain one with all its numbers."""
+    for prefix in ("module.", "_orig_mod.", "module."):  # of DataParallel, and of torch.compile
+        if tensors and all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
     taken: dict[tuple[Any, ...], int] = {}
     for name, tensor in tensors.items():
         if tensor.layout != torch.strided or tensor.device.type != "cpu":

@@ -13,10 +13,10 @@ from torch import Tensor
 from holdfast.cells import CellSpec
 from holdfast.errors import ConversionError
 from holdfast.interop.network import Network, Node
+from holdfast.interop.selection import Alone, Selection, built
 from holdfast.interop.tf1.checkpoint import Checkpoint
 from holdfast.interop.tf1.names import CELLS, FORGET_BIAS_STORED, Place, other_cell, parsed, place_of
 from holdfast.interop.tf1.weights import parameters, spec_of
-from holdfast.layers import LAYERS
 from holdfast.recurrent_layer import RecurrentLayer
 
 
@@ -87,14 +87,23 @@ def read_layers(
         ModelFileError: As in :func:`read_cells`.
         ConversionError: As in :func:`read_cells`.
     """
+    return {name: built(alone, name) for name, alone in select(path, scope, forget_bias, **options).layers.items()}
+
+
+def select(path: str | Path | Checkpoint, scope: str = "", forget_bias: float = 1.0, **options: Any) -> Selection:
+    """The recurrent cells of a checkpoint, and its other variables; the arguments are :func:`read_cells`'.
+
+    Raises:
+        ModelFileError: As in :func:`read_cells`.
+        ConversionError: As in :func:`read_cells`.
+    """
+    checkpoint = path if isinstance(path, Checkpoint) else Checkpoint(path)
     layers = {}
-    for cell in read_cells(path, scope, forget_bias, **options):
-        dtype = cell.parameters["weight_ih"].dtype
-        reverse = cell.place.direction == "bw"
-        layer = LAYERS[cell.spec.kind](batch_first=True, reverse=reverse, dtype=dtype, **cell.options())
-        _fill(layer, [cell])
-        layers[cell.place.scope] = layer
-    return layers
+    for cell in read_cells(checkpoint, scope, forget_bias, **options):
+        directions = {"reverse": True} if cell.place.direction == "bw" else {}
+        tensors = {f"{name}_l0": tensor for name, tensor in cell.parameters.items()}
+        layers[cell.place.scope] = Alone({"cell": cell.spec.kind, **cell.options(), **directions}, tensors)
+    return Selection(layers, tuple(name for name in checkpoint if parsed(name) is None))
 
 
 def read(path: str | Path | Checkpoint, scope: str = "", forget_bias: float = 1.0, **options: Any) -> Network:
