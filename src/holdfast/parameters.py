@@ -32,7 +32,11 @@ def collect(module: nn.Module, spec: CellSpec, suffix: str, weights: Weights | N
         weights: ``module.named_weights()``, from a caller that has it.
     """
     own: Weights = cast(Any, module).named_weights() if weights is None else weights
-    return {name: one(module, name + suffix, own) for name in spec.parameter_names}
+    found = {}
+    for name in spec.parameter_names:
+        parameter = own.get(name + suffix)
+        found[name] = one(module, name + suffix, own) if parameter is None else parameter
+    return found
 
 
 def one(module: nn.Module, name: str, weights: Weights) -> Tensor:

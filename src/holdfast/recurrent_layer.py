@@ -267,12 +267,13 @@ class RecurrentLayer(nn.Module):
                 )
             input, lengths = pad_packed_sequence(packed, self.batch_first)
         self._check_input(input)
-        layout = layer_state.Layout(batched=input.ndim == 3, time_first=not self.batch_first)
+        layout = layer_state.LAYOUTS[input.ndim == 3, not self.batch_first]
         x = layout.inward(input)
         weights = self.named_weights()
         weight = parameters.one(self, "weight_ih_l0", weights)
         state = layer_state.split(self.specs, self.num_directions, hx, x, layout.batched, weight)
-        lengths = check_lengths(lengths, x.shape[0], x.shape[1], x.device)
+        if lengths is not None:
+            lengths = check_lengths(lengths, x.shape[0], x.shape[1], x.device)
         return _Call(x, state, lengths, layout, packed, weights)
 
     def _request(
@@ -284,18 +285,19 @@ class RecurrentLayer(nn.Module):
         if self.training and spec.is_random:
             noise = draw_noise(spec, x.shape[0], x.shape[1], x) if draw else Noise()
         of_call = parameters.for_call if draw else parameters.collect
+        suffix = _suffix(number, direction)
         return Request(
             spec,
             x,
             call.state[number * self.num_directions + direction],
-            of_call(self, spec, _suffix(number, direction), call.weights),
+            of_call(self, spec, suffix, call.weights),
             call.lengths,
             noise,
             reverse=self.reverse or direction == 1,
             return_states=return_states,
             memory=self.memory,
             segment=self.segment,
-            suffix=_suffix(number, direction),
+            suffix=suffix,
         )
 
     def _check_input(self, x: Any) -> None:

@@ -60,15 +60,12 @@ def fits(
     tensors = [*parameters.values()]
     if [tensor.shape for tensor in tensors] != shapes:
         return False
-    for tensor, size in zip(state, sizes):  # noqa: B905 (as many as these: asking again takes time)
-        if tensor.shape != (shape[0], size):
-            return False
-        tensors.append(tensor)
-    dtype, device = inputs.dtype, inputs.device
+    batch, dtype, device = shape[0], inputs.dtype, inputs.device
+    if [tensor.shape for tensor in state] != [(batch, size) for size in sizes]:
+        return False
+    tensors += state
     for tensor in tensors:
-        if tensor.dtype is not dtype and not _may_mix(tensor, inputs):
-            return False
-        if tensor.device != device:
+        if (tensor.dtype is not dtype and not _may_mix(tensor, inputs)) or tensor.device != device:
             return False
     if lengths is not None and (lengths.shape, lengths.dtype, lengths.device) != (shape[:1], torch.int64, device):
         return False

@@ -39,20 +39,18 @@ class RecordableEngine(NativeEngine):
 
     def why_not(self, request: Request) -> str | None:
         """As :meth:`NativeEngine.why_not`, and why the kernels cannot serve the way in which they are called."""
-        if not calling.is_plain():
+        if not request.plain:
             if calling.is_transformed():
                 return "torch.func or forward-mode derivatives transform this call, and kernels cannot be transformed."
-            if calling.is_exported_to_onnx():
+            if not calling.is_plain() and calling.is_exported_to_onnx():
                 return "a file of ONNX cannot hold the kernels."
-        if not (calling.are_plain(request.parameters.values()) and calling.are_plain((request.inputs, *request.state))):
-            elsewhere = calling.foreign(differentiable(request))
-            if elsewhere:
+            if elsewhere := calling.foreign(differentiable(request)):
                 return f"{elsewhere}, whose values are not where the kernels look for them."
         return self.why_not_in(result_dtype(request), request)
 
     def run(self, request: Request) -> Result:
         """Runs a request that :meth:`why_not` has nothing against."""
-        if calling.is_plain() and not calling.is_fake(request.inputs):
+        if request.plain or (calling.is_plain() and not calling.is_fake(request.inputs)):
             return super().run(request)
         return run(request)
 

@@ -30,7 +30,7 @@ class RecordedEngine:
 
     def why_not(self, request: Request) -> str | None:
         """One sentence that says why nothing is recorded, or not this request; None when it is."""
-        if calling.is_plain():
+        if request.plain:
             return _NOTHING
         traced = calling.is_traced()
         to_onnx = (traced or torch.compiler.is_compiling()) and calling.is_exported_to_onnx()

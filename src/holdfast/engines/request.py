@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+from holdfast import calling
 from holdfast.cells import CellSpec, Noise
 from holdfast.engines.check import autocast_dtype, check, fits
 from holdfast.memory import Memory
@@ -35,6 +36,8 @@ class Request:
         segment: Steps in a segment of ``memory="recompute"``; None for the square root of T.
         suffix: What follows the names of the parameters where the caller keeps them, such as ``"_l0_reverse"``; errors
             name them so.
+        plain: Whether the call is a plain one: nothing traces, compiles or transforms it, and all tensors are torch's
+            own, whose memory holds their values. Found when the request is made.
 
     Raises:
         ShapeError: A tensor does not have the shape, dtype or device that the others call for.
@@ -51,8 +54,10 @@ class Request:
     memory: Memory = "keep"
     segment: int | None = None
     suffix: str = ""
+    plain: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        self.plain = calling.is_plain() and calling.are_plain((self.inputs, *self.state, *self.parameters.values()))
         if torch.compiler.is_compiling():
             return  # torch's operators check it when it runs, and Holdfast's makes a request then
         tensors = (self.spec, self.inputs, self.state, self.parameters, self.lengths, self.noise)
