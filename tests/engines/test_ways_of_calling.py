@@ -17,12 +17,13 @@ from torch._subclasses import FakeTensorMode
 from torch.autograd import forward_ad
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.testing._internal.two_tensor import TwoTensor
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
 import holdfast
 from holdfast.calling import foreign
-from holdfast.engines import ENGINES, Request, Result, onnx_node
+from holdfast.engines import ENGINES, Request, Result, native, onnx_node
 from holdfast.errors import EngineError
 from holdfast.interop.layouts import ONNX
 
@@ -467,3 +468,23 @@ def test_a_tensor_with_its_values_elsewhere_goes_to_the_reference() -> None:
     assert holdfast.explain(layer, X).engine == "native"
     assert foreign({"inputs": X, "weight_ih": TwoTensor(X, X)}) == "weight_ih is a TwoTensor"
     assert foreign({"inputs": mode.from_tensor(X)}) is None
+
+
+def test_a_recorded_backward_pass_without_kernels_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compiled training step may be loaded where the kernels are not: no gradient is made up."""
+    calls: list[Any] = []
+
+    class Recorder(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func is torch.ops.holdfast.recurrent_backward.default:
+                calls.append(args)
+            return func(*args, **(kwargs or {}))
+
+    layer = holdfast.GRU(3, 4)
+    with Recorder():
+        layer(torch.randn(5, 2, 3))[0].sum().backward()
+    again = torch.ops.holdfast.recurrent_backward(*calls[0])
+    near(again[-1], layer.bias_hh_l0.grad)
+    monkeypatch.setattr(native, "_MISSING", "no such file")
+    with pytest.raises(EngineError, match=r"recurrent_backward has no kernels here .* \(no such file\)\. Record the"):
+        torch.ops.holdfast.recurrent_backward(*calls[0])

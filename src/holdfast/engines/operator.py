@@ -30,6 +30,7 @@ from holdfast.engines.function import (
 from holdfast.engines.native import NativeEngine
 from holdfast.engines.reference import ReferenceEngine
 from holdfast.engines.request import Request, Result, new_steps, result_dtype, time_first
+from holdfast.errors import EngineError
 from holdfast.memory import Memory
 from holdfast.unrolling import check_lengths
 
@@ -143,8 +144,11 @@ def _checked_lengths(request: Request) -> Tensor | None:
 
 def _kernels(request: Request, rounded: bool) -> NativeEngine | None:
     """The native engine; None where it cannot run a request, as on another device, where a program may have gone."""
-    engine = NativeEngine()
-    return None if engine.why_not_in(torch.bfloat16 if rounded else request.inputs.dtype, request) else engine
+    return None if _why_no_kernels(request, rounded) else NativeEngine()
+
+
+def _why_no_kernels(request: Request, rounded: bool) -> str | None:
+    return NativeEngine().why_not_in(torch.bfloat16 if rounded else request.inputs.dtype, request)
 
 
 def _keeps(request: Request, keep: bool) -> bool:
@@ -207,7 +211,12 @@ def _backward(*arguments: Any) -> list[Tensor]:
     names = _wanted(request, flags)
     engine = _kernels(request, rounded)
     if engine is None:
-        return [torch.zeros_like(differentiable(request)[name]) for name in names]
+        if request.inputs.numel():
+            raise EngineError(
+                "holdfast::recurrent_backward has no kernels here for what was recorded on a machine that had them: "
+                f"{_why_no_kernels(request, rounded)} Record the backward pass on this machine and device."
+            )
+        return [torch.zeros_like(differentiable(request)[name]) for name in names]  # of no rows, or no steps
     gradients = engine.in_dtype(rounded, request.memory)
     if not kept:
         _, kept = gradients.forward(request)
