@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,8 @@ class Conversion:
             with: ``"source"``, the source as its own software computes it; ``"dest"``, the file that was written, as
             its format's software computes it or as it is read again.
         unchecked: Why there is no such difference, by the same names.
-        note: What was passed over in the source and what is different in the file written; empty for nothing.
+        note: What is different in the file written, in a sentence; empty for nothing. What was passed over in the source
+            is the note of ``layers``.
     """
 
     source: Path
@@ -51,13 +52,15 @@ class Conversion:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
+        layers = self.layers.as_dict()
+        note = " ".join(part for part in (layers.pop("note", ""), self.note) if part)
         return {
             "source": {"path": str(self.source), "format": self.source_format},
             "dest": {"path": str(self.dest), "format": self.dest_format},
-            **self.layers.as_dict(),
+            **layers,
             "largest_difference": self.checks,
             "not_measured": self.unchecked,
-        } | ({"note": self.note} if self.note else {})
+        } | ({"note": note} if note else {})
 
     def __str__(self) -> str:
         lines = [str(self.layers)]
@@ -133,8 +136,8 @@ def convert(
             checks["dest"] = _difference(written, formats.read(dest, target.name))
         except ConversionError as error:
             unchecked["dest"] = str(error)
-    said = " ".join(part for part in (passed_over, note) if part)
-    return Conversion(source, found.name, dest, target.name, listing(network), checks, unchecked, said)
+    layers = replace(listing(network), note=passed_over)
+    return Conversion(source, found.name, dest, target.name, layers, checks, unchecked, note)
 
 
 def _chosen(source: Path, found: formats.Format, **options: Any) -> tuple[Network, str]:

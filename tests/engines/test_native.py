@@ -24,7 +24,6 @@ import holdfast
 from holdfast.cells import ACTIVATIONS, Kind, activation
 from holdfast.engines import ENGINES, Request
 from holdfast.engines.native import NativeEngine
-from holdfast.errors import EngineError
 from holdfast.kernels import function
 from holdfast.memory import MEMORY_POLICIES, Memory
 from verification import (
@@ -431,12 +430,17 @@ def test_going_back_twice_gives_the_same_gradients(isa: str, kind: Kind, options
         assert torch.equal(b, c)
 
 
-def test_a_second_derivative_is_refused_with_the_way_out() -> None:
-    layer = holdfast.GRU(3, 4, engine="native")
-    x = torch.randn(5, 2, 3, requires_grad=True)
-    (gradient,) = torch.autograd.grad(layer(x)[0].sum(), x, create_graph=True)
-    with pytest.raises(EngineError, match="The engine 'native' has no second derivative"):
-        gradient.sum().backward()
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_a_second_derivative_is_that_of_the_reference(kind: str) -> None:
+    layer = getattr(holdfast, kind)(3, 4, engine="native").double()
+    x = torch.randn(5, 2, 3, dtype=torch.float64, requires_grad=True)
+    found = []
+    for engine in ("native", "reference"):
+        layer.engine = engine
+        (gradient,) = torch.autograd.grad(layer(x)[0].square().sum(), x, create_graph=True)
+        found.append([gradient, *torch.autograd.grad(gradient.square().sum(), [x, *layer.parameters()])])
+    for actual, expected in zip(*found, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
@@ -495,10 +499,12 @@ def test_auto_takes_the_native_engine_and_says_so() -> None:
     told = holdfast.explain(layer, torch.zeros(2, 5, 3))
     assert told.engine == "native"
     elsewhere = "it computes on CUDA, and the input is on cpu."
-    assert told.choices[0].reasons == {"cudnn": elsewhere, "reference": "native comes first."}
+    unrecorded = "it serves traces of torch.jit and files of ONNX, and this call makes neither."
+    reasons = {"recorded": unrecorded, "cudnn": elsewhere, "reference": "native comes first."}
+    assert told.choices[0].reasons == reasons
     own = holdfast.explain(holdfast.LSTM(3, 4, activation=torch.sin), torch.zeros(2, 5, 3))
     reason = "an activation is a callable, which the kernels cannot call."
-    assert own.choices[0].reasons == {"native": reason, "cudnn": elsewhere}
+    assert own.choices[0].reasons == {"recorded": unrecorded, "native": reason, "cudnn": elsewhere}
     assert own.engine == "reference"
 
 

@@ -63,12 +63,15 @@ def save(model: Any, folder: Path, ending: str) -> Path:
 
 
 def difference(model: Any, path: Path) -> float:
-    """The largest difference between what Keras predicts and what is read of its file; where one is not a number, so
-    is the other."""
+    """The largest difference between what Keras predicts and what is read of its file, in parts of the largest value
+    where that is above 1: what is rounded grows with it. Where one is not a number, so is the other."""
     network, inputs = keras_files.read(path), inputs_of(model)
     with torch.inference_mode():
         found = tensors(network(*(torch.from_numpy(x) for x in inputs)))
     expected = tensors(model.predict(inputs if len(inputs) > 1 else inputs[0], verbose=0))
     assert [x.shape for x in found] == [x.shape for x in expected]
     assert all(np.array_equal(np.isnan(x), np.isnan(y)) for x, y in zip(found, expected, strict=True))
-    return max(float(np.nanmax(np.abs(one - two))) for one, two in zip(found, expected, strict=True))
+    return max(
+        float(np.nanmax(np.abs(one - two)) / max(1.0, np.nanmax(np.abs(two))))
+        for one, two in zip(found, expected, strict=True)
+    )
