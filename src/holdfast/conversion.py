@@ -37,8 +37,8 @@ class Conversion:
             with: ``"source"``, the source as its own software computes it; ``"dest"``, the file that was written, as
             its format's software computes it or as it is read again.
         unchecked: Why there is no such difference, by the same names.
-        note: What is different in the file written, in a sentence; empty for nothing. What was passed over in the source
-            is the note of ``layers``.
+        note: What is different in the file written, in a sentence; empty for nothing. The note of ``layers`` says what
+            was passed over in the source.
     """
 
     source: Path
