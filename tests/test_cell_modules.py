@@ -109,6 +109,18 @@ def test_initial_state() -> None:
     assert (alone.shape, alone.dtype) == ((5, 4), torch.float16)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch recommends torch.export
+@pytest.mark.parametrize("with_state", [False, True])
+@pytest.mark.parametrize("kind", ["LSTMCell", "GRUCell", "RNNCell"])
+def test_a_trace_takes_batches_of_any_size(kind: str, with_state: bool) -> None:
+    cell = getattr(holdfast, kind)(I, H)
+    given = [(torch.randn(batch, I), *([cell(torch.randn(batch, I))] if with_state else [])) for batch in (3, 1, 5)]
+    traced = torch.jit.trace(cell, given[0])
+    for arguments in given:
+        for actual, expected in zip(tensors(traced(*arguments)), tensors(cell(*arguments)), strict=True):
+            torch.testing.assert_close(actual, expected)
+
+
 def said(call: Any, error: type[Exception]) -> str:
     with pytest.raises(error) as raised:
         call()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -256,6 +258,16 @@ def test_shape_errors() -> None:
     assert said(lambda: batch_first([[1.0] * 4]), ShapeError) == (
         "GRU input is a list; expected a tensor or a PackedSequence."
     )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The PyTorch API of nested tensors")
+        nested = torch.nested.nested_tensor([torch.zeros(2, 4), torch.zeros(3, 4)])
+    jagged = torch.nested.nested_tensor([torch.zeros(2, 4), torch.zeros(3, 4)], layout=torch.jagged)
+    sparse = good.to_sparse()
+    for other, got in ((nested, "nested"), (jagged, "nested"), (sparse, "of layout torch.sparse_coo")):
+        assert said(lambda other=other: batch_first(other), ShapeError) == (
+            f"GRU input is a tensor that is {got}; expected a dense one: call to_dense() or, for rows of different "
+            "lengths, to_padded_tensor(0.0), and give their lengths."
+        )
     assert said(lambda: layer(good.double()), ShapeError) == (
         "LSTM input is torch.float64 on cpu; expected torch.float32 on cpu, as the parameters: convert one of them "
         "with .to(...)."
@@ -319,6 +331,25 @@ def test_errors_of_lengths() -> None:
     assert said(lambda: layer(packed, lengths=[5, 2, 1]), ShapeError) == (
         "GRU got a PackedSequence and lengths; expected one of them: a PackedSequence has its lengths in it."
     )
+
+
+@pytest.mark.parametrize("memory", ["keep", "recompute", "offload"])
+@pytest.mark.parametrize("engine", ["auto", "reference"])
+def test_lengths_may_be_filled_anew_before_the_backward_pass(engine: str, memory: str) -> None:
+    """A program may keep one tensor or array for the lengths of every batch."""
+    layer = holdfast.LSTM(4, 6, bidirectional=True, engine=engine, memory=memory)
+    cell = holdfast.GRUCell(4, 6)
+    x = torch.randn(5, 2, 4)
+    for kept in (torch.tensor([3, 2]), np.array([3, 2])):
+        found = []
+        for later in ([3, 2], [5, 5], [0, 0]):
+            kept[:] = torch.tensor([3, 2]) if isinstance(kept, torch.Tensor) else [3, 2]
+            y, _ = layer(x, lengths=kept)
+            z, _ = holdfast.unroll(cell, x, lengths=kept, time_major=True, memory=memory)
+            kept[:] = torch.tensor(later) if isinstance(kept, torch.Tensor) else later
+            found.append(torch.autograd.grad(y.sum() + z.sum(), [*layer.parameters(), *cell.parameters()]))
+        for gradients in found[1:]:
+            torch.testing.assert_close(gradients, found[0], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(

@@ -82,17 +82,19 @@ def test_time_first_is_contiguous_whatever_the_options(
         assert layer(torch.randn(T, B, I), lengths=lengths)[0].is_contiguous()
 
 
+@pytest.mark.parametrize("lengths", [None, [7, 5, 2, 2], [2, 7, 1, 5]])
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_dropout_drops_what_it_drops_with_torch_nn(kind: str, batch_first: bool) -> None:
-    """After the layer, and between layers."""
+def test_dropout_drops_what_it_drops_with_torch_nn(kind: str, batch_first: bool, lengths: list[int] | None) -> None:
+    """After the layer, and between layers; of packed sequences too."""
     for options in ({"bidirectional": True}, {"num_layers": 3, "dropout": 0.4}):
         theirs, ours = pair(kind, batch_first=batch_first, **options)
         x = torch.randn((B, T, I) if batch_first else (T, B, I))
+        given = x if lengths is None else pack_padded_sequence(x, torch.tensor(lengths), batch_first, False)
         results = []
         for layer in (theirs, ours):
             torch.manual_seed(3)
-            output = F.dropout(layer(x)[0], 0.5)
+            output = F.dropout(flat(layer(given)[0])[0], 0.5)
             gradients = torch.autograd.grad(output.square().sum(), list(layer.parameters()))
             results.append([output, *gradients])
         for expected, actual in zip(*results, strict=True):

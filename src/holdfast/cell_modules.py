@@ -111,12 +111,12 @@ class CellModule(nn.Module):
         self._check_like("input", input)
         x = input if batched else input[None]
         if hx is None:
-            zeros = self.initial_state(len(x), dtype=x.dtype)  # in autocast it may differ from the parameters'
+            zeros = self.initial_state(x.shape[0], dtype=x.dtype)  # in autocast it may differ from the parameters'
             state = cast(tuple[Tensor, ...], zeros if self.kind == "lstm" else (zeros,))
         else:
             state = self._checked_state(hx, input.shape[:-1])
             state = state if batched else tuple(part[None] for part in state)
-        cell = self._bound(len(x), 1)
+        cell = self._bound(x.shape[0], 1)
         _, new = BoundCell.step(cell, 0, cell.prepare(x), state)
         new = new if batched else tuple(part[0] for part in new)
         return new if self.kind == "lstm" else new[0]

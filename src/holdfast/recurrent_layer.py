@@ -248,7 +248,7 @@ class RecurrentLayer(nn.Module):
                 every.append(result.states or ())
             x = x + self.merged(y) if self.residual and number else self.merged(y)
             if self.dropout and number < self.num_layers - 1:
-                x = self._dropped(x)
+                x = self._dropped(x, call.packed)
 
         output = call.layout.outward(x) if call.packed is None else layer_state.pack(x, call.packed)
         state = layer_state.join(self.specs, self.num_directions, final, call.layout.state_outward)
@@ -304,6 +304,12 @@ class RecurrentLayer(nn.Module):
         name = NAMES[self.kind]
         if not isinstance(x, Tensor):
             raise ShapeError(f"{name} input is a {type(x).__name__}; expected a tensor or a PackedSequence.")
+        if x.layout is not torch.strided or x.is_nested:
+            got = "nested" if x.is_nested else f"of layout {x.layout}"
+            raise ShapeError(
+                f"{name} input is a tensor that is {got}; expected a dense one: call to_dense() or, for rows of "
+                "different lengths, to_padded_tensor(0.0), and give their lengths."
+            )
         if x.ndim not in (2, 3) or x.shape[-1] != self.input_size:
             order = "(batch, time, input_size)" if self.batch_first else "(time, batch, input_size)"
             raise ShapeError(
@@ -334,9 +340,13 @@ class RecurrentLayer(nn.Module):
         last = h[-1] if isinstance(h, tuple) else h[-self.num_directions :]
         return self.merged(list(last))
 
-    def _dropped(self, x: Tensor) -> Tensor:
+    def _dropped(self, x: Tensor, packed: PackedSequence | None) -> Tensor:
         if not self.locked_dropout:
-            return F.dropout(x, self.dropout, self.training)
+            if packed is None or not self.training:
+                return F.dropout(x, self.dropout, self.training)
+            drawn = layer_state.pack(x, packed)  # as torch.nn draws: for the steps that there are, in packed order
+            drawn = drawn._replace(data=F.dropout(drawn.data, self.dropout))
+            return pad_packed_sequence(drawn, batch_first=True)[0]
         return x * F.dropout(x.new_ones(x.shape[0], 1, x.shape[2]), self.dropout, self.training)
 
     def extra_repr(self) -> str:

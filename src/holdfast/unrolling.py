@@ -74,6 +74,8 @@ def _form(state: State) -> Any:
 def check_lengths(lengths: Lengths | None, batch: int, steps: int, device: torch.device) -> Tensor | None:
     """The lengths as an int64 tensor [B] on ``device``, or None when every row has all its steps.
 
+    A copy: whoever gave them may fill the same tensor or array anew before the backward pass, which asks for them too.
+
     Raises:
         ShapeError: Not B whole numbers from 0 to ``steps``.
     """
@@ -98,7 +100,7 @@ def check_lengths(lengths: Lengths | None, batch: int, steps: int, device: torch
             )
         if low == steps:
             return None
-    return given.to(device=device, dtype=torch.int64)
+    return given.to(device=device, dtype=torch.int64, copy=True)
 
 
 @dataclass(frozen=True)

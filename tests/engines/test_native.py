@@ -466,6 +466,33 @@ def test_views_whose_signs_are_yet_to_turn(kind: str) -> None:
         assert torch.equal(expected, actual)
 
 
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_a_view_whose_sign_is_yet_to_turn_and_that_lies_in_one_piece(kind: str) -> None:
+    """One value alone, or ``torch._neg_view``: it is contiguous, and its memory still has the other sign."""
+
+    def turned(*shape: int) -> Tensor:
+        view = torch.randn(*shape, dtype=torch.complex64).conj().imag
+        assert view.is_contiguous()
+        assert view.is_neg()
+        return view
+
+    layer = getattr(holdfast, kind)(1, 1, engine="native")
+    x, h, dy, dh = (torch._neg_view(torch.randn(5, 2, 1)), *(torch._neg_view(torch.randn(1, 2, 1)) for _ in range(3)))
+    weights = {} if kind != "RNN" else {"weight_ih_l0": turned(1, 1), "weight_hh_l0": turned(1, 1)}
+    weights |= {"bias_ih_l0": torch._neg_view(torch.randn(layer.bias_ih_l0.shape))}
+    lengths = torch._neg_view(torch.tensor([-3, -2]))
+    found = []
+    for change in (torch.Tensor.clone, lambda view: view):
+        inputs = [change(view).requires_grad_() for view in (x, h)]
+        state = (inputs[1], inputs[1]) if kind == "LSTM" else inputs[1]
+        own = {name: change(weight) for name, weight in weights.items()}
+        y, new = torch.func.functional_call(layer, own, (inputs[0], state), {"lengths": change(lengths)})
+        last = new[0] if kind == "LSTM" else new
+        found.append([y, last, *torch.autograd.grad([y, last], inputs, [change(dy).expand(y.shape), change(dh)])])
+    for expected, actual in zip(*found, strict=True):
+        assert torch.equal(expected, actual)
+
+
 def on_meta(request: Request) -> Request:
     state = tuple(part.to("meta") for part in request.state)
     parameters = {name: value.to("meta") for name, value in request.parameters.items()}

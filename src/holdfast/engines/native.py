@@ -237,6 +237,7 @@ class _Call:
 
     def array(self, name: str, tensor: Tensor) -> None:
         """A contiguous array; what is not is copied, so this is for inputs, or for outputs that are."""
+        tensor = _in_memory(tensor)
         if not tensor.is_contiguous():
             tensor = tensor.contiguous()
         self._alive.append(tensor)
@@ -258,8 +259,12 @@ class _Call:
 
 
 def _in_memory(tensor: Tensor) -> Tensor:
-    """The tensor as its memory says: ``x.conj().imag`` is a view whose signs torch has yet to turn."""
-    return tensor.resolve_neg() if tensor.is_neg() else tensor
+    """The tensor as its memory says.
+
+    ``x.conj().imag`` is a view whose signs torch has yet to turn, and a gradient that is known to be zero may have no
+    memory at all.
+    """
+    return tensor.clone() if tensor.is_neg() or not tensor.data_ptr() else tensor
 
 
 def _contiguous_like(tensor: Tensor) -> Tensor:
