@@ -110,6 +110,7 @@ def test_initial_state() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch recommends torch.export
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize("with_state", [False, True])
 @pytest.mark.parametrize("kind", ["LSTMCell", "GRUCell", "RNNCell"])
 def test_a_trace_takes_batches_of_any_size(kind: str, with_state: bool) -> None:
