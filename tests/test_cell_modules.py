@@ -114,7 +114,7 @@ def test_initial_state() -> None:
 @pytest.mark.parametrize("with_state", [False, True])
 @pytest.mark.parametrize("kind", ["LSTMCell", "GRUCell", "RNNCell"])
 def test_a_trace_takes_batches_of_any_size(kind: str, with_state: bool) -> None:
-    cell = getattr(holdfast, kind)(I, H)
+    cell = getattr(holdfast, kind)(I, H).requires_grad_(False)
     given = [(torch.randn(batch, I), *([cell(torch.randn(batch, I))] if with_state else [])) for batch in (3, 1, 5)]
     traced = torch.jit.trace(cell, given[0])
     for arguments in given:
