@@ -104,7 +104,8 @@ def _times(table: Table, settings: ForecastData) -> TimeAxis:
             raise RecipeError("data.calendar needs data.time_column, which says what dates the rows have.")
         return TimeAxis(np.arange(table.frame.height))
     column = table.frame[name]
-    axis = TimeAxis.read(column, settings, table.where, comma=cells.decimal_comma(table, [name], settings))
+    comma = cells.decimal_comma(table, [name], settings)
+    axis = TimeAxis.read(column, settings, table.where, comma=comma, in_order=True)
     if settings.calendar and not axis.dated:
         raise RecipeError(f"data.calendar needs dates, and the column {name!r} of {table.path} holds numbers.")
     times = axis.instants
