@@ -187,9 +187,9 @@ def _following_days(times: Times, count: int) -> Times | None:
     if len(np.unique(clock)) > 1:
         return None
     months = days.astype("datetime64[M]")
-    steps = np.unique(np.diff(months.astype(np.int64)))
-    if len(steps) == 1 and steps[0]:
-        following = months[-1] + ahead * steps[0]
+    steps = np.diff(months.astype(np.int64))
+    if (steps > 0).all():
+        following = months[-1] + ahead * _commonest(steps)
         for rule in _month_rules(days):
             if (rule(months) == days).all():
                 return np.asarray(rule(following) + clock[-1])
