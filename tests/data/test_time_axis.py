@@ -264,3 +264,54 @@ def test_times_that_were_never_text_are_shown_as_finely_as_they_are() -> None:
     assert of("2020-01-01T00:00:00.5").shown() == ["2020-01-01T00:00:00.500000"]
     assert TimeAxis(np.array([1700, 1701])).shown() == [1700, 1701]
     assert Form().texts(np.array([], "datetime64[us]"), None) == []
+
+
+@pytest.mark.parametrize(
+    ("times", "following"),
+    [
+        (["2023-11-30", "2023-12-30", "2024-01-30"], ["2024-02-29", "2024-03-30"]),  # pandas' DateOffset(months=1)
+        (["2024-01-30", "2024-02-29", "2024-03-30"], ["2024-04-30", "2024-05-30"]),
+        (
+            ["2024-01-31", "2024-02-29", "2024-03-29"],
+            ["2024-04-30", "2024-05-31", "2024-06-28"],
+        ),  # the last working day
+        (["2024-05-01", "2024-06-03", "2024-07-01"], ["2024-08-01", "2024-09-02"]),  # the first one
+        (["2024-06-30", "2024-09-30"], ["2024-12-31", "2025-03-31"]),
+        (["2024-02-05", "2024-03-05"], ["2024-04-05"]),
+        (["2024-01-31", "2024-02-01"], ["2024-02-02"]),
+        (["2023-11-01", "2023-12-01", "2024-02-01", "2024-03-01"], ["2024-04-01", "2024-05-01"]),  # a month is left out
+        (["2024-01-31", "2024-03-31", "2024-04-30"], ["2024-05-31", "2024-06-30"]),
+        (["2024-01-25", "2024-02-01", "2024-02-08"], ["2024-02-15"]),
+    ],
+)
+def test_months_go_on_by_the_day_that_they_have(times: list[str], following: list[str]) -> None:
+    assert of(*times).followed(len(following)).shown()[len(times) :] == following
+
+
+@pytest.mark.parametrize("kind", [str, int])
+def test_days_and_months_without_signs_are_dates_and_not_numbers(kind: type) -> None:
+    assert read([kind(f"2023{month}") for month in (10, 11, 12)]).followed(2).shown()[3:] == ["202401", "202402"]
+    assert read([kind("20240130"), kind("20240131")]).followed(1).shown()[2:] == ["20240201"]
+    assert read([kind("202311"), kind("202313")]).followed(1).shown()[2:] == [202315]
+
+
+def test_a_number_finds_its_row_among_numbers_that_could_be_a_date() -> None:
+    counted = read([200012, 200013, 200014])
+    assert [counted.first_at(text, PLAIN) for text in ("200012", "200013", "200101", "2024-01-01")] == [0, 1, 3, None]
+
+
+@pytest.mark.parametrize(
+    ("clock", "utc"),
+    [
+        (["01:00", "02:00", "02:00", "03:00"], ["23:00", "00:00", "01:00", "02:00"]),
+        (["01:30", "02:00", "02:30", "02:00", "02:30"], ["23:30", "00:00", "00:30", "01:00", "01:30"]),
+        (["01:00", "02:00", "03:00"], ["23:00", "00:00", "02:00"]),
+        (["02:15", "02:45", "02:10", "02:50", "03:00"], ["00:15", "00:45", "01:10", "01:50", "02:00"]),
+    ],
+)
+def test_rows_in_order_say_which_of_two_times_is_the_later(clock: list[str], utc: list[str]) -> None:
+    column = polars.Series("t", [f"2024-10-27 {time}" for time in clock])
+    settings = TableSettings(time_zone="Europe/Berlin")
+    found = TimeAxis.read(column, settings, str, in_order=True)
+    assert [str(time)[11:16] for time in found.instants] == utc
+    assert [time[-5:] for time in found.shown()] == clock

@@ -122,7 +122,8 @@ class Encoder:
 
         Args:
             train: The training split, and nothing else.
-            settings: ``scaling`` is used; all of it is kept.
+            settings: ``scaling`` is used; all of it is kept, with the names of the columns where the sequences have
+                some, so that further files are read by these.
 
         Raises:
             DataError: There are no sequences, or they have no labels.
@@ -135,6 +136,7 @@ class Encoder:
                 "Images: one folder a label; IDX: give the file of labels too; tables: data.label_column."
             )
         labels = Labels.fit(train.labels, settings.label_separator)
+        settings = settings.model_copy(update={"feature_columns": list(train.columns or settings.feature_columns)})
         if settings.missing == "error":
             return cls(labels, Scaling.fit(train, settings.scaling), train.channels, settings)
         known = Scaling.fit(train, "standard")
@@ -156,6 +158,7 @@ class Encoder:
         Raises:
             DataError: The channels differ, or a label is unknown.
         """
+        examples = examples.ordered(self.settings.feature_columns)
         channels = self.channels - len(self.filling.masked)
         if len(examples) and examples.channels != channels:
             raise DataError(

@@ -25,6 +25,7 @@ class Examples:
         labels: A label for each sequence, or None where there are none.
         origins: Where each sequence came from, such as ``digits/7/12.png`` or ``test.ts[3]``.
         gaps: Whether NaN stands for a missing value.
+        columns: What a table calls the channels, C names; empty where they have no names.
 
     Raises:
         DataError: Inputs, labels and origins disagree in number, the sequences disagree in channels, or a sequence
@@ -35,6 +36,7 @@ class Examples:
     labels: list[str] | None
     origins: list[str]
     gaps: bool = False
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_counts(self)
@@ -84,25 +86,46 @@ class Examples:
             else [self.inputs[index] for index in chosen]
         )
         labels = None if self.labels is None else [self.labels[index] for index in chosen]
-        return Examples(inputs, labels, [self.origins[index] for index in chosen], self.gaps)
+        return Examples(inputs, labels, [self.origins[index] for index in chosen], self.gaps, self.columns)
 
     def unlabelled(self) -> Examples:
         """The same sequences without labels."""
-        return Examples(self.inputs, None, self.origins, self.gaps)
+        return Examples(self.inputs, None, self.origins, self.gaps, self.columns)
+
+    def ordered(self, columns: Sequence[str]) -> Examples:
+        """The same sequences with the channels in the order of these names; as they are where either has no names.
+
+        Raises:
+            DataError: The names differ.
+        """
+        wanted = tuple(columns)
+        if not wanted or not self.columns or self.columns == wanted or not len(self):
+            return self
+        if sorted(self.columns) != sorted(wanted):
+            raise DataError(
+                f"{self.origins[0]} has the columns {', '.join(self.columns)}; expected those of the sequences before "
+                f"it: {', '.join(wanted)}. Name the columns that all files have in data.feature_columns."
+            )
+        places = [self.columns.index(name) for name in wanted]
+        inputs = self.inputs
+        turned = inputs[:, :, places] if isinstance(inputs, np.ndarray) else [one[:, places] for one in inputs]
+        return Examples(turned, self.labels, self.origins, self.gaps, wanted)
 
     @staticmethod
     def join(parts: Sequence[Examples]) -> Examples:
-        """All sequences of several sets, one after another.
+        """All sequences of several sets, one after another; channels with names in the order of the first set.
 
         Args:
             parts: At least one set; all with labels, or none.
 
         Raises:
-            DataError: The sets disagree in channels, or only some have labels.
+            DataError: The sets disagree in channels or their names, or only some have labels.
         """
         if len(parts) == 1:
             return parts[0]
         parts = [part for part in parts if len(part)] or parts[:1]
+        columns = next((part.columns for part in parts if part.columns), ())
+        parts = [part.ordered(columns) for part in parts]
         origins = [origin for part in parts for origin in part.origins]
         gaps = any(part.gaps for part in parts)
         bare = [part for part in parts if part.labels is None]
@@ -115,8 +138,9 @@ class Examples:
         labels = None if bare else [label for part in parts for label in part.labels or []]
         arrays = [part.inputs for part in parts if isinstance(part.inputs, np.ndarray)]
         if len(arrays) == len(parts) and len({array.shape[1:] for array in arrays}) == 1:
-            return Examples(np.concatenate(arrays), labels, origins, gaps)
-        return Examples([sequence for part in parts for sequence in part.inputs], labels, origins, gaps)
+            return Examples(np.concatenate(arrays), labels, origins, gaps, columns)
+        sequences = [sequence for part in parts for sequence in part.inputs]
+        return Examples(sequences, labels, origins, gaps, columns)
 
 
 def _check_counts(examples: Examples) -> None:

@@ -36,21 +36,29 @@ class TimeAxis:
 
     @classmethod
     def read(
-        cls, column: polars.Series, settings: TableSettings, where: Callable[[int], str], *, comma: bool = False
+        cls,
+        column: polars.Series,
+        settings: TableSettings,
+        where: Callable[[int], str],
+        *,
+        comma: bool = False,
+        in_order: bool = False,
     ) -> TimeAxis:
-        """The times of a column, in any order.
+        """The times of a column.
 
         Args:
             column: As :func:`holdfast.data.time_text.parsed` takes it.
             settings: ``time_format`` and ``time_zone`` are used.
             where: Names a row, for the message.
             comma: Whether the decimal sign of numbers is a comma.
+            in_order: Whether the rows are to be in the order of their times: then the file says which of two times that
+                a clock shows alike is the later one.
 
         Raises:
             DataError: A value is no time, or of another kind than the first.
             RecipeError: A setting is wrong.
         """
-        times = parsed(column, settings, comma=comma)
+        times = parsed(column, settings, comma=comma, in_order=in_order)
         if times.instants.null_count():
             row = times.instants.is_null().arg_max() or 0
             found = column[row]
@@ -93,10 +101,15 @@ class TimeAxis:
         """
         import polars
 
+        if not self.dated:
+            try:
+                return int(np.argmax(np.append(self.instants >= float(text), True)))
+            except ValueError:
+                return None
         forms = [settings.time_format, ""] if settings.time_format else [""]
         for form in forms:
             found = parsed(polars.Series([text]), settings.model_copy(update={"time_format": form, "time_zone": ""}))
-            if found.instants[0] is not None and (found.instants.dtype == polars.Datetime("us")) == self.dated:
+            if found.instants[0] is not None and found.instants.dtype == polars.Datetime("us"):
                 moment = found.instants.to_numpy()[0]
                 times = self.local if found.offsets is None else self.instants
                 return int(np.argmax(np.append(times >= moment, True)))
@@ -105,9 +118,10 @@ class TimeAxis:
     def followed(self, count: int) -> TimeAxis:
         """With the times that follow, by the step of the series.
 
-        The step is a whole number of months where the series steps from month to month on one day of the month (or on
-        its last day), a working day where a daily series leaves out the weekends, and else the commonest difference. A
-        step of whole days keeps the time of day, also where clocks are changed; a shorter one is time that passes.
+        The step is a whole number of months where the series steps from month to month on one day of the month (the
+        last one where a month is too short), on its last day, or on its last or first working day; a working day where
+        a daily series leaves out the weekends; and else the commonest difference. A step of whole days keeps the time
+        of day, also where clocks are changed; a shorter one is time that passes.
 
         Args:
             count: How many to add to the T that there are, T at least 2.
@@ -173,20 +187,37 @@ def _following_days(times: Times, count: int) -> Times | None:
     if len(np.unique(clock)) > 1:
         return None
     months = days.astype("datetime64[M]")
-    steps = np.unique(np.diff(months.astype(np.int64)))
-    if len(steps) == 1 and steps[0]:
-        following = months[-1] + ahead * steps[0]
-        within = days - months.astype("datetime64[D]")
-        lengths = [(m + 1).astype("datetime64[D]") - m.astype("datetime64[D]") for m in (months, following)]
-        if len(np.unique(within)) == 1:
-            return np.asarray(following.astype("datetime64[D]") + within[-1] + clock[-1])
-        if (within + 1 == lengths[0]).all():
-            return np.asarray(following.astype("datetime64[D]") + lengths[1] - 1 + clock[-1])
+    steps = np.diff(months.astype(np.int64))
+    if (steps > 0).all():
+        following = months[-1] + ahead * _commonest(steps)
+        for rule in _month_rules(days):
+            if (rule(months) == days).all():
+                return np.asarray(rule(following) + clock[-1])
     step = _commonest(np.diff(times))
     if step == _DAY and len(times) > 7 and np.is_busday(days).all():
         return np.asarray(np.busday_offset(days[-1], ahead) + clock[-1])
     # A clock that was set back shows one time twice.
     return np.asarray(times[-1] + ahead * step) if step >= _DAY else None
+
+
+def _month_rules(days: Times) -> list[Callable[[Times], Times]]:
+    """What says, of a month, the day that a monthly series may have in it, the likeliest first."""
+    latest = int((days - days.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64).max())
+
+    def last(months: Times) -> Times:
+        return np.asarray((months + 1).astype("datetime64[D]") - 1)
+
+    def one(months: Times) -> Times:
+        """The day of the month that the series has, or the last one of a month that ends before it."""
+        return np.asarray(np.minimum(months.astype("datetime64[D]") + latest, last(months)))
+
+    def last_working(months: Times) -> Times:
+        return np.asarray(np.busday_offset(last(months), 0, "backward"))
+
+    def first_working(months: Times) -> Times:
+        return np.asarray(np.busday_offset(months.astype("datetime64[D]"), 0, "forward"))
+
+    return [last, one, last_working, first_working]
 
 
 def _commonest(steps: npt.NDArray[Any]) -> Any:

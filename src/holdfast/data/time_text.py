@@ -103,15 +103,18 @@ class ParsedTimes:
     form: Form = AS_ISO
 
 
-def parsed(column: polars.Series, settings: TableSettings, *, comma: bool = False) -> ParsedTimes:
+def parsed(
+    column: polars.Series, settings: TableSettings, *, comma: bool = False, in_order: bool = False
+) -> ParsedTimes:
     """A column of times.
 
     Args:
         column: Text, numbers, dates, datetimes, times of day or durations. A text is as ``settings.time_format`` says;
             without that, a number, a time of day such as ``8:59`` or ``9:00 PM``, or a date as in ISO 8601, from
-            ``1949-01`` or ``19490101`` to ``2016-07-01T00:15:00.5+02:00``.
+            ``1949-01``, ``194901`` or ``19490101`` to ``2016-07-01T00:15:00.5+02:00``.
         settings: ``time_format`` and ``time_zone`` are used.
         comma: Whether the decimal sign of numbers is a comma.
+        in_order: Whether a time follows the one before it, as :func:`instants_of` takes it.
 
     Raises:
         RecipeError: ``time_zone`` is no time zone, or ``time_format`` no format.
@@ -131,12 +134,14 @@ def parsed(column: polars.Series, settings: TableSettings, *, comma: bool = Fals
         found = ParsedTimes(column.cast(polars.Duration("us")).cast(polars.Int64))
     elif kind.is_decimal():
         found = ParsedTimes(column.cast(polars.Float64))
+    elif kind.is_integer() and (dates := _dates_without_signs(column.cast(polars.String))) is not None:
+        found = dates
     elif kind.is_numeric():
         found = ParsedTimes(column.fill_nan(None) if kind.is_float() else column)
     else:
         found = ParsedTimes(polars.Series(column.name, [None] * len(column), dtype=polars.Datetime("us")))
     if settings.time_zone and found.instants.dtype == polars.Datetime("us"):
-        return _converted(found, settings.time_zone)
+        return _converted(found, settings.time_zone, in_order=in_order)
     return found
 
 
@@ -146,11 +151,8 @@ def _of_text(text: polars.Series, form: str, *, comma: bool) -> ParsedTimes:
     text = text.set(text == "", None)
     if form:
         return _formatted(text, form)
-    if (
-        text.str.contains(r"^[0-9]{8}$").all()
-        and not (days := text.str.to_datetime("%Y%m%d", strict=False)).null_count()
-    ):
-        return ParsedTimes(days, form=Form("%Y%m%d"))
+    if (dates := _dates_without_signs(text)) is not None:
+        return dates
     plain = text.str.replace(",", ".", literal=True) if comma else text
     numbers = plain.cast(polars.Float64, strict=False).fill_nan(None)
     known = text.is_not_null()
@@ -159,6 +161,16 @@ def _of_text(text: polars.Series, form: str, *, comma: bool) -> ParsedTimes:
         return ParsedTimes(numbers if whole.null_count() > numbers.null_count() else whole)
     first = text.filter(known).head(1).to_list()
     return _clock(text) if first and _CLOCK.match(first[0]) else _iso(text)
+
+
+def _dates_without_signs(text: polars.Series) -> ParsedTimes | None:
+    """Days such as 19490131, or months of the years 1900 to 2099 such as 194901; None where a value is neither."""
+    if text.str.contains(r"^[0-9]{8}$").all():
+        days = text.str.to_datetime("%Y%m%d", strict=False)
+        return None if days.null_count() else ParsedTimes(days, form=Form("%Y%m%d"))
+    if text.str.contains(r"^(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])$").all():
+        return ParsedTimes((text + "01").str.to_datetime("%Y%m%d"), form=Form("%Y%m"))
+    return None
 
 
 def _iso(text: polars.Series) -> ParsedTimes:
@@ -257,14 +269,14 @@ def _typed(column: polars.Series, kind: polars.Datetime) -> ParsedTimes:
     return _converted(ParsedTimes(plain, plain.cast(polars.Int64) * 0, Form(offset="+00:00")), kind.time_zone)
 
 
-def _converted(times: ParsedTimes, zone: str) -> ParsedTimes:
+def _converted(times: ParsedTimes, zone: str, *, in_order: bool = False) -> ParsedTimes:
     """The same times in a zone; those without one are taken for local times there."""
     import polars
 
     instants = times.instants
     try:
         if times.offsets is None:
-            instants = instants_of(instants, zone)
+            instants = instants_of(instants, zone, in_order=in_order)
         return replace(
             times, instants=instants, offsets=offsets_of(instants, zone), form=replace(times.form, zone=zone)
         )
@@ -282,8 +294,29 @@ def offsets_of(instants: polars.Series, zone: str) -> polars.Series:
     return (local - instants).cast(polars.Duration("us")).cast(polars.Int64)
 
 
-def instants_of(local: polars.Series, zone: str) -> polars.Series:
-    """Local times in UTC: of two, the earlier; a time that a clock passes over is taken for one hour later."""
+def _since(counts: polars.Series, groups: polars.Series) -> polars.Series:
+    """The sum of what has been counted so far in a row's group."""
+    import polars
+
+    frame = polars.DataFrame({"counts": counts, "groups": groups})
+    return frame.select(polars.col("counts").cum_sum().over("groups")).to_series()
+
+
+def instants_of(local: polars.Series, zone: str, *, in_order: bool = False) -> polars.Series:
+    """Local times in UTC: of two, the earlier; a time that a clock passes over is taken for one hour later.
+
+    Args:
+        local: What a clock shows.
+        zone: The name of the time zone.
+        in_order: Whether a time follows the one before it: of two, it is the later one where the clock has gone back,
+            and in the rows after that.
+    """
     first = local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    if in_order:
+        last = local.dt.replace_time_zone(zone, ambiguous="latest", non_existent="null")
+        twice = (first != last).fill_null(False)
+        back = (twice & twice.shift(1, fill_value=False) & (local.diff() <= timedelta())).fill_null(False).cast(int)
+        night = (~twice).cum_sum()
+        first = last.zip_with(_since(back, night) > 0, first) if twice.any() else first
     later = local.dt.offset_by("1h").dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
     return first.fill_null(later).dt.convert_time_zone("UTC").dt.replace_time_zone(None)

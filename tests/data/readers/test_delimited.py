@@ -238,3 +238,25 @@ def test_missing_values_as_people_write_them(tmp_path: Path, text: str) -> None:
     )
     found = read([path], ClassifyData(missing="mean"))
     assert np.array_equal(found.inputs, [[[1.5], [np.nan]], [[3], [4.25]]], equal_nan=True)
+
+
+@pytest.mark.parametrize("names", ["2,0.5,0.6", "112", "1;0,5;0,6", "-1,-1.5"])
+def test_names_that_are_numbers_are_warned_of(tmp_path: Path, names: str) -> None:
+    row = names.replace("2", "3")
+    with pytest.warns(HoldfastWarning, match="line 1, holds numbers alone, and is read as the names of the columns"):
+        read([made(tmp_path, f"{names}\n{row}\n{row}\n")], ClassifyData())
+
+
+@pytest.mark.parametrize("names", ["0,1,2", "0", "2019,2020,2021", "400.1,401.7", "0,1,label", "t0,1"])
+def test_names_that_count_the_columns_are_not(tmp_path: Path, names: str) -> None:
+    row = ",".join("5" for _ in names.split(","))
+    assert len(read([made(tmp_path, f"{names}\n{row}\n")], ClassifyData())) == 1
+
+
+def test_comments_that_look_like_rows_are_warned_of(tmp_path: Path) -> None:
+    path = made(tmp_path, "# a, b\nrun,x,label\n#1,2,a\n#2,3,b\n# and so on\n3,4,a\n")
+    message = "line 3, starts with '#' and has as many values as there are columns, and so have 1 more"
+    with pytest.warns(HoldfastWarning, match=message):
+        assert read([path], ClassifyData(id_column="run")).origins == [f"{path}[id=3]"]
+    rows = made(tmp_path, "run,x,label\n#1,2,x\n#2,3,y\n")
+    assert values(rows, id_column="run", comment="") == [[2.0], [3.0]]

@@ -92,6 +92,11 @@ def test_rows_that_have_known_columns_alone_are_ahead(tmp_path: Path) -> None:
         ),
         ("t,y\n1,1\n2,2\n2,3\n", "a.csv, line 4: the time 2 occurs twice; expected one row a time."),
         (
+            "t,y\n2024-10-27 02:00,1\n2024-10-27 02:00,2\n",
+            "a.csv, line 3: the time 2024-10-27 02:00 occurs twice; expected one row a time. If a clock was set back "
+            "there, set data.time_zone.",
+        ),
+        (
             "t,y\n2020-01-01,1\nlater,2\n",
             "a.csv, line 3: the column 't' holds 'later'; " + NO_TIME,
         ),

@@ -8,7 +8,7 @@ import numpy as np
 import polars
 import pytest
 
-from holdfast.data import read
+from holdfast.data import Encoder, read
 from holdfast.errors import DataError, RecipeError
 from holdfast.recipes.classify import ClassifyData
 
@@ -260,3 +260,39 @@ def test_a_packed_file_that_is_no_text_is_not_unpacked(tmp_path: Path) -> None:
     assert told(path).startswith(f"{path}, line 1, holds a NUL character; expected text.")
     assert tracemalloc.get_traced_memory()[1] < 10e6
     tracemalloc.stop()
+
+
+def test_further_files_are_read_by_the_names_of_the_first(tmp_path: Path) -> None:
+    first, turned = (
+        save(tmp_path / "a.csv", STEPS),
+        save(tmp_path / "b.parquet", STEPS.select("y", "label", "x", "run", "t")),
+    )
+    settings = LONG.model_copy(update={"scaling": "standard"})
+    whole = read([first, turned], settings)
+    assert whole.columns == ("x", "y")
+    assert [one.tolist() for one in whole.inputs[:2]] == [one.tolist() for one in whole.inputs[2:]]
+    train = read([first], settings)
+    encoder = Encoder.fit(train, settings)
+    expected = [encoder.encode(train)[row].inputs.tolist() for row in range(2)]
+    tested = encoder.encode(read([turned], settings))
+    assert [tested[row].inputs.tolist() for row in range(2)] == expected
+    more = save(tmp_path / "c.csv", STEPS.with_columns(z=1.0).select("z", "y", "x", "run", "t"))
+    predicted = Encoder.from_dict(encoder.to_dict())
+    new = predicted.encode(read([more], predicted.settings))
+    assert [new[row].inputs.tolist() for row in range(2)] == expected
+
+
+def test_files_with_other_names_are_told_apart(tmp_path: Path) -> None:
+    first = save(tmp_path / "a.csv", STEPS)
+    other = save(tmp_path / "b.csv", STEPS.rename({"x": "z"}))
+    message = (
+        f"{other}[id=b] has the columns z, y; expected those of the sequences before it: x, y. Name the columns that "
+        "all files have in data.feature_columns."
+    )
+    encoder = Encoder.fit(read([first], LONG), LONG)
+    for attempt in (lambda: read([first, other], LONG), lambda: encoder.encode(read([other], LONG))):
+        with pytest.raises(DataError) as error:
+            attempt()
+        assert str(error.value) == message
+    with pytest.raises(DataError, match="has no column 'x'"):
+        read([other], encoder.settings)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.data.readers.table_bounds import check_separated
-from holdfast.errors import DataError, RecipeError
+from holdfast.errors import DataError, HoldfastWarning, RecipeError
 from holdfast.recipes.tables import TableSettings
 
 if TYPE_CHECKING:
@@ -51,12 +53,14 @@ class _Text:
         rows: Their text; the first names the columns.
         comment: The last comment above them, without its sign.
         quoted: Whether quotes enclose values, and are not just signs like any other.
+        passed: The comments below the names of the columns, and the lines that they are in.
     """
 
     numbers: list[int]
     rows: list[str]
     comment: str
     quoted: bool
+    passed: list[tuple[int, str]]
 
 
 def parse(path: Path, text: str, settings: TableSettings, *, comments: bool) -> Delimited:
@@ -97,6 +101,8 @@ def parse(path: Path, text: str, settings: TableSettings, *, comments: bool) -> 
         names, rows, numbers = above, table.rows, table.numbers
     else:
         rows, numbers = table.rows[1:], table.numbers[1:]
+        _check_names(path, numbers, table.numbers[0], names)
+    _check_comments(path, table, separator, len(names), settings.comment)
     check_separated(path, len(rows), len(names), len(text))
     head = separator.join(str(place) for place in range(len(names)))
     try:
@@ -116,11 +122,44 @@ def parse(path: Path, text: str, settings: TableSettings, *, comments: bool) -> 
     return Delimited(frame, numbers, separator)
 
 
+def _check_names(path: Path, numbers: Sequence[int], line: int, names: Sequence[str]) -> None:
+    """Warns where the names of the columns look like values: numbers alone that do not count the columns."""
+    try:
+        values = [float(name.replace(",", ".")) for name in names]
+    except ValueError:
+        return
+    ascending = all(before < after for before, after in itertools.pairwise(values))
+    counting = ascending if values[1:] else values[0] in (0, 1)
+    if numbers and not counting:
+        warnings.warn(
+            f"{path}, line {line}, holds numbers alone, and is read as the names of the columns: the first row must "
+            "name them. If it is a row of values, put a line with names above it.",
+            HoldfastWarning,
+            stacklevel=2,
+        )
+
+
+def _check_comments(path: Path, table: _Text, separator: str, count: int, comment: str) -> None:
+    """Warns of comments below the names of the columns that look like rows: they hold as many values."""
+    alike = [
+        number for number, text in table.passed if count > 1 and len(_values(text, separator, table.quoted)) == count
+    ]
+    if alike:
+        warnings.warn(
+            f"{path}, line {alike[0]}, starts with {comment!r} and has as many values as there are columns"
+            f"{f', and so have {len(alike) - 1} more' if alike[1:] else ''}; it is passed over as a comment. If it is "
+            'a row, set data.comment = "".',
+            HoldfastWarning,
+            stacklevel=2,
+        )
+
+
 def _lines(path: Path, text: str, comment: str, *, everywhere: bool) -> _Text:
     lines = text.split("\n")
     quoted = _quotes_enclose(text)
     starts: list[int] = []
     ends: list[int] = []
+    passed: list[tuple[int, str]] = []
     above, within = "", False
     for place, line in enumerate(lines):
         if within:
@@ -128,7 +167,10 @@ def _lines(path: Path, text: str, comment: str, *, everywhere: bool) -> _Text:
         elif not line.strip(" "):
             continue
         elif comment and line.startswith(comment) and (everywhere or not starts):
-            above = above if starts else line.lstrip(comment + " ")
+            if starts:
+                passed.append((place + 1, line))
+            else:
+                above = line.lstrip(comment + " ")
             continue
         else:
             starts.append(place)
@@ -141,7 +183,7 @@ def _lines(path: Path, text: str, comment: str, *, everywhere: bool) -> _Text:
         )
     spans = zip(starts, ends, strict=True)
     rows = ["\n".join(lines[start:end]) for start, end in spans] if quoted else [lines[start] for start in starts]
-    return _Text([start + 1 for start in starts], rows, above, quoted)
+    return _Text([start + 1 for start in starts], rows, above, quoted, passed)
 
 
 def _quotes_enclose(text: str) -> bool:

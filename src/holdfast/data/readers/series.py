@@ -14,6 +14,7 @@ from holdfast.data.time_axis import TimeAxis
 from holdfast.errors import DataError, MissingDataError, RecipeError
 from holdfast.recipes.forecast import ForecastData
 
+_HOUR = np.timedelta64(1, "h")
 _ADVICE = "Name the columns to forecast in data.target_columns, and the column of times in data.time_column."
 
 
@@ -104,7 +105,8 @@ def _times(table: Table, settings: ForecastData) -> TimeAxis:
             raise RecipeError("data.calendar needs data.time_column, which says what dates the rows have.")
         return TimeAxis(np.arange(table.frame.height))
     column = table.frame[name]
-    axis = TimeAxis.read(column, settings, table.where, comma=cells.decimal_comma(table, [name], settings))
+    comma = cells.decimal_comma(table, [name], settings)
+    axis = TimeAxis.read(column, settings, table.where, comma=comma, in_order=True)
     if settings.calendar and not axis.dated:
         raise RecipeError(f"data.calendar needs dates, and the column {name!r} of {table.path} holds numbers.")
     times = axis.instants
@@ -112,10 +114,14 @@ def _times(table: Table, settings: ForecastData) -> TimeAxis:
     if len(late):
         row = int(late[0]) + 1
         before, now = (str(column[place]).strip() for place in (row - 1, row))
+        clocks = ""
+        if axis.dated and axis.offsets is None and times[row - 1] - times[row] <= _HOUR:
+            whole_days = (times == times.astype("datetime64[D]")).all()
+            clocks = "" if whole_days else " If a clock was set back there, set data.time_zone."
         if times[row] == times[row - 1]:
-            raise DataError(f"{table.where(row)}: the time {now} occurs twice; expected one row a time.")
+            raise DataError(f"{table.where(row)}: the time {now} occurs twice; expected one row a time.{clocks}")
         raise DataError(
-            f"{table.where(row)}: the time {now} comes after {before}; expected ascending times. Sort the rows."
+            f"{table.where(row)}: the time {now} comes after {before}; expected ascending times. Sort the rows.{clocks}"
         )
     return axis
 

@@ -144,6 +144,7 @@ def _long(table: Table, features: list[str], told: list[str] | None, settings: C
         None if told is None else [told[rows[0]] for rows in groups.values()],
         [f"{table.path}[id={name}]" for name in groups],
         gaps=settings.missing != "error",
+        columns=tuple(features),
     )
 
 
