@@ -147,9 +147,9 @@ class NativeEngine:
             if number == 0:
                 dy = within if dy is None else dy + within
             else:
-                call.steps("dc_all", within)
+                call.steps("dc_all", _in_memory(within))
         if dy is not None:
-            call.steps("dy", dy)
+            call.steps("dy", _in_memory(dy))
         for name, d in zip(("dh_n", "dc_n"), d_state, strict=False):
             if d is not None:
                 call.array(name, d)
@@ -214,10 +214,7 @@ class _Call:
             "x": (x.data_ptr(), *x.stride()),
         }
         self._alive: list[Tensor] = [x]
-        states = map(_in_memory, request.state)
-        self.state = tuple(part if part.is_contiguous() else part.contiguous() for part in states)
-        for name, part in zip(("h0", "c0"), self.state, strict=False):
-            self.array(name, part)
+        self.state = tuple([self.array(name, part) for name, part in zip(("h0", "c0"), request.state, strict=False)])
         for name, value in request.parameters.items():
             self.array(name, value)
         if request.lengths is not None:
@@ -235,20 +232,23 @@ class _Call:
             self.array(name, part)
         return state
 
-    def array(self, name: str, tensor: Tensor) -> None:
+    def array(self, name: str, tensor: Tensor) -> Tensor:
         """A contiguous array; what is not is copied, so this is for inputs, or for outputs that are."""
-        tensor = _in_memory(tensor)
         if not tensor.is_contiguous():
-            tensor = tensor.contiguous()
+            tensor = tensor.contiguous()  # which also turns signs
+        address = tensor.data_ptr()
+        if not address or tensor.numel() == 1:  # only of one value is a view of x.conj().imag contiguous
+            tensor = _in_memory(tensor)
+            address = tensor.data_ptr()
         self._alive.append(tensor)
-        self.values[name] = tensor.data_ptr()
+        self.values[name] = address
+        return tensor
 
     def steps(self, name: str, tensor: Tensor) -> None:
         """An array [B, T, ...] of any strides of rows and steps; an input whose values lie apart is copied.
 
         Rows and steps that are one and the same, as in the gradient of a sum, are copied once.
         """
-        tensor = _in_memory(tensor)
         row, step, value = tensor.stride()
         if value != 1:
             one = [slice(1) if stride == 0 else slice(None) for stride in (row, step)]
