@@ -21,6 +21,7 @@ from holdfast.interop.onnx import export as onnx_export
 from holdfast.interop.onnx import files as onnx_files
 from holdfast.interop.onnx import forms as onnx_forms
 from holdfast.interop.onnx.export import Form, Input
+from holdfast.interop.onnx.runtime import Runtime, apart
 from holdfast.recurrent_layer import RecurrentLayer
 
 LAYERS: dict[str, RecurrentLayer] = {
@@ -275,6 +276,23 @@ def test_a_network_goes_out_and_comes_back(masked: bool, tmp_path: Path) -> None
     expected = network(ids)
     torch.testing.assert_close(torch.from_numpy(session(path).run(None, {"ids": ids.numpy()})[0]), expected)
     torch.testing.assert_close(onnx_files.read(path)(ids), expected)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_inputs_of_different_lengths(masked: bool, tmp_path: Path) -> None:
+    """An encoder and a decoder: onnxruntime holds axes of one name to one size."""
+    sizes = {"cell": "GRU", "hidden_size": 4}
+    words = Node("words", "Embedding", {"num_embeddings": 9, "embedding_dim": 3, "mask_zero": True}, ("b",), ("w", "m"))
+    decoder = Node(
+        "decoder", "Recurrent", {**sizes, "input_size": 3, "repeat": True}, ("w", "m" if masked else "", "h"), ("y",)
+    )
+    encoder = Node("encoder", "Recurrent", {**sizes, "input_size": 5}, ("a",), ("", "", "h"))
+    network = Network(("a", "b"), ("y",), [encoder, words, decoder]).eval()
+    onnx_forms.write(tmp_path / "model.onnx", network)
+    a, b = torch.randn(3, 7, 5), torch.tensor([[0, 4, 0, 8, 0], [1, 2, 3, 4, 5], [0, 0, 0, 0, 0]])
+    runtime = Runtime((tmp_path / "model.onnx").read_bytes())
+    with torch.inference_mode():
+        assert apart((network(a, b),), runtime.run({"a": a, "b": b})) < 1e-6
 
 
 def test_a_network_streams(tmp_path: Path) -> None:
