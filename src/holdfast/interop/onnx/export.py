@@ -162,15 +162,22 @@ def largest_difference(content: bytes, form: Form) -> float:
         The largest difference, in parts of the largest value (of 1 at least).
 
     Raises:
-        ConversionError: It is above :data:`TOLERANCE`, or onnxruntime cannot run the file.
+        ConversionError: It is above :data:`TOLERANCE`, or onnxruntime cannot run the file, or the model cannot be run.
         MissingLibraryError: ``onnxruntime`` is not installed.
     """
     runtime, model = Runtime(content), form.module.eval()
     largest = 0.0
     for seed, sizes in enumerate(_SIZES):
         inputs = _made(form, sizes, seed)
-        with torch.inference_mode():
-            ours = model(*inputs)
+        try:
+            with torch.inference_mode():
+                ours = model(*inputs)
+        except RuntimeError as error:
+            shapes = ", ".join(f"{name} {list(one.shape)}" for name, one in zip(form.inputs, inputs, strict=True))
+            raise ConversionError(
+                f"The model does not take every number of steps, as an ONNX file of it has to: it failed on {shapes}. "
+                "Write it in another format."
+            ) from error
         theirs = runtime.run(dict(zip(form.inputs, inputs, strict=True)))
         largest = max(largest, apart(ours if isinstance(ours, tuple) else (ours,), theirs))
     if not largest <= TOLERANCE:

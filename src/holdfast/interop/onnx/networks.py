@@ -87,10 +87,7 @@ def _stated(network: Network, value: str, axes: tuple[int | str, ...]) -> tuple[
 
 
 def _least(network: Network) -> int:
-    """How many steps the windows of a network need, so that two come out of each.
-
-    Of one the exporter says that it is always one: a tensor of one step is treated apart in much of torch.
-    """
+    """How many steps the windows of a network need, so that something comes out of each."""
     reach = apart = 1
     for node in network.nodes:
         part = network.module(node.name)
@@ -102,7 +99,7 @@ def _least(network: Network) -> int:
             reach += apart * sum(part.around[0])
         if isinstance(part, Convolution | Pooling):
             apart *= (part.layer.stride if isinstance(part, Convolution) else part.stride)[0]
-    return reach + (apart if apart > 1 else 0)
+    return reach
 
 
 def _feeds_steps(network: Network, node: Node) -> bool:
