@@ -326,6 +326,18 @@ def models_within_under_masks() -> Any:
 
 
 @case
+def decoders_under_masks() -> Any:
+    """Keras 3 keeps a mask from a layer that is called with a state, unless it is called with the mask as well."""
+    x, y, a, b = words(2)
+    _, h, c = L.LSTM(4, return_state=True)(a)
+    mask = L.Embedding(9, 4, mask_zero=True).compute_mask(y)
+    plain = L.LSTM(4, return_sequences=True)(b, initial_state=[h, c])
+    both = L.Bidirectional(L.GRU(4, return_sequences=True))(b, initial_state=[h, c])
+    told = L.LSTM(4, return_sequences=True)(b, initial_state=[h, c], mask=mask)
+    return keras.Model([x, y], [plain, both, told, L.GRU(2)(plain), L.GlobalAveragePooling1D()(both)])
+
+
+@case
 def used_twice() -> Any:
     x, y, a, b = words(2)
     lstm, both, norm = L.LSTM(3, return_sequences=True), L.Bidirectional(L.GRU(2)), L.LayerNormalization()

@@ -21,6 +21,7 @@ from holdfast.interop.onnx import export as onnx_export
 from holdfast.interop.onnx import files as onnx_files
 from holdfast.interop.onnx import forms as onnx_forms
 from holdfast.interop.onnx.export import Form, Input
+from holdfast.interop.onnx.runtime import Runtime, apart
 from holdfast.recurrent_layer import RecurrentLayer
 
 LAYERS: dict[str, RecurrentLayer] = {
@@ -220,6 +221,27 @@ def test_a_model_that_cannot_be_traced_is_refused(tmp_path: Path) -> None:
         onnx_export.write(tmp_path / "model.onnx", Form(Branches(3, 3), {"x": Input(("batch", 3))}, ("y",)))
 
 
+def test_what_the_exporter_lacks_is_refused(tmp_path: Path) -> None:
+    class Runs(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x).cummax(1).values
+
+    text = r"^torch cannot say the model in ONNX's operators: .*cummax.* Write it in another format.$"
+    with pytest.raises(ConversionError, match=text):
+        onnx_export.write(tmp_path / "model.onnx", Form(Runs(3, 3), {"x": Input(("batch", "time", 3))}, ("y",)))
+
+
+def test_a_model_of_even_numbers_of_steps_is_refused(tmp_path: Path) -> None:
+    class Joins(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.cat([super().forward(x), x[:, ::2].repeat_interleave(2, 1)[:, : x.shape[1] // 2 * 2]], 2)
+
+    text = r"^The model does not take every number of steps, as an ONNX file of it has to: it failed on x \[3, 9, 3\]"
+    form = Form(Joins(3, 3), {"x": Input(("batch", "time", 3), least=4)}, ("y",))
+    with pytest.raises(ConversionError, match=text):
+        onnx_export.write(tmp_path / "model.onnx", form)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
 def test_other_precisions_are_refused(dtype: torch.dtype, tmp_path: Path) -> None:
     text = (
@@ -275,6 +297,23 @@ def test_a_network_goes_out_and_comes_back(masked: bool, tmp_path: Path) -> None
     expected = network(ids)
     torch.testing.assert_close(torch.from_numpy(session(path).run(None, {"ids": ids.numpy()})[0]), expected)
     torch.testing.assert_close(onnx_files.read(path)(ids), expected)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_inputs_of_different_lengths(masked: bool, tmp_path: Path) -> None:
+    """An encoder and a decoder: onnxruntime holds axes of one name to one size."""
+    sizes = {"cell": "gru", "hidden_size": 4}
+    words = Node("words", "Embedding", {"num_embeddings": 9, "embedding_dim": 3, "mask_zero": True}, ("b",), ("w", "m"))
+    decoder = Node(
+        "decoder", "Recurrent", {**sizes, "input_size": 3, "repeat": True}, ("w", "m" if masked else "", "h"), ("y",)
+    )
+    encoder = Node("encoder", "Recurrent", {**sizes, "input_size": 5}, ("a",), ("", "", "h"))
+    network = Network(("a", "b"), ("y",), [encoder, words, decoder]).eval()
+    onnx_forms.write(tmp_path / "model.onnx", network)
+    a, b = torch.randn(3, 7, 5), torch.tensor([[0, 4, 0, 8, 0], [1, 2, 3, 4, 5], [0, 0, 0, 0, 0]])
+    runtime = Runtime((tmp_path / "model.onnx").read_bytes())
+    with torch.inference_mode():
+        assert apart((network(a, b),), runtime.run({"a": a, "b": b})) < 1e-6
 
 
 def test_a_network_streams(tmp_path: Path) -> None:

@@ -72,9 +72,9 @@ def spread(outputs: Tensor, mask: Tensor, places: Tensor | None, *, repeat: bool
 
 def _running_maximum(x: Tensor) -> Tensor:
     """The largest value so far, [B, T]."""
-    if not calling.is_traced():
+    if not (calling.is_traced() or torch.compiler.is_exporting()):
         return x.cummax(1).values
-    steps = torch.arange(x.shape[1], device=x.device)  # ONNX, for which Keras traces, has no running maximum
+    steps = torch.arange(x.shape[1], device=x.device)  # ONNX, for which models are traced, has no running maximum
     return torch.where(steps[:, None] >= steps, x[:, None], -1).amax(2)
 
 

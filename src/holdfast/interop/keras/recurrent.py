@@ -31,6 +31,7 @@ class _Direction:
         tensors: The parameters of the cell.
         inputs: What it takes.
         initial: The initial state that it is called with.
+        passed: The mask that goes on with its outputs.
     """
 
     name: str
@@ -39,14 +40,16 @@ class _Direction:
     tensors: dict[str, Tensor]
     inputs: Value
     initial: Sequence[Value]
+    passed: str
 
 
 def _recurrent(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
     options = keras_options.recurrent(layer, build.model.major)
     options, spec, tensors = keras_cells.parameters(options, build.weights(layer), layer.label)
     _check_width(layer, inputs[0], spec)
-    x = _dropped(build, layer, inputs[0], options)
-    return _run(build, _Direction(layer.name, options, spec, tensors, x, _initial(build, layer, inputs)))
+    initial = _initial(build, layer, inputs)
+    x = _counted(build, layer, _dropped(build, layer, inputs[0], options), initial)
+    return _run(build, _Direction(layer.name, options, spec, tensors, x, initial, inputs[0].mask))
 
 
 def _bidirectional(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
@@ -63,20 +66,22 @@ def _bidirectional(build: Builder, layer: Layer, inputs: list[Value]) -> list[Va
     two, back, tensors_back = keras_cells.parameters(two, arrays[first:], f"{layer.label}, backwards,")
     _check_width(layer, inputs[0], spec)
     _check_width(layer, inputs[0], back)
-    x, initial = _dropped(build, layer, inputs[0], one), _initial(build, layer, inputs)
+    initial, passed = _initial(build, layer, inputs), inputs[0].mask
+    x = _counted(build, layer, _dropped(build, layer, inputs[0], one), initial)
 
     repeats = bool(x.mask) and one.return_sequences and not one.zero_output
     alike = spec == back and two == keras_options.backwards(one) and not one.go_backwards
     if alike and mode is not None and not (repeats or one.return_state or initial):
         both = {f"{name}_l0": tensor for name, tensor in tensors.items()}
         both |= {f"{name}_l0_reverse": tensor for name, tensor in tensors_back.items()}
-        together = _Direction(layer.name, one, spec, both, x, ())
+        together = _Direction(layer.name, one, spec, both, x, (), passed)
         return _node(build, together, layer.name, {"bidirectional": True, "merge": MERGES[mode]})
 
     half, name = len(initial) // 2, layer.name
-    y, *states = _run(build, _Direction(f"{name}/forward", one, spec, tensors, x, initial[:half]))
+    y, *states = _run(build, _Direction(f"{name}/forward", one, spec, tensors, x, initial[:half], passed))
     # Keras turns what the second layer gives around once more, so that steps meet their like.
-    z, *more = _run(build, _Direction(f"{name}/backward", two, back, tensors_back, x, initial[half:]), turned=True)
+    last = _Direction(f"{name}/backward", two, back, tensors_back, x, initial[half:], passed)
+    z, *more = _run(build, last, turned=True)
     if mode is None:
         return [y, z, *states, *more]
     if mode != "concat" and spec.output_size != back.output_size:
@@ -84,6 +89,15 @@ def _bidirectional(build: Builder, layer: Layer, inputs: list[Value]) -> list[Va
     build.node(name, "Merge", (y.name, z.name), {"mode": MERGES[mode]})
     width = spec.output_size + (back.output_size if mode == "concat" else 0)
     return [replace(y, name=name, width=width), *states, *more]
+
+
+def _counted(build: Builder, layer: Layer, x: Value, initial: Sequence[Value]) -> Value:
+    """The input with the mask that the layer heeds: in Keras 3, called with a state, only one that it is given by name.
+
+    There a mask comes by itself to a layer of one tensor argument alone (``Layer.__call__``).
+    """
+    alone = bool(initial) and build.model.major >= 3 and not any(layer.masks)
+    return replace(x, mask="") if alone else x
 
 
 def _both(build: Builder, layer: Layer, config: Any, other: Any) -> tuple[RecurrentOptions, RecurrentOptions]:
@@ -128,8 +142,8 @@ def _node(build: Builder, direction: _Direction, output: str, directions: dict[s
         )
     settings = {"cell": options.kind, "input_size": spec.input_size, "hidden_size": spec.hidden_size}
     settings |= {**options.of_cell(), **directions}
-    masked = x.mask if options.return_sequences else ""
-    if masked and not options.zero_output:
+    masked = direction.passed if options.return_sequences else ""
+    if masked and x.mask and not options.zero_output:
         settings["repeat"] = True
     if options.stateful:
         settings["stateful"] = True

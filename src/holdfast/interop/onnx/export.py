@@ -137,14 +137,20 @@ def exported(form: Form) -> bytes:
         except RuntimeError as error:
             reason = str(error).strip().partition("\n")[0].rstrip(".")
             raise ConversionError(f"torch cannot trace the model: {reason}. Write it in another format.") from error
-        program = torch.onnx.export(
-            traced,
-            dynamo=True,
-            input_names=[f"{_OWN}input {number}" for number in range(len(form.inputs))],
-            output_names=[f"{_OWN}output {number}" for number in range(len(form.outputs))],
-            opset_version=VERSION,
-            verbose=False,
-        )
+        try:
+            program = torch.onnx.export(
+                traced,
+                dynamo=True,
+                input_names=[f"{_OWN}input {number}" for number in range(len(form.inputs))],
+                output_names=[f"{_OWN}output {number}" for number in range(len(form.outputs))],
+                opset_version=VERSION,
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            reason = str(error.__cause__ or error).strip().partition("\n")[0].rstrip(".")
+            raise ConversionError(
+                f"torch cannot say the model in ONNX's operators: {reason}. Write it in another format."
+            ) from error
     assert program is not None
     return _tidied(program.model_proto, form)
 
@@ -156,15 +162,22 @@ def largest_difference(content: bytes, form: Form) -> float:
         The largest difference, in parts of the largest value (of 1 at least).
 
     Raises:
-        ConversionError: It is above :data:`TOLERANCE`, or onnxruntime cannot run the file.
+        ConversionError: It is above :data:`TOLERANCE`, or onnxruntime cannot run the file, or the model cannot be run.
         MissingLibraryError: ``onnxruntime`` is not installed.
     """
     runtime, model = Runtime(content), form.module.eval()
     largest = 0.0
     for seed, sizes in enumerate(_SIZES):
         inputs = _made(form, sizes, seed)
-        with torch.inference_mode():
-            ours = model(*inputs)
+        try:
+            with torch.inference_mode():
+                ours = model(*inputs)
+        except RuntimeError as error:
+            shapes = ", ".join(f"{name} {list(one.shape)}" for name, one in zip(form.inputs, inputs, strict=True))
+            raise ConversionError(
+                f"The model does not take every number of steps, as an ONNX file of it has to: it failed on {shapes}. "
+                "Write it in another format."
+            ) from error
         theirs = runtime.run(dict(zip(form.inputs, inputs, strict=True)))
         largest = max(largest, apart(ours if isinstance(ours, tuple) else (ours,), theirs))
     if not largest <= TOLERANCE:
@@ -208,12 +221,7 @@ def _tidied(model: Any, form: Form) -> bytes:
         if node.op_type in onnx_recurrent.KINDS and node.input[1] not in taken:
             taken.add(node.input[1])  # layers with the same weights share them in the file
             node.name = node.input[1].replace("W_", "")
-    names = {
-        dimension.dim_param: axis
-        for value, given in zip(graph.input, form.inputs.values(), strict=True)
-        for dimension, axis in zip(value.type.tensor_type.shape.dim, given.axes, strict=True)
-        if isinstance(axis, str)
-    }
+    names = _axes(graph, form)
     for value in (*graph.input, *graph.output):
         for dimension in value.type.tensor_type.shape.dim:
             if dimension.HasField("dim_param"):
@@ -221,6 +229,21 @@ def _tidied(model: Any, form: Form) -> bytes:
     model.producer_name, model.producer_version = "holdfast", ""
     content: bytes = model.SerializeToString()
     return content
+
+
+def _axes(graph: Any, form: Form) -> dict[str, str]:
+    """The name of each axis that the exporter left open.
+
+    Inputs may have different numbers of steps where the exporter did not find that they are the same: the further ones
+    are called ``time_2`` and so on. onnxruntime takes axes of one name for axes of one size.
+    """
+    names: dict[str, str] = {}
+    for value, given in zip(graph.input, form.inputs.values(), strict=True):
+        for dimension, axis in zip(value.type.tensor_type.shape.dim, given.axes, strict=True):
+            if isinstance(axis, str) and dimension.dim_param not in names:
+                count = 1 + sum(name.partition("_")[0] == axis for name in names.values())
+                names[dimension.dim_param] = axis if count == 1 or axis != "time" else f"{axis}_{count}"
+    return names
 
 
 def _name(graph: Any, form: Form) -> None:

@@ -56,9 +56,8 @@ def _input(network: Network, value: str) -> Input | None:
         for place, name in enumerate(node.inputs):
             if name != value:
                 continue
-            if exchanges(node):
-                inner = _input(network, node.outputs[0])
-                return inner and replace(inner, axes=(inner.axes[1], inner.axes[0], *inner.axes[2:]))
+            if exchanges(node) and (inner := _input(network, node.outputs[0])):
+                return replace(inner, axes=(inner.axes[1], inner.axes[0], *inner.axes[2:]))
             if isinstance(part, nodes.Embedding):
                 turned = any(exchanges(other) and other.inputs[0] in node.outputs for other in network.nodes)
                 axes = ("time", "batch") if turned else AXES[: len(network.shapes.get(value, AXES[:2]))]
@@ -75,8 +74,9 @@ def _input(network: Network, value: str) -> Input | None:
                 return Input(_stated(network, value, (*lead, part.in_features)))
             if isinstance(part, Convolution) and part.layer.weight.ndim == 3:
                 return Input(("batch", "time", part.layer.in_channels), least=_least(network))
-            if isinstance(part, _SEEN_THROUGH):
-                return _input(network, node.outputs[0])
+            joins = isinstance(part, nodes.Merge) and part.mode == "concat"  # as wide as all that it joins
+            if isinstance(part, _SEEN_THROUGH) and not joins and (inner := _input(network, node.outputs[0])):
+                return inner
     return None
 
 
