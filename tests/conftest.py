@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,8 @@ _CONFORMANCE = Path(os.environ.get("HOLDFAST_CONFORMANCE") or _BESIDE.with_name(
 settings.register_profile("holdfast", deadline=None, max_examples=80, derandomize=True)
 settings.load_profile("holdfast")
 torch.set_num_threads(1)
+# A shell that starts the tests in the background has Ctrl-C ignored, and every process of theirs would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("KERAS_BACKEND", "torch")  # before a test imports Keras; tests/keras run on any of its backends
 
 if kernels := os.environ.get("HOLDFAST_TEST_KERNELS"):  # `make sanitize` has the tests run on a build of its own

@@ -205,13 +205,17 @@ def _saved(node: Any, cell: Cell, folder: Path, *, states: bool, before: list[An
 
 
 def check(path: Path, tolerance: float = 1e-6) -> Network:
-    """Holds a file against onnxruntime for several sizes."""
+    """Holds a file against onnxruntime for several sizes.
+
+    onnxruntime's tanh is off by up to 2.8e-7, and the error of each step goes into the next: the tolerance is for four
+    steps, and grows with their number from there on.
+    """
     network, runtime = onnx_files.read(path), Runtime(path)
     for steps, rows in ((5, 2), (1, 1), (9, 3)):
         given = {"xs": torch.randn(steps, rows, WIDTH)}
         given |= {name: torch.randn(rows, H) for name in network.inputs if name != "xs"}
         with torch.inference_mode():
-            assert apart(network(*given.values()), runtime.run(given)) < tolerance
+            assert apart(network(*given.values()), runtime.run(given)) < tolerance * max(1, steps / 4)
     return network
 
 
