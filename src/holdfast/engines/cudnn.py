@@ -45,7 +45,7 @@ class CudnnEngine:
         return None
 
     def run(self, request: Request) -> Result:
-        """Runs a request that :meth:`why_not` has nothing against."""
+        """Runs a request for which :meth:`why_not` returned None."""
         return _whole(request) if request.lengths is None else _packed(request, request.lengths)
 
 

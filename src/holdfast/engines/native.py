@@ -76,7 +76,7 @@ class NativeEngine:
         return None
 
     def run(self, request: Request) -> Result:
-        """Runs a request that :meth:`why_not` has nothing against."""
+        """Runs a request for which :meth:`why_not` returned None."""
         rounded = result_dtype(request) == torch.bfloat16
         if torch.is_grad_enabled():
             return run_with_gradients(self.in_dtype(rounded, request.memory), request)

@@ -50,7 +50,7 @@ class RecordableEngine(NativeEngine):
         return self.why_not_in(result_dtype(request), request)
 
     def run(self, request: Request) -> Result:
-        """Runs a request that :meth:`why_not` has nothing against."""
+        """Runs a request for which :meth:`why_not` returned None."""
         if request.plain or (calling.is_plain() and not calling.is_fake(request.inputs)):
             return super().run(request)
         return run(request)

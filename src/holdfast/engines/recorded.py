@@ -24,7 +24,7 @@ _NOTHING = "it serves traces of torch.jit and files of ONNX, and this call makes
 
 
 class RecordedEngine:
-    """Computes nothing that it would not be asked to record."""
+    """Writes calls down in operators that run without Holdfast."""
 
     name = "recorded"
 
@@ -47,7 +47,7 @@ class RecordedEngine:
         return lacks(request)
 
     def run(self, request: Request) -> Result:
-        """Runs a request that :meth:`why_not` has nothing against."""
+        """Runs a request for which :meth:`why_not` returned None."""
         if not calling.is_traced():
             return onnx_node.run(request)
         return _whole(request) if request.lengths is None else _packed(request, request.lengths)

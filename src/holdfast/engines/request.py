@@ -124,4 +124,4 @@ class Engine(Protocol):
         """One sentence that says why this engine cannot run the request, or None when it can."""
 
     def run(self, request: Request) -> Result:
-        """Runs a request that ``why_not`` has nothing against."""
+        """Runs a request for which ``why_not`` returned None."""
