@@ -237,7 +237,7 @@ class _Call:
         if not tensor.is_contiguous():
             tensor = tensor.contiguous()  # which also turns signs
         address = tensor.data_ptr()
-        if not address or tensor.numel() == 1:  # only of one value is a view of x.conj().imag contiguous
+        if not address or tensor.is_neg():
             tensor = _in_memory(tensor)
             address = tensor.data_ptr()
         self._alive.append(tensor)
