@@ -36,7 +36,7 @@ def arriving(stream: IO[str], at_once: int = 256) -> Iterator[list[str]]:
         yield from (lines[start : start + at_once] for start in range(0, len(lines), at_once))
         return
     count = 0
-    begun: list[bytes] = []  # the line whose end has not come
+    begun: list[bytes] = []  # the parts of a line that is not complete yet
     waiting: list[str] = []
     while piece := _read(handle):
         if b"\n" in piece:

@@ -79,7 +79,7 @@ class Dot(nn.Module):
         """Keeps what is asked.
 
         Args:
-            dims: The dimension of the first, and that of the second.
+            dims: One dimension of each: of the first input, then of the second.
             normalize: Whether vectors along these are brought to length 1, so that the cosine comes out.
         """
         super().__init__()

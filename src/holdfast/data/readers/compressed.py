@@ -17,7 +17,7 @@ _BLOCK = 2**18
 MOST_DEFLATE = 1032
 """Deflate cannot shrink data by more than this factor."""
 MOST_RATIO = 200
-"""What is large may unpack to at most so many times its size: real text and numbers stay far below."""
+"""How many times its packed size a large file may unpack to; real text and numbers stay far below."""
 LARGE_TEXT, LARGE_ARRAY = 2**20, 64 * 2**20
 """Bytes from which that holds. Lines become objects of many times their size; sorted labels shrink a thousandfold."""
 

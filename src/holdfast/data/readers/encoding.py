@@ -7,7 +7,7 @@ from pathlib import Path
 
 from holdfast.errors import DataError, RecipeError
 
-# UTF-32 in front: its mark in little-endian order starts with that of UTF-16.
+# UTF-32 first: its little-endian byte order mark begins with UTF-16's.
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",

@@ -28,7 +28,7 @@ _UNKNOWN_LENGTH = (
 
 
 class _Frame(NamedTuple):
-    """What a header of four bytes says; ``length`` is that of the frame, with its header."""
+    """The content of a four-byte frame header; ``length`` is the frame in bytes, its header included."""
 
     version: int
     layer: int
