@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
+from holdfast.data.audio_settings import AudioSettings
 from holdfast.data.features import FilterbankStream, log_mel
 from holdfast.errors import MissingLibraryError, OptionError, RecipeError, ShapeError
 from holdfast.recipes import changed
-from holdfast.recipes.audio import AudioSettings
 from tones import RATE, noise, tone
 
 pytest.importorskip("kaldi_native_fbank", reason="needs kaldi-native-fbank: pip install 'holdfast[audio]'")

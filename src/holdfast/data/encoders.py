@@ -15,8 +15,8 @@ from holdfast.data.labels import Labels
 from holdfast.data.missing import NOTHING_FILLED, Filling
 from holdfast.data.saved import Json, parsed
 from holdfast.errors import DataError
-from holdfast.recipes.classify import ClassifyData
-from holdfast.scaling import scaled
+from holdfast.runtime.scaling import scaled
+from holdfast.tasks.classify.settings import ClassifyData
 
 _CHUNK = 4096
 """Sequences whose statistics are taken at once."""

@@ -11,14 +11,15 @@ from typing import Any, Generic, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 
-from holdfast.data import readers, spoken_digits
+from holdfast.data import readers
 from holdfast.data.examples import Examples
-from holdfast.data.published import locate
 from holdfast.data.readers import texts
 from holdfast.data.readers.layout import arrange
+from holdfast.data.sets import spoken_digits
+from holdfast.data.sets.published import locate
 from holdfast.errors import DataError, RecipeError
-from holdfast.recipes.classify import ClassifyData
-from holdfast.recipes.schema import DataSettings
+from holdfast.settings import DataSettings
+from holdfast.tasks.classify.settings import ClassifyData
 
 
 class Collection(Protocol):
@@ -64,7 +65,7 @@ def load(settings: ClassifyData, data_dir: Path | None, seed: int) -> Splits[Any
 
     Args:
         settings: Which data set, and how to read and split it.
-        data_dir: A folder with local files, as :func:`holdfast.data.published.locate` takes it.
+        data_dir: A folder with local files, as :func:`holdfast.data.sets.published.locate` takes it.
         seed: What the validation and test splits depend on.
 
     Raises:

@@ -17,7 +17,7 @@ from holdfast.data.records import Records
 from holdfast.data.saved import Json, parsed
 from holdfast.data.vocabulary import PADDING, UNKNOWN, Vocabulary
 from holdfast.errors import DataError
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 
 
 @dataclass(frozen=True)

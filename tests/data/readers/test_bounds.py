@@ -15,11 +15,11 @@ import polars
 import pytest
 
 from holdfast.data import read
+from holdfast.data.audio_settings import AudioSettings
 from holdfast.data.readers import documents, pairs, tagged, texts, transcripts, vectors
 from holdfast.errors import DataError
-from holdfast.recipes.audio import AudioSettings
-from holdfast.recipes.classify import ClassifyData
-from holdfast.recipes.tag import TagData
+from holdfast.tasks.classify.settings import ClassifyData
+from holdfast.tasks.tag.settings import TagData
 
 MEGABYTE = 2**20
 WORDS = ClassifyData(unit="words", label_column="label")

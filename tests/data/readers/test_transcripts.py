@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from holdfast.data.audio_settings import AudioSettings
 from holdfast.data.readers import transcripts
 from holdfast.data.readers.audio import energies
 from holdfast.errors import DataError, MissingDataError
-from holdfast.recipes.audio import AudioSettings
 from tones import RATE, save, tone
 
 pytest.importorskip("kaldi_native_fbank", reason="needs kaldi-native-fbank: pip install 'holdfast[audio]'")

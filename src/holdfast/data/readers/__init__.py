@@ -8,7 +8,7 @@ from pathlib import Path
 from holdfast.data.examples import Examples
 from holdfast.data.readers import audio, folders, idx, images, npy, npz, tables, ts
 from holdfast.errors import DataError, MissingDataError
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 
 __all__ = ["read"]
 

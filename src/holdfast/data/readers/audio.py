@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.data.audio_settings import AudioSettings
 from holdfast.data.examples import Examples
 from holdfast.data.features import log_mel
 from holdfast.data.readers.folders import listing
 from holdfast.data.readers.sound_headers import SizeField, check_whole
 from holdfast.errors import DataError, MissingDataError, MissingLibraryError
-from holdfast.recipes.audio import AudioSettings
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au")
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000

@@ -16,7 +16,7 @@ from holdfast.data.examples import Array, Examples
 from holdfast.data.readers.compressed import most_bytes, opened
 from holdfast.data.readers.layout import arrange
 from holdfast.errors import DataError
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 
 _CHUNK = 1 << 20
 

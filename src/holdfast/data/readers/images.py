@@ -14,7 +14,7 @@ from holdfast.data.examples import Array, Examples
 from holdfast.data.readers.folders import listing
 from holdfast.data.readers.layout import arrange
 from holdfast.errors import DataError, HoldfastWarning
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile

@@ -10,7 +10,7 @@ import numpy as np
 from holdfast.data.examples import Array, Examples
 from holdfast.data.readers import arrays
 from holdfast.errors import DataError
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 
 
 def read(path: Path, settings: ClassifyData, labels: Path | None = None) -> Examples:

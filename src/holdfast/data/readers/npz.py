@@ -14,7 +14,7 @@ from holdfast.data.examples import Array, Examples
 from holdfast.data.readers import arrays
 from holdfast.data.readers.compressed import LARGE_ARRAY, MOST_DEFLATE, check_ratio
 from holdfast.errors import DataError
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 
 Part = Literal["train", "test"]
 _ROLES = {"inputs": arrays.INPUTS, "labels": arrays.LABELS, "lengths": ("lengths",)}

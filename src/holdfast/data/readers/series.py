@@ -12,7 +12,7 @@ from holdfast.data.readers.table import SUFFIXES, Table, load
 from holdfast.data.series import Numbers, Series
 from holdfast.data.time_axis import TimeAxis
 from holdfast.errors import DataError, MissingDataError, RecipeError
-from holdfast.recipes.forecast import ForecastData
+from holdfast.tasks.forecast.settings import ForecastData
 
 _HOUR = np.timedelta64(1, "h")
 _ADVICE = "Name the columns to forecast in data.target_columns, and the column of times in data.time_column."

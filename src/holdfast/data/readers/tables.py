@@ -11,7 +11,7 @@ from holdfast.data.readers import values as cells
 from holdfast.data.readers.table import SUFFIXES, Table, load
 from holdfast.data.time_axis import TimeAxis
 from holdfast.errors import DataError, RecipeError
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 
 __all__ = ["SUFFIXES", "labels", "read", "texts"]
 

@@ -10,9 +10,9 @@ from typing import Literal
 from holdfast.data.readers import conllu
 from holdfast.data.readers.compressed import lines
 from holdfast.data.records import Records
+from holdfast.data.spans import looks_like_spans
 from holdfast.errors import DataError
-from holdfast.recipes.tag import TagData
-from holdfast.spans import looks_like_spans
+from holdfast.tasks.tag.settings import TagData
 
 Sentences = Records[list[str], list[str]]
 _Lines = Sequence[tuple[int, str]]

@@ -10,7 +10,7 @@ from holdfast.data.readers.encoding import decode
 from holdfast.data.readers.listing import Listed, listed
 from holdfast.data.records import Records
 from holdfast.errors import DataError, MissingDataError
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 
 NAMED_BY_ENDING = (".pos", ".neg")
 """Text files whose ending is the label, as collections of reviews have them."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from holdfast.data.audio_settings import AudioSettings
 from holdfast.data.readers import audio
 from holdfast.data.readers.audio import Floats
 from holdfast.data.readers.folders import files_in
 from holdfast.data.readers.table import load
 from holdfast.data.records import Records
+from holdfast.data.table_settings import TableSettings
 from holdfast.errors import DataError, MissingDataError, did_you_mean
-from holdfast.recipes.audio import AudioSettings
-from holdfast.recipes.tables import TableSettings
 
 TABLES = (".csv", ".tsv", ".jsonl")
 

@@ -14,7 +14,7 @@ import numpy as np
 from holdfast.data.examples import Array, Examples
 from holdfast.data.readers.compressed import opened
 from holdfast.errors import DataError, did_you_mean
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 
 _TAGS = (
     "problemname", "timestamps", "missing", "univariate", "dimension", "dimensions", "equallength", "serieslength",
