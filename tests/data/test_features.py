@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from holdfast.data.audio_settings import AudioSettings
 from holdfast.data.features import FilterbankStream, log_mel
+from holdfast.data.settings import AudioSettings
 from holdfast.errors import MissingLibraryError, OptionError, RecipeError, ShapeError
 from holdfast.recipes import changed
 from tones import RATE, noise, tone

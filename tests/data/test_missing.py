@@ -13,7 +13,7 @@ from holdfast.data import Encoder, Examples
 from holdfast.data.missing import Filling
 from holdfast.data.readers.series import read
 from holdfast.data.series import Series, Windows
-from holdfast.data.table_settings import Missing
+from holdfast.data.settings import Missing
 from holdfast.data.time_axis import TimeAxis
 from holdfast.errors import DataError, HoldfastWarning, ModelFileError
 from holdfast.tasks.classify.settings import ClassifyData

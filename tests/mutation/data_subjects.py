@@ -18,8 +18,8 @@ from tests.mutation.changes import in_gzip, in_ogg, in_png, in_zip, outside
 from tests.mutation.subjects import Subject
 
 from holdfast.data import readers
-from holdfast.data.audio_settings import AudioSettings
 from holdfast.data.readers import documents, pairs, series, tagged, texts, transcripts, vectors
+from holdfast.data.settings import AudioSettings
 from holdfast.tasks.classify.settings import ClassifyData
 from holdfast.tasks.forecast.settings import ForecastData
 from holdfast.tasks.tag.settings import TagData

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.data.audio_settings import AudioSettings
+from holdfast.data.settings import AudioSettings
 from holdfast.errors import MissingLibraryError, OptionError, ShapeError
 
 Floats = NDArray[np.float32]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from holdfast.data.table_settings import TableSettings
+from holdfast.data.settings import TableSettings
 from holdfast.errors import RecipeError
 
 if TYPE_CHECKING:

@@ -3,8 +3,9 @@
 ``chain`` needs no torch, so nothing else is imported before it is asked for.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from holdfast.lazy import on_demand
 
 if TYPE_CHECKING:
     from holdfast.layers.cell_modules import GRUCell, LSTMCell, RNNCell
@@ -14,8 +15,4 @@ __all__ = ["GRU", "LAYERS", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]
 
 _HOMES = {name: "holdfast.layers.cell_modules" if "Cell" in name else "holdfast.layers.kinds" for name in __all__}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'holdfast.layers' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = on_demand(__name__, _HOMES)

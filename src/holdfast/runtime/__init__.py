@@ -3,8 +3,9 @@
 :func:`load` opens a saved model; :class:`holdfast.Stream`, which needs torch, makes a stream of a layer or a module.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from holdfast.lazy import on_demand
 
 if TYPE_CHECKING:
     from holdfast.runtime.network import Network
@@ -14,8 +15,4 @@ __all__ = ["Network", "Stream", "load"]
 
 _HOMES = {"Network": "holdfast.runtime.network", "Stream": "holdfast.runtime.stream", "load": "holdfast.runtime.stream"}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'holdfast.runtime' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = on_demand(__name__, _HOMES)

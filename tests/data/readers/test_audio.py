@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from holdfast.data import read
-from holdfast.data.audio_settings import AudioSettings
 from holdfast.data.features import log_mel
 from holdfast.data.readers import audio
+from holdfast.data.settings import AudioSettings
 from holdfast.errors import DataError, MissingDataError, MissingLibraryError
 from holdfast.tasks.classify.settings import ClassifyData
 from tones import RATE, noise, save, tone

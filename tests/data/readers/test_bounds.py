@@ -15,8 +15,8 @@ import polars
 import pytest
 
 from holdfast.data import read
-from holdfast.data.audio_settings import AudioSettings
 from holdfast.data.readers import documents, pairs, tagged, texts, transcripts, vectors
+from holdfast.data.settings import AudioSettings
 from holdfast.errors import DataError
 from holdfast.tasks.classify.settings import ClassifyData
 from holdfast.tasks.tag.settings import TagData

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from holdfast.data.audio_settings import AudioSettings
 from holdfast.data.readers import transcripts
 from holdfast.data.readers.audio import energies
+from holdfast.data.settings import AudioSettings
 from holdfast.errors import DataError, MissingDataError
 from tones import RATE, save, tone
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from holdfast.data.audio_settings import AudioSettings
 from holdfast.data.readers import audio
 from holdfast.data.sets import download, spoken_digits
+from holdfast.data.settings import AudioSettings
 from holdfast.errors import MissingDataError
 
 pytest.importorskip("kaldi_native_fbank", reason="needs kaldi-native-fbank: pip install 'holdfast[audio]'")

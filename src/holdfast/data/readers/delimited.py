@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.data.readers.table_bounds import check_separated
-from holdfast.data.table_settings import TableSettings
+from holdfast.data.settings import TableSettings
 from holdfast.errors import DataError, HoldfastWarning, RecipeError
 
 if TYPE_CHECKING:

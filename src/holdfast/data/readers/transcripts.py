@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from holdfast.data.audio_settings import AudioSettings
 from holdfast.data.readers import audio
 from holdfast.data.readers.audio import Floats
 from holdfast.data.readers.folders import files_in
 from holdfast.data.readers.table import load
 from holdfast.data.records import Records
-from holdfast.data.table_settings import TableSettings
+from holdfast.data.settings import AudioSettings, TableSettings
 from holdfast.errors import DataError, MissingDataError, did_you_mean
 
 TABLES = (".csv", ".tsv", ".jsonl")

@@ -10,7 +10,7 @@ import numpy as np
 
 from holdfast.data.examples import Array
 from holdfast.data.readers.table import Table
-from holdfast.data.table_settings import TableSettings
+from holdfast.data.settings import TableSettings
 from holdfast.errors import DataError
 
 if TYPE_CHECKING:

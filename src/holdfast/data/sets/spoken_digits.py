@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from holdfast.data.audio_settings import AudioSettings
 from holdfast.data.examples import Examples
 from holdfast.data.features import log_mel
 from holdfast.data.readers import audio
@@ -16,6 +15,7 @@ from holdfast.data.readers.audio import Floats
 from holdfast.data.records import Records
 from holdfast.data.sets import download
 from holdfast.data.sets.published import local_folder
+from holdfast.data.settings import AudioSettings
 from holdfast.errors import MissingDataError
 
 ARCHIVE = "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/26eb9aaf76e81b692f806f9140c2d2777410d7a1.zip"

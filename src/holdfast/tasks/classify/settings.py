@@ -6,50 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from holdfast.data.audio_settings import AudioSettings
-from holdfast.data.table_settings import TableSettings
+from holdfast.data.settings import ReadingSettings
 from holdfast.settings import Recipe, RecurrentSettings, Settings
 
 
-class ClassifyData(TableSettings):
+class ClassifyData(ReadingSettings):
     """``[data]``: where the sequences come from and how they are prepared."""
 
     source: str = "files"
     """``files`` (see ``train`` and ``test``), or a known data set: ``digits`` (embedded), ``mnist``,
     ``japanese-vowels``, ``spoken-digits``; texts: ``surnames``, ``sentence-polarity``."""
-    layout: Literal["rows", "columns", "pixels"] = "rows"
-    """How an image becomes a sequence: a step a row, a step a column, or a step a pixel."""
-    id_column: str = ""
-    """Tables in long format (one row a step): the column that says which sequence a row belongs to. Empty: one row a
-    sequence."""
-    time_column: str = ""
-    """Tables in long format: the column of times to sort a sequence's rows by; see ``time_format``. Rows of one time
-    stay in the order of the file. Empty: that order for all."""
-    label_column: str = "label"
-    """Tables: the column that holds the label."""
-    label_separator: str = ""
-    """Tables: what stands between the labels of a sequence that may have several, such as ``|``; each is then learned
-    by itself. Empty: exactly one label a sequence."""
-    feature_columns: list[str] = []
-    """Tables: the columns that hold the inputs, in order. Empty: every other column that has a name."""
-    scaling: Literal["none", "unit", "standard"] = "none"
-    """``unit``: divide by 255 (images); ``standard``: zero mean and unit variance per channel, fitted on the training
-    split."""
-    audio: AudioSettings = AudioSettings()
-    """How recordings are read."""
-    unit: Literal["", "words", "characters", "pieces"] = ""
-    """What a step of a text is: a word, a character, or a byte-pair piece. Empty: the sequences are numbers."""
-    vocabulary_size: int = Field(0, ge=0)
-    """Texts: the most tokens to tell apart, four of which are no text; 0 for no limit (with ``pieces``: 8,000)."""
-    least: int = Field(1, ge=1)
-    """Texts: leave a token out of the vocabulary that occurs less often in the training split."""
-    lower: bool = False
-    """Texts: make capitals small."""
-    text_column: str = "text"
-    """Tables of texts: the column that holds the text."""
-    label_first: bool = False
-    """Texts: each line of a text file starts with its label and a blank, ``LABEL text``. Not needed for fastText's
-    ``__label__x text`` and for files that end in ``.label``."""
 
 
 class LinearSettings(Settings):

@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from holdfast.data.table_settings import TableSettings
+from holdfast.data.settings import SeriesSettings
 from holdfast.settings import Recipe, RecurrentSettings, Settings
 
 
-class ForecastData(TableSettings):
+class ForecastData(SeriesSettings):
     """``[data]``: which series, what is known of the future, and what a window is."""
 
     source: str = "files"
@@ -32,16 +32,6 @@ class ForecastData(TableSettings):
     time zone of the data unless they name one."""
     limit: int = Field(0, ge=0)
     """Use only the first so many windows of training, validation and test; 0 for all."""
-    time_column: str = ""
-    """The column of times; see ``time_format``. Empty: the rows are numbered from 0."""
-    target_columns: list[str] = []
-    """The columns to forecast. Empty: every column that has a name and no other part."""
-    past_columns: list[str] = []
-    """Further columns to forecast from, known until now only."""
-    known_columns: list[str] = []
-    """Further columns to forecast from, known ahead of time, such as holidays and prices."""
-    calendar: list[Literal["hour", "weekday", "month", "day_of_year"]] = []
-    """What the network is told of each time, as sine and cosine, in the time zone of the data."""
     log: bool = False
     """Forecast the logarithm of the targets, which must be above 0; answers and metrics are in their own units."""
     window: int = Field(48, ge=1)

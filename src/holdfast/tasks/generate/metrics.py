@@ -30,7 +30,7 @@ class LanguageMetrics:
 
         Args:
             nats: The cross-entropy of each row, [B].
-            batch: A :class:`~holdfast.tasks.generate.streams.TokenBatch`: targets [B, T], and how many characters they are.
+            batch: A :class:`~holdfast.tasks.generate.streams.TokenBatch`: targets [B, T], and their characters.
         """
         self.nats += float(nats.double().sum())
         self.tokens += int((batch.known_targets != PADDING).sum())

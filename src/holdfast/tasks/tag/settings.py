@@ -6,19 +6,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from holdfast.settings import DataSettings, Recipe, RecurrentSettings
+from holdfast.data.settings import TaggedSettings
+from holdfast.settings import Recipe, RecurrentSettings
 
 
-class TagData(DataSettings):
+class TagData(TaggedSettings):
     """``[data]``: where the sequences come from and how they are prepared."""
 
     source: str = "files"
     """``files`` (see ``train`` and ``test``), ``addition`` (generated), or a known data set: ``ud-english-ewt``."""
-    column: Literal["upos", "xpos"] = "upos"
-    """CoNLL-U: the column that holds the tags."""
-    columns: Literal["", "tabs", "blanks"] = ""
-    """Other files of words and tags, a word a line with its tag last: what stands between word, tag and any columns
-    between them. Empty: told from the file, which else has a sentence a line and no tags."""
     lower: bool = True
     """Look words up without regard to capitals; the characters of a word keep them."""
     least: int = Field(1, ge=1)

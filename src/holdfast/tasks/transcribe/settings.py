@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from holdfast.data.audio_settings import AudioSettings
+from holdfast.data.settings import AudioSettings
 from holdfast.settings import DataSettings, Recipe, RecurrentSettings, Settings
 
 
