@@ -115,7 +115,8 @@ def test_threads_that_share_cores_and_runtimes_that_share_them_are_problems(monk
     found = diagnose()
     assert found.facts["threads"]["OpenMP runtimes"] == ["/lib/libomp.so.5", "/torch/lib/libgomp.so.1"]
     assert found.problems[-2:] == [
-        "torch uses 3 threads, and this process may use 2 of the cores, so threads wait for one another. Set OMP_NUM_THREADS=2.",
+        "torch uses 3 threads, and this process may use 2 of the cores, so threads wait for one another. Set "
+        "OMP_NUM_THREADS=2.",
         "2 OpenMP runtimes are loaded, and their threads compete for the same cores. Use one: build "
         "Holdfast with a compiler that has torch's runtime (GCC for libgomp, Clang for libomp), and import torch "
         "before other libraries.",

@@ -130,7 +130,7 @@ def test_a_changed_file_of_a_run_is_noticed(tmp_path: Path, name: str) -> None:
         path.write_bytes(damaged)
         with pytest.raises(RunError) as error:
             read_sealed(path)
-        assert str(error.value).startswith(f"{path} was changed")
+        assert str(error.value).startswith((f"{path} was changed", f"{path} is not TOML"))
     path.write_bytes(whole.replace(b"toy", b"boy").replace(b"folder", b"fodder"))
     with pytest.raises(RunError) as error:
         read_sealed(path)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import RunError
+from holdfast.files.json_values import finite
 from holdfast.training.listener import Listener
 
 
@@ -73,6 +74,7 @@ class History(list[dict[str, Any]], Listener):
 
     def log(self, row: dict[str, Any]) -> None:
         """Appends a row here and, at once, to the file."""
+        row = finite(row)
         line = (json.dumps(row) + "\n").encode()
         self.append(row)
         self._digest.update(line)

@@ -48,7 +48,7 @@ class Listener:
         """A row of the history for the updates since the last such row; only with ``log_every``."""
 
     def epoch(self, row: dict[str, Any]) -> None:
-        """An epoch is done; ``row`` is its row of the history, as :mod:`holdfast.training.history` describes."""
+        """An epoch is done; ``row`` is its row of the history (:mod:`holdfast.training.history`), with NaN as it is."""
 
     def end(self) -> None:
         """Training has ended, also after an error or Ctrl-C."""

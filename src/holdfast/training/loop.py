@@ -13,7 +13,6 @@ from torch import nn
 
 from holdfast.engines.devices import choose_device
 from holdfast.errors import DataError, HoldfastWarning, OptionError
-from holdfast.files.json_values import finite
 from holdfast.settings import TrainSettings
 from holdfast.tasks.task import Metrics, Task
 from holdfast.training.determinism import (
@@ -233,7 +232,6 @@ def _end_epoch(session: Session) -> None:
         row["validation"] = validate(training.measured, training.task, session.validation, training.device)
         row["best"] = training.take_score(row["validation"])
         row["seconds"] = round(session.seconds(), 3)
-    row = finite(row)
     for listener in session.listeners:
         listener.epoch(row)
     patience = training.settings.patience

@@ -5,6 +5,7 @@ Figures are computed only when they are drawn, so that progress does not slow a 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -157,7 +158,7 @@ def _epoch_line(row: dict[str, Any], plan: Plan) -> str:
 
 def _values(report: dict[str, Any], names: tuple[str, ...]) -> str:
     shown = dict.fromkeys(name for name in names if name in report)
-    return "  ".join(f"{name} {'-' if report[name] is None else f'{report[name]:.4f}'}" for name in shown)
+    return "  ".join(f"{name} {f'{report[name]:.4f}' if math.isfinite(report[name]) else '-'}" for name in shown)
 
 
 def _duration(seconds: float) -> str:

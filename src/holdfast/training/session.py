@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from holdfast.files.json_values import finite
 from holdfast.training.checkpoint import Checkpoint
 from holdfast.training.history import History
 from holdfast.training.interrupt import Interrupt, TrainingInterrupted
@@ -44,7 +43,7 @@ class Session:
     def row(self, event: str, running: Running) -> dict[str, Any]:
         """A row of the history."""
         training = self.training
-        row = {
+        return {
             "event": event,
             "epoch": training.epoch,
             "step": training.step,
@@ -52,7 +51,6 @@ class Session:
             "train": running.report(),
             "seconds": round(self.seconds(), 3),
         }
-        return finite(row)  # type: ignore[no-any-return]
 
     def save(self) -> None:
         """Writes the checkpoint, if one is kept."""
