@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from holdfast.data import Encoder, Examples, Labels, Scaling
+from holdfast.data import Encoder, Examples, Labels, Scaling, fit_scaling
 from holdfast.errors import DataError, HoldfastWarning, ModelFileError
 from holdfast.tasks.classify.settings import ClassifyData
 
@@ -83,7 +83,7 @@ def test_labels_saved_before_there_could_be_several_are_read() -> None:
 
 def test_standard_scaling_takes_the_statistics_over_all_steps() -> None:
     examples = sequences(count=50)
-    scaling = Scaling.fit(examples, "standard")
+    scaling = fit_scaling(examples, "standard")
     steps = np.concatenate(list(examples.inputs))
     np.testing.assert_allclose(scaling.mean, steps.mean(0), rtol=1e-12)
     np.testing.assert_allclose(scaling.std, steps.std(0), rtol=1e-12)
@@ -94,22 +94,22 @@ def test_standard_scaling_takes_the_statistics_over_all_steps() -> None:
 
 def test_standard_scaling_in_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     examples = Examples(np.random.default_rng(1).normal(7, 2, (10, 4, 3)), None, [str(index) for index in range(10)])
-    whole = Scaling.fit(examples, "standard")
+    whole = fit_scaling(examples, "standard")
     monkeypatch.setattr("holdfast.data.encoders._CHUNK", 3)
-    np.testing.assert_allclose(Scaling.fit(examples, "standard").std, whole.std, rtol=1e-12)
+    np.testing.assert_allclose(fit_scaling(examples, "standard").std, whole.std, rtol=1e-12)
 
 
 def test_a_constant_channel_keeps_a_deviation_of_one() -> None:
     inputs = np.random.default_rng(0).normal(size=(5, 4, 2))
     inputs[..., 1] = 7
-    scaling = Scaling.fit(Examples(inputs, None, list("abcde")), "standard")
+    scaling = fit_scaling(Examples(inputs, None, list("abcde")), "standard")
     assert scaling.std[1] == 1
     assert not scaling.apply(inputs)[..., 1].any()
 
 
 def test_a_large_offset_costs_no_precision() -> None:
     inputs = 1e9 + np.arange(8.0).reshape(1, 8, 1)
-    scaled = Scaling.fit(Examples(inputs, None, ["a"]), "standard").apply(inputs)
+    scaled = fit_scaling(Examples(inputs, None, ["a"]), "standard").apply(inputs)
     np.testing.assert_allclose(np.diff(scaled[0, :, 0]), 1 / np.arange(8).std(), rtol=1e-6)
 
 
@@ -125,7 +125,7 @@ def test_unit_scaling_divides_by_255() -> None:
 @pytest.mark.parametrize("kind", ["none", "unit", "standard"])
 def test_every_real_type_becomes_float32(dtype: type, kind: str) -> None:
     values = np.array([[[0], [1]]], dtype=dtype)
-    scaling = Scaling.fit(Examples(values, None, ["a"]), kind)  # type: ignore[arg-type]
+    scaling = fit_scaling(Examples(values, None, ["a"]), kind)  # type: ignore[arg-type]
     assert scaling.apply(values).dtype == np.float32
 
 
@@ -188,7 +188,7 @@ def test_fit_needs_labels_and_sequences() -> None:
         ({"settings": {"layuot": "rows"}}, "The saved encoder does not fit (ValidationError: "),
         (
             {"scaling": {"kind": "log", "mean": [], "std": []}},
-            "The saved scaling does not fit (ValueError: kind is 'log'",
+            "The saved scaling does not fit (OptionError: There is no scaling 'log'",
         ),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,86 +16,40 @@ from holdfast.data.missing import NOTHING_FILLED, Filling
 from holdfast.data.saved import Json, parsed
 from holdfast.data.settings import ReadingSettings
 from holdfast.errors import DataError
-from holdfast.runtime.scaling import scaled
+from holdfast.runtime.scaling import Scaling, ScalingKind
 
 _CHUNK = 4096
 """Sequences whose statistics are taken at once."""
 
 
-@dataclass(frozen=True)
-class Scaling:
-    """How raw values become the network's inputs.
+def fit_scaling(examples: Examples, kind: ScalingKind) -> Scaling:
+    """Takes the statistics of each channel over all steps of all sequences.
 
-    Attributes:
-        kind: ``none``: as they are; ``unit``: divided by 255; ``standard``: minus ``mean``, over ``std``.
-        mean: Of each channel, C numbers; empty unless ``standard``.
-        std: Of each channel, C numbers; 1 for a channel that never varies.
+    Args:
+        examples: The training split, and nothing else; missing values are left out.
+        kind: Which scaling; only ``standard`` looks at the examples.
+
+    Raises:
+        DataError: All values of a channel are missing.
     """
+    if kind != "standard":
+        return Scaling(kind)
+    from sklearn.preprocessing import StandardScaler
 
-    kind: Literal["none", "unit", "standard"] = "none"
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-
-    @classmethod
-    def fit(cls, examples: Examples, kind: Literal["none", "unit", "standard"]) -> Scaling:
-        """Take the statistics of each channel over all steps of all sequences.
-
-        Args:
-            examples: The training split, and nothing else; missing values are passed over.
-            kind: Which scaling; only ``standard`` looks at the examples.
-
-        Raises:
-            DataError: All values of a channel are missing.
-        """
-        if kind != "standard":
-            return cls(kind)
-        from sklearn.preprocessing import StandardScaler
-
-        scaler = StandardScaler()
-        # With gaps at once: a part in which all values of a channel are missing would spoil its mean.
-        chunk = max(1, len(examples)) if examples.gaps else _CHUNK
-        for begin in range(0, len(examples), chunk):
-            part = examples.inputs[begin : begin + chunk]
-            steps = part.reshape(-1, examples.channels) if isinstance(part, np.ndarray) else np.concatenate(part)
-            empty: list[int] = np.flatnonzero(np.isnan(steps).all(0)).tolist() if examples.gaps else []
-            if len(empty):
-                raise DataError(
-                    f"Value {empty[0]} of a step (from 0) is missing in all training sequences, such as "
-                    f"{examples.origins[0]}; expected it in some. Leave it out."
-                )
-            scaler.partial_fit(steps)
-        return cls(kind, tuple(scaler.mean_.tolist()), tuple(scaler.scale_.tolist()))
-
-    def apply(self, values: Array) -> Array:
-        """Scale values.
-
-        Args:
-            values: [..., C], any real dtype.
-
-        Returns:
-            [..., C], float32. Values that float32 cannot hold exactly are scaled in float64 first.
-        """
-        return scaled(values, self.kind, self.mean, self.std)
-
-    def to_dict(self) -> Json:
-        """Plain JSON that ``from_dict`` reads."""
-        return {"kind": self.kind, "mean": list(self.mean), "std": list(self.std)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Scaling:
-        """The scaling that ``to_dict`` wrote.
-
-        Raises:
-            ModelFileError: It is not what ``to_dict`` writes.
-        """
-
-        def build() -> Scaling:
-            kind, mean, std = data["kind"], data["mean"], data["std"]
-            if kind not in ("none", "unit", "standard") or len(mean) != len(std):
-                raise ValueError(f"kind is {kind!r}, with {len(mean)} means and {len(std)} deviations")
-            return cls(kind, tuple(float(value) for value in mean), tuple(float(value) for value in std))
-
-        return parsed("scaling", data, build)
+    scaler = StandardScaler()
+    # Sequences with gaps are read at once: a chunk in which all values of a channel are missing would spoil its mean.
+    chunk = max(1, len(examples)) if examples.gaps else _CHUNK
+    for begin in range(0, len(examples), chunk):
+        part = examples.inputs[begin : begin + chunk]
+        steps = part.reshape(-1, examples.channels) if isinstance(part, np.ndarray) else np.concatenate(part)
+        empty: list[int] = np.flatnonzero(np.isnan(steps).all(0)).tolist() if examples.gaps else []
+        if len(empty):
+            raise DataError(
+                f"Value {empty[0]} of a step (from 0) is missing in all training sequences, such as "
+                f"{examples.origins[0]}; expected it in some. Leave it out."
+            )
+        scaler.partial_fit(steps)
+    return Scaling(kind, tuple(scaler.mean_.tolist()), tuple(scaler.scale_.tolist()))
 
 
 @dataclass(frozen=True)
@@ -138,8 +92,8 @@ class Encoder:
         labels = Labels.fit(train.labels, settings.label_separator)
         settings = settings.model_copy(update={"feature_columns": list(train.columns or settings.feature_columns)})
         if settings.missing == "error":
-            return cls(labels, Scaling.fit(train, settings.scaling), train.channels, settings)
-        known = Scaling.fit(train, "standard")
+            return cls(labels, fit_scaling(train, settings.scaling), train.channels, settings)
+        known = fit_scaling(train, "standard")
         filling = Filling.of(settings.missing, known.mean, train.missing)
         # A mask is 0 or 1, and stays so where values are scaled.
         masks = len(filling.masked)

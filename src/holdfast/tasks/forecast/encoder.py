@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from holdfast.data.batches import Batch, Indices
-from holdfast.data.encoders import Scaling
+from holdfast.data.encoders import fit_scaling
 from holdfast.data.examples import Examples
 from holdfast.data.missing import NOTHING_FILLED, Filling
 from holdfast.data.series import Numbers, Series, Windows
 from holdfast.errors import DataError, HoldfastWarning
+from holdfast.runtime.scaling import Scaling
 from holdfast.tasks.forecast.settings import ForecastData
 from holdfast.tasks.forecast.splits import context
 
@@ -90,10 +91,10 @@ class SeriesEncoder:
         gaps = settings.missing != "error"
         values = [np.concatenate([_levels(one, settings), one.past, one.known[: len(one)]], 1) for one in series]
         rows = Examples(list(values), None, [one.origin for one in series], gaps)
-        scaling = Scaling.fit(rows, "standard")
+        scaling = fit_scaling(rows, "standard")
         targets = np.concatenate([one.targets for one in series])
         _warn_of_constants(targets, settings.target_columns)
-        deviations = Scaling.fit(Examples(targets[None], None, [series[0].origin], gaps), "standard").std
+        deviations = fit_scaling(Examples(targets[None], None, [series[0].origin], gaps), "standard").std
         errors = np.concatenate([np.abs(one.targets[season:] - one.targets[:-season]) for one in series])
         known = ~np.isnan(errors)
         naive = np.where(known, errors, 0).sum(0) / known.sum(0).clip(min=1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from holdfast.data import Examples, Records, Scaling, SequenceDataset, Splits, divided
+from holdfast.data import Examples, Records, Scaling, SequenceDataset, Splits, divided, fit_scaling
 from holdfast.data.readers import transcripts
 from holdfast.data.sets import spoken_digits
 from holdfast.data.sets.published import locate
@@ -120,7 +120,7 @@ class TranscribeTask(RecipeTask[Recordings]):
         data = recipe.data
         texts = [_plain(text, data) for text in train.targets]
         vocabulary = Vocabulary.fit(texts, data.unit, size=data.vocabulary_size)
-        scaling = Scaling.fit(Examples(train.inputs, None, train.origins), "standard")
+        scaling = fit_scaling(Examples(train.inputs, None, train.origins), "standard")
         return cls(recipe.model, data, vocabulary, scaling, recipe.predict)
 
     def build(self) -> Transcriber:
