@@ -14,8 +14,8 @@ from holdfast.tasks.forecast.encoder import ForecastBatch
 from holdfast.tasks.forecast.metrics import ForecastMetrics
 from holdfast.tasks.generate.metrics import LanguageMetrics
 from holdfast.tasks.generate.streams import TokenBatch
+from holdfast.tasks.transcribe.data import TranscriptBatch
 from holdfast.tasks.transcribe.metrics import TranscriptionMetrics
-from holdfast.tasks.transcribe.transcripts import TranscriptBatch
 
 
 def batch(targets):

@@ -17,7 +17,7 @@ from holdfast.errors import DataError, OptionError
 from holdfast.files import storage
 from holdfast.predictor import Predictor
 from holdfast.tasks.tag import sums
-from holdfast.tasks.tag.sentences import SentenceEncoder
+from holdfast.tasks.tag.data import SentenceEncoder
 from holdfast.tasks.tag.settings import TagData, TagModel
 from holdfast.tasks.tag.sums import SumEncoder
 from holdfast.tasks.tag.task import TagTask

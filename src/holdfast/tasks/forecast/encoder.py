@@ -18,8 +18,8 @@ from holdfast.data.examples import Examples
 from holdfast.data.missing import NOTHING_FILLED, Filling
 from holdfast.data.series import Numbers, Series, Windows
 from holdfast.errors import DataError, HoldfastWarning
+from holdfast.tasks.forecast.data import context
 from holdfast.tasks.forecast.settings import ForecastData
-from holdfast.tasks.forecast.splits import context
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,11 +15,11 @@ from holdfast.data.missing import Filling
 from holdfast.data.readers import series
 from holdfast.data.series import Windows
 from holdfast.errors import RecipeError
+from holdfast.tasks.forecast.data import context, load
 from holdfast.tasks.forecast.encoder import ForecastBatch, SeriesEncoder, WindowDataset
 from holdfast.tasks.forecast.metrics import ForecastMetrics
 from holdfast.tasks.forecast.network import Forecaster
 from holdfast.tasks.forecast.settings import ForecastAnswers, ForecastData, ForecastModel, ForecastRecipe
-from holdfast.tasks.forecast.splits import context, load
 from holdfast.tasks.task import RecipeTask, TaskStep
 
 _POINT: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,16 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from holdfast.data import Records, Splits, split
-from holdfast.data.readers import documents
-from holdfast.data.sets.published import locate
+from holdfast.data import Records, Splits
 from holdfast.data.vocabulary import BEGIN, END, PADDING, UNKNOWN, Vocabulary
 from holdfast.decoding.sampling import Sampling, generate, uniform
-from holdfast.errors import RecipeError
 from holdfast.settings import TrainSettings
+from holdfast.tasks.generate.data import Prompt, PromptDataset, load, read
 from holdfast.tasks.generate.metrics import LanguageMetrics
 from holdfast.tasks.generate.network import LanguageModel
-from holdfast.tasks.generate.prompts import Prompt, PromptDataset
 from holdfast.tasks.generate.settings import GenerateAnswers, GenerateData, GenerateModel, GenerateRecipe
 from holdfast.tasks.generate.streams import Streams, TokenLines, Tokens
 from holdfast.tasks.task import Epochs, RecipeTask, TaskStep
@@ -67,22 +63,7 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
         Raises:
             RecipeError: The state would be carried between lines, or there is nothing to measure the model on.
         """
-        data = recipe.data
-        if data.sequences == "lines" and recipe.train.carry_state:
-            raise RecipeError('train.carry_state goes with data.sequences = "streams"; lines are independent.')
-        train_files, test_files = locate(data, cls.name, data_dir)
-        train, test = _read(train_files, data), _read(test_files, data) if test_files else None
-        if test is None and data.test_fraction:
-            train, test = _held_out(train, data, data.test_fraction, recipe.train.seed)
-        if data.limit:
-            train, test = _first(train, data), None if test is None else _first(test, data)
-        validation = None
-        if data.validation:
-            train, validation = _held_out(train, data, data.validation, recipe.train.seed)
-        final = validation if test is None else test
-        if final is None:
-            raise RecipeError("data.test_fraction and data.validation are 0: there is nothing to measure the model on.")
-        return Splits(train, validation, final)
+        return load(recipe, data_dir)
 
     @classmethod
     def fit(cls, recipe: GenerateRecipe, train: Records[Any, str]) -> Self:
@@ -162,7 +143,7 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
     def read(self, paths: Sequence[Path]) -> Records[Any, str]:
         """Reads text files as those that were trained on; without any, the prompt of ``[predict]``, once a sample."""
         if paths:
-            return _read(paths, self.data)
+            return read(paths, self.data)
         numbers = range(self.answering.samples)
         prompts = [Prompt(self.answering.prompt, number) for number in numbers]
         return Records(prompts, None, [f"sample {number + 1}" for number in numbers])
@@ -224,27 +205,6 @@ def _kept(state: Any, rows: Tensor) -> Any:
     if isinstance(state, Tensor):
         return state if bool(rows.all()) else state * rows[:, None]
     return None if state is None else tuple(_kept(part, rows) for part in state)
-
-
-def _read(paths: Sequence[Path], data: GenerateData) -> Records[Any, str]:
-    return documents.lines(paths) if data.sequences == "lines" else documents.whole(paths)
-
-
-def _held_out(
-    examples: Records[Any, str], data: GenerateData, fraction: float, seed: int
-) -> tuple[Records[Any, str], Records[Any, str]]:
-    """What is kept, and the fraction that is held out: lines at random, or the end of the text."""
-    if data.sequences == "lines":
-        return split(examples, fraction, seed)
-    count = sum(map(len, examples.inputs))
-    return documents.cut(examples, count - math.ceil(fraction * count))
-
-
-def _first(examples: Records[Any, str], data: GenerateData) -> Records[Any, str]:
-    """As much as ``data.limit`` asks for."""
-    if data.sequences == "lines":
-        return examples.subset(range(min(data.limit, len(examples))))
-    return documents.cut(examples, data.limit)[0]
 
 
 TASK = GenerateTask

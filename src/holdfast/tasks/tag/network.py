@@ -37,7 +37,7 @@ class Words(nn.Module):
             self.spelling = LSTM(settings.character_size, settings.spelling_size, batch_first=True, bidirectional=True)
 
     def forward(self, words: Tensor, spellings: Tensor, spelling_lengths: Tensor, places: Tensor) -> Tensor:
-        """Looks words up; arguments as in :class:`~holdfast.tasks.tag.sentences.SentenceBatch`.
+        """Looks words up; arguments as in :class:`~holdfast.tasks.tag.data.SentenceBatch`.
 
         Returns:
             [B, T, output_size].

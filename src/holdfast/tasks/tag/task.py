@@ -9,15 +9,12 @@ from typing import Any, Self
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from holdfast.data import Dataset, Records, Splits, divided
-from holdfast.data.readers import tagged
-from holdfast.data.sets.published import locate
+from holdfast.data import Dataset, Records, Splits
 from holdfast.data.spans import looks_like_spans
 from holdfast.errors import OptionError
-from holdfast.tasks.tag import sums
+from holdfast.tasks.tag.data import SentenceEncoder, load
 from holdfast.tasks.tag.metrics import TaggingMetrics
 from holdfast.tasks.tag.network import Tagger, Words
-from holdfast.tasks.tag.sentences import SentenceEncoder
 from holdfast.tasks.tag.settings import TagModel, TagRecipe
 from holdfast.tasks.tag.sums import SumEncoder
 from holdfast.tasks.task import RecipeTask, TaskStep
@@ -53,16 +50,7 @@ class TagTask(RecipeTask[Records[Any, Any]]):
     @classmethod
     def load(cls, recipe: TagRecipe, data_dir: Path | None) -> Splits[Records[Any, Any]]:
         """Reads or generates the data of a recipe, in its splits."""
-        data, seed = recipe.data, recipe.train.seed
-        train_files, test_files = locate(data, cls.name, data_dir, made=["addition"])
-        train: Records[Any, Any]
-        test: Records[Any, Any] | None
-        if data.source == "addition":
-            train, test = sums.generated(data.bits, data.sums, seed)
-        else:
-            train = tagged.read(train_files, data)
-            test = tagged.read(test_files, data) if test_files else None
-        return divided(train, test, data, seed)
+        return load(recipe, data_dir)
 
     @classmethod
     def fit(cls, recipe: TagRecipe, train: Records[Any, Any]) -> Self:

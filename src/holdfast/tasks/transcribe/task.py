@@ -6,26 +6,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from holdfast.data import Examples, Records, Scaling, SequenceDataset, Splits, divided
+from holdfast.data import Examples, Scaling, SequenceDataset, Splits
 from holdfast.data.readers import transcripts
-from holdfast.data.sets import spoken_digits
-from holdfast.data.sets.published import locate
 from holdfast.data.vocabulary import PADDING, Vocabulary
 from holdfast.decoding import ctc
 from holdfast.errors import DataError
 from holdfast.tasks.task import RecipeTask, TaskStep
+from holdfast.tasks.transcribe.data import Recordings, TranscriptBatch, TranscriptDataset, load
 from holdfast.tasks.transcribe.metrics import TranscriptionMetrics
 from holdfast.tasks.transcribe.network import Transcriber
 from holdfast.tasks.transcribe.settings import TranscribeAnswers, TranscribeData, TranscribeModel, TranscribeRecipe
-from holdfast.tasks.transcribe.transcripts import TranscriptBatch, TranscriptDataset
-
-Recordings = Records[NDArray[np.float32], str]
 
 BLANK = PADDING
 """The label of a step in which nothing new is said."""
@@ -62,13 +56,7 @@ class TranscribeTask(RecipeTask[Recordings]):
     @classmethod
     def load(cls, recipe: TranscribeRecipe, data_dir: Path | None) -> Splits[Recordings]:
         """Reads the recordings of a recipe, in their splits."""
-        data = recipe.data
-        train_files, test_files = locate(data, cls.name, data_dir, made=["digit-strings"])
-        if data.source == "digit-strings":
-            train, test = spoken_digits.strings(data.audio, data_dir, data.limit)
-            return divided(train, test, data, recipe.train.seed)
-        tested = transcripts.read(test_files, data.audio) if test_files else None
-        return divided(transcripts.read(train_files, data.audio), tested, data, recipe.train.seed)
+        return load(recipe, data_dir)
 
     @classmethod
     def fit(cls, recipe: TranscribeRecipe, train: Recordings) -> Self:

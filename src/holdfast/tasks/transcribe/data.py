@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from holdfast.data import Records, Splits, divided
 from holdfast.data.batches import Batch, Indices, SequenceDataset
+from holdfast.data.readers import transcripts
+from holdfast.data.sets import spoken_digits
+from holdfast.data.sets.published import locate
 from holdfast.errors import DataError
+from holdfast.tasks.transcribe.settings import TranscribeRecipe
+
+Recordings = Records[NDArray[np.float32], str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,3 +91,14 @@ class TranscriptDataset:
         return TranscriptBatch(
             batch.inputs, batch.lengths, targets, sizes, tuple(self._texts[index] for index in indices)
         )
+
+
+def load(recipe: TranscribeRecipe, data_dir: Path | None) -> Splits[Recordings]:
+    """Reads the recordings of a recipe, in their splits."""
+    data = recipe.data
+    train_files, test_files = locate(data, "transcribe", data_dir, made=["digit-strings"])
+    if data.source == "digit-strings":
+        train, test = spoken_digits.strings(data.audio, data_dir, data.limit)
+        return divided(train, test, data, recipe.train.seed)
+    tested = transcripts.read(test_files, data.audio) if test_files else None
+    return divided(transcripts.read(train_files, data.audio), tested, data, recipe.train.seed)

@@ -12,14 +12,17 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from holdfast.data import Records, Splits, divided
 from holdfast.data.batches import Batch, Indices
 from holdfast.data.labels import Labels
 from holdfast.data.readers import tagged
 from holdfast.data.readers.tagged import Sentences
+from holdfast.data.sets.published import locate
 from holdfast.data.spans import looks_like_spans, spans
 from holdfast.data.vocabulary import PADDING, UNKNOWN, Vocabulary
 from holdfast.errors import DataError
-from holdfast.tasks.tag.settings import TagData
+from holdfast.tasks.tag import sums
+from holdfast.tasks.tag.settings import TagData, TagRecipe
 
 NO_TARGET = -100
 """The target of a step in the padding."""
@@ -216,3 +219,17 @@ class SentenceEncoder:
         """
         words, characters = (Vocabulary.from_dict(data[name]) for name in ("words", "characters"))
         return cls(words, characters, Labels.from_dict(data["tags"]), TagData.model_validate(data["settings"]))
+
+
+def load(recipe: TagRecipe, data_dir: Path | None) -> Splits[Records[Any, Any]]:
+    """Reads or generates the data of a recipe, in its splits."""
+    data, seed = recipe.data, recipe.train.seed
+    train_files, test_files = locate(data, "tag", data_dir, made=["addition"])
+    train: Records[Any, Any]
+    test: Records[Any, Any] | None
+    if data.source == "addition":
+        train, test = sums.generated(data.bits, data.sums, seed)
+    else:
+        train = tagged.read(train_files, data)
+        test = tagged.read(test_files, data) if test_files else None
+    return divided(train, test, data, seed)

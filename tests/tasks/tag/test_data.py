@@ -8,7 +8,7 @@ import torch
 from holdfast.data import Records
 from holdfast.data.vocabulary import PADDING, UNKNOWN
 from holdfast.errors import DataError
-from holdfast.tasks.tag.sentences import NO_TARGET, UNSEEN, SentenceBatch, SentenceEncoder
+from holdfast.tasks.tag.data import NO_TARGET, UNSEEN, SentenceBatch, SentenceEncoder
 from holdfast.tasks.tag.settings import TagData
 
 TRAIN = Records(
