@@ -181,6 +181,14 @@ class RecipeTask(ABC, Generic[Examples]):
         raise DataError(f"A model for the task {self.name!r} reads files, not lines of text. Name the files.")
 
     @abstractmethod
+    def from_values(self, values: Any) -> Examples:
+        """Examples without targets from values in memory: numbers, texts, lists, arrays. Each task says what it takes.
+
+        Raises:
+            DataError: A value does not fit.
+        """
+
+    @abstractmethod
     def answers(self, model: nn.Module, batch: Any) -> list[dict[str, Any]]:
         """What the model says of each example: what JSON can hold, by name; ``answer_key`` is among the names."""
 

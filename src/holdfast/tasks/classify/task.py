@@ -13,6 +13,7 @@ from holdfast.data import Batch, Dataset, Encoder, Examples, Splits, TextEncoder
 from holdfast.data.records import Records
 from holdfast.data.vocabulary import UNKNOWN
 from holdfast.errors import RecipeError
+from holdfast.tasks.classify.data import from_values
 from holdfast.tasks.classify.embedding import TokenEmbedding, Vectors, known_vectors
 from holdfast.tasks.classify.labelling import class_weights, labelling
 from holdfast.tasks.classify.metrics import ClassificationMetrics, MultilabelMetrics
@@ -108,6 +109,17 @@ class ClassifyTask(RecipeTask[Any]):
         if isinstance(self.encoder, Encoder):
             return super().from_lines(lines)
         return Records(list(lines), None, [f"line {number}" for number in range(1, len(lines) + 1)])
+
+    def from_values(self, values: Any) -> Any:
+        """Sequences of numbers or texts, without labels.
+
+        Args:
+            values: As :func:`holdfast.tasks.classify.data.from_values` takes them.
+
+        Raises:
+            DataError: A value does not fit.
+        """
+        return from_values(values, self.encoder)
 
     def answers(self, model: nn.Module, batch: Batch) -> list[dict[str, Any]]:
         """What the model says of each sequence: ``label``, and ``probabilities`` by label, the likeliest first."""

@@ -15,7 +15,7 @@ from holdfast.data.missing import Filling
 from holdfast.data.readers import series
 from holdfast.data.series import Windows
 from holdfast.errors import RecipeError
-from holdfast.tasks.forecast.data import context, load
+from holdfast.tasks.forecast.data import context, from_values, load
 from holdfast.tasks.forecast.encoder import ForecastBatch, SeriesEncoder, WindowDataset
 from holdfast.tasks.forecast.metrics import ForecastMetrics
 from holdfast.tasks.forecast.network import Forecaster
@@ -105,6 +105,17 @@ class ForecastTask(RecipeTask[Windows]):
         """Reads tables in the way that the training files were read: every window of them."""
         data = self.encoder.settings
         return Windows.of(series.read(paths, data), context(data), self.horizon, data.stride)
+
+    def from_values(self, values: Any) -> Windows:
+        """Series from columns, rows or numbers.
+
+        Args:
+            values: As :func:`holdfast.tasks.forecast.data.from_values` takes them.
+
+        Raises:
+            DataError: A value does not fit.
+        """
+        return from_values(values, self.encoder.settings, self.horizon)
 
     def answers(self, model: nn.Module, batch: ForecastBatch) -> list[dict[str, Any]]:
         """How each series goes on.

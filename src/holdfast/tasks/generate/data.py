@@ -20,6 +20,7 @@ from holdfast.data.sets.published import locate
 from holdfast.data.vocabulary import BEGIN, PADDING, Vocabulary
 from holdfast.errors import RecipeError
 from holdfast.tasks.generate.settings import GenerateData, GenerateRecipe
+from holdfast.tasks.values import origins, texts_in
 
 
 class Prompt(NamedTuple):
@@ -121,3 +122,13 @@ def _first(examples: Records[Any, str], data: GenerateData) -> Records[Any, str]
     if data.sequences == "lines":
         return examples.subset(range(min(data.limit, len(examples))))
     return documents.cut(examples, data.limit)[0]
+
+
+def from_values(values: Any) -> Records[Any, str]:
+    """Prompts from a list of texts.
+
+    Raises:
+        DataError: A value is no text.
+    """
+    prompts = [Prompt(text, 0) for text in texts_in(values)]
+    return Records(prompts, None, origins(prompts))

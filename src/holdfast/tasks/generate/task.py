@@ -16,7 +16,7 @@ from holdfast.data import Records, Splits
 from holdfast.data.vocabulary import BEGIN, END, PADDING, UNKNOWN, Vocabulary
 from holdfast.decoding.sampling import Sampling, generate, uniform
 from holdfast.settings import TrainSettings
-from holdfast.tasks.generate.data import Prompt, PromptDataset, load, read
+from holdfast.tasks.generate.data import Prompt, PromptDataset, from_values, load, read
 from holdfast.tasks.generate.metrics import LanguageMetrics
 from holdfast.tasks.generate.network import LanguageModel
 from holdfast.tasks.generate.settings import GenerateAnswers, GenerateData, GenerateModel, GenerateRecipe
@@ -151,6 +151,17 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
     def from_lines(self, lines: Sequence[str]) -> Records[Any, str]:
         """A prompt a line."""
         return Records([Prompt(line, 0) for line in lines], None, [f"line {k}" for k in range(1, len(lines) + 1)])
+
+    def from_values(self, values: Any) -> Records[Any, str]:
+        """A prompt per text.
+
+        Args:
+            values: As :func:`holdfast.tasks.generate.data.from_values` takes them.
+
+        Raises:
+            DataError: A value does not fit.
+        """
+        return from_values(values)
 
     def answers(self, model: nn.Module, batch: Any) -> list[dict[str, Any]]:
         """The ``text`` that goes on from each ``prompt``, the prompt included."""

@@ -20,6 +20,7 @@ from holdfast.data.labels import Labels
 from holdfast.data.readers.compressed import lines
 from holdfast.data.records import Records
 from holdfast.errors import DataError
+from holdfast.tasks.values import array_of, examples_in, origins
 
 Sums = Records[tuple[int, int], int]
 
@@ -101,6 +102,22 @@ class SumEncoder:
                 raise DataError(f"{origin} is {text[:40]!r}; expected two whole numbers, such as '13 29'.")
             pairs.append((int(numbers[1]), int(numbers[2])))
         return added(pairs, origins)
+
+    def from_values(self, values: Any) -> Sums:
+        """Sums from pairs of whole numbers.
+
+        Raises:
+            DataError: A value is not two whole numbers of 0 or more.
+        """
+        pairs = []
+        for origin, value in zip(origins(values := examples_in(values, "a list of pairs")), values, strict=True):
+            numbers = array_of(value, origin, "two whole numbers, such as (13, 29)")
+            if numbers.shape != (2,) or numbers.dtype.kind not in "ui" or numbers.min() < 0:
+                raise DataError(
+                    f"{origin} is {value!r:.40}; expected two whole numbers of 0 or more, such as (13, 29)."
+                )
+            pairs.append((int(numbers[0]), int(numbers[1])))
+        return added(pairs, origins(pairs))
 
     def encode(self, sums: Sums) -> SequenceDataset:
         """The numbers as inputs [N, bits, 2] and the sums, where known, as targets [N, bits].

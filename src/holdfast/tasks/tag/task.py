@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from holdfast.data import Dataset, Records, Splits
 from holdfast.data.spans import looks_like_spans
 from holdfast.errors import OptionError
-from holdfast.tasks.tag.data import SentenceEncoder, load
+from holdfast.tasks.tag.data import SentenceEncoder, from_values, load
 from holdfast.tasks.tag.metrics import TaggingMetrics
 from holdfast.tasks.tag.network import Tagger, Words
 from holdfast.tasks.tag.settings import TagModel, TagRecipe
@@ -107,6 +107,17 @@ class TagTask(RecipeTask[Records[Any, Any]]):
     def from_lines(self, lines: Sequence[str]) -> Records[Any, Any]:
         """A sentence a line, its words apart by spaces; or two numbers."""
         return self.encoder.parsed(lines, [f"line {number}" for number in range(1, len(lines) + 1)])
+
+    def from_values(self, values: Any) -> Records[Any, Any]:
+        """Sentences as lists of words, or pairs of numbers to add.
+
+        Args:
+            values: As :func:`holdfast.tasks.tag.data.from_values` takes them.
+
+        Raises:
+            DataError: A value does not fit.
+        """
+        return from_values(values, self.encoder)
 
     def answers(self, model: nn.Module, batch: Any) -> list[dict[str, Any]]:
         """What the model says: the words with their tags and spans; or the numbers with their sum."""

@@ -16,7 +16,7 @@ from holdfast.data.vocabulary import PADDING, Vocabulary
 from holdfast.decoding import ctc
 from holdfast.errors import DataError
 from holdfast.tasks.task import RecipeTask, TaskStep
-from holdfast.tasks.transcribe.data import Recordings, TranscriptBatch, TranscriptDataset, load
+from holdfast.tasks.transcribe.data import Recordings, TranscriptBatch, TranscriptDataset, from_values, load
 from holdfast.tasks.transcribe.metrics import TranscriptionMetrics
 from holdfast.tasks.transcribe.network import Transcriber
 from holdfast.tasks.transcribe.settings import TranscribeAnswers, TranscribeData, TranscribeModel, TranscribeRecipe
@@ -105,6 +105,17 @@ class TranscribeTask(RecipeTask[Recordings]):
     def from_lines(self, lines: Sequence[str]) -> Recordings:
         """The recordings whose paths the lines are."""
         return self.read([Path(line) for line in lines]).unlabelled()
+
+    def from_values(self, values: Any) -> Recordings:
+        """Recordings from arrays of samples.
+
+        Args:
+            values: As :func:`holdfast.tasks.transcribe.data.from_values` takes them.
+
+        Raises:
+            DataError: A value does not fit.
+        """
+        return from_values(values, self.data.audio)
 
     def answers(self, model: nn.Module, batch: TranscriptBatch) -> list[dict[str, Any]]:
         """What is said in each recording: ``text``, and ``log_probability``, that of the text (natural logarithm)."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from holdfast.data import Batch, Splits, divided
+from holdfast.data import Batch, Records, Splits, divided
 from holdfast.data.batches import Indices
 from holdfast.data.readers import pairs
 from holdfast.data.readers.pairs import Pairs
@@ -20,6 +21,7 @@ from holdfast.data.sets.published import locate
 from holdfast.data.vocabulary import END, PADDING
 from holdfast.errors import DataError
 from holdfast.tasks.translate.settings import TranslateData, TranslateRecipe
+from holdfast.tasks.values import origins, texts_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,3 +113,13 @@ def load(recipe: TranslateRecipe, data_dir: Path | None) -> Splits[Pairs]:
     train, test = pairs.inverted(splits.train), pairs.inverted(splits.test)
     validation = None if splits.validation is None else _unseen(pairs.inverted(splits.validation), train)
     return Splits(train, validation, test if test_files else _unseen(test, train))
+
+
+def from_values(values: Any) -> Pairs:
+    """Sources from a list of texts.
+
+    Raises:
+        DataError: A value is no text.
+    """
+    sources = [pairs.plain(text) for text in texts_in(values)]
+    return Records(sources, None, origins(sources))

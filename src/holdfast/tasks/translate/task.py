@@ -19,7 +19,7 @@ from holdfast.decoding import Hypothesis, beam_search, greedy
 from holdfast.errors import RecipeError
 from holdfast.settings import TrainSettings
 from holdfast.tasks.task import Epochs, RecipeTask, TaskStep
-from holdfast.tasks.translate.data import PairBatch, PairDataset, load, padded
+from holdfast.tasks.translate.data import PairBatch, PairDataset, from_values, load, padded
 from holdfast.tasks.translate.metrics import TranslationMetrics
 from holdfast.tasks.translate.network import Translator
 from holdfast.tasks.translate.settings import TranslateAnswers, TranslateData, TranslateModel, TranslateRecipe
@@ -123,6 +123,17 @@ class TranslateTask(RecipeTask[Pairs]):
     def from_lines(self, lines: Sequence[str]) -> Pairs:
         """A source a line."""
         return Records([pairs.plain(line) for line in lines], None, [f"line {n}" for n in range(1, len(lines) + 1)])
+
+    def from_values(self, values: Any) -> Pairs:
+        """A source per text.
+
+        Args:
+            values: As :func:`holdfast.tasks.translate.data.from_values` takes them.
+
+        Raises:
+            DataError: A value does not fit.
+        """
+        return from_values(values)
 
     def answers(self, model: nn.Module, batch: PairBatch) -> list[dict[str, Any]]:
         """``translation``, ``source`` and ``score``; with a beam also ``alternatives``, the next best ones."""
