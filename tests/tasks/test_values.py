@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 from tests.tasks import untrained
 
-from holdfast.errors import DataError
+from holdfast.errors import DataError, MissingLibraryError
 from holdfast.predictor import Predictor
 
 
@@ -140,4 +141,14 @@ def test_rows_of_numbers_where_the_model_reads_no_times(folder: Path) -> None:
     assert error(predictor, [[1.0, 2.0]] * 9) == "The values have shape (9, 2); expected rows of 1 numbers: value."
     assert error(predictor, 3) == (
         "The values are of type int; expected a mapping of columns, a list of rows, or a list of such mappings."
+    )
+
+
+def test_series_without_the_library(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = model("forecast", folder)
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with pytest.raises(MissingLibraryError) as caught:
+        predictor.predict_values({"time": ["2000-01-01"], "value": [1.0]})
+    assert str(caught.value) == (
+        "A series needs the library polars, which is not installed: pip install 'holdfast[tables]'."
     )

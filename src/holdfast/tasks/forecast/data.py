@@ -159,7 +159,9 @@ def _all_windows(tables: list[tuple[str, Mapping[str, Any]]], settings: Forecast
     try:
         import polars
     except ImportError as error:
-        raise MissingLibraryError("A series needs the library polars: pip install 'holdfast[tables]'.") from error
+        raise MissingLibraryError(
+            "A series needs the library polars, which is not installed: pip install 'holdfast[tables]'."
+        ) from error
     series = []
     for origin, columns in tables:
         try:
