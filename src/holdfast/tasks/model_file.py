@@ -61,5 +61,8 @@ def _first_line(error: Exception) -> str:
         return f"it has no {error}"
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        return f"its {'.'.join(map(str, first['loc']))} cannot be: {first['msg'][0].lower()}{first['msg'][1:]}"
+        place, reason = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        if first["type"] == "missing":
+            return f"it has no {place!r}"
+        return f"its {place} cannot be used: {reason[0].lower()}{reason[1:].rstrip('.')}"
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -15,6 +15,7 @@ from holdfast.data import Batch, Batches, Dataset, Splits
 from holdfast.data.sources import Collection
 from holdfast.errors import DataError, OptionError
 from holdfast.settings import Settings, TrainSettings
+from holdfast.tasks.saved import SavedTask
 
 Examples = TypeVar("Examples", bound=Collection)
 
@@ -91,9 +92,11 @@ class RecipeTask(ABC, Generic[Examples]):
         higher_is_better: As in :class:`Task`.
         settings: The ``[model]`` table of the recipe.
         answering: How it answers: the ``[predict]`` table of the recipe; without fields where there is nothing to set.
+        saved: What a model file says of it; its fields are the arguments of the constructor.
     """
 
     name: ClassVar[str]
+    saved: ClassVar[type[SavedTask]]
     answer_key: str
     score: str
     higher_is_better: ClassVar[bool]
@@ -214,15 +217,17 @@ class RecipeTask(ABC, Generic[Examples]):
     def example_inputs(self, size: int) -> tuple[Any, ...]:
         """Arguments for the model, made up: ``size`` examples of ``size`` steps, for the summary table."""
 
-    @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON that :meth:`from_dict` reads."""
+        fields = {name: getattr(self, name) for name in self.saved.model_fields}
+        return self.saved(**fields).model_dump(mode="json", by_alias=True)
 
     @classmethod
-    @abstractmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
         """The task that :meth:`to_dict` wrote.
 
         Raises:
-            ModelFileError: It is not what ``to_dict`` writes.
+            ValueError: It is not what ``to_dict`` writes; :func:`holdfast.tasks.model_file.load` makes one error of it.
         """
+        saved = cls.saved.model_validate(document)
+        return cls(**{name: getattr(saved, name) for name in cls.saved.model_fields})

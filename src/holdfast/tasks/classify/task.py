@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import torch
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from torch import Tensor, nn
 
 from holdfast.data import Batch, Dataset, Encoder, Examples, Splits, TextEncoder, load, read_sequences
@@ -19,7 +20,25 @@ from holdfast.tasks.classify.labelling import class_weights, labelling
 from holdfast.tasks.classify.metrics import ClassificationMetrics, MultilabelMetrics
 from holdfast.tasks.classify.network import Classifier
 from holdfast.tasks.classify.settings import ClassifyModel, ClassifyRecipe
+from holdfast.tasks.saved import Part, SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
+
+
+def _encoder(document: Mapping[str, Any]) -> Encoder | TextEncoder:
+    return (TextEncoder if "vocabulary" in document else Encoder).from_dict(document)
+
+
+class SavedClassifyTask(SavedTask):
+    """What a model file says of a classifier."""
+
+    settings: ClassifyModel = Field(alias="model")
+    encoder: Annotated[Encoder | TextEncoder, Part(_encoder)]
+    weights: list[float] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_weights(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = write(self)
+        return document if self.weights is not None else {k: v for k, v in document.items() if k != "weights"}
 
 
 class ClassifyTask(RecipeTask[Any]):
@@ -33,6 +52,7 @@ class ClassifyTask(RecipeTask[Any]):
     """
 
     name = "classify"
+    saved = SavedClassifyTask
     answer_key = "label"
     higher_is_better = True
 
@@ -46,6 +66,11 @@ class ClassifyTask(RecipeTask[Any]):
         self.settings, self.encoder, self.vectors = settings, encoder, vectors
         self.labelling = labelling(encoder.labels, weights)
         self.score = self.labelling.score
+
+    @property
+    def weights(self) -> list[float] | None:
+        """The weight of each label in the loss; None where all count alike."""
+        return self.labelling.weights
 
     @classmethod
     def load(cls, recipe: ClassifyRecipe, data_dir: Path | None) -> Splits[Any]:
@@ -131,22 +156,6 @@ class ClassifyTask(RecipeTask[Any]):
         if isinstance(self.encoder, TextEncoder):
             return (torch.full((size, size), UNKNOWN),)
         return (torch.zeros(size, size, self.encoder.channels),)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON that :meth:`from_dict` reads."""
-        document = {"model": self.settings.model_dump(mode="json"), "encoder": self.encoder.to_dict()}
-        return document if self.labelling.weights is None else {**document, "weights": self.labelling.weights}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The task that :meth:`to_dict` wrote.
-
-        Raises:
-            ModelFileError: It is not what ``to_dict`` writes.
-        """
-        kind = TextEncoder if "vocabulary" in data["encoder"] else Encoder
-        settings, encoder = ClassifyModel.model_validate(data["model"]), kind.from_dict(data["encoder"])
-        return cls(settings, encoder, data.get("weights"))
 
 
 TASK = ClassifyTask

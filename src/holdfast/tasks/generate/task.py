@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,11 +22,22 @@ from holdfast.tasks.generate.metrics import LanguageMetrics
 from holdfast.tasks.generate.network import LanguageModel
 from holdfast.tasks.generate.settings import GenerateAnswers, GenerateData, GenerateModel, GenerateRecipe
 from holdfast.tasks.generate.streams import Streams, TokenLines, Tokens
+from holdfast.tasks.saved import Part, SavedTask
 from holdfast.tasks.task import Epochs, RecipeTask, TaskStep
 
 MEASURED_ROWS = 8
 """Streams that a text is measured in. Each begins with a state of zeros: one would be exact, and slow."""
 _AT_ONCE = 1 << 16  # characters turned into tokens at once, for the sake of memory
+
+
+class SavedGenerateTask(SavedTask):
+    """What a model file says of a language model."""
+
+    data: GenerateData
+    settings: GenerateModel = Field(alias="model")
+    answering: GenerateAnswers = Field(alias="predict")
+    vocabulary: Annotated[Vocabulary, Part()]
+    several: bool
 
 
 class GenerateTask(RecipeTask[Records[Any, str]]):
@@ -40,6 +52,7 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
     """
 
     name = "generate"
+    saved = SavedGenerateTask
     answer_key = "text"
     score = "loss"
     higher_is_better = False
@@ -185,30 +198,6 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
     def example_inputs(self, size: int) -> tuple[Tensor]:
         """Tokens, [size, size]."""
         return (torch.full((size, size), BEGIN),)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON that :meth:`from_dict` reads."""
-        tables = {"data": self.data, "model": self.settings, "predict": self.answering}
-        return {
-            **{name: table.model_dump(mode="json") for name, table in tables.items()},
-            "vocabulary": self.vocabulary.to_dict(),
-            "several": self.several,
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The task that :meth:`to_dict` wrote.
-
-        Raises:
-            ModelFileError: It is not what ``to_dict`` writes.
-        """
-        return cls(
-            GenerateData.model_validate(data["data"]),
-            GenerateModel.model_validate(data["model"]),
-            GenerateAnswers.model_validate(data["predict"]),
-            Vocabulary.from_dict(data["vocabulary"]),
-            several=data["several"],
-        )
 
 
 def _kept(state: Any, rows: Tensor) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -21,6 +22,7 @@ from holdfast.data.sets.published import locate
 from holdfast.data.spans import looks_like_spans, spans
 from holdfast.data.vocabulary import PADDING, UNKNOWN, Vocabulary
 from holdfast.errors import DataError
+from holdfast.tasks.saved import Part
 from holdfast.tasks.tag import sums
 from holdfast.tasks.tag.settings import TagData, TagRecipe
 from holdfast.tasks.tag.sums import SumEncoder
@@ -112,8 +114,7 @@ class SentenceDataset:
         )
 
 
-@dataclass(frozen=True)
-class SentenceEncoder:
+class SentenceEncoder(BaseModel):
     """What is fitted on the training sentences, and how files are read.
 
     Attributes:
@@ -123,11 +124,13 @@ class SentenceEncoder:
         settings: How the training files were read.
     """
 
-    words: Vocabulary
-    characters: Vocabulary
-    tags: Labels
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["sentences"] = "sentences"
+    words: Annotated[Vocabulary, Part()]
+    characters: Annotated[Vocabulary, Part()]
+    tags: Annotated[Labels, Part()]
     settings: TagData
-    kind: ClassVar[str] = "sentences"
     answer_key: ClassVar[str] = "tagged"
 
     @classmethod
@@ -151,10 +154,10 @@ class SentenceEncoder:
         tags = Labels.fit([tag for tags in train.targets for tag in tags])
         tokens = [word for sentence in train.inputs for word in sentence]
         return cls(
-            Vocabulary.fit(tokens, "tokens", lower=settings.lower, least=settings.least),
-            Vocabulary.fit(tokens, "characters"),
-            tags,
-            settings,
+            words=Vocabulary.fit(tokens, "tokens", lower=settings.lower, least=settings.least),
+            characters=Vocabulary.fit(tokens, "characters"),
+            tags=tags,
+            settings=settings,
         )
 
     def read(self, paths: Sequence[Path]) -> Sentences:
@@ -201,26 +204,6 @@ class SentenceEncoder:
             answer["tagged"] = " ".join(f"{word}/{name}" for word, name in zip(words, names, strict=True))
             found.append(answer)
         return found
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON that ``from_dict`` reads."""
-        return {
-            "kind": self.kind,
-            "words": self.words.to_dict(),
-            "characters": self.characters.to_dict(),
-            "tags": self.tags.to_dict(),
-            "settings": self.settings.model_dump(mode="json"),
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> SentenceEncoder:
-        """The encoder that ``to_dict`` wrote.
-
-        Raises:
-            ModelFileError: It is not what ``to_dict`` writes.
-        """
-        words, characters = (Vocabulary.from_dict(data[name]) for name in ("words", "characters"))
-        return cls(words, characters, Labels.from_dict(data["tags"]), TagData.model_validate(data["settings"]))
 
 
 def load(recipe: TagRecipe, data_dir: Path | None) -> Splits[Records[Any, Any]]:

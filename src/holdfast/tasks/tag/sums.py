@@ -6,13 +6,13 @@ An adder that is learned: the network has to carry from step to step.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from holdfast.data.batches import Batch, SequenceDataset
@@ -64,16 +64,17 @@ def _drawn(generator: np.random.Generator, top: int, count: int) -> list[tuple[i
     return [(a, b) for a, b in generator.integers(0, top, (count, 2)).tolist()]
 
 
-@dataclass(frozen=True)
-class SumEncoder:
+class SumEncoder(BaseModel):
     """From sums to bits and back.
 
     Attributes:
         bits: Of a sum.
     """
 
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["sums"] = "sums"
     bits: int
-    kind: ClassVar[str] = "sums"
     answer_key: ClassVar[str] = "sum"
     tags: ClassVar[Labels] = Labels(["0", "1"])
 
@@ -159,12 +160,3 @@ class SumEncoder:
         numbers = (batch.inputs.cpu().long() * places[:, None]).sum(1)
         totals = (tags.cpu() * places).sum(1)
         return [{"numbers": a, "sum": b} for a, b in zip(numbers.tolist(), totals.tolist(), strict=True)]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON that ``from_dict`` reads."""
-        return {"kind": self.kind, "bits": self.bits}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> SumEncoder:
-        """The encoder that ``to_dict`` wrote."""
-        return cls(int(data["bits"]))

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.data import Dataset, Records, Splits
 from holdfast.data.spans import looks_like_spans
 from holdfast.errors import OptionError
+from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.tag.data import SentenceEncoder, from_values, load
 from holdfast.tasks.tag.metrics import TaggingMetrics
 from holdfast.tasks.tag.network import Tagger, Words
 from holdfast.tasks.tag.settings import TagModel, TagRecipe
 from holdfast.tasks.tag.sums import SumEncoder
 from holdfast.tasks.task import RecipeTask, TaskStep
+
+
+class SavedTagTask(SavedTask):
+    """What a model file says of a tagger."""
+
+    settings: TagModel = Field(alias="model")
+    encoder: Annotated[SentenceEncoder | SumEncoder, Field(discriminator="kind")]
 
 
 class TagTask(RecipeTask[Records[Any, Any]]):
@@ -30,6 +39,7 @@ class TagTask(RecipeTask[Records[Any, Any]]):
     """
 
     name = "tag"
+    saved = SavedTagTask
     higher_is_better = True
 
     def __init__(self, settings: TagModel, encoder: SentenceEncoder | SumEncoder) -> None:
@@ -56,7 +66,7 @@ class TagTask(RecipeTask[Records[Any, Any]]):
     def fit(cls, recipe: TagRecipe, train: Records[Any, Any]) -> Self:
         """The task with the vocabularies and the tags of the training sentences."""
         if recipe.data.source == "addition":
-            return cls(recipe.model, SumEncoder(recipe.data.bits))
+            return cls(recipe.model, SumEncoder(bits=recipe.data.bits))
         return cls(recipe.model, SentenceEncoder.fit(train, recipe.data))
 
     def build(self) -> Tagger:
@@ -127,20 +137,6 @@ class TagTask(RecipeTask[Records[Any, Any]]):
     def example_inputs(self, size: int) -> tuple[Any, ...]:
         """Made-up arguments for the model."""
         return self.encoder.example(size)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON that :meth:`from_dict` reads."""
-        return {"model": self.settings.model_dump(mode="json"), "encoder": self.encoder.to_dict()}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The task that :meth:`to_dict` wrote.
-
-        Raises:
-            ModelFileError: It is not what ``to_dict`` writes.
-        """
-        kind = SumEncoder if data["encoder"]["kind"] == SumEncoder.kind else SentenceEncoder
-        return cls(TagModel.model_validate(data["model"]), kind.from_dict(data["encoder"]))
 
 
 def chosen(scores: Tensor) -> Tensor:

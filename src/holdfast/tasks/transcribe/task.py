@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,6 +16,7 @@ from holdfast.data.readers import transcripts
 from holdfast.data.vocabulary import PADDING, Vocabulary
 from holdfast.decoding import ctc
 from holdfast.errors import DataError
+from holdfast.tasks.saved import Part, SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
 from holdfast.tasks.transcribe.data import Recordings, TranscriptBatch, TranscriptDataset, from_values, load
 from holdfast.tasks.transcribe.metrics import TranscriptionMetrics
@@ -23,6 +25,16 @@ from holdfast.tasks.transcribe.settings import TranscribeAnswers, TranscribeData
 
 BLANK = PADDING
 """The label of a step in which nothing new is said."""
+
+
+class SavedTranscribeTask(SavedTask):
+    """What a model file says of a transcriber."""
+
+    settings: TranscribeModel = Field(alias="model")
+    data: TranscribeData
+    vocabulary: Annotated[Vocabulary, Part()]
+    scaling: Annotated[Scaling, Part()]
+    answering: TranscribeAnswers = Field(alias="predict")
 
 
 class TranscribeTask(RecipeTask[Recordings]):
@@ -37,6 +49,7 @@ class TranscribeTask(RecipeTask[Recordings]):
     """
 
     name = "transcribe"
+    saved = SavedTranscribeTask
     answer_key = "text"
     score = "word_error_rate"
     higher_is_better = False
@@ -131,31 +144,6 @@ class TranscribeTask(RecipeTask[Recordings]):
     def example_inputs(self, size: int) -> tuple[Tensor]:
         """Zeros, [size, size, C]."""
         return (torch.zeros(size, size, self.data.audio.values),)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON that :meth:`from_dict` reads."""
-        return {
-            "model": self.settings.model_dump(mode="json"),
-            "data": self.data.model_dump(mode="json"),
-            "vocabulary": self.vocabulary.to_dict(),
-            "scaling": self.scaling.to_dict(),
-            "predict": self.answering.model_dump(mode="json"),
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The task that :meth:`to_dict` wrote.
-
-        Raises:
-            ModelFileError: It is not what ``to_dict`` writes.
-        """
-        return cls(
-            TranscribeModel.model_validate(data["model"]),
-            TranscribeData.model_validate(data["data"]),
-            Vocabulary.from_dict(data["vocabulary"]),
-            Scaling.from_dict(data["scaling"]),
-            TranscribeAnswers.model_validate(data["predict"]),
-        )
 
     def _found(self, log_probs: Tensor, lengths: Tensor | None) -> list[list[int]]:
         """The labels of each recording."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Annotated, Any, Self, cast
 
 import torch
+from pydantic import Field
 from torch import nn
 from torch.nn import functional as F
 
@@ -18,11 +19,22 @@ from holdfast.data.vocabulary import BEGIN, END, Vocabulary
 from holdfast.decoding import Hypothesis, beam_search, greedy
 from holdfast.errors import RecipeError
 from holdfast.settings import TrainSettings
+from holdfast.tasks.saved import Part, SavedTask
 from holdfast.tasks.task import Epochs, RecipeTask, TaskStep
 from holdfast.tasks.translate.data import PairBatch, PairDataset, from_values, load, padded
 from holdfast.tasks.translate.metrics import TranslationMetrics
 from holdfast.tasks.translate.network import Translator
 from holdfast.tasks.translate.settings import TranslateAnswers, TranslateData, TranslateModel, TranslateRecipe
+
+
+class SavedTranslateTask(SavedTask):
+    """What a model file says of a translator; ``target`` is None where both sides share the vocabulary."""
+
+    data: TranslateData
+    settings: TranslateModel = Field(alias="model")
+    answering: TranslateAnswers = Field(alias="predict")
+    source: Annotated[Vocabulary, Part()]
+    target: Annotated[Vocabulary, Part()] | None
 
 
 class TranslateTask(RecipeTask[Pairs]):
@@ -35,6 +47,7 @@ class TranslateTask(RecipeTask[Pairs]):
     """
 
     name = "translate"
+    saved = SavedTranslateTask
     answer_key = "translation"
     score = "loss"
     higher_is_better = False
@@ -46,10 +59,10 @@ class TranslateTask(RecipeTask[Pairs]):
         settings: TranslateModel,
         answering: TranslateAnswers,
         source: Vocabulary,
-        target: Vocabulary,
+        target: Vocabulary | None = None,
     ) -> None:
         self.data, self.settings, self.answering = data, settings, answering
-        self.source, self.target = source, target
+        self.source, self.target = source, source if target is None else target
 
     @classmethod
     def load(cls, recipe: TranslateRecipe, data_dir: Path | None) -> Splits[Pairs]:
@@ -162,23 +175,8 @@ class TranslateTask(RecipeTask[Pairs]):
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON that :meth:`from_dict` reads."""
-        tables = {"data": self.data, "model": self.settings, "predict": self.answering}
-        written = {name: table.model_dump(mode="json") for name, table in tables.items()}
-        shared = self.source is self.target
-        return {**written, "source": self.source.to_dict(), "target": None if shared else self.target.to_dict()}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The task that :meth:`to_dict` wrote.
-
-        Raises:
-            ModelFileError: It is not what ``to_dict`` writes.
-        """
-        source = Vocabulary.from_dict(data["source"])
-        target = source if data["target"] is None else Vocabulary.from_dict(data["target"])
-        settings = TranslateData.model_validate(data["data"]), TranslateModel.model_validate(data["model"])
-        return cls(*settings, TranslateAnswers.model_validate(data["predict"]), source, target)
+        """Plain JSON that :meth:`from_dict` reads; a shared vocabulary is written once, as the source's."""
+        return {**super().to_dict(), **({"target": None} if self.source is self.target else {})}
 
 
 TASK = TranslateTask
