@@ -130,7 +130,7 @@ def test_masks_of_forecasts_are_known_until_now() -> None:
     batch = encoder.encode(found, 2).__getitems__(np.array([0]))
     assert batch.inputs[0, :, 2].tolist() == [0, 1, 0]
     assert batch.inputs[0, 1, 0] == 0
-    assert SeriesEncoder.from_dict(json.loads(json.dumps(encoder.to_dict()))) == encoder
+    assert SeriesEncoder.model_validate(json.loads(json.dumps(encoder.model_dump(mode="json")))) == encoder
 
 
 def test_missing_targets_are_not_measured() -> None:

@@ -10,9 +10,9 @@ import torch
 from holdfast.data.series import Series, Windows
 from holdfast.data.time_axis import TimeAxis
 from holdfast.errors import DataError, HoldfastError
+from holdfast.tasks.forecast.data import load
 from holdfast.tasks.forecast.encoder import SeriesEncoder
 from holdfast.tasks.forecast.settings import ForecastData
-from holdfast.tasks.forecast.splits import load
 
 
 def series(targets: np.ndarray, known: np.ndarray | None = None, origin: str = "s") -> Series:
@@ -126,7 +126,7 @@ def test_nothing_of_validation_and_test_is_in_the_scales(tmp_path: Path) -> None
     assert encoder.scaling.std[0] == pytest.approx(values[:60].std())
     assert encoder.deviations[0] == pytest.approx(values[:60].std())
     assert encoder.naive_errors[0] == pytest.approx(np.abs(values[3:60] - values[:57]).mean())
-    assert SeriesEncoder.from_dict(encoder.to_dict()) == encoder
+    assert SeriesEncoder.model_validate(encoder.model_dump(mode="json")) == encoder
 
 
 def test_logarithms_are_scaled_and_restored(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 import json
+import sys
 
 import pytest
 
 from holdfast.data.vocabulary import BEGIN, END, PADDING, SPECIAL, UNKNOWN, Vocabulary
-from holdfast.errors import DataError, ModelFileError
+from holdfast.errors import DataError, MissingLibraryError, ModelFileError
 
 TEXTS = ["The cat sat.", "The dog sat on the cat.", "Don't sit\nthere, élan!"]
 
@@ -81,3 +82,14 @@ def test_empty_texts_and_damaged_vocabularies_are_errors():
         Vocabulary.from_dict({"unit": "words", "tokenizer": "{}"})
     with pytest.raises(ModelFileError, match="The saved vocabulary does not fit"):
         Vocabulary.from_dict({})
+
+
+def test_without_the_library(monkeypatch):
+    saved = Vocabulary.fit(TEXTS, "words").to_dict()
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    for use in (lambda: Vocabulary.fit(TEXTS, "words"), lambda: Vocabulary.from_dict(saved)):
+        with pytest.raises(MissingLibraryError) as error:
+            use()
+        assert str(error.value) == (
+            "Texts need the library tokenizers, which is not installed: pip install 'holdfast[text]'."
+        )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
-from holdfast.errors import DataError, ModelFileError
+from holdfast.errors import DataError, MissingLibraryError, ModelFileError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -46,27 +47,28 @@ class Vocabulary:
 
         Raises:
             DataError: The texts are empty.
+            MissingLibraryError: tokenizers is not installed.
         """
-        from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-
+        tokenizers = _tokenizers()
+        decoders, models, pre_tokenizers = tokenizers.decoders, tokenizers.models, tokenizers.pre_tokenizers
         limit = size or (8000 if unit == "pieces" else _NO_LIMIT)
         common: dict[str, Any] = {"vocab_size": limit, "min_frequency": least, "special_tokens": SPECIAL}
         common["show_progress"] = False
         if unit == "pieces":
-            tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL[UNKNOWN]))
+            tokenizer = tokenizers.Tokenizer(models.BPE(unk_token=SPECIAL[UNKNOWN]))
             tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
             tokenizer.decoder = decoders.Metaspace()
-            trainer: Any = trainers.BpeTrainer(**common)
+            trainer: Any = tokenizers.trainers.BpeTrainer(**common)
         else:
-            tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIAL[UNKNOWN]))
+            tokenizer = tokenizers.Tokenizer(models.WordLevel(unk_token=SPECIAL[UNKNOWN]))
             if unit == "words":
                 tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
             elif unit == "characters":
-                tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+                tokenizer.pre_tokenizer = pre_tokenizers.Split(tokenizers.Regex(r"[\s\S]"), "isolated")
                 tokenizer.decoder = decoders.Fuse()
-            trainer = trainers.WordLevelTrainer(**common)
+            trainer = tokenizers.trainers.WordLevelTrainer(**common)
         if lower:
-            tokenizer.normalizer = normalizers.Lowercase()
+            tokenizer.normalizer = tokenizers.normalizers.Lowercase()
         tokenizer.train_from_iterator(texts, trainer)
         vocabulary = cls(tokenizer, unit)
         if len(vocabulary) == len(SPECIAL):
@@ -100,13 +102,23 @@ class Vocabulary:
         """The vocabulary that ``to_dict`` wrote.
 
         Raises:
+            MissingLibraryError: tokenizers is not installed.
             ModelFileError: It is not what ``to_dict`` writes.
         """
-        from tokenizers import Tokenizer
-
+        tokenizers = _tokenizers()
         try:
-            return cls(Tokenizer.from_str(data["tokenizer"]), data["unit"])
+            return cls(tokenizers.Tokenizer.from_str(data["tokenizer"]), data["unit"])
         except Exception as error:  # tokenizers raises no narrower class
             raise ModelFileError(
                 f"The saved vocabulary does not fit ({error}). The file is damaged, or another version wrote it."
             ) from error
+
+
+def _tokenizers() -> ModuleType:
+    try:
+        import tokenizers
+    except ImportError as error:
+        raise MissingLibraryError(
+            "Texts need the library tokenizers, which is not installed: pip install 'holdfast[text]'."
+        ) from error
+    return tokenizers

@@ -15,9 +15,10 @@ from holdfast.interop import network as networks
 from holdfast.interop.network import Network, Node
 from holdfast.layers.recurrent_layer import RecurrentLayer
 from holdfast.tasks import model_file
-from holdfast.tasks.classify.task import Classifier, ClassifyTask
+from holdfast.tasks.classify.network import Classifier
+from holdfast.tasks.classify.task import ClassifyTask
 from holdfast.tasks.generate.network import LanguageModel
-from holdfast.tasks.tag.task import Tagger
+from holdfast.tasks.tag.network import Tagger
 from holdfast.tasks.task import RecipeTask
 
 

@@ -27,8 +27,8 @@ from holdfast.runtime.network import (
     residual_layers,
 )
 from holdfast.runtime.stream import Steps
-from holdfast.tasks.classify.task import Classifier
-from holdfast.tasks.transcribe.task import Transcriber
+from holdfast.tasks.classify.network import Classifier
+from holdfast.tasks.transcribe.network import Transcriber
 
 
 class Stream(runtime.Stream):

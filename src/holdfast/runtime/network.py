@@ -224,7 +224,7 @@ def residual_layers(residual: bool, layers: int, head: str = "last_output") -> l
 
 
 def _classifier(document: Mapping[str, Any], arrays: Arrays) -> Network:
-    """A model of :mod:`holdfast.tasks.classify.task`."""
+    """A model of :mod:`holdfast.tasks.classify.network`."""
     from holdfast.tasks.classify.settings import ClassifyModel
 
     settings, encoder = ClassifyModel.model_validate(document["model"]), document["encoder"]

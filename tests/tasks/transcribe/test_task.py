@@ -19,6 +19,7 @@ import holdfast
 from holdfast import experiment, recipes
 from holdfast.data import Records
 from holdfast.data.features import log_mel
+from holdfast.data.readers.audio import samples
 from holdfast.errors import DataError, OptionError
 from holdfast.experiment import Trained
 from holdfast.files import storage
@@ -120,6 +121,25 @@ def test_answers_are_texts_with_their_probability(run: Trained, folder: Path) ->
     by_line = list(predictor.predict_lines([f"{folder / name}\n" for name, _ in table]))
     assert [answer["text"] for answer in by_line] == [answer["text"] for answer in answers]
     assert by_line[1]["origin"] == "line 2"
+
+
+def test_samples_in_memory_are_answered_as_their_files(run: Trained, folder: Path) -> None:
+    predictor = Predictor(run.path)
+    files = sorted((folder / "test").iterdir())[:3]
+    sounds = [samples(path, RATE) for path in files]
+    from_files = [{**answer, "origin": ""} for answer in predictor.predict(files)]
+    for values in (sounds, [torch.from_numpy(sounds[0]), sounds[1].tolist(), sounds[2]]):
+        assert [{**answer, "origin": ""} for answer in predictor.predict_values(values)] == from_files
+    expected = "samples [N] from -1 to 1, 8000 per second"
+    for values, message in [
+        (sounds[0], f"values[0] has shape () and type float32; expected {expected}, floating. Take the mean of "),
+        ([np.zeros(9, np.int16)], f"values[0] has shape (9,) and type int16; expected {expected}, floating. Take the "),
+        ([np.full(9000, np.nan)], f"values[0] holds samples that are not finite; expected {expected}."),
+        ([np.zeros(10)], "values[0] lasts 1.25 ms; expected at least one window of 25 ms. Leave it out, or shorten "),
+        ("a.wav", f"The values are of type str; expected a list of recordings, each {expected}."),
+    ]:
+        with pytest.raises(DataError, match=re.escape(message)):
+            list(predictor.predict_values(values))
 
 
 def test_a_beam_finds_texts_as_likely_or_likelier(run: Trained, folder: Path) -> None:

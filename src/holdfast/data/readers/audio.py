@@ -156,11 +156,25 @@ def energies(path: Path, settings: AudioSettings) -> Floats:
         DataError: As :func:`samples`, or the recording is shorter than one window.
         MissingLibraryError: As :func:`samples`, or ``kaldi-native-fbank`` is not installed.
     """
-    sound = samples(path, settings.rate)
+    return energies_of(samples(path, settings.rate), settings, str(path))
+
+
+def energies_of(sound: Floats, settings: AudioSettings, origin: str) -> Floats:
+    """The log-mel energies of sound, [steps, values].
+
+    Args:
+        sound: Samples [N] from -1 to 1, ``settings.rate`` per second.
+        settings: How the energies are taken.
+        origin: Where the sound comes from, for the message.
+
+    Raises:
+        DataError: The sound is shorter than one window.
+        MissingLibraryError: ``kaldi-native-fbank`` is not installed.
+    """
     steps = log_mel(sound, settings)
     if not len(steps):
         raise DataError(
-            f"{path} lasts {1000 * len(sound) / settings.rate:.3g} ms; expected at least one window of "
+            f"{origin} lasts {1000 * len(sound) / settings.rate:.3g} ms; expected at least one window of "
             f"{settings.window_ms:g} ms. Leave it out, or shorten data.audio.window_ms."
         )
     return steps

@@ -52,13 +52,22 @@ def read(paths: Sequence[Path], settings: SeriesSettings) -> tuple[Series, ...]:
 
 
 def _read(path: Path, settings: SeriesSettings) -> Series:
-    table = load(path, settings)
+    return from_table(load(path, settings), settings)
+
+
+def from_table(table: Table, settings: SeriesSettings) -> Series:
+    """A table as one series.
+
+    Raises:
+        DataError: A column is missing, a value is no number, or the times do not ascend.
+        RecipeError: A column has two parts, or the calendar is asked for without dates.
+    """
     names = _columns(table, settings)
     now = table.head(_rows_with_targets(table, names, settings)) if settings.known_columns else table
     if not now.frame.height:
-        raise DataError(f"{path} has no rows of targets; expected at least one.")
+        raise DataError(f"{table.path} has no rows of targets; expected at least one.")
     return Series(
-        origin=str(path),
+        origin=str(table.path),
         times=_times(table, settings),
         targets=_finite(now, names, settings),
         past=_finite(now, settings.past_columns, settings),

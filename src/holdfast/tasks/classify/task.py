@@ -4,103 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import torch
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from torch import Tensor, nn
 
 from holdfast.data import Batch, Dataset, Encoder, Examples, Splits, TextEncoder, load, read_sequences
 from holdfast.data.records import Records
 from holdfast.data.vocabulary import UNKNOWN
 from holdfast.errors import RecipeError
+from holdfast.tasks.classify.data import from_values
 from holdfast.tasks.classify.embedding import TokenEmbedding, Vectors, known_vectors
 from holdfast.tasks.classify.labelling import class_weights, labelling
 from holdfast.tasks.classify.metrics import ClassificationMetrics, MultilabelMetrics
-from holdfast.tasks.classify.settings import ClassifyModel, ClassifyRecipe, LinearSettings
-from holdfast.tasks.network import recurrent_layers
+from holdfast.tasks.classify.network import Classifier
+from holdfast.tasks.classify.settings import ClassifyModel, ClassifyRecipe
+from holdfast.tasks.saved import Part, SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
 
 
-class Classifier(nn.Module):
-    """A linear layer on every step (if asked for), recurrent layers, and a linear layer on what they end with.
-
-    For texts, an embedding comes first.
-    """
-
-    def __init__(
-        self, channels: int, classes: int, settings: ClassifyModel, embedding: TokenEmbedding | None = None
-    ) -> None:
-        """Builds the network.
-
-        Args:
-            channels: C, values in a step, or in what the embedding makes of it.
-            classes: Labels to tell apart.
-            settings: The ``[model]`` table of the recipe.
-            embedding: What reads ids; None where a step is numbers.
-
-        Raises:
-            OptionError: An option of the cell is unknown or does not fit.
-        """
-        super().__init__()
-        self.head, self.bidirectional, self.merge = settings.head, settings.bidirectional, settings.merge
-        self.embedding = embedding
-        width = settings.input_layer.size
-        self.input = linear(channels, width, settings.input_layer) if width else None
-        self.recurrent = recurrent_layers(width or channels, settings)
-        self.dropout = nn.Dropout(settings.dropout)
-        self.output = linear(self.recurrent.output_size, classes, settings.output_layer)
-
-    def forward(self, inputs: Tensor, lengths: Tensor | None = None, state: Any = None) -> tuple[Tensor, Any]:
-        """Scores each label.
-
-        Args:
-            inputs: [B, T, C], or ids [B, T].
-            lengths: [B], or None when all rows have T steps.
-            state: The recurrent layers' initial state; None for zeros.
-
-        Returns:
-            The scores before softmax or sigmoid [B, classes], and the recurrent layers' final state.
-        """
-        x = inputs if self.embedding is None else self.embedding(inputs)
-        x = x if self.input is None else self.input(x)
-        outputs, state = self.recurrent(x, state, lengths=lengths)
-        ended = self.recurrent.last_hidden(state) if self.head == "last_state" else pooled(outputs, lengths, self.head)
-        return self.output(self.dropout(ended)), state
+def _encoder(document: Mapping[str, Any]) -> Encoder | TextEncoder:
+    return (TextEncoder if "vocabulary" in document else Encoder).from_dict(document)
 
 
-def linear(inputs: int, outputs: int, settings: LinearSettings) -> nn.Linear:
-    """A linear layer with the initial values that the recipe asks for."""
-    layer = nn.Linear(inputs, outputs)
-    if settings.weight_std:
-        nn.init.normal_(layer.weight, std=settings.weight_std)
-    if settings.bias is not None:
-        nn.init.constant_(layer.bias, settings.bias)
-    return layer
+class SavedClassifyTask(SavedTask):
+    """What a model file says of a classifier."""
 
+    settings: ClassifyModel = Field(alias="model")
+    encoder: Annotated[Encoder | TextEncoder, Part(_encoder)]
+    weights: list[float] | None = None
 
-def pooled(outputs: Tensor, lengths: Tensor | None, how: str) -> Tensor:
-    """One vector a sequence, from the steps within its length; zeros for a sequence without steps.
-
-    Args:
-        outputs: [B, T, O], zero past a row's length.
-        lengths: [B], or None when all rows have T steps.
-        how: ``"last_output"``, ``"mean"`` or ``"max"``.
-
-    Returns:
-        [B, O].
-    """
-    steps = outputs.shape[1]
-    if lengths is None:
-        lengths = torch.full((outputs.shape[0],), steps, device=outputs.device)
-    some = (lengths > 0)[:, None]
-    if how == "last_output":
-        last = (lengths - 1).clamp(min=0)
-        return outputs[torch.arange(outputs.shape[0], device=outputs.device), last]
-    if how == "mean":
-        return outputs.sum(1) / lengths.clamp(min=1)[:, None].to(outputs.dtype)
-    padding = torch.arange(steps, device=outputs.device) >= lengths[:, None]
-    highest = outputs.masked_fill(padding[:, :, None], -torch.inf).amax(1)
-    return torch.where(some, highest, torch.zeros_like(highest))
+    @model_serializer(mode="wrap")
+    def _without_weights(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = write(self)
+        return document if self.weights is not None else {k: v for k, v in document.items() if k != "weights"}
 
 
 class ClassifyTask(RecipeTask[Any]):
@@ -114,6 +52,7 @@ class ClassifyTask(RecipeTask[Any]):
     """
 
     name = "classify"
+    saved = SavedClassifyTask
     answer_key = "label"
     higher_is_better = True
 
@@ -127,6 +66,11 @@ class ClassifyTask(RecipeTask[Any]):
         self.settings, self.encoder, self.vectors = settings, encoder, vectors
         self.labelling = labelling(encoder.labels, weights)
         self.score = self.labelling.score
+
+    @property
+    def weights(self) -> list[float] | None:
+        """The weight of each label in the loss; None where all count alike."""
+        return self.labelling.weights
 
     @classmethod
     def load(cls, recipe: ClassifyRecipe, data_dir: Path | None) -> Splits[Any]:
@@ -191,6 +135,17 @@ class ClassifyTask(RecipeTask[Any]):
             return super().from_lines(lines)
         return Records(list(lines), None, [f"line {number}" for number in range(1, len(lines) + 1)])
 
+    def from_values(self, values: Any) -> Any:
+        """Sequences of numbers or texts, without labels.
+
+        Args:
+            values: As :func:`holdfast.tasks.classify.data.from_values` takes them.
+
+        Raises:
+            DataError: A value does not fit.
+        """
+        return from_values(values, self.encoder)
+
     def answers(self, model: nn.Module, batch: Batch) -> list[dict[str, Any]]:
         """What the model says of each sequence: ``label``, and ``probabilities`` by label, the likeliest first."""
         scores, _ = model(batch.inputs, batch.lengths)
@@ -201,22 +156,6 @@ class ClassifyTask(RecipeTask[Any]):
         if isinstance(self.encoder, TextEncoder):
             return (torch.full((size, size), UNKNOWN),)
         return (torch.zeros(size, size, self.encoder.channels),)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON that :meth:`from_dict` reads."""
-        document = {"model": self.settings.model_dump(mode="json"), "encoder": self.encoder.to_dict()}
-        return document if self.labelling.weights is None else {**document, "weights": self.labelling.weights}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The task that :meth:`to_dict` wrote.
-
-        Raises:
-            ModelFileError: It is not what ``to_dict`` writes.
-        """
-        kind = TextEncoder if "vocabulary" in data["encoder"] else Encoder
-        settings, encoder = ClassifyModel.model_validate(data["model"]), kind.from_dict(data["encoder"])
-        return cls(settings, encoder, data.get("weights"))
 
 
 TASK = ClassifyTask

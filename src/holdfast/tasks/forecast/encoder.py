@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 from torch import Tensor
 
 from holdfast.data.batches import Batch, Indices
@@ -19,8 +20,9 @@ from holdfast.data.missing import NOTHING_FILLED, Filling
 from holdfast.data.series import Numbers, Series, Windows
 from holdfast.errors import DataError, HoldfastWarning
 from holdfast.runtime.scaling import Scaling
+from holdfast.tasks.forecast.data import context
 from holdfast.tasks.forecast.settings import ForecastData
-from holdfast.tasks.forecast.splits import context
+from holdfast.tasks.saved import Part
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +58,7 @@ class ForecastBatch(Batch):
         return self.actual
 
 
-@dataclass(frozen=True)
-class SeriesEncoder:
+class SeriesEncoder(BaseModel):
     """What was fitted on the training part, and how the files were read.
 
     Attributes:
@@ -69,11 +70,13 @@ class SeriesEncoder:
         filling: What missing values become, of targets, past and known columns, once they are scaled.
     """
 
+    model_config = ConfigDict(frozen=True)
+
     settings: ForecastData
-    scaling: Scaling
+    scaling: Annotated[Scaling, Part()]
     deviations: tuple[float, ...]
     naive_errors: tuple[float, ...]
-    filling: Filling = NOTHING_FILLED
+    filling: Annotated[Filling, Part()] = NOTHING_FILLED
 
     @classmethod
     def fit(cls, train: Windows, settings: ForecastData) -> SeriesEncoder:
@@ -102,7 +105,13 @@ class SeriesEncoder:
         seen = settings.target_columns + settings.past_columns
         missing = [some and place < len(seen) for place, some in enumerate(rows.missing)]
         filling = Filling.of(settings.missing, [0.0] * rows.channels, missing) if gaps else NOTHING_FILLED
-        return cls(settings, scaling, deviations, tuple(naive.tolist()), filling)
+        return cls(
+            settings=settings,
+            scaling=scaling,
+            deviations=deviations,
+            naive_errors=tuple(naive.tolist()),
+            filling=filling,
+        )
 
     @property
     def channels(self) -> tuple[int, int, int]:
@@ -168,26 +177,11 @@ class SeriesEncoder:
         levels = scaled.double() * std + mean
         return levels.exp() if self.settings.log else levels
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON that ``from_dict`` reads."""
-        return {
-            "settings": self.settings.model_dump(mode="json"),
-            "scaling": self.scaling.to_dict(),
-            "deviations": list(self.deviations),
-            "naive_errors": list(self.naive_errors),
-            **({} if self.filling.kind == "error" else {"filling": self.filling.to_dict()}),
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> SeriesEncoder:
-        """The encoder that ``to_dict`` wrote."""
-        return cls(
-            ForecastData.model_validate(data["settings"]),
-            Scaling.from_dict(data["scaling"]),
-            tuple(float(value) for value in data["deviations"]),
-            tuple(float(value) for value in data["naive_errors"]),
-            Filling.from_dict(data["filling"]) if "filling" in data else NOTHING_FILLED,
-        )
+    @model_serializer(mode="wrap")
+    def _without_filling(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Files of models that refuse missing values have no ``filling``."""
+        document: dict[str, Any] = write(self)
+        return {name: value for name, value in document.items() if name != "filling" or self.filling.kind != "error"}
 
 
 class WindowDataset:

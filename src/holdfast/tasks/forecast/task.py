@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,14 +16,23 @@ from holdfast.data.missing import Filling
 from holdfast.data.readers import series
 from holdfast.data.series import Windows
 from holdfast.errors import RecipeError
+from holdfast.tasks.forecast.data import context, from_values, load
 from holdfast.tasks.forecast.encoder import ForecastBatch, SeriesEncoder, WindowDataset
 from holdfast.tasks.forecast.metrics import ForecastMetrics
 from holdfast.tasks.forecast.network import Forecaster
 from holdfast.tasks.forecast.settings import ForecastAnswers, ForecastData, ForecastModel, ForecastRecipe
-from holdfast.tasks.forecast.splits import context, load
+from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
 
 _POINT: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
+
+
+class SavedForecastTask(SavedTask):
+    """What a model file says of a forecaster."""
+
+    settings: ForecastModel = Field(alias="model")
+    encoder: SeriesEncoder
+    answering: ForecastAnswers = Field(alias="predict")
 
 
 class ForecastTask(RecipeTask[Windows]):
@@ -35,6 +45,7 @@ class ForecastTask(RecipeTask[Windows]):
     """
 
     name = "forecast"
+    saved = SavedForecastTask
     answer_key = "values"
     score = "loss"
     higher_is_better = False
@@ -106,6 +117,17 @@ class ForecastTask(RecipeTask[Windows]):
         data = self.encoder.settings
         return Windows.of(series.read(paths, data), context(data), self.horizon, data.stride)
 
+    def from_values(self, values: Any) -> Windows:
+        """Series from columns, rows or numbers.
+
+        Args:
+            values: As :func:`holdfast.tasks.forecast.data.from_values` takes them.
+
+        Raises:
+            DataError: A value does not fit.
+        """
+        return from_values(values, self.encoder.settings, self.horizon)
+
     def answers(self, model: nn.Module, batch: ForecastBatch) -> list[dict[str, Any]]:
         """How each series goes on.
 
@@ -141,27 +163,6 @@ class ForecastTask(RecipeTask[Windows]):
         """Zeros: windows of ``size`` rows [size, size, C + P + F], and what is known of those that follow."""
         known = self.encoder.channels[-1]
         return torch.zeros(size, size, sum(self.encoder.channels)), torch.zeros(size, self.horizon, known)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON that :meth:`from_dict` reads."""
-        return {
-            "model": self.settings.model_dump(mode="json"),
-            "encoder": self.encoder.to_dict(),
-            "predict": self.answering.model_dump(mode="json"),
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The task that :meth:`to_dict` wrote.
-
-        Raises:
-            ModelFileError: It is not what ``to_dict`` writes.
-        """
-        return cls(
-            ForecastModel.model_validate(data["model"]),
-            SeriesEncoder.from_dict(data["encoder"]),
-            ForecastAnswers.model_validate(data["predict"]),
-        )
 
 
 def pinball(forecasts: Tensor, actual: Tensor, quantiles: Sequence[float]) -> Tensor:

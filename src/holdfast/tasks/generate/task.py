@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from holdfast.data import Records, Splits, split
-from holdfast.data.readers import documents
-from holdfast.data.sets.published import locate
+from holdfast.data import Records, Splits
 from holdfast.data.vocabulary import BEGIN, END, PADDING, UNKNOWN, Vocabulary
 from holdfast.decoding.sampling import Sampling, generate, uniform
-from holdfast.errors import RecipeError
 from holdfast.settings import TrainSettings
+from holdfast.tasks.generate.data import Prompt, PromptDataset, from_values, load, read
 from holdfast.tasks.generate.metrics import LanguageMetrics
 from holdfast.tasks.generate.network import LanguageModel
-from holdfast.tasks.generate.prompts import Prompt, PromptDataset
 from holdfast.tasks.generate.settings import GenerateAnswers, GenerateData, GenerateModel, GenerateRecipe
 from holdfast.tasks.generate.streams import Streams, TokenLines, Tokens
+from holdfast.tasks.saved import Part, SavedTask
 from holdfast.tasks.task import Epochs, RecipeTask, TaskStep
 
 MEASURED_ROWS = 8
 """Streams that a text is measured in. Each begins with a state of zeros: one would be exact, and slow."""
 _AT_ONCE = 1 << 16  # characters turned into tokens at once, for the sake of memory
+
+
+class SavedGenerateTask(SavedTask):
+    """What a model file says of a language model."""
+
+    data: GenerateData
+    settings: GenerateModel = Field(alias="model")
+    answering: GenerateAnswers = Field(alias="predict")
+    vocabulary: Annotated[Vocabulary, Part()]
+    several: bool
 
 
 class GenerateTask(RecipeTask[Records[Any, str]]):
@@ -44,6 +52,7 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
     """
 
     name = "generate"
+    saved = SavedGenerateTask
     answer_key = "text"
     score = "loss"
     higher_is_better = False
@@ -67,22 +76,7 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
         Raises:
             RecipeError: The state would be carried between lines, or there is nothing to measure the model on.
         """
-        data = recipe.data
-        if data.sequences == "lines" and recipe.train.carry_state:
-            raise RecipeError('train.carry_state goes with data.sequences = "streams"; lines are independent.')
-        train_files, test_files = locate(data, cls.name, data_dir)
-        train, test = _read(train_files, data), _read(test_files, data) if test_files else None
-        if test is None and data.test_fraction:
-            train, test = _held_out(train, data, data.test_fraction, recipe.train.seed)
-        if data.limit:
-            train, test = _first(train, data), None if test is None else _first(test, data)
-        validation = None
-        if data.validation:
-            train, validation = _held_out(train, data, data.validation, recipe.train.seed)
-        final = validation if test is None else test
-        if final is None:
-            raise RecipeError("data.test_fraction and data.validation are 0: there is nothing to measure the model on.")
-        return Splits(train, validation, final)
+        return load(recipe, data_dir)
 
     @classmethod
     def fit(cls, recipe: GenerateRecipe, train: Records[Any, str]) -> Self:
@@ -162,7 +156,7 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
     def read(self, paths: Sequence[Path]) -> Records[Any, str]:
         """Reads text files as those that were trained on; without any, the prompt of ``[predict]``, once a sample."""
         if paths:
-            return _read(paths, self.data)
+            return read(paths, self.data)
         numbers = range(self.answering.samples)
         prompts = [Prompt(self.answering.prompt, number) for number in numbers]
         return Records(prompts, None, [f"sample {number + 1}" for number in numbers])
@@ -170,6 +164,17 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
     def from_lines(self, lines: Sequence[str]) -> Records[Any, str]:
         """A prompt a line."""
         return Records([Prompt(line, 0) for line in lines], None, [f"line {k}" for k in range(1, len(lines) + 1)])
+
+    def from_values(self, values: Any) -> Records[Any, str]:
+        """A prompt per text.
+
+        Args:
+            values: As :func:`holdfast.tasks.generate.data.from_values` takes them.
+
+        Raises:
+            DataError: A value does not fit.
+        """
+        return from_values(values)
 
     def answers(self, model: nn.Module, batch: Any) -> list[dict[str, Any]]:
         """The ``text`` that goes on from each ``prompt``, the prompt included."""
@@ -194,57 +199,12 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
         """Tokens, [size, size]."""
         return (torch.full((size, size), BEGIN),)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON that :meth:`from_dict` reads."""
-        tables = {"data": self.data, "model": self.settings, "predict": self.answering}
-        return {
-            **{name: table.model_dump(mode="json") for name, table in tables.items()},
-            "vocabulary": self.vocabulary.to_dict(),
-            "several": self.several,
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The task that :meth:`to_dict` wrote.
-
-        Raises:
-            ModelFileError: It is not what ``to_dict`` writes.
-        """
-        return cls(
-            GenerateData.model_validate(data["data"]),
-            GenerateModel.model_validate(data["model"]),
-            GenerateAnswers.model_validate(data["predict"]),
-            Vocabulary.from_dict(data["vocabulary"]),
-            several=data["several"],
-        )
-
 
 def _kept(state: Any, rows: Tensor) -> Any:
     """A state, [.., B, H] in all its parts, with zeros in all but some rows; None stays None."""
     if isinstance(state, Tensor):
         return state if bool(rows.all()) else state * rows[:, None]
     return None if state is None else tuple(_kept(part, rows) for part in state)
-
-
-def _read(paths: Sequence[Path], data: GenerateData) -> Records[Any, str]:
-    return documents.lines(paths) if data.sequences == "lines" else documents.whole(paths)
-
-
-def _held_out(
-    examples: Records[Any, str], data: GenerateData, fraction: float, seed: int
-) -> tuple[Records[Any, str], Records[Any, str]]:
-    """What is kept, and the fraction that is held out: lines at random, or the end of the text."""
-    if data.sequences == "lines":
-        return split(examples, fraction, seed)
-    count = sum(map(len, examples.inputs))
-    return documents.cut(examples, count - math.ceil(fraction * count))
-
-
-def _first(examples: Records[Any, str], data: GenerateData) -> Records[Any, str]:
-    """As much as ``data.limit`` asks for."""
-    if data.sequences == "lines":
-        return examples.subset(range(min(data.limit, len(examples))))
-    return documents.cut(examples, data.limit)[0]
 
 
 TASK = GenerateTask

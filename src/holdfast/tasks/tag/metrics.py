@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from holdfast.data.spans import OUTSIDE, looks_like_spans, spans
-from holdfast.tasks.classify.metrics import class_figures
-from holdfast.tasks.tag.sentences import NO_TARGET, UNSEEN
+from holdfast.tasks.figures import class_figures
+from holdfast.tasks.tag.data import NO_TARGET, UNSEEN
 
 if TYPE_CHECKING:
     from holdfast.data import Batch

@@ -6,13 +6,13 @@ An adder that is learned: the network has to carry from step to step.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from holdfast.data.batches import Batch, SequenceDataset
@@ -20,6 +20,7 @@ from holdfast.data.labels import Labels
 from holdfast.data.readers.compressed import lines
 from holdfast.data.records import Records
 from holdfast.errors import DataError
+from holdfast.tasks.values import array_of, examples_in, origins
 
 Sums = Records[tuple[int, int], int]
 
@@ -63,16 +64,17 @@ def _drawn(generator: np.random.Generator, top: int, count: int) -> list[tuple[i
     return [(a, b) for a, b in generator.integers(0, top, (count, 2)).tolist()]
 
 
-@dataclass(frozen=True)
-class SumEncoder:
+class SumEncoder(BaseModel):
     """From sums to bits and back.
 
     Attributes:
         bits: Of a sum.
     """
 
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["sums"] = "sums"
     bits: int
-    kind: ClassVar[str] = "sums"
     answer_key: ClassVar[str] = "sum"
     tags: ClassVar[Labels] = Labels(["0", "1"])
 
@@ -101,6 +103,22 @@ class SumEncoder:
                 raise DataError(f"{origin} is {text[:40]!r}; expected two whole numbers, such as '13 29'.")
             pairs.append((int(numbers[1]), int(numbers[2])))
         return added(pairs, origins)
+
+    def from_values(self, values: Any) -> Sums:
+        """Sums from pairs of whole numbers.
+
+        Raises:
+            DataError: A value is not two whole numbers of 0 or more.
+        """
+        pairs = []
+        for origin, value in zip(origins(values := examples_in(values, "a list of pairs")), values, strict=True):
+            numbers = array_of(value, origin, "two whole numbers, such as (13, 29)")
+            if numbers.shape != (2,) or numbers.dtype.kind not in "ui" or numbers.min() < 0:
+                raise DataError(
+                    f"{origin} is {value!r:.40}; expected two whole numbers of 0 or more, such as (13, 29)."
+                )
+            pairs.append((int(numbers[0]), int(numbers[1])))
+        return added(pairs, origins(pairs))
 
     def encode(self, sums: Sums) -> SequenceDataset:
         """The numbers as inputs [N, bits, 2] and the sums, where known, as targets [N, bits].
@@ -142,12 +160,3 @@ class SumEncoder:
         numbers = (batch.inputs.cpu().long() * places[:, None]).sum(1)
         totals = (tags.cpu() * places).sum(1)
         return [{"numbers": a, "sum": b} for a, b in zip(numbers.tolist(), totals.tolist(), strict=True)]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON that ``from_dict`` reads."""
-        return {"kind": self.kind, "bits": self.bits}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> SumEncoder:
-        """The encoder that ``to_dict`` wrote."""
-        return cls(int(data["bits"]))

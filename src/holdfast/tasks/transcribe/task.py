@@ -2,70 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from holdfast.data import Examples, Records, Scaling, SequenceDataset, Splits, divided, fit_scaling
+from holdfast.data import Examples, Scaling, SequenceDataset, Splits, fit_scaling
 from holdfast.data.readers import transcripts
-from holdfast.data.sets import spoken_digits
-from holdfast.data.sets.published import locate
 from holdfast.data.vocabulary import PADDING, Vocabulary
 from holdfast.decoding import ctc
 from holdfast.errors import DataError
-from holdfast.tasks.network import recurrent_layers
+from holdfast.tasks.saved import Part, SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
+from holdfast.tasks.transcribe.data import Recordings, TranscriptBatch, TranscriptDataset, from_values, load
 from holdfast.tasks.transcribe.metrics import TranscriptionMetrics
+from holdfast.tasks.transcribe.network import Transcriber
 from holdfast.tasks.transcribe.settings import TranscribeAnswers, TranscribeData, TranscribeModel, TranscribeRecipe
-from holdfast.tasks.transcribe.spec_augment import SpecAugment
-from holdfast.tasks.transcribe.transcripts import TranscriptBatch, TranscriptDataset
-
-Recordings = Records[NDArray[np.float32], str]
 
 BLANK = PADDING
 """The label of a step in which nothing new is said."""
 
 
-class Transcriber(nn.Module):
-    """Recurrent layers, and a linear layer that gives every step a score for each label."""
+class SavedTranscribeTask(SavedTask):
+    """What a model file says of a transcriber."""
 
-    def __init__(self, inputs: int, bands: int, labels: int, settings: TranscribeModel) -> None:
-        """Builds the network.
-
-        Args:
-            inputs: C, values in a step.
-            bands: Of which each frame in the step has so many.
-            labels: V, the blank included.
-            settings: The ``[model]`` table of the recipe.
-
-        Raises:
-            OptionError: An option of the cell is unknown or does not fit.
-        """
-        super().__init__()
-        self.augment = SpecAugment(settings.masking, bands)
-        self.recurrent = recurrent_layers(inputs, settings)
-        self.dropout = nn.Dropout(settings.dropout)
-        self.output = nn.Linear(self.recurrent.output_size, labels)
-
-    def forward(self, inputs: Tensor, lengths: Tensor | None = None, state: Any = None) -> tuple[Tensor, Any]:
-        """Scores each label in each step.
-
-        Args:
-            inputs: [B, T, C].
-            lengths: [B], or None when all rows have T steps.
-            state: The recurrent layers' initial state; None for zeros.
-
-        Returns:
-            The logarithms of the labels' probabilities [B, T, V], and the recurrent layers' final state.
-        """
-        outputs, state = self.recurrent(self.augment(inputs, lengths), state, lengths=lengths)
-        return self.output(self.dropout(outputs)).log_softmax(-1), state
+    settings: TranscribeModel = Field(alias="model")
+    data: TranscribeData
+    vocabulary: Annotated[Vocabulary, Part()]
+    scaling: Annotated[Scaling, Part()]
+    answering: TranscribeAnswers = Field(alias="predict")
 
 
 class TranscribeTask(RecipeTask[Recordings]):
@@ -80,6 +49,7 @@ class TranscribeTask(RecipeTask[Recordings]):
     """
 
     name = "transcribe"
+    saved = SavedTranscribeTask
     answer_key = "text"
     score = "word_error_rate"
     higher_is_better = False
@@ -99,13 +69,7 @@ class TranscribeTask(RecipeTask[Recordings]):
     @classmethod
     def load(cls, recipe: TranscribeRecipe, data_dir: Path | None) -> Splits[Recordings]:
         """Reads the recordings of a recipe, in their splits."""
-        data = recipe.data
-        train_files, test_files = locate(data, cls.name, data_dir, made=["digit-strings"])
-        if data.source == "digit-strings":
-            train, test = spoken_digits.strings(data.audio, data_dir, data.limit)
-            return divided(train, test, data, recipe.train.seed)
-        tested = transcripts.read(test_files, data.audio) if test_files else None
-        return divided(transcripts.read(train_files, data.audio), tested, data, recipe.train.seed)
+        return load(recipe, data_dir)
 
     @classmethod
     def fit(cls, recipe: TranscribeRecipe, train: Recordings) -> Self:
@@ -155,6 +119,17 @@ class TranscribeTask(RecipeTask[Recordings]):
         """The recordings whose paths the lines are."""
         return self.read([Path(line) for line in lines]).unlabelled()
 
+    def from_values(self, values: Any) -> Recordings:
+        """Recordings from arrays of samples.
+
+        Args:
+            values: As :func:`holdfast.tasks.transcribe.data.from_values` takes them.
+
+        Raises:
+            DataError: A value does not fit.
+        """
+        return from_values(values, self.data.audio)
+
     def answers(self, model: nn.Module, batch: TranscriptBatch) -> list[dict[str, Any]]:
         """What is said in each recording: ``text``, and ``log_probability``, that of the text (natural logarithm)."""
         log_probs, _ = model(batch.inputs, batch.lengths)
@@ -169,31 +144,6 @@ class TranscribeTask(RecipeTask[Recordings]):
     def example_inputs(self, size: int) -> tuple[Tensor]:
         """Zeros, [size, size, C]."""
         return (torch.zeros(size, size, self.data.audio.values),)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON that :meth:`from_dict` reads."""
-        return {
-            "model": self.settings.model_dump(mode="json"),
-            "data": self.data.model_dump(mode="json"),
-            "vocabulary": self.vocabulary.to_dict(),
-            "scaling": self.scaling.to_dict(),
-            "predict": self.answering.model_dump(mode="json"),
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The task that :meth:`to_dict` wrote.
-
-        Raises:
-            ModelFileError: It is not what ``to_dict`` writes.
-        """
-        return cls(
-            TranscribeModel.model_validate(data["model"]),
-            TranscribeData.model_validate(data["data"]),
-            Vocabulary.from_dict(data["vocabulary"]),
-            Scaling.from_dict(data["scaling"]),
-            TranscribeAnswers.model_validate(data["predict"]),
-        )
 
     def _found(self, log_probs: Tensor, lengths: Tensor | None) -> list[list[int]]:
         """The labels of each recording."""

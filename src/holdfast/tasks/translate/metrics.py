@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from torch import Tensor
+
+from holdfast.errors import MissingLibraryError
 
 
 class TranslationMetrics:
@@ -18,9 +21,17 @@ class TranslationMetrics:
 
     Args:
         decode: The text of ids.
+
+    Raises:
+        MissingLibraryError: sacrebleu is not installed.
     """
 
     def __init__(self, decode: Callable[[list[int]], str]) -> None:
+        if find_spec("sacrebleu") is None:  # checked here, before training, and not after it
+            raise MissingLibraryError(
+                "Translations are measured with the library sacrebleu, which is not installed: pip install "
+                "'holdfast[text]'."
+            )
         self._decode = decode
         self._loss, self._tokens = 0.0, 0
         self.answers: list[str] = []

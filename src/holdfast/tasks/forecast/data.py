@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from holdfast.data.readers.series import read
+from holdfast.data.readers.series import from_table, read
+from holdfast.data.readers.table import Table
 from holdfast.data.series import Series, Windows
 from holdfast.data.sets.published import locate
 from holdfast.data.sources import Splits
 from holdfast.data.time_axis import TimeAxis
-from holdfast.errors import DataError, RecipeError
+from holdfast.errors import DataError, MissingLibraryError, RecipeError
 from holdfast.tasks.forecast.settings import ForecastData
+from holdfast.tasks.values import array_of, examples_in, origins
 
 SINE_ROWS, SINE_STEP = 3000, 0.2
 """The made series: sin(0.2 t), whose period is no whole number of rows."""
@@ -103,3 +106,68 @@ def _sine() -> Series:
     rows = np.arange(SINE_ROWS)
     nothing = np.zeros((SINE_ROWS, 0))
     return Series("sine", TimeAxis(rows), np.sin(SINE_STEP * rows)[:, None], nothing, nothing, ("value",))
+
+
+def from_values(values: Any, settings: ForecastData, horizon: int) -> Windows:
+    """Series from values in memory.
+
+    Args:
+        values: One series: a mapping from the names of columns to their values, or a list of rows, each a mapping from
+            names to values. Where the model reads no times, also an array [T, C] or lists of numbers, or [T] for one
+            column: the target, past and known columns, in this order. Or several series: a list of mappings from names
+            to columns. None and NaN are missing values, where ``data.missing`` allows them.
+        settings: The ``[data]`` table of the model.
+        horizon: Rows to forecast.
+
+    Raises:
+        DataError: A value does not fit.
+        MissingLibraryError: polars is not installed.
+    """
+    if isinstance(values, Mapping):
+        return _all_windows([("values", values)], settings, horizon)
+    rows = examples_in(values, "a mapping of columns, a list of rows, or a list of such mappings")
+    if not rows:
+        raise DataError("The values are empty; expected a mapping of columns, or at least one row.")
+    if not isinstance(rows[0], Mapping):
+        return _all_windows([("values", _named_columns(rows, settings))], settings, horizon)
+    for index, row in enumerate(rows):
+        if not isinstance(row, Mapping) or row.keys() != rows[0].keys():
+            raise DataError(f"values[{index}] does not have the columns of values[0]: {', '.join(map(str, rows[0]))}.")
+    if all(np.ndim(value) == 0 for value in rows[0].values()):
+        return _all_windows([("values", {name: [row[name] for row in rows] for name in rows[0]})], settings, horizon)
+    return _all_windows(list(zip(origins(rows), rows, strict=True)), settings, horizon)
+
+
+def _named_columns(rows: list[Any], settings: ForecastData) -> dict[str, Any]:
+    """Rows of numbers as the columns that a model without times reads."""
+    names = [*settings.target_columns, *settings.past_columns, *settings.known_columns]
+    expected = f"rows of {len(names)} numbers: {', '.join(names)}"
+    if settings.time_column:
+        raise DataError(
+            f"The values have no names; expected a mapping of columns, since the model reads times from the column "
+            f"{settings.time_column!r}: {{{settings.time_column!r}: [...], {names[0]!r}: [...]}}."
+        )
+    table = array_of(rows, "values", expected)
+    table = table[:, None] if table.ndim == 1 else table
+    if table.ndim != 2 or table.shape[1] != len(names):
+        raise DataError(f"The values have shape {table.shape}; expected {expected}.")
+    return dict(zip(names, table.T, strict=True))
+
+
+def _all_windows(tables: list[tuple[str, Mapping[str, Any]]], settings: ForecastData, horizon: int) -> Windows:
+    """Every window of series that are given as columns."""
+    try:
+        import polars
+    except ImportError as error:
+        raise MissingLibraryError(
+            "A series needs the library polars, which is not installed: pip install 'holdfast[tables]'."
+        ) from error
+    series = []
+    for origin, columns in tables:
+        try:
+            frame = polars.DataFrame({str(name): polars.Series(list(values)) for name, values in columns.items()})
+        except (TypeError, ValueError, OverflowError, polars.exceptions.PolarsError) as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            raise DataError(f"{origin} is no table ({reason}); expected columns of one length.") from error
+        series.append(from_table(Table(Path(origin), frame), settings))
+    return Windows.of(series, context(settings), horizon, settings.stride)

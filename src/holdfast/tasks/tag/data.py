@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from holdfast.data import Records, Splits, divided
 from holdfast.data.batches import Batch, Indices
 from holdfast.data.labels import Labels
 from holdfast.data.readers import tagged
 from holdfast.data.readers.tagged import Sentences
+from holdfast.data.sets.published import locate
 from holdfast.data.spans import looks_like_spans, spans
 from holdfast.data.vocabulary import PADDING, UNKNOWN, Vocabulary
 from holdfast.errors import DataError
-from holdfast.tasks.tag.settings import TagData
+from holdfast.tasks.saved import Part
+from holdfast.tasks.tag import sums
+from holdfast.tasks.tag.settings import TagData, TagRecipe
+from holdfast.tasks.tag.sums import SumEncoder
+from holdfast.tasks.values import examples_in, origins
 
 NO_TARGET = -100
 """The target of a step in the padding."""
@@ -107,8 +114,7 @@ class SentenceDataset:
         )
 
 
-@dataclass(frozen=True)
-class SentenceEncoder:
+class SentenceEncoder(BaseModel):
     """What is fitted on the training sentences, and how files are read.
 
     Attributes:
@@ -118,11 +124,13 @@ class SentenceEncoder:
         settings: How the training files were read.
     """
 
-    words: Vocabulary
-    characters: Vocabulary
-    tags: Labels
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["sentences"] = "sentences"
+    words: Annotated[Vocabulary, Part()]
+    characters: Annotated[Vocabulary, Part()]
+    tags: Annotated[Labels, Part()]
     settings: TagData
-    kind: ClassVar[str] = "sentences"
     answer_key: ClassVar[str] = "tagged"
 
     @classmethod
@@ -146,10 +154,10 @@ class SentenceEncoder:
         tags = Labels.fit([tag for tags in train.targets for tag in tags])
         tokens = [word for sentence in train.inputs for word in sentence]
         return cls(
-            Vocabulary.fit(tokens, "tokens", lower=settings.lower, least=settings.least),
-            Vocabulary.fit(tokens, "characters"),
-            tags,
-            settings,
+            words=Vocabulary.fit(tokens, "tokens", lower=settings.lower, least=settings.least),
+            characters=Vocabulary.fit(tokens, "characters"),
+            tags=tags,
+            settings=settings,
         )
 
     def read(self, paths: Sequence[Path]) -> Sentences:
@@ -197,22 +205,37 @@ class SentenceEncoder:
             found.append(answer)
         return found
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON that ``from_dict`` reads."""
-        return {
-            "kind": self.kind,
-            "words": self.words.to_dict(),
-            "characters": self.characters.to_dict(),
-            "tags": self.tags.to_dict(),
-            "settings": self.settings.model_dump(mode="json"),
-        }
 
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> SentenceEncoder:
-        """The encoder that ``to_dict`` wrote.
+def load(recipe: TagRecipe, data_dir: Path | None) -> Splits[Records[Any, Any]]:
+    """Reads or generates the data of a recipe, in its splits."""
+    data, seed = recipe.data, recipe.train.seed
+    train_files, test_files = locate(data, "tag", data_dir, made=["addition"])
+    train: Records[Any, Any]
+    test: Records[Any, Any] | None
+    if data.source == "addition":
+        train, test = sums.generated(data.bits, data.sums, seed)
+    else:
+        train = tagged.read(train_files, data)
+        test = tagged.read(test_files, data) if test_files else None
+    return divided(train, test, data, seed)
 
-        Raises:
-            ModelFileError: It is not what ``to_dict`` writes.
-        """
-        words, characters = (Vocabulary.from_dict(data[name]) for name in ("words", "characters"))
-        return cls(words, characters, Labels.from_dict(data["tags"]), TagData.model_validate(data["settings"]))
+
+def from_values(values: Any, encoder: SentenceEncoder | SumEncoder) -> Records[Any, Any]:
+    """Sentences without tags, or sums.
+
+    Args:
+        values: A list of sentences, each a list of words; for a model of sums, a list of pairs of whole numbers.
+        encoder: As fitted on the training split.
+
+    Raises:
+        DataError: A value does not fit.
+    """
+    if isinstance(encoder, SumEncoder):
+        return encoder.from_values(values)
+    sentences = examples_in(values, "a list of sentences, each a list of words")
+    for index, words in enumerate(sentences):
+        if isinstance(words, str):
+            raise DataError(f"values[{index}] is a text; expected a list of words. Cut it: text.split().")
+        if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
+            raise DataError(f"values[{index}] is of type {type(words).__name__}; expected a list of words (str).")
+    return Records([list(words) for words in sentences], None, origins(sentences))

@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from holdfast.data import Records, Splits, divided
 from holdfast.data.batches import Batch, Indices, SequenceDataset
+from holdfast.data.readers import transcripts
+from holdfast.data.readers.audio import energies_of
+from holdfast.data.sets import spoken_digits
+from holdfast.data.sets.published import locate
+from holdfast.data.settings import AudioSettings
 from holdfast.errors import DataError
+from holdfast.tasks.transcribe.settings import TranscribeRecipe
+from holdfast.tasks.values import array_of, examples_in, origins
+
+Recordings = Records[NDArray[np.float32], str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,3 +95,40 @@ class TranscriptDataset:
         return TranscriptBatch(
             batch.inputs, batch.lengths, targets, sizes, tuple(self._texts[index] for index in indices)
         )
+
+
+def load(recipe: TranscribeRecipe, data_dir: Path | None) -> Splits[Recordings]:
+    """Reads the recordings of a recipe, in their splits."""
+    data = recipe.data
+    train_files, test_files = locate(data, "transcribe", data_dir, made=["digit-strings"])
+    if data.source == "digit-strings":
+        train, test = spoken_digits.strings(data.audio, data_dir, data.limit)
+        return divided(train, test, data, recipe.train.seed)
+    tested = transcripts.read(test_files, data.audio) if test_files else None
+    return divided(transcripts.read(train_files, data.audio), tested, data, recipe.train.seed)
+
+
+def from_values(values: Any, settings: AudioSettings) -> Recordings:
+    """Recordings without transcripts, from their sound.
+
+    Args:
+        values: A list of recordings, each [N], floating, its samples from -1 to 1, ``settings.rate`` per second.
+        settings: How recordings are read.
+
+    Raises:
+        DataError: A value does not fit, or is shorter than one window.
+        MissingLibraryError: ``kaldi-native-fbank`` is not installed.
+    """
+    expected = f"samples [N] from -1 to 1, {settings.rate} per second"
+    steps = []
+    for index, value in enumerate(examples_in(values, f"a list of recordings, each {expected}")):
+        sound = array_of(value, f"values[{index}]", expected)
+        if sound.ndim != 1 or sound.dtype.kind != "f":
+            raise DataError(
+                f"values[{index}] has shape {sound.shape} and type {sound.dtype}; expected {expected}, floating. Take "
+                "the mean of several channels, and divide 16-bit samples by 32768."
+            )
+        if not np.isfinite(sound).all():
+            raise DataError(f"values[{index}] holds samples that are not finite; expected {expected}.")
+        steps.append(energies_of(sound.astype(np.float32), settings, f"values[{index}]"))
+    return Records(steps, None, origins(steps))
