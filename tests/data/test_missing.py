@@ -147,8 +147,8 @@ def test_a_target_that_never_varies_is_warned_of() -> None:
     with pytest.warns(HoldfastWarning) as told:
         windows([2.0, NAN, 2, 2, 2, 2], [1, 2, 3, 4, 5, 6], "mean")
     assert str(told[0].message) == (
-        "The column 'y' never varies in the training part: there is nothing to learn of it. Check the column, or train "
-        "on more rows."
+        "The column 'y' never varies in the training part, so there is nothing to learn from it. Check the column, or "
+        "train on more rows."
     )
 
 

@@ -184,14 +184,14 @@ def test_the_made_series_goes_on_as_a_sine() -> None:
         (
             np.arange(100.0),
             {"split": [90, 10]},
-            "data.split is [90, 10]; expected three numbers of rows, those of training, validation and test, or two "
-            "times such as those of PATH, at which validation and test begin.",
+            "data.split is [90, 10]; expected three numbers of rows, for training, validation and test, or two "
+            "times in the form of PATH, at which validation and test begin.",
         ),
         (
             np.arange(100.0),
             {"split": ["2020-01", "2020-02"]},
-            "data.split is ['2020-01', '2020-02']; expected three numbers of rows, those of training, validation and "
-            "test, or two times such as those of PATH, at which validation and test begin.",
+            "data.split is ['2020-01', '2020-02']; expected three numbers of rows, for training, validation and "
+            "test, or two times in the form of PATH, at which validation and test begin.",
         ),
         (
             np.arange(100.0),
@@ -232,8 +232,8 @@ def test_what_cannot_be_encoded_is_said() -> None:
     with pytest.raises(DataError) as error:
         encoder.encode(short.unlabelled(), 2)
     assert str(error.value) == (
-        "s has 0 rows after the last target; expected 2 with k, which the model was told of in advance. Add rows that "
-        "have the time and these columns alone."
+        "s has 0 rows after the last target; expected 2 with k, the columns that are known ahead. Add rows that have "
+        "only the time and these columns."
     )
     shorter = Windows.of([series(np.arange(3.0), np.arange(5.0)[:, None])], 4, 2)
     with pytest.raises(DataError) as error:
@@ -242,5 +242,6 @@ def test_what_cannot_be_encoded_is_said() -> None:
     with pytest.raises(DataError) as error:
         SeriesEncoder.fit(Windows.of([series(np.arange(20.0))], 4, 2), settings(log=True))
     assert str(error.value) == (
-        "s[0]: the column 'y0' holds 0; expected numbers above 0, whose logarithm is forecast. Set data.log = false."
+        "s[0]: the column 'y0' holds 0; expected numbers above 0, as data.log = true forecasts the "
+        "logarithm. Set data.log = false."
     )

@@ -83,9 +83,7 @@ class SequenceEncoder(Saved):
         columns = list(train.columns or settings.feature_columns)
         kept = ReadingSettings.of(settings).model_copy(update={"feature_columns": columns})
         if settings.missing == "error":
-            return SequenceEncoder(
-                scaling=fit_scaling(train, settings.scaling), channels=train.channels, settings=kept
-            )
+            return SequenceEncoder(scaling=fit_scaling(train, settings.scaling), channels=train.channels, settings=kept)
         known = fit_scaling(train, "standard")
         filling = Filling.of(settings.missing, known.mean, train.missing)
         # Masks are 0 or 1; scaling must not change them.

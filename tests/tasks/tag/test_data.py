@@ -109,7 +109,7 @@ def test_what_cannot_be_trained_on() -> None:
     with pytest.raises(DataError) as error:
         SentenceEncoder.fit(TRAIN.unlabelled(), TagData())
     assert str(error.value) == (
-        "one has no tags, nor have the other training sentences; expected one for each word: CoNLL-U, or a line a word "
+        "one has no tags, like the other training sentences; expected a tag for each word: CoNLL-U, or lines of a word "
         "with its tag last."
     )
     with pytest.raises(DataError) as error:

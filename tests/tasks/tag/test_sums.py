@@ -68,7 +68,9 @@ def test_files_hold_a_sum_a_line(tmp_path: Path) -> None:
     assert (read.inputs, read.origins) == ([(13, 29), (7, 8)], [f"{path}, line 1", f"{path}, line 3"])
     with pytest.raises(DataError) as error:
         SumEncoder(bits=8).read([])
-    assert str(error.value) == "There is nothing to add; expected files with two whole numbers a line, such as '13 29'."
+    assert (
+        str(error.value) == "There is nothing to add; expected files with two whole numbers per line, such as '13 29'."
+    )
 
 
 def test_numbers_of_too_many_bits_are_refused() -> None:

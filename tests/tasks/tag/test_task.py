@@ -149,7 +149,7 @@ def test_squared_error_is_for_two_tags() -> None:
     with pytest.raises(OptionError) as error:
         task(loss="squared-error")
     assert str(error.value) == (
-        "model.loss is 'squared-error' and there are 4 tags; it is for two. Use 'cross-entropy'."
+        "model.loss is 'squared-error', which needs two tags, and there are 4. Use 'cross-entropy'."
     )
 
 

@@ -1,4 +1,4 @@
-"""The network of a classifier: recurrent layers, and a linear layer on what they end with."""
+"""The network of a classifier: recurrent layers, and a linear layer on their final state or pooled outputs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from holdfast.tasks.network import recurrent_layers
 
 
 class Classifier(nn.Module):
-    """A linear layer on every step (if asked for), recurrent layers, and a linear layer on what they end with.
+    """An optional linear layer on every step, recurrent layers, and a linear layer on one vector per sequence.
 
-    For texts, an embedding comes first.
+    For texts, an embedding comes first. ``settings.head`` says what that vector is.
     """
 
     def __init__(
@@ -24,10 +24,10 @@ class Classifier(nn.Module):
         """Builds the network.
 
         Args:
-            channels: C, values in a step, or in what the embedding makes of it.
-            classes: Labels to tell apart.
+            channels: C, values per step; for texts, per token vector.
+            classes: The number of labels.
             settings: The ``[model]`` table of the recipe.
-            embedding: What reads ids; None where a step is numbers.
+            embedding: The layer that reads ids; None where a step consists of numbers.
 
         Raises:
             OptionError: An option of the cell is unknown or does not fit.
@@ -42,7 +42,7 @@ class Classifier(nn.Module):
         self.output = linear(self.recurrent.output_size, classes, settings.output_layer)
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None, state: Any = None) -> tuple[Tensor, Any]:
-        """Scores each label.
+        """Computes a score for each label.
 
         Args:
             inputs: [B, T, C], or ids [B, T].
@@ -55,12 +55,12 @@ class Classifier(nn.Module):
         x = inputs if self.embedding is None else self.embedding(inputs)
         x = x if self.input is None else self.input(x)
         outputs, state = self.recurrent(x, state, lengths=lengths)
-        ended = self.recurrent.last_hidden(state) if self.head == "last_state" else pooled(outputs, lengths, self.head)
-        return self.output(self.dropout(ended)), state
+        vector = self.recurrent.last_hidden(state) if self.head == "last_state" else pooled(outputs, lengths, self.head)
+        return self.output(self.dropout(vector)), state
 
 
 def linear(inputs: int, outputs: int, settings: LinearSettings) -> nn.Linear:
-    """A linear layer with the initial values that the recipe asks for."""
+    """A linear layer with the initial values of the recipe."""
     layer = nn.Linear(inputs, outputs)
     if settings.weight_std:
         nn.init.normal_(layer.weight, std=settings.weight_std)
@@ -69,13 +69,13 @@ def linear(inputs: int, outputs: int, settings: LinearSettings) -> nn.Linear:
     return layer
 
 
-def pooled(outputs: Tensor, lengths: Tensor | None, how: str) -> Tensor:
-    """One vector a sequence, from the steps within its length; zeros for a sequence without steps.
+def pooled(outputs: Tensor, lengths: Tensor | None, head: str) -> Tensor:
+    """One vector per sequence, from the steps within its length; zeros for a sequence without steps.
 
     Args:
         outputs: [B, T, O], zero past a row's length.
         lengths: [B], or None when all rows have T steps.
-        how: ``"last_output"``, ``"mean"`` or ``"max"``.
+        head: ``"last_output"``, ``"mean"`` or ``"max"``.
 
     Returns:
         [B, O].
@@ -83,12 +83,12 @@ def pooled(outputs: Tensor, lengths: Tensor | None, how: str) -> Tensor:
     steps = outputs.shape[1]
     if lengths is None:
         lengths = torch.full((outputs.shape[0],), steps, device=outputs.device)
-    some = (lengths > 0)[:, None]
-    if how == "last_output":
+    has_steps = (lengths > 0)[:, None]
+    if head == "last_output":
         last = (lengths - 1).clamp(min=0)
         return outputs[torch.arange(outputs.shape[0], device=outputs.device), last]
-    if how == "mean":
+    if head == "mean":
         return outputs.sum(1) / lengths.clamp(min=1)[:, None].to(outputs.dtype)
     padding = torch.arange(steps, device=outputs.device) >= lengths[:, None]
     highest = outputs.masked_fill(padding[:, :, None], -torch.inf).amax(1)
-    return torch.where(some, highest, torch.zeros_like(highest))
+    return torch.where(has_steps, highest, torch.zeros_like(highest))

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import torch
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Discriminator, Field, SerializerFunctionWrapHandler, Tag, model_serializer
 from torch import Tensor, nn
 
-from holdfast.data import Batch, Dataset, Encoder, Examples, Splits, TextEncoder, load, read_sequences
+from holdfast.data import Batch, Dataset, Encoder, Splits, TextEncoder, load, read_sequences
 from holdfast.data.records import Records
 from holdfast.data.vocabulary import UNKNOWN
 from holdfast.errors import RecipeError
@@ -20,19 +20,20 @@ from holdfast.tasks.classify.labelling import class_weights, labelling
 from holdfast.tasks.classify.metrics import ClassificationMetrics, MultilabelMetrics
 from holdfast.tasks.classify.network import Classifier
 from holdfast.tasks.classify.settings import ClassifyModel, ClassifyRecipe
-from holdfast.tasks.saved import Part, SavedTask
+from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
 
 
-def _encoder(document: Mapping[str, Any]) -> Encoder | TextEncoder:
-    return (TextEncoder if "vocabulary" in document else Encoder).from_dict(document)
+def _kind(encoder: object) -> str:
+    texts = "vocabulary" in encoder if isinstance(encoder, Mapping) else isinstance(encoder, TextEncoder)
+    return "texts" if texts else "numbers"
 
 
 class SavedClassifyTask(SavedTask):
     """What a model file says of a classifier."""
 
     settings: ClassifyModel = Field(alias="model")
-    encoder: Annotated[Encoder | TextEncoder, Part(_encoder)]
+    encoder: Annotated[Annotated[Encoder, Tag("numbers")] | Annotated[TextEncoder, Tag("texts")], Discriminator(_kind)]
     weights: list[float] | None = None
 
     @model_serializer(mode="wrap")
@@ -42,13 +43,13 @@ class SavedClassifyTask(SavedTask):
 
 
 class ClassifyTask(RecipeTask[Any]):
-    """The loss, metrics and answers of classification, of sequences of numbers (``Examples``) or texts (``Records``).
+    """Classification of sequences of numbers (``Examples``) or texts (``Records``).
 
     Attributes:
         settings: The ``[model]`` table of the recipe.
         encoder: Labels, and scaling or vocabulary, fitted on the training split.
-        labelling: What is made of the network's scores.
-        vectors: What the embedding starts from, by id; None but for a task that was just fitted.
+        labelling: Loss, metrics and answers from the network's scores.
+        vectors: Initial vectors of the embedding, by id; only in a task that was just fitted, else None.
     """
 
     name = "classify"
@@ -74,20 +75,19 @@ class ClassifyTask(RecipeTask[Any]):
 
     @classmethod
     def load(cls, recipe: ClassifyRecipe, data_dir: Path | None) -> Splits[Any]:
-        """Reads the data of a recipe, in its splits."""
+        """Reads and splits the data of a recipe."""
         return load(recipe.data, data_dir, recipe.train.seed)
 
     @classmethod
     def fit(cls, recipe: ClassifyRecipe, train: Any) -> Self:
-        """The task with labels, and scaling or vocabulary, of the training sequences.
+        """The task, with labels and scaling or vocabulary fitted on the training sequences.
 
         Raises:
-            DataError: They have no labels, or the file of word vectors cannot be used.
-            RecipeError: ``model.class_weights`` names a label that they do not have.
+            DataError: The sequences have no labels, or the file of word vectors cannot be used.
+            RecipeError: ``model.class_weights`` has a label that no training sequence has.
         """
-        labels = train.labels if isinstance(train, Examples) else train.targets
         encoder = TextEncoder.fit(train, recipe.data) if recipe.data.unit else Encoder.fit(train, recipe.data)
-        weights = class_weights(recipe.model.class_weights, encoder.labels, labels or [])
+        weights = class_weights(recipe.model.class_weights, encoder.labels, train.targets or [])
         if not recipe.model.embedding_file:
             return cls(recipe.model, encoder, weights)
         if not isinstance(encoder, TextEncoder):
@@ -97,7 +97,7 @@ class ClassifyTask(RecipeTask[Any]):
         return cls(recipe.model.model_copy(update={"embedding_size": size}), encoder, weights, vectors)
 
     def build(self) -> Classifier:
-        """A model with initial values drawn from torch's random state."""
+        """A new model with random initial values from torch's random state."""
         classes = len(self.encoder.labels)
         if isinstance(self.encoder, Encoder):
             return Classifier(self.encoder.channels, classes, self.settings)
@@ -105,32 +105,32 @@ class ClassifyTask(RecipeTask[Any]):
         return Classifier(self.settings.embedding_size, classes, self.settings, embedding)
 
     def encode(self, examples: Any) -> Dataset:
-        """The sequences as numbers, and their labels as classes."""
+        """The sequences as numbers or ids, and their labels as class numbers."""
         return self.encoder.encode(examples)
 
     def loss(self, model: nn.Module, batch: Batch, state: Any = None) -> TaskStep:
-        """The cross-entropy of a batch, its scores [B, classes] and the final state."""
+        """The cross-entropy of a batch, the scores [B, classes] and the final state."""
         scores, state = model(batch.inputs, batch.lengths, state)
         return TaskStep(self.labelling.loss(scores, batch.known_targets), scores, state)
 
     def metrics(self) -> ClassificationMetrics | MultilabelMetrics:
-        """Fresh metrics: accuracy and macro F1; with several labels a sequence, exact match and F1."""
+        """New metrics: accuracy and macro F1; with several labels per sequence, exact match and F1."""
         return self.labelling.metrics()
 
     def details(self, metrics: ClassificationMetrics | MultilabelMetrics) -> str:
-        """What numbers alone do not show: the confusion matrix, or the figures of each label, as text."""
+        """The confusion matrix, or the figures of each label, as text."""
         return metrics.table(self.encoder.labels.classes)
 
     def figures(self, metrics: ClassificationMetrics | MultilabelMetrics) -> dict[str, Any]:
-        """``labels`` with the figures of each; with one label a sequence, ``confusion`` as well."""
+        """``labels`` with the figures of each label; with one label per sequence, also ``confusion``."""
         return metrics.figures(self.encoder.labels.classes)
 
     def read(self, paths: Sequence[Path]) -> Any:
-        """Reads files in the way that the training files were read; labels may be missing."""
+        """Reads files with the settings of the training files; labels may be missing."""
         return read_sequences(paths, self.encoder.settings)
 
     def from_lines(self, lines: Sequence[str]) -> Any:
-        """Texts without labels; an empty line is one too."""
+        """One text per line, without labels; an empty line is an empty text."""
         if isinstance(self.encoder, Encoder):
             return super().from_lines(lines)
         return Records(list(lines), None, [f"line {number}" for number in range(1, len(lines) + 1)])
@@ -147,12 +147,12 @@ class ClassifyTask(RecipeTask[Any]):
         return from_values(values, self.encoder)
 
     def answers(self, model: nn.Module, batch: Batch) -> list[dict[str, Any]]:
-        """What the model says of each sequence: ``label``, and ``probabilities`` by label, the likeliest first."""
+        """``label`` and ``probabilities`` by label for each sequence, the most likely label first."""
         scores, _ = model(batch.inputs, batch.lengths)
         return self.labelling.answers(scores)
 
     def example_inputs(self, size: int) -> tuple[Tensor]:
-        """Zeros, [size, size, C]; for texts unknown tokens, [size, size]."""
+        """Zeros [size, size, C]; for texts, unknown tokens [size, size]."""
         if isinstance(self.encoder, TextEncoder):
             return (torch.full((size, size), UNKNOWN),)
         return (torch.zeros(size, size, self.encoder.channels),)

@@ -1,4 +1,4 @@
-"""Series in their splits: the earlier rows to train on, later ones to choose the best epoch by, the last to test on."""
+"""Series and their splits: the first rows for training, later ones for validation, the last ones for the test."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ from holdfast.tasks.forecast.settings import ForecastData
 from holdfast.tasks.values import array_of, examples_in, origins
 
 SINE_ROWS, SINE_STEP = 3000, 0.2
-"""The made series: sin(0.2 t), whose period is no whole number of rows."""
+"""The generated series sin(0.2 t); its period is not a whole number of rows."""
 
 
 def load(settings: ForecastData, data_dir: Path | None, horizon: int) -> Splits[Windows]:
-    """Reads series and cuts them in time.
+    """Reads series and splits them by time.
 
-    A window is of the split that all rows of its horizon are of; the rows that are read before it may be of the split
-    before. No row of the validation or the test is in the training windows.
+    A window belongs to the split that has all rows of its horizon; the rows before the horizon may be from the split
+    before it. No row of the validation or the test is in a training window.
 
     Args:
-        settings: Which series, and how to read and cut them.
-        data_dir: A folder with local files, as :func:`holdfast.data.sets.published.locate` takes it.
-        horizon: Rows to forecast in the test.
+        settings: The series, and how to read and split them.
+        data_dir: A folder with local files; see :func:`holdfast.data.sets.published.locate`.
+        horizon: Number of rows to forecast in the test.
 
     Raises:
-        RecipeError: ``split`` does not say three numbers of rows or two times.
-        MissingDataError: A file is nowhere to be found.
+        RecipeError: ``split`` is not three numbers of rows or two times.
+        MissingDataError: A file does not exist.
         DataError: A file cannot be read, or a split has too few rows for a window.
     """
     files, test_files = locate(settings, "forecast", data_dir, made=["sine"])
-    series = (_sine(),) if settings.source == "sine" else read(files, settings)
-    further = read(test_files, settings) if test_files else ()
-    bounds = [_bounds(one, settings, held_out=not further) for one in series]
-    cut, before = list(zip(series, bounds, strict=True)), context(settings)
-    train = [one.part(0, end) for one, (end, _, _) in cut]
-    validation = [one.part(max(0, begin - before), end) for one, (begin, end, _) in cut if begin < end]
-    test = further or [one.part(max(0, begin - before), end) for one, (_, begin, end) in cut]
+    all_series = (_sine(),) if settings.source == "sine" else read(files, settings)
+    test_series = read(test_files, settings) if test_files else ()
+    ends = [_split_ends(series, settings, held_out=not test_series) for series in all_series]
+    cuts, before = list(zip(all_series, ends, strict=True)), context(settings)
+    train = [series.part(0, end) for series, (end, _, _) in cuts]
+    validation = [series.part(max(0, begin - before), end) for series, (begin, end, _) in cuts if begin < end]
+    test = test_series or [series.part(max(0, begin - before), end) for series, (_, begin, end) in cuts]
     return Splits(
         _windows("training", train, settings, settings.horizon),
         _windows("validation", validation, settings, settings.horizon) if validation else None,
@@ -55,24 +55,24 @@ def load(settings: ForecastData, data_dir: Path | None, horizon: int) -> Splits[
 
 
 def context(settings: ForecastData) -> int:
-    """Rows that are needed before the first one that is forecast: the window, and a season for the naive forecast."""
+    """The number of rows needed before the first forecast row: the window, and a season for the naive forecast."""
     return max(settings.window, settings.season)
 
 
 def _windows(name: str, parts: Sequence[Series], settings: ForecastData, horizon: int) -> Windows:
-    found = Windows.of(parts, context(settings), horizon, settings.stride)
-    if not len(found):
+    windows = Windows.of(parts, context(settings), horizon, settings.stride)
+    if not len(windows):
         before = context(settings)
         raise DataError(
             f"The {name} part of {parts[0].origin} is too short: with the rows before it, it has {len(parts[0])} rows; "
             f"expected at least {before + horizon}: {before} before it and the horizon of {horizon}. "
             "Give longer series, or lower data.window or data.horizon."
         )
-    return found.subset(range(min(settings.limit or len(found), len(found))))
+    return windows.subset(range(min(settings.limit or len(windows), len(windows))))
 
 
-def _bounds(series: Series, settings: ForecastData, held_out: bool) -> tuple[int, int, int]:
-    """Where training, validation and test end."""
+def _split_ends(series: Series, settings: ForecastData, held_out: bool) -> tuple[int, int, int]:
+    """The rows before which training, validation and test end."""
     rows, split = len(series), settings.split
     if not split:
         tested = math.ceil(rows * settings.test_fraction) if held_out else 0
@@ -86,12 +86,12 @@ def _bounds(series: Series, settings: ForecastData, held_out: bool) -> tuple[int
                 "use data.validation and data.test_fraction instead."
             )
         return counts[0], counts[0] + counts[1], sum(counts)
-    found = [series.times.first_at(text, settings) for text in split if isinstance(text, str)]
-    begins = [min(row, rows) for row in found if row is not None]
+    first_rows = [series.times.first_at(text, settings) for text in split if isinstance(text, str)]
+    begins = [min(row, rows) for row in first_rows if row is not None]
     if len(begins) != 2 or len(split) != 2:
         raise RecipeError(
-            f"data.split is {split}; expected three numbers of rows, those of training, validation and test, or two "
-            f"times such as those of {series.origin}, at which validation and test begin."
+            f"data.split is {split}; expected three numbers of rows, for training, validation and test, or two times "
+            f"in the form of {series.origin}, at which validation and test begin."
         )
     train, validated = begins
     if not 0 < train <= validated < rows:

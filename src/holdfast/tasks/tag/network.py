@@ -14,17 +14,17 @@ from holdfast.tasks.tag.settings import TagModel
 
 
 class Words(nn.Module):
-    """A vector for each word: the one that stands for it, and how a bidirectional LSTM ends on its characters.
+    """A vector for each word: its embedding, and the final state of a bidirectional LSTM over its characters.
 
-    After Ling et al. 2015, "Finding Function in Form". Each distinct word of a batch is read once.
+    From Ling et al. 2015, "Finding Function in Form". The LSTM reads each distinct word of a batch once.
     """
 
     def __init__(self, words: int, characters: int, settings: TagModel) -> None:
         """Builds the layers.
 
         Args:
-            words: Words in the vocabulary.
-            characters: Characters in theirs.
+            words: Size of the vocabulary of words.
+            characters: Size of the vocabulary of characters.
             settings: The ``[model]`` table of the recipe.
         """
         super().__init__()
@@ -37,7 +37,7 @@ class Words(nn.Module):
             self.spelling = LSTM(settings.character_size, settings.spelling_size, batch_first=True, bidirectional=True)
 
     def forward(self, words: Tensor, spellings: Tensor, spelling_lengths: Tensor, places: Tensor) -> Tensor:
-        """Looks words up; arguments as in :class:`~holdfast.tasks.tag.data.SentenceBatch`.
+        """Gives words their vectors; arguments as in :class:`~holdfast.tasks.tag.data.SentenceBatch`.
 
         Returns:
             [B, T, output_size].
@@ -54,14 +54,14 @@ class Words(nn.Module):
 
 
 class Tagger(nn.Module):
-    """Vectors of words (or numbers as they are), recurrent layers, and a linear layer on every step."""
+    """Word vectors (or plain numbers), recurrent layers, and a linear layer on every step."""
 
     def __init__(self, inputs: Words | int, tags: int, settings: TagModel) -> None:
         """Builds the network.
 
         Args:
-            inputs: What makes vectors of words; or how many numbers a step has.
-            tags: Tags to tell apart; two of them take one unit, which says how much speaks for the second.
+            inputs: The layer that gives words their vectors; or the number of values per step.
+            tags: The number of tags; for two tags there is one output unit, the score of the second tag.
             settings: The ``[model]`` table of the recipe.
 
         Raises:
@@ -79,12 +79,12 @@ class Tagger(nn.Module):
     def forward(
         self, inputs: Tensor, lengths: Tensor | None = None, *spelled: Tensor, state: Any = None
     ) -> tuple[Tensor, Any]:
-        """Scores each tag at each step.
+        """Computes a score for each tag at each step.
 
         Args:
             inputs: Numbers [B, T, C], or words [B, T].
             lengths: [B], or None when all rows have T steps.
-            spelled: What :class:`Words` takes beside the words.
+            spelled: The other arguments of :class:`Words`.
             state: The recurrent layers' initial state; None for zeros.
 
         Returns:
@@ -97,7 +97,7 @@ class Tagger(nn.Module):
 
 
 def embedding(count: int, size: int) -> nn.Embedding:
-    """Vectors of a length of about 1; torch's, ten times as long at size 100, take longer to learn."""
+    """An embedding with vectors of length about 1; with torch's, of length 10 at size 100, learning takes longer."""
     vectors = nn.Embedding(count, size)
     nn.init.normal_(vectors.weight, std=size**-0.5)
     return vectors

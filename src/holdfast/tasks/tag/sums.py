@@ -1,6 +1,6 @@
-"""Sums of two numbers as sequences of bits, the least significant first: a step holds a bit of each number.
+"""Sums of two numbers as sequences of bits, the least significant bit first. Each step has one bit of each number.
 
-An adder that is learned: the network has to carry from step to step.
+The network learns to add: it must carry from step to step.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ from holdfast.tasks.values import array_of, examples_in, origins
 Sums = Records[tuple[int, int], int]
 
 TEST_SUMS = 10_000
-"""Sums to test on, where there are too many to test on all."""
+"""Number of test sums where there are too many sums to test all of them."""
 MOST_BITS_FOR_ALL = 8
-"""Up to here the test is every sum there is: 16,384 of them."""
+"""Up to this number of bits, the test has all sums: at most 16,384."""
 
 
 def generated(bits: int, count: int, seed: int) -> tuple[Sums, Sums]:
-    """Sums to train on, drawn at random, and sums to test on.
+    """Random sums to train on, and sums to test on.
 
-    Up to 8 bits the test is every sum there is, as in the program that this task comes from; the network has seen most
-    of them in training. Beyond, it is 10,000 random sums that do not occur in training, in either order.
+    Up to 8 bits, the test has all sums, as in the program that this task comes from; the network has seen most of them
+    in training. With more bits, the test has 10,000 random sums that do not occur in training, in either order.
 
     Args:
-        bits: Of a sum; the numbers have one bit less.
-        count: Sums to train on.
+        bits: Bits of a sum; the numbers have one bit less.
+        count: The number of sums to train on.
         seed: The same seed gives the same training sums. The test sums depend on ``bits`` alone.
     """
     top = 1 << (bits - 1)
     if bits <= MOST_BITS_FOR_ALL:
         test = [(a, b) for a in range(top) for b in range(top)]
-        held = set()
+        excluded = set()
     else:
         test = _drawn(np.random.default_rng(bits), top, TEST_SUMS)
-        held = {pair for a, b in test for pair in ((a, b), (b, a))}
+        excluded = {pair for a, b in test for pair in ((a, b), (b, a))}
     generator = np.random.default_rng((bits, seed))
     train: list[tuple[int, int]] = []
     while len(train) < count:
-        train += [pair for pair in _drawn(generator, top, count - len(train)) if pair not in held]
+        train += [pair for pair in _drawn(generator, top, count - len(train)) if pair not in excluded]
     return added(train, [f"sum {k}" for k in range(count)]), added(test, [f"test sum {k}" for k in range(len(test))])
 
 
@@ -68,7 +68,7 @@ class SumEncoder(BaseModel):
     """From sums to bits and back.
 
     Attributes:
-        bits: Of a sum.
+        bits: Bits of a sum.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -76,19 +76,19 @@ class SumEncoder(BaseModel):
     kind: Literal["sums"] = "sums"
     bits: int
     answer_key: ClassVar[str] = "sum"
-    tags: ClassVar[Labels] = Labels(["0", "1"])
+    tags: ClassVar[Labels] = Labels(classes=["0", "1"])
 
     def read(self, paths: Sequence[Path]) -> Sums:
-        """Reads text files with a sum on each line that is not blank, as :meth:`parsed` takes it.
+        """Reads text files with one sum on each line that is not blank, in the form of :meth:`parsed`.
 
         Raises:
-            MissingDataError: A file is not there.
-            DataError: A line is not two whole numbers, or there is none.
+            MissingDataError: A file does not exist.
+            DataError: A line is not two whole numbers, or there is no line.
         """
-        found = [(line, f"{path}, line {number}") for path in paths for number, line in lines(path) if line.strip()]
-        if not found:
-            raise DataError("There is nothing to add; expected files with two whole numbers a line, such as '13 29'.")
-        return self.parsed([line for line, _ in found], [where for _, where in found])
+        rows = [(line, f"{path}, line {number}") for path in paths for number, line in lines(path) if line.strip()]
+        if not rows:
+            raise DataError("There is nothing to add; expected files with two whole numbers per line, such as '13 29'.")
+        return self.parsed([line for line, _ in rows], [origin for _, origin in rows])
 
     def parsed(self, texts: Sequence[str], origins: Sequence[str]) -> Sums:
         """Sums from texts such as ``13 29`` or ``13 + 29``.
@@ -121,7 +121,7 @@ class SumEncoder(BaseModel):
         return added(pairs, origins(pairs))
 
     def encode(self, sums: Sums) -> SequenceDataset:
-        """The numbers as inputs [N, bits, 2] and the sums, where known, as targets [N, bits].
+        """The numbers as inputs [N, bits, 2], and the sums, if known, as targets [N, bits].
 
         Raises:
             DataError: A number has too many bits.
@@ -142,11 +142,11 @@ class SumEncoder(BaseModel):
         return SequenceDataset(inputs, torch.from_numpy((totals >> places) & 1))
 
     def arguments(self, batch: Batch) -> tuple[Tensor | None, ...]:
-        """What the model is called with."""
+        """The arguments of the model."""
         return batch.inputs, batch.lengths
 
     def example(self, size: int) -> tuple[Tensor, ...]:
-        """Arguments for the model, made up."""
+        """Example arguments for the model."""
         return (torch.zeros(size, self.bits, 2),)
 
     def answers(self, batch: Batch, tags: Tensor) -> list[dict[str, Any]]:
@@ -154,7 +154,7 @@ class SumEncoder(BaseModel):
 
         Args:
             batch: B examples.
-            tags: What the model gave for each bit of the sum, [B, bits], int64.
+            tags: The predicted bits of the sum, [B, bits], int64.
         """
         places = 1 << torch.arange(self.bits)
         numbers = (batch.inputs.cpu().long() * places[:, None]).sum(1)

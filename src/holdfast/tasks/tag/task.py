@@ -1,4 +1,4 @@
-"""Tag: one label a step."""
+"""Tag: one label per step."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class SavedTagTask(SavedTask):
 
 
 class TagTask(RecipeTask[Records[Any, Any]]):
-    """The loss, metrics and answers of tagging.
+    """Tagging of words, and of the bits of sums.
 
     Attributes:
         settings: The ``[model]`` table of the recipe.
-        encoder: What inputs and tags are, fitted on the training split.
+        encoder: Vocabularies and tags, fitted on the training split; or the bits of sums.
         score: The F1 of spans where tags mark them, else the accuracy.
     """
 
@@ -43,14 +43,14 @@ class TagTask(RecipeTask[Records[Any, Any]]):
     higher_is_better = True
 
     def __init__(self, settings: TagModel, encoder: SentenceEncoder | SumEncoder) -> None:
-        """Keeps the two.
+        """Checks that the loss fits the tags.
 
         Raises:
-            OptionError: The loss does not go with the number of tags.
+            OptionError: The loss does not fit the number of tags.
         """
         if settings.loss == "squared-error" and len(encoder.tags) != 2:
             raise OptionError(
-                f"model.loss is 'squared-error' and there are {len(encoder.tags)} tags; it is for two. Use "
+                f"model.loss is 'squared-error', which needs two tags, and there are {len(encoder.tags)}. Use "
                 "'cross-entropy'."
             )
         self.settings, self.encoder = settings, encoder
@@ -59,39 +59,39 @@ class TagTask(RecipeTask[Records[Any, Any]]):
 
     @classmethod
     def load(cls, recipe: TagRecipe, data_dir: Path | None) -> Splits[Records[Any, Any]]:
-        """Reads or generates the data of a recipe, in its splits."""
+        """Reads or generates the data of a recipe, and splits them."""
         return load(recipe, data_dir)
 
     @classmethod
     def fit(cls, recipe: TagRecipe, train: Records[Any, Any]) -> Self:
-        """The task with the vocabularies and the tags of the training sentences."""
+        """The task, with vocabularies and tags fitted on the training sentences."""
         if recipe.data.source == "addition":
             return cls(recipe.model, SumEncoder(bits=recipe.data.bits))
         return cls(recipe.model, SentenceEncoder.fit(train, recipe.data))
 
     def build(self) -> Tagger:
-        """A model with initial values drawn from torch's random state."""
+        """A new model with random initial values from torch's random state."""
         if isinstance(self.encoder, SumEncoder):
             return Tagger(2, len(self.encoder.tags), self.settings)
         words = Words(len(self.encoder.words), len(self.encoder.characters), self.settings)
         return Tagger(words, len(self.encoder.tags), self.settings)
 
     def encode(self, examples: Records[Any, Any]) -> Dataset:
-        """The steps as the network reads them, and their tags as classes."""
+        """The inputs of the network, and the tags as class numbers."""
         return self.encoder.encode(examples)
 
     def loss(self, model: nn.Module, batch: Any, state: Any = None) -> TaskStep:
-        """The mean loss of the steps whose tag training has seen, the tags answered [B, T] and the final state."""
+        """The mean loss of the steps with a known tag, the predicted tags [B, T] and the final state."""
         scores, state = self._scores(model, batch, state)
         targets = batch.known_targets
-        known, goal = scores[targets >= 0], targets[targets >= 0]
+        known, known_targets = scores[targets >= 0], targets[targets >= 0]
         if scores.shape[-1] > 1:
-            loss = F.cross_entropy(known, goal, reduction="sum")
+            loss = F.cross_entropy(known, known_targets, reduction="sum")
         elif self.settings.loss == "squared-error":
-            loss = F.mse_loss(known[:, 0].sigmoid(), goal.to(scores.dtype), reduction="sum")
+            loss = F.mse_loss(known[:, 0].sigmoid(), known_targets.to(scores.dtype), reduction="sum")
         else:
-            loss = F.binary_cross_entropy_with_logits(known[:, 0], goal.to(scores.dtype), reduction="sum")
-        return TaskStep(loss / max(1, len(goal)), chosen(scores), state)
+            loss = F.binary_cross_entropy_with_logits(known[:, 0], known_targets.to(scores.dtype), reduction="sum")
+        return TaskStep(loss / max(1, len(known_targets)), best_tags(scores), state)
 
     def _scores(self, model: nn.Module, batch: Any, state: Any = None) -> tuple[Tensor, Any]:
         inputs, lengths, *spelled = self.encoder.arguments(batch)
@@ -99,23 +99,23 @@ class TagTask(RecipeTask[Records[Any, Any]]):
         return scores, state
 
     def metrics(self) -> TaggingMetrics:
-        """Fresh accuracies, and F1 where tags mark spans."""
+        """New metrics: accuracies, and F1 where tags mark spans."""
         return TaggingMetrics(self.encoder.tags.classes)
 
     def details(self, metrics: TaggingMetrics) -> str:
-        """What numbers alone do not show: how good each tag is, or each label of spans."""
+        """The figures of each tag, or of each label of spans, as text."""
         return metrics.table()
 
     def figures(self, metrics: TaggingMetrics) -> dict[str, Any]:
-        """``tags``, or ``spans`` by their labels, with the figures of each."""
+        """``tags``, or ``spans`` by label, with the figures of each."""
         return metrics.figures()
 
     def read(self, paths: Sequence[Path]) -> Records[Any, Any]:
-        """Reads sentences, with or without tags; or, for sums, two numbers a line."""
+        """Reads sentences with or without tags; for sums, two numbers per line."""
         return self.encoder.read(paths)
 
     def from_lines(self, lines: Sequence[str]) -> Records[Any, Any]:
-        """A sentence a line, its words apart by spaces; or two numbers."""
+        """One sentence per line, with spaces between its words; for sums, two numbers per line."""
         return self.encoder.parsed(lines, [f"line {number}" for number in range(1, len(lines) + 1)])
 
     def from_values(self, values: Any) -> Records[Any, Any]:
@@ -130,17 +130,17 @@ class TagTask(RecipeTask[Records[Any, Any]]):
         return from_values(values, self.encoder)
 
     def answers(self, model: nn.Module, batch: Any) -> list[dict[str, Any]]:
-        """What the model says: the words with their tags and spans; or the numbers with their sum."""
+        """The words with their tags and spans; for sums, the numbers with their sum."""
         scores, _ = self._scores(model, batch)
-        return self.encoder.answers(batch, chosen(scores))
+        return self.encoder.answers(batch, best_tags(scores))
 
     def example_inputs(self, size: int) -> tuple[Any, ...]:
-        """Made-up arguments for the model."""
+        """Example arguments for the model."""
         return self.encoder.example(size)
 
 
-def chosen(scores: Tensor) -> Tensor:
-    """The tag with the highest score at each step, [B, T]; of two tags in one unit, the second where it is positive."""
+def best_tags(scores: Tensor) -> Tensor:
+    """The tag with the highest score at each step, [B, T]; with two tags, the second where the score is positive."""
     return scores.argmax(-1) if scores.shape[-1] > 1 else (scores[..., 0] > 0).long()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 import torch
 from pydantic import Field
@@ -16,7 +16,7 @@ from holdfast.data.readers import transcripts
 from holdfast.data.vocabulary import PADDING, Vocabulary
 from holdfast.decoding import ctc
 from holdfast.errors import DataError
-from holdfast.tasks.saved import Part, SavedTask
+from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
 from holdfast.tasks.transcribe.data import Recordings, TranscriptBatch, TranscriptDataset, from_values, load
 from holdfast.tasks.transcribe.metrics import TranscriptionMetrics
@@ -32,8 +32,8 @@ class SavedTranscribeTask(SavedTask):
 
     settings: TranscribeModel = Field(alias="model")
     data: TranscribeData
-    vocabulary: Annotated[Vocabulary, Part()]
-    scaling: Annotated[Scaling, Part()]
+    vocabulary: Vocabulary
+    scaling: Scaling
     answering: TranscribeAnswers = Field(alias="predict")
 
 
