@@ -37,11 +37,11 @@ def _tokenizers() -> ModuleType:
 
 def _opened(saved: object) -> Tokenizer:
     """The tokenizer of its JSON; a tokenizer itself passes."""
-    tokenizers = _tokenizers()
-    if isinstance(saved, tokenizers.Tokenizer):
+    kind: type[Tokenizer] = _tokenizers().Tokenizer
+    if isinstance(saved, kind):
         return saved
     try:
-        return tokenizers.Tokenizer.from_str(saved)
+        return kind.from_str(saved)  # type: ignore[arg-type]  (it refuses what is no text)
     except Exception as error:  # tokenizers raises no narrower class
         raise ValueError(f"the library tokenizers cannot read it ({error})") from error
 

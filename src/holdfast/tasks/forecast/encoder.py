@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -198,7 +198,7 @@ class WindowDataset:
         self.lengths = np.full(len(windows), self._window, dtype=np.int64)
         now_columns = len(encoder.settings.target_columns) + len(encoder.settings.past_columns)
         self._now_filling, self._known_filling = (
-            replace(encoder.filling, mean=encoder.filling.mean[part])
+            encoder.filling.model_copy(update={"mean": encoder.filling.mean[part]})
             for part in (slice(now_columns), slice(now_columns, None))
         )
         # The naive forecasts repeat known values; a season without any known value gets the mean.
