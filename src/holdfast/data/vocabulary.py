@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, PlainSerializer
 
@@ -41,7 +41,7 @@ def _opened(saved: object) -> Tokenizer:
     if isinstance(saved, kind):
         return saved
     try:
-        return kind.from_str(saved)  # type: ignore[arg-type]  (it refuses what is no text)
+        return kind.from_str(cast(str, saved))
     except Exception as error:  # tokenizers raises no narrower class
         raise ValueError(f"the library tokenizers cannot read it ({error})") from error
 
