@@ -184,5 +184,5 @@ def _order(table: Table, settings: ReadingSettings) -> Array:
     if not settings.time_column:
         return np.arange(table.frame.height)
     comma = cells.decimal_comma(table, [settings.time_column], settings)
-    times = TimeAxis.read(table.frame[settings.time_column], settings, table.where, comma=comma)
+    times = TimeAxis.from_column(table.frame[settings.time_column], settings, table.where, comma=comma)
     return times.instants.argsort(kind="stable")
