@@ -15,7 +15,7 @@ from holdfast.tasks.forecast.settings import ForecastData
 
 NO_TIME = (
     "expected a time such as 2016-07-01 00:15 in every row (with a zone in all or in none), or a number in every row; "
-    "data.time_format says how times are written otherwise."
+    "set data.time_format if times are written in another form."
 )
 TIMED = ForecastData(time_column="t", target_columns=["y"])
 
