@@ -80,7 +80,7 @@ def test_zip_archives_that_unpack_to_absurdly_much(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
         archive.writestr("a.txt", b"text")
     assert fault(lambda: texts.read([path], WORDS)) == (
-        f"{path}: a.txt in it is packed in an unusual way; expected deflate, as zip programs do."
+        f"{path}: a.txt in it is packed in an unusual way; expected deflate, the usual way."
     )
 
 
@@ -92,7 +92,7 @@ def test_zip_archives_whose_members_are_the_same_bytes(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     path.write_bytes(content.getvalue())
     assert fault(lambda: texts.read([path], WORDS)) == (
-        f"{path} is a damaged zip archive: its members claim more bytes than it has. Copy it again."
+        f"{path} is a damaged zip archive: its members claim more bytes than the file has. Copy it again."
     )
 
 
@@ -132,7 +132,7 @@ def test_tables_of_too_many_columns(tmp_path: Path) -> None:
 def test_json_that_is_nested_deep(tmp_path: Path, nest: tuple[bytes, bytes]) -> None:
     deep = nest[0] * 500 + b"1" + nest[1] * 500
     path = table(tmp_path / "a.jsonl", b'{"text": "a"}\n{"text": "a", "b": ' + deep + b"}\n")
-    message = f"{path}, line 2, is nested more than 16 deep; expected an object a line."
+    message = f"{path}, line 2, is nested more than 16 deep; expected one object per line."
     assert fault(lambda: texts.read([path], WORDS)) == message
     assert fault(lambda: transcripts.read([path], AudioSettings())) == message
 

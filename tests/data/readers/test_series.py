@@ -90,10 +90,10 @@ def test_rows_that_have_known_columns_alone_are_ahead(tmp_path: Path) -> None:
             "t,y\n2020-01-02,1\n2020-01-01,2\n",
             "a.csv, line 3: the time 2020-01-01 comes after 2020-01-02; expected ascending times. Sort the rows.",
         ),
-        ("t,y\n1,1\n2,2\n2,3\n", "a.csv, line 4: the time 2 occurs twice; expected one row a time."),
+        ("t,y\n1,1\n2,2\n2,3\n", "a.csv, line 4: the time 2 occurs twice; expected one row per time."),
         (
             "t,y\n2024-10-27 02:00,1\n2024-10-27 02:00,2\n",
-            "a.csv, line 3: the time 2024-10-27 02:00 occurs twice; expected one row a time. If a clock was set back "
+            "a.csv, line 3: the time 2024-10-27 02:00 occurs twice; expected one row per time. If a clock was set back "
             "there, set data.time_zone.",
         ),
         (
@@ -153,7 +153,7 @@ def test_files_of_other_columns_are_told_apart(tmp_path: Path) -> None:
 
 def test_files_that_are_not_there_or_no_tables(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"^No files were given to read; expected at least one table with a row a time.$"
+        DataError, match=r"^No files were given to read; expected at least one table with one row per time.$"
     ):
         read([], TIMED)
     with pytest.raises(MissingDataError, match=r"^There is no file .*none.csv. Check the path; it was taken from "):

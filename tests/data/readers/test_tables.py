@@ -233,7 +233,7 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"a,label\n1,\xff\xfe\n")
     assert told(path) == (
-        f"{path}, line 2, is not utf-8: byte 0xff. Convert the file, or set data.encoding to what it is in, such as "
+        f"{path}, line 2, is not utf-8: byte 0xff. Convert the file, or set data.encoding to its encoding, such as "
         "latin-1."
     )
 

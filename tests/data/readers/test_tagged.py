@@ -110,7 +110,7 @@ def test_several_files_are_joined_and_conllu_is_known_by_its_ending(tmp_path: Pa
             ", line 1 looks like CoNLL-U; expected a name that ends in .conllu. Rename the file.",
         ),
         ("-DOCSTART- O\n", " holds no sentences; expected a word and its tag a line."),
-        (" \n", " holds no sentences; expected a sentence a line, or a word and its tag a line."),
+        (" \n", " holds no sentences; expected one sentence per line, or a word and its tag a line."),
     ],
 )
 def test_what_breaks_the_format_is_named_by_its_line(tmp_path: Path, text: str, message: str) -> None:

@@ -63,7 +63,7 @@ def inverted(pairs: Pairs) -> Pairs:
 
 
 def apart(pairs: Pairs) -> Pairs:
-    """The pairs with one target a record."""
+    """The pairs with one target per record."""
     rows = zip(pairs.inputs, pairs.targets or [], pairs.origins, strict=True)
     each = [(source, [target], origin) for source, targets, origin in rows for target in targets]
     return Records([row[0] for row in each], [row[1] for row in each], [row[2] for row in each])

@@ -1,4 +1,4 @@
-"""Tables as series: a row a time, columns to forecast and columns to forecast from."""
+"""Tables as series: one row per time, columns to forecast and columns to forecast from."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read(paths: Sequence[Path], settings: SeriesSettings) -> tuple[Series, ...]:
         RecipeError: A column has two parts, or the calendar is asked for without dates.
     """
     if not paths:
-        raise DataError("No files were given to read; expected at least one table with a row a time.")
+        raise DataError("No files were given to read; expected at least one table with one row per time.")
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
         raise MissingDataError(
@@ -128,7 +128,7 @@ def _times(table: Table, settings: SeriesSettings) -> TimeAxis:
             whole_days = (times == times.astype("datetime64[D]")).all()
             clocks = "" if whole_days else " If a clock was set back there, set data.time_zone."
         if times[row] == times[row - 1]:
-            raise DataError(f"{table.where(row)}: the time {now} occurs twice; expected one row a time.{clocks}")
+            raise DataError(f"{table.where(row)}: the time {now} occurs twice; expected one row per time.{clocks}")
         raise DataError(
             f"{table.where(row)}: the time {now} comes after {before}; expected ascending times. Sort the rows.{clocks}"
         )

@@ -141,7 +141,7 @@ def _json_lines(path: Path, text: str) -> Table:
 
     numbered = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if not numbered:
-        raise DataError(f"{path} is empty; expected a JSON object a line.")
+        raise DataError(f"{path} is empty; expected one JSON object per line.")
     content = text.encode("utf-8", "surrogatepass")
     check_json_lines(path, content)
     try:

@@ -30,12 +30,12 @@ _ENOUGH = 10
 def read(paths: Sequence[Path], settings: TaggedSettings) -> Sentences:
     """Reads files and joins them in the order given.
 
-    A file whose name ends in ``.conllu`` or ``.conllu.gz`` is CoNLL-U. Others are columns, with a word a line, its tag
-    last, and a blank line after each sentence, or plain text: a sentence a line without tags, its words apart by
-    blanks. ``settings.columns`` says what columns are apart by. If it does not, they are apart by tabs where the first
-    line that is not blank has one; and by blanks (as in CoNLL-2000 and CoNLL-2003) where every line has as many of them
-    and the last mark spans or look like the tags of a treebank, or where a line is ``-DOCSTART-``. Such lines are
-    passed over, and so is a first line that names the columns.
+    A file whose name ends in ``.conllu`` or ``.conllu.gz`` is CoNLL-U. Other files have columns, with one word per
+    line, its tag last, and a blank line after each sentence; or they are plain text, with one sentence per line, words
+    separated by blanks, and no tags. ``settings.columns`` is the separator of columns. If it is empty, columns are
+    separated by tabs if the first line that is not blank has one. They are separated by blanks (as in CoNLL-2000 and
+    CoNLL-2003) if all lines have the same number of columns and the last ones mark spans or look like the tags of a
+    treebank, or if a line is ``-DOCSTART-``. Such lines are skipped, and so is a first line with column names.
 
     Args:
         paths: At least one file in UTF-8, plain or gzipped.
@@ -61,7 +61,7 @@ def _read(path: Path, settings: TaggedSettings) -> Sentences:
     rows = list(lines(path))
     kept = [(number, line) for number, line in rows if line.strip()]
     if not kept:
-        raise DataError(f"{path} holds no sentences; expected a sentence a line, or a word and its tag a line.")
+        raise DataError(f"{path} holds no sentences; expected one sentence per line, or a word and its tag a line.")
     apart = settings.columns or _told(rows, kept)
     if apart:
         return _columns(path, rows, apart)
@@ -84,7 +84,7 @@ def _told(rows: _Lines, kept: _Lines) -> Literal["", "tabs", "blanks"]:
 
 
 def _columns(path: Path, rows: _Lines, apart: str) -> Sentences:
-    """A word a line, its tag last."""
+    """One word per line, its tag last."""
     sentences: list[list[str]] = []
     tags: list[list[str]] = []
     origins: list[str] = []

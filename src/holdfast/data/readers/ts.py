@@ -1,7 +1,7 @@
 """UCR/UEA ``.ts`` files: https://www.sktime.net/en/stable/api_reference/file_specifications/ts.html.
 
-A header of ``@`` tags up to ``@data``, then a line a sequence: dimensions apart by ``:``, values by ``,``, the label
-last. Lines that start with ``#`` are comments.
+A header of ``@`` tags up to ``@data``, then one line per sequence: dimensions separated by ``:``, values by ``,``, the
+label last. Lines that start with ``#`` are comments.
 """
 
 from __future__ import annotations
