@@ -75,7 +75,7 @@ def load(settings: ReadingSettings, data_dir: Path | None, seed: int, targets: T
         MissingDataError: A file was not found.
         DataError: A file cannot be read, or there is too little to split.
     """
-    train_files, test_files = locate(settings, "classify", data_dir, made=["digits", "spoken-digits"])
+    train_files, test_files = locate(settings, "sequences", data_dir, made=["digits", "spoken-digits"])
     if settings.source == "spoken-digits":
         return divided(*spoken_digits.single(settings.audio, data_dir, settings.limit), settings, seed)
     if settings.source == "digits":

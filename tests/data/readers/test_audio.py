@@ -259,8 +259,8 @@ def test_a_header_of_impossibly_many_samples(tmp_path: Path) -> None:
     path = save(tmp_path / "a.flac", noise(0.3))
     change(path, 21, bytes([path.read_bytes()[21] | 0x0F]) + b"\xff" * 4)
     assert fault(path) == (
-        f"{path} claims 68,719,476,735 samples of 1 channels, and has {path.stat().st_size:,} bytes: sound does not "
-        "fit into so few. Its header is damaged."
+        f"{path} claims 68,719,476,735 samples of 1 channels, and has only {path.stat().st_size:,} bytes: too few "
+        "for them. Its header is damaged."
     )
 
 
@@ -268,8 +268,8 @@ def test_flac_that_was_written_to_a_pipe(tmp_path: Path) -> None:
     path = save(tmp_path / "a.flac", noise(0.3))
     change(path, 21, bytes([path.read_bytes()[21] & 0xF0]) + bytes(4))
     assert fault(path) == (
-        f"{path} does not say how many samples it has, like FLAC that was written to a pipe; libsndfile cannot read such "
-        "files. Convert it, for example by `ffmpeg -i OLD.flac NEW.flac`."
+        f"{path} does not say how many samples it has, like FLAC that was written to a pipe; libsndfile cannot read "
+        "such files. Convert it, for example by `ffmpeg -i OLD.flac NEW.flac`."
     )
 
 

@@ -69,7 +69,7 @@ def test_labels_without_images(tmp_path: Path) -> None:
     path = save(tmp_path / "train-labels-idx1-ubyte", LABELS)
     assert told(path) == (
         f"{path} holds labels, and no given file of images belongs to it; "
-        "expected names that differ in images/labels and idx3/idx1 only."
+        "expected names that differ only in images/labels and idx3/idx1."
     )
 
 

@@ -119,7 +119,8 @@ def test_sixteen_bits_of_colour_in_a_tiff_file_are_refused(tmp_path: Path) -> No
     assert content.count(bits) == 1
     path.write_bytes(content.replace(bits, struct.pack("<3H", 16, 16, 16)))
     assert told(path) == (
-        f"{path} has 16 bits per channel in colour; expected 8, or 16 in a PNG file or without colours. Convert it first."
+        f"{path} has 16 bits per channel in colour; expected 8, or 16 in a PNG file or without colours. "
+        "Convert it first."
     )
 
 

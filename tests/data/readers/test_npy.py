@@ -71,7 +71,7 @@ def test_a_file_cut_short_anywhere(tmp_path: Path) -> None:
     for length in range(0, len(content), 5):
         path.write_bytes(content[:length])
         assert told(path).startswith(
-            (f"{path} cannot be read as an NPY file: ", f"{path} is damaged: its header tells")
+            (f"{path} cannot be read as an NPY file: ", f"{path} is damaged: its header claims")
         )
 
 

@@ -83,11 +83,11 @@ def test_errors_name_the_file_and_the_line(tmp_path: Path) -> None:
 
 def test_errors_of_parallel_files(tmp_path: Path) -> None:
     ours, theirs = save(tmp_path / "a.en", "one\ntwo\n"), save(tmp_path / "a.fr", "un\n")
-    message = f"{ours} has 2 lines and {theirs} has 1; expected as many, a line for a line."
+    message = f"{ours} has 2 lines and {theirs} has 1; expected the same number of lines."
     assert told([ours, theirs], parallel=True) == message
     assert (
         told([ours, theirs, ours], parallel=True)
-        == "3 files were given; parallel ones come in twos, sources and targets."
+        == "3 files were given; expected pairs of a file of sources and a file of targets."
     )
     save(theirs, "un\n\n")
     message = f"{theirs}, line 2, is empty, and the same line of the other file is not."

@@ -170,7 +170,7 @@ def test_several_labels_in_one_column_or_as_a_list(tmp_path: Path) -> None:
         ),
         (
             {"r/a.txt": "x", "r/b/c.txt": "y"},
-            "{root}/r holds texts both directly (a.txt) and in subfolders (b/c.txt); expected LABEL.txt, a text a "
+            "{root}/r holds texts both directly (a.txt) and in subfolders (b/c.txt); expected LABEL.txt, one text per "
             "line, or LABEL/NAME.txt, one text per file.",
         ),
         ({"r/a.png": "x"}, "{root}/r holds no texts; expected " + texts._KINDS + "."),

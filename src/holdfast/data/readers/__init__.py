@@ -36,7 +36,7 @@ def read(
     """Reads files and folders of any known kind and joins them in the given order.
 
     IDX files of images are paired with the IDX files of labels among ``paths``: by name (``images`` with ``labels``,
-    ``idx3`` with ``idx1``), or because there is one of each. ``.npy`` files are paired likewise (``X`` with ``y``, ...).
+    ``idx3`` with ``idx1``), or because there is one of each; likewise ``.npy`` files (``X`` with ``y``, ...).
 
     Args:
         paths: At least one file or folder.

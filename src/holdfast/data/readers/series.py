@@ -23,13 +23,13 @@ def read(paths: Sequence[Path], settings: SeriesSettings) -> tuple[Series, ...]:
 
     Args:
         paths: CSV or TSV files (plain or gzipped) or Parquet files.
-        settings: Which columns are what; see the fields of ``SeriesSettings``.
+        settings: The use of each column.
 
     Raises:
         MissingDataError: A path does not exist.
-        DataError: A file is no table, a column is missing, a value is no number (or is missing, and that is an error),
-            the times do not ascend, or the files differ in their targets.
-        RecipeError: A column has two parts, or the calendar is asked for without dates.
+        DataError: A file is not a table, a column is missing, a value is not a number (or is missing, and that is an
+            error), the times do not ascend, or the files differ in their targets.
+        RecipeError: A column has two uses, or ``calendar`` is set without dates.
     """
     if not paths:
         raise DataError("No files were given to read; expected at least one table with one row per time.")
@@ -40,27 +40,23 @@ def read(paths: Sequence[Path], settings: SeriesSettings) -> tuple[Series, ...]:
         )
     for path in paths:
         if not set(path.suffixes[-2:]) & set(SUFFIXES):
-            raise DataError(f"{path} is no table; expected one of {', '.join(SUFFIXES)}.")
-    found = tuple(_read(path, settings) for path in paths)
-    for one in found:
-        if one.names != found[0].names:
+            raise DataError(f"{path} is not a table; expected one of {', '.join(SUFFIXES)}.")
+    all_series = tuple(from_table(load(path, settings), settings) for path in paths)
+    for series in all_series:
+        if series.names != all_series[0].names:
             raise DataError(
-                f"{one.origin} has the columns {', '.join(one.names)} to forecast, and {found[0].origin} has "
-                f"{', '.join(found[0].names)}; expected the same. Name them in data.target_columns."
+                f"{series.origin} has the columns {', '.join(series.names)} to forecast, and {all_series[0].origin} "
+                f"has {', '.join(all_series[0].names)}; expected the same. Name them in data.target_columns."
             )
-    return found
-
-
-def _read(path: Path, settings: SeriesSettings) -> Series:
-    return from_table(load(path, settings), settings)
+    return all_series
 
 
 def from_table(table: Table, settings: SeriesSettings) -> Series:
     """A table as one series.
 
     Raises:
-        DataError: A column is missing, a value is no number, or the times do not ascend.
-        RecipeError: A column has two parts, or the calendar is asked for without dates.
+        DataError: A column is missing, a value is not a number, or the times do not ascend.
+        RecipeError: A column has two uses, or ``calendar`` is set without dates.
     """
     names = _columns(table, settings)
     now = table.head(_rows_with_targets(table, names, settings)) if settings.known_columns else table
@@ -77,7 +73,7 @@ def from_table(table: Table, settings: SeriesSettings) -> Series:
 
 
 def _columns(table: Table, settings: SeriesSettings) -> list[str]:
-    """The names of the targets; the other columns that the recipe names are there, and each has one part."""
+    """The names of the targets, after a check that all named columns exist and that each has one use."""
     parts = {
         "time_column": [settings.time_column] if settings.time_column else [],
         "target_columns": settings.target_columns,
@@ -90,7 +86,8 @@ def _columns(table: Table, settings: SeriesSettings) -> list[str]:
             table.check_column(name, setting)
             if name in taken:
                 raise RecipeError(
-                    f"The column {name!r} is in data.{taken[name]} and in data.{setting}; expected one part for each."
+                    f"The column {name!r} is in data.{taken[name]} and in data.{setting}; expected one use for "
+                    "each column."
                 )
             taken[name] = setting
     targets = settings.target_columns or table.others(list(taken), "data.target_columns or data.time_column")
@@ -100,10 +97,10 @@ def _columns(table: Table, settings: SeriesSettings) -> list[str]:
 
 
 def _rows_with_targets(table: Table, names: Sequence[str], settings: SeriesSettings) -> int:
-    """The rows until the last one that says anything of targets and past; what comes after is known ahead of time."""
+    """The number of rows up to the last value of a target or past column; later rows are known ahead of time."""
     gaps = settings.model_copy(update={"missing": "mean"})
-    said = np.isfinite(_finite(table, [*names, *settings.past_columns], gaps)).any(1)
-    return int(np.flatnonzero(said).max(initial=-1)) + 1
+    known = np.isfinite(_finite(table, [*names, *settings.past_columns], gaps)).any(1)
+    return int(np.flatnonzero(known).max(initial=-1)) + 1
 
 
 def _times(table: Table, settings: SeriesSettings) -> TimeAxis:
@@ -111,7 +108,7 @@ def _times(table: Table, settings: SeriesSettings) -> TimeAxis:
     name = settings.time_column
     if not name:
         if settings.calendar:
-            raise RecipeError("data.calendar needs data.time_column, which says what dates the rows have.")
+            raise RecipeError("data.calendar needs data.time_column, the dates of the rows.")
         return TimeAxis(np.arange(table.frame.height))
     column = table.frame[name]
     comma = cells.decimal_comma(table, [name], settings)
@@ -136,10 +133,10 @@ def _times(table: Table, settings: SeriesSettings) -> TimeAxis:
 
 
 def _finite(table: Table, columns: Sequence[str], settings: SeriesSettings) -> Numbers:
-    """Columns as numbers [T, C], NaN for a missing value where that is allowed."""
+    """Columns as numbers [T, C], NaN for a missing value if these are allowed."""
     if not columns:
         return np.zeros((table.frame.height, 0))
-    values = cells.read(table, columns, settings, _ADVICE).astype(np.float64)
+    values = cells.numbers(table, columns, settings, _ADVICE).astype(np.float64)
     if np.isinf(values).any():
         row, column = (int(place) for place in np.argwhere(np.isinf(values))[0])
         raise DataError(
