@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from holdfast import calling, layer_state, parameters, scripting
 from holdfast.cells import NAMES, CellOptions, CellSpec, Kind, Noise, draw_noise, make_spec
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.engines import Explanation, Request, check_engine, explain_request, select
 from holdfast.errors import OptionError, ShapeError, did_you_mean
 from holdfast.memory import Memory, check_memory
@@ -169,7 +170,7 @@ class RecurrentLayer(nn.Module):
     def _cells(self) -> Iterator[tuple[CellSpec, str]]:
         for number, spec in enumerate(self.specs):
             for direction in range(self.num_directions):
-                yield spec, _suffix(number, direction)
+                yield spec, layer_suffix(number, direction)
 
     def reset_parameters(self) -> None:
         """Draws the initial values anew; :func:`holdfast.parameters.initialise` says which."""
@@ -285,7 +286,7 @@ class RecurrentLayer(nn.Module):
         if self.training and spec.is_random:
             noise = draw_noise(spec, x.shape[0], x.shape[1], x) if draw else Noise()
         of_call = parameters.for_call if draw else parameters.collect
-        suffix = _suffix(number, direction)
+        suffix = layer_suffix(number, direction)
         return Request(
             spec,
             x,
@@ -388,10 +389,6 @@ def explain(
             part = f"layer {number}" + (", reverse" if layer.reverse or direction else "")
             choices.append(explain_request(part, layer.engine, request))
     return Explanation(tuple(choices))
-
-
-def _suffix(number: int, direction: int) -> str:
-    return f"_l{number}" + ("_reverse" if direction else "")
 
 
 def _layer_sizes(name: str, hidden_size: int | Sequence[int], num_layers: int) -> list[int]:

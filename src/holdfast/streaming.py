@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from holdfast import parameters, runtime
 from holdfast.cell_modules import CellModule
 from holdfast.cells import NAMES, BoundCell
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.engines import check_engine
 from holdfast.errors import EngineError, OptionError, ShapeError
 from holdfast.recurrent_layer import RecurrentLayer
@@ -185,7 +186,7 @@ def _network(model: nn.Module) -> Network:
                 f"The {NAMES[model.kind]} runs in reverse: its first output depends on the last step. "
                 "A stream needs one with reverse=False."
             )
-        found = [parameters.collect(model, spec, f"_l{number}") for number, spec in enumerate(model.specs)]
+        found = [parameters.collect(model, spec, layer_suffix(number)) for number, spec in enumerate(model.specs)]
         return Network(
             model.specs, [_copies(of_layer) for of_layer in found], residual_layers(model.residual, model.num_layers)
         )

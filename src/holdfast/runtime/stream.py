@@ -10,6 +10,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from holdfast import container, kernels
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.cells.spec import CellSpec
 from holdfast.errors import EngineError, ModelFileError, OptionError, ShapeError
 from holdfast.runtime.network import Array, Network, export, read
@@ -263,7 +264,7 @@ class Stream:
 
     def _named(self) -> dict[str, Array]:
         pairs = zip(self._letters(), self._columns(), strict=True)
-        return {f"{letter}_l{number}": part for letter, column in pairs for number, part in enumerate(column)}
+        return {letter + layer_suffix(number): part for letter, column in pairs for number, part in enumerate(column)}
 
     def _is_uniform(self) -> bool:
         specs = self.network.specs
