@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch  # before the runtime, whose kernels then share the OpenMP runtime that torch has loaded
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,6 +12,7 @@ from torch.nn import functional as F
 from holdfast import parameters, runtime
 from holdfast.cell_modules import CellModule
 from holdfast.cells import NAMES, BoundCell
+from holdfast.cells.nested_state import is_single, map_state, map_tensors
 from holdfast.cells.parameter_names import layer_suffix
 from holdfast.engines import check_engine
 from holdfast.errors import EngineError, OptionError, ShapeError
@@ -106,11 +106,11 @@ class Stream(runtime.Stream):
         Raises:
             ShapeError: What is set has not the right parts, shapes or dtype.
         """
-        return _mapped(torch.from_numpy, np.ndarray, self._given())
+        return map_state(torch.from_numpy, self._given(), is_leaf=is_single)
 
     @state.setter
     def state(self, state: Any) -> None:
-        self._take(_mapped(_array, Tensor, state))
+        self._take(map_tensors(_array, state))
 
 
 class ReferenceSteps:
@@ -151,13 +151,6 @@ class ReferenceSteps:
             for old, after in zip(part, new, strict=True):
                 old.copy_(after)
         return True
-
-
-def _mapped(f: Any, kind: type, state: Any) -> Any:
-    """``f`` of each array or tensor of a state."""
-    if isinstance(state, tuple | list):
-        return type(state)(_mapped(f, kind, part) for part in state)
-    return f(state) if isinstance(state, kind) else state
 
 
 def _array(x: Tensor) -> Array:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from holdfast.cells.nested_state import State, map_state
 from holdfast.engines import ENGINES, EngineChoice
 from holdfast.engines.check import check_like
 from holdfast.errors import OptionError, ShapeError
@@ -21,7 +22,7 @@ from holdfast.tf1.variables import (
     get_variable_scope,
     variable_scope,
 )
-from holdfast.unrolling import SequenceCell, State, unroll
+from holdfast.unrolling import SequenceCell, unroll
 
 
 class LSTMStateTuple(NamedTuple):
@@ -110,7 +111,13 @@ class RNNCell(nn.Module):
 
     def zero_state(self, batch_size: int, dtype: torch.dtype, device: Any = None) -> State:
         """A state of zeros, each part [batch_size, size]."""
-        return of_size(self.state_size, lambda size: torch.zeros(batch_size, size, dtype=dtype, device=device))
+
+        def zeros(size: Any) -> Tensor:
+            if not isinstance(size, int):
+                raise OptionError(f"A cell's state_size holds {size!r}; expected whole numbers, or tuples of them.")
+            return torch.zeros(batch_size, size, dtype=dtype, device=device)
+
+        return map_state(zeros, self.state_size, is_leaf=lambda size: not isinstance(size, tuple | list))
 
     def initial_state(self, batch: int, dtype: torch.dtype | None = None, device: Any = None) -> State:
         """As :meth:`zero_state`, for :func:`holdfast.unroll`."""
@@ -216,16 +223,6 @@ class _Calls:
                 "(output, new state)."
             )
         return result
-
-
-def of_size(size: Any, make: Callable[[int], Any]) -> Any:
-    """What ``make`` gives for each number of a size, in the same tuples."""
-    if isinstance(size, int):
-        return make(size)
-    if isinstance(size, tuple | list):
-        parts = [of_size(part, make) for part in size]
-        return type(size)(*parts) if hasattr(size, "_fields") else type(size)(parts)
-    raise OptionError(f"A cell's state_size holds {size!r}; expected whole numbers, or tuples of them.")
 
 
 def check_state(name: str, size: Any, state: State, batch: int, weight: Tensor) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from holdfast.cells.nested_state import State
 from holdfast.engines import EngineChoice
 from holdfast.errors import OptionError, ShapeError
 from holdfast.tf1.rnn_cell import How, RNNCell
 from holdfast.tf1.variables import VariableScope, variable_scope
-from holdfast.unrolling import SequenceCell, State
+from holdfast.unrolling import SequenceCell
 
 
 class MultiRNNCell(RNNCell):

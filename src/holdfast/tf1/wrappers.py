@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from holdfast.cells.nested_state import State, is_single, map_state
 from holdfast.engines import EngineChoice
 from holdfast.errors import OptionError, ShapeError
 from holdfast.tf1.masks import Dropper, check_keep_prob
 from holdfast.tf1.rnn_cell import How, LSTMStateTuple, RNNCell
 from holdfast.tf1.stacking import without_memory
 from holdfast.tf1.variables import VariableScope
-from holdfast.unrolling import SequenceCell, State
+from holdfast.unrolling import SequenceCell
 
 
 class _Wrapper(RNNCell):
@@ -162,18 +163,13 @@ class _DropoutSteps:
     def step(self, t: int, prepared: Tensor, state: State) -> tuple[Tensor, State]:
         x = _dropped(prepared, self.of_input, t)
         output, new = self.cell.step(t, self.cell.prepare(x[None])[0], state)
-        return _dropped(output, self.of_output, t), _state_dropped(new, self.of_state, t)
+        if self.of_state is not None:
+            new = map_state(lambda part, mask: _dropped(part, mask, t), new, self.of_state, is_leaf=is_single)
+        return _dropped(output, self.of_output, t), new
 
 
 def _dropped(x: Tensor, mask: Tensor | None, t: int) -> Tensor:
     return x if mask is None else x * mask[min(t, len(mask) - 1)]
-
-
-def _state_dropped(state: State, masks: Any, t: int) -> State:
-    if masks is None or isinstance(state, Tensor):
-        return _dropped(state, masks, t) if isinstance(state, Tensor) else state
-    parts = [_state_dropped(part, mask, t) for part, mask in zip(state, masks, strict=True)]
-    return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
 
 
 class ResidualWrapper(_Wrapper):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from holdfast.cells.nested_state import map_tensors
 from holdfast.devices import choose_device
 from holdfast.errors import DataError, HoldfastWarning, OptionError
 from holdfast.recipes.schema import TrainSettings
@@ -24,7 +25,6 @@ from holdfast.training.determinism import (
 )
 from holdfast.training.history import History
 from holdfast.training.interrupt import Interrupt, TrainingInterrupted, deferred_interrupt
-from holdfast.training.nest import map_tensors
 from holdfast.training.progress import Plan, Progress, QuietProgress
 from holdfast.training.run_directory import RunDirectory, resume_command
 from holdfast.training.running import Running
