@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from holdfast.cells.nested_state import State
+from holdfast.engines.unrolling import Lengths
 from holdfast.errors import OptionError
 from holdfast.tf1.rnn import Scope, check_list, run_cell, stacked
 from holdfast.tf1.rnn_cell import RNNCell
 from holdfast.tf1.variables import variable_scope
-from holdfast.unrolling import Lengths
 
 
 def bidirectional_dynamic_rnn(

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from holdfast.cells.nested_state import State, map_state
 from holdfast.engines import ENGINES, EngineChoice
 from holdfast.engines.check import check_like
+from holdfast.engines.memory import Memory
+from holdfast.engines.unrolling import SequenceCell, unroll
 from holdfast.errors import OptionError, ShapeError
-from holdfast.memory import Memory
 from holdfast.tf1.variables import (
     Initializer,
     Reuse,
@@ -22,7 +23,6 @@ from holdfast.tf1.variables import (
     get_variable_scope,
     variable_scope,
 )
-from holdfast.unrolling import SequenceCell, unroll
 
 
 class LSTMStateTuple(NamedTuple):

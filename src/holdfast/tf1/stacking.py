@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from holdfast.cells.nested_state import State
 from holdfast.engines import EngineChoice
+from holdfast.engines.unrolling import SequenceCell
 from holdfast.errors import OptionError, ShapeError
 from holdfast.tf1.rnn_cell import How, RNNCell
 from holdfast.tf1.variables import VariableScope, variable_scope
-from holdfast.unrolling import SequenceCell
 
 
 class MultiRNNCell(RNNCell):

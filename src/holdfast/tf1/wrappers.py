@@ -11,12 +11,12 @@ from torch import Tensor
 
 from holdfast.cells.nested_state import State, is_single, map_state
 from holdfast.engines import EngineChoice
+from holdfast.engines.unrolling import SequenceCell
 from holdfast.errors import OptionError, ShapeError
 from holdfast.tf1.masks import Dropper, check_keep_prob
 from holdfast.tf1.rnn_cell import How, LSTMStateTuple, RNNCell
 from holdfast.tf1.stacking import without_memory
 from holdfast.tf1.variables import VariableScope
-from holdfast.unrolling import SequenceCell
 
 
 class _Wrapper(RNNCell):

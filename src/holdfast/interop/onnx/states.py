@@ -10,7 +10,7 @@ from holdfast.cells import NAMES
 from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import ConversionError
 from holdfast.interop.onnx.export import Input
-from holdfast.recurrent_layer import RecurrentLayer
+from holdfast.layers.recurrent_layer import RecurrentLayer
 
 
 def check_streams(layer: RecurrentLayer) -> None:
