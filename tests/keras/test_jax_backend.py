@@ -20,7 +20,7 @@ from tests.keras.computations import CELLS, Case, case, cases, present  # noqa: 
 import holdfast.keras  # noqa: E402  (JAX may be missing)
 from holdfast.errors import EngineError  # noqa: E402
 from holdfast.keras import host, jax_backend  # noqa: E402
-from holdfast.keras.jax_backend import _Call  # noqa: E402
+from holdfast.keras.jax_backend import _HostCall  # noqa: E402
 
 
 def arrays(of: Case) -> dict[str, Any]:
@@ -82,8 +82,8 @@ def test_the_host_works_in_the_memory_of_the_arrays(monkeypatch: pytest.MonkeyPa
 
 def test_a_call_means_the_same_when_it_is_read_again() -> None:
     of = case(CELLS["GRU, reset before"], 9, masked=True, dropped=True, dtype=torch.float32)
-    call = _Call(of.computation, tuple(of.tensors), True, ("kernel",), (True, False, True))
-    assert _Call.of(call.text()) == call
+    call = _HostCall(of.computation, tuple(of.tensors), True, ("kernel",), (True, False, True))
+    assert _HostCall.of(call.text()) == call
 
 
 def test_only_gradients_that_something_depends_on_are_computed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ def run(computation: Computation, arrays: Arrays) -> Outcome:
     return Outcome(last, outcome.pop(0) if computation.sequences else None, tuple(outcome))
 
 
-class _Call(NamedTuple):
+class _HostCall(NamedTuple):
     """What is the same in every call from one place of a program.
 
     Attributes:
@@ -83,7 +83,7 @@ class _Call(NamedTuple):
 
     @classmethod
     @cache
-    def of(cls, text: str) -> _Call:
+    def of(cls, text: str) -> _HostCall:
         values = json.loads(text)
         computation = values.pop("computation")
         spec = CellSpec(**computation.pop("spec"))
@@ -99,11 +99,11 @@ def _differentiable(computation: Computation, names: tuple[str, ...]) -> Any:
 
     @jax.custom_vjp
     def call(*values: Any) -> Any:
-        return _forward(_Call(computation, names), values)
+        return _forward(_HostCall(computation, names), values)
 
     def forward(*inputs: Any) -> Any:
         values = [each.value for each in inputs]
-        kept_call = _Call(computation, names, keep=True)
+        kept_call = _HostCall(computation, names, keep=True)
         results = _without_derivative(kept_call, lambda *values: _forward(kept_call, values))(*values)
         count = 1 + computation.sequences + len(computation.spec.state_sizes)
         outcome, kept = results[:count], results[count:]
@@ -119,7 +119,7 @@ def _differentiable(computation: Computation, names: tuple[str, ...]) -> Any:
         if not any(given):
             return (None,) * len(names)
         of_outcome = [gradient for gradient, there in zip(gradients, given, strict=True) if there]
-        found = _backward(_Call(computation, names, wanted=wanted, given=given))(*values, *kept, *of_outcome)
+        found = _backward(_HostCall(computation, names, wanted=wanted, given=given))(*values, *kept, *of_outcome)
         by_name = dict(zip(wanted, found, strict=True))
         return tuple(by_name.get(name) for name in names)
 
@@ -127,7 +127,7 @@ def _differentiable(computation: Computation, names: tuple[str, ...]) -> Any:
     return call
 
 
-def _forward(call: _Call, values: Sequence[Any]) -> list[Any]:
+def _forward(call: _HostCall, values: Sequence[Any]) -> list[Any]:
     """Has XLA call :func:`_on_host_forward`: the outcome, then what is kept."""
     import jax
 
@@ -143,7 +143,7 @@ def _forward(call: _Call, values: Sequence[Any]) -> list[Any]:
     return list(jax.ffi.ffi_call(_targets()[0], results, vmap_method="sequential")(*values, call=call.text()))
 
 
-def _backward(call: _Call) -> Any:
+def _backward(call: _HostCall) -> Any:
     """A function that has XLA call :func:`_on_host_backward`, and that has no derivative."""
     import jax
 
@@ -159,7 +159,7 @@ def _backward(call: _Call) -> Any:
     return _without_derivative(call, once)
 
 
-def _without_derivative(call: _Call, function: Callable[..., Any]) -> Any:
+def _without_derivative(call: _HostCall, function: Callable[..., Any]) -> Any:
     """A function of a first derivative; whoever takes the second is told that there is none."""
     import jax
 
@@ -191,7 +191,7 @@ _HANDLERS: dict[str, Any] = {}  # XLA has their addresses alone
 
 
 def _on_host_forward(text: str, arguments: list[Tensor], results: list[Tensor]) -> None:
-    call = _Call.of(text)
+    call = _HostCall.of(text)
     arrays = host.from_named(dict(zip(call.names, arguments, strict=True)))
     gates = results.pop() if call.keep else None
     y = results[-1] if call.keep and call.kept_apart else None
@@ -204,7 +204,7 @@ def _on_host_forward(text: str, arguments: list[Tensor], results: list[Tensor]) 
 
 
 def _on_host_backward(text: str, arguments: list[Tensor], results: list[Tensor]) -> None:
-    call = _Call.of(text)
+    call = _HostCall.of(text)
     count = len(call.names)
     arrays = host.from_named(dict(zip(call.names, arguments, strict=False)))
     y, _, *of_outcome = arguments[count:]

@@ -53,7 +53,7 @@ _DEFAULTS |= {
 _OF_THE_LAYER = LayerOptions.__annotations__.keys() - CellOptions.__annotations__.keys()
 
 
-class _Call(NamedTuple):
+class _CallArguments(NamedTuple):
     """The arguments of a call, checked and in one form.
 
     ``inputs`` is [B, T, I]; ``state`` has one tuple for each layer and direction; ``lengths`` is None when all rows
@@ -257,7 +257,7 @@ class RecurrentLayer(nn.Module):
             return output, state
         return output, state, layer_state.join(self.specs, self.num_directions, every, call.layout.outward)
 
-    def _begin(self, input: Any, hx: Any, lengths: Lengths | None) -> _Call:
+    def _begin(self, input: Any, hx: Any, lengths: Lengths | None) -> _CallArguments:
         """Checks the arguments of a call and brings them into one form."""
         packed = input if isinstance(input, PackedSequence) else None
         if packed is not None:
@@ -275,10 +275,10 @@ class RecurrentLayer(nn.Module):
         state = layer_state.split(self.specs, self.num_directions, hx, x, layout.batched, weight)
         if lengths is not None:
             lengths = check_lengths(lengths, x.shape[0], x.shape[1], x.device)
-        return _Call(x, state, lengths, layout, packed, weights)
+        return _CallArguments(x, state, lengths, layout, packed, weights)
 
     def _request(
-        self, call: _Call, number: int, direction: int, x: Tensor, return_states: bool, draw: bool = True
+        self, call: _CallArguments, number: int, direction: int, x: Tensor, return_states: bool, draw: bool = True
     ) -> Request:
         """What the engine of one layer and direction is asked; without ``draw``, the masks are left out of it."""
         spec = self.specs[number]
