@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
+from holdfast.cells.options import NAMES
 from holdfast.cells.parameter_names import layer_suffix
-from holdfast.cells.spec import NAMES, CellSpec, make_spec
+from holdfast.cells.spec import CellSpec, make_spec
 from holdfast.errors import HoldfastError, ModelFileError, OptionError, did_you_mean
 from holdfast.files import container
 from holdfast.runtime import kernels
