@@ -33,7 +33,7 @@ __all__ = [
     "make_spec",
 ]
 
-_MODULES = {
+_NAMES_IN = {
     "activation_names": ["Activation"],
     "activations": ["ACTIVATIONS", "activation"],
     "bound": ["BoundCell"],
@@ -42,7 +42,6 @@ _MODULES = {
     "products": ["Parameters"],
     "spec": ["CellSpec", "make_spec"],
 }
+_HOMES = {name: f"{__name__}.{module}" for module, names in _NAMES_IN.items() for name in names}
 
-__getattr__ = on_demand(
-    __name__, {name: f"holdfast.cells.{home}" for home, names in _MODULES.items() for name in names}
-)
+__getattr__ = on_demand(__name__, _HOMES)
