@@ -75,4 +75,5 @@ def describe(state: State) -> str:
         return f"a {type(state).__name__} of {len(state)}"
     if isinstance(state, dict):
         return f"a dict of {', '.join(map(repr, state))}"
-    return f"a {type(state).__name__}"
+    name = type(state).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
