@@ -113,10 +113,8 @@ def markdown(results: Result) -> str:
     if "layers" in by_group:
         blocks.append("\n".join(layer_rows(by_group["layers"], results)))
     if "variants" in by_group:
-        costs = (
-            "The cost of an option: our time with it divided by the time of our plain LSTM, forward / training step."
-        )
-        blocks += [costs, "\n".join(variant_rows(by_group["variants"]))]
+        heading = "The cost of an option: our time with it divided by our plain LSTM's, forward / training step."
+        blocks += [heading, "\n".join(variant_rows(by_group["variants"]))]
     last = [sentence(case) for group in ("bfloat16", "memory", "epoch") for case in by_group.get(group, [])]
     blocks += ["\n".join(f"- {text}" for text in last)] if last else []
     return "\n\n".join(blocks) + "\n"
@@ -175,14 +173,14 @@ def variant_rows(group: Sequence[Result]) -> Iterator[str]:
 def sentence(case: Result) -> str:
     """A result that does not fit into the columns of a table."""
     if case["group"] == "bfloat16":
-        return f"{title(case)} beside our float32: {ratios(case, [cases.FLOAT32])}."
+        return f"{title(case)}: {ratios(case, [cases.FLOAT32])} times as fast as our float32."
     (passed,) = case["passes"].values()
     if case["group"] == "epoch":
         times = [f"{name} {peer['ms'] / 1e3:.1f} s ({peer['ratio']:.2f})" for name, peer in passed["peers"].items()]
         return (
             f"{case['name']}, 60,000 images, {case['shape'][3]} units: {passed['ms'] / 1e3:.1f} s; {', '.join(times)}."
         )
-    sizes = ", ".join(f"{name} {mib:.0f} MiB" for name, mib in case.get("peak_mib", {}).items())
+    sizes = ", ".join(f"{name.replace(', ', ' with ')} {mib:.0f} MiB" for name, mib in case.get("peak_mib", {}).items())
     longer = passed["peers"].get(cases.RECOMPUTE)
     slower = f" Recomputing takes {longer['ratio']:.2f} times as long as keeping everything." if longer else ""
     return f"Memory of a training step, {title(case)}: {sizes}.{slower}" if sizes else f"{title(case)}.{slower}"
