@@ -140,7 +140,7 @@ def compare(case: Case, given: Numbers, contenders: Sequence[Contender]) -> floa
         try:
             differences.append(check(ours, other.answers(), tolerance))
         except Wrong as difference:
-            raise Wrong(f"beside {other.name}, {difference}") from None
+            raise Wrong(f"compared with {other.name}, {difference}") from None
     return max(differences, default=0.0)
 
 

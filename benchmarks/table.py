@@ -116,7 +116,7 @@ def markdown(results: Result) -> str:
         heading = "The cost of an option: our time with it divided by our plain LSTM's, forward / training step."
         blocks += [heading, "\n".join(variant_rows(by_group["variants"]))]
     last = [sentence(case) for group in ("bfloat16", "memory", "epoch") for case in by_group.get(group, [])]
-    blocks += ["\n".join(f"- {text}" for text in last)] if last else []
+    blocks += ["\n".join(wrapped(f"- {text}", indent="  ") for text in last)] if last else []
     return "\n\n".join(blocks) + "\n"
 
 
@@ -133,7 +133,12 @@ def introduction(results: Result) -> str:
         "divided by ours, forward / training step (with the gradients of all parameters): above 1, Holdfast is faster. "
         "They are medians of runs in turn, of layers that gave the same numbers."
     )
-    return textwrap.fill(text, 120, break_on_hyphens=False, break_long_words=False)
+    return wrapped(text)
+
+
+def wrapped(text: str, indent: str = "") -> str:
+    """A paragraph in lines of at most 120 characters, those after the first indented."""
+    return textwrap.fill(text, 120, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
 
 
 def layer_rows(group: Sequence[Result], results: Result) -> Iterator[str]:
