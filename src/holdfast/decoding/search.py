@@ -142,14 +142,12 @@ def beam_search(
         history = torch.cat([history.gather(1, _wide(parents, history)), tokens[:, :, None]], 2)
         length = history.shape[2]
         penalty = ((5 + length) / 6) ** length_penalty
-
         ended, cut = tokens == end, limits[sentences] == length
         closes = (ended | cut[:, None]) & (totals > -torch.inf)
         closes[:, beam:] = False
         closing = sentences[:, None].expand_as(closes)[closes].tolist()
         for sentence, row, total in zip(closing, history[closes].tolist(), totals[closes].tolist(), strict=True):
             kept[sentence].append(_hypothesis(row, total, total / penalty, end))
-
         totals, ranks = totals.masked_fill(ended, -torch.inf).topk(min(beam, totals.shape[1]))
         enough = torch.tensor([len(kept[sentence]) >= beam for sentence in sentences.tolist()], device=limits.device)
         stays = (~(enough | cut) & (totals[:, 0] > -torch.inf)).nonzero()[:, 0]
