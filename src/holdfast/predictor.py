@@ -1,4 +1,4 @@
-"""Loads a model once and answers many times; used by the command line and by programs."""
+"""Load a model once, predict many times. The command line and programs use this."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from holdfast.tasks.task import RecipeTask
 
 
 class Predictor:
-    """A trained model that answers for files, lines of text or examples in memory.
+    """Predicts with a trained model: for files, lines of text or examples in memory.
 
     Args:
         path: A run directory or a model file.
         device: Where to compute: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...; ``"auto"`` takes a GPU if there is one.
-        options: How to answer: items such as ``"key=value"``, which override the recipe's ``[predict]`` table.
+        options: How to predict, ``"key=value"`` each; they override the recipe's ``[predict]`` table.
 
     Raises:
         ModelFileError: There is no usable model.
-        OptionError: The device does not exist.
-        RecipeError: The task does not have the option, or the value is not allowed.
+        OptionError: There is no such device.
+        RecipeError: The task has no such option, or the value is not allowed.
     """
 
     def __init__(self, path: Path | str, device: str = "cpu", options: Sequence[str] = ()) -> None:
@@ -39,53 +39,53 @@ class Predictor:
         self.model = model.to(self.device)
 
     def predict(self, paths: Sequence[Path | str], batch_size: int = 256) -> Iterator[dict[str, Any]]:
-        """One answer per example, in the order of the files.
+        """Predicts for files: one answer per example, in the order of the files.
 
         Args:
-            paths: Files or folders of the same kinds as training files; labels are not needed.
-            batch_size: Number of examples computed at once.
+            paths: Files or folders, of the same kinds as for training; labels are not needed.
+            batch_size: Examples per batch.
 
         Returns:
-            ``origin`` (the place of the example), and the answer of the task: for classification ``label`` and
-            ``probabilities``.
+            Dicts with ``origin`` (the file and place of the example) and the entries of the task's answer: for
+            classification ``label`` and ``probabilities``.
 
         Raises:
-            DataError: A file does not exist, cannot be read, or does not fit the training files.
+            DataError: A file is not there, cannot be read, or does not fit the training files.
         """
         return self.answer(self.read(paths), batch_size)
 
     def read(self, paths: Sequence[Path | str]) -> Any:
-        """The examples in files, read with the settings of the training files; targets may be missing.
+        """Reads the examples in files, in the same way as the training files; targets may be missing.
 
         Raises:
-            DataError: A file does not exist, is a Git LFS pointer, cannot be read, or does not fit the training files.
+            DataError: A file is not there, is a Git LFS pointer, cannot be read, or does not fit the training files.
         """
         files = [Path(path) for path in paths]
         refuse_pointers(files)
         return self.task.read(files)
 
     def predict_lines(self, lines: Iterable[str], at_once: int = 256) -> Iterator[dict[str, Any]]:
-        """One answer per line of text, in order.
+        """Predicts for lines of text: one answer per line, in order.
 
         Args:
             lines: Texts, with or without a line break at the end.
-            at_once: Number of lines that are answered together; 1 to answer a person who types.
+            at_once: Lines to read before the first is answered; 1 for a person who types.
 
         Raises:
-            DataError: The task does not read text.
+            DataError: The task reads no text.
         """
         rest = iter(lines)
         groups = iter(lambda: [line.rstrip("\r\n") for line in islice(rest, at_once)], [])
         return self.predict_groups(groups)
 
     def predict_groups(self, groups: Iterable[Sequence[str]]) -> Iterator[dict[str, Any]]:
-        """As :meth:`predict_lines`, for groups of lines; each group is answered before the next one is read.
+        """As :meth:`predict_lines`, for groups of lines. Each group is answered before the next one is read.
 
         Args:
             groups: Lines without line breaks, at least one per group.
 
         Raises:
-            DataError: The task does not read text.
+            DataError: The task reads no text.
         """
         count = 0
         for group in groups:
@@ -94,14 +94,14 @@ class Predictor:
             count += len(group)
 
     def predict_values(self, values: Any, batch_size: int = 256) -> Iterator[dict[str, Any]]:
-        """One answer per example in memory, in order; the same as :meth:`predict` gives for files of these examples.
+        """Predicts for examples in memory; the answers are those of :meth:`predict` for files of these examples.
 
         Args:
             values: A list of examples. To classify: sequences [T, C] (lists, arrays; [T] for one value per step), or
                 texts. To tag: lists of words, or pairs of numbers. To translate or to generate from: texts. To
                 transcribe: samples [N] from -1 to 1 at the rate of the recipe. To forecast: the columns of a series by
                 name, or its rows; see :func:`holdfast.tasks.forecast.data.from_values`.
-            batch_size: Number of examples computed at once.
+            batch_size: Number of examples to compute at once.
 
         Returns:
             As :meth:`predict`; ``origin`` is ``values[0]``, ``values[1]``, ...
@@ -112,10 +112,10 @@ class Predictor:
         return self.answer(self.task.from_values(values), batch_size)
 
     def plot(self, paths: Sequence[Path | str], picture: Path) -> list[dict[str, Any]]:
-        """As :meth:`predict`, and draws examples and answers into a picture.
+        """As :meth:`predict`, and draws the examples and the answers into a picture.
 
         Raises:
-            OptionError: The task has nothing to draw, or the picture cannot be written.
+            OptionError: The task has no plot, or the picture cannot be written.
             MissingLibraryError: matplotlib is not installed.
         """
         examples = self.read(paths)
