@@ -17,32 +17,13 @@ from holdfast.cells.spec import NAMES, CellSpec, make_spec
 from holdfast.errors import HoldfastError, ModelFileError, OptionError, did_you_mean
 from holdfast.files import container
 from holdfast.runtime import kernels
-from holdfast.runtime.scaling import scaled
+from holdfast.runtime.scaling import Scaling
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 _EXPORTED = "stream"
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """How raw values become the network's inputs, as :func:`holdfast.runtime.scaling.scaled` says."""
-
-    kind: Any = "none"
-    mean: Sequence[float] = ()
-    std: Sequence[float] = ()
-
-    def __post_init__(self) -> None:
-        if self.kind not in ("none", "unit", "standard"):
-            raise OptionError(f"There is no scaling {self.kind!r}; expected 'none', 'unit' or 'standard'.")
-        if not all(isinstance(number, int | float) for number in (*self.mean, *self.std)):
-            raise OptionError("A mean or a deviation of the scaling is not a number.")
-
-    def __call__(self, x: Array) -> Array:
-        """[..., C] of any real dtype -> [..., C], float32."""
-        return scaled(x, self.kind, self.mean, self.std)
 
 
 @dataclass(frozen=True)
@@ -267,7 +248,7 @@ def _classifier(document: Mapping[str, Any], arrays: Arrays) -> Network:
         residual_layers(settings.residual, layers, settings.head),
         _part(arrays, "input"),
         _part(arrays, "output"),
-        Scaling(**encoder["scaling"]),
+        Scaling.from_dict(encoder["scaling"]),
         [str(label) for label in encoder["labels"]["classes"]],
     )
 
@@ -281,7 +262,7 @@ def _exported(document: Mapping[str, Any], arrays: Arrays) -> Network:
         [bool(adds) for adds in document["residual"]],
         _part(arrays, "input"),
         _part(arrays, "output"),
-        None if document["scaling"] is None else Scaling(**document["scaling"]),
+        None if document["scaling"] is None else Scaling.from_dict(document["scaling"]),
         [str(label) for label in document["labels"]],
     )
 

@@ -124,7 +124,7 @@ class Stream:
         if not isinstance(x, np.ndarray):
             raise ShapeError(f"The stream's input is a {type(x).__name__}; expected a NumPy array.")
         if self.network.scaling is not None and x.dtype.kind in "biuf":
-            return self.network.scaling(x) if x.shape[-1:] == (self.input_size,) else x
+            return self.network.scaling.apply(x) if x.shape[-1:] == (self.input_size,) else x
         if x.dtype != self.dtype:
             raise ShapeError(
                 f"The stream's input is {x.dtype}; expected {self.dtype}, as the model: convert it by "

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from holdfast import recipes
-from holdfast.data import Examples, Scaling
+from holdfast.data import Examples, fit_scaling
 from holdfast.data.records import Records
 from holdfast.data.vocabulary import Vocabulary
 from holdfast.errors import ConversionError
@@ -49,7 +49,7 @@ def generate(*overrides: str) -> tuple[Any, Any]:
 def transcribe(*overrides: str) -> tuple[Any, Any]:
     recipe = recipes.load("digit-strings", ["model.hidden_size=8", *overrides])
     values = np.random.default_rng(0).standard_normal((20, recipe.data.audio.values)).astype(np.float32)
-    scaling = Scaling.fit(Examples([values], None, ["sound"]), "standard")
+    scaling = fit_scaling(Examples([values], None, ["sound"]), "standard")
     vocabulary = Vocabulary.fit(TEXTS, "characters")
     task = TranscribeTask(recipe.model, recipe.data, vocabulary, scaling, recipe.predict)
     return task, task.build().eval()

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import torch
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Discriminator, Field, SerializerFunctionWrapHandler, Tag, model_serializer
 from torch import Tensor, nn
 
-from holdfast.data import Batch, Dataset, Encoder, Examples, Splits, TextEncoder, load, read_sequences
+from holdfast.data import Batch, Dataset, Encoder, Splits, TextEncoder, load, read_sequences
 from holdfast.data.records import Records
 from holdfast.data.vocabulary import UNKNOWN
 from holdfast.errors import RecipeError
@@ -20,19 +20,20 @@ from holdfast.tasks.classify.labelling import class_weights, labelling
 from holdfast.tasks.classify.metrics import ClassificationMetrics, MultilabelMetrics
 from holdfast.tasks.classify.network import Classifier
 from holdfast.tasks.classify.settings import ClassifyModel, ClassifyRecipe
-from holdfast.tasks.saved import Part, SavedTask
+from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
 
 
-def _encoder(document: Mapping[str, Any]) -> Encoder | TextEncoder:
-    return (TextEncoder if "vocabulary" in document else Encoder).from_dict(document)
+def _kind(encoder: object) -> str:
+    texts = "vocabulary" in encoder if isinstance(encoder, Mapping) else isinstance(encoder, TextEncoder)
+    return "texts" if texts else "numbers"
 
 
 class SavedClassifyTask(SavedTask):
     """What a model file says of a classifier."""
 
     settings: ClassifyModel = Field(alias="model")
-    encoder: Annotated[Encoder | TextEncoder, Part(_encoder)]
+    encoder: Annotated[Annotated[Encoder, Tag("numbers")] | Annotated[TextEncoder, Tag("texts")], Discriminator(_kind)]
     weights: list[float] | None = None
 
     @model_serializer(mode="wrap")
@@ -85,9 +86,8 @@ class ClassifyTask(RecipeTask[Any]):
             DataError: The sequences have no labels, or the file of word vectors cannot be used.
             RecipeError: ``model.class_weights`` has a label that no training sequence has.
         """
-        labels = train.labels if isinstance(train, Examples) else train.targets
         encoder = TextEncoder.fit(train, recipe.data) if recipe.data.unit else Encoder.fit(train, recipe.data)
-        weights = class_weights(recipe.model.class_weights, encoder.labels, labels or [])
+        weights = class_weights(recipe.model.class_weights, encoder.labels, train.targets or [])
         if not recipe.model.embedding_file:
             return cls(recipe.model, encoder, weights)
         if not isinstance(encoder, TextEncoder):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,14 +14,14 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model
 from torch import Tensor
 
 from holdfast.data.batches import Batch, Indices
-from holdfast.data.encoders import Scaling
+from holdfast.data.encoders import fit_scaling
 from holdfast.data.examples import Examples
 from holdfast.data.missing import NOTHING_FILLED, Filling
 from holdfast.data.series import Numbers, Series, Windows
 from holdfast.errors import DataError, HoldfastWarning
+from holdfast.runtime.scaling import Scaling
 from holdfast.tasks.forecast.data import context
 from holdfast.tasks.forecast.settings import ForecastData
-from holdfast.tasks.saved import Part
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,10 +71,10 @@ class SeriesEncoder(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     settings: ForecastData
-    scaling: Annotated[Scaling, Part()]
+    scaling: Scaling
     deviations: tuple[float, ...]
     naive_errors: tuple[float, ...]
-    filling: Annotated[Filling, Part()] = NOTHING_FILLED
+    filling: Filling = NOTHING_FILLED
 
     @classmethod
     def fit(cls, train: Windows, settings: ForecastData) -> SeriesEncoder:
@@ -92,10 +92,10 @@ class SeriesEncoder(BaseModel):
         gaps = settings.missing != "error"
         values = [np.concatenate([_levels(s, settings), s.past, s.known[: len(s)]], 1) for s in all_series]
         rows = Examples(list(values), None, [series.origin for series in all_series], gaps)
-        scaling = Scaling.fit(rows, "standard")
+        scaling = fit_scaling(rows, "standard")
         targets = np.concatenate([series.targets for series in all_series])
         _warn_of_constants(targets, settings.target_columns)
-        deviations = Scaling.fit(Examples(targets[None], None, [all_series[0].origin], gaps), "standard").std
+        deviations = fit_scaling(Examples(targets[None], None, [all_series[0].origin], gaps), "standard").std
         errors = np.concatenate([np.abs(series.targets[season:] - series.targets[:-season]) for series in all_series])
         known = ~np.isnan(errors)
         naive = np.where(known, errors, 0).sum(0) / known.sum(0).clip(min=1)
@@ -198,12 +198,12 @@ class WindowDataset:
         self.lengths = np.full(len(windows), self._window, dtype=np.int64)
         now_columns = len(encoder.settings.target_columns) + len(encoder.settings.past_columns)
         self._now_filling, self._known_filling = (
-            replace(encoder.filling, mean=encoder.filling.mean[part])
+            encoder.filling.model_copy(update={"mean": encoder.filling.mean[part]})
             for part in (slice(now_columns), slice(now_columns, None))
         )
         # The naive forecasts repeat known values; a season without any known value gets the mean.
         mean = encoder.restored(torch.zeros(1, 1, len(encoder.deviations), 1)).flatten().tolist()
-        self._history_filling = Filling("previous", tuple(mean))
+        self._history_filling = Filling(kind="previous", mean=tuple(mean))
         rows = [self._encoded(encoder, series, horizon if windows.ahead else 0) for series in windows.series]
         scaled = np.concatenate([values for values, _ in rows])
         self._now, self._known = (torch.from_numpy(part.copy()) for part in np.split(scaled, [now_columns], 1))

@@ -182,7 +182,7 @@ def _teacher_rows(inputs: Tensor, targets: Tensor) -> Tensor:
     """The true rows from which the next rows are forecast, [B, H, C]; a missing target repeats the known one before."""
     count = targets.shape[-1]
     rows = torch.cat([inputs[:, -1:, :count], targets], 1)
-    return Filling("previous", (0.0,) * count).filled(rows)[:, 1:]
+    return Filling(kind="previous", mean=(0.0,) * count).filled(rows)[:, 1:]
 
 
 def _horizon(data: ForecastData, model: ForecastModel, answering: ForecastAnswers) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from holdfast.tasks.generate.metrics import LanguageMetrics
 from holdfast.tasks.generate.network import LanguageModel
 from holdfast.tasks.generate.settings import GenerateAnswers, GenerateData, GenerateModel, GenerateRecipe
 from holdfast.tasks.generate.streams import Streams, TokenLines, Tokens
-from holdfast.tasks.saved import Part, SavedTask
+from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import Epochs, RecipeTask, TaskStep
 
 MEASURED_ROWS = 8
@@ -36,7 +36,7 @@ class SavedGenerateTask(SavedTask):
     data: GenerateData
     settings: GenerateModel = Field(alias="model")
     answering: GenerateAnswers = Field(alias="predict")
-    vocabulary: Annotated[Vocabulary, Part()]
+    vocabulary: Vocabulary
     several: bool
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -22,7 +22,6 @@ from holdfast.data.sets.published import locate
 from holdfast.data.spans import looks_like_spans, spans
 from holdfast.data.vocabulary import PADDING, UNKNOWN, Vocabulary
 from holdfast.errors import DataError
-from holdfast.tasks.saved import Part
 from holdfast.tasks.tag import sums
 from holdfast.tasks.tag.settings import TagData, TagRecipe
 from holdfast.tasks.tag.sums import SumEncoder
@@ -127,9 +126,9 @@ class SentenceEncoder(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     kind: Literal["sentences"] = "sentences"
-    words: Annotated[Vocabulary, Part()]
-    characters: Annotated[Vocabulary, Part()]
-    tags: Annotated[Labels, Part()]
+    words: Vocabulary
+    characters: Vocabulary
+    tags: Labels
     settings: TagData
     answer_key: ClassVar[str] = "tagged"
 

@@ -76,7 +76,7 @@ class SumEncoder(BaseModel):
     kind: Literal["sums"] = "sums"
     bits: int
     answer_key: ClassVar[str] = "sum"
-    tags: ClassVar[Labels] = Labels(["0", "1"])
+    tags: ClassVar[Labels] = Labels(classes=["0", "1"])
 
     def read(self, paths: Sequence[Path]) -> Sums:
         """Reads text files with one sum on each line that is not blank, in the form of :meth:`parsed`.

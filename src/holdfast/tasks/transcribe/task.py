@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from holdfast.data import Examples, Scaling, SequenceDataset, Splits
+from holdfast.data import Examples, Scaling, SequenceDataset, Splits, fit_scaling
 from holdfast.data.readers import transcripts
 from holdfast.data.vocabulary import PADDING, Vocabulary
 from holdfast.decoding import ctc
 from holdfast.errors import DataError
-from holdfast.tasks.saved import Part, SavedTask
+from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
 from holdfast.tasks.transcribe.data import Recordings, TranscriptBatch, TranscriptDataset, from_values, load
 from holdfast.tasks.transcribe.metrics import TranscriptionMetrics
@@ -32,8 +32,8 @@ class SavedTranscribeTask(SavedTask):
 
     settings: TranscribeModel = Field(alias="model")
     data: TranscribeData
-    vocabulary: Annotated[Vocabulary, Part()]
-    scaling: Annotated[Scaling, Part()]
+    vocabulary: Vocabulary
+    scaling: Scaling
     answering: TranscribeAnswers = Field(alias="predict")
 
 
@@ -84,7 +84,7 @@ class TranscribeTask(RecipeTask[Recordings]):
         data = recipe.data
         texts = [_normalised(text, data) for text in train.targets]
         vocabulary = Vocabulary.fit(texts, data.unit, size=data.vocabulary_size)
-        scaling = Scaling.fit(Examples(train.inputs, None, train.origins), "standard")
+        scaling = fit_scaling(Examples(train.inputs, None, train.origins), "standard")
         return cls(recipe.model, data, vocabulary, scaling, recipe.predict)
 
     def build(self) -> Transcriber:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self, cast
+from typing import Any, Self, cast
 
 import torch
 from pydantic import Field
@@ -19,7 +19,7 @@ from holdfast.data.vocabulary import BEGIN, END, Vocabulary
 from holdfast.decoding import Hypothesis, beam_search, greedy
 from holdfast.errors import RecipeError
 from holdfast.settings import TrainSettings
-from holdfast.tasks.saved import Part, SavedTask
+from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import Epochs, RecipeTask, TaskStep
 from holdfast.tasks.translate.data import PairBatch, PairDataset, from_values, load, padded
 from holdfast.tasks.translate.metrics import TranslationMetrics
@@ -33,8 +33,8 @@ class SavedTranslateTask(SavedTask):
     data: TranslateData
     settings: TranslateModel = Field(alias="model")
     answering: TranslateAnswers = Field(alias="predict")
-    source: Annotated[Vocabulary, Part()]
-    target: Annotated[Vocabulary, Part()] | None
+    source: Vocabulary
+    target: Vocabulary | None
 
 
 class TranslateTask(RecipeTask[Pairs]):
