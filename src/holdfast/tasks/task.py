@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
 
 import torch
 from torch import nn
@@ -14,6 +14,7 @@ from torch import nn
 from holdfast.data import Batch, Batches, Dataset, Splits
 from holdfast.data.sources import Collection
 from holdfast.errors import DataError, OptionError
+from holdfast.layers.chain import Chain, HasChain
 from holdfast.settings import Settings, TrainSettings
 
 Examples = TypeVar("Examples", bound=Collection)
@@ -126,6 +127,10 @@ class RecipeTask(ABC, Generic[Examples]):
     @abstractmethod
     def build(self) -> nn.Module:
         """A model with initial values drawn from torch's random state."""
+
+    def chain(self, model: nn.Module) -> Chain:
+        """What a model computes, from the numbers or ids of a file on: every model file holds it."""
+        return cast(HasChain, model).chain()
 
     @abstractmethod
     def encode(self, examples: Examples) -> Dataset:

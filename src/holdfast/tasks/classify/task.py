@@ -13,6 +13,8 @@ from holdfast.data import Batch, Dataset, Encoder, Examples, Splits, TextEncoder
 from holdfast.data.records import Records
 from holdfast.data.vocabulary import UNKNOWN
 from holdfast.errors import RecipeError
+from holdfast.layers.chain import Chain
+from holdfast.layers.chain.parts import Embedding, Head, Linear, Part, Scaled
 from holdfast.tasks.classify.embedding import TokenEmbedding, Vectors, known_vectors
 from holdfast.tasks.classify.labelling import class_weights, labelling
 from holdfast.tasks.classify.metrics import ClassificationMetrics, MultilabelMetrics
@@ -66,6 +68,15 @@ class Classifier(nn.Module):
         outputs, state = self.recurrent(x, state, lengths=lengths)
         ended = self.recurrent.last_hidden(state) if self.head == "last_state" else pooled(outputs, lengths, self.head)
         return self.output(self.dropout(ended)), state
+
+    def chain(self) -> Chain:
+        """What the network computes."""
+        parts: list[Part] = []
+        if self.embedding is not None:
+            parts.append(Embedding.of("embedding.table", self.embedding.table, mask_zero=True))
+        if self.input is not None:
+            parts.append(Linear.of("input", self.input))
+        return Chain((*parts, self.recurrent.part("recurrent"), Head(self.head), Linear.of("output", self.output)))
 
 
 def linear(inputs: int, outputs: int, settings: LinearSettings) -> nn.Linear:
@@ -159,6 +170,12 @@ class ClassifyTask(RecipeTask[Any]):
             return Classifier(self.encoder.channels, classes, self.settings)
         embedding = TokenEmbedding(len(self.encoder.vocabulary), self.settings, self.vectors)
         return Classifier(self.settings.embedding_size, classes, self.settings, embedding)
+
+    def chain(self, model: nn.Module) -> Chain:
+        """The network under its labels; for numbers, behind the scaling."""
+        network = super().chain(model)
+        scaled = [Scaled(self.encoder.scaling)] if isinstance(self.encoder, Encoder) else []
+        return Chain((*scaled, *network.parts), tuple(self.encoder.labels.classes))
 
     def encode(self, examples: Any) -> Dataset:
         """The sequences as numbers, and their labels as classes."""

@@ -17,6 +17,9 @@ from holdfast.data.spans import looks_like_spans
 from holdfast.data.vocabulary import PADDING, UNKNOWN
 from holdfast.errors import OptionError
 from holdfast.layers import LSTM
+from holdfast.layers.chain import Chain
+from holdfast.layers.chain.parts import Embedding, Linear
+from holdfast.layers.chain.special import WordVectors
 from holdfast.tasks.network import recurrent_layers
 from holdfast.tasks.tag import sums
 from holdfast.tasks.tag.metrics import TaggingMetrics
@@ -65,6 +68,18 @@ class Words(nn.Module):
         spelled = torch.cat([h[0], h[1]], -1)
         return torch.cat([looked_up, spelled[places]], -1)
 
+    def part(self, name: str) -> WordVectors:
+        """The layers as a part of a chain.
+
+        Args:
+            name: What they are called in the module that holds them.
+        """
+        words = Embedding.of(f"{name}.words", self.words)
+        if self.spelling is None:
+            return WordVectors(words)
+        characters = Embedding.of(f"{name}.characters", self.characters)
+        return WordVectors(words, characters, self.spelling.part(f"{name}.spelling"))
+
 
 class Tagger(nn.Module):
     """Vectors of words (or numbers as they are), recurrent layers, and a linear layer on every step."""
@@ -107,6 +122,11 @@ class Tagger(nn.Module):
         x = inputs if self.words is None else self.words(inputs, *spelled)
         outputs, state = self.recurrent(self.input_dropout(x), state, lengths=lengths)
         return self.output(self.dropout(outputs)), state
+
+    def chain(self) -> Chain:
+        """What the network computes."""
+        words = [] if self.words is None else [self.words.part("words")]
+        return Chain((*words, self.recurrent.part("recurrent"), Linear.of("output", self.output)))
 
 
 class TagTask(RecipeTask[Records[Any, Any]]):

@@ -19,6 +19,8 @@ from holdfast.data.sets.published import locate
 from holdfast.data.vocabulary import PADDING, Vocabulary
 from holdfast.decoding import ctc
 from holdfast.errors import DataError
+from holdfast.layers.chain import Chain
+from holdfast.layers.chain.parts import Linear, LogSoftmax, Scaled
 from holdfast.tasks.network import recurrent_layers
 from holdfast.tasks.task import RecipeTask, TaskStep
 from holdfast.tasks.transcribe.metrics import TranscriptionMetrics
@@ -66,6 +68,10 @@ class Transcriber(nn.Module):
         """
         outputs, state = self.recurrent(self.augment(inputs, lengths), state, lengths=lengths)
         return self.output(self.dropout(outputs)).log_softmax(-1), state
+
+    def chain(self) -> Chain:
+        """What the network computes."""
+        return Chain((self.recurrent.part("recurrent"), Linear.of("output", self.output), LogSoftmax()))
 
 
 class TranscribeTask(RecipeTask[Recordings]):
@@ -127,6 +133,10 @@ class TranscribeTask(RecipeTask[Recordings]):
         """A model with initial values drawn from torch's random state."""
         audio = self.data.audio
         return Transcriber(audio.values, audio.mel_bins, len(self.vocabulary), self.settings)
+
+    def chain(self, model: nn.Module) -> Chain:
+        """The network behind the scaling."""
+        return Chain((Scaled(self.scaling), *super().chain(model).parts))
 
     def encode(self, examples: Recordings) -> TranscriptDataset:
         """The recordings scaled, and their transcripts as labels."""
