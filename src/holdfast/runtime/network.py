@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -142,18 +142,23 @@ class StreamNetwork:
 
         Files with the state of a stream hold it, so its ingredients and their order never change.
         """
+        return self._digest("bias", "weight")
+
+    def has_fingerprint(self, fingerprint: object) -> bool:
+        """Whether a fingerprint is this network's; older files may have one with weights before biases."""
+        return fingerprint in (self.fingerprint, self._digest("weight", "bias"))
+
+    def _digest(self, *of_linear: str) -> str:
         cells = [{name: getattr(value, "__qualname__", value) for name, value in asdict(s).items()} for s in self.specs]
         digest = hashlib.sha256(repr((cells, *self.residual)).encode())
-        for name, array in self._arrays_in_order():
+        layers = {"input": self.input, "output": self.output}
+        arrays = {f"{name}.{part}": layer[part] for name, layer in layers.items() for part in of_linear if layer}
+        for number, parameters in enumerate(self.parameters):
+            arrays |= {f"layers.{number}.{part}": array for part, array in parameters.items()}
+        for name, array in arrays.items():
             digest.update(f"{name} {array.dtype} {array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
-
-    def _arrays_in_order(self) -> Iterator[tuple[str, Array]]:
-        for name, arrays in (("input", self.input), ("output", self.output)):
-            yield from ((f"{name}.{part}", array) for part, array in arrays.items())
-        for number, arrays in enumerate(self.parameters):
-            yield from ((f"layers.{number}.{part}", array) for part, array in arrays.items())
 
     def __str__(self) -> str:
         return str(self.chain)

@@ -211,7 +211,7 @@ class Stream:
         """
         path = Path(path)
         arrays, document = container.read(path, _KIND, "np")
-        if document.get("fingerprint") != self.network.fingerprint:
+        if not self.network.has_fingerprint(document.get("fingerprint")):
             other = str(document.get("network", "unknown"))[:200]
             other = "the same layers with other weights or options" if other == str(self.network) else other
             raise ModelFileError(
