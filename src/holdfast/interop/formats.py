@@ -140,7 +140,7 @@ FORMATS: dict[str, Format] = {
             "holdfast.interop.onnx.files:read",
             "holdfast.interop.onnx.forms:write",
             "holdfast.interop.onnx.runtime:difference",
-            writes_trained="holdfast.interop.onnx.task_forms:write",
+            writes_trained="holdfast.interop.onnx.forms:write_trained",
         ),
         Format(
             "tf1",

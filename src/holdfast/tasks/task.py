@@ -15,6 +15,7 @@ from holdfast.data import Batch, Batches, Dataset, Splits
 from holdfast.data.sources import Collection
 from holdfast.errors import DataError, OptionError
 from holdfast.layers.chain import Chain, HasChain
+from holdfast.layers.forms import Form, of_chain
 from holdfast.settings import Settings, TrainSettings
 
 Examples = TypeVar("Examples", bound=Collection)
@@ -131,6 +132,18 @@ class RecipeTask(ABC, Generic[Examples]):
     def chain(self, model: nn.Module) -> Chain:
         """What a model computes, from the numbers or ids of a file on: every model file holds it."""
         return cast(HasChain, model).chain()
+
+    def exports(self, model: nn.Module, *, streaming: bool = False) -> dict[str, Form]:
+        """A model in forms for other software, by what they are; ``""`` where there is one alone.
+
+        Args:
+            model: The model.
+            streaming: The form that takes a few steps and the state before them, and gives the state after them.
+
+        Raises:
+            ConversionError: It is to stream and cannot, or has no such form.
+        """
+        return {"": of_chain(model, self.chain(model), streaming=streaming)}
 
     @abstractmethod
     def encode(self, examples: Examples) -> Dataset:

@@ -20,8 +20,10 @@ from holdfast.layers import LSTM
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Embedding, Linear
 from holdfast.layers.chain.special import WordVectors
+from holdfast.layers.forms import Form
 from holdfast.tasks.network import recurrent_layers
 from holdfast.tasks.tag import sums
+from holdfast.tasks.tag.exports import exports
 from holdfast.tasks.tag.metrics import TaggingMetrics
 from holdfast.tasks.tag.sentences import SentenceEncoder
 from holdfast.tasks.tag.settings import TagModel, TagRecipe
@@ -183,6 +185,12 @@ class TagTask(RecipeTask[Records[Any, Any]]):
             return Tagger(2, len(self.encoder.tags), self.settings)
         words = Words(len(self.encoder.words), len(self.encoder.characters), self.settings)
         return Tagger(words, len(self.encoder.tags), self.settings)
+
+    def exports(self, model: nn.Module, *, streaming: bool = False) -> dict[str, Form]:
+        """As :meth:`RecipeTask.exports`; of a tagger of words, with their spelling."""
+        if isinstance(self.encoder, SumEncoder):
+            return super().exports(model, streaming=streaming)
+        return exports(self.encoder, model, bool(self.settings.spelling_size), streaming)
 
     def encode(self, examples: Records[Any, Any]) -> Dataset:
         """The steps as the network reads them, and their tags as classes."""

@@ -23,8 +23,10 @@ from holdfast.data.sets.published import locate
 from holdfast.data.vocabulary import BEGIN, END, PADDING, Vocabulary
 from holdfast.decoding import Hypothesis, beam_search, greedy
 from holdfast.errors import DataError, RecipeError
+from holdfast.layers.forms import Form
 from holdfast.settings import TrainSettings
 from holdfast.tasks.task import Epochs, RecipeTask, TaskStep
+from holdfast.tasks.translate.exports import exports
 from holdfast.tasks.translate.metrics import TranslationMetrics
 from holdfast.tasks.translate.network import Translator
 from holdfast.tasks.translate.settings import TranslateAnswers, TranslateData, TranslateModel, TranslateRecipe
@@ -149,6 +151,10 @@ class TranslateTask(RecipeTask[Pairs]):
     def build(self) -> Translator:
         """A model with initial values drawn from torch's random state."""
         return Translator(len(self.source), len(self.target), self.settings)
+
+    def exports(self, model: nn.Module, *, streaming: bool = False) -> dict[str, Form]:
+        """As :meth:`RecipeTask.exports`: ``encoder`` and ``decoder``."""
+        return exports(cast(Translator, model), streaming)
 
     def encode(self, examples: Pairs) -> PairDataset:
         """The texts as ids; of several targets, the first."""
