@@ -16,7 +16,7 @@ from holdfast.interop import formats
 from holdfast.interop import trained as as_network
 from holdfast.interop.examples import STEPS, example_inputs
 from holdfast.interop.formats import LAYERS
-from holdfast.interop.listing import Listing, listing
+from holdfast.interop.listing import listing
 from holdfast.interop.network import Network
 from holdfast.interop.time_first import batch_first
 from holdfast.tasks import model_file
@@ -46,7 +46,7 @@ class Conversion:
     source_format: str
     dest: Path
     dest_format: str
-    layers: Listing | Summary
+    layers: Summary
     checks: dict[str, float]
     unchecked: dict[str, str]
     note: str = ""

@@ -13,7 +13,6 @@ from holdfast.errors import DataError, ModelFileError, RecipeError
 from holdfast.inspect import Summary, summarise
 from holdfast.interop import formats
 from holdfast.interop import trained as as_network
-from holdfast.interop.listing import Listing
 from holdfast.predictor import Predictor
 from holdfast.settings import Recipe
 from holdfast.tasks import TASKS, model_file
@@ -174,7 +173,7 @@ def measure(predictor: Predictor, examples: Any) -> Evaluation:
 
 def summary(
     source: str, overrides: Sequence[str] = (), *, data_dir: Path | None = None, source_format: str | None = None
-) -> Summary | Listing:
+) -> Summary:
     """The summary table of a trained model, of the one that a recipe would train, or of a file of other software.
 
     Args:

@@ -151,7 +151,8 @@ class _Builder:
         mean = torch.tensor(scaling.mean if scaling.kind == "standard" else [0.0] * count, dtype=torch.float64)
         std = torch.tensor(scaling.std if scaling.kind == "standard" else [255.0] * count, dtype=torch.float64)
         tensors = {"weight": torch.diag(1 / std).float(), "bias": (-mean / std).float()}
-        self._node("scaling", "Linear", {"in_features": count, "out_features": count}, tensors, "scaling")
+        sizes = {"in_features": count, "out_features": count, "bias": True}
+        self._node("scaling", "Linear", sizes, tensors, "scaling")
 
 
 def _node_name(part: Embedding | Linear | Recurrent) -> str:
