@@ -119,6 +119,7 @@ FORMATS: dict[str, Format] = {
             _is_holdfast,
             "holdfast.interop.trained:read",
             "holdfast.interop.network:save",
+            lists="holdfast.interop.trained:rows",
         ),
         Format(
             "pytorch",

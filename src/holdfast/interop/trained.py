@@ -9,23 +9,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from holdfast.errors import ConversionError, ModelFileError, OptionError
+from holdfast.errors import ConversionError, HoldfastError, ModelFileError
 from holdfast.files import container, storage
 from holdfast.interop import network as networks
 from holdfast.interop.network import Network, Node
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Embedding, Head, Linear, Part, Recurrent, Scaled
+from holdfast.layers.summary import LayerRow, of_chain
+from holdfast.runtime import old_files
+from holdfast.runtime.network import STREAM
 from holdfast.runtime.scaling import Scaling
 from holdfast.tasks import model_file
 
 
 def is_network(path: Path) -> bool:
-    """Whether a file of Holdfast is a saved network, rather than the model of a task.
+    """Whether a file of Holdfast is a saved network, or an exported stream, rather than the model of a task.
 
     Raises:
         ModelFileError: There is no usable file.
     """
-    return container.kind_of(container.model_path(path)) == networks.KIND
+    path = container.model_path(path)
+    return container.kind_of(path) == networks.KIND or storage.read(path, "model")[1].get("task") == STREAM
 
 
 def read(path: Path) -> Network:
@@ -42,27 +46,48 @@ def read(path: Path) -> Network:
         ConversionError: The model is no chain of layers; the message says which model it is.
     """
     path = container.model_path(path)
-    if is_network(path):
+    if container.kind_of(path) == networks.KIND:
         return networks.load(path)
+    return _network(*_read_chain(path), path)
+
+
+def rows(path: Path) -> tuple[LayerRow, ...]:
+    """A row for each layer of a model file, which may be no network, for :class:`~holdfast.layers.summary.Summary`.
+
+    Raises:
+        ModelFileError: There is no usable file.
+    """
+    return of_chain(_read_chain(container.model_path(path))[0]).rows
+
+
+def _read_chain(path: Path) -> tuple[Chain, Mapping[str, Tensor], str]:
+    """The chain of a model file, its tensors by the names that the chain has for them, and the name of its task.
+
+    Raises:
+        ModelFileError: There is no usable file.
+    """
     tensors, document = storage.read(path, "model")
-    if "chain" not in document:  # format version 1 or 2
+    name = document.get("task")
+    if "chain" not in document and name != STREAM:  # a task of format version 1 or 2
         task, model = model_file.load(path)
-        return _network(task.chain(model), model.state_dict(), path, task.name)
+        return task.chain(model), model.state_dict(), task.name
     try:
-        chain = Chain.from_document(document["chain"])
-    except (OptionError, ModelFileError) as error:
-        raise ModelFileError(f"{path} is damaged: {str(error).rstrip('.')}. Take another copy of it.") from error
-    return _network(chain, tensors, path, str(document.get("task")))
+        if "chain" in document:
+            return Chain.from_document(document["chain"]), tensors, str(name)
+        return *old_files.chain_and_arrays(document, tensors), STREAM
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError) as error:
+        reason = str(error).rstrip(".") if isinstance(error, HoldfastError) else "its description does not fit"
+        raise ModelFileError(f"{path} is damaged: {reason}. Take another copy of it.") from error
 
 
-def _network(chain: Chain, tensors: Mapping[str, Tensor], path: Path, task: str) -> Network:
+def _network(chain: Chain, tensors: Mapping[str, Tensor], task: str, path: Path) -> Network:
     """The network of a chain.
 
     Args:
         chain: The chain.
         tensors: By the names that the chain has for them.
-        path: The file, for messages.
         task: What it is a model for, for messages.
+        path: The file, for messages.
 
     Raises:
         ConversionError: A part has no counterpart in networks.

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from holdfast.cells import NAMES
 from holdfast.errors import ShapeError
 from holdfast.layers.chain import Chain
-from holdfast.layers.chain.parts import Embedding, Recurrent
+from holdfast.layers.chain.parts import Embedding, Part, Recurrent
 from holdfast.layers.recurrent_layer import RecurrentLayer
 
 Shape = tuple[int | None, ...]
@@ -95,19 +95,21 @@ def listed(rows: Iterable[LayerRow], note: str = "") -> Summary:
 
 def of_chain(chain: Chain) -> Summary:
     """The summary of a chain: its parts that have tensors."""
-    rows = []
-    for part in chain.parts:
-        shapes = part.tensor_shapes()
-        if not shapes:
-            continue
+    return listed(row for part in chain.parts for row in _rows(part))
+
+
+def _rows(part: Part) -> Iterable[LayerRow]:
+    """The row of a part, if it has tensors of its own, and those of the parts that it is made of."""
+    if shapes := part.own_shapes():
         kind, words = type(part).__name__, ""
         if isinstance(part, Recurrent):
             kind = NAMES[part.cells[0].kind]
             words = sizes(part.input_size, part.output_size, len(part.cells), part.bidirectional)
         elif part.output_size is not None:
             words = sizes(part.tokens if isinstance(part, Embedding) else part.input_size or 0, part.output_size)
-        rows.append(LayerRow(getattr(part, "name", ""), None, sum(map(prod, shapes.values())), kind, words))
-    return listed(rows)
+        yield LayerRow(getattr(part, "name", ""), None, sum(map(prod, shapes.values())), kind, words)
+    for inner in part.inner:
+        yield from _rows(inner)
 
 
 def sizes(inputs: int, outputs: int, num_layers: int = 1, bidirectional: bool = False, **_: Any) -> str:

@@ -24,6 +24,8 @@ from holdfast.runtime.scaling import Scaling
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 
+STREAM = "stream"
+"""What the file of an exported stream has in the place of a task."""
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -175,7 +177,7 @@ def export(network: StreamNetwork, path: Path) -> None:
         OptionError: An activation is a callable, which no file can hold.
         ModelFileError: The file cannot be written.
     """
-    document = {"task": "stream", "chain": network.chain.to_document()}
+    document = {"task": STREAM, "chain": network.chain.to_document()}
     arrays = {name: np.ascontiguousarray(array) for name, array in network.arrays.items()}
     container.write(path, save, arrays, document, "model")
 

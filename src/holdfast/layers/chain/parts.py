@@ -33,9 +33,21 @@ class Part:
         """Values in a step that it gives; None for as many as it takes."""
         return None
 
-    def tensor_shapes(self) -> Shapes:
-        """Its tensors, by their names in a model file."""
+    @property
+    def inner(self) -> tuple[Part, ...]:
+        """The parts that it is made of; empty for one that is not made of others."""
+        return ()
+
+    def own_shapes(self) -> Shapes:
+        """Its tensors without those of inner parts."""
         return {}
+
+    def tensor_shapes(self) -> Shapes:
+        """Its tensors with their shapes, by their names in a model file."""
+        shapes = self.own_shapes()
+        for part in self.inner:
+            shapes |= part.tensor_shapes()
+        return shapes
 
 
 @dataclass(frozen=True)
@@ -81,7 +93,7 @@ class Embedding(Part):
         """The size of a vector."""
         return self.size
 
-    def tensor_shapes(self) -> Shapes:
+    def own_shapes(self) -> Shapes:
         """The table."""
         return {f"{self.name}.weight": (self.tokens, self.size)}
 
@@ -117,7 +129,7 @@ class Linear(Part):
         """Values in y."""
         return self.outputs
 
-    def tensor_shapes(self) -> Shapes:
+    def own_shapes(self) -> Shapes:
         """W and b."""
         shapes: Shapes = {f"{self.name}.weight": (self.outputs, self.inputs)}
         return {**shapes, f"{self.name}.bias": (self.outputs,)} if self.bias else shapes
@@ -173,7 +185,7 @@ class Recurrent(Part):
         """Values in a step of the last layer's output."""
         return self._widened(self.cells[-1])
 
-    def tensor_shapes(self) -> Shapes:
+    def own_shapes(self) -> Shapes:
         """The parameters of each cell, named as torch.nn names them: ``weight_ih_l0``, ``weight_ih_l0_reverse``, ..."""
         prefix = f"{self.name}." if self.name else ""
         ends = ("", "_reverse") if self.bidirectional else ("",)
@@ -216,10 +228,10 @@ def check_widths(parts: list[Part]) -> tuple[int | None, int | None]:
     first = width = None
     for number, part in enumerate(parts):
         if part.reads_ids and number:
-            raise OptionError(f"A {type(part).__name__} reads ids; expected it as the first part.")
+            raise OptionError(f"{type(part).__name__} reads ids; expected it as the first part.")
         if width is not None and part.input_size not in (None, width):
             raise OptionError(
-                f"A {type(part).__name__} takes {part.input_size} values; the part before it gives {width}."
+                f"{type(part).__name__} takes {part.input_size} values; the part before it gives {width}."
             )
         if width is None and not parts[0].reads_ids:
             first = part.input_size

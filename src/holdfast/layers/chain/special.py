@@ -31,9 +31,10 @@ class WordVectors(Part):
         """Values in a word's vector."""
         return self.words.size + (self.spelling.output_size if self.spelling else 0)
 
-    def tensor_shapes(self) -> Shapes:
-        """Of all three."""
-        return _joined(self.words, self.characters, self.spelling)
+    @property
+    def inner(self) -> tuple[Part, ...]:
+        """All of them."""
+        return tuple(part for part in (self.words, self.characters, self.spelling) if part)
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,10 @@ class KnownAhead(Part):
         """Values of all rows."""
         return self.context.outputs // (self.hidden.inputs - self.known) * self.output.outputs
 
-    def tensor_shapes(self) -> Shapes:
-        """Of all three."""
-        return _joined(self.context, self.hidden, self.output)
+    @property
+    def inner(self) -> tuple[Part, ...]:
+        """All of them."""
+        return self.context, self.hidden, self.output
 
 
 @dataclass(frozen=True)
@@ -147,8 +149,13 @@ class Attention(Part):
         """Values in the vector that takes its place."""
         return self.combine.outputs
 
-    def tensor_shapes(self) -> Shapes:
-        """Of the score and of the linear layer."""
+    @property
+    def inner(self) -> tuple[Part, ...]:
+        """The linear layer."""
+        return (self.combine,)
+
+    def own_shapes(self) -> Shapes:
+        """The tensors of the score."""
         own: Shapes = {}
         if self.kind != "dot":
             own[f"{self.name}.key.weight"] = (self.queries, self.memory)
@@ -156,7 +163,7 @@ class Attention(Part):
             own[f"{self.name}.key.bias"] = (self.queries,)
             own[f"{self.name}.query.weight"] = (self.queries, self.queries)
             own[f"{self.name}.score.weight"] = (1, self.queries)
-        return own | self.combine.tensor_shapes()
+        return own
 
 
 @dataclass(frozen=True)
@@ -196,10 +203,9 @@ class Decoder(Part):
         """Scores of a step."""
         return self.output.outputs
 
-    def tensor_shapes(self) -> Shapes:
-        """Of all of them."""
-        return _joined(self.embedding, self.recurrent, *self.bridge, self.attention, self.output)
-
-
-def _joined(*parts: Part | None) -> Shapes:
-    return {name: shape for part in parts if part for name, shape in part.tensor_shapes().items()}
+    @property
+    def inner(self) -> tuple[Part, ...]:
+        """All of them."""
+        return tuple(
+            part for part in (self.embedding, self.recurrent, *self.bridge, self.attention, self.output) if part
+        )
