@@ -177,7 +177,7 @@ def test_converted_alone(tmp_path: Path) -> None:
     done = holdfast.convert(path, tmp_path / "two.safetensors", options={"layers": "encoder.rnn,decoder"})
     assert done.checks["source"] < 1e-6
     assert done.checks["dest"] == 0
-    assert [line.name for line in done.layers.rows] == ["encoder.rnn", "decoder"]  # type: ignore[union-attr]
+    assert [line.name for line in done.layers.rows] == ["encoder.rnn", "decoder"]
     assert str(done).splitlines()[-4] == "Passed over: cell, simple, table, lift, encoder.norm, out."
     x, y = torch.randn(2, 5, 6), torch.randn(2, 7, 6)
     one, two = formats.read(tmp_path / "two.safetensors")(x, y)
