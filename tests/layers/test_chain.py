@@ -14,7 +14,7 @@ import holdfast
 from holdfast.cells import CellSpec
 from holdfast.errors import OptionError
 from holdfast.layers.attention import ATTENTIONS, make_attention
-from holdfast.layers.chain import Chain, HasChain
+from holdfast.layers.chain import Chain
 from holdfast.layers.chain.document import PARTS
 from holdfast.layers.chain.parts import Embedding, Head, Linear, LogSoftmax, Part, Recurrent, Scaled
 from holdfast.layers.chain.special import (
@@ -116,7 +116,6 @@ def test_sizes() -> None:
 )
 def test_a_layer_says_its_tensors_and_sizes(kind: str, options: Any) -> None:
     layer = getattr(holdfast, kind)(4, **options)
-    assert isinstance(layer, HasChain)
     chain = layer.chain()
     assert chain.tensor_shapes() == {name: tuple(tensor.shape) for name, tensor in layer.state_dict().items()}
     assert (chain.input_size, chain.output_size) == (4, layer.output_size)
@@ -149,7 +148,37 @@ def test_a_module_of_ones_own_streams_by_its_chain() -> None:
     model, x = Scorer(), torch.randn(6, 3)
     with torch.no_grad():
         torch.testing.assert_close(holdfast.Stream(model).run(x), model(x[None])[0])
-    assert str(holdfast.Stream(model).network) == "Linear(3, 4) -> GRU(4, 5) -> GRU(5, 5) -> Linear(5, 2)"
+    network = holdfast.Stream(model).network
+    assert isinstance(network, holdfast.runtime.Network)
+    assert str(network) == "Linear(3, 4) -> GRU(4, 5) -> GRU(5, 5) -> Linear(5, 2)"
+
+
+def test_a_module_whose_layer_has_a_forward_of_its_own_does_not_stream() -> None:
+    class Own(holdfast.GRU):
+        def forward(self, *arguments: Any) -> Any:
+            return super().forward(*arguments)
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.keys = Own(4, 5)
+
+        def chain(self) -> Chain:
+            return Chain((self.keys.part("keys"),))
+
+    for model in (Model(), Own(4, 5)):
+        with pytest.raises(OptionError, match=r"Own, which has a forward of its own; a stream would run the GRU under"):
+            holdfast.Stream(model)
+
+
+def test_a_module_that_is_called_chain_is_no_description() -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.chain = nn.Sequential(nn.Linear(2, 2))
+
+    with pytest.raises(OptionError, match=r"Model; expected a layer or a cell of Holdfast, a classifier, or the path"):
+        holdfast.Stream(Model())
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch  # before the runtime, whose kernels then share the OpenMP runtime that torch has loaded
@@ -31,9 +31,10 @@ class Stream(runtime.Stream):
     used by one thread at a time.
 
     Args:
-        model: A layer (``holdfast.LSTM``, ``GRU``, ``RNN``), a cell (``LSTMCell``, ...), a classifier, a transcriber
-            (its labels' scores; :class:`holdfast.TranscriptStream` goes from sound to text), or the path of a saved
-            classifier, which is opened as :func:`holdfast.runtime.load` does.
+        model: A layer (``holdfast.LSTM``, ``GRU``, ``RNN``), a cell (``LSTMCell``, ...), or any module with a method
+            ``chain()`` (:class:`holdfast.layers.chain.HasChain`), such as a classifier, a tagger of numbers or a
+            transcriber (:class:`holdfast.TranscriptStream` goes from sound to text); or the path of a model file,
+            which is opened as :func:`holdfast.runtime.load` does.
         batch: B, sequences that go side by side.
         engine: ``"native"``, ``"reference"``, or ``"auto"`` for the first of them that can.
 
@@ -168,14 +169,14 @@ def _network(model: nn.Module) -> StreamNetwork:
     Raises:
         OptionError: It is none that can be streamed.
     """
-    if isinstance(model, RecurrentLayer | CellModule):
-        _refuse_own_forward(model)
     if isinstance(model, CellModule):  # as a layer of one cell, whose parameters have a suffix
+        _refuse_own_forward(model)
         chain = Chain((Recurrent("", (model.spec,)),))
         weights = {f"{name}_l0": tensor for name, tensor in parameters.collect(model, model.spec, "").items()}
-    elif isinstance(model, HasChain):
-        chain = model.chain()
+    elif hasattr(type(model), "chain"):
+        chain = cast(HasChain, model).chain()
         check_streams(chain)
+        _refuse_own_forward(cast(RecurrentLayer, model.get_submodule(chain.recurrent.name)))
         weights = {name: parameters.named(model, name) for name in chain.tensor_shapes()}
     else:
         raise OptionError(

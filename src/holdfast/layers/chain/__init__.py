@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar
 
 from holdfast.errors import OptionError
 from holdfast.layers.chain.document import to_part, to_value
@@ -103,7 +103,6 @@ class Chain:
         return " -> ".join(str(part) for part in self.parts if part.tensor_shapes())
 
 
-@runtime_checkable
 class HasChain(Protocol):
     """A module that says what it computes."""
 
