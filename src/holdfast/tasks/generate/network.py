@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.errors import OptionError
+from holdfast.layers.chain import Chain
+from holdfast.layers.chain.parts import Embedding, Linear
 from holdfast.tasks.generate.settings import GenerateModel
 from holdfast.tasks.network import recurrent_layers
 
@@ -62,6 +64,11 @@ class LanguageModel(nn.Module):
         dropped = self._dropped(outputs, self.output_dropout)
         scores = self.output(dropped)
         return (scores, state, outputs, dropped) if return_outputs else (scores, state)
+
+    def chain(self) -> Chain:
+        """The parts of the network."""
+        embedding, output = Embedding.of("embedding", self.embedding), Linear.of("output", self.output)
+        return Chain((embedding, self.recurrent.part("recurrent"), output))
 
     def _embedded(self, inputs: Tensor) -> Tensor:
         """The input of the recurrent layers; in training, with dropout of tokens and values."""

@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from holdfast.layers.chain import Chain
+from holdfast.layers.chain.parts import Linear, LogSoftmax
 from holdfast.tasks.network import recurrent_layers
 from holdfast.tasks.transcribe.settings import TranscribeModel
 from holdfast.tasks.transcribe.spec_augment import SpecAugment
@@ -45,3 +47,7 @@ class Transcriber(nn.Module):
         """
         outputs, state = self.recurrent(self.augment(inputs, lengths), state, lengths=lengths)
         return self.output(self.dropout(outputs)).log_softmax(-1), state
+
+    def chain(self) -> Chain:
+        """The parts of the network."""
+        return Chain((self.recurrent.part("recurrent"), Linear.of("output", self.output), LogSoftmax()))

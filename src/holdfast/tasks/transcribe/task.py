@@ -16,6 +16,8 @@ from holdfast.data.readers import transcripts
 from holdfast.data.vocabulary import PADDING, Vocabulary
 from holdfast.decoding import ctc
 from holdfast.errors import DataError
+from holdfast.layers.chain import Chain
+from holdfast.layers.chain.parts import Scaled
 from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
 from holdfast.tasks.transcribe.data import Recordings, TranscriptBatch, TranscriptDataset, from_values, load
@@ -91,6 +93,10 @@ class TranscribeTask(RecipeTask[Recordings]):
         """A new model with random initial values from torch's random state."""
         audio = self.data.audio
         return Transcriber(audio.values, audio.mel_bins, len(self.vocabulary), self.settings)
+
+    def chain(self, model: nn.Module) -> Chain:
+        """The network, after the scaling."""
+        return Chain((Scaled(self.scaling), *super().chain(model).parts))
 
     def encode(self, examples: Recordings) -> TranscriptDataset:
         """The scaled recordings, and their transcripts as labels."""

@@ -16,6 +16,9 @@ from holdfast.data.vocabulary import BEGIN, PADDING, UNKNOWN
 from holdfast.errors import OptionError
 from holdfast.layers import layer_state
 from holdfast.layers.attention import Memory, make_attention
+from holdfast.layers.chain import Chain
+from holdfast.layers.chain.parts import Embedding, Linear
+from holdfast.layers.chain.special import Attention, Decoder
 from holdfast.tasks.network import recurrent_layers
 from holdfast.tasks.translate.settings import TranslateModel
 
@@ -111,6 +114,23 @@ class Translator(nn.Module):
             within = outputs[torch.arange(targets.shape[1], device=targets.device) < target_lengths[:, None]]
         scores: Tensor = self.output(self.dropout(within))
         return scores
+
+    def chain(self) -> Chain:
+        """The parts of the network."""
+        bridge = tuple(Linear.of(f"bridge.{name}", layer) for name, layer in self.bridge.items())
+        attention = None
+        if self.attention is not None:
+            sizes = self.attention.query_size, self.attention.memory_size
+            attention = Attention("attention", self.attention.kind, *sizes, Linear.of("combine", self.combine))
+        decoder = Decoder(
+            Embedding.of("target_embedding", self.target_embedding),
+            self.decoder.part("decoder"),
+            bridge,
+            attention,
+            Linear.of("output", self.output),
+        )
+        source = Embedding.of("source_embedding", self.source_embedding)
+        return Chain((source, self.encoder.part("encoder"), decoder))
 
     def begin(self, sources: Tensor, lengths: Tensor | None) -> Decoding:
         """Reads sources [B, S] and returns the initial state of the decoder, with one hypothesis per source."""

@@ -18,10 +18,12 @@ from holdfast.data.records import Records
 from holdfast.data.vocabulary import BEGIN, END, Vocabulary
 from holdfast.decoding import Hypothesis, beam_search, greedy
 from holdfast.errors import RecipeError
+from holdfast.layers.forms import Form
 from holdfast.settings import TrainSettings
 from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import Epochs, RecipeTask, TaskStep
 from holdfast.tasks.translate.data import PairBatch, PairDataset, from_values, load, padded
+from holdfast.tasks.translate.exports import exports
 from holdfast.tasks.translate.metrics import TranslationMetrics
 from holdfast.tasks.translate.network import Translator
 from holdfast.tasks.translate.settings import TranslateAnswers, TranslateData, TranslateModel, TranslateRecipe
@@ -85,6 +87,10 @@ class TranslateTask(RecipeTask[Pairs]):
     def build(self) -> Translator:
         """A new model with random initial values from torch's random state."""
         return Translator(len(self.source), len(self.target), self.settings)
+
+    def exports(self, model: nn.Module, *, streaming: bool = False) -> dict[str, Form]:
+        """As :meth:`RecipeTask.exports`: the forms ``encoder`` and ``decoder``."""
+        return exports(cast(Translator, model), streaming)
 
     def encode(self, examples: Pairs) -> PairDataset:
         """The texts as ids; of several targets, the first one."""
