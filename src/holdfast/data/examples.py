@@ -29,8 +29,8 @@ class Examples:
         columns: The names of the channels in a table, C; empty where they have no names.
 
     Raises:
-        DataError: There are not as many inputs as targets and origins, the sequences differ in channels, or a sequence
-            has no steps or holds a value that is not finite and is not a missing value.
+        DataError: There are not as many inputs as targets and origins, the sequences differ in channels, a sequence has
+            no steps, it has targets of another number of steps, or a number is not finite and not a missing value.
     """
 
     inputs: Array | list[Array]
@@ -41,6 +41,7 @@ class Examples:
 
     def __post_init__(self) -> None:
         _check_counts(self)
+        _check_targets(self)
         if isinstance(self.inputs, np.ndarray):
             _check_array(self.inputs, self.origins, self.gaps)
             return
@@ -157,6 +158,19 @@ def _check_counts(examples: Examples) -> None:
     if len(set(counts.values())) > 1:
         got = ", ".join(f"{count} {name}" for name, count in counts.items())
         raise DataError(f"Examples were given {got}; expected one of each for every sequence.")
+
+
+def _check_targets(examples: Examples) -> None:
+    """Checks targets that are numbers."""
+    for target, origin, inputs in zip(examples.targets or [], examples.origins, examples.inputs, strict=False):
+        if isinstance(target, str):
+            return
+        if np.ndim(target) and np.shape(target) != (len(inputs),):
+            raise DataError(
+                f"{origin} has targets of shape {np.shape(target)}; expected one for each of its {len(inputs)} steps."
+            )
+        if np.isinf(target).any() if examples.gaps else not np.isfinite(target).all():
+            raise DataError(f"{origin} has a target that is not a finite number. Correct it or leave the sequence out.")
 
 
 def _check_array(inputs: Array, origins: list[str], gaps: bool) -> None:

@@ -115,7 +115,7 @@ def _times(table: Table, settings: SeriesSettings) -> TimeAxis:
         return TimeAxis(np.arange(table.frame.height))
     column = table.frame[name]
     comma = cells.decimal_comma(table, [name], settings)
-    axis = TimeAxis.read(column, settings, table.where, comma=comma, in_order=True)
+    axis = TimeAxis.from_column(column, settings, table.where, comma=comma, in_order=True)
     if settings.calendar and not axis.dated:
         raise RecipeError(f"data.calendar needs dates, and the column {name!r} of {table.path} holds numbers.")
     times = axis.instants

@@ -241,7 +241,7 @@ class WindowDataset:
     @cached_property
     def _times(self) -> list[list[Any]]:
         """The times after the end of each series."""
-        return [series.times_with(self._horizon)[len(series) :].shown() for series in self._windows.series]
+        return [series.times_with(self._horizon)[len(series) :].as_json() for series in self._windows.series]
 
     def _encoded(self, encoder: SeriesEncoder, series: Series, more: int) -> tuple[Any, Numbers]:
         """A series and the known columns of ``more`` rows ahead: scaled rows [T + more, I], and unscaled targets."""
