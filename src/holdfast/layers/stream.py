@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import numpy as np
 import torch  # before the runtime, whose kernels then share the OpenMP runtime that torch has loaded
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast import runtime
 from holdfast.cells import NAMES, BoundCell
+from holdfast.cells.nested_state import is_single, map_state, map_tensors
 from holdfast.engines import check_engine
 from holdfast.errors import EngineError, OptionError, ShapeError
 from holdfast.layers import parameters
@@ -99,11 +99,11 @@ class Stream(runtime.Stream):
         Raises:
             ShapeError: What is set has not the right parts, shapes or dtype.
         """
-        return _mapped(torch.from_numpy, np.ndarray, self._given())
+        return map_state(torch.from_numpy, self._given(), is_leaf=is_single)
 
     @state.setter
     def state(self, state: Any) -> None:
-        self._take(_mapped(_array, Tensor, state))
+        self._take(map_tensors(_array, state))
 
 
 class ReferenceSteps:
@@ -144,13 +144,6 @@ class ReferenceSteps:
             for old, after in zip(part, new, strict=True):
                 old.copy_(after)
         return True
-
-
-def _mapped(f: Any, kind: type, state: Any) -> Any:
-    """``f`` of each array or tensor of a state."""
-    if isinstance(state, tuple | list):
-        return type(state)(_mapped(f, kind, part) for part in state)
-    return f(state) if isinstance(state, kind) else state
 
 
 def _array(x: Tensor) -> Array:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from holdfast.cells.spec import NAMES, CellSpec
+from holdfast.cells.options import NAMES
+from holdfast.cells.spec import CellSpec
 from holdfast.errors import HoldfastError, ModelFileError, OptionError
 from holdfast.files import container
 from holdfast.layers.chain import Chain

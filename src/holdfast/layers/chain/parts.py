@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from holdfast.cells.spec import NAMES, CellSpec
+from holdfast.cells.options import NAMES
+from holdfast.cells.spec import CellSpec
 from holdfast.errors import OptionError
 from holdfast.runtime.scaling import Scaling
 
