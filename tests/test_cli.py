@@ -233,8 +233,8 @@ def test_a_description_is_printed_as_it_is(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"name = '\xff'", " is not UTF-8 text (byte 9). Save it as UTF-8, as TOML has to be."),
-        (b"name = " + b"[" * 5000 + b"]" * 5000, " is not TOML that can be read: its values nest too deep."),
+        (b"name = '\xff'", " is not UTF-8 text (byte 9). Save it as UTF-8, which TOML requires."),
+        (b"name = " + b"[" * 5000 + b"]" * 5000, " cannot be read as TOML: its values are nested too deeply."),
         (b"task = [1]", " cannot be used: task is [1]: known are classify, forecast,"),
         (b"name = 'x'\n[train]\nseed = " + b"1" * 5000, " is not TOML: "),
         (b"name = 'x'\n[train]\nepochs = -0x" + b"f" * 5000, " is not TOML: "),

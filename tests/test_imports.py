@@ -25,6 +25,7 @@ ORDER = (
     "errors",
     "files",
     "cells",
+    "runtime.scaling",
     "layers.chain",  # a description, read by the runtime without torch
     "runtime",
     "engines",
@@ -81,7 +82,9 @@ def imports(module: str, path: Path) -> Iterator[tuple[str, int]]:
 
 def top(module: str) -> str:
     """The entry of ``ORDER`` that a module belongs to."""
-    return module if module in RANK else module.partition(".")[0]
+    parts = module.split(".")
+    names = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
+    return next((name for name in names if name in RANK), names[-1])
 
 
 def wrong(module: str, imported: str) -> str | None:

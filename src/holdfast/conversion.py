@@ -12,11 +12,10 @@ from torch import Tensor
 
 from holdfast.errors import ConversionError, MissingLibraryError, OptionError
 from holdfast.inspect import Summary, summarise
-from holdfast.interop import formats
-from holdfast.interop import trained as as_network
+from holdfast.interop import formats, trained
 from holdfast.interop.examples import STEPS, example_inputs
 from holdfast.interop.formats import LAYERS
-from holdfast.interop.listing import Listing, listing
+from holdfast.interop.listing import listing
 from holdfast.interop.network import Network
 from holdfast.interop.time_first import batch_first
 from holdfast.tasks import model_file
@@ -46,7 +45,7 @@ class Conversion:
     source_format: str
     dest: Path
     dest_format: str
-    layers: Listing | Summary
+    layers: Summary
     checks: dict[str, float]
     unchecked: dict[str, str]
     note: str = ""
@@ -110,7 +109,7 @@ def convert(
     reading = {name: given.pop(name) for name in list(given) if formats.takes(found, name)}
     if LAYERS in reading:
         network, passed_over = _chosen(source, found, **reading)
-    elif target.writes_trained and found.name == "holdfast" and not as_network.is_network(source):
+    elif target.writes_trained and found.name == "holdfast" and not trained.is_network(source):
         task, model = model_file.load(source)
         files = formats.write_trained(dest, task, model, target, **given)
         table = summarise(model, task.example_inputs)

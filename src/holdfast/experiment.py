@@ -11,9 +11,7 @@ from holdfast import recipes
 from holdfast.data.sets.published import local_folder
 from holdfast.errors import DataError, ModelFileError, RecipeError
 from holdfast.inspect import Summary, summarise
-from holdfast.interop import formats
-from holdfast.interop import trained as as_network
-from holdfast.interop.listing import Listing
+from holdfast.interop import formats, trained
 from holdfast.predictor import Predictor
 from holdfast.settings import Recipe
 from holdfast.tasks import TASKS, model_file
@@ -174,7 +172,7 @@ def measure(predictor: Predictor, examples: Any) -> Evaluation:
 
 def summary(
     source: str, overrides: Sequence[str] = (), *, data_dir: Path | None = None, source_format: str | None = None
-) -> Summary | Listing:
+) -> Summary:
     """The summary table of a trained model, of the model of a recipe, or of a file of other software.
 
     Args:
@@ -193,7 +191,7 @@ def summary(
         if overrides:
             raise RecipeError(f"{source} is a trained model; --set goes with a recipe.")
         found = formats.known(source_format) if source_format else formats.told(path)
-        if found.name != "holdfast" or as_network.is_network(path):
+        if found.name != "holdfast" or trained.is_network(path):
             return formats.layers(path, found.name)
         task, model = model_file.load(path)
         return summarise(model, task.example_inputs)

@@ -1,7 +1,7 @@
 """The fields of every recipe, each with its meaning, default and range.
 
-A recipe is a TOML file with a name, a description, a task and the tables ``[data]``, ``[model]`` and ``[train]``. The
-fields that a task adds are in ``holdfast.tasks.NAME.settings``. The docstring below a field is its documentation;
+A recipe is a TOML file with a name, a description, a task and the tables ``[data]``, ``[model]`` and ``[train]``. Each
+task adds fields in the file ``settings.py`` of its folder. The docstring below a field is its documentation;
 ``docs/recipes.md`` is generated from it.
 """
 

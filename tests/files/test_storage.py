@@ -143,8 +143,8 @@ def test_a_pickle_is_not_opened(path: Path) -> None:
 def test_another_kind_version_or_maker(path: Path) -> None:
     storage.write(path, {}, {}, "checkpoint")
     assert refused(path) == " is a checkpoint; expected a model. Give the path of the model."
-    with_metadata(path, format="3", kind="model", document="{}")
-    assert refused(path) == " has format version 3; this Holdfast reads up to 2: upgrade holdfast."
+    with_metadata(path, format="4", kind="model", document="{}")
+    assert refused(path) == " has format version 4; this Holdfast reads up to 3: upgrade holdfast."
     save_file({"a": torch.zeros(2)}, path)
     assert refused(path) == " is a safetensors file, but not one that Holdfast wrote."
     for version in ("", "-1", "1e9", "9" * 5000, "²"):
@@ -182,7 +182,7 @@ def test_what_is_wrong_with_a_changed_file_is_said(path: Path) -> None:
     message = " is damaged: its content does not match its digest. Take another copy of it."
     assert refused(path) == message
     assert refused(path, "checkpoint") == message
-    path.write_bytes(data.replace(b'_format":"2"', b'_format":"1"'))  # says that it has no digest, and has one
+    path.write_bytes(data.replace(b'_format":"3"', b'_format":"1"'))  # says that it has no digest, and has one
     assert refused(path) == message
 
 

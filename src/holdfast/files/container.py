@@ -20,9 +20,9 @@ from safetensors import SafetensorError, safe_open
 from holdfast.errors import HoldfastWarning, ModelFileError
 from holdfast.files.pointers import refuse_pointers
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+"""Since version 3 the document of a model holds its chain; since version 2 a file has a digest. All are still read."""
 _WITHOUT_DIGEST = 1
-"""The format version whose files have no digest; they are still read."""
 MAX_HEADER_BYTES = 2**20
 """The largest header that is written or read; parsing it takes at most half a second."""
 
@@ -30,9 +30,16 @@ _NUMPY_DTYPES = {"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "
 _VERSION, _DIGEST = "holdfast_format", "holdfast_digest"
 _KIND, _DOCUMENT = "holdfast_kind", "holdfast_document"
 
-_START = json.dumps({"__metadata__": {_VERSION: str(FORMAT_VERSION), _DIGEST: ""}}, separators=(",", ":"))[:-3].encode()
-"""The start of the header of a file. The digest follows: SHA-256, in 64 hexadecimal digits, of the whole file without
-these digits."""
+
+def _start(version: int) -> bytes:
+    """The start of the header of a file.
+
+    The digest follows: SHA-256, in 64 hexadecimal digits, of the whole file without these digits.
+    """
+    return json.dumps({"__metadata__": {_VERSION: str(version), _DIGEST: ""}}, separators=(",", ":"))[:-3].encode()
+
+
+_START = _start(FORMAT_VERSION)
 _DIGITS = 64
 _PIECE = 2**20
 
@@ -233,19 +240,24 @@ def _check_content(path: Path, metadata: Mapping[str, str]) -> None:
             HoldfastWarning,
             stacklevel=4,
         )
-    elif not _matches_digest(path):
+    elif not _matches_digest(path, _start(int(version))):
         raise ModelFileError(f"{path} is damaged: its content does not match its digest. Take another copy of it.")
 
 
-def _matches_digest(path: Path) -> bool:
-    """Whether the whole file has the digest in its header."""
+def _matches_digest(path: Path, expected_start: bytes) -> bool:
+    """Whether the whole file has the digest in its header.
+
+    Args:
+        path: The file.
+        expected_start: The start of the header of a file of its version.
+    """
     piece = memoryview(bytearray(_PIECE))
     with path.open("rb") as handle:
-        start, digits = handle.read(8 + len(_START)), handle.read(_DIGITS)
+        start, digits = handle.read(8 + len(expected_start)), handle.read(_DIGITS)
         digest = hashlib.sha256(start)
         while size := handle.readinto(piece):
             digest.update(piece[:size])
-    return start[8:] == _START and digits == digest.hexdigest().encode()
+    return start[8:] == expected_start and digits == digest.hexdigest().encode()
 
 
 def _document(path: Path, metadata: Mapping[str, str], kind: str) -> dict[str, Any]:

@@ -17,10 +17,11 @@ from torch import nn
 
 from holdfast.errors import ConversionError, ModelFileError, OptionError, did_you_mean
 from holdfast.files.pointers import refuse_pointers
-from holdfast.interop.listing import Listing, listing
+from holdfast.interop.listing import listing
 from holdfast.interop.network import Network
 from holdfast.interop.selection import Selection, of_network
 from holdfast.layers.recurrent_layer import RecurrentLayer
+from holdfast.layers.summary import Summary, listed
 
 LAYERS = "layers"
 """The option that names the recurrent layers to read alone."""
@@ -55,8 +56,8 @@ class Format:
             None where it is only read.
         compares: The same of ``difference(path, network) -> float``, the largest difference between what the format's
             own software makes of random input and what the network does; None where there is none.
-        lists: The same of ``lines(path)``, which gives a :class:`~holdfast.interop.listing.Line` for each layer of a
-            file that may be no network; None where there is none.
+        lists: The same of ``lines(path)``, which gives a :class:`~holdfast.layers.summary.LayerRow` for each layer
+            of a file that may be no network; None where there is none.
         selects: The same of ``select(path, **options)``, which gives the recurrent layers of a file alone, as a
             :class:`~holdfast.interop.selection.Selection`; None where they are taken from the network.
         whole: Whether a file says all of a model, so that what was written can be read back and compared.
@@ -118,6 +119,7 @@ FORMATS: dict[str, Format] = {
             _is_holdfast,
             "holdfast.interop.trained:read",
             "holdfast.interop.network:save",
+            lists="holdfast.interop.trained:rows",
         ),
         Format(
             "pytorch",
@@ -140,7 +142,7 @@ FORMATS: dict[str, Format] = {
             "holdfast.interop.onnx.files:read",
             "holdfast.interop.onnx.forms:write",
             "holdfast.interop.onnx.runtime:difference",
-            writes_trained="holdfast.interop.onnx.task_forms:write",
+            writes_trained="holdfast.interop.onnx.forms:write_trained",
         ),
         Format(
             "tf1",
@@ -280,7 +282,7 @@ def difference(path: Path, network: Network, format: str) -> float | None:
     return cast(float, _called(found.compares, found, path, network)) if found.compares else None
 
 
-def layers(path: Path | str, format: str | None = None) -> Listing:
+def layers(path: Path | str, format: str | None = None) -> Summary:
     """The layers in a file of any format: of the model in it, or, where it cannot be told what that is, one by one.
 
     Args:
@@ -298,14 +300,14 @@ def layers(path: Path | str, format: str | None = None) -> Listing:
         return listing(read(path, found.name))
     except ConversionError as error:
         if found.lists is not None:
-            return Listing(tuple(_called(found.lists, found, path)), note=str(error))
+            return listed(_called(found.lists, found, path), str(error))
         if found.selects is None:
             raise
         chosen = select(path, found.name)
         if not chosen.layers:
             raise
         network = chosen.network("*", path)
-        return Listing(listing(network).lines, note=f"{chosen.note(network)} {error}".strip())
+        return listed(listing(network).rows, f"{chosen.note(network)} {error}".strip())
 
 
 def known(name: str) -> Format:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holdfast.errors import ModelFileError, OptionError, did_you_mean
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 ScalingKind = Literal["none", "unit", "standard"]
 KINDS: tuple[ScalingKind, ...] = ("none", "unit", "standard")

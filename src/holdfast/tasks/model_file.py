@@ -11,6 +11,7 @@ from torch import nn
 
 from holdfast.errors import ModelFileError, did_you_mean
 from holdfast.files import container, storage
+from holdfast.layers.chain import Chain
 from holdfast.tasks import TASKS, RecipeTask
 
 # The errors of reading a damaged description; torch raises the last two for impossible sizes.
@@ -23,7 +24,8 @@ def save(path: Path, task: RecipeTask[Any], model: nn.Module) -> None:
     Raises:
         ModelFileError: The file cannot be written.
     """
-    storage.write(path, model.state_dict(), {"task": task.name, **task.to_dict()}, "model")
+    document = {"task": task.name, "chain": task.chain(model).to_document(), **task.to_dict()}
+    storage.write(path, model.state_dict(), document, "model")
 
 
 def load(path: Path) -> tuple[RecipeTask[Any], nn.Module]:
@@ -47,6 +49,8 @@ def load(path: Path) -> tuple[RecipeTask[Any], nn.Module]:
         with torch.device("meta"):
             described = task.build()
         storage.check_fit(described, tensors, path)  # before memory is allocated for wrong sizes
+        if "chain" in document and Chain.from_document(document["chain"]) != task.chain(described):
+            raise ModelFileError("its chain is not the chain of its task")
         model = task.build()
     except _DAMAGE_ERRORS as error:
         if isinstance(error, ModelFileError) and str(error).startswith(str(path)):

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
 
 import torch
 from torch import nn
@@ -14,6 +14,8 @@ from torch import nn
 from holdfast.data import Batch, Batches, Dataset, Splits
 from holdfast.data.sources import Collection
 from holdfast.errors import DataError, OptionError
+from holdfast.layers.chain import Chain, HasChain
+from holdfast.layers.forms import Form, of_chain
 from holdfast.settings import Settings, TrainSettings
 from holdfast.tasks.saved import SavedTask
 
@@ -129,6 +131,22 @@ class RecipeTask(ABC, Generic[Examples]):
     @abstractmethod
     def build(self) -> nn.Module:
         """A new model with random initial values from torch's random state."""
+
+    def chain(self, model: nn.Module) -> Chain:
+        """The description of a model, from the numbers or ids of a file to its scores; part of every model file."""
+        return cast(HasChain, model).chain()
+
+    def exports(self, model: nn.Module, *, streaming: bool = False) -> dict[str, Form]:
+        """The forms of a model for other software, by name; the name is ``""`` if there is only one.
+
+        Args:
+            model: The model.
+            streaming: Give the form that takes a few steps and a state, and returns the state after them.
+
+        Raises:
+            ConversionError: The model has no such form, or cannot stream.
+        """
+        return {"": of_chain(model, self.chain(model), streaming=streaming)}
 
     @abstractmethod
     def encode(self, examples: Examples) -> Dataset:

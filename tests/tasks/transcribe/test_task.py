@@ -220,7 +220,7 @@ def test_what_cannot_be_trained_on(folder: Path, tmp_path: Path) -> None:
         return str(error.value)
 
     assert told(train=["train"]) == (
-        f"{folder}/train/00.flac has no transcript, nor have the other recordings to train on; expected one for each: "
+        f"{folder}/train/00.flac has no transcript, like the other training recordings; expected one for each: "
         "a text file of the same name beside it, or a table with the columns path and text."
     )
     (folder / "long.csv").write_text(f"path,text\ntest/00.flac,{'low ' * 40}\n")

@@ -18,7 +18,6 @@ from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import ConversionError, ModelFileError, OptionError
 from holdfast.files.container import replace_file
 from holdfast.interop.examples import example_inputs
-from holdfast.interop.listing import Line, sizes
 from holdfast.interop.network import Network, Node, with_tensors
 from holdfast.interop.nodes import Recurrent
 from holdfast.interop.normalisation import LayerNorm
@@ -28,6 +27,7 @@ from holdfast.interop.pytorch.tensors import is_safetensors, read_all_tensors, r
 from holdfast.interop.selection import READ_LAYERS, Alone, Selection
 from holdfast.interop.windows import Convolution, TransposedConvolution
 from holdfast.layers.recurrent_layer import RecurrentLayer
+from holdfast.layers.summary import LayerRow, sizes
 
 Head = Literal["steps", "last"]
 _OF_TORCH = ("Recurrent", "Embedding", "Linear", "Convolution", "TransposedConvolution", "BatchNorm", "LayerNorm")
@@ -40,19 +40,20 @@ _HINT = (
 _NOT_SHOWN = frozenset({"recurrent_dropout", "recurrent_dropout_mode", "weight_dropout", "single_bias", "proj_size"})
 
 
-def lines(path: Path) -> list[Line]:
-    """A line for each layer in a file, for :class:`~holdfast.interop.listing.Listing`.
+def lines(path: Path) -> list[LayerRow]:
+    """A row for each layer in a file, for :class:`~holdfast.layers.summary.Summary`.
 
     Raises:
         ModelFileError: The file cannot be read.
         ConversionError: A recurrent layer in it is incomplete.
     """
     return [
-        Line(
+        LayerRow(
             layer.name,
+            None,
+            sum(tensor.numel() for tensor in layer.tensors.values()),
             NAMES.get(layer.kind, layer.kind.replace("_", " ")),
             sizes(layer.input_size, layer.output_size, **layer.options) if layer.input_size else "",
-            sum(tensor.numel() for tensor in layer.tensors.values()),
         )
         for layer in list_layers(path)
     ]

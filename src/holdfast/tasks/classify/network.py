@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from holdfast.layers.chain import Chain
+from holdfast.layers.chain.parts import Embedding, Head, Linear, Part
 from holdfast.tasks.classify.embedding import TokenEmbedding
 from holdfast.tasks.classify.settings import ClassifyModel, LinearSettings
 from holdfast.tasks.network import recurrent_layers
@@ -57,6 +59,15 @@ class Classifier(nn.Module):
         outputs, state = self.recurrent(x, state, lengths=lengths)
         vector = self.recurrent.last_hidden(state) if self.head == "last_state" else pooled(outputs, lengths, self.head)
         return self.output(self.dropout(vector)), state
+
+    def chain(self) -> Chain:
+        """The parts of the network."""
+        parts: list[Part] = []
+        if self.embedding is not None:
+            parts.append(Embedding.of("embedding.table", self.embedding.table, mask_zero=True))
+        if self.input is not None:
+            parts.append(Linear.of("input", self.input))
+        return Chain((*parts, self.recurrent.part("recurrent"), Head(self.head), Linear.of("output", self.output)))
 
 
 def linear(inputs: int, outputs: int, settings: LinearSettings) -> nn.Linear:

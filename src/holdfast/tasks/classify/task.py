@@ -14,6 +14,8 @@ from holdfast.data import Batch, Dataset, Encoder, Splits, TextEncoder, load, re
 from holdfast.data.records import Records
 from holdfast.data.vocabulary import UNKNOWN
 from holdfast.errors import RecipeError
+from holdfast.layers.chain import Chain
+from holdfast.layers.chain.parts import Scaled
 from holdfast.tasks.classify.data import from_values
 from holdfast.tasks.classify.embedding import TokenEmbedding, Vectors, known_vectors
 from holdfast.tasks.classify.labelling import class_weights, labelling
@@ -103,6 +105,12 @@ class ClassifyTask(RecipeTask[Any]):
             return Classifier(self.encoder.channels, classes, self.settings)
         embedding = TokenEmbedding(len(self.encoder.vocabulary), self.settings, self.vectors)
         return Classifier(self.settings.embedding_size, classes, self.settings, embedding)
+
+    def chain(self, model: nn.Module) -> Chain:
+        """The network and its labels; for numbers, after the scaling."""
+        network = super().chain(model)
+        scaled = [Scaled(self.encoder.scaling)] if isinstance(self.encoder, Encoder) else []
+        return Chain((*scaled, *network.parts), tuple(self.encoder.labels.classes))
 
     def encode(self, examples: Any) -> Dataset:
         """The sequences as numbers or ids, and their labels as class numbers."""

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 from torch import Tensor
 
 from holdfast.data.batches import Batch, Indices
 from holdfast.data.encoders import fit_scaling
 from holdfast.data.examples import Examples
 from holdfast.data.missing import NOTHING_FILLED, Filling
+from holdfast.data.saved import Saved
 from holdfast.data.series import Numbers, Series, Windows
 from holdfast.errors import DataError, HoldfastWarning
 from holdfast.runtime.scaling import Scaling
@@ -56,7 +57,7 @@ class ForecastBatch(Batch):
         return self.actual
 
 
-class SeriesEncoder(BaseModel):
+class SeriesEncoder(Saved):
     """Scales fitted on the training part, and the settings for reading files.
 
     Attributes:
@@ -67,8 +68,6 @@ class SeriesEncoder(BaseModel):
             C (Hyndman and Koehler 2006).
         filling: How missing values of targets, past and known columns are filled, after scaling.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     settings: ForecastData
     scaling: Scaling

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from holdfast.layers.chain import Chain
+from holdfast.layers.chain.parts import Head, Linear
+from holdfast.layers.chain.special import Horizon, KnownAhead, WindowScaling
 from holdfast.tasks.forecast.settings import ForecastModel
 from holdfast.tasks.network import recurrent_layers
 
@@ -80,6 +83,21 @@ class Forecaster(nn.Module):
             forecast = self.output(self.dropout(outputs[:, window.shape[1] - 1 :]))
         ordered = forecast.reshape(*forecast.shape[:2], *self.shape).sort(-1).values
         return ordered * spread[..., None] + centre[..., None]
+
+    def chain(self) -> Chain:
+        """The parts of the network."""
+        scaling = [] if self.scaling == "none" else [WindowScaling(self.scaling, self.targets)]
+        layers = [*scaling, self.recurrent.part("recurrent")]
+        if self.recursive:
+            return Chain((*layers, Linear.of("output", self.output), Horizon(1, *self.shape, recursive=True)))
+        if self.context is None:
+            last: Linear | KnownAhead = Linear.of("output", self.output)
+        else:
+            hidden, _, output = cast(nn.Sequential, self.output)
+            context, hidden_part = Linear.of("context", self.context), Linear.of("output.0", hidden)
+            last = KnownAhead(context, hidden_part, Linear.of("output.2", output), hidden_part.inputs - _LOCAL)
+        rows = last.output_size // (self.shape[0] * self.shape[1])
+        return Chain((*layers, Head("last_state"), last, Horizon(rows, *self.shape)))
 
     def statistics(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """The shift and the divisor of each window, [B, 1, C] each."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from pydantic import Field
@@ -16,8 +16,10 @@ from holdfast.data.missing import Filling
 from holdfast.data.readers import series
 from holdfast.data.series import Windows
 from holdfast.errors import RecipeError
+from holdfast.layers.forms import Form
 from holdfast.tasks.forecast.data import context, from_values, load
 from holdfast.tasks.forecast.encoder import ForecastBatch, SeriesEncoder, WindowDataset
+from holdfast.tasks.forecast.exports import exports
 from holdfast.tasks.forecast.metrics import ForecastMetrics
 from holdfast.tasks.forecast.network import Forecaster
 from holdfast.tasks.forecast.settings import ForecastAnswers, ForecastData, ForecastModel, ForecastRecipe
@@ -69,6 +71,10 @@ class ForecastTask(RecipeTask[Windows]):
     def build(self) -> Forecaster:
         """A new model with random initial values from torch's random state."""
         return Forecaster(*self.encoder.channels, self.encoder.settings.horizon, self.settings)
+
+    def exports(self, model: nn.Module, *, streaming: bool = False) -> dict[str, Form]:
+        """As :meth:`RecipeTask.exports`; with ``streaming``, the forms ``window`` and ``row``."""
+        return exports(cast(Forecaster, model), self.encoder.channels, self.horizon, streaming)
 
     def encode(self, examples: Windows) -> WindowDataset:
         """The scaled windows, with the values that are known ahead of time."""

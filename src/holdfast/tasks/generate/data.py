@@ -1,4 +1,4 @@
-"""The text of a recipe in its splits, and prompts: what a text is to begin with."""
+"""The text of a recipe in its splits, and prompts: the beginnings of generated texts."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from holdfast.tasks.values import origins, texts_in
 
 
 class Prompt(NamedTuple):
-    """What a text is to begin with; ``number`` tells the samples of one prompt apart."""
+    """The beginning of a text; ``number`` distinguishes the samples of one prompt."""
 
     text: str
     number: int
 
     @property
     def key(self) -> tuple[int, int]:
-        """What the random numbers of its sample depend on, besides the seed."""
+        """The random numbers of its sample depend on this key and the seed."""
         return self.number, zlib.crc32(self.text.encode())
 
 
@@ -47,10 +47,10 @@ class PromptBatch(Batch):
 
 
 class PromptDataset:
-    """Prompts; indexed by lists of positions, it gives batches.
+    """Prompts as tokens. Indexing by a list of positions gives a batch.
 
     Attributes:
-        lengths: Tokens of each, [N], int64.
+        lengths: Tokens of each prompt, [N], int64.
     """
 
     def __init__(self, prompts: Sequence[Prompt], vocabulary: Vocabulary, *, begin: bool) -> None:
@@ -58,8 +58,8 @@ class PromptDataset:
 
         Args:
             prompts: The prompts.
-            vocabulary: Of the model.
-            begin: Whether ``BEGIN`` stands before each; if not, only an empty one has it.
+            vocabulary: The vocabulary of the model.
+            begin: Whether each prompt starts with ``BEGIN``; if not, only an empty prompt does.
         """
         self._prompts = prompts
         tokens = vocabulary.encode([prompt.text for prompt in prompts])
@@ -79,10 +79,10 @@ class PromptDataset:
 
 
 def load(recipe: GenerateRecipe, data_dir: Path | None) -> Splits[Records[Any, str]]:
-    """Reads the text of a recipe, in its splits: a text is cut, lines are drawn.
+    """Reads the text of a recipe and splits it: a text is cut in order, lines are drawn at random.
 
     Raises:
-        RecipeError: The state would be carried between lines, or there is nothing to measure the model on.
+        RecipeError: The state would be carried between lines, or there is no data to measure the model on.
     """
     data = recipe.data
     if data.sequences == "lines" and recipe.train.carry_state:
@@ -98,7 +98,7 @@ def load(recipe: GenerateRecipe, data_dir: Path | None) -> Splits[Records[Any, s
         train, validation = _held_out(train, data, data.validation, recipe.train.seed)
     final = validation if test is None else test
     if final is None:
-        raise RecipeError("data.test_fraction and data.validation are 0: there is nothing to measure the model on.")
+        raise RecipeError("data.test_fraction and data.validation are 0: there is no data to measure the model on.")
     return Splits(train, validation, final)
 
 
@@ -110,7 +110,7 @@ def read(paths: Sequence[Path], data: GenerateData) -> Records[Any, str]:
 def _held_out(
     examples: Records[Any, str], data: GenerateData, fraction: float, seed: int
 ) -> tuple[Records[Any, str], Records[Any, str]]:
-    """What is kept, and the fraction that is held out: lines at random, or the end of the text."""
+    """The kept part and the held-out fraction: lines at random, or the end of the text."""
     if data.sequences == "lines":
         return split(examples, fraction, seed)
     count = sum(map(len, examples.inputs))
@@ -118,7 +118,7 @@ def _held_out(
 
 
 def _first(examples: Records[Any, str], data: GenerateData) -> Records[Any, str]:
-    """As much as ``data.limit`` asks for."""
+    """The first lines or characters, as many as ``data.limit`` says."""
     if data.sequences == "lines":
         return examples.subset(range(min(data.limit, len(examples))))
     return documents.cut(examples, data.limit)[0]

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -18,6 +17,7 @@ from holdfast.data.batches import Batch, Indices
 from holdfast.data.labels import Labels
 from holdfast.data.readers import tagged
 from holdfast.data.readers.tagged import Sentences
+from holdfast.data.saved import Saved
 from holdfast.data.sets.published import locate
 from holdfast.data.spans import looks_like_spans, spans
 from holdfast.data.vocabulary import PADDING, UNKNOWN, Vocabulary
@@ -113,7 +113,7 @@ class SentenceDataset:
         )
 
 
-class SentenceEncoder(BaseModel):
+class SentenceEncoder(Saved):
     """Vocabularies and tags, fitted on the training sentences, and the settings for reading files.
 
     Attributes:
@@ -122,8 +122,6 @@ class SentenceEncoder(BaseModel):
         tags: The tags.
         settings: The settings with which the training files were read.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     kind: Literal["sentences"] = "sentences"
     words: Vocabulary

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from holdfast.data.vocabulary import PADDING, UNKNOWN
 from holdfast.layers import LSTM
+from holdfast.layers.chain import Chain
+from holdfast.layers.chain.parts import Embedding, Linear
+from holdfast.layers.chain.special import WordVectors
 from holdfast.tasks.network import recurrent_layers
 from holdfast.tasks.tag.settings import TagModel
 
@@ -52,6 +55,18 @@ class Words(nn.Module):
         spelled = torch.cat([h[0], h[1]], -1)
         return torch.cat([looked_up, spelled[places]], -1)
 
+    def part(self, name: str) -> WordVectors:
+        """The layers as a part of a chain.
+
+        Args:
+            name: The name of these layers in the module that contains them.
+        """
+        words = Embedding.of(f"{name}.words", self.words)
+        if self.spelling is None:
+            return WordVectors(words)
+        characters = Embedding.of(f"{name}.characters", self.characters)
+        return WordVectors(words, characters, self.spelling.part(f"{name}.spelling"))
+
 
 class Tagger(nn.Module):
     """Word vectors (or plain numbers), recurrent layers, and a linear layer on every step."""
@@ -94,6 +109,11 @@ class Tagger(nn.Module):
         x = inputs if self.words is None else self.words(inputs, *spelled)
         outputs, state = self.recurrent(self.input_dropout(x), state, lengths=lengths)
         return self.output(self.dropout(outputs)), state
+
+    def chain(self) -> Chain:
+        """The parts of the network."""
+        words = [] if self.words is None else [self.words.part("words")]
+        return Chain((*words, self.recurrent.part("recurrent"), Linear.of("output", self.output)))
 
 
 def embedding(count: int, size: int) -> nn.Embedding:

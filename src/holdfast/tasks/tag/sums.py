@@ -12,13 +12,13 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from holdfast.data.batches import Batch, SequenceDataset
 from holdfast.data.labels import Labels
 from holdfast.data.readers.compressed import lines
 from holdfast.data.records import Records
+from holdfast.data.saved import Saved
 from holdfast.errors import DataError
 from holdfast.tasks.values import array_of, examples_in, origins
 
@@ -64,14 +64,12 @@ def _drawn(generator: np.random.Generator, top: int, count: int) -> list[tuple[i
     return [(a, b) for a, b in generator.integers(0, top, (count, 2)).tolist()]
 
 
-class SumEncoder(BaseModel):
+class SumEncoder(Saved):
     """From sums to bits and back.
 
     Attributes:
         bits: Bits of a sum.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     kind: Literal["sums"] = "sums"
     bits: int

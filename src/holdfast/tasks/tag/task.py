@@ -13,8 +13,10 @@ from torch.nn import functional as F
 from holdfast.data import Dataset, Records, Splits
 from holdfast.data.spans import looks_like_spans
 from holdfast.errors import OptionError
+from holdfast.layers.forms import Form
 from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.tag.data import SentenceEncoder, from_values, load
+from holdfast.tasks.tag.exports import exports
 from holdfast.tasks.tag.metrics import TaggingMetrics
 from holdfast.tasks.tag.network import Tagger, Words
 from holdfast.tasks.tag.settings import TagModel, TagRecipe
@@ -75,6 +77,12 @@ class TagTask(RecipeTask[Records[Any, Any]]):
             return Tagger(2, len(self.encoder.tags), self.settings)
         words = Words(len(self.encoder.words), len(self.encoder.characters), self.settings)
         return Tagger(words, len(self.encoder.tags), self.settings)
+
+    def exports(self, model: nn.Module, *, streaming: bool = False) -> dict[str, Form]:
+        """As :meth:`RecipeTask.exports`; a tagger of words has inputs for their spelling."""
+        if isinstance(self.encoder, SumEncoder):
+            return super().exports(model, streaming=streaming)
+        return exports(self.encoder, model, bool(self.settings.spelling_size), streaming)
 
     def encode(self, examples: Records[Any, Any]) -> Dataset:
         """The inputs of the network, and the tags as class numbers."""

@@ -1,4 +1,4 @@
-"""Encoded recordings with their transcripts, in memory, and the batches that are cut from them."""
+"""What a transcriber reads: encoded recordings with their transcripts, in batches, and the splits of a recipe."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ Recordings = Records[NDArray[np.float32], str]
 
 @dataclass(frozen=True, eq=False)
 class TranscriptBatch(Batch):
-    """A few recordings with what is said in them; ``targets`` are labels [B, S], 0 past the end of a row.
+    """A few recordings with their transcripts; ``targets`` are labels [B, S], 0 past the end of a row.
 
     Attributes:
-        target_lengths: Labels of each row, [B], int64; None without transcripts.
-        texts: The transcripts, B of them or none.
+        target_lengths: Number of labels of each row, [B], int64; None without transcripts.
+        texts: The B transcripts; empty without transcripts.
     """
 
     target_lengths: Tensor | None = None
@@ -41,7 +41,7 @@ class TranscriptBatch(Batch):
 
     @property
     def known_target_lengths(self) -> Tensor:
-        """The number of labels, where it is needed.
+        """The number of labels of each row.
 
         Raises:
             DataError: The recordings have no transcripts.
@@ -54,18 +54,18 @@ class TranscriptBatch(Batch):
 
 
 class TranscriptDataset:
-    """Recordings with their transcripts; indexed by lists of positions, it gives batches.
+    """Recordings with their transcripts. Indexing by a list of positions gives a batch.
 
     Args:
         sequences: The recordings, as the network reads them.
-        labels: The labels of each transcript, none of which is 0; None without transcripts.
-        texts: The transcripts themselves; none without.
+        labels: The labels of each transcript, all above 0; None without transcripts.
+        texts: The transcripts; empty without transcripts.
 
     Attributes:
         lengths: Steps of each recording, [N], int64.
 
     Raises:
-        DataError: A recording has too few steps to say its labels.
+        DataError: A recording has too few steps for its labels.
     """
 
     def __init__(self, sequences: SequenceDataset, labels: Sequence[list[int]] | None, texts: Sequence[str]) -> None:
@@ -73,7 +73,7 @@ class TranscriptDataset:
         self._labels = None if labels is None else [torch.tensor(row, dtype=torch.int64) for row in labels]
         self.lengths: Indices = sequences.lengths
         for number, row in enumerate(labels or []):
-            needed = len(row) + sum(a == b for a, b in pairwise(row))  # between two equal labels stands a blank
+            needed = len(row) + sum(a == b for a, b in pairwise(row))  # equal labels need a blank between them
             if needed > self.lengths[number]:
                 raise DataError(
                     f"{sequences.origins[number]} has {self.lengths[number]} steps, and its transcript of {len(row)} "
@@ -98,7 +98,7 @@ class TranscriptDataset:
 
 
 def load(recipe: TranscribeRecipe, data_dir: Path | None) -> Splits[Recordings]:
-    """Reads the recordings of a recipe, in their splits."""
+    """Reads and splits the recordings of a recipe."""
     data = recipe.data
     train_files, test_files = locate(data, "recordings", data_dir, made=["digit-strings"])
     if data.source == "digit-strings":

@@ -1,4 +1,4 @@
-"""The network of a transcriber: recurrent layers, and the labels' probabilities in every step."""
+"""The network of a transcriber: recurrent layers, and the probabilities of the labels at every step."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from holdfast.layers.chain import Chain
+from holdfast.layers.chain.parts import Linear, LogSoftmax
 from holdfast.tasks.network import recurrent_layers
 from holdfast.tasks.transcribe.settings import TranscribeModel
 from holdfast.tasks.transcribe.spec_augment import SpecAugment
 
 
 class Transcriber(nn.Module):
-    """Recurrent layers, and a linear layer that gives every step a score for each label."""
+    """Recurrent layers, and a linear layer that scores each label at every step."""
 
     def __init__(self, inputs: int, bands: int, labels: int, settings: TranscribeModel) -> None:
         """Builds the network.
 
         Args:
-            inputs: C, values in a step.
-            bands: Of which each frame in the step has so many.
-            labels: V, the blank included.
+            inputs: C, values per step.
+            bands: Mel bands per frame; a step has one frame or several.
+            labels: V, the number of labels with the blank.
             settings: The ``[model]`` table of the recipe.
 
         Raises:
@@ -33,7 +35,7 @@ class Transcriber(nn.Module):
         self.output = nn.Linear(self.recurrent.output_size, labels)
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None, state: Any = None) -> tuple[Tensor, Any]:
-        """Scores each label in each step.
+        """Computes the probability of each label at each step.
 
         Args:
             inputs: [B, T, C].
@@ -41,7 +43,11 @@ class Transcriber(nn.Module):
             state: The recurrent layers' initial state; None for zeros.
 
         Returns:
-            The logarithms of the labels' probabilities [B, T, V], and the recurrent layers' final state.
+            The logarithms of the probabilities [B, T, V], and the recurrent layers' final state.
         """
         outputs, state = self.recurrent(self.augment(inputs, lengths), state, lengths=lengths)
         return self.output(self.dropout(outputs)).log_softmax(-1), state
+
+    def chain(self) -> Chain:
+        """The parts of the network."""
+        return Chain((self.recurrent.part("recurrent"), Linear.of("output", self.output), LogSoftmax()))

@@ -1,4 +1,4 @@
-"""Pairs of texts as a translator reads them, and the splits of a recipe."""
+"""What a translator reads: pairs of texts as ids, in the splits of a recipe."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from holdfast.tasks.values import origins, texts_in
 
 @dataclass(frozen=True, eq=False)
 class PairBatch(Batch):
-    """A few sources, and what is right for them.
+    """A few sources with their references.
 
     Attributes:
         inputs: The sources' ids, [B, S], int64.
         lengths: Tokens of each source, [B].
-        targets: The ids of one target each, with ``END``, [B, T]; None without targets.
+        targets: The ids of one target per source, with ``END``, [B, T]; None without targets.
         target_lengths: Tokens of each target, ``END`` included, [B]; 0 without targets.
-        texts: The sources as they were read, B.
-        references: All that is right for each source, B.
+        texts: The sources as texts, B.
+        references: All right translations of each source, B.
     """
 
     lengths: Tensor
@@ -44,11 +44,11 @@ class PairBatch(Batch):
 
 
 class PairDataset:
-    """Pairs as ids in memory; indexed by lists of positions, it gives batches.
+    """Pairs as ids. Indexing by a list of positions gives a batch.
 
     Attributes:
-        lengths: What pairs of like length share, [N]: ordered by it they are ordered by their target's tokens, then by
-            their source's, so that batches have little padding on both sides.
+        lengths: A sort key, [N], int64: it orders pairs by the tokens of the target, then of the source, so that
+            batches have little padding on both sides.
     """
 
     def __init__(self, pairs: Pairs, sources: list[list[int]], targets: list[list[int]] | None) -> None:
@@ -78,37 +78,37 @@ class PairDataset:
 def padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Rows of ids as one tensor [B, longest], of at least one step, and their lengths [B]."""
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
-    filled = np.arange(lengths.max(initial=1)) < lengths[:, None]  # layers want a step, even where no row has one
+    filled = np.arange(lengths.max(initial=1)) < lengths[:, None]  # layers need a step, even if no row has one
     ids: npt.NDArray[np.int64] = np.full(filled.shape, PADDING, dtype=np.int64)
-    ids[filled] = [one for row in rows for one in row]
+    ids[filled] = [token for row in rows for token in row]
     return torch.from_numpy(ids), torch.from_numpy(lengths)
 
 
-def _known(paths: Sequence[Path], settings: TranslateData) -> Pairs:
-    """Pairs to learn from or to measure on."""
-    found = pairs.read(paths, parallel=settings.parallel)
-    if found.targets is None:
-        raise DataError(f"{paths[0]} has sources alone; expected source<TAB>target in each line.")
-    return found
+def _labelled(paths: Sequence[Path], settings: TranslateData) -> Pairs:
+    """Reads pairs with targets, to train or to measure on."""
+    examples = pairs.read(paths, parallel=settings.parallel)
+    if examples.targets is None:
+        raise DataError(f"{paths[0]} has only sources; expected source<TAB>target in each line.")
+    return examples
 
 
 def _unseen(part: Pairs, train: Pairs) -> Pairs:
-    """A part without the sources that are trained on; turning pairs round can bring the same source into both."""
+    """The examples whose source is not in the training part; after a swap of pairs, a source can be in both."""
     seen = set(train.inputs)
     return part.subset(index for index, source in enumerate(part.inputs) if source not in seen)
 
 
 def load(recipe: TranslateRecipe, data_dir: Path | None) -> Splits[Pairs]:
-    """Reads the data of a recipe, in its splits: no text of the first column, and no source, is in two parts."""
+    """Reads and splits the data of a recipe: no text of the first column, and no source, is in two parts."""
     settings = recipe.data
     train_files, test_files = locate(settings, "pairs", data_dir, made=["dates"])
     if settings.source == "dates":
         train, test = dates.pairs(settings.examples), None
     else:
-        train = _known(train_files, settings)
-        test = _known(test_files, settings) if test_files else None
+        train = _labelled(train_files, settings)
+        test = _labelled(test_files, settings) if test_files else None
     splits = divided(train, test, settings, recipe.train.seed)
-    if settings.reverse == (settings.source == "dates"):  # made-up dates are split by the date, their target
+    if settings.reverse == (settings.source == "dates"):  # generated dates are split by the date, which is their target
         return splits
     train, test = pairs.inverted(splits.train), pairs.inverted(splits.test)
     validation = None if splits.validation is None else _unseen(pairs.inverted(splits.validation), train)
