@@ -99,7 +99,7 @@ def test_bytes_that_are_no_text_and_a_file_that_is_not_there(tmp_path: Path) -> 
     with pytest.raises(MissingDataError) as missing:
         conllu.read(tmp_path / "absent.conllu", "upos")
     assert str(missing.value) == (
-        f"There is no file {tmp_path / 'absent.conllu'}. Check the path; it was taken from {Path.cwd()}."
+        f"There is no file {tmp_path / 'absent.conllu'}. Check the path; relative paths start at {Path.cwd()}."
     )
 
 

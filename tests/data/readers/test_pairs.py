@@ -76,7 +76,7 @@ def test_errors_name_the_file_and_the_line(tmp_path: Path) -> None:
     message = f"{path}, line 2, is not UTF-8 text (invalid start byte). Save the file in UTF-8."
     assert told([path]) == message
     assert told([]) == "No files were given to read; expected at least one."
-    missing = re.escape(f"There is no file {tmp_path / 'e.tsv'}. Check the path; it was taken from {Path.cwd()}.")
+    missing = re.escape(f"There is no file {tmp_path / 'e.tsv'}. Check the path; relative paths start at {Path.cwd()}.")
     with pytest.raises(MissingDataError, match=f"^{missing}$"):
         pairs.read([tmp_path / "e.tsv"])
 

@@ -42,7 +42,10 @@ def test_every_missing_path_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     with pytest.raises(MissingDataError) as error:
         read(["a.png", "b.csv"], ClassifyData())
-    assert str(error.value) == f"There is no file or folder a.png, b.csv. Check the path; it was taken from {tmp_path}."
+    assert (
+        str(error.value)
+        == f"There is no file or folder a.png, b.csv. Check the path; relative paths start at {tmp_path}."
+    )
 
 
 def test_nothing_to_read() -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from holdfast.data.examples import Examples
 from holdfast.data.readers import audio, folders, idx, images, npy, npz, tables, ts
+from holdfast.data.readers.paths import check_paths
 from holdfast.data.settings import ReadingSettings
 from holdfast.data.targets import Targets
-from holdfast.errors import DataError, MissingDataError
+from holdfast.errors import DataError
 
 __all__ = ["read"]
 
@@ -48,14 +49,8 @@ def read(
         MissingDataError: A path does not exist.
         DataError: A file is of an unknown kind, is damaged, or does not fit the others.
     """
-    if not paths:
-        raise DataError("No files were given to read; expected at least one file or folder.")
     files = [Path(path) for path in paths]
-    missing = [str(path) for path in files if not path.exists()]
-    if missing:
-        raise MissingDataError(
-            f"There is no file or folder {', '.join(missing)}. Check the path; it was taken from {Path.cwd()}."
-        )
+    check_paths(files)
     arrays = npy.pairs([path for path in files if _ending(path) == ".npy"])
     image_files = _pair([path for path in files if _ending(path) not in (".npy", ".npz") and _reader(path) is None])
     parts: list[Examples] = []

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from holdfast.errors import DataError, MissingDataError
+from holdfast.data.readers.paths import check_paths
+from holdfast.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
 _BLOCK = 2**18
@@ -100,8 +101,7 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
         MissingDataError: The file does not exist.
         DataError: It cannot be read, or a line is not UTF-8.
     """
-    if not path.exists():
-        raise MissingDataError(f"There is no file {path}. Check the path; it was taken from {Path.cwd()}.")
+    check_paths([path], kind="file")
     with opened(path) as file:
         for number, raw in enumerate(file, start=1):
             try:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.data.readers.compressed import opened
+from holdfast.data.readers.paths import check_paths
 from holdfast.data.records import Records
-from holdfast.errors import DataError, MissingDataError
+from holdfast.errors import DataError
 
 SUFFIXES = (".txt", ".txt.gz")
 """The endings of text files in a folder."""
@@ -77,8 +78,7 @@ def decoded(path: Path) -> str:
 
 
 def _files(path: Path) -> list[Path]:
-    if not path.exists():
-        raise MissingDataError(f"There is no file or folder {path}. Check the path; it was taken from {Path.cwd()}.")
+    check_paths([path])
     if not path.is_dir():
         return [path]
     files = sorted(

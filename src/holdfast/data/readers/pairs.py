@@ -35,7 +35,7 @@ def read(paths: Sequence[Path], *, parallel: bool = False) -> Pairs:
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:
         raise MissingDataError(
-            f"There is no file {', '.join(missing)}. Check the path; it was taken from {Path.cwd()}."
+            f"There is no file {', '.join(missing)}. Check the path; relative paths start at {Path.cwd()}."
         )
     if not parallel:
         return Records.join([_two_columns(path) for path in paths])

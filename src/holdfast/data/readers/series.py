@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from holdfast.data.readers import values as cells
+from holdfast.data.readers.paths import check_paths
 from holdfast.data.readers.table import SUFFIXES, Table, load
 from holdfast.data.series import Numbers, Series
 from holdfast.data.settings import SeriesSettings
 from holdfast.data.time_axis import TimeAxis
-from holdfast.errors import DataError, MissingDataError, RecipeError
+from holdfast.errors import DataError, RecipeError
 
 _HOUR = np.timedelta64(1, "h")
 _ADVICE = "Name the columns to forecast in data.target_columns, and the column of times in data.time_column."
@@ -31,13 +32,7 @@ def read(paths: Sequence[Path], settings: SeriesSettings) -> tuple[Series, ...]:
             error), the times do not ascend, or the files differ in their targets.
         RecipeError: A column has two uses, or ``calendar`` is set without dates.
     """
-    if not paths:
-        raise DataError("No files were given to read; expected at least one table with one row per time.")
-    missing = [str(path) for path in paths if not path.exists()]
-    if missing:
-        raise MissingDataError(
-            f"There is no file {', '.join(missing)}. Check the path; it was taken from {Path.cwd()}."
-        )
+    check_paths(paths, "at least one table with one row per time", "file")
     for path in paths:
         if not set(path.suffixes[-2:]) & set(SUFFIXES):
             raise DataError(f"{path} is not a table; expected one of {', '.join(SUFFIXES)}.")

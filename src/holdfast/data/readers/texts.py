@@ -9,10 +9,11 @@ from typing import Any
 from holdfast.data.readers import table, tables
 from holdfast.data.readers.encoding import decode
 from holdfast.data.readers.listing import Listed, listed
+from holdfast.data.readers.paths import check_paths
 from holdfast.data.records import Records
 from holdfast.data.settings import ReadingSettings
 from holdfast.data.targets import Targets, from_labels
-from holdfast.errors import DataError, MissingDataError
+from holdfast.errors import DataError
 
 NAMED_BY_ENDING = (".pos", ".neg")
 """Text files whose ending is the label, as collections of reviews have them."""
@@ -52,16 +53,10 @@ def read(paths: Sequence[Path], settings: ReadingSettings, targets: Targets = "l
 
     Raises:
         MissingDataError: A path does not exist.
-        DataError: A file is of no known kind, is damaged or is not in the encoding, or lacks a text or a label.
+        DataError: A file is of an unknown kind, is damaged or is not in the encoding, or lacks a text or a label.
         RecipeError: There is no such encoding.
     """
-    if not paths:
-        raise DataError("No files were given to read; expected at least one file or folder.")
-    missing = [str(path) for path in paths if not path.exists()]
-    if missing:
-        raise MissingDataError(
-            f"There is no file or folder {', '.join(missing)}. Check the path; it was taken from {Path.cwd()}."
-        )
+    check_paths(paths)
     return Records.join([part for path in paths for part in _parts(path, settings, targets)])
 
 

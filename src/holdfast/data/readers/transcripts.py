@@ -8,10 +8,11 @@ from pathlib import Path
 from holdfast.data.readers import audio
 from holdfast.data.readers.audio import Floats
 from holdfast.data.readers.folders import files_in
+from holdfast.data.readers.paths import check_paths
 from holdfast.data.readers.table import load
 from holdfast.data.records import Records
 from holdfast.data.settings import AudioSettings, TableSettings
-from holdfast.errors import DataError, MissingDataError, did_you_mean
+from holdfast.errors import DataError, did_you_mean
 
 TABLES = (".csv", ".tsv", ".jsonl")
 
@@ -47,8 +48,7 @@ def read(paths: Sequence[str | Path], settings: AudioSettings) -> Records[Floats
 
 def _pairs(path: Path) -> Iterator[tuple[Path, str | None]]:
     """The recordings that a path names, each with its transcript."""
-    if not path.exists():
-        raise MissingDataError(f"There is no file or folder {path}. Check the path; it was taken from {Path.cwd()}.")
+    check_paths([path])
     if path.is_dir():
         files = files_in(path, audio.SUFFIXES)
         if not files:

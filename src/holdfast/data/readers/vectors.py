@@ -33,7 +33,8 @@ def read(path: Path, words: Iterable[str]) -> dict[str, npt.NDArray[np.float32]]
     """
     if not path.is_file():
         raise MissingDataError(
-            f"There is no file of word vectors {path}. Check model.embedding_file; it was taken from {Path.cwd()}."
+            f"There is no file of word vectors {path}. Check model.embedding_file; relative paths start at "
+            f"{Path.cwd()}."
         )
     wanted, size = set(words), 0
     vectors: dict[str, npt.NDArray[np.float32]] = {}

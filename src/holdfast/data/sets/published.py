@@ -229,7 +229,7 @@ def locate(
 
     Raises:
         RecipeError: The source is unknown, or ``train`` and ``test`` do not go with it.
-        MissingDataError: A file is nowhere to be found.
+        MissingDataError: A file was not found.
     """
     known = [*made, *(name for name, published in PUBLISHED.items() if published.content == content)]
     if settings.source not in ["files", *known]:
