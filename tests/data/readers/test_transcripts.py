@@ -106,5 +106,5 @@ def test_what_cannot_be_read_is_named(folder: Path) -> None:
     assert told(folder / "clips/a.wav") == (
         f"{folder}/clips/a.txt is not text in UTF-8 (unexpected end of data at byte 3). Convert it."
     )
-    with pytest.raises(MissingDataError, match=r"There is no file or folder .*/gone\. Check the path; it was taken"):
+    with pytest.raises(MissingDataError, match=r"There is no file or folder .*/gone\. Check the path; relative"):
         transcripts.read([folder / "gone"], AUDIO)
