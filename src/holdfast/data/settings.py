@@ -126,7 +126,7 @@ class ReadingSettings(TableSettings):
 
     @classmethod
     def of(cls, settings: ReadingSettings) -> ReadingSettings:
-        """Only these fields of the settings of a task, which may have more."""
+        """Keeps only the fields of this class; the settings of a task may have more."""
         return cls.model_validate({name: getattr(settings, name) for name in cls.model_fields})
 
 

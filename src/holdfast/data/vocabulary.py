@@ -36,7 +36,7 @@ def _tokenizers() -> ModuleType:
 
 
 def _opened(saved: object) -> Tokenizer:
-    """The tokenizer of its JSON; a tokenizer itself passes."""
+    """The tokenizer that JSON describes; a tokenizer is returned unchanged."""
     kind: type[Tokenizer] = _tokenizers().Tokenizer
     if isinstance(saved, kind):
         return saved

@@ -111,11 +111,11 @@ def test_tables_of_empty_cells(tmp_path: Path) -> None:
     header = b",".join(b"c%d" % number for number in range(5000))
     csv = table(tmp_path / "a.csv", header + b"\n" + b"1\n" * 5000)
     expected = (
-        "has 5,000 rows and 5,000 columns, of which nearly all cells are empty or alike; expected at most 8,544,168 "
+        "has 5,000 rows and 5,000 columns, with nearly all cells empty or equal; expected at most 8,544,168 "
         "cells in a file of its size. It is damaged, or most columns can be left out."
     )
     assert fault(lambda: read([csv], ClassifyData())) == f"{csv} {expected}"
-    assert "of which nearly all cells are empty" in fault(lambda: transcripts.read([csv], AudioSettings()))
+    assert "with nearly all cells empty" in fault(lambda: transcripts.read([csv], AudioSettings()))
     lines = table(tmp_path / "a.jsonl", b"".join(b'{"text": "a", "k%d": 1}\n' % number for number in range(5000)))
     assert "has 5,001 rows and 5,001 columns" in fault(lambda: texts.read([lines], WORDS))
     assert "has 5,001 rows and 5,001 columns" in fault(lambda: transcripts.read([lines], AudioSettings()))
@@ -147,6 +147,6 @@ def test_parquet_that_claims_rows_without_end(tmp_path: Path) -> None:
     polars.DataFrame({"t0": polars.repeat(1.5, 10_000_000, eager=True)}).write_parquet(path)
     size = path.stat().st_size
     assert fault(lambda: read([path], ClassifyData())) == (
-        f"{path} has 10,000,000 rows and 1 columns, of which nearly all cells are empty or alike; expected at most "
+        f"{path} has 10,000,000 rows and 1 columns, with nearly all cells empty or equal; expected at most "
         f"{2**23 + 25 * size:,} cells in a file of its size. It is damaged, or most columns can be left out."
     )

@@ -153,7 +153,7 @@ def test_several_labels_in_one_column_or_as_a_list(tmp_path: Path) -> None:
     assert pairs(listed, SEVERAL) == [("x", "red|round"), ("y", "")]
     assert told(listed) == (
         f"{listed}: the column 'label' holds lists. "
-        'Set data.label_separator, such as "|", to learn several labels a sequence.'
+        'Set data.label_separator, such as "|", to learn several labels per sequence.'
     )
     assert texts.read([listed], SEVERAL).labels is None, "a split keeps no proportions of combinations"
     assert texts.read([path], PLAIN.model_copy(update={"label_column": "text"})).labels == ["x", "y"]

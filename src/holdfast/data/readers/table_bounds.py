@@ -66,7 +66,7 @@ def _check(path: Path, columns: int, rows: int, most: int) -> None:
         raise DataError(f"{path} has {columns:,} columns; expected at most {MOST_COLUMNS:,}. Is it a table?")
     if rows * columns > most:
         raise DataError(
-            f"{path} has {rows:,} rows and {columns:,} columns, of which nearly all cells are empty or alike; expected "
+            f"{path} has {rows:,} rows and {columns:,} columns, with nearly all cells empty or equal; expected "
             f"at most {most:,} cells in a file of its size. It is damaged, or most columns can be left out."
         )
 

@@ -119,7 +119,7 @@ def _labels(table: Table, settings: ReadingSettings) -> list[str]:
         if not settings.label_separator:
             raise DataError(
                 f"{table.path}: the column {settings.label_column!r} holds lists. "
-                'Set data.label_separator, such as "|", to learn several labels a sequence.'
+                'Set data.label_separator, such as "|", to learn several labels per sequence.'
             )
         column = column.cast(polars.List(polars.String)).list.join(settings.label_separator)
     if column.dtype.is_nested() or column.dtype == polars.Binary:
