@@ -16,7 +16,7 @@ from holdfast.interop.network import Network, Node
 from holdfast.interop.onnx import inner_graphs as onnx_inner_graphs
 from holdfast.interop.onnx import recurrent as onnx_recurrent
 from holdfast.interop.onnx import tidy as onnx_tidy
-from holdfast.interop.onnx.arguments import arguments, inlined
+from holdfast.interop.onnx.arguments import arguments, inline_constants
 from holdfast.interop.onnx.directions import merged
 from holdfast.interop.onnx.graph import SUBGRAPHS, Graph, OnnxNode, held
 from holdfast.interop.onnx.joining import joined
@@ -115,7 +115,7 @@ class _Builder:
             ConversionError: Holdfast has no such operator, or it takes other inputs or attributes.
         """
         found = arguments(node, self._graph.version)
-        inputs, added = inlined(node, found, self._graph.constants)
+        inputs, added = inline_constants(node, found, self._graph.constants)
         self.add(node.name, "Operator", {"op": node.op, **found, **added}, inputs, *node.outputs)
 
     def control(self, node: OnnxNode) -> None:

@@ -1,72 +1,63 @@
-"""The operators of ONNX that move, cut and join values; see :mod:`holdfast.interop.onnx.operators`.
-
-An argument of type ``Ints`` is a list where the file holds it, and a tensor where the graph computes it.
-"""
+"""Operators that move, cut, join and look up values."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from holdfast.errors import ShapeError
-
-Ints = Tensor | Sequence[int] | int | None
-Floats = Tensor | Sequence[float] | None
+from holdfast.interop.onnx.operators.registry import Ints, integers, operator
 
 
-def integers(values: Ints) -> list[int] | None:
-    """A list of whole numbers; of one number, a list of one."""
-    if values is None:
-        return None
-    if isinstance(values, Tensor):
-        return [int(value) for value in values.flatten().tolist()]
-    return [values] if isinstance(values, int) else [int(value) for value in values]
-
-
+@operator("Shape")
 def shape(x: Tensor, *, start: int = 0, end: int | None = None) -> Tensor:
-    """The sizes from ``start`` to before ``end``."""
+    """The sizes of the dimensions from ``start`` to before ``end``."""
     return torch.tensor(x.shape[start:end], dtype=torch.int64)
 
 
+@operator("Size")
 def size(x: Tensor) -> Tensor:
-    """How many values there are."""
+    """The number of values."""
     return torch.tensor(x.numel(), dtype=torch.int64)
 
 
+@operator("Reshape")
 def reshape(x: Tensor, shape: Ints = None, *, allowzero: int = 0) -> Tensor:
-    """Other sizes: -1 for what is left, and 0 for the size that stands there now."""
+    """Changes the sizes: -1 is computed from the others, 0 keeps the present size."""
     sizes = integers(shape) or []
     if not allowzero:
-        sizes = [x.shape[k] if wanted == 0 else wanted for k, wanted in enumerate(sizes)]
+        sizes = [x.shape[axis] if new == 0 else new for axis, new in enumerate(sizes)]
     return x.reshape(tuple(sizes))
 
 
+@operator("Flatten")
 def flatten(x: Tensor, *, axis: int = 1) -> Tensor:
-    """Two dimensions: those before the axis as one, and the others."""
+    """Merges the dimensions before the axis into one, and those from the axis on into another."""
     axis = axis if axis >= 0 else axis + x.ndim
     return x.reshape(x.shape[:axis].numel(), x.shape[axis:].numel())
 
 
+@operator("Transpose")
 def transpose(x: Tensor, *, perm: Ints = None) -> Tensor:
-    """The dimensions in another order; turned around when none is given."""
+    """Reorders the dimensions; reverses them when no order is given."""
     order = integers(perm)
     return x.permute(*(reversed(range(x.ndim)) if order is None else order))
 
 
+@operator("Squeeze")
 def squeeze(x: Tensor, axes: Ints = None) -> Tensor:
-    """Without these dimensions, which have size 1; without any such when none is named."""
-    found = integers(axes)
-    if found is None:
+    """Removes these dimensions, which must have size 1; without ``axes``, all dimensions of size 1."""
+    along = integers(axes)
+    if along is None:
         return x.squeeze()
-    if any(x.shape[axis] != 1 for axis in found):
-        raise ShapeError(f"Squeeze got shape {tuple(x.shape)} and axes {found}; expected size 1 there.")
-    return x.squeeze(found)
+    if any(x.shape[axis] != 1 for axis in along):
+        raise ShapeError(f"Squeeze got shape {tuple(x.shape)} and axes {along}; expected size 1 there.")
+    return x.squeeze(along)
 
 
+@operator("Unsqueeze")
 def unsqueeze(x: Tensor, axes: Ints = None) -> Tensor:
-    """With new dimensions of size 1 at these places of the result."""
+    """Inserts dimensions of size 1 at these places of the result."""
     places = integers(axes) or []
     count = x.ndim + len(places)
     for axis in sorted(axis % count for axis in places):
@@ -74,30 +65,35 @@ def unsqueeze(x: Tensor, axes: Ints = None) -> Tensor:
     return x
 
 
+@operator("Expand")
 def expand(x: Tensor, shape: Ints = None) -> Tensor:
-    """Broadcast with these sizes."""
+    """Broadcasts with these sizes."""
     sizes: tuple[int, ...] = torch.broadcast_shapes(x.shape, tuple(integers(shape) or []))  # type: ignore[no-untyped-call]
     return x.expand(sizes)
 
 
+@operator("Tile")
 def tile(x: Tensor, repeats: Ints = None) -> Tensor:
-    """Repeated along each dimension."""
+    """Repeats the values along each dimension."""
     return x.repeat(integers(repeats) or [])
 
 
+@operator("Concat")
 def concat(*inputs: Tensor, axis: int = 0) -> Tensor:
-    """Joined along an axis."""
+    """Joins values along an axis."""
     return torch.cat(inputs, axis)
 
 
+@operator("Split", max_outputs=10_000)
 def split(x: Tensor, split: Ints = None, *, axis: int = 0, num_outputs: int = 1) -> tuple[Tensor, ...]:
-    """Cut along an axis: into these sizes, or into equal parts, the last one smaller where it must be."""
+    """Cuts along an axis into parts of these sizes, or into equal parts; the last part may be smaller."""
     sizes = integers(split) or -(-x.shape[axis] // num_outputs)
     return torch.split(x, sizes, axis)
 
 
-def cut(x: Tensor, starts: Ints = None, ends: Ints = None, axes: Ints = None, steps: Ints = None) -> Tensor:
-    """Every ``step``-th value from ``start`` to before ``end`` along some axes; a negative step goes backwards."""
+@operator("Slice")
+def slice_(x: Tensor, starts: Ints = None, ends: Ints = None, axes: Ints = None, steps: Ints = None) -> Tensor:
+    """Takes every ``step``-th value from ``start`` to before ``end``, per axis; a negative step goes backwards."""
     first, last = integers(starts) or [], integers(ends) or []
     along = integers(axes) or list(range(len(first)))
     strides = integers(steps) or [1] * len(first)
@@ -110,113 +106,117 @@ def cut(x: Tensor, starts: Ints = None, ends: Ints = None, axes: Ints = None, st
     return x
 
 
+@operator("Gather")
 def gather(x: Tensor, indices: Tensor | None = None, *, axis: int = 0, place: int | None = None) -> Tensor:
-    """The slices at these places along an axis; places below zero count from the end.
+    """Takes the slices at these indices along an axis; negative indices count from the end.
 
-    A ``place`` is one that the file holds: the slice there, with one dimension less.
+    ``place`` is a single index from the file: the result is the slice there, with one dimension less.
     """
     axis = axis % x.ndim
     if place is not None:
         return x.select(axis, place)
     if indices is None:
-        raise ShapeError("Gather got no places; expected whole numbers.")
+        raise ShapeError("Gather got no indices; expected whole numbers.")
     places = indices.long()
     places = torch.where(places < 0, places + x.shape[axis], places)
-    found = x.index_select(axis, places.flatten())
-    return found.reshape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
+    rows = x.index_select(axis, places.flatten())
+    return rows.reshape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
 
+@operator("GatherElements")
 def gather_elements(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
-    """The values at these places along an axis, one for each index."""
+    """Takes one value along an axis for each index."""
     places = indices.long()
     return torch.gather(x, axis, torch.where(places < 0, places + x.shape[axis], places))
 
 
+@operator("GatherND")
 def gather_nd(x: Tensor, indices: Tensor, *, batch_dims: int = 0) -> Tensor:
-    """The slices at these coordinates, which stand along the last dimension of ``indices``."""
+    """Takes the slices at these coordinates, which are the last dimension of ``indices``."""
     if batch_dims:
         raise ShapeError(f"GatherND has batch_dims = {batch_dims}; expected 0.")
     return x[tuple(indices.long().unbind(-1))]
 
 
+@operator("ScatterND")
 def scatter_nd(x: Tensor, indices: Tensor, updates: Tensor, *, reduction: str = "none") -> Tensor:
-    """The values with others put at these coordinates, which stand along the last dimension of ``indices``."""
+    """Puts the updates at these coordinates, which are the last dimension of ``indices``."""
     if reduction not in ("none", "add"):
         raise ShapeError(f"ScatterND has reduction {reduction!r}; expected 'none' or 'add'.")
     return x.index_put(tuple(indices.long().unbind(-1)), updates, accumulate=reduction == "add")
 
 
+@operator("ScatterElements")
 def scatter_elements(x: Tensor, indices: Tensor, updates: Tensor, *, axis: int = 0, reduction: str = "none") -> Tensor:
-    """The values with others put at these places along an axis, one for each index."""
+    """Puts one update along an axis for each index."""
     if reduction not in ("none", "add"):
         raise ShapeError(f"ScatterElements has reduction {reduction!r}; expected 'none' or 'add'.")
     places = torch.where(indices < 0, indices + x.shape[axis], indices).long()
     return x.scatter_add(axis, places, updates) if reduction == "add" else x.scatter(axis, places, updates)
 
 
-def steps(start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
-    """The numbers from ``start`` to before ``limit``, ``delta`` apart."""
+@operator("Range")
+def range_(start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
+    """The numbers from ``start`` to before ``limit`` in steps of ``delta``."""
     return torch.arange(start.item(), limit.item(), delta.item(), dtype=start.dtype, device=start.device)
 
 
-def cumulative_sum(x: Tensor, axis: Ints = None, *, exclusive: int = 0, reverse: int = 0) -> Tensor:
-    """The sum of the values so far along an axis."""
-    (along,) = integers(axis) or [0]
-    x = x.flip(along) if reverse else x
-    total = x.cumsum(along, dtype=x.dtype) - (x if exclusive else 0)
-    return total.flip(along) if reverse else total
-
-
-def largest(x: Tensor, k: Ints = None, *, axis: int = -1, largest: int = 1, sorted: int = 1) -> tuple[Tensor, Tensor]:
-    """The largest (or smallest) values along an axis and their places."""
+@operator("TopK", max_outputs=2)
+def top_k(x: Tensor, k: Ints = None, *, axis: int = -1, largest: int = 1, sorted: int = 1) -> tuple[Tensor, Tensor]:
+    """The ``k`` largest (or smallest) values along an axis, and their indices."""
     (count,) = integers(k) or [1]
-    found = torch.topk(x, count, axis, bool(largest), bool(sorted))
-    return found.values, found.indices
+    top = torch.topk(x, count, axis, bool(largest), bool(sorted))
+    return top.values, top.indices
 
 
+@operator("OneHot")
 def one_hot(indices: Tensor, depth: Ints, values: Tensor, *, axis: int = -1) -> Tensor:
-    """A new axis with the second of two values at the place of the index and the first elsewhere."""
+    """Adds an axis with ``values[1]`` at the index and ``values[0]`` elsewhere."""
     (count,) = integers(depth) or [1]
     places = torch.where(indices < 0, indices + count, indices).long()
     hot = places.unsqueeze(-1) == torch.arange(count, device=indices.device)
     return torch.where(hot, values[1], values[0]).movedim(-1, axis)
 
 
+@operator("DepthToSpace")
 def depth_to_space(x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
-    """Channels laid out as blocks of the plane; in which of two orders they are says ``mode``."""
+    """Moves channels into blocks of the plane: depth-column-row order, or with "CRD" column-row-depth."""
     if mode not in ("DCR", "CRD"):
         raise ShapeError(f"DepthToSpace has mode {mode!r}; expected 'DCR' or 'CRD'.")
     n, c, h, w = x.shape
     k = blocksize
     if mode == "DCR":
-        apart = x.reshape(n, k, k, c // k**2, h, w).permute(0, 3, 4, 1, 5, 2)
+        blocks = x.reshape(n, k, k, c // k**2, h, w).permute(0, 3, 4, 1, 5, 2)
     else:
-        apart = x.reshape(n, c // k**2, k, k, h, w).permute(0, 1, 4, 2, 5, 3)
-    return apart.reshape(n, c // k**2, h * k, w * k)
+        blocks = x.reshape(n, c // k**2, k, k, h, w).permute(0, 1, 4, 2, 5, 3)
+    return blocks.reshape(n, c // k**2, h * k, w * k)
 
 
+@operator("SpaceToDepth")
 def space_to_depth(x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
-    """Blocks of the plane laid out as channels; in which of two orders says ``mode``."""
+    """Moves blocks of the plane into channels; the inverse of :func:`depth_to_space`."""
     if mode not in ("DCR", "CRD"):
         raise ShapeError(f"SpaceToDepth has mode {mode!r}; expected 'DCR' or 'CRD'.")
     n, c, h, w = x.shape
     k = blocksize
-    apart = x.reshape(n, c, h // k, k, w // k, k)
+    blocks = x.reshape(n, c, h // k, k, w // k, k)
     order = (0, 3, 5, 1, 2, 4) if mode == "DCR" else (0, 1, 3, 5, 2, 4)
-    return apart.permute(order).reshape(n, c * k**2, h // k, w // k)
+    return blocks.permute(order).reshape(n, c * k**2, h // k, w // k)
 
 
+@operator("Trilu")
 def triangle(x: Tensor, k: Ints = None, *, upper: int = 1) -> Tensor:
-    """The values above (or below) a diagonal, and zeros."""
+    """Keeps the values above (or below) a diagonal; the others become zero."""
     (diagonal,) = integers(k) or [0]
     return torch.triu(x, diagonal) if upper else torch.tril(x, diagonal)
 
 
+@operator("ReverseSequence")
 def reverse_sequence(x: Tensor, lengths: Tensor, *, batch_axis: int = 1, time_axis: int = 0) -> Tensor:
-    """The steps within each row's length turned around."""
+    """Reverses the steps within the length of each row."""
     rows = x.movedim((batch_axis, time_axis), (0, 1))
     time = torch.arange(rows.shape[1], device=x.device)
     within = lengths.long()[:, None]
     order = torch.where(time < within, within - 1 - time, time)
-    turned = rows[torch.arange(len(rows), device=x.device)[:, None], order]
-    return turned.movedim((0, 1), (batch_axis, time_axis))
+    reversed_rows = rows[torch.arange(len(rows), device=x.device)[:, None], order]
+    return reversed_rows.movedim((0, 1), (batch_axis, time_axis))
