@@ -23,8 +23,7 @@ from holdfast.interop.onnx import sizes as onnx_sizes
 from holdfast.interop.onnx.arguments import arguments
 from holdfast.interop.onnx.graph import Graph, OnnxNode, all_inputs, held, subgraphs
 from holdfast.interop.onnx.operators import OPERATORS
-from holdfast.interop.onnx.size_rules import RULES
-from holdfast.interop.onnx.sizes import NOTHING, Known, Size
+from holdfast.interop.onnx.sizes import NOTHING, RULES, Known, Size
 
 _WORK_PER_ELEMENT = 16
 _LEAST_WORK = 2**22
