@@ -18,7 +18,7 @@ from holdfast.interop.onnx import recurrent as onnx_recurrent
 from holdfast.interop.onnx import tidy as onnx_tidy
 from holdfast.interop.onnx.arguments import arguments, inline_constants
 from holdfast.interop.onnx.directions import merged
-from holdfast.interop.onnx.graph import SUBGRAPHS, Graph, OnnxNode, held
+from holdfast.interop.onnx.graph import SUBGRAPHS, Graph, OnnxNode, count_elements
 from holdfast.interop.onnx.joining import joined
 from holdfast.interop.onnx.recurrent import Settings
 from holdfast.interop.onnx.room import Room
@@ -38,7 +38,7 @@ def built(
     Raises:
         ConversionError: A node has no counterpart here; the message names it.
     """
-    room = room or Room(held(graph))
+    room = room or Room(count_elements(graph))
     graph = replace(graph, constants=ChainMap(graph.constants, around))  # type: ignore[arg-type]
     builder = _Builder(graph, room)
     for node in onnx_tidy.layers(graph, room):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from holdfast.interop.network import Network, with_tensors
 from holdfast.interop.onnx import building as onnx_building
-from holdfast.interop.onnx import graph as onnx_graph
 from holdfast.interop.onnx.folding import fold
+from holdfast.interop.onnx.graph import read_graph
 from holdfast.interop.time_first import of_layers_alone
 
 
@@ -28,7 +28,7 @@ def read(path: Path | str) -> Network:
         MissingLibraryError: The library ``onnx`` is not installed.
     """
     path = Path(path)
-    graph, relied = fold(onnx_graph.read(path))
+    graph, relied = fold(read_graph(path))
     network, tensors = onnx_building.built(graph, {})
     stated = relied if of_layers_alone(network) else graph.shapes
     network.shapes = {name: tuple(sizes) for name, sizes in stated.items() if name in network.inputs}
