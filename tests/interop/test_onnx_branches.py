@@ -18,7 +18,7 @@ from holdfast.errors import ConversionError, ShapeError
 from holdfast.interop import network as networks
 from holdfast.interop.network import Network, Node
 from holdfast.interop.onnx import files as onnx_files
-from holdfast.interop.onnx.runtime import Runtime, apart
+from holdfast.interop.onnx.runtime import Runtime, relative_difference
 
 
 def info(name: str, sizes: Any, kind: int = TensorProto.FLOAT) -> Any:
@@ -70,7 +70,7 @@ def test_a_size_that_is_left_open_decides_when_the_network_runs(tmp_path: Path) 
     network, runtime = onnx_files.read(path), Runtime(path)
     for size in (1, 3):
         x = torch.randn(2, size, 4)
-        assert apart([network(x)], runtime.run({"x": x})) == 0.0
+        assert relative_difference([network(x)], runtime.run({"x": x})) == 0.0
     with pytest.raises(
         ShapeError, match=r"^The input 'x' has shape \(2, 4\); expected 3 dimensions of sizes \(any, an"
     ):
@@ -129,7 +129,7 @@ def test_branches_that_are_decided_when_the_network_runs(depth: int, tmp_path: P
         theirs = runtime.run(given)
         given = {name: given[name] for name in network.inputs}
         with torch.inference_mode():
-            assert apart([network(*given.values())], theirs) < 1e-6
+            assert relative_difference([network(*given.values())], theirs) < 1e-6
         assert torch.equal(network(*given.values()), again(*given.values()))
 
 

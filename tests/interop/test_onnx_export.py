@@ -21,7 +21,7 @@ from holdfast.interop.onnx import export as onnx_export
 from holdfast.interop.onnx import files as onnx_files
 from holdfast.interop.onnx import forms as onnx_forms
 from holdfast.interop.onnx.export import Form, Input
-from holdfast.interop.onnx.runtime import Runtime, apart
+from holdfast.interop.onnx.runtime import Runtime, relative_difference
 from holdfast.recurrent_layer import RecurrentLayer
 
 LAYERS: dict[str, RecurrentLayer] = {
@@ -313,7 +313,7 @@ def test_inputs_of_different_lengths(masked: bool, tmp_path: Path) -> None:
     a, b = torch.randn(3, 7, 5), torch.tensor([[0, 4, 0, 8, 0], [1, 2, 3, 4, 5], [0, 0, 0, 0, 0]])
     runtime = Runtime((tmp_path / "model.onnx").read_bytes())
     with torch.inference_mode():
-        assert apart((network(a, b),), runtime.run({"a": a, "b": b})) < 1e-6
+        assert relative_difference((network(a, b),), runtime.run({"a": a, "b": b})) < 1e-6
 
 
 def test_a_network_streams(tmp_path: Path) -> None:

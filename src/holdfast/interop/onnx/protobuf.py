@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from holdfast.errors import MissingLibraryError, ModelFileError
+from holdfast.interop.onnx.element_types import ELEMENT_TYPES, ElementType
 from holdfast.interop.varint import FormatError, read_varint
 
 MAX_BYTES = 2**31 - 1
@@ -27,33 +28,6 @@ MAX_PACKED = 4 * 2**20
 _MAX_DEPTH = 60
 _MAX_DIMENSIONS = 16
 _LONGEST_NAME = 256
-
-_DTYPES = {
-    "FLOAT": torch.float32,
-    "DOUBLE": torch.float64,
-    "FLOAT16": torch.float16,
-    "BFLOAT16": torch.bfloat16,
-    "INT8": torch.int8,
-    "INT16": torch.int16,
-    "INT32": torch.int32,
-    "INT64": torch.int64,
-    "UINT8": torch.uint8,
-    "BOOL": torch.bool,
-}
-"""The torch dtype of each element type that torch computes with."""
-_TYPED = {
-    "FLOAT": ("float_data", np.float32),
-    "DOUBLE": ("double_data", np.float64),
-    "INT64": ("int64_data", np.int64),
-    "FLOAT16": ("int32_data", np.uint16),  # bit patterns
-    "BFLOAT16": ("int32_data", np.uint16),
-    "INT8": ("int32_data", np.int8),
-    "INT16": ("int32_data", np.int16),
-    "INT32": ("int32_data", np.int32),
-    "UINT8": ("int32_data", np.uint8),
-    "BOOL": ("int32_data", np.bool_),
-}
-"""The field and element type of the numbers of a tensor without raw bytes."""
 
 
 def library() -> Any:
@@ -170,17 +144,18 @@ class _FieldCounter:
             raise ModelFileError(f"{self._path} has text that is not UTF-8. The file is damaged.") from error
 
 
-def dtype_of(number: int, label: str) -> torch.dtype:
-    """The torch dtype for the number of an ONNX element type.
+def _element_type(number: int, label: str) -> ElementType:
+    """The element type with that number.
 
     Raises:
         ModelFileError: torch does not compute with this element type.
     """
-    types = library().TensorProto.DataType
-    name = types.Name(number) if number in types.values() else str(number)
-    if name not in _DTYPES:
-        raise ModelFileError(f"{label} has elements of type {name}; expected one of {', '.join(_DTYPES)}.")
-    return _DTYPES[name]
+    if number not in ELEMENT_TYPES:
+        types = library().TensorProto.DataType
+        name = types.Name(number) if number in types.values() else str(number)
+        expected = ", ".join(known.name for known in ELEMENT_TYPES.values())
+        raise ModelFileError(f"{label} has elements of type {name}; expected one of {expected}.")
+    return ELEMENT_TYPES[number]
 
 
 def tensor(proto: Any, path: Path) -> Tensor:
@@ -195,7 +170,7 @@ def tensor(proto: Any, path: Path) -> Tensor:
             folder.
     """
     label = f"The tensor {proto.name!r} of {path}" if proto.name else f"A tensor of {path}"
-    dtype = dtype_of(proto.data_type, label)
+    _, dtype, field, element = _element_type(proto.data_type, label)
     if len(proto.dims) > _MAX_DIMENSIONS:
         raise ModelFileError(
             f"{label} has {len(proto.dims):,} dimensions; expected at most {_MAX_DIMENSIONS}. Refused."
@@ -204,10 +179,7 @@ def tensor(proto: Any, path: Path) -> Tensor:
     if any(size < 0 for size in shape):
         raise ModelFileError(f"{label} has shape {tuple(shape)}; expected sizes from 0 on. The file is damaged.")
     count = math.prod(shape)
-    onnx = library()
-    external = proto.data_location == onnx.TensorProto.EXTERNAL
-    name = onnx.TensorProto.DataType.Name(proto.data_type)
-    field, element = _TYPED[name]
+    external = proto.data_location == library().TensorProto.EXTERNAL
     if external or proto.HasField("raw_data"):
         expected = count * dtype.itemsize
         raw = _external_bytes(proto, path, label, expected) if external else proto.raw_data

@@ -5,17 +5,7 @@ the same names. Some versions of an operator have an input where others have an 
 Each module registers its functions in :data:`~holdfast.interop.onnx.operators.registry.OPERATORS`.
 """
 
-from holdfast.interop.onnx.operators import elementwise, normalisation, reductions, resizing, shapes, windows
+from holdfast.interop.onnx.operators import elementwise, normalisation, reductions, resizing, shapes, windows  # noqa: F401
 from holdfast.interop.onnx.operators.registry import MAX_OUTPUTS, OPERATORS, SIGNATURES
 
-__all__ = [
-    "MAX_OUTPUTS",
-    "OPERATORS",
-    "SIGNATURES",
-    "elementwise",
-    "normalisation",
-    "reductions",
-    "resizing",
-    "shapes",
-    "windows",
-]
+__all__ = ["MAX_OUTPUTS", "OPERATORS", "SIGNATURES"]

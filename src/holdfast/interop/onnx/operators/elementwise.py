@@ -11,21 +11,8 @@ from torch.nn import functional as F
 
 from holdfast.cells.activations import ACTIVATIONS
 from holdfast.errors import ShapeError
+from holdfast.interop.onnx.element_types import ELEMENT_TYPES
 from holdfast.interop.onnx.operators.registry import operator
-
-_DTYPES = {
-    1: torch.float32,
-    2: torch.uint8,
-    3: torch.int8,
-    5: torch.int16,
-    6: torch.int32,
-    7: torch.int64,
-    9: torch.bool,
-    10: torch.float16,
-    11: torch.float64,
-    16: torch.bfloat16,
-}
-"""The element type of each number that ``Cast`` takes."""
 
 
 @operator("Identity")
@@ -35,40 +22,19 @@ def identity(x: Tensor) -> Tensor:
 
 
 _UNARY: dict[str, Callable[[Tensor], Tensor]] = {
-    "Abs": torch.abs,
-    "Acos": torch.acos,
-    "Acosh": torch.acosh,
-    "Asin": torch.asin,
-    "Asinh": torch.asinh,
-    "Atan": torch.atan,
-    "Atanh": torch.atanh,
-    "Ceil": torch.ceil,
-    "Cos": torch.cos,
-    "Cosh": torch.cosh,
-    "Erf": torch.erf,
-    "Exp": torch.exp,
-    "Floor": torch.floor,
     "HardSwish": F.hardswish,
-    "IsNaN": torch.isnan,
-    "Log": torch.log,
     "Mish": F.mish,
-    "Neg": torch.neg,
     "Not": torch.logical_not,
-    "Reciprocal": torch.reciprocal,
-    "Relu": torch.relu,
-    "Round": torch.round,
-    "Sigmoid": torch.sigmoid,
-    "Sign": torch.sign,
-    "Sin": torch.sin,
-    "Sinh": torch.sinh,
     "Softplus": ACTIVATIONS["softplus"],
     "Softsign": F.softsign,
-    "Sqrt": torch.sqrt,
-    "Tan": torch.tan,
-    "Tanh": torch.tanh,
 }
-for _name, _unary in _UNARY.items():
-    operator(_name, like=identity)(_unary)
+_SAME_NAME = (
+    "Abs Acos Acosh Asin Asinh Atan Atanh Ceil Cos Cosh Erf Exp Floor IsNaN Log Neg Reciprocal Relu Round Sigmoid Sign "
+    "Sin Sinh Sqrt Tan Tanh"
+)
+"""Operators that have the same name in torch, in lower case."""
+for _name in [*_UNARY, *_SAME_NAME.split()]:
+    operator(_name, like=identity)(_UNARY.get(_name) or getattr(torch, _name.lower()))
 
 
 @operator("PRelu")
@@ -117,9 +83,9 @@ def power(a: Tensor, b: Tensor) -> Tensor:
 @operator("Cast")
 def cast(x: Tensor, *, to: int, saturate: int = 1) -> Tensor:
     """Converts to the element type of that number."""
-    if to not in _DTYPES:
-        raise ShapeError(f"Cast was asked for the element type {to}; expected one of {sorted(_DTYPES)}.")
-    return x.to(_DTYPES[to])
+    if to not in ELEMENT_TYPES:
+        raise ShapeError(f"Cast was asked for the element type {to}; expected one of {sorted(ELEMENT_TYPES)}.")
+    return x.to(ELEMENT_TYPES[to].dtype)
 
 
 @operator("CastLike")

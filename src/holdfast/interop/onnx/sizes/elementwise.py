@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 
 from holdfast.interop.onnx.graph import OnnxNode
 from holdfast.interop.onnx.sizes.known import UNKNOWN, Known, Rule, Size, broadcast, rule
 
-
-@rule(
+_SAME_SHAPE = (
     "Abs BatchNormalization Ceil Clip Cos CumSum Dropout Elu Erf Exp Floor Gelu HardSigmoid HardSwish "
     "InstanceNormalization IsNaN LayerNormalization LeakyRelu Log LogSoftmax Mish Neg PRelu Reciprocal "
     "Relu ReverseSequence Round ScatterElements ScatterND Selu Sigmoid Sign Sin Softmax Softplus Softsign "
     "Sqrt Tanh ThresholdedRelu Trilu"
 )
+
+
+@rule(*_SAME_SHAPE.split())
 def _same_shape(node: OnnxNode, inputs: Sequence[Known]) -> list[Known]:
     return [Known(inputs[0].shape)] * len(node.outputs)
 
@@ -63,44 +66,28 @@ def _elementwise(function: Callable[[int, int], int] | None) -> Rule:
 def _computed(function: Callable[[int, int], int], a: Size, b: Size) -> Size:
     if a.value is None or b.value is None:
         # A size that the file leaves open is at least 1.
-        small, large = (b, a) if function is _greater else (a, b)
-        positive = function in (_less, _greater) and small.value == 0 and bool(large.name)
-        return Size(1) if positive or (function is _equal and a.same(b)) else UNKNOWN
-    if function is _quotient and (not b.value or a.value % b.value):
+        small, large = (b, a) if function is operator.gt else (a, b)
+        positive = function in (operator.lt, operator.gt) and small.value == 0 and bool(large.name)
+        return Size(1) if positive or (function is operator.eq and a.same(b)) else UNKNOWN
+    if function is operator.floordiv and (not b.value or a.value % b.value):
         return UNKNOWN  # integers are rounded, floating-point numbers are not
-    return Size(function(a.value, b.value), "", a.relies | b.relies)
-
-
-def _quotient(a: int, b: int) -> int:
-    return a // b
-
-
-def _less(a: int, b: int) -> int:
-    return int(a < b)
-
-
-def _greater(a: int, b: int) -> int:
-    return int(a > b)
-
-
-def _equal(a: int, b: int) -> int:
-    return int(a == b)
+    return Size(int(function(a.value, b.value)), "", a.relies | b.relies)
 
 
 _FUNCTIONS: dict[str, Callable[[int, int], int] | None] = {
-    "Add": lambda a, b: a + b,
-    "And": lambda a, b: int(bool(a and b)),
-    "Div": _quotient,
-    "Equal": _equal,
-    "Greater": _greater,
-    "GreaterOrEqual": lambda a, b: int(a >= b),
-    "Less": _less,
-    "LessOrEqual": lambda a, b: int(a <= b),
+    "Add": operator.add,
+    "And": lambda a, b: bool(a and b),
+    "Div": operator.floordiv,
+    "Equal": operator.eq,
+    "Greater": operator.gt,
+    "GreaterOrEqual": operator.ge,
+    "Less": operator.lt,
+    "LessOrEqual": operator.le,
     "Max": max,
     "Min": min,
-    "Mul": lambda a, b: a * b,
-    "Or": lambda a, b: int(bool(a or b)),
-    "Sub": lambda a, b: a - b,
+    "Mul": operator.mul,
+    "Or": lambda a, b: bool(a or b),
+    "Sub": operator.sub,
     **dict.fromkeys(("Mean", "Mod", "Pow", "Sum", "Where", "Xor")),
 }
 for _op, _function in _FUNCTIONS.items():

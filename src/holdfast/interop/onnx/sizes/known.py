@@ -15,6 +15,7 @@ from torch import Tensor
 
 from holdfast.errors import ShapeError
 from holdfast.interop.onnx.graph import OnnxNode
+from holdfast.interop.onnx.registry import registrar
 
 MAX_DATA = 64
 """The numbers of tensors with more whole numbers than this are not tracked."""
@@ -63,16 +64,7 @@ UNKNOWN = Size()
 Rule = Callable[[OnnxNode, Sequence[Known]], Sequence[Known]]
 RULES: dict[str, Rule] = {}
 """The rule of each operator; nothing is known of the outputs of any other operator."""
-
-
-def rule(ops: str) -> Callable[[Rule], Rule]:
-    """Registers a function as the rule of these operators; ``ops`` has spaces between their names."""
-
-    def register(function: Rule) -> Rule:
-        RULES.update(dict.fromkeys(ops.split(), function))
-        return function
-
-    return register
+rule = registrar(RULES)
 
 
 def of_constant(tensor: Tensor) -> Known:

@@ -52,7 +52,7 @@ def _reduced(node: OnnxNode, shape: Sequence[Size], axes: Collection[int]) -> tu
     return tuple(Size(1) if axis in axes else size for axis, size in enumerate(shape) if keep or axis not in axes)
 
 
-@rule("ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare")
+@rule(*(f"Reduce{name}" for name in ["L1", "L2", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare"]))
 def _reduce(node: OnnxNode, inputs: Sequence[Known]) -> list[Known]:
     shape, axes = inputs[0].shape, integers(node, inputs, 1, "axes")
     if shape is None or (axes is None and not left_out(node, 1, "axes")):
@@ -65,7 +65,7 @@ def _reduce(node: OnnxNode, inputs: Sequence[Known]) -> list[Known]:
     return [Known(_reduced(node, shape, removed), whole)]
 
 
-@rule("ArgMax ArgMin")
+@rule("ArgMax", "ArgMin")
 def _arg(node: OnnxNode, inputs: Sequence[Known]) -> list[Known]:
     shape = inputs[0].shape
     if shape is None:
@@ -73,7 +73,7 @@ def _arg(node: OnnxNode, inputs: Sequence[Known]) -> list[Known]:
     return [Known(_reduced(node, shape, [axis_of(node.attributes.get("axis", 0), len(shape))]))]
 
 
-@rule("AveragePool Conv ConvTranspose GlobalAveragePool GlobalMaxPool MaxPool")
+@rule("AveragePool", "Conv", "ConvTranspose", "GlobalAveragePool", "GlobalMaxPool", "MaxPool")
 def _windows(node: OnnxNode, inputs: Sequence[Known]) -> list[Known]:
     """Derives the number of dimensions, and the channels of a convolution."""
     shape = inputs[0].shape
@@ -91,13 +91,13 @@ def _windows(node: OnnxNode, inputs: Sequence[Known]) -> list[Known]:
     return [Known((shape[0], channels, *[size] * (len(shape) - 2)))] * len(node.outputs)
 
 
-@rule("Pad Resize")
+@rule("Pad", "Resize")
 def _same_rank(node: OnnxNode, inputs: Sequence[Known]) -> list[Known]:
     shape = inputs[0].shape
     return [Known(None if shape is None else (UNKNOWN,) * len(shape))]
 
 
-@rule("LSTM GRU RNN")
+@rule("LSTM", "GRU", "RNN")
 def _recurrent(node: OnnxNode, inputs: Sequence[Known]) -> list[Known]:
     x, W, R = (value.shape for value in inputs[:3])
     batch_first = bool(node.attributes.get("layout", 0))
