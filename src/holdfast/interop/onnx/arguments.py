@@ -22,11 +22,7 @@ _MAX_INLINED = 64
 
 
 def arguments(node: OnnxNode, version: int) -> dict[str, Any]:
-    """The keyword arguments for the attributes of a node.
-
-    Args:
-        node: The node.
-        version: The version of the operators.
+    """The keyword arguments for the attributes of a node, in that version of the operators.
 
     Raises:
         ConversionError: Holdfast does not have this operator, or the operator takes other inputs or attributes.
@@ -78,12 +74,7 @@ def _expected(annotation: str) -> tuple[str, type | tuple[type, ...]]:
 def inline_constants(
     node: OnnxNode, options: Mapping[str, Any], constants: Mapping[str, Tensor]
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Turns trailing inputs that are small constants into arguments.
-
-    Args:
-        node: The node.
-        options: The arguments that the node has already.
-        constants: The values that the file holds.
+    """Turns trailing inputs that are small constants into arguments, unless ``options`` has these already.
 
     Returns:
         The remaining inputs, and the new arguments.

@@ -15,10 +15,9 @@ from holdfast.errors import ConversionError
 from holdfast.interop.network import Network, Node
 from holdfast.interop.onnx import recurrent as onnx_recurrent
 from holdfast.interop.onnx.arguments import arguments, inline_constants
-from holdfast.interop.onnx.bidirectional import merge_directions
 from holdfast.interop.onnx.graph import SUBGRAPHS, Graph, OnnxNode, count_elements, outer_values
 from holdfast.interop.onnx.inner_graphs import CONVERTERS, INNER_NETWORKS
-from holdfast.interop.onnx.layer_patterns import join_layers
+from holdfast.interop.onnx.layer_patterns import join_layers, merge_directions
 from holdfast.interop.onnx.linear_layers import Layer, find_layers
 from holdfast.interop.onnx.memory_budget import MemoryBudget
 from holdfast.interop.onnx.recurrent import Settings
@@ -30,12 +29,12 @@ def build(
     outer_inputs: Sequence[str] = (),
     budget: MemoryBudget | None = None,
 ) -> tuple[Network, dict[str, Tensor]]:
-    """Builds the network of a graph.
+    """Builds the network of a folded graph.
 
     Args:
-        graph: The graph, folded.
+        graph: The graph.
         outer_constants: The constants around it.
-        outer_inputs: The values from around it; they become inputs of the network, after the graph's own.
+        outer_inputs: The outer values; they become inputs of the network, after the inputs of the graph.
         budget: The memory that the layers may take; None for what the graph allows.
 
     Returns:
@@ -195,14 +194,8 @@ class _Builder:
     ) -> str:
         """Adds the layer of a node, or one layer for each direction if the two are different cells.
 
-        Args:
-            name: The name of the node.
-            settings: Its settings.
-            specs: The cell of each direction.
-            parameters: The parameters of each direction.
-            inputs: The sequences, batch first, and their lengths.
-            states: The parts of the initial state, each [directions, B, H].
-            finals: The names for the parts of the final state; ``""`` for one that is not used.
+        The inputs are the sequences, batch first, and their lengths; the states are the parts of the initial state,
+        each [directions, B, H]; the finals are names for the parts of the final state, ``""`` for an unused part.
 
         Returns:
             The outputs of every step, [B, T, directions * H].

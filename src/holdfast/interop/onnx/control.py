@@ -24,12 +24,7 @@ class Branch(nn.Module):
     """
 
     def __init__(self, then: nn.Module, otherwise: nn.Module) -> None:
-        """Stores the networks.
-
-        Args:
-            then: Runs if the condition is true.
-            otherwise: Runs if it is false.
-        """
+        """Stores the networks for a true condition and for a false one."""
         super().__init__()
         self.then, self.otherwise = then, otherwise
 
@@ -49,12 +44,7 @@ class Loop(nn.Module):
     """
 
     def __init__(self, body: nn.Module, carried: int) -> None:
-        """Stores the network.
-
-        Args:
-            body: The network.
-            carried: The number of values that each round hands to the next.
-        """
+        """Stores the network; ``carried`` is the number of values that each round hands to the next."""
         super().__init__()
         _check_counts(carried)
         self.body, self.carried = body, carried

@@ -9,14 +9,7 @@ import torch
 
 
 class ElementType(NamedTuple):
-    """An element type.
-
-    Attributes:
-        name: ONNX's name of it.
-        dtype: The dtype of torch.
-        field: The field of a tensor that holds its numbers, if they are not raw bytes.
-        element: The type of the numbers in that field; ``np.uint16`` for bit patterns.
-    """
+    """ONNX's name, torch's dtype, and the field and type of numbers that are not raw bytes (uint16: bit patterns)."""
 
     name: str
     dtype: torch.dtype

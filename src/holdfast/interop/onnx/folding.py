@@ -10,17 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from torch import Tensor
 
 from holdfast.errors import ConversionError, ShapeError
-from holdfast.interop.onnx import loops as onnx_loops
 from holdfast.interop.onnx import recurrent as onnx_recurrent
 from holdfast.interop.onnx.arguments import arguments
 from holdfast.interop.onnx.graph import Graph, OnnxNode, all_inputs, count_elements, subgraphs
 from holdfast.interop.onnx.inlining import expand_constant_of_shape, inline
-from holdfast.interop.onnx.loop_rounds import Surroundings
+from holdfast.interop.onnx.loops import as_layer
 from holdfast.interop.onnx.node_rewrites import simplify
 from holdfast.interop.onnx.operators import OPERATORS
 from holdfast.interop.onnx.scope import Scope
@@ -33,20 +31,11 @@ _VIEWS = frozenset({"Expand", "Identity", "Reshape", "Slice", "Split", "Squeeze"
 """Operators that copy nothing, or rarely do."""
 
 
-class Folded(NamedTuple):
-    """A folded graph.
-
-    Attributes:
-        graph: The remaining graph.
-        expected: The sizes that its inputs must have, by name; None for a size that does not matter.
-    """
-
-    graph: Graph
-    expected: dict[str, tuple[int | None, ...]]
-
-
-def fold(graph: Graph) -> Folded:
+def fold(graph: Graph) -> tuple[Graph, dict[str, tuple[int | None, ...]]]:
     """Folds the graph of a file.
+
+    Returns:
+        The remaining graph; and the sizes that its inputs must have, by name, None for a size that does not matter.
 
     Raises:
         ConversionError: A node takes values that do not fit together; the message names the node.
@@ -58,7 +47,7 @@ def fold(graph: Graph) -> Folded:
         for name, shape in graph.shapes.items()
         if name in graph.inputs
     }
-    return Folded(remaining, expected)
+    return remaining, expected
 
 
 class _Folder:
@@ -103,7 +92,8 @@ class _Folder:
             if values is not None:
                 scope.constants.update((name, value) for name, value in zip(node.outputs, values, strict=False) if name)
                 continue
-            layer = self._layer(node, scope, needed) if node.op in ("Loop", "Scan") else None
+            is_loop = node.op in ("Loop", "Scan")
+            layer = as_layer(self._with_folded_graphs(node, scope), self._version, scope, needed) if is_loop else None
             if layer is not None:
                 names.update(inner.name for inner in layer.nodes)
                 scope.constants.update(layer.constants)
@@ -130,11 +120,6 @@ class _Folder:
             return None  # building refuses the node
         self.relied |= numbers[0].relies
         return branch
-
-    def _layer(self, node: OnnxNode, scope: Scope, needed: set[str]) -> onnx_loops.Replacement | None:
-        """The nodes of the recurrent layer that a loop computes, if it computes one."""
-        surroundings = Surroundings(scope.known_of, scope.constants, needed)
-        return onnx_loops.as_layer(self._with_folded_graphs(node, scope), self._version, surroundings)
 
     def _known_outputs(self, node: OnnxNode, scope: Scope, *, certain: bool) -> Sequence[Known]:
         """What is known of the outputs of a node."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from holdfast.errors import ConversionError, ModelFileError
@@ -138,11 +139,13 @@ class _GraphReader:
             names.add(name)
             node = self._node(part, name, depth)
             if node.op == "Constant":
-                constants[_only_output(node)] = _constant(node)
+                value = _constant(node)
+                constants[node.outputs[0]] = value
             else:
                 nodes.append(node)
         inputs = tuple(value.name for value in proto.input if value.name not in constants)
-        shapes = {value.name: _shape(value.type.tensor_type) for value in proto.input if _has_shape(value.type)}
+        stated = {value.name: _shape(value.type) for value in proto.input}
+        shapes = {name: shape for name, shape in stated.items() if shape is not None}
         outputs = tuple(value.name for value in proto.output)
         return Graph(self._version, inputs, outputs, constants, tuple(nodes), shapes)
 
@@ -181,13 +184,11 @@ class _GraphReader:
         )
 
 
-def _has_shape(kind: Any) -> bool:
-    return bool(kind.HasField("tensor_type") and kind.tensor_type.HasField("shape"))
-
-
-def _shape(kind: Any) -> tuple[int | None, ...]:
-    """The sizes that a file states; a size below 1 is open, too."""
-    return tuple(int(size.dim_value) if size.dim_value > 0 else None for size in kind.shape.dim)
+def _shape(kind: Any) -> tuple[int | None, ...] | None:
+    """The sizes that a file states, None for a size below 1, which is open; None if it states no shape."""
+    if not kind.HasField("tensor_type") or not kind.tensor_type.HasField("shape"):
+        return None
+    return tuple(int(size.dim_value) if size.dim_value > 0 else None for size in kind.tensor_type.shape.dim)
 
 
 def _version(model: Any, path: Path) -> int:
@@ -202,16 +203,10 @@ def _version(model: Any, path: Path) -> int:
     return int(versions[0])
 
 
-def _only_output(node: OnnxNode) -> str:
-    if len(node.outputs) != 1 or node.inputs:
-        raise ModelFileError(f"{node.label} takes {node.inputs} and gives {node.outputs}; expected one value given.")
-    return node.outputs[0]
-
-
 def _constant(node: OnnxNode) -> Tensor:
     """The value of a node ``Constant``."""
-    import torch
-
+    if len(node.outputs) != 1 or node.inputs:
+        raise ModelFileError(f"{node.label} takes {node.inputs} and gives {node.outputs}; expected one value given.")
     dtypes = {"value_float": torch.float32, "value_floats": torch.float32}
     dtypes |= {"value_int": torch.int64, "value_ints": torch.int64}
     if len(node.attributes) == 1:

@@ -13,11 +13,7 @@ from holdfast.interop.onnx.graph import Graph, OnnxNode, subgraphs
 
 
 def expand_constant_of_shape(node: OnnxNode, constants: MutableMapping[str, Tensor]) -> OnnxNode:
-    """Turns a node ``ConstantOfShape`` into one number that is expanded, which takes no memory.
-
-    Args:
-        node: The node; any other operator is returned unchanged.
-        constants: Receives the number.
+    """Turns a node ``ConstantOfShape`` into a new constant, one number, that is expanded; this takes no memory.
 
     Raises:
         ConversionError: The node has other attributes than one number.
@@ -35,13 +31,9 @@ def expand_constant_of_shape(node: OnnxNode, constants: MutableMapping[str, Tens
 
 
 def inline(graph: Graph, node: OnnxNode, values: Container[str], names: Set[str]) -> Graph:
-    """Prepares the nodes of a graph inside a node to take the place of the node and to give its outputs.
+    """Prepares the nodes of a graph without inputs to take the place of the node around it, and to give its outputs.
 
-    Args:
-        graph: The graph; it has no inputs.
-        node: The node that contains the graph.
-        values: The names of values that are in use.
-        names: The names of nodes that are in use.
+    ``values`` and ``names`` are the names of values and of nodes that are in use.
     """
     inner = [*graph.constants, *(value for part in graph.nodes for value in part.outputs if value)]
     renames = {value: _free_name(value, node.name, values) for value in inner}

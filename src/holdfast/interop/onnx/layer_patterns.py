@@ -10,13 +10,13 @@ nothing left to do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from holdfast.interop.network import Node
-from holdfast.interop.onnx.parts import SWAPPED, Parts, removed_axis
+from holdfast.interop.onnx.parts import END, SWAPPED, Parts, last_of, removed_axis, splits, takes_all, takes_every
 from holdfast.interop.onnx.registry import registrar
-from holdfast.interop.onnx.slices import END, last_of, splits, takes_all, takes_every
 
 Pattern = Callable[[Parts, Node], Node]
 _PATTERNS: dict[str, Pattern] = {}
@@ -25,12 +25,7 @@ _pattern = registrar(_PATTERNS)
 
 
 def join_layers(nodes: Sequence[Node], outputs: Sequence[str]) -> list[Node]:
-    """Applies the patterns, and leaves out parts whose values are not used.
-
-    Args:
-        nodes: The parts of a network.
-        outputs: The values that the network gives; these keep their names.
-    """
+    """Applies the patterns, and leaves out parts whose values are not used; the outputs keep their names."""
     parts = Parts(outputs)
     for node in nodes:
         node = replace(node, inputs=tuple(map(parts.resolve, node.inputs)))
@@ -202,3 +197,42 @@ def _recurrent(parts: Parts, node: Node) -> Node:
         return layer
     parts.keep(replace(layer, outputs=(turned, *node.outputs[1:])))
     return Node(f"{node.name} turned", "Flip", {}, (turned,), node.outputs[:1])
+
+
+def merge_directions(nodes: Sequence[Node], outputs: Sequence[str]) -> tuple[list[Node], dict[str, str]]:
+    """Merges two layers of one direction each, whose outputs are put side by side, if they are the same cell.
+
+    Returns:
+        The parts; and for each merged layer, the name of the layer that ran in reverse.
+    """
+    uses = Counter([*outputs, *(value for node in nodes for value in node.inputs if value)])
+    makers = {value: node for node in nodes for value in node.outputs if value}
+    merged: dict[str, Node] = {}
+    removed, reverse_layers = set[str](), dict[str, str]()
+    for node in nodes:
+        pair = _pair(node, makers, uses)
+        if pair is not None:
+            forwards, backwards = pair
+            layer_outputs = node.outputs if forwards.outputs[0] == node.inputs[0] else ("", *node.outputs)
+            options = {**forwards.options, "bidirectional": True}
+            merged[forwards.name] = replace(forwards, options=options, outputs=layer_outputs)
+            reverse_layers[forwards.name] = backwards.name
+            removed |= {node.name, backwards.name}
+    return [merged.get(node.name, node) for node in nodes if node.name not in removed], reverse_layers
+
+
+def _pair(node: Node, makers: Mapping[str, Node], uses: Mapping[str, int]) -> tuple[Node, Node] | None:
+    """The two layers whose outputs a part puts side by side; None for another part."""
+    axis = node.options.get("axis")
+    if node.options.get("op") != "Concat" or len(node.inputs) != 2 or not all(value in makers for value in node.inputs):
+        return None
+    forwards, backwards = layers = tuple(makers[value] for value in node.inputs)
+    if forwards.kind != "Recurrent" or forwards.inputs != backwards.inputs or any(forwards.inputs[1:]):
+        return None
+    if "reverse" in forwards.options or {**forwards.options, "reverse": True} != backwards.options:
+        return None
+    if any(sum(uses[value] for value in layer.outputs if value) != 1 for layer in layers):
+        return None
+    places = [layer.outputs.index(value) for layer, value in zip(layers, node.inputs, strict=True)]
+    fits = (places == [0, 0] and axis in (-1, 2)) or (places == [1, 1] and axis in (-1, 1))
+    return (forwards, backwards) if fits else None

@@ -23,12 +23,8 @@ class Layer(NamedTuple):
 def find_layers(graph: Graph, budget: MemoryBudget) -> list[OnnxNode | Layer]:
     """The nodes of a graph, with layers in the place of products and look-ups.
 
-    Args:
-        graph: The graph.
-        budget: The memory that the layers may take.
-
     Raises:
-        ModelFileError: The layers take more.
+        ModelFileError: The layers need more memory than the budget.
     """
     uses = Counter([value for node in graph.nodes for value in all_inputs(node)] + list(graph.outputs))
     additions = {value: node for node in graph.nodes if node.op == "Add" for value in node.inputs if uses[value] == 1}

@@ -141,12 +141,8 @@ class _Fitting:
     ) -> Cell:
         """The node of a cell.
 
-        Args:
-            op: The operator.
-            functions: A gate for each activation of the operator.
-            gates: The linear functions of the gates, in ONNX's order.
-            last: The second bias of the last gate; the other second biases are zero.
-            **attributes: Further attributes.
+        It has a function for each activation of the operator, and the linear functions of its gates in ONNX's order;
+        ``last`` is the second bias of the last gate, the other second biases are zero.
         """
         W, R, bias = (torch.cat([gate[place] for gate in gates]).float() for place in range(3))
         second = torch.zeros_like(bias)

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
-from typing import NamedTuple
-
-from torch import Tensor
+from collections.abc import Set
 
 from holdfast.interop.onnx.graph import Graph, OnnxNode
-from holdfast.interop.onnx.sizes import Known, Size, of_constant
+from holdfast.interop.onnx.scope import Scope
+from holdfast.interop.onnx.sizes import Size, of_constant
 
 _SAME = frozenset({"Identity"})
 _KEEPS_NUMBER = frozenset({"Cast", "Identity"})
 """Operators that keep a whole number as it is."""
-
-
-class Surroundings(NamedTuple):
-    """What is known around a loop.
-
-    Attributes:
-        known: Returns what is known of a value.
-        constants: The values that are known.
-        needed: The values that some node, or the graph, uses.
-    """
-
-    known: Callable[[str], Known]
-    constants: Mapping[str, Tensor]
-    needed: Set[str]
 
 
 class Rounds:
@@ -37,8 +21,8 @@ class Rounds:
         fixed: The inner values that are the same in every round, and the outer values that they equal.
     """
 
-    def __init__(self, node: OnnxNode, body: Graph, around: Surroundings) -> None:
-        self._node, self._body, self._around = node, body, around
+    def __init__(self, node: OnnxNode, body: Graph, scope: Scope) -> None:
+        self._node, self._body, self._scope = node, body, scope
         self._makers = {name: part for part in body.nodes for name in part.outputs}
         self.counters = {body.inputs[0]}
         self.fixed: dict[str, str] = {}
@@ -54,7 +38,7 @@ class Rounds:
 
     def counts(self, before: str, after: str, initial: str) -> bool:
         """Whether a value starts at 0 and grows by 1 per round."""
-        numbers = self._around.known(initial).data
+        numbers = self._scope.known_of(initial).data
         return numbers is not None and [size.value for size in numbers] == [0] and self.offset(after, {before}) == 1
 
     def offset(self, value: str, counters: Set[str] | None = None) -> int | None:
@@ -75,19 +59,19 @@ class Rounds:
         return None
 
     def _constant(self, name: str) -> int | None:
-        tensor = self._body.constants.get(name, self._around.constants.get(self.fixed.get(name, name)))
+        tensor = self._body.constants.get(name, self._scope.constants.get(self.fixed.get(name, name)))
         return int(tensor) if tensor is not None and tensor.numel() == 1 and not tensor.is_floating_point() else None
 
     def is_size(self, value: str, size: Size) -> bool:
         """Whether an outer value is known to be a size."""
         constant = self._body.constants.get(value)
-        numbers = (self._around.known(value) if constant is None else of_constant(constant)).data
+        numbers = (self._scope.known_of(value) if constant is None else of_constant(constant)).data
         return numbers is not None and len(numbers) == 1 and numbers[0].same(size)
 
     def runs_until(self, length: Size) -> bool:
         """Whether the condition is true until the number of rounds is the length."""
         if self._node.inputs[1]:
-            first = self._around.known(self._node.inputs[1]).data
+            first = self._scope.known_of(self._node.inputs[1]).data
             if first is None or [size.value for size in first] != [1]:
                 return False
         pending, seen = [self._body.outputs[0]], set[str]()

@@ -7,7 +7,7 @@ loop becomes one node LSTM, GRU or RNN with transpositions around it. A loop wit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -18,7 +18,8 @@ from holdfast.interop.onnx.graph import Graph, OnnxNode
 from holdfast.interop.onnx.inlining import rename_values
 from holdfast.interop.onnx.loop_body import Body
 from holdfast.interop.onnx.loop_cells import Cell, identify
-from holdfast.interop.onnx.loop_rounds import Rounds, Surroundings
+from holdfast.interop.onnx.loop_rounds import Rounds
+from holdfast.interop.onnx.scope import Scope
 
 
 class _State(NamedTuple):
@@ -31,14 +32,7 @@ class _State(NamedTuple):
 
 
 class _Collected(NamedTuple):
-    """An output that is collected from all steps.
-
-    Attributes:
-        inner: Its name inside.
-        outer: Its name outside.
-        axis: The axis of the steps.
-        backwards: Whether the last step comes first.
-    """
+    """An output that is collected from all steps: its names inside and outside, and its axis and order of steps."""
 
     inner: str
     outer: str
@@ -76,28 +70,28 @@ class Replacement(NamedTuple):
     constants: dict[str, Tensor]
 
 
-def as_layer(node: OnnxNode, version: int, around: Surroundings) -> Replacement | None:
-    """The nodes of the layer that a loop computes; None if it computes none."""
+def as_layer(node: OnnxNode, version: int, scope: Scope, needed: Set[str]) -> Replacement | None:
+    """The nodes of the layer that a loop computes; None for none. ``needed`` holds all values that are used."""
     body = node.attributes.get("body")
     if not isinstance(body, Graph):
         return None
-    steps = (_of_loop if node.op == "Loop" else _of_scan)(node, body, around)
+    steps = _of_loop(node, body, scope, needed) if node.op == "Loop" else _of_scan(node, body)
     if steps is None:
         return None
-    x = around.known(steps.sequence).shape
-    states = [around.known(state.initial).shape for state in steps.states]
+    x = scope.known_of(steps.sequence).shape
+    states = [scope.known_of(state.initial).shape for state in steps.states]
     sizes = [shape[1].value for shape in states if shape is not None and len(shape) == 2]
     if x is None or len(x) != 3 or x[2].value is None or len(sizes) != len(states) or len(set(sizes)) != 1:
         return None
     if sizes[0] is None or steps.axis not in (0, 1):
         return None
     nodes, names = steps.body.nodes, tuple((state.before, state.after) for state in steps.states)
-    captured = {name for part in nodes for name in part.inputs if name in around.constants}
-    constants = {**{name: around.constants[name] for name in captured}, **steps.body.constants}
+    captured = {name for part in nodes for name in part.inputs if name in scope.constants}
+    constants = {**{name: scope.constants[name] for name in captured}, **steps.body.constants}
     cell = identify(Body(nodes, constants, version, steps.step, x[2].value, names, sizes[0]))
     if cell is None:
         return None
-    root = Rounds(node, steps.body, around).root
+    root = Rounds(node, steps.body, scope).root
     h = root(steps.states[cell.order[0]].after)
     if any(root(output.inner) != h for output in steps.collected):
         return None
@@ -147,7 +141,7 @@ def _layer(name: str, steps: _Steps, cell: Cell) -> Replacement:
     return Replacement(nodes, constants)
 
 
-def _of_scan(node: OnnxNode, body: Graph, around: Surroundings) -> _Steps | None:
+def _of_scan(node: OnnxNode, body: Graph) -> _Steps | None:
     """The steps of a ``Scan`` over one sequence."""
     scanned = node.attributes.get("num_scan_inputs")
     carried = len(node.inputs) - 1
@@ -174,12 +168,12 @@ def _of_scan(node: OnnxNode, body: Graph, around: Surroundings) -> _Steps | None
     return _Steps(body, node.inputs[-1], in_axes[0], bool(in_directions[0]), body.inputs[-1], states, collected)
 
 
-def _of_loop(node: OnnxNode, body: Graph, around: Surroundings) -> _Steps | None:
+def _of_loop(node: OnnxNode, body: Graph, scope: Scope, needed: Set[str]) -> _Steps | None:
     """The steps of a ``Loop`` that reads one sequence by the number of the round, over all of its steps."""
     carried = len(node.inputs) - 2
     if carried < 1 or len(body.inputs) != 2 + carried or len(body.outputs) < 1 + carried:
         return None
-    rounds = Rounds(node, body, around)
+    rounds = Rounds(node, body, scope)
     outputs = (*node.outputs, *[""] * (len(body.outputs) - 1 - len(node.outputs)))
     states = []
     for state in map(_State, body.inputs[2:], body.outputs[1:], node.inputs[2:], outputs):
@@ -190,7 +184,7 @@ def _of_loop(node: OnnxNode, body: Graph, around: Surroundings) -> _Steps | None
         else:
             states.append(state)
             continue
-        if state.final in around.needed:
+        if state.final in needed:
             return None
     reads = [
         part
@@ -201,7 +195,7 @@ def _of_loop(node: OnnxNode, body: Graph, around: Surroundings) -> _Steps | None
         return None
     (read,) = reads
     sequence = rounds.fixed.get(read.inputs[0], read.inputs[0])
-    shape, axis = around.known(sequence).shape, read.attributes.get("axis", 0)
+    shape, axis = scope.known_of(sequence).shape, read.attributes.get("axis", 0)
     if shape is None or not isinstance(axis, int) or not 0 <= axis < len(shape):
         return None
     if not rounds.is_size(node.inputs[0], shape[axis]) or not rounds.runs_until(shape[axis]):

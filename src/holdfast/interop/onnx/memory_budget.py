@@ -23,11 +23,7 @@ class MemoryBudget:
         self._transposes: dict[int, tuple[Tensor, Tensor]] = {}
 
     def transpose(self, node: OnnxNode, matrix: Tensor) -> Tensor:
-        """The transpose of a matrix; all nodes that take the matrix share it.
-
-        Raises:
-            ModelFileError: The budget is used up.
-        """
+        """The transpose of a matrix, within the budget; all nodes that take the matrix share it."""
         if id(matrix) not in self._transposes:
             self.spend(node, matrix.numel())
             self._transposes[id(matrix)] = (matrix, matrix.T.contiguous())

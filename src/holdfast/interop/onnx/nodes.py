@@ -24,12 +24,7 @@ class Operator(nn.Module):
     """
 
     def __init__(self, op: str, **attributes: Any) -> None:
-        """Looks up the operator.
-
-        Args:
-            op: A name of :data:`holdfast.interop.onnx.operators.OPERATORS`.
-            **attributes: The keyword arguments of its function.
-        """
+        """Looks up the operator; the attributes are the keyword arguments of its function."""
         super().__init__()
         if op not in OPERATORS:
             raise OptionError(f"There is no operator {op!r}: {did_you_mean(str(op), OPERATORS)}")
@@ -51,12 +46,7 @@ class Constant(nn.Module):
     value: Tensor
 
     def __init__(self, shape: list[int], dtype: str) -> None:
-        """Allocates the value.
-
-        Args:
-            shape: Its sizes.
-            dtype: torch's name of its element type.
-        """
+        """Allocates the value; ``dtype`` is torch's name of its element type."""
         super().__init__()
         element_type = getattr(torch, dtype, None)
         if not isinstance(element_type, torch.dtype):

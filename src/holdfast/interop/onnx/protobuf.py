@@ -159,15 +159,10 @@ def _element_type(number: int, label: str) -> ElementType:
 
 
 def tensor(proto: Any, path: Path) -> Tensor:
-    """Copies a ``TensorProto`` into a tensor.
-
-    Args:
-        proto: The message.
-        path: The file that holds the message; data outside that file must be in the same folder.
+    """Copies a ``TensorProto`` of a file into a tensor; data in another file must be in the same folder.
 
     Raises:
-        ModelFileError: The data do not fit the shape, torch does not have the element type, or the data are not in the
-            folder.
+        ModelFileError: The data do not fit the shape or are in another folder, or torch does not have the element type.
     """
     label = f"The tensor {proto.name!r} of {path}" if proto.name else f"A tensor of {path}"
     _, dtype, field, element = _element_type(proto.data_type, label)

@@ -103,12 +103,7 @@ def _attribute(node: OnnxNode, name: str, kind: type, default: Any) -> Any:
 
 
 def specs(node: OnnxNode, settings: Settings, weights: Mapping[str, Tensor]) -> tuple[CellSpec, ...]:
-    """The cell of each direction.
-
-    Args:
-        node: The node.
-        settings: Its settings.
-        weights: W, R and, if the node has them, B and P.
+    """The cell of each direction, from W, R and, if the node has them, B and P.
 
     Raises:
         ConversionError: The weights have shapes that do not fit one another or the node.
@@ -145,17 +140,10 @@ def parameters(node: OnnxNode, spec: CellSpec, weights: Mapping[str, Tensor], di
         ConversionError: The weights do not fit the cell.
     """
     arrays = {name: tensor[direction] for name, tensor in weights.items()}
-    if "B" in arrays:
-        expected = 2 * len(ONNX.gates[spec.kind]) * spec.hidden_size
-        if arrays["B"].shape != (expected,):
-            raise ConversionError(
-                f"{node.label} has B of shape {tuple(weights['B'].shape)}; expected {expected} numbers a direction."
-            )
-    if "P" in arrays and arrays["P"].shape != (3 * spec.hidden_size,):
-        raise ConversionError(
-            f"{node.label} has P of shape {tuple(weights['P'].shape)}; expected {3 * spec.hidden_size} numbers a "
-            "direction."
-        )
+    for name, size in (("B", 2 * len(ONNX.gates[spec.kind]) * spec.hidden_size), ("P", 3 * spec.hidden_size)):
+        if name in arrays and arrays[name].shape != (size,):
+            shape = tuple(weights[name].shape)
+            raise ConversionError(f"{node.label} has {name} of shape {shape}; expected {size} numbers a direction.")
     first, second = arrays["B"].chunk(2) if "B" in arrays else (None, None)
     peephole = arrays["P"].reshape(3, -1) if "P" in arrays else None
     return ONNX.inward(spec, Weights(arrays["W"], arrays["R"], first, second, peephole), node.label)
@@ -177,13 +165,7 @@ def check_exportable(spec: CellSpec, label: str) -> None:
 
 
 def attributes(spec: CellSpec, directions: int, reverse: bool, label: str) -> dict[str, Any]:
-    """The attributes of the node for one layer.
-
-    Args:
-        spec: The cell.
-        directions: 1 or 2.
-        reverse: Whether the only direction runs backwards in time.
-        label: The name of the layer, for the message.
+    """The attributes of the node for one layer; ``reverse`` means that its only direction runs backwards in time.
 
     Raises:
         ConversionError: The operators cannot express the cell.

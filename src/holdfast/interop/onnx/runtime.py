@@ -36,13 +36,8 @@ class Runtime:
                 "Comparing with what ONNX says needs the library onnxruntime, which cannot be loaded: pip install "
                 "'holdfast[onnx]'."
             ) from error
-        self._failures = (
-            binding.Fail,
-            binding.InvalidArgument,
-            binding.InvalidGraph,
-            binding.NotImplemented,
-            binding.RuntimeException,
-        )
+        failures = ("Fail", "InvalidArgument", "InvalidGraph", "NotImplemented", "RuntimeException")
+        self._failures = tuple(getattr(binding, name) for name in failures)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # errors are raised anyway
         options.intra_op_num_threads = 1

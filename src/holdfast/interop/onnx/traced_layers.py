@@ -42,8 +42,11 @@ class _Traced:
         for number, spec in enumerate(layer.specs):
             self._attributes.append(onnx_recurrent.attributes(spec, count, layer.reverse, f"The layer {label!r}"))
             suffixes = [f"_l{number}", f"_l{number}_reverse"][:count]
-            directions = [parameters.collect(layer, spec, suffix).items() for suffix in suffixes]
-            arrays = onnx_recurrent.weights(spec, [{key: one.detach() for key, one in items} for items in directions])
+            detached = [
+                {key: tensor.detach() for key, tensor in parameters.collect(layer, spec, suffix).items()}
+                for suffix in suffixes
+            ]
+            arrays = onnx_recurrent.weights(spec, detached)
             for key, array in arrays.items():
                 layer.register_buffer(f"{key}_l{number}", array)
             self._names.append(list(arrays))
@@ -88,7 +91,7 @@ class _Traced:
     def _add_node(
         self, number: int, x: Tensor, lengths: Tensor | None, initial: tuple[Tensor | None, ...]
     ) -> tuple[Tensor, ...]:
-        """Adds the node of a layer; returns Y [T, directions, B, H] and the parts of the final state [directions, B, H]."""
+        """Adds a node; returns Y [T, directions, B, H] and the parts of the final state [directions, B, H]."""
         layer, spec = self._layer, self._layer.specs[number]
         tensors = {"X": x, "sequence_lens": lengths, **dict(zip(("initial_h", "initial_c"), initial, strict=False))}
         tensors |= {key: getattr(layer, f"{key}_l{number}") for key in self._names[number]}

@@ -109,22 +109,18 @@ def where(condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
     return torch.where(condition, x, y)
 
 
-@operator("Max")
-def maximum(first: Tensor, *others: Tensor) -> Tensor:
-    """The largest of the inputs."""
-    return reduce(torch.maximum, others, first)
+def _folded(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
+    """An operator of any number of inputs, from a function of two."""
+
+    def fold(first: Tensor, *others: Tensor) -> Tensor:
+        return reduce(function, others, first)
+
+    return fold
 
 
-@operator("Min")
-def minimum(first: Tensor, *others: Tensor) -> Tensor:
-    """The smallest of the inputs."""
-    return reduce(torch.minimum, others, first)
-
-
-@operator("Sum")
-def total(first: Tensor, *others: Tensor) -> Tensor:
-    """The sum of the inputs."""
-    return reduce(torch.add, others, first)
+operator("Max")(_folded(torch.maximum))
+operator("Min")(_folded(torch.minimum))
+operator("Sum")(_folded(torch.add))
 
 
 @operator("Mean")

@@ -26,10 +26,7 @@ def operator(
 ) -> Callable[[Function], Function]:
     """Registers a function as the operator of that name.
 
-    Args:
-        name: ONNX's name of the operator.
-        max_outputs: The largest number of outputs.
-        like: A function with the same arguments, for a function of torch that has no signature.
+    A function of torch without a signature takes the arguments of the function ``like``.
     """
 
     def register(function: Function) -> Function:

@@ -87,10 +87,6 @@ def _targets(
     return [int(x.shape[axis] * factor) for axis, factor in zip(along, factors, strict=True)], factors
 
 
-def _half_pixel(place: Tensor, scale: float, size: int, before: int) -> Tensor:
-    return (place + 0.5) / scale - 0.5
-
-
 def _symmetric(place: Tensor, scale: float, size: int, before: int) -> Tensor:
     scaled = torch.tensor(scale, dtype=torch.float32) * before  # rounded to float32, as in onnxruntime
     return before / 2 * (1 - size / scaled) + (place + 0.5) / scale - 0.5
@@ -104,16 +100,12 @@ def _aligned(place: Tensor, scale: float, size: int, before: int) -> Tensor:
     return place * (before - 1) / (size - 1) if size > 1 else torch.zeros_like(place)
 
 
-def _asymmetric(place: Tensor, scale: float, size: int, before: int) -> Tensor:
-    return place / scale
-
-
 _COORDINATES: dict[str, Callable[[Tensor, float, int, int], Tensor]] = {
-    "half_pixel": _half_pixel,
+    "half_pixel": lambda place, scale, size, before: (place + 0.5) / scale - 0.5,
     "half_pixel_symmetric": _symmetric,
     "pytorch_half_pixel": _torch_half_pixel,
     "align_corners": _aligned,
-    "asymmetric": _asymmetric,
+    "asymmetric": lambda place, scale, size, before: place / scale,
 }
 """Maps places of the result to places of the input, from (place, scale, new size, present size)."""
 

@@ -117,17 +117,14 @@ def gather(x: Tensor, indices: Tensor | None = None, *, axis: int = 0, place: in
         return x.select(axis, place)
     if indices is None:
         raise ShapeError("Gather got no indices; expected whole numbers.")
-    places = indices.long()
-    places = torch.where(places < 0, places + x.shape[axis], places)
-    rows = x.index_select(axis, places.flatten())
+    rows = x.index_select(axis, _from_start(indices, x.shape[axis]).flatten())
     return rows.reshape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
 
 @operator("GatherElements")
 def gather_elements(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
     """Takes one value along an axis for each index."""
-    places = indices.long()
-    return torch.gather(x, axis, torch.where(places < 0, places + x.shape[axis], places))
+    return torch.gather(x, axis, _from_start(indices, x.shape[axis]))
 
 
 @operator("GatherND")
@@ -141,18 +138,27 @@ def gather_nd(x: Tensor, indices: Tensor, *, batch_dims: int = 0) -> Tensor:
 @operator("ScatterND")
 def scatter_nd(x: Tensor, indices: Tensor, updates: Tensor, *, reduction: str = "none") -> Tensor:
     """Puts the updates at these coordinates, which are the last dimension of ``indices``."""
-    if reduction not in ("none", "add"):
-        raise ShapeError(f"ScatterND has reduction {reduction!r}; expected 'none' or 'add'.")
-    return x.index_put(tuple(indices.long().unbind(-1)), updates, accumulate=reduction == "add")
+    return x.index_put(tuple(indices.long().unbind(-1)), updates, accumulate=_adds("ScatterND", reduction))
 
 
 @operator("ScatterElements")
 def scatter_elements(x: Tensor, indices: Tensor, updates: Tensor, *, axis: int = 0, reduction: str = "none") -> Tensor:
     """Puts one update along an axis for each index."""
+    places = _from_start(indices, x.shape[axis])
+    adds = _adds("ScatterElements", reduction)
+    return x.scatter_add(axis, places, updates) if adds else x.scatter(axis, places, updates)
+
+
+def _adds(op: str, reduction: str) -> bool:
     if reduction not in ("none", "add"):
-        raise ShapeError(f"ScatterElements has reduction {reduction!r}; expected 'none' or 'add'.")
-    places = torch.where(indices < 0, indices + x.shape[axis], indices).long()
-    return x.scatter_add(axis, places, updates) if reduction == "add" else x.scatter(axis, places, updates)
+        raise ShapeError(f"{op} has reduction {reduction!r}; expected 'none' or 'add'.")
+    return reduction == "add"
+
+
+def _from_start(indices: Tensor, size: int) -> Tensor:
+    """Indices counted from the start; negative indices count from the end."""
+    places = indices.long()
+    return torch.where(places < 0, places + size, places)
 
 
 @operator("Range")
@@ -173,8 +179,7 @@ def top_k(x: Tensor, k: Ints = None, *, axis: int = -1, largest: int = 1, sorted
 def one_hot(indices: Tensor, depth: Ints, values: Tensor, *, axis: int = -1) -> Tensor:
     """Adds an axis with ``values[1]`` at the index and ``values[0]`` elsewhere."""
     (count,) = integers(depth) or [1]
-    places = torch.where(indices < 0, indices + count, indices).long()
-    hot = places.unsqueeze(-1) == torch.arange(count, device=indices.device)
+    hot = _from_start(indices, count).unsqueeze(-1) == torch.arange(count, device=indices.device)
     return torch.where(hot, values[1], values[0]).movedim(-1, axis)
 
 

@@ -1,4 +1,4 @@
-"""Sizes that may be unknown, what is known of a value, and the table of the rules of operators.
+"""What is known of sizes and values, and the table of the rules of operators.
 
 A rule takes what is known of the inputs of a node and returns what is known of its outputs. A rule that finds sizes
 that contradict one another raises :class:`~holdfast.errors.ShapeError`; its text continues the name of the node.
