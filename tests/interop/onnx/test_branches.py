@@ -156,7 +156,7 @@ def test_what_stands_in_a_branch_that_is_not_taken_is_not_refused(tmp_path: Path
         (
             [("Squeeze", ["x", "one"], "y", {})],
             [2, 3],
-            "The node 'Squeeze_0' (Squeeze) takes dimension 1 away, which h",
+            "The node 'Squeeze_0' (Squeeze) removes dimension 1, which h",
         ),
         ([("Reshape", ["x", "four"], "y", {})], [2, 3], "The node 'Reshape_0' (Reshape) makes 4 elements of 6."),
         (
@@ -175,7 +175,7 @@ def test_what_stands_in_a_branch_that_is_not_taken_is_not_refused(tmp_path: Path
             [2, 5],
             "The node 'Concat_0' (Concat) joins values of sizes 5",
         ),
-        ([("Gather", ["x", "one"], "y", {})], [1, 5], "The node 'Gather_0' (Gather) is asked for place 1 of 1."),
+        ([("Gather", ["x", "one"], "y", {})], [1, 5], "The node 'Gather_0' (Gather) asks for place 1 of 1."),
         (
             [("Add", ["x", "table"], "y", {})],
             [6, 4],

@@ -26,7 +26,7 @@ REFUSED = {
     "test_gathernd_example_int32_batch_dim1": "GatherND has batch_dims = 1; expected 0.",
     **{
         f"test_training_dropout{ending}": (
-            "Dropout was asked to drop values; expected training_mode to be false. Export for inference."
+            "Dropout got training_mode = true; expected false. Export the model for inference."
         )
         for ending in ("", "_default", "_default_mask", "_mask", "_zero_ratio", "_zero_ratio_mask")
     },

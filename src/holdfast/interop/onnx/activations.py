@@ -110,7 +110,7 @@ def _parameters(node: OnnxNode, functions: list[_Function], number: int) -> list
         if parameters[place] is None:
             raise ConversionError(
                 f"{node.label} has the activation {functions[place].name!r} and no {name} for it; expected a number: "
-                "ONNX says none."
+                "ONNX has no default."
             )
     return parameters
 
@@ -141,7 +141,7 @@ def write_attributes(spec: CellSpec, directions: int, label: str) -> dict[str, A
     onnx_names = {function.name: name for name, function in _FUNCTIONS.items()}
     for activation in {"lstm": (σ, φ, ψ), "gru": (σ, φ), "rnn": (φ,)}[spec.kind]:
         if callable(activation):
-            raise ConversionError(f"{label} has an activation that is a function of its own; ONNX has names for some.")
+            raise ConversionError(f"{label} has a Python function as an activation; ONNX has named activations alone.")
         name, values = parse_activation(activation)
         name, values = by_short_name.get(name, (name, values))
         if name not in onnx_names:

@@ -52,7 +52,7 @@ def arguments(node: OnnxNode, version: int) -> dict[str, Any]:
     try:
         signature.bind(*node.inputs, **options)
     except TypeError as error:
-        raise ConversionError(f"{node.label} is not one that Holdfast knows: {error}.") from error
+        raise ConversionError(f"{node.label} does not fit its operator: {error}.") from error
     for name, value in options.items():
         if name == "place":
             raise ConversionError(f"{node.label} has an attribute 'place', which the operator does not have.")

@@ -53,13 +53,13 @@ class Loop(nn.Module):
         """Runs the loop; see the class."""
         rounds = MAX_ROUNDS + 1 if count is None else int(count)
         if count is not None and rounds > MAX_ROUNDS:
-            raise ShapeError(f"Loop is asked for {rounds:,} rounds; expected at most {MAX_ROUNDS:,}.")
+            raise ShapeError(f"Loop asks for {rounds:,} rounds; expected at most {MAX_ROUNDS:,}.")
         state, outer = list(values[: self.carried]), values[self.carried :]
         going = condition is None or _is_true("Loop", condition)
         further: list[Sequence[Any]] = []
         while going and len(further) < rounds:
             if len(further) == MAX_ROUNDS:
-                raise ShapeError(f"Loop goes on after {MAX_ROUNDS:,} rounds; expected its condition to end before.")
+                raise ShapeError(f"Loop goes on after {MAX_ROUNDS:,} rounds; expected its condition to become false.")
             number = torch.tensor(len(further), dtype=torch.int64)
             next_condition, *outputs = _call(self.body, number, torch.tensor(True), *state, *outer)
             state = outputs[: self.carried]

@@ -152,7 +152,7 @@ def exported(form: Form) -> bytes:
         except torch.onnx.OnnxExporterError as error:
             reason = str(error.__cause__ or error).strip().partition("\n")[0].rstrip(".")
             raise ConversionError(
-                f"torch cannot say the model in ONNX's operators: {reason}. Write it in another format."
+                f"torch cannot express the model in ONNX's operators: {reason}. Write it in another format."
             ) from error
     assert program is not None
     return _tidied(program.model_proto, form)
@@ -178,7 +178,7 @@ def largest_difference(content: bytes, form: Form) -> float:
         except RuntimeError as error:
             shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in zip(form.inputs, inputs, strict=True))
             raise ConversionError(
-                f"The model does not take every number of steps, as an ONNX file of it has to: it failed on {shapes}. "
+                f"The model does not take every number of steps, as an ONNX file must: it failed on {shapes}. "
                 "Write it in another format."
             ) from error
         theirs = runtime.run(dict(zip(form.inputs, inputs, strict=True)))

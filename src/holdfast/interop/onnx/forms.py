@@ -24,10 +24,9 @@ def write(path: Path | str, model: RecurrentLayer | Network, *, streaming: bool 
         model: The model.
         streaming: Write the streaming form: it takes some steps and the state before them, and gives the state after.
     """
-    path = Path(path)
     if isinstance(model, RecurrentLayer):
-        return write_form(path, of_layer(model, streaming=streaming))
-    return write_form(path, of_network(model, streaming=streaming))
+        return write_form(Path(path), of_layer(model, streaming=streaming))
+    return write_form(Path(path), of_network(model, streaming=streaming))
 
 
 def of_layer(layer: RecurrentLayer, *, streaming: bool = False) -> Form:

@@ -144,8 +144,7 @@ class _GraphReader:
             else:
                 nodes.append(node)
         inputs = tuple(value.name for value in proto.input if value.name not in constants)
-        stated = {value.name: _shape(value.type) for value in proto.input}
-        shapes = {name: shape for name, shape in stated.items() if shape is not None}
+        shapes = {value.name: shape for value in proto.input if (shape := _shape(value.type)) is not None}
         outputs = tuple(value.name for value in proto.output)
         return Graph(self._version, inputs, outputs, constants, tuple(nodes), shapes)
 
@@ -206,7 +205,7 @@ def _version(model: Any, path: Path) -> int:
 def _constant(node: OnnxNode) -> Tensor:
     """The value of a node ``Constant``."""
     if len(node.outputs) != 1 or node.inputs:
-        raise ModelFileError(f"{node.label} takes {node.inputs} and gives {node.outputs}; expected one value given.")
+        raise ModelFileError(f"{node.label} takes {node.inputs} and gives {node.outputs}; expected one output alone.")
     dtypes = {"value_float": torch.float32, "value_floats": torch.float32}
     dtypes |= {"value_int": torch.int64, "value_ints": torch.int64}
     if len(node.attributes) == 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, MutableMapping, Set
 from dataclasses import replace
+from itertools import chain, count
 
 import torch
 from torch import Tensor
@@ -75,10 +76,6 @@ def _rename_in_graph(graph: Graph, renames: Mapping[str, str]) -> Graph:
 
 def _free_name(name: str, within: str, used: Container[str]) -> str:
     """A name that is not in use: the name itself, or the name with a prefix that says where it is from."""
-    if name not in used:
-        return name
-    free = f"{within}/{name}"
-    number = 1
-    while free in used:
-        free, number = f"{within}/{name}/{number}", number + 1
-    return free
+    prefixed = f"{within}/{name}"
+    candidates = chain([name, prefixed], (f"{prefixed}/{number}" for number in count(1)))
+    return next(candidate for candidate in candidates if candidate not in used)

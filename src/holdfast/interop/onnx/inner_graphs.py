@@ -45,7 +45,7 @@ def _loop(node: OnnxNode, inner: Mapping[str, Graph], graph: Graph) -> Part:
         raise _misfit(node, inner)
     count = graph.constants.get(node.inputs[0])
     if count is not None and (count.numel() != 1 or int(count) > MAX_ROUNDS):
-        raise ConversionError(f"{node.label} is asked for {count.tolist()} rounds; expected at most {MAX_ROUNDS:,}.")
+        raise ConversionError(f"{node.label} asks for {count.tolist()} rounds; expected at most {MAX_ROUNDS:,}.")
     return "Loop", {"carried": carried}
 
 

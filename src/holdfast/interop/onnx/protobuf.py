@@ -211,7 +211,7 @@ def _external_bytes(proto: Any, path: Path, label: str, expected: int) -> bytes:
     try:
         offset, length = int(entries.get("offset", "0")), int(entries.get("length", str(expected)))
     except ValueError as error:
-        raise ModelFileError(f"{label} lies at a place that is no number. The file is damaged.") from error
+        raise ModelFileError(f"{label} has an offset or a length that is not a number. The file is damaged.") from error
     if not place.is_file():
         raise ModelFileError(f"{label} lies in {location!r}, which is not there. Put that file beside the model.")
     size = place.stat().st_size

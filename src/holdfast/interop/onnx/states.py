@@ -21,7 +21,7 @@ def check_streams(layer: RecurrentLayer) -> None:
     if layer.bidirectional or layer.reverse:
         reason = "is bidirectional" if layer.bidirectional else "runs in reverse"
         raise ConversionError(
-            f"The {NAMES[layer.kind]} {reason}: its output depends on steps that have not come yet. The streaming form "
+            f"The {NAMES[layer.kind]} {reason}: its output depends on later steps. The streaming form "
             "needs a layer that runs forwards; write the whole model instead."
         )
 

@@ -56,9 +56,7 @@ class _Traced:
     ) -> tuple[Any, Any]:
         layer = self._layer
         if return_states:
-            raise ConversionError(
-                "A layer is asked for the state after every step, which ONNX's operators do not give."
-            )
+            raise ConversionError("return_states needs the state after every step, which ONNX's operators do not give.")
         x = input.transpose(0, 1) if layer.batch_first else input
         counts = None if lengths is None else lengths.to(torch.int32)
         finals: list[tuple[Tensor, ...]] = []

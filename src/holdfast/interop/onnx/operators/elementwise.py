@@ -84,7 +84,7 @@ def power(a: Tensor, b: Tensor) -> Tensor:
 def cast(x: Tensor, *, to: int, saturate: int = 1) -> Tensor:
     """Converts to the element type of that number."""
     if to not in ELEMENT_TYPES:
-        raise ShapeError(f"Cast was asked for the element type {to}; expected one of {sorted(ELEMENT_TYPES)}.")
+        raise ShapeError(f"Cast got the element type {to}; expected one of {sorted(ELEMENT_TYPES)}.")
     return x.to(ELEMENT_TYPES[to].dtype)
 
 

@@ -16,7 +16,7 @@ def dropout(
 ) -> tuple[Tensor, Tensor]:
     """Returns the values unchanged and an all-true mask: models are read for inference."""
     if training_mode is not None and bool(training_mode):
-        raise ShapeError("Dropout was asked to drop values; expected training_mode to be false. Export for inference.")
+        raise ShapeError("Dropout got training_mode = true; expected false. Export the model for inference.")
     return x, torch.ones_like(x, dtype=torch.bool)
 
 
@@ -48,7 +48,9 @@ def batch_norm(
 ) -> Tensor:
     """Normalises by the mean and variance from training (Ioffe & Szegedy 2015)."""
     if training_mode or not spatial:
-        raise ShapeError("BatchNormalization was asked to train; expected training_mode = 0 and spatial = 1.")
+        raise ShapeError(
+            f"BatchNormalization got training_mode = {training_mode} and spatial = {spatial}; expected 0 and 1."
+        )
     return F.batch_norm(x, mean, variance, scale, bias, False, 0.0, epsilon)
 
 

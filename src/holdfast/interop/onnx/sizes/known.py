@@ -149,5 +149,5 @@ def axis_of(axis: int, rank: int) -> int:
         ShapeError: There is no such axis.
     """
     if not -rank <= axis < rank:
-        raise ShapeError(f"is asked for axis {axis} of a value with {rank} dimensions")
+        raise ShapeError(f"asks for axis {axis} of a value with {rank} dimensions")
     return axis % rank

@@ -51,7 +51,7 @@ def _gather(node: OnnxNode, inputs: Sequence[Known]) -> list[Known]:
     size = x.shape[axis].value
     for place in places or []:
         if size is not None and not -size <= place < size:
-            raise ShapeError(f"is asked for place {place} of {size}")
+            raise ShapeError(f"asks for place {place} of {size}")
     data = None
     if x.data is not None and places is not None and len(x.shape) == 1 and len(indices.shape) < 2:
         data = tuple(x.data[place] for place in places)
@@ -70,7 +70,7 @@ def _squeeze(node: OnnxNode, inputs: Sequence[Known]) -> list[Known]:
     removed = {axis_of(axis, len(x.shape)) for axis in axes}
     for axis in removed:
         if x.shape[axis].value not in (None, 1):
-            raise ShapeError(f"takes dimension {axis} away, which has size {x.shape[axis].value}; expected 1")
+            raise ShapeError(f"removes dimension {axis}, which has size {x.shape[axis].value}; expected 1")
     return [Known(tuple(size for axis, size in enumerate(x.shape) if axis not in removed), x.data, x.fill)]
 
 
@@ -82,7 +82,7 @@ def _unsqueeze(node: OnnxNode, inputs: Sequence[Known]) -> list[Known]:
     rank = len(x.shape) + len(axes)
     places = {axis_of(axis, rank) for axis in axes}
     if len(places) != len(axes):
-        raise ShapeError(f"puts in a dimension twice: {axes}")
+        raise ShapeError(f"inserts a dimension twice: {axes}")
     sizes = iter(x.shape)
     shape = tuple(Size(1) if place in places else next(sizes) for place in range(rank))
     return [Known(shape, x.data if rank < 2 else None, x.fill)]
