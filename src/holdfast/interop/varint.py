@@ -21,12 +21,7 @@ class FormatError(ValueError):
 
 
 def read_varint(data: memoryview | mmap.mmap, at: int, end: int | None = None) -> tuple[int, int]:
-    """Reads one unsigned 64-bit number.
-
-    Args:
-        data: The bytes.
-        at: The position of the first byte of the number.
-        end: The position at which the data end; None for the end of ``data``.
+    """Reads the unsigned 64-bit number at a position, from data that end at ``end``, None for the end of ``data``.
 
     Returns:
         The number, and the position after it.

@@ -42,17 +42,7 @@ class _Collected(NamedTuple):
 
 @dataclass
 class _Steps:
-    """A loop over the steps of one sequence.
-
-    Attributes:
-        body: The graph inside.
-        sequence: The name of the sequence.
-        axis: The axis of its steps.
-        backwards: Whether the last step is read first.
-        step: The name of a step inside.
-        states: The values that go from step to step.
-        collected: The outputs that are collected from all steps.
-    """
+    """A loop over the steps of one sequence, which lie along ``axis``; ``step`` is the name of a step in the body."""
 
     body: Graph
     sequence: str

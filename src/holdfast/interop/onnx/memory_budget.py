@@ -11,14 +11,10 @@ _MIN_ELEMENTS, _PER_ELEMENT = 2**22, 16
 
 
 class MemoryBudget:
-    """Limits the elements that the layers of a file may hold; each layer has its own copy, in its own order.
+    """Limits the elements that the layers of a file may hold; each layer has its own copy, in its own order."""
 
-    Args:
-        elements: The number of elements in the file.
-    """
-
-    def __init__(self, elements: int) -> None:
-        self._remaining = _MIN_ELEMENTS + _PER_ELEMENT * elements
+    def __init__(self, file_elements: int) -> None:
+        self._remaining = _MIN_ELEMENTS + _PER_ELEMENT * file_elements
         # The matrices are kept beside their transposes, so that their ids stay valid.
         self._transposes: dict[int, tuple[Tensor, Tensor]] = {}
 

@@ -43,10 +43,7 @@ class Parts:
         return self._makers.get(value)
 
     def origin(self, value: str, rank: int | None = None) -> tuple[str, list[int]]:
-        """The value of which this one is a transposition, and the order of its dimensions.
-
-        For any other value, the value itself, and the unchanged order of ``rank`` dimensions.
-        """
+        """The value that this one transposes, and the order of dimensions; else itself, and that of ``rank`` dimensions."""
         node = self._makers.get(value)
         if node is not None and node.options.get("op") == "Transpose" and "perm" in node.options:
             return node.inputs[0], list(node.options["perm"])
