@@ -43,7 +43,7 @@ class Parts:
         return self._makers.get(value)
 
     def origin(self, value: str, rank: int | None = None) -> tuple[str, list[int]]:
-        """The value that this one transposes, and the order of dimensions; else itself, and that of ``rank`` dimensions."""
+        """The value that this one transposes, and the order; else itself, and the order of ``rank`` dimensions."""
         node = self._makers.get(value)
         if node is not None and node.options.get("op") == "Transpose" and "perm" in node.options:
             return node.inputs[0], list(node.options["perm"])
