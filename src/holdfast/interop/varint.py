@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MASK = (1 << 64) - 1
-_MAX_BYTES = 10
+_MAX_BITS = 70
 
 
 class FormatError(ValueError):
@@ -30,8 +30,10 @@ def read_varint(data: memoryview | mmap.mmap, at: int, end: int | None = None) -
         FormatError: The data end before the number does, or the number is longer than 10 bytes.
     """
     end = len(data) if end is None else end
+    if at < end and (byte := data[at]) < 128:  # most numbers have one byte
+        return byte, at + 1
     value = shift = 0
-    while at < end and shift < 7 * _MAX_BYTES:
+    while at < end and shift < _MAX_BITS:
         byte = data[at]
         value |= (byte & 127) << shift
         at, shift = at + 1, shift + 7
@@ -50,7 +52,7 @@ def read_packed(data: memoryview) -> NDArray[np.uint64]:
     for chunk in _chunks(np.frombuffer(data, np.uint8)):
         starts = np.flatnonzero(np.concatenate([[True], chunk[:-1] < 128]))
         place = np.arange(len(chunk)) - np.repeat(starts, np.diff(starts, append=len(chunk)))
-        if place.max() >= _MAX_BYTES:
+        if 7 * place.max() >= _MAX_BITS:
             raise FormatError("a number does not end")
         parts.append(np.add.reduceat((chunk & 127).astype(np.uint64) << (7 * place).astype(np.uint64), starts))
     return np.concatenate(parts)
