@@ -13,10 +13,11 @@ from torch import Tensor
 from holdfast.cells import CellSpec
 from holdfast.errors import ConversionError
 from holdfast.interop.network import Network, Node
+from holdfast.interop.nodes import INNER_NETWORKS
 from holdfast.interop.onnx import recurrent as onnx_recurrent
 from holdfast.interop.onnx.arguments import arguments, inline_constants
 from holdfast.interop.onnx.graph import SUBGRAPHS, Graph, OnnxNode, count_elements, outer_values
-from holdfast.interop.onnx.inner_graphs import CONVERTERS, INNER_NETWORKS
+from holdfast.interop.onnx.inner_graphs import CONVERTERS
 from holdfast.interop.onnx.layer_patterns import join_layers, merge_directions
 from holdfast.interop.onnx.linear_layers import Layer, find_layers
 from holdfast.interop.onnx.memory_budget import MemoryBudget
@@ -139,7 +140,7 @@ class _Builder:
         used = dict.fromkeys(value for graph in inner.values() for value in outer_values(graph))
         outer = [value for value in used if value not in self._graph.constants]
         self.tensors[node.name] = {}
-        for name, graph in zip(INNER_NETWORKS[node.op], inner.values(), strict=True):
+        for name, graph in zip(INNER_NETWORKS[kind], inner.values(), strict=True):
             network, tensors = build(graph, self._graph.constants, outer, self._budget)
             options[name] = network.to_document()
             self.tensors[node.name] |= {f"{name}.{key}": tensor for key, tensor in tensors.items()}

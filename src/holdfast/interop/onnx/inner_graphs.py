@@ -25,8 +25,6 @@ Converter = Callable[[OnnxNode, Mapping[str, Graph], Graph], Part]
 CONVERTERS: dict[str, Converter] = {}
 """For each operator the function that gives the kind and the options of its part."""
 _converter = registrar(CONVERTERS)
-INNER_NETWORKS = {"If": ("then", "otherwise"), "Loop": ("body",), "Scan": ("body",)}
-"""The options of each part that hold its inner networks."""
 
 
 @_converter("If")
