@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from holdfast.cells import CellSpec
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import ConversionError
 from holdfast.interop.network import Network, Node
 from holdfast.interop.nodes import INNER_NETWORKS
@@ -59,8 +60,10 @@ def build(
             builder.operator(node)
     builder.nodes, reverse_layers = merge_directions(join_layers(builder.nodes, graph.outputs), graph.outputs)
     for forwards, backwards in reverse_layers.items():
-        reverse_tensors = builder.tensors[backwards].items()
-        builder.tensors[forwards] |= {f"{key}_reverse": tensor for key, tensor in reverse_tensors}
+        builder.tensors[forwards] |= {
+            key.removesuffix(layer_suffix(0)) + layer_suffix(0, 1): tensor
+            for key, tensor in builder.tensors[backwards].items()
+        }
     nodes = [*builder.constants(), *builder.nodes]
     with torch.device("meta"):
         network = Network((*graph.inputs, *outer_inputs), graph.outputs, nodes)
@@ -207,8 +210,8 @@ class _Builder:
             if len(specs) > 1 or settings.directions[0]:
                 options["bidirectional" if len(specs) > 1 else "reverse"] = True
             self.tensors[name] = {
-                f"layer.{key}{suffix}": tensor
-                for suffix, tensors in zip(("_l0", "_l0_reverse"), parameters, strict=False)
+                f"layer.{key}{layer_suffix(0, direction)}": tensor
+                for direction, tensors in enumerate(parameters)
                 for key, tensor in tensors.items()
             }
             return self._add(name, "Recurrent", options, (*inputs, *states), f"{name}/outputs", "", *finals)

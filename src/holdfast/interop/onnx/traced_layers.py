@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.cells import NAMES
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import ConversionError
 from holdfast.interop.onnx import recurrent as onnx_recurrent
 from holdfast.layers import parameters
@@ -41,14 +42,14 @@ class _Traced:
         count = layer.num_directions
         for number, spec in enumerate(layer.specs):
             self._attributes.append(onnx_recurrent.attributes(spec, count, layer.reverse, f"The layer {label!r}"))
-            suffixes = [f"_l{number}", f"_l{number}_reverse"][:count]
+            suffixes = [layer_suffix(number, direction) for direction in range(count)]
             detached = [
                 {key: tensor.detach() for key, tensor in parameters.collect(layer, spec, suffix).items()}
                 for suffix in suffixes
             ]
             arrays = onnx_recurrent.weights(spec, detached)
             for key, array in arrays.items():
-                layer.register_buffer(f"{key}_l{number}", array)
+                layer.register_buffer(key + layer_suffix(number), array)
             self._names.append(list(arrays))
 
     def __call__(
@@ -92,7 +93,7 @@ class _Traced:
         """Adds a node; returns Y [T, directions, B, H] and the parts of the final state [directions, B, H]."""
         layer, spec = self._layer, self._layer.specs[number]
         tensors = {"X": x, "sequence_lens": lengths, **dict(zip(("initial_h", "initial_c"), initial, strict=False))}
-        tensors |= {key: getattr(layer, f"{key}_l{number}") for key in self._names[number]}
+        tensors |= {key: getattr(layer, key + layer_suffix(number)) for key in self._names[number]}
         inputs = [tensors.get(name) for name in onnx_recurrent.INPUTS[spec.kind]]
         state = (layer.num_directions, x.shape[1], spec.hidden_size)
         shapes = [(x.shape[0], *state[:1], *state[1:]), *[state] * len(initial)]
