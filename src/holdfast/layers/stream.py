@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import numpy as np
 import torch  # before the runtime, whose kernels then share the OpenMP runtime that torch has loaded
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast import runtime
 from holdfast.cells import NAMES, BoundCell
+from holdfast.cells.nested_state import is_single, map_state, map_tensors
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.engines import check_engine
 from holdfast.errors import EngineError, OptionError, ShapeError
 from holdfast.layers import parameters
@@ -99,11 +100,11 @@ class Stream(runtime.Stream):
         Raises:
             ShapeError: What is set has not the right parts, shapes or dtype.
         """
-        return _mapped(torch.from_numpy, np.ndarray, self._given())
+        return map_state(torch.from_numpy, self._given(), is_leaf=is_single)
 
     @state.setter
     def state(self, state: Any) -> None:
-        self._take(_mapped(_array, Tensor, state))
+        self._take(map_tensors(_array, state))
 
 
 class ReferenceSteps:
@@ -146,13 +147,6 @@ class ReferenceSteps:
         return True
 
 
-def _mapped(f: Any, kind: type, state: Any) -> Any:
-    """``f`` of each array or tensor of a state."""
-    if isinstance(state, tuple | list):
-        return type(state)(_mapped(f, kind, part) for part in state)
-    return f(state) if isinstance(state, kind) else state
-
-
 def _array(x: Tensor) -> Array:
     """The array that shares a tensor's memory."""
     if x.device.type != "cpu" or x.dtype == torch.bfloat16:
@@ -172,7 +166,7 @@ def _network(model: nn.Module) -> StreamNetwork:
     if isinstance(model, CellModule):  # as a layer of one cell, whose parameters have a suffix
         _refuse_own_forward(model)
         chain = Chain((Recurrent("", (model.spec,)),))
-        weights = {f"{name}_l0": tensor for name, tensor in parameters.collect(model, model.spec, "").items()}
+        weights = {name + layer_suffix(0): tensor for name, tensor in parameters.collect(model, model.spec, "").items()}
     elif hasattr(type(model), "chain"):
         chain = cast(HasChain, model).chain()
         check_streams(chain)

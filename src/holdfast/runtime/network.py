@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from holdfast.cells.spec import NAMES, CellSpec
+from holdfast.cells.options import NAMES
+from holdfast.cells.parameter_names import layer_suffix
+from holdfast.cells.spec import CellSpec
 from holdfast.errors import HoldfastError, ModelFileError, OptionError
 from holdfast.files import container
 from holdfast.layers.chain import Chain
@@ -80,7 +82,7 @@ class StreamNetwork:
         """The arrays of each recurrent layer, as :meth:`CellSpec.parameter_shapes` names them."""
         prefix = f"{self.chain.recurrent.name}." if self.chain.recurrent.name else ""
         return tuple(
-            {name: self.arrays[f"{prefix}{name}_l{number}"] for name in spec.parameter_names}
+            {name: self.arrays[prefix + name + layer_suffix(number)] for name in spec.parameter_names}
             for number, spec in enumerate(self.specs)
         )
 

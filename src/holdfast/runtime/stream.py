@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import EngineError, ModelFileError, OptionError, ShapeError
 from holdfast.files import container
 from holdfast.runtime.network import Array, StreamNetwork, export, read
@@ -250,7 +251,7 @@ class Stream:
 
     def _named(self) -> dict[str, Array]:
         pairs = zip(self._letters(), self._columns(), strict=True)
-        return {f"{letter}_l{number}": part for letter, column in pairs for number, part in enumerate(column)}
+        return {letter + layer_suffix(number): part for letter, column in pairs for number, part in enumerate(column)}
 
     def _is_uniform(self) -> bool:
         specs = self.network.specs

@@ -8,7 +8,8 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from holdfast.cells.spec import NAMES, CellSpec, make_spec
+from holdfast.cells.options import NAMES
+from holdfast.cells.spec import CellSpec, make_spec
 from holdfast.errors import OptionError, did_you_mean
 from holdfast.layers.chain import parts, special
 from holdfast.layers.chain.parts import Part
