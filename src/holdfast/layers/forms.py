@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.cells import NAMES
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import ConversionError
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Embedding, Head
@@ -26,10 +27,10 @@ class Input:
     """An input of a form.
 
     Attributes:
-        axes: Its dimensions: a number for one of that size, a name of :data:`AXES` for one of any size.
-        kind: Numbers; whole numbers from 0 to below ``bound``; or lengths, from 0 to ``bound``.
+        axes: Its dimensions: a number for a fixed size, a name of :data:`AXES` for an open one.
+        kind: ``"numbers"``; ``"ids"``, whole numbers from 0 to below ``bound``; or ``"lengths"``, from 0 to ``bound``.
         bound: A number, or the axis whose size it is.
-        least: The fewest steps that it may have.
+        least: The smallest number of steps.
     """
 
     axes: tuple[int | str, ...]
@@ -37,8 +38,8 @@ class Input:
     bound: int | str = 0
     least: int = 1
 
-    def made(self, sizes: Mapping[str, int], generator: torch.Generator) -> Tensor:
-        """A random one."""
+    def sample(self, sizes: Mapping[str, int], generator: torch.Generator) -> Tensor:
+        """A random value for this input."""
         named = {**sizes, "time": max(sizes["time"], self.least)}
         shape = [named[axis] if isinstance(axis, str) else axis for axis in self.axes]
         if self.kind == "numbers":
@@ -126,21 +127,21 @@ class _Steps(nn.Module):
 
 
 def check_streams(layer: RecurrentLayer) -> None:
-    """Refuses a layer that needs steps that have not come yet.
+    """Refuses a layer that needs later steps.
 
     Raises:
-        ConversionError: It is one.
+        ConversionError: The layer is bidirectional or runs in reverse.
     """
     if layer.bidirectional or layer.reverse:
-        how = "is bidirectional" if layer.bidirectional else "runs in reverse"
+        reason = "is bidirectional" if layer.bidirectional else "runs in reverse"
         raise ConversionError(
-            f"The {NAMES[layer.kind]} {how}: its output depends on steps that have not come yet. The streaming form "
+            f"The {NAMES[layer.kind]} {reason}: its output depends on later steps. The streaming form "
             "needs a layer that runs forwards; write the whole model instead."
         )
 
 
 def state_inputs(layer: RecurrentLayer) -> dict[str, Input]:
-    """The parts of a layer's state: ``h_0`` and ``c_0``; of layers of different sizes ``h_0_l0``, ``h_0_l1``, ...."""
+    """The parts of a layer's state: ``h_0`` and ``c_0``; for layers of different sizes ``h_0_l0``, ``h_0_l1``, ...."""
     inputs = {}
     for letter in layer.specs[0].state_sizes:
         sizes = [spec.state_sizes[letter] for spec in layer.specs]
@@ -148,7 +149,7 @@ def state_inputs(layer: RecurrentLayer) -> dict[str, Input]:
             inputs[f"{letter}_0"] = Input((len(sizes) * layer.num_directions, "batch", sizes[0]))
         else:
             for number, size in enumerate(sizes):
-                inputs[f"{letter}_0_l{number}"] = Input((layer.num_directions, "batch", size))
+                inputs[f"{letter}_0{layer_suffix(number)}"] = Input((layer.num_directions, "batch", size))
     return inputs
 
 
@@ -158,7 +159,7 @@ def states_after(states: Mapping[str, Input]) -> list[str]:
 
 
 def state_of(layer: RecurrentLayer, parts: tuple[Tensor, ...]) -> Any:
-    """The state of a layer from its parts in the order of :func:`state_inputs`."""
+    """The state of a layer, from its parts in the order of :func:`state_inputs`."""
     letters = len(layer.specs[0].state_sizes)
     if len(parts) == letters:
         return parts if letters > 1 else parts[0]
@@ -169,4 +170,4 @@ def state_of(layer: RecurrentLayer, parts: tuple[Tensor, ...]) -> Any:
 
 def parts_of(state: Any) -> tuple[Tensor, ...]:
     """The inverse of :func:`state_of`."""
-    return (state,) if isinstance(state, Tensor) else tuple(one for part in state for one in parts_of(part))
+    return (state,) if isinstance(state, Tensor) else tuple(tensor for part in state for tensor in parts_of(part))

@@ -165,7 +165,7 @@ def _network(model: nn.Module) -> StreamNetwork:
     if isinstance(model, CellModule):  # as a layer of one cell, whose parameters have a suffix
         _refuse_own_forward(model)
         chain = Chain((Recurrent("", (model.spec,)),))
-        weights = {f"{name}_l0": tensor for name, tensor in parameters.collect(model, model.spec, "").items()}
+        weights = {name + layer_suffix(0): tensor for name, tensor in parameters.collect(model, model.spec, "").items()}
     elif hasattr(type(model), "chain"):
         chain = cast(HasChain, model).chain()
         check_streams(chain)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from holdfast.cells.options import NAMES
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.cells.spec import CellSpec
 from holdfast.errors import HoldfastError, ModelFileError, OptionError
 from holdfast.files import container
@@ -81,7 +82,7 @@ class StreamNetwork:
         """The arrays of each recurrent layer, as :meth:`CellSpec.parameter_shapes` names them."""
         prefix = f"{self.chain.recurrent.name}." if self.chain.recurrent.name else ""
         return tuple(
-            {name: self.arrays[f"{prefix}{name}_l{number}"] for name in spec.parameter_names}
+            {name: self.arrays[prefix + name + layer_suffix(number)] for name in spec.parameter_names}
             for number, spec in enumerate(self.specs)
         )
 

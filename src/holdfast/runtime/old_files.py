@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.cells.spec import CellSpec, make_spec
 from holdfast.errors import ModelFileError, OptionError, did_you_mean
 from holdfast.layers.chain import Chain
@@ -110,5 +111,5 @@ def _stream(document: Mapping[str, Any], arrays: Arrays) -> tuple[Chain, Arrays]
     for name, array in arrays.items():
         part, _, rest = name.partition(".")
         number, _, parameter = rest.partition(".")
-        renamed[f"layers.{parameter}_l{number}" if part == "layers" else name] = array
+        renamed[f"layers.{parameter}{layer_suffix(int(number))}" if part == "layers" else name] = array
     return Chain(parts, tuple(str(label) for label in document["labels"])), renamed

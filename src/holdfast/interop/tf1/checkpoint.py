@@ -35,7 +35,7 @@ from holdfast.interop.tf1.slices import (
     slice_key,
     within,
 )
-from holdfast.interop.tf1.wire import FormatError
+from holdfast.interop.varint import FormatError
 
 _MOST_SHARDS = 99_999  # five digits stand in the names of their files
 

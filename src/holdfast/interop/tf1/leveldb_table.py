@@ -13,7 +13,7 @@ from pathlib import Path
 
 from holdfast.errors import MissingLibraryError
 from holdfast.interop.tf1.crc32c import crc32c, unmasked
-from holdfast.interop.tf1.wire import FormatError, varint
+from holdfast.interop.varint import FormatError, read_varint
 
 MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48
@@ -47,14 +47,14 @@ class Table:
         handle: list[int] = []
         at = 0
         for _ in range(4):  # offset and size of the unused metaindex block, then of the index block
-            found, at = varint(footer[:40], at)
+            found, at = read_varint(footer[:40], at)
             handle.append(found)
         self._ends: list[bytes] = []  # no key of a block comes behind its end
         self._handles: list[tuple[int, int]] = []
         past = 0
         for key, value in _entries(self._block(*handle[2:])):
-            offset, at = varint(value, 0)
-            size, at = varint(value, at)
+            offset, at = read_varint(value, 0)
+            size, at = read_varint(value, at)
             if offset < past or (self._ends and key < self._ends[-1]):
                 raise FormatError("its blocks are not in order")
             past = offset + size + _TRAILER
@@ -99,9 +99,9 @@ def _entries(block: memoryview) -> Iterator[tuple[bytes, memoryview]]:
         raise FormatError("a block is shorter than the list at its end")
     block, at, key = block[:end], 0, b""
     while at < end:
-        shared, at = varint(block, at)
-        own, at = varint(block, at)
-        size, at = varint(block, at)
+        shared, at = read_varint(block, at)
+        own, at = read_varint(block, at)
+        size, at = read_varint(block, at)
         if shared > len(key) or own + size > end - at or shared + own > _LONGEST_KEY:
             raise FormatError("an entry is longer than its block, or its key than keys are")
         key = key[:shared] + bytes(block[at : at + own])
@@ -110,7 +110,7 @@ def _entries(block: memoryview) -> Iterator[tuple[bytes, memoryview]]:
 
 
 def _decompressed(data: memoryview) -> memoryview:
-    claimed, _ = varint(data, 0)
+    claimed, _ = read_varint(data, 0)
     if claimed > _SNAPPY_RATIO * len(data):
         raise FormatError(f"a compressed block of {len(data)} bytes claims to hold {claimed}")
     try:

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from holdfast.interop.tf1.wire import Field, FormatError, content, fields, number, signed, text, varints
+from holdfast.interop.tf1.wire import Field, content, fields, number, text, varints
+from holdfast.interop.varint import FormatError, signed
 
 STRING = 7
 # The numbers of types.proto, with the fields of tensor.proto in which the old form keeps their values.

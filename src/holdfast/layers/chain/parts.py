@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from holdfast.cells.options import NAMES
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.cells.spec import CellSpec
 from holdfast.errors import OptionError
 from holdfast.runtime.scaling import Scaling
@@ -189,11 +190,10 @@ class Recurrent(Part):
     def own_shapes(self) -> Shapes:
         """The parameters of each cell, named as torch.nn names them: ``weight_ih_l0``, ``weight_ih_l0_reverse``, ..."""
         prefix = f"{self.name}." if self.name else ""
-        ends = ("", "_reverse") if self.bidirectional else ("",)
         return {
-            f"{prefix}{parameter}_l{number}{end}": shape
+            prefix + parameter + layer_suffix(number, direction): shape
             for number, cell in enumerate(self.cells)
-            for end in ends
+            for direction in range(1 + self.bidirectional)
             for parameter, shape in cell.parameter_shapes().items()
         }
 

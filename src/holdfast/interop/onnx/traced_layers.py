@@ -1,4 +1,4 @@
-"""Recurrent layers on their way out: while a model is traced, each layer stands for ONNX's own operator."""
+"""Exports recurrent layers: while a model is traced, each layer becomes one of ONNX's recurrent operators."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from holdfast.layers import parameters
 from holdfast.layers.recurrent_layer import RecurrentLayer
 
 VERSION = 18
-"""The version of ONNX's operators that is written."""
+"""The version of ONNX's operators in written files."""
 
 
 def exportable(model: nn.Module) -> nn.Module:
-    """A copy of a model in evaluation mode whose recurrent layers are traced as nodes LSTM, GRU and RNN.
+    """A copy of a model, in evaluation mode, whose recurrent layers are traced as nodes LSTM, GRU and RNN.
 
     Raises:
-        ConversionError: The operators cannot say one of its layers; the message names the layer and the option.
+        ConversionError: The operators cannot express a layer; the message names the layer and the option.
     """
     model = copy.deepcopy(model).eval()
     for name, layer in model.named_modules():
@@ -33,7 +33,7 @@ def exportable(model: nn.Module) -> nn.Module:
 
 
 class _Traced:
-    """The call of a layer as nodes: inputs and results are those of :meth:`RecurrentLayer.forward`."""
+    """Replaces :meth:`RecurrentLayer.forward`, with the same inputs and results, by nodes."""
 
     def __init__(self, layer: RecurrentLayer, label: str) -> None:
         self._layer = layer
@@ -41,11 +41,13 @@ class _Traced:
         self._names: list[list[str]] = []
         count = layer.num_directions
         for number, spec in enumerate(layer.specs):
-            own = f"The layer {label!r}"
-            self._attributes.append(onnx_recurrent.attributes(spec, count, layer.reverse, own))
+            self._attributes.append(onnx_recurrent.attributes(spec, count, layer.reverse, f"The layer {label!r}"))
             suffixes = [layer_suffix(number, direction) for direction in range(count)]
-            found = [parameters.collect(layer, spec, suffix) for suffix in suffixes]
-            arrays = onnx_recurrent.weights(spec, [{key: one.detach() for key, one in each.items()} for each in found])
+            detached = [
+                {key: tensor.detach() for key, tensor in parameters.collect(layer, spec, suffix).items()}
+                for suffix in suffixes
+            ]
+            arrays = onnx_recurrent.weights(spec, detached)
             for key, array in arrays.items():
                 layer.register_buffer(key + layer_suffix(number), array)
             self._names.append(list(arrays))
@@ -55,15 +57,12 @@ class _Traced:
     ) -> tuple[Any, Any]:
         layer = self._layer
         if return_states:
-            raise ConversionError(
-                "A layer is asked for the state after every step, which ONNX's operators do not give."
-            )
+            raise ConversionError("return_states needs the state after every step, which ONNX's operators do not give.")
         x = input.transpose(0, 1) if layer.batch_first else input
         counts = None if lengths is None else lengths.to(torch.int32)
-        given = self._initial(hx)
         finals: list[tuple[Tensor, ...]] = []
-        for number, initial in enumerate(given):
-            outputs, *final = self._node(number, x, counts, initial)
+        for number, initial in enumerate(self._initial_states(hx)):
+            outputs, *final = self._add_node(number, x, counts, initial)
             merged = layer.merged([outputs[:, direction] for direction in range(layer.num_directions)])
             x = x + merged if layer.residual and number else merged
             finals.append(tuple(final))
@@ -72,7 +71,7 @@ class _Traced:
         ]
         return (x.transpose(0, 1) if layer.batch_first else x), (parts[0] if len(parts) == 1 else tuple(parts))
 
-    def _initial(self, hx: Any) -> list[tuple[Tensor | None, ...]]:
+    def _initial_states(self, hx: Any) -> list[tuple[Tensor | None, ...]]:
         """The initial state of each layer, each part [directions, B, size]."""
         layer = self._layer
         letters = len(layer.specs[0].state_sizes)
@@ -88,14 +87,14 @@ class _Traced:
         ]
         return list(zip(*columns, strict=True))
 
-    def _node(
+    def _add_node(
         self, number: int, x: Tensor, lengths: Tensor | None, initial: tuple[Tensor | None, ...]
     ) -> tuple[Tensor, ...]:
-        """The node of one layer: Y [T, directions, B, H], and each part of the final state [directions, B, H]."""
+        """Adds a node; returns Y [T, directions, B, H] and the parts of the final state [directions, B, H]."""
         layer, spec = self._layer, self._layer.specs[number]
-        given = {"X": x, "sequence_lens": lengths, **dict(zip(("initial_h", "initial_c"), initial, strict=False))}
-        given |= {key: getattr(layer, key + layer_suffix(number)) for key in self._names[number]}
-        inputs = [given.get(name) for name in onnx_recurrent.INPUTS[spec.kind]]
+        tensors = {"X": x, "sequence_lens": lengths, **dict(zip(("initial_h", "initial_c"), initial, strict=False))}
+        tensors |= {key: getattr(layer, key + layer_suffix(number)) for key in self._names[number]}
+        inputs = [tensors.get(name) for name in onnx_recurrent.INPUTS[spec.kind]]
         state = (layer.num_directions, x.shape[1], spec.hidden_size)
         shapes = [(x.shape[0], *state[:1], *state[1:]), *[state] * len(initial)]
         return tuple(

@@ -1,4 +1,4 @@
-"""Products and look-ups with weights of the file as the layers that they are."""
+"""Turns products with matrices of the file into linear layers, and look-ups in them into embeddings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from holdfast.interop.network import Node
 from holdfast.interop.onnx.graph import Graph, OnnxNode, all_inputs
-from holdfast.interop.onnx.room import Room
+from holdfast.interop.onnx.memory_budget import MemoryBudget
 
 
 class Layer(NamedTuple):
@@ -20,33 +20,32 @@ class Layer(NamedTuple):
     tensors: dict[str, Tensor]
 
 
-def layers(graph: Graph, room: Room) -> list[OnnxNode | Layer]:
-    """The nodes of a graph, products with a matrix of the file as linear layers and look-ups in one as embeddings.
+def find_layers(graph: Graph, budget: MemoryBudget) -> list[OnnxNode | Layer]:
+    """The nodes of a graph, with layers in the place of products and look-ups.
 
-    Args:
-        graph: The graph.
-        room: What the layers may hold.
+    Raises:
+        ModelFileError: The layers need more memory than the budget.
     """
     uses = Counter([value for node in graph.nodes for value in all_inputs(node)] + list(graph.outputs))
-    adds = {value: node for node in graph.nodes if node.op == "Add" for value in node.inputs if uses[value] == 1}
-    found: list[OnnxNode | Layer] = []
-    joined: set[str] = set()
+    additions = {value: node for node in graph.nodes if node.op == "Add" for value in node.inputs if uses[value] == 1}
+    parts: list[OnnxNode | Layer] = []
+    merged: set[str] = set()
     for node in graph.nodes:
-        if node.name in joined:
+        if node.name in merged:
             continue
         layer = None
         if len(node.inputs) > 1 and len(node.outputs) == 1:
             if node.op == "Gather":
                 layer = _embedding(node, graph.constants)
             elif node.op == "Gemm":
-                layer = _gemm(node, graph.constants, room)
+                layer = _gemm(node, graph.constants, budget)
             elif node.op == "MatMul":
-                add = adds.get(node.outputs[0])
-                layer = _product(node, add, graph.constants, room)
-                if layer and add and layer.node.outputs == add.outputs:
-                    joined.add(add.name)
-        found.append(layer or node)
-    return found
+                addition = additions.get(node.outputs[0])
+                layer = _matmul(node, addition, graph.constants, budget)
+                if layer and addition and layer.node.outputs == addition.outputs:
+                    merged.add(addition.name)
+        parts.append(layer or node)
+    return parts
 
 
 def _matrix(value: str, constants: Mapping[str, Tensor]) -> Tensor | None:
@@ -62,30 +61,31 @@ def _embedding(node: OnnxNode, constants: Mapping[str, Tensor]) -> Layer | None:
     return Layer(Node(node.name, "Embedding", options, node.inputs[1:], node.outputs), {"weight": weight})
 
 
-def _gemm(node: OnnxNode, constants: Mapping[str, Tensor], room: Room) -> Layer | None:
+def _gemm(node: OnnxNode, constants: Mapping[str, Tensor], budget: MemoryBudget) -> Layer | None:
     weight = _matrix(node.inputs[1], constants)
-    plain = {"alpha": 1.0, "beta": 1.0, "transA": 0}
-    if weight is None or any(node.attributes.get(name, value) != value for name, value in plain.items()):
+    required = {"alpha": 1.0, "beta": 1.0, "transA": 0}
+    if weight is None or any(node.attributes.get(name, value) != value for name, value in required.items()):
         return None
     if node.inputs[0] in constants:
         return None
-    rows = weight if node.attributes.get("transB", 0) else room.rows(node, weight)
-    bias = constants.get(node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] else None
-    if len(node.inputs) > 2 and node.inputs[2] and not _fits(bias, rows):
-        return None
-    return _linear(node, rows, bias, node.outputs)
+    rows = weight if node.attributes.get("transB", 0) else budget.transpose(node, weight)
+    has_bias = len(node.inputs) > 2 and bool(node.inputs[2])
+    bias = constants.get(node.inputs[2]) if has_bias else None
+    return None if has_bias and not _fits(bias, rows) else _linear(node, rows, bias, node.outputs)
 
 
-def _product(node: OnnxNode, add: OnnxNode | None, constants: Mapping[str, Tensor], room: Room) -> Layer | None:
+def _matmul(
+    node: OnnxNode, addition: OnnxNode | None, constants: Mapping[str, Tensor], budget: MemoryBudget
+) -> Layer | None:
     weight = _matrix(node.inputs[1], constants)
     if weight is None or node.inputs[0] in constants:
         return None
-    rows, bias = room.rows(node, weight), None
-    if add is not None and len(add.inputs) == 2:
-        bias = constants.get(add.inputs[add.inputs[0] == node.outputs[0]])
-    if add is None or not _fits(bias, rows):
+    rows, bias = budget.transpose(node, weight), None
+    if addition is not None and len(addition.inputs) == 2:
+        bias = constants.get(addition.inputs[addition.inputs[0] == node.outputs[0]])
+    if addition is None or not _fits(bias, rows):
         return _linear(node, rows, None, node.outputs)
-    return _linear(node, rows, bias, add.outputs)
+    return _linear(node, rows, bias, addition.outputs)
 
 
 def _fits(bias: Tensor | None, rows: Tensor) -> bool:
