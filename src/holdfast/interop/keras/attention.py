@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from holdfast.errors import ConversionError
-from holdfast.interop.keras.build import Builder, Entry, Value, check_shape
+from holdfast.interop.keras.builder import Builder, Entry, Value, check_shape
 from holdfast.interop.keras.model import Layer, Reference
 
 

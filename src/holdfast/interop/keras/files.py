@@ -18,13 +18,13 @@ from torch import Tensor
 from holdfast.errors import ModelFileError
 from holdfast.interop.keras import archive as keras_archive
 from holdfast.interop.keras import config as keras_config
-from holdfast.interop.keras import derive as keras_derive
 from holdfast.interop.keras import layers as keras_layers
-from holdfast.interop.keras import select as keras_select
+from holdfast.interop.keras import model_from_weights as keras_model_from_weights
+from holdfast.interop.keras import selection as keras_selection
 from holdfast.interop.keras import weights as keras_weights
-from holdfast.interop.keras.expand import expanded
 from holdfast.interop.keras.hdf5 import MAX_TEXT_BYTES, Group
 from holdfast.interop.keras.hdf5 import read as read_hdf5
+from holdfast.interop.keras.inlining import expanded
 from holdfast.interop.keras.model import Model
 from holdfast.interop.keras.writing import write
 from holdfast.interop.network import Network
@@ -117,10 +117,10 @@ def select(
         root = read_hdf5(path)
         text, version = root.text("model_config") or _given(path, architecture), _version_of(root)
     if text is not None and keras_config.is_whole(text):
-        return keras_select.of_model(*_configured(root, text, version, path), path)
+        return keras_selection.of_model(*_configured(root, text, version, path), path)
     said = {"activation": activation, "recurrent_activation": recurrent_activation}
     options = {name: value for name, value in said.items() if value is not None}
-    return keras_select.of_weights(root, version, options, path)
+    return keras_selection.of_weights(root, version, options, path)
 
 
 def _configured(root: Group, text: str, version: str, path: Path) -> tuple[Model, dict[str, list[Tensor]]]:
@@ -141,9 +141,9 @@ def _archived(path: Path) -> tuple[str, str, bytes]:
 def _derived(root: Group, path: Path) -> tuple[Model, dict[str, list[Tensor]]]:
     """The model that weights alone say, and these."""
     if keras_weights.all_layers(root) is not None:
-        return keras_derive.by_class(root, path)
+        return keras_model_from_weights.by_class(root, path)
     weights = {name: list(arrays.values()) for name, arrays in keras_weights.by_name(root).items()}
-    return keras_derive.by_name(weights, _version_of(root), path), weights
+    return keras_model_from_weights.by_name(weights, _version_of(root), path), weights
 
 
 def _version_of(root: Group) -> str:

@@ -15,8 +15,8 @@ from holdfast.interop.keras import merging as keras_merging
 from holdfast.interop.keras import normalisation as keras_normalisation
 from holdfast.interop.keras import recurrent as keras_recurrent
 from holdfast.interop.keras import windows as keras_windows
-from holdfast.interop.keras.build import Builder, Entry, Value, activated, check_shape, inner_layer
-from holdfast.interop.keras.expand import FOLD, MASKED, OF_THE_LAST_DIMENSION, UNFOLD
+from holdfast.interop.keras.builder import Builder, Entry, Value, activated, check_shape, inner_layer
+from holdfast.interop.keras.inlining import FOLD, MASKED, OF_THE_LAST_DIMENSION, UNFOLD
 from holdfast.interop.keras.model import Layer, Model
 from holdfast.interop.keras.options import Options
 from holdfast.interop.network import Network

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from holdfast.interop.keras.build import Builder, Entry, Value, check_shape
+from holdfast.interop.keras.builder import Builder, Entry, Value, check_shape
 from holdfast.interop.keras.model import Layer
 from holdfast.interop.keras.options import Options
 

@@ -12,7 +12,7 @@ from holdfast.cells import CellSpec
 from holdfast.errors import ConversionError
 from holdfast.interop.keras import cells as keras_cells
 from holdfast.interop.keras import options as keras_options
-from holdfast.interop.keras.build import Builder, Entry, Value, inner_layer
+from holdfast.interop.keras.builder import Builder, Entry, Value, inner_layer
 from holdfast.interop.keras.model import Layer
 from holdfast.interop.keras.options import RecurrentOptions
 

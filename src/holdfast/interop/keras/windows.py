@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from holdfast.interop.keras.build import Builder, Entry, Make, Value, activated, check_shape
+from holdfast.interop.keras.builder import Builder, Entry, Make, Value, activated, check_shape
 from holdfast.interop.keras.model import Layer
 from holdfast.interop.keras.options import Options
 

@@ -14,7 +14,7 @@ import torch
 from holdfast.container import replace_file
 from holdfast.errors import ConversionError, MissingLibraryError, ModelFileError
 from holdfast.interop.keras.archive import CONFIGURATION, METADATA, WEIGHTS
-from holdfast.interop.keras.chain import KerasLayer, chain
+from holdfast.interop.keras.export_chain import KerasLayer, chain
 from holdfast.interop.keras.model import snake_case
 from holdfast.interop.network import Network
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from holdfast.errors import ConversionError, ModelFileError
 from holdfast.interop.tf1.crc32c import crc32c, unmasked
 from holdfast.interop.tf1.leveldb_table import Table
-from holdfast.interop.tf1.slices import (
+from holdfast.interop.tf1.messages import (
     DTYPES,
     STRING,
     Entry,
