@@ -35,7 +35,13 @@ def refused(read: Callable[[], Any], path: Path, kind: type[HoldfastError]) -> N
 def test_in_place_of_a_model(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_text(POINTER)
-    for read in (Predictor, runtime.load, formats.read, formats.layers, lambda path: experiment.summary(str(path))):
+    for read in (
+        Predictor,
+        runtime.load,
+        formats.read,
+        formats.list_layers,
+        lambda path: experiment.summary(str(path)),
+    ):
         refused(lambda read=read: read(path), path, ModelFileError)  # type: ignore[misc]
     refused(lambda: convert(path, tmp_path / "out.pt"), path, ModelFileError)
     for format in formats.FORMATS:

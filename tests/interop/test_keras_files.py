@@ -344,14 +344,14 @@ def test_what_has_no_counterpart_is_named(name: str, tmp_path: Path) -> None:
         (
             {"units": 5},
             "layer 'lstm' (LSTM) has (3, 16) as input weights; expected (3, 20) for the LSTM of 3 inputs and "
-            "5 units that it "
-            "says to be (Keras layout). Its weights and its settings are not of one model.",
+            "5 units in its "
+            "settings (Keras layout). Its weights and its settings are not from the same model.",
         ),
         (
             {"units": 4, "use_bias": False},
             "layer 'lstm' (LSTM) has 3 arrays (3x16, 4x16, 16); expected kernel and recurrent kernel. Its "
             "weights and its "
-            "settings are not of one model.",
+            "settings are not from the same model.",
         ),
     ],
 )

@@ -267,7 +267,7 @@ def test_layers_around_one_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConversionError) as error:
         formats.read(path, layers="own")
     assert str(error.value).startswith("Layer 'own' (LSTM) has activation='my_activation', which Holdfast has not;")
-    found = formats.layers(path)
+    found = formats.list_layers(path)
     assert [line.name for line in found.lines] == ["lstm", "both"]
     assert found.note.startswith("Passed over: own, dense. Layer 'twice' (Lambda) holds Python code")
     x = np.zeros((1, 2, 3), "float32")

@@ -201,7 +201,7 @@ class Builder:
         if counts and len(found) not in counts:
             raise ConversionError(
                 f"{layer.label} has {len(found)} arrays of weights; expected {' or '.join(map(str, counts))}. "
-                "Its weights and its settings are not of one model."
+                "Its weights and its settings are not from the same model."
             )
         return found
 
@@ -224,7 +224,7 @@ def check_shape(layer: Layer, what: str, array: Tensor, expected: tuple[int, ...
     if tuple(array.shape) != expected:
         raise ConversionError(
             f"{layer.label} has a {what} of shape {tuple(array.shape)}; expected {expected}. Its weights and its "
-            "settings are not of one model."
+            "settings are not from the same model."
         )
 
 

@@ -80,7 +80,8 @@ def _of_cudnn(weights: Weights, options: RecurrentOptions, label: str) -> Weight
     if bias is None or shapes != [(I, gates * H), (H, gates * H), (2 * gates * H,)]:
         raise ConversionError(
             f"{label} has weights of the shapes {shapes}; expected {(I, gates * H)}, {(H, gates * H)} and "
-            f"{(2 * gates * H,)} for {H} units as cuDNN has them. Its weights and its settings are not of one model."
+            f"{(2 * gates * H,)} for {H} units as cuDNN has them. Its weights and its settings are not from the same "
+            "model."
         )
     turned = [
         torch.cat([block.reshape(H, -1) for block in array.chunk(gates, 1)]).T
@@ -93,6 +94,6 @@ def _mismatch(arrays: Sequence[Tensor], options: RecurrentOptions, label: str) -
     shapes = ", ".join("x".join(map(str, array.shape)) for array in arrays[:12]) or "none"
     wanted = "kernel, recurrent kernel and bias" if options.use_bias else "kernel and recurrent kernel"
     return ConversionError(
-        f"{label} has {len(arrays)} arrays ({shapes}); expected {wanted}. Its weights and its settings are not of one "
-        "model."
+        f"{label} has {len(arrays)} arrays ({shapes}); expected {wanted}. Its weights and its settings are not from "
+        "the same model."
     )

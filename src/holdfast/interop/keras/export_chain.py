@@ -11,8 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from holdfast.errors import ConversionError
-from holdfast.interop.keras import export_layers as keras_export_layers
-from holdfast.interop.keras import export_recurrent as keras_export_recurrent
+from holdfast.interop.keras import export_layers, export_recurrent
 from holdfast.interop.network import Network, Node
 from holdfast.interop.nodes import Recurrent
 from holdfast.interop.windows import Convolution, GlobalPooling, TransposedConvolution
@@ -163,7 +162,7 @@ class _Walk:
         name, activation = self._named(node.name), "linear"
         following = self._left[0] if self._left else None
         if following is not None and following.kind == "Activation" and following.inputs[0] == self.value:
-            found = keras_export_recurrent.activation_layer(following.options["name"], _label(following))
+            found = export_recurrent.activation_layer(following.options["name"], _label(following))
             if found[0] == "Activation" and following.options.get("dim", -1) == -1:
                 self._left.pop(0)
                 self._gives(following)
@@ -177,7 +176,7 @@ class _Walk:
         if (dim := node.options.get("dim", -1)) != -1:
             yield KerasLayer("Softmax", {"axis": dim})
         else:
-            yield KerasLayer(*keras_export_recurrent.activation_layer(node.options["name"], _label(node)))
+            yield KerasLayer(*export_recurrent.activation_layer(node.options["name"], _label(node)))
 
     def dropout(self, node: Node) -> Iterator[KerasLayer]:
         """Dropout, or SpatialDropout1D."""
@@ -191,11 +190,11 @@ class _Walk:
         if counts != (self._mask if averages else ""):
             raise ConversionError(f"{_label(node)} is called with another mask than Keras would hand it.")
         self._gives(node)
-        kind, config, weights = keras_export_layers.layer(node.kind, part, _label(node))
-        self._mask = self._mask if node.kind in keras_export_layers.KEEP_MASKS else ""
+        kind, config, weights = export_layers.export_layer(node.kind, part, _label(node))
+        self._mask = self._mask if node.kind in export_layers.KEEP_MASKS else ""
         if not self._flat and self._counted and self._steps is None:
-            self._steps = keras_export_layers.steps(part)
-        self._counted = self._counted and node.kind in keras_export_layers.KEEP_STEPS
+            self._steps = export_layers.required_steps(part)
+        self._counted = self._counted and node.kind in export_layers.KEEP_STEPS
         self._flat = self._flat or (isinstance(part, GlobalPooling) and not part.keepdims)
         if isinstance(part, Convolution | TransposedConvolution):
             self._width = part.layer.out_channels
@@ -239,7 +238,7 @@ class _Walk:
                     "go_backwards in the order in which they were made, and has no layer that turns them."
                 )
             self._gives(turned)
-        made = keras_export_recurrent.layers(part, _label(node), sequences=sequences, masked=bool(self._mask))
+        made = export_recurrent.export_recurrent(part, _label(node), sequences=sequences, masked=bool(self._mask))
         for number, (kind, config, weights) in enumerate(made):
             yield KerasLayer(kind, config, self._named(node.name if not number else f"{node.name}_{number}"), weights)
         self._width = part.layer.output_size
@@ -258,7 +257,7 @@ class _Walk:
         if positions[0] != positions[1] or merge.inputs != tuple(ends):
             raise ConversionError(f"{_label(merge)} does not merge the outputs of the two layers before it: no chain.")
         sequences = positions[0] == 0
-        config, weights = keras_export_recurrent.both(
+        config, weights = export_recurrent.export_bidirectional(
             parts, merge.options["mode"], [_label(node), _label(other)], sequences=sequences, masked=bool(self._mask)
         )
         self._gives(merge)
@@ -293,7 +292,7 @@ _WRITERS = {
     "Dropout": _Walk.dropout,
     "Reshape": _Walk.reshape,
     "RepeatVector": _Walk.repeat_vector,
-    **dict.fromkeys(keras_export_layers.KINDS, _Walk.around),
+    **dict.fromkeys(export_layers.KINDS, _Walk.around),
 }
 _SEEN_THROUGH = (
     *("Masking", "Dropout", "Activation", "Noise", "BatchNorm", "LayerNorm", "Pooling", "ZeroPadding", "Cropping"),

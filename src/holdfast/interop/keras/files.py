@@ -19,11 +19,10 @@ from holdfast.errors import ModelFileError
 from holdfast.interop.keras import archive as keras_archive
 from holdfast.interop.keras import config as keras_config
 from holdfast.interop.keras import layers as keras_layers
-from holdfast.interop.keras import model_from_weights as keras_model_from_weights
+from holdfast.interop.keras import model_from_weights
 from holdfast.interop.keras import selection as keras_selection
 from holdfast.interop.keras import weights as keras_weights
-from holdfast.interop.keras.hdf5 import MAX_TEXT_BYTES, Group
-from holdfast.interop.keras.hdf5 import read as read_hdf5
+from holdfast.interop.keras.hdf5 import MAX_TEXT_BYTES, Group, read_hdf5
 from holdfast.interop.keras.inlining import expanded
 from holdfast.interop.keras.model import Model
 from holdfast.interop.keras.writing import write
@@ -53,7 +52,7 @@ def read(path: Path | str, architecture: Path | str | None = None) -> Network:
     path = Path(path)
     if zipfile.is_zipfile(path):
         text, version, content = _archived(path)
-        model = expanded(keras_config.parse(text, version, path))
+        model = expanded(keras_config.parse_configuration(text, version, path))
         return keras_layers.network(model, keras_weights.by_class(read_hdf5(path, content), model.layers), path)
     root = read_hdf5(path)
     given = root.text("model_config") or _given(path, architecture)
@@ -116,7 +115,7 @@ def select(
     else:
         root = read_hdf5(path)
         text, version = root.text("model_config") or _given(path, architecture), _version_of(root)
-    if text is not None and keras_config.is_whole(text):
+    if text is not None and keras_config.lists_layers(text):
         return keras_selection.of_model(*_configured(root, text, version, path), path)
     said = {"activation": activation, "recurrent_activation": recurrent_activation}
     options = {name: value for name, value in said.items() if value is not None}
@@ -125,7 +124,7 @@ def select(
 
 def _configured(root: Group, text: str, version: str, path: Path) -> tuple[Model, dict[str, list[Tensor]]]:
     """The model of a configuration, and its weights in an HDF5 file."""
-    model = expanded(keras_config.parse(text, version, path, _backend_of(root)))
+    model = expanded(keras_config.parse_configuration(text, version, path, _backend_of(root)))
     if keras_weights.all_layers(root) is None:
         return model, keras_weights.spread(keras_weights.by_name(root), model.layers)
     return model, keras_weights.by_class(root, model.layers)
@@ -133,7 +132,7 @@ def _configured(root: Group, text: str, version: str, path: Path) -> tuple[Model
 
 def _archived(path: Path) -> tuple[str, str, bytes]:
     """The configuration, the version and the weights' file of a ``.keras`` file."""
-    entries = keras_archive.read(path)
+    entries = keras_archive.read_archive(path)
     version, text = _version(entries[keras_archive.METADATA], path), _text(entries[keras_archive.CONFIGURATION], path)
     return text, version, entries[keras_archive.WEIGHTS]
 
@@ -141,9 +140,9 @@ def _archived(path: Path) -> tuple[str, str, bytes]:
 def _derived(root: Group, path: Path) -> tuple[Model, dict[str, list[Tensor]]]:
     """The model that weights alone say, and these."""
     if keras_weights.all_layers(root) is not None:
-        return keras_model_from_weights.by_class(root, path)
+        return model_from_weights.by_class(root, path)
     weights = {name: list(arrays.values()) for name, arrays in keras_weights.by_name(root).items()}
-    return keras_model_from_weights.by_name(weights, _version_of(root), path), weights
+    return model_from_weights.by_name(weights, _version_of(root), path), weights
 
 
 def _version_of(root: Group) -> str:

@@ -179,7 +179,7 @@ def _check_width(layer: Layer, x: Value, spec: CellSpec) -> None:
     if x.width not in (None, spec.input_size):
         raise ConversionError(
             f"{layer.label} has weights for {spec.input_size} inputs and gets {x.width}. Its weights and its settings "
-            "are not of one model."
+            "are not from the same model."
         )
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from holdfast.errors import ConversionError, ModelFileError
 from holdfast.interop import nodes
 from holdfast.interop.keras import layers as keras_layers
-from holdfast.interop.keras import model_from_weights as keras_model_from_weights
+from holdfast.interop.keras import model_from_weights
 from holdfast.interop.keras import weights as keras_weights
 from holdfast.interop.keras.hdf5 import Group
 from holdfast.interop.keras.model import Layer, Model, Reference
@@ -51,7 +51,7 @@ def of_weights(root: Group, version: str, options: Mapping[str, Any], path: Path
     old = keras_weights.all_layers(root) is None and (root.group("model_weights") or root).texts("layer_names")
     for name, own in _by_name(root) if old else _by_place(root, ""):
         name = name if name not in arrays else f"layers/{name}"  # an attribute of the model, and a class of its layers
-        layer = keras_model_from_weights.recurrent(name, own)
+        layer = model_from_weights.recurrent_layer(name, own)
         if layer is None:
             others += [name] if own else []
             continue
@@ -119,7 +119,7 @@ def _by_name(root: Group) -> Iterator[tuple[str, list[Tensor]]]:
         parts: dict[str, list[Tensor]] = {}
         for weight, array in arrays.items():
             parts.setdefault(_owner(weight), []).append(array)
-        if len(parts) < 2 or keras_model_from_weights.recurrent(name, whole) is not None:
+        if len(parts) < 2 or model_from_weights.recurrent_layer(name, whole) is not None:
             yield name, whole
             continue
         for part, own in parts.items():
