@@ -81,7 +81,7 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ConversionError) as error:
         holdfast.convert(tmp_path / "m.safetensors", tmp_path / "m.pt")
     assert str(error.value) == (
-        "The LSTM 'keys' has peepholes=True, and torch.nn.LSTM has no such thing: its weights would mean something "
+        "The LSTM 'keys' has peepholes=True, and torch.nn.LSTM has no such option: its weights would mean something "
         "else there. Keep the model in Holdfast's format."
     )
     assert [path.name for path in tmp_path.iterdir()] == ["m.safetensors"]

@@ -119,9 +119,7 @@ def test_checkpoints_of_tensorflow(conformance: Callable[[str], Path], tmp_path:
 def test_an_ending_that_says_nothing(tmp_path: Path) -> None:
     with pytest.raises(OptionError) as error:
         formats.write(tmp_path / "m.txt", tagger())
-    assert str(error.value).startswith(
-        f"{tmp_path / 'm.txt'} says by its ending no format; expected .safetensors (hold"
-    )
+    assert str(error.value).startswith(f"{tmp_path / 'm.txt'} has the ending of no format; expected .safetensors (hold")
     assert str(error.value).endswith(", or name the format with --to.")
 
 
@@ -135,7 +133,8 @@ def test_files_of_no_format(tmp_path: Path) -> None:
         with pytest.raises(ModelFileError) as error:
             formats.read(path)
         assert str(error.value) == (
-            f"{path} begins as no file of {', '.join(FORMATS)} does. If it is one of them, name it with --from."
+            f"{path} does not begin like a file of any known format: {', '.join(FORMATS)}. If it is of one of them, "
+            "name it with --from."
         )
 
 
@@ -158,7 +157,7 @@ def test_layers_of_what_is_a_network_and_of_what_is_none(tmp_path: Path) -> None
         ("norm", "other", "", 6),
         ("b", "linear", "3 -> 2", 8),
     ]
-    assert "has the layer 'norm' (other) beside its recurrent ones" in found.note
+    assert "has the layer 'norm' (other) besides its recurrent layers" in found.note
     assert str(found).endswith(f"Total parameters: 77\n{found.note}")
 
 

@@ -293,8 +293,8 @@ def test_layers_that_do_not_fit_on_one_another(tmp_path: Path) -> None:
     with pytest.raises(ConversionError) as caught:
         read(tmp_path / "m")
     assert str(caught.value) == (
-        "rnn/multi_rnn_cell/cell_1/basic_lstm_cell takes 5 values and what is below it gives 3; expected equally many. "
-        "Read the layers one by one."
+        "rnn/multi_rnn_cell/cell_1/basic_lstm_cell takes 5 values and the layer below gives 3; expected the same "
+        "number. Read the layers one by one."
     )
 
 

@@ -1,4 +1,4 @@
-"""What stands around recurrent layers in a network, as layers of Keras 3."""
+"""Converts the parts of a network besides recurrent layers to layers of Keras 3."""
 
 from __future__ import annotations
 
@@ -22,61 +22,61 @@ Layer = tuple[str, dict[str, Any], list[Tensor]]
 """The class of a layer of Keras, its options and its weights."""
 
 KEEP_MASKS = ("BatchNorm", "LayerNorm", "Noise")
-"""The kinds of nodes behind which Keras still has the mask that came before."""
+"""The kinds of nodes after which Keras keeps the mask of their input."""
 KEEP_STEPS = (*KEEP_MASKS, "GlobalPooling")
-"""Those behind which there are as many steps as before, or none."""
+"""The kinds of nodes that keep the number of steps, or remove the steps."""
 
 
-def layer(kind: str, part: Any, label: str) -> Layer:
-    """The layer of Keras that does what a part of a network does.
+def export_layer(kind: str, part: Any, label: str) -> Layer:
+    """The layer of Keras that computes the same as a part of a network.
 
     Args:
         kind: A name of :data:`KINDS`.
         part: The module.
-        label: What it is called, for the message.
+        label: Its name, for the message.
 
     Raises:
-        ConversionError: Keras has none.
+        ConversionError: Keras has no such layer.
     """
-    made = KINDS[kind](part)
-    if made is None:
+    layer = KINDS[kind](part)
+    if layer is None:
         raise ConversionError(f"{label} ({part}) has no counterpart in Keras.")
-    return made
+    return layer
 
 
-def steps(part: Any) -> int | None:
-    """How many steps a part takes, if its parameters say it."""
+def required_steps(part: Any) -> int | None:
+    """The number of steps that a part's parameters require, if they do."""
     if isinstance(part, BatchNorm) and part.dim == 1:
         return int(part.running_mean.numel())
-    if isinstance(part, LayerNorm) and 1 in part.dims and _given(part):
-        return int(_given(part)[0].shape[part.dims.index(1)])
+    if isinstance(part, LayerNorm) and 1 in part.dims and _parameters(part):
+        return int(_parameters(part)[0].shape[part.dims.index(1)])
     return None
 
 
 def _convolution(part: Convolution) -> Layer:
-    own = part.layer
+    conv = part.layer
     config = {
-        "filters": own.out_channels,
-        "kernel_size": list(own.kernel_size),
-        "strides": list(own.stride),
+        "filters": conv.out_channels,
+        "kernel_size": list(conv.kernel_size),
+        "strides": list(conv.stride),
         "padding": part.padding,
-        "dilation_rate": list(own.dilation),
-        "groups": own.groups,
-        "use_bias": own.bias is not None,
+        "dilation_rate": list(conv.dilation),
+        "groups": conv.groups,
+        "use_bias": conv.bias is not None,
     }
-    return f"Conv{len(own.kernel_size)}D", config, _kernel(own)
+    return f"Conv{len(conv.kernel_size)}D", config, _kernel(conv)
 
 
 def _transposed(part: TransposedConvolution) -> Layer:
-    own = part.layer
-    config = {"filters": own.out_channels, "kernel_size": list(part.size), "strides": list(part.stride)}
-    config |= {"padding": part.padding, "use_bias": own.bias is not None}
-    return f"Conv{len(part.size)}DTranspose", config, _kernel(own)
+    conv = part.layer
+    config = {"filters": conv.out_channels, "kernel_size": list(part.size), "strides": list(part.stride)}
+    config |= {"padding": part.padding, "use_bias": conv.bias is not None}
+    return f"Conv{len(part.size)}DTranspose", config, _kernel(conv)
 
 
-def _kernel(own: Any) -> list[Tensor]:
-    weights = [own.weight.detach().movedim((0, 1), (-1, -2)).contiguous()]
-    return weights if own.bias is None else [*weights, own.bias.detach()]
+def _kernel(conv: Any) -> list[Tensor]:
+    weights = [conv.weight.detach().movedim((0, 1), (-1, -2)).contiguous()]
+    return weights if conv.bias is None else [*weights, conv.bias.detach()]
 
 
 def _pooling(part: Pooling) -> Layer | None:
@@ -91,11 +91,11 @@ def _global_pooling(part: GlobalPooling) -> Layer:
 
 
 def _ends(name: str, option: str) -> Callable[[Any], Layer]:
-    def made(part: Any) -> Layer:
+    def export(part: Any) -> Layer:
         pairs = [list(pair) for pair in part.around]
         return f"{name}{len(pairs)}D", {option: pairs[0] if len(pairs) == 1 else pairs}, []
 
-    return made
+    return export
 
 
 def _upsampling(part: Upsampling) -> Layer:
@@ -106,7 +106,7 @@ def _upsampling(part: Upsampling) -> Layer:
 def _batch_norm(part: BatchNorm) -> Layer:
     config = {"axis": part.dim, "momentum": 1 - part.momentum, "epsilon": part.eps}
     config |= {"scale": part.weight is not None, "center": part.bias is not None}
-    return "BatchNormalization", config, [*_given(part), part.running_mean, part.running_var]
+    return "BatchNormalization", config, [*_parameters(part), part.running_mean, part.running_var]
 
 
 def _layer_norm(part: LayerNorm) -> Layer | None:
@@ -115,15 +115,15 @@ def _layer_norm(part: LayerNorm) -> Layer | None:
     if part.mode != "layer" and (part.weight is None or part.bias is not None):
         return None
     if part.mode == "rms":
-        return "RMSNormalization", config, _given(part)
+        return "RMSNormalization", config, _parameters(part)
     config |= {"scale": part.weight is not None, "center": part.bias is not None}
     if part.mode == "variance":
         config["rms_scaling"] = True
-    return "LayerNormalization", config, _given(part)
+    return "LayerNormalization", config, _parameters(part)
 
 
-def _given(part: Any) -> list[Tensor]:
-    return [one.detach() for one in (part.weight, part.bias) if one is not None]
+def _parameters(part: Any) -> list[Tensor]:
+    return [parameter.detach() for parameter in (part.weight, part.bias) if parameter is not None]
 
 
 def _permute(part: Permute) -> Layer:
@@ -151,4 +151,4 @@ KINDS: dict[str, Callable[[Any], Layer | None]] = {
     "Permute": _permute,
     "Noise": _noise,
 }
-"""What makes a layer of each kind of node, or says by None that there is none."""
+"""The function that makes the layer for each kind of node; it returns None if Keras has no such layer."""

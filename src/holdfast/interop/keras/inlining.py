@@ -1,8 +1,8 @@
-"""A model with models within it, and layers that run at every step, as one list of layers.
+"""Turns a model with nested models and TimeDistributed layers into one list of layers.
 
-A layer within the model ``encoder`` is called ``encoder/NAME``. A TimeDistributed becomes a layer that makes every step
-a row of its own, the layer within, and one that puts the steps together again; the classes of these two are none that a
-file can name.
+A layer in the nested model ``encoder`` gets the name ``encoder/NAME``. A TimeDistributed becomes three layers: one that
+makes each step a row, the inner layer, and one that restores the steps. No file can name the classes of the first and
+the last.
 """
 
 from __future__ import annotations
@@ -12,34 +12,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from holdfast.errors import ConversionError
-from holdfast.interop.keras.model import Layer, Model, Reference, rewired
+from holdfast.interop.keras.model import Layer, Model, Reference, map_references
 
 FOLD, UNFOLD, MASKED = "(every step a row)", "(rows as steps)", "(masked)"
-"""Classes of the layers that are made here."""
+"""The classes of the layers that are added here."""
 OF_THE_LAST_DIMENSION = (
     *("Dense", "Dropout", "Activation", "ReLU", "LeakyReLU", "ELU", "ThresholdedReLU", "Softmax", "GaussianNoise"),
     *("GaussianDropout", "ActivityRegularization", "Identity"),
 )
-"""Layers that do the same to every step, so that TimeDistributed changes nothing."""
-_MOST = 4096  # layers, once those of the models within are counted at each of their calls
+"""Layers that treat every step alike, so that TimeDistributed changes nothing."""
+_MAX_LAYERS = 4096  # the layers of a nested model count at each of its calls
 
 
-def expanded(model: Model) -> Model:
-    """The same model without models within it.
+def inline_models(model: Model) -> Model:
+    """The same model without nested models.
 
     Raises:
-        ConversionError: It would have too many layers, or calls a model with more or fewer inputs than it has.
+        ConversionError: It has too many layers, or calls a nested model with the wrong number of inputs.
     """
-    expander = _Expander()
-    outputs = expander.into(model, None, "", "", "")
-    return replace(model, layers=tuple(expander.layers), outputs=tuple(outputs))
+    inliner = _Inliner()
+    outputs = inliner.add_model(model, None, "", "", "")
+    return replace(model, layers=tuple(inliner.layers), outputs=tuple(outputs))
 
 
-class _Expander:
-    """Goes through models, and keeps the layers of all of them.
+class _Inliner:
+    """Collects the layers of nested models.
 
     Attributes:
-        layers: Those so far.
+        layers: The layers so far.
     """
 
     def __init__(self) -> None:
@@ -47,43 +47,39 @@ class _Expander:
         self._count = 0
         self._wrapped: Counter[str] = Counter()
 
-    def into(
+    def add_model(
         self, model: Model, inputs: Sequence[Reference] | None, prefix: str, first: str, key: str
     ) -> list[Reference]:
-        """Adds the layers of a model, and says what it gives.
+        """Adds the layers of a model, and returns its outputs.
 
         Args:
             model: The model.
-            inputs: What it is called with; None for the outermost.
-            prefix: What the names of its layers begin with.
-            first: The same of its first call, which has the weights.
-            key: What the places of their weights begin with.
+            inputs: The inputs of its call; None for the outermost model.
+            prefix: The prefix of its layers' names.
+            first: That prefix in its first call, which has the weights.
+            key: The prefix of the places of their weights.
         """
-        known: dict[Reference, Reference] = {}
+        moved: dict[Reference, Reference] = {}
 
-        def placed(one: Reference) -> Reference:
-            return known.get(one, Reference(prefix + one.layer, one.output))
+        def new_reference(old: Reference) -> Reference:
+            return moved.get(old, Reference(prefix + old.layer, old.output))
 
         for layer in model.layers:
             self._count += 1
-            if self._count > _MOST:
+            if self._count > _MAX_LAYERS:
                 raise ConversionError(
-                    f"The model has more than {_MOST:,} layers, each counted as often as it is called; no more are "
-                    "read."
+                    f"The model has more than {_MAX_LAYERS:,} layers, counted once per call; no more are read."
                 )
             if layer.name in model.inputs and inputs is not None:
-                known[Reference(layer.name)] = inputs[model.inputs.index(layer.name)]
+                moved[Reference(layer.name)] = inputs[model.inputs.index(layer.name)]
                 continue
-            own = f"{first}{layer.shares or layer.name}"
-            moved = rewired(layer, placed)
-            moved = replace(
-                moved, name=prefix + layer.name, shares="" if own == prefix + layer.name else own, key=key + layer.key
-            )
-            known |= self._add(layer.name, moved)
-        return [placed(one) for one in model.outputs]
+            name, owner = prefix + layer.name, f"{first}{layer.shares or layer.name}"
+            renamed = replace(layer, name=name, shares="" if owner == name else owner, key=key + layer.key)
+            moved |= self._add(layer.name, map_references(renamed, new_reference))
+        return [new_reference(output) for output in model.outputs]
 
     def _add(self, name: str, layer: Layer) -> Mapping[Reference, Reference]:
-        """Adds a layer, and what is in it; says where its outputs are, if not under its own name."""
+        """Adds a layer and the layers in it; returns the places of its outputs if they are not under its own name."""
         if layer.model is not None:
             outputs = self._call(layer, layer.model, layer.key)
         elif layer.wrapped is not None and layer.wrapped.kind not in OF_THE_LAST_DIMENSION:
@@ -91,10 +87,10 @@ class _Expander:
         else:
             self.layers.append(layer)
             return {}
-        return {Reference(name, number): one for number, one in enumerate(outputs)}
+        return {Reference(name, number): output for number, output in enumerate(outputs)}
 
     def _call(self, layer: Layer, model: Model, key: str) -> list[Reference]:
-        """Adds the layers of a model within the model, where it is called."""
+        """Adds the layers of a nested model for one call."""
         inputs = list(layer.inputs)
         if len(inputs) != len(model.inputs):
             raise ConversionError(f"{layer.label} is called with {len(inputs)} inputs; expected {len(model.inputs)}.")
@@ -103,17 +99,19 @@ class _Expander:
                 name = f"{layer.name}/masked {number}" if number else f"{layer.name}/masked"
                 self.layers.append(Layer(name, MASKED, {}, (inputs[number],), masks=(mask,)))
                 inputs[number] = Reference(name)
-        return self.into(model, inputs, f"{layer.name}/", f"{layer.shares or layer.name}/", f"{key}/layers/")
+        return self.add_model(model, inputs, f"{layer.name}/", f"{layer.shares or layer.name}/", f"{key}/layers/")
 
     def _every_step(self, layer: Layer, inner: Layer) -> Reference:
         """Adds a TimeDistributed."""
         if len(layer.inputs) != 1:
             raise ConversionError(f"{layer.label} is called with {len(layer.inputs)} inputs; expected one.")
-        self._wrapped[layer.name] += 1  # one within another has the same name
+        self._wrapped[layer.name] += 1  # a TimeDistributed in another one has the same name
         number = "" if self._wrapped[layer.name] == 1 else f" {self._wrapped[layer.name]}"
         rows, steps = f"{layer.name}/rows{number}", f"{layer.name}/steps{number}"
         self.layers.append(Layer(rows, FOLD, {}, layer.inputs))
-        made = replace(inner, name=layer.name, inputs=(Reference(rows),), key=f"{layer.key}/layer", shares=layer.shares)
-        outputs = dict(self._add(layer.name, made)).get(Reference(layer.name), Reference(layer.name))
+        placed = replace(
+            inner, name=layer.name, inputs=(Reference(rows),), key=f"{layer.key}/layer", shares=layer.shares
+        )
+        outputs = dict(self._add(layer.name, placed)).get(Reference(layer.name), Reference(layer.name))
         self.layers.append(Layer(steps, UNFOLD, {}, (outputs, *layer.inputs)))
         return Reference(steps)

@@ -177,9 +177,8 @@ class _Chain:
                 f"{name} takes {spec.input_size} values and the layer below gives {self._widths[value]}; expected the "
                 "same number. Read the layers one by one."
             )
-        self.nodes.append(
-            Node(name, "Recurrent", {"cell": spec.kind, **cells[0].options(), **options}, (value,), (name,))
-        )
+        options = {"cell": spec.kind, **cells[0].options(), **directions}
+        self.nodes.append(Node(name, "Recurrent", options, (value,), (name,)))
         self.cells[name] = cells
         self._widths[name] = spec.output_size * len(cells)
         return name
