@@ -1,7 +1,7 @@
 // Streams beside the kernels over all steps at once, layer by layer; and the measurement of the peak. For kernels.cpp.
 //
 // Streams are made of arrays that are gone when they begin, take their input step by step and in chunks, with one thread
-// and with several, and two of them go at the same time. That the numbers are right is shown by tests/test_streaming.py.
+// and with several, and two of them go at the same time. That the numbers are right is shown by tests/layers/test_stream.py.
 #include <omp.h>
 
 #include <cstdio>

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from holdfast.errors import ModelFileError, OptionError, did_you_mean
+from holdfast.files.pointers import refuse_pointers
 from holdfast.interop.signatures import (
     FileEnds,
     index_or_file,
@@ -23,7 +24,6 @@ from holdfast.interop.signatures import (
     is_tf1,
     read_ends,
 )
-from holdfast.pointers import refuse_pointers
 
 LAYERS = "layers"
 """The option that names the recurrent layers to read alone."""
@@ -109,7 +109,7 @@ FORMATS: dict[str, Format] = {
             (".safetensors",),
             "everything; read also: trained classifiers, language models and taggers of numbers",
             is_holdfast,
-            "holdfast.tasks.as_network:read",
+            "holdfast.interop.trained:read",
             "holdfast.interop.network:save",
         ),
         Format(
@@ -133,7 +133,7 @@ FORMATS: dict[str, Format] = {
             "holdfast.interop.onnx.files:read",
             "holdfast.interop.onnx.forms:write",
             "holdfast.interop.onnx.runtime:difference",
-            writes_trained="holdfast.tasks.onnx_forms:write",
+            writes_trained="holdfast.interop.onnx.task_forms:write",
         ),
         Format(
             "tf1",

@@ -13,7 +13,7 @@ from holdfast.interop.listing import Listing, listing
 from holdfast.interop.network import Network
 from holdfast.interop.selection import Selection, select_from_network
 from holdfast.interop.signatures import index_or_file
-from holdfast.recurrent_layer import RecurrentLayer
+from holdfast.layers.recurrent_layer import RecurrentLayer
 
 __all__ = [
     "FORMATS",

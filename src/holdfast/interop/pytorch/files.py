@@ -21,7 +21,7 @@ from holdfast.interop.pytorch.reparametrised import effective_weights
 from holdfast.interop.pytorch.tensors import is_safetensors, read_all_tensors, read_tensors
 from holdfast.interop.pytorch.writing import tensor_prefixes, write
 from holdfast.interop.selection import READ_LAYERS, LoneLayer, Selection, copied
-from holdfast.recurrent_layer import RecurrentLayer
+from holdfast.layers.recurrent_layer import RecurrentLayer
 
 __all__ = ["describe_layers", "difference", "list_layers", "read", "read_layers", "select", "write"]
 

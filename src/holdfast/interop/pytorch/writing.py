@@ -11,13 +11,13 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
 from holdfast.cells import NAMES
-from holdfast.container import replace_file
 from holdfast.errors import ConversionError, ModelFileError
+from holdfast.files.container import replace_file
 from holdfast.interop.network import Network
 from holdfast.interop.nodes import Recurrent
 from holdfast.interop.normalisation import LayerNorm
 from holdfast.interop.windows import Convolution, TransposedConvolution
-from holdfast.recurrent_layer import RecurrentLayer
+from holdfast.layers.recurrent_layer import RecurrentLayer
 
 _KINDS_IN_TORCH = ("Recurrent", "Embedding", "Linear", "Convolution", "TransposedConvolution", "BatchNorm", "LayerNorm")
 # Options of a cell that do not change the result once the weights exist, or that the weights themselves show.

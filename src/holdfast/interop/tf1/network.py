@@ -17,7 +17,7 @@ from holdfast.interop.selection import LoneLayer, Selection, build_layer
 from holdfast.interop.tf1.checkpoint import Checkpoint
 from holdfast.interop.tf1.names import CELLS, FORGET_BIAS_STORED, Place, other_cell, parse_name, place_of
 from holdfast.interop.tf1.weights import parameters, spec_of
-from holdfast.recurrent_layer import RecurrentLayer
+from holdfast.layers.recurrent_layer import RecurrentLayer
 
 
 class Cell(NamedTuple):
