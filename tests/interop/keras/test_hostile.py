@@ -139,10 +139,10 @@ def archived(name: str, config: Any, message: str) -> None:
     case(f"{name}, .keras", ".keras", message, lambda path: archive(path, config, WEIGHTS))
 
 
-configured("nested lists", "[" * 100_000, "not JSON, or nested too deep")
-configured("nested objects", '{"a":' * 50_000, "not JSON, or nested too deep")
-configured("no JSON", "{'class_name': 1}", "not JSON, or nested too deep")
-configured("a number of many digits", '{"class_name": ' + "9" * 10_000 + "}", "not JSON, or nested too deep")
+configured("nested lists", "[" * 100_000, "not JSON, or is nested too deep")
+configured("nested objects", '{"a":' * 50_000, "not JSON, or is nested too deep")
+configured("no JSON", "{'class_name': 1}", "not JSON, or is nested too deep")
+configured("a number of many digits", '{"class_name": ' + "9" * 10_000 + "}", "not JSON, or is nested too deep")
 configured("a list", "[1, 2]", "its configuration has no 'class_name' where one belongs")
 configured("no layers", sequential(), "the model has no layers")
 configured("layers that are none", {"class_name": "Sequential", "config": {"layers": [1, 2]}}, "has no 'class_name'")
@@ -458,7 +458,7 @@ zipped("a claim of 4 GB", "claims to unpack", lambda path: with_size(path, b"mod
 zipped("a claim of less", DAMAGED, lambda path: with_size(path, b"model.weights.h5", 3000))
 zipped(
     "weights packed by LZMA",
-    "packed in a way",
+    "compressed in a way",
     lambda path: archive(path, CONFIG, WEIGHTS, compression=zipfile.ZIP_LZMA),
 )
 zipped(

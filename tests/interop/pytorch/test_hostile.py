@@ -396,13 +396,13 @@ def _with(**tensors: torch.Tensor) -> dict[str, torch.Tensor]:
 WRONG: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     "half a bias": (
         lambda: _without("rnn.bias_hh_l0"),
-        "The layer 'rnn' has no bias_hh_l0; expected one of shape (16,): the state dict is incomplete, or of a "
-        "layer of another kind. Save all of it.",
+        "The layer 'rnn' has no bias_hh_l0; expected one of shape (16,): the state dict is incomplete, or of another "
+        "kind of layer. Save all of it.",
     ),
     "the other half": (
         lambda: _without("rnn.bias_ih_l0"),
-        "The layer 'rnn' has no bias_ih_l0; expected one of shape (16,): the state dict is incomplete, or of a "
-        "layer of another kind. Save all of it.",
+        "The layer 'rnn' has no bias_ih_l0; expected one of shape (16,): the state dict is incomplete, or of another "
+        "kind of layer. Save all of it.",
     ),
     "no recurrent weights": (
         lambda: _without("rnn.weight_hh_l0"),
@@ -411,17 +411,17 @@ WRONG: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     "half a direction": (
         lambda: _with(rnn__weight_ih_l0_reverse=torch.zeros(16, 3)),
         "The layer 'rnn' has no weight_hh_l0_reverse; expected one of shape (16, 4): the state dict is incomplete, or "
-        "of a layer of another kind. Save all of it.",
+        "of another kind of layer. Save all of it.",
     ),
     "a layer left out": (
         lambda: _with(rnn__weight_ih_l2=torch.zeros(16, 4)),
-        "The layer 'rnn' has no weight_ih_l1; expected one of shape (16, 4): the state dict is incomplete, or of a "
-        "layer of another kind. Save all of it.",
+        "The layer 'rnn' has no weight_ih_l1; expected one of shape (16, 4): the state dict is incomplete, or of "
+        "another kind of layer. Save all of it.",
     ),
     "layer 9999": (
         lambda: _with(rnn__weight_ih_l9999=torch.zeros(16, 4)),
-        "The layer 'rnn' has no weight_ih_l1; expected one of shape (16, 4): the state dict is incomplete, or of a "
-        "layer of another kind. Save all of it.",
+        "The layer 'rnn' has no weight_ih_l1; expected one of shape (16, 4): the state dict is incomplete, or of "
+        "another kind of layer. Save all of it.",
     ),
     "five gates": (
         lambda: _with(rnn__weight_ih_l0=torch.zeros(20, 3), rnn__weight_hh_l0=torch.zeros(20, 4)),
