@@ -16,6 +16,7 @@ from holdfast import experiment, recipes
 from holdfast.cli import main
 from holdfast.errors import ConversionError, ModelFileError, OptionError
 from holdfast.interop import formats
+from holdfast.interop.format_table import detect_format
 from holdfast.predictor import Predictor
 
 
@@ -70,7 +71,7 @@ def test_a_file_that_is_there_is_replaced_when_that_is_said(state_dict: Path, tm
     assert str(error.value) == f"{dest} is there already. Give another name, or --force (force=True) to replace it."
     assert dest.read_text() == "mine"
     holdfast.convert(state_dict, dest, force=True)
-    assert formats.detect_format(dest).name == "holdfast"
+    assert detect_format(dest).name == "holdfast"
 
 
 def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from holdfast.inspect import Summary, summarise
 from holdfast.interop import formats
 from holdfast.interop import trained as as_network
 from holdfast.interop.examples import STEPS, example_inputs
-from holdfast.interop.formats import LAYERS, Format
+from holdfast.interop.format_table import LAYERS, Format, detect_format, format_to_write
 from holdfast.interop.listing import Listing, first_names, listing
 from holdfast.interop.network import Network
 from holdfast.interop.time_first import batch_first
@@ -89,7 +89,7 @@ def convert(
     Args:
         source: A model file, a run directory of Holdfast, or the prefix of a checkpoint.
         dest: The file to write.
-        source_format: A name of :data:`holdfast.interop.formats.FORMATS`; None to detect it.
+        source_format: A name of :data:`holdfast.interop.format_table.FORMATS`; None to detect it.
         dest_format: The same; None to choose it by the ending of ``dest``.
         options: The options of the source's format, such as ``nonlinearity`` for PyTorch; the others go to the format
             of ``dest``. ``layers`` names the recurrent layers to read alone, separated by commas, or all of them
@@ -103,10 +103,10 @@ def convert(
         MissingLibraryError: A format needs a library that is not installed.
     """
     source, dest = Path(source), Path(dest)
-    target = formats.format_to_write(dest, dest_format)
+    target = format_to_write(dest, dest_format)
     if dest.exists() and not force:
         raise OptionError(f"{dest} is there already. Give another name, or --force (force=True) to replace it.")
-    origin = formats.detect_format(source, source_format)
+    origin = detect_format(source, source_format)
     write_options = dict(options or {})
     read_options = {name: write_options.pop(name) for name in list(write_options) if origin.has_read_option(name)}
     if LAYERS not in read_options and target.writes_trained and _is_trained(source, origin):

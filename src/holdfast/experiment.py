@@ -13,7 +13,9 @@ from holdfast.errors import DataError, ModelFileError, RecipeError
 from holdfast.inspect import Summary, summarise
 from holdfast.interop import formats
 from holdfast.interop import trained as as_network
+from holdfast.interop.format_table import detect_format
 from holdfast.interop.listing import Listing
+from holdfast.interop.signatures import index_or_file
 from holdfast.predictor import Predictor
 from holdfast.settings import Recipe
 from holdfast.tasks import TASKS, model_file
@@ -189,10 +191,10 @@ def summary(
         RecipeError: There is no such recipe, or it cannot be used.
     """
     path = Path(source)
-    if path.suffix != ".toml" and (source_format or formats.index_or_file(path).exists()):
+    if path.suffix != ".toml" and (source_format or index_or_file(path).exists()):
         if overrides:
             raise RecipeError(f"{source} is a trained model; --set goes with a recipe.")
-        found = formats.detect_format(path, source_format)
+        found = detect_format(path, source_format)
         if found.name != "holdfast" or as_network.is_network(path):
             return formats.list_layers(path, found.name)
         task, model = model_file.load(path)

@@ -16,7 +16,7 @@ from torch import nn
 
 from holdfast.errors import HoldfastWarning, ModelFileError
 from holdfast.files import container, storage
-from holdfast.interop.formats import detect_format
+from holdfast.interop.format_table import detect_format
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from torch import nn
 from holdfast.errors import ConversionError, ModelFileError, OptionError
 from holdfast.interop import formats
 from holdfast.interop.examples import example_inputs
-from holdfast.interop.formats import FORMATS
+from holdfast.interop.format_table import FORMATS, detect_format, format_to_write
 from holdfast.interop.network import Network, Node
 
 
@@ -51,11 +51,11 @@ def test_every_function_of_a_format_is_there(name: str) -> None:
 def test_what_is_written_is_told_and_read(ending: str, options: dict[str, str], tmp_path: Path) -> None:
     network, path = tagger(**options), tmp_path / f"m{ending}"
     formats.write(path, network)
-    told = formats.detect_format(path)
-    assert told is formats.format_to_write(path)
+    told = detect_format(path)
+    assert told is format_to_write(path)
     unnamed = tmp_path / "no-ending"
     unnamed.write_bytes(path.read_bytes())
-    assert formats.detect_format(unnamed) is told
+    assert detect_format(unnamed) is told
     ids = torch.randint(9, (2, 5))
     assert torch.equal(formats.read(path)(ids), network(ids))
     assert [p.name for p in tmp_path.iterdir() if p.name not in (path.name, "no-ending")] == []
@@ -63,9 +63,9 @@ def test_what_is_written_is_told_and_read(ending: str, options: dict[str, str], 
 
 def test_safetensors_of_others_are_pytorchs(tmp_path: Path) -> None:
     save_file({"weight_ih_l0": torch.zeros(3, 2), "weight_hh_l0": torch.zeros(3, 3)}, tmp_path / "m.safetensors")
-    assert formats.detect_format(tmp_path / "m.safetensors").name == "pytorch"
+    assert detect_format(tmp_path / "m.safetensors").name == "pytorch"
     torch.save({"weight_ih_l0": torch.zeros(3, 2)}, tmp_path / "old", _use_new_zipfile_serialization=False)
-    assert formats.detect_format(tmp_path / "old").name == "pytorch"
+    assert detect_format(tmp_path / "old").name == "pytorch"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_checkpoints_of_tensorflow(conformance: Callable[[str], Path], tmp_path:
     folder = conformance("tf1-checkpoint")
     places = [folder, folder / "forcaster", folder / "forcaster.index"]
     for place in places:
-        assert formats.detect_format(place).name == "tf1"
+        assert detect_format(place).name == "tf1"
         assert [line.name for line in formats.list_layers(place).lines] == ["rnn/basic_lstm_cell"]
     one, other = (formats.read(places[1], forget_bias=bias) for bias in (1.0, 0.0))
     x = torch.randn(2, 4, 2)

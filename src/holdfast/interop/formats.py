@@ -8,28 +8,11 @@ from typing import Any, cast
 from torch import nn
 
 from holdfast.errors import ConversionError
-from holdfast.interop.format_table import FORMATS, LAYERS, Format, detect_format, format_to_write
+from holdfast.interop.format_table import LAYERS, Format, detect_format, format_to_write
 from holdfast.interop.listing import Listing, listing
 from holdfast.interop.network import Network
 from holdfast.interop.selection import Selection, select_from_network
-from holdfast.interop.signatures import index_or_file
 from holdfast.layers.recurrent_layer import RecurrentLayer
-
-__all__ = [
-    "FORMATS",
-    "LAYERS",
-    "Format",
-    "detect_format",
-    "difference",
-    "format_to_write",
-    "index_or_file",
-    "list_layers",
-    "read",
-    "read_layers",
-    "select_layers",
-    "write",
-    "write_trained",
-]
 
 
 def read(path: Path | str, format: str | None = None, **options: Any) -> Network:
@@ -37,7 +20,7 @@ def read(path: Path | str, format: str | None = None, **options: Any) -> Network
 
     Args:
         path: The file; a run directory of Holdfast; the prefix of a checkpoint.
-        format: A name of :data:`FORMATS`; None to detect it.
+        format: A name of :data:`~holdfast.interop.format_table.FORMATS`; None to detect it.
         **options: The options of the format's own ``read``, such as ``nonlinearity`` for PyTorch. Or ``layers``: the
             names of recurrent layers to read alone, separated by commas, or ``"*"`` for all, with the options of the
             format's ``read_layers``. Each such layer has its own input and output.
@@ -88,7 +71,7 @@ def write(path: Path | str, network: Network, format: str | None = None, **optio
     Args:
         path: The file.
         network: The model.
-        format: A name of :data:`FORMATS`; None to choose it by the ending of ``path``.
+        format: A name of :data:`~holdfast.interop.format_table.FORMATS`; None to choose it by the ending of ``path``.
         **options: The options of the format's own ``write``.
 
     Returns:

@@ -13,42 +13,20 @@ from typing import NamedTuple
 from holdfast.cells import Kind
 from holdfast.interop.tf1.weights import DIAGONALS, PROJECTION
 
+_LSTM_CELLS = ("basic_lstm_cell", "lstm_cell", "lstm_fused_cell", "lstm_block_wrapper", "cudnn_compatible_lstm_cell")
 CELLS: dict[str, Kind] = {
-    "basic_lstm_cell": "lstm",
-    "lstm_cell": "lstm",
-    "lstm_fused_cell": "lstm",
-    "lstm_block_wrapper": "lstm",
-    "cudnn_compatible_lstm_cell": "lstm",
-    "gru_cell": "gru",
-    "cudnn_compatible_gru_cell": "gru",
+    **dict.fromkeys(_LSTM_CELLS, "lstm"),
+    **dict.fromkeys(("gru_cell", "cudnn_compatible_gru_cell"), "gru"),
     "basic_rnn_cell": "rnn",
 }
 FORGET_BIAS_STORED = "cudnn_compatible_lstm_cell"
 """The cell that adds no forget bias at run time."""
 OTHERS = (
-    "layer_norm_basic_lstm_cell",
-    "layer_norm_lstm_cell",
-    "sru_cell",
-    "nas_cell",
-    "nas_rnn",
-    "ugrnn_cell",
-    "intersection_rnn_cell",
-    "phased_lstm_cell",
-    "time_freq_lstm_cell",
-    "grid_lstm_cell",
-    "coupled_input_forget_gate_lstm_cell",
-    "attention_cell_wrapper",
-    "conv_lstm_cell",
-    "conv_1d_lstm_cell",
-    "conv_2d_lstm_cell",
-    "conv_3d_lstm_cell",
-    "weight_norm_lstm_cell",
-    "bidirectional_grid_lstm_cell",
-    "glstm_cell",
-    "ntm_cell",
-    "ind_rnn_cell",
-    "indy_gru_cell",
-    "indy_lstm_cell",
+    *("layer_norm_basic_lstm_cell", "layer_norm_lstm_cell", "sru_cell", "nas_cell", "nas_rnn", "ugrnn_cell"),
+    *("intersection_rnn_cell", "phased_lstm_cell", "time_freq_lstm_cell", "grid_lstm_cell"),
+    *("coupled_input_forget_gate_lstm_cell", "attention_cell_wrapper", "conv_lstm_cell", "conv_1d_lstm_cell"),
+    *("conv_2d_lstm_cell", "conv_3d_lstm_cell", "weight_norm_lstm_cell", "bidirectional_grid_lstm_cell"),
+    *("glstm_cell", "ntm_cell", "ind_rnn_cell", "indy_gru_cell", "indy_lstm_cell"),
 )
 """Cells of tf.contrib.rnn that no layer describes."""
 
