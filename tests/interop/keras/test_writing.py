@@ -158,7 +158,7 @@ REFUSED = {
                 Node("sum", "Merge", {"mode": "sum"}, ("every", "last"), ("y",)),
             ],
         ),
-        "'rnn' (Recurrent) has more than one used output, or none, so this is not a chain of layers.",
+        "'rnn' (Recurrent) has several used outputs, or none: this is not a chain of layers.",
     ),
 }
 

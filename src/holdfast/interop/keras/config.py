@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 from holdfast.errors import ConversionError, ModelFileError
+from holdfast.interop.keras import model as keras_model
 from holdfast.interop.keras.model import MODELS, Layer, Model, Reference, map_references, references_of, snake_case
 from holdfast.interop.selection import READ_LAYERS
 
@@ -90,7 +91,8 @@ class _Parser:
         listed = self._layers(entries, version)
         layers: list[Layer] = []
         if listed[0].kind != "InputLayer":
-            shape = {name: listed[0].options[name] for name in _INPUT_SHAPES if name in listed[0].options}
+            options = listed[0].options
+            shape = {name: options[name] for name in ("batch_input_shape", "batch_shape") if name in options}
             layers.append(Layer(f"{listed[0].name}_input", "InputLayer", shape))
         for layer in listed:
             layers.append(replace(layer, inputs=(Reference(layers[-1].name),) if layers else ()))
@@ -145,25 +147,10 @@ class _Parser:
         for name in (*inputs, *(output.layer for output in outputs)):
             if name not in known:
                 raise self.damaged(f"the model begins or ends with {name!r}, which is not there")
-        return Model(version, self._sorted(layers), inputs, outputs)
-
-    def _sorted(self, layers: Sequence[Layer]) -> tuple[Layer, ...]:
-        """The layers, each after the layers that it takes its inputs from."""
-        waiting = {layer.name: {reference.layer for reference in references_of(layer)} for layer in layers}
-        named = {layer.name: layer for layer in layers}
-        takers: dict[str, list[str]] = {}
-        for name, sources in waiting.items():
-            for source in sources:
-                takers.setdefault(source, []).append(name)
-        ready = [name for name, sources in waiting.items() if not sources]
-        for name in ready:  # the loop extends it
-            for taker in takers.get(name, ()):
-                waiting[taker].discard(name)
-                if not waiting[taker]:
-                    ready.append(taker)
-        if len(ready) != len(layers):
+        ordered = keras_model.sort_layers(layers)
+        if ordered is None:
             raise self.damaged("its layers take their inputs from one another in a circle")
-        return tuple(named[name] for name in ready)
+        return Model(version, ordered, inputs, outputs)
 
     def _layers(self, entries: list[Any], version: str) -> list[Layer]:
         """The layers of a model, without the arguments of their calls."""
@@ -206,9 +193,9 @@ class _Parser:
         arguments = self.item(call, "args", list)
         split = len(arguments) if layer.kind == "MultiHeadAttention" or layer.kind.startswith("ops.") else 1
         wiring = self._wiring(list(self._references(arguments[:split])), self.item(call, "kwargs", dict))
-        later = tuple(self._references(arguments[split:]))
+        initial = wiring["initial"] or tuple(self._references(arguments[split:]))
         constants = tuple(one for one in arguments[1:] if not any(self._references(one)))
-        return {**wiring, "initial": wiring["initial"] or later, "constants": constants}
+        return {**wiring, "initial": initial, "constants": constants}
 
     def _wiring(self, inputs: list[Reference], keywords: dict[str, Any]) -> dict[str, Any]:
         """The inputs, states, masks and other arguments of a call, as arguments of :class:`Layer`."""
@@ -260,8 +247,7 @@ class _Parser:
 
     def text(self, entry: Any, name: str) -> str:
         """A text in an object."""
-        value: str = self.item(entry, name, str)
-        return value
+        return cast(str, self.item(entry, name, str))
 
     def item(self, entry: Any, name: str, kinds: type | tuple[type, ...]) -> Any:
         """An entry of an object, of one of the types."""
@@ -275,7 +261,6 @@ class _Parser:
         return ModelFileError(f"{self.source} is damaged: {reason}. Take another copy of it.")
 
 
-_INPUT_SHAPES = ("batch_input_shape", "batch_shape")
 _ARGUMENTS = ("initial_state", "mask", "training")
 _OPERATIONS = (
     *("NotEqual", "Any", "All", "LogicalOr", "LogicalAnd", "LogicalNot", "ExpandDims", "ZerosLike", "OnesLike"),

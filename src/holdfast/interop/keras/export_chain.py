@@ -5,34 +5,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Any
 
 from torch import Tensor
 
 from holdfast.errors import ConversionError
 from holdfast.interop.keras import export_layers, export_recurrent
+from holdfast.interop.keras.export_layers import KerasLayer
 from holdfast.interop.network import Network, Node
 from holdfast.interop.nodes import Recurrent
 from holdfast.interop.windows import Convolution, GlobalPooling, TransposedConvolution
-
-
-@dataclass
-class KerasLayer:
-    """A layer for a file of Keras 3.
-
-    Attributes:
-        kind: Its class.
-        config: Its options, without name and dtype.
-        name: Its name.
-        weights: Its arrays by place: ``""`` for the layer, ``"cell"`` or ``"forward_layer/cell"`` for an inner layer.
-    """
-
-    kind: str
-    config: dict[str, Any]
-    name: str = ""
-    weights: dict[str, list[Tensor]] = field(default_factory=dict)
 
 
 def export_chain(network: Network) -> list[KerasLayer]:
@@ -109,10 +91,7 @@ class _Walk:
                 continue
             break
         if len(shape) == 1 or (shape[-1] is None and dtype == "float32"):
-            raise ConversionError(
-                "The network does not determine the size of its input; expected a recurrent layer or another with "
-                "weights."
-            )
+            raise ConversionError("The network does not determine its input's size; expected a layer with weights.")
         return KerasLayer("InputLayer", {"batch_shape": shape, "dtype": dtype, "sparse": False}, self._named("input"))
 
     def _recurrent_width(self) -> int | None:
@@ -134,9 +113,7 @@ class _Walk:
         used = [number for number, name in enumerate(node.outputs) if name and name in self._taken]
         used = [number for number in used if number in outputs or node.kind == "Recurrent"]
         if len(used) != 1 or used[0] not in outputs or self._taken.count(node.outputs[used[0]]) != 1:
-            raise ConversionError(
-                f"{_label(node)} has more than one used output, or none, so this is not a chain of layers."
-            )
+            raise ConversionError(f"{_label(node)} has several used outputs, or none: this is not a chain of layers.")
         self.value = node.outputs[used[0]]
         return used[0]
 
@@ -194,7 +171,7 @@ class _Walk:
         if counts != (self._mask if averages else ""):
             raise ConversionError(f"{_label(node)} is called with another mask than Keras would pass to it.")
         self._take_output(node)
-        kind, config, weights = export_layers.export_layer(node.kind, part, _label(node))
+        layer = export_layers.export_layer(node.kind, part, _label(node))
         self._mask = self._mask if node.kind in export_layers.KEEP_MASKS else ""
         if not self._flat and self._same_steps and self._steps is None:
             self._steps = export_layers.required_steps(part)
@@ -202,7 +179,7 @@ class _Walk:
         self._flat = self._flat or (isinstance(part, GlobalPooling) and not part.keepdims)
         if isinstance(part, Convolution | TransposedConvolution):
             self._width = part.layer.out_channels
-        yield KerasLayer(kind, config, weights={"": weights} if weights else {})
+        yield layer
 
     def reshape(self, node: Node) -> Iterator[KerasLayer]:
         """Flatten and Reshape; Keras must know the number of steps."""
@@ -245,8 +222,9 @@ class _Walk:
                 )
             self._take_output(flip)
         exported = export_recurrent.export_recurrent(part, _label(node), sequences=sequences, masked=bool(self._mask))
-        for number, (kind, config, weights) in enumerate(exported):
-            yield KerasLayer(kind, config, self._named(node.name if not number else f"{node.name}_{number}"), weights)
+        for number, layer in enumerate(exported):
+            layer.name = self._named(node.name if not number else f"{node.name}_{number}")
+            yield layer
         self._width = part.layer.output_size
         self._mask, self._flat = self._mask if sequences else "", not sequences
 
@@ -265,14 +243,15 @@ class _Walk:
                 f"{_label(merge)} does not merge the outputs of the two layers before it: not a chain."
             )
         sequences = positions[0] == 0
-        config, weights = export_recurrent.export_bidirectional(
+        layer = export_recurrent.export_bidirectional(
             parts, merge.options["mode"], [_label(node), _label(other)], sequences=sequences, masked=bool(self._mask)
         )
         self._take_output(merge)
         sizes = [part.layer.output_size for part in parts]
         self._width = sum(sizes) if merge.options["mode"] == "concat" else sizes[0]
         self._mask, self._flat = self._mask if sequences else "", not sequences
-        yield KerasLayer("Bidirectional", config, self._named(merge.name), weights)
+        layer.name = self._named(merge.name)
+        yield layer
 
     def _part(self, node: Node) -> Recurrent:
         """The recurrent part of a node, after a check that Keras would call it in the same way."""

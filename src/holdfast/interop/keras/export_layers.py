@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -10,24 +11,33 @@ from torch import Tensor
 from holdfast.errors import ConversionError
 from holdfast.interop.arrangement import Noise, Permute
 from holdfast.interop.normalisation import BatchNorm, LayerNorm
-from holdfast.interop.windows import (
-    Convolution,
-    GlobalPooling,
-    Pooling,
-    TransposedConvolution,
-    Upsampling,
-)
+from holdfast.interop.windows import Convolution, GlobalPooling, Pooling, TransposedConvolution, Upsampling
 
-Layer = tuple[str, dict[str, Any], list[Tensor]]
-"""The class of a layer of Keras, its options and its weights."""
-
+_Layer = tuple[str, dict[str, Any], list[Tensor]]  # class, options and weights
 KEEP_MASKS = ("BatchNorm", "LayerNorm", "Noise")
 """The kinds of nodes after which Keras keeps the mask of their input."""
 KEEP_STEPS = (*KEEP_MASKS, "GlobalPooling")
 """The kinds of nodes that keep the number of steps, or remove the steps."""
 
 
-def export_layer(kind: str, part: Any, label: str) -> Layer:
+@dataclass
+class KerasLayer:
+    """A layer for a file of Keras 3.
+
+    Attributes:
+        kind: Its class.
+        config: Its options, without name and dtype.
+        name: Its name.
+        weights: Its arrays by place: ``""`` for the layer, ``"cell"`` or ``"forward_layer/cell"`` for an inner layer.
+    """
+
+    kind: str
+    config: dict[str, Any]
+    name: str = ""
+    weights: dict[str, list[Tensor]] = field(default_factory=dict)
+
+
+def export_layer(kind: str, part: Any, label: str) -> KerasLayer:
     """The layer of Keras that computes the same as a part of a network.
 
     Args:
@@ -41,7 +51,8 @@ def export_layer(kind: str, part: Any, label: str) -> Layer:
     layer = KINDS[kind](part)
     if layer is None:
         raise ConversionError(f"{label} ({part}) has no counterpart in Keras.")
-    return layer
+    name, config, weights = layer
+    return KerasLayer(name, config, weights={"": weights} if weights else {})
 
 
 def required_steps(part: Any) -> int | None:
@@ -53,7 +64,7 @@ def required_steps(part: Any) -> int | None:
     return None
 
 
-def _convolution(part: Convolution) -> Layer:
+def _convolution(part: Convolution) -> _Layer:
     conv = part.layer
     config = {
         "filters": conv.out_channels,
@@ -67,7 +78,7 @@ def _convolution(part: Convolution) -> Layer:
     return f"Conv{len(conv.kernel_size)}D", config, _kernel(conv)
 
 
-def _transposed(part: TransposedConvolution) -> Layer:
+def _transposed(part: TransposedConvolution) -> _Layer:
     conv = part.layer
     config = {"filters": conv.out_channels, "kernel_size": list(part.size), "strides": list(part.stride)}
     config |= {"padding": part.padding, "use_bias": conv.bias is not None}
@@ -79,37 +90,37 @@ def _kernel(conv: Any) -> list[Tensor]:
     return weights if conv.bias is None else [*weights, conv.bias.detach()]
 
 
-def _pooling(part: Pooling) -> Layer | None:
+def _pooling(part: Pooling) -> _Layer | None:
     if part.padding == "causal":
         return None
     config = {"pool_size": list(part.size), "strides": list(part.stride), "padding": part.padding}
     return f"{_MODES[part.mode]}Pooling{len(part.size)}D", config, []
 
 
-def _global_pooling(part: GlobalPooling) -> Layer:
+def _global_pooling(part: GlobalPooling) -> _Layer:
     return f"Global{_MODES[part.mode]}Pooling1D", {"keepdims": part.keepdims}, []
 
 
-def _ends(name: str, option: str) -> Callable[[Any], Layer]:
-    def export(part: Any) -> Layer:
+def _ends(name: str, option: str) -> Callable[[Any], _Layer]:
+    def export(part: Any) -> _Layer:
         pairs = [list(pair) for pair in part.around]
         return f"{name}{len(pairs)}D", {option: pairs[0] if len(pairs) == 1 else pairs}, []
 
     return export
 
 
-def _upsampling(part: Upsampling) -> Layer:
+def _upsampling(part: Upsampling) -> _Layer:
     size = list(part.size)
     return f"UpSampling{len(size)}D", {"size": size[0] if len(size) == 1 else size}, []
 
 
-def _batch_norm(part: BatchNorm) -> Layer:
+def _batch_norm(part: BatchNorm) -> _Layer:
     config = {"axis": part.dim, "momentum": 1 - part.momentum, "epsilon": part.eps}
     config |= {"scale": part.weight is not None, "center": part.bias is not None}
     return "BatchNormalization", config, [*_parameters(part), part.running_mean, part.running_var]
 
 
-def _layer_norm(part: LayerNorm) -> Layer | None:
+def _layer_norm(part: LayerNorm) -> _Layer | None:
     dims = list(part.dims)
     config: dict[str, Any] = {"axis": dims[0] if len(dims) == 1 else dims, "epsilon": part.eps}
     if part.mode != "layer" and (part.weight is None or part.bias is not None):
@@ -126,11 +137,11 @@ def _parameters(part: Any) -> list[Tensor]:
     return [parameter.detach() for parameter in (part.weight, part.bias) if parameter is not None]
 
 
-def _permute(part: Permute) -> Layer:
+def _permute(part: Permute) -> _Layer:
     return "Permute", {"dims": list(part.dims)}, []
 
 
-def _noise(part: Noise) -> Layer:
+def _noise(part: Noise) -> _Layer:
     if part.mode == "sum":
         return "GaussianNoise", {"stddev": part.deviation}, []
     variance = part.deviation**2
@@ -138,7 +149,7 @@ def _noise(part: Noise) -> Layer:
 
 
 _MODES = {"max": "Max", "mean": "Average"}
-KINDS: dict[str, Callable[[Any], Layer | None]] = {
+KINDS: dict[str, Callable[[Any], _Layer | None]] = {
     "Convolution": _convolution,
     "TransposedConvolution": _transposed,
     "Pooling": _pooling,

@@ -12,13 +12,11 @@ from torch import Tensor
 from holdfast.cells import CellSpec
 from holdfast.cells.activation_names import PARAMETERS, parse_activation
 from holdfast.errors import ConversionError
+from holdfast.interop.keras.export_layers import KerasLayer
 from holdfast.interop.layouts import KERAS
 from holdfast.interop.nodes import Recurrent
 from holdfast.layers import parameters
 from holdfast.layers.recurrent_layer import RecurrentLayer
-
-Layer = tuple[str, dict[str, Any], dict[str, list[Tensor]]]
-"""The class of a layer of Keras, its options, and its weights by their place in it."""
 
 _CLASSES = {"lstm": "LSTM", "gru": "GRU", "rnn": "SimpleRNN"}
 _MERGES = {"concat": "concat", "sum": "sum", "mean": "ave", "product": "mul"}
@@ -30,7 +28,7 @@ _WITH_SLOPE = {"leaky_relu": ("LeakyReLU", "negative_slope"), "elu": ("ELU", "al
 _LEAKY = 0.2  # the slope of Keras's leaky_relu
 
 
-def export_recurrent(part: Recurrent, label: str, *, sequences: bool, masked: bool) -> list[Layer]:
+def export_recurrent(part: Recurrent, label: str, *, sequences: bool, masked: bool) -> list[KerasLayer]:
     """The layers of Keras that compute the same as a recurrent part, with dropout between them.
 
     Args:
@@ -44,7 +42,7 @@ def export_recurrent(part: Recurrent, label: str, *, sequences: bool, masked: bo
     """
     layer, count = part.layer, part.layer.num_layers
     _check(part, label)
-    result: list[Layer] = []
+    result: list[KerasLayer] = []
     for number in range(count):
         each = sequences or number < count - 1
         zeros = masked and each and not part.repeat
@@ -60,16 +58,18 @@ def export_recurrent(part: Recurrent, label: str, *, sequences: bool, masked: bo
             kind, config, weights = _export_direction(
                 layer, number, 0, label, sequences=each, zeros=zeros, backwards=layer.reverse
             )
-            result.append((kind, config, {"cell": weights}))
+            result.append(KerasLayer(kind, config, weights={"cell": weights}))
         if layer.dropout and number < count - 1:
-            result.append(("SpatialDropout1D" if layer.locked_dropout else "Dropout", {"rate": layer.dropout}, {}))
+            result.append(
+                KerasLayer("SpatialDropout1D" if layer.locked_dropout else "Dropout", {"rate": layer.dropout})
+            )
     return result
 
 
 def export_bidirectional(
     parts: Sequence[Recurrent], mode: str, labels: Sequence[str], *, sequences: bool, masked: bool
-) -> tuple[dict[str, Any], dict[str, list[Tensor]]]:
-    """The options and weights of a Bidirectional made of two separate parts.
+) -> KerasLayer:
+    """A Bidirectional made of two separate parts.
 
     Raises:
         ConversionError: Keras cannot combine them, or one of their options has no counterpart.
@@ -90,8 +90,7 @@ def export_bidirectional(
         raise _refused(labels[1], "does not run in the opposite direction of the layer that it is merged with")
     if mode not in _MERGES:
         raise _refused(labels[1], f"is merged by {mode!r}")
-    _, config, weights = _wrap(directions[0], directions[1], _MERGES[mode])
-    return config, weights
+    return _wrap(directions[0], directions[1], _MERGES[mode])
 
 
 def activation_layer(name: str, label: str) -> tuple[str, dict[str, Any]]:
@@ -164,7 +163,7 @@ def _arrays(spec: CellSpec, tensors: Mapping[str, Tensor]) -> list[Tensor]:
 
 def _wrap(
     forwards: tuple[str, dict[str, Any], list[Tensor]], backwards: tuple[str, dict[str, Any], list[Tensor]], mode: str
-) -> Layer:
+) -> KerasLayer:
     config: dict[str, Any] = {"merge_mode": mode}
     for option, name, (kind, inner, _) in (
         ("layer", "forward", forwards),
@@ -176,7 +175,8 @@ def _wrap(
             "config": {"name": f"{name}_{kind.lower()}", **inner},
             "registered_name": None,
         }
-    return "Bidirectional", config, {"forward_layer/cell": forwards[2], "backward_layer/cell": backwards[2]}
+    weights = {"forward_layer/cell": forwards[2], "backward_layer/cell": backwards[2]}
+    return KerasLayer("Bidirectional", config, weights=weights)
 
 
 def _check(part: Recurrent, label: str) -> None:

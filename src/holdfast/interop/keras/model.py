@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -112,6 +112,23 @@ def references_of(layer: Layer) -> tuple[Reference, ...]:
     """Every output of another layer in a layer's call."""
     named = (value for value in layer.keywords.values() if isinstance(value, Reference))
     return (*layer.inputs, *layer.initial, *(value for value in layer.masks if value), *named)
+
+
+def sort_layers(layers: Sequence[Layer]) -> tuple[Layer, ...] | None:
+    """The layers, each after the layers that it takes its inputs from; None if some depend on one another."""
+    waiting = {layer.name: {reference.layer for reference in references_of(layer)} for layer in layers}
+    named = {layer.name: layer for layer in layers}
+    takers: dict[str, list[str]] = {}
+    for name, sources in waiting.items():
+        for source in sources:
+            takers.setdefault(source, []).append(name)
+    ready = [name for name, sources in waiting.items() if not sources]
+    for name in ready:  # the loop extends it
+        for taker in takers.get(name, ()):
+            waiting[taker].discard(name)
+            if not waiting[taker]:
+                ready.append(taker)
+    return tuple(named[name] for name in ready) if len(ready) == len(layers) else None
 
 
 def map_references(layer: Layer, change: Callable[[Reference], Reference]) -> Layer:

@@ -14,7 +14,8 @@ import torch
 from holdfast.errors import ConversionError, MissingLibraryError, ModelFileError
 from holdfast.files.container import replace_file
 from holdfast.interop.keras.archive import CONFIGURATION, METADATA, WEIGHTS
-from holdfast.interop.keras.export_chain import KerasLayer, export_chain
+from holdfast.interop.keras.export_chain import export_chain
+from holdfast.interop.keras.export_layers import KerasLayer
 from holdfast.interop.keras.model import snake_case
 from holdfast.interop.network import Network
 

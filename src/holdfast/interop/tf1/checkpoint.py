@@ -21,20 +21,9 @@ import torch
 from torch import Tensor
 
 from holdfast.errors import ConversionError, ModelFileError
+from holdfast.interop.tf1 import messages
 from holdfast.interop.tf1.crc32c import crc32c, unmasked
 from holdfast.interop.tf1.leveldb_table import Table
-from holdfast.interop.tf1.messages import (
-    DTYPES,
-    STRING,
-    Entry,
-    Stored,
-    read_entry,
-    read_header,
-    read_saved,
-    read_values,
-    slice_key,
-    slices_of,
-)
 from holdfast.interop.tf1.wire import FormatError
 
 _MAX_SHARDS = 99_999  # file names have five digits for them
@@ -129,9 +118,9 @@ class _Index:
         header = None
         for key, value in Table(index).items():
             if not key:
-                header = read_header(value)
+                header = messages.read_header(value)
             else:
-                self._entries[key] = read_entry(value)
+                self._entries[key] = messages.read_entry(value)
         if header is None:
             raise FormatError("it has no header")
         self._shards, swapped = header
@@ -159,21 +148,21 @@ class _Index:
     def _data_file(self, shard: int) -> Path:
         return self._path.with_name(f"{self._path.name}.data-{shard:05}-of-{self._shards:05}")
 
-    def _whole(self, name: str, entry: Entry) -> Tensor:
+    def _whole(self, name: str, entry: messages.Entry) -> Tensor:
         if not entry.slices:
             return self._values(entry)
         if len(set(entry.slices)) < len(entry.slices):
             raise FormatError(f"it has a part of variable {name} twice")
         parts = []
         for part in entry.slices:
-            part_entry = self._entries.get(slice_key(name, part))
+            part_entry = self._entries.get(messages.slice_key(name, part))
             if part_entry is None or part_entry.dtype != entry.dtype:
                 raise FormatError(f"a part of variable {name} is missing")
-            parts.append((slices_of(entry.shape, part), self._values(part_entry)))
-        return _assembled(name, entry.shape, DTYPES[entry.dtype], parts)
+            parts.append((messages.slices_of(entry.shape, part), self._values(part_entry)))
+        return _assembled(name, entry.shape, messages.DTYPES[entry.dtype], parts)
 
-    def _values(self, entry: Entry) -> Tensor:
-        dtype = DTYPES[entry.dtype]
+    def _values(self, entry: messages.Entry) -> Tensor:
+        dtype = messages.DTYPES[entry.dtype]
         if entry.size != math.prod(entry.shape) * dtype.itemsize:
             raise FormatError(f"a variable of shape {entry.shape} in {dtype} has {entry.size} bytes")
         if entry.shard >= self._shards:
@@ -194,7 +183,7 @@ class _Tables:
 
     def __init__(self, paths: list[Path]) -> None:
         self._tables = []
-        self._stored: dict[str, Stored] = {}
+        self._stored: dict[str, messages.Stored] = {}
         self.variables: dict[str, Variable] = {}
         for path in paths:
             with _with_file_name(path):
@@ -205,7 +194,7 @@ class _Tables:
         key, value = next(table.items(), (None, memoryview(b"")))
         if key != b"":
             raise FormatError("it has no list of its variables")
-        for name, stored in read_saved(value)[0].items():
+        for name, stored in messages.read_saved(value)[0].items():
             known = self._stored.get(name, stored._replace(parts=0))
             if known[:2] != stored[:2]:
                 raise FormatError(f"it has variable {name} twice")
@@ -221,18 +210,18 @@ class _Tables:
         with _with_file_name(self._tables[0].path):
             if len(parts) != count:
                 raise FormatError(f"it has {len(parts)} parts of variable {name}, and claims to have {count}")
-            return _assembled(name, shape, DTYPES[dtype], parts)
+            return _assembled(name, shape, messages.DTYPES[dtype], parts)
 
     def _parts(self, table: Table, name: str) -> Iterator[Part]:
         dtype, shape, _ = self._stored[name]
-        key = slice_key(name)
+        key = messages.slice_key(name)
         for part_key, value in table.items(key):
             if not part_key.startswith(key):
                 break
-            saved = read_saved(value)[1]
+            saved = messages.read_saved(value)[1]
             if saved is None or saved.name != name:
                 raise FormatError(f"it has something else at the place of variable {name}")
-            yield slices_of(shape, saved.part), read_values(saved.tensor, dtype)
+            yield messages.slices_of(shape, saved.part), messages.read_values(saved.tensor, dtype)
 
 
 def _assembled(name: str, shape: tuple[int, ...], dtype: torch.dtype, parts: list[Part]) -> Tensor:
@@ -254,9 +243,9 @@ def _assembled(name: str, shape: tuple[int, ...], dtype: torch.dtype, parts: lis
 
 
 def _variable(dtype: int, shape: tuple[int, ...]) -> Variable:
-    if dtype not in DTYPES and not STRING <= dtype < 128:
+    if dtype not in messages.DTYPES and not messages.STRING <= dtype < 128:
         raise FormatError(f"a variable has the unknown dtype {dtype}")
-    return Variable(shape, DTYPES.get(dtype))
+    return Variable(shape, messages.DTYPES.get(dtype))
 
 
 def _decode_name(key: bytes) -> str:
