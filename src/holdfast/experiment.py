@@ -13,9 +13,8 @@ from holdfast.errors import DataError, ModelFileError, RecipeError
 from holdfast.inspect import Summary, summarise
 from holdfast.interop import formats
 from holdfast.interop import trained as as_network
-from holdfast.interop.format_table import detect_format
+from holdfast.interop.format_table import detect_format, index_or_file
 from holdfast.interop.listing import Listing
-from holdfast.interop.signatures import index_or_file
 from holdfast.predictor import Predictor
 from holdfast.settings import Recipe
 from holdfast.tasks import TASKS, model_file

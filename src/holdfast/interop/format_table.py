@@ -1,32 +1,93 @@
-"""The table of model formats, and how a file's format is found: by name, by content, or by ending.
+"""The table of model formats, and how a file's format is found: by name, by its bytes, or by ending.
 
 The code of a format is imported when it is first used.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from holdfast.errors import ModelFileError, OptionError, did_you_mean
 from holdfast.files.pointers import refuse_pointers
-from holdfast.interop.signatures import (
-    FileEnds,
-    index_or_file,
-    is_holdfast,
-    is_keras,
-    is_onnx,
-    is_pytorch,
-    is_tf1,
-    read_ends,
-)
 
 LAYERS = "layers"
 """The option that names the recurrent layers to read alone."""
+_START_BYTES = 2**16
+_LEVELDB_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
+_SECOND_FIELDS = b"\x12\x1a\x22\x28\x32\x3a\x42\x72"  # the tags of the fields that follow the version in an ONNX model
+
+
+class FileEnds(NamedTuple):
+    """The bytes that tell a file's format.
+
+    Attributes:
+        start: The first bytes, up to 65,536.
+        end: The last eight bytes.
+    """
+
+    start: bytes
+    end: bytes
+
+
+def _read_ends(path: Path) -> FileEnds:
+    """Reads the first and the last bytes of a file.
+
+    Raises:
+        ModelFileError: The file does not exist or cannot be read.
+    """
+    try:
+        with index_or_file(path).open("rb") as handle:
+            start = handle.read(_START_BYTES)
+            handle.seek(-min(8, handle.seek(0, os.SEEK_END)), os.SEEK_END)
+            return FileEnds(start, handle.read())
+    except FileNotFoundError as error:
+        raise ModelFileError(f"{path} is not there. Check the path.") from error
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def index_or_file(path: Path) -> Path:
+    """The file itself, or ``PATH.index`` where ``PATH`` is the prefix of a TensorFlow checkpoint's files."""
+    index = path.with_name(f"{path.name}.index")
+    return index if index.exists() and not path.exists() else path
+
+
+def _is_holdfast(file: FileEnds) -> bool:
+    """Whether the file is a safetensors file with Holdfast's metadata."""
+    return file.start[8:9] == b"{" and b'"holdfast_' in file.start
+
+
+def _is_pytorch(file: FileEnds) -> bool:
+    """Whether ``torch.save`` wrote the file (in its zip or its older form), or it is another safetensors file."""
+    if file.start.startswith(b"PK\x03\x04"):
+        return b"data.pkl" in file.start or b"/version" in file.start
+    return file.start.startswith(b"\x80\x02\x8a\nl\xfc\x9cF\xf9") or (
+        file.start[8:9] == b"{" and b'"dtype"' in file.start and not _is_holdfast(file)
+    )
+
+
+def _is_tf1(file: FileEnds) -> bool:
+    """Whether the file is a LevelDB table: every one ends in the same eight bytes."""
+    return file.end == _LEVELDB_MAGIC
+
+
+def _is_keras(file: FileEnds) -> bool:
+    """Whether the file is the zip of a ``.keras`` file, or an HDF5 file."""
+    if file.start.startswith(b"PK\x03\x04"):
+        return b"metadata.json" in file.start or b"config.json" in file.start
+    return file.start.startswith(b"\x89HDF\r\n\x1a\n")
+
+
+def _is_onnx(file: FileEnds) -> bool:
+    """Whether the file is a protobuf whose first field is a small version number, followed by a field of a model."""
+    start = file.start[:3]
+    return len(start) == 3 and start[0] == 8 and 0 < start[1] < 64 and start[2] in _SECOND_FIELDS
 
 
 @dataclass(frozen=True)
@@ -108,7 +169,7 @@ FORMATS: dict[str, Format] = {
             "holdfast",
             (".safetensors",),
             "everything; read also: trained classifiers, language models and taggers of numbers",
-            is_holdfast,
+            _is_holdfast,
             "holdfast.interop.trained:read",
             "holdfast.interop.network:save",
         ),
@@ -117,7 +178,7 @@ FORMATS: dict[str, Format] = {
             (".pt", ".pth", ".bin"),
             "weights and names; read where they can only be embedding, recurrent layers, linear layer; or the "
             "recurrent layers alone",
-            is_pytorch,
+            _is_pytorch,
             "holdfast.interop.pytorch.files:read",
             "holdfast.interop.pytorch.files:write",
             "holdfast.interop.pytorch.files:difference",
@@ -129,7 +190,7 @@ FORMATS: dict[str, Format] = {
             "onnx",
             (".onnx",),
             "graphs of operators, with and without lengths; with `streaming` the state goes in and comes out",
-            is_onnx,
+            _is_onnx,
             "holdfast.interop.onnx.files:read",
             "holdfast.interop.onnx.forms:write",
             "holdfast.interop.onnx.runtime:difference",
@@ -139,7 +200,7 @@ FORMATS: dict[str, Format] = {
             "tf1",
             (".index", ".ckpt"),
             "variables by name; the recurrent cells among them are read",
-            is_tf1,
+            _is_tf1,
             "holdfast.interop.tf1.network:read",
             selects="holdfast.interop.tf1.network:select",
         ),
@@ -148,7 +209,7 @@ FORMATS: dict[str, Format] = {
             (".keras",),
             "a chain of layers; read also: graphs, models within models, and the `.h5` and `.weights.h5` of Keras 1, 2 "
             "and 3",
-            is_keras,
+            _is_keras,
             "holdfast.interop.keras.files:read",
             "holdfast.interop.keras.files:write",
             batch_first=True,
@@ -175,7 +236,7 @@ def detect_format(path: Path, name: str | None = None) -> Format:
         return _format_named(name)
     if path.is_dir():
         return FORMATS["tf1" if (path / "checkpoint").is_file() else "holdfast"]
-    ends = read_ends(path)
+    ends = _read_ends(path)
     for format in FORMATS.values():
         if format.matches(ends):
             return format

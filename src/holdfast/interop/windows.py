@@ -106,11 +106,7 @@ class Pooling(nn.Module):
     """The maximum or the mean of each window: [B, T, C] -> [B, T', C]. Padding counts for neither."""
 
     def __init__(
-        self,
-        mode: Literal["max", "mean"],
-        size: list[int],
-        stride: list[int] | None = None,
-        padding: Padding = "valid",
+        self, mode: Literal["max", "mean"], size: list[int], stride: list[int] | None = None, padding: Padding = "valid"
     ) -> None:
         super().__init__()
         _dimensions(size, stride)

@@ -165,10 +165,7 @@ def _wrap(
     forwards: tuple[str, dict[str, Any], list[Tensor]], backwards: tuple[str, dict[str, Any], list[Tensor]], mode: str
 ) -> KerasLayer:
     config: dict[str, Any] = {"merge_mode": mode}
-    for option, name, (kind, inner, _) in (
-        ("layer", "forward", forwards),
-        ("backward_layer", "backward", backwards),
-    ):
+    for option, name, (kind, inner, _) in (("layer", "forward", forwards), ("backward_layer", "backward", backwards)):
         config[option] = {
             "module": "keras.layers",
             "class_name": kind,

@@ -69,12 +69,7 @@ def _convert_each(
     converted, refused = {}, {}
     for layer in layers:
         single = replace(
-            layer,
-            inputs=(Reference(_INPUT),),
-            options=_every_step(layer.options),
-            initial=(),
-            masks=(),
-            keywords={},
+            layer, inputs=(Reference(_INPUT),), options=_every_step(layer.options), initial=(), masks=(), keywords={}
         )
         wrapper = replace(
             model, layers=(Layer(_INPUT, "InputLayer", {}), single), inputs=(_INPUT,), outputs=(Reference(layer.name),)
