@@ -48,15 +48,9 @@ class Convolution(nn.Module):
         count = _dimensions(kernel_size, stride, dilation)
         _check(padding, _PADDINGS, "padding")
         self.padding = padding
+        step, spread = tuple(stride or [1] * count), tuple(dilation or [1] * count)
         self.layer: Any = _CONVOLUTIONS[count - 1](
-            in_channels,
-            out_channels,
-            tuple(kernel_size),
-            tuple(stride or [1] * count),
-            0,
-            tuple(dilation or [1] * count),
-            groups,
-            bias,
+            in_channels, out_channels, tuple(kernel_size), step, 0, spread, groups, bias
         )
 
     def forward(self, inputs: Tensor) -> Outputs:
