@@ -12,8 +12,7 @@ from torch import Tensor
 
 from holdfast.errors import ConversionError, MissingLibraryError, OptionError
 from holdfast.inspect import Summary, summarise
-from holdfast.interop import formats
-from holdfast.interop import trained as as_network
+from holdfast.interop import formats, trained
 from holdfast.interop.examples import STEPS, example_inputs
 from holdfast.interop.format_table import LAYERS, Format, detect_format, format_to_write
 from holdfast.interop.listing import Listing, first_names, listing
@@ -109,7 +108,8 @@ def convert(
     origin = detect_format(source, source_format)
     write_options = dict(options or {})
     read_options = {name: write_options.pop(name) for name in list(write_options) if origin.has_read_option(name)}
-    if LAYERS not in read_options and target.writes_trained and _is_trained(source, origin):
+    has_form = target.writes_trained and origin.name == "holdfast" and LAYERS not in read_options
+    if has_form and not trained.is_network(source):
         return _write_trained(source, dest, target, write_options)
     network, passed_over = _read(source, origin, read_options)
     complete = LAYERS not in read_options or origin.selects is not None  # else the other software runs the whole model
@@ -129,14 +129,10 @@ def convert(
     return Conversion(source, origin.name, dest, target.name, layers, checks, unchecked, note)
 
 
-def _is_trained(source: Path, origin: Format) -> bool:
-    return origin.name == "holdfast" and not as_network.is_network(source)
-
-
 def _write_trained(source: Path, dest: Path, target: Format, options: dict[str, Any]) -> Conversion:
     """Converts a trained model of Holdfast to a format that has a form for the models of every task."""
     task, model = model_file.load(source)
-    differences = formats.write_trained(dest, task, model, target, **options)
+    differences: dict[Path, float] = target.call(target.writes_trained, dest, task, model, **options)
     table = summarise(model, task.example_inputs)
     return Conversion(source, "holdfast", dest, target.name, table, {"dest": max(differences.values())}, {})
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-from torch import nn
-
 from holdfast.errors import ConversionError
-from holdfast.interop.format_table import LAYERS, Format, detect_format, format_to_write
+from holdfast.interop.format_table import LAYERS, detect_format, format_to_write
 from holdfast.interop.listing import Listing, listing
 from holdfast.interop.network import Network
 from holdfast.interop.selection import Selection, select_from_network
@@ -89,15 +87,6 @@ def write(path: Path | str, network: Network, format: str | None = None, **optio
     if target.writes is None:
         raise ConversionError(f"Files of the format {target.name!r} are read, not written. Choose another with --to.")
     return cast(float | None, target.call(target.writes, path, network, **options))
-
-
-def write_trained(path: Path, task: Any, model: nn.Module, format: Format, **options: Any) -> dict[Path, float]:
-    """Writes a trained model of Holdfast with ``format.writes_trained``.
-
-    Returns:
-        The files, each with its largest difference from the model.
-    """
-    return cast(dict[Path, float], format.call(format.writes_trained, path, task, model, **options))
 
 
 def difference(path: Path, network: Network, format: str) -> float | None:

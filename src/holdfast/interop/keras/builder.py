@@ -218,6 +218,11 @@ class Builder:
         return arrays
 
 
+def identity(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+    """The output of a layer that does not change values."""
+    return inputs[:1]
+
+
 def with_activation(build: Builder, layer: Layer, value: Value, activation: str) -> Value:
     """The output of a layer after its activation."""
     if activation == "linear":

@@ -9,9 +9,9 @@ from typing import Any
 from torch import Tensor
 
 from holdfast.errors import ConversionError
-from holdfast.interop.arrangement import Noise, Permute
+from holdfast.interop.arrangement import Noise
 from holdfast.interop.normalisation import BatchNorm, LayerNorm
-from holdfast.interop.windows import Convolution, GlobalPooling, Pooling, TransposedConvolution, Upsampling
+from holdfast.interop.windows import Convolution, Pooling, TransposedConvolution, Upsampling
 
 _Layer = tuple[str, dict[str, Any], list[Tensor]]  # class, options and weights
 KEEP_MASKS = ("BatchNorm", "LayerNorm", "Noise")
@@ -97,10 +97,6 @@ def _pooling(part: Pooling) -> _Layer | None:
     return f"{_MODES[part.mode]}Pooling{len(part.size)}D", config, []
 
 
-def _global_pooling(part: GlobalPooling) -> _Layer:
-    return f"Global{_MODES[part.mode]}Pooling1D", {"keepdims": part.keepdims}, []
-
-
 def _ends(name: str, option: str) -> Callable[[Any], _Layer]:
     def export(part: Any) -> _Layer:
         pairs = [list(pair) for pair in part.around]
@@ -137,10 +133,6 @@ def _parameters(part: Any) -> list[Tensor]:
     return [parameter.detach() for parameter in (part.weight, part.bias) if parameter is not None]
 
 
-def _permute(part: Permute) -> _Layer:
-    return "Permute", {"dims": list(part.dims)}, []
-
-
 def _noise(part: Noise) -> _Layer:
     if part.mode == "sum":
         return "GaussianNoise", {"stddev": part.deviation}, []
@@ -153,13 +145,13 @@ KINDS: dict[str, Callable[[Any], _Layer | None]] = {
     "Convolution": _convolution,
     "TransposedConvolution": _transposed,
     "Pooling": _pooling,
-    "GlobalPooling": _global_pooling,
+    "GlobalPooling": lambda part: (f"Global{_MODES[part.mode]}Pooling1D", {"keepdims": part.keepdims}, []),
     "ZeroPadding": _ends("ZeroPadding", "padding"),
     "Cropping": _ends("Cropping", "cropping"),
     "Upsampling": _upsampling,
     "BatchNorm": _batch_norm,
     "LayerNorm": _layer_norm,
-    "Permute": _permute,
+    "Permute": lambda part: ("Permute", {"dims": list(part.dims)}, []),
     "Noise": _noise,
 }
 """The function that makes the layer for each kind of node; it returns None if Keras has no such layer."""

@@ -15,7 +15,7 @@ from holdfast.interop.keras import merging as keras_merging
 from holdfast.interop.keras import normalisation as keras_normalisation
 from holdfast.interop.keras import recurrent as keras_recurrent
 from holdfast.interop.keras import windows as keras_windows
-from holdfast.interop.keras.builder import Builder, Entry, Value, check_shape, inner_layer, with_activation
+from holdfast.interop.keras.builder import Builder, Entry, Value, check_shape, identity, inner_layer, with_activation
 from holdfast.interop.keras.inlining import FOLD, MASKED, OF_THE_LAST_DIMENSION, UNFOLD
 from holdfast.interop.keras.model import Layer, Model
 from holdfast.interop.keras.options import Options
@@ -114,10 +114,6 @@ def _relu(options: Options) -> str:
     return "relu6" if highest else f"leaky_relu({slope!r})" if slope else "relu"
 
 
-def _leaky_relu(options: Options) -> str:
-    return f"leaky_relu({options.number('negative_slope', 'alpha', default=0.3)!r})"
-
-
 def _elu(options: Options) -> str:
     alpha = options.number("alpha", default=1.0)
     return "elu" if alpha == 1 else f"elu({alpha!r})"
@@ -154,11 +150,6 @@ def _noise(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
         settings = {"deviation": options.number("stddev", "sigma", default=0.0), "mode": "sum"}
     options.done()
     return [build.apply(layer, "Noise", inputs[0], settings)]
-
-
-def _identity(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
-    """A layer that does not change values; also an input that got its mask."""
-    return inputs[:1]
 
 
 def _time_distributed(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
@@ -221,7 +212,7 @@ def _repeat_vector(build: Builder, layer: Layer, inputs: list[Value]) -> list[Va
 _ACTIVATIONS = {
     "Activation": _activation(lambda options: options.activation("activation", softmax=True)),
     "ReLU": _activation(_relu),
-    "LeakyReLU": _activation(_leaky_relu),
+    "LeakyReLU": _activation(lambda options: f"leaky_relu({options.number('negative_slope', 'alpha', default=0.3)!r})"),
     "ELU": _activation(_elu),
     "ThresholdedReLU": _activation(lambda options: f"thresholded_relu({options.number('theta', default=1.0)!r})"),
     "Softmax": Entry(_softmax),
@@ -234,7 +225,7 @@ LAYERS: dict[str, Entry] = {
     "TimeDistributed": Entry(_time_distributed),
     **dict.fromkeys(("Dropout", "SpatialDropout1D"), Entry(_dropout)),
     **dict.fromkeys(("GaussianNoise", "GaussianDropout"), Entry(_noise)),
-    **dict.fromkeys(("ActivityRegularization", "Identity", MASKED), Entry(_identity)),
+    **dict.fromkeys(("ActivityRegularization", "Identity", MASKED), Entry(identity)),
     "Flatten": Entry(_flatten),
     "Permute": Entry(_permute),
     "Reshape": Entry(_reshape),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from holdfast.errors import ConversionError
-from holdfast.interop.keras.builder import Builder, Entry, Value
+from holdfast.interop.keras.builder import Builder, Entry, Value, identity
 from holdfast.interop.keras.model import Layer
 from holdfast.interop.selection import READ_LAYERS
 
@@ -152,10 +152,6 @@ def _logic(op: str, count: int = 1, *, along: bool = False) -> Entry:
     return Entry(make, several=True)
 
 
-def _identity(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
-    return inputs[:1]
-
-
 def _arithmetic(mode: str) -> Entry:
     def make(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
         if len(inputs) < 2:
@@ -217,7 +213,7 @@ LAYERS: dict[str, Entry] = {
     "ops.ExpandDims": _logic("unsqueeze", along=True),
     "ops.ZerosLike": _logic("false"),
     "ops.OnesLike": _logic("true"),
-    "ops.ConvertToTensor": Entry(_identity),
+    "ops.ConvertToTensor": Entry(identity),
     "ops.Concatenate": Entry(_concatenated, several=True),
     "ops.GetItem": Entry(_item, several=True),
     **{f"ops.{kind}": _arithmetic(mode) for kind, mode in _MODES.items() if kind in ("Add", "Subtract", "Multiply")},
