@@ -11,6 +11,7 @@ from torch import Tensor
 
 from holdfast.cells import CellSpec
 from holdfast.cells.activation_names import PARAMETERS, parse_activation
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import ConversionError
 from holdfast.interop.keras.export_layers import KerasLayer
 from holdfast.interop.layouts import KERAS
@@ -146,7 +147,7 @@ def _export_direction(
         config["recurrent_activation"] = _activation(spec.recurrent_activation, label)
     if spec.kind == "gru":
         config["reset_after"] = spec.reset_after
-    tensors = parameters.collect(layer, spec, f"_l{number}" + ("_reverse" if direction else ""))
+    tensors = parameters.collect(layer, spec, layer_suffix(number, direction))
     return _CLASSES[spec.kind], config, _arrays(spec, tensors)
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.cells import NAMES
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import ConversionError, OptionError
 from holdfast.interop.examples import example_inputs
 from holdfast.interop.listing import Line, sizes
@@ -217,7 +218,7 @@ def _recurrent_options(layer: Layer, nonlinearity: str) -> dict[str, Any]:
 
 def _layer_tensors(layer: Layer) -> dict[str, Tensor]:
     """The tensors of a layer; the tensors of a cell get the names of a one-layer module."""
-    suffix = "_l0" if layer.kind.endswith("_cell") else ""
+    suffix = layer_suffix(0) if layer.kind.endswith("_cell") else ""
     return {own + suffix: tensor for own, tensor in layer.tensors.items()}
 
 
