@@ -125,6 +125,6 @@ def test_an_exported_stream_is_converted_and_listed(tmp_path: Path) -> None:
 
 
 def test_the_layers_of_what_is_no_network_are_listed() -> None:
-    table = formats.layers(HERE / "files_v2" / "translate_plain.safetensors")
+    table = formats.list_layers(HERE / "files_v2" / "translate_plain.safetensors")
     assert [row.name for row in table.rows] == ["source_embedding", "encoder", "target_embedding", "decoder", "output"]
     assert "is no chain of layers" in table.note

@@ -1,8 +1,8 @@
-"""The layers of a network as a summary: their names in the file they come from, what they are, and their sizes."""
+"""The layers of a model as a table: their names in the source, their kinds and sizes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from holdfast.cells import NAMES
@@ -12,9 +12,11 @@ from holdfast.interop.network import Network
 from holdfast.interop.windows import Convolution, TransposedConvolution
 from holdfast.layers.summary import LayerRow, Summary, listed, sizes
 
+_MAX_NAMES = 12
+
 
 def listing(network: Network) -> Summary:
-    """The nodes of a network that have parameters, or do something to the values beyond passing them on."""
+    """The nodes of a network, and of the networks inside them."""
     return listed(_rows(network))
 
 
@@ -36,8 +38,14 @@ def _rows(network: Network) -> Iterable[LayerRow]:
             size = sizes(part.layer.in_channels, part.layer.out_channels)
         elif isinstance(part, MultiHeadAttention):
             size = sizes(part.query.in_features, part.output.out_features)
-        inner = {name: one for name, one in part.named_children() if isinstance(one, Network)}
-        own = 0 if inner or node.shares else sum(parameter.numel() for parameter in part.parameters())
-        yield LayerRow(node.name, None, own, kind, size)
-        for name, network_inside in inner.items():
-            yield from (replace(row, name=f"{node.name}.{name}.{row.name}") for row in _rows(network_inside))
+        networks = {name: inner for name, inner in part.named_children() if isinstance(inner, Network)}
+        parameters = 0 if networks or node.shares else sum(parameter.numel() for parameter in part.parameters())
+        yield LayerRow(node.name, None, parameters, kind, size)
+        for name, inner in networks.items():
+            yield from (replace(row, name=f"{node.name}.{name}.{row.name}") for row in _rows(inner))
+
+
+def first_names(names: Sequence[str]) -> str:
+    """The first twelve names of a list, and the number of the others, in words."""
+    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    return f"{', '.join(names[:_MAX_NAMES])}{more}"

@@ -51,7 +51,7 @@ def read(path: Path) -> Network:
     return _network(*_read_chain(path), path)
 
 
-def rows(path: Path) -> tuple[LayerRow, ...]:
+def describe_layers(path: Path) -> tuple[LayerRow, ...]:
     """A row for each layer of a model file, which may be no network, for :class:`~holdfast.layers.summary.Summary`.
 
     Raises:

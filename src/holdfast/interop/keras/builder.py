@@ -1,4 +1,4 @@
-"""What turns the layers of a Keras model, one after the other, into the nodes of a network."""
+"""Turns the layers of a Keras model, one by one, into the nodes of a network."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from holdfast.interop.selection import READ_LAYERS
 
 @dataclass(frozen=True)
 class Value:
-    """What a layer gives.
+    """An output of a layer.
 
     Attributes:
-        name: The network's value.
-        mask: The value that says which of its steps count; empty for all.
-        width: Its last dimension; None where that is not known.
+        name: The name of the network's value.
+        mask: The name of the mask of the steps that count; empty if all count.
+        width: The size of its last dimension; None if unknown.
         state: Whether it is the state of a layer: [1, B, H] here and [B, H] in Keras.
     """
 
@@ -36,17 +36,17 @@ class Value:
 
 
 Make = Callable[["Builder", Layer, list[Value]], list[Value]]
-"""What a layer gives, from what it takes; its nodes are added on the way."""
+"""Adds the nodes of a layer for its inputs, and returns its outputs."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A class of layer that is known.
+    """A known class of layers.
 
     Attributes:
-        make: What adds its nodes.
+        make: The function that adds its nodes.
         several: Whether it takes several inputs.
-        states: Whether inputs after the first are its initial state.
+        states: Whether the inputs after the first are its initial state.
     """
 
     make: Make
@@ -55,12 +55,12 @@ class Entry:
 
 
 class Builder:
-    """Nodes of a network, layer after layer.
+    """Collects the nodes of a network, layer by layer.
 
     Attributes:
         model: The model.
-        tests: What each mask asks for, so that it is known again where Keras 3 writes it down: the value that is
-            compared, and with what.
+        tests: The comparison behind each mask, as the compared value and the number, to recognise a mask that Keras 3
+            writes as operations.
     """
 
     def __init__(self, model: Model, arrays: Mapping[str, Sequence[Tensor]], known: Mapping[str, Entry]) -> None:
@@ -75,12 +75,12 @@ class Builder:
         """The network of all layers, in evaluation mode.
 
         Raises:
-            ConversionError: A layer has no counterpart, or its weights are not those of its settings.
-            ModelFileError: An option means nothing.
+            ConversionError: A layer has no counterpart, or its weights do not fit its settings.
+            ModelFileError: An option has an invalid value.
         """
         for layer in self.model.layers:
             self._layer(layer)
-        outputs = [self.taken(reference, state=False).name for reference in self.model.outputs]
+        outputs = [self.value(reference, state=False).name for reference in self.model.outputs]
         nodes = self._needed(outputs)
         with torch.device("meta"):
             result = Network(self.model.inputs, outputs, nodes)
@@ -90,7 +90,7 @@ class Builder:
         return result.eval()
 
     def _needed(self, outputs: Sequence[str]) -> list[Node]:
-        """The nodes that something of the outputs depends on, and those whose modules these share."""
+        """The nodes that the outputs depend on, and the nodes whose modules these share."""
         values, names, result = set(outputs), set[str](), []
         for node in reversed(self._nodes.values()):
             if values.isdisjoint(node.outputs) and node.name not in names:
@@ -103,11 +103,11 @@ class Builder:
     def _layer(self, layer: Layer) -> None:
         if layer.kind == "Lambda":
             raise ConversionError(
-                f"{layer.label} holds Python code, which is never run: put a layer in its place that says what it "
-                f"does. {READ_LAYERS}"
+                f"{layer.label} holds Python code, which is never run: replace it by a layer that does the "
+                f"same. {READ_LAYERS}"
             )
         entry = self.entry(layer)
-        inputs = [self.taken(one, state=entry.states and bool(number)) for number, one in enumerate(layer.inputs)]
+        inputs = [self.value(one, state=entry.states and bool(number)) for number, one in enumerate(layer.inputs)]
         if len(inputs) > 1 and not entry.several and not entry.states:
             raise ConversionError(f"{layer.label} is called with {len(inputs)} inputs; expected one.")
         for name in layer.keywords:
@@ -127,10 +127,10 @@ class Builder:
         self._values |= {Reference(layer.name, number): value for number, value in enumerate(made)}
 
     def entry(self, layer: Layer) -> Entry:
-        """What is known of a layer's class.
+        """The entry of a layer's class.
 
         Raises:
-            ConversionError: Nothing.
+            ConversionError: The class is unknown.
         """
         if layer.kind not in self._known:
             known = ", ".join(sorted(name for name in self._known if name.isidentifier()))
@@ -141,22 +141,23 @@ class Builder:
         return self._known[layer.kind]
 
     def with_mask(self, value: Value, mask: Reference) -> Value:
-        """An input with the mask that a layer is called with; Keras 3 says again the one that comes with the input."""
-        given = self.taken(mask, state=False).name
-        if value.mask and self.tests.get(value.mask) == self.tests.get(given, ""):
+        """An input with the mask of the call; Keras 3 may repeat the mask that the input has already."""
+        name = self.value(mask, state=False).name
+        if value.mask and self.tests.get(value.mask) == self.tests.get(name, ""):
             return value
-        return replace(value, mask=given)
+        return replace(value, mask=name)
 
-    def taken(self, reference: Reference, *, state: bool) -> Value:
-        """The value that a layer takes, as a state of a layer or as Keras has it.
+    def value(self, reference: Reference, *, state: bool) -> Value:
+        """The value of a reference, in the shape of a layer's state here, or in Keras's shape.
 
         Raises:
-            ConversionError: There is none.
+            ConversionError: There is no such value.
         """
         value = self._values.get(reference)
         if value is None:
             raise ConversionError(
-                f"Output {reference.output} of layer {reference.layer!r} is asked for, and it has none of that number."
+                f"A layer takes output {reference.output} of layer {reference.layer!r}, which does not have that "
+                "output."
             )
         if value.state == state:
             return value
@@ -175,39 +176,55 @@ class Builder:
         outputs: tuple[str, ...] = (),
         tensors: dict[str, Tensor] | None = None,
     ) -> str:
-        """Adds a node, which gives a value of its own name if no other ``outputs`` are said; returns its name."""
+        """Adds a node and returns its name, which is also the name of its output unless ``outputs`` names others."""
         if name in self._nodes:
-            raise ConversionError(f"Two layers of the model would be called {name!r}; expected a name for each.")
-        node, now = Node(name, kind, options or {}, inputs, outputs or (name,)), self._now
-        if now is not None and now.shares and (tensors or kind == "Recurrent"):
-            first = self._nodes.get(now.shares + name.removeprefix(now.name))
-            if first is not None and (first.kind, first.options) == (kind, node.options):
-                node = replace(node, shares=first.shares or first.name)
-        self._nodes[name] = node
+            raise ConversionError(f"Two layers of the model would be called {name!r}; expected unique names.")
+        new_node, layer = Node(name, kind, options or {}, inputs, outputs or (name,)), self._now
+        if layer is not None and layer.shares and (tensors or kind == "Recurrent"):
+            first = self._nodes.get(layer.shares + name.removeprefix(layer.name))
+            if first is not None and (first.kind, first.options) == (kind, new_node.options):
+                new_node = replace(new_node, shares=first.shares or first.name)
+        self._nodes[name] = new_node
         self._tensors[name] = tensors or {}
         return name
 
+    def apply(
+        self,
+        layer: Layer,
+        kind: str,
+        value: Value,
+        options: dict[str, Any] | None = None,
+        tensors: dict[str, Tensor] | None = None,
+    ) -> Value:
+        """Adds a layer's node with one input; returns the input's value under the node's name."""
+        return replace(value, name=self.node(layer.name, kind, (value.name,), options, tensors=tensors))
+
     def options(self, layer: Layer) -> Options:
-        """The options of a layer, to be taken."""
+        """The options of a layer."""
         return Options(layer.label, layer.options, self.model.major)
 
     def weights(self, layer: Layer, *counts: int) -> list[Tensor]:
-        """The arrays of a layer, as many as one of ``counts`` where that is said.
+        """The arrays of a layer.
 
         Raises:
-            ConversionError: They are fewer or more.
+            ConversionError: ``counts`` is given and does not contain their number.
         """
-        found = list(self._arrays.get(layer.shares or layer.name, ()))
-        if counts and len(found) not in counts:
+        arrays = list(self._arrays.get(layer.shares or layer.name, ()))
+        if counts and len(arrays) not in counts:
             raise ConversionError(
-                f"{layer.label} has {len(found)} arrays of weights; expected {' or '.join(map(str, counts))}. "
-                "Its weights and its settings are not of one model."
+                f"{layer.label} has {len(arrays)} arrays of weights; expected {' or '.join(map(str, counts))}. "
+                "Its weights and its settings are not from the same model."
             )
-        return found
+        return arrays
 
 
-def activated(build: Builder, layer: Layer, value: Value, activation: str) -> Value:
-    """What a layer gives, with its own activation."""
+def identity(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+    """The output of a layer that does not change values."""
+    return inputs[:1]
+
+
+def with_activation(build: Builder, layer: Layer, value: Value, activation: str) -> Value:
+    """The output of a layer after its activation."""
     if activation == "linear":
         return value
     return replace(
@@ -215,24 +232,24 @@ def activated(build: Builder, layer: Layer, value: Value, activation: str) -> Va
     )
 
 
-def check_shape(layer: Layer, what: str, array: Tensor, expected: tuple[int, ...]) -> None:
-    """Refuses an array of another shape than the settings of its layer say.
+def check_shape(layer: Layer, array_name: str, array: Tensor, expected: tuple[int, ...]) -> None:
+    """Checks the shape of an array.
 
     Raises:
-        ConversionError: It has another.
+        ConversionError: It does not have the shape from the layer's settings.
     """
     if tuple(array.shape) != expected:
         raise ConversionError(
-            f"{layer.label} has a {what} of shape {tuple(array.shape)}; expected {expected}. Its weights and its "
-            "settings are not of one model."
+            f"{layer.label} has a {array_name} of shape {tuple(array.shape)}; expected {expected}. Its weights and its "
+            "settings are not from the same model."
         )
 
 
 def inner_layer(layer: Layer, config: Any) -> Layer:
-    """The layer within a wrapper, under the wrapper's name.
+    """The inner layer of a wrapper, under the wrapper's name.
 
     Raises:
-        ConversionError: There is none.
+        ConversionError: There is no inner layer.
     """
     kind = config.get("class_name") if isinstance(config, dict) else None
     options = config.get("config") if isinstance(config, dict) else None

@@ -1,4 +1,4 @@
-"""Recurrent layers and activations of Holdfast as Keras 3 would have them."""
+"""Converts recurrent layers and activations to Keras 3."""
 
 from __future__ import annotations
 
@@ -13,39 +13,37 @@ from holdfast.cells import CellSpec
 from holdfast.cells.activation_names import PARAMETERS, parse_activation
 from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import ConversionError
+from holdfast.interop.keras.export_layers import KerasLayer
 from holdfast.interop.layouts import KERAS
 from holdfast.interop.nodes import Recurrent
 from holdfast.layers import parameters
 from holdfast.layers.recurrent_layer import RecurrentLayer
 
-Layer = tuple[str, dict[str, Any], dict[str, list[Tensor]]]
-"""The class of a layer of Keras, its options, and its weights by their place in it."""
-
 _CLASSES = {"lstm": "LSTM", "gru": "GRU", "rnn": "SimpleRNN"}
 _MERGES = {"concat": "concat", "sum": "sum", "mean": "ave", "product": "mul"}
 _EXPRESSED = ("activation", "recurrent_activation", "reset_after", "single_bias", "recurrent_dropout")
-"""Options of a cell that Keras has."""
+"""Options of a cell that Keras has, too."""
 _SAME = re.compile("tanh|sigmoid|relu|linear|hard_sigmoid|softsign|softplus|elu|selu|exponential|relu6|silu|gelu|mish")
-"""Activations that have the same name and parameters in Keras."""
+"""Activations with the same name and parameters in Keras."""
 _WITH_SLOPE = {"leaky_relu": ("LeakyReLU", "negative_slope"), "elu": ("ELU", "alpha")}
-_LEAKY = 0.2  # the slope of what Keras calls leaky_relu
+_LEAKY = 0.2  # the slope of Keras's leaky_relu
 
 
-def layers(part: Recurrent, label: str, *, sequences: bool, masked: bool) -> list[Layer]:
-    """The layers of Keras that compute what a recurrent part does, and dropout between them.
+def export_recurrent(part: Recurrent, label: str, *, sequences: bool, masked: bool) -> list[KerasLayer]:
+    """The layers of Keras that compute the same as a recurrent part, with dropout between them.
 
     Args:
         part: The recurrent layers.
-        label: What they are called, for the messages.
-        sequences: Whether the output of every step is wanted, or the last one.
-        masked: Whether Keras hands them a mask.
+        label: Their name, for the messages.
+        sequences: Whether to give the output of every step, or only the last one.
+        masked: Whether Keras gives them a mask.
 
     Raises:
-        ConversionError: An option of theirs has no counterpart.
+        ConversionError: One of their options has no counterpart.
     """
     layer, count = part.layer, part.layer.num_layers
     _check(part, label)
-    result: list[Layer] = []
+    result: list[KerasLayer] = []
     for number in range(count):
         each = sequences or number < count - 1
         zeros = masked and each and not part.repeat
@@ -53,27 +51,31 @@ def layers(part: Recurrent, label: str, *, sequences: bool, masked: bool) -> lis
             raise _refused(label, "repeats its output at masked steps, in both directions, where Keras gives zeros")
         if layer.bidirectional:
             forwards, backwards = (
-                _one(layer, number, direction, label, sequences=each, zeros=each, backwards=direction == 1)
+                _export_direction(layer, number, direction, label, sequences=each, zeros=each, backwards=direction == 1)
                 for direction in range(2)
             )
-            result.append(_wrapped(forwards, backwards, _MERGES[layer.merge]))
+            result.append(_wrap(forwards, backwards, _MERGES[layer.merge]))
         else:
-            kind, config, weights = _one(layer, number, 0, label, sequences=each, zeros=zeros, backwards=layer.reverse)
-            result.append((kind, config, {"cell": weights}))
+            kind, config, weights = _export_direction(
+                layer, number, 0, label, sequences=each, zeros=zeros, backwards=layer.reverse
+            )
+            result.append(KerasLayer(kind, config, weights={"cell": weights}))
         if layer.dropout and number < count - 1:
-            result.append(("SpatialDropout1D" if layer.locked_dropout else "Dropout", {"rate": layer.dropout}, {}))
+            result.append(
+                KerasLayer("SpatialDropout1D" if layer.locked_dropout else "Dropout", {"rate": layer.dropout})
+            )
     return result
 
 
-def both(
+def export_bidirectional(
     parts: Sequence[Recurrent], mode: str, labels: Sequence[str], *, sequences: bool, masked: bool
-) -> tuple[dict[str, Any], dict[str, list[Tensor]]]:
-    """The options and weights of a Bidirectional whose two layers are parts of their own.
+) -> KerasLayer:
+    """A Bidirectional made of two separate parts.
 
     Raises:
-        ConversionError: They do not go together in Keras, or an option of theirs has no counterpart.
+        ConversionError: Keras cannot combine them, or one of their options has no counterpart.
     """
-    made = []
+    directions = []
     for part, label in zip(parts, labels, strict=True):
         _check(part, label)
         if part.layer.num_layers > 1 or part.layer.bidirectional:
@@ -82,18 +84,18 @@ def both(
             raise _refused(
                 label, "repeats its output at masked steps and is merged with another, where Keras gives zeros"
             )
-        backwards = part.layer.reverse
-        made.append(_one(part.layer, 0, 0, label, sequences=sequences, zeros=sequences, backwards=backwards))
+        layer = part.layer
+        direction = _export_direction(layer, 0, 0, label, sequences=sequences, zeros=sequences, backwards=layer.reverse)
+        directions.append(direction)
     if [part.layer.reverse for part in parts] != [False, True]:
-        raise _refused(labels[1], "does not run in the other direction than the layer that it is merged with")
+        raise _refused(labels[1], "does not run in the opposite direction of the layer that it is merged with")
     if mode not in _MERGES:
         raise _refused(labels[1], f"is merged by {mode!r}")
-    _, config, weights = _wrapped(made[0], made[1], _MERGES[mode])
-    return config, weights
+    return _wrap(directions[0], directions[1], _MERGES[mode])
 
 
 def activation_layer(name: str, label: str) -> tuple[str, dict[str, Any]]:
-    """The class and the options of the layer that is an activation.
+    """The class and the options of the layer for an activation.
 
     Raises:
         ConversionError: Keras 3 has no such activation.
@@ -110,7 +112,7 @@ def activation_layer(name: str, label: str) -> tuple[str, dict[str, Any]]:
 
 
 def _activation(name: Any, label: str) -> str:
-    """The name of an activation within a recurrent layer."""
+    """Keras's name of an activation inside a recurrent layer."""
     base, values = parse_activation(name) if isinstance(name, str) else ("", ())
     if _SAME.fullmatch(base) and values == PARAMETERS[base]:
         return base
@@ -124,10 +126,10 @@ def _no_activation(name: Any, label: str) -> ConversionError:
     return _refused(label, f"has the activation {name!r}{why}")
 
 
-def _one(
+def _export_direction(
     layer: RecurrentLayer, number: int, direction: int, label: str, *, sequences: bool, zeros: bool, backwards: bool
 ) -> tuple[str, dict[str, Any], list[Tensor]]:
-    """A layer of one direction: its class, its options and its weights."""
+    """A layer in one direction: its class, its options and its weights."""
     spec = layer.specs[number]
     for name, value in spec.computing_options().items():
         if name not in _EXPRESSED:
@@ -145,13 +147,13 @@ def _one(
         config["recurrent_activation"] = _activation(spec.recurrent_activation, label)
     if spec.kind == "gru":
         config["reset_after"] = spec.reset_after
-    own = parameters.collect(layer, spec, layer_suffix(number, direction))
-    return _CLASSES[spec.kind], config, _arrays(spec, own)
+    tensors = parameters.collect(layer, spec, layer_suffix(number, direction))
+    return _CLASSES[spec.kind], config, _arrays(spec, tensors)
 
 
-def _arrays(spec: CellSpec, own: Mapping[str, Tensor]) -> list[Tensor]:
-    """Kernel, recurrent kernel and bias; where Keras has one bias for two, their sum."""
-    weights = KERAS.outward(spec, {name: tensor.detach() for name, tensor in own.items()})
+def _arrays(spec: CellSpec, tensors: Mapping[str, Tensor]) -> list[Tensor]:
+    """Kernel, recurrent kernel and bias; where Keras has one bias and the layer two, their sum."""
+    weights = KERAS.outward(spec, {name: tensor.detach() for name, tensor in tensors.items()})
     result, bias, second = [weights.input, weights.recurrent], weights.bias, weights.recurrent_bias
     if bias is None:
         return result
@@ -160,32 +162,30 @@ def _arrays(spec: CellSpec, own: Mapping[str, Tensor]) -> list[Tensor]:
     return [*result, bias if second is None else bias + second]
 
 
-def _wrapped(
+def _wrap(
     forwards: tuple[str, dict[str, Any], list[Tensor]], backwards: tuple[str, dict[str, Any], list[Tensor]], mode: str
-) -> Layer:
+) -> KerasLayer:
     config: dict[str, Any] = {"merge_mode": mode}
-    for option, name, (kind, inner, _) in (
-        ("layer", "forward", forwards),
-        ("backward_layer", "backward", backwards),
-    ):
+    for option, name, (kind, inner, _) in (("layer", "forward", forwards), ("backward_layer", "backward", backwards)):
         config[option] = {
             "module": "keras.layers",
             "class_name": kind,
             "config": {"name": f"{name}_{kind.lower()}", **inner},
             "registered_name": None,
         }
-    return "Bidirectional", config, {"forward_layer/cell": forwards[2], "backward_layer/cell": backwards[2]}
+    weights = {"forward_layer/cell": forwards[2], "backward_layer/cell": backwards[2]}
+    return KerasLayer("Bidirectional", config, weights=weights)
 
 
 def _check(part: Recurrent, label: str) -> None:
     layer = part.layer
     if part.stateful:
-        raise _refused(label, "is stateful, for which Keras has to know the number of rows of a batch")
+        raise _refused(label, "is stateful, for which Keras must know the number of rows of a batch")
     if layer.residual and layer.num_layers > 1:
         raise _refused(label, "adds the input of each layer to its output (residual)")
     if layer.reverse and layer.num_layers > 1:
         raise _refused(label, "has several layers that run in reverse")
 
 
-def _refused(label: str, what: str) -> ConversionError:
-    return ConversionError(f"{label} {what}; Keras has no counterpart.")
+def _refused(label: str, reason: str) -> ConversionError:
+    return ConversionError(f"{label} {reason}; Keras has no counterpart.")

@@ -1,4 +1,4 @@
-"""``holdfast.replace_recurrent``: the recurrent modules of a PyTorch model become Holdfast's, where they stand."""
+"""``holdfast.replace_recurrent``: turns the recurrent modules of a PyTorch model into Holdfast's, in place."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from holdfast.interop.pytorch.classes import NAMES, class_for, counterpart, own_
 from holdfast.layers.cell_modules import CellModule
 from holdfast.layers.recurrent_layer import RecurrentLayer
 
-# What torch.nn's forward calls; Holdfast's does not.
-_CALLED = (
+# Methods that torch.nn's forward calls and Holdfast's does not.
+_FORWARD_CALLS = (
     *("check_forward_args", "check_input", "check_hidden_size", "permute_hidden"),
     *("get_expected_hidden_size", "get_expected_cell_size"),
 )
@@ -24,14 +24,14 @@ _CALLED = (
 
 @dataclass(frozen=True)
 class Replacement:
-    """What became of one recurrent module.
+    """The result for one recurrent module.
 
     Attributes:
-        name: Its name in the model, as ``named_modules`` gives it; empty for the model itself. A module that stands in
-            several places has the first of its names.
+        name: Its name from ``named_modules``; empty for the model itself. A module at several places has the first of
+            its names.
         before: The class it had.
-        after: The class it has now; the same where it was not replaced.
-        why_not: Why it was not replaced; None where it was.
+        after: The class it has now; the same if it was not replaced.
+        why_not: Why it was not replaced; None if it was.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Replacement:
 
 @dataclass(frozen=True)
 class Replacements:
-    """What :func:`replace_recurrent` did; ``print`` it for a table.
+    """The result of :func:`replace_recurrent`; ``print`` it for a table.
 
     Attributes:
         rows: The recurrent modules of the model, in its order.
@@ -52,12 +52,12 @@ class Replacements:
 
     @property
     def replaced(self) -> tuple[Replacement, ...]:
-        """Those that are Holdfast's now."""
+        """The modules that were replaced."""
         return tuple(row for row in self.rows if row.why_not is None)
 
     @property
     def left(self) -> tuple[Replacement, ...]:
-        """Those that are still what they were."""
+        """The modules that were not replaced."""
         return tuple(row for row in self.rows if row.why_not is not None)
 
     def __str__(self) -> str:
@@ -74,28 +74,28 @@ class Replacements:
 
 
 def replace_recurrent(model: nn.Module) -> Replacements:
-    """Makes every recurrent module of torch.nn in a model one of Holdfast, in place.
+    """Turns every recurrent module of torch.nn in a model into Holdfast's, in place.
 
-    The modules themselves change: whoever holds one (an attribute, a list, several places at once) holds Holdfast's
-    afterwards, and the model may be such a module itself. Parameters stay the same objects, so an optimiser made before
-    goes on, tied weights stay tied and the names in ``state_dict`` stay; so do hooks, training mode, device, dtype and
-    whatever else was put on the module. No random number is drawn.
+    The module objects themselves change, so every reference to one (an attribute, a list, several places) then refers
+    to Holdfast's module; the model may be such a module itself. Parameters stay the same objects: existing optimisers
+    work on, tied weights stay tied, and the names in ``state_dict`` stay. Hooks, training mode, device, dtype and other
+    attributes of the module stay, too. No random number is drawn.
 
     A replaced module is an instance of Holdfast's class and of torch.nn's: ``isinstance(module, torch.nn.LSTM)`` stays
-    True, and what programs ask of it or set on it (``mode``, ``_flat_weights``, ``check_forward_args``,
-    ``reset_parameters``, ...) does what it did. A subclass of torch.nn's class keeps its own code, and its
+    True, and its other attributes and methods (``mode``, ``_flat_weights``, ``check_forward_args``,
+    ``reset_parameters``, ...) work as before. A subclass of torch.nn's class keeps its own code, and its
     ``super().forward`` is Holdfast's.
 
-    These modules stay as they are, each with its reason in the report: scripted and quantised ones; those whose
-    ``forward`` was replaced; subclasses that override what torch.nn's ``forward`` calls, or that use a name of
-    Holdfast's classes for something else; and what no layer of Holdfast can stand in for.
+    Some modules are not replaced, and the report gives the reason: scripted and quantised modules; modules whose
+    ``forward`` was replaced; subclasses that override a method that torch.nn's ``forward`` calls, or that use a name of
+    Holdfast's classes for something else; and modules that no layer of Holdfast can replace.
 
     Args:
-        model: Any module: torch.nn's ``LSTM``, ``GRU``, ``RNN``, ``LSTMCell``, ``GRUCell`` and ``RNNCell`` in it, and
-            modules of classes that derive from these, are replaced.
+        model: Any module. The modules in it of torch.nn's ``LSTM``, ``GRU``, ``RNN``, ``LSTMCell``, ``GRUCell`` and
+            ``RNNCell``, and of subclasses, are replaced.
 
     Returns:
-        What was replaced, what not, and why.
+        Which modules were replaced, which were not, and why.
 
     Raises:
         OptionError: ``model`` is not a module.
@@ -124,7 +124,7 @@ def _is_quantised(kind: type) -> bool:
 
 
 def _reason(module: nn.Module) -> str | None:
-    """Why a recurrent module cannot be replaced; None for one that perhaps can."""
+    """Why a recurrent module cannot be replaced; None if this check finds no reason."""
     kind = type(module)
     if isinstance(module, torch.jit.ScriptModule):
         return "it is scripted; replace before torch.jit.script."
@@ -136,7 +136,7 @@ def _reason(module: nn.Module) -> str | None:
     if "forward" in vars(module):
         return "its forward was replaced; replace the module before that."
     for base in _subclasses(kind, replaced.torch_class):
-        for method in _CALLED:
+        for method in _FORWARD_CALLS:
             if method in vars(base):
                 name = f"torch.nn.{replaced.torch_class.__name__}"
                 return f"it overrides {method}, which the forward of {name} calls and Holdfast's does not."
@@ -144,48 +144,49 @@ def _reason(module: nn.Module) -> str | None:
 
 
 def _replace(module: nn.Module) -> str | None:
-    """Changes a module of torch.nn into Holdfast's; or leaves it alone and says why."""
+    """Changes a module of torch.nn into Holdfast's; or returns why it cannot."""
     try:
         like = counterpart(module)
     except OptionError as error:
         return str(error)
-    # A layer of torch.nn computes with this list, in which a weight stays that was deleted to be computed from others.
+    # torch.nn's layers compute with this list. It still has a weight that was deleted to be computed from others.
     listed = dict(zip(getattr(module, "_flat_weights_names", ()), getattr(module, "_flat_weights", ()), strict=False))
     for name, expected in like.named_parameters():
         if parametrize.is_parametrized(module, name):
             continue
-        found = getattr(module, name, listed.get(name))
-        if not isinstance(found, torch.Tensor) or found.shape != expected.shape:
-            got = f"has shape {tuple(found.shape)}" if isinstance(found, torch.Tensor) else "is not there"
+        weight = getattr(module, name, listed.get(name))
+        if not isinstance(weight, torch.Tensor) or weight.shape != expected.shape:
+            got = f"has shape {tuple(weight.shape)}" if isinstance(weight, torch.Tensor) else "is not there"
             return f"its {name} {got}; expected {tuple(expected.shape)}."
-    own = own_attributes(like)
-    for name in _clashes(module, type(like), own):
+    attributes = own_attributes(like)
+    for name in _clashes(module, type(like), attributes):
         return f"it has {name!r}, a name that holdfast.{type(like).__name__} uses for something else; rename it."
     kind = class_for(module)
-    vars(module).update(own)
+    vars(module).update(attributes)
     module.__class__ = kind
     return None
 
 
-def _clashes(module: nn.Module, ours: type, own: dict[str, Any]) -> Iterator[str]:
-    """The names that a module, or its class where it derives from torch.nn's, and Holdfast's class use differently."""
+def _clashes(module: nn.Module, ours: type, attributes: dict[str, Any]) -> Iterator[str]:
+    """The names that Holdfast's class and a module, or the module's subclass of torch.nn's class, use differently."""
     torch_class: Any = cast(Any, replaced_class(type(module))).torch_class
     of_torch = {*dir(torch_class), *torch_class.__constants__, "nonlinearity"}
-    names = {*own, *dir(ours)} - of_torch
+    names = {*attributes, *dir(ours)} - of_torch
     for base in _subclasses(type(module), torch_class):
         yield from sorted(names & vars(base).keys())
     for name in sorted(names & vars(module).keys()):
-        if type(own.get(name)) is not type(vars(module)[name]) or own[name] != vars(module)[name]:
+        value = vars(module)[name]
+        if type(attributes.get(name)) is not type(value) or attributes[name] != value:
             yield name
 
 
 def _subclasses(kind: type, base: type) -> Sequence[type]:
-    """The classes below ``base`` that ``kind`` is made of."""
+    """The classes of ``kind``, itself included, that derive from ``base``."""
     return kind.__mro__[: kind.__mro__.index(base)]
 
 
 def _class_name(module: nn.Module) -> str:
-    """The class by the name that people write: torch.nn.LSTM, not torch.nn.modules.rnn.LSTM."""
+    """The usual name of a module's class: torch.nn.LSTM, not torch.nn.modules.rnn.LSTM."""
     kind = parametrize.type_before_parametrizations(module)
     name, known = f"{kind.__module__}.{kind.__qualname__}", replaced_class(kind)
     if known is None:
