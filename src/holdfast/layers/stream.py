@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from holdfast import runtime
 from holdfast.cells import NAMES, BoundCell
 from holdfast.cells.nested_state import is_single, map_state, map_tensors
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.engines import check_engine
 from holdfast.errors import EngineError, OptionError, ShapeError
 from holdfast.layers import parameters
