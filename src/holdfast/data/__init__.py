@@ -9,7 +9,7 @@ from holdfast.lazy import on_demand
 
 if TYPE_CHECKING:
     from holdfast.data.batches import Batch, Batches, Dataset, SequenceDataset
-    from holdfast.data.encoders import Encoder, fit_scaling
+    from holdfast.data.encoders import Encoder, SequenceEncoder, fit_scaling
     from holdfast.data.examples import Examples
     from holdfast.data.labels import Labels
     from holdfast.data.readers import read
@@ -28,6 +28,7 @@ __all__ = [
     "Records",
     "Scaling",
     "SequenceDataset",
+    "SequenceEncoder",
     "Splits",
     "TextEncoder",
     "divided",
@@ -44,6 +45,7 @@ _HOMES = {
     "Dataset": "holdfast.data.batches",
     "SequenceDataset": "holdfast.data.batches",
     "Encoder": "holdfast.data.encoders",
+    "SequenceEncoder": "holdfast.data.encoders",
     "fit_scaling": "holdfast.data.encoders",
     "Scaling": "holdfast.runtime.scaling",
     "Examples": "holdfast.data.examples",

@@ -6,7 +6,7 @@ from torch import nn
 
 from holdfast.errors import ConversionError
 from holdfast.layers.forms import LENGTHS, Form, Input, scored
-from holdfast.tasks.tag.sentences import SentenceEncoder
+from holdfast.tasks.tag.data import SentenceEncoder
 
 
 def exports(encoder: SentenceEncoder, model: nn.Module, spelled: bool, streaming: bool) -> dict[str, Form]:

@@ -8,7 +8,7 @@ import torch
 
 from holdfast.data import Batches, SequenceDataset
 from holdfast.errors import DataError
-from holdfast.tasks.transcribe.transcripts import TranscriptDataset
+from holdfast.tasks.transcribe.data import TranscriptDataset
 
 
 def recordings(*lengths: int) -> SequenceDataset:

@@ -8,7 +8,7 @@ import torch
 from holdfast.data import Records
 from holdfast.data.vocabulary import PADDING, UNKNOWN
 from holdfast.errors import DataError
-from holdfast.tasks.tag.sentences import NO_TARGET, UNSEEN, SentenceBatch, SentenceEncoder
+from holdfast.tasks.tag.data import NO_TARGET, UNSEEN, SentenceBatch, SentenceEncoder
 from holdfast.tasks.tag.settings import TagData
 
 TRAIN = Records(
@@ -94,7 +94,7 @@ def test_answers_name_tags_and_spans() -> None:
 
 def test_stored_and_read_back_it_encodes_the_same() -> None:
     encoder = fitted(least=2)
-    again = SentenceEncoder.from_dict(json.loads(json.dumps(encoder.to_dict())))
+    again = SentenceEncoder.model_validate(json.loads(json.dumps(encoder.model_dump(mode="json"))))
     ours, theirs = whole(encoder, TRAIN), whole(again, TRAIN)
     assert torch.equal(ours.inputs, theirs.inputs)
     assert torch.equal(ours.spellings, theirs.spellings)
@@ -109,7 +109,7 @@ def test_what_cannot_be_trained_on() -> None:
     with pytest.raises(DataError) as error:
         SentenceEncoder.fit(TRAIN.unlabelled(), TagData())
     assert str(error.value) == (
-        "one has no tags, nor have the other training sentences; expected one for each word: CoNLL-U, or a line a word "
+        "one has no tags, like the other training sentences; expected a tag for each word: CoNLL-U, or lines of a word "
         "with its tag last."
     )
     with pytest.raises(DataError) as error:
