@@ -17,7 +17,7 @@ sweep: $(DEV_INSTALL) ## Compare the kernels with the reference on 300 random ce
 	HOLDFAST_SWEEP=300 $(BIN)/python -m pytest tests/engines/test_extremes.py
 
 damage: $(DEV_INSTALL) ## Damage every file that Holdfast reads back, 1,000 times in each way
-	HOLDFAST_DAMAGES=1000 $(BIN)/python -m pytest -n 2 tests/test_damage.py
+	HOLDFAST_DAMAGES=1000 $(BIN)/python -m pytest -n 2 tests/files/test_damage.py
 
 lint: $(DEV_INSTALL) ## Check style, format and types
 	$(BIN)/ruff check
@@ -46,7 +46,7 @@ sanitize: sanitize-memory sanitize-thread ## Run the kernels under the sanitizer
 # leaks it finds are Python's, and a kernel that gets no memory is to say so itself. Left out are the tests of how much
 # memory is in use, of which the sanitizer keeps some back, and those of another process that must give the same bits: it
 # takes the kernels that are installed.
-SANITIZED_TESTS := tests/engines/test_native.py tests/engines/test_bfloat16.py tests/test_streaming.py tests/runtime
+SANITIZED_TESTS := tests/engines/test_native.py tests/engines/test_bfloat16.py tests/layers/test_stream.py tests/runtime
 NOT_SANITIZED := leak or memory_does_not_grow or torch_is_never_loaded or loads_without_torch
 sanitize-memory: PRELOAD = $(foreach name,libasan.so libstdc++.so.6,$(shell $(CXX) -print-file-name=$(name)))
 sanitize-memory: sanitized-kernels-memory

@@ -31,7 +31,7 @@ from benchmarks.run import Settings, measure
 from benchmarks.workers import ROOT, Worker
 
 try:
-    from holdfast import _native
+    from holdfast.runtime import _native
 except ImportError:  # installed without its kernels
     _native = None  # type: ignore[assignment]
 

@@ -22,7 +22,7 @@ from benchmarks.cases import Case
 from benchmarks.rounds import Answers, Unavailable
 from benchmarks.workers import Worker
 from holdfast.data.readers import idx
-from holdfast.recipes.schema import DataSettings
+from holdfast.settings import DataSettings
 
 IMAGES, CLASSES = 60_000, 10
 RATE, CLIP = 1e-3, 1.0

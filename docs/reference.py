@@ -2,7 +2,7 @@
 
     python docs/reference.py
 
-``tests/test_reference.py`` says so when a page is not what this writes.
+``tests/docs/test_reference.py`` says so when a page is not what this writes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typer.cli import get_docs_for_click
 
 from holdfast import recipes
 from holdfast.cli import app
-from holdfast.recipes.schema import DataSettings, Recipe, RecurrentSettings
+from holdfast.settings import DataSettings, Recipe, RecurrentSettings
 
 HERE = Path(__file__).parent
 _BASES: dict[str, type[BaseModel]] = {"data": DataSettings, "model": RecurrentSettings}

@@ -12,7 +12,7 @@ from torch import nn
 
 import holdfast
 from holdfast.data import Batches, Encoder, load
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 
 source, updates = sys.argv[1:] or ("digits", "200")
 splits = load(settings := ClassifyData(source=source, scaling="unit", validation=0), None, seed=0)

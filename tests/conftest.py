@@ -26,11 +26,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("KERAS_BACKEND", "torch")  # before a test imports Keras; tests/keras run on any of its backends
 
 if kernels := os.environ.get("HOLDFAST_TEST_KERNELS"):  # `make sanitize` has the tests run on a build of its own
-    spec = importlib.util.spec_from_file_location("holdfast._native", kernels)
+    spec = importlib.util.spec_from_file_location("holdfast.runtime._native", kernels)
     assert spec is not None
     assert spec.loader is not None
-    sys.modules["holdfast._native"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules["holdfast._native"])
+    sys.modules["holdfast.runtime._native"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["holdfast.runtime._native"])
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from holdfast.engines import ENGINES
 
 @pytest.fixture
 def native() -> Any:
-    return pytest.importorskip("holdfast._native", reason="Holdfast was installed without its native kernels")
+    return pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
 
 
 def test_the_facts_are_those_of_this_process(native: Any) -> None:
@@ -76,7 +76,7 @@ def doctor(*, before: str = "", **environment: str) -> dict[str, Any]:
 
 
 def test_without_the_kernels_it_says_what_to_do() -> None:
-    found = doctor(before="import sys; sys.modules['holdfast._native'] = None", HOLDFAST_ISA="")
+    found = doctor(before="import sys; sys.modules['holdfast.runtime._native'] = None", HOLDFAST_ISA="")
     assert found["kernels"] == {"instruction sets": [], "chosen": None, "HOLDFAST_ISA": None}
     assert found["engines"]["native"].startswith("not here: Holdfast was installed without its native kernels (")
     (problem,) = found["problems"]

@@ -9,9 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from holdfast import experiment, recipes, storage
+from holdfast import experiment, recipes
 from holdfast.data import load
 from holdfast.errors import DataError, ModelFileError, RecipeError
+from holdfast.files import storage
 from holdfast.predictor import Predictor
 from holdfast.tasks import model_file
 

@@ -4,22 +4,23 @@
 :func:`explain` says which engine computes a call. Everything that Holdfast raises on purpose is a ``HoldfastError``.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from holdfast.lazy import on_demand
 
 if TYPE_CHECKING:
-    from holdfast.cell_modules import GRUCell, LSTMCell, RNNCell
     from holdfast.conversion import convert
+    from holdfast.engines.unrolling import unroll
     from holdfast.errors import HoldfastError
     from holdfast.inspect import summarise
     from holdfast.interop.pytorch.classes import safe_globals
     from holdfast.interop.pytorch.modules import replace_recurrent
     from holdfast.layers import GRU, LSTM, RNN
+    from holdfast.layers.cell_modules import GRUCell, LSTMCell, RNNCell
+    from holdfast.layers.recurrent_layer import explain
+    from holdfast.layers.stream import Stream
     from holdfast.predictor import Predictor
-    from holdfast.recurrent_layer import explain
-    from holdfast.streaming import Stream
-    from holdfast.transcript_stream import TranscriptStream
-    from holdfast.unrolling import unroll
+    from holdfast.tasks.transcribe.stream import TranscriptStream
 
 __version__ = "0.1.0"
 
@@ -28,19 +29,19 @@ _HOMES = {
     "GRU": "holdfast.layers",
     "LSTM": "holdfast.layers",
     "RNN": "holdfast.layers",
-    "GRUCell": "holdfast.cell_modules",
+    "GRUCell": "holdfast.layers.cell_modules",
     "HoldfastError": "holdfast.errors",
-    "LSTMCell": "holdfast.cell_modules",
+    "LSTMCell": "holdfast.layers.cell_modules",
     "Predictor": "holdfast.predictor",
-    "RNNCell": "holdfast.cell_modules",
-    "Stream": "holdfast.streaming",
-    "TranscriptStream": "holdfast.transcript_stream",
+    "RNNCell": "holdfast.layers.cell_modules",
+    "Stream": "holdfast.layers.stream",
+    "TranscriptStream": "holdfast.tasks.transcribe.stream",
     "convert": "holdfast.conversion",
-    "explain": "holdfast.recurrent_layer",
+    "explain": "holdfast.layers.recurrent_layer",
     "replace_recurrent": "holdfast.interop.pytorch.modules",
     "safe_globals": "holdfast.interop.pytorch.classes",
     "summarise": "holdfast.inspect",
-    "unroll": "holdfast.unrolling",
+    "unroll": "holdfast.engines.unrolling",
 }
 
 __all__ = [
@@ -64,12 +65,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'holdfast' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = on_demand(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

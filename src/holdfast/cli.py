@@ -166,7 +166,7 @@ def predict(
 
         tail -f titles.txt | holdfast predict runs/sentiment - --text
     """
-    from holdfast.arriving import arriving
+    from holdfast.data.arriving import arriving
     from holdfast.predictor import Predictor
 
     predictor = Predictor(run, options=options or [])

@@ -13,12 +13,13 @@ from torch import Tensor
 from holdfast.errors import ConversionError, MissingLibraryError, OptionError
 from holdfast.inspect import Summary, summarise
 from holdfast.interop import formats
+from holdfast.interop import trained as as_network
 from holdfast.interop.examples import STEPS, example_inputs
 from holdfast.interop.formats import LAYERS
 from holdfast.interop.listing import Listing, listing
 from holdfast.interop.network import Network
 from holdfast.interop.time_first import batch_first
-from holdfast.tasks import as_network, model_file
+from holdfast.tasks import model_file
 
 _EXCHANGED = "The model takes the time first, and the file written the batch first: [B, T, I], and so for its outputs."
 

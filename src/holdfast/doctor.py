@@ -18,7 +18,7 @@ from holdfast.engines import ENGINES, Request
 
 _native: Any
 try:
-    from holdfast import _native
+    from holdfast.runtime import _native
 except ImportError as error:  # installed without it
     _native, _MISSING = None, str(error)
 

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from holdfast import recipes
-from holdfast.data.published import local_folder
+from holdfast.data.sets.published import local_folder
 from holdfast.errors import DataError, ModelFileError, RecipeError
 from holdfast.inspect import Summary, summarise
 from holdfast.interop import formats
+from holdfast.interop import trained as as_network
 from holdfast.interop.listing import Listing
 from holdfast.predictor import Predictor
-from holdfast.recipes.schema import Recipe
-from holdfast.tasks import TASKS, as_network, model_file
+from holdfast.settings import Recipe
+from holdfast.tasks import TASKS, model_file
 from holdfast.training import (
     Progress,
     RunDirectory,

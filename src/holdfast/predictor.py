@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from holdfast.devices import choose_device
-from holdfast.pointers import refuse_pointers
+from holdfast.engines.devices import choose_device
+from holdfast.files.pointers import refuse_pointers
 from holdfast.recipes import changed
 from holdfast.tasks import model_file
 from holdfast.tasks.task import RecipeTask

@@ -8,7 +8,7 @@ import torch
 
 from holdfast.data import Encoder, Examples, Labels, Scaling
 from holdfast.errors import DataError, HoldfastWarning, ModelFileError
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 
 
 def sequences(channels: int = 2, count: int = 6, seed: int = 0) -> Examples:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from holdfast.data.features import FilterbankStream, log_mel
+from holdfast.data.settings import AudioSettings
 from holdfast.errors import MissingLibraryError, OptionError, RecipeError, ShapeError
 from holdfast.recipes import changed
-from holdfast.recipes.audio import AudioSettings
 from tones import RATE, noise, tone
 
 pytest.importorskip("kaldi_native_fbank", reason="needs kaldi-native-fbank: pip install 'holdfast[audio]'")

@@ -13,13 +13,13 @@ from holdfast.data import Encoder, Examples
 from holdfast.data.missing import Filling
 from holdfast.data.readers.series import read
 from holdfast.data.series import Series, Windows
-from holdfast.data.series_encoder import SeriesEncoder
+from holdfast.data.settings import Missing
 from holdfast.data.time_axis import TimeAxis
 from holdfast.errors import DataError, HoldfastWarning, ModelFileError
-from holdfast.metrics import ForecastMetrics
-from holdfast.recipes.classify import ClassifyData
-from holdfast.recipes.forecast import ForecastData
-from holdfast.recipes.tables import Missing
+from holdfast.tasks.classify.settings import ClassifyData
+from holdfast.tasks.forecast.encoder import SeriesEncoder
+from holdfast.tasks.forecast.metrics import ForecastMetrics
+from holdfast.tasks.forecast.settings import ForecastData
 
 NAN = math.nan
 ROWS = [[NAN, 1.0, NAN], [2.0, NAN, NAN], [NAN, NAN, NAN], [NAN, 7.0, NAN], [8.0, NAN, NAN]]

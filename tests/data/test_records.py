@@ -2,7 +2,7 @@ import pytest
 
 from holdfast.data import Records, divided
 from holdfast.errors import DataError
-from holdfast.recipes.schema import DataSettings
+from holdfast.settings import DataSettings
 
 
 def records(count, **options):

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from holdfast.data.series import Series, Windows
-from holdfast.data.series_encoder import SeriesEncoder
-from holdfast.data.series_splits import load
 from holdfast.data.time_axis import TimeAxis
 from holdfast.errors import DataError, HoldfastError
-from holdfast.recipes.forecast import ForecastData
+from holdfast.tasks.forecast.encoder import SeriesEncoder
+from holdfast.tasks.forecast.settings import ForecastData
+from holdfast.tasks.forecast.splits import load
 
 
 def series(targets: np.ndarray, known: np.ndarray | None = None, origin: str = "s") -> Series:

@@ -11,17 +11,17 @@ import pytest
 from PIL import Image
 
 from holdfast.data import Encoder, Examples, load, read, split
-from holdfast.data.download import RemoteFile
-from holdfast.data.published import PUBLISHED, Published
+from holdfast.data.sets.download import RemoteFile
+from holdfast.data.sets.published import PUBLISHED, Published
 from holdfast.errors import DataError, MissingDataError, RecipeError
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No data folder from the environment, an empty cache, and no network."""
     monkeypatch.delenv("HOLDFAST_DATA", raising=False)
-    monkeypatch.setattr("holdfast.data.download.cache_dir", lambda: tmp_path / "cache")
+    monkeypatch.setattr("holdfast.data.sets.download.cache_dir", lambda: tmp_path / "cache")
     monkeypatch.setattr("urllib.request.urlopen", _refuse)
 
 

@@ -8,7 +8,7 @@ import torch
 from holdfast.data import Records, TextEncoder
 from holdfast.data.vocabulary import PADDING, UNKNOWN
 from holdfast.errors import DataError, ModelFileError
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 
 TRAIN = Records(["Gut so", "so so", "nein"], ["ja", "ja", "nein"], ["a[0]", "a[1]", "b[0]"])
 

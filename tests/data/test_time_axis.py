@@ -7,10 +7,10 @@ import numpy as np
 import polars
 import pytest
 
+from holdfast.data.settings import TableSettings
 from holdfast.data.time_axis import TimeAxis
 from holdfast.data.time_text import Form, parsed
 from holdfast.errors import DataError, RecipeError
-from holdfast.recipes.tables import TableSettings
 
 PLAIN = TableSettings()
 

@@ -20,7 +20,7 @@ from holdfast.engines.native import NativeEngine
 from holdfast.engines.reference import ReferenceEngine
 from verification import VARIANTS, converted, make_request, named_results, results_and_gradients
 
-_native = pytest.importorskip("holdfast._native", reason="Holdfast was installed without its native kernels")
+_native = pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
 
 ISAS = _native.instruction_sets()
 AUTOCAST = {"device_type": "cpu", "dtype": torch.bfloat16}

@@ -19,10 +19,10 @@ from holdfast.cells import ACTIVATIONS
 from holdfast.engines import Request
 from holdfast.engines.native import NativeEngine
 from holdfast.engines.reference import ReferenceEngine
-from holdfast.kernels import function
+from holdfast.runtime.kernels import function
 from verification import PARAMETRISED, VARIANTS, make_request, results_and_gradients
 
-_native = pytest.importorskip("holdfast._native", reason="Holdfast was installed without its native kernels")
+_native = pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
 
 ISAS = [isa for isa in _native.instruction_sets() if isa != "avx512_bf16"]
 NAMES = [name for name in (*ACTIVATIONS, *PARAMETRISED) if function(name) and name != "exponential"]

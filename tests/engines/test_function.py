@@ -14,8 +14,8 @@ from torch import Tensor
 import holdfast
 from holdfast.engines import ENGINES, Request, Result
 from holdfast.engines.function import Gradient, differentiable, run_with_gradients
+from holdfast.engines.memory import Memory
 from holdfast.engines.reference import ReferenceEngine
-from holdfast.memory import Memory
 from verification import VARIANTS, converted, make_request, verify
 
 

@@ -23,9 +23,9 @@ from torch import Tensor
 import holdfast
 from holdfast.cells import ACTIVATIONS, Kind, activation
 from holdfast.engines import ENGINES, Request
+from holdfast.engines.memory import MEMORY_POLICIES, Memory
 from holdfast.engines.native import NativeEngine
-from holdfast.kernels import function
-from holdfast.memory import MEMORY_POLICIES, Memory
+from holdfast.runtime.kernels import function
 from verification import (
     PARAMETRISED,
     VARIANTS,
@@ -38,7 +38,7 @@ from verification import (
     verify,
 )
 
-_native = pytest.importorskip("holdfast._native", reason="Holdfast was installed without its native kernels")
+_native = pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
 
 # Those whose kernels for float32 and float64 are not another's: test_bfloat16.py has all.
 ISAS = [isa for isa in _native.instruction_sets() if isa != "avx512_bf16"]

@@ -27,7 +27,7 @@ from verification import (
     verify,
 )
 
-_native = pytest.importorskip("holdfast._native", reason="Holdfast was installed without its native kernels")
+_native = pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
 
 SUPPORTED = {
     name: spec for name, spec in VARIANTS.items() if ENGINES["native"].why_not(make_request(spec[0], **spec[1])) is None

@@ -22,7 +22,7 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
 import holdfast
-from holdfast.calling import foreign
+from holdfast.cells.calling import foreign
 from holdfast.engines import ENGINES, Request, Result, native, onnx_node
 from holdfast.errors import EngineError
 from holdfast.interop.layouts import ONNX

@@ -103,7 +103,7 @@ def test_the_number_of_inputs_is_checked() -> None:
 
 
 def test_a_damaged_document_is_refused(tmp_path: Path) -> None:
-    from holdfast import storage
+    from holdfast.files import storage
 
     path = tmp_path / "no.safetensors"
     storage.write(path, {}, {"inputs": ["x"], "outputs": ["y"], "nodes": [{"name": "a"}]}, "network")
@@ -113,7 +113,7 @@ def test_a_damaged_document_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_claimed_size_takes_no_memory(tmp_path: Path) -> None:
-    from holdfast import storage
+    from holdfast.files import storage
 
     node = {"name": "a", "kind": "Linear", "options": {"in_features": 2**20, "out_features": 2**20}}
     document = {"inputs": ["x"], "outputs": ["y"], "nodes": [{**node, "inputs": ["x"], "outputs": ["y"]}]}
@@ -125,7 +125,7 @@ def test_a_claimed_size_takes_no_memory(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("layers", [10**9, 2**64])
 def test_claimed_layers_take_no_memory(tmp_path: Path, layers: int) -> None:
-    from holdfast import storage
+    from holdfast.files import storage
 
     options = {"cell": "lstm", "input_size": 1, "hidden_size": 1, "num_layers": layers}
     node = {"name": "a", "kind": "Recurrent", "options": options, "inputs": ["x"], "outputs": ["y"]}

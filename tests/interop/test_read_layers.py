@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.interop.keras_by_hand import archive, drawn, entry, legacy, lstm_weights, named, sequential, weights3
+from tests.interop.keras.by_hand import archive, drawn, entry, legacy, lstm_weights, named, sequential, weights3
 from torch import nn
 from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 

@@ -19,10 +19,10 @@ from tests.mutation.subjects import Subject
 
 from holdfast.data import readers
 from holdfast.data.readers import documents, pairs, series, tagged, texts, transcripts, vectors
-from holdfast.recipes.audio import AudioSettings
-from holdfast.recipes.classify import ClassifyData
-from holdfast.recipes.forecast import ForecastData
-from holdfast.recipes.tag import TagData
+from holdfast.data.settings import AudioSettings
+from holdfast.tasks.classify.settings import ClassifyData
+from holdfast.tasks.forecast.settings import ForecastData
+from holdfast.tasks.tag.settings import TagData
 
 DRAW = np.random.default_rng(0)
 GREY = DRAW.integers(0, 255, (12, 16)).astype(np.uint8)

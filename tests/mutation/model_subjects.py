@@ -68,7 +68,7 @@ def own() -> list[Subject]:
         """As the loop does."""
         how = settings(**sizes)
         training = Training(toy_model(), ToyTask(), how, 8, torch.device("cpu"))
-        from holdfast import storage
+        from holdfast.files import storage
 
         setup = storage.read(path, "checkpoint")[1].get("setup", {})
         state = torch.get_rng_state()
@@ -141,7 +141,7 @@ def pytorch() -> list[Subject]:
 
 
 def onnx() -> list[Subject]:
-    from tests.interop.onnx_models import arrays, recurrent
+    from tests.interop.onnx.models import arrays, recurrent
 
     def node(folder: Path) -> None:
         given = arrays("LSTM")
@@ -158,7 +158,7 @@ def onnx() -> list[Subject]:
 
 
 def keras() -> list[Subject]:
-    from tests.interop.keras_by_hand import archive, drawn, entry, legacy, lstm_weights, named, sequential, weights3
+    from tests.interop.keras.by_hand import archive, drawn, entry, legacy, lstm_weights, named, sequential, weights3
 
     lstm = entry("LSTM", "lstm", units=4, return_sequences=True, batch_input_shape=[None, None, 3])
     config = sequential(lstm, entry("Dense", "dense", units=2))

@@ -13,14 +13,16 @@ import pytest
 import torch
 from safetensors.numpy import save
 from safetensors.torch import save as save_torch
+from tests.layers.test_stream import classifier
 
 import holdfast
-from holdfast import container, kernels, runtime
+from holdfast import runtime
 from holdfast.errors import EngineError, HoldfastError, ModelFileError, OptionError
+from holdfast.files import container
+from holdfast.runtime import kernels
 from holdfast.runtime.stream import native_steps
-from test_streaming import classifier
 
-_native = pytest.importorskip("holdfast._native", reason="Holdfast was installed without its native kernels")
+_native = pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
 
 
 @pytest.fixture

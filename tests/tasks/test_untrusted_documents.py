@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 import torch
-import untrained
+from tests.tasks import untrained
 
-from holdfast import runtime, storage
+from holdfast import runtime
 from holdfast.errors import HoldfastError, ModelFileError
+from holdfast.files import storage
 from holdfast.tasks import model_file
 
 HOSTILE: list[Any] = [-1, 0, 30_000, 10**7, 2**31, 2**63, 10**30, 1e308, "x", None, True, [], {}, [1], [[]], [4] * 3000]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from holdfast import tf1
 from holdfast.data import Batches, Encoder, load
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 
 
 @pytest.fixture(autouse=True)

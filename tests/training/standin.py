@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from holdfast import storage
 from holdfast.data import Batch
-from holdfast.recipes.schema import TrainSettings
+from holdfast.files import storage
+from holdfast.settings import TrainSettings
 from holdfast.tasks.task import TaskStep
 from holdfast.training import RunDirectory, fit, seed_everything
 from holdfast.training.progress import Plan

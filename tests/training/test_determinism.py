@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from holdfast.devices import choose_device
+from holdfast.engines.devices import choose_device
 from holdfast.errors import OptionError
 from holdfast.training import seed_everything
 from holdfast.training.determinism import random_state, reproducible, restore_random_state

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from holdfast import storage
+from holdfast.files import storage
 from holdfast.training import History, fit
 from holdfast.training.checkpoint import Checkpoint
 

@@ -1,7 +1,7 @@
 """The maths: each cell stated once, as equations and as the same lines of code under them.
 
 A cell here is a function of one step. :class:`BoundCell` ties it to its parameters and masks, so that it can be run
-over time; the modules with parameters of their own are in :mod:`holdfast.cell_modules` and :mod:`holdfast.layers`.
+over time; modules with parameters of their own: :mod:`holdfast.layers.cell_modules` and :mod:`holdfast.layers`.
 """
 
 from __future__ import annotations

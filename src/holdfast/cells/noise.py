@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from holdfast import calling
+from holdfast.cells import calling
 from holdfast.cells.spec import CellSpec
 
 _EVERY_STEP = {"every_step": True}  # [T, B, ...]: a mask for each step

@@ -80,7 +80,7 @@ class CellSpec:
             activations", could be read so.
         init: How the initial values are drawn: ``"holdfast"``, Xavier's and orthogonal weights and ``forget_bias``; or
             ``"torch"``, as torch.nn draws them, with the same numbers for the same seed.
-            :func:`holdfast.parameters.initialise` describes both.
+            :func:`holdfast.layers.parameters.initialise` describes both.
         forget_bias: Initial bias of the forget gate (Jozefowicz et al. 2015); it is stored in ``bias_ih`` and has no
             effect without biases, or with ``init="torch"``. LSTM.
         peepholes: The gates also see the cell state (Gers & Schmidhuber 2000). LSTM.

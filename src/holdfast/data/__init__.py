@@ -1,13 +1,21 @@
-"""Data: readers (files to examples), encoders (fitted on the training split), batches (padding and buckets)."""
+"""Data: readers (files to examples), encoders (fitted on the training split), batches (padding and buckets).
 
-from holdfast.data.batches import Batch, Batches, Dataset, SequenceDataset
-from holdfast.data.encoders import Encoder, Scaling
-from holdfast.data.examples import Examples
-from holdfast.data.labels import Labels
-from holdfast.data.readers import read
-from holdfast.data.records import Records
-from holdfast.data.sources import Splits, divided, load, read_sequences, split
-from holdfast.data.text_encoder import TextEncoder
+Each name is imported when it is first used: the settings of a recipe need no reader.
+"""
+
+from typing import TYPE_CHECKING
+
+from holdfast.lazy import on_demand
+
+if TYPE_CHECKING:
+    from holdfast.data.batches import Batch, Batches, Dataset, SequenceDataset
+    from holdfast.data.encoders import Encoder, Scaling
+    from holdfast.data.examples import Examples
+    from holdfast.data.labels import Labels
+    from holdfast.data.readers import read
+    from holdfast.data.records import Records
+    from holdfast.data.sources import Splits, divided, load, read_sequences, split
+    from holdfast.data.text_encoder import TextEncoder
 
 __all__ = [
     "Batch",
@@ -27,3 +35,24 @@ __all__ = [
     "read_sequences",
     "split",
 ]
+
+_HOMES = {
+    "Batch": "holdfast.data.batches",
+    "Batches": "holdfast.data.batches",
+    "Dataset": "holdfast.data.batches",
+    "SequenceDataset": "holdfast.data.batches",
+    "Encoder": "holdfast.data.encoders",
+    "Scaling": "holdfast.data.encoders",
+    "Examples": "holdfast.data.examples",
+    "Labels": "holdfast.data.labels",
+    "read": "holdfast.data.readers",
+    "Records": "holdfast.data.records",
+    "Splits": "holdfast.data.sources",
+    "divided": "holdfast.data.sources",
+    "load": "holdfast.data.sources",
+    "read_sequences": "holdfast.data.sources",
+    "split": "holdfast.data.sources",
+    "TextEncoder": "holdfast.data.text_encoder",
+}
+
+__getattr__ = on_demand(__name__, _HOMES)

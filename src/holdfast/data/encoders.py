@@ -14,9 +14,9 @@ from holdfast.data.examples import Array, Examples
 from holdfast.data.labels import Labels
 from holdfast.data.missing import NOTHING_FILLED, Filling
 from holdfast.data.saved import Json, parsed
+from holdfast.data.settings import ReadingSettings
 from holdfast.errors import DataError
-from holdfast.recipes.classify import ClassifyData
-from holdfast.scaling import scaled
+from holdfast.runtime.scaling import scaled
 
 _CHUNK = 4096
 """Sequences whose statistics are taken at once."""
@@ -113,11 +113,11 @@ class Encoder:
     labels: Labels
     scaling: Scaling
     channels: int
-    settings: ClassifyData
+    settings: ReadingSettings
     filling: Filling = NOTHING_FILLED
 
     @classmethod
-    def fit(cls, train: Examples, settings: ClassifyData) -> Encoder:
+    def fit(cls, train: Examples, settings: ReadingSettings) -> Encoder:
         """Fit labels and scaling.
 
         Args:
@@ -210,7 +210,7 @@ class Encoder:
                 Labels.from_dict(data["labels"]),
                 Scaling.from_dict(data["scaling"]),
                 int(data["channels"]),
-                ClassifyData.model_validate(data["settings"]),
+                ReadingSettings.model_validate(data["settings"]),
                 Filling.from_dict(data["filling"]) if "filling" in data else NOTHING_FILLED,
             ),
         )

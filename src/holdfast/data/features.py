@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.data.settings import AudioSettings
 from holdfast.errors import MissingLibraryError, OptionError, ShapeError
-from holdfast.recipes.audio import AudioSettings
 
 Floats = NDArray[np.float32]
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from holdfast.recipes.tables import Missing
+from holdfast.data.settings import Missing
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,15 @@ from typing import Any, Generic, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 
-from holdfast.data import readers, spoken_digits
+from holdfast.data import readers
 from holdfast.data.examples import Examples
-from holdfast.data.published import locate
 from holdfast.data.readers import texts
 from holdfast.data.readers.layout import arrange
+from holdfast.data.sets import spoken_digits
+from holdfast.data.sets.published import locate
+from holdfast.data.settings import ReadingSettings
 from holdfast.errors import DataError, RecipeError
-from holdfast.recipes.classify import ClassifyData
-from holdfast.recipes.schema import DataSettings
+from holdfast.settings import DataSettings
 
 
 class Collection(Protocol):
@@ -56,7 +57,7 @@ class Splits(Generic[Kind]):
     test: Kind
 
 
-def load(settings: ClassifyData, data_dir: Path | None, seed: int) -> Splits[Any]:
+def load(settings: ReadingSettings, data_dir: Path | None, seed: int) -> Splits[Any]:
     """Reads labelled sequences and splits them.
 
     A split keeps the order of what it was taken from. ``limit`` keeps the first sequences of training and test,
@@ -64,7 +65,7 @@ def load(settings: ClassifyData, data_dir: Path | None, seed: int) -> Splits[Any
 
     Args:
         settings: Which data set, and how to read and split it.
-        data_dir: A folder with local files, as :func:`holdfast.data.published.locate` takes it.
+        data_dir: A folder with local files, as :func:`holdfast.data.sets.published.locate` takes it.
         seed: What the validation and test splits depend on.
 
     Raises:
@@ -84,7 +85,7 @@ def load(settings: ClassifyData, data_dir: Path | None, seed: int) -> Splits[Any
     return divided(train, read_sequences(test_files, settings) if test_files else None, settings, seed)
 
 
-def read_sequences(paths: Sequence[Path], settings: ClassifyData, part: Literal["train", "test"] = "test") -> Any:
+def read_sequences(paths: Sequence[Path], settings: ReadingSettings, part: Literal["train", "test"] = "test") -> Any:
     """Reads files of texts (``Records``) where ``settings.unit`` is set, else of numbers (``Examples``).
 
     Args:
@@ -160,7 +161,7 @@ def split(examples: Kind, fraction: float, seed: int) -> tuple[Kind, Kind]:
     return examples.subset(np.setdiff1d(np.arange(count), chosen)), examples.subset(np.sort(chosen))
 
 
-def _digits(settings: ClassifyData) -> tuple[Examples, Examples]:
+def _digits(settings: ReadingSettings) -> tuple[Examples, Examples]:
     """The 1,797 digits of 8x8 pixels that scikit-learn embeds, from 0..16 to 0..255; a fixed fifth is the test."""
     from sklearn.datasets import load_digits
 

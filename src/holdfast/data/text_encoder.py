@@ -15,9 +15,9 @@ from holdfast.data.batches import Batch, Indices
 from holdfast.data.labels import Labels
 from holdfast.data.records import Records
 from holdfast.data.saved import Json, parsed
+from holdfast.data.settings import ReadingSettings
 from holdfast.data.vocabulary import PADDING, UNKNOWN, Vocabulary
 from holdfast.errors import DataError
-from holdfast.recipes.classify import ClassifyData
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class TextEncoder:
 
     labels: Labels
     vocabulary: Vocabulary
-    settings: ClassifyData
+    settings: ReadingSettings
 
     @classmethod
-    def fit(cls, train: Records[str, str], settings: ClassifyData) -> TextEncoder:
+    def fit(cls, train: Records[str, str], settings: ReadingSettings) -> TextEncoder:
         """Fits vocabulary and labels.
 
         Args:
@@ -94,7 +94,7 @@ class TextEncoder:
             lambda: cls(
                 Labels.from_dict(data["labels"]),
                 Vocabulary.from_dict(data["vocabulary"]),
-                ClassifyData.model_validate(data["settings"]),
+                ReadingSettings.model_validate(data["settings"]),
             ),
         )
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from holdfast.data.settings import TableSettings
 from holdfast.data.time_text import AS_ISO, Form, Times, instants_of, offsets_of, parsed
 from holdfast.errors import DataError
-from holdfast.recipes.tables import TableSettings
 
 if TYPE_CHECKING:
     import polars

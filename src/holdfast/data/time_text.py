@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from holdfast.data.settings import TableSettings
 from holdfast.errors import RecipeError
-from holdfast.recipes.tables import TableSettings
 
 if TYPE_CHECKING:
     import polars

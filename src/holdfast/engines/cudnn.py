@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from holdfast import calling
-from holdfast.cells import NAMES, CellSpec
+from holdfast.cells import NAMES, CellSpec, calling
 from holdfast.engines.request import Request, Result
 
 # They change parameters, which arrive here as they are to be used, or nothing by themselves.

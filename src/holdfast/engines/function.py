@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from holdfast import calling
+from holdfast.cells import calling
 from holdfast.engines.reference import ReferenceEngine
 from holdfast.engines.request import Request, Result
 

@@ -17,18 +17,18 @@ from typing import Any
 import torch  # before _native, which then shares the OpenMP runtime that torch has loaded
 from torch import Tensor
 
-from holdfast import calling, kernels
-from holdfast.cells import CellSpec
+from holdfast.cells import CellSpec, calling
 from holdfast.engines import bfloat16
 from holdfast.engines.bfloat16 import InBfloat16
 from holdfast.engines.function import Gradient, GradientEngine, run_with_gradients
+from holdfast.engines.memory import Memory
 from holdfast.engines.request import Request, Result, new_steps, result_dtype
 from holdfast.engines.segments import InSegments
-from holdfast.memory import Memory
+from holdfast.runtime import kernels
 
 _MISSING = ""
 try:
-    from holdfast import _native
+    from holdfast.runtime import _native
 except ImportError as error:  # installed without it
     _MISSING = str(error)
 

@@ -19,20 +19,19 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
-from holdfast import calling
-from holdfast.cells import CellSpec, Noise, make_spec
+from holdfast.cells import CellSpec, Noise, calling, make_spec
 from holdfast.engines.function import (
     Gradient,
     differentiable,
     differentiable_gradients,
     needs_reference,
 )
+from holdfast.engines.memory import Memory
 from holdfast.engines.native import NativeEngine
 from holdfast.engines.reference import ReferenceEngine
 from holdfast.engines.request import Request, Result, new_steps, result_dtype, time_first
+from holdfast.engines.unrolling import check_lengths
 from holdfast.errors import EngineError
-from holdfast.memory import Memory
-from holdfast.unrolling import check_lengths
 
 
 class RecordableEngine(NativeEngine):

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from holdfast import calling
-from holdfast.cells import NAMES
+from holdfast.cells import NAMES, calling
 from holdfast.engines import onnx_node
 from holdfast.engines.cudnn import fused, joined, lacks, separate
 from holdfast.engines.request import Request, Result, time_first

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from holdfast.cells import BoundCell
 from holdfast.engines.request import Request, Result, result_dtype
-from holdfast.unrolling import map_state, scan
+from holdfast.engines.unrolling import map_state, scan
 
 
 class ReferenceEngine:
@@ -20,7 +20,7 @@ class ReferenceEngine:
         return None
 
     def run(self, request: Request) -> Result:
-        """Runs the request through :func:`holdfast.unrolling.scan`."""
+        """Runs the request through :func:`holdfast.engines.unrolling.scan`."""
         outputs, state, states = scan(
             BoundCell(request.spec, request.parameters, request.noise),
             request.inputs.transpose(0, 1),

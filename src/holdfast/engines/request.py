@@ -9,10 +9,9 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from holdfast import calling
-from holdfast.cells import CellSpec, Noise
+from holdfast.cells import CellSpec, Noise, calling
 from holdfast.engines.check import autocast_dtype, check, fits
-from holdfast.memory import Memory
+from holdfast.engines.memory import Memory
 
 
 @dataclass(slots=True)  # not frozen, which takes three times as long to make, and nobody changes one

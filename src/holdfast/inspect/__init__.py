@@ -1,5 +1,5 @@
 """Looking inside a model: for now, its summary table."""
 
-from holdfast.inspect.summary import LayerRow, Summary, summarise
+from holdfast.layers.summary import LayerRow, Summary, summarise
 
 __all__ = ["LayerRow", "Summary", "summarise"]

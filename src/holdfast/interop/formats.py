@@ -16,11 +16,11 @@ from typing import Any, NamedTuple, cast
 from torch import nn
 
 from holdfast.errors import ConversionError, ModelFileError, OptionError, did_you_mean
+from holdfast.files.pointers import refuse_pointers
 from holdfast.interop.listing import Listing, listing
 from holdfast.interop.network import Network
 from holdfast.interop.selection import Selection, of_network
-from holdfast.pointers import refuse_pointers
-from holdfast.recurrent_layer import RecurrentLayer
+from holdfast.layers.recurrent_layer import RecurrentLayer
 
 LAYERS = "layers"
 """The option that names the recurrent layers to read alone."""
@@ -116,7 +116,7 @@ FORMATS: dict[str, Format] = {
             (".safetensors",),
             "everything; read also: trained classifiers, language models and taggers of numbers",
             _is_holdfast,
-            "holdfast.tasks.as_network:read",
+            "holdfast.interop.trained:read",
             "holdfast.interop.network:save",
         ),
         Format(
@@ -140,7 +140,7 @@ FORMATS: dict[str, Format] = {
             "holdfast.interop.onnx.files:read",
             "holdfast.interop.onnx.forms:write",
             "holdfast.interop.onnx.runtime:difference",
-            writes_trained="holdfast.tasks.onnx_forms:write",
+            writes_trained="holdfast.interop.onnx.task_forms:write",
         ),
         Format(
             "tf1",

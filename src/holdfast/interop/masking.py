@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from holdfast import calling
+from holdfast.cells import calling
 
 
 class Compacted(NamedTuple):

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from holdfast import storage
 from holdfast.errors import ConversionError, ModelFileError, ShapeError
+from holdfast.files import storage
 from holdfast.interop import nodes
 
 KIND = "network"

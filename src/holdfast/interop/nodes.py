@@ -32,7 +32,7 @@ from holdfast.interop.windows import (
     ZeroPadding,
 )
 from holdfast.layers import LAYERS
-from holdfast.recurrent_layer import RecurrentLayer
+from holdfast.layers.recurrent_layer import RecurrentLayer
 
 Outputs = tuple[Tensor | None, ...]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from holdfast.errors import ConversionError, did_you_mean
 from holdfast.interop import nodes
 from holdfast.interop.network import Network, Node, with_tensors
-from holdfast.recurrent_layer import RecurrentLayer
+from holdfast.layers.recurrent_layer import RecurrentLayer
 
 READ_LAYERS = "Its recurrent layers alone can be read: formats.read_layers(path), or --set layers='*'."
 """What to do with a file that cannot be read as a whole."""

@@ -21,13 +21,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from holdfast import kernels
 from holdfast.engines.function import Gradient, run_with_gradients
 from holdfast.engines.native import NativeEngine
 from holdfast.engines.reference import ReferenceEngine
 from holdfast.engines.request import Request, Result
 from holdfast.keras import torch_backend
 from holdfast.keras.computation import Arrays, Computation, Outcome
+from holdfast.runtime import kernels
 
 _NATIVE = NativeEngine()
 _DTYPES = ("float32", "float64")

@@ -5,29 +5,17 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
-from importlib import resources
+from importlib import import_module, resources
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from holdfast.errors import RecipeError, did_you_mean
-from holdfast.recipes.classify import ClassifyRecipe
-from holdfast.recipes.forecast import ForecastRecipe
-from holdfast.recipes.generate import GenerateRecipe
-from holdfast.recipes.schema import Recipe, Settings
-from holdfast.recipes.tag import TagRecipe
-from holdfast.recipes.transcribe import TranscribeRecipe
-from holdfast.recipes.translate import TranslateRecipe
+from holdfast.settings import Recipe, Settings
+from holdfast.tasks import NAMES
 
-RECIPES: dict[str, type[Recipe]] = {
-    "classify": ClassifyRecipe,
-    "forecast": ForecastRecipe,
-    "tag": TagRecipe,
-    "generate": GenerateRecipe,
-    "transcribe": TranscribeRecipe,
-    "translate": TranslateRecipe,
-}
+RECIPES: dict[str, type[Recipe]] = {name: import_module(f"holdfast.tasks.{name}.settings").RECIPE for name in NAMES}
 """What a recipe of each task may say."""
 
 Table = TypeVar("Table", bound=Settings)

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from holdfast import container, kernels
 from holdfast.cells.spec import NAMES, CellSpec, make_spec
 from holdfast.errors import HoldfastError, ModelFileError, OptionError, did_you_mean
-from holdfast.scaling import scaled
+from holdfast.files import container
+from holdfast.runtime import kernels
+from holdfast.runtime.scaling import scaled
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -27,7 +28,7 @@ _EXPORTED = "stream"
 
 @dataclass(frozen=True)
 class Scaling:
-    """How raw values become the network's inputs, as :func:`holdfast.scaling.scaled` says."""
+    """How raw values become the network's inputs, as :func:`holdfast.runtime.scaling.scaled` says."""
 
     kind: Any = "none"
     mean: Sequence[float] = ()
@@ -242,8 +243,8 @@ def residual_layers(residual: bool, layers: int, head: str = "last_output") -> l
 
 
 def _classifier(document: Mapping[str, Any], arrays: Arrays) -> Network:
-    """A model of :mod:`holdfast.tasks.classify`."""
-    from holdfast.recipes.classify import ClassifyModel
+    """A model of :mod:`holdfast.tasks.classify.task`."""
+    from holdfast.tasks.classify.settings import ClassifyModel
 
     settings, encoder = ClassifyModel.model_validate(document["model"]), document["encoder"]
     if "vocabulary" in encoder:

@@ -9,14 +9,15 @@ from typing import Any, Protocol, cast
 import numpy as np
 from safetensors.numpy import save
 
-from holdfast import container, kernels
 from holdfast.cells.spec import CellSpec
 from holdfast.errors import EngineError, ModelFileError, OptionError, ShapeError
+from holdfast.files import container
+from holdfast.runtime import kernels
 from holdfast.runtime.network import Array, Network, export, read
 
 _MISSING = ""
 try:
-    from holdfast import _native
+    from holdfast.runtime import _native
 except ImportError as error:  # installed without it
     _MISSING = f"Holdfast was installed without its native kernels ({error})."
 

@@ -1,22 +1,45 @@
-"""Tasks: one file each, with the model, the loss, the metrics and the answers."""
+"""Tasks: a folder each, with its settings, data, network, loss, metrics and answers.
 
-from __future__ import annotations
+The classes are imported when they are asked for: reading a recipe needs the settings alone.
+"""
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from holdfast.tasks.classify import ClassifyTask
-from holdfast.tasks.forecast import ForecastTask
-from holdfast.tasks.generate import GenerateTask
-from holdfast.tasks.tag import TagTask
-from holdfast.tasks.task import RecipeTask
-from holdfast.tasks.transcribe import TranscribeTask
-from holdfast.tasks.translate import TranslateTask
+if TYPE_CHECKING:
+    from holdfast.tasks.classify.task import ClassifyTask
+    from holdfast.tasks.forecast.task import ForecastTask
+    from holdfast.tasks.generate.task import GenerateTask
+    from holdfast.tasks.tag.task import TagTask
+    from holdfast.tasks.task import RecipeTask
+    from holdfast.tasks.transcribe.task import TranscribeTask
+    from holdfast.tasks.translate.task import TranslateTask
 
-TASKS: dict[str, type[RecipeTask[Any]]] = {
-    task.name: task for task in (ClassifyTask, ForecastTask, GenerateTask, TagTask, TranscribeTask, TranslateTask)
-}
+NAMES = ("classify", "forecast", "generate", "tag", "transcribe", "translate")
+"""Every task. The folder of each has ``settings.RECIPE`` and ``task.TASK``."""
+
+
+class _Tasks(Mapping[str, "type[RecipeTask[Any]]"]):
+    """The tasks by their names."""
+
+    def __getitem__(self, name: str) -> "type[RecipeTask[Any]]":
+        if name not in NAMES:
+            raise KeyError(name)
+        task: type[RecipeTask[Any]] = import_module(f"holdfast.tasks.{name}.task").TASK
+        return task
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(NAMES)
+
+    def __len__(self) -> int:
+        return len(NAMES)
+
+
+TASKS = _Tasks()
 
 __all__ = [
+    "NAMES",
     "TASKS",
     "ClassifyTask",
     "ForecastTask",
@@ -26,3 +49,11 @@ __all__ = [
     "TranscribeTask",
     "TranslateTask",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'holdfast.tasks' has no attribute {name!r}")
+    if name == "RecipeTask":
+        return import_module("holdfast.tasks.task").RecipeTask
+    return TASKS[name.removesuffix("Task").lower()]

@@ -9,8 +9,8 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from holdfast import container, storage
 from holdfast.errors import ModelFileError, did_you_mean
+from holdfast.files import container, storage
 from holdfast.tasks import TASKS, RecipeTask
 
 # What reading a description of the wrong form ends in; torch raises the last two for sizes that it cannot have.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from holdfast.cells.spec import NAMES
 from holdfast.errors import OptionError, did_you_mean
 from holdfast.layers import LAYERS
-from holdfast.recipes.schema import RecurrentSettings
-from holdfast.recurrent_layer import LayerOptions, RecurrentLayer
+from holdfast.layers.recurrent_layer import LayerOptions, RecurrentLayer
+from holdfast.settings import RecurrentSettings
 
 _OPTIONS = {*LayerOptions.__annotations__, "bias", "proj_size"} - RecurrentSettings.model_fields.keys()
 """What ``model.options`` may name: what a layer takes that is no field of ``[model]`` itself."""

@@ -14,7 +14,7 @@ from torch import nn
 from holdfast.data import Batch, Batches, Dataset, Splits
 from holdfast.data.sources import Collection
 from holdfast.errors import DataError, OptionError
-from holdfast.recipes.schema import Settings, TrainSettings
+from holdfast.settings import Settings, TrainSettings
 
 Examples = TypeVar("Examples", bound=Collection)
 
@@ -107,7 +107,7 @@ class RecipeTask(ABC, Generic[Examples]):
 
         Args:
             recipe: Of the task's own class.
-            data_dir: A folder with local files, as :func:`holdfast.data.published.locate` takes it.
+            data_dir: A folder with local files, as :func:`holdfast.data.sets.published.locate` takes it.
 
         Raises:
             MissingDataError: A file is nowhere to be found.

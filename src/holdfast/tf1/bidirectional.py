@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from holdfast.engines.unrolling import Lengths, State
 from holdfast.errors import OptionError
 from holdfast.tf1.rnn import Scope, check_list, run_cell, stacked
 from holdfast.tf1.rnn_cell import RNNCell
 from holdfast.tf1.variables import variable_scope
-from holdfast.unrolling import Lengths, State
 
 
 def bidirectional_dynamic_rnn(

@@ -17,13 +17,13 @@ from torch.nn import functional as F
 
 from holdfast.cells import Activation, CellSpec, Noise, activation
 from holdfast.engines import EngineChoice
+from holdfast.engines.unrolling import SequenceCell, State
 from holdfast.errors import OptionError
 from holdfast.tf1.layer_cell import LayerCell, activation_of
 from holdfast.tf1.lstm_cells import LSTMCell
 from holdfast.tf1.masks import Dropper, check_keep_prob
 from holdfast.tf1.rnn_cell import How, LSTMStateTuple, RNNCell, check_state
 from holdfast.tf1.variables import Reuse
-from holdfast.unrolling import SequenceCell, State
 
 _EPSILON = {torch.float16: 1e-3}  # of tf.contrib.layers.layer_norm, and 1e-12 for every other dtype
 _NORMALISED = ("input", "transform", "forget", "output", "state")

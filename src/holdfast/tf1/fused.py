@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from holdfast.engines.unrolling import Lengths, State, check_lengths
 from holdfast.errors import OptionError
 from holdfast.tf1.lstm_cells import LSTMBlockCell
 from holdfast.tf1.rnn import begun, dynamic_rnn, stacked, static_rnn
 from holdfast.tf1.rnn_cell import How, RNNCell
 from holdfast.tf1.variables import Reuse, VariableScope
-from holdfast.unrolling import Lengths, State, check_lengths
 
 Inputs = Tensor | Sequence[Tensor]
 

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from holdfast.cells import ACTIVATIONS, Activation, BoundCell, CellSpec, Noise
 from holdfast.engines import EngineChoice, Request, explain_request, select
+from holdfast.engines.unrolling import SequenceCell, State
 from holdfast.interop.tf1.weights import parameters
 from holdfast.tf1.rnn_cell import How, RNNCell, check_state
-from holdfast.unrolling import SequenceCell, State
 
 _NAMES: dict[Any, str] = {function: name for name, function in ACTIVATIONS.items()}
 _NAMES |= {F.tanh: "tanh", F.sigmoid: "sigmoid", F.relu: "relu", F.softplus: "softplus", F.hardsigmoid: "hard_sigmoid"}

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.cells import Activation, CellSpec
+from holdfast.engines.unrolling import State
 from holdfast.errors import OptionError
 from holdfast.tf1.layer_cell import LayerCell, activation_of
 from holdfast.tf1.rnn_cell import LSTMStateTuple
 from holdfast.tf1.variables import Initializer, Reuse
-from holdfast.unrolling import State
 
 
 class LSTMCell(LayerCell):

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from holdfast.engines import Explanation
+from holdfast.engines.memory import Memory
+from holdfast.engines.unrolling import Lengths, State, check_lengths
 from holdfast.errors import OptionError, ShapeError
-from holdfast.memory import Memory
 from holdfast.tf1.rnn_cell import How, RNNCell
 from holdfast.tf1.variables import VariableScope, variable_scope
-from holdfast.unrolling import Lengths, State, check_lengths
 
 Scope = str | VariableScope | None
 

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from holdfast.engines import ENGINES, EngineChoice
 from holdfast.engines.check import check_like
+from holdfast.engines.memory import Memory
+from holdfast.engines.unrolling import SequenceCell, State, unroll
 from holdfast.errors import OptionError, ShapeError
-from holdfast.memory import Memory
 from holdfast.tf1.variables import (
     Initializer,
     Reuse,
@@ -21,7 +22,6 @@ from holdfast.tf1.variables import (
     get_variable_scope,
     variable_scope,
 )
-from holdfast.unrolling import SequenceCell, State, unroll
 
 
 class LSTMStateTuple(NamedTuple):

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.engines import EngineChoice
+from holdfast.engines.unrolling import SequenceCell, State
 from holdfast.errors import OptionError, ShapeError
 from holdfast.tf1.rnn_cell import How, RNNCell
 from holdfast.tf1.variables import VariableScope, variable_scope
-from holdfast.unrolling import SequenceCell, State
 
 
 class MultiRNNCell(RNNCell):

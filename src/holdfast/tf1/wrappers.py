@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from holdfast.engines import EngineChoice
+from holdfast.engines.unrolling import SequenceCell, State
 from holdfast.errors import OptionError, ShapeError
 from holdfast.tf1.masks import Dropper, check_keep_prob
 from holdfast.tf1.rnn_cell import How, LSTMStateTuple, RNNCell
 from holdfast.tf1.stacking import without_memory
 from holdfast.tf1.variables import VariableScope
-from holdfast.unrolling import SequenceCell, State
 
 
 class _Wrapper(RNNCell):

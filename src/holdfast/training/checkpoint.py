@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from holdfast import storage
 from holdfast.errors import ModelFileError, RunError
+from holdfast.files import storage
 from holdfast.training.determinism import random_state, restore_random_state
 from holdfast.training.history import History
 from holdfast.training.nest import decode, encode

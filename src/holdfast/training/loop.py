@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from holdfast.devices import choose_device
+from holdfast.engines.devices import choose_device
 from holdfast.errors import DataError, HoldfastWarning, OptionError
-from holdfast.recipes.schema import TrainSettings
+from holdfast.settings import TrainSettings
 from holdfast.tasks.task import Metrics, Task
 from holdfast.training.checkpoint import Checkpoint
 from holdfast.training.determinism import (

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from holdfast.errors import OptionError, did_you_mean
-from holdfast.recipes.schema import TrainSettings
+from holdfast.settings import TrainSettings
 from holdfast.training.proximal import PROXIMAL
 
 _OWN_SETTING = {"lr": "learning_rate", "weight_decay": "weight_decay"}

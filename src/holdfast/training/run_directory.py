@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from holdfast.container import MODEL_NAME
 from holdfast.errors import MissingDataError, RunError
+from holdfast.files.container import MODEL_NAME
 from holdfast.training.sealed import read_sealed, write_sealed
 
 RECIPE_NAME = "recipe.toml"

@@ -20,7 +20,7 @@ import torch
 from torch.optim import lr_scheduler
 
 from holdfast.errors import OptionError
-from holdfast.recipes.schema import TrainSettings
+from holdfast.settings import TrainSettings
 
 PLATEAU_EPOCHS = 3
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import tomli_w
 
-from holdfast.container import replace_file
 from holdfast.errors import RunError
+from holdfast.files.container import replace_file
 
 _SEAL = "# SHA-256 of what follows: {}\n"
 

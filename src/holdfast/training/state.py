@@ -12,8 +12,8 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from holdfast.errors import OptionError, RunError, did_you_mean
-from holdfast.recipes.schema import TrainSettings
-from holdfast.storage import check_fit, fit_tensors
+from holdfast.files.storage import check_fit, fit_tensors
+from holdfast.settings import TrainSettings
 from holdfast.tasks.task import Task
 from holdfast.training.optimizers import make_optimizer
 from holdfast.training.running import Losses, Running

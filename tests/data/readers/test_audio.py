@@ -12,9 +12,9 @@ import pytest
 from holdfast.data import read
 from holdfast.data.features import log_mel
 from holdfast.data.readers import audio
+from holdfast.data.settings import AudioSettings
 from holdfast.errors import DataError, MissingDataError, MissingLibraryError
-from holdfast.recipes.audio import AudioSettings
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 from tones import RATE, noise, save, tone
 
 pytest.importorskip("kaldi_native_fbank", reason="needs kaldi-native-fbank: pip install 'holdfast[audio]'")

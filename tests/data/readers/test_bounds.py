@@ -16,10 +16,10 @@ import pytest
 
 from holdfast.data import read
 from holdfast.data.readers import documents, pairs, tagged, texts, transcripts, vectors
+from holdfast.data.settings import AudioSettings
 from holdfast.errors import DataError
-from holdfast.recipes.audio import AudioSettings
-from holdfast.recipes.classify import ClassifyData
-from holdfast.recipes.tag import TagData
+from holdfast.tasks.classify.settings import ClassifyData
+from holdfast.tasks.tag.settings import TagData
 
 MEGABYTE = 2**20
 WORDS = ClassifyData(unit="words", label_column="label")

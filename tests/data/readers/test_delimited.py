@@ -14,8 +14,8 @@ import pytest
 from holdfast.data import read
 from holdfast.data.readers import series, texts
 from holdfast.errors import DataError, HoldfastWarning, RecipeError
-from holdfast.recipes.classify import ClassifyData
-from holdfast.recipes.forecast import ForecastData
+from holdfast.tasks.classify.settings import ClassifyData
+from holdfast.tasks.forecast.settings import ForecastData
 
 INDEX = (
     "{path}: the column {name!r} is not used: it numbers the rows, or has no name, as the index that pandas writes. To "

@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.data import read
 from holdfast.errors import DataError
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 
 IMAGES = np.arange(5 * 3 * 4, dtype=np.uint8).reshape(5, 3, 4)
 LABELS = np.array([3, 1, 4, 1, 5], dtype=np.uint8)

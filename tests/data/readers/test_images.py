@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from holdfast.data import read
 from holdfast.errors import DataError, HoldfastWarning
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 
 GREY = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
 

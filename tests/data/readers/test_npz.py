@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.data import load, read
 from holdfast.errors import DataError
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 
 INPUTS = np.arange(24, dtype=np.float32).reshape(2, 4, 3)
 

@@ -7,7 +7,7 @@ import pytest
 
 from holdfast.data import read
 from holdfast.errors import DataError, MissingDataError
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 
 
 def test_several_files_of_several_kinds_are_joined_in_order(tmp_path: Path) -> None:

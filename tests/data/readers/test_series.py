@@ -11,7 +11,7 @@ import pytest
 from holdfast.data.readers.series import read
 from holdfast.data.series import Series
 from holdfast.errors import DataError, HoldfastError, MissingDataError, RecipeError
-from holdfast.recipes.forecast import ForecastData
+from holdfast.tasks.forecast.settings import ForecastData
 
 NO_TIME = (
     "expected a time such as 2016-07-01 00:15 in every row (with a zone in all or in none), or a number in every row; "

@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.data import Encoder, read
 from holdfast.errors import DataError, RecipeError
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 
 LONG = ClassifyData(id_column="run", time_column="t")
 STEPS = polars.DataFrame(

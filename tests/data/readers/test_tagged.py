@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.data.readers import tagged
 from holdfast.errors import DataError
-from holdfast.recipes.tag import TagData
+from holdfast.tasks.tag.settings import TagData
 
 EXPECTED = "; expected a word first and its tag last, with tabs between."
 COLUMNS = "Ada\tB-PER\nLovelace\tI-PER\nsang\tO\n\n\nRome\tB-LOC\n"

@@ -12,7 +12,7 @@ import pytest
 
 from holdfast.data.readers import texts
 from holdfast.errors import DataError, MissingDataError, RecipeError
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 
 PLAIN = ClassifyData(unit="words")
 ROWS = {"text": ["ein Haus", "a house", "une maison"], "label": ["de", "en", "fr"]}

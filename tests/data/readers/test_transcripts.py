@@ -9,8 +9,8 @@ import pytest
 
 from holdfast.data.readers import transcripts
 from holdfast.data.readers.audio import energies
+from holdfast.data.settings import AudioSettings
 from holdfast.errors import DataError, MissingDataError
-from holdfast.recipes.audio import AudioSettings
 from tones import RATE, save, tone
 
 pytest.importorskip("kaldi_native_fbank", reason="needs kaldi-native-fbank: pip install 'holdfast[audio]'")

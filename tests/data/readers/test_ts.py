@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.data import read
 from holdfast.errors import DataError
-from holdfast.recipes.classify import ClassifyData
+from holdfast.tasks.classify.settings import ClassifyData
 
 HEADER = "#a comment\n@problemName Toy\n@timeStamps false\n@univariate false\n@classLabel true a b\n\n@data\n"
 

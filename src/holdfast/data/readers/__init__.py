@@ -7,12 +7,12 @@ from pathlib import Path
 
 from holdfast.data.examples import Examples
 from holdfast.data.readers import audio, folders, idx, images, npy, npz, tables, ts
+from holdfast.data.settings import ReadingSettings
 from holdfast.errors import DataError, MissingDataError
-from holdfast.recipes.classify import ClassifyData
 
 __all__ = ["read"]
 
-_READERS: dict[str, Callable[[Path, ClassifyData], Examples]] = {
+_READERS: dict[str, Callable[[Path, ReadingSettings], Examples]] = {
     **dict.fromkeys(images.SUFFIXES, images.read),
     **dict.fromkeys(audio.SUFFIXES, audio.read),
     **dict.fromkeys(tables.SUFFIXES, tables.read),
@@ -25,7 +25,7 @@ _KINDS = (
 )
 
 
-def read(paths: Sequence[str | Path], settings: ClassifyData, part: npz.Part = "test") -> Examples:
+def read(paths: Sequence[str | Path], settings: ReadingSettings, part: npz.Part = "test") -> Examples:
     """Read files and folders of any known kind and join them in the order given.
 
     IDX files of images are paired with the IDX files of labels among ``paths``: by name (``images`` and ``idx3`` for
@@ -33,7 +33,7 @@ def read(paths: Sequence[str | Path], settings: ClassifyData, part: npz.Part = "
 
     Args:
         paths: At least one file or folder.
-        settings: How to read them; see the fields of ``ClassifyData``.
+        settings: How to read them; see the fields of ``ReadingSettings``.
         part: Which part of an ``.npz`` file that has both.
 
     Raises:
@@ -77,7 +77,7 @@ def _ending(path: Path) -> str:
     return "" if path.is_dir() else path.suffix.lower()
 
 
-def _reader(path: Path) -> Callable[[Path, ClassifyData], Examples] | None:
+def _reader(path: Path) -> Callable[[Path, ReadingSettings], Examples] | None:
     """What reads this path alone; None for arrays, and for a file that its name does not tell, which must be IDX."""
     if path.is_dir():
         return audio.read if folders.holds(path, audio.SUFFIXES) else images.read

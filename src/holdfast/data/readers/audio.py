@@ -12,9 +12,8 @@ from holdfast.data.examples import Examples
 from holdfast.data.features import log_mel
 from holdfast.data.readers.folders import listing
 from holdfast.data.readers.sound_headers import SizeField, check_whole
+from holdfast.data.settings import AudioSettings, ReadingSettings
 from holdfast.errors import DataError, MissingDataError, MissingLibraryError
-from holdfast.recipes.audio import AudioSettings
-from holdfast.recipes.classify import ClassifyData
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au")
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
@@ -28,7 +27,7 @@ _NOT_SAID = 2**63 - 1  # libsndfile's number of samples for it
 Floats = NDArray[np.float32]
 
 
-def read(path: Path, settings: ClassifyData) -> Examples:
+def read(path: Path, settings: ReadingSettings) -> Examples:
     """Read recordings as log-mel energies.
 
     Args:

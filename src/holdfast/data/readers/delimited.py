@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.data.readers.table_bounds import check_separated
+from holdfast.data.settings import TableSettings
 from holdfast.errors import DataError, HoldfastWarning, RecipeError
-from holdfast.recipes.tables import TableSettings
 
 if TYPE_CHECKING:
     import polars

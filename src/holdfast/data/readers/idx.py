@@ -15,8 +15,8 @@ import numpy as np
 from holdfast.data.examples import Array, Examples
 from holdfast.data.readers.compressed import most_bytes, opened
 from holdfast.data.readers.layout import arrange
+from holdfast.data.settings import ReadingSettings
 from holdfast.errors import DataError
-from holdfast.recipes.classify import ClassifyData
 
 _CHUNK = 1 << 20
 
@@ -32,7 +32,7 @@ def dimensions(path: Path) -> int | None:
     return start[3] if len(start) == 4 and start[:3] == b"\0\0\x08" else None
 
 
-def read(path: Path, settings: ClassifyData, labels: Path | None = None) -> Examples:
+def read(path: Path, settings: ReadingSettings, labels: Path | None = None) -> Examples:
     """Read images and, where a second file is given, their labels.
 
     Args:

@@ -13,8 +13,8 @@ import numpy as np
 from holdfast.data.examples import Array, Examples
 from holdfast.data.readers.folders import listing
 from holdfast.data.readers.layout import arrange
+from holdfast.data.settings import ReadingSettings
 from holdfast.errors import DataError, HoldfastWarning
-from holdfast.recipes.classify import ClassifyData
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -33,7 +33,7 @@ _BITS, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # tags of TIFF
 _RED_GREEN_BLUE = (0.299, 0.587, 0.114)  # ITU-R 601-2, as Pillow's own conversion
 
 
-def read(path: Path, settings: ClassifyData) -> Examples:
+def read(path: Path, settings: ReadingSettings) -> Examples:
     """Read images as greyscale, 0 black to 255 white, and lay them out as sequences.
 
     Images of 8 bits or fewer are uint8. Those of 9 to 16 bits a channel keep their full depth: float32, where the

@@ -9,11 +9,11 @@ import numpy as np
 
 from holdfast.data.examples import Array, Examples
 from holdfast.data.readers import arrays
+from holdfast.data.settings import ReadingSettings
 from holdfast.errors import DataError
-from holdfast.recipes.classify import ClassifyData
 
 
-def read(path: Path, settings: ClassifyData, labels: Path | None = None) -> Examples:
+def read(path: Path, settings: ReadingSettings, labels: Path | None = None) -> Examples:
     """Read inputs and, where a second file is given, their labels. Nothing is ever unpickled.
 
     Args:

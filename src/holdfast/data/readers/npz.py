@@ -13,14 +13,14 @@ import numpy as np
 from holdfast.data.examples import Array, Examples
 from holdfast.data.readers import arrays
 from holdfast.data.readers.compressed import LARGE_ARRAY, MOST_DEFLATE, check_ratio
+from holdfast.data.settings import ReadingSettings
 from holdfast.errors import DataError
-from holdfast.recipes.classify import ClassifyData
 
 Part = Literal["train", "test"]
 _ROLES = {"inputs": arrays.INPUTS, "labels": arrays.LABELS, "lengths": ("lengths",)}
 
 
-def read(path: Path, settings: ClassifyData, part: Part = "test") -> Examples:
+def read(path: Path, settings: ReadingSettings, part: Part = "test") -> Examples:
     """Read the arrays ``inputs``, ``lengths`` and ``labels``, or what else they are usually called.
 
     Nothing is ever unpickled, and no other array of the file is read.

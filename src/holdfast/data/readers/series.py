@@ -10,20 +10,20 @@ import numpy as np
 from holdfast.data.readers import values as cells
 from holdfast.data.readers.table import SUFFIXES, Table, load
 from holdfast.data.series import Numbers, Series
+from holdfast.data.settings import SeriesSettings
 from holdfast.data.time_axis import TimeAxis
 from holdfast.errors import DataError, MissingDataError, RecipeError
-from holdfast.recipes.forecast import ForecastData
 
 _HOUR = np.timedelta64(1, "h")
 _ADVICE = "Name the columns to forecast in data.target_columns, and the column of times in data.time_column."
 
 
-def read(paths: Sequence[Path], settings: ForecastData) -> tuple[Series, ...]:
+def read(paths: Sequence[Path], settings: SeriesSettings) -> tuple[Series, ...]:
     """Reads tables, each one series.
 
     Args:
         paths: CSV or TSV files (plain or gzipped) or Parquet files.
-        settings: Which columns are what; see the fields of ``ForecastData``.
+        settings: Which columns are what; see the fields of ``SeriesSettings``.
 
     Raises:
         MissingDataError: A path does not exist.
@@ -51,7 +51,7 @@ def read(paths: Sequence[Path], settings: ForecastData) -> tuple[Series, ...]:
     return found
 
 
-def _read(path: Path, settings: ForecastData) -> Series:
+def _read(path: Path, settings: SeriesSettings) -> Series:
     table = load(path, settings)
     names = _columns(table, settings)
     now = table.head(_rows_with_targets(table, names, settings)) if settings.known_columns else table
@@ -67,7 +67,7 @@ def _read(path: Path, settings: ForecastData) -> Series:
     )
 
 
-def _columns(table: Table, settings: ForecastData) -> list[str]:
+def _columns(table: Table, settings: SeriesSettings) -> list[str]:
     """The names of the targets; the other columns that the recipe names are there, and each has one part."""
     parts = {
         "time_column": [settings.time_column] if settings.time_column else [],
@@ -90,14 +90,14 @@ def _columns(table: Table, settings: ForecastData) -> list[str]:
     return targets
 
 
-def _rows_with_targets(table: Table, names: Sequence[str], settings: ForecastData) -> int:
+def _rows_with_targets(table: Table, names: Sequence[str], settings: SeriesSettings) -> int:
     """The rows until the last one that says anything of targets and past; what comes after is known ahead of time."""
     gaps = settings.model_copy(update={"missing": "mean"})
     said = np.isfinite(_finite(table, [*names, *settings.past_columns], gaps)).any(1)
     return int(np.flatnonzero(said).max(initial=-1)) + 1
 
 
-def _times(table: Table, settings: ForecastData) -> TimeAxis:
+def _times(table: Table, settings: SeriesSettings) -> TimeAxis:
     """The times of the rows, which must ascend."""
     name = settings.time_column
     if not name:
@@ -126,7 +126,7 @@ def _times(table: Table, settings: ForecastData) -> TimeAxis:
     return axis
 
 
-def _finite(table: Table, columns: Sequence[str], settings: ForecastData) -> Numbers:
+def _finite(table: Table, columns: Sequence[str], settings: SeriesSettings) -> Numbers:
     """Columns as numbers [T, C], NaN for a missing value where that is allowed."""
     if not columns:
         return np.zeros((table.frame.height, 0))

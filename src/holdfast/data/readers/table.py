@@ -17,8 +17,8 @@ from holdfast.data.readers import delimited
 from holdfast.data.readers.compressed import opened
 from holdfast.data.readers.encoding import check, decode
 from holdfast.data.readers.table_bounds import check_json_lines, check_parquet
+from holdfast.data.settings import TableSettings
 from holdfast.errors import DataError, HoldfastWarning, did_you_mean
-from holdfast.recipes.tables import TableSettings
 
 if TYPE_CHECKING:
     import polars

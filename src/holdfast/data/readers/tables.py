@@ -9,16 +9,16 @@ import numpy as np
 from holdfast.data.examples import Array, Examples
 from holdfast.data.readers import values as cells
 from holdfast.data.readers.table import SUFFIXES, Table, load
+from holdfast.data.settings import ReadingSettings
 from holdfast.data.time_axis import TimeAxis
 from holdfast.errors import DataError, RecipeError
-from holdfast.recipes.classify import ClassifyData
 
 __all__ = ["SUFFIXES", "labels", "read", "texts"]
 
 _ADVICE = "Name the input columns in data.feature_columns, or the label's column in data.label_column."
 
 
-def read(path: Path, settings: ClassifyData) -> Examples:
+def read(path: Path, settings: ReadingSettings) -> Examples:
     """Read a table whose first row names the columns.
 
     Args:
@@ -69,7 +69,7 @@ def texts(table: Table, column: str) -> list[str]:
     return found
 
 
-def _features(table: Table, settings: ClassifyData) -> list[str]:
+def _features(table: Table, settings: ReadingSettings) -> list[str]:
     """The names of the input columns, in order."""
     for setting, name in [("id_column", settings.id_column), ("time_column", settings.time_column)]:
         if name:
@@ -85,7 +85,7 @@ def _features(table: Table, settings: ClassifyData) -> list[str]:
     return features
 
 
-def labels(table: Table, settings: ClassifyData) -> list[str] | None:
+def labels(table: Table, settings: ReadingSettings) -> list[str] | None:
     """The label of every row as text, or its labels with the separator between them; None without a label column.
 
     Raises:
@@ -116,7 +116,7 @@ def labels(table: Table, settings: ClassifyData) -> list[str] | None:
     return found
 
 
-def _long(table: Table, features: list[str], told: list[str] | None, settings: ClassifyData) -> Examples:
+def _long(table: Table, features: list[str], told: list[str] | None, settings: ReadingSettings) -> Examples:
     """Group the rows by id, in the order of first occurrence, each group sorted by time."""
     import polars
 
@@ -148,7 +148,7 @@ def _long(table: Table, features: list[str], told: list[str] | None, settings: C
     )
 
 
-def _order(table: Table, settings: ClassifyData) -> Array:
+def _order(table: Table, settings: ReadingSettings) -> Array:
     """The rows by their times; those of one time, and all of them without times, in the order of the file."""
     if not settings.time_column:
         return np.arange(table.frame.height)

@@ -10,9 +10,9 @@ from typing import Literal
 from holdfast.data.readers import conllu
 from holdfast.data.readers.compressed import lines
 from holdfast.data.records import Records
+from holdfast.data.settings import TaggedSettings
+from holdfast.data.spans import looks_like_spans
 from holdfast.errors import DataError
-from holdfast.recipes.tag import TagData
-from holdfast.spans import looks_like_spans
 
 Sentences = Records[list[str], list[str]]
 _Lines = Sequence[tuple[int, str]]
@@ -27,7 +27,7 @@ _ENOUGH = 10
 """Words that tell a file of columns whose tags do not mark spans."""
 
 
-def read(paths: Sequence[Path], settings: TagData) -> Sentences:
+def read(paths: Sequence[Path], settings: TaggedSettings) -> Sentences:
     """Reads files and joins them in the order given.
 
     A file whose name ends in ``.conllu`` or ``.conllu.gz`` is CoNLL-U. Others are columns, with a word a line, its tag
@@ -55,7 +55,7 @@ def plain(texts: Sequence[str], origins: Sequence[str]) -> Sentences:
     return Records([text.split() for text in texts], None, list(origins))
 
 
-def _read(path: Path, settings: TagData) -> Sentences:
+def _read(path: Path, settings: TaggedSettings) -> Sentences:
     if ".conllu" in [suffix.lower() for suffix in path.suffixes[-2:]]:
         return conllu.read(path, settings.column)
     rows = list(lines(path))

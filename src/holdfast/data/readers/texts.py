@@ -9,8 +9,8 @@ from holdfast.data.readers import table, tables
 from holdfast.data.readers.encoding import decode
 from holdfast.data.readers.listing import Listed, listed
 from holdfast.data.records import Records
+from holdfast.data.settings import ReadingSettings
 from holdfast.errors import DataError, MissingDataError
-from holdfast.recipes.classify import ClassifyData
 
 NAMED_BY_ENDING = (".pos", ".neg")
 """Text files whose ending is the label, as collections of reviews have them."""
@@ -29,7 +29,7 @@ _KINDS = (
 Texts = Records[str, str]
 
 
-def read(paths: Sequence[Path], settings: ClassifyData) -> Texts:
+def read(paths: Sequence[Path], settings: ReadingSettings) -> Texts:
     """Reads files of texts and joins them in the order given.
 
     A text file holds a text a line, under the label that the file is named for: ``LABEL.txt``, or ``NAME.pos`` and
@@ -61,7 +61,7 @@ def read(paths: Sequence[Path], settings: ClassifyData) -> Texts:
     return Records.join([part for path in paths for part in _parts(path, settings)])
 
 
-def _parts(path: Path, settings: ClassifyData) -> list[Texts]:
+def _parts(path: Path, settings: ReadingSettings) -> list[Texts]:
     """The texts of a path, file by file."""
     found = listed(path)
     files = [file for file in found if file.suffix in SUFFIXES]
@@ -81,7 +81,7 @@ def _parts(path: Path, settings: ClassifyData) -> list[Texts]:
     return [_lines(file, settings) if 1 in depths else _whole(file, settings) for file in files]
 
 
-def _whole(file: Listed, settings: ClassifyData) -> Texts:
+def _whole(file: Listed, settings: ReadingSettings) -> Texts:
     """A file in a subfolder: one text."""
     if file.suffix != ".txt":
         raise DataError(f"{file.path} lies in a subfolder; expected LABEL/NAME.txt there, a text a file.")
@@ -91,7 +91,7 @@ def _whole(file: Listed, settings: ClassifyData) -> Texts:
     return _texts([text], [file.place.parts[0]], [str(file.path)], settings)
 
 
-def _lines(file: Listed, settings: ClassifyData) -> Texts:
+def _lines(file: Listed, settings: ReadingSettings) -> Texts:
     """A text file with a text a line, or a table with a text a row."""
     if file.suffix in table.TEXT_SUFFIXES:
         return _rows(file, settings)
@@ -105,11 +105,11 @@ def _lines(file: Listed, settings: ClassifyData) -> Texts:
     return _texts([line for line, _ in kept], [label] * len(kept), [origin for _, origin in kept], settings)
 
 
-def _label_first(content: str, settings: ClassifyData) -> bool:
+def _label_first(content: str, settings: ReadingSettings) -> bool:
     return settings.label_first or content.lstrip().startswith(_PREFIX)
 
 
-def _with_labels(lines: Sequence[tuple[str, str]], settings: ClassifyData) -> Texts:
+def _with_labels(lines: Sequence[tuple[str, str]], settings: ReadingSettings) -> Texts:
     """Texts from lines with their labels and where each is from: ``LABEL text``, or ``__label__LABEL text``."""
     labels, texts = [], []
     marked = lines[0][0].startswith(_PREFIX)
@@ -127,7 +127,7 @@ def _with_labels(lines: Sequence[tuple[str, str]], settings: ClassifyData) -> Te
     return _texts(texts, labels, [origin for _, origin in lines], settings)
 
 
-def _rows(file: Listed, settings: ClassifyData) -> Texts:
+def _rows(file: Listed, settings: ReadingSettings) -> Texts:
     """A table: a text a row."""
     rows = table.load(file.path, settings, content=file.content(), texts=True)
     texts = tables.texts(rows, settings.text_column)
@@ -135,10 +135,10 @@ def _rows(file: Listed, settings: ClassifyData) -> Texts:
     return _texts(texts, tables.labels(rows, settings), origins, settings)
 
 
-def _texts(texts: list[str], labels: list[str] | None, origins: list[str], settings: ClassifyData) -> Texts:
+def _texts(texts: list[str], labels: list[str] | None, origins: list[str], settings: ReadingSettings) -> Texts:
     # Combinations of labels are too many to keep the proportions of.
     return Records(texts, labels, origins, stratified=not settings.label_separator)
 
 
-def _decoded(file: Listed, settings: ClassifyData) -> str:
+def _decoded(file: Listed, settings: ReadingSettings) -> str:
     return decode(file.path, file.content(), settings.encoding)

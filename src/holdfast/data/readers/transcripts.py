@@ -10,9 +10,8 @@ from holdfast.data.readers.audio import Floats
 from holdfast.data.readers.folders import files_in
 from holdfast.data.readers.table import load
 from holdfast.data.records import Records
+from holdfast.data.settings import AudioSettings, TableSettings
 from holdfast.errors import DataError, MissingDataError, did_you_mean
-from holdfast.recipes.audio import AudioSettings
-from holdfast.recipes.tables import TableSettings
 
 TABLES = (".csv", ".tsv", ".jsonl")
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from holdfast.data.examples import Array, Examples
 from holdfast.data.readers.compressed import opened
+from holdfast.data.settings import ReadingSettings
 from holdfast.errors import DataError, did_you_mean
-from holdfast.recipes.classify import ClassifyData
 
 _TAGS = (
     "problemname", "timestamps", "missing", "univariate", "dimension", "dimensions", "equallength", "serieslength",
@@ -33,7 +33,7 @@ class _Header:
     equal: bool = False
 
 
-def read(path: Path, settings: ClassifyData) -> Examples:
+def read(path: Path, settings: ReadingSettings) -> Examples:
     """Read a ``.ts`` file, plain or gzipped.
 
     Args:

@@ -10,8 +10,8 @@ import numpy as np
 
 from holdfast.data.examples import Array
 from holdfast.data.readers.table import Table
+from holdfast.data.settings import TableSettings
 from holdfast.errors import DataError
-from holdfast.recipes.tables import TableSettings
 
 if TYPE_CHECKING:
     import polars

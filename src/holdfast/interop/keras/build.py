@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from holdfast import storage
 from holdfast.errors import ConversionError
+from holdfast.files import storage
 from holdfast.interop.keras.model import KEYWORDS, Layer, Model, Reference
 from holdfast.interop.keras.options import Options
 from holdfast.interop.network import Network, Node

@@ -29,7 +29,7 @@ from holdfast.interop.keras.model import Model
 from holdfast.interop.keras.writing import write
 from holdfast.interop.network import Network
 from holdfast.interop.selection import Selection
-from holdfast.recurrent_layer import RecurrentLayer
+from holdfast.layers.recurrent_layer import RecurrentLayer
 
 __all__ = ["read", "read_layers", "select", "write"]
 

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from holdfast import parameters
 from holdfast.cells import CellSpec
 from holdfast.cells.activation_names import PARAMETERS, parse_activation
 from holdfast.errors import ConversionError
 from holdfast.interop.layouts import KERAS
 from holdfast.interop.nodes import Recurrent
-from holdfast.recurrent_layer import RecurrentLayer
+from holdfast.layers import parameters
+from holdfast.layers.recurrent_layer import RecurrentLayer
 
 Layer = tuple[str, dict[str, Any], dict[str, list[Tensor]]]
 """The class of a layer of Keras, its options, and its weights by their place in it."""

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from holdfast.container import replace_file
 from holdfast.errors import ConversionError, MissingLibraryError, ModelFileError
+from holdfast.files.container import replace_file
 from holdfast.interop.keras.archive import CONFIGURATION, METADATA, WEIGHTS
 from holdfast.interop.keras.chain import KerasLayer, chain
 from holdfast.interop.keras.model import snake_case

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from holdfast.container import replace_file
 from holdfast.errors import ConversionError, MissingLibraryError, ModelFileError
+from holdfast.files.container import replace_file
 from holdfast.interop.onnx import protobuf as onnx_protobuf
 from holdfast.interop.onnx import recurrent as onnx_recurrent
 from holdfast.interop.onnx.layers import VERSION, exportable

@@ -11,7 +11,7 @@ from holdfast.interop.onnx.export import Form, Input
 from holdfast.interop.onnx.export import write as write_form
 from holdfast.interop.onnx.networks import of_network
 from holdfast.interop.onnx.states import check_streams, parts_of, state_inputs, state_of
-from holdfast.recurrent_layer import RecurrentLayer
+from holdfast.layers.recurrent_layer import RecurrentLayer
 
 LENGTHS = Input(("batch",), "lengths", "time")
 

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from holdfast import parameters
 from holdfast.cells import NAMES
 from holdfast.errors import ConversionError
 from holdfast.interop.onnx import recurrent as onnx_recurrent
-from holdfast.recurrent_layer import RecurrentLayer
+from holdfast.layers import parameters
+from holdfast.layers.recurrent_layer import RecurrentLayer
 
 VERSION = 18
 """The version of ONNX's operators that is written."""

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.engines import Request, select
+from holdfast.engines.unrolling import check_lengths
 from holdfast.errors import OptionError, ShapeError, did_you_mean
 from holdfast.interop.onnx import recurrent as onnx_recurrent
 from holdfast.interop.onnx.graph import OnnxNode
 from holdfast.interop.onnx.operators import OPERATORS
-from holdfast.unrolling import check_lengths
 
 Outputs = tuple[Tensor | None, ...]
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from holdfast.cells import NAMES
 from holdfast.errors import ConversionError
 from holdfast.interop.onnx.export import Input
-from holdfast.recurrent_layer import RecurrentLayer
+from holdfast.layers.recurrent_layer import RecurrentLayer
 
 
 def check_streams(layer: RecurrentLayer) -> None:

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from holdfast import cell_modules, layers
+from holdfast import layers
 from holdfast.cells import CellSpec
+from holdfast.layers import cell_modules
 
 
 class _Replaced:

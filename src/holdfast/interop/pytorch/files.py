@@ -14,8 +14,8 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
 from holdfast.cells import NAMES
-from holdfast.container import replace_file
 from holdfast.errors import ConversionError, ModelFileError, OptionError
+from holdfast.files.container import replace_file
 from holdfast.interop.examples import example_inputs
 from holdfast.interop.listing import Line, sizes
 from holdfast.interop.network import Network, Node, with_tensors
@@ -26,7 +26,7 @@ from holdfast.interop.pytorch.reparametrised import plain
 from holdfast.interop.pytorch.tensors import is_safetensors, read_all_tensors, read_tensors
 from holdfast.interop.selection import READ_LAYERS, Alone, Selection
 from holdfast.interop.windows import Convolution, TransposedConvolution
-from holdfast.recurrent_layer import RecurrentLayer
+from holdfast.layers.recurrent_layer import RecurrentLayer
 
 Head = Literal["steps", "last"]
 _OF_TORCH = ("Recurrent", "Embedding", "Linear", "Convolution", "TransposedConvolution", "BatchNorm", "LayerNorm")

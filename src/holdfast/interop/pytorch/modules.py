@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from holdfast.cell_modules import CellModule
 from holdfast.errors import OptionError
 from holdfast.interop.pytorch.classes import NAMES, class_for, counterpart, own_attributes, replaced_class
-from holdfast.recurrent_layer import RecurrentLayer
+from holdfast.layers.cell_modules import CellModule
+from holdfast.layers.recurrent_layer import RecurrentLayer
 
 # What torch.nn's forward calls; Holdfast's does not.
 _CALLED = (

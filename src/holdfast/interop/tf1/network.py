@@ -17,7 +17,7 @@ from holdfast.interop.selection import Alone, Selection, built
 from holdfast.interop.tf1.checkpoint import Checkpoint
 from holdfast.interop.tf1.names import CELLS, FORGET_BIAS_STORED, Place, other_cell, parsed, place_of
 from holdfast.interop.tf1.weights import parameters, spec_of
-from holdfast.recurrent_layer import RecurrentLayer
+from holdfast.layers.recurrent_layer import RecurrentLayer
 
 
 class Cell(NamedTuple):

@@ -1,0 +1,1 @@
+"""Files of Holdfast: tensors and a JSON document in one file, written atomically and verified when read."""

@@ -1,0 +1,239 @@
+"""One step as a module: ``RNNCell``, ``GRUCell`` and ``LSTMCell``, as in torch.nn and with every option."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Unpack, cast
+
+import torch
+from torch import Tensor, nn
+
+from holdfast.cells import NAMES, Activation, BoundCell, CellOptions, Kind, calling, draw_noise, make_spec
+from holdfast.cells.spec import one_activation
+from holdfast.engines.check import check_like, check_parameters
+from holdfast.errors import ShapeError
+from holdfast.layers import parameters, scripting
+
+State = Tensor | tuple[Tensor, Tensor]
+
+
+class _BareState(BoundCell):
+    """A cell whose state is a lone h: a tensor outside, a tuple of one inside."""
+
+    def step(self, t: int, prepared: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        output, (h,) = super().step(t, prepared, (state,))
+        return output, h
+
+
+class CellModule(nn.Module):
+    """What the three have in common; not for direct use."""
+
+    kind: Kind
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool, device: Any, dtype: Any, options: Any) -> None:
+        super().__init__()
+        arguments = {"input_size": input_size, "hidden_size": hidden_size, "bias": bias, **options}
+        self.spec = make_spec(self.kind, arguments)
+        self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
+        parameters.register(self, self.spec, "", device, dtype)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draws the initial values anew; :func:`holdfast.layers.parameters.initialise` says which."""
+        parameters.initialise(self, self.spec, "")
+
+    def named_weights(self) -> Mapping[str, Tensor | None]:
+        """The parameters that a call uses, by name; those that are not in it are attributes."""
+        return self._parameters
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        """What torch.jit.script compiles in place of the cell."""
+        if type(self).forward is not CellModule.forward:
+            scripting.refuse(self, "it has a forward of its own, which calls Holdfast's")
+        return scripting.cell(self)
+
+    def initial_state(self, batch: int, dtype: torch.dtype | None = None, device: Any = None) -> State:
+        """Zeros: h [batch, O], or for the LSTM (h, c) with c [batch, H]; the cell's own dtype and device by default."""
+        weight = cast(Tensor, self.weight_ih)
+        sizes = self.spec.state_sizes.values()
+        state = tuple(
+            torch.zeros(batch, size, dtype=dtype or weight.dtype, device=device or weight.device) for size in sizes
+        )
+        return cast(State, state if self.kind == "lstm" else state[0])
+
+    def begin_sequence(self, inputs: Tensor, state: State) -> BoundCell:
+        """The cell with the masks of one batch of sequences [T, B, I] drawn, for :func:`holdfast.unroll`.
+
+        Raises:
+            ShapeError: ``inputs`` or ``state`` does not fit the cell.
+        """
+        if inputs.ndim != 3 or inputs.shape[-1] != self.input_size:
+            raise ShapeError(
+                f"{self._name} inputs has shape {tuple(inputs.shape)} (time first); expected (time, batch, input_size) "
+                f"with input_size = {self.input_size}."
+            )
+        self._check_like("inputs", inputs)
+        self._checked_state(state, inputs.shape[1:2])
+        return self._bound(inputs.shape[1], inputs.shape[0])
+
+    def _bound(self, batch: int, steps: int) -> BoundCell:
+        random = self.spec.is_random and self.training
+        noise = draw_noise(self.spec, batch, steps, cast(Tensor, self.weight_ih)) if random else None
+        own = parameters.for_call(self, self.spec, "")
+        check_parameters(self._name, self.spec, own)
+        make: Callable[..., BoundCell] = BoundCell if self.kind == "lstm" else _BareState
+        return make(self.spec, own, noise)
+
+    def forward(self, input: Tensor, hx: Any = None) -> Any:
+        """One step.
+
+        Recurrent dropout, zoneout and DropConnect draw new masks at each call while training; to keep one mask for a
+        whole sequence, run the cell through :func:`holdfast.unroll`.
+
+        Args:
+            input: [B, I], or [I] without a batch.
+            hx: The state: h [B, O], or for the LSTM (h, c) with c [B, H]; None for zeros.
+
+        Returns:
+            The new state, shaped as ``hx``.
+
+        Raises:
+            ShapeError: ``input`` or ``hx`` has the wrong shape or dtype.
+        """
+        if isinstance(input, torch.fx.Proxy):
+            return calling.leaf(self, CellModule, input, hx)
+        batched = input.ndim == 2
+        if input.ndim not in (1, 2) or input.shape[-1] != self.input_size:
+            raise ShapeError(
+                f"{self._name} input has shape {tuple(input.shape)}; expected (batch, input_size) or (input_size,) "
+                f"with input_size = {self.input_size}."
+            )
+        self._check_like("input", input)
+        x = input if batched else input[None]
+        if hx is None:
+            zeros = self.initial_state(x.shape[0], dtype=x.dtype)  # in autocast it may differ from the parameters'
+            state = cast(tuple[Tensor, ...], zeros if self.kind == "lstm" else (zeros,))
+        else:
+            state = self._checked_state(hx, input.shape[:-1])
+            state = state if batched else tuple(part[None] for part in state)
+        cell = self._bound(x.shape[0], 1)
+        _, new = BoundCell.step(cell, 0, cell.prepare(x), state)
+        new = new if batched else tuple(part[0] for part in new)
+        return new if self.kind == "lstm" else new[0]
+
+    @property
+    def _name(self) -> str:
+        return f"{NAMES[self.kind]}Cell"
+
+    def _check_like(self, what: str, x: Tensor) -> None:
+        check_like(f"{self._name} {what}", x, cast(Tensor, self.weight_ih))
+
+    def _checked_state(self, hx: Any, batch: Sequence[int]) -> tuple[Tensor, ...]:
+        """The parts of a state, each of shape ``(*batch, size)``."""
+        sizes = self.spec.state_sizes
+        parts = hx if self.kind == "lstm" else (hx,)
+        if not isinstance(parts, tuple | list) or len(parts) != len(sizes):
+            got = f"a {type(parts).__name__}" + (f" of {len(parts)}" if isinstance(parts, tuple | list) else "")
+            raise ShapeError(f"{self._name} state is {got}; expected the pair (h, c).")
+        for part, (letter, size) in zip(parts, sizes.items(), strict=True):
+            width = "proj_size" if letter == "h" and self.spec.proj_size else "hidden_size"
+            shape, words = (*batch, size), f"(batch, {width})" if batch else f"({width},)"
+            if not isinstance(part, Tensor) or part.shape != shape:
+                got = f"has shape {tuple(part.shape)}" if isinstance(part, Tensor) else f"is a {type(part).__name__}"
+                raise ShapeError(f"{self._name} state {letter} {got}; expected {words} = {shape}.")
+            self._check_like(f"state {letter}", part)
+        return tuple(parts)
+
+    def extra_repr(self) -> str:
+        """The arguments that are not at their defaults."""
+        shown = [f"{self.input_size}, {self.hidden_size}", *([] if self.bias else ["bias=False"])]
+        return ", ".join([*shown, *(f"{name}={value!r}" for name, value in self.spec.changed_options().items())])
+
+
+class RNNCell(CellModule):
+    """One step of the simple recurrent network; drop-in for ``torch.nn.RNNCell``.
+
+    Args:
+        input_size: I, values in the input.
+        hidden_size: H, units.
+        bias: Whether there are bias vectors.
+        nonlinearity: The activation φ, any name of :data:`holdfast.cells.ACTIVATIONS` or a callable.
+        device: Where the parameters are made.
+        dtype: Their dtype.
+        **options: As in :class:`holdfast.cells.CellSpec`.
+    """
+
+    kind = "rnn"
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: Activation = "tanh",
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        **options: Unpack[CellOptions],
+    ) -> None:
+        options["activation"] = one_activation(nonlinearity, options)
+        super().__init__(input_size, hidden_size, bias, device, dtype, options)
+
+    @property
+    def nonlinearity(self) -> Activation:
+        """The activation, by torch.nn's name for it."""
+        return self.spec.activation
+
+
+class GRUCell(CellModule):
+    """One step of the gated recurrent unit; drop-in for ``torch.nn.GRUCell``.
+
+    Args:
+        input_size: I, values in the input.
+        hidden_size: H, units.
+        bias: Whether there are bias vectors.
+        device: Where the parameters are made.
+        dtype: Their dtype.
+        **options: As in :class:`holdfast.cells.CellSpec`.
+    """
+
+    kind = "gru"
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        **options: Unpack[CellOptions],
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, device, dtype, options)
+
+
+class LSTMCell(CellModule):
+    """One step of long short-term memory; drop-in for ``torch.nn.LSTMCell``.
+
+    Args:
+        input_size: I, values in the input.
+        hidden_size: H, units.
+        bias: Whether there are bias vectors.
+        device: Where the parameters are made.
+        dtype: Their dtype.
+        proj_size: P, size of the projected output; 0 for none.
+        **options: As in :class:`holdfast.cells.CellSpec`.
+    """
+
+    kind = "lstm"
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        *,
+        proj_size: int = 0,
+        **options: Unpack[CellOptions],
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, device, dtype, {"proj_size": proj_size, **options})

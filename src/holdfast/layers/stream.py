@@ -1,0 +1,234 @@
+"""``holdfast.Stream``: a layer, a cell or a model that takes its sequence step by step, in arrays or tensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch  # before the runtime, whose kernels then share the OpenMP runtime that torch has loaded
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from holdfast import runtime
+from holdfast.cells import NAMES, BoundCell
+from holdfast.engines import check_engine
+from holdfast.errors import EngineError, OptionError, ShapeError
+from holdfast.layers import parameters
+from holdfast.layers.cell_modules import CellModule
+from holdfast.layers.recurrent_layer import RecurrentLayer
+from holdfast.runtime.network import (
+    Array,
+    Network,
+    check_head,
+    read,
+    refuse_texts,
+    refuse_two_directions,
+    residual_layers,
+)
+from holdfast.runtime.stream import Steps
+from holdfast.tasks.classify.task import Classifier
+from holdfast.tasks.transcribe.task import Transcriber
+
+
+class Stream(runtime.Stream):
+    """A model that takes its sequence step by step, in evaluation mode and without gradients.
+
+    The weights are copied and packed when the stream is made: what is done to the model later has no effect on it. What
+    the kernels cannot compute, the reference does, a hundred times slower; :meth:`why_not_native` says why. A stream is
+    used by one thread at a time.
+
+    Args:
+        model: A layer (``holdfast.LSTM``, ``GRU``, ``RNN``), a cell (``LSTMCell``, ...), a classifier, a transcriber
+            (its labels' scores; :class:`holdfast.TranscriptStream` goes from sound to text), or the path of a saved
+            classifier, which is opened as :func:`holdfast.runtime.load` does.
+        batch: B, sequences that go side by side.
+        engine: ``"native"``, ``"reference"``, or ``"auto"`` for the first of them that can.
+
+    Attributes:
+        engine: What computes the steps.
+
+    Raises:
+        OptionError: The model cannot be streamed; the message says why.
+        EngineError: The engine that was asked for cannot compute the model.
+        ModelFileError: There is no usable model at the path.
+    """
+
+    def __init__(
+        self, model: nn.Module | Path | str, batch: int = 1, *, engine: Literal["auto", "native", "reference"] = "auto"
+    ) -> None:
+        self.engine: str = check_engine(engine)
+        super().__init__(read(Path(model)) if isinstance(model, Path | str) else _network(model), batch)
+
+    def _steps(self) -> Steps:
+        reason = self.why_not_native()
+        if self.engine == "native" and reason is not None:
+            raise EngineError(f"The engine 'native' cannot run this stream: {reason} Use engine='auto'.")
+        if self.engine == "auto":
+            self.engine = "native" if reason is None else "reference"
+        return super()._steps() if self.engine == "native" else ReferenceSteps(self.network, self._parts)
+
+    def step(self, x: Any) -> Any:
+        """The next step.
+
+        Args:
+            x: [B, I]; or [I] with a batch of 1. An array, or a tensor on the CPU.
+
+        Returns:
+            [B, O], or [O] as ``x`` is; an array or a tensor as ``x`` is.
+
+        Raises:
+            ShapeError: ``x`` has the wrong shape, dtype or device.
+        """
+        return torch.from_numpy(super().step(_array(x))) if isinstance(x, Tensor) else super().step(x)
+
+    def run(self, x: Any) -> Any:
+        """The next steps, several at once.
+
+        Args:
+            x: [B, T, I]; or [T, I] with a batch of 1. An array, or a tensor on the CPU.
+
+        Returns:
+            [B, T, O], or [T, O] as ``x`` is; an array or a tensor as ``x`` is.
+
+        Raises:
+            ShapeError: ``x`` has the wrong shape, dtype or device.
+        """
+        return torch.from_numpy(super().run(_array(x))) if isinstance(x, Tensor) else super().run(x)
+
+    @property
+    def state(self) -> Any:
+        """The state after the last step, copied into tensors, shaped as that of the layer.
+
+        h [num_layers, B, O], or for the LSTM (h, c) with c [num_layers, B, H]; with layers of different sizes, h and c
+        are tuples of one [1, B, size] tensor a layer. Setting it, to tensors or arrays, goes on from there.
+
+        Raises:
+            ShapeError: What is set has not the right parts, shapes or dtype.
+        """
+        return _mapped(torch.from_numpy, np.ndarray, self._given())
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        self._take(_mapped(_array, Tensor, state))
+
+
+class ReferenceSteps:
+    """The cells of :mod:`holdfast.cells`, step by step: what every network can be computed by."""
+
+    def __init__(self, network: Network, parts: list[Array]) -> None:
+        def tensors(arrays: Any) -> dict[str, Tensor]:
+            return {name: torch.tensor(array) for name, array in arrays.items()}
+
+        layers = zip(network.specs, network.parameters, strict=True)
+        self._cells = [BoundCell(spec, tensors(arrays)) for spec, arrays in layers]
+        self._input, self._output = tensors(network.input), tensors(network.output)
+        self._network = network
+        shared = [torch.from_numpy(part) for part in parts]
+        letters = len(shared) // len(self._cells)
+        self._state = [tuple(shared[k : k + letters]) for k in range(0, len(shared), letters)]
+
+    @torch.no_grad()
+    def advance(self, x: Array, y: Array) -> bool:
+        """As :meth:`holdfast.runtime.stream.Steps.advance`."""
+        network, batch = self._network, len(self._state[0][0])
+        rows = len(x) if x.ndim > 1 else 1
+        if (rows, *x.shape[-1:], x.dtype) != (batch, network.input_size, y.dtype) or x.shape[:-1] != y.shape[:-1]:
+            return False
+        steps = torch.tensor(x).reshape(batch, -1, network.input_size)
+        outputs = torch.from_numpy(y).view(batch, -1, network.output_size)
+        state = self._state
+        for t in range(steps.shape[1]):
+            value = F.linear(steps[:, t], **self._input) if self._input else steps[:, t]
+            pairs = []
+            for number, (cell, before) in enumerate(zip(self._cells, state, strict=True)):
+                output, after = cell.step(0, cell.prepare(value), before)
+                value = value + output if network.residual[number] else output
+                pairs.append(after)
+            state = pairs
+            outputs[:, t] = F.linear(value, **self._output) if self._output else value
+        for part, new in zip(self._state, state, strict=True):
+            for old, after in zip(part, new, strict=True):
+                old.copy_(after)
+        return True
+
+
+def _mapped(f: Any, kind: type, state: Any) -> Any:
+    """``f`` of each array or tensor of a state."""
+    if isinstance(state, tuple | list):
+        return type(state)(_mapped(f, kind, part) for part in state)
+    return f(state) if isinstance(state, kind) else state
+
+
+def _array(x: Tensor) -> Array:
+    """The array that shares a tensor's memory."""
+    if x.device.type != "cpu" or x.dtype == torch.bfloat16:
+        raise ShapeError(
+            f"The stream's tensor is {x.dtype} on {x.device}; expected one on the CPU, of the model's dtype: convert "
+            "it by .to(...)."
+        )
+    return x.detach().numpy() if x.requires_grad else x.numpy()
+
+
+def _network(model: nn.Module) -> Network:
+    """A module's layers, with copies of its weights.
+
+    Raises:
+        OptionError: It is none that can be streamed.
+    """
+    if isinstance(model, RecurrentLayer | CellModule):
+        _refuse_own_forward(model)
+    if isinstance(model, RecurrentLayer):
+        if model.bidirectional:
+            refuse_two_directions(model.kind)
+        if model.reverse:
+            raise OptionError(
+                f"The {NAMES[model.kind]} runs in reverse: its first output depends on the last step. "
+                "A stream needs one with reverse=False."
+            )
+        found = [parameters.collect(model, spec, f"_l{number}") for number, spec in enumerate(model.specs)]
+        return Network(
+            model.specs, [_copies(of_layer) for of_layer in found], residual_layers(model.residual, model.num_layers)
+        )
+    if isinstance(model, CellModule):
+        return Network([model.spec], [_copies(parameters.collect(model, model.spec, ""))], [False])
+    if isinstance(model, Classifier):
+        if model.embedding is not None:
+            refuse_texts()
+        below = _network(model.recurrent)
+        check_head(model.head)
+        first = {} if model.input is None else _copies(dict(model.input.named_parameters()))
+        last = _copies(dict(model.output.named_parameters()))
+        residual = residual_layers(model.recurrent.residual, model.recurrent.num_layers, model.head)
+        return Network(below.specs, below.parameters, residual, first, last)
+    if isinstance(model, Transcriber):
+        below = _network(model.recurrent)
+        last = _copies(dict(model.output.named_parameters()))
+        return Network(below.specs, below.parameters, below.residual, output=last)
+    raise OptionError(
+        f"Stream got a {type(model).__module__}.{type(model).__name__}; expected a layer or a cell of Holdfast, a "
+        "classifier, or the path of a saved model. A layer of torch.nn: load its state_dict into Holdfast's."
+    )
+
+
+def _refuse_own_forward(model: RecurrentLayer | CellModule) -> None:
+    base = RecurrentLayer if isinstance(model, RecurrentLayer) else CellModule
+    if type(model).forward is not base.forward:
+        raise OptionError(
+            f"Stream got a {type(model).__module__}.{type(model).__name__}, which has a forward of its own; a stream "
+            f"would run the {NAMES[model.kind]} under it alone. Call the module step by step instead, with its state."
+        )
+
+
+def _copies(tensors: dict[str, Tensor]) -> dict[str, Array]:
+    for name, tensor in tensors.items():
+        if tensor.dtype not in (torch.float32, torch.float64):
+            raise OptionError(
+                f"The parameter {name!r} is {tensor.dtype}; a stream computes in float32 or in float64: convert the "
+                "model by .float()."
+            )
+        if tensor.is_meta:
+            raise OptionError(
+                f"The parameter {name!r} is on meta and has no values: load them by load_state_dict(..., assign=True)."
+            )
+    return {name: tensor.detach().to("cpu", copy=True).contiguous().numpy() for name, tensor in tensors.items()}

@@ -1,0 +1,29 @@
+"""Names of a package that are imported when they are first used: a part that needs no torch then loads none."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+
+def on_demand(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """The ``__getattr__`` of a package (PEP 562).
+
+    Args:
+        package: The package's ``__name__``.
+        homes: The module that defines each name.
+
+    Returns:
+        A function from a name to its value. It raises AttributeError for a name that is not in ``homes``.
+    """
+
+    def load(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(import_module(homes[name]), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return load

@@ -1,0 +1,1 @@
+"""Classify: a sequence of numbers or a text in, one label out, or several."""

@@ -1,0 +1,1 @@
+"""Forecast: a window of a series in, the rows that follow out."""

@@ -1,0 +1,124 @@
+"""The network that forecasts: recurrent layers over the window, then the rows that follow, at once or one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from holdfast.tasks.forecast.settings import ForecastModel
+from holdfast.tasks.network import recurrent_layers
+
+_LOCAL = 16
+"""Values that the window says to each row of the horizon, where more is known of that row."""
+_LEAST_DEVIATION = 1e-5
+
+
+class Forecaster(nn.Module):
+    """Recurrent layers over a window, and a linear layer that forecasts.
+
+    The direct method reads the final hidden state once and forecasts all rows of the horizon. Where something is known
+    of these rows ahead of time, the final state gives each of them a few values, and a small network, the same for all
+    rows, joins them with what is known (as in Wen et al. 2017, "A multi-horizon quantile recurrent forecaster"). The
+    recursive method forecasts one row from each step; in use it takes its own forecast for the next row's value.
+
+    With ``window_scaling = "standard"``, each window has zero mean and unit variance before the layers, and the
+    forecast is scaled back (reversible instance normalisation, Kim et al. 2022); ``"last"`` takes off the last value.
+    """
+
+    def __init__(self, targets: int, past: int, known: int, horizon: int, settings: ForecastModel) -> None:
+        """Builds the network.
+
+        Args:
+            targets: C, values to forecast in a row.
+            past: P, further values in a row of the window.
+            known: F, values that are known of a row ahead of time.
+            horizon: H, rows that the direct method forecasts.
+            settings: The ``[model]`` table of the recipe.
+
+        Raises:
+            OptionError: An option of the cell is unknown or does not fit.
+        """
+        super().__init__()
+        self.targets, self.scaling, self.recursive = targets, settings.window_scaling, settings.method == "recursive"
+        self.shape = (targets, len(settings.quantiles) if settings.loss == "quantile" else 1)
+        self.recurrent = recurrent_layers(targets + past + known, settings)
+        self.dropout = nn.Dropout(settings.dropout)
+        size, values = self.recurrent.output_size, self.shape[0] * self.shape[1]
+        self.context: nn.Module | None = None
+        if self.recursive:
+            self.output: nn.Module = nn.Linear(size, values)
+        elif known:
+            self.context = nn.Linear(size, horizon * _LOCAL)
+            self.output = nn.Sequential(nn.Linear(_LOCAL + known, _LOCAL), nn.ReLU(), nn.Linear(_LOCAL, values))
+        else:
+            self.output = nn.Linear(size, horizon * values)
+
+    def forward(self, inputs: Tensor, future: Tensor, actual: Tensor | None = None) -> Tensor:
+        """Forecasts.
+
+        Args:
+            inputs: [B, W, C + P + F]; what is known of a row stands with the row before it.
+            future: [B, H, F]; the recursive method forecasts as many rows as it has.
+            actual: The rows that follow, [B, H, C]: the recursive method takes these for the values before each row
+                (teacher forcing); None for its own.
+
+        Returns:
+            [B, H, C, Q], the Q quantiles ascending.
+        """
+        y, rest = inputs[..., : self.targets], inputs[..., self.targets :]
+        centre, spread = self.statistics(y)
+        window = torch.cat([(y - centre) / spread, rest], -1)
+        if not self.recursive:
+            forecast = self._direct(window, future)
+        elif actual is None:
+            forecast = self._closed_loop(window, future)
+        else:
+            follows = torch.cat([(actual - centre) / spread, future.roll(-1, 1)], -1)[:, :-1]
+            outputs, _ = self.recurrent(torch.cat([window, follows], 1))
+            forecast = self.output(self.dropout(outputs[:, window.shape[1] - 1 :]))
+        ordered = forecast.reshape(*forecast.shape[:2], *self.shape).sort(-1).values
+        return ordered * spread[..., None] + centre[..., None]
+
+    def statistics(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """What each window is shifted by and divided by, [B, 1, C] each."""
+        if self.scaling == "standard":
+            return y.mean(1, keepdim=True), y.std(1, keepdim=True, correction=0) + _LEAST_DEVIATION
+        last = y[:, -1:]
+        return last if self.scaling == "last" else torch.zeros_like(last), torch.ones_like(last)
+
+    def follow(self, rows: Tensor, scale: tuple[Tensor, Tensor], state: Any = None) -> tuple[Tensor, Any]:
+        """Forecasts the one row after some others, by the recursive method.
+
+        Args:
+            rows: [B, T, C + F]; what is known of a row stands with the row before it.
+            scale: What :meth:`statistics` gave for the window.
+            state: The recurrent layers' state before these rows; None at the start of the window.
+
+        Returns:
+            The row [B, 1, C], and the state after ``rows``.
+        """
+        centre, spread = scale
+        scaled = torch.cat([(rows[..., : self.targets] - centre) / spread, rows[..., self.targets :]], -1)
+        outputs, state = self.recurrent(scaled, state)
+        return self.output(self.dropout(outputs[:, -1:])) * spread + centre, state
+
+    def _direct(self, window: Tensor, future: Tensor) -> Tensor:
+        _, state = self.recurrent(window)
+        ended = self.dropout(self.recurrent.last_hidden(state))
+        if self.context is None:
+            flat: Tensor = self.output(ended)
+            return flat.reshape(flat.shape[0], future.shape[1], -1)
+        context = torch.relu(self.context(ended)).reshape(ended.shape[0], future.shape[1], _LOCAL)
+        rows: Tensor = self.output(torch.cat([context, future], -1))
+        return rows
+
+    def _closed_loop(self, window: Tensor, future: Tensor) -> Tensor:
+        """Each forecast is the input of the next step."""
+        outputs, state = self.recurrent(window)
+        rows = [self.output(self.dropout(outputs[:, -1:]))]
+        for row in range(1, future.shape[1]):
+            outputs, state = self.recurrent(torch.cat([rows[-1], future[:, row : row + 1]], -1), state)
+            rows.append(self.output(self.dropout(outputs)))
+        return torch.cat(rows, 1)

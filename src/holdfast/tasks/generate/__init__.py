@@ -1,0 +1,1 @@
+"""Generate: a language model that continues a text."""

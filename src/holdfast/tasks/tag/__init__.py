@@ -1,0 +1,1 @@
+"""Tag: a label or a number for every step."""

@@ -1,0 +1,103 @@
+"""Measures of tags, one a step, gathered batch by batch and kept with a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from holdfast.data.spans import OUTSIDE, looks_like_spans, spans
+from holdfast.tasks.classify.metrics import class_figures
+from holdfast.tasks.tag.sentences import NO_TARGET, UNSEEN
+
+if TYPE_CHECKING:
+    from holdfast.data import Batch
+
+
+class TaggingMetrics:
+    """How many steps and how many whole sequences have the right tags; for tags that mark spans, their F1 as well.
+
+    Attributes:
+        counts: [tags, 3], int64, on the CPU: for each tag, how often it was right, answered, and there.
+        whole: [2], int64: sequences with every tag right, and all sequences.
+        steps: How many steps there were, those with a tag that training never saw among them.
+        spans: For each label of spans: those found right, answered, and there; empty where tags mark none. What tags
+            that training never saw mark is under ``?``.
+    """
+
+    def __init__(self, tags: Sequence[str]) -> None:
+        self.tags = list(tags)
+        self.counts = torch.zeros(len(self.tags), 3, dtype=torch.int64)
+        self.whole = torch.zeros(2, dtype=torch.int64)
+        self.steps = 0
+        labels = sorted({tag[2:] for tag in self.tags if tag != OUTSIDE}) if looks_like_spans(self.tags) else []
+        self.spans = {label: [0, 0, 0] for label in labels}
+
+    def update(self, answers: Tensor, batch: Batch) -> None:
+        """Takes in a batch.
+
+        Args:
+            answers: [B, T], int64, the tags that were answered.
+            batch: Its targets [B, T] are the right ones: ``UNSEEN`` where no answer can be, ``NO_TARGET`` where a
+                sequence has no such step.
+        """
+        answers, targets = answers.cpu(), batch.known_targets.cpu()
+        inside = targets != NO_TARGET
+        right = answers == targets
+        each = [targets[right], answers[inside], targets[targets >= 0]]
+        self.steps += int(inside.sum())
+        self.counts += torch.stack([part.bincount(minlength=len(self.tags)) for part in each], 1)
+        self.whole += torch.tensor([int((right | ~inside).all(1).sum()), len(targets)])
+        if not self.spans:
+            return
+        names = {UNSEEN: "I-?", **dict(enumerate(self.tags))}
+        for row, goal, steps in zip(answers.tolist(), targets.tolist(), inside.sum(1).tolist(), strict=True):
+            found, there = (set(spans([names[k] for k in tags[:steps]])) for tags in (row, goal))
+            for place, group in enumerate([found & there, found, there]):
+                for label, _, _ in group:
+                    self.spans.setdefault(label, [0, 0, 0])[place] += 1
+
+    def compute(self) -> dict[str, float]:
+        """``accuracy`` of the steps and ``sequence_accuracy``; for spans ``precision``, ``recall`` and ``f1`` too."""
+        result = {
+            "accuracy": self.counts[:, 0].sum().item() / max(1, self.steps),
+            "sequence_accuracy": self.whole[0].item() / max(1, self.whole[1].item()),
+        }
+        if self.spans:
+            found = [sum(column) for column in zip(*self.spans.values(), strict=True)]
+            result |= dict(zip(("precision", "recall", "f1"), _precision_recall_f1(found), strict=True))
+        return result
+
+    def table(self) -> str:
+        """Precision, recall and F1 as text, a line for each label of spans or else for each tag."""
+        rows = self.spans or dict(zip(self.tags, self.counts.tolist(), strict=True))
+        title = "span" if self.spans else "tag"
+        width = max(len(title), *map(len, rows))
+        lines = [f"{title:<{width}}  precision  recall      f1    count"]
+        for name, counts in rows.items():
+            precision, recall, f1 = _precision_recall_f1(counts)
+            lines.append(f"{name:<{width}}  {precision:9.4f}  {recall:6.4f}  {f1:6.4f}  {counts[2]:7}")
+        return "\n".join(lines)
+
+    def figures(self) -> dict[str, Any]:
+        """What :meth:`table` shows, as values that JSON has: ``spans`` or ``tags``, with the figures of each."""
+        rows = self.spans or dict(zip(self.tags, self.counts.tolist(), strict=True))
+        return {"spans" if self.spans else "tags": {name: class_figures(*counts) for name, counts in rows.items()}}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was gathered, in memory of its own."""
+        spans = {label: list(counts) for label, counts in self.spans.items()}
+        return {"counts": self.counts.clone(), "whole": self.whole.clone(), "steps": self.steps, "spans": spans}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from what ``state_dict`` gave."""
+        self.counts, self.whole, self.steps = state["counts"].clone(), state["whole"].clone(), state["steps"]
+        self.spans = {label: list(counts) for label, counts in state["spans"].items()}
+
+
+def _precision_recall_f1(counts: Sequence[int]) -> tuple[float, float, float]:
+    """Of how many were right, answered and there; 0 where nothing was answered or there."""
+    right, answered, there = counts
+    return right / max(1, answered), right / max(1, there), 2 * right / max(1, answered + there)

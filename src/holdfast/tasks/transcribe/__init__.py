@@ -1,0 +1,1 @@
+"""Transcribe: sound in, text out."""

@@ -1,0 +1,147 @@
+"""Every example runs, and prints what its docstring promises."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = sorted(FOLDER.glob("*.py"))
+CHECKED = {
+    "binary_addition",
+    "by_hand",
+    "carried_state",
+    "classifier",
+    "one_layer_four_ways",
+    "own_cell",
+    "sequence_to_sequence",
+    "swap_torch",
+    "tensorflow_1",
+    "vanishing_gradient",
+}
+
+
+def output(name: str, tmp_path: Path, *arguments: str) -> str:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
+    command = [sys.executable, "-W", "error", str(FOLDER / f"{name}.py"), *arguments]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=tmp_path, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_every_example_is_checked_here() -> None:
+    assert {path.stem for path in EXAMPLES} == CHECKED
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_are_short_and_say_what_they_show(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert len(text.splitlines()) <= 40
+    assert ast.get_docstring(ast.parse(text))
+
+
+def test_by_hand(tmp_path: Path) -> None:
+    lines = output("by_hand", tmp_path).splitlines()
+    assert lines == [
+        "parameters: 72 + 4 = 76",
+        "i = [5.0, 2.0, 1.0]",
+        "f = [1.0, 1.0, 0.0]",
+        "g = [0.0, 2.0, 1.0]",
+        "o = [2.0, 1.0, 0.0]",
+        "by hand:  c = [0.0, 4.0, 1.0]  h = [0.0, 4.0, 0.0]",
+        "by layer: c = [0.0, 4.0, 1.0]  h = [0.0, 4.0, 0.0]",
+        "a sequence of 3 steps: [1, 3, 3] then [1, 3, 1]",
+    ]
+
+
+def test_swap_torch(tmp_path: Path) -> None:
+    text = output("swap_torch", tmp_path)
+    differences = re.findall(r"largest differences: (\S+) (\S+)", text)
+    assert len(differences) == 2
+    assert all(float(number) < 1e-12 for pair in differences for number in pair)
+    assert "past the first row's length the output is 0.0\n" in text
+    assert "[4, 3, 10, 16]\n" in text
+    assert "the final one: True\n" in text
+    assert re.search(r"^layer 1, reverse: \w+$", text, re.MULTILINE)
+
+
+def test_own_cell(tmp_path: Path) -> None:
+    lines = re.findall(r"step +(\d+)  loss ([\d.]+)  accuracy ([\d.]+)", output("own_cell", tmp_path))
+    assert [int(step) for step, _, _ in lines] == [0, 60, 120, 180, 240, 300]
+    assert float(lines[0][2]) < 0.7
+    assert float(lines[-1][2]) > 0.9
+    assert float(lines[-1][1]) < 0.3
+
+
+def test_vanishing_gradient(tmp_path: Path) -> None:
+    """The order of the cells; test_docs compares the numbers with those of the docs."""
+    rows = [re.fullmatch(r"(.{27}) +(.+)", line) for line in output("vanishing_gradient", tmp_path).splitlines()]
+    left = {row[1].strip(): [float(number) for number in row[2].split()] for row in rows if row}
+    assert left.pop("steps back") == [0, 10, 25, 50, 99]
+    assert len(left) == 9
+    assert all(fractions[0] == 1 for fractions in left.values())
+    fraction = {name: fractions[3] for name, fractions in left.items()}
+    assert fraction["RNN, linear, W_hh × 0.9"] == pytest.approx(0.9**50, rel=0.3)
+    assert fraction["RNN, linear, W_hh × 1.1"] == pytest.approx(1.1**50, rel=0.3)
+    assert fraction["RNN, tanh"] < fraction["RNN, relu"] < fraction["LSTM (forget_bias=1)"]
+    assert fraction["LSTM (forget_bias=1)"] > 1e4 * fraction["LSTM, forget_bias=0"]
+    assert min(left["LSTM, forget_bias=3"]) > 0.1
+    assert min(left["GRU, 3 added to b_iz"]) > 1e-3
+
+
+def test_carried_state(tmp_path: Path) -> None:
+    lines = re.findall(r"update +(\d+)  accuracy ([\d.]+)", output("carried_state", tmp_path, "digits", "60"))
+    assert [int(update) for update, _ in lines] == [0, 20, 40, 60]
+    assert float(lines[0][1]) < 0.4
+    assert float(lines[-1][1]) > 0.85
+
+
+def test_tensorflow_1(tmp_path: Path) -> None:
+    text = output("tensorflow_1", tmp_path, "digits", "60")
+    lines = re.findall(r"update +(\d+)  accuracy ([\d.]+)", text)
+    assert [int(update) for update, _ in lines] == [0, 20, 40, 60]
+    assert float(lines[0][1]) < 0.4
+    assert float(lines[-1][1]) > 0.85
+    assert text.splitlines()[-1] == (
+        "in/weights in/biases out/weights out/biases rnn/basic_lstm_cell/kernel rnn/basic_lstm_cell/bias"
+    )
+
+
+def test_one_layer_four_ways(tmp_path: Path) -> None:
+    lines = [line.rsplit(maxsplit=1) for line in output("one_layer_four_ways", tmp_path, "digits", "60").splitlines()]
+    assert [name for name, _ in lines] == ["basic LSTM", "LSTM", "GRU", "GRU, dynamic"]
+    assert all(float(accuracy) > 0.6 for _, accuracy in lines)
+    assert lines[2][1] == lines[3][1]  # the static unroll and the dynamic one
+
+
+def test_classifier(tmp_path: Path) -> None:
+    text = output("classifier", tmp_path, "digits", "100")
+    lines = re.findall(r"update +(\d+)  accuracy ([\d.]+)", text)
+    assert [int(update) for update, _ in lines] == [0, 20, 40, 60, 80, 100]
+    assert float(lines[0][1]) < 0.4
+    assert float(lines[-1][1]) > 0.85
+    assert text.endswith("final hidden state and last output agree: True\n")
+
+
+def test_binary_addition(tmp_path: Path) -> None:
+    text = output("binary_addition", tmp_path)
+    lines = re.findall(r"update +(\d+)  loss ([\d.]+)  sums right ([\d.]+)", text)
+    assert [int(update) for update, _, _ in lines] == list(range(0, 601, 100))
+    assert float(lines[0][2]) < 0.1
+    assert float(lines[-1][2]) == 1
+    a, b, total = map(int, re.findall(r"(\d+) \+ (\d+) = (\d+)", text)[0])
+    assert a + b == total
+
+
+def test_sequence_to_sequence(tmp_path: Path) -> None:
+    text = output("sequence_to_sequence", tmp_path)
+    assert float(text.rsplit(maxsplit=1)[1]) > 0.95
+    source, said = (re.findall(r"\d", part) for part in text.partition(";")[0].split("->"))
+    assert len(source) == len(said) == 5
