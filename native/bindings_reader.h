@@ -77,7 +77,7 @@ class Reader {
   private:
     template <Name name>
     PyObject* find() {
-        static PyObject* const key = PyUnicode_InternFromString(name.text);  // made once: slower than the look-up
+        static PyObject* const key = PyUnicode_InternFromString(name.text);  // interning is slower than the look-up
         return PyDict_GetItem(values_, key);
     }
     template <Name name>

@@ -42,9 +42,9 @@ HF_INLINE void gru_state(const Options<T>& o, const Unit<T>& u, T* slots, Vec<T>
     const Functions<T, plain> fn{o};
     const UnitOptions<T, plain> unit{o, u};
     const Activated<T> n = fn.phi(sum_n);
-    const Vec<T> h = load<T>(h_old);
+    const Vec<T> h = load<T>(h_old), n_kept = unit.dropout(n.value);
     store<T>(GruSlots<T>(slots).n, n.stored);
-    const Vec<T> h_new = (T(1) - z) * unit.dropout(n.value) + z * h;
+    const Vec<T> h_new = (T(1) - z) * n_kept + z * h;
     store<T>(h_out, unit.zoneout_h(h_old, h_new));
 }
 

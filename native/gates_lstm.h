@@ -93,7 +93,8 @@ HF_INLINE LstmOutput<T> lstm_state(const Options<T>& options, const Unit<T>& u, 
     const Activated<T> i = fn.sigma(unit.peephole_i(a_i, c));
     const Vec<T> f = unit.forget(i.value, c);
     const Activated<T> g = fn.phi(load<T>(unit.slot_g));
-    const Vec<T> c_new = unit.clip_c(f * c + i.value * unit.dropout(g.value));
+    const Vec<T> g_kept = unit.dropout(g.value);
+    const Vec<T> c_new = unit.clip_c(f * c + i.value * g_kept);
     const Activated<T> o = fn.sigma(unit.peephole_o(a_o, c_new));
     store<T>(unit.slot_i, i.stored);
     store<T>(unit.slot_g, g.stored);
@@ -126,7 +127,8 @@ struct LstmGates : LstmUnit<T, plain> {
         g = this->fn.phi_of(stored_g);
         o = this->fn.sigma_of(stored_o);
         c = load<T>(c_old);
-        c_unclipped = f * c + i * this->dropout(g);
+        const Vec<T> g_kept = this->dropout(g);
+        c_unclipped = f * c + i * g_kept;
         c_new = this->clip_c(c_unclipped);
     }
 };

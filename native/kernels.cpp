@@ -19,9 +19,10 @@ void dispatch(const Layer<T>& l, F f) {
         else
             f(kind, columns, std::false_type{});
     };
-    auto with = [&]<Kind kind, int columns>() {
-        if (l.kind == kind && Panels::of(l).columns() == columns)
-            call(std::integral_constant<Kind, kind>{}, std::integral_constant<int, columns>{});
+    const long columns = Panels::of(l).columns();
+    auto with = [&]<Kind kind, int n>() {
+        if (l.kind == kind && columns == n)
+            call(std::integral_constant<Kind, kind>{}, std::integral_constant<int, n>{});
     };
     with.template operator()<Kind::lstm, 4>();
     with.template operator()<Kind::lstm, 3>();

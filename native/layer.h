@@ -13,8 +13,8 @@
 //     l.dy = {dy, T * H, H}; l.dweight_ih = dw_ih; l.dweight_hh = dw_hh;
 //     kernels.backward_f32(l);
 //
-// Sizes. B rows, up to T steps, I inputs, H units, O outputs (O = H without a projection). `gates` is 1 for the RNN, 3
-// for the GRU and the coupled LSTM, 4 for the LSTM; the gates come in torch's order.
+// Sizes. B rows, up to T steps, I inputs, H units, O outputs (O = H without a projection), G gates in torch's order: G
+// is 1 for the RNN, 3 for the GRU and the coupled LSTM, 4 for the LSTM.
 //
 // Memory. The caller allocates every array, and frees it. The kernels' own working memory stays with the threads
 // (threads.h). A [B, T, ...] array may have any strides of rows and steps; the values of a step are contiguous. Every
@@ -91,17 +91,17 @@ struct Layer {
     const std::int64_t* lengths = nullptr;  // [B], each from 0 to T; null: all T
     const T* h0 = nullptr;                  // [B, O]
     const T* c0 = nullptr;                  // [B, H], LSTM only
-    const T* weight_ih = nullptr;           // [gates H, I]
-    const T* weight_hh = nullptr;           // [gates H, O]
-    const T* bias_ih = nullptr;             // [gates H]; null: no bias
-    const T* bias_hh = nullptr;             // [gates H]; null: no bias
-    const T* packed = nullptr;              // the weights and biases as `pack` wrote them; null: the call packs them
+    const T* weight_ih = nullptr;           // [G H, I]
+    const T* weight_hh = nullptr;           // [G H, O]
+    const T* bias_ih = nullptr;             // [G H]; null: no bias
+    const T* bias_hh = nullptr;             // [G H]; null: no bias
+    const T* packed = nullptr;              // what `pack` wrote; null: the call packs the parameters itself
 
     // Inputs of options. Null: the option is off.
     const T* weight_hr = nullptr;           // [O, H], the projection
     const T* peephole = nullptr;            // [2 or 3, H]: p_i, p_f, p_o; without p_f when coupled
-    const T* norm_ih = nullptr;             // [gates H], the gain of the normalised x product
-    const T* norm_hh = nullptr;             // [gates H], the gain of the normalised h product
+    const T* norm_ih = nullptr;             // [G H], the gain of the normalised x product
+    const T* norm_hh = nullptr;             // [G H], the gain of the normalised h product
     const T* norm_c = nullptr;              // [H], the gain of the normalised c', LSTM only
     const T* norm_c_bias = nullptr;         // [H], the shift of the normalised c', LSTM only
     const T* state_mask = nullptr;          // [B, masks, O], dropout of h in the recurrent product
@@ -112,7 +112,7 @@ struct Layer {
 
     // Outputs of forward.
     Steps<T> y{};      // [B, T, O]; zero past a row's length
-    Steps<T> c_all{};  // [B, T, H], c after each step, LSTM only; null: not wanted. Not written past a row's length.
+    Steps<T> c_all{};  // [B, T, H], c after each step, LSTM only; null: not wanted. Not written past a row's length
     T* h_n = nullptr;  // [B, O], h after each row's last step
     T* c_n = nullptr;  // [B, H], c after each row's last step, LSTM only
 
@@ -161,8 +161,8 @@ struct Kernels {
     // Both need the kind, the options and the sizes of the layer, and no arrays.
     Kept (*kept_f32)(const Layer<float>&);
     Kept (*kept_f64)(const Layer<double>&);
-    // `pack` writes `packed_size` values to out: the weights and biases as forward reads them, for any number of
-    // calls.
+    // `pack` writes `packed_size` values to out, as `packed` of any number of calls of forward. These calls read no
+    // weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, norm_ih and norm_hh.
     long (*packed_size_f32)(const Layer<float>&);
     void (*pack_f32)(const Layer<float>&, float* out);
     long (*packed_size_f64)(const Layer<double>&);

@@ -1,8 +1,7 @@
 // Layer normalisation of rows that the threads of a group share: y = (a - mean) / sqrt(var + ε), forward and backward.
 //
-// Each thread adds up its values of a row and publishes its sums; the group waits; then each thread collects the sums
-// of all. Values that are normalised together are a part: gates of the x product, gates of the h product, or the cell
-// state.
+// Each thread adds up its values of a row and publishes its sums; the group waits; then each thread collects all sums.
+// Values that are normalised together are a part: gates of the x product, gates of the h product, or the cell state.
 #pragma once
 
 #include <limits>
@@ -17,8 +16,7 @@ struct Part {
     long begin, end;
 };
 
-// The parts of a cell. The GRU normalises its candidate separately: column 2 of the x product, column 3 of the h
-// product.
+// The parts of a cell. The GRU normalises its candidate separately: column 2 of the x product, 3 of the h product.
 template <Kind kind, int N>
 struct Parts {
     static constexpr int count = kind == Kind::gru ? 4 : 2, cell = count;  // the LSTM's cell state is last

@@ -114,7 +114,7 @@ class StagesBackward : StagesThread<T, kind, N> {
         return d.updated;
     }
 
-    // The gradient of W_hr m, which replaces W_hr m, and of m, in dinner.
+    // The gradients of W_hr m, which overwrites W_hr m, and of m, which goes to dinner.
     void project(long n) {
         const T bound = l_.options.proj_clip;
         const Share share = Share::of(outputs_.count, member_, team_.members);
@@ -135,7 +135,7 @@ class StagesBackward : StagesThread<T, kind, N> {
         team_.wait(thread_);
     }
 
-    // From o ψ(LN(c')): the gradient of o's sum, in o's slot, and of the normalised c', in dcell.
+    // The gradients of o ψ(LN(c')): of o's sum, which goes to o's slot, and of the normalised c', which goes to dcell.
     void outputs(long n) {
         const Functions<T, false> fn{o_};
         for (long q = panels_.begin; q < panels_.end; q++) {
@@ -231,7 +231,7 @@ class StagesBackward : StagesThread<T, kind, N> {
             }
     }
 
-    // From the gradient of r h, in dinner: the gradient of r's sum, and the part that goes to h.
+    // From the gradient of r h, in dinner: the gradient of r's sum, and its part of the gradient of h.
     void reset(long q, long r) {
         const Functions<T, false> fn{o_};
         const long b = rows_.order[first_ + r], at = q * W, count = l_.H - at;

@@ -1,8 +1,7 @@
 // A stream: a stack of layers that takes one or a few steps per call and keeps its state between calls.
 //
 // Sizes: B rows, T steps. The input is [B, T, I] and the output [B, T, O], both contiguous. The state is one array:
-// per layer h [B, O], and for the LSTM then c [B, H]. It belongs to the caller, who may read and change it between
-// calls.
+// per layer h [B, O], and for the LSTM then c [B, H]. It belongs to the caller, who may change it between calls.
 //
 //   input linear layer   optional
 //   layers               a `residual` layer adds its input to its output

@@ -1,5 +1,4 @@
-// For the tests in this folder: the cells and sizes to test, and a call of a kernel with memory and numbers of its
-// own.
+// For the tests in this folder: the cells and sizes to test, and a kernel's call with its own memory and numbers.
 #pragma once
 
 #include <algorithm>
