@@ -327,6 +327,6 @@ def test_a_run_finds_its_data_again(capsys, tmp_path, monkeypatch):
     assert (code, err) == (
         2,
         f"holdfast: The data of {tmp_path}/moved/runs/x were in {home}/data, which is not there any more. Name the "
-        "folder that they are in now by --data-dir.\n",
+        "folder where they are now with --data-dir.\n",
     )
     assert call(capsys, "evaluate", tmp_path / "moved/runs/x", "--data-dir", elsewhere / "data") == right

@@ -80,9 +80,9 @@ def test_without_the_kernels_it_says_what_to_do() -> None:
     assert found["kernels"] == {"instruction sets": [], "chosen": None, "HOLDFAST_ISA": None}
     assert found["engines"]["native"].startswith("not here: Holdfast was installed without its native kernels (")
     (problem,) = found["problems"]
-    assert problem.startswith("The native kernels are not there (")
+    assert problem.startswith("The native kernels are missing (")
     assert problem.endswith(
-        "), and layers on the CPU run on the slower reference. Install a C++ compiler with OpenMP, then install "
+        "), so layers on the CPU run on the slower reference. Install a C++ compiler with OpenMP, then install "
         "Holdfast again, without HOLDFAST_NO_NATIVE."
     )
 
@@ -115,9 +115,9 @@ def test_threads_that_share_cores_and_runtimes_that_share_them_are_problems(monk
     found = diagnose()
     assert found.facts["threads"]["OpenMP runtimes"] == ["/lib/libomp.so.5", "/torch/lib/libgomp.so.1"]
     assert found.problems[-2:] == [
-        "torch uses 3 threads, and this process may run on 2 of the cores: threads that wait for one another then "
-        "stand still. Set OMP_NUM_THREADS=2.",
-        "2 OpenMP runtimes are loaded, and the threads of one take the cores from those of the other. Use one: build "
+        "torch uses 3 threads, and this process may use 2 of the cores, so threads wait for one another. Set "
+        "OMP_NUM_THREADS=2.",
+        "2 OpenMP runtimes are loaded, and their threads compete for the same cores. Use one: build "
         "Holdfast with a compiler that has torch's runtime (GCC for libgomp, Clang for libomp), and import torch "
         "before other libraries.",
     ]

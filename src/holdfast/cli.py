@@ -9,9 +9,21 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from holdfast.terminal import AnswerCommand, RecipeCommand, as_one_line, messages, run
+from holdfast.terminal import (
+    AnswerCommand,
+    Answering,
+    AsJson,
+    DataDir,
+    Format,
+    Overrides,
+    RecipeCommand,
+    Run,
+    as_one_line,
+    messages,
+    run,
+)
 
-# Everything heavy is imported inside the command that needs it, so that --help answers at once.
+# Each command imports what it needs, so that --help answers at once.
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -23,32 +35,7 @@ app = typer.Typer(
 recipes_app = typer.Typer(invoke_without_command=True)
 app.add_typer(recipes_app, name="recipes")
 
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the recipe: train.epochs=5. Repeatable."),
-]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="DIR",
-        help="A folder with local data files.",
-        show_default="the one that the run remembers, or that the environment variable HOLDFAST_DATA names",
-    ),
-]
-Answering = Annotated[
-    list[str] | None,
-    # A bracket that is not markup is escaped, here and in every other help.
-    typer.Option("--set", metavar="KEY=VALUE", help="How to answer, as the recipe's \\[predict] table. Repeatable."),
-]
-Format = Annotated[
-    str | None,
-    typer.Option("--from", metavar="FORMAT", help="What the source is.", show_default="told by the file"),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory or a model file.")]
-
-
-# What to do with a trained model.
+# Commands to try on a trained model.
 _NEXT = (("evaluate", ""), ("predict", " FILES..."), ("summary", ""))
 
 
@@ -59,7 +46,7 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="The run directory.", show_default="runs/NAME, or runs/NAME-2, ...")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that is there.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the run in the run directory.")] = False,
     data_dir: DataDir = None,
     seed: Annotated[int | None, typer.Option(help="The same as --set train.seed=N.")] = None,
     threads: Annotated[int | None, typer.Option(help="The same as --set train.threads=N.")] = None,
@@ -88,9 +75,9 @@ def train(
     console = messages()
     if not quiet:
         console.print(f"{resolved.name}: {resolved.description}", soft_wrap=True)
-    progress = choose_progress(console, quiet=quiet)
+    listeners = [choose_progress(console, quiet=quiet)]
     try:
-        done = experiment.train(resolved, folder, data_dir=data_dir, resume=resume, progress=progress)
+        done = experiment.train(resolved, folder, data_dir=data_dir, resume=resume, listeners=listeners)
     except TrainingInterrupted as stop:
         console.print(str(stop), soft_wrap=True)
         raise typer.Exit(130) from stop
@@ -102,8 +89,8 @@ def train(
         print(f"test {name.replace('_', ' ')}: {value:.4f}")
     if not quiet:
         path = shlex.quote(str(done.path))
-        tries = ", ".join(f"`holdfast {verb} {path}{rest}`" for verb, rest in _NEXT)
-        line = f"{done.updates} updates in {done.seconds:.1f} s. The model is in {done.path}: try {tries}."
+        commands = ", ".join(f"`holdfast {command} {path}{rest}`" for command, rest in _NEXT)
+        line = f"{done.updates} updates in {done.seconds:.1f} s. The model is in {done.path}: try {commands}."
         console.print(line, soft_wrap=True)
 
 
@@ -117,7 +104,7 @@ def evaluate(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a trained model on its test data or on files of yours.
+    """Measure a trained model on its test data or on your own files.
 
     [bold]Examples[/bold]
 
@@ -129,14 +116,14 @@ def evaluate(
     """
     from holdfast import experiment
 
-    found = experiment.evaluate(run, data or [], options=options or [], data_dir=data_dir)
+    evaluation = experiment.evaluate(run, data or [], options=options or [], data_dir=data_dir)
     if as_json:
-        print(as_one_line({**found.metrics, **found.figures}))
+        print(as_one_line({**evaluation.metrics, **evaluation.figures}))
         return
-    for name, value in found.metrics.items():
+    for name, value in evaluation.metrics.items():
         print(f"{name.replace('_', ' ')}: {value:.4f}")
-    if found.details:
-        print(found.details)
+    if evaluation.details:
+        print(evaluation.details)
 
 
 @app.command(cls=AnswerCommand)
@@ -144,17 +131,13 @@ def predict(
     run: Run,
     files: Annotated[
         list[Path] | None,
-        typer.Argument(
-            metavar="FILES", help="Files or folders to answer for; - for lines on stdin, each answered as it comes."
-        ),
+        typer.Argument(metavar="FILES", help="Files or folders; - for lines on stdin, each answered as it arrives."),
     ] = None,
     options: Answering = None,
-    text: Annotated[bool, typer.Option("--text", help="Print the answers alone instead of JSON.")] = False,
-    plot: Annotated[
-        Path | None, typer.Option(help="Draw the series and how they go on into this picture (forecasts).")
-    ] = None,
+    text: Annotated[bool, typer.Option("--text", help="Print only the answers, not JSON.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Draw the series and the forecast into this picture.")] = None,
 ) -> None:
-    """Answer for files or for lines of text: one JSON object a line.
+    """Predict for files or lines of text; prints one JSON object per line.
 
     [bold]Examples[/bold]
 
@@ -212,16 +195,17 @@ def convert(
     dest: Annotated[Path, typer.Argument(metavar="DEST", help="The file to write.")],
     source_format: Format = None,
     dest_format: Annotated[
-        str | None, typer.Option("--to", metavar="FORMAT", help="What to write.", show_default="told by the ending")
+        str | None,
+        typer.Option("--to", metavar="FORMAT", help="The format to write.", show_default="detected from the file name"),
     ] = None,
     options: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="What the source does not say: nonlinearity=relu. Repeatable."),
+        typer.Option("--set", metavar="KEY=VALUE", help="What the source leaves out: nonlinearity=relu. Repeatable."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Convert a model from one format to another, and say whether it still computes the same.
+    """Convert a model from one format to another, and check that it still computes the same.
 
     [bold]Examples[/bold]
 
@@ -253,21 +237,21 @@ def recipes_list(context: typer.Context, as_json: AsJson = False) -> None:
         return
     from holdfast import recipes
 
-    found = {name: recipes.load(name).description for name in recipes.names()}
+    descriptions = {name: recipes.load(name).description for name in recipes.names()}
     if as_json:
-        print(as_one_line(found))
+        print(as_one_line(descriptions))
         return
-    width = max(map(len, found))
-    for name, description in found.items():
+    width = max(map(len, descriptions))
+    for name, description in descriptions.items():
         print(f"{name:<{width}}  {description}")
 
 
 @recipes_app.command("show")
 def recipes_show(
     name: Annotated[str, typer.Argument(help="The recipe's name.")],
-    resolved: Annotated[bool, typer.Option("--resolved", help="With every default written out.")] = False,
+    resolved: Annotated[bool, typer.Option("--resolved", help="Write out every default.")] = False,
 ) -> None:
-    """Print a recipe, to read or to start one of your own from."""
+    """Print a recipe, to read it or to start your own from it."""
     from holdfast import recipes
 
     if not resolved:
@@ -280,7 +264,7 @@ def recipes_show(
 
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
-    """Say what this installation has and can do, and what stands in the way of speed.
+    """Show what this installation has and can do, and what makes it slow.
 
     [bold]Examples[/bold]
 
@@ -290,12 +274,12 @@ def doctor(as_json: AsJson = False) -> None:
     """
     from holdfast.doctor import diagnose
 
-    found = diagnose()
-    print(as_one_line(found.as_dict()) if as_json else found)
+    diagnosis = diagnose()
+    print(as_one_line(diagnosis.as_dict()) if as_json else diagnosis)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
 
         print(version("holdfast"))
@@ -312,5 +296,5 @@ def _options(
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Runs the command line; :func:`holdfast.terminal.run` says with which exit codes."""
+    """Runs the command line; :func:`holdfast.terminal.run` lists the exit codes."""
     run(app, arguments)

@@ -1,4 +1,4 @@
-"""What this installation has and can do, and what stands in the way of speed."""
+"""What this installation has and can do, and what makes it slow."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from holdfast.engines import ENGINES, Request
 _native: Any
 try:
     from holdfast.runtime import _native
-except ImportError as error:  # installed without it
+except ImportError as error:  # installed without the kernels
     _native, _MISSING = None, str(error)
 
-# The features that kernels for recurrent networks can use, by torch's names; the others tell nothing about speed.
+# The features that kernels for recurrent networks can use, by torch's names.
 _FEATURES = (
     *("avx2", "fma3", "avx512_f", "avx512_dq", "avx512_bf16", "avx512_fp16", "amx_bf16"),  # x86
     *("neon", "bf16", "sve", "sve2", "sve_bf16", "sme"),  # ARM
@@ -31,11 +31,11 @@ _FEATURES = (
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What :func:`diagnose` found; ``print`` it.
+    """The result of :func:`diagnose`; ``print`` it.
 
     Attributes:
-        facts: Section, name, value: texts, numbers, lists of them, or None where there is nothing.
-        problems: What costs speed or does not work, a sentence or two each, with what to do.
+        facts: Values by section and name: texts, numbers, lists of them, or None for nothing.
+        problems: What is slow or does not work, with what to do; one or two sentences each.
     """
 
     facts: dict[str, dict[str, Any]]
@@ -55,7 +55,7 @@ class Diagnosis:
 
 
 def diagnose() -> Diagnosis:
-    """Looks at versions, processor, threads, engines and devices; trains and measures nothing."""
+    """Looks at versions, processor, threads, engines and devices. It trains and measures nothing."""
     problems: list[str] = []
     facts = {
         "versions": {
@@ -80,7 +80,7 @@ def _text(value: Any) -> str:
 
 
 def _libraries() -> dict[str, dict[str, Any]]:
-    """The versions of what Holdfast needs, and of what it can use: a section for each of its extras."""
+    """The versions of the required libraries, and a section for the libraries of each extra."""
     sections: dict[str, dict[str, Any]] = {}
     for requirement in requires("holdfast") or []:
         name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
@@ -94,7 +94,7 @@ def _libraries() -> dict[str, dict[str, Any]]:
 
 
 def _processor() -> dict[str, Any]:
-    # Before torch had this function, it knew no more than the widest instructions that it uses itself.
+    # Older versions of torch do not have this function.
     known: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return {
         "name": known.get("cpu_name") or platform.processor() or platform.machine(),
@@ -108,7 +108,7 @@ def _kernels(problems: list[str]) -> dict[str, Any]:
     forced = os.environ.get("HOLDFAST_ISA") or None
     if _native is None:
         problems.append(
-            f"The native kernels are not there ({_MISSING}), and layers on the CPU run on the slower reference. "
+            f"The native kernels are missing ({_MISSING}), so layers on the CPU run on the slower reference. "
             "Install a C++ compiler with OpenMP, then install Holdfast again, without HOLDFAST_NO_NATIVE."
         )
         return {"instruction sets": [], "chosen": None, "HOLDFAST_ISA": forced}
@@ -129,14 +129,14 @@ def _threads(problems: list[str]) -> dict[str, Any]:
     threads = torch.get_num_threads()
     if usable and threads > usable:
         problems.append(
-            f"torch uses {threads} threads, and this process may run on {usable} of the cores: threads that wait for "
-            f"one another then stand still. Set OMP_NUM_THREADS={usable}."
+            f"torch uses {threads} threads, and this process may use {usable} of the cores, so threads wait for one "
+            f"another. Set OMP_NUM_THREADS={usable}."
         )
-    runtimes = sorted(found["filepath"] for found in threadpool_info() if found["user_api"] == "openmp")
+    runtimes = sorted(pool["filepath"] for pool in threadpool_info() if pool["user_api"] == "openmp")
     if len(runtimes) > 1:
         problems.append(
-            f"{len(runtimes)} OpenMP runtimes are loaded, and the threads of one take the cores from those of the "
-            "other. Use one: build Holdfast with a compiler that has torch's runtime (GCC for libgomp, Clang for "
+            f"{len(runtimes)} OpenMP runtimes are loaded, and their threads compete for the same cores. "
+            "Use one: build Holdfast with a compiler that has torch's runtime (GCC for libgomp, Clang for "
             "libomp), and import torch before other libraries."
         )
     return {
@@ -151,21 +151,21 @@ def _threads(problems: list[str]) -> dict[str, Any]:
 def _cuda() -> dict[str, Any]:
     if not torch.cuda.is_available():
         built = torch.version.cuda or torch.version.hip
-        why = "no device or no driver for it" if built else f"torch {torch.__version__} is built without it"
+        why = "no device or no driver" if built else f"torch {torch.__version__} is built without it"
         return {"devices": f"none: {why}"}
     cudnn = torch.backends.cudnn.version() if torch.backends.cudnn.is_available() else None  # type: ignore[no-untyped-call]
     devices = []
     for number in range(torch.cuda.device_count()):
-        found = torch.cuda.get_device_properties(number)
-        memory = found.total_memory / 2**30
-        devices.append(f"{found.name} ({memory:.0f} GiB, compute capability {found.major}.{found.minor})")
+        device = torch.cuda.get_device_properties(number)
+        memory = device.total_memory / 2**30
+        devices.append(f"{device.name} ({memory:.0f} GiB, compute capability {device.major}.{device.minor})")
     return {"version": torch.version.cuda or torch.version.hip, "cuDNN": cudnn, "devices": devices}
 
 
 def _engines() -> dict[str, Any]:
-    """For each engine the devices on which it runs a plain layer, or why on none."""
+    """For each engine, the devices on which it runs a plain layer, or why it runs on none."""
     spec = make_spec("lstm", {"input_size": 1, "hidden_size": 1})
-    found: dict[str, Any] = {}
+    devices: dict[str, Any] = {}
     for name, engine in ENGINES.items():
         reasons = {}
         for device in ("cpu", *(["cuda"] if torch.cuda.is_available() else [])):
@@ -173,5 +173,5 @@ def _engines() -> dict[str, Any]:
             parameters = {part: zeros.new_zeros(shape) for part, shape in spec.parameter_shapes().items()}
             reasons[device] = engine.why_not(Request(spec, zeros, (zeros[0], zeros[0]), parameters))
         runs = [f"on {device}" for device, reason in reasons.items() if reason is None]
-        found[name] = runs or f"not here: {reasons['cpu']}"
-    return found
+        devices[name] = runs or f"not here: {reasons['cpu']}"
+    return devices

@@ -1,7 +1,7 @@
 """The exception classes of Holdfast.
 
-Every message says what was wrong, what was got, what was expected and what to do next. Each class also inherits
-the built-in exception that a caller would expect, so ``except ValueError`` keeps working.
+Every message says what is wrong, what was passed, what was expected and what to do next. Each class also inherits
+from the built-in exception that a caller would expect, so ``except ValueError`` keeps working.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ import difflib
 from collections.abc import Iterable
 
 LONGEST_MESSAGE = 2000
-"""Characters. A message that quotes more of a file loses its middle."""
+"""Characters. The middle of a longer message is cut out."""
 
 
 class HoldfastError(Exception):
-    """Base class: catching it catches every error that Holdfast raises on purpose.
+    """Base class of every error that Holdfast raises on purpose.
 
-    A message may quote what a file holds, which may be anything: control characters are shown as escapes, so that it is
+    A message may quote any content of a file. So control characters are shown as escapes, which keeps the message in
     one line, and a message of more than 2,000 characters is shortened.
     """
 
     def __init__(self, *args: object) -> None:
-        super().__init__(*(_readable(each) if isinstance(each, str) else each for each in args))
+        super().__init__(*(_readable(part) if isinstance(part, str) else part for part in args))
 
 
 class ShapeError(HoldfastError, ValueError, RuntimeError):
-    """A tensor has the wrong shape, dtype or device; torch raises one of the two built-in exceptions for it."""
+    """A tensor has the wrong shape, dtype or device; torch raises one of these two built-in exceptions for it."""
 
 
 class OptionError(HoldfastError, ValueError):
@@ -33,7 +33,7 @@ class OptionError(HoldfastError, ValueError):
 
 
 class EngineError(HoldfastError, RuntimeError):
-    """The engine that was asked for cannot run this call."""
+    """The chosen engine cannot run this call."""
 
 
 class RecipeError(HoldfastError, ValueError):
@@ -41,13 +41,13 @@ class RecipeError(HoldfastError, ValueError):
 
 
 class DataError(HoldfastError, ValueError):
-    """A data file cannot be read, or does not hold what it should."""
+    """A data file cannot be read, or its content is wrong."""
 
 
 class MissingDataError(DataError, FileNotFoundError):
-    """A data file is not there and could not be had."""
+    """A data file is not there and could not be downloaded."""
 
-    __str__ = Exception.__str__  # OSError's own __str__ would look for an errno
+    __str__ = Exception.__str__  # OSError's __str__ expects an errno
 
 
 class ModelFileError(HoldfastError, ValueError):
@@ -55,24 +55,24 @@ class ModelFileError(HoldfastError, ValueError):
 
 
 class ConversionError(HoldfastError, ValueError):
-    """Something of another software's model has no counterpart in the format that was asked for."""
+    """A part of the model has no counterpart in the target format."""
 
 
 class RunError(HoldfastError, RuntimeError):
-    """A run directory is in a state that the command cannot go on from."""
+    """A run directory is in a state that the command cannot use."""
 
 
 class MissingLibraryError(HoldfastError, ImportError):
-    """An optional library is needed for this and is not installed."""
+    """An optional library is needed and not installed."""
 
 
 class HoldfastWarning(UserWarning):
-    """Something deserves a look, and nothing has failed."""
+    """Something needs attention, but nothing has failed."""
 
 
 def _readable(message: str) -> str:
     if not message.isprintable():
-        message = "".join(each if each.isprintable() else repr(each)[1:-1] for each in message)
+        message = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message)
     if len(message) <= LONGEST_MESSAGE:
         return message
     half = LONGEST_MESSAGE // 2 - 50
@@ -80,10 +80,10 @@ def _readable(message: str) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the nearest known one, then all of them.
+    """The end of a message about an unknown name: the nearest known name, then all of them.
 
     Args:
-        name: What was given.
+        name: The unknown name.
         known: The names that are allowed.
 
     Returns:

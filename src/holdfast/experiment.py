@@ -1,4 +1,4 @@
-"""From a recipe to a trained and measured model: what the command line calls, for programs to call as well."""
+"""From a recipe to a trained and measured model. The command line and programs call this."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from holdfast.predictor import Predictor
 from holdfast.settings import Recipe
 from holdfast.tasks import TASKS, model_file
 from holdfast.training import (
-    Progress,
+    Listener,
     RunDirectory,
     fit,
     seed_everything,
@@ -31,15 +31,15 @@ from holdfast.training.sealed import read_sealed
 
 @dataclass(frozen=True)
 class Trained:
-    """What :func:`train` ends with.
+    """The result of :func:`train`.
 
     Attributes:
         path: The run directory; ``Predictor(path)`` opens the model in it.
-        results: The metrics on the test sequences, by name; with ``train.report_first = n``, those on the first n of
-            them as well, under ``first_n_`` + name.
+        results: The metrics on the test sequences, by name. With ``train.report_first = n``, also the metrics on the
+            first n of them, as ``first_n_`` + name.
         epochs: Epochs trained.
         updates: Updates made.
-        seconds: Time spent training, interruptions not counted.
+        seconds: Time spent training, without interruptions.
     """
 
     path: Path
@@ -55,17 +55,17 @@ def train(
     *,
     data_dir: Path | None = None,
     resume: bool = False,
-    progress: Progress | None = None,
+    listeners: Sequence[Listener] = (),
 ) -> Trained:
-    """Trains what a recipe says, keeps the model with the best validation score, and measures it on the test data.
+    """Trains a recipe, keeps the model with the best validation score, and measures it on the test data.
 
     Args:
-        recipe: What to train on what.
-        out: The run directory: recipe, history, checkpoint, model.
+        recipe: The data, the model and how to train.
+        out: The run directory, for recipe, history, checkpoint and model.
         data_dir: A folder with local data files, as in :func:`holdfast.data.load`; the run remembers it. None for the
-            one that the run remembers, or the one that ``HOLDFAST_DATA`` names, if any.
-        resume: Go on with the run that is in ``out``.
-        progress: What to tell the person; None for nothing.
+            folder that the run remembers, or that ``HOLDFAST_DATA`` names, if any.
+        resume: Resume the run in ``out``.
+        listeners: They watch training, such as :func:`holdfast.training.choose_progress`.
 
     Raises:
         HoldfastError: The data, the recipe or the run directory cannot be used; the message says why.
@@ -84,7 +84,7 @@ def train(
         model = task.build()
         training = task.batches(splits.train, settings)
         validation = None if splits.validation is None else task.batches(splits.validation)
-        history = fit(model, task, training, validation, settings, run=run, progress=progress)
+        history = fit(model, task, training, validation, settings, run=run, listeners=listeners)
         model_file.save(run.model_path, task, model)
         predictor = Predictor(run.path, settings.device)
         results = measure(predictor, splits.test).metrics
@@ -97,11 +97,11 @@ def train(
 
 
 def run_folder(name: str, *, resume: bool = False) -> Path:
-    """Where a run is kept when nobody says: ``runs/NAME``, or the first of ``runs/NAME-2``, ... without a run in it.
+    """The default folder of a run: ``runs/NAME``, or the first of ``runs/NAME-2``, ... without a run in it.
 
     Args:
         name: The recipe's name.
-        resume: Give the latest one that is there instead (``runs/NAME`` where there is none).
+        resume: Return the latest one with a run instead (``runs/NAME`` if there is none).
     """
     latest, number, folder = Path("runs") / name, 1, Path("runs") / name
     while results_in(folder):
@@ -112,12 +112,12 @@ def run_folder(name: str, *, resume: bool = False) -> Path:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How good a model is on labelled sequences.
+    """The quality of a model on labelled sequences.
 
     Attributes:
         metrics: The loss and the task's metrics, by name.
-        details: What the task shows beyond these, as text: for classification, the confusion matrix.
-        figures: The numbers in it, as values that JSON has, by name.
+        details: More that the task shows, as text: for classification, the confusion matrix.
+        figures: The numbers in ``details``, by name, as JSON values.
     """
 
     metrics: dict[str, float]
@@ -137,16 +137,16 @@ def evaluate(
 
     Args:
         path: A run directory or a model file.
-        files: Labelled files or folders of the kinds that could be trained on; none for the run's own test sequences.
-        options: How to answer, as in :class:`~holdfast.predictor.Predictor`.
-        data_dir: A folder with local data files, as in :func:`holdfast.data.load`; None for the one that the run
-            remembers, or the one that ``HOLDFAST_DATA`` names, if any.
+        files: Labelled files or folders, of the same kinds as for training; none for the run's own test sequences.
+        options: How to predict, as in :class:`~holdfast.predictor.Predictor`.
+        data_dir: A folder with local data files, as in :func:`holdfast.data.load`; None for the folder that the run
+            remembers, or that ``HOLDFAST_DATA`` names, if any.
         device: Where to compute, as in a recipe.
 
     Raises:
-        DataError: The files cannot be read or have no labels, or there is no recipe that says what to test on.
+        DataError: The files cannot be read or have no labels, or no files are given for a model without a run.
         ModelFileError: There is no usable model.
-        MissingDataError: The run's own data are gone.
+        MissingDataError: The run's own data are not there any more.
         RecipeError: The task has no such option, or the value is not allowed.
         RunError: The run's recipe is damaged.
     """
@@ -163,7 +163,7 @@ def measure(predictor: Predictor, examples: Any) -> Evaluation:
     """The loss, metrics and details of a model on labelled examples.
 
     Raises:
-        DataError: The sequences have no labels, or one that the model does not know.
+        DataError: The sequences have no labels, or a label that the model does not know.
     """
     task = predictor.task
     batches = task.batches(examples)
@@ -175,13 +175,13 @@ def measure(predictor: Predictor, examples: Any) -> Evaluation:
 def summary(
     source: str, overrides: Sequence[str] = (), *, data_dir: Path | None = None, source_format: str | None = None
 ) -> Summary | Listing:
-    """The summary table of a trained model, of the one that a recipe would train, or of a file of other software.
+    """The summary table of a trained model, of the model of a recipe, or of a file of other software.
 
     Args:
         source: A run directory, a model file of any format, or a recipe's name or file.
         overrides: Values of the recipe to override, as in :func:`holdfast.recipes.load`.
-        data_dir: A folder with local data files; a recipe's data say how many channels and labels there are.
-        source_format: The format of a model file, as in :func:`holdfast.convert`; None to tell it by the file.
+        data_dir: A folder with local data files; the number of channels and labels comes from the recipe's data.
+        source_format: The format of a model file, as in :func:`holdfast.convert`; None to detect it from the file.
 
     Raises:
         ModelFileError: There is no such file, or it cannot be used.

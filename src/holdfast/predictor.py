@@ -1,4 +1,4 @@
-"""Load a model once, answer many times: the command line and programs both use this."""
+"""Load a model once, predict many times. The command line and programs use this."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from holdfast.tasks.task import RecipeTask
 
 
 class Predictor:
-    """A trained model that answers for files, for lines of text or for examples in memory.
+    """Predicts with a trained model: for files, lines of text or examples in memory.
 
     Args:
         path: A run directory or a model file.
-        device: Where to compute: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...; ``"auto"`` takes a GPU where there is one.
-        options: How to answer, ``"key=value"`` each, beyond what the recipe's ``[predict]`` table says.
+        device: Where to compute: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...; ``"auto"`` takes a GPU if there is one.
+        options: How to predict, ``"key=value"`` each; they override the recipe's ``[predict]`` table.
 
     Raises:
         ModelFileError: There is no usable model.
@@ -39,37 +39,37 @@ class Predictor:
         self.model = model.to(self.device)
 
     def predict(self, paths: Sequence[Path | str], batch_size: int = 256) -> Iterator[dict[str, Any]]:
-        """One answer an example, in the order of the files.
+        """Predicts for files: one answer per example, in the order of the files.
 
         Args:
-            paths: Files or folders of the kinds that could be trained on; labels are not needed.
-            batch_size: Examples computed at once.
+            paths: Files or folders, of the same kinds as for training; labels are not needed.
+            batch_size: Examples per batch.
 
         Returns:
-            ``origin`` (where the example came from), and what the task says of it: for classification ``label`` and
-            ``probabilities``.
+            Dicts with ``origin`` (the file and place of the example) and the entries of the task's answer: for
+            classification ``label`` and ``probabilities``.
 
         Raises:
-            DataError: A file is not there, cannot be read, or does not fit those trained on.
+            DataError: A file is not there, cannot be read, or does not fit the training files.
         """
         return self.answer(self.read(paths), batch_size)
 
     def read(self, paths: Sequence[Path | str]) -> Any:
-        """The examples in files, read in the way that the training files were read; targets may be missing.
+        """Reads the examples in files, in the same way as the training files; targets may be missing.
 
         Raises:
-            DataError: A file is not there, is a Git LFS pointer, cannot be read, or does not fit those trained on.
+            DataError: A file is not there, is a Git LFS pointer, cannot be read, or does not fit the training files.
         """
         files = [Path(path) for path in paths]
         refuse_pointers(files)
         return self.task.read(files)
 
     def predict_lines(self, lines: Iterable[str], at_once: int = 256) -> Iterator[dict[str, Any]]:
-        """One answer a line of text, in their order.
+        """Predicts for lines of text: one answer per line, in order.
 
         Args:
             lines: Texts, with or without a line break at the end.
-            at_once: Lines read before they are answered: 1 to answer a person who types.
+            at_once: Lines to read before the first is answered; 1 for a person who types.
 
         Raises:
             DataError: The task reads no text.
@@ -79,25 +79,25 @@ class Predictor:
         return self.predict_groups(groups)
 
     def predict_groups(self, groups: Iterable[Sequence[str]]) -> Iterator[dict[str, Any]]:
-        """As :meth:`predict_lines`, for lines that come in groups; each group is answered before the next is asked for.
+        """As :meth:`predict_lines`, for groups of lines. Each group is answered before the next one is read.
 
         Args:
-            groups: Lines without their breaks, at least one in a group.
+            groups: Lines without line breaks, at least one per group.
 
         Raises:
             DataError: The task reads no text.
         """
-        read = 0
+        count = 0
         for group in groups:
-            for number, answer in enumerate(self.answer(self.task.from_lines(group), len(group)), read + 1):
+            for number, answer in enumerate(self.answer(self.task.from_lines(group), len(group)), count + 1):
                 yield {**answer, "origin": f"line {number}"}
-            read += len(group)
+            count += len(group)
 
     def plot(self, paths: Sequence[Path | str], picture: Path) -> list[dict[str, Any]]:
-        """As :meth:`predict`, and draws what was asked and answered into a picture.
+        """As :meth:`predict`, and draws the examples and the answers into a picture.
 
         Raises:
-            OptionError: The task draws nothing, or the picture cannot be written.
+            OptionError: The task has no plot, or the picture cannot be written.
             MissingLibraryError: matplotlib is not installed.
         """
         examples = self.read(paths)
@@ -107,9 +107,9 @@ class Predictor:
 
     def answer(self, examples: Any, batch_size: int = 256) -> Iterator[dict[str, Any]]:
         """As :meth:`predict`, for examples in memory."""
-        asked = examples.unlabelled()
-        batches = self.task.batches(asked, size=batch_size)
-        origins = iter(asked.origins)
+        unlabelled = examples.unlabelled()
+        batches = self.task.batches(unlabelled, size=batch_size)
+        origins = iter(unlabelled.origins)
         for batch in batches.epoch(0):
             with torch.inference_mode():
                 answers = self.task.answers(self.model, batch.to(self.device))

@@ -1,32 +1,60 @@
-"""Between the commands and the person: help for a mistyped option, one line for an error or a warning, exit codes."""
+"""What the commands share: their common options, hints for mistyped ones, errors in one line, exit codes."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NoReturn, TextIO
 
 import typer
 from typer.core import TyperCommand
 
 from holdfast.errors import HoldfastError, HoldfastWarning
+from holdfast.files.json_values import finite
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+# In help texts, a bracket that is not markup is escaped.
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the recipe: train.epochs=5. Repeatable."),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="A folder with local data files.",
+        show_default="the folder of the run, or the environment variable HOLDFAST_DATA",
+    ),
+]
+Answering = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="How to predict: a value of the recipe's \\[predict] table. Repeatable."
+    ),
+]
+Format = Annotated[
+    str | None,
+    typer.Option("--from", metavar="FORMAT", help="The format of the source.", show_default="detected from the file"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory or a model file.")]
 
 _UsageError: Any = typer.BadParameter.__mro__[1]  # that of the click that typer runs on
 
 
 class RecipeCommand(TyperCommand):
-    """A command whose ``--set`` gives values of a recipe: it says so of an option that is the name of one."""
+    """A command with ``--set``. For an unknown option with the name of a recipe value, the error mentions ``--set``."""
 
-    within: ClassVar[str] = ""
+    prefix: ClassVar[str] = ""
+    """Only values of the recipe whose keys begin with this count."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As typer's, with a hint in the error for an unknown option."""
+        """As typer does, with the hint in the error."""
         try:
             return super().parse_args(ctx, args)
         except _UsageError as error:
@@ -35,51 +63,43 @@ class RecipeCommand(TyperCommand):
                 from holdfast.recipes import RECIPES, keys
 
                 known = dict.fromkeys(key for kind in RECIPES.values() for key in keys(kind, option))
-                found = [key.removeprefix(self.within) for key in known if key.startswith(self.within)]
-                if found:
-                    error.message += f". A value of the recipe is given by --set {' or '.join(found)}=VALUE."
+                matches = [key.removeprefix(self.prefix) for key in known if key.startswith(self.prefix)]
+                if matches:
+                    error.message += f". Set a value of the recipe with --set {' or '.join(matches)}=VALUE."
             raise
 
 
 class AnswerCommand(RecipeCommand):
-    """The same, where ``--set`` gives values of the table ``[predict]``."""
+    """The same for the table ``[predict]``."""
 
-    within = "predict."
+    prefix = "predict."
 
 
 def messages() -> Console:
-    """Where a person is told things: on stderr, as they are, as a bracket in a path is no markup."""
+    """A console on stderr for messages to the person. It prints brackets as they are: a path may contain some."""
     from rich.console import Console
 
     return Console(stderr=True, markup=False, emoji=False, highlight=False)
 
 
 def as_one_line(value: Any) -> str:
-    """A value as one line of JSON; null stands for NaN and the infinities, for which JSON has no word."""
-    return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    """Formats a value as one line of JSON, with null for NaN and infinities."""
+    return json.dumps(finite(value), ensure_ascii=False, allow_nan=False)
 
 
 def run(app: typer.Typer, arguments: list[str] | None = None) -> NoReturn:
     """Runs a command line and ends the process.
 
-    The exit code is 0 when all went well, 2 when something that was given is wrong (one sentence on stderr says what),
-    130 when Ctrl-C stopped it, and 1 when whoever read the output has gone.
+    The exit code is 0 for success, 2 for wrong input (one sentence on stderr explains it), 130 for Ctrl-C, and 1 when
+    the reader of the output has closed it.
 
     Args:
         app: The commands.
-        arguments: What follows the program's name; None for what it was called with.
+        arguments: The arguments after the program's name; None for those of this process.
     """
     code: Any = 0
     with warnings.catch_warnings():
-        warnings.showwarning = _told(warnings.showwarning)
+        warnings.showwarning = _in_one_line(warnings.showwarning)
         try:
             app(arguments, prog_name="holdfast")
         except SystemExit as stop:
@@ -97,13 +117,15 @@ def run(app: typer.Typer, arguments: list[str] | None = None) -> NoReturn:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would say so once more at its end
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # otherwise Python reports the error again at exit
         code = 1
     sys.exit(code)
 
 
 def _is_about_memory(error: Exception) -> bool:
-    """Whether there was too little memory; torch has a class of its own for that on a GPU alone."""
+    """Whether the error means too little memory; torch has an error class for that only on GPUs."""
     return isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error)
 
 
@@ -112,8 +134,8 @@ def _failed(message: str) -> int:
     return 2
 
 
-def _told(otherwise: Any) -> Any:
-    """What prints a warning: Holdfast's own as one line, others as they are printed otherwise."""
+def _in_one_line(default: Any) -> Any:
+    """Returns a function that prints Holdfast's warnings in one line, and others by ``default``."""
 
     def show(
         message: Warning | str,
@@ -126,6 +148,6 @@ def _told(otherwise: Any) -> Any:
         if issubclass(category, HoldfastWarning):
             print(f"holdfast: {message}", file=sys.stderr)
         else:
-            otherwise(message, category, filename, lineno, file, line)
+            default(message, category, filename, lineno, file, line)
 
     return show

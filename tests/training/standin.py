@@ -16,7 +16,7 @@ from holdfast.files import storage
 from holdfast.settings import TrainSettings
 from holdfast.tasks.task import TaskStep
 from holdfast.training import RunDirectory, fit, seed_everything
-from holdfast.training.progress import Plan
+from holdfast.training.listener import Listener, Plan
 from holdfast.training.run_directory import is_run
 from holdfast.training.state import Training
 
@@ -87,8 +87,8 @@ class ToyTask:
         return Hits()
 
 
-class Recorder:
-    """A progress that keeps what it is told; ``act`` is called at every update."""
+class Recorder(Listener):
+    """Keeps everything; ``act`` is called at every update."""
 
     def __init__(self, act: Any = None) -> None:
         self.updates: list[int] = []

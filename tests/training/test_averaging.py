@@ -45,7 +45,7 @@ def watched(validation: bool, **options: Any) -> tuple[nn.Module, Watched, list[
     after: list[dict[str, torch.Tensor]] = []
     model, task = toy_model(), Watched()
     recorder = Recorder(lambda training: after.append(weights(training.model)))
-    fit(model, task, ToyBatches(), ToyBatches(1) if validation else None, settings(**options), progress=recorder)
+    fit(model, task, ToyBatches(), ToyBatches(1) if validation else None, settings(**options), listeners=[recorder])
     return model, task, after
 
 
@@ -78,7 +78,7 @@ def test_a_run_stopped_within_the_mean_goes_on_to_the_same_bits(tmp_path: Path) 
 
     chosen = settings(average_from=0.5)
     with RunDirectory(tmp_path, {}) as run, pytest.raises(TrainingInterrupted):
-        fit(toy_model(), ToyTask(), ToyBatches(), ToyBatches(2), chosen, run=run, progress=Recorder(stop))
+        fit(toy_model(), ToyTask(), ToyBatches(), ToyBatches(2), chosen, run=run, listeners=[Recorder(stop)])
     resumed, straight = toy_model(), toy_model()
     with run_in(tmp_path, {}) as run:
         history = fit(resumed, ToyTask(), ToyBatches(), ToyBatches(2), chosen, run=run)

@@ -14,5 +14,5 @@ from holdfast.training.history import History
 def test_a_row_that_is_not_json_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "history.jsonl"
     path.write_text(f'{{"step": 1}}\n{line}\n')
-    with pytest.raises(RunError, match=r"history.jsonl, line 2, is not JSON \(.*Put the file back, or start anew"):
+    with pytest.raises(RunError, match=r"history.jsonl, line 2, is not JSON \(.*Restore the file, or start again"):
         History(path, keep=2)

@@ -13,8 +13,7 @@ from torch import nn
 from holdfast.data import Batch
 from holdfast.errors import DataError, OptionError
 from holdfast.tasks.task import TaskStep
-from holdfast.training import fit, validate
-from holdfast.training.progress import Plan
+from holdfast.training import Listener, Plan, fit, validate
 
 from .standin import Recorder, ToyBatches, ToyTask, settings, toy_model, without_time
 
@@ -27,7 +26,7 @@ def _one_thread() -> None:
 def test_it_learns_and_records_each_epoch() -> None:
     recorder = Recorder()
     model = toy_model()
-    history = fit(model, ToyTask(), ToyBatches(20), ToyBatches(4, seed=1), settings(epochs=8), progress=recorder)
+    history = fit(model, ToyTask(), ToyBatches(20), ToyBatches(4, seed=1), settings(epochs=8), listeners=[recorder])
     assert [row["epoch"] for row in history] == list(range(1, 9))
     assert history[0].keys() == {
         "event",
@@ -109,7 +108,7 @@ def test_patience_stops_and_the_best_weights_are_restored(
             kept.append({name: value.clone() for name, value in model.state_dict().items()})
 
     task = Scripted(scores, higher_is_better=higher)
-    history = fit(model, task, ToyBatches(), ToyBatches(2), settings(epochs=20, patience=3), progress=Keeper())
+    history = fit(model, task, ToyBatches(), ToyBatches(2), settings(epochs=20, patience=3), listeners=[Keeper()])
     assert len(history) == epochs
     chosen = kept[-1] if best is None else kept[best - 1]
     assert all(torch.equal(value, chosen[name]) for name, value in model.state_dict().items())
@@ -186,7 +185,7 @@ def test_carry_state_needs_a_state() -> None:
 
     with pytest.raises(OptionError) as error:
         fit(toy_model(), Stateless(), ToyBatches(), None, settings(carry_state=True))
-    assert str(error.value) == ("carry_state is on, and the task gives no final state; set carry_state = false.")
+    assert str(error.value) == ("carry_state is on, and the task returns no final state; set carry_state = false.")
 
 
 def test_max_steps_alone_decides_when_training_ends() -> None:
@@ -249,19 +248,19 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not() -> None:
     ("how", "train", "validation", "message"),
     [
         ({}, 0, None, "there are no training batches; expected at least one sequence to train on."),
-        ({}, 6, 0, "there are no validation batches; give None to train without validation."),
+        ({}, 6, 0, "there are no validation batches; pass None to train without validation."),
         (
             {"schedule": "plateau"},
             6,
             None,
-            "schedule 'plateau' goes by the validation score, and there are no validation sequences; hold some out "
+            "schedule 'plateau' needs a validation score, and there are no validation sequences; hold some out "
             "(validation = 0.1) or use another schedule.",
         ),
         (
             {"patience": 2},
             6,
             None,
-            "patience = 2 goes by the validation score, and there are no validation sequences; hold some out "
+            "patience = 2 needs a validation score, and there are no validation sequences; hold some out "
             "(validation = 0.1) or set patience = 0.",
         ),
     ],
@@ -299,3 +298,49 @@ def test_a_score_that_is_not_measured_is_an_error() -> None:
     assert str(error.value) == (
         "the task's score 'acuracy' is not measured; did you mean 'accuracy'? Known: accuracy, loss."
     )
+
+
+def test_listeners_hear_of_everything_in_order() -> None:
+    heard: list[tuple[str, Any]] = []
+
+    class Ear(Listener):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def begin(self, plan: Plan) -> None:
+            heard.append((self.name, ("begin", plan.updates, plan.done)))
+
+        def update(self, training: Any, sequences: int) -> None:
+            heard.append((self.name, ("update", training.step, sequences)))
+
+        def log(self, row: dict[str, Any]) -> None:
+            heard.append((self.name, ("log", row["step"])))
+
+        def epoch(self, row: dict[str, Any]) -> None:
+            heard.append((self.name, ("epoch", row)))
+
+        def end(self) -> None:
+            heard.append((self.name, "end"))
+
+    options = settings(epochs=1, log_every=2)
+    history = fit(toy_model(), ToyTask(), ToyBatches(2), None, options, listeners=[Ear("a"), Ear("b")])
+    size = len(next(iter(ToyBatches(2).epoch(0))))
+    events = [("begin", 2, 0), ("update", 1, size), ("update", 2, size), ("log", 2), ("epoch", history[-1]), "end"]
+    assert heard == [(name, event) for event in events for name in "ab"]
+
+
+def test_a_listener_may_override_one_method_and_an_error_in_it_ends_training() -> None:
+    class Fails(Listener):
+        def epoch(self, row: dict[str, Any]) -> None:
+            raise ArithmeticError(row["epoch"])
+
+    class Ends(Listener):
+        ended = False
+
+        def end(self) -> None:
+            self.ended = True
+
+    last = Ends()
+    with pytest.raises(ArithmeticError, match="1"):
+        fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), listeners=[Fails(), last])
+    assert last.ended

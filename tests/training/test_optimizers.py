@@ -90,7 +90,7 @@ def test_frozen_parameters_are_left_out() -> None:
         ),
         (
             {"optimizer": "LBFGS"},
-            "optimizer 'LBFGS' evaluates the loss several times an update, which training by batches does not do. "
+            "optimizer 'LBFGS' evaluates the loss several times per update, which this training does not do. "
             "Use another, such as 'Adam'.",
         ),
         (

@@ -7,7 +7,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from holdfast.training import LiveProgress, PlainProgress, Progress, QuietProgress, choose_progress, fit
+from holdfast.training import Listener, LiveProgress, PlainProgress, choose_progress, fit
 from holdfast.training.progress import Plan
 from holdfast.training.state import Training
 
@@ -30,8 +30,8 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def shown(progress: Progress, console: Console) -> str:
-    fit(toy_model(), ToyTask(), ToyBatches(20), ToyBatches(2), settings(epochs=2), progress=progress)
+def shown(progress: Listener, console: Console) -> str:
+    fit(toy_model(), ToyTask(), ToyBatches(20), ToyBatches(2), settings(epochs=2), listeners=[progress])
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -68,7 +68,7 @@ def test_live_line_is_never_longer_than_the_terminal(width: int) -> None:
 def test_going_on_says_where_from() -> None:
     console = Console(file=io.StringIO())
     PlainProgress(console).begin(Plan(epochs=3, batches=10, updates=30, done=12, score="accuracy"))
-    assert console.file.getvalue() == "going on after update 12 of 30\n"  # type: ignore[attr-defined]
+    assert console.file.getvalue() == "resuming after update 12 of 30\n"  # type: ignore[attr-defined]
 
 
 def test_nothing_is_drawn_or_computed_between_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,5 +87,5 @@ def test_the_choice() -> None:
     terminal, pipe = Console(file=io.StringIO(), force_terminal=True), Console(file=io.StringIO())
     assert type(choose_progress(terminal)) is LiveProgress
     assert type(choose_progress(pipe)) is PlainProgress
-    assert type(choose_progress(terminal, quiet=True)) is QuietProgress
+    assert type(choose_progress(terminal, quiet=True)) is Listener
     assert shown(choose_progress(pipe, quiet=True), pipe) == ""

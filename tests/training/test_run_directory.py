@@ -34,7 +34,7 @@ def test_a_run_is_not_trained_over(tmp_path: Path) -> None:
     with pytest.raises(RunError) as error:
         RunDirectory(tmp_path, RECIPE)
     assert str(error.value) == (
-        f"{tmp_path} already holds a run (history.jsonl). Go on with it by `holdfast train {tmp_path}/recipe.toml "
+        f"{tmp_path} already holds a run (history.jsonl). Resume it by `holdfast train {tmp_path}/recipe.toml "
         f"--out {tmp_path} --resume`, or choose another --out."
     )
     with RunDirectory(tmp_path, RECIPE, resume=True):
@@ -56,7 +56,7 @@ def test_resuming_with_another_recipe_lists_what_differs(tmp_path: Path) -> None
         RunDirectory(tmp_path, other, resume=True)
     assert str(error.value) == (
         f"{tmp_path} holds a run of another recipe: files = ['a', 'b'] there, unset here; train.learning_rate = 0.1 "
-        "there, 0.2 here; train.seed = unset there, 1 here. Go on with the one that is there by `holdfast train "
+        "there, 0.2 here; train.seed = unset there, 1 here. Resume that run by `holdfast train "
         f"{tmp_path}/recipe.toml --out {tmp_path} --resume`, or choose another --out."
     )
     with RunDirectory(tmp_path, RECIPE, resume=True) as run:
@@ -112,8 +112,8 @@ def test_a_run_remembers_where_its_data_lie(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(MissingDataError) as error:
         data_folder(moved)
     assert str(error.value) == (
-        f"The data of {moved} were in {home / 'data'}, which is not there any more. Name the folder that they are in "
-        "now by --data-dir."
+        f"The data of {moved} were in {home / 'data'}, which is not there any more. Name the folder where they are "
+        "now with --data-dir."
     )
 
 
@@ -130,12 +130,12 @@ def test_a_changed_file_of_a_run_is_noticed(tmp_path: Path, name: str) -> None:
         path.write_bytes(damaged)
         with pytest.raises(RunError) as error:
             read_sealed(path)
-        assert str(error.value).startswith(f"{path} is not ")
+        assert str(error.value).startswith((f"{path} was changed", f"{path} is not TOML"))
     path.write_bytes(whole.replace(b"toy", b"boy").replace(b"folder", b"fodder"))
     with pytest.raises(RunError) as error:
         read_sealed(path)
     assert str(error.value) == (
-        f"{path} is not as it was written: its content does not have the SHA-256 in its first line. Put it back; if "
+        f"{path} was changed: its content does not match the SHA-256 in its first line. Restore it; if "
         "you changed it yourself, delete that line."
     )
     path.write_bytes(whole.partition(b"\n")[2])
@@ -181,28 +181,28 @@ def test_a_folder_that_cannot_be_had(tmp_path: Path) -> None:
 def test_history_is_written_as_it_happens_and_cut_on_resume(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     history = History(path)
-    history.record({"step": 1, "train": {"loss": float("nan"), "accuracy": 0.5}})
+    history.epoch({"step": 1, "train": {"loss": float("nan"), "accuracy": 0.5}})
     assert path.read_text() == '{"step": 1, "train": {"loss": null, "accuracy": 0.5}}\n'
-    history.record({"step": 2})
-    history.record({"step": 3})
+    history.epoch({"step": 2})
+    history.epoch({"step": 3})
     history.sync()
     with path.open("a") as handle:
         handle.write('{"step": 4, "tr')  # killed in the middle of a line
     resumed = History(path, keep=2)
     assert resumed == history[:2]
-    resumed.record({"step": 9})
+    resumed.epoch({"step": 9})
     assert History(path, keep=3) == [*history[:2], {"step": 9}]
     with pytest.raises(RunError) as error:
         History(path, keep=5)
     assert str(error.value) == (
-        f"{path} has 3 rows; the checkpoint beside it was written after 5. Put the file back, or start anew in another "
+        f"{path} has 3 rows; the checkpoint beside it was written after 5. Restore the file, or start again in another "
         "folder."
     )
     with pytest.raises(RunError) as error:
         History(path, keep=2, digest=history.digest)  # that of three rows
     assert str(error.value) == (
-        f"{path} is not as it was when the checkpoint beside it was written: a row was changed or damaged. Put the "
-        "file back, or start anew in another folder."
+        f"{path} has changed since the checkpoint beside it was written: a row was edited or damaged. Restore the "
+        "file, or start again in another folder."
     )
     assert History(path, keep=3, digest=resumed.digest) == [*history[:2], {"step": 9}]
     path.write_text('{"step": 1}\nnonsense\n')

@@ -52,7 +52,7 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_checkpoint(tmp_path: Pat
     whole = fit(toy_model(), ToyTask(), ToyBatches(), None, chosen)
     with run_in(tmp_path, {}) as run:
         recorder = Recorder()
-        history = fit(toy_model(), ToyTask(), ToyBatches(), None, chosen, run=run, progress=recorder)
+        history = fit(toy_model(), ToyTask(), ToyBatches(), None, chosen, run=run, listeners=[recorder])
     assert recorder.plan.done == 8
     assert without_time(history) == without_time(whole)
 
@@ -71,7 +71,7 @@ def test_weights_that_are_not_finite_are_never_stored(tmp_path: Path) -> None:
             None,
             settings(checkpoint_seconds=0),
             run=run,
-            progress=Recorder(poison),
+            listeners=[Recorder(poison)],
         )
     assert str(error.value).startswith("A weight is not finite after update 3 (epoch 1). Try a lower")
 
@@ -83,19 +83,19 @@ def test_ctrl_c_stops_after_the_update_with_a_checkpoint(tmp_path: Path) -> None
 
     before = signal.getsignal(signal.SIGINT)
     with RunDirectory(tmp_path, {}) as run, pytest.raises(TrainingInterrupted) as stop:
-        fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), run=run, progress=Recorder(press))
+        fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), run=run, listeners=[Recorder(press)])
     assert str(stop.value) == (
-        "Stopped after update 8 of 18; the checkpoint is written. Go on by "
+        "Stopped after update 8 of 18; the checkpoint is written. Resume by "
         f"`holdfast train {tmp_path}/recipe.toml --out {tmp_path} --resume`."
     )
     assert signal.getsignal(signal.SIGINT) is before
     with run_in(tmp_path, {}) as run:
         recorder = Recorder()
-        history = fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), run=run, progress=recorder)
+        history = fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), run=run, listeners=[recorder])
     assert recorder.updates == list(range(9, 19))
     assert without_time(history) == without_time(fit(toy_model(), ToyTask(), ToyBatches(), None, settings()))
     with pytest.raises(TrainingInterrupted) as stop:
-        fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), progress=Recorder(press))
+        fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), listeners=[Recorder(press)])
     assert str(stop.value) == "Stopped after update 8 of 18; without a run directory nothing was stored."
 
 
@@ -106,7 +106,7 @@ def test_a_second_ctrl_c_stops_at_once() -> None:
 
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt) as stop:
-        fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), progress=Recorder(press_twice))
+        fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), listeners=[Recorder(press_twice)])
     assert not isinstance(stop.value, TrainingInterrupted)
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -126,7 +126,7 @@ def test_a_finished_run_returns_at_once(tmp_path: Path) -> None:
         history = fit(model, ToyTask(), *data, settings(), run=run)
     with run_in(tmp_path, {}) as run:
         recorder, again = Recorder(), ToyModel()
-        assert fit(again, ToyTask(), *data, settings(), run=run, progress=recorder) == history
+        assert fit(again, ToyTask(), *data, settings(), run=run, listeners=[recorder]) == history
     assert recorder.updates == []
     assert all(
         torch.equal(ours, theirs)
@@ -141,8 +141,8 @@ def test_a_checkpoint_of_other_settings_or_another_model_is_refused(tmp_path: Pa
         with pytest.raises(RunError) as error:
             fit(toy_model(), ToyTask(), ToyBatches(5), None, settings(learning_rate=0.5), run=run)
         assert str(error.value) == (
-            f"{tmp_path}/checkpoint.safetensors was written under another setup: learning_rate = 0.02 there, 0.5 here; "
-            "train_batches = 6 there, 5 here. Give the same data and settings, or start anew in another folder."
+            f"{tmp_path}/checkpoint.safetensors was written with another setup: learning_rate = 0.02 there, 0.5 here; "
+            "train_batches = 6 there, 5 here. Use the same data and settings, or start again in another folder."
         )
         model = toy_model()
         model.out = nn.Linear(6, 5)

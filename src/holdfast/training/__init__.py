@@ -1,18 +1,19 @@
-"""Training: the loop, its checkpoints and history, and the folder that a run is kept in."""
+"""Training: the loop, its checkpoints and history, and the folder of a run."""
 
 from holdfast.training.determinism import seed_everything
 from holdfast.training.history import History
 from holdfast.training.interrupt import TrainingInterrupted
+from holdfast.training.listener import Listener, Plan
 from holdfast.training.loop import fit, run_epoch, train_step, validate
-from holdfast.training.progress import LiveProgress, PlainProgress, Progress, QuietProgress, choose_progress
+from holdfast.training.progress import LiveProgress, PlainProgress, choose_progress
 from holdfast.training.run_directory import RunDirectory
 
 __all__ = [
     "History",
+    "Listener",
     "LiveProgress",
     "PlainProgress",
-    "Progress",
-    "QuietProgress",
+    "Plan",
     "RunDirectory",
     "TrainingInterrupted",
     "choose_progress",

@@ -1,4 +1,4 @@
-"""The checkpoint: one file from which a killed run goes on to the same bits."""
+"""The checkpoint: one file from which a killed run resumes, to the same bits."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Checkpoint:
 
     Args:
         path: The file.
-        every: Seconds from one write to the next, for ``due``.
-        setup: What must be the same when the run goes on, by name: the settings, the size of the data.
+        every: Seconds between writes, for ``due``.
+        setup: What must be equal when the run resumes, by name: the settings, the size of the data.
     """
 
     def __init__(self, path: Path, *, every: float, setup: dict[str, Any]) -> None:
@@ -30,19 +30,19 @@ class Checkpoint:
         self._written = time.monotonic()
 
     def due(self) -> bool:
-        """Whether the last write is long enough ago."""
+        """Whether the last write is old enough."""
         return time.monotonic() - self._written >= self._every
 
     def write(self, training: Training, history: History, seconds: float) -> None:
-        """Stores everything; the old checkpoint is replaced in one go.
+        """Stores everything, and replaces the old checkpoint atomically.
 
         Args:
             training: Between two updates.
-            history: Its rows so far are made durable first, then counted.
+            history: Its rows are first made safe from a power cut, then counted.
             seconds: Time spent training so far.
 
         Raises:
-            RunError: A loss or a weight is not finite; the old checkpoint stays.
+            RunError: A loss or a weight is not finite; the old checkpoint is kept.
             ModelFileError: The file cannot be written.
         """
         state = training.state_dict()
@@ -54,15 +54,15 @@ class Checkpoint:
         self._written = time.monotonic()
 
     def read(self, training: Training) -> tuple[int, str | None, float]:
-        """Puts training and the random generators back to where they were.
+        """Restores training and the random generators.
 
         Returns:
-            The rows of history that the checkpoint knew, their digest (None in a checkpoint of an older Holdfast), and
-            the seconds spent.
+            The number of rows of the history, their digest (None in checkpoints of older versions), and the seconds
+            spent training.
 
         Raises:
-            ModelFileError: The file is damaged, or of another model.
-            RunError: It was written under another setup.
+            ModelFileError: The file is damaged, or belongs to another model.
+            RunError: It was written with another setup.
         """
         tensors, document = storage.read(self._path, KIND)
         self._check_setup(document)
@@ -78,7 +78,7 @@ class Checkpoint:
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError) as error:
             raise ModelFileError(
                 f"{self._path} is damaged: a part of the state is missing or does not fit "
-                f"({type(error).__name__}: {error}). Start anew in another folder."
+                f"({type(error).__name__}: {error}). Start again in another folder."
             ) from error
 
     def _check_setup(self, document: dict[str, Any]) -> None:
@@ -91,6 +91,6 @@ class Checkpoint:
         ]
         if differing:
             raise RunError(
-                f"{self._path} was written under another setup: {'; '.join(differing)}. "
-                "Give the same data and settings, or start anew in another folder."
+                f"{self._path} was written with another setup: {'; '.join(differing)}. "
+                "Use the same data and settings, or start again in another folder."
             )

@@ -1,4 +1,4 @@
-"""What makes two runs alike: seeds, random states, threads and deterministic kernels."""
+"""What makes runs repeatable: seeds, random states, threads and deterministic kernels."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def seed_everything(seed: int, *, stream: int = 0) -> None:
 
     Args:
         seed: Zero or more.
-        stream: Streams of one seed are independent of one another: ``fit`` uses 1, so that dropout does not draw
-            the numbers that the initial values were made of.
+        stream: Streams of one seed are independent. ``fit`` uses 1, so that dropout does not repeat the numbers of
+            the initial values.
     """
     words = np.random.SeedSequence(seed, spawn_key=(stream,) if stream else ()).generate_state(4)
     torch.manual_seed(seed % 2**63 if stream == 0 else int(words[:2].view(np.uint64)[0] >> np.uint64(1)))
@@ -45,7 +45,7 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
-    """Sets the global generators to what ``random_state`` gave."""
+    """Sets the global generators to what ``random_state`` returned."""
     torch.set_rng_state(state["torch"])
     for index, device_state in enumerate(state["cuda"][: torch.cuda.device_count()]):
         torch.cuda.set_rng_state(device_state, index)
@@ -57,7 +57,7 @@ def restore_random_state(state: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def untouched_random_state() -> Iterator[None]:
-    """Whatever draws random numbers within leaves no trace."""
+    """Restores the global generators at the end of the block."""
     state = random_state()
     try:
         yield
@@ -67,10 +67,10 @@ def untouched_random_state() -> Iterator[None]:
 
 @contextlib.contextmanager
 def reproducible(threads: int) -> Iterator[None]:
-    """Within, torch computes with so many threads and cuDNN takes deterministic kernels; afterwards all is as before.
+    """In the block, torch uses this number of threads and cuDNN its deterministic kernels.
 
     Args:
-        threads: 0 leaves the number as it is.
+        threads: 0 does not change the number.
     """
     before = torch.get_num_threads(), torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
     if threads:

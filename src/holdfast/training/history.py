@@ -1,12 +1,12 @@
-"""What happened in training: a list of dicts, and the same as JSON lines in a file, written as it happens.
+"""The history of a run: a list of dicts, also appended to a file as JSON lines while training goes on.
 
-There are two kinds of rows. An epoch's::
+There are two kinds of rows. One per epoch::
 
     {"event": "epoch", "epoch": 1, "step": 45, "learning_rate": 0.001, "train": {"loss": 0.7, "accuracy": 0.8},
      "validation": {"loss": 0.6, "accuracy": 0.9}, "best": true, "seconds": 1.5}
 
-and with ``log_every`` one of ``"event": "log"``, whose ``train`` covers the updates since the last such row. ``step``
-counts updates, ``seconds`` is the time spent training so far. A value that is not finite is recorded as null.
+and, with ``log_every``, rows with ``"event": "log"``, whose ``train`` covers the updates since the last such row.
+``step`` counts updates, ``seconds`` is the time spent training so far. A value that is not finite becomes null.
 """
 
 from __future__ import annotations
@@ -14,25 +14,26 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from holdfast.errors import RunError
+from holdfast.files.json_values import finite
+from holdfast.training.listener import Listener
 
 
-class History(list[dict[str, Any]]):
-    """The rows of a run, in order.
+class History(list[dict[str, Any]], Listener):
+    """The rows of a run, in order. It is the first listener of every training.
 
     Args:
-        path: The file to append to; None keeps the rows in memory alone.
-        keep: Go on from the first ``keep`` rows of the file; whatever follows them there is cut off.
-        digest: What :attr:`digest` was when there were that many rows; None when nobody knows.
+        path: The file to append to; None keeps the rows in memory only.
+        keep: Resume after the first ``keep`` rows of the file; the rest of the file is removed.
+        digest: The value of :attr:`digest` after these rows; None when it is not known.
 
     Raises:
-        RunError: The file has fewer rows, other ones, or one that is not JSON; or it cannot be read or written.
+        RunError: The file has fewer rows, changed rows, or a row that is not JSON; or it cannot be read or written.
     """
 
     def __init__(self, path: Path | None = None, *, keep: int = 0, digest: str | None = None) -> None:
@@ -42,25 +43,25 @@ class History(list[dict[str, Any]]):
             return
         with self._writing():
             content = path.read_bytes() if path.exists() else b""
-        lines = content.split(b"\n")[:-1]  # what follows the last line end is no whole row
+        lines = content.split(b"\n")[:-1]  # after the last line end there is no complete row
         if len(lines) < keep:
             raise RunError(
                 f"{path} has {len(lines)} rows; the checkpoint beside it was written after {keep}. "
-                "Put the file back, or start anew in another folder."
+                "Restore the file, or start again in another folder."
             )
         kept = b"".join(line + b"\n" for line in lines[:keep])
         self._digest.update(kept)
         if digest is not None and digest != self.digest:
             raise RunError(
-                f"{path} is not as it was when the checkpoint beside it was written: a row was changed or damaged. "
-                "Put the file back, or start anew in another folder."
+                f"{path} has changed since the checkpoint beside it was written: a row was edited or damaged. "
+                "Restore the file, or start again in another folder."
             )
         for number, line in enumerate(lines[:keep], start=1):
             try:
                 self.append(json.loads(line))
             except (ValueError, RecursionError) as error:
                 raise RunError(
-                    f"{path}, line {number}, is not JSON ({error}). Put the file back, or start anew in another folder."
+                    f"{path}, line {number}, is not JSON ({error}). Restore the file, or start again in another folder."
                 ) from error
         if content:
             with self._writing():
@@ -71,9 +72,9 @@ class History(list[dict[str, Any]]):
         """SHA-256 of the rows so far, as lines."""
         return self._digest.hexdigest()
 
-    def record(self, row: dict[str, Any]) -> None:
+    def log(self, row: dict[str, Any]) -> None:
         """Appends a row here and, at once, to the file."""
-        row = _finite(row)
+        row = finite(row)
         line = (json.dumps(row) + "\n").encode()
         self.append(row)
         self._digest.update(line)
@@ -81,8 +82,10 @@ class History(list[dict[str, Any]]):
             with self._writing(), self._path.open("ab") as handle:
                 handle.write(line)
 
+    epoch = log
+
     def sync(self) -> None:
-        """Makes the rows so far durable, also against a power cut."""
+        """Makes the rows so far safe from a power cut."""
         if self._path is not None and self:
             with self._writing():
                 descriptor = os.open(self._path, os.O_RDONLY)
@@ -93,16 +96,10 @@ class History(list[dict[str, Any]]):
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """Says of the file that it cannot be used."""
+        """Turns an OSError into a RunError that names the file."""
         try:
             yield
         except OSError as error:
             raise RunError(
                 f"{self._path} cannot be read or written: {error.strerror}. Make room there, or choose another folder."
             ) from error
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -14,7 +14,7 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 
 class Interrupt:
-    """Whether a stop has been asked for."""
+    """Whether a stop was requested."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -22,9 +22,9 @@ class Interrupt:
 
 @contextlib.contextmanager
 def deferred_interrupt() -> Iterator[Interrupt]:
-    """Within, the first Ctrl-C only sets ``requested``; the handler from before is back from then on.
+    """In the block, the first Ctrl-C only sets ``requested`` and restores the handler from before.
 
-    Python delivers signals to the main thread only: in any other thread nothing is installed.
+    Python delivers signals to the main thread only, so in other threads nothing is installed.
     """
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import time
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -16,18 +15,18 @@ from holdfast.engines.devices import choose_device
 from holdfast.errors import DataError, HoldfastWarning, OptionError
 from holdfast.settings import TrainSettings
 from holdfast.tasks.task import Metrics, Task
-from holdfast.training.checkpoint import Checkpoint
 from holdfast.training.determinism import (
     reproducible,
     seed_everything,
     untouched_random_state,
 )
 from holdfast.training.history import History
-from holdfast.training.interrupt import Interrupt, TrainingInterrupted, deferred_interrupt
+from holdfast.training.interrupt import deferred_interrupt
+from holdfast.training.listener import Listener, Plan
 from holdfast.training.nest import map_tensors
-from holdfast.training.progress import Plan, Progress, QuietProgress
-from holdfast.training.run_directory import RunDirectory, resume_command
+from holdfast.training.run_directory import RunDirectory
 from holdfast.training.running import Running
+from holdfast.training.session import Session, start
 from holdfast.training.state import Training
 
 if TYPE_CHECKING:
@@ -43,51 +42,54 @@ def fit(
     settings: TrainSettings,
     *,
     run: RunDirectory | None = None,
-    progress: Progress | None = None,
+    listeners: Sequence[Listener] = (),
 ) -> History:
     """Trains a model; afterwards it has the weights of the epoch with the best validation score.
 
-    The global random generators are seeded with ``settings.seed`` (the initial values are the caller's: seed before the
-    model is built). All that a run depends on is in its checkpoint, as far as the model keeps it in its
-    ``state_dict``, so a run that was killed ends with the same bits.
+    ``settings.seed`` seeds the global random generators (for the same initial values, seed before you build the model).
+    The checkpoint holds everything that a run depends on, if the model keeps its state in ``state_dict``. So a run that
+    was killed and resumed ends with the same bits.
 
     Args:
         model: Moved to the device of the settings.
         task: What is learned.
         train: The training batches.
-        validation: The validation batches, each run from a zero state unless it goes on with the one before; None keeps
-            the latest weights.
+        validation: The validation batches. Each starts from a zero state unless it continues the one before. With None,
+            the model keeps the latest weights.
         settings: How to train.
-        run: Where to keep history and checkpoints; a checkpoint that is there is gone on from. None keeps nothing.
-        progress: What to tell the person; None for nothing.
+        run: Where to keep history and checkpoints; training resumes from a checkpoint that is there. None keeps
+            nothing.
+        listeners: Called in this order, after the history has recorded a row.
 
     Returns:
         The rows of the history, from the start of the run.
 
     Raises:
-        OptionError: A setting is wrong or needs validation batches that are not there.
-        DataError: There are no training batches, or fewer than ``len(train)`` says.
-        RunError: The loss is no longer finite, or the checkpoint was written under another setup.
-        ModelFileError: The checkpoint is damaged, is of another model, or cannot be written.
-        TrainingInterrupted: Ctrl-C was pressed; the update under way is done and stored.
+        OptionError: A setting is wrong, or needs validation batches and there are none.
+        DataError: There are no training batches, or fewer than ``len(train)``.
+        RunError: The loss is no longer finite, or the checkpoint was written with another setup.
+        ModelFileError: The checkpoint is damaged, belongs to another model, or cannot be written.
+        TrainingInterrupted: Ctrl-C was pressed; the current update is finished and stored.
     """
     _check(train, validation, settings)
     device = choose_device(settings.device)
     mode = model.training
-    progress = progress or QuietProgress()
     with reproducible(settings.threads), deferred_interrupt() as interrupt:
         seed_everything(settings.seed, stream=1)
         updates = settings.max_steps or settings.epochs * len(train)
         training = Training(model.to(device), task, settings, updates, device)
-        session = _start(training, train, validation, run, progress, interrupt)
+        session = start(training, train, validation, run, listeners, interrupt)
         epochs = math.ceil(updates / len(train))
-        progress.begin(Plan(epochs, len(train), updates, training.step, task.score))
         try:
+            plan = Plan(epochs, len(train), updates, training.step, task.score)
+            for listener in session.listeners:
+                listener.begin(plan)
             while not training.finished:
                 run_epoch(session)
         finally:
-            progress.end()
             model.train(mode)
+            for listener in session.listeners:
+                listener.end()
         losses = [row["train"]["loss"] for row in session.history if row["event"] == "epoch"]
         if (reason := training.why_nothing_was_learned(losses)) is not None:
             warnings.warn(reason, HoldfastWarning, stacklevel=2)
@@ -95,54 +97,18 @@ def fit(
     return session.history
 
 
-@dataclass(frozen=True)
-class Session:
-    """What an epoch needs: the training and its surroundings."""
-
-    training: Training
-    train: Epochs
-    validation: Epochs | None
-    history: History
-    checkpoint: Checkpoint | None
-    progress: Progress
-    interrupt: Interrupt
-    origin: float
-    """The clock's reading when training began, as if it had never been stopped."""
-    go_on: str
-    """The command that goes on with the run; empty where none is kept."""
-
-    def seconds(self) -> float:
-        """Time spent training so far."""
-        return time.monotonic() - self.origin
-
-    def save(self) -> None:
-        """Writes the checkpoint, where one is kept."""
-        if self.checkpoint is not None:
-            self.checkpoint.write(self.training, self.history, self.seconds())
-
-    def stop(self) -> None:
-        """Ends the run on request; the checkpoint must have been written.
-
-        Raises:
-            TrainingInterrupted: Always.
-        """
-        at = f"Stopped after update {self.training.step} of {self.training.updates}"
-        if self.checkpoint is None:
-            raise TrainingInterrupted(f"{at}; without a run directory nothing was stored.")
-        raise TrainingInterrupted(f"{at}; the checkpoint is written. Go on by `{self.go_on}`.")
-
-
 def run_epoch(session: Session) -> None:
-    """Trains until the end of the epoch that is under way, then validates, records and stores.
+    """Trains to the end of the current epoch, then validates, records and stores.
 
     Args:
-        session: At any position of the epoch, its last batch included.
+        session: At any batch of the epoch, also after its last one.
     """
     training, train = session.training, session.train
     training.model.train()
     for batch in islice(train.epoch(training.epoch - 1, training.batch), training.updates - training.step):
         train_step(training, batch)
-        session.progress.update(training, len(batch))
+        for listener in session.listeners:
+            listener.update(training, len(batch))
         _log(session)
         if session.interrupt.requested:
             session.save()
@@ -168,7 +134,7 @@ def train_step(training: Training, batch: Batch) -> None:
 
     Raises:
         RunError: The loss is not finite.
-        OptionError: The state is to be carried, and the task gives none.
+        OptionError: ``carry_state`` is on, and the task returns no final state.
     """
     settings, task = training.settings, training.task
     batch = batch.to(training.device)
@@ -185,8 +151,8 @@ def train_step(training: Training, batch: Batch) -> None:
     training.schedule.after_update()
     if settings.carry_state:
         if result.state is None:
-            raise OptionError("carry_state is on, and the task gives no final state; set carry_state = false.")
-        # contiguous, as it will be when it comes back from a checkpoint
+            raise OptionError("carry_state is on, and the task returns no final state; set carry_state = false.")
+        # contiguous, as it is when it comes back from a checkpoint
         training.carried = map_tensors(lambda tensor: tensor.detach().contiguous(), result.state)
     training.this_epoch.add_outputs(result.outputs, batch)
     if training.since_log is not None:
@@ -204,9 +170,9 @@ def validate(
     Args:
         model: On ``device``.
         task: What is learned.
-        batches: What to measure on; a batch starts from a zero state, or goes on with that of the batch before.
+        batches: What to measure on. A batch starts from a zero state, or from the state of the batch it continues.
         device: Where to compute.
-        metrics: What to gather the metrics in, for a caller who wants more of them than numbers; None for the task's.
+        metrics: Collects the metrics, for a caller who needs more than the numbers; None for the task's own.
 
     Returns:
         ``loss`` (the mean over sequences) and the task's metrics, by name.
@@ -232,77 +198,44 @@ def _check(train: Epochs, validation: Epochs | None, settings: TrainSettings) ->
     if len(train) == 0:
         raise DataError("there are no training batches; expected at least one sequence to train on.")
     if validation is not None and len(validation) == 0:
-        raise DataError("there are no validation batches; give None to train without validation.")
+        raise DataError("there are no validation batches; pass None to train without validation.")
     if validation is None and settings.schedule == "plateau":
         raise OptionError(
-            "schedule 'plateau' goes by the validation score, and there are no validation sequences; "
+            "schedule 'plateau' needs a validation score, and there are no validation sequences; "
             "hold some out (validation = 0.1) or use another schedule."
         )
     if validation is None and settings.patience:
         raise OptionError(
-            f"patience = {settings.patience} goes by the validation score, and there are no validation sequences; "
+            f"patience = {settings.patience} needs a validation score, and there are no validation sequences; "
             "hold some out (validation = 0.1) or set patience = 0."
         )
 
 
-def _start(
-    training: Training,
-    train: Epochs,
-    validation: Epochs | None,
-    run: RunDirectory | None,
-    progress: Progress,
-    interrupt: Interrupt,
-) -> Session:
-    """Begins at the beginning, or at the checkpoint of the run directory."""
-    checkpoint, rows, digest, seconds = None, 0, None, 0.0
-    if run is not None:
-        setup: dict[str, Any] = training.settings.model_dump()
-        setup |= {"train_batches": len(train), "validation_batches": len(validation) if validation else 0}
-        every = training.settings.checkpoint_seconds
-        checkpoint = Checkpoint(run.checkpoint_path, every=every, setup=setup)
-        if run.checkpoint_path.exists():
-            rows, digest, seconds = checkpoint.read(training)
-    history = History(run.history_path if run else None, keep=rows, digest=digest)
-    origin = time.monotonic() - seconds
-    go_on = resume_command(run.path) if run else ""
-    return Session(training, train, validation, history, checkpoint, progress, interrupt, origin, go_on)
-
-
 def _log(session: Session) -> None:
-    """Records the updates since the last log row, where one is due."""
+    """Records the updates since the last log row, when a row is due."""
     training = session.training
     if training.since_log is None or training.step % training.settings.log_every:
         return
     training.read_losses()
-    session.history.record(_row(session, "log", training.since_log))
+    row = session.row("log", training.since_log)
+    for listener in session.listeners:
+        listener.log(row)
     training.since_log = Running(training.task)
 
 
 def _end_epoch(session: Session) -> None:
-    """Validates, records the epoch, and moves on to the next or to the end."""
+    """Validates, records the epoch, and moves on to the next one or to the end."""
     training = session.training
     training.read_losses()
-    row = _row(session, "epoch", training.this_epoch)
+    row = session.row("epoch", training.this_epoch)
     if session.validation is not None:
         row["validation"] = validate(training.measured, training.task, session.validation, training.device)
         row["best"] = training.take_score(row["validation"])
         row["seconds"] = round(session.seconds(), 3)
-    session.history.record(row)
-    session.progress.epoch(session.history[-1])
+    for listener in session.listeners:
+        listener.epoch(row)
     patience = training.settings.patience
     out_of_patience = patience > 0 and training.epochs_without_gain >= patience
     training.finished = training.step >= training.updates or out_of_patience
     training.epoch, training.batch = training.epoch + 1, 0
     training.this_epoch = Running(training.task)
-
-
-def _row(session: Session, event: str, running: Running) -> dict[str, Any]:
-    training = session.training
-    return {
-        "event": event,
-        "epoch": training.epoch,
-        "step": training.step,
-        "learning_rate": training.learning_rate,
-        "train": running.report(),
-        "seconds": round(session.seconds(), 3),
-    }

@@ -1,8 +1,8 @@
-"""Nested states as tensors and JSON, and back, exactly: nothing is pickled.
+"""Nested states as tensors and JSON, and back, exactly and without pickle.
 
 A state is None, a bool, int, float, string or tensor, or a list, tuple or dict of states; a dict's keys are strings,
-ints, floats, bools, None or tuples of these. JSON has no tuples, no infinities and no keys but strings, so those become
-objects with one key that says what they are: ``{"tuple": [...]}``, ``{"dict": [[key, value], ...]}``,
+ints, floats, bools, None or tuples of these. JSON has only strings as keys and neither tuples nor infinities, so these
+become objects with one key that names the type: ``{"tuple": [...]}``, ``{"dict": [[key, value], ...]}``,
 ``{"float": "inf"}``, ``{"tensor": "model/weight"}``.
 """
 
@@ -19,10 +19,10 @@ from holdfast.errors import ModelFileError
 
 
 def map_tensors(function: Callable[[torch.Tensor], torch.Tensor], state: Any) -> Any:
-    """The same nest with ``function`` applied to every tensor in it; anything else stays as it is."""
+    """The same nest with ``function`` applied to every tensor; other values do not change."""
     if isinstance(state, torch.Tensor):
         return function(state)
-    if isinstance(state, tuple) and hasattr(state, "_fields"):  # a named tuple takes its values one by one
+    if isinstance(state, tuple) and hasattr(state, "_fields"):  # a named tuple takes its values as separate arguments
         return type(state)(*(map_tensors(function, value) for value in state))
     if isinstance(state, (list, tuple)):
         return type(state)(map_tensors(function, value) for value in state)
@@ -32,13 +32,13 @@ def map_tensors(function: Callable[[torch.Tensor], torch.Tensor], state: Any) ->
 
 
 def encode(state: Any) -> tuple[dict[str, torch.Tensor], Any]:
-    """Takes a state apart.
+    """Splits a state into tensors and JSON.
 
     Args:
         state: A state as described above. An ordered dict counts as a dict.
 
     Returns:
-        The tensors, under names that tell their place, and what JSON can hold.
+        The tensors, by names that say their place, and a JSON value.
 
     Raises:
         TypeError: The state holds something else, such as a function or a named tuple.
@@ -48,15 +48,15 @@ def encode(state: Any) -> tuple[dict[str, torch.Tensor], Any]:
 
 
 def decode(tensors: Mapping[str, torch.Tensor], document: Any, device: torch.device) -> Any:
-    """Puts a state together again, in memory of its own.
+    """Joins a state again, with its own memory.
 
     Args:
-        tensors: As ``encode`` gave them.
-        document: As ``encode`` gave it, also after a way through JSON.
-        device: Where to put the tensors that were not on the CPU.
+        tensors: From ``encode``.
+        document: From ``encode``, also after a round trip through JSON.
+        device: The device for the tensors that were not on the CPU.
 
     Raises:
-        ModelFileError: The document is not one that ``encode`` made, or a tensor is missing.
+        ModelFileError: The document is not from ``encode``, or a tensor is missing.
     """
     try:
         return _decode(document, tensors, device)
@@ -71,7 +71,7 @@ def _encode(state: Any, place: str, tensors: dict[str, torch.Tensor]) -> Any:
         return state if math.isfinite(state) else {"float": repr(state)}
     if isinstance(state, torch.Tensor):
         name = place or "value"
-        while name in tensors or name == "__metadata__":  # the one name that the format keeps for itself
+        while name in tensors or name == "__metadata__":  # a name that the format reserves
             name += "_"
         tensors[name] = state.detach()
         return {"tensor" if state.device.type == "cpu" else "device_tensor": name}
@@ -92,7 +92,7 @@ def _encode(state: Any, place: str, tensors: dict[str, torch.Tensor]) -> Any:
 
 
 def _within(place: str, key: object) -> str:
-    """The name of a place within a place, in plain letters."""
+    """The name of a place inside a place, in plain letters."""
     part = re.sub(r"[^A-Za-z0-9_.\-]", "_", str(key))
     return f"{place}/{part}" if place else part
 

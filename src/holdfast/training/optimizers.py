@@ -1,4 +1,4 @@
-"""Any optimiser of ``torch.optim``, and those of :mod:`holdfast.training.proximal`, by class name."""
+"""Every optimiser of ``torch.optim`` and of :mod:`holdfast.training.proximal`, by class name."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from holdfast.errors import OptionError, did_you_mean
 from holdfast.settings import TrainSettings
 from holdfast.training.proximal import PROXIMAL
 
-_OWN_SETTING = {"lr": "learning_rate", "weight_decay": "weight_decay"}
+_SETTING_OF = {"lr": "learning_rate", "weight_decay": "weight_decay"}
 
 _UNFIT = {
-    "LBFGS": "evaluates the loss several times an update, which training by batches does not do",
+    "LBFGS": "evaluates the loss several times per update, which this training does not do",
     "SparseAdam": "needs sparse gradients, and those of recurrent layers are dense",
-    "Muon": "is for matrices alone, and recurrent layers have vectors (biases) as well",
+    "Muon": "is for matrices only, and recurrent layers also have vectors (biases)",
 }
-"""Optimisers of ``torch.optim`` that cannot train a recurrent network here, and why."""
+"""Optimisers of ``torch.optim`` that cannot train a recurrent network, and why."""
 
 
 def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
     """The optimiser of the settings, over the model's trainable parameters.
 
     Args:
-        model: On the device that it will be trained on.
+        model: On the device of the training.
         settings: ``optimizer``, ``learning_rate``, ``weight_decay`` and ``optimizer_options`` are read.
 
     Raises:
-        OptionError: There is no such optimiser, or it does not take one of the options.
+        OptionError: There is no such optimiser, or it does not have one of the options.
     """
     known, options = _optimizers(), settings.optimizer_options
-    name = {one.lower(): one for one in known}.get(settings.optimizer.lower(), settings.optimizer)
+    name = {class_name.lower(): class_name for class_name in known}.get(settings.optimizer.lower(), settings.optimizer)
     for unfit, reason in _UNFIT.items():
         if name.lower() == unfit.lower():
             raise OptionError(f"optimizer {unfit!r} {reason}. Use another, such as 'Adam'.")
@@ -41,13 +41,13 @@ def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Opt
         raise OptionError(f"optimizer {name!r} is not known; {did_you_mean(name, known)}")
     accepted = set(inspect.signature(known[name]).parameters) - {"params"}
     for option in options:
-        if option in _OWN_SETTING:
-            raise OptionError(f"optimizer_options has {option!r}; set {_OWN_SETTING[option]} instead.")
+        if option in _SETTING_OF:
+            raise OptionError(f"optimizer_options has {option!r}; set {_SETTING_OF[option]} instead.")
         if option not in accepted:
-            choices = did_you_mean(option, accepted - set(_OWN_SETTING))
+            choices = did_you_mean(option, accepted - set(_SETTING_OF))
             raise OptionError(f"optimizer {name!r} has no argument {option!r}; {choices}")
     arguments: dict[str, Any] = {"lr": settings.learning_rate, **options}
-    if "weight_decay" in accepted:  # given even when 0, which is not every optimiser's own default
+    if "weight_decay" in accepted:  # passed even when 0, which is not the default of every optimiser
         arguments["weight_decay"] = settings.weight_decay
     elif settings.weight_decay:
         raise OptionError(f"optimizer {name!r} has no weight decay; leave weight_decay at 0 or use 'AdamW'.")

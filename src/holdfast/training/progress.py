@@ -1,14 +1,14 @@
 """What a person sees while training: a live line on a terminal, plain lines elsewhere, or nothing.
 
-Nothing here is asked for more often than it is drawn, so a fast model is not slowed by being watched.
+Figures are computed only when they are drawn, so that progress does not slow a fast model.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -16,75 +16,28 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from holdfast.training.listener import Listener, Plan
 from holdfast.training.state import Training
 
 Clock = Callable[[], float]
 _SMALLEST_BAR, _LARGEST_BAR = 6, 24
-"""Columns; where there is less room, the line has no bar."""
+"""Columns. With less room, the line has no bar."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What lies ahead when training begins."""
-
-    epochs: int
-    """Epochs of the whole run, the last of them perhaps not whole."""
-    batches: int
-    """Batches in an epoch."""
-    updates: int
-    """Updates of the whole run."""
-    done: int
-    """Updates done by an earlier session of the run."""
-    score: str
-    """The metric to show beside the loss."""
-
-
-class Progress(Protocol):
-    """Told by the loop how training goes."""
-
-    def begin(self, plan: Plan) -> None:
-        """Training begins, or goes on."""
-
-    def update(self, training: Training, sequences: int) -> None:
-        """An update on so many sequences is done."""
-
-    def epoch(self, row: dict[str, Any]) -> None:
-        """An epoch is done: its row of the history."""
-
-    def end(self) -> None:
-        """Training has ended, however it did."""
-
-
-class QuietProgress:
-    """Shows nothing."""
-
-    def begin(self, plan: Plan) -> None:
-        """Shows nothing."""
-
-    def update(self, training: Training, sequences: int) -> None:
-        """Shows nothing."""
-
-    def epoch(self, row: dict[str, Any]) -> None:
-        """Shows nothing."""
-
-    def end(self) -> None:
-        """Shows nothing."""
-
-
-def choose_progress(console: Console, *, quiet: bool = False) -> Progress:
-    """The progress for a console: live on a terminal, plain lines where the output is a file or a pipe.
+def choose_progress(console: Console, *, quiet: bool = False) -> Listener:
+    """Chooses the progress for a console: live on a terminal, plain lines when the output is a file or a pipe.
 
     Args:
         console: Usually ``rich.console.Console(stderr=True)``.
         quiet: Show nothing.
     """
     if quiet:
-        return QuietProgress()
+        return Listener()
     return LiveProgress(console) if console.is_terminal else PlainProgress(console)
 
 
 class _Figures:
-    """The figures that both kinds show, taken at most every ``interval`` seconds."""
+    """The figures that both kinds of progress show, at most once per ``interval`` seconds."""
 
     def __init__(self, interval: float, clock: Clock) -> None:
         self._interval, self._clock = interval, clock
@@ -95,7 +48,7 @@ class _Figures:
         self._sequences = 0
 
     def due(self, sequences: int) -> bool:
-        """Counts the sequences; whether it is time to show something."""
+        """Counts the sequences, and returns whether it is time to show something."""
         self._sequences += sequences
         now = self._clock()
         if now - self._last < self._interval:
@@ -104,7 +57,7 @@ class _Figures:
         return True
 
     def shown(self, training: Training) -> str:
-        """Loss and metric of the epoch so far, sequences a second and time left."""
+        """Loss and metric of the epoch so far, sequences per second, and time left."""
         training.read_losses()
         elapsed = max(self._clock() - self._began, 1e-9)
         done = training.step - self.plan.done
@@ -113,13 +66,13 @@ class _Figures:
         return f"{values}  {self._sequences / elapsed:,.0f} seq/s  {_duration(left)} left"
 
 
-class PlainProgress:
-    """Lines of text: one an epoch, and one every few seconds within.
+class PlainProgress(Listener):
+    """Prints a line per epoch, and one every few seconds within an epoch.
 
     Args:
-        console: Where to; lines are never wrapped.
+        console: Where to print; lines are never wrapped.
         interval: Seconds between lines within an epoch.
-        clock: Seconds that never run backwards.
+        clock: Returns seconds and never goes backwards.
     """
 
     def __init__(self, console: Console, *, interval: float = 5.0, clock: Clock = time.monotonic) -> None:
@@ -127,13 +80,13 @@ class PlainProgress:
         self._figures = _Figures(interval, clock)
 
     def begin(self, plan: Plan) -> None:
-        """Says where an earlier session stopped, if there was one."""
+        """Says from which update a run resumes, if it does."""
         self._figures.begin(plan)
         if plan.done:
-            self._print(f"going on after update {plan.done} of {plan.updates}")
+            self._print(f"resuming after update {plan.done} of {plan.updates}")
 
     def update(self, training: Training, sequences: int) -> None:
-        """Prints a line when the last is long enough ago."""
+        """Prints a line when the last one is old enough."""
         if self._figures.due(sequences):
             plan = self._figures.plan
             where = f"epoch {training.epoch}/{plan.epochs}  batch {training.batch}/{plan.batches}"
@@ -143,20 +96,17 @@ class PlainProgress:
         """Prints the epoch's line."""
         self._print(_epoch_line(row, self._figures.plan))
 
-    def end(self) -> None:
-        """Nothing is left open."""
-
     def _print(self, line: str) -> None:
         self._console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
-class LiveProgress:
-    """One line that is redrawn in place, and above it a line for each epoch.
+class LiveProgress(Listener):
+    """Redraws one line in place, and prints a line per epoch above it.
 
     Args:
         console: A terminal.
-        interval: Seconds between two drawings.
-        clock: Seconds that never run backwards.
+        interval: Seconds between drawings.
+        clock: Returns seconds and never goes backwards.
     """
 
     def __init__(self, console: Console, *, interval: float = 0.2, clock: Clock = time.monotonic) -> None:
@@ -171,7 +121,7 @@ class LiveProgress:
         self._live.start()
 
     def update(self, training: Training, sequences: int) -> None:
-        """Redraws the line when the last drawing is long enough ago."""
+        """Redraws the line when the last drawing is old enough."""
         if self._live is None or not self._figures.due(sequences):
             return
         plan = self._figures.plan
@@ -192,7 +142,7 @@ class LiveProgress:
         self._console.print(Text(_epoch_line(row, self._figures.plan)), no_wrap=True, overflow="ellipsis")
 
     def end(self) -> None:
-        """Takes the bar away; the epochs' lines stay."""
+        """Removes the bar; the lines of the epochs stay."""
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -208,7 +158,7 @@ def _epoch_line(row: dict[str, Any], plan: Plan) -> str:
 
 def _values(report: dict[str, Any], names: tuple[str, ...]) -> str:
     shown = dict.fromkeys(name for name in names if name in report)
-    return "  ".join(f"{name} {'-' if report[name] is None else f'{report[name]:.4f}'}" for name in shown)
+    return "  ".join(f"{name} {f'{report[name]:.4f}' if math.isfinite(report[name]) else '-'}" for name in shown)
 
 
 def _duration(seconds: float) -> str:

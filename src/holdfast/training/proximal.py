@@ -1,11 +1,11 @@
-"""Optimisers that take an l1 and an l2 penalty exactly and not by its gradient, which torch.optim does not have.
+"""Optimisers that apply an l1 and an l2 penalty exactly, not by its gradient; torch.optim does not have them.
 
-With l1 > 0 weights become 0 and stay there. In the equations, all of them per weight, w is the weight, g its gradient,
-lr the learning rate, l1 and l2 are the penalties, and S(v, a) = sign(v) max(|v| - a, 0) is the soft threshold.
+With l1 > 0, weights become exactly 0 and stay there. In the equations, which hold per weight, w is the weight, g its
+gradient, lr the learning rate, l1 and l2 the penalties, and S(v, a) = sign(v) max(|v| - a, 0) the soft threshold.
 
-TensorFlow 1 had the same four. Two things differ. Its Ftrl and AdagradDA forget the initial weights: they measure how
-far a weight has come from 0. Deep networks hardly learn from there, so the distance is measured from the initial
-weights, which is the same where these are 0. And its l2 for Ftrl is half of this one: it writes the penalty as l2 w².
+TensorFlow 1 has the same four, with two differences. Its Ftrl and AdagradDA ignore the initial weights: they measure
+the distance of a weight from 0. Deep networks hardly learn that way, so these here measure the distance from the
+initial weight. With initial weights of 0 both are equal. And its l2 for Ftrl is half of this l2: its penalty is l2 w².
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch.optim.optimizer import ParamsT
 
 
 class ProximalOptimizer(torch.optim.Optimizer):
-    """What the four have in common: checked arguments, and the walk over the parameters; not for direct use."""
+    """The base class of the four: checks the arguments and loops over the parameters."""
 
     _ABOVE_ZERO = ("lr", "initial_accumulator_value")
 
@@ -36,10 +36,10 @@ class ProximalOptimizer(torch.optim.Optimizer):
         """Makes one update.
 
         Args:
-            closure: Computes the loss and its gradient anew; None where the gradient is there.
+            closure: Computes the loss and its gradient again; None if the gradient is there.
 
         Returns:
-            What the closure gave.
+            The result of the closure.
         """
         loss = None if closure is None else closure()
         with torch.no_grad():
@@ -65,7 +65,7 @@ class ProximalSGD(ProximalOptimizer):
     loss + l1 |w| + l2 w² / 2.
 
     Args:
-        params: As in ``torch.optim.SGD``, which this is with l1 = l2 = 0.
+        params: As in ``torch.optim.SGD``; with l1 = l2 = 0 both are the same.
         lr: The learning rate.
         l1: The penalty on |w|.
         l2: The penalty on w² / 2.
@@ -83,7 +83,7 @@ class ProximalSGD(ProximalOptimizer):
 
 
 class AdaptiveProximalOptimizer(ProximalOptimizer):
-    """Those with a step for each weight, by the sum n of its squared gradients; not for direct use."""
+    """Base class of optimisers with a step size per weight, from the sum n of its squared gradients."""
 
     def __init__(
         self,
@@ -109,11 +109,11 @@ class ProximalAdagrad(AdaptiveProximalOptimizer):
     the composite mirror descent update), with the steps of Duchi & Singer 2009. It minimises loss + l1 |w| + l2 w² / 2.
 
     Args:
-        params: As in ``torch.optim.Adagrad``, which this is with l1 = l2 = 0 and that one's eps = 0.
+        params: As in ``torch.optim.Adagrad``; with l1 = l2 = 0 and its eps = 0 both are the same.
         lr: The learning rate.
         l1: The penalty on |w|.
         l2: The penalty on w² / 2.
-        initial_accumulator_value: What the sum of squared gradients starts at.
+        initial_accumulator_value: The initial sum of squared gradients.
 
     Raises:
         ValueError: A number is out of range.
@@ -128,7 +128,7 @@ class ProximalAdagrad(AdaptiveProximalOptimizer):
 
 
 class AdagradDA(AdaptiveProximalOptimizer):
-    """Adagrad by dual averaging: each update computes the weights anew from all gradients so far.
+    """Adagrad by dual averaging: each update computes the weights from all gradients so far.
 
     The update::
 
@@ -144,7 +144,7 @@ class AdagradDA(AdaptiveProximalOptimizer):
         lr: The learning rate.
         l1: The penalty on |w|.
         l2: The penalty on w² / 2.
-        initial_accumulator_value: What the sum of squared gradients starts at.
+        initial_accumulator_value: The initial sum of squared gradients.
 
     Raises:
         ValueError: A number is out of range.
@@ -173,18 +173,18 @@ class Ftrl(ProximalOptimizer):
         q = q'
         w = -S(z, l1) / (q + l2)
 
-    McMahan et al. 2013, "Ad Click Prediction: a View from the Trenches", algorithm 1, where power is 1/2. Unlike in the
-    other three, the penalties l1 |w| + l2 w² / 2 stand against the sum of the losses of all updates and not against
-    each of them, so they are larger numbers.
+    McMahan et al. 2013, "Ad Click Prediction: a View from the Trenches", algorithm 1, where power is 1/2. Here the
+    penalties l1 |w| + l2 w² / 2 are added once to the sum of the losses of all updates; in the other three they are
+    added to the loss of each update. So these numbers are larger.
 
     Args:
-        params: As in ``torch.optim.Adagrad``, which this is with l1 = l2 = 0 and that one's eps = 0.
+        params: As in ``torch.optim.Adagrad``; with l1 = l2 = 0 and its eps = 0 both are the same.
         lr: The learning rate.
         l1: The penalty on |w|.
         l2: The penalty on w² / 2.
-        initial_accumulator_value: What the sum of squared gradients starts at.
-        power: How the learning rate falls with that sum; 0 for not at all. TensorFlow's ``learning_rate_power`` is
-            the negative of it.
+        initial_accumulator_value: The initial sum of squared gradients.
+        power: How fast the learning rate falls with that sum; 0 for a constant rate. TensorFlow's
+            ``learning_rate_power`` is its negative.
 
     Raises:
         ValueError: A number is out of range.
@@ -209,12 +209,12 @@ class Ftrl(ProximalOptimizer):
         state["n"].addcmul_(g, g)
         q = state["n"] ** group["power"] / group["lr"]
         state["z"].add_(g - (q - state["q"]) * w)
-        state["q"] = q  # kept, and not computed from n: the learning rate may be another next time
+        state["q"] = q  # stored, not computed from n: the learning rate may change
         w.copy_(-soft_threshold(state["z"], group["l1"]) / (q + group["l2"]))
 
 
 def soft_threshold(v: Tensor, a: Tensor | float) -> Tensor:
-    """S(v, a): ``v`` moved towards 0 by ``a``, and 0 where it would pass it."""
+    """S(v, a): ``v`` moved towards 0 by ``a``, but not past 0."""
     return v.sign() * (v.abs() - a).clamp(min=0)
 
 

@@ -1,6 +1,6 @@
-"""The folder of a run: its recipe, history, checkpoint and model, and the lock that keeps a second process out.
+"""The folder of a run: recipe, history, checkpoint, model, and a lock against a second process.
 
-``data.toml`` in it says where the data lay: the folder, and the way to it from the run, in case both are moved.
+``data.toml`` remembers the folder of the data, absolute and relative to the run, in case both are moved.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _LOCK, _DATA = ".lock", "data.toml"
 
 
 class RunDirectory:
-    """A folder to train into, locked until it is closed or the process ends, however it ends.
+    """A folder to train into. It is locked until it is closed or the process ends.
 
     Args:
-        path: The folder; it is made if need be.
-        recipe: The recipe as resolved: what TOML can hold, and None for what is unset.
-        resume: Go on with the run that is there, be it one that was killed before its first update.
-        data_dir: The folder that the data lie in, to be remembered; None for what an earlier session remembered.
+        path: The folder; it is created if it is not there.
+        recipe: The resolved recipe, as TOML values, with None for what is not set.
+        resume: Resume the run in the folder, even if it was killed before its first update.
+        data_dir: The folder of the data, to remember; None keeps the one that is remembered.
 
     Raises:
-        RunError: Another process trains into the folder; there is a run and ``resume`` is off; there is none and it is
-            on; or the run there has another recipe.
+        RunError: Another process trains into the folder; there is a run and ``resume`` is off; there is no run and
+            ``resume`` is on; or the run has another recipe.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class RunDirectory:
             raise
 
     def close(self) -> None:
-        """Gives the lock back."""
+        """Releases the lock."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -92,87 +92,87 @@ class RunDirectory:
         os.pwrite(self._lock, f"{os.getpid()}\n".encode("ascii"), 0)
 
     def _settle_recipe(self, recipe: Mapping[str, Any], resume: bool) -> None:
-        found = results_in(self.path)
-        if found and not resume:
+        results = results_in(self.path)
+        if results and not resume:
             raise RunError(
-                f"{self.path} already holds a run ({', '.join(found)}). "
-                f"Go on with it by `{resume_command(self.path)}`, or choose another --out."
+                f"{self.path} already holds a run ({', '.join(results)}). "
+                f"Resume it by `{resume_command(self.path)}`, or choose another --out."
             )
         if resume and self.recipe_path.exists():
-            stored, given = _flat(read_sealed(self.recipe_path)), _flat(recipe)
+            stored, current = _flat(read_sealed(self.recipe_path)), _flat(recipe)
             differing = [
-                f"{key} = {_shown(stored, key)} there, {_shown(given, key)} here"
-                for key in sorted(stored.keys() | given.keys())
-                if _shown(stored, key) != _shown(given, key)
+                f"{key} = {_shown(stored, key)} there, {_shown(current, key)} here"
+                for key in sorted(stored.keys() | current.keys())
+                if _shown(stored, key) != _shown(current, key)
             ]
             if differing:
                 raise RunError(
                     f"{self.path} holds a run of another recipe: {'; '.join(differing)}. "
-                    f"Go on with the one that is there by `{resume_command(self.path)}`, or choose another --out."
+                    f"Resume that run by `{resume_command(self.path)}`, or choose another --out."
                 )
         else:
             write_sealed(self.recipe_path, recipe)
 
 
 def results_in(folder: Path) -> list[str]:
-    """The names of what training has left in a folder; a recipe alone, of a run that never began, is nothing."""
+    """The names of the files that training has left in a folder, without the recipe."""
     return [name for name in (HISTORY_NAME, CHECKPOINT_NAME, MODEL_NAME) if (folder / name).exists()]
 
 
 def resume_command(folder: Path) -> str:
-    """The command that goes on with the run in a folder, with the recipe that it was begun with."""
+    """The command that resumes the run in a folder, with its own recipe."""
     return f"holdfast train {shlex.quote(str(folder / RECIPE_NAME))} --out {shlex.quote(str(folder))} --resume"
 
 
 def is_run(folder: Path) -> bool:
-    """Whether training has begun in a folder, be it that it came to nothing."""
+    """Whether training has begun in a folder, even without a result."""
     return any((folder / name).exists() for name in (_LOCK, RECIPE_NAME)) or bool(results_in(folder))
 
 
 def remember_data(run: Path, data_dir: Path) -> None:
-    """Notes in the folder of a run where its data lie.
+    """Writes the folder of the data into the folder of a run.
 
     Raises:
-        RunError: The note cannot be written.
+        RunError: The file cannot be written.
     """
     folder = data_dir.resolve()
-    way = os.path.relpath(folder, run.resolve())
-    write_sealed(run / _DATA, {"folder": str(folder), "from_here": way})
+    relative = os.path.relpath(folder, run.resolve())
+    write_sealed(run / _DATA, {"folder": str(folder), "from_here": relative})
 
 
 def data_folder(run: Path) -> Path | None:
-    """The folder that the data of a run lie in; None for a run whose data needed none, or that noted none.
+    """The folder of the data of a run; None for a run that needs none or remembers none.
 
     Raises:
-        MissingDataError: It is gone.
-        RunError: The note is damaged.
+        MissingDataError: The folder is not there any more.
+        RunError: The file that remembers it is damaged.
     """
     note = run / _DATA
     if not note.exists():
         return None
-    said = read_sealed(note)
+    places_noted = read_sealed(note)
     try:
-        places: list[Path] = [Path(said["folder"]), run.resolve() / said["from_here"]]
+        places: list[Path] = [Path(places_noted["folder"]), run.resolve() / places_noted["from_here"]]
     except (KeyError, TypeError) as error:
-        raise RunError(f"{note} does not say where the data are. Name their folder by --data-dir.") from error
+        raise RunError(f"{note} does not say where the data are. Name their folder with --data-dir.") from error
     for place in places:
         if place.is_dir():
             return place
     raise MissingDataError(
-        f"The data of {run} were in {places[0]}, which is not there any more. Name the folder that they are in now by "
+        f"The data of {run} were in {places[0]}, which is not there any more. Name the folder where they are now with "
         "--data-dir."
     )
 
 
 def _near(path: Path) -> str:
-    """What there is instead of a run: the ones beside it, those of a like name first."""
-    runs = sorted(one.name for one in path.parent.iterdir() if is_run(one)) if path.parent.is_dir() else []
+    """The end of a message about a missing run: the runs beside it, similar names first."""
+    runs = sorted(folder.name for folder in path.parent.iterdir() if is_run(folder)) if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, runs, n=3) or runs[:3]
     return f"; near it are {', '.join(str(path.with_name(name)) for name in near)}." if near else "."
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The table's values by dotted keys, as ``--set`` has them."""
+    """The values of nested tables by dotted keys, as in ``--set``."""
     flat: dict[str, Any] = {}
     for key, value in table.items():
         if isinstance(value, Mapping):

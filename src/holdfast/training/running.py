@@ -1,4 +1,4 @@
-"""Loss and metrics over a stretch of training batches, without waiting for the device at every batch."""
+"""Loss and metrics over some training batches, without waiting for the device at every batch."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class Losses:
-    """Losses of the latest updates, left on their device until they are asked for.
+    """Losses of the latest updates, left on their device until they are read.
 
     Args:
-        limit: So many are gathered before ``full``: 1 where reading a value costs nothing (the CPU), more where it
-            makes the host wait for the device.
+        limit: Losses to collect before ``full``: 1 on the CPU, where reading costs nothing; more on a device that
+            the host must wait for.
     """
 
     def __init__(self, limit: int) -> None:
@@ -25,7 +25,7 @@ class Losses:
         self._waiting: list[tuple[int, torch.Tensor, int]] = []
 
     def push(self, update: int, loss: torch.Tensor, sequences: int) -> None:
-        """Takes in the scalar loss of an update, the mean over so many sequences."""
+        """Adds the scalar loss of an update, the mean over its sequences."""
         self._waiting.append((update, loss.detach(), sequences))
 
     @property
@@ -34,7 +34,7 @@ class Losses:
         return len(self._waiting) >= self._limit
 
     def read(self) -> list[tuple[int, float, int]]:
-        """The (update, loss, sequences) since the last call, in order; the one place that waits for the device."""
+        """The (update, loss, sequences) since the last call, in order. Only this waits for the device."""
         waiting, self._waiting = self._waiting, []
         if len(waiting) == 1:
             update, loss, sequences = waiting[0]
@@ -52,12 +52,12 @@ class Running:
         self._sequences = 0
 
     def add_loss(self, loss: float, sequences: int) -> None:
-        """Takes in the mean loss of a batch of so many sequences."""
+        """Adds the mean loss of a batch."""
         self._loss_sum += loss * sequences
         self._sequences += sequences
 
     def add_outputs(self, outputs: torch.Tensor, batch: Batch) -> None:
-        """Takes in a batch's outputs for the metrics."""
+        """Adds the outputs of a batch to the metrics."""
         self._metrics.update(outputs.detach(), batch)
 
     def report(self) -> dict[str, float]:
@@ -66,7 +66,7 @@ class Running:
         return {"loss": self._loss_sum / self._sequences, **metrics}
 
     def state_dict(self) -> dict[str, Any]:
-        """All that was taken in."""
+        """Everything that was added."""
         return {
             "loss_sum": self._loss_sum,
             "sequences": self._sequences,
@@ -74,6 +74,6 @@ class Running:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up what ``state_dict`` gave."""
+        """Restores what ``state_dict`` returned."""
         self._loss_sum, self._sequences = state["loss_sum"], state["sequences"]
         self._metrics.load_state_dict(state["metrics"])

@@ -26,10 +26,10 @@ PLATEAU_EPOCHS = 3
 
 
 class Schedule:
-    """Sets the learning rate of an optimiser: call ``after_update`` and ``after_epoch``, in this order.
+    """Sets the learning rate of an optimiser: call ``after_update``, then ``after_epoch``.
 
     Args:
-        optimizer: Just made; its learning rate is that of the first update from here on.
+        optimizer: A new one; the schedule sets its learning rate for the first update.
         settings: ``schedule``, ``learning_rate`` and ``warmup_steps`` are read.
         updates: Updates of the whole run, N above.
         higher_is_better: Whether a higher score is a better one.
@@ -64,14 +64,14 @@ class Schedule:
             decay = max(1, updates - self._warmup)
             self._by_update = lr_scheduler.LambdaLR(optimizer, lambda n: _cosine(n, self._warmup, decay))
         elif self._warmup:
-            self._until = min(self._until, self._warmup - 1)  # from then on the rate stays, or is the plateau's
+            self._until = min(self._until, self._warmup - 1)  # later the rate is constant, or set by the plateau
             self._by_update = lr_scheduler.LambdaLR(optimizer, lambda n: min(1.0, (n + 1) / self._warmup))
         if settings.schedule == "plateau":
             self._by_epoch = lr_scheduler.ReduceLROnPlateau(
                 optimizer,
                 mode="max" if higher_is_better else "min",
                 factor=0.5,
-                patience=PLATEAU_EPOCHS - 1,  # torch: the bad epochs that are still borne
+                patience=PLATEAU_EPOCHS - 1,  # torch counts the bad epochs before the drop
                 threshold=0,
                 threshold_mode="abs",
             )
@@ -83,16 +83,16 @@ class Schedule:
         self._updates_done += 1
 
     def after_epoch(self, score: float) -> None:
-        """Takes in the validation score of an epoch.
+        """Adds the validation score of an epoch.
 
         Args:
-            score: NaN counts as no better.
+            score: NaN counts as no improvement.
         """
         if self._by_epoch is not None and self._updates_done >= self._warmup:
             self._by_epoch.step(score)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the schedule stands (the rate itself is in the optimiser's state)."""
+        """The position of the schedule (the rate itself is in the state of the optimiser)."""
         return {
             "updates_done": self._updates_done,
             "by_update": None if self._by_update is None else self._by_update.state_dict(),
@@ -100,7 +100,7 @@ class Schedule:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up what ``state_dict`` gave, of a schedule of the same settings."""
+        """Restores what ``state_dict`` of a schedule with the same settings returned."""
         self._updates_done = state["updates_done"]
         if self._by_update is not None:
             self._by_update.load_state_dict(state["by_update"])

@@ -1,4 +1,4 @@
-"""Small TOML files that say in their first line what their content was when they were written."""
+"""Small TOML files with the digest of their content in the first line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def write_sealed(path: Path, table: Mapping[str, Any]) -> None:
 
     Args:
         path: The file.
-        table: What TOML can hold, and None for what is unset.
+        table: TOML values, and None for what is not set.
 
     Raises:
         RunError: The file cannot be written.
@@ -36,31 +36,31 @@ def write_sealed(path: Path, table: Mapping[str, Any]) -> None:
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
-    """The table in a file of :func:`write_sealed`. A file without such a first line, of an older Holdfast, is read too.
+    """Reads a file of :func:`write_sealed`. Files of older versions, without the first line, are read too.
 
     Raises:
-        RunError: The file cannot be read, is not as it was written, or is not TOML.
+        RunError: The file cannot be read, was changed, or is not TOML.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise RunError(f"{path} cannot be read: {error.strerror}. Put it back, or choose another --out.") from error
+        raise RunError(f"{path} cannot be read: {error.strerror}. Restore it, or choose another --out.") from error
     first, _, text = content.partition(b"\n")
     if not first.startswith(b"#"):
         text = content
     elif first + b"\n" != _SEAL.format(hashlib.sha256(text).hexdigest()).encode():
         raise RunError(
-            f"{path} is not as it was written: its content does not have the SHA-256 in its first line. Put it back; "
-            "if you changed it yourself, delete that line."
+            f"{path} was changed: its content does not match the SHA-256 in its first line. Restore it; if you "
+            "changed it yourself, delete that line."
         )
     try:
         return tomllib.loads(text.decode())
     except (ValueError, RecursionError) as error:
-        raise RunError(f"{path} is not TOML: {error}. Put it back as it was, or choose another --out.") from error
+        raise RunError(f"{path} is not TOML: {error}. Restore it, or choose another --out.") from error
 
 
 def _set_values(table: Mapping[str, Any]) -> dict[str, Any]:
-    """The table without its unset values, for which TOML has no word."""
+    """The table without the values that are not set, because TOML has no null."""
     return {
         key: _set_values(value) if isinstance(value, Mapping) else value
         for key, value in table.items()

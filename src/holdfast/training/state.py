@@ -1,4 +1,4 @@
-"""Everything that changes as training goes on, in one object that can be taken apart and put together again."""
+"""The whole state of training in one object, which can be saved and restored."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ from holdfast.training.schedules import Schedule
 if TYPE_CHECKING:
     from holdfast.data import Batch
 
-_LOSSES_IN_FLIGHT = 32  # on an accelerator; a loss that is not finite is seen at most so many updates later
+_LOSSES_IN_FLIGHT = 32  # on an accelerator; a loss that is not finite is noticed at most 32 updates later
 _DIVERGED = 10
-"""A loss that ends at so many times that of the first update has not gone down and up again: training has diverged."""
+"""Training has diverged when the last loss is larger than the first one by this factor."""
 _STILL = 1e-6
-"""A loss that changes by less than this part of it does not move: it is rounded to 1.2e-7 of it. Weights, by the square
-of this."""
-_PLAIN = (  # the attributes that are stored as they are
+"""A relative change of the loss below this is no change; float32 rounds to 1.2e-7. For weights, the square of this."""
+_PLAIN = (  # attributes that are stored without conversion
     "step",
     "epoch",
     "batch",
@@ -47,7 +46,7 @@ class Training:
     Args:
         model: On the device it will be trained on.
         task: What is learned.
-        settings: How.
+        settings: How to train.
         updates: Updates of the whole run when nothing stops it early.
         device: Where the model is.
     """
@@ -63,7 +62,7 @@ class Training:
         self.step = 0  # updates done
         self.first_loss: float | None = None  # of the first update
         self.weights_at_first: tuple[float, float] | None = self._weights()
-        self.epoch, self.batch = 1, 0  # the epoch that is under way and the batches of it that are done
+        self.epoch, self.batch = 1, 0  # the current epoch, and its batches that are done
         self.finished = False
         self.carried: Any = None  # the final state of the batch before, with settings.carry_state
         self.learning_rate = settings.learning_rate  # of the latest update
@@ -76,10 +75,10 @@ class Training:
         self._losses = Losses(1 if device.type == "cpu" else _LOSSES_IN_FLIGHT)
 
     def add_loss(self, loss: torch.Tensor, batch: Batch) -> None:
-        """Takes in the loss of the update under way; now and then, sees to it that the latest are finite.
+        """Adds the loss of the current update, and sometimes checks that the latest losses are finite.
 
         Raises:
-            RunError: One is not.
+            RunError: One of them is not.
         """
         self._losses.push(self.step + 1, loss, len(batch))
         if self._losses.full:
@@ -106,25 +105,25 @@ class Training:
 
     @property
     def measured(self) -> nn.Module:
-        """What is validated and kept: the model, or the mean of its weights once there is one."""
+        """The module to validate and keep: the model, or the average of its weights once there is one."""
         if self._average is None or not self._average.n_averaged:
             return self.model
         averaged: nn.Module = self._average.module
         return averaged
 
     def average_weights(self) -> None:
-        """Takes the weights into their mean, once it is time; call it after every update."""
+        """Adds the weights to their average, from ``average_from`` on; call it after every update."""
         if self._average is not None and self.step > (self.settings.average_from or 0) * self.updates:
             self._average.update_parameters(self.model)
 
     def take_score(self, report: dict[str, float]) -> bool:
-        """Takes in the validation report of an epoch.
+        """Compares the validation report of an epoch with the best one.
 
         Returns:
-            Whether the score is the best so far; a NaN never is.
+            Whether the score is the best so far; NaN never is.
 
         Raises:
-            OptionError: The report has no value of the task's score.
+            OptionError: The report does not contain the task's score.
         """
         name = self.task.score
         if name not in report:
@@ -143,11 +142,11 @@ class Training:
         return better
 
     def restore_best(self) -> None:
-        """Puts the weights of the best epoch into the model; without validation scores, the latest (or their mean)."""
+        """Loads the weights of the best epoch; without validation scores, the latest weights or their average."""
         self.model.load_state_dict(self.best_weights or self.measured.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it, as a nest of tensors and numbers."""
+        """The whole state, as nested dicts, lists and tuples of tensors and numbers."""
         self.read_losses()
         return {
             "model": dict(self.model.state_dict()),
@@ -162,14 +161,14 @@ class Training:
         }
 
     def load_state_dict(self, state: dict[str, Any], path: Path) -> None:
-        """Takes up what ``state_dict`` gave.
+        """Restores what ``state_dict`` returned.
 
         Args:
-            state: Of a training with the same settings.
-            path: Where it comes from, for the message.
+            state: From a training with the same settings.
+            path: Its file, for the message.
 
         Raises:
-            ModelFileError: It is of another model; nothing has been changed then.
+            ModelFileError: It belongs to another model; then nothing is changed.
         """
         fit_tensors(self.model, state["model"], path)
         if state["best_weights"]:
@@ -181,13 +180,13 @@ class Training:
         self.this_epoch.load_state_dict(state["this_epoch"])
         if self.since_log is not None:
             self.since_log.load_state_dict(state["since_log"])
-        # These are not in a checkpoint of an older Holdfast.
+        # Checkpoints of older versions do not have these.
         self.first_loss, self.weights_at_first = state.get("first_loss"), state.get("weights_at_first")
         for name in _PLAIN:
             setattr(self, name, state[name])
 
     def why_nothing_was_learned(self, losses: Sequence[float]) -> str | None:
-        """What speaks against the training that has ended, with what to try; None when nothing does.
+        """Says why training failed and what to try; None if it did not fail.
 
         Args:
             losses: The training loss of each epoch.
@@ -214,7 +213,7 @@ class Training:
         return None
 
     def _weights(self) -> tuple[float, float]:
-        """The sums of all weights that are trained and of their squares: what they are, in two numbers."""
+        """The sums of all trained weights and of their squares: a fingerprint in two numbers."""
         sums = [(float(p.detach().double().sum()), float(p.detach().double().square().sum())) for p in self.parameters]
         return sum(one for one, _ in sums), sum(square for _, square in sums)
 

@@ -20,8 +20,7 @@ from holdfast.settings import TrainSettings
 from holdfast.tasks import GenerateTask, model_file
 from holdfast.tasks.generate.network import LanguageModel
 from holdfast.tasks.generate.settings import GenerateAnswers, GenerateData, GenerateModel
-from holdfast.training import TrainingInterrupted, validate
-from holdfast.training.progress import QuietProgress
+from holdfast.training import Listener, TrainingInterrupted, validate
 
 TEXT = "the cat sat on the mat. the dog sat on the log! who sat on the dog? not the cat.\n" * 3
 CPU = torch.device("cpu")
@@ -317,7 +316,7 @@ def test_a_model_learns_and_is_measured_and_saved(mine):
 def test_a_run_stopped_within_an_epoch_goes_on_to_the_same_bits(mine, extra):
     """The carried state, the place in the text and the random numbers of dropout are all in the checkpoint."""
 
-    class Stopping(QuietProgress):
+    class Stopping(Listener):
         def update(self, training, sequences):
             if training.step == 19:
                 assert 0 < training.batch < 26
@@ -326,7 +325,7 @@ def test_a_run_stopped_within_an_epoch_goes_on_to_the_same_bits(mine, extra):
 
     chosen = recipe(*STREAMS, *extra, "train.epochs=2")
     with pytest.raises(TrainingInterrupted, match=r"^Stopped after update 19 of "):
-        experiment.train(chosen, mine / "stopped", data_dir=mine, progress=Stopping())
+        experiment.train(chosen, mine / "stopped", data_dir=mine, listeners=[Stopping()])
     resumed = experiment.train(chosen, mine / "stopped", data_dir=mine, resume=True)
     straight = experiment.train(chosen, mine / "straight", data_dir=mine)
     assert resumed.results == straight.results

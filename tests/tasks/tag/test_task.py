@@ -21,8 +21,7 @@ from holdfast.tasks.tag.sentences import SentenceEncoder
 from holdfast.tasks.tag.settings import TagData, TagModel
 from holdfast.tasks.tag.sums import SumEncoder
 from holdfast.tasks.tag.task import TagTask
-from holdfast.training import TrainingInterrupted
-from holdfast.training.progress import QuietProgress
+from holdfast.training import Listener, TrainingInterrupted
 
 WORDS = {"the": "DET", "a": "DET", "dog": "NOUN", "cat": "NOUN", "sees": "VERB", "hears": "VERB", "Ada": "PROPN"}
 SMALL = ["train.limit=small", "train.threads=1"]
@@ -163,7 +162,7 @@ def test_f1_decides_where_tags_mark_spans() -> None:
 # The whole way
 
 
-class StopAt(QuietProgress):
+class StopAt(Listener):
     """Presses Ctrl-C at an update."""
 
     def __init__(self, step: int) -> None:
@@ -193,7 +192,7 @@ def test_a_trial_of_a_recipe_is_measured_again_with_the_same_result(trained: Any
 def test_a_trial_interrupted_and_resumed_ends_with_the_same_model(trained: Any, treebank: Path, tmp_path: Path) -> None:
     recipe, run = trained
     with pytest.raises(TrainingInterrupted):
-        experiment.train(recipe, tmp_path / "run", data_dir=treebank, progress=StopAt(3))
+        experiment.train(recipe, tmp_path / "run", data_dir=treebank, listeners=[StopAt(3)])
     resumed = experiment.train(recipe, tmp_path / "run", data_dir=treebank, resume=True)
     assert resumed.results == run.results
     ours, theirs = (storage.read(path / "model.safetensors", "model")[0] for path in (resumed.path, run.path))

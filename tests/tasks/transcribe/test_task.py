@@ -26,8 +26,7 @@ from holdfast.predictor import Predictor
 from holdfast.tasks import TranscribeTask
 from holdfast.tasks.transcribe.settings import TranscribeRecipe
 from holdfast.tasks.transcribe.task import BLANK
-from holdfast.training import TrainingInterrupted
-from holdfast.training.progress import QuietProgress
+from holdfast.training import Listener, TrainingInterrupted
 from tones import RATE, noise, save, tone
 
 pytest.importorskip("kaldi_native_fbank", reason="needs kaldi-native-fbank: pip install 'holdfast[audio]'")
@@ -152,14 +151,14 @@ def test_the_answer_and_its_probability_against_all_paths(run: Trained, folder: 
 def test_a_run_that_was_stopped_goes_on_to_the_same_bits(run: Trained, folder: Path, tmp_path: Path) -> None:
     masked = recipe_of(folder, "train.epochs=2", "model.masking.time_masks=1", "model.dropout=0.2")
 
-    class Impatient(QuietProgress):
+    class Impatient(Listener):
         def update(self, training: Any, sequences: int) -> None:
             if training.step == 5:
                 signal.raise_signal(signal.SIGINT)
 
     whole = experiment.train(masked, tmp_path / "whole", data_dir=folder)
     with pytest.raises(TrainingInterrupted):
-        experiment.train(masked, tmp_path / "parts", data_dir=folder, progress=Impatient())
+        experiment.train(masked, tmp_path / "parts", data_dir=folder, listeners=[Impatient()])
     parts = experiment.train(masked, tmp_path / "parts", data_dir=folder, resume=True)
     assert parts.results == whole.results
     tensors = [storage.read(one.path / "model.safetensors", "model")[0] for one in (whole, parts)]

@@ -23,7 +23,7 @@ from holdfast.predictor import Predictor
 from holdfast.settings import DataSettings, TrainSettings
 from holdfast.tasks.translate.settings import TranslateAnswers, TranslateModel, TranslateRecipe
 from holdfast.tasks.translate.task import TranslateTask
-from holdfast.training.progress import QuietProgress
+from holdfast.training import Listener
 
 PAIRS = pairs.grouped(
     ["abc", "b", "ca", "abc", "bbcca", "a"], ["cba", "b", "ac", "CBA", "accbb", "a"], [f"x[{k}]" for k in range(6)]
@@ -382,7 +382,7 @@ class StoppedError(Exception):
     """The run was cut off."""
 
 
-class StopsAfter(QuietProgress):
+class StopsAfter(Listener):
     """Cuts a run off in the middle of an epoch."""
 
     def __init__(self, updates):
@@ -408,7 +408,7 @@ def test_the_whole_way_of_a_small_trial(name, tmp_path, request):
     assert shortened.details != found.details
 
     with pytest.raises(StoppedError):
-        experiment.train(recipe, tmp_path / "cut", data_dir=data_dir, progress=StopsAfter(2))
+        experiment.train(recipe, tmp_path / "cut", data_dir=data_dir, listeners=[StopsAfter(2)])
     resumed = experiment.train(recipe, tmp_path / "cut", data_dir=data_dir, resume=True)
     assert resumed.results == done.results
     ours, theirs = (storage.read(run.path / "model.safetensors", "model")[0] for run in (done, resumed))

@@ -1,0 +1,54 @@
+"""What can watch training: :class:`Listener`. The history and the progress that a person sees are listeners."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from holdfast.training.state import Training
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The size of a run, known when training begins."""
+
+    epochs: int
+    """Epochs of the whole run; the last one may be cut short."""
+    batches: int
+    """Batches per epoch."""
+    updates: int
+    """Updates of the whole run."""
+    done: int
+    """Updates that were done before the run was stopped and resumed."""
+    score: str
+    """The metric that decides which epoch is best."""
+
+
+class Listener:
+    """Watches training. Subclass it, and override the methods that you need; these do nothing.
+
+    A listener must not change the model or draw random numbers, or a resumed run would differ from an uninterrupted
+    one. An exception in a listener stops training; the last checkpoint stays.
+
+    Example:
+        >>> class Losses(Listener):
+        ...     def epoch(self, row):
+        ...         print(row["epoch"], row["train"]["loss"])
+        >>> fit(model, task, batches, None, settings, listeners=[Losses()])
+    """
+
+    def begin(self, plan: Plan) -> None:
+        """Training begins, or resumes."""
+
+    def update(self, training: Training, sequences: int) -> None:
+        """An update on a batch of ``sequences`` is done. It is called often: return fast."""
+
+    def log(self, row: dict[str, Any]) -> None:
+        """A row of the history for the updates since the last such row; only with ``log_every``."""
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """An epoch is done; ``row`` is its row of the history (:mod:`holdfast.training.history`), with NaN as it is."""
+
+    def end(self) -> None:
+        """Training has ended, also after an error or Ctrl-C."""
