@@ -72,9 +72,10 @@ struct LstmUnit : UnitOptions<T, plain> {
     }
     HF_INLINE Vec<T> peephole_backward(long k, Vec<T> dc, Vec<T> da, Vec<T> c) const {
         if (plain || !u.peephole) return dc;
+        dc = dc + da * load_some<T>(u.peephole + k * u.peephole_stride, u.n);
         T* dp = u.peephole_gradient + k * u.gradient_stride;
         store<T>(dp, load<T>(dp) + da * c);
-        return dc + da * load_some<T>(u.peephole + k * u.peephole_stride, u.n);
+        return dc;
     }
 };
 
