@@ -1,1 +1,1 @@
-"""Holdfast beside its peers; ``python -m benchmarks --help``."""
+"""Holdfast compared with its peers: ``python -m benchmarks --help``."""

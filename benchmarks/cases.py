@@ -1,4 +1,4 @@
-"""What is measured: layers, shapes, and beside whom."""
+"""The cases that are measured: layers, shapes and peers."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class Case:
     """One layer at one shape.
 
     Attributes:
-        group: The part of the results it belongs to.
-        name: What is special about it, for people; with the shape, its identity.
+        group: The part of the results that it belongs to.
+        name: What is special about the case; name and shape together identify it.
         cell: ``"LSTM"``, ``"GRU"`` or ``"RNN"``.
         shape: B rows, T steps, I inputs, H units.
-        options: Arguments of our layer, and of torch.nn's where it knows them, beyond sizes and ``batch_first``.
-        peers: Beside whom.
+        options: Arguments of our layer beyond sizes and ``batch_first``; also of torch.nn's layer if it has them.
+        peers: The contenders that it is compared with.
         passes: What is timed: ``"forward"`` without autograd, ``"training"``: forward and the gradients of all
-            parameters, given that of the output; ``"step"``: one step of a stream.
-        uneven: Whether rows have lengths spread evenly over T/2 to T, in any order.
-        states: Whether our layer also gives the state after every step.
+            parameters, from a gradient of the output; ``"step"``: one step of a stream.
+        uneven: Whether rows have different lengths, spread evenly over T/2 to T, in any order.
+        states: Whether our layer also returns the state after every step.
         bfloat16: Whether our layer runs under ``torch.autocast("cpu", torch.bfloat16)``.
     """
 
@@ -51,9 +51,10 @@ class Case:
         return f"{self.name} {self.shape}"
 
     def operations(self, running: int, which: str) -> int:
-        """Multiplications and additions of a pass in which ``running`` steps of rows are computed.
+        """The number of multiplications and additions of a pass over ``running`` steps, counted over all rows.
 
-        A training step has three times a forward pass's, without those for the gradient of the first layer's input.
+        A training step has three times as many as a forward pass, minus those for the gradient of the first layer's
+        input.
         """
         _, _, I, H = self.shape  # noqa: E741
         directions = 2 if self.options.get("bidirectional") else 1

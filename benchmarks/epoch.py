@@ -1,6 +1,6 @@
-"""A whole epoch: 60,000 images of 28 x 28 read row by row by an LSTM, with everything that training them takes.
+"""A whole epoch of training: an LSTM reads 60,000 images of 28 x 28 pixels row by row.
 
-The loop is the same for our layer and torch.nn's; Keras has its own, ``model.fit``.
+Our layer and torch.nn's run in the same loop; Keras runs in its own, ``model.fit``.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from holdfast.settings import DataSettings
 
 IMAGES, CLASSES = 60_000, 10
 RATE, CLIP = 1e-3, 1.0
-LEARNT = 1.0  # the mean loss of an epoch; that of guessing is 2.3
+LEARNT = 1.0  # the mean loss of an epoch must be below this; guessing has 2.3
 
 Images = Mapping[str, NDArray[Any]]
 
 
 def generated() -> Images:
-    """As many images as MNIST has, of noise in front of one of ten patterns."""
+    """As many images as MNIST: noise added to one of ten patterns."""
     random = np.random.default_rng(0)
     patterns = random.random((CLASSES, 28, 28), np.float32)
     labels = random.integers(0, CLASSES, IMAGES)
@@ -49,7 +49,7 @@ def read(folder: Path) -> Images:
 
 
 class Loop:
-    """A layer and a linear one in a plain loop of torch's: shuffled batches, cross-entropy, clipping, Adam."""
+    """A recurrent and a linear layer in a plain torch loop: shuffled batches, cross-entropy, clipping, Adam."""
 
     def __init__(self, name: str, layer: nn.Module, case: Case, images: Images):
         self.name, self.loss = name, float("nan")
@@ -72,7 +72,7 @@ class Loop:
         return {name: p.grad.numpy().copy() for name, p in self._model.named_parameters() if p.grad is not None}
 
     def seconds(self, which: str, calls: int, warm: bool) -> float:
-        """An epoch, the next one."""
+        """The time of the next epoch."""
         start, losses = time.perf_counter(), []
         for rows in torch.randperm(len(self._images)).split(self._batch):
             self._optimizer.zero_grad()
@@ -95,21 +95,21 @@ class KerasFit:
         worker.ask("prepare_epoch", images=str(worker.path("images.npz")), **sizes)
 
     def answers(self) -> Answers:
-        """None: its initial weights are its own, and its layer was compared before."""
+        """Nothing: Keras draws its own initial weights, and its layer was compared before."""
         return {}
 
     def seconds(self, which: str, calls: int, warm: bool) -> float:
-        """An epoch, the next one."""
-        found = self._worker.ask("epoch")
-        self.loss = found["loss"]
-        return float(found["seconds"])
+        """The time of the next epoch."""
+        answer = self._worker.ask("epoch")
+        self.loss = answer["loss"]
+        return float(answer["seconds"])
 
 
 def contender(name: str, case: Case, images: Images) -> Loop:
     """The loop around our layer (``"holdfast"``) or torch.nn's.
 
     Raises:
-        Unavailable: There is none of that name.
+        Unavailable: There is no contender with that name.
     """
     _, _, I, H = case.shape  # noqa: E741
     layers = {"holdfast": holdfast.LSTM, cases.TORCH: nn.LSTM}

@@ -1,7 +1,7 @@
 """Runs Keras layers for the benchmarks, in an environment that has Keras and not Holdfast.
 
-Started as ``python keras_peer.py BACKEND THREADS``. It is asked by lines of JSON on its standard input, answers each
-with one on its standard output, and does nothing in between.
+Started as ``python keras_peer.py BACKEND THREADS``. It reads requests from its standard input, one JSON object per
+line, writes one answer per line to its standard output, and does nothing between requests.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ import numpy as np
 Run = Callable[[], Any]
 
 KINDS = {"LSTM": "LSTM", "GRU": "GRU", "RNN": "SimpleRNN"}
-# The gates of torch.nn (i f g o; r z n) in the order of Keras (i f c o; z r h); the same way back.
+# For each Keras gate (i f c o; z r h) the index of the gate in torch.nn (i f g o; r z n); the same in both directions.
 ORDER = {"LSTM": [0, 1, 2, 3], "GRU": [1, 0, 2], "RNN": [0]}
-UNROLLED = 60  # steps up to which TensorFlow is also tried without a loop
+UNROLLED = 60  # the most steps for which TensorFlow also tries an unrolled layer
 
 
 def main() -> None:
     backend, threads = sys.argv[1], int(sys.argv[2])
     answer_to = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what the libraries print does not get in between
+    os.dup2(2, 1)  # the libraries print to standard error, not between the answers
     peer = Peer(backend, threads)
     for line in sys.stdin:
         request = json.loads(line)
         try:
             answer = getattr(peer, request.pop("do"))(**request)
-        except Exception as error:  # told to the one who asked, who gives it as the reason
+        except Exception as error:  # the parent process reports it as the reason
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), file=answer_to, flush=True)
 
 
 class Peer:
-    """One backend of Keras: what may be asked of it."""
+    """One backend of Keras; its public methods are the requests."""
 
     def __init__(self, backend: str, threads: int):
         self.backend = backend
@@ -48,14 +48,14 @@ class Peer:
         self._fit: Run | None = None
 
     def versions(self) -> dict[str, str]:
-        """Of Keras and its backend."""
+        """Versions of Keras and its backend."""
         import keras
 
         backend = __import__(self.backend)
         return {"keras": keras.__version__, self.backend: backend.__version__}
 
     def prepare(self, numbers: str, cell: str, hidden_size: int, answers: str) -> dict[str, Any]:
-        """Builds a layer with the weights of a file, and keeps the fastest way to run each pass."""
+        """Builds a layer with the weights from a file, and chooses the fastest way to run each pass."""
         import keras
 
         given = dict(np.load(numbers))
@@ -65,10 +65,10 @@ class Peer:
             layer = getattr(keras.layers, KINDS[cell])(hidden_size, return_sequences=True, unroll=unroll)
             layer.build(given["x"].shape)
             layer.set_weights(to_keras(cell, given))
-            found = RUNS[self.backend](layer, given["x"], given["dy"])
-            for which, runs in found.items():
+            passes = RUNS[self.backend](layer, given["x"], given["dy"])
+            for which, runs in passes.items():
                 for setting, run in runs.items():
-                    if not (unroll and "XLA" in setting):  # XLA compiles it for long, and it is no faster then
+                    if not (unroll and "XLA" in setting):  # XLA compiles this for a long time, and it is not faster
                         ways[which][f"{setting}, unrolled" if unroll else setting] = run
         self._chosen = {which: fastest(runs) for which, runs in ways.items()}
         gradients = [np.asarray(g) for g in self._chosen["training"][1]()[1]]
@@ -77,7 +77,7 @@ class Peer:
         return {"setting": {which: name for which, (name, _) in self._chosen.items()}}
 
     def seconds(self, which: str, calls: int, warm: bool) -> dict[str, float]:
-        """The mean time of some calls."""
+        """The mean time of ``calls`` calls."""
         run = self._chosen[which][1]
         if warm:
             run()
@@ -87,7 +87,7 @@ class Peer:
         return {"seconds": (time.perf_counter() - start) / calls}
 
     def prepare_epoch(self, images: str, hidden_size: int, batch: int, rate: float, clip: float) -> dict[str, Any]:
-        """A classifier of images read row by row, trained by ``model.fit``; both sizes of batch are compiled here."""
+        """Builds a classifier of images for ``model.fit``, and compiles it for the full and the last batch size."""
         import keras
 
         given = np.load(images)
@@ -101,7 +101,7 @@ class Peer:
         return {"setting": {"epoch": "model.fit"}}
 
     def epoch(self) -> dict[str, float]:
-        """One epoch: its time, and the mean loss in it."""
+        """Time and mean loss of one epoch."""
         assert self._fit
         start = time.perf_counter()
         history = self._fit()
@@ -183,7 +183,7 @@ RUNS = {"jax": jax_runs, "tensorflow": tensorflow_runs, "torch": torch_runs}
 
 
 def fastest(runs: dict[str, Run]) -> tuple[str, Run]:
-    """Of all ways to run a pass, the one with the least median of three times after one that compiles."""
+    """The way to run a pass with the smallest median of three times, after one run that compiles."""
     medians = {}
     for name, run in runs.items():
         times = []
@@ -205,7 +205,7 @@ def to_keras(cell: str, given: dict[str, Any]) -> list[Any]:
 
 
 def from_keras(cell: str, gradients: list[Any]) -> dict[str, Any]:
-    """Gradients by torch.nn's names; a bias that is one in Keras has the gradient of either of torch.nn's two."""
+    """Gradients by torch.nn's names; Keras's single bias gives the gradient of each of torch.nn's two."""
     kernel, recurrent, bias = gradients
     biases = bias if cell == "GRU" else [bias, bias]
     named = {"weight_ih": kernel.T, "weight_hh": recurrent.T, "bias_ih": biases[0], "bias_hh": biases[1]}
@@ -213,7 +213,7 @@ def from_keras(cell: str, gradients: list[Any]) -> dict[str, Any]:
 
 
 def reordered(cell: str, value: Any) -> Any:
-    """[G H, ...] with its gates in the other library's order."""
+    """A [G H, ...] array with its gates in the other library's order."""
     return np.concatenate([np.split(value, len(ORDER[cell]))[gate] for gate in ORDER[cell]])
 
 

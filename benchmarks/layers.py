@@ -1,4 +1,4 @@
-"""The contenders of this process: Holdfast's layers and torch.nn's, on the same numbers."""
+"""The contenders in this process: Holdfast's layers and torch.nn's, with the same weights and inputs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Numbers:
-    """What all contenders of a case are given: x [B, T, I], the gradient of the output, lengths [B] and the weights."""
+    """The numbers for all contenders of a case: x [B, T, I], the output's gradient, lengths [B] and the weights."""
 
     x: Tensor
     dy: Tensor
@@ -33,12 +33,12 @@ class Numbers:
 
     @property
     def running(self) -> int:
-        """Steps of rows that are computed."""
+        """The number of computed steps, over all rows."""
         return self.x.shape[0] * self.x.shape[1] if self.lengths is None else int(self.lengths.sum())
 
 
 def numbers(case: Case) -> Numbers:
-    """The same at every call."""
+    """The numbers of a case, the same at every call."""
     torch.manual_seed(SEED)
     B, T, I, H = case.shape  # noqa: E741
     weights = {name: value.detach() for name, value in ours(case).state_dict().items()}
@@ -50,14 +50,14 @@ def numbers(case: Case) -> Numbers:
 
 
 def ours(case: Case, **options: Any) -> nn.Module:
-    """Our layer, in training mode: random masks are drawn."""
+    """Our layer, in training mode: it draws random masks."""
     _, _, I, H = case.shape  # noqa: E741
     layer: nn.Module = getattr(holdfast, case.cell)(I, H, batch_first=True, **{**case.options, **options})
     return layer
 
 
 class Layer:
-    """A layer of this process: times passes and gives the numbers that they lead to."""
+    """A layer in this process: times its passes and returns their results."""
 
     def __init__(self, name: str, layer: nn.Module, given: Numbers, run: Callable[[Tensor], Tensor] | None = None):
         self.name, self.layer = name, layer
@@ -81,19 +81,19 @@ class Layer:
         return y
 
     def answers(self) -> Answers:
-        """Of a training step."""
-        torch.manual_seed(SEED)  # the masks, where there are some
-        found = {"output": self.training().detach()}
-        found |= {name: p.grad for name, p in self.layer.named_parameters() if p.grad is not None}
-        return {name: value.float().numpy().copy() for name, value in found.items()}
+        """The output and the gradients of a training step."""
+        torch.manual_seed(SEED)  # for the masks, if there are any
+        answers = {"output": self.training().detach()}
+        answers |= {name: p.grad for name, p in self.layer.named_parameters() if p.grad is not None}
+        return {name: value.float().numpy().copy() for name, value in answers.items()}
 
     def seconds(self, which: str, calls: int, warm: bool) -> float:
-        """The mean time of some calls."""
+        """The mean time of ``calls`` calls."""
         return average(getattr(self, which), calls, warm)
 
 
 class CellLoop(Layer):
-    """A loop over torch.nn's cell, as in torch's own documentation; its gradients under the layer's names."""
+    """A loop over torch.nn's cell, as in torch's documentation; gradients have the layer's names."""
 
     def __init__(self, case: Case, given: Numbers):
         _, _, I, H = case.shape  # noqa: E741
@@ -110,12 +110,12 @@ class CellLoop(Layer):
         super().__init__(cases.CELL_LOOP, cell, replace(given, weights=weights), run)
 
     def answers(self) -> Answers:
-        """Of a training step, by the layer's names."""
+        """The output and the gradients of a training step, by the layer's names."""
         return {name if name == "output" else f"{name}_l0": value for name, value in super().answers().items()}
 
 
 class Stream:
-    """One step after another with the state carried: torch.nn's layer, or ours by ``holdfast.Stream``."""
+    """One step per call, with the state carried: torch.nn's layer, or ours with ``holdfast.Stream``."""
 
     def __init__(self, name: str, layer: nn.Module, given: Numbers):
         self.name, self.layer = name, layer
@@ -128,26 +128,26 @@ class Stream:
             self._stream = holdfast.Stream(layer, batch=given.x.shape[0])
             self._arrays = list(self._steps.numpy())
 
-    def _one(self, number: int) -> Any:
+    def _step(self, number: int) -> Any:
         if self._stream is not None:
             return self._stream.step(self._arrays[number % 16])
         y, self._state = self.layer(self._steps[number % 16, :, None], self._state)
         return y[:, 0]
 
     def answers(self) -> Answers:
-        """The outputs of some steps."""
+        """The outputs of 16 steps."""
         with torch.inference_mode():
-            return {"output": np.stack([torch.as_tensor(self._one(number)).clone().numpy() for number in range(16)])}
+            return {"output": np.stack([torch.as_tensor(self._step(number)).clone().numpy() for number in range(16)])}
 
     def seconds(self, which: str, calls: int, warm: bool) -> float:
-        """The mean time of some steps."""
+        """The mean time of ``calls`` steps."""
         numbers = itertools.count()
         with torch.inference_mode():
-            return average(lambda: self._one(next(numbers)), calls, warm)
+            return average(lambda: self._step(next(numbers)), calls, warm)
 
 
 def average(run: Callable[[], Any], calls: int, warm: bool) -> float:
-    """Seconds of one of ``calls`` calls."""
+    """The mean seconds of ``calls`` calls."""
     if warm:
         run()
     start = time.perf_counter()
@@ -157,7 +157,7 @@ def average(run: Callable[[], Any], calls: int, warm: bool) -> float:
 
 
 def engine(case: Case, given: Numbers) -> str:
-    """The engine that runs our layer, and if it is not the native one, why not."""
+    """The engine that runs our layer; if it is not the native one, also why not."""
     layer = ours(case)
     extra = {"lengths": given.lengths} if case.uneven else {"return_states": True} if case.states else {}
     with torch.autocast("cpu", torch.bfloat16) if case.bfloat16 else nullcontext():
@@ -169,7 +169,7 @@ def engine(case: Case, given: Numbers) -> str:
 
 
 def our_contender(case: Case, given: Numbers, **options: Any) -> Layer | Stream:
-    """Holdfast."""
+    """Our layer as a contender."""
     layer = ours(case, **options)
     if case.passes == ("step",):
         return Stream("holdfast", layer, given)
@@ -188,15 +188,15 @@ def our_contender(case: Case, given: Numbers, **options: Any) -> Layer | Stream:
 
 
 def reference(case: Case, given: Numbers) -> Layer | Stream:
-    """Our readable engine, for the variants that no peer has; checked against, not timed."""
+    """The reference engine, for variants that no peer has: compared with, not timed."""
     return our_contender(case, given, engine="reference")
 
 
 def peer(name: str, case: Case, given: Numbers) -> Layer | Stream:
-    """A peer of this process.
+    """A peer in this process.
 
     Raises:
-        Unavailable: There is none of that name.
+        Unavailable: There is no peer with that name.
     """
     if name == cases.CELL_LOOP:
         return CellLoop(case, given)
@@ -211,7 +211,7 @@ def peer(name: str, case: Case, given: Numbers) -> Layer | Stream:
 
 
 def torch_layer(case: Case, given: Numbers) -> Layer | Stream:
-    """torch.nn's layer; rows of unequal length go into it as a ``PackedSequence`` and come out padded, as ours do."""
+    """torch.nn's layer; rows of unequal length go in as a ``PackedSequence``, and the output is padded like ours."""
     _, T, I, H = case.shape  # noqa: E741
     layer = getattr(nn, case.cell)(I, H, batch_first=True, **case.options)
     if case.passes == ("step",):

@@ -1,6 +1,6 @@
-"""How much memory one training step takes at its peak: ``python -m benchmarks.memory CONTENDER THREADS``.
+"""The peak memory of one training step: ``python -m benchmarks.memory CONTENDER THREADS``.
 
-A process measures one step, its first of that size, so that nothing is left over from another.
+Each process measures one step, its first of that size, so no memory is left over from another step.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchmarks import cases, layers
 from benchmarks.cases import Case
 from benchmarks.rounds import Unavailable
 
-STATUS, FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+STATUS, RESET_PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -27,9 +27,9 @@ def main() -> None:
     torch.set_num_threads(threads)
     case = next(case for case in cases.all_cases() if case.group == "memory")
     B, _, I, H = case.shape  # noqa: E741
-    build(name, replace(case, shape=(B, 2, I, H))).training()  # starts threads, fills caches
+    build(name, replace(case, shape=(B, 2, I, H))).training()  # starts threads and fills caches
     layer = build(name, case)
-    FORGET.write_text("5")  # the peak starts again from here
+    RESET_PEAK.write_text("5")  # resets the peak
     before = mib("VmRSS")
     layer.training()
     print(json.dumps({"mib": mib("VmHWM") - before}))
@@ -37,25 +37,25 @@ def main() -> None:
 
 def build(name: str, case: Case) -> layers.Layer:
     given = layers.numbers(case)
-    found = layers.our_contender(case, given) if name == "holdfast" else layers.peer(name, case, given)
-    assert isinstance(found, layers.Layer)
-    return found
+    layer = layers.our_contender(case, given) if name == "holdfast" else layers.peer(name, case, given)
+    assert isinstance(layer, layers.Layer)
+    return layer
 
 
 def mib(key: str) -> float:
-    found = re.search(rf"{key}:\s+(\d+) kB", STATUS.read_text())
-    assert found
-    return int(found[1]) / 1024
+    match = re.search(rf"{key}:\s+(\d+) kB", STATUS.read_text())
+    assert match
+    return int(match[1]) / 1024
 
 
 def peak(name: str, threads: int) -> float:
-    """MiB that the memory in use grows by at most, measured in a process of its own.
+    """The largest growth of the memory in use, in MiB, measured in a separate process.
 
     Raises:
-        Unavailable: The system does not tell, or the process failed.
+        Unavailable: The system does not report the peak, or the process failed.
     """
-    if not FORGET.exists():
-        raise Unavailable("the system does not tell the peak of its memory")
+    if not RESET_PEAK.exists():
+        raise Unavailable("the system does not report the peak of its memory")
     command = [sys.executable, "-m", "benchmarks.memory", name, str(threads)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:

@@ -1,4 +1,4 @@
-"""Times contenders in turn, so that a machine that gets slower or faster meets all of them alike."""
+"""Times contenders in turn, so a machine that gets slower or faster affects all of them equally."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ from numpy.typing import NDArray
 
 Answers = Mapping[str, NDArray[np.float32]]
 
-TURN = 0.05  # seconds that a turn should last: short passes are run many times in it
-PAUSE = 0.02  # before a turn, so that the last one's threads have gone to sleep
-FEWEST = 3  # rounds, however long they take
+TURN = 0.05  # target seconds of a turn: short passes run many times in it
+PAUSE = 0.02  # seconds before a turn, so the threads of the previous turn go to sleep
+FEWEST = 3  # rounds, even if they take longer than the budget
 
 
-class Unavailable(Exception):  # noqa: N818  # a peer that is not there is no error
+class Unavailable(Exception):  # noqa: N818  # a missing peer is not an error
     """A contender cannot take part; the text says why."""
 
 
 class Wrong(Exception):  # noqa: N818
-    """A contender's numbers differ from the others': no speed is given."""
+    """A contender's numbers differ from the others', so its speed is not reported."""
 
 
 class Contender(Protocol):
-    """Who is timed."""
+    """A layer of one library whose passes are timed."""
 
     name: str
 
     def answers(self) -> Answers:
-        """The output and the gradients of the parameters, by torch.nn's names, to be compared."""
+        """The output and the gradients of the parameters, by torch.nn's names, for the comparison."""
 
     def seconds(self, which: str, calls: int, warm: bool) -> float:
-        """How long one call of a pass takes on average over ``calls``; ``warm`` makes one before that."""
+        """The mean seconds of ``calls`` calls of a pass; ``warm`` makes one untimed call first."""
 
 
 def check(ours: Answers, theirs: Answers, tolerance: float) -> float:
     """The largest difference, relative to the largest value of each array.
 
     Raises:
-        Wrong: It is more than the tolerance.
+        Wrong: The difference is larger than the tolerance.
     """
     worst = 0.0
     for key, expected in theirs.items():
-        found = ours[key]
-        if found.shape != expected.shape:
-            raise Wrong(f"{key} has shape {found.shape}; the peer's has {expected.shape}.")
+        actual = ours[key]
+        if actual.shape != expected.shape:
+            raise Wrong(f"{key} has shape {actual.shape}; the peer's has {expected.shape}.")
         scale = float(np.abs(expected).max()) or 1.0
-        difference = float(np.abs(found - expected).max()) / scale
+        difference = float(np.abs(actual - expected).max()) / scale
         if not difference <= tolerance:
             raise Wrong(f"{key} differs by {difference:.1e} of the largest value; {tolerance:.0e} is allowed.")
         worst = max(worst, difference)
@@ -60,7 +60,7 @@ def check(ours: Answers, theirs: Answers, tolerance: float) -> float:
 def timed(
     contenders: Sequence[Contender], which: str, pairs: int, budget: float, progress: Callable[[str], None]
 ) -> dict[str, list[float]]:
-    """Seconds of each contender in each round; ``pairs`` rounds, or fewer that fit into ``budget`` seconds."""
+    """Seconds of each contender in each round: ``pairs`` rounds, or as many as fit into ``budget`` seconds."""
     calls, whole = {}, 0.0
     for contender in contenders:
         once = contender.seconds(which, 1, False)  # allocates, starts threads
@@ -75,7 +75,7 @@ def timed(
 def in_turn(
     contenders: Sequence[Contender], which: str, calls: Mapping[str, int], rounds: int, progress: Callable[[str], None]
 ) -> dict[str, list[float]]:
-    """Seconds of each contender in each round: there and back, so that none is always the first."""
+    """Seconds of each contender in each round; every second round runs backwards, so no contender is always first."""
     times: dict[str, list[float]] = {contender.name: [] for contender in contenders}
     for number in range(rounds):
         progress(f"{which}, round {number + 1} of {rounds}")

@@ -1,4 +1,4 @@
-"""Shows results: on the terminal, and in the README. ``python -m benchmarks.table RESULTS.json README.md``."""
+"""Shows results on the terminal and in the README: ``python -m benchmarks.table RESULTS.json README.md``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.table import Table
 
 from benchmarks import cases
 
-Found = dict[str, Any]  # results, a case or a pass, as in the JSON file
+Result = dict[str, Any]  # all results, a case or a pass, as in the JSON file
 
 START, END = "<!-- benchmarks: written by benchmarks/table.py -->", "<!-- end of benchmarks -->"
 WIDTH = 150  # of the table on the terminal
@@ -35,49 +35,49 @@ def placed(text: str, section: str) -> str:
     return f"{before}{START}\n{section}{END}{rest.partition(END)[2]}"
 
 
-def title(case: Found) -> str:
+def title(case: Result) -> str:
     """Name and shape of a case."""
     return f"{case['name']} ({', '.join(map(str, case['shape']))})"
 
 
-def line(case: Found) -> str:
-    """A case in a line, while others are still running."""
+def line(case: Result) -> str:
+    """A case in one line, printed while others are still running."""
     if "wrong" in case:
         return f"{title(case)}: WRONG, {case['wrong']}"
     parts = []
-    for which, found in case["passes"].items():
-        ratios = ", ".join(f"{name} x {peer['ratio']:.2f}" for name, peer in found["peers"].items())
-        parts.append(f"{which} {time(found['ms'])} ({ratios})")
+    for which, result in case["passes"].items():
+        ratios = ", ".join(f"{name} x {peer['ratio']:.2f}" for name, peer in result["peers"].items())
+        parts.append(f"{which} {time(result['ms'])} ({ratios})")
     parts += [f"without {name}: {reason}" for name, reason in case["skipped"].items()]
     return f"{title(case)}: {'; '.join(parts)}"
 
 
-def terminal(results: Found) -> Table:
-    """Everything that was timed."""
+def terminal(results: Result) -> Table:
+    """The table of everything that was timed."""
     shown = Table(title=f"Holdfast on {machine(results)}")
     for heading in ("case (B, T, I, H)", "pass", "peer"):
         shown.add_column(heading, no_wrap=True)
     for heading in ("peer", "holdfast", "ratio", "GFLOP/s", "of peak"):
         shown.add_column(heading, justify="right", no_wrap=True)
     for case in results["cases"]:
-        for which, found in case["passes"].items():
-            for name, peer in found["peers"].items():
+        for which, result in case["passes"].items():
+            for name, peer in result["peers"].items():
                 full = f"{name}, {peer['setting']}" if "setting" in peer else name
-                times = time(peer["ms"]), time(found["ms"]), f"{peer['ratio']:.2f}"
-                shown.add_row(title(case), which, full, *times, *speed(found, results))
-            if not found["peers"]:
-                shown.add_row(title(case), which, "", "", time(found["ms"]), "", *speed(found, results))
+                times = time(peer["ms"]), time(result["ms"]), f"{peer['ratio']:.2f}"
+                shown.add_row(title(case), which, full, *times, *speed(result, results))
+            if not result["peers"]:
+                shown.add_row(title(case), which, "", "", time(result["ms"]), "", *speed(result, results))
         for name, mib in case.get("peak_mib", {}).items():
             shown.add_row(title(case), "memory", name, f"{mib:.0f} MiB")
     return shown
 
 
 def time(ms: float) -> str:
-    """Milliseconds, or seconds from one on, with three digits."""
+    """Milliseconds, or seconds if it is 1 s or more, with three digits."""
     return f"{ms:.3g} ms" if ms < 999.5 else f"{ms / 1e3:.3g} s"
 
 
-def machine(results: Found) -> str:
+def machine(results: Result) -> str:
     """Processor, instruction set, threads, peak."""
     count, peak = results["threads"], results["fma_peak_gflops"]
     parts = [results["machine"]["processor"], results["instruction_set"], counted(count)]
@@ -92,20 +92,20 @@ def counted(threads: int) -> str:
     return f"{threads} thread{'' if threads == 1 else 's'}"
 
 
-def speed(found: Found, results: Found) -> tuple[str, str]:
-    """GFLOP/s of a pass, and the part of the peak that it is."""
-    if "gflops" not in found:
+def speed(result: Result, results: Result) -> tuple[str, str]:
+    """GFLOP/s of a pass, and its share of the peak."""
+    if "gflops" not in result:
         return "", ""
     peak = results["fma_peak_gflops"].get(str(results["threads"]))
     return (
-        f"{found['gflops']:.{0 if found['gflops'] >= 10 else 1}f}",
-        f"{100 * found['gflops'] / peak:.0f} %" if peak else "",
+        f"{result['gflops']:.{0 if result['gflops'] >= 10 else 1}f}",
+        f"{100 * result['gflops'] / peak:.0f} %" if peak else "",
     )
 
 
-def markdown(results: Found) -> str:
+def markdown(results: Result) -> str:
     """The README's section."""
-    by_group: dict[str, list[Found]] = {}
+    by_group: dict[str, list[Result]] = {}
     for case in results["cases"]:
         if case["passes"]:
             by_group.setdefault(case["group"], []).append(case)
@@ -113,42 +113,47 @@ def markdown(results: Found) -> str:
     if "layers" in by_group:
         blocks.append("\n".join(layer_rows(by_group["layers"], results)))
     if "variants" in by_group:
-        told = "What an option costs: our time with it divided by that of our plain LSTM, forward / training step."
-        blocks += [told, "\n".join(variant_rows(by_group["variants"]))]
+        heading = "The cost of an option: our time with it divided by our plain LSTM's, forward / training step."
+        blocks += [heading, "\n".join(variant_rows(by_group["variants"]))]
     last = [sentence(case) for group in ("bfloat16", "memory", "epoch") for case in by_group.get(group, [])]
-    blocks += ["\n".join(f"- {text}" for text in last)] if last else []
+    blocks += ["\n".join(wrapped(f"- {text}", indent="  ") for text in last)] if last else []
     return "\n\n".join(blocks) + "\n"
 
 
-def introduction(results: Found) -> str:
-    """Where the figures come from."""
+def introduction(results: Result) -> str:
+    """The sentences above the table: machine, versions, and what the figures mean."""
     versions = results["versions"]
     names = [f"torch {versions['torch']}"]
     keras = [versions[name] for name in cases.KERAS if name in versions]
     if keras:
-        backends = {key: value for found in keras for key, value in found.items() if key not in ("keras", "torch")}
+        backends = {key: value for peer in keras for key, value in peer.items() if key not in ("keras", "torch")}
         names += [f"Keras {keras[0]['keras']}", *(f"{key} {value}" for key, value in backends.items())]
-    told = (
-        f"{machine(results)}; {', '.join(names)}; float32; {results['date']}. The figures beside a peer are its time "
-        "divided by ours, forward / training step (the gradients of all parameters), medians of runs in turn that gave "
-        "the same numbers; above 1, Holdfast is faster."
+    text = (
+        f"{machine(results)}; {', '.join(names)}; float32; {results['date']}. The figures of a peer are its time "
+        "divided by ours, forward / training step (with the gradients of all parameters): above 1, Holdfast is faster. "
+        "They are medians of runs in turn, of layers that gave the same numbers."
     )
-    return textwrap.fill(told, 120, break_on_hyphens=False, break_long_words=False)
+    return wrapped(text)
 
 
-def layer_rows(found: Sequence[Found], results: Found) -> Iterator[str]:
+def wrapped(text: str, indent: str = "") -> str:
+    """A paragraph in lines of at most 120 characters, those after the first indented."""
+    return textwrap.fill(text, 120, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
+
+
+def layer_rows(group: Sequence[Result], results: Result) -> Iterator[str]:
     """A line for each layer and shape."""
     yield f"| layer (B, T, I, H) | GFLOP/s | of the peak | {BESIDE_TORCH} | {BEST_KERAS} |"
     yield "|---|---|---|---|---|"
-    for case in found:
+    for case in group:
         speeds = [speed(passed, results) for passed in case["passes"].values()]
         beside = [ratios(case, [cases.TORCH]), ratios(case, ["keras-tensorflow", "keras-jax"])]
         cells = [title(case), *(" / ".join(filter(None, column)) for column in zip(*speeds, strict=True)), *beside]
         yield f"| {' | '.join(cells)} |"
 
 
-def ratios(case: Found, peers: Sequence[str]) -> str:
-    """The ratios of all passes to the fastest of some peers."""
+def ratios(case: Result, peers: Sequence[str]) -> str:
+    """The ratios of all passes to the fastest of these peers."""
     each = []
     for passed in case["passes"].values():
         there = [passed["peers"][name]["ratio"] for name in peers if name in passed["peers"]]
@@ -156,40 +161,40 @@ def ratios(case: Found, peers: Sequence[str]) -> str:
     return " / ".join(each)
 
 
-def variant_rows(found: Sequence[Found]) -> Iterator[str]:
+def variant_rows(group: Sequence[Result]) -> Iterator[str]:
     """A line for each option, a column for each shape."""
-    shapes = list(dict.fromkeys(tuple(case["shape"]) for case in found))
+    shapes = list(dict.fromkeys(tuple(case["shape"]) for case in group))
     yield f"| option | {' | '.join(str(shape) for shape in shapes)} |"
     yield "|---|" + "---|" * len(shapes)
-    for name in dict.fromkeys(case["name"] for case in found):
+    for name in dict.fromkeys(case["name"] for case in group):
         cells = []
         for shape in shapes:
-            case = next((case for case in found if case["name"] == name and tuple(case["shape"]) == shape), None)
+            case = next((case for case in group if case["name"] == name and tuple(case["shape"]) == shape), None)
             costs = [1 / passed["peers"][cases.PLAIN]["ratio"] for passed in case["passes"].values()] if case else []
             cells.append(" / ".join(f"{cost:.2f}" for cost in costs))
         yield f"| {name} | {' | '.join(cells)} |"
 
 
-def sentence(case: Found) -> str:
-    """What cannot be in a column."""
+def sentence(case: Result) -> str:
+    """A result that does not fit into the columns of a table."""
     if case["group"] == "bfloat16":
-        return f"{title(case)} beside our float32: {ratios(case, [cases.FLOAT32])}."
+        return f"{title(case)}: {ratios(case, [cases.FLOAT32])} times as fast as our float32."
     (passed,) = case["passes"].values()
     if case["group"] == "epoch":
         times = [f"{name} {peer['ms'] / 1e3:.1f} s ({peer['ratio']:.2f})" for name, peer in passed["peers"].items()]
         return (
             f"{case['name']}, 60,000 images, {case['shape'][3]} units: {passed['ms'] / 1e3:.1f} s; {', '.join(times)}."
         )
-    sizes = ", ".join(f"{name} {mib:.0f} MiB" for name, mib in case.get("peak_mib", {}).items())
+    sizes = ", ".join(f"{name.replace(', ', ' with ')} {mib:.0f} MiB" for name, mib in case.get("peak_mib", {}).items())
     longer = passed["peers"].get(cases.RECOMPUTE)
     slower = f" Recomputing takes {longer['ratio']:.2f} times as long as keeping everything." if longer else ""
     return f"Memory of a training step, {title(case)}: {sizes}.{slower}" if sizes else f"{title(case)}.{slower}"
 
 
 def documented(text: str) -> str:
-    """The section that a README has now."""
-    found = re.search(rf"{re.escape(START)}\n(.*){re.escape(END)}", text, re.DOTALL)
-    return found[1] if found else ""
+    """The current section of a README."""
+    match = re.search(rf"{re.escape(START)}\n(.*){re.escape(END)}", text, re.DOTALL)
+    return match[1] if match else ""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The contenders in other environments: a process for each, which waits while others run."""
+"""The contenders in other environments: one process each, which waits while others run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Worker:
     """The process of one peer, such as ``"keras-jax"``, in the environment ``.venv-keras-jax``.
 
     Raises:
-        Unavailable: There is no such environment, or what should run in it does not start.
+        Unavailable: There is no such environment, or its process does not start.
     """
 
     def __init__(self, name: str, threads: int, folder: Path):
@@ -42,10 +42,10 @@ class Worker:
         self.versions = self.ask("versions")
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
-        """What the process answers.
+        """Sends a request to the process and returns its answer.
 
         Raises:
-            Unavailable: It could not do it, or has ended.
+            Unavailable: The process failed or has ended.
         """
         assert self._process.stdin
         assert self._process.stdout
@@ -63,7 +63,7 @@ class Worker:
         return answer
 
     def path(self, name: str) -> Path:
-        """Where a file for the process, or from it, lies."""
+        """The path of a file shared with the process."""
         return Path(self._files.name) / name
 
     def close(self) -> None:
@@ -76,21 +76,21 @@ class Worker:
 
 
 class KerasLayer:
-    """A Keras layer in a worker, with the numbers and weights of the others."""
+    """A Keras layer in a worker, with the same inputs and weights as the others."""
 
     def __init__(self, worker: Worker, case: Case, arrays: Answers):
         self.name, self._worker = worker.name, worker
         numbers, self._answers = worker.path("numbers.npz"), worker.path("answers.npz")
         np.savez(numbers, **arrays)
         names = {"cell": case.cell, "hidden_size": case.shape[3]}
-        found = worker.ask("prepare", numbers=str(numbers), answers=str(self._answers), **names)
-        self.setting: dict[str, str] = found["setting"]
+        answer = worker.ask("prepare", numbers=str(numbers), answers=str(self._answers), **names)
+        self.setting: dict[str, str] = answer["setting"]
 
     def answers(self) -> Answers:
-        """As the worker wrote them."""
-        with np.load(self._answers) as found:
-            return dict(found)
+        """The arrays that the worker wrote."""
+        with np.load(self._answers) as arrays:
+            return dict(arrays)
 
     def seconds(self, which: str, calls: int, warm: bool) -> float:
-        """As the worker measured them."""
+        """The mean time that the worker measured."""
         return float(self._worker.ask("seconds", which=which, calls=calls, warm=warm)["seconds"])

@@ -1,8 +1,8 @@
-"""Writes the pages that are made from the code: ``docs/recipes.md`` from the schema, ``docs/cli.md`` from the commands.
+"""Writes the generated pages: ``docs/recipes.md`` from the settings, ``docs/cli.md`` from the commands.
 
     python docs/reference.py
 
-``tests/docs/test_reference.py`` says so when a page is not what this writes.
+``tests/docs/test_reference.py`` fails when a page is not up to date.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ _BASES: dict[str, type[BaseModel]] = {"data": DataSettings, "model": RecurrentSe
 
 
 def recipes_page() -> str:
-    """Every field of a recipe, and every recipe that comes with Holdfast."""
+    """The page of every field of a recipe and of every recipe that comes with Holdfast."""
     lines = [
         "# Recipes",
         "",
-        "A recipe is a TOML file that says what to train on what. `holdfast recipes` lists those that come with",
-        "Holdfast, `holdfast recipes show NAME` prints one to start from, `holdfast train FILE.toml` runs one, and",
-        "`--set table.key=value` overrides a value. A key that is not listed here is an error.",
+        "A recipe is a TOML file that says what to train on which data. `holdfast recipes` lists the recipes that come",
+        "with Holdfast, `holdfast recipes show NAME` prints one to start from, `holdfast train FILE.toml` runs one,",
+        "and `--set table.key=value` overrides a value. A key that is not listed here is an error.",
         "",
-        '`train.limit = "small"` makes of any recipe that comes with Holdfast a trial of the whole way, in seconds:',
-        "it applies the recipe's table `[small]`.",
+        "With `--set train.limit=small` any recipe that comes with Holdfast becomes a trial of a few seconds: it",
+        "applies the recipe's table `[small]`.",
         "",
         "## Fields of every recipe",
         "",
@@ -50,7 +50,7 @@ def recipes_page() -> str:
 
 
 def _of_task(task: str, kind: type[Recipe]) -> list[str]:
-    """What the recipes of a task have beyond those of every task."""
+    """The fields that only the recipes of this task have."""
     lines = [f"## Fields of the task `{task}`", "", f"{_words(kind.model_fields['task'].description)}", ""]
     for name, field in kind.model_fields.items():
         if name in ("data", "model") or name not in Recipe.model_fields:
@@ -63,7 +63,7 @@ def _words(text: str | None) -> str:
 
 
 def _table(prefix: str, model: Any, beyond: type[BaseModel] | None = None) -> list[str]:
-    """The fields of a table and of the tables in it; with ``beyond``, those that differ from its fields."""
+    """The fields of a table and of its inner tables; with ``beyond``, only the fields that differ from its fields."""
     title = f"`[{prefix}]`" if prefix else "At the top"
     lines = [f"### {title}", "", "| key | type | default | meaning |", "|---|---|---|---|"]
     inner: list[tuple[str, type[BaseModel]]] = []
@@ -84,7 +84,7 @@ def _table(prefix: str, model: Any, beyond: type[BaseModel] | None = None) -> li
 
 
 def _type(kind: Any) -> str:
-    """A type in the words of TOML."""
+    """The TOML name of a type."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Literal:
         return " or ".join(f"`{str(part).lower()}`" for part in parts)
@@ -104,7 +104,7 @@ def _toml(value: Any) -> str:
 
 
 def cli_page() -> str:
-    """Every command with its arguments and options."""
+    """The page of every command with its arguments and options."""
     command = typer.main.get_command(app)
     text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="holdfast", title="The command line")
     return text.replace("[bold]", "**").replace("[/bold]", "**").replace("\\[", "[").strip() + "\n"

@@ -1,7 +1,7 @@
-"""The tutorial binary adder: an LSTM that is shown two numbers, lowest bits first, and says the bits of their sum.
+"""The tutorial binary adder: an LSTM reads two numbers, lowest bits first, and predicts the bits of their sum.
 
-``binary_addition.py 3000`` trains as long as the tutorial; without an argument it takes 600 updates. The same without a
-program, with any optimiser: ``holdfast train addition``.
+``binary_addition.py 3000`` trains as long as the tutorial; without an argument it makes 600 updates. To train the same
+network without a program, with any optimiser: ``holdfast train addition``.
 """
 
 import sys
@@ -25,13 +25,13 @@ optimizer = torch.optim.Adam([*lstm.parameters(), *output.parameters()], lr=1e-2
 updates = int((sys.argv[1:] or ["600"])[0])
 for update in range(updates + 1):
     a, b = torch.randint(2 ** (BITS - 1), (2, 128))
-    said = torch.sigmoid(output(lstm(torch.stack([bits(a), bits(b)], -1))[0])[..., 0])
-    loss = nn.functional.mse_loss(said, bits(a + b))
+    predicted = torch.sigmoid(output(lstm(torch.stack([bits(a), bits(b)], -1))[0])[..., 0])
+    loss = nn.functional.mse_loss(predicted, bits(a + b))
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
     if update % 100 == 0:
-        right = ((said > 0.5) == (bits(a + b) > 0)).all(-1)
+        right = ((predicted > 0.5) == (bits(a + b) > 0)).all(-1)
         print(f"update {update:5}  loss {loss:.4f}  sums right {right.float().mean():.3f}")
-total = int(((said[0] > 0.5) * powers).sum())
+total = int(((predicted[0] > 0.5) * powers).sum())
 print(f"{a[0]} + {b[0]} = {total}")

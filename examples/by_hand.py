@@ -1,4 +1,4 @@
-"""An LSTM that can be checked with a pencil: linear activations, whole numbers, one step.
+"""An LSTM that you can check with a pencil: linear activations, whole numbers, one step.
 
 docs/cells.md, "One step by hand", does the same calculation on paper.
 """
@@ -7,7 +7,7 @@ import torch
 
 import holdfast
 
-# As Keras stores them: a row for each input or unit, and the gates i, f, g, o side by side.
+# As Keras stores them: one row per input or unit, and the gates i, f, g, o side by side.
 kernel = [[2, 1, 1, 0, 0, 0, 0, 1, 1, 0, 1, 0], [1, 1, 0, 1, 1, 0, 0, 1, 1, 0, 0, 0]]
 recurrent_kernel = [
     [1, 0, 0, 1, 2, 1, 0, 1, 2, 0, 1, 0],

@@ -1,9 +1,9 @@
-"""The tutorial LSTM classifier with carried state: each batch starts from the final state of the one before.
+"""The tutorial LSTM classifier with carried state: each batch starts from the final state of the batch before.
 
     python carried_state.py               the embedded 8x8 digits, 100 updates
-    python carried_state.py mnist 10000   as the tutorial has it: 28 rows of 28 pixels
+    python carried_state.py mnist 10000   like the tutorial: 28 rows of 28 pixels
 
-An image is read row by row. Every 20 updates it prints the accuracy on the batch that is trained on.
+The LSTM reads an image row by row. Every 20 updates the program prints the accuracy on the current training batch.
 """
 
 import sys

@@ -1,7 +1,7 @@
-"""The tutorial LSTM classifier: an input layer and 128 units; the final hidden state is the last of the outputs.
+"""The tutorial LSTM classifier: an input layer and 128 units; the final hidden state is the last output.
 
-``classifier.py mnist 781`` is the tutorial's run; without arguments, 200 batches of embedded 8x8 digits. The same
-without a program: ``holdfast train mnist-classifier``.
+``classifier.py mnist 781`` is the tutorial's run; without arguments it trains on 200 batches of embedded 8x8 digits. To
+train the same network without a program: ``holdfast train mnist-classifier``.
 """
 
 import sys

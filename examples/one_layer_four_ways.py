@@ -1,6 +1,6 @@
 """One layer of 128 units in four forms, on images read row by row: accuracy on the first 128 test images.
 
-``one_layer_four_ways.py mnist 781`` is the tutorial's run; without arguments, 200 batches of embedded 8x8 digits.
+``one_layer_four_ways.py mnist 781`` is the tutorial's run; without arguments it trains on 200 batches of 8x8 digits.
 """
 
 import sys
@@ -21,7 +21,7 @@ train = Batches(encoder.encode(splits.train), 128, shuffle=True, drop_last=True)
 test = encoder.encode(splits.test).__getitems__(range(128))
 
 
-def static(cell, x):  # a step is a call in Python
+def static(cell, x):  # one call in Python per step
     state = reduce(lambda state, row: cell(row, state), x.unbind(1), None)
     return state if isinstance(state, torch.Tensor) else state[0]
 

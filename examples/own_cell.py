@@ -1,6 +1,6 @@
-"""A cell of one's own, run over time by holdfast.unroll: the minimal gated unit (Zhou et al. 2016), trained.
+"""Your own cell, run over time by holdfast.unroll: the minimal gated unit (Zhou et al. 2016), trained.
 
-The task: say at the end which sign the first of 20 steps had; the others are noise.
+The task: after 20 steps, predict the sign of the first one; the others are noise.
 """
 
 import torch
@@ -17,7 +17,7 @@ class MinimalGatedUnit(nn.Module):
         self.units, self.gate, self.candidate = units, *(nn.Linear(inputs + units, units) for _ in "fg")
         nn.init.constant_(self.gate.bias, -2.0)  # start by keeping the old state: see docs/cells.md
 
-    def initial_state(self, batch, dtype=None, device=None):  # noqa: D102 (unroll asks for it)
+    def initial_state(self, batch, dtype=None, device=None):  # noqa: D102 (unroll calls it)
         return torch.zeros(batch, self.units, dtype=dtype, device=device)
 
     def forward(self, x, h):  # noqa: D102 (the same)

@@ -1,7 +1,7 @@
-"""Sequence to sequence: a decoder starts from the encoder's state, here to write the digits of a number backwards.
+"""Sequence to sequence: a decoder starts from the encoder's state and writes the digits of a number backwards.
 
-Trained with teacher forcing; then the decoder is run step by step on what it said itself. ``holdfast train dates`` and
-``holdfast train fra-eng`` are whole tasks of this kind, with attention and beam search.
+It is trained with teacher forcing and then run step by step on its own output. ``holdfast train dates`` and
+``holdfast train fra-eng`` train whole models of this kind, with attention and beam search.
 """
 
 import sys
@@ -21,16 +21,16 @@ optimizer = torch.optim.Adam(nn.ModuleList([embed, encoder, decoder, output]).pa
 for _ in range(int((sys.argv[1:] or ["500"])[0])):
     source = torch.randint(10, (256, LENGTH))
     target = source.flip(1)
-    before = torch.cat([start, target[:, :-1]], 1)  # what stands before each digit that is to be said
+    before = torch.cat([start, target[:, :-1]], 1)  # the digit before each target digit
     scores = output(decoder(embed(before), encoder(embed(source))[1])[0])
     optimizer.zero_grad()
     nn.functional.cross_entropy(scores.transpose(1, 2), target).backward()
     optimizer.step()
 with torch.no_grad():
     source = torch.randint(10, (256, LENGTH))
-    state, said = encoder(embed(source))[1], [start]
+    state, written = encoder(embed(source))[1], [start]
     for _ in range(LENGTH):
-        outputs, state = decoder(embed(said[-1]), state)
-        said.append(output(outputs).argmax(-1))
-right = (torch.cat(said[1:], 1) == source.flip(1)).all(1)
-print(f"{source[0].tolist()} -> {torch.cat(said[1:], 1)[0].tolist()}; right: {right.float().mean():.3f}")
+        outputs, state = decoder(embed(written[-1]), state)
+        written.append(output(outputs).argmax(-1))
+right = (torch.cat(written[1:], 1) == source.flip(1)).all(1)
+print(f"{source[0].tolist()} -> {torch.cat(written[1:], 1)[0].tolist()}; right: {right.float().mean():.3f}")

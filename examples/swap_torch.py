@@ -1,6 +1,6 @@
-"""torch.nn.LSTM replaced by holdfast.LSTM: the same weights, the same numbers, and what torch.nn has not.
+"""torch.nn.LSTM replaced by holdfast.LSTM: the same weights, the same numbers, and more options.
 
-Sequences of unequal length need no packing and no sorting, and the cell state of every step can be had.
+Sequences of unequal length need no packing and no sorting, and the layer can return the cell state of every step.
 """
 
 import torch

@@ -1,6 +1,6 @@
-"""The tutorial LSTM classifier in TensorFlow 1's words; each batch starts from the final state of the one before.
+"""The tutorial LSTM classifier, written with holdfast.tf1: each batch starts from the final state of the batch before.
 
-``tensorflow_1.py mnist 10000`` is the tutorial's run; without arguments, 100 updates on the embedded 8x8 digits.
+``tensorflow_1.py mnist 10000`` is the tutorial's run; without arguments it makes 100 updates on 8x8 digits.
 """
 
 import sys

@@ -1,6 +1,7 @@
 """How much of the gradient is left k steps back: the table of docs/cells.md, "The vanishing gradient".
 
-The norm of the gradient of the last output with respect to the input k steps before, as a fraction of that at k = 0.
+It prints the norm of the gradient of the last output with respect to the input k steps before, divided by the norm at
+k = 0.
 """
 
 import torch

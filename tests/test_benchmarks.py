@@ -1,4 +1,4 @@
-"""The benchmarks run, refuse wrong numbers, and the README says what they found."""
+"""The benchmarks run and refuse wrong numbers, and the README has their results."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_no_speed_for_wrong_numbers(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     case = cases.Case("layers", "LSTM", "LSTM", (2, 3, 4, 5))
     found = run.measure(case, run.Settings(1, 1, 1.0, None, tmp_path))
     assert found["passes"] == {}
-    assert found["wrong"].startswith("beside torch.nn, weight_hh_l0 differs by 1.0e-03 of the largest value;")
+    assert found["wrong"].startswith("compared with torch.nn, weight_hh_l0 differs by 1.0e-03 of the largest value;")
 
 
 def test_nan_is_wrong() -> None:

@@ -58,7 +58,7 @@ def test_the_commands_run_in_their_order(monkeypatch: pytest.MonkeyPatch, capsys
 
 
 def test_several_labels() -> None:
-    settings = ClassifyData.model_validate(section("Several labels a text")["data"])
+    settings = ClassifyData.model_validate(section("Several labels per text")["data"])
     read = texts.read([Path("reviews.csv")], settings)
     assert read.targets == ["food", "service", "food|service", "", "service", "food"]
     assert load(settings, None, seed=0).train.inputs

@@ -1,4 +1,4 @@
-"""What CONTRIBUTING, the README, the docs and the comments name is there: files, names, make targets, options."""
+"""Everything that CONTRIBUTING, the READMEs, the docs and the comments name exists: files, names, commands, options."""
 
 from __future__ import annotations
 
@@ -10,18 +10,32 @@ from typing import Any
 
 import pytest
 import typer
+from pydantic import BaseModel
 
+from holdfast import recipes
 from holdfast.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("benchmarks", "docs", "examples", "native", "src", "tests")
 PAGES = [ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("README*.md")), *sorted(ROOT.glob("docs/*.md"))]
-CODE = sorted([*ROOT.glob("native/*.*"), *ROOT.glob("src/**/*.py"), *ROOT.glob("tests/**/*.py")])
-ELSEWHERE = {"gradcheck"}  # of torch
+CODE = sorted(path for folder in FOLDERS for end in ("py", "h", "cpp") for path in ROOT.glob(f"{folder}/**/*.{end}"))
+ELSEWHERE = {"gradcheck"}  # from torch
+# A key of a recipe, such as `train.epochs`; not a file or an attribute of a model in memory.
+KEY = r"(?<![\w.])(?:data|model|train|predict)(?:\.[a-z_]+)+(?![\w.(/-])"
+ENDINGS = (".csv", ".json", ".keras", ".md", ".onnx", ".pt", ".safetensors", ".toml")
+# The names under which the docs import modules.
+IMPORTED = {
+    "formats": "holdfast.interop.formats",
+    "keras_files": "holdfast.interop.keras.files",
+    "onnx_files": "holdfast.interop.onnx.files",
+    "recipes": "holdfast.recipes",
+    "runtime": "holdfast.runtime",
+    "tf1": "holdfast.tf1",
+}
 
 
 def spans(path: Path) -> Iterator[tuple[int, str]]:
-    """The spans of code of a page, without its fenced blocks, with their lines."""
+    """The code spans of a page outside of its fenced blocks, with their lines."""
     text = re.sub(
         r"^ *(`{3,}).*?^ *\1 *$", lambda m: "\n" * m[0].count("\n"), path.read_text("utf-8"), flags=re.M | re.S
     )
@@ -30,7 +44,7 @@ def spans(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def commands(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of console blocks and the spans that are commands."""
+    """The commands in console blocks and in code spans, with their lines."""
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
         prompted = re.match(r"\$ ((?:holdfast|make) .*?)(?:  +#.*)?$", line.strip())
         if match := prompted or re.match(r"(make [\w-]+)  +#", line):
@@ -39,7 +53,7 @@ def commands(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def exists(name: str) -> bool:
-    """Whether a path is there; NAME in it stands for whatever is there of that kind."""
+    """Whether a path exists; NAME in it matches any name."""
     return any(ROOT.glob(name.rstrip("/").replace("NAME", "*")))
 
 
@@ -50,7 +64,7 @@ def where(path: Path, line: int, named: str) -> str:
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_paths_of_the_pages(path: Path) -> None:
     named = [(line, span) for line, span in spans(path) if re.fullmatch(rf"({'|'.join(FOLDERS)})/[\w./*-]*", span)]
-    assert [where(path, line, span) + ", which is not there" for line, span in named if not exists(span)] == []
+    assert [where(path, line, span) + ", which does not exist" for line, span in named if not exists(span)] == []
 
 
 def test_paths_of_the_comments() -> None:
@@ -58,11 +72,42 @@ def test_paths_of_the_comments() -> None:
     for path in CODE:
         for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
             if path.suffix == ".py" and path.is_relative_to(ROOT / "tests"):
-                continue  # tests speak of files that are made up, too
+                continue  # tests also name files that do not exist
             for named in re.findall(r"(?<![\w/.:-])((?:native|src/holdfast|tests|docs|benchmarks)/[\w/]+\.\w+)", line):
                 if not exists(named):
-                    faults.append(where(path, number, named) + ", which is not there")
+                    faults.append(where(path, number, named) + ", which does not exist")
     assert faults == []
+
+
+def test_headers_named_in_the_comments_of_the_kernels() -> None:
+    """Comments name the files beside them without a folder: ``layer.h``, ``kernels.cpp``."""
+    existing = {path.name for folder in ("native", "tests/native") for path in (ROOT / folder).iterdir()}
+    faults = [
+        where(path, number, name) + ", which does not exist"
+        for path in CODE
+        if path.suffix in (".h", ".cpp")
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1)
+        for name in re.findall(r"(?<![\w/<.])(\w+\.(?:h|cpp))\b", line.partition("//")[2])
+        if name not in existing
+    ]
+    assert faults == []
+
+
+def tree(text: str) -> list[str]:
+    """The paths in the file tree of a README; the indented ones are in the folder above them."""
+    block = text.partition("## What is where\n")[2].partition("```text\n")[2].partition("```")[0]
+    paths, folder = [], ""
+    for indent, names in re.findall(r"^( *)([\w./]+(?:, [\w./]+)*)(?= {2,}\S|$)", block, re.MULTILINE):
+        folder = folder if indent else names
+        paths += [folder + name for name in names.split(", ")] if indent else [names]
+    return paths
+
+
+def test_the_tree_of_the_readme() -> None:
+    paths = tree((ROOT / "README.md").read_text("utf-8"))
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    folders = [f"src/holdfast/{path.parent.name}/" for path in ROOT.glob("src/holdfast/*/__init__.py")]
+    assert sorted(set(folders) - set(paths)) == [], "folders of the package that the tree does not name"
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
@@ -78,7 +123,7 @@ def test_commands_and_their_options(path: Path) -> None:
         if words[1].startswith(("-", "[")):
             continue
         if words[1] not in known:
-            faults.append(f"{where(path, line, command)}, and there is no such command")
+            faults.append(f"{where(path, line, command)}, which is not a command")
             continue
         options = {
             option for parameter in known[words[1]].params for option in (*parameter.opts, "--help", "--version")
@@ -90,13 +135,46 @@ def test_commands_and_their_options(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_dotted_names(path: Path) -> None:
-    """Names that begin with ``holdfast.`` are there, whatever stands in brackets behind them."""
+    """Names that begin with ``holdfast.`` or with an imported module exist, whatever follows them in brackets."""
     faults = []
     for line, span in spans(path):
-        match = re.match(r"(holdfast(?:\.[A-Za-z_]\w*)+)", span)
-        if match and not resolves(match[1]) and "no-run" not in span:
-            faults.append(where(path, line, span) + ", which is not there")
+        match = re.match(rf"(holdfast|{'|'.join(IMPORTED)})((?:\.[A-Za-z_]\w*)+)", span)
+        if match and not span.endswith(".toml") and not resolves(IMPORTED.get(match[1], match[1]) + match[2]):
+            faults.append(where(path, line, span) + ", which does not exist")
     assert faults == []
+
+
+def test_dotted_names_of_the_comments_and_docstrings() -> None:
+    faults = []
+    for path in CODE:
+        if path.is_relative_to(ROOT / "tests"):
+            continue
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+            for name in re.findall(r"`~?(holdfast(?:\.[A-Za-z_]\w*)+)[`(]", line):
+                if not resolves(name):
+                    faults.append(where(path, number, name) + ", which does not exist")
+    assert faults == []
+
+
+def fields(kind: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """The keys of a recipe, with those of its tables: ``train.epochs``."""
+    for name, field in kind.model_fields.items():
+        yield prefix + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from fields(field.annotation, f"{prefix}{name}.")
+
+
+def key_exists(key: str) -> bool:
+    """Whether some recipe has a key; the keys within its free tables are arguments of torch and of the cells."""
+    known = {field for kind in recipes.RECIPES.values() for field in fields(kind)}
+    free = ("train.optimizer_options.", "model.options.")
+    return key in known or key.startswith(free)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_keys_of_recipes(path: Path) -> None:
+    keys = [(line, key) for line, span in spans(path) for key in re.findall(KEY, span) if not key.endswith(ENDINGS)]
+    assert [where(path, line, key) + ", which no recipe has" for line, key in keys if not key_exists(key)] == []
 
 
 def resolves(name: str) -> bool:
@@ -106,7 +184,7 @@ def resolves(name: str) -> bool:
             found: Any = importlib.import_module(".".join(parts[:count]))
         except ModuleNotFoundError as error:
             if not (error.name or "").startswith("holdfast"):
-                return True  # it needs a library that is not here
+                return True  # it needs a library that is not installed
             continue
         for part in parts[count:]:
             if not hasattr(found, part) and part not in getattr(found, "__annotations__", {}):
@@ -124,7 +202,7 @@ def items() -> Iterator[tuple[int, str]]:
 
 
 def test_names_in_the_recipes_of_contributing_are_defined_where_they_are_said_to_be() -> None:
-    """A name stands in one of the files that its item names; what is defined elsewhere moved."""
+    """A name is defined in one of the files that its item names."""
     faults = []
     for line, item in items():
         named = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", item)]
@@ -147,6 +225,16 @@ def is_defined(name: str, text: str) -> bool:
 
 
 def test_the_rules_catch() -> None:
+    assert tree("## What is where\n```text\nsrc/\n  a.py, b/   what\nnative/     c\n```") == [
+        "src/",
+        "src/a.py",
+        "src/b/",
+        "native/",
+    ]
+    assert not key_exists("train.epoch")
+    assert key_exists("train.epochs")
+    assert key_exists("data.audio.stack")
+    assert not resolves("holdfast.interop.formats.reads")
     assert not exists("src/holdfast/runtime.py")
     assert exists("src/holdfast/tasks/NAME.py")
     assert not resolves("holdfast.LSTN")

@@ -13,7 +13,8 @@ from torch import Tensor
 
 import holdfast
 from holdfast.engines import ENGINES, Request, Result
-from holdfast.engines.function import Gradient, differentiable, run_with_gradients
+from holdfast.engines.composition import run_with_gradients
+from holdfast.engines.function import Gradient, differentiable
 from holdfast.engines.memory import Memory
 from holdfast.engines.reference import ReferenceEngine
 from verification import VARIANTS, converted, make_request, verify
@@ -34,6 +35,12 @@ class ByHand:
 
     def run(self, request: Request) -> Result:
         return run_with_gradients(self, request)
+
+    def compute(self, request: Request) -> Result:
+        return ReferenceEngine().run(request)
+
+    def rounding(self) -> ByHand:
+        return self
 
     def forward(self, request: Request) -> tuple[Result, tuple[Tensor, ...]]:
         assert not torch.is_grad_enabled()

@@ -1,4 +1,4 @@
-"""bfloat16 around an engine that takes and gives float32, and rounds what it multiplies."""
+"""Requests and results in bfloat16 around an engine in float32 that rounds the operands of its products."""
 
 from __future__ import annotations
 
@@ -14,24 +14,19 @@ from holdfast.engines.request import Request, Result
 
 @dataclass(frozen=True)
 class InBfloat16:
-    """An engine that runs requests of float32 and bfloat16 tensors through another one, in float32.
+    """Runs requests with float32 and bfloat16 tensors through a float32 engine.
 
-    Results are rounded to bfloat16, once and at the end. A gradient has the dtype of its tensor.
+    Results are rounded to bfloat16 once, at the end. A gradient has the dtype of its tensor.
     """
 
     engine: GradientEngine
 
-    @property
-    def name(self) -> str:
-        """The name of the engine that computes."""
-        return self.engine.name
-
-    def run(self, request: Request) -> Result:
-        """Runs a request without gradients."""
-        return _rounded(self.engine.run(_in_float32(request)))
+    def compute(self, request: Request) -> Result:
+        """The result, without anything for a backward pass."""
+        return _rounded(self.engine.compute(_in_float32(request)))
 
     def forward(self, request: Request) -> tuple[Result, tuple[Tensor, ...]]:
-        """The result, and what the other engine keeps."""
+        """The result, and the tensors that the inner engine keeps."""
         result, kept = self.engine.forward(_in_float32(request))
         return _rounded(result), kept
 
@@ -39,13 +34,17 @@ class InBfloat16:
         """The gradients, as :class:`~holdfast.engines.function.GradientEngine` says."""
         state, states = (tuple(map(_float, parts)) for parts in (gradient.state, gradient.states))
         wide = gradient._replace(outputs=_float(gradient.outputs), state=state, states=states)
-        found = self.engine.backward(_in_float32(request), kept, wide)
+        gradients = self.engine.backward(_in_float32(request), kept, wide)
         tensors = differentiable(request)
-        return {name: tensor.to(tensors[name].dtype) for name, tensor in found.items()}
+        return {name: tensor.to(tensors[name].dtype) for name, tensor in gradients.items()}
+
+    def rounding(self) -> GradientEngine:
+        """The engine itself: it rounds already."""
+        return self
 
 
 def why_not(request: Request) -> str | None:
-    """One sentence that says which tensor of a request is neither float32 nor bfloat16, or None."""
+    """One sentence that names a tensor of a request that is neither float32 nor bfloat16, or None."""
     for name, tensor in differentiable(request).items():
         if tensor.dtype not in (torch.float32, torch.bfloat16):
             return f"bfloat16 is computed from float32 and bfloat16, and {name} is {tensor.dtype}."

@@ -19,11 +19,9 @@ from torch import Tensor
 
 from holdfast.cells import CellSpec, calling
 from holdfast.engines import bfloat16
-from holdfast.engines.bfloat16 import InBfloat16
-from holdfast.engines.function import Gradient, GradientEngine, run_with_gradients
-from holdfast.engines.memory import Memory
+from holdfast.engines.composition import run_with_gradients
+from holdfast.engines.function import Gradient
 from holdfast.engines.request import Request, Result, new_steps, result_dtype
-from holdfast.engines.segments import InSegments
 from holdfast.runtime import kernels
 
 _MISSING = ""
@@ -77,16 +75,11 @@ class NativeEngine:
 
     def run(self, request: Request) -> Result:
         """Runs a request for which :meth:`why_not` returned None."""
-        rounded = result_dtype(request) == torch.bfloat16
-        if torch.is_grad_enabled():
-            return run_with_gradients(self.in_dtype(rounded, request.memory), request)
-        return self.in_dtype(rounded).run(request) if rounded else self.compute(request)
+        return run_with_gradients(self, request)
 
-    def in_dtype(self, rounded: bool, memory: Memory = "keep") -> GradientEngine:
-        """The kernels, or with ``rounded`` those with products in bfloat16, under a memory policy."""
-        engine: GradientEngine = _OfRoundedOperands(self._isa) if rounded else self
-        engine = InSegments(engine) if memory == "recompute" else engine
-        return InBfloat16(engine) if rounded else engine
+    def rounding(self) -> NativeEngine:
+        """The kernels that round the operands of products to bfloat16; requests and results are float32."""
+        return _RoundingNativeEngine(self._isa)
 
     def forward(self, request: Request) -> tuple[Result, tuple[Tensor, ...]]:
         """The result, and what :meth:`backward` needs."""
@@ -103,7 +96,7 @@ class NativeEngine:
         """The result, without gradients, in memory of the caller's.
 
         Args:
-            request: What :meth:`why_not` has nothing against, in float32 or float64.
+            request: One for which :meth:`why_not` returned None, in float32 or float64.
             y: Where the outputs go, [B, T, O]; None for new memory.
             kept: Where what :meth:`backward` needs goes, B * T * :meth:`kept_values`; None for backward not to follow.
         """
@@ -183,12 +176,7 @@ def _kept_values(spec: CellSpec, dtype: torch.dtype, isa: str) -> int:
     return size
 
 
-class _OfRoundedOperands(NativeEngine):
-    """The kernels that round the operands of products to bfloat16; requests and results are float32."""
-
-    def run(self, request: Request) -> Result:
-        return self.compute(request)
-
+class _RoundingNativeEngine(NativeEngine):
     def _kernel(self, name: str, call: _Call) -> None:
         getattr(_native, f"{name}_bf16")(call.values, self._isa)
 

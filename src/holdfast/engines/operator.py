@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
 from holdfast.cells import CellSpec, Noise, calling, make_spec
+from holdfast.engines.composition import composed
 from holdfast.engines.function import (
     Gradient,
     differentiable,
@@ -167,9 +168,9 @@ def _forward(*arguments: Any) -> list[Tensor]:
         with torch.autocast(request.inputs.device.type, torch.bfloat16, enabled=rounded):
             result = ReferenceEngine().run(request)
     elif _keeps(request, keep):
-        result, kept = engine.in_dtype(rounded).forward(request)
+        result, kept = composed(engine, rounded=rounded).forward(request)
     else:
-        result = engine.in_dtype(rounded).run(request) if rounded else engine.compute(request)
+        result = composed(engine, rounded=rounded).compute(request)
     found = [result.outputs, *result.state, *(result.states or ())]
     if _keeps(request, keep):
         outputs, values = kept or (result.outputs.float(), request.inputs.new_empty(0))
@@ -216,7 +217,7 @@ def _backward(*arguments: Any) -> list[Tensor]:
                 f"{_why_no_kernels(request, rounded)} Record the backward pass on this machine and device."
             )
         return [torch.zeros_like(differentiable(request)[name]) for name in names]  # of no rows, or no steps
-    gradients = engine.in_dtype(rounded, request.memory)
+    gradients = composed(engine, rounded=rounded, memory=request.memory)
     if not kept:
         _, kept = gradients.forward(request)
     else:  # backward writes over what was kept, and autograd may come back

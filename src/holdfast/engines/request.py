@@ -114,7 +114,7 @@ class Engine(Protocol):
     """A way to compute a layer.
 
     ``run`` gives results that autograd can go back through: :mod:`holdfast.engines.reference` by being made of torch's
-    operations, an engine with gradients of its own through :func:`holdfast.engines.function.run_with_gradients`.
+    operations, an engine with gradients of its own through :func:`holdfast.engines.composition.run_with_gradients`.
     """
 
     name: str

@@ -1,9 +1,8 @@
 """``memory="recompute"`` for an engine with gradients of its own: one segment of time after another.
 
-Forward, each segment runs as a request of its own for which nothing is kept; what stays is the state that it starts
-from. Backward, from the last segment to the first, each runs again, keeping what its backward needs, and hands the
-gradient of its first state to the segment before it. So what is kept at any time is that of one segment, and one state
-for each (Chen et al. 2016).
+Forward runs each segment as a request of its own and keeps only its initial state. Backward goes from the last segment
+to the first: it runs the segment again, this time keeping what its backward needs, and passes the gradient of the
+initial state on to the segment before. So memory holds one segment and one state per segment (Chen et al. 2016).
 """
 
 from __future__ import annotations
@@ -20,39 +19,35 @@ from holdfast.engines.request import Request, Result, new_steps
 
 @dataclass(frozen=True)
 class InSegments:
-    """An engine that runs requests through another one in segments.
+    """Runs requests through another engine in segments.
 
-    Results are the same to the bit, if the other engine computes a step the same wherever it stands. Gradients are,
-    but for rounding in what is summed segment by segment, in its own dtype: the gradients of parameters, and those of
-    per-step states past a row's length.
+    Results have the same bits, if the other engine computes a step alike in every position. Gradients differ only by
+    the rounding of sums over segments: the gradients of parameters, and of per-step states past a row's length.
     """
 
     engine: GradientEngine
 
-    @property
-    def name(self) -> str:
-        """The name of the engine that runs the segments."""
-        return self.engine.name
-
-    def run(self, request: Request) -> Result:
-        """Runs a request without gradients: then there is nothing to keep, and one segment is all."""
-        return self.engine.run(request)
+    def compute(self, request: Request) -> Result:
+        """The result, in one segment, because nothing is kept."""
+        return self.engine.compute(request)
 
     def forward(self, request: Request) -> tuple[Result, tuple[Tensor, ...]]:
-        """The result, and the states that the segments start from: h [segments, B, O], and for the LSTM c."""
+        """The result, and the initial states of the segments: h [segments, B, O], and for the LSTM c."""
         segments = _segments(request)
-        # What stays is allocated first: between what comes and goes with each segment it would leave holes in the heap.
+        # Allocate the long-lived buffers first; interleaved with temporaries they would fragment the heap.
         starts = [part.new_empty(len(segments), *part.shape) for part in request.state]
         every: list[Tensor] = []
         state = request.state
-        for steps, *here in zip(segments, *starts, strict=True):
-            for start, part in zip(here, state, strict=True):
+        for steps, *segment_state in zip(segments, *starts, strict=True):
+            for start, part in zip(segment_state, state, strict=True):
                 start.copy_(part)
-            result = self.engine.run(_cut(request, steps, tuple(here), return_states=request.return_states))
-            found = (result.outputs, *(result.states or ()))
+            result = self.engine.compute(
+                _cut(request, steps, tuple(segment_state), return_states=request.return_states)
+            )
+            results = (result.outputs, *(result.states or ()))
             if not every:
-                every = [new_steps(request.inputs, part.shape[2]) for part in found]
-            for whole, part in zip(every, found, strict=True):
+                every = [new_steps(request.inputs, part.shape[2]) for part in results]
+            for whole, part in zip(every, results, strict=True):
                 whole[:, steps] = part
             state = result.state
         past = slice(_longest(request), None)
@@ -64,7 +59,7 @@ class InSegments:
     def backward(self, request: Request, kept: tuple[Tensor, ...], gradient: Gradient) -> Mapping[str, Tensor]:
         """The gradients, as :class:`~holdfast.engines.function.GradientEngine` says."""
         past = slice(_longest(request), None)
-        # Past the longest row stands the final state or, against time, the initial one.
+        # Past the longest row, per-step states are the final state, or in reverse the initial one.
         held = [None if every is None else every[:, past].sum(1) for every in gradient.states]
         held += [None] * (len(kept) - len(held))
         of_state: list[Tensor | None] = list(gradient.state)
@@ -80,33 +75,38 @@ class InSegments:
             _, kept_here = self.engine.forward(segment)
             outputs, *states = (None if g is None else g[:, steps] for g in (gradient.outputs, *gradient.states))
             here = Gradient(outputs, tuple(of_state), tuple(states), wanted)
-            found = dict(self.engine.backward(segment, kept_here, here))
-            of_state = [found.pop(f"state.{k}") for k in range(len(kept))]
+            segment.return_states = request.return_states
+            gradients = dict(self.engine.backward(segment, kept_here, here))
+            of_state = [gradients.pop(f"state.{k}") for k in range(len(kept))]
             if "inputs" in gradient.wanted:
-                total["inputs"][:, steps] = found.pop("inputs")
+                total["inputs"][:, steps] = gradients.pop("inputs")
             for name in request.parameters:
                 if name in gradient.wanted:
-                    total[name] = total[name].add_(found[name]) if name in total else found[name]
+                    total[name] = total[name].add_(gradients[name]) if name in total else gradients[name]
         for k, past_it in enumerate(held if request.reverse else ()):
             of_state[k] = _sum(of_state[k], past_it)
         return total | {f"state.{k}": part for k, part in enumerate(of_state) if part is not None}
 
+    def rounding(self) -> GradientEngine:
+        """The segments, through the inner engine that rounds."""
+        return InSegments(self.engine.rounding())
+
 
 def _longest(request: Request) -> int:
-    """Steps of the longest row: past them nothing has to be run. At least one, for the shape of an output."""
+    """Steps of the longest row; later steps need no computation. At least one, for the shape of an output."""
     return request.inputs.shape[1] if request.lengths is None else max(1, int(request.lengths.max()))
 
 
 def _segments(request: Request) -> list[slice]:
-    """The steps of each segment, in the order in which they run; together those of the longest row."""
+    """The steps of each segment, in the order they run; together, the steps of the longest row."""
     last = _longest(request)
     size = request.segment or math.isqrt(last - 1) + 1
-    found = [slice(start, min(start + size, last)) for start in range(0, last, size)]
-    return found[::-1] if request.reverse else found
+    segments = [slice(start, min(start + size, last)) for start in range(0, last, size)]
+    return segments[::-1] if request.reverse else segments
 
 
 def _cut(request: Request, steps: slice, state: tuple[Tensor, ...], return_states: bool = False) -> Request:
-    """The request of a segment that starts from ``state``: views, but for the lengths [B]."""
+    """The request of a segment with its initial state: views of the tensors, and new lengths [B]."""
     lengths = request.lengths
     if lengths is not None:
         lengths = (lengths - steps.start).clamp(0, steps.stop - steps.start)

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from holdfast.engines.function import Gradient, run_with_gradients
+from holdfast.engines.function import Gradient, record
 from holdfast.engines.native import NativeEngine
 from holdfast.engines.reference import ReferenceEngine
 from holdfast.engines.request import Request, Result
@@ -173,7 +173,7 @@ class _Replayed:
     def run(self, request: Request) -> Result:
         if not request.inputs.numel():
             return ReferenceEngine().run(request)
-        return run_with_gradients(self, request)
+        return record(self, request)
 
     def forward(self, request: Request) -> tuple[Result, tuple[Tensor, ...]]:
         # Nothing that autograd runs reads the values of the final state.

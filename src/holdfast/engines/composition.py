@@ -1,0 +1,31 @@
+"""What every engine with gradients of its own gets for free: autograd, ``memory="recompute"`` and bfloat16.
+
+Such an engine is one file. It computes requests in one dtype and keeps everything for its backward pass; its ``run`` is
+``return run_with_gradients(self, request)``.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from holdfast.engines.bfloat16 import InBfloat16
+from holdfast.engines.function import GradientEngine, record
+from holdfast.engines.memory import Memory
+from holdfast.engines.request import Request, Result, result_dtype
+from holdfast.engines.segments import InSegments
+
+
+def composed(engine: GradientEngine, *, rounded: bool, memory: Memory = "keep") -> GradientEngine:
+    """An engine, in segments of time for ``memory="recompute"``, and with results in bfloat16 for ``rounded``."""
+    inner = engine.rounding() if rounded else engine
+    if memory == "recompute":
+        inner = InSegments(inner)
+    return InBfloat16(inner) if rounded else inner
+
+
+def run_with_gradients(engine: GradientEngine, request: Request) -> Result:
+    """Runs a request for which ``engine.why_not`` returned None; autograd can go back through the result."""
+    rounded = result_dtype(request) == torch.bfloat16
+    if torch.is_grad_enabled():
+        return record(composed(engine, rounded=rounded, memory=request.memory), request)
+    return composed(engine, rounded=rounded).compute(request)
