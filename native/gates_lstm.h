@@ -26,14 +26,13 @@ struct LstmUnit : UnitOptions<T, plain> {
     // The peephole of a gate: a + p c. Backward adds to the gradients of p and of c, which is returned.
     HF_INLINE Vec<T> peephole_i(Vec<T> a, Vec<T> c) const { return peephole(0, a, c); }
     HF_INLINE Vec<T> peephole_o(Vec<T> a, Vec<T> c) const { return peephole(coupled ? 1 : 2, a, c); }
-    HF_INLINE Vec<T> peephole_i_backward(Vec<T> dc, Vec<T> da, Vec<T> c) const {
-        return peephole_backward(0, dc, da, c);
-    }
-    HF_INLINE Vec<T> peephole_f_backward(Vec<T> dc, Vec<T> da, Vec<T> c) const {
-        return coupled ? dc : peephole_backward(1, dc, da, c);
+    HF_INLINE Vec<T> peepholes_i_f_backward(Vec<T> dc, Vec<T> da_i, Vec<T> da_f, Vec<T> c) const {
+        if (plain || !u.peephole) return dc;
+        dc = peephole_backward(0, dc, da_i, c);
+        return coupled ? dc : peephole_backward(1, dc, da_f, c);
     }
     HF_INLINE Vec<T> peephole_o_backward(Vec<T> dc, Vec<T> da, Vec<T> c) const {
-        return peephole_backward(coupled ? 1 : 2, dc, da, c);
+        return plain || !u.peephole ? dc : peephole_backward(coupled ? 1 : 2, dc, da, c);
     }
 
     // f = σ(a_f + p_f c), stored in its slot; or f = 1 - i.
@@ -71,7 +70,6 @@ struct LstmUnit : UnitOptions<T, plain> {
         return !plain && u.peephole ? a + load_some<T>(u.peephole + k * u.peephole_stride, u.n) * c : a;
     }
     HF_INLINE Vec<T> peephole_backward(long k, Vec<T> dc, Vec<T> da, Vec<T> c) const {
-        if (plain || !u.peephole) return dc;
         dc = dc + da * load_some<T>(u.peephole + k * u.peephole_stride, u.n);
         T* dp = u.peephole_gradient + k * u.gradient_stride;
         store<T>(dp, load<T>(dp) + da * c);
@@ -147,8 +145,7 @@ HF_INLINE void lstm_state_backward(const LstmGates<T, plain>& unit, Vec<T> d_o, 
     d_i = fn.sigma_backward(unit.stored_i, unit.couple_backward(d_i, d_f));
     d_f = unit.forget_backward(d_f);
     d_g = fn.phi_backward(unit.stored_g, d_g);
-    dc_old = unit.peephole_i_backward(dc_old, d_i, c);
-    dc_old = unit.peephole_f_backward(dc_old, d_f, c);
+    dc_old = unit.peepholes_i_f_backward(dc_old, d_i, d_f, c);
     store<T>(unit.slot_i, d_i);
     store<T>(unit.slot_g, d_g);
     store<T>(unit.slot_o, d_o);
