@@ -116,14 +116,17 @@ def test_equations_and_gradients(case: str, reverse: bool) -> None:
         )
     else:
         y, final = tf1.dynamic_rnn(cell, x_nan, LENGTHS, state)
-    found, wanted = tensors(y, final), tensors(*expected)
-    for got, want in zip(found, wanted, strict=True):
+    actual, expected_tensors = tensors(y, final), tensors(*expected)
+    for got, want in zip(actual, expected_tensors, strict=True):
         torch.testing.assert_close(got, want, rtol=0, atol=1e-10)
-    weights = [torch.randn_like(y) for y in wanted]
+    weights = [torch.randn_like(y) for y in expected_tensors]
     variables = cell.trainable_variables
-    gradients = torch.autograd.grad(found, variables, weights, allow_unused=True)
+    gradients = torch.autograd.grad(actual, variables, weights, allow_unused=True)
     for name, got, want in zip(
-        cell.by_name(), gradients, torch.autograd.grad(wanted, variables, weights, allow_unused=True), strict=True
+        cell.by_name(),
+        gradients,
+        torch.autograd.grad(expected_tensors, variables, weights, allow_unused=True),
+        strict=True,
     ):
         torch.testing.assert_close(got, want, rtol=1e-8, atol=1e-8, msg=lambda m, n=name: f"{n}: {m}")
     assert tf1.explain(cell, x, LENGTHS, state).engine == engine
@@ -197,7 +200,7 @@ def test_dtype_is_that_of_the_cell_or_of_the_inputs() -> None:
         ),
         (
             lambda: tf1.LSTMCell(5, num_unit_shards=2),
-            "lstm_cell num_unit_shards is 2; expected None or 1: a variable is in one piece.",
+            "lstm_cell num_unit_shards is 2; expected None or 1: Holdfast stores each variable in one piece.",
         ),
         (
             lambda: tf1.LSTMCell(5, cell_clip=-1.0),
@@ -208,7 +211,8 @@ def test_dtype_is_that_of_the_cell_or_of_the_inputs() -> None:
         (lambda: tf1.BasicRNNCell(0), "RNN hidden_size is 0; expected a whole number from 1 on."),
         (
             lambda: tf1.LayerNormBasicLSTMCell(5, dropout_keep_prob=0),
-            "layer_norm_basic_lstm_cell dropout_keep_prob is 0; expected a probability above 0, up to 1 to keep all.",
+            "layer_norm_basic_lstm_cell dropout_keep_prob is 0; expected a probability above 0 and at most 1 "
+            "(keep all).",
         ),
     ],
 )
@@ -225,20 +229,24 @@ def test_shapes_that_do_not_fit() -> None:
         (
             torch.randn(B, 3),
             (zeros, zeros),
-            "basic_lstm_cell inputs has a depth of 3; expected 4, as its variables were made for. Make another cell "
-            "for other inputs.",
+            "basic_lstm_cell inputs has a depth of 3; expected 4, the depth that its variables were made for. Make "
+            "another cell for other inputs.",
         ),
-        (torch.randn(B, I), zeros, "basic_lstm_cell state is of type Tensor; expected 2 parts of sizes (5, 5)."),
-        (torch.randn(B, I), (zeros,), "basic_lstm_cell state has 1 parts; expected 2 parts of sizes (5, 5)."),
+        (
+            torch.randn(B, I),
+            zeros,
+            "basic_lstm_cell state is a tensor of shape (3, 5); expected 2 parts of sizes (5, 5).",
+        ),
+        (torch.randn(B, I), (zeros,), "basic_lstm_cell state is a tuple of 1; expected 2 parts of sizes (5, 5)."),
         (
             torch.randn(B, I),
             (zeros, zeros[:2]),
-            "basic_lstm_cell state has shape (2, 5); expected a tensor (batch, size) = (3, 5).",
+            "basic_lstm_cell state is a tensor of shape (2, 5); expected a tensor (batch, size) = (3, 5).",
         ),
         (
             torch.randn(B, I),
             (zeros, 1),
-            "basic_lstm_cell state is of type int; expected a tensor (batch, size) = (3, 5).",
+            "basic_lstm_cell state is an int; expected a tensor (batch, size) = (3, 5).",
         ),
     ):
         with pytest.raises(ShapeError, match=f"^{re.escape(text)}$"):
