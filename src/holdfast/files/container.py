@@ -57,7 +57,7 @@ def write(
     """Writes tensors and a document to one file, atomically and durably.
 
     Args:
-        path: The file; one that is there is replaced.
+        path: The file; an existing one is replaced.
         save: The function ``save`` of safetensors for this kind of tensors.
         tensors: By name; each in its own memory.
         document: A document that JSON can hold, without NaN and infinities.

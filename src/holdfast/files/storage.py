@@ -18,7 +18,7 @@ def write(path: Path, tensors: Mapping[str, torch.Tensor], document: Mapping[str
     """Writes tensors and a document to one file, as :func:`holdfast.files.container.write`.
 
     Args:
-        path: The file; one that is there is replaced.
+        path: The file; an existing one is replaced.
         tensors: By name; any device, any strides; tensors that share memory are written one by one.
         document: A document that JSON can hold, without NaN and infinities.
         kind: The kind of file, such as ``"model"``; ``read`` takes the same word.

@@ -57,7 +57,7 @@ def read(path: Path, settings: ReadingSettings, labels: Path | None = None, targ
 
 
 def _values(path: Path, rank: int, content: str) -> Array:
-    """The values of an IDX file, uint8; memory is allocated only for bytes that are there."""
+    """The values of an IDX file, uint8; memory is allocated only for the bytes in the file."""
     actual = dimensions(path)
     if actual != rank:
         got = "is not an IDX file of unsigned bytes" if actual is None else f"is an IDX file of {actual} dimensions"

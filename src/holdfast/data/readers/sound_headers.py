@@ -153,9 +153,7 @@ def _check_ogg(path: Path, file: BinaryIO, size: int) -> None:
     if len(head) < 27 or len(lengths) < head[26] or place + length > len(tail):
         raise _cut_short(path, f"its last page of OGG takes {length:,} bytes or more", len(tail) - max(place, 0))
     if not head[5] & _LAST_PAGE:
-        raise _cut_short(
-            path, f"no page ends the stream of OGG, which continues after the {size:,} bytes that are there"
-        )
+        raise _cut_short(path, f"no page ends the stream of OGG, which continues after the {size:,} bytes of the file")
 
 
 def _cut_short(path: Path, claim: str, there: int | None = None) -> DataError:
