@@ -92,7 +92,7 @@ def test_every_mask_of_a_step_is_cut_and_none_of_a_sequence(mode: Any) -> None:
     named = dict(noise.named())
     assert {field.name for field in fields(Noise)} == {"state", "candidate", "zoneout_h", "zoneout_c"}
     assert named.keys() == {"candidate" if mode == "candidate" else "state", "zoneout_h", "zoneout_c"}
-    cut, step = dict(noise.cut(slice(2, 5)).named()), dict(noise.at(4).named())
+    cut, step = dict(noise.at(slice(2, 5)).named()), dict(noise.at(4).named())
     for name, mask in named.items():
         over_time = others[name].shape != mask.shape
         assert torch.equal(cut[name], mask[2:5] if over_time else mask), name

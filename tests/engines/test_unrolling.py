@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd import gradcheck, gradgradcheck
 
 import holdfast
-from holdfast.engines.unrolling import map_state
+from holdfast.cells.nested_state import map_state
 from holdfast.errors import OptionError, ShapeError
 from verification import VARIANTS
 
@@ -426,12 +426,6 @@ def test_a_cell_that_changes_the_form_of_its_state(before: Any, after: Any, word
 
     message = said(lambda: holdfast.unroll(Wrong(), torch.zeros(2, 5, I), lengths=[0, 5]), ShapeError)
     assert message == f"{words}; expected the same form at every step."
-
-
-def test_a_state_that_holds_no_tensors() -> None:
-    assert said(lambda: map_state(lambda part: part, (torch.zeros(1), 3)), ShapeError) == (
-        "A state holds 3; expected tensors, or tuples, lists or dicts of them."
-    )
 
 
 @pytest.mark.parametrize(

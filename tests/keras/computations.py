@@ -57,9 +57,9 @@ def case(spec: CellSpec, option: int, masked: bool, dropped: bool, dtype: torch.
     mask = torch.rand((B, T), generator=random) < 0.6 if masked else None
     state_mask = (torch.rand((B, H), generator=random) < 0.5).to(dtype) * 2 if dropped else None
     state = tuple(normal(B, H) for _ in spec.state_sizes)
-    tensors = host.named(Arrays(normal(B, T, I), state, normal(I, gates), normal(H, gates), bias, mask, state_mask))
+    tensors = host.by_name(Arrays(normal(B, T, I), state, normal(I, gates), normal(H, gates), bias, mask, state_mask))
     leaves = {name: each.clone().requires_grad_() for name, each in tensors.items() if name not in host.MASKS}
-    outcome = present(torch_backend.run(computation, host.from_named({**tensors, **leaves})))
+    outcome = present(torch_backend.run(computation, host.from_names({**tensors, **leaves})))
     gradients = [torch.randn(each.shape, generator=random, dtype=dtype) for each in outcome]
     found = torch.autograd.grad(outcome, list(leaves.values()), gradients, allow_unused=True, materialize_grads=True)
     expected = dict(zip(leaves, found, strict=True))

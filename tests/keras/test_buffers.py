@@ -36,7 +36,7 @@ def test_a_capsule_holds_it_too() -> None:
 
 
 def test_no_more_is_kept_than_was_said() -> None:
-    buffers = Buffers(most=2)
+    buffers = Buffers(max_count=2)
     held = [buffers.take(16, torch.float32) for _ in range(5)]
     assert len({tensor.data_ptr() for tensor in held}) == 5
     assert len(buffers._lent) == 2

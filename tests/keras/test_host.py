@@ -20,7 +20,7 @@ from holdfast.keras.computation import Computation, Outcome
 def test_forward_and_backward_give_the_bits_of_autograd(name: str, dtype: torch.dtype) -> None:
     for _, *which in (each for each in cases(dtype) if each[0] == name):
         computation, tensors, gradients, outcome, expected = case(*which)
-        arrays = host.from_named(tensors)
+        arrays = host.from_names(tensors)
         gates = arrays.inputs.new_empty(host.gates_size(computation, arrays.inputs)).fill_(torch.nan)
         found, kept = host.forward(computation, arrays, gates=gates)
         assert all(map(torch.equal, (each for each in host.flat(found) if each is not None), outcome))
@@ -35,14 +35,14 @@ def test_outputs_go_to_the_memory_of_the_caller() -> None:
     computation, tensors, _, outcome, _ = case(CELLS["LSTM"], 4, masked=False, dropped=False, dtype=torch.float32)
     assert host.outputs_are_kept(computation, masked=False)
     y = torch.full(outcome[1].shape, torch.nan)
-    found, kept = host.forward(computation, host.from_named(tensors), y)
+    found, kept = host.forward(computation, host.from_names(tensors), y)
     assert found.outputs is y is kept.y
     assert torch.equal(y, outcome[1])
 
 
 def test_only_the_gradients_that_are_wanted_are_given() -> None:
     computation, tensors, gradients, _, expected = case(CELLS["GRU"], 0, False, False, torch.float32)
-    arrays = host.from_named(tensors)
+    arrays = host.from_names(tensors)
     _, kept = host.forward(
         computation, arrays, gates=arrays.inputs.new_empty(host.gates_size(computation, arrays.inputs))
     )
@@ -54,7 +54,7 @@ def test_only_the_gradients_that_are_wanted_are_given() -> None:
 def test_a_batch_without_rows_passes() -> None:
     computation, tensors, gradients, _, _ = case(CELLS["LSTM"], 4, masked=True, dropped=True, dtype=torch.float32)
     of_rows = ("inputs", "mask", "state_mask", "state.0", "state.1")
-    arrays = host.from_named({name: each[:0] if name in of_rows else each for name, each in tensors.items()})
+    arrays = host.from_names({name: each[:0] if name in of_rows else each for name, each in tensors.items()})
     found, kept = host.forward(
         computation, arrays, gates=arrays.inputs.new_empty(host.gates_size(computation, arrays.inputs))
     )
@@ -72,7 +72,7 @@ def test_a_batch_without_rows_passes() -> None:
         (
             cell("lstm"),
             "bfloat16",
-            "on this backend the kernels compute in float32 and float64, and the layer in bfloat16.",
+            "on this backend the kernels compute in float32 and float64, and the layer computes in bfloat16.",
         ),
         (
             cell("rnn", activation=torch.tanh),

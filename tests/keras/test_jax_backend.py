@@ -20,7 +20,7 @@ from tests.keras.computations import CELLS, Case, case, cases, present  # noqa: 
 import holdfast.keras  # noqa: E402  (JAX may be missing)
 from holdfast.errors import EngineError  # noqa: E402
 from holdfast.keras import host, jax_backend  # noqa: E402
-from holdfast.keras.jax_backend import _Call  # noqa: E402
+from holdfast.keras.jax_backend import _HostCall  # noqa: E402
 
 
 def arrays(of: Case) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def there_and_back(of: Case, values: dict[str, Any], gradients: list[Any]) -> tu
     """The outcome, and its gradients taken twice through the same call."""
 
     def outcome(leaves: dict[str, Any]) -> list[Any]:
-        return present(jax_backend.run(of.computation, host.from_named({**values, **leaves})))
+        return present(jax_backend.run(of.computation, host.from_names({**values, **leaves})))
 
     found, back = jax.vjp(outcome, {name: values[name] for name in of.expected})
     return found, back(gradients)[0], back(gradients)[0]
@@ -75,15 +75,15 @@ def test_the_host_works_in_the_memory_of_the_arrays(monkeypatch: pytest.MonkeyPa
         return found
 
     monkeypatch.setattr(host, "forward", told)
-    outcome = jax.jit(lambda values: jax_backend.run(of.computation, host.from_named(values)))(values)
+    outcome = jax.jit(lambda values: jax_backend.run(of.computation, host.from_names(values)))(values)
     address = {"inputs": values["inputs"], "outputs": outcome.outputs.block_until_ready()}
     assert seen == {name: each.unsafe_buffer_pointer() for name, each in address.items()}
 
 
 def test_a_call_means_the_same_when_it_is_read_again() -> None:
     of = case(CELLS["GRU, reset before"], 9, masked=True, dropped=True, dtype=torch.float32)
-    call = _Call(of.computation, tuple(of.tensors), True, ("kernel",), (True, False, True))
-    assert _Call.of(call.text()) == call
+    call = _HostCall(of.computation, tuple(of.tensors), True, ("kernel",), (True, False, True))
+    assert _HostCall.of(call.text()) == call
 
 
 def test_only_gradients_that_something_depends_on_are_computed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ def test_only_gradients_that_something_depends_on_are_computed(monkeypatch: pyte
     monkeypatch.setattr(host, "backward", told)
 
     def loss(kernel: Any) -> Any:
-        return jax_backend.run(of.computation, host.from_named({**values, "kernel": kernel})).outputs.sum()
+        return jax_backend.run(of.computation, host.from_names({**values, "kernel": kernel})).outputs.sum()
 
     jax.block_until_ready(jax.jit(jax.grad(loss))(values["kernel"]))
     assert calls == [({"kernel"}, [False, True, False, False])]
@@ -109,7 +109,7 @@ def test_vmap_gives_what_a_loop_gives() -> None:
     values = arrays(of)
 
     def loss(kernel: Any, x: Any) -> Any:
-        last = jax_backend.run(of.computation, host.from_named({**values, "inputs": x, "kernel": kernel})).last
+        last = jax_backend.run(of.computation, host.from_names({**values, "inputs": x, "kernel": kernel})).last
         return (last**2).sum()
 
     several = jax.numpy.stack([values["inputs"], 2 * values["inputs"], -values["inputs"]])
@@ -126,7 +126,7 @@ def test_a_jacobian_goes_back_through_one_call_many_times() -> None:
     values = arrays(of)
 
     def last(bias: Any) -> Any:
-        return jax_backend.run(of.computation, host.from_named({**values, "bias": bias})).last.sum(0)
+        return jax_backend.run(of.computation, host.from_names({**values, "bias": bias})).last.sum(0)
 
     found = jax.jit(jax.jacrev(last))(values["bias"])
     for unit, each in enumerate(found):
@@ -139,9 +139,9 @@ def test_there_is_no_second_derivative() -> None:
     values = arrays(of)
 
     def loss(x: Any) -> Any:
-        return jax_backend.run(of.computation, host.from_named({**values, "inputs": x})).last.sum()
+        return jax_backend.run(of.computation, host.from_names({**values, "inputs": x})).last.sum()
 
-    message = "The kernels that compute this GRU layer have no second derivative. Use Keras's own layer, which has."
+    message = "The kernels that compute this GRU layer have no second derivative. Use Keras's own layer, which has one."
     with pytest.raises(EngineError) as caught:
         jax.grad(lambda x: jax.grad(loss)(x).sum())(values["inputs"])
     assert str(caught.value) == message
@@ -155,7 +155,7 @@ def test_what_the_host_raises_reaches_the_caller(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(host, "forward", failing)
     with pytest.raises(jax.errors.JaxRuntimeError, match="MemoryError: no memory for 3 GB"):
-        jax.block_until_ready(jax_backend.run(of.computation, host.from_named(arrays(of))))
+        jax.block_until_ready(jax_backend.run(of.computation, host.from_names(arrays(of))))
 
 
 def test_calls_from_many_threads_at_once_do_not_disturb_one_another() -> None:
@@ -169,7 +169,7 @@ def test_calls_from_many_threads_at_once_do_not_disturb_one_another() -> None:
 
 def test_on_a_gpu_keras_runs_the_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert holdfast.keras.GRU(3).why_not() == "JAX computes on the GPU, and the kernels on the CPU."
+    assert holdfast.keras.GRU(3).why_not() == "JAX computes on the GPU, and the kernels compute on the CPU."
 
 
 @pytest.mark.parametrize("eager", [False, True])

@@ -225,7 +225,7 @@ def test_a_cell_of_ones_own_is_run_by_keras() -> None:
     x = numbers(B, T, I)
     compare(ops.cumsum(x, axis=1), layer(x))
     assert layer.why_not() == (
-        "Sum is a cell of its own; Holdfast knows those of Keras: LSTMCell, GRUCell, SimpleRNNCell."
+        "Sum is not one of the cells of Keras that Holdfast knows: LSTMCell, GRUCell, SimpleRNNCell."
     )
 
 
@@ -238,7 +238,7 @@ def test_a_subclass_of_a_cell_is_a_cell_of_its_own() -> None:
     layer = holdfast.keras.RNN(Doubled(H), return_state=True)
     output, state = layer(numbers(B, T, I))
     compare(2 * state, output)
-    assert "Doubled is a cell of its own" in str(layer.why_not())
+    assert "Doubled is not one of the cells of Keras that Holdfast knows" in str(layer.why_not())
 
 
 def test_stateful_layers_keep_their_state_and_learn() -> None:

@@ -33,7 +33,7 @@ def there_and_back(of: Case, values: dict[str, Any], gradients: list[Any]) -> tu
     leaves = {name: values[name] for name in of.expected}
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(leaves)
-        outcome = present(tensorflow_backend.run(of.computation, host.from_named(values)))
+        outcome = present(tensorflow_backend.run(of.computation, host.from_names(values)))
     first, second = (tape.gradient(outcome, leaves, output_gradients=gradients) for _ in range(2))
     return outcome, first, second
 
@@ -94,7 +94,7 @@ def test_the_host_works_in_the_memory_of_the_tensors(graph: bool, monkeypatch: p
     monkeypatch.setattr(host, "forward", told)
 
     def function(values: Any) -> Any:
-        return tensorflow_backend.run(of.computation, host.from_named(values))
+        return tensorflow_backend.run(of.computation, host.from_names(values))
 
     outcome = (tf.function(function) if graph else function)(values)
     address = {"inputs": values["inputs"], "outputs": outcome.outputs}
@@ -111,11 +111,11 @@ def test_there_is_no_second_derivative(graph: bool) -> None:
             outer.watch(x)
             with tf.GradientTape() as inner:
                 inner.watch(x)
-                last = tensorflow_backend.run(of.computation, host.from_named({**values, "inputs": x})).last
+                last = tensorflow_backend.run(of.computation, host.from_names({**values, "inputs": x})).last
             first = inner.gradient(last, x)
         return outer.gradient(first, x)
 
-    message = "The kernels that compute this GRU layer have no second derivative. Use Keras's own layer, which has."
+    message = "The kernels that compute this GRU layer have no second derivative. Use Keras's own layer, which has one."
     with pytest.raises(EngineError) as caught:
         (tf.function(function, autograph=False) if graph else function)(values["inputs"])
     assert str(caught.value) == message
@@ -149,7 +149,7 @@ def test_keras_runs_what_xla_compiles() -> None:
 
 def test_on_a_gpu_keras_runs_the_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [kind])
-    assert holdfast.keras.GRU(3).why_not() == "TensorFlow computes on a GPU, and the kernels on the CPU."
+    assert holdfast.keras.GRU(3).why_not() == "TensorFlow computes on a GPU, and the kernels compute on the CPU."
 
 
 @pytest.mark.parametrize("eager", [False, True])

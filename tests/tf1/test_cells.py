@@ -197,7 +197,7 @@ def test_dtype_is_that_of_the_cell_or_of_the_inputs() -> None:
         ),
         (
             lambda: tf1.LSTMCell(5, num_unit_shards=2),
-            "lstm_cell num_unit_shards is 2; expected None or 1: a variable is in one piece.",
+            "lstm_cell num_unit_shards is 2; expected None or 1: Holdfast stores each variable in one piece.",
         ),
         (
             lambda: tf1.LSTMCell(5, cell_clip=-1.0),
@@ -208,7 +208,8 @@ def test_dtype_is_that_of_the_cell_or_of_the_inputs() -> None:
         (lambda: tf1.BasicRNNCell(0), "RNN hidden_size is 0; expected a whole number from 1 on."),
         (
             lambda: tf1.LayerNormBasicLSTMCell(5, dropout_keep_prob=0),
-            "layer_norm_basic_lstm_cell dropout_keep_prob is 0; expected a probability above 0, up to 1 to keep all.",
+            "layer_norm_basic_lstm_cell dropout_keep_prob is 0; expected a probability above 0 and at most 1 "
+            "(keep all).",
         ),
     ],
 )
@@ -225,20 +226,24 @@ def test_shapes_that_do_not_fit() -> None:
         (
             torch.randn(B, 3),
             (zeros, zeros),
-            "basic_lstm_cell inputs has a depth of 3; expected 4, as its variables were made for. Make another cell "
-            "for other inputs.",
+            "basic_lstm_cell inputs has a depth of 3; expected 4, the depth that its variables were made for. Make "
+            "another cell for other inputs.",
         ),
-        (torch.randn(B, I), zeros, "basic_lstm_cell state is of type Tensor; expected 2 parts of sizes (5, 5)."),
-        (torch.randn(B, I), (zeros,), "basic_lstm_cell state has 1 parts; expected 2 parts of sizes (5, 5)."),
+        (
+            torch.randn(B, I),
+            zeros,
+            "basic_lstm_cell state is a tensor of shape (3, 5); expected 2 parts of sizes (5, 5).",
+        ),
+        (torch.randn(B, I), (zeros,), "basic_lstm_cell state is a tuple of 1; expected 2 parts of sizes (5, 5)."),
         (
             torch.randn(B, I),
             (zeros, zeros[:2]),
-            "basic_lstm_cell state has shape (2, 5); expected a tensor (batch, size) = (3, 5).",
+            "basic_lstm_cell state is a tensor of shape (2, 5); expected a tensor (batch, size) = (3, 5).",
         ),
         (
             torch.randn(B, I),
             (zeros, 1),
-            "basic_lstm_cell state is of type int; expected a tensor (batch, size) = (3, 5).",
+            "basic_lstm_cell state is an int; expected a tensor (batch, size) = (3, 5).",
         ),
     ):
         with pytest.raises(ShapeError, match=f"^{re.escape(text)}$"):

@@ -151,10 +151,13 @@ def test_stacks_of_two_directions() -> None:
     )
     same((torch.stack(listed, 1), *states), (y, fw, bw))
     for arguments, text in (
-        ((cells_fw, cells_bw[:1], X), "The stack has 2 cells forwards and 1 backwards; expected equally many."),
+        (
+            (cells_fw, cells_bw[:1], X),
+            "The stack has 2 cells forwards and 1 backwards; expected equally many, at least 1.",
+        ),
         (
             (cells_fw, cells_bw, X, [None]),
-            "The stack has 2 layers; expected that many initial states of each direction.",
+            "The stack has 2 layers; expected 2 initial states for each direction.",
         ),
     ):
         with pytest.raises(OptionError, match=f"^{re.escape(text)}$"):
@@ -177,12 +180,12 @@ def test_wrong_arguments() -> None:
         (
             lambda: tf1.dynamic_rnn(cell, X[0], dtype=FLOAT),
             ShapeError,
-            "inputs is of shape (8, 4); expected a tensor (batch, time, depth).",
+            "inputs is a tensor of shape (8, 4); expected a tensor (batch, time, depth).",
         ),
         (
             lambda: tf1.dynamic_rnn(cell, list(X), dtype=FLOAT, time_major=True),  # type: ignore[arg-type]
             ShapeError,
-            "inputs is a list; expected a tensor (time, batch, depth).",
+            "inputs is a list of 3; expected a tensor (time, batch, depth).",
         ),
         (
             lambda: tf1.dynamic_rnn(cell, X, dtype=FLOAT, parallel_iterations=0),
@@ -197,12 +200,12 @@ def test_wrong_arguments() -> None:
         (
             lambda: tf1.static_rnn(cell, X, dtype=FLOAT),  # type: ignore[arg-type]
             ShapeError,
-            "static_rnn inputs is a Tensor; expected a list of tensors (batch, depth), one a step.",
+            "static_rnn inputs is a Tensor; expected a list of tensors (batch, depth), one per step.",
         ),
         (
             lambda: tf1.static_rnn(cell, [], dtype=FLOAT),
             ShapeError,
-            "static_rnn inputs is an empty list; expected a list of tensors (batch, depth), one a step.",
+            "static_rnn inputs is an empty list; expected a list of tensors (batch, depth), one per step.",
         ),
         (
             lambda: tf1.static_rnn(cell, [X[:, 0], X[:2, 0]], dtype=FLOAT),
@@ -212,7 +215,7 @@ def test_wrong_arguments() -> None:
         (
             lambda: tf1.explain(tf1.GRUCell(3), X, dtype=FLOAT),
             OptionError,
-            "explain got a GRUCell without variables; call it first, or tf1.build it.",
+            "explain got a GRUCell without variables; call it first, or make them with tf1.build.",
         ),
     ):
         with pytest.raises(kind, match=f"^{re.escape(text)}$"):
@@ -237,10 +240,10 @@ def test_explain() -> None:
         ("multi_rnn_cell/cell_3", "unroll"),
     ]
     assert found.choices[2].reasons["native"] == (
-        "DropoutWrapper drops parts of the state between two steps (state_keep_prob): it is run step by step."
+        "DropoutWrapper drops parts of the state between two steps (state_keep_prob), so it runs step by step."
     )
     assert found.choices[3].reasons["reference"] == (
-        "SRUCell is not a cell that Holdfast's layers describe: it is run step by step."
+        "SRUCell is not a cell that Holdfast's layers describe, so it runs step by step."
     )
     stack.eval()
     assert tf1.explain(stack, X, dtype=FLOAT).choices[2].engine == "native"

@@ -63,7 +63,7 @@ def test_a_second_cell_of_that_name_is_refused_and_the_same_cell_shares() -> Non
     with pytest.raises(OptionError) as caught:
         tf1.dynamic_rnn(tf1.GRUCell(3), X, dtype=FLOAT)
     assert str(caught.value) == (
-        "Variable rnn/gru_cell/gates/kernel is there already. Call the cell that made it, give another scope, or share "
+        "Variable rnn/gru_cell/gates/kernel exists already. Call the cell that made it, give another scope, or share "
         "it by reuse=True or reuse=tf1.AUTO_REUSE."
     )
 
@@ -89,7 +89,7 @@ def test_sharing_what_is_not_there_or_has_another_shape() -> None:
     with pytest.raises(OptionError) as caught, tf1.variable_scope("a", reuse=True):
         tf1.dynamic_rnn(tf1.GRUCell(3), X, dtype=FLOAT)
     assert str(caught.value) == (
-        "Variable a/rnn/gru_cell/gates/kernel is not there, and reuse=True asks for one that is. Make it first, or "
+        "Variable a/rnn/gru_cell/gates/kernel does not exist, and reuse=True needs one that does. Make it first, or "
         "give reuse=tf1.AUTO_REUSE."
     )
     tf1.dynamic_rnn(tf1.BasicRNNCell(3), X, dtype=FLOAT)
@@ -169,7 +169,7 @@ def test_a_cell_of_ones_own() -> None:
     expected = torch.tanh(X[1, 0] @ w)
     torch.testing.assert_close(state[1], expected)
     torch.testing.assert_close(y[1], torch.stack([expected[:2], torch.zeros(2), torch.zeros(2)]))
-    with pytest.raises(OptionError, match=r"^Variable rnn/own/w is there already\. "):
+    with pytest.raises(OptionError, match=r"^Variable rnn/own/w exists already\. "):
         tf1.dynamic_rnn(OwnCell(name="own"), X, dtype=FLOAT)
 
     class Wrong(OwnCell):
@@ -249,8 +249,8 @@ def test_restoring_what_does_not_fit_changes_nothing(tmp_path: Path, store: tf1.
     for arrays, text in (
         (
             {"a": (2,)},
-            "has no variable b; the store has one of shape (2,). Restore under another scope, or name the cell and its "
-            "scope as the program did that saved it.",
+            "has no variable b; the store has one of shape (2,). Restore under another scope, or give the cell and its "
+            "scope the names of the program that saved it.",
         ),
         (
             {"a": (2,), "b": (3,)},

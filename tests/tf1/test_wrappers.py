@@ -69,8 +69,8 @@ def test_a_stack_with_its_states_side_by_side() -> None:
     y, state = tf1.dynamic_rnn(stack, X, initial_state=torch.zeros(B, 8))
     assert torch.equal(state[:, 6:], y[:, -1])
     for wrong, text in (
-        (torch.zeros(B, 7), "MultiRNNCell state has shape (4, 7); expected a tensor (batch, 8)."),
-        ((y, y), "MultiRNNCell state is of type tuple; expected a tensor (batch, 8)."),
+        (torch.zeros(B, 7), "MultiRNNCell state is a tensor of shape (4, 7); expected a tensor (batch, 8)."),
+        ((y, y), "MultiRNNCell state is a tuple of 2; expected a tensor (batch, 8)."),
     ):
         with pytest.raises(ShapeError, match=f"^{re.escape(text)}$"):
             tf1.dynamic_rnn(stack, X, initial_state=wrong)
@@ -83,7 +83,7 @@ def test_a_stack_with_its_states_side_by_side() -> None:
     with pytest.raises(OptionError, match=r"^MultiRNNCell got cells=\[\]; expected a list of one cell or more\.$"):
         tf1.MultiRNNCell([])
     with pytest.raises(
-        ShapeError, match=r"^MultiRNNCell state has 1 parts; expected a tuple of 2, one for each cell\.$"
+        ShapeError, match=r"^MultiRNNCell state is a tuple of 1; expected a tuple of 2, one for each cell\.$"
     ):
         tf1.dynamic_rnn(tf1.MultiRNNCell([Echo(), Echo()]), X, initial_state=(torch.zeros(B, 3),))
 
@@ -151,7 +151,7 @@ def test_a_seed_and_recomputing(state_keep_prob: float) -> None:
 
 def test_probabilities_out_of_range() -> None:
     for value in (0, 1.1, -0.5, "x"):
-        text = f"DropoutWrapper state_keep_prob is {value!r}; expected a probability above 0, up to 1 to keep all."
+        text = f"DropoutWrapper state_keep_prob is {value!r}; expected a probability above 0 and at most 1 (keep all)."
         with pytest.raises(OptionError, match=f"^{re.escape(text)}$"):
             tf1.DropoutWrapper(Echo(), state_keep_prob=value)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match=r"^DropoutWrapper got a GRUCell; expected a cell of holdfast\.tf1\.$"):

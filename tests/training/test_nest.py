@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import collections
 import json
-import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.errors import ModelFileError
-from holdfast.training.nest import decode, encode, map_tensors
+from holdfast.training.nest import decode, encode
 
 CPU = torch.device("cpu")
 tensors = st.one_of(
@@ -86,12 +85,3 @@ def test_what_a_checkpoint_cannot_hold() -> None:
 def test_a_damaged_document(document: Any) -> None:
     with pytest.raises(ModelFileError, match=r"^a stored state is damaged \("):
         decode({}, document, CPU)
-
-
-def test_map_tensors_keeps_the_nest() -> None:
-    pair = collections.namedtuple("Pair", "h c")
-    state = {"a": [torch.tensor(1), (None, torch.tensor(2))], "b": pair(torch.tensor(3), 4.0)}
-    doubled = map_tensors(lambda tensor: tensor * 2, state)
-    assert doubled == {"a": [torch.tensor(2), (None, torch.tensor(4))], "b": pair(torch.tensor(6), 4.0)}
-    assert type(doubled["b"]) is pair
-    assert math.isclose(doubled["b"].c, 4.0)

@@ -1,7 +1,7 @@
-"""The names of activations and what they are parametrised by: what a description of a cell holds, without torch.
+"""The names and parameters of activations, which the description of a cell holds; without torch.
 
-A name stands alone, ``"tanh"``, or with its parameters, ``"leaky_relu(0.2)"``: a cell with parametrised activations
-can be saved as text, compared and printed like any other. Parameters that are left out have their defaults.
+A name is alone, ``"tanh"``, or has its parameters in brackets, ``"leaky_relu(0.2)"``. So a cell with parametrised
+activations can be saved as text, compared and printed like any other. Omitted parameters have their defaults.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Activation = str | Callable[["Tensor"], "Tensor"]
 
-# What each name's parameters are when they are left out; holdfast.cells.activations says what they do.
+# The default parameters of each name; holdfast.cells.activations says what they do.
 PARAMETERS: dict[str, tuple[float, ...]] = {
     "tanh": (),
     "sigmoid": (),
@@ -42,34 +42,38 @@ PARAMETERS: dict[str, tuple[float, ...]] = {
 }
 
 
-@lru_cache(256)  # not without bound: names come from files too
+@lru_cache(256)  # bounded, as names come from files too
 def parse_activation(name: str) -> tuple[str, tuple[float, ...]]:
-    """``"leaky_relu(0.2)"`` -> ``("leaky_relu", (0.2,))``; a parameter that is left out has its default.
+    """Splits ``"leaky_relu(0.2)"`` into ``("leaky_relu", (0.2,))``; an omitted parameter has its default.
 
     Raises:
-        OptionError: No activation has that name, or it has no such parameters.
+        OptionError: No activation has that name, or it does not take these parameters.
+
+    Example:
+        >>> parse_activation("leaky_relu(0.2)"), parse_activation("elu"), parse_activation("tanh")
+        (('leaky_relu', (0.2,)), ('elu', (1.0,)), ('tanh', ()))
     """
-    base, bracket, given = name.partition("(")
+    base, bracket, listed = name.partition("(")
     if base not in PARAMETERS:
         raise OptionError(f"There is no activation {name!r}: {did_you_mean(base, PARAMETERS)} A callable will do too.")
     defaults = PARAMETERS[base]
     if not bracket:
         return base, defaults
     try:
-        values = tuple(map(float, given.removesuffix(")").split(",")))
+        values = tuple(map(float, listed.removesuffix(")").split(",")))
     except ValueError:
         values = ()
-    if not given.endswith(")") or not 1 <= len(values) <= len(defaults) or not all(map(math.isfinite, values)):
+    if not listed.endswith(")") or not 1 <= len(values) <= len(defaults) or not all(map(math.isfinite, values)):
         example = f"{base}({', '.join(f'{value:.4g}' for value in defaults)})" if defaults else base
         raise OptionError(f"The activation {name!r} has other parameters than {base} takes: write it like {example!r}.")
     return base, values + defaults[len(values) :]
 
 
 def check_activation(name: Activation) -> None:
-    """Refuses an activation that does not exist; a callable passes.
+    """Refuses a name that no activation has, and parameters that it does not take. Any callable passes.
 
     Raises:
-        OptionError: No activation has that name, or it has no such parameters.
+        OptionError: The activation is refused.
     """
     if callable(name):
         return

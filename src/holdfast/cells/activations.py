@@ -1,13 +1,13 @@
-"""The activation functions that a cell can be given by name, with the parameters that some of them have.
+"""The activation functions that a cell knows by name, and the parameters that some of them take.
 
-A name may be followed by parameters, as in ``"leaky_relu(0.2)"``; those that are left out have these defaults:
+Parameters follow the name, as in ``"leaky_relu(0.2)"``. Omitted ones have these defaults:
 
     hard_sigmoid(1/6, 0.5)    torch.nn.Hardsigmoid, Keras 3; ONNX has (0.2, 0.5), which is hard_sigmoid_02 here
     elu(1)                    torch.nn.ELU, Keras and ONNX alike
     leaky_relu(0.01)          torch.nn.LeakyReLU and ONNX; Keras has 0.2
     thresholded_relu(1)       ONNX
-    affine(1, 0)              the identity; ONNX names no default
-    scaled_tanh(1, 1)         tanh; ONNX names no default
+    affine(1, 0)              the identity; ONNX has no default
+    scaled_tanh(1, 1)         tanh; ONNX has no default
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def linear(x: Tensor) -> Tensor:
 
 
 def clip(x: Tensor, low: float, high: float) -> Tensor:
-    """X, but at least low and at most high; the derivative is 0 at both ends, as torch.nn.Hardsigmoid's, and at NaN."""
+    """Clamps x to [low, high]. As for torch.nn.Hardsigmoid, the derivative is 0 at both ends and at NaN."""
     return torch.where((x > low) & (x < high), x, x.detach().clamp(low, high))
 
 
@@ -43,7 +43,7 @@ def hard_sigmoid_02(x: Tensor) -> Tensor:
 
 
 def softplus(x: Tensor) -> Tensor:
-    """log(1 + exp(x)), without torch's switch to the identity for large x, so that it has all its derivatives."""
+    """log(1 + exp(x)). F.softplus becomes the identity for large x and loses its higher derivatives; this does not."""
     return torch.logaddexp(x, torch.zeros_like(x))
 
 
@@ -62,7 +62,7 @@ def scaled_tanh(x: Tensor, α: float, β: float) -> Tensor:
     return α * torch.tanh(β * x)
 
 
-# Functions of a tensor and of the parameters of their name, all of them.
+# Each function takes a tensor and all the parameters of its name.
 ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
@@ -87,10 +87,14 @@ ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
 
 
 def activation(name: Activation) -> Callable[[Tensor], Tensor]:
-    """The function of that name, with its parameters; a callable is returned as it is.
+    """The function of that name, with its parameters; a callable is returned unchanged.
 
     Raises:
-        OptionError: No activation has that name, or it has no such parameters.
+        OptionError: No activation has that name, or it does not take these parameters.
+
+    Example:
+        >>> activation("hard_sigmoid(0.2, 0.5)")(torch.tensor([-3.0, 0.0, 1.0]))
+        tensor([0.0000, 0.5000, 0.7000])
     """
     if callable(name):
         return name
@@ -100,7 +104,7 @@ def activation(name: Activation) -> Callable[[Tensor], Tensor]:
 
 
 def gate_functions(spec: CellSpec) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
-    """σ and φ as the gates and the candidate of a cell take them: with ``gate_clip``, of a clamped sum."""
+    """σ and φ of the gates and the candidate of a cell; ``gate_clip`` clamps their arguments."""
     σ, φ, bound = activation(spec.recurrent_activation), activation(spec.activation), spec.gate_clip
     if bound is None:
         return σ, φ

@@ -1,6 +1,6 @@
-"""How torch makes a call: plainly, or through something that looks at it, such as a tracer, a compiler or a transform.
+"""How torch makes a call: plainly, or through a tracer, a compiler, a dispatch mode or a transform.
 
-Nearly every call is plain. These questions are asked at each one, so they are few and take less than 0.1 us each.
+Nearly every call is plain. Each call runs these checks, so there are few of them, and each takes less than 0.1 us.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from holdfast.errors import EngineError
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# While it traces, torch warns where Python looks at a size, as every check of a shape does; it is silent about its own.
+# While it traces, torch warns where Python reads a size, as every check of a shape does; not about its own code.
 warnings.filterwarnings("ignore", category=torch.jit._trace.TracerWarning, module=r"holdfast\.")
 
-# Tensors whose memory is what it seems to be. Other classes are looked at more closely.
+# Classes of tensors whose memory holds their values. Other classes need a closer check.
 _PLAIN = {Tensor, nn.Parameter, nn.Buffer}
 _PRE_DISPATCH = torch._C.DispatchKey.PreDispatch
 _tracing_state, _dispatch_modes = torch._C._get_tracing_state, torch._C._len_torch_dispatch_stack
@@ -33,9 +33,9 @@ _transforms_active, _key_included = (
 
 
 def constant(function: Callable[P, R]) -> Callable[P, R]:
-    """Marks a function of descriptions, whose result torch.compile takes for a constant instead of looking into it.
+    """Marks a function of descriptions; torch.compile takes its result for a constant and does not trace it.
 
-    As torch.compiler.assume_constant_result does, which loads the compiler first, for seconds.
+    torch.compiler.assume_constant_result does the same, but first loads the compiler, which takes seconds.
     """
     function._dynamo_marked_constant = True  # type: ignore[attr-defined]
     return function
@@ -49,21 +49,21 @@ def is_traced() -> bool:
 def is_captured() -> bool:
     """Whether each operator of this call goes through a compiler, an exporter or a dispatch mode.
 
-    Such are torch.compile, torch.export, FakeTensorMode, make_fx and every other ``TorchDispatchMode``. What is written
-    to memory beside torch's operators does not exist for them.
+    These are torch.compile, torch.export, FakeTensorMode, make_fx and every other ``TorchDispatchMode``. They only see
+    torch's operators, and miss anything else that is written to memory.
     """
     return torch.compiler.is_compiling() or _dispatch_modes() > 0 or _key_included(_PRE_DISPATCH)
 
 
 def is_transformed() -> bool:
     """Whether torch.func transforms this call, or a level of forward-mode derivatives is open."""
-    if torch.compiler.is_compiling():  # the compiler takes both apart itself
+    if torch.compiler.is_compiling():  # the compiler handles both itself
         return False
     return _transforms_active() or forward_ad._current_level >= 0
 
 
 def is_plain() -> bool:
-    """Whether nothing looks at this call: the other questions in one, in the order in which they are cheap."""
+    """Whether this call is plain: all the other checks in one, the cheapest first."""
     return not (
         torch.compiler.is_compiling()
         or _tracing_state() is not None
@@ -75,17 +75,17 @@ def is_plain() -> bool:
 
 
 def is_exported_to_onnx() -> bool:
-    """Whether torch.onnx.export, in either form, will write down the operators of this call."""
+    """Whether torch.onnx.export, in either form, exports the operators of this call."""
     return torch.onnx.is_in_onnx_export()
 
 
 def are_plain(tensors: Iterable[Tensor]) -> bool:
-    """Whether all of these are of torch's own classes, whose memory holds their values."""
+    """Whether all tensors are of torch's own classes, whose memory holds their values."""
     return _PLAIN.issuperset(map(type, tensors))
 
 
 def foreign(tensors: dict[str, Tensor]) -> str | None:
-    """The name of a tensor that keeps its values elsewhere (as DTensor does), with what it is; None for no such one."""
+    """Says which tensor keeps its values elsewhere (as DTensor does), as "name is a Class"; None if none does."""
     if torch.compiler.is_compiling():
         return None
     for name, tensor in tensors.items():
@@ -95,12 +95,12 @@ def foreign(tensors: dict[str, Tensor]) -> str | None:
 
 
 def is_fake(tensor: Tensor) -> bool:
-    """Whether a tensor has a shape and no values, as those of FakeTensorMode."""
+    """Whether a tensor has a shape but no values, as those of FakeTensorMode."""
     return type(tensor) not in _PLAIN and isinstance(tensor, FakeTensor)
 
 
 def is_batched(*tensors: Tensor | None) -> bool:
-    """Whether one of these stands for many, as gradients do with ``is_grads_batched=True``, or carries a derivative."""
+    """Whether a tensor stands for many, as gradients do with ``is_grads_batched=True``, or carries a derivative."""
     if is_transformed():
         return True
     legacy = torch._C._functorch.is_legacy_batchedtensor
@@ -108,23 +108,23 @@ def is_batched(*tensors: Tensor | None) -> bool:
 
 
 def can_read(tensor: Tensor) -> bool:
-    """Whether Python may decide by the values of a tensor: they are there, and decide for this call alone."""
+    """Whether Python may branch on the values of a tensor: they exist, and the branch serves this call alone."""
     if is_traced() or is_captured() or tensor.is_meta:
         return False
     return not (torch._C._functorch.is_functorch_wrapped_tensor(tensor) or is_fake(tensor))
 
 
 def leaf(module: nn.Module, base: type[nn.Module], input: torch.fx.Proxy, *others: Any) -> Any:
-    """The call of a module as one node of the graph that torch.fx.symbolic_trace makes.
+    """Makes the call of a module one node of the graph of torch.fx.symbolic_trace.
 
     Args:
         module: The module that is called.
-        base: The class whose ``forward`` asks.
-        input: What it is called with.
-        *others: The other arguments.
+        base: The class whose ``forward`` is running.
+        input: The input of the call.
+        *others: The other arguments of the call.
 
     Raises:
-        EngineError: The module is all that is traced, or it has a ``forward`` of its own that called Holdfast's.
+        EngineError: The module itself is what is traced, or its own ``forward`` called Holdfast's.
     """
     if type(module).forward is not base.forward:
         raise EngineError(

@@ -6,8 +6,8 @@
     n  = φ(W_in x + b_in + W_hn (r ⊙ h) + b_hn)         candidate, reset before the product (Cho et al.)
     h' = (1 - z) ⊙ n + z ⊙ h
 
-The rows of the weights and biases are r, z, n, in this order. With ``gate_clip``, what goes into σ and φ is clamped
-into plus or minus it first (ONNX).
+The rows of the weights and biases are r, z, n, in this order. ``gate_clip`` clamps the arguments of σ and φ to
+plus or minus itself (ONNX).
 """
 
 from __future__ import annotations
@@ -28,12 +28,20 @@ def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -
     Args:
         spec: The cell.
         p: Its parameters, as :meth:`CellSpec.parameter_shapes` names and shapes them.
-        a: The input product of this step, [B, 3H].
+        a: The input product W_i x + b_i of this step, [B, 3H].
         state: (h,), [B, H].
         noise: The masks of this step.
 
     Returns:
         The output h' [B, H] and the new state (h',).
+
+    Example:
+        >>> import torch
+        >>> spec = CellSpec(kind="gru", input_size=3, hidden_size=4)
+        >>> p = {name: torch.ones(shape) for name, shape in spec.parameter_shapes().items()}
+        >>> output, (h,) = step(spec, p, torch.zeros(2, 12), (torch.zeros(2, 4),), Noise())
+        >>> output.shape, output is h
+        (torch.Size([2, 4]), True)
     """
     σ, φ = gate_functions(spec)
     (h,) = state

@@ -7,7 +7,7 @@
     c' = f ⊙ c + i ⊙ g
     h' = o ⊙ φ(c')
 
-The rows of the weights and biases are i, f, g, o, in this order. The options change single lines:
+The rows of the weights and biases are i, f, g, o, in this order. Each option changes single lines:
 
     peepholes          i, f see p_i ⊙ c, p_f ⊙ c and o sees p_o ⊙ c' inside σ     (Gers & Schmidhuber 2000)
     coupled_gates      f = 1 - i                                                   (Greff et al. 2017)
@@ -37,32 +37,40 @@ def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -
     Args:
         spec: The cell.
         p: Its parameters, as :meth:`CellSpec.parameter_shapes` names and shapes them.
-        a: The input product of this step, [B, 4H] (3H with coupled gates).
+        a: The input product W_i x + b_i of this step, [B, 4H] (3H with coupled gates).
         state: (h, c), [B, O] and [B, H].
         noise: The masks of this step.
 
     Returns:
         The output h' [B, O] and the new state (h', c').
+
+    Example:
+        >>> import torch
+        >>> spec = CellSpec(kind="lstm", input_size=3, hidden_size=4)
+        >>> p = {name: torch.ones(shape) for name, shape in spec.parameter_shapes().items()}
+        >>> output, (h, c) = step(spec, p, torch.zeros(2, 16), (torch.zeros(2, 4), torch.zeros(2, 4)), Noise())
+        >>> output.shape, output is h, c.shape
+        (torch.Size([2, 4]), True, torch.Size([2, 4]))
     """
     σ, φ = gate_functions(spec)
     ψ = activation(spec.activations[-1])
     h, c = state
-    u = a + recurrent_product(spec, p, dropped_state(h, noise.state))
-    gate = dict(zip(spec.gates, u.chunk(len(spec.gates), -1), strict=True))
+    u = recurrent_product(spec, p, dropped_state(h, noise.state))
+    sums = dict(zip(spec.gates, (a + u).chunk(len(spec.gates), -1), strict=True))
     if spec.peepholes:
-        peephole = dict(zip((name for name in spec.gates if name != "g"), p["weight_peephole"], strict=True))
+        peepholes = dict(zip((gate for gate in spec.gates if gate != "g"), p["weight_peephole"], strict=True))
 
-    def before(name: str, seen: Tensor) -> Tensor:
-        """What goes into a gate's σ; with peepholes, the gate also sees a cell state."""
-        return gate[name] + peephole[name] * seen if spec.peepholes else gate[name]
+    def s(gate: str, c: Tensor) -> Tensor:
+        """The argument of a gate's σ: W_i x + b_i + W_h h + b_h, and with peepholes + p ⊙ c."""
+        return sums[gate] + peepholes[gate] * c if spec.peepholes else sums[gate]
 
-    i = σ(before("i", c))
-    f = 1 - i if spec.coupled_gates else σ(before("f", c))
-    g = φ(gate["g"])
+    i = σ(s("i", c))
+    f = 1 - i if spec.coupled_gates else σ(s("f", c))
+    g = φ(sums["g"])
     c_new = f * c + i * dropped(g, noise.candidate)
     if spec.cell_clip is not None:
         c_new = c_new.clamp(-spec.cell_clip, spec.cell_clip)
-    o = σ(before("o", c_new))
+    o = σ(s("o", c_new))
     h_new = o * ψ(layer_norm(spec.hidden_size, c_new, p["norm_c"], p["norm_c_bias"]) if spec.layer_norm else c_new)
     if spec.proj_size:
         h_new = F.linear(h_new, p["weight_hr"])

@@ -1,7 +1,7 @@
 """The random masks of a sequence, drawn before it starts.
 
-A cell is a function of its inputs, parameters and masks: drawing them beforehand lets every engine, and a
-recomputation of the same steps, see the same ones.
+A cell is a function of its inputs, parameters and masks. As the masks are drawn beforehand, every engine uses the same
+ones, and so does a recomputation of the same steps.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _EVERY_STEP = {"every_step": True}  # [T, B, ...]: a mask for each step
 class Noise:
     """The masks of one batch of sequences, or (after :meth:`at`) of one step of it. None: that option is off.
 
-    Each field says whether it has a mask for every step, so that no code beside this class lists those that have.
+    The metadata of each field says whether it has a mask for every step; no other code lists these fields.
 
     Attributes:
         state: Dropout of h on its way into the products, 0 or 1 / keep, the same at every step: [B, O] for all gates,
@@ -32,6 +32,11 @@ class Noise:
         candidate: Dropout of the candidate, [T, B, H], 0 or 1 / keep.
         zoneout_h: True where a unit of h keeps its old value, [T, B, O].
         zoneout_c: True where a unit of c keeps its old value, [T, B, H].
+
+    Example:
+        >>> masks = Noise(zoneout_h=torch.zeros(7, 2, 4, dtype=torch.bool))
+        >>> masks.at(3).zoneout_h.shape, masks.at(slice(2, 5)).zoneout_h.shape
+        (torch.Size([2, 4]), torch.Size([3, 2, 4]))
     """
 
     state: Tensor | None = None
@@ -39,26 +44,22 @@ class Noise:
     zoneout_h: Tensor | None = field(default=None, metadata=_EVERY_STEP)
     zoneout_c: Tensor | None = field(default=None, metadata=_EVERY_STEP)
 
-    def at(self, t: int) -> Noise:
-        """The masks of step ``t``."""
-        return self._with(lambda mask, every_step: mask[t] if every_step else mask)
-
-    def cut(self, steps: slice) -> Noise:
-        """The masks of some of the steps, as views."""
-        return self._with(lambda mask, every_step: mask[steps] if every_step else mask)
+    def at(self, steps: int | slice) -> Noise:
+        """The masks of one step or of a range of steps, as views."""
+        return self._map(lambda mask, every_step: mask[steps] if every_step else mask)
 
     def to(self, dtype: torch.dtype) -> Noise:
-        """The masks with those that are numbers in another dtype; those that are true or false stay."""
-        return self._with(lambda mask, _: mask if mask.dtype == torch.bool else mask.to(dtype))
+        """The same masks with numbers in another dtype; boolean masks stay."""
+        return self._map(lambda mask, _: mask if mask.dtype == torch.bool else mask.to(dtype))
 
     def named(self) -> Iterator[tuple[str, Tensor]]:
-        """The masks that there are, by the names of their fields."""
+        """The name and the mask of each field that is not None."""
         for name, _ in _FIELDS:
             if (mask := getattr(self, name)) is not None:
                 yield name, mask
 
-    def _with(self, change: Callable[[Tensor, bool], Tensor]) -> Noise:
-        """Each mask as ``change`` makes it of the mask and of whether there is one for every step."""
+    def _map(self, change: Callable[[Tensor, bool], Tensor]) -> Noise:
+        """Applies ``change`` to each mask and to whether it has a mask for every step."""
         masks = ((getattr(self, name), every_step) for name, every_step in _FIELDS)
         return Noise(*(None if mask is None else change(mask, every_step) for mask, every_step in masks))
 
@@ -73,23 +74,28 @@ def draw_noise(spec: CellSpec, batch: int, steps: int, like: Tensor) -> Noise | 
         spec: The cell.
         batch: B.
         steps: T.
-        like: The masks get this tensor's dtype (dropout) and device.
+        like: A tensor whose device the masks have, and whose dtype those of dropout have.
 
     Returns:
         The masks, or None when the cell has no random part.
+
+    Example:
+        >>> spec = CellSpec(kind="lstm", input_size=3, hidden_size=4, recurrent_dropout=0.5)
+        >>> draw_noise(spec, 2, 7, torch.zeros(())).state.shape
+        torch.Size([2, 4])
     """
     if not spec.is_random:
         return None
     O, H = spec.output_size, spec.hidden_size  # noqa: E741 (O is the output size everywhere)
     by_numpy = like.device.type == "cpu" and calling.is_plain()
-    happens = _drawn_by_numpy() if by_numpy else _drawn_by_torch(like.device)
+    bernoulli = _bernoulli_by_numpy() if by_numpy else _bernoulli_by_torch(like.device)
 
     def keep(*shape: int) -> Tensor | None:
         p = spec.recurrent_dropout
-        return happens(1 - p, shape).to(like.dtype).div_(1 - p) if p else None
+        return bernoulli(1 - p, shape).to(like.dtype).div_(1 - p) if p else None
 
     def zone(p: float, *shape: int) -> Tensor | None:
-        return happens(p, shape) if p else None
+        return bernoulli(p, shape) if p else None
 
     mode = spec.recurrent_dropout_mode
     per_gate = (len(spec.gates),) if mode == "gates" else ()
@@ -101,43 +107,43 @@ def draw_noise(spec: CellSpec, batch: int, steps: int, like: Tensor) -> Noise | 
     )
 
 
-def _drawn_by_torch(device: torch.device) -> Callable[[float, tuple[int, ...]], Tensor]:
-    """Draws booleans that are true with a probability, by operators of torch's that can be recorded and transformed."""
+def _bernoulli_by_torch(device: torch.device) -> Callable[[float, tuple[int, ...]], Tensor]:
+    """Draws booleans that are true with a probability, by torch's operators, which can be recorded and transformed."""
     return lambda probability, shape: torch.rand(shape, device=device) < probability
 
 
-def _drawn_by_numpy() -> Callable[[float, tuple[int, ...]], Tensor]:
-    """The same on the CPU, with a generator of NumPy's that torch's random state seeds.
+def _bernoulli_by_numpy() -> Callable[[float, tuple[int, ...]], Tensor]:
+    """The same on the CPU, by one of NumPy's generators, which is seeded from torch's random state.
 
-    torch takes 6 ns a value, as long as a step of a small LSTM takes for all its sums; this takes 0.5 ns. Eight random
-    bits decide, and where they leave it open, one time in 256, another 64 do.
+    torch takes 6 ns per value, as long as all the sums in a step of a small LSTM; this takes 0.5 ns. Eight random bits
+    decide; if they equal the threshold, in one of 256 cases, another 64 bits decide.
     """
     bits = np.random.SFC64(int(torch.empty((), dtype=torch.int64).random_()))
 
-    def happens(probability: float, shape: tuple[int, ...]) -> Tensor:
+    def bernoulli(probability: float, shape: tuple[int, ...]) -> Tensor:
         size = math.prod(shape)
         whole, rest = divmod(probability * 256, 1)
         drawn = bits.random_raw(-(-size // 8)).view(np.uint8)[:size]
-        happening = drawn < int(whole)
+        values = drawn < int(whole)
         undecided = np.flatnonzero(drawn == int(whole))
-        happening[undecided] = bits.random_raw(len(undecided)) < rest * 2.0**64
-        return torch.from_numpy(happening).view(shape)
+        values[undecided] = bits.random_raw(len(undecided)) < rest * 2.0**64
+        return torch.from_numpy(values).view(shape)
 
-    return happens
+    return bernoulli
 
 
 def dropped(x: Tensor, mask: Tensor | None) -> Tensor:
-    """``x`` with the mask applied, or ``x`` itself where there is none."""
+    """``x`` times the mask; ``x`` itself without a mask."""
     return x if mask is None else x * mask
 
 
 def dropped_state(h: Tensor, mask: Tensor | None) -> Tensor:
-    """The state on its way into the products: [B, O], or [B, gates, O] where each gate has a mask of its own."""
+    """The state that enters the products: [B, O], or [B, gates, O] where each gate has its own mask."""
     return dropped(h if mask is None or mask.dim() == 2 else h[:, None], mask)
 
 
 def zoned(old: Tensor, new: Tensor, mask: Tensor | None, probability: float) -> Tensor:
-    """Zoneout: the old value where the mask says so; without a mask (evaluation), the expected value of both."""
+    """Zoneout: the old value where the mask is true; without a mask (evaluation), the expected value of both."""
     if mask is not None:
         return torch.where(mask, old, new)
     return new + probability * (old - new) if probability else new

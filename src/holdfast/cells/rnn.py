@@ -2,8 +2,8 @@
 
     h' = φ(W_ih x + b_ih + W_hh h + b_hh)
 
-φ is ``activation``: tanh, or relu (Le, Jaitly & Hinton 2015), or any other. With ``gate_clip``, what goes into it
-is clamped into plus or minus that first (ONNX).
+φ is ``activation``: tanh, or relu (Le, Jaitly & Hinton 2015), or any other. ``gate_clip`` clamps its argument to plus
+or minus itself (ONNX).
 """
 
 from __future__ import annotations
@@ -24,17 +24,26 @@ def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -
     Args:
         spec: The cell.
         p: Its parameters, as :meth:`CellSpec.parameter_shapes` names and shapes them.
-        a: The input product of this step, [B, H].
+        a: The input product W_ih x + b_ih of this step, [B, H].
         state: (h,), [B, H].
         noise: The masks of this step.
 
     Returns:
         The output h' [B, H] and the new state (h',).
+
+    Example:
+        >>> import torch
+        >>> spec = CellSpec(kind="rnn", input_size=3, hidden_size=4)
+        >>> p = {name: torch.ones(shape) for name, shape in spec.parameter_shapes().items()}
+        >>> output, (h,) = step(spec, p, torch.zeros(2, 4), (torch.zeros(2, 4),), Noise())
+        >>> output.shape, output is h
+        (torch.Size([2, 4]), True)
     """
     _, φ = gate_functions(spec)
     (h,) = state
+    u = recurrent_product(spec, p, dropped_state(h, noise.state))
 
-    h_new = φ(a + recurrent_product(spec, p, dropped_state(h, noise.state)))
+    h_new = φ(a + u)
 
     h_new = zoned(h, h_new, noise.zoneout_h, spec.zoneout_h)
     return h_new, (h_new,)

@@ -101,31 +101,31 @@ class NativeEngine:
             kept: Where what :meth:`backward` needs goes, B * T * :meth:`kept_values`; None for backward not to follow.
         """
         spec, x = request.spec, request.inputs
-        call = _Call(request)
+        arguments = _KernelArguments(request)
         if y is None:
             y = new_steps(x, spec.output_size)
-        state = call.results(y)
+        state = arguments.results(y)
         if kept is not None:
-            call.array("kept", kept)
+            arguments.array("kept", kept)
         every = [y]
         if request.return_states and spec.kind == "lstm":
             every.append(new_steps(x, spec.hidden_size))
-            call.steps("c_all", every[1])
-        self._kernel("forward", call)
+            arguments.steps("c_all", every[1])
+        self._kernel("forward", arguments)
         states = None
         if request.return_states:
             if request.lengths is None:
                 every[0] = y.clone()
-            states = tuple(_held(request, *three) for three in zip(every, call.state, state, strict=True))
+            states = tuple(_held(request, *three) for three in zip(every, arguments.state, state, strict=True))
         return Result(y, state, states)
 
     def backward(self, request: Request, kept: tuple[Tensor, ...], gradient: Gradient) -> Mapping[str, Tensor]:
         """The gradients of all parameters; those of the input and the state where they are wanted."""
-        spec, call = request.spec, _Call(request)
-        call.steps("y", kept[0])
-        call.array("kept", kept[1])
+        spec, arguments = request.spec, _KernelArguments(request)
+        arguments.steps("y", kept[0])
+        arguments.array("kept", kept[1])
         if gradient.again:  # the last time, backward wrote over what forward had kept
-            forward = _Call(request)
+            forward = _KernelArguments(request)
             forward.results(torch.empty_like(kept[0]))
             forward.array("kept", kept[1])
             self._kernel("forward", forward)
@@ -140,24 +140,24 @@ class NativeEngine:
             if number == 0:
                 dy = within if dy is None else dy + within
             else:
-                call.steps("dc_all", _in_memory(within))
+                arguments.steps("dc_all", _in_memory(within))
         if dy is not None:
-            call.steps("dy", _in_memory(dy))
+            arguments.steps("dy", _in_memory(dy))
         for name, d in zip(("dh_n", "dc_n"), d_state, strict=False):
             if d is not None:
-                call.array(name, d)
+                arguments.array(name, d)
         found = {}
         if "inputs" in gradient.wanted:
             found["inputs"] = new_steps(request.inputs, spec.input_size)
-            call.steps("dx", found["inputs"])
-        for name, array, part in zip(("state.0", "state.1"), ("dh0", "dc0"), call.state, strict=False):
+            arguments.steps("dx", found["inputs"])
+        for name, array, part in zip(("state.0", "state.1"), ("dh0", "dc0"), arguments.state, strict=False):
             if name in gradient.wanted:
                 found[name] = torch.empty_like(part)
-                call.array(array, found[name])
+                arguments.array(array, found[name])
         for name, value in request.parameters.items():
             found[name] = _contiguous_like(value)
-            call.array(f"d{name}", found[name])
-        self._kernel("backward", call)
+            arguments.array(f"d{name}", found[name])
+        self._kernel("backward", arguments)
         if request.reverse:  # before a row begins, its per-step states are its initial one
             for number, every in enumerate(gradient.states):
                 past = None if every is None else _split(request, every)[1]
@@ -165,8 +165,8 @@ class NativeEngine:
                     found[f"state.{number}"] += past
         return found
 
-    def _kernel(self, name: str, call: _Call) -> None:
-        getattr(_native, f"{name}_{_DTYPES[call.dtype]}")(call.values, self._isa)
+    def _kernel(self, name: str, arguments: _KernelArguments) -> None:
+        getattr(_native, f"{name}_{_DTYPES[arguments.dtype]}")(arguments.values, self._isa)
 
 
 @cache
@@ -177,11 +177,11 @@ def _kept_values(spec: CellSpec, dtype: torch.dtype, isa: str) -> int:
 
 
 class _RoundingNativeEngine(NativeEngine):
-    def _kernel(self, name: str, call: _Call) -> None:
-        getattr(_native, f"{name}_bf16")(call.values, self._isa)
+    def _kernel(self, name: str, arguments: _KernelArguments) -> None:
+        getattr(_native, f"{name}_bf16")(arguments.values, self._isa)
 
 
-class _Call:
+class _KernelArguments:
     """The arguments of a kernel, by name: values, and the addresses of arrays, which live as long as this does.
 
     Made with those that forward and backward share.

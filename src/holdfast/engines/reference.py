@@ -6,8 +6,9 @@ Every dtype and device, every option, any order of derivative; the other engines
 from __future__ import annotations
 
 from holdfast.cells import BoundCell
+from holdfast.cells.nested_state import map_state
 from holdfast.engines.request import Request, Result, result_dtype
-from holdfast.engines.unrolling import map_state, scan
+from holdfast.engines.unrolling import scan
 
 
 class ReferenceEngine:

@@ -115,7 +115,7 @@ def _cut(request: Request, steps: slice, state: tuple[Tensor, ...], return_state
         inputs=request.inputs[:, steps],
         state=state,
         lengths=lengths,
-        noise=None if request.noise is None else request.noise.cut(steps),
+        noise=None if request.noise is None else request.noise.at(steps),
         return_states=return_states,
         memory="keep",
         segment=None,

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from holdfast.cells import calling
+from holdfast.cells.nested_state import State, describe, map_state
 from holdfast.engines.memory import Memory, check_memory, host_copies, run_again_in_backward
 from holdfast.errors import OptionError, ShapeError
 
 Lengths = Tensor | Sequence[int]
-State = Any  # a tensor with the batch first, or a tuple, list or dict of states
 
 
 class SequenceCell(Protocol):
@@ -40,35 +40,6 @@ class BeginsSequence(Protocol):
 
     def begin_sequence(self, inputs: Tensor, state: State) -> SequenceCell:
         """The cell for one batch of sequences, [T, B, ...], that starts from ``state``."""
-
-
-def map_state(function: Callable[..., Tensor], *states: State) -> State:
-    """Applies ``function`` to the tensors that stand at the same place in every one of ``states``.
-
-    Raises:
-        ShapeError: The states are not made of tensors, or not in the same way.
-    """
-    first = states[0]
-    for other in states[1:]:
-        if _form(other) != _form(first):
-            raise ShapeError(
-                f"The state was {_describe(other)} and became {_describe(first)}; expected the same form at every step."
-            )
-    if isinstance(first, Tensor):
-        return function(*states)
-    if isinstance(first, dict):
-        return {key: map_state(function, *(state[key] for state in states)) for key in first}
-    if isinstance(first, tuple | list):
-        parts = [map_state(function, *part) for part in zip(*states, strict=True)]
-        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
-    raise ShapeError(f"A state holds {first!r}; expected tensors, or tuples, lists or dicts of them.")
-
-
-def _form(state: State) -> Any:
-    """What two states must have in common to stand for one another, down to the next level."""
-    if isinstance(state, dict):
-        return state.keys()
-    return len(state) if isinstance(state, tuple | list) else isinstance(state, Tensor)
 
 
 def check_lengths(lengths: Lengths | None, batch: int, steps: int, device: torch.device) -> Tensor | None:
@@ -116,20 +87,10 @@ class _ModuleCell:
         result = self.module(prepared, state)
         if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[0], Tensor):
             raise ShapeError(
-                f"{type(self.module).__name__}.forward(x, state) returned {_describe(result)}; expected the pair "
+                f"{type(self.module).__name__}.forward(x, state) returned {describe(result)}; expected the pair "
                 "(output, new state)."
             )
         return result
-
-
-def _describe(value: Any) -> str:
-    if isinstance(value, Tensor):
-        return f"a tensor of shape {tuple(value.shape)}"
-    if isinstance(value, tuple | list):
-        return f"a {type(value).__name__} of {len(value)}"
-    if isinstance(value, dict):
-        return f"a dict of {', '.join(map(repr, value))}"
-    return f"a {type(value).__name__}"
 
 
 def unroll(

@@ -1,4 +1,4 @@
-"""Keras's recurrent layers, computed by Holdfast: the same layers, weights and results, on every backend of Keras.
+"""Keras's recurrent layers, computed by Holdfast: the same layers, weights and results, on all backends of Keras.
 
 A program changes its import line::
 
@@ -10,10 +10,10 @@ from __future__ import annotations
 from holdfast.errors import MissingLibraryError
 
 try:
-    import keras  # noqa: F401  (asked for here, to say what is missing)
+    import keras  # noqa: F401  (imported here, so that the error names what is missing)
 except ImportError as error:
     raise MissingLibraryError(
-        "holdfast.keras needs the library keras, which cannot be loaded: pip install 'holdfast[keras]', and a backend."
+        "holdfast.keras needs the library keras, which cannot be imported: pip install 'holdfast[keras]' and a backend."
     ) from error
 
 from holdfast.keras import layers

@@ -1,4 +1,4 @@
-"""What Holdfast makes of a cell of Keras: its description, or the reason why Keras has to run it."""
+"""Keras's cells in Holdfast's terms: the description of a cell, or the reason why Keras has to run it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _KINDS: dict[type, Kind] = {
     keras.layers.GRUCell: "gru",
     keras.layers.SimpleRNNCell: "rnn",
 }
-# What Holdfast calls the activations of Keras that its kernels have. Most are in Keras's activations and in its ops.
-_SAME = (
+# Holdfast's names of the activations of Keras that its kernels have. Most are in keras.activations and in keras.ops.
+_SAME_NAMES = (
     "tanh",
     "sigmoid",
     "relu",
@@ -28,14 +28,14 @@ _SAME = (
     "exponential",
     "relu6",
 )
-_ACTIVATIONS = {**{name: name for name in _SAME}, "leaky_relu": "leaky_relu(0.2)"}
+_ACTIVATIONS = {**{name: name for name in _SAME_NAMES}, "leaky_relu": "leaky_relu(0.2)"}
 
 
 class Masks(NamedTuple):
-    """The dropout masks of one call, as Keras's cell drew them; None for none.
+    """The dropout masks of one call, drawn by Keras's cell; None without dropout.
 
     Attributes:
-        inputs: [B, I] for all gates, or [B, gates, I] with one for each of Keras's gates.
+        inputs: [B, I] for all gates, or [B, gates, I] with a mask for each of Keras's gates.
         state: [B, H] or [B, gates, H], likewise.
     """
 
@@ -47,12 +47,12 @@ def why_not(cell: Any) -> str | None:
     """One sentence that says why Keras has to run a cell, or None when Holdfast can.
 
     Args:
-        cell: A cell of Keras, or anything that Keras takes for one.
+        cell: A cell of Keras, or any object that Keras accepts as a cell.
     """
     name = type(cell).__name__
     if type(cell) not in _KINDS:
         known = ", ".join(kind.__name__ for kind in _KINDS)
-        return f"{name} is a cell of its own; Holdfast knows those of Keras: {known}."
+        return f"{name} is not one of the cells of Keras that Holdfast knows: {known}."
     for option in ("activation", "recurrent_activation"):
         function = getattr(cell, option, activations.linear)
         if _name(function) is None:
@@ -64,7 +64,7 @@ def why_not(cell: Any) -> str | None:
 
 
 def spec(cell: Any, input_size: int, training: bool) -> CellSpec:
-    """The description of a cell that :func:`why_not` has nothing against.
+    """The description of a cell for which :func:`why_not` returned None.
 
     Args:
         cell: The cell.
@@ -92,7 +92,7 @@ def spec(cell: Any, input_size: int, training: bool) -> CellSpec:
 
 
 def weights(cell: Any) -> tuple[Any, Any, Any]:
-    """Kernel, recurrent kernel and bias, which is None without one."""
+    """Kernel, recurrent kernel, and bias or None."""
     return cell.kernel, cell.recurrent_kernel, cell.bias
 
 
@@ -106,17 +106,17 @@ def masks(cell: Any, step: Any, h: Any, training: bool) -> Masks:
         training: Whether dropout is on.
     """
     return Masks(
-        _of_gates(cell.get_dropout_mask(step)) if training and _drops(cell, "dropout") else None,
-        _of_gates(cell.get_recurrent_dropout_mask(h)) if training and _drops(cell, "recurrent_dropout") else None,
+        _stack_gates(cell.get_dropout_mask(step)) if training and _drops(cell, "dropout") else None,
+        _stack_gates(cell.get_recurrent_dropout_mask(h)) if training and _drops(cell, "recurrent_dropout") else None,
     )
 
 
 def dropped(inputs: Any, kernel: Any, mask: Any) -> tuple[Any, Any]:
-    """The inputs with their dropout, and the kernel that takes them.
+    """Applies dropout to the inputs; returns the new inputs and the kernel for them.
 
-    With a mask for each gate, every gate sees inputs of its own. They lie side by side, [B, T, gates * I], and the
-    kernel, [gates * I, gates * H], has zeros where a gate meets those of another; or, where that takes fewer
-    multiplications, their products do, [B, T, gates * H], and the kernel is the identity.
+    With a mask for each gate, each gate has its own inputs. The result has them side by side, [B, T, gates * I], and a
+    block-diagonal kernel, [gates * I, gates * H]. If it takes fewer multiplications, the result has the products of
+    inputs and kernel instead, [B, T, gates * H], and the identity as kernel.
 
     Args:
         inputs: [B, T, I].
@@ -126,26 +126,27 @@ def dropped(inputs: Any, kernel: Any, mask: Any) -> tuple[Any, Any]:
     if len(mask.shape) == 2:
         return inputs * ops.expand_dims(mask, 1), kernel
     gates, (size, columns) = mask.shape[1], kernel.shape
-    seen = [inputs * mask[:, gate : gate + 1] for gate in range(gates)]
+    gate_inputs = [inputs * mask[:, gate : gate + 1] for gate in range(gates)]
     if (gates - 1) * size > columns:
-        products = [ops.matmul(*pair) for pair in zip(seen, ops.split(kernel, gates, 1), strict=True)]
+        products = [ops.matmul(*pair) for pair in zip(gate_inputs, ops.split(kernel, gates, 1), strict=True)]
         return ops.concatenate(products, -1), ops.eye(columns, dtype=kernel.dtype)
-    own = ops.repeat(ops.repeat(ops.eye(gates, dtype=kernel.dtype), size, 0), columns // gates, 1)
-    return ops.concatenate(seen, -1), ops.tile(kernel, (gates, 1)) * own
+    blocks = ops.repeat(ops.repeat(ops.eye(gates, dtype=kernel.dtype), size, 0), columns // gates, 1)
+    return ops.concatenate(gate_inputs, -1), ops.tile(kernel, (gates, 1)) * blocks
 
 
-def _of_gates(mask: Any) -> Any:
+def _stack_gates(mask: Any) -> Any:
     return ops.stack(mask, 1) if isinstance(mask, list) else mask
 
 
 def _name(function: Any) -> str | None:
-    """What Holdfast calls an activation of Keras; None for one that it has not."""
-    places = (activations, ops)
-    found = (own for name, own in _ACTIVATIONS.items() if any(getattr(at, name, None) is function for at in places))
-    return next(found, None)
+    """Holdfast's name of an activation of Keras; None if it does not have it."""
+    for name, holdfast_name in _ACTIVATIONS.items():
+        if any(getattr(module, name, None) is function for module in (activations, ops)):
+            return holdfast_name
+    return None
 
 
 def _drops(cell: Any, option: str) -> bool:
-    """Whether a dropout is on while training: a rate of 1 drops nothing in the cells that have gates."""
+    """Whether a dropout is on while training; in cells with gates, a rate of 1 drops nothing."""
     rate = getattr(cell, option)
     return bool(0 < rate < 1 or (rate == 1 and _KINDS[type(cell)] == "rnn"))

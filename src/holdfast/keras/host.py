@@ -1,15 +1,14 @@
-"""Holdfast's native kernels for a backend of Keras that computes elsewhere: two functions without a state.
+"""Holdfast's native kernels for a backend of Keras other than torch: two functions without a state.
 
-Such a backend records and differentiates in its own way. It calls :func:`forward` and holds what that keeps among its
-own tensors; where it goes back it calls :func:`backward` with the tensors of the forward call and what it held. Both
-take and give torch tensors, which share the memory of the backend's.
+Such a backend has its own autograd. It calls :func:`forward` and keeps :class:`Kept` among its own tensors. For the
+gradients it calls :func:`backward` with these and the tensors of the forward call. Both functions take and return torch
+tensors that share the backend's memory.
 
-Whatever lies around the kernels (the layout of weights, steps that are masked) is what
-:mod:`holdfast.keras.torch_backend` does. Going back, its operations run once more, so that autograd has recorded them,
-around an engine that has its result already.
+:mod:`holdfast.keras.torch_backend` does the work around the kernels: the layout of weights and masked steps. For the
+backward pass its operations run again, recorded by autograd, around an engine that returns the kept result.
 
-torch's settings stay as they are: a call has the threads that ``torch.get_num_threads()`` says, whichever thread of the
-backend it comes from.
+The settings of torch do not change: a call uses ``torch.get_num_threads()`` threads, whichever thread of the backend
+makes it.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ from holdfast.runtime import kernels
 
 _NATIVE = NativeEngine()
 _DTYPES = ("float32", "float64")
-MASKS = ("mask", "state_mask")  # what has no gradient
+MASKS = ("mask", "state_mask")  # the tensors without gradients
 
 
 class Kept(NamedTuple):
-    """What backward needs beside the tensors of the call.
+    """What backward needs besides the tensors of the call.
 
     Attributes:
         y: The outputs as the kernels wrote them, [B, T, H].
@@ -48,37 +47,37 @@ class Kept(NamedTuple):
 
 @cache
 def why_not(computation: Computation, dtype: str) -> str | None:
-    """One sentence that says why the kernels cannot run a computation on the host, or None when they can."""
+    """One sentence that says why the kernels cannot run a computation on the host, or None if they can."""
     if dtype not in _DTYPES:
-        return f"on this backend the kernels compute in {' and '.join(_DTYPES)}, and the layer in {dtype}."
+        return f"on this backend the kernels compute in {' and '.join(_DTYPES)}, and the layer computes in {dtype}."
     if reason := kernels.why_not(computation.spec):
         return reason
     return _NATIVE.why_not(torch_backend.example(computation, dtype, "cpu"))
 
 
 def kept_values(computation: Computation, dtype: torch.dtype) -> int:
-    """Values of :attr:`Kept.gates` for each step of each row."""
+    """The number of values of :attr:`Kept.gates` per step and row."""
     return _NATIVE.kept_values(computation.spec, dtype)
 
 
 def outputs_are_kept(computation: Computation, masked: bool) -> bool:
-    """Whether :attr:`Outcome.outputs` and :attr:`Kept.y` are one tensor."""
+    """Whether :attr:`Outcome.outputs` and :attr:`Kept.y` are the same tensor."""
     return computation.sequences and not masked
 
 
 def forward(
     computation: Computation, arrays: Arrays, y: Tensor | None = None, gates: Tensor | None = None
 ) -> tuple[Outcome, Kept]:
-    """Runs a computation that :func:`why_not` has nothing against.
+    """Runs a computation for which :func:`why_not` returned None.
 
     Args:
         computation: The computation.
         arrays: Its tensors.
         y: Memory for :attr:`Kept.y`; None for new memory.
-        gates: Memory for :attr:`Kept.gates`; without any, backward cannot follow.
+        gates: Memory for :attr:`Kept.gates`; None if no backward follows.
 
     Returns:
-        The result, and what backward needs of it.
+        The result, and what backward needs.
 
     Raises:
         ShapeError: The tensors do not fit the cell or one another.
@@ -92,7 +91,7 @@ def forward(
 
 
 def gates_size(computation: Computation, inputs: Tensor) -> int:
-    """Values of :attr:`Kept.gates`."""
+    """The number of values of :attr:`Kept.gates`."""
     B, T, _ = inputs.shape
     return B * T * kept_values(computation, inputs.dtype)
 
@@ -100,39 +99,40 @@ def gates_size(computation: Computation, inputs: Tensor) -> int:
 def backward(
     computation: Computation, arrays: Arrays, kept: Kept, gradient: Outcome, wanted: Collection[str] | None = None
 ) -> dict[str, Tensor]:
-    """The gradients of all tensors but the masks, by their names, or of those of them that are ``wanted``.
+    """The gradients of the tensors, by name.
 
     Args:
         computation: The computation.
-        arrays: Its tensors, as forward had them.
-        kept: What forward gave; ``kept.gates`` is of no more use after this.
-        gradient: The gradients of the result; None for those that are not used.
-        wanted: The names of those that are asked for.
+        arrays: The tensors of the forward call.
+        kept: What forward returned; this call overwrites ``kept.gates``.
+        gradient: The gradients of the result; None for parts without one.
+        wanted: The names of the tensors to differentiate by; None for all but the masks.
     """
-    tensors = named(arrays)
+    tensors = by_name(arrays)
     leaves = {
         name: tensor.detach().requires_grad_()
         for name, tensor in tensors.items()
         if name not in MASKS and (wanted is None or name in wanted)
     }
     with torch.enable_grad():
-        outcome = torch_backend.run(computation, from_named({**tensors, **leaves}), _Replayed(kept))
+        outcome = torch_backend.run(computation, from_names({**tensors, **leaves}), _Replayed(kept))
     pairs = [pair for pair in zip(flat(outcome), flat(gradient), strict=True) if pair[1] is not None]
     results, gradients = zip(*pairs, strict=True)
-    found = torch.autograd.grad(results, list(leaves.values()), gradients, allow_unused=True, materialize_grads=True)
-    return dict(zip(leaves, found, strict=True))
+    inputs = list(leaves.values())
+    of_leaves = torch.autograd.grad(results, inputs, gradients, allow_unused=True, materialize_grads=True)
+    return dict(zip(leaves, of_leaves, strict=True))
 
 
-def named(arrays: Arrays) -> dict[str, Any]:
-    """The tensors of a call that are there, by their names; ``state.0`` and ``state.1`` are those of the state."""
+def by_name(arrays: Arrays) -> dict[str, Any]:
+    """The tensors of a call that are not None, by name; the parts of the state are ``state.0`` and ``state.1``."""
     state = {f"state.{k}": part for k, part in enumerate(arrays.state)}
     others = arrays._asdict()
     del others["state"]
     return {name: tensor for name, tensor in {**others, **state}.items() if tensor is not None}
 
 
-def from_named(tensors: Mapping[str, Any]) -> Arrays:
-    """What :func:`named` gave the names of."""
+def from_names(tensors: Mapping[str, Any]) -> Arrays:
+    """The inverse of :func:`by_name`."""
     state = tuple(tensors[name] for name in ("state.0", "state.1") if name in tensors)
     return Arrays(state=state, **{name: tensor for name, tensor in tensors.items() if not name.startswith("state.")})
 
@@ -143,7 +143,7 @@ def flat(outcome: Outcome) -> list[Any]:
 
 
 class _Into:
-    """The kernels, which write into memory that is there."""
+    """The kernels as an engine that writes into given memory."""
 
     name = _NATIVE.name
 
@@ -154,13 +154,13 @@ class _Into:
         return _NATIVE.why_not(request)
 
     def run(self, request: Request) -> Result:
-        if not request.inputs.numel():  # no rows, and nothing for the kernels
+        if not request.inputs.numel():  # no rows
             return ReferenceEngine().run(request)
         return _NATIVE.compute(request, self._y, self._gates)
 
 
 class _Replayed:
-    """The kernels, after their forward ran."""
+    """The kernels as an engine whose forward ran already: it returns the kept result."""
 
     name = _NATIVE.name
 
@@ -176,7 +176,7 @@ class _Replayed:
         return record(self, request)
 
     def forward(self, request: Request) -> tuple[Result, tuple[Tensor, ...]]:
-        # Nothing that autograd runs reads the values of the final state.
+        # The backward pass does not read the values of the final state.
         return Result(self._kept.y, tuple(map(torch.empty_like, request.state))), tuple(self._kept)
 
     def backward(self, request: Request, kept: tuple[Tensor, ...], gradient: Gradient) -> Mapping[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Keras's layers, the recurrent ones computed by Holdfast: ``from holdfast.keras.layers import LSTM, Dense``."""
+"""Keras's layers; Holdfast computes the recurrent ones: ``from holdfast.keras.layers import LSTM, Dense``."""
 
 from __future__ import annotations
 
@@ -14,22 +14,50 @@ __all__ = ["GRU", "LSTM", "RNN", "Bidirectional", "SimpleRNN"]
 
 @keras.saving.register_keras_serializable(package="holdfast")
 class LSTM(RNN, keras.layers.LSTM):
-    """``keras.layers.LSTM``, with every argument of Keras's and its weights, computed by Holdfast; see :class:`RNN`."""
+    """``keras.layers.LSTM`` with Keras's arguments and weights, computed by Holdfast; see :class:`RNN`.
+
+    Example:
+        >>> import keras, numpy
+        >>> layer = LSTM(4)
+        >>> keras.ops.convert_to_numpy(layer(numpy.zeros((2, 7, 3), "float32"))).shape
+        (2, 4)
+    """
 
 
 @keras.saving.register_keras_serializable(package="holdfast")
 class GRU(RNN, keras.layers.GRU):
-    """``keras.layers.GRU``, with every argument of Keras's and its weights, computed by Holdfast; see :class:`RNN`."""
+    """``keras.layers.GRU`` with Keras's arguments and weights, computed by Holdfast; see :class:`RNN`.
+
+    Example:
+        >>> import keras, numpy
+        >>> layer = GRU(4, return_sequences=True)
+        >>> keras.ops.convert_to_numpy(layer(numpy.zeros((2, 7, 3), "float32"))).shape
+        (2, 7, 4)
+    """
 
 
 @keras.saving.register_keras_serializable(package="holdfast")
 class SimpleRNN(RNN, keras.layers.SimpleRNN):
-    """``keras.layers.SimpleRNN``, with its arguments and weights, computed by Holdfast; see :class:`RNN`."""
+    """``keras.layers.SimpleRNN`` with Keras's arguments and weights, computed by Holdfast; see :class:`RNN`.
+
+    Example:
+        >>> import keras, numpy
+        >>> layer = SimpleRNN(4)
+        >>> keras.ops.convert_to_numpy(layer(numpy.zeros((2, 7, 3), "float32"))).shape
+        (2, 4)
+    """
 
 
 @keras.saving.register_keras_serializable(package="holdfast")
 class Bidirectional(keras.layers.Bidirectional):
-    """``keras.layers.Bidirectional``; Holdfast runs the layers of this module in both directions."""
+    """``keras.layers.Bidirectional``; Holdfast runs the layers of this module in both directions.
+
+    Example:
+        >>> import keras, numpy
+        >>> layer = Bidirectional(LSTM(4))
+        >>> keras.ops.convert_to_numpy(layer(numpy.zeros((2, 7, 3), "float32"))).shape
+        (2, 8)
+    """
 
     def explain(self, training: bool = False) -> Explanation:
         """Which engines run the two layers; see :meth:`RNN.explain`."""
@@ -38,5 +66,5 @@ class Bidirectional(keras.layers.Bidirectional):
 
 
 def __getattr__(name: str) -> Any:
-    """Every other layer is Keras's own, so that an import line of many names may be kept."""
+    """Every other layer is Keras's own, so that a program can keep its import line of many names."""
     return getattr(keras.layers, name)

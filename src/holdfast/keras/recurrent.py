@@ -14,21 +14,27 @@ from holdfast.keras.computation import Arrays, Computation, Outcome, backend
 
 @keras.saving.register_keras_serializable(package="holdfast")
 class RNN(keras.layers.RNN):
-    """``keras.layers.RNN``, with the loop over time run by Holdfast where it knows the cell.
+    """``keras.layers.RNN``; Holdfast runs the loop over time if it knows the cell.
 
-    Constructor, call, weights, masking, states, seeds, configuration and saved files are those of Keras. Cells that
-    Holdfast knows are Keras's own, ``LSTMCell``, ``GRUCell`` and ``SimpleRNNCell``, alone or stacked; any other is run
-    by Keras. :meth:`explain` says which.
+    Constructor, call, weights, masking, states, seeds, configuration and saved files are Keras's. Holdfast knows
+    Keras's own cells, ``LSTMCell``, ``GRUCell`` and ``SimpleRNNCell``, alone or stacked; Keras runs any other.
+    :meth:`explain` says which.
+
+    Example:
+        >>> import keras, numpy
+        >>> layer = RNN(keras.layers.GRUCell(4))
+        >>> keras.ops.convert_to_numpy(layer(numpy.zeros((2, 7, 3), "float32"))).shape
+        (2, 4)
     """
 
     def why_not(self, training: bool = False) -> str | None:
-        """One sentence that says why Keras runs the loop of this layer, or None when Holdfast does.
+        """One sentence that says why Keras runs the loop of this layer, or None if Holdfast does.
 
         Args:
-            training: Whether for calls with ``training=True``.
+            training: Whether the answer is for calls with ``training=True``.
         """
         if getattr(self, "use_cudnn", None) is True:
-            return "use_cudnn=True asks for cuDNN, which Keras calls."
+            return "use_cudnn=True requests cuDNN, which Keras calls."
         for cell in self._cells():
             if reason := cells.why_not(cell):
                 return reason
@@ -40,20 +46,20 @@ class RNN(keras.layers.RNN):
         """Which of Holdfast's engines runs each cell of this layer and why not another; or ``keras``, and why.
 
         Args:
-            training: Whether for calls with ``training=True``.
+            training: Whether the answer is for calls with ``training=True``.
         """
         reason = self.why_not(training)
         if reason is not None:
             return Explanation((EngineChoice(self.name, "keras", {"holdfast": reason}),))
-        found = []
+        choices = []
         for number, cell in enumerate(self._cells()):
             part = f"{self.name}, cell {number}" if len(self._cells()) > 1 else self.name
-            found.append(backend().explain(part, self._computation(cell, cell.units, training), cell.compute_dtype))
-        return Explanation(tuple(found))
+            choices.append(backend().explain(part, self._computation(cell, cell.units, training), cell.compute_dtype))
+        return Explanation(tuple(choices))
 
     @property
     def supports_jit(self) -> bool:
-        """Whether Keras may compile a model with this layer; asked for when ``jit_compile`` is ``"auto"``."""
+        """Whether Keras may compile a model with this layer; Keras reads it if ``jit_compile`` is ``"auto"``."""
         return self._supports_jit and (backend().SUPPORTS_JIT or self.why_not() is not None)
 
     @supports_jit.setter
@@ -61,7 +67,7 @@ class RNN(keras.layers.RNN):
         self._supports_jit = value
 
     def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
-        """Keras calls this with everything prepared; see :meth:`keras.layers.RNN.call`."""
+        """Runs the loop over prepared sequences; :meth:`keras.layers.RNN.call` calls this."""
         training = bool(training)
         if self.why_not(training) is not None or len(sequences.shape) != 3:
             return super().inner_loop(sequences, initial_state, mask, training=training)
@@ -69,36 +75,36 @@ class RNN(keras.layers.RNN):
             mask = mask[0]
         if mask is not None:
             mask = ops.cast(mask if len(mask.shape) == 2 else ops.any(mask, axis=-1), "bool")
-        every = self._cells()
+        layer_cells = self._cells()
         states = initial_state if self._is_stack() else [initial_state]
-        found = []
-        for cell, state in zip(every, states, strict=True):
-            outcome = self._run(cell, sequences, state, mask, training, is_last=cell is every[-1])
-            new = list(outcome.state)
-            found.append(new if keras.tree.is_nested(state) else new[0])
+        final_states = []
+        for cell, state in zip(layer_cells, states, strict=True):
+            outcome = self._run(cell, sequences, state, mask, training, is_last=cell is layer_cells[-1])
+            final = list(outcome.state)
+            final_states.append(final if keras.tree.is_nested(state) else final[0])
             sequences = outcome.outputs
         if outcome.outputs is None:
             outputs = outcome.last[:, None]
         else:
             outputs = ops.flip(outcome.outputs, axis=1) if self.go_backwards else outcome.outputs
-        return outcome.last, outputs, found if len(found) > 1 else found[0]
+        return outcome.last, outputs, final_states if len(final_states) > 1 else final_states[0]
 
     def _run(self, cell: Any, inputs: Any, state: Any, mask: Any, training: bool, is_last: bool) -> Outcome:
         dtype = cell.compute_dtype
         inputs = ops.cast(inputs, dtype)
         parts = tuple(state) if keras.tree.is_nested(state) else (state,)
-        if self.stateful:  # the variables are written anew before their old values are last read, by the backward pass
+        if self.stateful:  # the backward pass reads the old values after Keras has overwritten the variables
             parts = tuple(ops.copy(part) for part in parts)
-        drawn = cells.masks(cell, inputs[:, 0], parts[0], training)
+        masks = cells.masks(cell, inputs[:, 0], parts[0], training)
         weights = cells.weights(cell)
-        input_size = weights[0].shape[0]  # a variable's is a number even while torch traces, and a tensor's is not
+        input_size = weights[0].shape[0]  # of the variable: while torch traces, a tensor's size is not a number
         kernel, recurrent_kernel, bias = (
             None if weight is None else ops.convert_to_tensor(weight, dtype) for weight in weights
         )
-        if drawn.inputs is not None:
-            inputs, kernel = cells.dropped(inputs, kernel, drawn.inputs)
+        if masks.inputs is not None:
+            inputs, kernel = cells.dropped(inputs, kernel, masks.inputs)
             input_size = inputs.shape[-1]
-        arrays = Arrays(inputs, parts, kernel, recurrent_kernel, bias, mask, drawn.state)
+        arrays = Arrays(inputs, parts, kernel, recurrent_kernel, bias, mask, masks.state)
         return backend().run(self._computation(cell, input_size, training, is_last), arrays)
 
     def _computation(self, cell: Any, input_size: int, training: bool, is_last: bool = False) -> Computation:

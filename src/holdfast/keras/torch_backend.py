@@ -1,6 +1,6 @@
-"""Keras on torch: a computation becomes a request to Holdfast's engines, and autograd goes back through all of it.
+"""Keras on torch: a computation becomes a request to Holdfast's engines, and autograd differentiates all of it.
 
-The backends that compute on the host use this too.
+The backends of JAX and TensorFlow use this on the host too.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from holdfast.interop.layouts import KERAS, Weights, reordered
 from holdfast.interop.masking import compacted, spread
 from holdfast.keras.computation import Arrays, Computation, Outcome
 
-SUPPORTS_JIT = False  # torch.compile takes the kernels as an operator, and has little left to gain around them
+SUPPORTS_JIT = False  # to torch.compile the kernels are one operator, and there is little to gain around it
 
 
 def why_not(computation: Computation, dtype: str) -> str | None:
-    """None but for torch.export: what the kernels lack, the reference engine has, and :func:`explain` tells of it."""
+    """None, except in torch.export: the reference engine runs what the kernels cannot, and :func:`explain` says so."""
     if torch.compiler.is_exporting():
         return "torch exports the model, for programs that may not have Holdfast."
     return None
 
 
 def explain(part: str, computation: Computation, dtype: str, device: torch.device | str | None = None) -> EngineChoice:
-    """Which engine runs a computation on the device where Keras puts its tensors (or on ``device``)."""
+    """Which engine runs a computation on ``device``; None for the device where Keras puts its tensors."""
     import keras
 
     return explain_request(part, "auto", example(computation, dtype, device or keras.ops.zeros(()).device))
@@ -40,7 +40,7 @@ def run(computation: Computation, arrays: Arrays, engine: Engine | None = None) 
     Args:
         computation: The computation.
         arrays: Its tensors.
-        engine: What runs the request that becomes of it; None for the fastest engine that can.
+        engine: The engine that runs the request; None for the fastest engine that can.
 
     Raises:
         ShapeError: The tensors do not fit the cell or one another.
@@ -74,7 +74,7 @@ def run(computation: Computation, arrays: Arrays, engine: Engine | None = None) 
 
 
 def parameters(spec: CellSpec, arrays: Arrays) -> dict[str, Tensor]:
-    """The weights as Holdfast lays them out."""
+    """The weights in Holdfast's layout."""
     bias, recurrent_bias = arrays.bias, None
     if bias is not None and not spec.single_bias:
         bias, recurrent_bias = bias
@@ -83,7 +83,7 @@ def parameters(spec: CellSpec, arrays: Arrays) -> dict[str, Tensor]:
 
 
 def _state_mask(spec: CellSpec, mask: Tensor) -> Tensor:
-    """The mask of h, with one for each gate in Holdfast's order of the gates."""
+    """The mask of h, [B, H], or [B, gates, H] with the gates in Holdfast's order."""
     if mask.dim() == 2:
         return mask
     return reordered(mask.transpose(0, 1), KERAS.gates[spec.kind], "".join(spec.gates)).transpose(0, 1)
@@ -95,28 +95,28 @@ def _shape_of_state_mask(spec: CellSpec, batch: int) -> tuple[int, ...]:
 
 
 def _at_masked(computation: Computation, outputs: Tensor, mask: Tensor, order: Tensor | None, h: Tensor) -> Tensor:
-    """The outputs where their steps stood, and what ``computation`` wants at masked ones."""
+    """The outputs at the steps of their inputs, and at masked steps the outputs that ``computation`` specifies."""
     repeat = computation.at_masked == "repeat"
     outputs = spread(outputs, mask, order, repeat=repeat, reverse=computation.reverse)
     if repeat and computation.before_first == "state":
-        begun = mask.flip(1).cumsum(1).flip(1) if computation.reverse else mask.cumsum(1)
-        outputs = torch.where(begun[:, :, None] > 0, outputs, h[:, None])
+        steps_run = mask.flip(1).cumsum(1).flip(1) if computation.reverse else mask.cumsum(1)
+        outputs = torch.where(steps_run[:, :, None] > 0, outputs, h[:, None])
     return outputs
 
 
 def _last(computation: Computation, h: Tensor, mask: Tensor) -> Tensor:
-    """The output of the step that runs last, where the state after it is ``h``."""
+    """The output of the step that runs last; ``h`` is the state after it."""
     if computation.at_masked == "zero":
-        there = mask[:, 0 if computation.reverse else -1]
+        counts = mask[:, 0 if computation.reverse else -1]
     elif computation.before_first == "zero":
-        there = mask.any(1)
+        counts = mask.any(1)
     else:
         return h
-    return h * there[:, None].to(h.dtype)
+    return h * counts[:, None].to(h.dtype)
 
 
 def example(computation: Computation, dtype: str, device: torch.device | str) -> Request:
-    """A request of one step, of which nothing but the shapes is right."""
+    """A request of one step with the right shapes and dtypes, whose values mean nothing."""
     spec = computation.spec
     like = torch.empty((), dtype=getattr(torch, dtype), device=device)
     state = tuple(like.expand(1, size) for size in spec.state_sizes.values())

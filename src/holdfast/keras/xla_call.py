@@ -1,9 +1,9 @@
 """Functions of torch tensors that XLA calls on the CPU, in its own buffers.
 
-XLA calls a C function with a frame that describes where arguments and results lie (its "typed FFI", the C API in
-``xla/ffi/api/c_api.h`` of OpenXLA, version 0.1, which later ones keep to). The frame is read here with ctypes, so that
-nothing has to be compiled against XLA. Nothing of JAX runs meanwhile: a callback that waited for a JAX array could wait
-for the very thread that it holds.
+XLA calls a C function with a frame that describes where arguments and results are (its "typed FFI", the C API in
+``xla/ffi/api/c_api.h`` of OpenXLA, version 0.1, with which later versions are compatible). This module reads the frame
+with ctypes, so that nothing is compiled against XLA. It runs no code of JAX during a call: a callback that waits for a
+JAX array could block the thread that it waits for.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from torch import Tensor
 Function = Callable[[str, list[Tensor], list[Tensor]], None]
 
 _VERSION = (0, 1)
-_DESCRIBE_YOURSELF = 1  # the extension of a frame that asks what API a function was made for
-_EXECUTE = 3  # the stage of a call; the others make it ready
+_DESCRIBE_YOURSELF = 1  # the extension of a frame that asks for the API version of a function
+_EXECUTE = 3  # the stage that runs a call; the others prepare it
 _INTERNAL = 13  # the code of an error
 _DTYPES = {1: torch.bool, 11: torch.float32, 12: torch.float64}
 
 
 class _Struct(ctypes.Structure):
-    """Every struct begins with its size, and most go on with a list of extensions."""
+    """Every struct begins with its size; in most, a list of extensions follows."""
 
 
 class _Extension(_Struct):
@@ -113,25 +113,25 @@ _Handler = ctypes.CFUNCTYPE(c_void_p, POINTER(_Frame))
 
 
 def handler(function: Function) -> Any:
-    """The C function that calls ``function``; it must live as long as XLA may call it.
+    """The C function that calls ``function``; keep it alive as long as XLA may call it.
 
     Args:
-        function: Called with the one attribute of the call, a text, its arguments and its results, which it fills. It
-            may be called in any thread, in several at once. What it raises becomes XLA's error.
+        function: Takes the one attribute of the call, a text, its arguments, and its results, which it fills. It must
+            allow calls from any thread, several at once. An exception becomes XLA's error.
     """
 
     def handle(pointer: Any) -> Any:
         frame = pointer.contents
         try:
             if frame.extension and frame.extension.contents.type == _DESCRIBE_YOURSELF:
-                asked = ctypes.cast(frame.extension, POINTER(_DescribeYourself)).contents
-                version = asked.description.contents.version
+                extension = ctypes.cast(frame.extension, POINTER(_DescribeYourself)).contents
+                version = extension.description.contents.version
                 version.major, version.minor = _VERSION
             elif frame.stage == _EXECUTE:
                 text = frame.attributes.items[0].contents
                 attribute = ctypes.string_at(text.data, text.length).decode()
                 function(attribute, _tensors(frame.arguments), _tensors(frame.results))
-        except BaseException as error:  # there is no one above but XLA
+        except BaseException as error:  # only XLA is above, and cannot handle it
             message = f"{type(error).__name__}: {error}".encode()
             arguments = _ErrorArguments(ctypes.sizeof(_ErrorArguments), None, message, _INTERNAL)
             return frame.api.contents.new_error(ctypes.byref(arguments))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.cells import NAMES, Activation, BoundCell, CellOptions, Kind, calling, draw_noise, make_spec
-from holdfast.cells.spec import one_activation
+from holdfast.cells.options import one_activation
 from holdfast.engines.check import check_like, check_parameters
 from holdfast.errors import ShapeError
 from holdfast.layers import parameters, scripting

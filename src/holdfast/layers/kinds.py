@@ -13,7 +13,7 @@ from typing import Any, Unpack
 import torch
 
 from holdfast.cells import Activation, Kind
-from holdfast.cells.spec import one_activation
+from holdfast.cells.options import one_activation
 from holdfast.layers.recurrent_layer import LayerOptions, RecurrentLayer
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from holdfast.cells import NAMES, CellOptions, CellSpec, Kind, Noise, calling, draw_noise, make_spec
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.engines import Explanation, Request, check_engine, explain_request, select
 from holdfast.engines.memory import Memory, check_memory
 from holdfast.engines.unrolling import Lengths, check_lengths
@@ -52,7 +53,7 @@ _DEFAULTS |= {
 _OF_THE_LAYER = LayerOptions.__annotations__.keys() - CellOptions.__annotations__.keys()
 
 
-class _Call(NamedTuple):
+class _CallArguments(NamedTuple):
     """The arguments of a call, checked and in one form.
 
     ``inputs`` is [B, T, I]; ``state`` has one tuple for each layer and direction; ``lengths`` is None when all rows
@@ -169,7 +170,7 @@ class RecurrentLayer(nn.Module):
     def _cells(self) -> Iterator[tuple[CellSpec, str]]:
         for number, spec in enumerate(self.specs):
             for direction in range(self.num_directions):
-                yield spec, _suffix(number, direction)
+                yield spec, layer_suffix(number, direction)
 
     def reset_parameters(self) -> None:
         """Draws the initial values anew; :func:`holdfast.layers.parameters.initialise` says which."""
@@ -256,7 +257,7 @@ class RecurrentLayer(nn.Module):
             return output, state
         return output, state, layer_state.join(self.specs, self.num_directions, every, call.layout.outward)
 
-    def _begin(self, input: Any, hx: Any, lengths: Lengths | None) -> _Call:
+    def _begin(self, input: Any, hx: Any, lengths: Lengths | None) -> _CallArguments:
         """Checks the arguments of a call and brings them into one form."""
         packed = input if isinstance(input, PackedSequence) else None
         if packed is not None:
@@ -274,10 +275,10 @@ class RecurrentLayer(nn.Module):
         state = layer_state.split(self.specs, self.num_directions, hx, x, layout.batched, weight)
         if lengths is not None:
             lengths = check_lengths(lengths, x.shape[0], x.shape[1], x.device)
-        return _Call(x, state, lengths, layout, packed, weights)
+        return _CallArguments(x, state, lengths, layout, packed, weights)
 
     def _request(
-        self, call: _Call, number: int, direction: int, x: Tensor, return_states: bool, draw: bool = True
+        self, call: _CallArguments, number: int, direction: int, x: Tensor, return_states: bool, draw: bool = True
     ) -> Request:
         """What the engine of one layer and direction is asked; without ``draw``, the masks are left out of it."""
         spec = self.specs[number]
@@ -285,7 +286,7 @@ class RecurrentLayer(nn.Module):
         if self.training and spec.is_random:
             noise = draw_noise(spec, x.shape[0], x.shape[1], x) if draw else Noise()
         of_call = parameters.for_call if draw else parameters.collect
-        suffix = _suffix(number, direction)
+        suffix = layer_suffix(number, direction)
         return Request(
             spec,
             x,
@@ -388,10 +389,6 @@ def explain(
             part = f"layer {number}" + (", reverse" if layer.reverse or direction else "")
             choices.append(explain_request(part, layer.engine, request))
     return Explanation(tuple(choices))
-
-
-def _suffix(number: int, direction: int) -> str:
-    return f"_l{number}" + ("_reverse" if direction else "")
 
 
 def _layer_sizes(name: str, hidden_size: int | Sequence[int], num_layers: int) -> list[int]:

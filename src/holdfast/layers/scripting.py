@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.cells import NAMES, CellSpec
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.engines.operator import description
 from holdfast.errors import EngineError
 
@@ -40,7 +41,7 @@ def layer(module: Any) -> nn.Module:
         if not _stands_alone():
             return cast(nn.Module, made)
         return (_AloneLSTM if module.kind == "lstm" else _Alone)(made)
-    suffixes = [f"_l{k}{end}" for k in range(len(specs)) for end in ("", "_reverse")[: module.num_directions]]
+    suffixes = [layer_suffix(k, direction) for k in range(len(specs)) for direction in range(module.num_directions)]
     cells = [spec for spec in specs for _ in range(module.num_directions)]
     return (_ScriptedLSTM if module.kind == "lstm" else _Scripted)(module, cells, suffixes)
 

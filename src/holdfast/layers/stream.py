@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch  # before the runtime, whose kernels then share the OpenMP runtime that torch has loaded
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast import runtime
 from holdfast.cells import NAMES, BoundCell
+from holdfast.cells.nested_state import is_single, map_state, map_tensors
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.engines import check_engine
 from holdfast.errors import EngineError, OptionError, ShapeError
 from holdfast.layers import parameters
@@ -106,11 +107,11 @@ class Stream(runtime.Stream):
         Raises:
             ShapeError: What is set has not the right parts, shapes or dtype.
         """
-        return _mapped(torch.from_numpy, np.ndarray, self._given())
+        return map_state(torch.from_numpy, self._given(), is_leaf=is_single)
 
     @state.setter
     def state(self, state: Any) -> None:
-        self._take(_mapped(_array, Tensor, state))
+        self._take(map_tensors(_array, state))
 
 
 class ReferenceSteps:
@@ -153,13 +154,6 @@ class ReferenceSteps:
         return True
 
 
-def _mapped(f: Any, kind: type, state: Any) -> Any:
-    """``f`` of each array or tensor of a state."""
-    if isinstance(state, tuple | list):
-        return type(state)(_mapped(f, kind, part) for part in state)
-    return f(state) if isinstance(state, kind) else state
-
-
 def _array(x: Tensor) -> Array:
     """The array that shares a tensor's memory."""
     if x.device.type != "cpu" or x.dtype == torch.bfloat16:
@@ -186,7 +180,7 @@ def _network(model: nn.Module) -> Network:
                 f"The {NAMES[model.kind]} runs in reverse: its first output depends on the last step. "
                 "A stream needs one with reverse=False."
             )
-        found = [parameters.collect(model, spec, f"_l{number}") for number, spec in enumerate(model.specs)]
+        found = [parameters.collect(model, spec, layer_suffix(number)) for number, spec in enumerate(model.specs)]
         return Network(
             model.specs, [_copies(of_layer) for of_layer in found], residual_layers(model.residual, model.num_layers)
         )

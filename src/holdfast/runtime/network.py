@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from holdfast.cells.spec import NAMES, CellSpec, make_spec
+from holdfast.cells.options import NAMES
+from holdfast.cells.parameter_names import layer_suffix
+from holdfast.cells.spec import CellSpec, make_spec
 from holdfast.errors import HoldfastError, ModelFileError, OptionError, did_you_mean
 from holdfast.files import container
 from holdfast.runtime import kernels
@@ -260,7 +262,7 @@ def _classifier(document: Mapping[str, Any], arrays: Arrays) -> Network:
         width = specs[-1].output_size if specs else settings.input_layer.size or int(encoder["channels"])
         size = sizes[number] if sizes else settings.hidden_size
         specs.append(make_spec(settings.cell, {"input_size": width, "hidden_size": size, **settings.options}))
-        parameters.append(_parameters(specs[-1], arrays, "recurrent.{}" + f"_l{number}"))
+        parameters.append(_parameters(specs[-1], arrays, "recurrent.{}" + layer_suffix(number)))
     return Network(
         specs,
         parameters,

@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 from safetensors.numpy import save
 
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.cells.spec import CellSpec
 from holdfast.errors import EngineError, ModelFileError, OptionError, ShapeError
 from holdfast.files import container
@@ -264,7 +265,7 @@ class Stream:
 
     def _named(self) -> dict[str, Array]:
         pairs = zip(self._letters(), self._columns(), strict=True)
-        return {f"{letter}_l{number}": part for letter, column in pairs for number, part in enumerate(column)}
+        return {letter + layer_suffix(number): part for letter, column in pairs for number, part in enumerate(column)}
 
     def _is_uniform(self) -> bool:
         specs = self.network.specs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.cells.spec import NAMES
+from holdfast.cells.options import NAMES
 from holdfast.errors import OptionError, did_you_mean
 from holdfast.layers import LAYERS
 from holdfast.layers.recurrent_layer import LayerOptions, RecurrentLayer

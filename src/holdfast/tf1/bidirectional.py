@@ -1,4 +1,4 @@
-"""Two directions in TensorFlow 1's words, in one layer or a stack of them."""
+"""TensorFlow 1's bidirectional functions, for one layer or a stack."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from holdfast.engines.unrolling import Lengths, State
+from holdfast.cells.nested_state import State
+from holdfast.engines.unrolling import Lengths
 from holdfast.errors import OptionError
-from holdfast.tf1.rnn import Scope, check_list, run_cell, stacked
+from holdfast.tf1.rnn import Scope, check_list, run_cell, stack_steps
 from holdfast.tf1.rnn_cell import RNNCell
 from holdfast.tf1.variables import variable_scope
 
@@ -28,30 +29,37 @@ def bidirectional_dynamic_rnn(
     time_major: bool = False,
     scope: Scope = None,
 ) -> tuple[tuple[Tensor, Tensor], tuple[State, State]]:
-    """Runs a cell along time and another against it (``tf.nn.bidirectional_dynamic_rnn``).
+    """Runs one cell along time and another against it (``tf.nn.bidirectional_dynamic_rnn``).
 
     Args:
         cell_fw: Runs from the first step to the last.
-        cell_bw: Runs from each row's last step to the first; its outputs stand where their inputs do.
-        inputs: As in :func:`dynamic_rnn`, and so are the rest.
+        cell_bw: Runs from each row's last step to the first; each output is at the step of its input.
+        inputs: As in :func:`dynamic_rnn`, like the arguments without a cell below.
         sequence_length: Steps in each row.
-        initial_state_fw: Of ``cell_fw``.
-        initial_state_bw: Of ``cell_bw``.
-        dtype: Of the zeros.
-        parallel_iterations: Memory against time.
-        swap_memory: Host memory for what is kept.
+        initial_state_fw: The initial state of ``cell_fw``.
+        initial_state_bw: The initial state of ``cell_bw``.
+        dtype: The dtype of the zeros.
+        parallel_iterations: Saves memory for time.
+        swap_memory: Keeps values for the backward pass in host memory.
         time_major: Whether time comes before the batch.
-        scope: None for ``bidirectional_rnn``; the cells' variables stand under ``fw`` and ``bw`` in it.
+        scope: None for ``bidirectional_rnn``; it contains the cells' variables under ``fw`` and ``bw``.
 
     Returns:
         The outputs of both, and the final states of both.
+
+    Example:
+        >>> from holdfast import tf1
+        >>> cells = tf1.GRUCell(4), tf1.GRUCell(5)
+        >>> (out_fw, out_bw), states = bidirectional_dynamic_rnn(*cells, torch.zeros(2, 7, 3), dtype=torch.float32)
+        >>> out_fw.shape, out_bw.shape
+        (torch.Size([2, 7, 4]), torch.Size([2, 7, 5]))
     """
-    rest = (dtype, parallel_iterations, swap_memory, time_major)
+    options = (dtype, parallel_iterations, swap_memory, time_major)
     with variable_scope(scope or "bidirectional_rnn"):
         with variable_scope("fw"):
-            out_fw, state_fw = run_cell(cell_fw, inputs, sequence_length, initial_state_fw, *rest)
+            out_fw, state_fw = run_cell(cell_fw, inputs, sequence_length, initial_state_fw, *options)
         with variable_scope("bw"):
-            out_bw, state_bw = run_cell(cell_bw, inputs, sequence_length, initial_state_bw, *rest, reverse=True)
+            out_bw, state_bw = run_cell(cell_bw, inputs, sequence_length, initial_state_bw, *options, reverse=True)
     return (out_fw, out_bw), (state_fw, state_bw)
 
 
@@ -72,7 +80,14 @@ def static_bidirectional_rnn(
     """
     check_list("static_bidirectional_rnn", inputs)
     outputs, (state_fw, state_bw) = bidirectional_dynamic_rnn(
-        cell_fw, cell_bw, stacked(inputs, 1), sequence_length, initial_state_fw, initial_state_bw, dtype, scope=scope
+        cell_fw,
+        cell_bw,
+        stack_steps(inputs, 1),
+        sequence_length,
+        initial_state_fw,
+        initial_state_bw,
+        dtype,
+        scope=scope,
     )
     return list(torch.cat(outputs, -1).unbind(1)), state_fw, state_bw
 
@@ -90,20 +105,22 @@ def stack_bidirectional_dynamic_rnn(
     scope: Scope = None,
     swap_memory: bool = False,
 ) -> tuple[Tensor, tuple[State, ...], tuple[State, ...]]:
-    """Bidirectional layers, each on both outputs of the one below (``tf.contrib.rnn.stack_bidirectional_dynamic_rnn``).
+    """Stacked bidirectional layers (``tf.contrib.rnn.stack_bidirectional_dynamic_rnn``).
+
+    Each layer takes the outputs of both directions of the one below.
 
     Args:
         cells_fw: The cells along time, the lowest first.
-        cells_bw: Those against it, equally many.
-        inputs: As in :func:`dynamic_rnn`, and so are the rest.
+        cells_bw: The cells against time, the same number.
+        inputs: As in :func:`dynamic_rnn`, like the arguments without cells below.
         initial_states_fw: A state for each of ``cells_fw``.
         initial_states_bw: A state for each of ``cells_bw``.
-        dtype: Of the zeros.
+        dtype: The dtype of the zeros.
         sequence_length: Steps in each row.
-        parallel_iterations: Memory against time.
+        parallel_iterations: Saves memory for time.
         time_major: Whether time comes before the batch.
-        scope: None for ``stack_bidirectional_rnn``; the variables stand under ``cell_0/bidirectional_rnn/fw``, ....
-        swap_memory: Host memory for what is kept.
+        scope: None for ``stack_bidirectional_rnn``; the variables are under ``cell_0/bidirectional_rnn/fw``, ....
+        swap_memory: Keeps values for the backward pass in host memory.
 
     Returns:
         The outputs of the last layer, both directions side by side, and the final states of each direction.
@@ -142,15 +159,15 @@ def stack_bidirectional_rnn(
 ) -> tuple[list[Tensor], tuple[State, ...], tuple[State, ...]]:
     """:func:`stack_bidirectional_dynamic_rnn` on a list of steps (``tf.contrib.rnn.stack_bidirectional_rnn``).
 
-    Its variables stand under ``cell_0/fw``, as there, and not under ``cell_0/bidirectional_rnn/fw``.
+    Its variables are under ``cell_0/fw``, as in TensorFlow, and not under ``cell_0/bidirectional_rnn/fw``.
     """
     layers = _layers(cells_fw, cells_bw, initial_states_fw, initial_states_bw)
     x, states = list(inputs), []
     with variable_scope(scope or "stack_bidirectional_rnn"):
         for number, (forwards, backwards, first_fw, first_bw) in enumerate(layers):
-            with variable_scope(f"cell_{number}") as own:
+            with variable_scope(f"cell_{number}") as layer_scope:
                 x, *final = static_bidirectional_rnn(
-                    forwards, backwards, x, first_fw, first_bw, dtype, sequence_length, own
+                    forwards, backwards, x, first_fw, first_bw, dtype, sequence_length, layer_scope
                 )
             states.append(final)
     return x, *zip(*states, strict=True)  # type: ignore[return-value]
@@ -159,13 +176,13 @@ def stack_bidirectional_rnn(
 def _layers(
     forwards: Sequence[RNNCell], backwards: Sequence[RNNCell], first_fw: Any, first_bw: Any
 ) -> list[tuple[RNNCell, RNNCell, State, State]]:
-    """The layers of a stack: their two cells and initial states."""
+    """The layers of a stack: the two cells and initial states of each."""
     count = len(forwards)
     if not count or len(backwards) != count:
         raise OptionError(
-            f"The stack has {count} cells forwards and {len(backwards)} backwards; expected equally many."
+            f"The stack has {count} cells forwards and {len(backwards)} backwards; expected equally many, at least 1."
         )
     states = [[None] * count if first is None else list(first) for first in (first_fw, first_bw)]
     if any(len(first) != count for first in states):
-        raise OptionError(f"The stack has {count} layers; expected that many initial states of each direction.")
+        raise OptionError(f"The stack has {count} layers; expected {count} initial states for each direction.")
     return list(zip(forwards, backwards, *states, strict=True))

@@ -1,7 +1,7 @@
 """``LayerNormBasicLSTMCell`` and ``SRUCell`` of ``tf.contrib.rnn``.
 
-No layer of Holdfast describes the LSTM with layer normalisation, which carries the normalised cell state, or the SRU:
-both are run step by step, the products of all inputs at once.
+No layer of Holdfast describes the SRU, or this LSTM with layer normalisation, whose state is the normalised cell state.
+Both run step by step, after one product for the inputs of all steps.
 """
 
 from __future__ import annotations
@@ -16,44 +16,52 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.cells import Activation, CellSpec, Noise, activation
+from holdfast.cells.nested_state import State
 from holdfast.engines import EngineChoice
-from holdfast.engines.unrolling import SequenceCell, State
+from holdfast.engines.unrolling import SequenceCell
 from holdfast.errors import OptionError
 from holdfast.tf1.layer_cell import LayerCell, activation_of
 from holdfast.tf1.lstm_cells import LSTMCell
 from holdfast.tf1.masks import Dropper, check_keep_prob
-from holdfast.tf1.rnn_cell import How, LSTMStateTuple, RNNCell, check_state
+from holdfast.tf1.rnn_cell import LSTMStateTuple, RNNCell, RunOptions, check_state
 from holdfast.tf1.variables import Reuse
 
-_EPSILON = {torch.float16: 1e-3}  # of tf.contrib.layers.layer_norm, and 1e-12 for every other dtype
+_EPSILON = {torch.float16: 1e-3}  # as tf.contrib.layers.layer_norm; 1e-12 for every other dtype
 _NORMALISED = ("input", "transform", "forget", "output", "state")
 
 
 class LayerNormBasicLSTMCell(LSTMCell):
     """The LSTM with layer normalisation and recurrent dropout (``tf.contrib.rnn.LayerNormBasicLSTMCell``).
 
-    [x, h] kernel is i, j, f, o; LN(a) = γ ⊙ (a - mean(a)) / sqrt(var(a) + ε) + β with a γ and a β for each of the five
-    places (Ba et al. 2016); g is dropped with a new mask at every step (Semeniuta et al. 2016):
+    i, j, f, o = [x, h] kernel; LN(a) = γ ⊙ (a - mean(a)) / sqrt(var(a) + ε) + β, with its own γ and β in each of the
+    five places (Ba et al. 2016); dropout draws a new mask at every step (Semeniuta et al. 2016):
 
         g  = dropout(φ(LN(j)))
         c' = LN(c ⊙ σ(LN(f) + forget_bias) + σ(LN(i)) ⊙ g)
         h' = φ(c') ⊙ σ(LN(o))
 
-    Dropout acts in training mode; ``eval()`` turns it off. Without ``layer_norm`` the engines run it.
+    Dropout acts in training mode; ``eval()`` turns it off. Without ``layer_norm`` the engines run the cell.
 
     Args:
         num_units: H.
         forget_bias: Added to the forget gate at every step.
-        input_size: Not used, as there.
+        input_size: Ignored, as in TensorFlow.
         activation: φ: a name, a function, or None for tanh.
-        layer_norm: Whether to normalise; there is a bias otherwise.
+        layer_norm: Whether to normalise; otherwise the cell has a bias.
         norm_gain: The initial γ.
         norm_shift: The initial β.
         dropout_keep_prob: The probability to keep a unit of g.
-        dropout_prob_seed: Where the random numbers begin; None for torch's own random state.
+        dropout_prob_seed: The seed of the masks; None for torch's own random state.
         reuse: As in :class:`RNNCell`.
         name: As in :class:`RNNCell`.
         dtype: As in :class:`RNNCell`.
+
+    Example:
+        >>> from holdfast import tf1
+        >>> cell = tf1.LayerNormBasicLSTMCell(4)
+        >>> outputs, state = tf1.dynamic_rnn(cell, torch.zeros(2, 7, 3), dtype=torch.float32)
+        >>> outputs.shape, state.c.shape, state.h.shape
+        (torch.Size([2, 7, 4]), torch.Size([2, 4]), torch.Size([2, 4]))
     """
 
     default_name = "layer_norm_basic_lstm_cell"
@@ -112,35 +120,35 @@ class LayerNormBasicLSTMCell(LSTMCell):
         }
         return _NormSteps(self, kernel[: self.depth], kernel[self.depth :], norms, noise)
 
-    def run(self, inputs: Tensor, state: State, how: How) -> tuple[Tensor, State]:
-        """A whole batch of sequences; step by step with layer normalisation."""
-        return RNNCell.run(self, inputs, state, how) if self.layer_norm else super().run(inputs, state, how)
+    def run(self, inputs: Tensor, state: State, options: RunOptions) -> tuple[Tensor, State]:
+        """Runs a batch of sequences; step by step with layer normalisation."""
+        return RNNCell.run(self, inputs, state, options) if self.layer_norm else super().run(inputs, state, options)
 
-    def choices(self, inputs: Tensor, state: State, how: How, part: str) -> Iterator[EngineChoice]:
-        """What :meth:`run` uses."""
-        run_by = RNNCell.choices if self.layer_norm else LayerCell.choices
-        return run_by(self, inputs, state, how, part)
+    def choices(self, inputs: Tensor, state: State, options: RunOptions, part: str) -> Iterator[EngineChoice]:
+        """The engine that :meth:`run` uses."""
+        choices = RNNCell.choices if self.layer_norm else LayerCell.choices
+        return choices(self, inputs, state, options, part)
 
     def why_by_steps(self) -> str:
-        """Why it goes step by step."""
-        return f"{type(self).__name__} carries the normalised cell state, which no layer does: it is run step by step."
+        """One sentence that says why it runs step by step."""
+        return f"{type(self).__name__} keeps the normalised cell state, which no layer does, so it runs step by step."
 
 
 @dataclass(frozen=True)
 class _NormSteps:
     cell: LayerNormBasicLSTMCell
-    of_input: Tensor
-    of_state: Tensor
+    input_kernel: Tensor
+    state_kernel: Tensor
     norms: Mapping[str, tuple[Tensor, Tensor]]
     noise: Noise | None
 
     def prepare(self, inputs: Tensor) -> Tensor:
-        return inputs @ self.of_input
+        return inputs @ self.input_kernel
 
     def step(self, t: int, prepared: Tensor, state: Any) -> tuple[Tensor, LSTMStateTuple]:
         c, h = state if self.cell.state_is_tuple else state.chunk(2, 1)
         φ = activation(self.cell.activation)
-        i, j, f, o = (prepared + h @ self.of_state).chunk(4, 1)
+        i, j, f, o = (prepared + h @ self.state_kernel).chunk(4, 1)
 
         g = φ(self._norm("transform", j))
         if self.noise is not None and self.noise.candidate is not None:
@@ -157,14 +165,14 @@ class _NormSteps:
 class SRUCell(RNNCell):
     """The simple recurrent unit (Lei et al. 2018; ``tf.contrib.rnn.SRUCell``).
 
-    With x kernel in four parts of H, in this order: x̄, f, r and x̂:
+    x̄, a_f, a_r, x̂ = x kernel, four parts of H each:
 
-        f  = σ(f + b_f)
-        r  = σ(r + b_r)
+        f  = σ(a_f + b_f)
+        r  = σ(a_r + b_r)
         c' = f ⊙ c + (1 - f) ⊙ x̄
         h  = r ⊙ φ(c') + (1 - r) ⊙ x̂
 
-    The output is h, the state c'.
+    The output is h; the state is c'.
 
     Args:
         num_units: H.
@@ -172,6 +180,13 @@ class SRUCell(RNNCell):
         reuse: As in :class:`RNNCell`.
         name: As in :class:`RNNCell`.
         dtype: As in :class:`RNNCell`.
+
+    Example:
+        >>> from holdfast import tf1
+        >>> cell = tf1.SRUCell(4)
+        >>> outputs, state = tf1.dynamic_rnn(cell, torch.zeros(2, 7, 3), dtype=torch.float32)
+        >>> outputs.shape, state.shape
+        (torch.Size([2, 7, 4]), torch.Size([2, 4]))
     """
 
     default_name = "sru_cell"
@@ -219,8 +234,8 @@ class _SruSteps:
     bias: Tensor
 
     def prepare(self, inputs: Tensor) -> Tensor:
-        x_bar, f, r, x_hat = (inputs @ self.kernel).chunk(4, -1)
-        return torch.cat([x_bar, torch.sigmoid(torch.cat([f, r], -1) + self.bias), x_hat], -1)
+        x_bar, a_f, a_r, x_hat = (inputs @ self.kernel).chunk(4, -1)
+        return torch.cat([x_bar, torch.sigmoid(torch.cat([a_f, a_r], -1) + self.bias), x_hat], -1)
 
     def step(self, t: int, prepared: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         x_bar, f, r, x_hat = prepared.chunk(4, -1)

@@ -1,4 +1,4 @@
-"""Cells that take whole sequences, time first: ``tf.contrib.rnn``'s fused cells."""
+"""The fused cells of ``tf.contrib.rnn``, which take whole sequences, time first."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from holdfast.engines.unrolling import Lengths, State, check_lengths
+from holdfast.cells.nested_state import State
+from holdfast.engines.unrolling import Lengths, check_lengths
 from holdfast.errors import OptionError
 from holdfast.tf1.lstm_cells import LSTMBlockCell
-from holdfast.tf1.rnn import begun, dynamic_rnn, stacked, static_rnn
-from holdfast.tf1.rnn_cell import How, RNNCell
+from holdfast.tf1.rnn import dynamic_rnn, first_state, stack_steps, static_rnn
+from holdfast.tf1.rnn_cell import RNNCell, RunOptions
 from holdfast.tf1.variables import Reuse, VariableScope
 
 Inputs = Tensor | Sequence[Tensor]
 
 
 class FusedRNNCell(nn.Module):
-    """What the fused cells have in common: a call on all steps, in a tensor [T, B, I] or a list of T [B, I].
+    """The base of the fused cells: a call takes all steps, as a tensor [T, B, I] or a list of T tensors [B, I].
 
-    The call is ``(inputs, initial_state=None, dtype=None, sequence_length=None, scope=None)`` and gives the outputs,
-    as a tensor or a list as the inputs are, and the final state.
+    The call is ``(inputs, initial_state=None, dtype=None, sequence_length=None, scope=None)``. It returns the outputs,
+    as a tensor or a list like the inputs, and the final state.
     """
 
     @property
     def trainable_variables(self) -> list[nn.Parameter]:
-        """The parameters that have gradients."""
+        """The parameters with gradients."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
 
@@ -37,11 +38,17 @@ class LSTMBlockFusedCell(FusedRNNCell):
     Args:
         num_units: H.
         forget_bias: Added to the forget gate at every step.
-        cell_clip: The cell state is clamped into plus or minus this; 0 and negative numbers clip nothing.
+        cell_clip: Clamps the cell state into plus or minus this; 0 and negative numbers do not clip.
         use_peephole: Whether the gates see the cell state.
         reuse: As in :class:`RNNCell`.
         dtype: As in :class:`RNNCell`.
         name: As in :class:`RNNCell`.
+
+    Example:
+        >>> cell = LSTMBlockFusedCell(4)
+        >>> outputs, state = cell(torch.zeros(7, 2, 3), dtype=torch.float32)
+        >>> outputs.shape, state.c.shape
+        (torch.Size([7, 2, 4]), torch.Size([2, 4]))
     """
 
     def __init__(
@@ -65,16 +72,18 @@ class LSTMBlockFusedCell(FusedRNNCell):
         sequence_length: Lengths | None = None,
         scope: str | VariableScope | None = None,
     ) -> tuple[Any, State]:
-        """All steps, as :class:`FusedRNNCell` says.
+        """Runs all steps; :class:`FusedRNNCell` describes the call.
 
         Raises:
             OptionError: There is neither ``initial_state`` nor ``dtype``.
             ShapeError: An argument does not fit the cell.
         """
-        x = stacked(inputs, 0).transpose(0, 1)
+        x = stack_steps(inputs, 0).transpose(0, 1)
         self.cell.make_variables(x.shape[-1], x.dtype, x.device, scope)
-        state = begun(self.cell, x, initial_state, dtype)
-        outputs, final = self.cell.run(x, state, How(check_lengths(sequence_length, x.shape[0], x.shape[1], x.device)))
+        state = first_state(self.cell, x, initial_state, dtype)
+        outputs, final = self.cell.run(
+            x, state, RunOptions(check_lengths(sequence_length, x.shape[0], x.shape[1], x.device))
+        )
         outputs = outputs.transpose(0, 1)
         return outputs if isinstance(inputs, Tensor) else list(outputs), final
 
@@ -84,7 +93,13 @@ class FusedRNNCellAdaptor(FusedRNNCell):
 
     Args:
         cell: The cell.
-        use_dynamic_rnn: Whether :func:`dynamic_rnn` or :func:`static_rnn` runs it: one is the other here.
+        use_dynamic_rnn: Whether :func:`dynamic_rnn` or :func:`static_rnn` runs it; in Holdfast both compute the same.
+
+    Example:
+        >>> from holdfast import tf1
+        >>> outputs, state = FusedRNNCellAdaptor(tf1.GRUCell(4))([torch.zeros(2, 3)] * 7, dtype=torch.float32)
+        >>> len(outputs), state.shape
+        (7, torch.Size([2, 4]))
     """
 
     def __init__(self, cell: RNNCell, use_dynamic_rnn: bool = False) -> None:
@@ -99,11 +114,11 @@ class FusedRNNCellAdaptor(FusedRNNCell):
         sequence_length: Lengths | None = None,
         scope: str | VariableScope | None = None,
     ) -> tuple[Any, State]:
-        """All steps, as :class:`FusedRNNCell` says."""
+        """Runs all steps; :class:`FusedRNNCell` describes the call."""
         if self.use_dynamic_rnn:
             outputs, state = dynamic_rnn(
                 self.cell,
-                stacked(inputs, 0),
+                stack_steps(inputs, 0),
                 sequence_length,
                 initial_state,
                 dtype,
@@ -123,6 +138,12 @@ class TimeReversedFusedRNN(FusedRNNCell):
 
     Raises:
         OptionError: It is a cell of single steps.
+
+    Example:
+        >>> cell = TimeReversedFusedRNN(LSTMBlockFusedCell(4, name="reversed"))
+        >>> outputs, state = cell(torch.zeros(7, 2, 3), dtype=torch.float32)
+        >>> outputs.shape
+        torch.Size([7, 2, 4])
     """
 
     def __init__(self, cell: FusedRNNCell) -> None:
@@ -142,16 +163,16 @@ class TimeReversedFusedRNN(FusedRNNCell):
         sequence_length: Lengths | None = None,
         scope: str | VariableScope | None = None,
     ) -> tuple[Any, State]:
-        """All steps, as :class:`FusedRNNCell` says; outputs stand where their inputs do."""
-        x = stacked(inputs, 0)
+        """Runs all steps as :class:`FusedRNNCell` describes; each output is at the step of its input."""
+        x = stack_steps(inputs, 0)
         lengths = check_lengths(sequence_length, x.shape[1], x.shape[0], x.device)
-        outputs, state = self.cell(_turned(x, lengths), initial_state, dtype, sequence_length, scope)
-        outputs = _turned(outputs, lengths)
+        outputs, state = self.cell(_reversed(x, lengths), initial_state, dtype, sequence_length, scope)
+        outputs = _reversed(outputs, lengths)
         return outputs if isinstance(inputs, Tensor) else list(outputs), state
 
 
-def _turned(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """[T, B, ...] with each row's steps in the opposite order, up to its length."""
+def _reversed(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """[T, B, ...] with the order of each row's steps reversed, up to its length."""
     if lengths is None:
         return x.flip(0)
     t = torch.arange(len(x), device=x.device)[:, None]

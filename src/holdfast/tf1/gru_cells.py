@@ -22,6 +22,13 @@ class BasicRNNCell(LayerCell):
         reuse: As in :class:`RNNCell`.
         name: As in :class:`RNNCell`.
         dtype: As in :class:`RNNCell`.
+
+    Example:
+        >>> from holdfast import tf1
+        >>> cell = tf1.BasicRNNCell(4)
+        >>> outputs, state = tf1.dynamic_rnn(cell, torch.zeros(2, 7, 3), dtype=torch.float32)
+        >>> outputs.shape, state.shape
+        (torch.Size([2, 7, 4]), torch.Size([2, 4]))
     """
 
     default_name = "basic_rnn_cell"
@@ -71,6 +78,13 @@ class GRUCell(LayerCell):
         bias_initializer: Fills the biases; None for 1 in the gates' and 0 in the candidate's.
         name: As in :class:`RNNCell`.
         dtype: As in :class:`RNNCell`.
+
+    Example:
+        >>> from holdfast import tf1
+        >>> cell = tf1.GRUCell(4)
+        >>> outputs, state = tf1.dynamic_rnn(cell, torch.zeros(2, 7, 3), dtype=torch.float32)
+        >>> outputs.shape, state.shape
+        (torch.Size([2, 7, 4]), torch.Size([2, 4]))
     """
 
     default_name = "gru_cell"
@@ -112,7 +126,7 @@ class GRUCell(LayerCell):
         )
 
     def make(self, depth: int) -> None:
-        """gates/kernel [I + H, 2H] in the order r, u, candidate/kernel [I + H, H], and a bias for each."""
+        """gates/kernel [I + H, 2H] in the order r, u; candidate/kernel [I + H, H]; and a bias for each."""
         rows, H = depth + self.num_units, self.num_units
         self.add_variable("gates/kernel", (rows, 2 * H), self._kernel_initializer)
         self.add_variable("gates/bias", (2 * H,), self._bias_initializer or _ONES)
@@ -121,7 +135,7 @@ class GRUCell(LayerCell):
 
 
 class GRUBlockCellV2(GRUCell):
-    """The GRU of one fused operation, with tanh (``tf.contrib.rnn.GRUBlockCellV2``); the same numbers as GRUCell.
+    """The GRU as one fused operation, with tanh (``tf.contrib.rnn.GRUBlockCellV2``); it computes what GRUCell does.
 
     Args:
         num_units: H.
@@ -132,6 +146,13 @@ class GRUBlockCellV2(GRUCell):
 
     Raises:
         OptionError: Both or neither of ``num_units`` and ``cell_size`` are given.
+
+    Example:
+        >>> from holdfast import tf1
+        >>> cell = tf1.GRUBlockCellV2(4)
+        >>> outputs, state = tf1.dynamic_rnn(cell, torch.zeros(2, 7, 3), dtype=torch.float32)
+        >>> outputs.shape, state.shape
+        (torch.Size([2, 7, 4]), torch.Size([2, 4]))
     """
 
     def __init__(
@@ -151,9 +172,9 @@ class GRUBlockCellV2(GRUCell):
 
 
 class CudnnCompatibleGRUCell(GRUCell):
-    """The GRU whose weights a cuDNN GRU trained (``tf.contrib.cudnn_rnn.CudnnCompatibleGRUCell``).
+    """The GRU for weights of a cuDNN GRU (``tf.contrib.cudnn_rnn.CudnnCompatibleGRUCell``).
 
-    Its reset gate acts after the recurrent product, which has a bias of its own.
+    Its reset gate acts after the recurrent product, which has its own bias.
 
     Args:
         num_units: H.
@@ -161,6 +182,13 @@ class CudnnCompatibleGRUCell(GRUCell):
         kernel_initializer: Fills the kernels.
         name: As in :class:`RNNCell`.
         dtype: As in :class:`RNNCell`.
+
+    Example:
+        >>> from holdfast import tf1
+        >>> cell = tf1.CudnnCompatibleGRUCell(4)
+        >>> outputs, state = tf1.dynamic_rnn(cell, torch.zeros(2, 7, 3), dtype=torch.float32)
+        >>> outputs.shape, state.shape
+        (torch.Size([2, 7, 4]), torch.Size([2, 4]))
     """
 
     default_name = "cudnn_compatible_gru_cell"
@@ -180,7 +208,7 @@ class CudnnCompatibleGRUCell(GRUCell):
         return CellSpec(kind="gru", input_size=depth, hidden_size=self.num_units)
 
     def make(self, depth: int) -> None:
-        """Gates as in :class:`GRUCell`, and two kernels and biases of the candidate: of the input and of the state."""
+        """Gates as in :class:`GRUCell`; the candidate has a kernel and a bias for the input and for the state."""
         H = self.num_units
         self.add_variable("gates/kernel", (depth + H, 2 * H), self._kernel_initializer)
         self.add_variable("gates/bias", (2 * H,), _ONES)

@@ -1,7 +1,7 @@
-"""A cell of TensorFlow 1 that Holdfast's layers describe, and so runs through the engines.
+"""Cells of TensorFlow 1 that Holdfast's layers describe, so the engines run them.
 
-It holds its weights as TensorFlow 1 lays them out, a kernel [I + H, gates * H] whose upper rows are the input's, and
-gives an engine the same numbers in Holdfast's layout; the equations are those of :mod:`holdfast.cells`.
+Such a cell keeps its weights in TensorFlow 1's layout, a kernel [I + H, gates * H] whose upper rows are for the input,
+and passes them to an engine in Holdfast's layout. Its equations are in :mod:`holdfast.cells`.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from holdfast.cells import ACTIVATIONS, Activation, BoundCell, CellSpec, Noise
+from holdfast.cells.nested_state import State
 from holdfast.engines import EngineChoice, Request, explain_request, select
-from holdfast.engines.unrolling import SequenceCell, State
+from holdfast.engines.unrolling import SequenceCell
 from holdfast.interop.tf1.weights import parameters
-from holdfast.tf1.rnn_cell import How, RNNCell, check_state
+from holdfast.tf1.rnn_cell import RNNCell, RunOptions, check_state
 
 _NAMES: dict[Any, str] = {function: name for name, function in ACTIVATIONS.items()}
 _NAMES |= {F.tanh: "tanh", F.sigmoid: "sigmoid", F.relu: "relu", F.softplus: "softplus", F.hardsigmoid: "hard_sigmoid"}
 
 
 def activation_of(activation: Activation | None) -> Activation:
-    """Holdfast's activation for what TensorFlow 1 takes as one: None for tanh, a name, or a function.
+    """Converts an activation of TensorFlow 1 to Holdfast's: None for tanh, a name, or a function.
 
-    A function of torch that Holdfast has by name becomes that name, so that the kernels run. ``"hard_sigmoid"`` is what
-    it was in TensorFlow 1, clip(0.2 x + 1/2, 0, 1); torch's ``hardsigmoid`` is x / 6 + 1/2.
+    A function of torch that Holdfast knows by name becomes that name, so that the kernels can run. ``"hard_sigmoid"``
+    means TensorFlow 1's clip(0.2 x + 1/2, 0, 1); torch's ``hardsigmoid`` is clip(x / 6 + 1/2, 0, 1).
     """
     if activation is None:
         return "tanh"
@@ -37,9 +38,9 @@ def activation_of(activation: Activation | None) -> Activation:
 
 
 class LayerCell(RNNCell):
-    """A cell that a :class:`~holdfast.cells.CellSpec` describes; not for direct use."""
+    """A cell that a :class:`~holdfast.cells.CellSpec` describes; a base class."""
 
-    depth = 0  # I, known when the variables are made
+    depth = 0  # I, set when the variables are made
     forget_bias = 0.0
 
     def spec(self, depth: int) -> CellSpec:
@@ -47,11 +48,11 @@ class LayerCell(RNNCell):
         raise NotImplementedError
 
     def weights(self, spec: CellSpec) -> dict[str, Tensor]:
-        """The cell's parameters in Holdfast's layout, with gradients to its variables."""
+        """The cell's parameters in Holdfast's layout; gradients flow to its variables."""
         return parameters(spec, self.by_name(), self.forget_bias, self.name)
 
     def inward(self, state: State) -> tuple[Tensor, ...]:
-        """The state as Holdfast has it: (h,), or (h, c)."""
+        """Converts a state to Holdfast's form: (h,), or (h, c)."""
         return (state,)
 
     def outward(self, state: tuple[Tensor, ...]) -> State:
@@ -59,7 +60,7 @@ class LayerCell(RNNCell):
         return state[0]
 
     def masks(self, spec: CellSpec, batch: int, steps: int, like: Tensor) -> Noise | None:
-        """The random masks of a batch of sequences, where the cell has some."""
+        """The random masks of a batch of sequences; None for a cell without any."""
         return None
 
     def build(self, inputs_shape: Sequence[int | None]) -> None:
@@ -77,17 +78,17 @@ class LayerCell(RNNCell):
         noise = self.masks(spec, inputs.shape[1], inputs.shape[0], inputs)
         return _Steps(self, BoundCell(spec, weights, noise))
 
-    def run(self, inputs: Tensor, state: State, how: How) -> tuple[Tensor, State]:
-        """A whole batch of sequences through the engines."""
-        request = self._request(inputs, state, how, draw=True)
+    def run(self, inputs: Tensor, state: State, options: RunOptions) -> tuple[Tensor, State]:
+        """Runs a batch of sequences through the engines."""
+        request = self._request(inputs, state, options, draw=True)
         result = select("auto", request).run(request)
         return result.outputs, self.outward(result.state)
 
-    def choices(self, inputs: Tensor, state: State, how: How, part: str) -> Iterator[EngineChoice]:
-        """Which engine :meth:`run` takes."""
-        yield explain_request(part, "auto", self._request(inputs, state, how, draw=False))
+    def choices(self, inputs: Tensor, state: State, options: RunOptions, part: str) -> Iterator[EngineChoice]:
+        """The engine that :meth:`run` uses."""
+        yield explain_request(part, "auto", self._request(inputs, state, options, draw=False))
 
-    def _request(self, inputs: Tensor, state: State, how: How, draw: bool) -> Request:
+    def _request(self, inputs: Tensor, state: State, options: RunOptions, draw: bool) -> Request:
         spec, weights = self._checked(inputs, state, inputs.shape[0])
         noise = self.masks(spec, inputs.shape[0], inputs.shape[1], inputs) if draw else None
         parts = self.inward(state)
@@ -96,11 +97,11 @@ class LayerCell(RNNCell):
             inputs,
             parts,
             weights,
-            how.lengths,
+            options.lengths,
             noise,
-            reverse=how.reverse,
-            memory=how.memory,
-            segment=how.segment,
+            reverse=options.reverse,
+            memory=options.memory,
+            segment=options.segment,
         )
 
     def _checked(self, inputs: Tensor, state: State, batch: int) -> tuple[CellSpec, dict[str, Tensor]]:
@@ -113,7 +114,7 @@ class LayerCell(RNNCell):
 
 @dataclass(frozen=True)
 class _Steps:
-    """A :class:`LayerCell` tied to its weights, with states as TensorFlow 1 has them."""
+    """A :class:`LayerCell` with its weights, for states in TensorFlow 1's form."""
 
     cell: LayerCell
     bound: BoundCell

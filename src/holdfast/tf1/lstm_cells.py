@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.cells import Activation, CellSpec
-from holdfast.engines.unrolling import State
+from holdfast.cells.nested_state import State
 from holdfast.errors import OptionError
 from holdfast.tf1.layer_cell import LayerCell, activation_of
 from holdfast.tf1.rnn_cell import LSTMStateTuple
@@ -16,19 +16,19 @@ from holdfast.tf1.variables import Initializer, Reuse
 
 
 class LSTMCell(LayerCell):
-    """The LSTM with every option (``tf.nn.rnn_cell.LSTMCell``).
+    """The LSTM with all options (``tf.nn.rnn_cell.LSTMCell``).
 
     Args:
         num_units: H.
         use_peepholes: Whether the gates see the cell state.
-        cell_clip: The cell state is clamped into plus or minus this.
+        cell_clip: Clamps the cell state into plus or minus this.
         initializer: Fills kernel, peepholes and projection.
         num_proj: P, the size of the projected output; None for none.
-        proj_clip: The projected output is clamped into plus or minus this.
-        num_unit_shards: In how many parts the kernel is stored; only 1 can be.
-        num_proj_shards: The same of the projection.
-        forget_bias: Added to the forget gate at every step, beside the stored bias. 0 for weights of a cuDNN LSTM.
-        state_is_tuple: Whether the state is an :class:`LSTMStateTuple`, or c and h side by side in one tensor.
+        proj_clip: Clamps the projected output into plus or minus this.
+        num_unit_shards: The number of parts of the stored kernel; None or 1.
+        num_proj_shards: The same for the projection.
+        forget_bias: Added to the forget gate at every step, besides the stored bias. 0 for weights of a cuDNN LSTM.
+        state_is_tuple: Whether the state is an :class:`LSTMStateTuple`, or one tensor with c and h side by side.
         activation: φ: a name, a function, or None for tanh.
         reuse: As in :class:`RNNCell`.
         name: As in :class:`RNNCell`.
@@ -36,6 +36,13 @@ class LSTMCell(LayerCell):
 
     Raises:
         OptionError: A number is out of range.
+
+    Example:
+        >>> from holdfast import tf1
+        >>> cell = tf1.LSTMCell(4, num_proj=2, use_peepholes=True)
+        >>> outputs, state = tf1.dynamic_rnn(cell, torch.zeros(2, 7, 3), dtype=torch.float32)
+        >>> outputs.shape, state.c.shape, state.h.shape
+        (torch.Size([2, 7, 2]), torch.Size([2, 4]), torch.Size([2, 2]))
     """
 
     default_name = "lstm_cell"
@@ -60,7 +67,9 @@ class LSTMCell(LayerCell):
         super().__init__(reuse, name, dtype)
         for option, shards in (("num_unit_shards", num_unit_shards), ("num_proj_shards", num_proj_shards)):
             if shards not in (None, 1):
-                raise OptionError(f"{self.name} {option} is {shards}; expected None or 1: a variable is in one piece.")
+                raise OptionError(
+                    f"{self.name} {option} is {shards}; expected None or 1: Holdfast stores each variable in one piece."
+                )
         if num_proj is not None and not 0 < num_proj < num_units:
             raise OptionError(
                 f"{self.name} num_proj is {num_proj}; expected None, or 1 to less than num_units = {num_units}."
@@ -68,7 +77,7 @@ class LSTMCell(LayerCell):
         self.num_units, self.num_proj = num_units, num_proj
         self.use_peepholes, self.forget_bias, self.state_is_tuple = use_peepholes, forget_bias, state_is_tuple
         self.activation = activation_of(activation)
-        self._clips = cell_clip, proj_clip if num_proj else None  # without a projection there is nothing to clip
+        self._clips = cell_clip, proj_clip if num_proj else None  # TensorFlow ignores proj_clip without a projection
         self._initializer = initializer
         self.spec(1)
 
@@ -89,7 +98,7 @@ class LSTMCell(LayerCell):
         return h, c
 
     def outward(self, state: tuple[Tensor, ...]) -> State:
-        """(c, h), or both side by side."""
+        """(c, h), or one tensor with both side by side."""
         h, c = state
         return LSTMStateTuple(c, h) if self.state_is_tuple else torch.cat([c, h], 1)
 
@@ -109,7 +118,7 @@ class LSTMCell(LayerCell):
         )
 
     def make(self, depth: int) -> None:
-        """Kernel [I + O, 4H] in the order i, j, f, o, bias [4H], and what the options bring."""
+        """Kernel [I + O, 4H] in the order i, j, f, o, bias [4H], w_f_diag, w_i_diag and w_o_diag [H], projection."""
         H = self.num_units
         self.add_variable("kernel", (depth + self.output_size, 4 * H), self._initializer)
         self.add_variable("bias", (4 * H,), nn.init.zeros_)
@@ -121,7 +130,7 @@ class LSTMCell(LayerCell):
 
 
 class BasicLSTMCell(LSTMCell):
-    """The LSTM without options (``tf.nn.rnn_cell.BasicLSTMCell``).
+    """The LSTM without peepholes, clipping and projection (``tf.nn.rnn_cell.BasicLSTMCell``).
 
     Args:
         num_units: As in :class:`LSTMCell`.
@@ -131,6 +140,13 @@ class BasicLSTMCell(LSTMCell):
         reuse: As in :class:`RNNCell`.
         name: As in :class:`RNNCell`.
         dtype: As in :class:`RNNCell`.
+
+    Example:
+        >>> from holdfast import tf1
+        >>> cell = tf1.BasicLSTMCell(4)
+        >>> outputs, state = tf1.dynamic_rnn(cell, torch.zeros(2, 7, 3), dtype=torch.float32)
+        >>> outputs.shape, state.c.shape, state.h.shape
+        (torch.Size([2, 7, 4]), torch.Size([2, 4]), torch.Size([2, 4]))
     """
 
     default_name = "basic_lstm_cell"
@@ -157,16 +173,23 @@ class BasicLSTMCell(LSTMCell):
 
 
 class LSTMBlockCell(LSTMCell):
-    """The LSTM of one fused operation, with tanh (``tf.contrib.rnn.LSTMBlockCell``).
+    """The LSTM as one fused operation, with tanh (``tf.contrib.rnn.LSTMBlockCell``).
 
     Args:
         num_units: As in :class:`LSTMCell`.
         forget_bias: As in :class:`LSTMCell`.
-        cell_clip: As in :class:`LSTMCell`; 0 and negative numbers clip nothing.
+        cell_clip: As in :class:`LSTMCell`; 0 and negative numbers do not clip.
         use_peephole: As ``use_peepholes`` in :class:`LSTMCell`.
         dtype: As in :class:`RNNCell`.
         reuse: As in :class:`RNNCell`.
         name: As in :class:`RNNCell`.
+
+    Example:
+        >>> from holdfast import tf1
+        >>> cell = tf1.LSTMBlockCell(4, use_peephole=True)
+        >>> outputs, state = tf1.dynamic_rnn(cell, torch.zeros(2, 7, 3), dtype=torch.float32)
+        >>> outputs.shape, state.c.shape, state.h.shape
+        (torch.Size([2, 7, 4]), torch.Size([2, 4]), torch.Size([2, 4]))
     """
 
     def __init__(
@@ -191,15 +214,22 @@ class LSTMBlockCell(LSTMCell):
 
 
 class CudnnCompatibleLSTMCell(LSTMBlockCell):
-    """The LSTM whose weights a cuDNN LSTM trained (``tf.contrib.cudnn_rnn.CudnnCompatibleLSTMCell``).
+    """The LSTM for weights of a cuDNN LSTM (``tf.contrib.cudnn_rnn.CudnnCompatibleLSTMCell``).
 
-    Its forget bias is 0: that of cuDNN is in the stored biases.
+    Its forget bias is 0, as the stored biases of cuDNN contain it.
 
     Args:
         num_units: H.
         reuse: As in :class:`RNNCell`.
         name: As in :class:`RNNCell`.
         dtype: As in :class:`RNNCell`.
+
+    Example:
+        >>> from holdfast import tf1
+        >>> cell = tf1.CudnnCompatibleLSTMCell(4)
+        >>> outputs, state = tf1.dynamic_rnn(cell, torch.zeros(2, 7, 3), dtype=torch.float32)
+        >>> outputs.shape, state.c.shape, state.h.shape
+        (torch.Size([2, 7, 4]), torch.Size([2, 4]), torch.Size([2, 4]))
     """
 
     default_name = "cudnn_compatible_lstm_cell"

@@ -1,4 +1,4 @@
-"""Unrolling in TensorFlow 1's words: ``dynamic_rnn`` and ``static_rnn``."""
+"""TensorFlow 1's ``dynamic_rnn`` and ``static_rnn``: a cell over a batch of sequences."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from holdfast.cells.nested_state import State, describe
 from holdfast.engines import Explanation
 from holdfast.engines.memory import Memory
-from holdfast.engines.unrolling import Lengths, State, check_lengths
+from holdfast.engines.unrolling import Lengths, check_lengths
 from holdfast.errors import OptionError, ShapeError
-from holdfast.tf1.rnn_cell import How, RNNCell
+from holdfast.tf1.rnn_cell import RNNCell, RunOptions
 from holdfast.tf1.variables import VariableScope, variable_scope
 
 Scope = str | VariableScope | None
@@ -31,19 +32,19 @@ def dynamic_rnn(
 ) -> tuple[Tensor, State]:
     """Runs a cell over a batch of sequences (``tf.nn.dynamic_rnn``).
 
-    A cell that Holdfast's layers describe goes through the engines, every other step by step through
-    :func:`holdfast.unroll`; :func:`explain` says which.
+    The engines run a cell that Holdfast's layers describe; :func:`holdfast.unroll` runs any other step by step.
+    :func:`explain` says which.
 
     Args:
-        cell: The cell, of :mod:`holdfast.tf1` or one's own :class:`RNNCell`.
+        cell: A cell of :mod:`holdfast.tf1` or a user's :class:`RNNCell`.
         inputs: [B, T, ...], or [T, B, ...] with ``time_major``.
-        sequence_length: Steps in each row, [B]. Past a row's length the output is zero and the state is kept.
+        sequence_length: Steps in each row, [B]. Past a row's length the output is zero and the state stays.
         initial_state: The state before the first step; None for zeros.
-        dtype: That of the zeros, needed where there is no ``initial_state``.
-        parallel_iterations: Memory against time: with fewer iterations than steps, the backward pass computes the
-            forward pass again in segments of that many steps, and only the states between them are kept. None keeps
-            all. The results are the same.
-        swap_memory: What is kept for the backward pass goes to host memory; without effect on a CPU.
+        dtype: The dtype of the zeros; required without ``initial_state``.
+        parallel_iterations: Saves memory for time: with fewer iterations than steps, only the states between segments
+            of that many steps are kept, and the backward pass computes the rest again. None keeps all. The results are
+            the same.
+        swap_memory: Keeps the values for the backward pass in host memory; no effect on a CPU.
         time_major: Whether time comes before the batch.
         scope: The scope of the cell's variables; None for ``rnn``.
 
@@ -53,6 +54,13 @@ def dynamic_rnn(
     Raises:
         OptionError: There is neither ``initial_state`` nor ``dtype``, or an option is out of range.
         ShapeError: A tensor does not fit the cell.
+
+    Example:
+        >>> from holdfast import tf1
+        >>> cell = tf1.GRUCell(4)
+        >>> outputs, state = dynamic_rnn(cell, torch.zeros(2, 7, 3), dtype=torch.float32, scope="dynamic")
+        >>> outputs.shape, state.shape
+        (torch.Size([2, 7, 4]), torch.Size([2, 4]))
     """
     with variable_scope(scope or "rnn"):
         return run_cell(
@@ -84,10 +92,16 @@ def static_rnn(
     Raises:
         OptionError: As in :func:`dynamic_rnn`.
         ShapeError: ``inputs`` is not a list of tensors of one shape, or a tensor does not fit the cell.
+
+    Example:
+        >>> from holdfast import tf1
+        >>> outputs, state = static_rnn(tf1.GRUCell(4), [torch.zeros(2, 3)] * 7, dtype=torch.float32, scope="static")
+        >>> len(outputs), outputs[0].shape
+        (7, torch.Size([2, 4]))
     """
     check_list("static_rnn", inputs)
     with variable_scope(scope or "rnn"):
-        outputs, state = run_cell(cell, stacked(inputs, 1), sequence_length, initial_state, dtype)
+        outputs, state = run_cell(cell, stack_steps(inputs, 1), sequence_length, initial_state, dtype)
         return list(outputs.unbind(1)), state
 
 
@@ -99,9 +113,15 @@ def build(
     Args:
         cell: The cell.
         depth: Values in a step of its inputs.
-        dtype: That of the variables, unless the cell says it.
-        device: Where they are made.
+        dtype: The dtype of the variables, unless the cell has its own.
+        device: The device of the variables.
         scope: As in :func:`dynamic_rnn`.
+
+    Example:
+        >>> from holdfast import tf1
+        >>> cell = tf1.GRUCell(4)
+        >>> build(cell, depth=3, scope="built")
+        >>> optimizer = torch.optim.SGD(cell.trainable_variables, lr=0.1)
     """
     with variable_scope(scope or "rnn"):
         cell.make_variables(depth, dtype, device)
@@ -115,27 +135,36 @@ def explain(
     dtype: torch.dtype | None = None,
     time_major: bool = False,
 ) -> Explanation:
-    """What a call of :func:`dynamic_rnn` with these arguments would run, part by part, and why nothing else.
+    """The engine for each part of a call of :func:`dynamic_rnn` with these arguments, and why no other.
 
-    ``unroll`` stands for the loop of :func:`holdfast.unroll`. The cell has its variables already, by a call or by
-    :func:`build`; nothing is computed.
+    ``unroll`` means the loop of :func:`holdfast.unroll`. The cell must have its variables, from a call or from
+    :func:`build`. Nothing is computed.
 
     Raises:
         OptionError: The cell has no variables yet.
+
+    Example:
+        >>> from holdfast import tf1
+        >>> cell = tf1.GRUCell(4)
+        >>> build(cell, depth=3, scope="explained")
+        >>> explain(cell, torch.zeros(2, 7, 3), dtype=torch.float32).choices[0].engine
+        'native'
     """
     x = inputs.transpose(0, 1) if time_major else inputs
     if not cell.built:
-        raise OptionError(f"explain got a {type(cell).__name__} without variables; call it first, or tf1.build it.")
-    state = begun(cell, x, initial_state, dtype)
-    how = How(check_lengths(sequence_length, x.shape[0], x.shape[1], x.device))
-    return Explanation(tuple(cell.choices(x, state, how, cell.name)))
+        raise OptionError(
+            f"explain got a {type(cell).__name__} without variables; call it first, or make them with tf1.build."
+        )
+    state = first_state(cell, x, initial_state, dtype)
+    options = RunOptions(check_lengths(sequence_length, x.shape[0], x.shape[1], x.device))
+    return Explanation(tuple(cell.choices(x, state, options, cell.name)))
 
 
-def stacked(inputs: Tensor | Sequence[Tensor], dim: int) -> Tensor:
-    """The steps of a list in one tensor, along ``dim``; a tensor is one already.
+def stack_steps(inputs: Tensor | Sequence[Tensor], dim: int) -> Tensor:
+    """Stacks a list of steps into one tensor along ``dim``; a tensor is returned unchanged.
 
     Raises:
-        ShapeError: They are not tensors of one shape.
+        ShapeError: The steps are not tensors of one shape.
     """
     if isinstance(inputs, Tensor):
         return inputs
@@ -145,8 +174,8 @@ def stacked(inputs: Tensor | Sequence[Tensor], dim: int) -> Tensor:
     return torch.stack(list(inputs), dim)
 
 
-def begun(cell: RNNCell, inputs: Tensor, initial_state: State, dtype: torch.dtype | None) -> State:
-    """The state before the first step of inputs [B, T, ...].
+def first_state(cell: RNNCell, inputs: Tensor, initial_state: State, dtype: torch.dtype | None) -> State:
+    """The state before the first step of inputs [B, T, ...]: ``initial_state``, or zeros without one.
 
     Raises:
         OptionError: There is neither a state nor a dtype.
@@ -169,20 +198,19 @@ def run_cell(
     time_major: bool = False,
     reverse: bool = False,
 ) -> tuple[Tensor, State]:
-    """:func:`dynamic_rnn` in the scope that is open; with ``reverse``, from each row's last step to its first."""
+    """:func:`dynamic_rnn` in the open scope; with ``reverse``, from each row's last step to its first."""
     if not isinstance(cell, RNNCell):
         raise OptionError(
             f"The cell is a {type(cell).__name__}; expected one of holdfast.tf1 or a subclass of tf1.RNNCell."
         )
     if not isinstance(inputs, Tensor) or inputs.ndim < 3:
-        got = f"of shape {tuple(inputs.shape)}" if isinstance(inputs, Tensor) else f"a {type(inputs).__name__}"
         order = "(time, batch, depth)" if time_major else "(batch, time, depth)"
-        raise ShapeError(f"inputs is {got}; expected a tensor {order}.")
+        raise ShapeError(f"inputs is {describe(inputs)}; expected a tensor {order}.")
     if parallel_iterations is not None and parallel_iterations < 1:
         raise OptionError(f"parallel_iterations is {parallel_iterations}; expected at least 1, or None.")
     x = inputs.transpose(0, 1) if time_major else inputs
     cell.make_variables(x.shape[-1], x.dtype, x.device)
-    state = begun(cell, x, initial_state, dtype)
+    state = first_state(cell, x, initial_state, dtype)
     memory: Memory = "keep"
     if swap_memory:
         memory = "offload"
@@ -190,16 +218,16 @@ def run_cell(
         memory = "recompute"
     segment = parallel_iterations if memory == "recompute" else None
     lengths = check_lengths(sequence_length, x.shape[0], x.shape[1], x.device)
-    outputs, final = cell.run(x, state, How(lengths, reverse, memory, segment))
+    outputs, final = cell.run(x, state, RunOptions(lengths, reverse, memory, segment))
     return outputs.transpose(0, 1) if time_major else outputs, final
 
 
 def check_list(name: str, inputs: Any) -> None:
-    """Refuses what is not a list of steps.
+    """Refuses ``inputs`` that are not a list of steps.
 
     Raises:
-        ShapeError: It is not, or it is empty.
+        ShapeError: They are not, or the list is empty.
     """
     if not isinstance(inputs, list | tuple) or not inputs:
         got = "an empty list" if isinstance(inputs, list | tuple) else f"a {type(inputs).__name__}"
-        raise ShapeError(f"{name} inputs is {got}; expected a list of tensors (batch, depth), one a step.")
+        raise ShapeError(f"{name} inputs is {got}; expected a list of tensors (batch, depth), one per step.")

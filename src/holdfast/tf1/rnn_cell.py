@@ -1,18 +1,19 @@
-"""What every cell of TensorFlow 1's vocabulary has: sizes, variables by name, one step, and a whole sequence."""
+"""The base of TensorFlow 1's cells: sizes, variables by name, one step, and a whole sequence."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from holdfast.cells.nested_state import State, describe, map_state
 from holdfast.engines import ENGINES, EngineChoice
 from holdfast.engines.check import check_like
 from holdfast.engines.memory import Memory
-from holdfast.engines.unrolling import SequenceCell, State, unroll
+from holdfast.engines.unrolling import SequenceCell, unroll
 from holdfast.errors import OptionError, ShapeError
 from holdfast.tf1.variables import (
     Initializer,
@@ -25,20 +26,20 @@ from holdfast.tf1.variables import (
 
 
 class LSTMStateTuple(NamedTuple):
-    """The state of an LSTM, in TensorFlow 1's order; that of torch and of Holdfast's layers is (h, c)."""
+    """The state of an LSTM, in TensorFlow 1's order; torch and Holdfast's layers have (h, c)."""
 
     c: Any
     h: Any
 
 
 @dataclass(frozen=True)
-class How:
-    """How a sequence is run.
+class RunOptions:
+    """The options of a run over a batch of sequences.
 
     Attributes:
         lengths: int64 [B], or None when all rows have all steps.
         reverse: Run each row from its own last step to its first.
-        memory: What is kept for the backward pass, as in :func:`holdfast.unroll`.
+        memory: What to keep for the backward pass, as in :func:`holdfast.unroll`.
         segment: Steps in a segment of ``memory="recompute"``.
     """
 
@@ -49,16 +50,27 @@ class How:
 
 
 class RNNCell(nn.Module):
-    """A cell; the base of TensorFlow 1's, and of one's own.
+    """The base of all cells, TensorFlow 1's and a user's.
 
-    A cell of one's own has ``state_size``, ``output_size`` and a ``call(inputs, state) -> (output, new state)``, and
-    makes its variables in ``build(inputs_shape)`` by :meth:`add_variable` or in ``call`` by
-    :func:`~holdfast.tf1.variables.get_variable`, or has parameters as any torch module.
+    A user's cell defines ``state_size``, ``output_size`` and ``call(inputs, state) -> (output, new state)``. It makes
+    its variables in ``build(inputs_shape)`` by :meth:`add_variable` or in ``call`` by
+    :func:`~holdfast.tf1.variables.get_variable`, or has parameters like any torch module.
 
     Args:
-        reuse: Whether its variables are shared with those of the same name, as in :func:`variable_scope`.
-        name: The name of its scope; None for that of its class, as ``basic_lstm_cell``.
-        dtype: That of its variables; None for that of its first input.
+        reuse: Whether it shares the variables of the same names, as in :func:`variable_scope`.
+        name: The name of its scope; None for the default of its class, such as ``basic_lstm_cell``.
+        dtype: The dtype of its variables; None for the dtype of its first input.
+
+    Example:
+        >>> class Average(RNNCell):
+        ...     state_size = output_size = 3
+        ...
+        ...     def call(self, inputs, state):
+        ...         output = (inputs + state) / 2
+        ...         return output, output
+        >>> output, state = Average()(torch.ones(2, 3), torch.zeros(2, 3))
+        >>> output[0].tolist()
+        [0.5, 0.5, 0.5]
     """
 
     default_name = "rnn_cell"
@@ -69,52 +81,60 @@ class RNNCell(nn.Module):
         self.dtype = dtype
         self._reuse = reuse
         self._scope: VariableScope | None = None
-        self._place: tuple[torch.dtype, Any] = (dtype or torch.float32, None)
+        self._dtype_and_device: tuple[torch.dtype, Any] = (dtype or torch.float32, None)
         self.built = False
         self._called = False
-        self._named: list[str] = []
+        self._variable_names: list[str] = []
 
     @property
     def state_size(self) -> Any:
         """The size of the state: a number, or a tuple of sizes."""
-        raise NotImplementedError(f"{type(self).__name__} has no state_size: a cell of one's own says it.")
+        raise NotImplementedError(f"{type(self).__name__} has no state_size; a subclass of RNNCell defines it.")
 
     @property
     def output_size(self) -> int:
         """Values in a step of output."""
-        raise NotImplementedError(f"{type(self).__name__} has no output_size: a cell of one's own says it.")
+        raise NotImplementedError(f"{type(self).__name__} has no output_size; a subclass of RNNCell defines it.")
 
     def build(self, inputs_shape: Sequence[int | None]) -> None:
-        """Makes the variables, for inputs of a shape whose last number is the depth."""
+        """Makes the variables for inputs of this shape, whose last number is the depth."""
 
     def call(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """One step: the output and the new state."""
-        raise NotImplementedError(f"{type(self).__name__} has no call(inputs, state): a cell of one's own has one.")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no call(inputs, state); a subclass of RNNCell defines it."
+        )
 
     def add_variable(self, name: str, shape: Sequence[int], initializer: Initializer | None = None) -> nn.Parameter:
-        """A variable in the cell's scope, which is a parameter of the cell too, with ``_`` for ``/`` in its name."""
-        dtype, device = self._place
+        """Makes a variable in the cell's scope. It is a parameter of the cell too, with ``_`` for ``/`` in the name."""
+        dtype, device = self._dtype_and_device
         variable = get_variable(name, shape, dtype, initializer, device=device)
         self.register_parameter(name.replace("/", "_"), variable)
-        self._named.append(name)
+        self._variable_names.append(name)
         return variable
 
     def by_name(self) -> dict[str, Tensor]:
-        """The variables of :meth:`add_variable` by the names that they have in the cell's scope."""
-        return {name: self.get_parameter(name.replace("/", "_")) for name in self._named}
+        """The variables of :meth:`add_variable` by their names in the cell's scope."""
+        return {name: self.get_parameter(name.replace("/", "_")) for name in self._variable_names}
 
     @property
     def trainable_variables(self) -> list[nn.Parameter]:
-        """The cell's parameters that have gradients; none before its first call or :func:`holdfast.tf1.build`."""
+        """The cell's parameters with gradients; empty before its first call or :func:`holdfast.tf1.build`."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def zero_state(self, batch_size: int, dtype: torch.dtype, device: Any = None) -> State:
         """A state of zeros, each part [batch_size, size]."""
-        return of_size(self.state_size, lambda size: torch.zeros(batch_size, size, dtype=dtype, device=device))
+
+        def zeros(size: Any) -> Tensor:
+            if not isinstance(size, int):
+                raise OptionError(f"A cell's state_size holds {size!r}; expected whole numbers, or tuples of them.")
+            return torch.zeros(batch_size, size, dtype=dtype, device=device)
+
+        return map_state(zeros, self.state_size, is_leaf=lambda size: not isinstance(size, tuple | list))
 
     def initial_state(self, batch: int, dtype: torch.dtype | None = None, device: Any = None) -> State:
         """As :meth:`zero_state`, for :func:`holdfast.unroll`."""
-        return self.zero_state(batch, dtype or self._place[0], device)
+        return self.zero_state(batch, dtype or self._dtype_and_device[0], device)
 
     def forward(self, inputs: Tensor, state: State, scope: str | VariableScope | None = None) -> tuple[Tensor, State]:
         """One step.
@@ -122,7 +142,7 @@ class RNNCell(nn.Module):
         Args:
             inputs: [B, I].
             state: The state, each part [B, size], as :meth:`zero_state` makes it.
-            scope: The scope of the cell's variables at its first call; None for its name in the scope that is open.
+            scope: The scope of the cell's variables at its first call; None for its name in the open scope.
 
         Returns:
             The output [B, O] and the new state.
@@ -138,67 +158,67 @@ class RNNCell(nn.Module):
     def make_variables(
         self, depth: int, dtype: torch.dtype, device: Any, scope: str | VariableScope | None = None
     ) -> None:
-        """Makes the cell's variables for inputs of ``depth`` values, unless they are there.
+        """Makes the cell's variables for inputs of ``depth`` values, unless they exist.
 
         Raises:
             OptionError: They cannot be made or shared, see :func:`get_variable`.
         """
         if self.built:
             return
-        self._place = (self.dtype or dtype, device)
+        self._dtype_and_device = (self.dtype or dtype, device)
         with self._opened(scope):
             self.build((None, depth))
         self.built = True
 
     def _opened(self, scope: str | VariableScope | None = None) -> Any:
-        """The cell's own scope, which is given its name when it is first opened."""
+        """Opens the cell's scope; its name is chosen when it is first opened."""
         if self._scope is None:
-            named = scope or (self.name if self._reuse else None)
-            with variable_scope(named, default_name=self.name, reuse=self._reuse) as own:
-                self._scope = own
+            name = scope or (self.name if self._reuse else None)
+            with variable_scope(name, default_name=self.name, reuse=self._reuse) as opened:
+                self._scope = opened
         return variable_scope(self._scope)
 
     def begin_sequence(self, inputs: Tensor, state: State) -> SequenceCell:
-        """The cell for one batch of sequences [T, B, I]: masks are drawn here."""
+        """The cell for one batch of sequences [T, B, I]; draws its masks."""
         return _Calls(self)
 
-    def run(self, inputs: Tensor, state: State, how: How) -> tuple[Tensor, State]:
-        """A whole batch of sequences, [B, T, I]: the outputs [B, T, O] and the final state.
+    def run(self, inputs: Tensor, state: State, options: RunOptions) -> tuple[Tensor, State]:
+        """Runs a batch of sequences [B, T, I]: the outputs [B, T, O] and the final state.
 
-        The variables are there already. Cells that Holdfast's layers describe go through the engines here; this one
-        goes step by step.
+        The variables exist already. This method runs step by step; cells that Holdfast's layers describe override it
+        and use the engines.
         """
         outputs, final = unroll(
             self,
             inputs,
             state,
-            how.lengths,
-            reverse=how.reverse,
-            memory=how.memory,
-            segment=how.segment,
+            options.lengths,
+            reverse=options.reverse,
+            memory=options.memory,
+            segment=options.segment,
         )
         return outputs, final
 
     def why_by_steps(self) -> str:
-        """Why :meth:`run` goes step by step, in one sentence."""
-        return f"{type(self).__name__} is not a cell that Holdfast's layers describe: it is run step by step."
+        """One sentence that says why :meth:`run` runs step by step."""
+        return f"{type(self).__name__} is not a cell that Holdfast's layers describe, so it runs step by step."
 
-    def choices(self, inputs: Tensor, state: State, how: How, part: str) -> Iterator[EngineChoice]:
-        """What :meth:`run` would use for each part of the cell, and why nothing else."""
+    def choices(self, inputs: Tensor, state: State, options: RunOptions, part: str) -> Iterator[EngineChoice]:
+        """The engine that :meth:`run` would use for each part of the cell, and why no other."""
         yield EngineChoice(part, "unroll", dict.fromkeys(ENGINES, self.why_by_steps()))
 
     def _check_inputs(self, inputs: Tensor, depth: int, weight: Tensor) -> None:
         if inputs.shape[-1] != depth:
             raise ShapeError(
-                f"{self.name} inputs has a depth of {inputs.shape[-1]}; expected {depth}, as its variables were made "
-                "for. Make another cell for other inputs."
+                f"{self.name} inputs has a depth of {inputs.shape[-1]}; expected {depth}, the depth that its "
+                "variables were made for. Make another cell for other inputs."
             )
         check_like(f"{self.name} inputs", inputs, weight)
 
 
 @dataclass(frozen=True)
 class _Calls:
-    """A cell of one's own, called at every step within its scope."""
+    """A user's cell, called at every step within its scope."""
 
     cell: RNNCell
 
@@ -218,32 +238,27 @@ class _Calls:
         return result
 
 
-def of_size(size: Any, make: Callable[[int], Any]) -> Any:
-    """What ``make`` gives for each number of a size, in the same tuples."""
-    if isinstance(size, int):
-        return make(size)
-    if isinstance(size, tuple | list):
-        parts = [of_size(part, make) for part in size]
-        return type(size)(*parts) if hasattr(size, "_fields") else type(size)(parts)
-    raise OptionError(f"A cell's state_size holds {size!r}; expected whole numbers, or tuples of them.")
-
-
 def check_state(name: str, size: Any, state: State, batch: int, weight: Tensor) -> None:
-    """Refuses a state that is not of the size that a cell says.
+    """Refuses a state that does not have the size that a cell states.
 
     Raises:
         ShapeError: It has other parts, shapes, or another dtype or device.
     """
     if isinstance(size, int):
         if not isinstance(state, Tensor) or state.shape != (batch, size):
-            got = (
-                f"has shape {tuple(state.shape)}" if isinstance(state, Tensor) else f"is of type {type(state).__name__}"
-            )
-            raise ShapeError(f"{name} state {got}; expected a tensor (batch, size) = {(batch, size)}.")
+            raise ShapeError(f"{name} state is {describe(state)}; expected a tensor (batch, size) = {(batch, size)}.")
         check_like(f"{name} state", state, weight)
         return
-    if not isinstance(state, tuple | list) or len(state) != len(size):
-        got = f"has {len(state)} parts" if isinstance(state, tuple | list) else f"is of type {type(state).__name__}"
-        raise ShapeError(f"{name} state {got}; expected {len(size)} parts of sizes {tuple(size)}.")
+    check_parts(name, state, len(size), f"{len(size)} parts of sizes {tuple(size)}")
     for part, part_size in zip(state, size, strict=True):
         check_state(name, part_size, part, batch, weight)
+
+
+def check_parts(name: str, state: State, count: int, expected: str) -> None:
+    """Refuses a state that is not a tuple or list of ``count`` parts.
+
+    Raises:
+        ShapeError: It is not.
+    """
+    if not isinstance(state, tuple | list) or len(state) != count:
+        raise ShapeError(f"{name} state is {describe(state)}; expected {expected}.")

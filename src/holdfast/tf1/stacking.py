@@ -1,4 +1,4 @@
-"""Cells on top of one another."""
+"""Stacked cells: each takes the outputs of the one below."""
 
 from __future__ import annotations
 
@@ -9,22 +9,30 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from holdfast.cells.nested_state import State, describe
 from holdfast.engines import EngineChoice
-from holdfast.engines.unrolling import SequenceCell, State
+from holdfast.engines.unrolling import SequenceCell
 from holdfast.errors import OptionError, ShapeError
-from holdfast.tf1.rnn_cell import How, RNNCell
+from holdfast.tf1.rnn_cell import RNNCell, RunOptions, check_parts
 from holdfast.tf1.variables import VariableScope, variable_scope
 
 
 class MultiRNNCell(RNNCell):
-    """Cells on top of one another (``tf.nn.rnn_cell.MultiRNNCell``); each runs over the whole sequence before the next.
+    """Stacked cells (``tf.nn.rnn_cell.MultiRNNCell``); each runs over the whole sequence before the next.
 
     Args:
-        cells: The lowest first. Each must be an object of its own, or they share their variables.
-        state_is_tuple: Whether the state is a tuple of the cells' states, or these side by side in one tensor.
+        cells: The lowest first. One object used twice shares its variables.
+        state_is_tuple: Whether the state is a tuple of the cells' states, or one tensor with these side by side.
 
     Raises:
         OptionError: There are no cells, or their states are tuples and ``state_is_tuple`` is False.
+
+    Example:
+        >>> from holdfast import tf1
+        >>> cell = MultiRNNCell([tf1.BasicLSTMCell(4), tf1.GRUCell(5)])
+        >>> outputs, state = tf1.dynamic_rnn(cell, torch.zeros(2, 7, 3), dtype=torch.float32, scope="multi")
+        >>> outputs.shape, state[0].c.shape, state[1].shape
+        (torch.Size([2, 7, 5]), torch.Size([2, 4]), torch.Size([2, 5]))
     """
 
     default_name = "multi_rnn_cell"
@@ -68,47 +76,40 @@ class MultiRNNCell(RNNCell):
                 depth = cell.output_size
         self.built = True
 
-    def apart(self, state: State) -> list[State]:
+    def _split(self, state: State) -> list[State]:
         """The state of each cell."""
         sizes = [cell.state_size for cell in self._cells]
         if not self.state_is_tuple:
             if not isinstance(state, Tensor) or state.shape[-1] != sum(sizes):
-                got = (
-                    f"has shape {tuple(state.shape)}"
-                    if isinstance(state, Tensor)
-                    else f"is of type {type(state).__name__}"
-                )
-                raise ShapeError(f"MultiRNNCell state {got}; expected a tensor (batch, {sum(sizes)}).")
+                raise ShapeError(f"MultiRNNCell state is {describe(state)}; expected a tensor (batch, {sum(sizes)}).")
             return list(state.split_with_sizes(sizes, 1))
-        if not isinstance(state, tuple | list) or len(state) != len(sizes):
-            got = f"has {len(state)} parts" if isinstance(state, tuple | list) else f"is of type {type(state).__name__}"
-            raise ShapeError(f"MultiRNNCell state {got}; expected a tuple of {len(sizes)}, one for each cell.")
+        check_parts("MultiRNNCell", state, len(sizes), f"a tuple of {len(sizes)}, one for each cell")
         return list(state)
 
-    def together(self, states: Sequence[State]) -> State:
-        """The inverse of :meth:`apart`."""
+    def _join(self, states: Sequence[State]) -> State:
+        """The inverse of :meth:`_split`."""
         return tuple(states) if self.state_is_tuple else torch.cat(list(states), 1)
 
     def begin_sequence(self, inputs: Tensor, state: State) -> SequenceCell:
         """The cells for one batch of sequences [T, B, I]."""
-        begun = []
-        for cell, part in zip(self._cells, self.apart(state), strict=True):
-            begun.append(cell.begin_sequence(inputs, part))
+        steps = []
+        for cell, part in zip(self._cells, self._split(state), strict=True):
+            steps.append(cell.begin_sequence(inputs, part))
             inputs = without_memory(inputs, cell.output_size)
-        return _StackSteps(self, begun)
+        return _StackSteps(self, steps)
 
-    def run(self, inputs: Tensor, state: State, how: How) -> tuple[Tensor, State]:
-        """A whole batch of sequences, cell by cell."""
+    def run(self, inputs: Tensor, state: State, options: RunOptions) -> tuple[Tensor, State]:
+        """Runs a batch of sequences, cell by cell."""
         final = []
-        for cell, part in zip(self._cells, self.apart(state), strict=True):
-            inputs, new = cell.run(inputs, part, how)
+        for cell, part in zip(self._cells, self._split(state), strict=True):
+            inputs, new = cell.run(inputs, part, options)
             final.append(new)
-        return inputs, self.together(final)
+        return inputs, self._join(final)
 
-    def choices(self, inputs: Tensor, state: State, how: How, part: str) -> Iterator[EngineChoice]:
-        """What :meth:`run` uses for each cell."""
-        for number, (cell, of_cell) in enumerate(zip(self._cells, self.apart(state), strict=True)):
-            yield from cell.choices(inputs, of_cell, how, f"{part}/cell_{number}")
+    def choices(self, inputs: Tensor, state: State, options: RunOptions, part: str) -> Iterator[EngineChoice]:
+        """The engine that :meth:`run` uses for each cell."""
+        for number, (cell, cell_state) in enumerate(zip(self._cells, self._split(state), strict=True)):
+            yield from cell.choices(inputs, cell_state, options, f"{part}/cell_{number}")
             inputs = without_memory(inputs, cell.output_size)
 
 
@@ -122,12 +123,12 @@ class _StackSteps:
 
     def step(self, t: int, prepared: Tensor, state: State) -> tuple[Tensor, State]:
         new, output = [], prepared
-        for number, (cell, part) in enumerate(zip(self.cells, self.stack.apart(state), strict=True)):
-            output, of_cell = cell.step(t, cell.prepare(output[None])[0] if number else output, part)
-            new.append(of_cell)
-        return output, self.stack.together(new)
+        for number, (cell, part) in enumerate(zip(self.cells, self.stack._split(state), strict=True)):
+            output, cell_state = cell.step(t, cell.prepare(output[None])[0] if number else output, part)
+            new.append(cell_state)
+        return output, self.stack._join(new)
 
 
 def without_memory(like: Tensor, size: int) -> Tensor:
-    """A tensor of the same shape but for its last size, for those who ask a shape only."""
+    """A tensor that differs from ``like`` in its last size and takes no memory; for code that only reads its shape."""
     return like.new_empty(()).expand(*like.shape[:-1], size)

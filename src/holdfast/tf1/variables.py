@@ -1,4 +1,4 @@
-"""Variables by TensorFlow 1's names: a store of them, scopes, and sharing by ``reuse``."""
+"""Variables with TensorFlow 1's names: their store, scopes, and sharing by ``reuse``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from holdfast.interop.tf1.checkpoint import Checkpoint
 from holdfast.interop.tf1.names import modern
 
 Initializer = Callable[[Tensor], Any]
-"""Fills a tensor in place, as those of ``torch.nn.init`` do."""
+"""Fills a tensor in place, as the functions of ``torch.nn.init`` do."""
 
 
 class _Auto(Enum):
@@ -29,7 +29,7 @@ class _Auto(Enum):
 
 
 AUTO_REUSE = _Auto.AUTO_REUSE
-"""``reuse=AUTO_REUSE``: a variable that is there is used, one that is not is made."""
+"""``reuse=AUTO_REUSE``: a variable that exists is shared, one that does not is made."""
 
 Reuse = bool | Literal[_Auto.AUTO_REUSE] | None
 
@@ -39,9 +39,9 @@ class VariableScope:
     """Where variables are made.
 
     Attributes:
-        name: What stands before their names, without the last slash.
-        reuse: Whether variables must be new (False), must be there (True), or either (:data:`AUTO_REUSE`).
-        initializer: What fills those that come without one of their own.
+        name: The prefix of their names, without the last slash.
+        reuse: Whether variables must be new (False), must exist (True), or either (:data:`AUTO_REUSE`).
+        initializer: Fills variables that have no initializer of their own.
     """
 
     name: str = ""
@@ -49,26 +49,34 @@ class VariableScope:
     initializer: Initializer | None = None
 
     def inner(self, name: str) -> str:
-        """The whole name of what is called ``name`` here."""
+        """The full name of ``name`` in this scope."""
         return "/".join(part for part in (self.name, name) if part)
 
 
 class VariableStore:
-    """Variables by their names, as a graph of TensorFlow 1 holds them."""
+    """Variables by their names, as a graph of TensorFlow 1 holds them.
+
+    Example:
+        >>> store = VariableStore()
+        >>> with store.as_default(), variable_scope("layer"):
+        ...     kernel = get_variable("kernel", (3, 4))
+        >>> list(store.variables)
+        ['layer/kernel']
+    """
 
     def __init__(self) -> None:
         self._variables: dict[str, nn.Parameter] = {}
-        self._opened: Counter[str] = Counter()  # how often each scope was opened, for unique names
+        self._opened: Counter[str] = Counter()  # how many times each scope was opened, for unique names
         self._restored: list[tuple[Checkpoint, str]] = []
 
     @property
     def variables(self) -> Mapping[str, nn.Parameter]:
-        """Every variable by its name, in the order in which they were made."""
+        """All variables by their names, in the order in which they were made."""
         return MappingProxyType(self._variables)
 
     @contextmanager
     def as_default(self) -> Iterator[VariableStore]:
-        """Within ``with``, variables are made in this store."""
+        """Makes new variables in this store within the ``with`` block."""
         before, scope = _STORE.set(self), _SCOPE.set(VariableScope())
         try:
             yield self
@@ -78,20 +86,20 @@ class VariableStore:
 
     @torch.no_grad()
     def restore(self, path: str | Path | Checkpoint, scope: str = "") -> None:
-        """Gives the variables the values of a checkpoint; those that are made later get theirs when they are made.
+        """Sets the variables to the values of a checkpoint; variables made later get their values when they are made.
 
         Args:
             path: The checkpoint, as :class:`~holdfast.interop.tf1.checkpoint.Checkpoint` takes it.
-            scope: Restore those variables alone whose names stand under this scope; all when empty.
+            scope: Restore only the variables under this scope; empty for all.
 
         Raises:
-            ModelFileError: The checkpoint cannot be read, lacks a variable, or has it in another shape or dtype. No
-                variable is changed then.
+            ModelFileError: The checkpoint cannot be read, lacks a variable, or has it in another shape or dtype. Then
+                no variable changes.
         """
         checkpoint = path if isinstance(path, Checkpoint) else Checkpoint(path)
-        chosen = {name: variable for name, variable in self._variables.items() if _within(name, scope)}
-        values = {name: _value(checkpoint, name, variable) for name, variable in chosen.items()}
-        for name, variable in chosen.items():
+        variables = {name: variable for name, variable in self._variables.items() if _within(name, scope)}
+        values = {name: _value(checkpoint, name, variable) for name, variable in variables.items()}
+        for name, variable in variables.items():
             variable.copy_(values[name])
         self._restored.append((checkpoint, scope))
 
@@ -105,26 +113,26 @@ class VariableStore:
         device: Any,
         trainable: bool,
     ) -> nn.Parameter:
-        """The variable of :func:`get_variable`."""
+        """Finds or makes a variable, as :func:`get_variable` describes."""
         name = scope.inner(name)
-        found = self._variables.get(name)
-        if found is None and scope.reuse is True:
+        existing = self._variables.get(name)
+        if existing is None and scope.reuse is True:
             raise OptionError(
-                f"Variable {name} is not there, and reuse=True asks for one that is. Make it first, or give "
+                f"Variable {name} does not exist, and reuse=True needs one that does. Make it first, or give "
                 "reuse=tf1.AUTO_REUSE."
             )
-        if found is not None:
+        if existing is not None:
             if not scope.reuse:
                 raise OptionError(
-                    f"Variable {name} is there already. Call the cell that made it, give another scope, or share it by "
+                    f"Variable {name} exists already. Call the cell that made it, give another scope, or share it by "
                     "reuse=True or reuse=tf1.AUTO_REUSE."
                 )
-            if shape is not None and tuple(found.shape) != tuple(shape):
+            if shape is not None and tuple(existing.shape) != tuple(shape):
                 raise ShapeError(
-                    f"Variable {name} has shape {tuple(found.shape)}; expected {tuple(shape)} to share it. Give "
+                    f"Variable {name} has shape {tuple(existing.shape)}; expected {tuple(shape)} to share it. Give "
                     "another scope."
                 )
-            return found
+            return existing
         if shape is None:
             raise ShapeError(f"Variable {name} is new and got no shape. Give one.")
         variable = nn.Parameter(torch.empty(tuple(shape), dtype=dtype, device=device), requires_grad=trainable)
@@ -138,16 +146,16 @@ class VariableStore:
         return variable
 
     def unique(self, scope: VariableScope, name: str) -> str:
-        """``name``, or with ``_1``, ``_2``, ... behind it where a scope of that name was opened in ``scope`` before."""
-        number, found = 0, name
-        while self._opened[scope.inner(found)]:
+        """``name``; with the suffix ``_1``, ``_2``, ... if a scope of that name was opened in ``scope`` before."""
+        number, candidate = 0, name
+        while self._opened[scope.inner(candidate)]:
             number += 1
-            found = f"{name}_{number}"
-        return found
+            candidate = f"{name}_{number}"
+        return candidate
 
     @contextmanager
     def opened(self, name: str, *, again: bool) -> Iterator[None]:
-        """Counts that a scope is open; once it is closed, the names in it may be given anew."""
+        """Counts that a scope was opened; closing it frees the names of the scopes in it."""
         before = self._opened.copy() if again else None
         self._opened[name] += 1
         try:
@@ -160,7 +168,7 @@ class VariableStore:
                     del self._opened[inner]
 
 
-_STORE: ContextVar[VariableStore] = ContextVar("store", default=VariableStore())  # noqa: B039 (one for all threads)
+_STORE: ContextVar[VariableStore] = ContextVar("store", default=VariableStore())  # noqa: B039 (all threads share one)
 _SCOPE: ContextVar[VariableScope] = ContextVar("scope", default=VariableScope())  # noqa: B039 (frozen)
 
 
@@ -186,16 +194,21 @@ def variable_scope(
     reuse: Reuse = None,
     initializer: Initializer | None = None,
 ) -> Iterator[VariableScope]:
-    """Within ``with``, names of variables begin with that of the scope.
+    """Within the ``with`` block, names of variables begin with the name of the scope.
 
     Args:
-        name_or_scope: A name within the scope that is open, or a scope to be opened once more, wherever it is.
-        default_name: The name where none is given; where it was taken already, ``_1``, ``_2``, ... comes behind it.
+        name_or_scope: A name in the open scope, or a scope to open again, wherever it is.
+        default_name: The name if ``name_or_scope`` is None; if it is taken, it gets the suffix ``_1``, ``_2``, ....
         reuse: Whether the variables are shared: True, False or :data:`AUTO_REUSE`. Inner scopes inherit it.
-        initializer: What fills new variables that have none of their own. Inner scopes inherit it.
+        initializer: Fills new variables that have no initializer of their own. Inner scopes inherit it.
 
     Raises:
         OptionError: There is no name.
+
+    Example:
+        >>> with variable_scope("outer"), variable_scope("inner") as scope:
+        ...     print(scope.name)
+        outer/inner
     """
     store, outer = _STORE.get(), _SCOPE.get()
     again = isinstance(name_or_scope, VariableScope)
@@ -226,28 +239,28 @@ def get_variable(
     device: Any = None,
     trainable: bool = True,
 ) -> nn.Parameter:
-    """The variable of that name in the scope that is open: made, or shared as the scope's ``reuse`` says.
+    """The variable of that name in the open scope: a new one, or a shared one as the scope's ``reuse`` says.
 
     Args:
         name: Its name in the scope.
-        shape: Its shape; may be left out of a variable that is there.
-        dtype: Its dtype, if it is made.
-        initializer: What fills it, if it is made: a function on tensors in place, as in ``torch.nn.init``. None for
-            the scope's, or Xavier's uniform distribution (Glorot & Bengio 2010).
-        device: Where it is made.
-        trainable: Whether it has a gradient.
+        shape: Its shape; optional for a variable that exists.
+        dtype: The dtype of a new variable.
+        initializer: Fills a new variable in place, as the functions of ``torch.nn.init`` do. None for the scope's, or
+            Xavier's uniform distribution (Glorot & Bengio 2010).
+        device: The device of a new variable.
+        trainable: Whether a new variable has a gradient.
 
     Raises:
-        OptionError: It is there and is not to be shared, or is not there and is to be.
-        ShapeError: It is there in another shape.
+        OptionError: It exists and ``reuse`` is False, or does not exist and ``reuse`` is True.
+        ShapeError: It exists in another shape.
     """
     return _STORE.get().get(_SCOPE.get(), name, shape, dtype, initializer, device, trainable)
 
 
 def trainable_variables(scope: str = "") -> list[nn.Parameter]:
-    """The variables of the store that have gradients, under a scope or all."""
-    found = _STORE.get().variables.items()
-    return [variable for name, variable in found if variable.requires_grad and _within(name, scope)]
+    """The variables of the store with gradients: those under a scope, or all."""
+    variables = _STORE.get().variables.items()
+    return [variable for name, variable in variables if variable.requires_grad and _within(name, scope)]
 
 
 def glorot_uniform(tensor: Tensor) -> Tensor:
@@ -263,12 +276,12 @@ def _within(name: str, scope: str) -> bool:
 
 
 def _value(checkpoint: Checkpoint, name: str, variable: Tensor) -> Tensor:
-    """The value of a variable, which a checkpoint of an older version has under another name."""
+    """The value of a variable; checkpoints of older versions have some variables under other names."""
     stored = name if name in checkpoint else next((old for old in checkpoint if modern(old) == name), None)
     if stored is None:
         raise ModelFileError(
             f"{checkpoint.path} has no variable {name}; the store has one of shape {tuple(variable.shape)}. Restore "
-            "under another scope, or name the cell and its scope as the program did that saved it."
+            "under another scope, or give the cell and its scope the names of the program that saved it."
         )
     value = checkpoint.read(stored)
     if value.shape != variable.shape or value.dtype != variable.dtype:

@@ -1,4 +1,4 @@
-"""Cells around cells: with dropout, with residual connections."""
+"""Cells that add dropout or residual connections to another cell."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from holdfast.cells.nested_state import State, is_single, map_state
 from holdfast.engines import EngineChoice
-from holdfast.engines.unrolling import SequenceCell, State
+from holdfast.engines.unrolling import SequenceCell
 from holdfast.errors import OptionError, ShapeError
 from holdfast.tf1.masks import Dropper, check_keep_prob
-from holdfast.tf1.rnn_cell import How, LSTMStateTuple, RNNCell
+from holdfast.tf1.rnn_cell import LSTMStateTuple, RNNCell, RunOptions
 from holdfast.tf1.stacking import without_memory
 from holdfast.tf1.variables import VariableScope
 
 
 class _Wrapper(RNNCell):
-    """A cell around another, whose variables are the inner cell's, in the inner cell's scope."""
+    """A cell around an inner cell. Its variables are the inner cell's, in the inner cell's scope."""
 
     def __init__(self, cell: RNNCell) -> None:
         super().__init__()
@@ -53,24 +54,31 @@ def _h_alone(state: Any) -> Any:
 class DropoutWrapper(_Wrapper):
     """Dropout of a cell's inputs, outputs and state (``tf.nn.rnn_cell.DropoutWrapper``).
 
-    Dropout acts in training mode; ``eval()`` turns it off. What is dropped from the output is still in the state, as
-    there. A cell with dropout of its state is run step by step; otherwise the inner cell runs as it would alone.
+    Dropout acts in training mode; ``eval()`` turns it off. Dropout of the output does not change the state, as in
+    TensorFlow. A cell with dropout of its state runs step by step; otherwise the inner cell runs as it would alone.
 
     Args:
         cell: The cell.
         input_keep_prob: The probability to keep a value of the input.
-        output_keep_prob: The same of the output.
-        state_keep_prob: The same of the new state.
+        output_keep_prob: The same for the output.
+        state_keep_prob: The same for the new state.
         variational_recurrent: Whether a sequence has one mask for all its steps (Gal & Ghahramani 2016), not a new one
             at every step.
-        input_size: Not needed, as the inputs say it.
-        dtype: Not needed, either.
-        seed: Where the random numbers begin; None for torch's own random state.
-        dropout_state_filter_visitor: What of the state is dropped: a function of a state or a part of it to True,
-            False, or a tuple of these. None: all but the c of an :class:`LSTMStateTuple`.
+        input_size: Ignored; the inputs have it.
+        dtype: Ignored; the inputs have it.
+        seed: The seed of the masks; None for torch's own random state.
+        dropout_state_filter_visitor: Selects the parts of the state that are dropped: a function of a state or a part
+            of it that returns True, False, or a tuple of these. None: all but the c of an :class:`LSTMStateTuple`.
 
     Raises:
         OptionError: A probability is out of range.
+
+    Example:
+        >>> from holdfast import tf1
+        >>> cell = DropoutWrapper(tf1.BasicLSTMCell(4), output_keep_prob=0.5, seed=1)
+        >>> outputs, state = tf1.dynamic_rnn(cell, torch.zeros(2, 7, 3), dtype=torch.float32, scope="dropout")
+        >>> outputs.shape
+        torch.Size([2, 7, 4])
     """
 
     default_name = "dropout_wrapper"
@@ -93,7 +101,7 @@ class DropoutWrapper(_Wrapper):
         self.output_keep_prob = check_keep_prob(name, "output_keep_prob", output_keep_prob)
         self.state_keep_prob = check_keep_prob(name, "state_keep_prob", state_keep_prob)
         self.variational_recurrent = variational_recurrent
-        self._drops = dropout_state_filter_visitor or _h_alone
+        self._state_filter = dropout_state_filter_visitor or _h_alone
         self._dropper = Dropper(seed)
 
     @property
@@ -103,15 +111,19 @@ class DropoutWrapper(_Wrapper):
     def begin_sequence(self, inputs: Tensor, state: State) -> SequenceCell:
         """The cell with the masks of one batch of sequences [T, B, ...]."""
         outputs = without_memory(inputs, self.cell.output_size)
-        of_state = None
+        state_masks = None
         if self._drops_state:
-            of_state = self._state_masks(state, True, len(inputs))
+            state_masks = self._state_masks(state, True, len(inputs))
         cell = self.cell.begin_sequence(inputs, state)
-        return _DropoutSteps(cell, self._mask("input", inputs, 0), self._mask("output", outputs, 0), of_state)
+        return _DropoutSteps(
+            cell,
+            self._mask(self.input_keep_prob, inputs, 0),
+            self._mask(self.output_keep_prob, outputs, 0),
+            state_masks,
+        )
 
-    def _mask(self, what: str, values: Tensor, time: int) -> Tensor | None:
-        """The mask of inputs or outputs, whose steps are along ``time``; one step where all steps have one mask."""
-        keep_prob: float = getattr(self, f"{what}_keep_prob")
+    def _mask(self, keep_prob: float, values: Tensor, time: int) -> Tensor | None:
+        """The mask of inputs or outputs with steps along the dimension ``time``; one step if all steps share it."""
         if not self.training or keep_prob == 1:
             return None
         shape = list(values.shape)
@@ -120,70 +132,72 @@ class DropoutWrapper(_Wrapper):
         return self._dropper.mask(keep_prob, shape, values)
 
     def _state_masks(self, state: State, drops: Any, steps: int) -> Any:
-        """A mask [T or 1, B, size] for each part of the state; None for one that is kept."""
+        """A mask [T or 1, B, size] for each part of the state; None for a part that is kept."""
         if drops is True:
-            drops = self._drops(state)
+            drops = self._state_filter(state)
         if isinstance(state, Tensor):
             count = 1 if self.variational_recurrent else steps
             return self._dropper.mask(self.state_keep_prob, (count, *state.shape), state) if drops else None
-        each = drops if isinstance(drops, tuple | list) else [drops] * len(state)
-        return [self._state_masks(part, drop, steps) for part, drop in zip(state, each, strict=True)]
+        drops = drops if isinstance(drops, tuple | list) else [drops] * len(state)
+        return [self._state_masks(part, drop, steps) for part, drop in zip(state, drops, strict=True)]
 
-    def run(self, inputs: Tensor, state: State, how: How) -> tuple[Tensor, State]:
-        """A whole batch of sequences, [B, T, ...]."""
+    def run(self, inputs: Tensor, state: State, options: RunOptions) -> tuple[Tensor, State]:
+        """Runs a batch of sequences, [B, T, ...]."""
         if self._drops_state:
-            return super().run(inputs, state, how)
-        of_input = self._mask("input", inputs, 1)
-        outputs, final = self.cell.run(inputs if of_input is None else inputs * of_input, state, how)
-        of_output = self._mask("output", outputs, 1)
-        return outputs if of_output is None else outputs * of_output, final
+            return super().run(inputs, state, options)
+        input_mask = self._mask(self.input_keep_prob, inputs, 1)
+        outputs, final = self.cell.run(inputs if input_mask is None else inputs * input_mask, state, options)
+        output_mask = self._mask(self.output_keep_prob, outputs, 1)
+        return outputs if output_mask is None else outputs * output_mask, final
 
-    def choices(self, inputs: Tensor, state: State, how: How, part: str) -> Iterator[EngineChoice]:
-        """What :meth:`run` uses."""
+    def choices(self, inputs: Tensor, state: State, options: RunOptions, part: str) -> Iterator[EngineChoice]:
+        """The engine that :meth:`run` uses."""
         if self._drops_state:
-            return super().choices(inputs, state, how, part)
-        return self.cell.choices(inputs, state, how, part)
+            return super().choices(inputs, state, options, part)
+        return self.cell.choices(inputs, state, options, part)
 
     def why_by_steps(self) -> str:
-        """Why it goes step by step."""
-        return "DropoutWrapper drops parts of the state between two steps (state_keep_prob): it is run step by step."
+        """One sentence that says why it runs step by step."""
+        return "DropoutWrapper drops parts of the state between two steps (state_keep_prob), so it runs step by step."
 
 
 @dataclass(frozen=True)
 class _DropoutSteps:
     cell: SequenceCell
-    of_input: Tensor | None
-    of_output: Tensor | None
-    of_state: Any
+    input_mask: Tensor | None
+    output_mask: Tensor | None
+    state_masks: Any
 
     def prepare(self, inputs: Tensor) -> Tensor:
         return inputs
 
     def step(self, t: int, prepared: Tensor, state: State) -> tuple[Tensor, State]:
-        x = _dropped(prepared, self.of_input, t)
+        x = _dropped(prepared, self.input_mask, t)
         output, new = self.cell.step(t, self.cell.prepare(x[None])[0], state)
-        return _dropped(output, self.of_output, t), _state_dropped(new, self.of_state, t)
+        if self.state_masks is not None:
+            new = map_state(lambda part, mask: _dropped(part, mask, t), new, self.state_masks, is_leaf=is_single)
+        return _dropped(output, self.output_mask, t), new
 
 
 def _dropped(x: Tensor, mask: Tensor | None, t: int) -> Tensor:
     return x if mask is None else x * mask[min(t, len(mask) - 1)]
 
 
-def _state_dropped(state: State, masks: Any, t: int) -> State:
-    if masks is None or isinstance(state, Tensor):
-        return _dropped(state, masks, t) if isinstance(state, Tensor) else state
-    parts = [_state_dropped(part, mask, t) for part, mask in zip(state, masks, strict=True)]
-    return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
-
-
 class ResidualWrapper(_Wrapper):
     """Adds a cell's inputs to its outputs (``tf.nn.rnn_cell.ResidualWrapper``).
 
-    With a ``residual_fn`` of one's own the cell is run step by step; otherwise the inner cell runs as it would alone.
+    With a ``residual_fn`` the cell runs step by step; otherwise the inner cell runs as it would alone.
 
     Args:
         cell: The cell.
-        residual_fn: What to give for ``(inputs, outputs)`` of a step, [B, I] and [B, O]; None for their sum.
+        residual_fn: A function of ``(inputs, outputs)`` of a step, [B, I] and [B, O]; None for their sum.
+
+    Example:
+        >>> from holdfast import tf1
+        >>> cell = ResidualWrapper(tf1.GRUCell(3))
+        >>> outputs, state = tf1.dynamic_rnn(cell, torch.ones(2, 7, 3), dtype=torch.float32, scope="residual")
+        >>> torch.equal(outputs[:, -1], state + 1)
+        True
     """
 
     default_name = "residual_wrapper"
@@ -193,10 +207,10 @@ class ResidualWrapper(_Wrapper):
         self.residual_fn = residual_fn
 
     def added(self, inputs: Tensor, outputs: Tensor) -> Tensor:
-        """What the wrapper gives.
+        """The sum of inputs and outputs, or what ``residual_fn`` returns for them.
 
         Raises:
-            ShapeError: Inputs and outputs are to be added and are not of one size.
+            ShapeError: Inputs and outputs are to be added but have different shapes.
         """
         if self.residual_fn is not None:
             return self.residual_fn(inputs, outputs)
@@ -211,25 +225,25 @@ class ResidualWrapper(_Wrapper):
         """The cell for one batch of sequences [T, B, I]."""
         return _ResidualSteps(self, self.cell.begin_sequence(inputs, state))
 
-    def run(self, inputs: Tensor, state: State, how: How) -> tuple[Tensor, State]:
-        """A whole batch of sequences, [B, T, I]."""
+    def run(self, inputs: Tensor, state: State, options: RunOptions) -> tuple[Tensor, State]:
+        """Runs a batch of sequences, [B, T, I]."""
         if self.residual_fn is not None:
-            return super().run(inputs, state, how)
-        outputs, final = self.cell.run(inputs, state, how)
-        if how.lengths is not None:  # past a row's length the output is zero, whatever stands in the input
-            past = torch.arange(inputs.shape[1], device=inputs.device) >= how.lengths[:, None]
+            return super().run(inputs, state, options)
+        outputs, final = self.cell.run(inputs, state, options)
+        if options.lengths is not None:  # past a row's length the output is zero, whatever the input is
+            past = torch.arange(inputs.shape[1], device=inputs.device) >= options.lengths[:, None]
             inputs = inputs.masked_fill(past[..., None], 0)
         return self.added(inputs, outputs), final
 
-    def choices(self, inputs: Tensor, state: State, how: How, part: str) -> Iterator[EngineChoice]:
-        """What :meth:`run` uses."""
+    def choices(self, inputs: Tensor, state: State, options: RunOptions, part: str) -> Iterator[EngineChoice]:
+        """The engine that :meth:`run` uses."""
         if self.residual_fn is not None:
-            return super().choices(inputs, state, how, part)
-        return self.cell.choices(inputs, state, how, part)
+            return super().choices(inputs, state, options, part)
+        return self.cell.choices(inputs, state, options, part)
 
     def why_by_steps(self) -> str:
-        """Why it goes step by step."""
-        return "ResidualWrapper has a residual_fn of its own, which takes single steps: it is run step by step."
+        """One sentence that says why it runs step by step."""
+        return "ResidualWrapper has its own residual_fn, which takes single steps, so it runs step by step."
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from holdfast.cells.nested_state import map_tensors
 from holdfast.engines.devices import choose_device
 from holdfast.errors import DataError, HoldfastWarning, OptionError
 from holdfast.settings import TrainSettings
@@ -23,7 +24,6 @@ from holdfast.training.determinism import (
 from holdfast.training.history import History
 from holdfast.training.interrupt import deferred_interrupt
 from holdfast.training.listener import Listener, Plan
-from holdfast.training.nest import map_tensors
 from holdfast.training.run_directory import RunDirectory
 from holdfast.training.running import Running
 from holdfast.training.session import Session, start

@@ -10,25 +10,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from holdfast.errors import ModelFileError
-
-
-def map_tensors(function: Callable[[torch.Tensor], torch.Tensor], state: Any) -> Any:
-    """The same nest with ``function`` applied to every tensor; other values do not change."""
-    if isinstance(state, torch.Tensor):
-        return function(state)
-    if isinstance(state, tuple) and hasattr(state, "_fields"):  # a named tuple takes its values as separate arguments
-        return type(state)(*(map_tensors(function, value) for value in state))
-    if isinstance(state, (list, tuple)):
-        return type(state)(map_tensors(function, value) for value in state)
-    if isinstance(state, dict):
-        return {key: map_tensors(function, value) for key, value in state.items()}
-    return state
 
 
 def encode(state: Any) -> tuple[dict[str, torch.Tensor], Any]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from holdfast.cells import CellSpec
 from holdfast.cells.activation_names import PARAMETERS, parse_activation
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import ConversionError
 from holdfast.interop.layouts import KERAS
 from holdfast.interop.nodes import Recurrent
@@ -144,7 +145,7 @@ def _one(
         config["recurrent_activation"] = _activation(spec.recurrent_activation, label)
     if spec.kind == "gru":
         config["reset_after"] = spec.reset_after
-    own = parameters.collect(layer, spec, f"_l{number}" + ("_reverse" if direction else ""))
+    own = parameters.collect(layer, spec, layer_suffix(number, direction))
     return _CLASSES[spec.kind], config, _arrays(spec, own)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from holdfast.cells import CellSpec
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import ConversionError
 from holdfast.interop.keras import cells as keras_cells
 from holdfast.interop.keras import options as keras_options
@@ -72,8 +73,8 @@ def _bidirectional(build: Builder, layer: Layer, inputs: list[Value]) -> list[Va
     repeats = bool(x.mask) and one.return_sequences and not one.zero_output
     alike = spec == back and two == keras_options.backwards(one) and not one.go_backwards
     if alike and mode is not None and not (repeats or one.return_state or initial):
-        both = {f"{name}_l0": tensor for name, tensor in tensors.items()}
-        both |= {f"{name}_l0_reverse": tensor for name, tensor in tensors_back.items()}
+        both = {name + layer_suffix(0): tensor for name, tensor in tensors.items()}
+        both |= {name + layer_suffix(0, 1): tensor for name, tensor in tensors_back.items()}
         together = _Direction(layer.name, one, spec, both, x, (), passed)
         return _node(build, together, layer.name, {"bidirectional": True, "merge": MERGES[mode]})
 
@@ -155,7 +156,10 @@ def _node(build: Builder, direction: _Direction, output: str, directions: dict[s
         inputs if any(inputs[1:]) else inputs[:1],
         settings,
         (output, "", *states) if options.return_sequences else ("", output, *states),
-        {f"layer.{name if '_l0' in name else f'{name}_l0'}": tensor for name, tensor in direction.tensors.items()},
+        {
+            f"layer.{name if layer_suffix(0) in name else name + layer_suffix(0)}": tensor
+            for name, tensor in direction.tensors.items()
+        },
     )
     width = spec.output_size * (2 if directions.get("merge") == "concat" else 1)
     kept = [Value(name, width=size, state=True) for name, size in states.items()]

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from holdfast.cells import CellSpec
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import ConversionError
 from holdfast.interop.network import Network, Node
 from holdfast.interop.onnx import inner_graphs as onnx_inner_graphs
@@ -53,7 +54,9 @@ def built(
     builder.nodes, halves = merged(joined(builder.nodes, graph.outputs), graph.outputs)
     for forwards, backwards in halves.items():
         second = builder.tensors[backwards]
-        builder.tensors[forwards] |= {f"{key}_reverse": tensor for key, tensor in second.items()}
+        builder.tensors[forwards] |= {
+            key.removesuffix(layer_suffix(0)) + layer_suffix(0, 1): tensor for key, tensor in second.items()
+        }
     nodes = [*builder.constants(), *builder.nodes]
     with torch.device("meta"):
         network = Network((*graph.inputs, *outer), graph.outputs, nodes)
@@ -205,9 +208,11 @@ class _Builder:
             options = {"cell": found.kind, **_sizes(specs[0]), **found.options[0]}
             if len(specs) > 1 or found.directions[0]:
                 options["bidirectional" if len(specs) > 1 else "reverse"] = True
-            suffixes = ("_l0", "_l0_reverse")
-            own = zip(suffixes, parameters, strict=False)
-            self.tensors[name] = {f"layer.{key}{end}": tensor for end, one in own for key, tensor in one.items()}
+            self.tensors[name] = {
+                f"layer.{key}{layer_suffix(0, direction)}": tensor
+                for direction, of_direction in enumerate(parameters)
+                for key, tensor in of_direction.items()
+            }
             return self.add(name, "Recurrent", options, (*inputs, *parts), f"{name}/outputs", "", *finals)
         halves: list[list[str]] = [[], []]
         for part in parts:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.cells import NAMES
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import ConversionError
 from holdfast.interop.onnx import recurrent as onnx_recurrent
 from holdfast.layers import parameters
@@ -42,11 +43,11 @@ class _Traced:
         for number, spec in enumerate(layer.specs):
             own = f"The layer {label!r}"
             self._attributes.append(onnx_recurrent.attributes(spec, count, layer.reverse, own))
-            suffixes = [f"_l{number}", f"_l{number}_reverse"][:count]
+            suffixes = [layer_suffix(number, direction) for direction in range(count)]
             found = [parameters.collect(layer, spec, suffix) for suffix in suffixes]
             arrays = onnx_recurrent.weights(spec, [{key: one.detach() for key, one in each.items()} for each in found])
             for key, array in arrays.items():
-                layer.register_buffer(f"{key}_l{number}", array)
+                layer.register_buffer(key + layer_suffix(number), array)
             self._names.append(list(arrays))
 
     def __call__(
@@ -93,7 +94,7 @@ class _Traced:
         """The node of one layer: Y [T, directions, B, H], and each part of the final state [directions, B, H]."""
         layer, spec = self._layer, self._layer.specs[number]
         given = {"X": x, "sequence_lens": lengths, **dict(zip(("initial_h", "initial_c"), initial, strict=False))}
-        given |= {key: getattr(layer, f"{key}_l{number}") for key in self._names[number]}
+        given |= {key: getattr(layer, key + layer_suffix(number)) for key in self._names[number]}
         inputs = [given.get(name) for name in onnx_recurrent.INPUTS[spec.kind]]
         state = (layer.num_directions, x.shape[1], spec.hidden_size)
         shapes = [(x.shape[0], *state[:1], *state[1:]), *[state] * len(initial)]

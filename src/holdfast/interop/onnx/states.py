@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from holdfast.cells import NAMES
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import ConversionError
 from holdfast.interop.onnx.export import Input
 from holdfast.layers.recurrent_layer import RecurrentLayer
@@ -35,7 +36,7 @@ def state_inputs(layer: RecurrentLayer) -> dict[str, Input]:
             found[f"{letter}_0"] = Input((len(sizes) * layer.num_directions, "batch", sizes[0]))
         else:
             for number, size in enumerate(sizes):
-                found[f"{letter}_0_l{number}"] = Input((layer.num_directions, "batch", size))
+                found[f"{letter}_0{layer_suffix(number)}"] = Input((layer.num_directions, "batch", size))
     return found
 
 

@@ -14,6 +14,7 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
 from holdfast.cells import NAMES
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import ConversionError, ModelFileError, OptionError
 from holdfast.files.container import replace_file
 from holdfast.interop.examples import example_inputs
@@ -224,7 +225,7 @@ def _recurrent_options(layer: Layer, nonlinearity: str) -> dict[str, Any]:
 
 def _of_layer(layer: Layer) -> dict[str, Tensor]:
     """The tensors of a layer; those of a cell, as of a layer of one cell."""
-    suffix = "_l0" if layer.kind.endswith("_cell") else ""
+    suffix = layer_suffix(0) if layer.kind.endswith("_cell") else ""
     return {own + suffix: tensor for own, tensor in layer.tensors.items()}
 
 

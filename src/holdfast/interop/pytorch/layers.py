@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from holdfast.cells import NAMES, Kind
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import ConversionError
 
 _KINDS: dict[int, Kind] = {4: "lstm", 3: "gru", 1: "rnn"}
@@ -110,14 +111,14 @@ def _layer(name: str, tensors: dict[str, Tensor]) -> Layer:
 
 
 def _recurrent(name: str, tensors: dict[str, Tensor]) -> Layer:
-    sizes = _sizes(name, tensors, "_l0")
+    sizes = _sizes(name, tensors, layer_suffix(0))
     layers = 1 + max(int(match[2]) for own in tensors if (match := _RECURRENT.fullmatch(own)))
-    directions = 2 if "weight_ih_l0_reverse" in tensors else 1
+    directions = 2 if f"weight_ih{layer_suffix(0, 1)}" in tensors else 1
     width = sizes.input_size
     expected: dict[str, tuple[int, ...]] = {}
     for number in range(layers):
-        for suffix in (f"_l{number}", f"_l{number}_reverse")[:directions]:
-            expected |= {own + suffix: shape for own, shape in sizes.shapes(width).items()}
+        for direction in range(directions):
+            expected |= {own + layer_suffix(number, direction): shape for own, shape in sizes.shapes(width).items()}
         width = sizes.output_size * directions
     _compare(name, tensors, expected)
     options: dict[str, Any] = {"hidden_size": sizes.hidden_size, "num_layers": layers, "bias": sizes.bias}

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from holdfast.cells import CellSpec
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import ConversionError
 from holdfast.interop.network import Network, Node
 from holdfast.interop.selection import Alone, Selection, built
@@ -101,7 +102,7 @@ def select(path: str | Path | Checkpoint, scope: str = "", forget_bias: float = 
     layers = {}
     for cell in read_cells(checkpoint, scope, forget_bias, **options):
         directions = {"reverse": True} if cell.place.direction == "bw" else {}
-        tensors = {f"{name}_l0": tensor for name, tensor in cell.parameters.items()}
+        tensors = {name + layer_suffix(0): tensor for name, tensor in cell.parameters.items()}
         layers[cell.place.scope] = Alone({"cell": cell.spec.kind, **cell.options(), **directions}, tensors)
     return Selection(layers, tuple(name for name in checkpoint if parsed(name) is None))
 
@@ -183,6 +184,6 @@ class _Chain:
 @torch.no_grad()
 def _fill(layer: RecurrentLayer, cells: Sequence[Cell]) -> None:
     """Gives a layer of one or two directions the parameters of its cells."""
-    for cell, suffix in zip(cells, ("_l0", "_l0_reverse"), strict=False):
+    for direction, cell in enumerate(cells):
         for name, value in cell.parameters.items():
-            layer.get_parameter(name + suffix).copy_(value)
+            layer.get_parameter(name + layer_suffix(0, direction)).copy_(value)
