@@ -312,16 +312,16 @@ def test_errors_of_lengths() -> None:
     layer = holdfast.GRU(4, 6, batch_first=True)
     good = torch.zeros(3, 5, 4)
     assert said(lambda: layer(good, lengths=[1, 2]), ShapeError) == (
-        "lengths has shape (2,) and dtype torch.int64; expected whole numbers of shape (batch,) = (3,), one a row of "
-        "the input."
+        "lengths has shape (2,) and dtype torch.int64; expected whole numbers of shape (batch,) = (3,), one per row "
+        "of the input."
     )
     assert said(lambda: layer(good, lengths=[1.0, 2.0, 3.0]), ShapeError) == (
-        "lengths has shape (3,) and dtype torch.float32; expected whole numbers of shape (batch,) = (3,), one a row of "
-        "the input."
+        "lengths has shape (3,) and dtype torch.float32; expected whole numbers of shape (batch,) = (3,), one per row "
+        "of the input."
     )
     assert said(lambda: layer(good, lengths=torch.ones(3, dtype=torch.bool)), ShapeError) == (
-        "lengths has shape (3,) and dtype torch.bool; expected whole numbers of shape (batch,) = (3,), one a row of "
-        "the input."
+        "lengths has shape (3,) and dtype torch.bool; expected whole numbers of shape (batch,) = (3,), one per row "
+        "of the input."
     )
     for wrong, low, high in (([1, 6, 5], 1, 6), ([-1, 5, 5], -1, 5)):
         assert said(lambda wrong=wrong: layer(good, lengths=wrong), ShapeError) == (

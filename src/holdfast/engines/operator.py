@@ -27,11 +27,11 @@ from holdfast.engines.function import (
     differentiable_gradients,
     needs_reference,
 )
+from holdfast.engines.lengths import check_lengths
 from holdfast.engines.memory import Memory
 from holdfast.engines.native import NativeEngine
 from holdfast.engines.reference import ReferenceEngine
 from holdfast.engines.request import Request, Result, new_steps, result_dtype, time_first
-from holdfast.engines.unrolling import check_lengths
 from holdfast.errors import EngineError
 
 

@@ -14,8 +14,8 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from holdfast.cells import NAMES, CellOptions, CellSpec, Kind, Noise, calling, draw_noise, make_spec
 from holdfast.cells.parameter_names import layer_suffix
 from holdfast.engines import Explanation, Request, check_engine, explain_request, select
+from holdfast.engines.lengths import Lengths, check_lengths
 from holdfast.engines.memory import Memory, check_memory
-from holdfast.engines.unrolling import Lengths, check_lengths
 from holdfast.errors import OptionError, ShapeError, did_you_mean
 from holdfast.layers import layer_state, parameters, scripting
 

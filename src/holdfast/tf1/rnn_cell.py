@@ -13,7 +13,8 @@ from holdfast.cells.nested_state import State, describe, map_state
 from holdfast.engines import ENGINES, EngineChoice
 from holdfast.engines.check import check_like
 from holdfast.engines.memory import Memory
-from holdfast.engines.unrolling import SequenceCell, unroll
+from holdfast.engines.time_loop import SequenceCell
+from holdfast.engines.unrolling import unroll
 from holdfast.errors import OptionError, ShapeError
 from holdfast.tf1.variables import (
     Initializer,

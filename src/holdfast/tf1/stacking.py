@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from holdfast.cells.nested_state import State, describe
 from holdfast.engines import EngineChoice
-from holdfast.engines.unrolling import SequenceCell
+from holdfast.engines.time_loop import SequenceCell
 from holdfast.errors import OptionError, ShapeError
 from holdfast.tf1.rnn_cell import RNNCell, RunOptions, check_parts
 from holdfast.tf1.variables import VariableScope, variable_scope
