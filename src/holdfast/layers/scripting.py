@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from holdfast.cells import NAMES, CellSpec
 from holdfast.cells.parameter_names import layer_suffix
-from holdfast.engines.operator import description
+from holdfast.engines.operator_arguments import description
 from holdfast.errors import EngineError
 
 _IN_THE_PARAMETERS = ("proj_size", "recurrent_dropout_mode")
