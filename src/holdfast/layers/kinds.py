@@ -14,7 +14,8 @@ import torch
 
 from holdfast.cells import Activation, Kind
 from holdfast.cells.options import one_activation
-from holdfast.layers.recurrent_layer import LayerOptions, RecurrentLayer
+from holdfast.layers.layer_options import LayerOptions
+from holdfast.layers.recurrent_layer import RecurrentLayer
 
 
 class RNN(RecurrentLayer):
