@@ -130,13 +130,13 @@ class CellModule(nn.Module):
 
     def _checked_state(self, hx: Any, batch: Sequence[int]) -> tuple[Tensor, ...]:
         """The parts of a state, each of shape ``(*batch, size)``."""
-        sizes = self.spec.state_sizes
+        name, spec, weight = self._name, self.spec, cast(Tensor, self.weight_ih)
         parts = hx if self.kind == "lstm" else (hx,)
-        check_state_parts(self._name, parts, len(sizes), "the pair (h, c)")
-        axes = {"batch": batch[0]} if batch else {}
-        for part, (letter, size) in zip(parts, sizes.items(), strict=True):
-            check_state_part(self._name, letter, part, {**axes, size_name(self.spec, letter): size})
-            self._check_like(f"state {letter}", part)
+        check_state_parts(name, parts, len(spec.state_sizes), "the pair (h, c)")
+        for part, (letter, size) in zip(parts, spec.state_sizes.items(), strict=True):
+            width = size_name(spec, letter)
+            check_state_part(name, letter, part, {"batch": batch[0], width: size} if batch else {width: size})
+            check_like(f"{name} state {letter}", part, weight)
         return tuple(parts)
 
     def extra_repr(self) -> str:

@@ -49,23 +49,24 @@ def split(
     letters = list(specs[0].state_sizes)
     parts = (hx,) if len(letters) == 1 else hx
     check_state_parts(name, parts, len(letters), "the pair (h0, c0)")
+    uniform = is_uniform(specs)
+    groups = [specs] if uniform else [[spec] for spec in specs]
+    stack = "num_layers * num_directions" if uniform else "num_directions"
     columns = []
     for letter, part in zip(letters, parts, strict=True):
-        rows = [part] if is_uniform(specs) else part
-        groups = [specs] if is_uniform(specs) else [[spec] for spec in specs]
-        if not isinstance(rows, tuple | list) or len(rows) != len(groups):
+        tensors = [part] if uniform else part
+        if not isinstance(tensors, tuple | list) or len(tensors) != len(groups):
             raise ShapeError(
                 f"{name} state {letter}0 is not a sequence of {len(specs)} tensors; the layers have different sizes: "
                 "give one tensor (num_directions, batch, size) per layer."
             )
         column: list[Tensor] = []
-        for number, (row, group) in enumerate(zip(rows, groups, strict=True)):
-            label = f"{letter}0" if is_uniform(specs) else f"{letter}0[{number}]"
-            stack = "num_layers * num_directions" if is_uniform(specs) else "num_directions"
-            batch = {"batch": like.shape[0]} if batched else {}
-            size = {size_name(group[0], letter): group[0].state_sizes[letter]}
-            check_state_part(name, label, row, {stack: len(group) * directions, **batch, **size})
-            column += row if batched else row[:, None]
+        for number, (tensor, group) in enumerate(zip(tensors, groups, strict=True)):
+            label = f"{letter}0" if uniform else f"{letter}0[{number}]"
+            count, width, size = len(group) * directions, size_name(group[0], letter), group[0].state_sizes[letter]
+            axes = {stack: count, "batch": like.shape[0], width: size} if batched else {stack: count, width: size}
+            check_state_part(name, label, tensor, axes)
+            column.extend(tensor if batched else tensor[:, None])
         columns.append(column)
     return list(zip(*columns, strict=True))
 
