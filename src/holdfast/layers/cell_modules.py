@@ -48,8 +48,7 @@ class CellModule(nn.Module):
 
     def __prepare_scriptable__(self) -> nn.Module:
         """The module that torch.jit.script compiles instead of the cell."""
-        if type(self).forward is not CellModule.forward:
-            scripting.refuse(self, "it has a forward of its own, which calls Holdfast's")
+        scripting.refuse_own_forward(self, CellModule.forward)
         return scripting.cell(self)
 
     def initial_state(self, batch: int, dtype: torch.dtype | None = None, device: Any = None) -> State:

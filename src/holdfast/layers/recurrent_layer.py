@@ -249,8 +249,7 @@ class RecurrentLayer(nn.Module):
 
     def __prepare_scriptable__(self) -> nn.Module:
         """The module that torch.jit.script compiles instead of the layer."""
-        if type(self).forward is not RecurrentLayer.forward:
-            scripting.refuse(self, "it has a forward of its own, which calls Holdfast's")
+        scripting.refuse_own_forward(self, RecurrentLayer.forward)
         return scripting.layer(self)
 
     def extra_repr(self) -> str:
