@@ -1,4 +1,4 @@
-# Everything runs in .venv, which is made on first use and remade when the requirements change.
+# Everything runs in .venv. It is created on first use, and again when the requirements change.
 PYTHON ?= python3
 BIN := .venv/bin
 KERAS := tensorflow jax torch
@@ -16,7 +16,7 @@ test: $(DEV_INSTALL) ## Run the tests
 sweep: $(DEV_INSTALL) ## Compare the kernels with the reference on 300 random cells with extreme values
 	HOLDFAST_SWEEP=300 $(BIN)/python -m pytest tests/engines/test_extremes.py
 
-damage: $(DEV_INSTALL) ## Damage every file that Holdfast reads back, 1,000 times in each way
+damage: $(DEV_INSTALL) ## Damage each of Holdfast's own files 1,000 times in each way
 	HOLDFAST_DAMAGES=1000 $(BIN)/python -m pytest -n 2 tests/files/test_damage.py
 
 lint: $(DEV_INSTALL) ## Check style, format and types
@@ -28,24 +28,24 @@ format: $(DEV_INSTALL) ## Format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-mutate: $(DEV_INSTALL) ## Try every reader on ten times as many damaged files as the tests do
+mutate: $(DEV_INSTALL) ## Try every reader on 1,000 damaged files, ten times as many as in the tests
 	$(BIN)/python -m tests.mutation 10
 
-bench: $(DEV_INSTALL) ## Measure Holdfast beside torch.nn, and beside Keras where bench-peers was run
+bench: $(DEV_INSTALL) ## Measure Holdfast and torch.nn, and Keras if bench-peers was run
 	$(BIN)/python -m benchmarks --json build/benchmark.json
 
-bench-peers: $(KERAS:%=.venv-keras-%/.installed) ## Make an environment for each backend of Keras
+bench-peers: $(KERAS:%=.venv-keras-%/.installed) ## Create an environment for each backend of Keras
 
-bench-readme: ## Put what `make bench` measured into the README
+bench-readme: ## Write the results of `make bench` into the README
 	cp build/benchmark.json benchmarks/results.json
 	$(BIN)/python -m benchmarks.table benchmarks/results.json README.md
 
 sanitize: sanitize-memory sanitize-thread ## Run the kernels under the sanitizers of GCC
 
-# First the kernels without Python, then their tests in Python. There AddressSanitizer must be loaded before all else, the
-# leaks it finds are Python's, and a kernel that gets no memory is to say so itself. Left out are the tests of how much
-# memory is in use, of which the sanitizer keeps some back, and those of another process that must give the same bits: it
-# takes the kernels that are installed.
+# First the kernels without Python, then their tests in Python. For Python, AddressSanitizer must be loaded first, leak
+# detection is off (it finds Python's own leaks), and malloc may return null, which the kernels report themselves. Two
+# kinds of tests do not run: those that measure memory, because the sanitizer holds some back, and those that start
+# another process, because that process uses the installed kernels.
 SANITIZED_TESTS := tests/engines/test_native.py tests/engines/test_bfloat16.py tests/layers/test_stream.py tests/runtime
 NOT_SANITIZED := leak or memory_does_not_grow or torch_is_never_loaded or loads_without_torch
 sanitize-memory: PRELOAD = $(foreach name,libasan.so libstdc++.so.6,$(shell $(CXX) -print-file-name=$(name)))
@@ -55,7 +55,7 @@ sanitize-memory: sanitized-kernels-memory
 	    ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
 	    $(BIN)/python -m pytest $(SANITIZED_TESTS) -k 'not ($(NOT_SANITIZED))'
 
-# Not in Python: a sanitizer that does not know what torch's threads wait for would see races there that are none.
+# Without Python: the sanitizer does not understand the locks of torch's threads and would report false races.
 sanitize-thread: sanitized-kernels-thread
 
 sanitized-kernels-memory: SANITIZERS := address,undefined
@@ -66,7 +66,7 @@ sanitized-kernels-%: $(DEV_INSTALL)
 	$(BIN)/cmake --build build/sanitize-$* --target kernels_test
 	build/sanitize-$*/kernels_test
 
-clean: ## Remove the environment and everything made by the tools
+clean: ## Remove the environment and all files of the tools
 	rm -rf .venv $(KERAS:%=.venv-keras-%) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
@@ -76,7 +76,7 @@ clean: ## Remove the environment and everything made by the tools
 NATIVE := CMakeLists.txt $(wildcard native/*)
 MODULES := $(sort $(shell find src -name '*.py' -o -name '*.pyi'))
 
-# The installation knows the modules that were there: with one more or one less, it is made anew.
+# An editable installation has a list of all modules, so a new or deleted module needs a new installation.
 .venv/.modules: .venv/bin/python always
 	@echo '$(MODULES)' | cmp -s - $@ || echo '$(MODULES)' > $@
 

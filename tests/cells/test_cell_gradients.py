@@ -21,11 +21,11 @@ def assert_derivatives(request: Request) -> None:
     names = list(differentiable(request))
 
     def run(*tensors: Tensor) -> tuple[Tensor, ...]:
-        given = dict(zip(names, tensors, strict=True))
-        inputs = given.pop("inputs")
-        state = tuple(given.pop(f"state.{k}") for k in range(len(request.state)))
-        asked = replace(request, inputs=inputs, state=state, parameters=given)
-        return tuple(named_results(request.spec, ReferenceEngine().run(asked)).values())
+        by_name = dict(zip(names, tensors, strict=True))
+        inputs = by_name.pop("inputs")
+        state = tuple(by_name.pop(f"state.{k}") for k in range(len(request.state)))
+        perturbed = replace(request, inputs=inputs, state=state, parameters=by_name)
+        return tuple(named_results(request.spec, ReferenceEngine().run(perturbed)).values())
 
     leaves = tuple(tensor.clone().requires_grad_() for tensor in differentiable(request).values())
     assert gradcheck(run, leaves)

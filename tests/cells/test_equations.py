@@ -121,7 +121,9 @@ def test_the_gate_clips_of_the_variants_do_clip(variant: str) -> None:
 
 @pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
 def test_a_callable_will_do_as_activation(kind: Kind) -> None:
-    by_name, by_callable = (make_request(kind, activation=given) for given in ("softsign", lambda x: x / (1 + x.abs())))
+    by_name, by_callable = (
+        make_request(kind, activation=function) for function in ("softsign", lambda x: x / (1 + x.abs()))
+    )
     expected, got = ReferenceEngine().run(by_name), ReferenceEngine().run(by_callable)
     torch.testing.assert_close(got.outputs, expected.outputs)
 

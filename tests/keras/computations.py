@@ -58,23 +58,24 @@ def case(spec: CellSpec, option: int, masked: bool, dropped: bool, dtype: torch.
     state_mask = (torch.rand((B, H), generator=random) < 0.5).to(dtype) * 2 if dropped else None
     state = tuple(normal(B, H) for _ in spec.state_sizes)
     tensors = host.by_name(Arrays(normal(B, T, I), state, normal(I, gates), normal(H, gates), bias, mask, state_mask))
-    leaves = {name: each.clone().requires_grad_() for name, each in tensors.items() if name not in host.MASKS}
+    leaves = {name: tensor.clone().requires_grad_() for name, tensor in tensors.items() if name not in host.MASKS}
     outcome = present(torch_backend.run(computation, host.from_names({**tensors, **leaves})))
-    gradients = [torch.randn(each.shape, generator=random, dtype=dtype) for each in outcome]
-    found = torch.autograd.grad(outcome, list(leaves.values()), gradients, allow_unused=True, materialize_grads=True)
-    expected = dict(zip(leaves, found, strict=True))
-    return Case(computation, tensors, gradients, [each.detach() for each in outcome], expected)
+    gradients = [torch.randn(tensor.shape, generator=random, dtype=dtype) for tensor in outcome]
+    inputs = list(leaves.values())
+    by_input = torch.autograd.grad(outcome, inputs, gradients, allow_unused=True, materialize_grads=True)
+    expected = dict(zip(leaves, by_input, strict=True))
+    return Case(computation, tensors, gradients, [tensor.detach() for tensor in outcome], expected)
 
 
 def cases(dtype: torch.dtype = torch.float32) -> list[Any]:
     """What `case` takes for every cell with every combination of options, and before it the name of the cell."""
-    found = []
+    gathered = []
     for (name, spec), option, masked in itertools.product(CELLS.items(), range(len(OPTIONS)), (False, True)):
         if masked or OPTIONS[option][2:] == ("repeat", "zero"):  # the others say what happens at masked steps
-            found.append((name, spec, option, masked, option % 3 == 0, dtype))
-    return found
+            gathered.append((name, spec, option, masked, option % 3 == 0, dtype))
+    return gathered
 
 
 def present(outcome: Any) -> list[Any]:
     """The tensors of an outcome that are there."""
-    return [each for each in host.flat(outcome) if each is not None]
+    return [tensor for tensor in host.flat(outcome) if tensor is not None]

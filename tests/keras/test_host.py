@@ -18,12 +18,12 @@ from holdfast.keras.computation import Computation, Outcome
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("name", CELLS)
 def test_forward_and_backward_give_the_bits_of_autograd(name: str, dtype: torch.dtype) -> None:
-    for _, *which in (each for each in cases(dtype) if each[0] == name):
-        computation, tensors, gradients, outcome, expected = case(*which)
+    for _, *arguments in (each for each in cases(dtype) if each[0] == name):
+        computation, tensors, gradients, outcome, expected = case(*arguments)
         arrays = host.from_names(tensors)
         gates = arrays.inputs.new_empty(host.gates_size(computation, arrays.inputs)).fill_(torch.nan)
-        found, kept = host.forward(computation, arrays, gates=gates)
-        assert all(map(torch.equal, (each for each in host.flat(found) if each is not None), outcome))
+        actual, kept = host.forward(computation, arrays, gates=gates)
+        assert all(map(torch.equal, (each for each in host.flat(actual) if each is not None), outcome))
         last, *rest = gradients
         outputs = rest.pop(0) if computation.sequences else None
         back = host.backward(computation, arrays, kept, Outcome(last, outputs, tuple(rest)))
@@ -35,8 +35,8 @@ def test_outputs_go_to_the_memory_of_the_caller() -> None:
     computation, tensors, _, outcome, _ = case(CELLS["LSTM"], 4, masked=False, dropped=False, dtype=torch.float32)
     assert host.outputs_are_kept(computation, masked=False)
     y = torch.full(outcome[1].shape, torch.nan)
-    found, kept = host.forward(computation, host.from_names(tensors), y)
-    assert found.outputs is y is kept.y
+    actual, kept = host.forward(computation, host.from_names(tensors), y)
+    assert actual.outputs is y is kept.y
     assert torch.equal(y, outcome[1])
 
 
@@ -46,19 +46,19 @@ def test_only_the_gradients_that_are_wanted_are_given() -> None:
     _, kept = host.forward(
         computation, arrays, gates=arrays.inputs.new_empty(host.gates_size(computation, arrays.inputs))
     )
-    found = host.backward(computation, arrays, kept, Outcome(gradients[0], None, (gradients[1],)), {"bias"})
-    assert found.keys() == {"bias"}
-    assert torch.equal(found["bias"], expected["bias"])
+    actual = host.backward(computation, arrays, kept, Outcome(gradients[0], None, (gradients[1],)), {"bias"})
+    assert actual.keys() == {"bias"}
+    assert torch.equal(actual["bias"], expected["bias"])
 
 
 def test_a_batch_without_rows_passes() -> None:
     computation, tensors, gradients, _, _ = case(CELLS["LSTM"], 4, masked=True, dropped=True, dtype=torch.float32)
     of_rows = ("inputs", "mask", "state_mask", "state.0", "state.1")
     arrays = host.from_names({name: each[:0] if name in of_rows else each for name, each in tensors.items()})
-    found, kept = host.forward(
+    actual, kept = host.forward(
         computation, arrays, gates=arrays.inputs.new_empty(host.gates_size(computation, arrays.inputs))
     )
-    assert found.outputs.shape == (0, *gradients[1].shape[1:])
+    assert actual.outputs.shape == (0, *gradients[1].shape[1:])
     last, outputs, *state = (each[:0] for each in gradients)
     back = host.backward(computation, arrays, kept, Outcome(last, outputs, tuple(state)))
     assert not back["kernel"].any()

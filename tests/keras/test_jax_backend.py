@@ -33,12 +33,12 @@ def there_and_back(of: Case, values: dict[str, Any], gradients: list[Any]) -> tu
     def outcome(leaves: dict[str, Any]) -> list[Any]:
         return present(jax_backend.run(of.computation, host.from_names({**values, **leaves})))
 
-    found, back = jax.vjp(outcome, {name: values[name] for name in of.expected})
-    return found, back(gradients)[0], back(gradients)[0]
+    actual, back = jax.vjp(outcome, {name: values[name] for name in of.expected})
+    return actual, back(gradients)[0], back(gradients)[0]
 
 
-def check(of: Case, found: tuple[Any, Any, Any]) -> None:
-    outcome, *gradients = found
+def check(of: Case, actual: tuple[Any, Any, Any]) -> None:
+    outcome, *gradients = actual
     for each, expected in zip(outcome, of.outcome, strict=True):
         np.testing.assert_array_equal(each, expected)
     for each in gradients:
@@ -51,8 +51,8 @@ def check(of: Case, found: tuple[Any, Any, Any]) -> None:
 @pytest.mark.parametrize("name", CELLS)
 def test_compiled_results_and_gradients_are_those_of_torch(name: str, dtype: torch.dtype) -> None:
     with jax.enable_x64(dtype == torch.float64):
-        for _, *which in (each for each in cases(dtype) if each[0] == name):
-            of = case(*which)
+        for _, *arguments in (each for each in cases(dtype) if each[0] == name):
+            of = case(*arguments)
             function = jax.jit(lambda values, gradients, of=of: there_and_back(of, values, gradients))
             check(of, function(arrays(of), [jax.numpy.asarray(each.numpy()) for each in of.gradients]))
 
@@ -69,12 +69,12 @@ def test_the_host_works_in_the_memory_of_the_arrays(monkeypatch: pytest.MonkeyPa
     values, seen = arrays(of), {}
     forward = host.forward
 
-    def told(computation: Any, arrays: Any, *memory: Any) -> Any:
-        found = forward(computation, arrays, *memory)
-        seen.update(inputs=arrays.inputs.data_ptr(), outputs=found[0].outputs.data_ptr())
-        return found
+    def recorded(computation: Any, arrays: Any, *memory: Any) -> Any:
+        actual = forward(computation, arrays, *memory)
+        seen.update(inputs=arrays.inputs.data_ptr(), outputs=actual[0].outputs.data_ptr())
+        return actual
 
-    monkeypatch.setattr(host, "forward", told)
+    monkeypatch.setattr(host, "forward", recorded)
     outcome = jax.jit(lambda values: jax_backend.run(of.computation, host.from_names(values)))(values)
     address = {"inputs": values["inputs"], "outputs": outcome.outputs.block_until_ready()}
     assert seen == {name: each.unsafe_buffer_pointer() for name, each in address.items()}
@@ -91,11 +91,11 @@ def test_only_gradients_that_something_depends_on_are_computed(monkeypatch: pyte
     values, calls = arrays(of), []
     backward = host.backward
 
-    def told(computation: Any, arrays: Any, kept: Any, gradient: Any, wanted: Any) -> Any:
+    def recorded(computation: Any, arrays: Any, kept: Any, gradient: Any, wanted: Any) -> Any:
         calls.append((set(wanted), [each is not None for each in host.flat(gradient)]))
         return backward(computation, arrays, kept, gradient, wanted)
 
-    monkeypatch.setattr(host, "backward", told)
+    monkeypatch.setattr(host, "backward", recorded)
 
     def loss(kernel: Any) -> Any:
         return jax_backend.run(of.computation, host.from_names({**values, "kernel": kernel})).outputs.sum()
@@ -114,10 +114,10 @@ def test_vmap_gives_what_a_loop_gives() -> None:
 
     several = jax.numpy.stack([values["inputs"], 2 * values["inputs"], -values["inputs"]])
     gradient = jax.value_and_grad(loss)
-    found = jax.jit(jax.vmap(gradient, in_axes=(None, 0)))(values["kernel"], several)
+    actual = jax.jit(jax.vmap(gradient, in_axes=(None, 0)))(values["kernel"], several)
     for number, x in enumerate(several):
         expected = gradient(values["kernel"], x)
-        for each, other in zip(found, expected, strict=True):
+        for each, other in zip(actual, expected, strict=True):
             np.testing.assert_array_equal(each[number], other)
 
 
@@ -128,8 +128,8 @@ def test_a_jacobian_goes_back_through_one_call_many_times() -> None:
     def last(bias: Any) -> Any:
         return jax_backend.run(of.computation, host.from_names({**values, "bias": bias})).last.sum(0)
 
-    found = jax.jit(jax.jacrev(last))(values["bias"])
-    for unit, each in enumerate(found):
+    actual = jax.jit(jax.jacrev(last))(values["bias"])
+    for unit, each in enumerate(actual):
         expected = jax.grad(lambda bias, unit=unit: last(bias)[unit])(values["bias"])
         np.testing.assert_allclose(each, expected, rtol=1e-6, atol=1e-7)
 
@@ -163,8 +163,8 @@ def test_calls_from_many_threads_at_once_do_not_disturb_one_another() -> None:
     values, gradients = arrays(of), [jax.numpy.asarray(each.numpy()) for each in of.gradients]
     function = jax.jit(lambda values, gradients: there_and_back(of, values, gradients))
     with ThreadPoolExecutor(4) as pool:
-        for found in pool.map(lambda _: function(values, gradients), range(100)):
-            check(of, found)
+        for actual in pool.map(lambda _: function(values, gradients), range(100)):
+            check(of, actual)
 
 
 def test_on_a_gpu_keras_runs_the_layer(monkeypatch: pytest.MonkeyPatch) -> None:

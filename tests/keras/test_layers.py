@@ -294,7 +294,7 @@ def test_a_mask_may_have_a_last_dimension(name: str) -> None:
 
 
 def test_use_cudnn_is_left_to_keras() -> None:
-    assert holdfast.keras.GRU(H, use_cudnn=True).why_not() == "use_cudnn=True asks for cuDNN, which Keras calls."
+    assert holdfast.keras.GRU(H, use_cudnn=True).why_not() == "use_cudnn=True requests cuDNN, which Keras calls."
     assert holdfast.keras.GRU(H, use_cudnn=False).why_not() is None
 
 

@@ -138,5 +138,5 @@ def test_without_keras_the_error_says_what_to_install() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stderr.splitlines()[-1] == (
         "holdfast.errors.MissingLibraryError: holdfast.keras needs the library keras, which cannot be imported: "
-        "pip install 'holdfast[keras]', and a backend."
+        "pip install 'holdfast[keras]' and a backend."
     )

@@ -116,14 +116,17 @@ def test_equations_and_gradients(case: str, reverse: bool) -> None:
         )
     else:
         y, final = tf1.dynamic_rnn(cell, x_nan, LENGTHS, state)
-    found, wanted = tensors(y, final), tensors(*expected)
-    for got, want in zip(found, wanted, strict=True):
+    actual, expected_tensors = tensors(y, final), tensors(*expected)
+    for got, want in zip(actual, expected_tensors, strict=True):
         torch.testing.assert_close(got, want, rtol=0, atol=1e-10)
-    weights = [torch.randn_like(y) for y in wanted]
+    weights = [torch.randn_like(y) for y in expected_tensors]
     variables = cell.trainable_variables
-    gradients = torch.autograd.grad(found, variables, weights, allow_unused=True)
+    gradients = torch.autograd.grad(actual, variables, weights, allow_unused=True)
     for name, got, want in zip(
-        cell.by_name(), gradients, torch.autograd.grad(wanted, variables, weights, allow_unused=True), strict=True
+        cell.by_name(),
+        gradients,
+        torch.autograd.grad(expected_tensors, variables, weights, allow_unused=True),
+        strict=True,
     ):
         torch.testing.assert_close(got, want, rtol=1e-8, atol=1e-8, msg=lambda m, n=name: f"{n}: {m}")
     assert tf1.explain(cell, x, LENGTHS, state).engine == engine

@@ -39,28 +39,28 @@ ACTIVATIONS = {"softsign": "softsign", "sigmoid": torch.sigmoid, "tanh": torch.t
 
 def options(kind: str, name: str) -> dict[str, Any]:
     """The arguments of the cell that the name of a file says."""
-    found: dict[str, Any] = {"num_units": 3}
+    arguments: dict[str, Any] = {"num_units": 3}
     if forget := re.search(r"f(?:b|B|Bias)(\d+)", name):
-        found["forget_bias"] = float(forget[1])
+        arguments["forget_bias"] = float(forget[1])
     words = [word for word in ACTIVATIONS if re.search(rf"_{word}", name, re.IGNORECASE)]
     if words and "block" not in kind:
-        found["activation"] = ACTIVATIONS[words[0]]
+        arguments["activation"] = ACTIVATIONS[words[0]]
     if clip := re.search(r"clip(-[\d.]+)(?:-([\d.]+))?", name):
         if kind == "lstmcell":
-            found |= {"cell_clip": -float(clip[1]), "proj_clip": float(clip[2])}
+            arguments |= {"cell_clip": -float(clip[1]), "proj_clip": float(clip[2])}
         else:  # the block cell takes the number as it stands, and a negative one clips nothing
-            found["cell_clip"] = float(clip[1])
-    return found
+            arguments["cell_clip"] = float(clip[1])
+    return arguments
 
 
-def cell(kind: str, given: dict[str, Any], weights: dict[str, Tensor]) -> tf1.RNNCell:
+def cell(kind: str, arguments: dict[str, Any], weights: dict[str, Tensor]) -> tf1.RNNCell:
     peepholes = any("diag" in name for name in weights)  # the names of files say PH where there are none
     if kind == "lstmblockcell":
-        return tf1.LSTMBlockCell(**given, use_peephole=peepholes)
+        return tf1.LSTMBlockCell(**arguments, use_peephole=peepholes)
     if kind == "lstmcell":
-        return tf1.LSTMCell(**given, use_peepholes=peepholes)
+        return tf1.LSTMCell(**arguments, use_peepholes=peepholes)
     kinds = {"basiclstmcell": tf1.BasicLSTMCell, "grucell": tf1.GRUCell, "grublockcellv2": tf1.GRUBlockCellV2}
-    return {**kinds, "srucell": tf1.SRUCell}.get(kind, tf1.BasicRNNCell)(**given)
+    return {**kinds, "srucell": tf1.SRUCell}.get(kind, tf1.BasicRNNCell)(**arguments)
 
 
 def joined(state: Any) -> Tensor:
@@ -69,12 +69,12 @@ def joined(state: Any) -> Tensor:
 
 def run(kind: str, name: str, weights: dict[str, Tensor], x: Tensor, first: list[Tensor]) -> dict[str, Tensor]:
     """The results, by the names that the graph gave them."""
-    given, static = options(kind, name), name.startswith("sta")
+    arguments, static = options(kind, name), name.startswith("sta")
     dtype = None if first else x.dtype
     steps = list(x.unbind(1)) if kind in ("bidir_basic", "bstack") or "fused" not in kind else []
     time_major = "TM" in name.replace("noTM", "")
     if kind == "bidir_basic":
-        cells = [cell(kind, given, weights) for _ in range(2)]
+        cells = [cell(kind, arguments, weights) for _ in range(2)]
         if static:
             outputs, forwards, backwards = tf1.static_bidirectional_rnn(*cells, steps, dtype=dtype)
             return {"concat_4": torch.cat(outputs), "concat_5": forwards, "concat_6": backwards}
@@ -82,7 +82,7 @@ def run(kind: str, name: str, weights: dict[str, Tensor], x: Tensor, first: list
         return {"concat": torch.cat(both), "concat_1": torch.cat(states)}
     if kind == "bstack":
         count = int(name.partition("_n")[2][-1]) if static else 2
-        stacks = [[cell(kind, given, weights) for _ in range(count)] for _ in range(2)]
+        stacks = [[cell(kind, arguments, weights) for _ in range(count)] for _ in range(2)]
         if static:
             outputs, forwards, backwards = tf1.stack_bidirectional_rnn(*stacks, steps, dtype=dtype)
             return {"concat": torch.cat(outputs), "concat_1": joined(forwards), "concat_2": joined(backwards)}
@@ -90,15 +90,15 @@ def run(kind: str, name: str, weights: dict[str, Tensor], x: Tensor, first: list
         y, forwards, backwards = tf1.stack_bidirectional_dynamic_rnn(*stacks, x, *parts, time_major=time_major)
         return {"concat__concat": y, "concat_1": joined(forwards), "concat_2": joined(backwards)}
     if kind == "fused_adapt_basic":
-        adapted = tf1.FusedRNNCellAdaptor(cell(kind, given, weights), use_dynamic_rnn=not static)
+        adapted = tf1.FusedRNNCellAdaptor(cell(kind, arguments, weights), use_dynamic_rnn=not static)
         y, state = adapted(x, dtype=dtype)
         return {("stack" if static else "rnn__TensorArrayStack__TensorArrayGatherV3"): y, "concat": state}
     if kind in ("lstmblockfusedcell", "tr_lstmbfc"):
-        fused: Any = tf1.LSTMBlockFusedCell(**given)
+        fused: Any = tf1.LSTMBlockFusedCell(**arguments)
         turned = kind == "tr_lstmbfc"
         y, state = (tf1.TimeReversedFusedRNN(fused) if turned else fused)(x, dtype=dtype)
         return {("ReverseV2_1" if turned else "lstm_fused_cell__BlockLSTM.6"): y, "concat": joined(state)}
-    one = cell(kind, given, weights)
+    one = cell(kind, arguments, weights)
     initial = (tf1.LSTMStateTuple(*first) if len(first) == 2 else first[0]) if first else None
     if static:
         outputs, state = tf1.static_rnn(one, steps, initial, dtype)
@@ -129,10 +129,10 @@ def check(kind: str, path: Path) -> None:
         for name, array in weights.items():
             tf1.get_variable(name, array.shape, array.dtype, lambda variable, a=array: variable.copy_(a))
         with tf1.variable_scope(tf1.VariableScope(reuse=tf1.AUTO_REUSE)), torch.no_grad():
-            found = run(kind, MEANT.get(f"{kind}/{path.stem}", path.stem), weights, fed[0], fed[1:])
+            actual = run(kind, MEANT.get(f"{kind}/{path.stem}", path.stem), weights, fed[0], fed[1:])
     assert store.variables.keys() == weights.keys()  # none was made anew
-    assert found.keys() == expected.keys()
-    for name, result in found.items():
+    assert actual.keys() == expected.keys()
+    for name, result in actual.items():
         torch.testing.assert_close(
             result.double(), expected[name].double(), rtol=0, atol=1e-5, msg=f"{path.stem}: {name}"
         )

@@ -81,7 +81,7 @@ def last_output(cell: tf1.RNNCell, form: str, x: Tensor) -> Tensor:
 
 
 def test_one_layer_four_ways() -> None:
-    found = {}
+    shares = {}
     for form, make in FORMS.items():
         torch.manual_seed(0)
         batches, test = digits(128)
@@ -95,6 +95,6 @@ def test_one_layer_four_ways() -> None:
             optimizer.zero_grad()
             nn.functional.cross_entropy(last(batch.inputs) @ w + b, batch.targets).backward()
             optimizer.step()
-        found[form] = accuracy(last(test.inputs) @ w + b, test)
-    assert all(share > 0.75 for share in found.values()), found
-    assert found["GRU"] == found["GRU, dynamic"]
+        shares[form] = accuracy(last(test.inputs) @ w + b, test)
+    assert all(share > 0.75 for share in shares.values()), shares
+    assert shares["GRU"] == shares["GRU, dynamic"]

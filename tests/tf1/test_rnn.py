@@ -78,7 +78,7 @@ def test_two_halves_are_the_whole(name: str) -> None:
 @pytest.mark.parametrize("name", CELLS)
 def test_memory_changes_no_number(name: str, options: dict[str, Any]) -> None:
     cell = CELLS[name]()
-    results = [tf1.dynamic_rnn(cell, X, LENGTHS, dtype=FLOAT, **given) for given in ({}, options)]
+    results = [tf1.dynamic_rnn(cell, X, LENGTHS, dtype=FLOAT, **arguments) for arguments in ({}, options)]
     same(*results)
     gradients = [torch.autograd.grad(y.square().sum(), cell.trainable_variables) for y, _ in results]
     for a, b in zip(*gradients, strict=True):
@@ -114,14 +114,14 @@ def test_the_fused_cell_and_time_reversed(lengths: list[int] | None) -> None:
     same(tf1.dynamic_rnn(cell, x, lengths, dtype=FLOAT, time_major=True), (y, final))
     state = (torch.randn(3, 5), torch.randn(3, 5))
     turned = tf1.TimeReversedFusedRNN(fused)
-    found, final = turned(x, state, sequence_length=lengths)
+    actual, final = turned(x, state, sequence_length=lengths)
     other = tf1.BasicRNNCell(2)
     (_, expected), (_, last) = tf1.bidirectional_dynamic_rnn(
         other, cell, X, lengths, initial_state_bw=tf1.LSTMStateTuple(*state), dtype=FLOAT
     )
-    same((found.transpose(0, 1), final), (expected, last))
+    same((actual.transpose(0, 1), final), (expected, last))
     listed, _ = turned(list(x), state, sequence_length=lengths)
-    same(torch.stack(listed), found)
+    same(torch.stack(listed), actual)
     assert len(turned.trainable_variables) == 5
     with pytest.raises(OptionError, match=r"^TimeReversedFusedRNN got a LSTMBlockCell; expected a fused cell\. "):
         tf1.TimeReversedFusedRNN(cell)  # type: ignore[arg-type]
@@ -232,17 +232,17 @@ def test_explain() -> None:
         ]
     )
     tf1.dynamic_rnn(stack, X, dtype=FLOAT)
-    found = tf1.explain(stack, X.transpose(0, 1), dtype=FLOAT, time_major=True)
-    assert [(choice.part, choice.engine) for choice in found.choices] == [
+    explanation = tf1.explain(stack, X.transpose(0, 1), dtype=FLOAT, time_major=True)
+    assert [(choice.part, choice.engine) for choice in explanation.choices] == [
         ("multi_rnn_cell/cell_0", "native"),
         ("multi_rnn_cell/cell_1", "native"),
         ("multi_rnn_cell/cell_2", "unroll"),
         ("multi_rnn_cell/cell_3", "unroll"),
     ]
-    assert found.choices[2].reasons["native"] == (
+    assert explanation.choices[2].reasons["native"] == (
         "DropoutWrapper drops parts of the state between two steps (state_keep_prob), so it runs step by step."
     )
-    assert found.choices[3].reasons["reference"] == (
+    assert explanation.choices[3].reasons["reference"] == (
         "SRUCell is not a cell that Holdfast's layers describe, so it runs step by step."
     )
     stack.eval()

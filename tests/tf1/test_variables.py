@@ -20,8 +20,8 @@ FLOAT = torch.float32
 
 @pytest.fixture(autouse=True)
 def store() -> Any:
-    with tf1.VariableStore().as_default() as own:
-        yield own
+    with tf1.VariableStore().as_default() as store:
+        yield store
 
 
 def names(under: str = "") -> list[str]:
@@ -32,8 +32,8 @@ def test_names_are_those_of_a_checkpoint() -> None:
     tf1.dynamic_rnn(tf1.BasicLSTMCell(3), X, dtype=FLOAT)
     assert names() == ["rnn/basic_lstm_cell/kernel", "rnn/basic_lstm_cell/bias"]
     tf1.static_rnn(tf1.LSTMCell(3, True, num_proj=2, name="own"), list(X), dtype=FLOAT, scope="a")
-    own = ("kernel", "bias", "w_f_diag", "w_i_diag", "w_o_diag", "projection/kernel")
-    assert names("a/") == [f"a/own/{name}" for name in own]
+    parts = ("kernel", "bias", "w_f_diag", "w_i_diag", "w_o_diag", "projection/kernel")
+    assert names("a/") == [f"a/own/{name}" for name in parts]
     stack = tf1.MultiRNNCell([tf1.GRUCell(2), tf1.DropoutWrapper(tf1.ResidualWrapper(tf1.BasicRNNCell(2)))])
     tf1.dynamic_rnn(stack, X, dtype=FLOAT, scope="b")
     assert names("b/") == [

@@ -163,14 +163,14 @@ def test_residual_connections() -> None:
     y, state = tf1.dynamic_rnn(inner, X, [6, 3, 0, 1], dtype=FLOAT)
     x = X.clone()
     x[1, 3:] = torch.nan
-    found, same_state = tf1.dynamic_rnn(tf1.ResidualWrapper(inner), x, [6, 3, 0, 1], dtype=FLOAT)
-    torch.testing.assert_close(found[0], X[0] + y[0])
-    torch.testing.assert_close(found[1, :3], X[1, :3] + y[1, :3])
-    assert found[1, 3:].eq(0).all()
+    actual, same_state = tf1.dynamic_rnn(tf1.ResidualWrapper(inner), x, [6, 3, 0, 1], dtype=FLOAT)
+    torch.testing.assert_close(actual[0], X[0] + y[0])
+    torch.testing.assert_close(actual[1, :3], X[1, :3] + y[1, :3])
+    assert actual[1, 3:].eq(0).all()
     assert torch.equal(state, same_state)
-    found, _ = tf1.dynamic_rnn(tf1.ResidualWrapper(inner, lambda a, b: a * b), x, [6, 3, 0, 1], dtype=FLOAT)
-    torch.testing.assert_close(found[0], X[0] * y[0])
-    assert found[1, 3:].eq(0).all()
+    actual, _ = tf1.dynamic_rnn(tf1.ResidualWrapper(inner, lambda a, b: a * b), x, [6, 3, 0, 1], dtype=FLOAT)
+    torch.testing.assert_close(actual[0], X[0] * y[0])
+    assert actual[1, 3:].eq(0).all()
     with pytest.raises(ShapeError) as caught:
         tf1.dynamic_rnn(tf1.ResidualWrapper(tf1.GRUCell(3, name="b")), X, dtype=FLOAT)
     assert str(caught.value) == (
