@@ -1,6 +1,6 @@
 """The reference engine: the maths of :mod:`holdfast.cells`, step by step, in torch's operations.
 
-Every dtype and device, every option, any order of derivative; the other engines are tested against it.
+It has every dtype, device, option and order of derivative; the other engines are tested against it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""RNN, GRU and LSTM as layers; drop-in for torch.nn's.
+"""RNN, GRU and LSTM as layers, in place of torch.nn's.
 
 The constructors take torch.nn's arguments in torch.nn's order, ``state_dict`` has torch.nn's names and shapes, and
-results and gradients are torch.nn's. On top come every option of the cell, ``lengths``, per-step states and the ways
-of stacking that :class:`~holdfast.layers.recurrent_layer.RecurrentLayer` describes.
+results and gradients are torch.nn's. In addition there are every option of the cell, ``lengths``, per-step states and
+the ways of stacking that :class:`~holdfast.layers.recurrent_layer.RecurrentLayer` describes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class RNN(RecurrentLayer):
 
     Args:
         input_size: I, values in a step of input.
-        hidden_size: H, units of a layer; or a sequence with one size a layer.
+        hidden_size: H, units of a layer; or a sequence with one size per layer.
         num_layers: Layers on top of one another.
         nonlinearity: The activation φ, any name of :data:`holdfast.cells.ACTIVATIONS` or a callable.
         bias: Whether there are bias vectors.
@@ -66,7 +66,7 @@ class GRU(RecurrentLayer):
 
     Args:
         input_size: I, values in a step of input.
-        hidden_size: H, units of a layer; or a sequence with one size a layer.
+        hidden_size: H, units of a layer; or a sequence with one size per layer.
         num_layers: Layers on top of one another.
         bias: Whether there are bias vectors.
         batch_first: Whether input and output are [B, T, ...] instead of [T, B, ...].
@@ -101,7 +101,7 @@ class LSTM(RecurrentLayer):
 
     Args:
         input_size: I, values in a step of input.
-        hidden_size: H, units of a layer; or a sequence with one size a layer.
+        hidden_size: H, units of a layer; or a sequence with one size per layer.
         num_layers: Layers on top of one another.
         bias: Whether there are bias vectors.
         batch_first: Whether input and output are [B, T, ...] instead of [T, B, ...].
