@@ -155,6 +155,11 @@ class RNNCell(CellModule):
         device: Where the parameters are made.
         dtype: Their dtype.
         **options: As in :class:`holdfast.cells.CellSpec`.
+
+    Example:
+        >>> h = RNNCell(3, 4)(torch.zeros(2, 3))
+        >>> h.shape
+        torch.Size([2, 4])
     """
 
     kind = "rnn"
@@ -188,6 +193,12 @@ class GRUCell(CellModule):
         device: Where the parameters are made.
         dtype: Their dtype.
         **options: As in :class:`holdfast.cells.CellSpec`.
+
+    Example:
+        >>> cell = GRUCell(3, 4)
+        >>> h = cell(torch.zeros(2, 3), torch.ones(2, 4))
+        >>> h.shape
+        torch.Size([2, 4])
     """
 
     kind = "gru"
@@ -215,6 +226,12 @@ class LSTMCell(CellModule):
         dtype: Their dtype.
         proj_size: P, size of the projected output; 0 for none.
         **options: As in :class:`holdfast.cells.CellSpec`.
+
+    Example:
+        >>> cell = LSTMCell(3, 4)
+        >>> h, c = cell(torch.zeros(2, 3), cell.initial_state(2))
+        >>> h.shape, c.shape
+        (torch.Size([2, 4]), torch.Size([2, 4]))
     """
 
     kind = "lstm"

@@ -33,6 +33,12 @@ class RNN(RecurrentLayer):
         device: Where the parameters are made.
         dtype: Their dtype.
         **options: As in :class:`RecurrentLayer` and :class:`holdfast.cells.CellSpec`.
+
+    Example:
+        >>> layer = RNN(3, 4, nonlinearity="relu", batch_first=True)
+        >>> outputs, h = layer(torch.zeros(2, 5, 3))
+        >>> outputs.shape, h.shape
+        (torch.Size([2, 5, 4]), torch.Size([1, 2, 4]))
     """
 
     kind = "rnn"
@@ -75,6 +81,12 @@ class GRU(RecurrentLayer):
         device: Where the parameters are made.
         dtype: Their dtype.
         **options: As in :class:`RecurrentLayer` and :class:`holdfast.cells.CellSpec`.
+
+    Example:
+        >>> layer = GRU(3, 4, bidirectional=True, batch_first=True)
+        >>> outputs, h = layer(torch.zeros(2, 5, 3), lengths=[5, 2])
+        >>> outputs.shape, h.shape
+        (torch.Size([2, 5, 8]), torch.Size([2, 2, 4]))
     """
 
     kind = "gru"
@@ -111,6 +123,12 @@ class LSTM(RecurrentLayer):
         device: Where the parameters are made.
         dtype: Their dtype.
         **options: As in :class:`RecurrentLayer` and :class:`holdfast.cells.CellSpec`.
+
+    Example:
+        >>> layer = LSTM(3, 4, num_layers=2, batch_first=True, peepholes=True)
+        >>> outputs, (h, c) = layer(torch.zeros(2, 5, 3))
+        >>> outputs.shape, h.shape, c.shape
+        (torch.Size([2, 5, 4]), torch.Size([2, 2, 4]), torch.Size([2, 2, 4]))
     """
 
     kind = "lstm"
