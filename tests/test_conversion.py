@@ -16,6 +16,7 @@ from holdfast import experiment, recipes
 from holdfast.cli import main
 from holdfast.errors import ConversionError, ModelFileError, OptionError
 from holdfast.interop import formats
+from holdfast.interop.format_table import detect_format
 from holdfast.predictor import Predictor
 
 
@@ -70,7 +71,7 @@ def test_a_file_that_is_there_is_replaced_when_that_is_said(state_dict: Path, tm
     assert str(error.value) == f"{dest} is there already. Give another name, or --force (force=True) to replace it."
     assert dest.read_text() == "mine"
     holdfast.convert(state_dict, dest, force=True)
-    assert formats.told(dest).name == "holdfast"
+    assert detect_format(dest).name == "holdfast"
 
 
 def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
@@ -81,7 +82,7 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ConversionError) as error:
         holdfast.convert(tmp_path / "m.safetensors", tmp_path / "m.pt")
     assert str(error.value) == (
-        "The LSTM 'keys' has peepholes=True, and torch.nn.LSTM has no such thing: its weights would mean something "
+        "The LSTM 'keys' has peepholes=True, and torch.nn.LSTM has no such option: its weights would mean something "
         "else there. Keep the model in Holdfast's format."
     )
     assert [path.name for path in tmp_path.iterdir()] == ["m.safetensors"]
@@ -99,6 +100,35 @@ def test_what_cannot_be_checked_is_said(tmp_path: Path) -> None:
     why = "The input 'x' goes into 'both' (Merge) first, which does not say what it is, so none can be made up."
     assert (done.checks, done.unchecked) == ({}, {"dest": why})
     assert f"Largest difference of the file written: not measured; {why}\n" in str(done)
+
+
+def test_parts_that_a_file_of_weights_does_not_hold_are_named(tmp_path: Path) -> None:
+    from holdfast.interop.network import Network, Node, save
+
+    lstm = {"cell": "lstm", "input_size": 2, "hidden_size": 3}
+    nodes = [
+        Node("noise", "Noise", {"deviation": 0.1}, ("x",), ("noisy",)),
+        Node("rnn", "Recurrent", lstm, ("noisy",), ("states",)),
+        Node("norm", "LayerNorm", {"shape": [3], "scale": False, "center": False}, ("states",), ("normed",)),
+        Node("pool", "GlobalPooling", {"mode": "mean"}, ("normed",), ("pooled",)),
+        Node("out", "Linear", {"in_features": 3, "out_features": 2}, ("pooled",), ("scores",)),
+        Node("softmax", "Activation", {"name": "softmax"}, ("scores",), ("y",)),
+    ]
+    save(tmp_path / "m.safetensors", Network(["x"], ["y"], nodes))
+    done = holdfast.convert(tmp_path / "m.safetensors", tmp_path / "m.pt")
+    assert done.note == (
+        "The file holds weights only, so it does not hold the parts without weights: noise (Noise), norm (LayerNorm), "
+        "pool (GlobalPooling), softmax (Activation). The model that loads it must have them."
+    )
+    assert done.note in str(done)
+    assert done.as_dict()["note"] == done.note
+    names = {name.partition(".")[0] for name in torch.load(tmp_path / "m.pt", weights_only=True)}
+    assert names == {"rnn", "out"}
+    assert holdfast.convert(tmp_path / "m.safetensors", tmp_path / "n.safetensors").note == ""
+
+
+def test_a_file_of_weights_that_holds_every_part_has_no_note(state_dict: Path, tmp_path: Path) -> None:
+    assert holdfast.convert(state_dict, tmp_path / "again.pt").note == ""
 
 
 # Trained models

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from holdfast.errors import HoldfastError
     from holdfast.inspect import summarise
     from holdfast.interop.pytorch.classes import safe_globals
-    from holdfast.interop.pytorch.modules import replace_recurrent
+    from holdfast.interop.pytorch.replacement import replace_recurrent
     from holdfast.layers import GRU, LSTM, RNN
     from holdfast.layers.cell_modules import GRUCell, LSTMCell, RNNCell
     from holdfast.layers.explanation import explain
@@ -38,7 +38,7 @@ _HOMES = {
     "TranscriptStream": "holdfast.tasks.transcribe.stream",
     "convert": "holdfast.conversion",
     "explain": "holdfast.layers.explanation",
-    "replace_recurrent": "holdfast.interop.pytorch.modules",
+    "replace_recurrent": "holdfast.interop.pytorch.replacement",
     "safe_globals": "holdfast.interop.pytorch.classes",
     "summarise": "holdfast.inspect",
     "unroll": "holdfast.engines.unrolling",

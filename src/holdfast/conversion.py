@@ -1,8 +1,8 @@
-"""``holdfast.convert``: a model from one format to another, with a look at whether it still says the same."""
+"""``holdfast.convert``: converts a model to another format and checks that it still computes the same."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,15 @@ from torch import Tensor
 
 from holdfast.errors import ConversionError, MissingLibraryError, OptionError
 from holdfast.inspect import Summary, summarise
-from holdfast.interop import formats
-from holdfast.interop import trained as as_network
+from holdfast.interop import formats, trained
 from holdfast.interop.examples import STEPS, example_inputs
-from holdfast.interop.formats import LAYERS
-from holdfast.interop.listing import Listing, listing
+from holdfast.interop.format_table import LAYERS, Format, detect_format, format_to_write
+from holdfast.interop.listing import Listing, first_names, listing
 from holdfast.interop.network import Network
 from holdfast.interop.time_first import batch_first
 from holdfast.tasks import model_file
 
-_EXCHANGED = "The model takes the time first, and the file written the batch first: [B, T, I], and so for its outputs."
+_EXCHANGED = "The model takes the time first. The file written takes and gives the batch first: [B, T, I]."
 
 
 @dataclass(frozen=True)
@@ -34,12 +33,13 @@ class Conversion:
         dest: The file that was written.
         dest_format: Its format.
         layers: The layers, by their names in the source.
-        checks: The largest difference between the outputs on random input, of the model and of what it was compared
-            with: ``"source"``, the source as its own software computes it; ``"dest"``, the file that was written, as
-            its format's software computes it or as it is read again.
-        unchecked: Why there is no such difference, by the same names.
-        note: What is different in the file written, in a sentence; empty for nothing. The note of ``layers`` says what
-            was passed over in the source.
+        checks: The largest differences between the model's outputs and others on random input. ``"source"``: the
+            source, computed by its own software; ``"dest"``: the written file, computed by its format's software or
+            read back.
+        unchecked: Why a difference is missing, by the same names.
+        note: How the written file differs from the model, in a sentence: which parts it does not hold, or that time and
+            batch are exchanged; empty if it does not differ. The note of ``layers`` says what was ignored in the
+            source.
     """
 
     source: Path
@@ -52,7 +52,7 @@ class Conversion:
     note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, for JSON."""
+        """All attributes, for JSON."""
         layers = self.layers.as_dict()
         note = " ".join(part for part in (layers.pop("note", ""), self.note) if part)
         return {
@@ -88,85 +88,106 @@ def convert(
     Args:
         source: A model file, a run directory of Holdfast, or the prefix of a checkpoint.
         dest: The file to write.
-        source_format: A name of :data:`holdfast.interop.formats.FORMATS`; None to tell it by the file.
-        dest_format: The same; None to tell it by the ending of ``dest``.
-        options: What the format of the source takes beside the file, such as ``nonlinearity`` for PyTorch; others go to
-            the format of ``dest``. With ``layers``, the recurrent layers of these names alone, apart by commas, or all
-            of them for ``"*"``; whatever else has weights is passed over, and named in the summary.
-        force: Replace a file that is there.
+        source_format: A name of :data:`holdfast.interop.format_table.FORMATS`; None to detect it.
+        dest_format: The same; None to choose it by the ending of ``dest``.
+        options: The options of the source's format, such as ``nonlinearity`` for PyTorch; the others go to the format
+            of ``dest``. ``layers`` names the recurrent layers to read alone, separated by commas, or all of them
+            (``"*"``); other parts with weights are ignored, and the summary names them.
+        force: Replace an existing file.
 
     Raises:
-        ModelFileError: The source cannot be read, or ``dest`` not be written.
-        ConversionError: The model has something that has no counterpart; the message names the layer and the option.
-        OptionError: There is no such format or option, or ``dest`` is there already.
+        ModelFileError: The source cannot be read, or ``dest`` cannot be written.
+        ConversionError: A part of the model has no counterpart; the message names the layer and the option.
+        OptionError: There is no such format or option, or ``dest`` exists already.
         MissingLibraryError: A format needs a library that is not installed.
     """
     source, dest = Path(source), Path(dest)
-    target = formats.known(dest_format) if dest_format else formats.by_ending(dest)
+    target = format_to_write(dest, dest_format)
     if dest.exists() and not force:
         raise OptionError(f"{dest} is there already. Give another name, or --force (force=True) to replace it.")
-    found = formats.known(source_format) if source_format else formats.told(source)
-    given = dict(options or {})
-    reading = {name: given.pop(name) for name in list(given) if formats.takes(found, name)}
-    if LAYERS in reading:
-        network, passed_over = _chosen(source, found, **reading)
-    elif target.writes_trained and found.name == "holdfast" and not as_network.is_network(source):
-        task, model = model_file.load(source)
-        files = formats.write_trained(dest, task, model, target, **given)
-        table = summarise(model, task.example_inputs)
-        return Conversion(source, found.name, dest, target.name, table, {"dest": max(files.values())}, {})
-    else:
-        network, passed_over = formats.read(source, found.name, **reading), ""
+    origin = detect_format(source, source_format)
+    write_options = dict(options or {})
+    read_options = {name: write_options.pop(name) for name in list(write_options) if origin.has_read_option(name)}
+    has_form = target.writes_trained and origin.name == "holdfast" and LAYERS not in read_options
+    if has_form and not trained.is_network(source):
+        return _write_trained(source, dest, target, write_options)
+    network, passed_over = _read(source, origin, read_options)
+    complete = LAYERS not in read_options or origin.selects is not None  # else the other software runs the whole model
     checks: dict[str, float] = {}
     unchecked: dict[str, str] = {}
-    try:
-        whole = LAYERS not in reading or found.selects is not None  # else the source's software runs all of the model
-        difference = formats.difference(source, network, found.name) if whole else None
-        checks |= {} if difference is None else {"source": difference}
-    except (ConversionError, MissingLibraryError) as error:
-        unchecked["source"] = str(error)
-    written, note = network, ""
-    if target.batch_first:
-        written = batch_first(network)
-        note = "" if written is network else _EXCHANGED
-    found_by_writer = formats.write(dest, written, target.name, **given)
-    if found_by_writer is not None:
-        checks["dest"] = found_by_writer
+    if complete:
+        _measure("source", lambda: formats.difference(source, network, origin.name), checks, unchecked)
+    written = batch_first(network) if target.batch_first else network
+    difference = formats.write(dest, written, target.name, **write_options)
+    if difference is not None:
+        checks["dest"] = difference
     elif target.whole:
-        try:
-            checks["dest"] = _difference(written, formats.read(dest, target.name))
-        except ConversionError as error:
-            unchecked["dest"] = str(error)
+        _measure("dest", lambda: _difference(written, formats.read(dest, target.name)), checks, unchecked)
+    exchanged = "" if written is network else _EXCHANGED
+    note = exchanged if target.whole else _parts_not_held(written)
     layers = replace(listing(network), note=passed_over)
-    return Conversion(source, found.name, dest, target.name, layers, checks, unchecked, note)
+    return Conversion(source, origin.name, dest, target.name, layers, checks, unchecked, note)
 
 
-def _chosen(source: Path, found: formats.Format, **options: Any) -> tuple[Network, str]:
-    """Some recurrent layers of the source alone, and what is passed over."""
+def _write_trained(source: Path, dest: Path, target: Format, options: dict[str, Any]) -> Conversion:
+    """Converts a trained model of Holdfast to a format that has a form for the models of every task."""
+    task, model = model_file.load(source)
+    differences: dict[Path, float] = target.call(target.writes_trained, dest, task, model, **options)
+    table = summarise(model, task.example_inputs)
+    return Conversion(source, "holdfast", dest, target.name, table, {"dest": max(differences.values())}, {})
+
+
+def _read(source: Path, origin: Format, options: dict[str, Any]) -> tuple[Network, str]:
+    """The network of the source, and a sentence about what was not read; with ``layers``, of those layers alone."""
+    if LAYERS not in options:
+        return formats.read(source, origin.name, **options), ""
     names = str(options.pop(LAYERS))
-    chosen = formats.select(source, found.name, **options)
-    network = chosen.network(names, source)
-    return network, chosen.note(network)
+    selection = formats.select_layers(source, origin.name, **options)
+    network = selection.network(names, source)
+    return network, selection.note(network)
 
 
-def _difference(one: Network, other: Network) -> float:
+def _measure(
+    name: str, compare: Callable[[], float | None], checks: dict[str, float], unchecked: dict[str, str]
+) -> None:
+    """Puts the result of a comparison into ``checks``, or the reason why it cannot be made into ``unchecked``."""
+    try:
+        difference = compare()
+    except (ConversionError, MissingLibraryError) as error:
+        unchecked[name] = str(error)
+    else:
+        checks |= {} if difference is None else {name: difference}
+
+
+def _difference(network: Network, other: Network) -> float:
     """The largest difference between the outputs of two networks on the same random input.
 
     Raises:
-        ConversionError: The first one takes another number of steps than is made up.
+        ConversionError: The first network does not run on the number of steps in the random input.
     """
-    inputs = example_inputs(one)
+    inputs = example_inputs(network)
     with torch.inference_mode():
         try:
-            mine = one(*inputs)
+            outputs = network(*inputs)
         except RuntimeError as error:
             reason = str(error).splitlines()[0].rstrip(".")
             raise ConversionError(
                 f"it does not run on the sequences of {STEPS} steps made up for that ({reason})"
             ) from error
-        pairs = zip(_outputs(mine), _outputs(other(*inputs)), strict=True)
+        pairs = zip(_outputs(outputs), _outputs(other(*inputs)), strict=True)
         return max(float((a - b).abs().max()) for a, b in pairs)
 
 
 def _outputs(value: Tensor | Sequence[Tensor]) -> list[Tensor]:
     return [value] if isinstance(value, Tensor) else list(value)
+
+
+def _parts_not_held(network: Network) -> str:
+    """A sentence about the parts that a file of weights alone does not hold, as they have none; "" if all have."""
+    names = [f"{node.name} ({node.kind})" for node in network.nodes if not network.module(node.name).state_dict()]
+    if not names:
+        return ""
+    return (
+        f"The file holds weights only, so it does not hold the parts without weights: {first_names(names)}. The model "
+        "that loads it must have them."
+    )

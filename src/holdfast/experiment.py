@@ -13,6 +13,7 @@ from holdfast.errors import DataError, ModelFileError, RecipeError
 from holdfast.inspect import Summary, summarise
 from holdfast.interop import formats
 from holdfast.interop import trained as as_network
+from holdfast.interop.format_table import detect_format, index_or_file
 from holdfast.interop.listing import Listing
 from holdfast.predictor import Predictor
 from holdfast.settings import Recipe
@@ -189,12 +190,12 @@ def summary(
         RecipeError: There is no such recipe, or it cannot be used.
     """
     path = Path(source)
-    if path.suffix != ".toml" and (source_format or formats.looked_at(path).exists()):
+    if path.suffix != ".toml" and (source_format or index_or_file(path).exists()):
         if overrides:
             raise RecipeError(f"{source} is a trained model; --set goes with a recipe.")
-        found = formats.known(source_format) if source_format else formats.told(path)
+        found = detect_format(path, source_format)
         if found.name != "holdfast" or as_network.is_network(path):
-            return formats.layers(path, found.name)
+            return formats.list_layers(path, found.name)
         task, model = model_file.load(path)
         return summarise(model, task.example_inputs)
     if path.suffix != ".toml" and (path.suffix or len(path.parts) > 1):

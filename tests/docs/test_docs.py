@@ -17,7 +17,7 @@ import torch
 
 import holdfast
 from holdfast.cells import ACTIVATIONS, CellSpec, gru, lstm, rnn
-from holdfast.interop.formats import FORMATS
+from holdfast.interop.format_table import FORMATS
 from holdfast.interop.layouts import LAYOUTS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,6 +15,7 @@ from holdfast.errors import DataError, HoldfastError, ModelFileError
 from holdfast.files import storage
 from holdfast.files.pointers import refuse_pointers
 from holdfast.interop import formats
+from holdfast.interop.format_table import FORMATS
 from holdfast.predictor import Predictor
 from tasks import untrained
 
@@ -36,10 +37,16 @@ def refused(read: Callable[[], Any], path: Path, kind: type[HoldfastError]) -> N
 def test_in_place_of_a_model(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_text(POINTER)
-    for read in (Predictor, runtime.load, formats.read, formats.layers, lambda path: experiment.summary(str(path))):
+    for read in (
+        Predictor,
+        runtime.load,
+        formats.read,
+        formats.list_layers,
+        lambda path: experiment.summary(str(path)),
+    ):
         refused(lambda read=read: read(path), path, ModelFileError)  # type: ignore[misc]
     refused(lambda: convert(path, tmp_path / "out.pt"), path, ModelFileError)
-    for format in formats.FORMATS:
+    for format in FORMATS:
         refused(lambda format=format: formats.read(path, format), path, ModelFileError)  # type: ignore[misc]
     refused(lambda: storage.read(path, "checkpoint"), path, ModelFileError)
 

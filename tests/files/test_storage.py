@@ -16,7 +16,7 @@ from torch import nn
 
 from holdfast.errors import HoldfastWarning, ModelFileError
 from holdfast.files import container, storage
-from holdfast.interop.formats import told
+from holdfast.interop.format_table import detect_format
 
 
 @pytest.fixture(autouse=True)
@@ -196,7 +196,7 @@ def test_the_same_content_is_the_same_bytes_and_other_software_reads_them(path: 
         storage.write(path, tensors, document, "model")
         assert path.read_bytes() == data
     assert torch.equal(load_file(path)["a"], tensors["a"])
-    assert told(path).name == "holdfast"
+    assert detect_format(path).name == "holdfast"
 
 
 def test_a_file_without_a_digest_is_read_with_one_warning(path: Path) -> None:

@@ -18,7 +18,7 @@ from torch import nn
 from holdfast.errors import ConversionError, ModelFileError, OptionError
 from holdfast.interop import formats
 from holdfast.interop.examples import example_inputs
-from holdfast.interop.formats import FORMATS
+from holdfast.interop.format_table import FORMATS, detect_format, format_to_write
 from holdfast.interop.network import Network, Node
 
 
@@ -51,11 +51,11 @@ def test_every_function_of_a_format_is_there(name: str) -> None:
 def test_what_is_written_is_told_and_read(ending: str, options: dict[str, str], tmp_path: Path) -> None:
     network, path = tagger(**options), tmp_path / f"m{ending}"
     formats.write(path, network)
-    told = formats.told(path)
-    assert told is formats.by_ending(path)
+    told = detect_format(path)
+    assert told is format_to_write(path)
     unnamed = tmp_path / "no-ending"
     unnamed.write_bytes(path.read_bytes())
-    assert formats.told(unnamed) is told
+    assert detect_format(unnamed) is told
     ids = torch.randint(9, (2, 5))
     assert torch.equal(formats.read(path)(ids), network(ids))
     assert [p.name for p in tmp_path.iterdir() if p.name not in (path.name, "no-ending")] == []
@@ -63,9 +63,9 @@ def test_what_is_written_is_told_and_read(ending: str, options: dict[str, str], 
 
 def test_safetensors_of_others_are_pytorchs(tmp_path: Path) -> None:
     save_file({"weight_ih_l0": torch.zeros(3, 2), "weight_hh_l0": torch.zeros(3, 3)}, tmp_path / "m.safetensors")
-    assert formats.told(tmp_path / "m.safetensors").name == "pytorch"
+    assert detect_format(tmp_path / "m.safetensors").name == "pytorch"
     torch.save({"weight_ih_l0": torch.zeros(3, 2)}, tmp_path / "old", _use_new_zipfile_serialization=False)
-    assert formats.told(tmp_path / "old").name == "pytorch"
+    assert detect_format(tmp_path / "old").name == "pytorch"
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def test_checkpoints_of_tensorflow(conformance: Callable[[str], Path], tmp_path:
     folder = conformance("tf1-checkpoint")
     places = [folder, folder / "forcaster", folder / "forcaster.index"]
     for place in places:
-        assert formats.told(place).name == "tf1"
-        assert [line.name for line in formats.layers(place).lines] == ["rnn/basic_lstm_cell"]
+        assert detect_format(place).name == "tf1"
+        assert [line.name for line in formats.list_layers(place).lines] == ["rnn/basic_lstm_cell"]
     one, other = (formats.read(places[1], forget_bias=bias) for bias in (1.0, 0.0))
     x = torch.randn(2, 4, 2)
     assert not torch.equal(one(x), other(x)), "the option reaches the reader"
@@ -119,9 +119,7 @@ def test_checkpoints_of_tensorflow(conformance: Callable[[str], Path], tmp_path:
 def test_an_ending_that_says_nothing(tmp_path: Path) -> None:
     with pytest.raises(OptionError) as error:
         formats.write(tmp_path / "m.txt", tagger())
-    assert str(error.value).startswith(
-        f"{tmp_path / 'm.txt'} says by its ending no format; expected .safetensors (hold"
-    )
+    assert str(error.value).startswith(f"{tmp_path / 'm.txt'} has the ending of no format; expected .safetensors (hold")
     assert str(error.value).endswith(", or name the format with --to.")
 
 
@@ -135,13 +133,14 @@ def test_files_of_no_format(tmp_path: Path) -> None:
         with pytest.raises(ModelFileError) as error:
             formats.read(path)
         assert str(error.value) == (
-            f"{path} begins as no file of {', '.join(FORMATS)} does. If it is one of them, name it with --from."
+            f"{path} does not begin like a file of any known format: {', '.join(FORMATS)}. If it is of one of them, "
+            "name it with --from."
         )
 
 
 def test_layers_of_what_is_a_network_and_of_what_is_none(tmp_path: Path) -> None:
     formats.write(tmp_path / "m.pt", tagger())
-    assert str(formats.layers(tmp_path / "m.pt")).splitlines() == [
+    assert str(formats.list_layers(tmp_path / "m.pt")).splitlines() == [
         "Layer  Kind       Sizes                               Parameters",
         "----------------------------------------------------------------",
         "embed  Embedding  9 -> 4                                      36",
@@ -152,13 +151,13 @@ def test_layers_of_what_is_a_network_and_of_what_is_none(tmp_path: Path) -> None
     ]
     model = nn.ModuleDict({"a": nn.GRUCell(2, 3), "norm": nn.LayerNorm(3), "b": nn.Linear(3, 2)})
     torch.save(model.state_dict(), tmp_path / "m.pt")
-    found = formats.layers(tmp_path / "m.pt")
+    found = formats.list_layers(tmp_path / "m.pt")
     assert [(line.name, line.kind, line.sizes, line.parameters) for line in found.lines] == [
         ("a", "gru cell", "2 -> 3", 63),
         ("norm", "other", "", 6),
         ("b", "linear", "3 -> 2", 8),
     ]
-    assert "has the layer 'norm' (other) beside its recurrent ones" in found.note
+    assert "has the layer 'norm' (other) besides its recurrent layers" in found.note
     assert str(found).endswith(f"Total parameters: 77\n{found.note}")
 
 

@@ -122,18 +122,18 @@ def test_the_order_of_rows() -> None:
     [
         (
             Weights(torch.zeros(3, 7), torch.zeros(2, 8), torch.zeros(8)),
-            "layer 'a' has (3, 7) as input weights; expected (3, 8) for the LSTM of 3 inputs and 2 units that it "
-            "says to be (Keras layout). Its weights and its settings are not of one model.",
+            "layer 'a' has (3, 7) as input weights; expected (3, 8) for the LSTM of 3 inputs and 2 units in its "
+            "settings (Keras layout). Its weights and its settings are not from the same model.",
         ),
         (
             Weights(torch.zeros(3, 8), torch.zeros(2, 8)),
-            "layer 'a' has no bias weights; expected (8,) for the LSTM of 3 inputs and 2 units that it says to be "
-            "(Keras layout). Its weights and its settings are not of one model.",
+            "layer 'a' has no bias weights; expected (8,) for the LSTM of 3 inputs and 2 units in its settings "
+            "(Keras layout). Its weights and its settings are not from the same model.",
         ),
         (
             Weights(torch.zeros(3, 8), torch.zeros(2, 8), torch.zeros(8), torch.zeros(8)),
-            "layer 'a' has (8,) as recurrent bias weights; expected none for the LSTM of 3 inputs and 2 units that it "
-            "says to be (Keras layout). Its weights and its settings are not of one model.",
+            "layer 'a' has (8,) as recurrent bias weights; expected none for the LSTM of 3 inputs and 2 units in its "
+            "settings (Keras layout). Its weights and its settings are not from the same model.",
         ),
     ],
 )

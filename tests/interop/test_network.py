@@ -78,7 +78,7 @@ def test_a_stateful_layer_goes_on_where_it_ended() -> None:
         ([Node("a", "Flip", {}, ("z",), ("y",))], "a takes 'z', which no node before it gives."),
         (
             [Node("a", "Flip", {}, ("x",), ("y",)), Node("a", "Flip", {}, ("x",), ("z",))],
-            "Two nodes are called 'a'; expected a name for each.",
+            "Two nodes are called 'a'; expected a unique name for each.",
         ),
         ([Node("a", "Flip", {}, ("x",), ("x",))], "a gives ['x'], and one of these is given already."),
         ([Node("a", "Flip", {}, ("x",), ("z",))], "The network gives 'y', which is none of its values."),

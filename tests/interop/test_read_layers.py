@@ -87,7 +87,7 @@ def test_state_dicts_side_by_side(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError) as error:
         pytorch_files.read(path)
     assert str(error.value) == (
-        f"{path} is a dict with 2 state dicts in it ('en', 'de'); expected one. Save the one that is wanted alone. Its "
+        f"{path} is a dict with 2 state dicts in it ('en', 'de'); expected one. Save the one you want alone. Its "
         "recurrent layers alone can be read: formats.read_layers(path), or --set layers='*'."
     )
 
@@ -266,8 +266,10 @@ def test_layers_around_one_that_cannot_be_read(tmp_path: Path) -> None:
     }
     with pytest.raises(ConversionError) as error:
         formats.read(path, layers="own")
-    assert str(error.value).startswith("Layer 'own' (LSTM) has activation='my_activation', which Holdfast has not;")
-    found = formats.layers(path)
+    assert str(error.value).startswith(
+        "Layer 'own' (LSTM) has activation='my_activation', which Holdfast does not have;"
+    )
+    found = formats.list_layers(path)
     assert [line.name for line in found.lines] == ["lstm", "both"]
     assert found.note.startswith("Passed over: own, dense. Layer 'twice' (Lambda) holds Python code")
     x = np.zeros((1, 2, 3), "float32")

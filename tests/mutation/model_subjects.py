@@ -136,7 +136,7 @@ def pytorch() -> list[Subject]:
         Subject("PyTorch", saved(), "file.pt", read, layers=(outside, pickled, in_zip("byteorder"))),
         Subject("PyTorch, legacy", saved(_use_new_zipfile_serialization=False), "file.pt", read),
         Subject("safetensors", tensors, "file.safetensors", read, layers=(outside, in_header)),
-        Subject("PyTorch, listed", saved(), "file.pt", formats.layers, layers=(outside, pickled)),
+        Subject("PyTorch, listed", saved(), "file.pt", formats.list_layers, layers=(outside, pickled)),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Parts of a network without parameters that order, cut and compare values, or disturb them while training."""
+"""Parts of a network without parameters: they reorder, reshape, select and compare values, or add noise in training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Outputs = tuple[Tensor | None, ...]
 
 
 class Permute(nn.Module):
-    """The dimensions in another order; ``dims`` says which one comes from where, the first stays."""
+    """The dimensions in another order: dimension n of the output is ``dims[n - 1]`` of the input; the first stays."""
 
     def __init__(self, dims: list[int]) -> None:
         super().__init__()
@@ -28,36 +28,92 @@ class Permute(nn.Module):
 
 
 class MoveDim(nn.Module):
-    """One dimension put to another place, such as the channels behind the steps."""
+    """Moves one dimension, such as the channels behind the steps."""
 
     def __init__(self, source: int, destination: int) -> None:
         super().__init__()
         self.source, self.destination = source, destination
 
     def forward(self, inputs: Tensor) -> Outputs:
-        """As many dimensions as before."""
+        """The number of dimensions stays."""
         return (inputs.movedim(self.source, self.destination),)
 
 
 class Index(nn.Module):
-    """Some of the values along each dimension, from the first one on."""
+    """Selects values along each dimension, beginning with the first dimension."""
 
     def __init__(self, places: list[int | list[int | None]]) -> None:
-        """Keeps what is asked.
+        """Stores the options.
 
         Args:
-            places: For each dimension a number, which takes the dimension away; or start, end and step.
+            places: For each dimension an index, which removes the dimension; or start, end and step.
         """
         super().__init__()
         self.places = tuple(place if isinstance(place, int) else slice(*place) for place in places)
 
     def forward(self, inputs: Tensor) -> Outputs:
-        """The values."""
+        """As the class says."""
         return (inputs[self.places],)
 
 
+class Squeeze(nn.Module):
+    """Removes a dimension of size 1."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """One dimension less."""
+        return (inputs.squeeze(self.dim),)
+
+
+class Unsqueeze(nn.Module):
+    """Inserts a dimension of size 1."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """One dimension more."""
+        return (inputs.unsqueeze(self.dim),)
+
+
+class Reshape(nn.Module):
+    """Gives each row another shape; one size may be -1, which is then computed from the others."""
+
+    def __init__(self, shape: list[int]) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """[B, ...] -> [B, *shape]."""
+        return (inputs.reshape(inputs.shape[0], *self.shape),)
+
+
+class RepeatVector(nn.Module):
+    """Repeats a vector at ``count`` steps."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """[B, I] -> [B, count, I]."""
+        return (inputs[:, None].expand(-1, self.count, -1),)
+
+
+class Flip(nn.Module):
+    """Reverses the time: [B, T, ...], the last step first."""
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """Shaped as the inputs."""
+        return (inputs.flip(1),)
+
+
 class Fold(nn.Module):
-    """Every step as a row of its own: [B, T, ...] -> [B * T, ...]."""
+    """Makes each step a row: [B, T, ...] -> [B * T, ...]."""
 
     def forward(self, inputs: Tensor) -> Outputs:
         """As the class says."""
@@ -65,7 +121,7 @@ class Fold(nn.Module):
 
 
 class Unfold(nn.Module):
-    """What became of each step put together again: [B * T, ...], and [B, T, ...] before -> [B, T, ...]."""
+    """The inverse of :class:`Fold`: [B * T, ...], and the tensor [B, T, ...] before folding -> [B, T, ...]."""
 
     def forward(self, inputs: Tensor, before: Tensor) -> Outputs:
         """As the class says."""
@@ -73,37 +129,40 @@ class Unfold(nn.Module):
 
 
 class Dot(nn.Module):
-    """The products of two tensors [B, ...] summed along a dimension of each; the others follow one another."""
+    """The dot products of two tensors [B, ...] along a dimension of each; the other dimensions are concatenated."""
 
     def __init__(self, dims: list[int], normalize: bool = False) -> None:
-        """Keeps what is asked.
+        """Stores the options.
 
         Args:
-            dims: One dimension of each: of the first input, then of the second.
-            normalize: Whether vectors along these are brought to length 1, so that the cosine comes out.
+            dims: A dimension of the first input, then of the second.
+            normalize: Whether to divide the vectors along these by their length, which gives the cosine.
         """
         super().__init__()
         self.dims, self.normalize = tuple(dims), normalize
 
     def forward(self, first: Tensor, second: Tensor) -> Outputs:
-        """As the class says; [B, 1] of two matrices."""
-        one, two = (x.movedim(dim, -1) for x, dim in zip((first, second), self.dims, strict=True))
+        """As the class says; two matrices give [B, 1]."""
+        a, b = (x.movedim(dim, -1) for x, dim in zip((first, second), self.dims, strict=True))
         if self.normalize:
-            one, two = (x * x.square().sum(-1, keepdim=True).clamp_min(1e-12).rsqrt() for x in (one, two))
-        left = one[:, None] if one.ndim == 2 else one.flatten(1, -2)
-        right = two[:, None] if two.ndim == 2 else two.flatten(1, -2)
+            a, b = (x * x.square().sum(-1, keepdim=True).clamp_min(1e-12).rsqrt() for x in (a, b))
+        left = a[:, None] if a.ndim == 2 else a.flatten(1, -2)
+        right = b[:, None] if b.ndim == 2 else b.flatten(1, -2)
         product = left @ right.transpose(1, 2)
-        shape = [*one.shape[:-1], *two.shape[1:-1]]
+        shape = [*a.shape[:-1], *b.shape[1:-1]]
         return (product.reshape(shape if len(shape) > 1 else [*shape, 1]),)
 
 
 class Noise(nn.Module):
-    """Normal noise while training, that is added; or multiplied, around 1 (Srivastava et al. 2014)."""
+    """Normal noise in training: added, or multiplied with mean 1 (Srivastava et al. 2014)."""
 
     def __init__(self, deviation: float, mode: Literal["sum", "product"] = "sum") -> None:
         super().__init__()
         if mode not in ("sum", "product") or not 0 <= deviation < float("inf"):
-            raise OptionError(f"Noise of deviation {deviation!r} goes in as {mode!r}; expected 'sum' or 'product'.")
+            raise OptionError(
+                f"Noise has deviation {deviation!r} and mode {mode!r}; expected a finite number from 0 on and 'sum' or "
+                "'product'."
+            )
         self.deviation, self.mode = deviation, mode
 
     def forward(self, inputs: Tensor) -> Outputs:
@@ -115,9 +174,9 @@ class Noise(nn.Module):
 
 
 class Fill(nn.Module):
-    """Other values at the steps that a mask [B, T] leaves out: those of another tensor, or a number.
+    """Replaces the values at masked steps by those of another tensor, or by a number.
 
-    Inputs: [B, T, ...], the mask, and the other tensor.
+    Inputs: [B, T, ...], the mask [B, T] (false at the steps to replace), and the other tensor or None.
     """
 
     def __init__(self, value: float = 0.0) -> None:
@@ -131,17 +190,17 @@ class Fill(nn.Module):
 
 
 class Logic(nn.Module):
-    """What is true of values: the operations that masks are made of."""
+    """The operations that masks are made of."""
 
     def __init__(self, op: str, value: float = 0.0, dim: int = -1, keepdim: bool = False) -> None:
-        """Keeps what is asked.
+        """Stores the options.
 
         Args:
-            op: ``"not_equal"`` to the value; ``"any"`` or ``"all"`` along the dimension; ``"and"``, ``"or"``,
-                ``"not"``; ``"concat"`` along the dimension; ``"unsqueeze"`` there; ``"true"`` and ``"false"`` for all.
-            value: As said.
-            dim: As said.
-            keepdim: Whether ``any`` and ``all`` leave the dimension, of size 1.
+            op: ``"not_equal"`` to ``value``; ``"any"`` or ``"all"`` along ``dim``; ``"and"``, ``"or"``, ``"not"``;
+                ``"concat"`` along ``dim``; ``"unsqueeze"`` at ``dim``; ``"true"`` or ``"false"`` everywhere.
+            value: For ``"not_equal"``.
+            dim: A dimension.
+            keepdim: Whether ``any`` and ``all`` keep the dimension, with size 1.
         """
         super().__init__()
         if op not in _LOGIC:
@@ -149,7 +208,7 @@ class Logic(nn.Module):
         self.op, self.value, self.dim, self.keepdim = op, value, dim, keepdim
 
     def forward(self, *inputs: Tensor) -> Outputs:
-        """True or false for each value."""
+        """Booleans."""
         return (_LOGIC[self.op](self, *inputs),)
 
 

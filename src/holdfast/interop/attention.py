@@ -1,4 +1,4 @@
-"""Attention between sequences, as parts of a network."""
+"""Parts of a network that attend from one sequence to another."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from holdfast.errors import OptionError, did_you_mean
 
 Outputs = tuple[Tensor | None, ...]
 _SCORES = ("dot", "concat", "additive")
-_FAR = 1e9  # what is taken from the score of a step that does not count; half precision ends before
-_FAR_HALF = 65504.0
+_PENALTY = 1e9  # subtracted from the score of a step that does not count
+_PENALTY_HALF = 65504.0  # the largest number in half precision
 
 
 class Attention(nn.Module):
-    """Attention without projections: a mean of the values, weighted by how well their keys fit the query.
+    """Attention without projections: the mean of the values, weighted by the scores of their keys and the query.
 
     The score of query q and key k is ``scale * q . k`` (``"dot"``, Luong et al. 2015), ``weight * sum(tanh(scale *
     (q + k)))`` (``"concat"``), or ``sum(scale * tanh(q + k))`` (``"additive"``, Bahdanau et al. 2015).
 
-    Inputs: queries [B, T, D], values [B, S, V], keys [B, S, D] (the values where left out), and which queries [B, T]
-    and values [B, S] count.
+    Inputs: queries [B, T, D], values [B, S, V], keys [B, S, D] (None: the values), and masks of the queries [B, T] and
+    values [B, S] that count.
 
     Outputs: [B, T, V], zero for queries that do not count; and the weights [B, T, S].
     """
@@ -39,10 +39,10 @@ class Attention(nn.Module):
         """Builds the parameters.
 
         Args:
-            score: How a query and a key are compared.
+            score: How to compare a query and a key.
             scale: The shape of ``scale``; None for none.
-            causal: Whether a query sees the values up to its own step alone.
-            dropout: Of the weights, while training.
+            causal: Whether a query sees only the values up to its own step.
+            dropout: The rate for the weights in training.
         """
         super().__init__()
         if score not in _SCORES:
@@ -61,10 +61,7 @@ class Attention(nn.Module):
     ) -> Outputs:
         """As the class says."""
         scores = self._scores(queries, values if keys is None else keys)
-        seen = _visible(scores, value_mask, self.causal)
-        if seen is not None:
-            scores = torch.where(seen, scores, scores - (_FAR_HALF if scores.dtype == torch.float16 else _FAR))
-        weights = torch.softmax(scores, -1)
+        weights = _masked_softmax(scores, _visible(scores, value_mask, self.causal))
         outputs = F.dropout(weights, self.dropout, self.training) @ values
         if query_mask is not None:
             outputs = torch.where(query_mask[..., None].bool(), outputs, torch.zeros_like(outputs))
@@ -81,10 +78,10 @@ class Attention(nn.Module):
 
 
 class MultiHeadAttention(nn.Module):
-    """Attention of several heads, each with projections of its own (Vaswani et al. 2017).
+    """Attention with several heads, each with its own projections (Vaswani et al. 2017).
 
-    Inputs: queries [B, T, Q], values [B, S, V], keys [B, S, K] (the values where left out); which queries [B, T],
-    values [B, S] and keys [B, S] count; and which queries see which values, [B, T, S] or [B, heads, T, S].
+    Inputs: queries [B, T, Q], values [B, S, V], keys [B, S, K] (None: the values); masks of the queries [B, T], values
+    [B, S] and keys [B, S] that count; and a mask of the values that each query sees, [B, T, S] or [B, heads, T, S].
 
     Outputs: [B, T, O]; and the weights [B, heads, T, S].
     """
@@ -104,15 +101,16 @@ class MultiHeadAttention(nn.Module):
         """Builds the projections.
 
         Args:
-            heads: How many there are.
+            heads: The number of heads.
             sizes: Q, V and K.
-            key_size: Of a head's queries and keys.
-            value_size: Of a head's values.
+            key_size: The size of a head's queries and keys.
+            value_size: The size of a head's values.
             output_size: O.
             bias: Whether the projections have biases.
-            causal: Whether a query sees the values up to its own step alone.
-            dropout: Of the weights, while training.
-            unseen: What a query gets that sees no value: zeros, or the mean of all by their scores.
+            causal: Whether a query sees only the values up to its own step.
+            dropout: The rate for the weights in training.
+            unseen: The result for a query that sees no value: ``"zero"``, or ``"all"`` for the mean of all values
+                weighted by their scores.
         """
         super().__init__()
         if unseen not in ("zero", "all"):
@@ -139,20 +137,18 @@ class MultiHeadAttention(nn.Module):
         k, v = self._split(self.key(values if keys is None else keys)), self._split(self.value(values))
         scores = q @ k.transpose(-2, -1) * self.factor  # [B, heads, T, S]
         seen = _visible(scores, value_mask, self.causal)
-        for one in (
+        for visible in (
             None if query_mask is None else query_mask.bool()[:, None, :, None],
             None if key_mask is None else key_mask.bool()[:, None, None],
             None if mask is None else mask.bool()[:, None] if mask.ndim == 3 else mask.bool(),
         ):
-            if one is not None:
-                seen = one if seen is None else seen & one
-        if seen is not None:
-            scores = torch.where(seen, scores, scores - (_FAR_HALF if scores.dtype == torch.float16 else _FAR))
-        weights = torch.softmax(scores, -1)
+            if visible is not None:
+                seen = visible if seen is None else seen & visible
+        weights = _masked_softmax(scores, seen)
         if seen is not None and self.unseen == "zero":
             weights = torch.where(seen, weights, torch.zeros_like(weights))
-        found = F.dropout(weights, self.dropout, self.training) @ v
-        return self.output(found.transpose(1, 2).flatten(2)), weights
+        attended = F.dropout(weights, self.dropout, self.training) @ v
+        return self.output(attended.transpose(1, 2).flatten(2)), weights
 
     def _split(self, x: Tensor) -> Tensor:
         """[B, T, heads * size] -> [B, heads, T, size]."""
@@ -160,11 +156,19 @@ class MultiHeadAttention(nn.Module):
 
 
 def _visible(scores: Tensor, value_mask: Tensor | None, causal: bool) -> Tensor | None:
-    """Which values each query sees, for scores [B, ..., T, S]; None for all."""
+    """The mask of the values that each query sees, for scores [B, ..., T, S]; None for all."""
     seen = None
     if value_mask is not None:
         seen = value_mask.bool().reshape(value_mask.shape[0], *[1] * (scores.ndim - 2), -1)
     if causal:
-        before = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
-        seen = before if seen is None else seen & before
+        earlier = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+        seen = earlier if seen is None else seen & earlier
     return seen
+
+
+def _masked_softmax(scores: Tensor, seen: Tensor | None) -> Tensor:
+    """The softmax of scores over their last dimension, with almost no weight where ``seen`` is false."""
+    if seen is not None:
+        penalty = _PENALTY_HALF if scores.dtype == torch.float16 else _PENALTY
+        scores = torch.where(seen, scores, scores - penalty)
+    return torch.softmax(scores, -1)

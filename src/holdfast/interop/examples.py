@@ -1,4 +1,4 @@
-"""Random inputs that a network takes, to hold it against other software."""
+"""Random inputs for a network, for comparing it with other software."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from holdfast.errors import ConversionError
 from holdfast.interop import nodes
-from holdfast.interop.arrangement import Fold, Noise
+from holdfast.interop.arrangement import Flip, Fold, Noise
 from holdfast.interop.attention import MultiHeadAttention
 from holdfast.interop.network import Network
 from holdfast.interop.normalisation import BatchNorm, LayerNorm
@@ -16,21 +16,21 @@ from holdfast.interop.windows import Convolution, Cropping, Pooling, TransposedC
 
 BATCH, STEPS = 3, 11
 SEEN_THROUGH = (
-    *(nodes.Activation, nodes.Dropout, nodes.Flip, nodes.Masking, Noise, BatchNorm, LayerNorm),
+    *(nodes.Activation, nodes.Dropout, Flip, nodes.Masking, Noise, BatchNorm, LayerNorm),
     *(Pooling, ZeroPadding, Cropping, Upsampling),
 )
-"""The parts whose outputs have as many dimensions as their inputs, and as many channels."""
+"""The parts that keep the number of dimensions and of channels."""
 
 
 def example_inputs(network: Network, seed: int = 0) -> tuple[Tensor | None, ...]:
-    """Three sequences of eleven steps: numbers, ids or lengths, as each input is used; None for an initial state.
+    """Three sequences of eleven steps for each input: numbers, ids or lengths; None for an initial state.
 
     Args:
         network: The network.
-        seed: What the numbers are drawn from; torch's own random state is left alone.
+        seed: The seed of the random numbers; torch's own random state is not used.
 
     Raises:
-        ConversionError: It is not known what an input is for.
+        ConversionError: The network does not determine what an input holds.
     """
     generator = torch.Generator().manual_seed(seed)
     dtype = next((parameter.dtype for parameter in network.parameters()), torch.float32)
@@ -43,8 +43,8 @@ def _input(network: Network, value: str, generator: torch.Generator, dtype: torc
             continue
         part, place = network.module(node.name), node.inputs.index(value)
         if exchanges(node):
-            found = _input(network, node.outputs[0], generator, dtype)
-            return None if found is None else found.transpose(0, 1)
+            swapped = _input(network, node.outputs[0], generator, dtype)
+            return None if swapped is None else swapped.transpose(0, 1)
         if isinstance(part, nodes.Embedding):
             return torch.randint(part.num_embeddings, _sizes(network, value), generator=generator)
         if isinstance(part, nodes.Recurrent) and place:
@@ -59,8 +59,8 @@ def _input(network: Network, value: str, generator: torch.Generator, dtype: torc
             width = (part.query, part.value, part.key)[place].in_features
             return torch.randn(BATCH, STEPS, width, generator=generator, dtype=dtype)
         if isinstance(part, Fold):
-            each = _input(network, node.outputs[0], generator, dtype)
-            return None if each is None else each[:, None].repeat(1, 2, *[1] * (each.ndim - 1))
+            row = _input(network, node.outputs[0], generator, dtype)
+            return None if row is None else row[:, None].repeat(1, 2, *[1] * (row.ndim - 1))
         if isinstance(part, SEEN_THROUGH):
             return _input(network, node.outputs[0], generator, dtype)
         raise ConversionError(
@@ -70,8 +70,8 @@ def _input(network: Network, value: str, generator: torch.Generator, dtype: torc
     raise ConversionError(f"Nothing in the network takes its input {value!r}, so none can be made up.")
 
 
-def _sizes(network: Network, value: str, *last: int) -> list[int]:
-    """The sizes of an input: three rows and eleven steps, but where the network says otherwise."""
-    stated = network.shapes.get(value, (None,) * (2 + len(last)))
-    lead = [BATCH, STEPS, *[2] * len(stated)][: len(stated) - len(last)]
-    return [size if size is not None else own for size, own in zip(stated, [*lead, *last], strict=True)]
+def _sizes(network: Network, value: str, *trailing: int) -> list[int]:
+    """The sizes of an input: three rows and eleven steps unless the network states others."""
+    stated = network.shapes.get(value, (None,) * (2 + len(trailing)))
+    leading = [BATCH, STEPS, *[2] * len(stated)][: len(stated) - len(trailing)]
+    return [size if size is not None else default for size, default in zip(stated, [*leading, *trailing], strict=True)]

@@ -1,8 +1,8 @@
-"""The layers of a model as a table: what they are called where they come from, what they are, and how large."""
+"""The layers of a model as a table: their names in the source, their kinds and sizes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,8 @@ from holdfast.interop.attention import MultiHeadAttention
 from holdfast.interop.network import Network
 from holdfast.interop.windows import Convolution, TransposedConvolution
 
+_MAX_NAMES = 12
+
 
 @dataclass(frozen=True)
 class Line:
@@ -20,8 +22,8 @@ class Line:
     Attributes:
         name: Its name in the file.
         kind: What it is, such as ``"LSTM"``.
-        sizes: Values in and out of a step, and how many layers and directions, in words.
-        parameters: How many numbers it has learned.
+        sizes: Values in and out per step, and the numbers of layers and directions, in words.
+        parameters: The number of parameters.
     """
 
     name: str
@@ -32,11 +34,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Listing:
-    """The layers of a model in their order; ``print`` it for a table.
+    """The layers of a model in order; ``print`` it for a table.
 
     Attributes:
         lines: The layers.
-        note: A sentence about them, such as why they are no network; empty for none.
+        note: A sentence about them, such as why they are not a network; may be empty.
     """
 
     lines: tuple[Line, ...]
@@ -44,11 +46,11 @@ class Listing:
 
     @property
     def parameters(self) -> int:
-        """Of all layers."""
+        """The number of parameters of all layers."""
         return sum(line.parameters for line in self.lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, for JSON."""
+        """All attributes, for JSON."""
         rows = [{"layer": x.name, "kind": x.kind, "sizes": x.sizes, "parameters": x.parameters} for x in self.lines]
         return {"layers": rows, "parameters": self.parameters} | ({"note": self.note} if self.note else {})
 
@@ -66,7 +68,7 @@ class Listing:
 
 
 def listing(network: Network) -> Listing:
-    """The nodes of a network that have parameters, or do something to the values beyond passing them on."""
+    """The nodes of a network, and of the networks inside them."""
     return Listing(tuple(_lines(network)))
 
 
@@ -88,23 +90,29 @@ def _lines(network: Network) -> Iterable[Line]:
             size = sizes(part.layer.in_channels, part.layer.out_channels)
         elif isinstance(part, MultiHeadAttention):
             size = sizes(part.query.in_features, part.output.out_features)
-        inner = {name: one for name, one in part.named_children() if isinstance(one, Network)}
-        own = 0 if inner or node.shares else sum(parameter.numel() for parameter in part.parameters())
-        yield Line(node.name, kind, size, own)
-        for name, one in inner.items():
-            yield from (replace(line, name=f"{node.name}.{name}.{line.name}") for line in _lines(one))
+        networks = {name: inner for name, inner in part.named_children() if isinstance(inner, Network)}
+        parameters = 0 if networks or node.shares else sum(parameter.numel() for parameter in part.parameters())
+        yield Line(node.name, kind, size, parameters)
+        for name, inner in networks.items():
+            yield from (replace(line, name=f"{node.name}.{name}.{line.name}") for line in _lines(inner))
 
 
 def sizes(inputs: int, outputs: int, num_layers: int = 1, bidirectional: bool = False, **_: Any) -> str:
     """Sizes in words, such as ``"28 -> 256, 2 layers, both directions"``.
 
     Args:
-        inputs: Values in.
-        outputs: Values out.
-        num_layers: Layers on top of one another.
+        inputs: Values in, per step.
+        outputs: Values out, per step.
+        num_layers: The number of stacked layers.
         bidirectional: Whether there are two directions.
-        **_: Whatever else a layer is built with.
+        **_: Other arguments of a layer, ignored.
     """
     parts = [f"{inputs} -> {outputs}"]
     parts += [f"{num_layers} layers"] if num_layers > 1 else []
     return ", ".join([*parts, *(["both directions"] if bidirectional else [])])
+
+
+def first_names(names: Sequence[str]) -> str:
+    """The first twelve names of a list, and the number of the others, in words."""
+    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    return f"{', '.join(names[:_MAX_NAMES])}{more}"

@@ -1,7 +1,7 @@
-"""A recurrent layer under any mask, as Keras means it: a step that is masked does not count, wherever it stands.
+"""Recurrent layers under any mask, with Keras's meaning: a masked step does not count, at any position.
 
-The layers of Holdfast skip steps past a row's length. Any other mask is brought to that form: the steps that count are
-moved to the front of their row in the order of time, and the outputs are moved back.
+Holdfast's layers skip only the steps past a row's length. So the steps that count move to the front of their row, in
+their order, and the outputs move back.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from holdfast.cells import calling
 
 
 class Compacted(NamedTuple):
-    """A batch whose rows have the steps that count at the front.
+    """A batch in which the steps that count are at the front of each row.
 
     Attributes:
         inputs: [B, T, I].
-        lengths: How many steps count in each row, [B].
-        places: Where each step went, [B, T]; None when none was moved.
+        lengths: The number of steps that count in each row, [B].
+        places: The new position of each step, [B, T]; None if no step moved.
     """
 
     inputs: Tensor
@@ -36,7 +36,7 @@ def compacted(inputs: Tensor, mask: Tensor) -> Compacted:
         mask: [B, T], true where a step counts.
     """
     lengths = mask.sum(1)
-    # Padding at the end alone is by far the usual case; a model that is traced is to work for any mask.
+    # Padding at the end only is the usual case. A traced model must work for any mask.
     if calling.can_read(mask) and not (mask[:, 1:] & ~mask[:, :-1]).any():
         return Compacted(inputs, lengths, None)
     # As whole numbers, since ONNX adds up no booleans.
@@ -46,17 +46,17 @@ def compacted(inputs: Tensor, mask: Tensor) -> Compacted:
 
 
 def spread(outputs: Tensor, mask: Tensor, places: Tensor | None, *, repeat: bool, reverse: bool = False) -> Tensor:
-    """The outputs of a compacted batch where their steps stood.
+    """The outputs of a compacted batch at the original positions of their steps.
 
     Args:
         outputs: [B, T, O], of a layer that ran over :class:`Compacted` inputs with their lengths.
-        mask: [B, T], as it was given.
-        places: Those of :class:`Compacted`.
-        repeat: What stands at a step that does not count: the output before it (zero before the first), or zero.
-        reverse: Whether the layer ran from the last step to the first, so that "before" is a later step.
+        mask: [B, T], the original mask.
+        places: The attribute of :class:`Compacted`.
+        repeat: Whether the output at a masked step is the previous output (zero before the first); else it is zero.
+        reverse: Whether the layer ran from the last step to the first: the previous output is that of a later step.
     """
     if places is not None:
-        outputs = _taken(outputs, places)
+        outputs = _at_steps(outputs, places)
     if not repeat:
         return outputs
     steps = torch.arange(mask.shape[1], device=mask.device)
@@ -66,18 +66,18 @@ def spread(outputs: Tensor, mask: Tensor, places: Tensor | None, *, repeat: bool
     else:
         last = _running_maximum(torch.where(mask, steps, -1))
         known = last >= 0
-    held = _taken(outputs, last.clamp(0, mask.shape[1] - 1))
+    held = _at_steps(outputs, last.clamp(0, mask.shape[1] - 1))
     return held * known[:, :, None].to(held.dtype)
 
 
 def _running_maximum(x: Tensor) -> Tensor:
-    """The largest value so far, [B, T]."""
+    """The largest value up to each step, [B, T]."""
     if not (calling.is_traced() or torch.compiler.is_exporting()):
         return x.cummax(1).values
-    steps = torch.arange(x.shape[1], device=x.device)  # ONNX, for which models are traced, has no running maximum
+    steps = torch.arange(x.shape[1], device=x.device)  # models are traced for ONNX, which has no running maximum
     return torch.where(steps[:, None] >= steps, x[:, None], -1).amax(2)
 
 
-def _taken(x: Tensor, steps: Tensor) -> Tensor:
-    """These steps [B, T] of each row of [B, T, ...]."""
+def _at_steps(x: Tensor, steps: Tensor) -> Tensor:
+    """The given steps [B, T] of each row of [B, T, ...]."""
     return x.gather(1, steps[:, :, None].expand(-1, -1, x.shape[2]))

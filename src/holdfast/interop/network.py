@@ -1,7 +1,7 @@
-"""What a foreign model file becomes: nodes in the order they run, each a module with named inputs and outputs.
+"""The form that every foreign model is read into: nodes in running order, each a module with named inputs and outputs.
 
-A chain of layers is the simple case. Every format has a reader that makes a :class:`Network` and, where it can, a
-writer that takes one; so a network is what formats are converted through.
+A chain of layers is the simple case. Each format has a reader that makes a :class:`Network` and, where possible, a
+writer that takes one, so every conversion goes through a network.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from holdfast.interop import nodes
 
 KIND = "network"
 _MAX_DEPTH = 12
-"""Networks within networks: the branches and loops of ONNX."""
+"""How deep networks may be nested: the branches and loops of ONNX are networks in a network."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Node:
     """A part of a network.
 
     Attributes:
-        name: Its name in the file it came from; no two nodes have the same.
+        name: Its unique name in the file.
         kind: A name of :data:`holdfast.interop.nodes.KINDS`.
         options: The keyword arguments of its module.
-        inputs: The names of the values it takes, in the module's order; ``""`` for one that is left out.
-        outputs: The names of the values it gives; ``""`` for one that nobody takes, and so may be those at the end.
-        shares: The node before whose module it runs once more, with the same parameters; ``""`` for its own.
+        inputs: The names of the values it takes, in the module's order; ``""`` for a missing one.
+        outputs: The names of the values it gives; ``""`` for an unused one. Unused ones at the end may be left out.
+        shares: The earlier node whose module it runs again, with the same parameters; ``""`` if it has its own.
     """
 
     name: str
@@ -46,19 +46,19 @@ class Node:
 
 
 class Network(nn.Module):
-    """Nodes in the order they run.
+    """Nodes in running order.
 
-    Called with its inputs in their order, it gives its output, or the tuple of them where it has several.
+    The call takes the inputs in order and returns the output, or the tuple of the outputs if there are several.
 
     Attributes:
-        inputs: The names of the values it is called with.
-        outputs: The names of those it gives.
+        inputs: The names of the inputs.
+        outputs: The names of the outputs.
         nodes: The nodes.
-        shapes: The sizes that inputs must have, by name, where they are known: a number, or None for one that may be
-            any.
+        shapes: The known sizes of inputs, by name; None for a size that may be any.
 
     Raises:
-        ConversionError: A node cannot be built, two have one name, or a value is used that no node before gives.
+        ConversionError: A node cannot be built, two have the same name, or a node uses a value that no earlier node
+            gives.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Network(nn.Module):
                 self._keys[node.name] = self._keys[node.shares]
                 continue
             key = re.sub(r"\W", "_", node.name)
-            if hasattr(self.parts, key) or key in self.parts:  # torch has no module called "keys", or twice the same
+            if hasattr(self.parts, key) or key in self.parts:  # torch allows no module called "keys", and no name twice
                 key = f"{key}_{number}"
             self._keys[node.name] = key
             inner = {
@@ -99,23 +99,23 @@ class Network(nn.Module):
         seen: set[str] = set()
         for node in self.nodes:
             if node.name in seen or not node.name:
-                raise ConversionError(f"Two nodes are called {node.name!r}; expected a name for each.")
+                raise ConversionError(f"Two nodes are called {node.name!r}; expected a unique name for each.")
             if node.shares and node.shares not in seen:
                 raise ConversionError(f"{node.name} shares the module of {node.shares!r}, which is no node before it.")
             seen.add(node.name)
             for value in node.inputs:
                 if value and value not in known:
                     raise ConversionError(f"{node.name} takes {value!r}, which no node before it gives.")
-            given = [value for value in node.outputs if value]
-            if known & set(given) or len(set(given)) != len(given):
-                raise ConversionError(f"{node.name} gives {given}, and one of these is given already.")
-            known.update(given)
+            outputs = [value for value in node.outputs if value]
+            if known & set(outputs) or len(set(outputs)) != len(outputs):
+                raise ConversionError(f"{node.name} gives {outputs}, and one of these is given already.")
+            known.update(outputs)
         for value in self.outputs:
             if value not in known:
                 raise ConversionError(f"The network gives {value!r}, which is none of its values.")
 
     def module(self, name: str) -> nn.Module:
-        """The module of the node of that name.
+        """The module of a node.
 
         Raises:
             KeyError: There is no such node.
@@ -126,10 +126,10 @@ class Network(nn.Module):
         """Runs the nodes.
 
         Args:
-            *inputs: In the order of :attr:`inputs`; None for one that is left out.
+            *inputs: In the order of :attr:`inputs`; None for a missing one.
 
         Raises:
-            ShapeError: There are more or fewer inputs than the network has, or one has other sizes than it must have.
+            ShapeError: The number of inputs is wrong, or an input has the wrong sizes.
         """
         if len(inputs) != len(self.inputs):
             raise ShapeError(
@@ -159,48 +159,48 @@ class Network(nn.Module):
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], *, depth: int = 0) -> Network:
-        """The network of a document, without memory for its tensors: they are on the ``meta`` device.
+        """The network of a document. Its tensors are on the ``meta`` device, without memory.
 
         Raises:
-            ConversionError: The document is not one of a network.
+            ConversionError: The document does not describe a network.
         """
         try:
-            found = [
+            nodes_ = [
                 Node(
-                    name=str(one["name"]),
-                    kind=str(one["kind"]),
-                    options=dict(one["options"]),
-                    inputs=tuple(one["inputs"]),
-                    outputs=tuple(one["outputs"]),
-                    shares=str(one.get("shares", "")),
+                    name=str(node["name"]),
+                    kind=str(node["kind"]),
+                    options=dict(node["options"]),
+                    inputs=tuple(node["inputs"]),
+                    outputs=tuple(node["outputs"]),
+                    shares=str(node.get("shares", "")),
                 )
-                for one in document["nodes"]
+                for node in document["nodes"]
             ]
             inputs, outputs = tuple(document["inputs"]), tuple(document["outputs"])
             shapes = {str(name): tuple(sizes) for name, sizes in dict(document.get("shapes", {})).items()}
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ConversionError(f"The document of the network is incomplete ({error}).") from error
         with torch.device("meta"):
-            return cls(inputs, outputs, found, shapes, depth=depth)
+            return cls(inputs, outputs, nodes_, shapes, depth=depth)
 
 
 def with_tensors(network: Network, tensors: Mapping[str, Tensor], source: Path) -> Network:
-    """Gives a network on the ``meta`` device its tensors, and puts it into evaluation mode.
+    """Gives a network on the ``meta`` device its tensors and sets evaluation mode.
 
     Args:
         network: The network.
-        tensors: All tensors of its state dict; they become the network's own memory.
-        source: The file they come from, for the message.
+        tensors: All tensors of its state dict; the network uses their memory.
+        source: Their file, for the message.
 
     Raises:
-        ModelFileError: A tensor is missing, is not the network's, or has another shape.
+        ModelFileError: A tensor is missing, unknown, or has the wrong shape.
     """
     storage.fit_tensors(network, tensors, source, assign=True)
     return network.eval()
 
 
 def save(path: Path, network: Network) -> None:
-    """Writes a network, atomically; one that is there is replaced.
+    """Writes a network, atomically; an existing file is replaced.
 
     Raises:
         ModelFileError: The file cannot be written.
@@ -209,10 +209,10 @@ def save(path: Path, network: Network) -> None:
 
 
 def load(path: Path) -> Network:
-    """Opens a file of :func:`save`, in evaluation mode, on the CPU. Opening a file never runs code from it.
+    """Loads a file of :func:`save`, in evaluation mode, on the CPU. Loading never runs code from the file.
 
     Raises:
-        ModelFileError: The file is not there, truncated, damaged, too new, or of another kind.
+        ModelFileError: The file does not exist, or is truncated, damaged, too new, or of another kind.
     """
     tensors, document = storage.read(path, KIND)
     _check_layers(path, document, len(tensors))
@@ -220,12 +220,12 @@ def load(path: Path) -> Network:
         network = Network.from_document(document)
     except ConversionError as error:
         raise ModelFileError(f"{path} is damaged: {str(error).rstrip('.')}. Take another copy of it.") from error
-    # What is read are views of the file, and a model is to outlive it.
+    # The tensors are views of the file, and the model must not depend on it.
     return with_tensors(network, {name: tensor.clone() for name, tensor in tensors.items()}, path)
 
 
 def _check_layers(path: Path, document: Mapping[str, Any], tensors: int) -> None:
-    """Refuses more layers than there are tensors, before anything is made for each of them."""
+    """Refuses more layers than there are tensors, before memory is taken for each layer."""
     described = document.get("nodes")
     for node in described if isinstance(described, list) else []:
         options = node.get("options") if isinstance(node, dict) else None

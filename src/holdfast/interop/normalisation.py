@@ -15,11 +15,11 @@ _MODES = ("layer", "variance", "rms")
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation of one dimension (Ioffe & Szegedy 2015), by what training kept of mean and variance.
+    """Batch normalisation of one dimension (Ioffe & Szegedy 2015), with the running mean and variance in evaluation.
 
     Attributes:
-        dim: The dimension whose values are normalised, each by itself.
-        momentum: The share of a batch in the running mean and variance.
+        dim: The dimension whose indices are normalised independently.
+        momentum: The weight of a batch in the running mean and variance.
     """
 
     running_mean: Tensor
@@ -53,7 +53,7 @@ class BatchNorm(nn.Module):
 
     def forward(self, inputs: Tensor) -> Outputs:
         """Shaped as the inputs."""
-        found = F.batch_norm(
+        normalised = F.batch_norm(
             inputs.movedim(self.dim, 1),
             self.running_mean,
             self.running_var,
@@ -63,11 +63,11 @@ class BatchNorm(nn.Module):
             self.momentum,
             self.eps,
         )
-        return (found.movedim(1, self.dim),)
+        return (normalised.movedim(1, self.dim),)
 
 
 class LayerNorm(nn.Module):
-    """Normalisation of the values of some dimensions together (Ba et al. 2016).
+    """Normalisation over one or more dimensions (Ba et al. 2016).
 
     Attributes:
         dims: The dimensions.
@@ -88,7 +88,7 @@ class LayerNorm(nn.Module):
 
         Args:
             shape: The sizes of the dimensions.
-            dims: As the attribute, in ascending order; None for the last ones.
+            dims: As the attribute, in ascending order; None for the last dimensions.
             eps: As in the equations.
             mode: As the attribute.
             scale: Whether there is a ``weight``.
@@ -115,7 +115,7 @@ class LayerNorm(nn.Module):
         return (result if self.bias is None else result + self._along(self.bias, inputs),)
 
     def _along(self, parameter: Tensor, inputs: Tensor) -> Tensor:
-        """A parameter with the dimensions of the inputs."""
+        """A parameter reshaped to broadcast with the inputs."""
         shape = [1] * inputs.ndim
         for dim, size in zip(self.dims, parameter.shape, strict=True):
             shape[dim] = size

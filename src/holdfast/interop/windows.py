@@ -1,6 +1,7 @@
-"""Parts of a network that look at a few neighbouring steps, or put some before and after: [B, T, C], channels last.
+"""Parts of a network that work on windows of steps or change the number of steps: [B, T, C], channels last.
 
-Each works over as many dimensions between the first and the last as its sizes say: one for sequences, two for images.
+The number of sizes that a part is given is the number of dimensions between the first and the last: one for sequences,
+two for images.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ class Convolution(nn.Module):
     """A convolution [B, T, I] -> [B, T', O] (LeCun et al. 1989).
 
     Attributes:
-        layer: torch.nn's convolution, which is given its padding.
-        padding: ``"valid"`` for none; ``"same"`` for as much on both sides as lets ``ceil(T / stride)`` steps come out,
-            the odd one at the end; ``"causal"`` for all of it before the first step.
+        layer: torch.nn's convolution, without padding.
+        padding: ``"valid"``: none. ``"same"``: on both sides, such that there are ``ceil(T / stride)`` output steps; if
+            the number is odd, the extra step is at the end. ``"causal"``: all of it before the first step.
     """
 
     def __init__(
@@ -47,15 +48,9 @@ class Convolution(nn.Module):
         count = _dimensions(kernel_size, stride, dilation)
         _check(padding, _PADDINGS, "padding")
         self.padding = padding
+        step, spread = tuple(stride or [1] * count), tuple(dilation or [1] * count)
         self.layer: Any = _CONVOLUTIONS[count - 1](
-            in_channels,
-            out_channels,
-            tuple(kernel_size),
-            tuple(stride or [1] * count),
-            0,
-            tuple(dilation or [1] * count),
-            groups,
-            bias,
+            in_channels, out_channels, tuple(kernel_size), step, 0, spread, groups, bias
         )
 
     def forward(self, inputs: Tensor) -> Outputs:
@@ -66,12 +61,12 @@ class Convolution(nn.Module):
 
 
 class TransposedConvolution(nn.Module):
-    """A convolution that puts steps between steps: [B, T, I] -> [B, T', O] (Zeiler et al. 2010).
+    """A transposed convolution, [B, T, I] -> [B, T', O] (Zeiler et al. 2010).
 
     Attributes:
         layer: torch.nn's transposed convolution, without padding.
-        padding: ``"valid"`` for all steps that come out; ``"same"`` for ``T * stride`` of them, as many left out on
-            both sides, the odd one at the end.
+        padding: ``"valid"``: all output steps. ``"same"``: the ``T * stride`` steps in the middle; if the number of
+            steps to drop is odd, the extra one is dropped at the end.
     """
 
     def __init__(
@@ -87,9 +82,10 @@ class TransposedConvolution(nn.Module):
         count = _dimensions(kernel_size, stride)
         _check(padding, ("valid", "same"), "padding")
         self.padding, self.size, self.stride = padding, tuple(kernel_size), tuple(stride or [1] * count)
-        kind = _TRANSPOSED[count - 1]
-        more = tuple(max(step - one, 0) for one, step in zip(self.size, self.stride, strict=True))
-        self.layer: Any = kind(in_channels, out_channels, self.size, self.stride, output_padding=more, bias=bias)
+        extra = tuple(max(step - size, 0) for size, step in zip(self.size, self.stride, strict=True))
+        self.layer: Any = _TRANSPOSED[count - 1](
+            in_channels, out_channels, self.size, self.stride, output_padding=extra, bias=bias
+        )
 
     def forward(self, inputs: Tensor) -> Outputs:
         """As the class says."""
@@ -101,17 +97,10 @@ class TransposedConvolution(nn.Module):
 
 
 class Pooling(nn.Module):
-    """The largest value, or the mean, of every few steps: [B, T, C] -> [B, T', C].
-
-    Padding takes no part: it is never the largest, and the mean is that of the steps that are there.
-    """
+    """The maximum or the mean of each window: [B, T, C] -> [B, T', C]. Padding counts for neither."""
 
     def __init__(
-        self,
-        mode: Literal["max", "mean"],
-        size: list[int],
-        stride: list[int] | None = None,
-        padding: Padding = "valid",
+        self, mode: Literal["max", "mean"], size: list[int], stride: list[int] | None = None, padding: Padding = "valid"
     ) -> None:
         super().__init__()
         _dimensions(size, stride)
@@ -128,8 +117,8 @@ class Pooling(nn.Module):
             return (_MAXIMA[number](padded, self.size, self.stride).movedim(1, -1),)
         pooled = _MEANS[number](self._padded(x, 0.0), self.size, self.stride)
         if self.padding != "valid":
-            there = self._padded(torch.ones_like(x[:1, :1]), 0.0)
-            pooled = pooled / _MEANS[number](there, self.size, self.stride)
+            real_steps = self._padded(torch.ones_like(x[:1, :1]), 0.0)
+            pooled = pooled / _MEANS[number](real_steps, self.size, self.stride)
         return (pooled.movedim(1, -1),)
 
     def _padded(self, x: Tensor, value: float) -> Tensor:
@@ -137,9 +126,9 @@ class Pooling(nn.Module):
 
 
 class GlobalPooling(nn.Module):
-    """The largest value, or the mean, of all steps: [B, T, C] -> [B, C].
+    """The maximum or the mean of all steps: [B, T, C] -> [B, C].
 
-    Inputs: the sequences, and for the mean of those steps that count alone, a mask [B, T].
+    Inputs: the sequences; and, for the mean of only the steps that count, a mask [B, T].
     """
 
     def __init__(self, mode: Literal["max", "mean"], keepdims: bool = False) -> None:
@@ -148,7 +137,7 @@ class GlobalPooling(nn.Module):
         self.mode, self.keepdims = mode, keepdims
 
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Outputs:
-        """As the class says; with ``keepdims``, the dimensions between stay, each of size 1."""
+        """As the class says; with ``keepdims``, the dimensions between stay, with size 1."""
         between = tuple(range(1, inputs.ndim - 1))
         if self.mode == "max":
             return (inputs.amax(between, self.keepdims),)
@@ -160,7 +149,7 @@ class GlobalPooling(nn.Module):
 
 
 class ZeroPadding(nn.Module):
-    """Zeros before and after: [B, T, C] -> [B, before + T + after, C]."""
+    """Adds zeros: [B, T, C] -> [B, before + T + after, C]."""
 
     def __init__(self, around: list[list[int]]) -> None:
         super().__init__()
@@ -168,12 +157,12 @@ class ZeroPadding(nn.Module):
 
     def forward(self, inputs: Tensor) -> Outputs:
         """As the class says."""
-        widths = [0, 0, *(one for pair in reversed(self.around) for one in pair)]
+        widths = [0, 0, *(width for pair in reversed(self.around) for width in pair)]
         return (F.pad(inputs, widths),)
 
 
 class Cropping(nn.Module):
-    """Without some steps at the beginning and the end: [B, T, C] -> [B, T - before - after, C]."""
+    """Removes steps at both ends: [B, T, C] -> [B, T - before - after, C]."""
 
     def __init__(self, around: list[list[int]]) -> None:
         super().__init__()
@@ -187,7 +176,7 @@ class Cropping(nn.Module):
 
 
 class Upsampling(nn.Module):
-    """Every step several times: [B, T, C] -> [B, T * size, C]."""
+    """Repeats each step: [B, T, C] -> [B, T * size, C]."""
 
     def __init__(self, size: list[int]) -> None:
         super().__init__()
@@ -209,7 +198,7 @@ def _padded(
     dilations: tuple[int, ...],
     value: float = 0.0,
 ) -> Tensor:
-    """[B, C, T] with what the padding puts before and after."""
+    """[B, C, T] with its padding."""
     if padding == "valid":
         return x
     widths: list[int] = []
@@ -224,21 +213,29 @@ def _padded(
 
 
 def _dimensions(*sizes: list[int] | None) -> int:
-    """How many dimensions sizes are of, if these are whole numbers from 1 on, as many each time."""
-    given = [size for size in sizes if size is not None]
-    counts = {len(size) for size in given}
-    if len(counts) != 1 or not counts <= {1, 2, 3} or any(type(one) is not int or one < 1 for s in given for one in s):
-        raise OptionError(f"Windows are of {given}; expected one to three whole numbers from 1 on, as many each time.")
+    """The number of dimensions that the sizes are for.
+
+    Raises:
+        OptionError: They are not whole numbers from 1 on, or their numbers of dimensions differ.
+    """
+    present = [size for size in sizes if size is not None]
+    counts = {len(size) for size in present}
+    if (
+        len(counts) != 1
+        or not counts <= {1, 2, 3}
+        or any(type(n) is not int or n < 1 for size in present for n in size)
+    ):
+        raise OptionError(f"Windows have the sizes {present}; expected one to three whole numbers from 1 on in each.")
     return counts.pop()
 
 
 def _pairs(around: list[list[int]]) -> tuple[tuple[int, int], ...]:
     pairs = tuple(tuple(pair) for pair in around)
-    if not pairs or any(len(pair) != 2 or any(type(one) is not int or one < 0 for one in pair) for pair in pairs):
-        raise OptionError(f"Steps at the ends are {around}; expected two whole numbers from 0 on for each dimension.")
+    if not pairs or any(len(pair) != 2 or any(type(n) is not int or n < 0 for n in pair) for pair in pairs):
+        raise OptionError(f"The steps at the ends are {around}; expected two whole numbers from 0 on per dimension.")
     return pairs  # type: ignore[return-value]
 
 
-def _check(value: str, known: tuple[str, ...], what: str) -> None:
+def _check(value: str, known: tuple[str, ...], option: str) -> None:
     if value not in known:
-        raise OptionError(f"There is no {what} {value!r}: {did_you_mean(str(value), known)}")
+        raise OptionError(f"There is no {option} {value!r}: {did_you_mean(str(value), known)}")

@@ -39,7 +39,9 @@ def test_layers_of_keras_2(kind: str, number: int, conformance: Callable[[str], 
     case = list(json.loads((folder / f"{kind}.json").read_text()).values())[number]
     settings = json.loads((folder / f"{kind}.params.json").read_text())[number]["attrs"]
     layer = {"class_name": kind, "config": {"name": "layer", **settings}}
-    model = keras_config.parse(json.dumps({"class_name": "Sequential", "config": [layer]}), "2.0.0", folder)
+    model = keras_config.parse_configuration(
+        json.dumps({"class_name": "Sequential", "config": [layer]}), "2.0.0", folder
+    )
     network = keras_layers.network(model, {"layer": [tensor(one) for one in case["weights"]]}, folder)
     x = tensor(case["input"])[None]
     with torch.inference_mode():

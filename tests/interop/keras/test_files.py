@@ -222,7 +222,7 @@ def test_weights_alone_say_both_directions(tmp_path: Path) -> None:
         ),
         (
             {"lstm/cell": lstm_weights(4, 4), "gru/cell": drawn((4, 12), (4, 12), (2, 12))},
-            "the order of its layers is not the only one possible",
+            "more than one order of its layers is possible",
         ),
         ({"lstm/cell": lstm_weights(3, 4), "lstm_1/cell": lstm_weights(3, 4)}, "its layers fit in no order"),
         (
@@ -238,8 +238,8 @@ def test_weights_alone_that_leave_open_what_they_are_of(weights: Any, reason: st
     with pytest.raises(ConversionError) as caught:
         keras_files.read(tmp_path / "m.weights.h5")
     assert line(str(caught.value)) == (
-        "m.weights.h5 has weights and no configuration, and what model they are of cannot be told: "
-        f"{reason}. Write `model.to_json()` of that model to m.json beside it. Its recurrent layers alone can be read: "
+        f"m.weights.h5 has weights and no configuration, and they do not determine the model: {reason}. Write "
+        "`model.to_json()` of that model to m.json in the same folder. Its recurrent layers alone can be read: "
         "formats.read_layers(path), or --set layers='*'."
     )
 
@@ -251,31 +251,32 @@ REFUSED = {
     ),
     "bilinear upsampling": (
         entry("UpSampling2D", "up", interpolation="bilinear"),
-        "Layer 'up' (UpSampling2D) has interpolation='bilinear', which Holdfast has not; expected nearest.",
+        "Layer 'up' (UpSampling2D) has interpolation='bilinear', which Holdfast does not have; expected nearest.",
     ),
     "a padding": (
         entry("MaxPooling1D", "pool", padding="causal"),
-        "Layer 'pool' (MaxPooling1D) has padding='causal', which Holdfast has not; expected one of valid, same.",
+        "Layer 'pool' (MaxPooling1D) has padding='causal', which Holdfast does not have; expected one of valid, same.",
     ),
     "batch renormalisation": (
         entry("BatchNormalization", "norm", renorm=True),
-        "Layer 'norm' (BatchNormalization) has renorm=True, which Holdfast has not; expected it to be left out.",
+        "Layer 'norm' (BatchNormalization) has renorm=True, which Holdfast does not have; expected no such option.",
     ),
     "several axes of a batch normalisation": (
         entry("BatchNormalization", "norm", axis=[1, 2]),
-        "Layer 'norm' (BatchNormalization) has axis=[1, 2], which Holdfast has not; expected one dimension.",
+        "Layer 'norm' (BatchNormalization) has axis=[1, 2], which Holdfast does not have; expected one dimension.",
     ),
     "dilated transposed convolution": (
         entry("Conv1DTranspose", "up", filters=2, kernel_size=[2], dilation_rate=[2]),
-        "Layer 'up' (Conv1DTranspose) has dilation_rate=[2], which Holdfast has not; expected 1.",
+        "Layer 'up' (Conv1DTranspose) has dilation_rate=[2], which Holdfast does not have; expected 1.",
     ),
     "attention along other axes": (
         entry("MultiHeadAttention", "heads", num_heads=2, key_dim=3, attention_axes=[1, 2]),
-        "Layer 'heads' (MultiHeadAttention) has attention_axes=[1, 2], which Holdfast has not; expected the steps, ",
+        "Layer 'heads' (MultiHeadAttention) has attention_axes=[1, 2], which Holdfast does not have; expected the "
+        "steps, ",
     ),
     "gated attention": (
         entry("MultiHeadAttention", "heads", num_heads=2, key_dim=3, use_gate=True),
-        "Layer 'heads' (MultiHeadAttention) has use_gate=True, which Holdfast has not; expected it to be left out.",
+        "Layer 'heads' (MultiHeadAttention) has use_gate=True, which Holdfast does not have; expected no such option.",
     ),
     "attention of one input": (
         entry("Attention", "attention"),
@@ -283,20 +284,19 @@ REFUSED = {
     ),
     "Lambda": (
         entry("Lambda", "twice", function=["4wEAAAAAAAAA", None, None], function_type="lambda"),
-        "Layer 'twice' (Lambda) holds Python code, which is never run: put a layer in its place that says "
-        "what it does.",
+        "Layer 'twice' (Lambda) holds Python code, which is never run: replace it by a layer that does the same.",
     ),
     "an activation of somebody's own": (
         entry("LSTM", "lstm", units=4, activation="my_activation"),
-        "Layer 'lstm' (LSTM) has activation='my_activation', which Holdfast has not; expected one of",
+        "Layer 'lstm' (LSTM) has activation='my_activation', which Holdfast does not have; expected one of",
     ),
     "an unknown option": (
         entry("LSTM", "lstm", units=4, peepholes=True),
-        "Layer 'lstm' (LSTM) has peepholes=True, which Holdfast has not; expected it to be left out.",
+        "Layer 'lstm' (LSTM) has peepholes=True, which Holdfast does not have; expected no such option.",
     ),
     "time first": (
         entry("LSTM", "lstm", units=4, time_major=True),
-        "Layer 'lstm' (LSTM) has time_major=True, which Holdfast has not; expected batches first.",
+        "Layer 'lstm' (LSTM) has time_major=True, which Holdfast does not have; expected batches first.",
     ),
     "stacked cells": (
         entry("RNN", "rnn", cell=entry("StackedRNNCells", "cells", cells=[])),
@@ -313,13 +313,13 @@ REFUSED = {
     ),
     "a merge mode": (
         entry("Bidirectional", "both", layer=entry("LSTM", "lstm", units=4), merge_mode="max"),
-        "Layer 'both' (Bidirectional) has merge_mode='max', which Holdfast has not; expected one of concat, "
+        "Layer 'both' (Bidirectional) has merge_mode='max', which Holdfast does not have; expected one of concat, "
         "sum, ave, mul, "
         "or null.",
     ),
     "quantised weights": (
         entry("Dense", "dense", units=2, dtype={"class_name": "QuantizedDTypePolicy", "config": {}}),
-        "Layer 'dense' (Dense) has dtype='QuantizedDTypePolicy', which Holdfast has not; expected a "
+        "Layer 'dense' (Dense) has dtype='QuantizedDTypePolicy', which Holdfast does not have; expected a "
         "floating-point type.",
     ),
     "a model within": (
@@ -344,14 +344,14 @@ def test_what_has_no_counterpart_is_named(name: str, tmp_path: Path) -> None:
         (
             {"units": 5},
             "layer 'lstm' (LSTM) has (3, 16) as input weights; expected (3, 20) for the LSTM of 3 inputs and "
-            "5 units that it "
-            "says to be (Keras layout). Its weights and its settings are not of one model.",
+            "5 units in its "
+            "settings (Keras layout). Its weights and its settings are not from the same model.",
         ),
         (
             {"units": 4, "use_bias": False},
             "layer 'lstm' (LSTM) has 3 arrays (3x16, 4x16, 16); expected kernel and recurrent kernel. Its "
             "weights and its "
-            "settings are not of one model.",
+            "settings are not from the same model.",
         ),
     ],
 )
@@ -382,5 +382,5 @@ def test_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingLibraryError) as caught:
         keras_files.write(tmp_path / "other.keras", network)
     assert str(caught.value) == (
-        "Files of Keras are written by the library h5py, which is not installed: pip install 'holdfast[h5]'."
+        "Writing files of Keras needs the library h5py, which is not installed: pip install 'holdfast[h5]'."
     )

@@ -139,14 +139,16 @@ def archived(name: str, config: Any, message: str) -> None:
     case(f"{name}, .keras", ".keras", message, lambda path: archive(path, config, WEIGHTS))
 
 
-configured("nested lists", "[" * 100_000, "not JSON, or nested too deep")
-configured("nested objects", '{"a":' * 50_000, "not JSON, or nested too deep")
-configured("no JSON", "{'class_name': 1}", "not JSON, or nested too deep")
-configured("a number of many digits", '{"class_name": ' + "9" * 10_000 + "}", "not JSON, or nested too deep")
+configured("nested lists", "[" * 100_000, "not JSON, or is nested too deep")
+configured("nested objects", '{"a":' * 50_000, "not JSON, or is nested too deep")
+configured("no JSON", "{'class_name': 1}", "not JSON, or is nested too deep")
+configured("a number of many digits", '{"class_name": ' + "9" * 10_000 + "}", "not JSON, or is nested too deep")
 configured("a list", "[1, 2]", "its configuration has no 'class_name' where one belongs")
 configured("no layers", sequential(), "the model has no layers")
 configured("layers that are none", {"class_name": "Sequential", "config": {"layers": [1, 2]}}, "has no 'class_name'")
-configured("a class of somebody's own", {"class_name": "os.system", "config": {}}, "what it computes is code")
+configured(
+    "a class of somebody's own", {"class_name": "os.system", "config": {}}, "computes with code that is not in the file"
+)
 configured("a layer twice", sequential(LSTM, LSTM), "two layers are called 'lstm'")
 configured("a name that is none", sequential(entry("LSTM", 7, units=4)), "a layer is called '7'")  # type: ignore[arg-type]
 for _units in (0, -1, 10**18, 2**31, "4", 4.0, True, None, [4], {"a": 1}):
@@ -186,7 +188,7 @@ configured(
 configured(
     "a function as an activation",
     sequential(entry("Dense", "dense", units=2, activation={"class_name": "__lambda__", "config": {"code": _code}})),
-    "which Holdfast has not",
+    "which Holdfast does not have",
 )
 configured(
     "a module to import",
@@ -320,9 +322,9 @@ kernel(
     lambda g, n: g.__setitem__(n, h5py.SoftLink("/layers/lstm/cell/vars/0")),
 )
 kernel("a link to itself", "is a link to another place", lambda g, n: g.__setitem__(n, h5py.SoftLink(f"{g.name}/{n}")))
-kernel("numbers in another file", "lie in other files", external)
-kernel("numbers of other files", "lie in other files", virtual)
-kernel("a bomb of gzip", "is compressed, as Keras never does", bomb)
+kernel("numbers in another file", "has its numbers in other files", external)
+kernel("numbers of other files", "has its numbers in other files", virtual)
+kernel("a bomb of gzip", "is compressed, which Keras does not do", bomb)
 kernel(
     "zeros packed small",
     "is compressed",
@@ -378,23 +380,27 @@ def shared(file: Any) -> None:
     file["model_weights/lstm/kernel"] = data
 
 
-attribute("a group in itself", "is in itself", within)
+attribute("a group in itself", "contains itself", within)
 attribute("a group of 5000", "5,002 members", many)
 attribute("one array under many names", "claims to be", shared)
-attribute("a configuration of numbers", "is no text", lambda file: file.attrs.__setitem__("model_config", np.ones(5)))
-attribute("a configuration of several", "is no text", lambda file: file.attrs.__setitem__("model_config", [b"a", b"b"]))
+attribute(
+    "a configuration of numbers", "is not a text", lambda file: file.attrs.__setitem__("model_config", np.ones(5))
+)
+attribute(
+    "a configuration of several", "is not a text", lambda file: file.attrs.__setitem__("model_config", [b"a", b"b"])
+)
 attribute(
     "a configuration of 5 MB",
-    "is no text of at most",
+    "is not a text of at most",
     lambda file: file.attrs.__setitem__("model_config", b"[" * (5 * 2**20)),
 )
 attribute(
     "names that are numbers",
-    "is no text",
+    "is not a text",
     lambda file: file["model_weights"].attrs.__setitem__("layer_names", np.ones(3)),
 )
 attribute(
-    "one name for all", "is no list", lambda file: file["model_weights"].attrs.__setitem__("layer_names", b"lstm")
+    "one name for all", "is not a list", lambda file: file["model_weights"].attrs.__setitem__("layer_names", b"lstm")
 )
 attribute("names of nothing", "it names no layers", lambda file: file["model_weights"].attrs.__delitem__("layer_names"))
 attribute(
@@ -452,7 +458,7 @@ zipped("a claim of 4 GB", "claims to unpack", lambda path: with_size(path, b"mod
 zipped("a claim of less", DAMAGED, lambda path: with_size(path, b"model.weights.h5", 3000))
 zipped(
     "weights packed by LZMA",
-    "packed in a way",
+    "compressed in a way",
     lambda path: archive(path, CONFIG, WEIGHTS, compression=zipfile.ZIP_LZMA),
 )
 zipped(
@@ -474,7 +480,7 @@ zipped(
 zipped("weights that are a pickle", DAMAGED, lambda path: archive(path, CONFIG, pickle.dumps(os.getcwd)))
 zipped("weights that are a zip", DAMAGED, lambda path: archive(path, CONFIG, b"PK\x03\x04" + bytes(4000)))
 zipped("weights of nothing", DAMAGED, lambda path: archive(path, CONFIG, b""))
-zipped("no version", "its keras_version is no text", lambda path: archive(path, CONFIG, WEIGHTS, version=3))  # type: ignore[arg-type]
+zipped("no version", "its keras_version is not a text", lambda path: archive(path, CONFIG, WEIGHTS, version=3))  # type: ignore[arg-type]
 zipped("no entries", "0 entries 'config.json'", lambda path: zipfile.ZipFile(path, "w").close())
 
 

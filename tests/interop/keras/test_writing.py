@@ -137,13 +137,12 @@ REFUSED = {
     ),
     "reverse in the order of time": (
         chain(recurrent(reverse=True), sequences=True),
-        "'part0' (Recurrent) runs in reverse and gives its outputs in the order of time; Keras gives those "
-        "of go_backwards "
-        "in the order in which they were made, and has no layer that turns them.",
+        "'part0' (Recurrent) runs in reverse and gives its outputs in order of time; Keras gives the outputs of "
+        "go_backwards in reverse order, and has no layer that reverses them.",
     ),
     "a state that is kept": (
         chain(recurrent(stateful=True)),
-        "'part0' (Recurrent) is stateful, for which Keras has to know the number of rows of a batch; Keras has no "
+        "'part0' (Recurrent) is stateful, for which Keras must know the number of rows of a batch; Keras has no "
         "counterpart.",
     ),
     "lengths": (
@@ -159,7 +158,7 @@ REFUSED = {
                 Node("sum", "Merge", {"mode": "sum"}, ("every", "last"), ("y",)),
             ],
         ),
-        "More than one value of 'rnn' (Recurrent) is used, or none: no chain of layers.",
+        "'rnn' (Recurrent) has several used outputs, or none: this is not a chain of layers.",
     ),
 }
 
@@ -177,7 +176,7 @@ def test_other_endings_and_places(tmp_path: Path) -> None:
     with pytest.raises(ConversionError) as caught:
         keras_files.write(tmp_path / "m.h5", NETWORKS["LSTM"])
     assert line(str(caught.value)) == (
-        "m.h5 ends neither in .keras nor in .weights.h5, and Keras tells files by their ending."
+        "m.h5 ends neither in .keras nor in .weights.h5, and Keras recognises files by their ending."
     )
     with pytest.raises(ModelFileError) as failed:
         keras_files.write(tmp_path / "nowhere" / "m.keras", NETWORKS["LSTM"])

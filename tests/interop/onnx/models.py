@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,11 @@ def value(name: str, array: np.ndarray | None = None) -> Any:
     return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
 
 
+def info(name: str, sizes: Any, kind: int = TensorProto.FLOAT) -> Any:
+    """An input or output of a graph with these sizes: numbers, or names for open ones."""
+    return helper.make_tensor_value_info(name, kind, sizes)
+
+
 def recurrent(
     op: str, given: dict[str, np.ndarray], outputs: tuple[str, ...], *, constant: bool = True, **attributes: Any
 ) -> onnx.ModelProto:
@@ -70,6 +76,16 @@ def model(nodes: list[Any], inputs: list[Any], outputs: list[Any], tensors: list
     """A model of one graph."""
     graph = helper.make_graph(nodes, "graph", inputs, outputs, tensors)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", version)], ir_version=8)
+
+
+def saved(nodes: list[Any], inputs: list[Any], outputs: list[str], tensors: dict[str, Any], folder: Path) -> Path:
+    """The file of a graph with these inputs, outputs and tensors."""
+    kept = [numpy_helper.from_array(np.asarray(value), name) for name, value in tensors.items()]
+    graph = helper.make_graph(nodes, "graph", inputs, [info(name, None) for name in outputs], kept)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 16)], ir_version=8), folder / "model.onnx"
+    )
+    return folder / "model.onnx"
 
 
 @lru_cache

@@ -127,9 +127,7 @@ def test_a_model_goes_on_to_the_other_formats(name: str, dynamo: bool, tmp_path:
 def test_keras_is_told_of_the_time_that_came_first(tmp_path: Path) -> None:
     model = Model(Case(nn.GRU, 3, 4, batch_first=False)).eval()
     done = convert(exported(model, tmp_path / "model.onnx", dynamo=False), tmp_path / "model.keras")
-    assert done.note == (
-        "The model takes the time first, and the file written the batch first: [B, T, I], and so for its outputs."
-    )
+    assert done.note == ("The model takes the time first. The file written takes and gives the batch first: [B, T, I].")
     assert done.note in str(done)
     assert done.as_dict()["note"] == done.note
     assert done.checks["dest"] == 0.0

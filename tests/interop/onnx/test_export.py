@@ -21,7 +21,7 @@ from holdfast.interop.onnx import export as onnx_export
 from holdfast.interop.onnx import files as onnx_files
 from holdfast.interop.onnx import forms as onnx_forms
 from holdfast.interop.onnx.export import Form, Input
-from holdfast.interop.onnx.runtime import Runtime, apart
+from holdfast.interop.onnx.runtime import Runtime, relative_difference
 from holdfast.layers.recurrent_layer import RecurrentLayer
 
 LAYERS: dict[str, RecurrentLayer] = {
@@ -161,7 +161,7 @@ def test_activations_that_onnx_lacks_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(ConversionError, match=f"^{re.escape(text)}$"):
         onnx_forms.write(tmp_path / "layer.onnx", holdfast.GRU(3, 4, activation="gelu"))
-    text = "The layer 'layer' has an activation that is a function of its own; ONNX has names for some."
+    text = "The layer 'layer' has a Python function as an activation; ONNX has named activations alone."
     with pytest.raises(ConversionError, match=f"^{re.escape(text)}$"):
         onnx_forms.write(tmp_path / "layer.onnx", holdfast.RNN(3, 4, nonlinearity=torch.sin))
 
@@ -180,7 +180,7 @@ def test_dropout_inside_the_recurrence_is_left_out(tmp_path: Path) -> None:
 )
 def test_what_runs_against_time_does_not_stream(layer: RecurrentLayer, how: str, tmp_path: Path) -> None:
     text = (
-        f"The LSTM {how}: its output depends on steps that have not come yet. The streaming form needs a layer that "
+        f"The LSTM {how}: its output depends on later steps. The streaming form needs a layer that "
         "runs forwards; write the whole model instead."
     )
     with pytest.raises(ConversionError, match=f"^{re.escape(text)}$"):
@@ -226,7 +226,7 @@ def test_what_the_exporter_lacks_is_refused(tmp_path: Path) -> None:
         def forward(self, x: Tensor) -> Tensor:
             return super().forward(x).cummax(1).values
 
-    text = r"^torch cannot say the model in ONNX's operators: .*cummax.* Write it in another format.$"
+    text = r"^torch cannot express the model in ONNX's operators: .*cummax.* Write it in another format.$"
     with pytest.raises(ConversionError, match=text):
         onnx_export.write(tmp_path / "model.onnx", Form(Runs(3, 3), {"x": Input(("batch", "time", 3))}, ("y",)))
 
@@ -236,7 +236,7 @@ def test_a_model_of_even_numbers_of_steps_is_refused(tmp_path: Path) -> None:
         def forward(self, x: Tensor) -> Tensor:
             return torch.cat([super().forward(x), x[:, ::2].repeat_interleave(2, 1)[:, : x.shape[1] // 2 * 2]], 2)
 
-    text = r"^The model does not take every number of steps, as an ONNX file of it has to: it failed on x \[3, 9, 3\]"
+    text = r"^The model does not take every number of steps, as an ONNX file must: it failed on x \[3, 9, 3\]"
     form = Form(Joins(3, 3), {"x": Input(("batch", "time", 3), least=4)}, ("y",))
     with pytest.raises(ConversionError, match=text):
         onnx_export.write(tmp_path / "model.onnx", form)
@@ -313,7 +313,7 @@ def test_inputs_of_different_lengths(masked: bool, tmp_path: Path) -> None:
     a, b = torch.randn(3, 7, 5), torch.tensor([[0, 4, 0, 8, 0], [1, 2, 3, 4, 5], [0, 0, 0, 0, 0]])
     runtime = Runtime((tmp_path / "model.onnx").read_bytes())
     with torch.inference_mode():
-        assert apart((network(a, b),), runtime.run({"a": a, "b": b})) < 1e-6
+        assert relative_difference((network(a, b),), runtime.run({"a": a, "b": b})) < 1e-6
 
 
 def test_a_network_streams(tmp_path: Path) -> None:

@@ -408,11 +408,11 @@ CASES: dict[str, tuple[bytes, str]] = {
     ),
     "weights at a place that is no number": (
         outside(location="model.onnx", offset="first"),
-        "The tensor 'W' of {path} lies at a place that is no number. The file is damaged.",
+        "The tensor 'W' of {path} has an offset or a length that is not a number. The file is damaged.",
     ),
     "a place with ten thousand digits": (
         outside(location="model.onnx", offset="9" * 10_000),
-        "The tensor 'W' of {path} lies at a place that is no number. The file is damaged.",
+        "The tensor 'W' of {path} has an offset or a length that is not a number. The file is damaged.",
     ),
     "a hidden size of 2^60": (
         attribute("hidden_size", 2**60),
@@ -521,11 +521,11 @@ CASES: dict[str, tuple[bytes, str]] = {
     ),
     "an operator with an unknown attribute": (
         node_of("Softmax", ["x"], ["y"], dimension=1),
-        "The node 'one' (Softmax) is not one that Holdfast knows: got an unexpected keyword argument 'dimension'.",
+        "The node 'one' (Softmax) does not fit its operator: got an unexpected keyword argument 'dimension'.",
     ),
     "an operator with too many inputs": (
         node_of("Neg", ["x", "x"], ["y"]),
-        "The node 'one' (Neg) is not one that Holdfast knows: too many positional arguments.",
+        "The node 'one' (Neg) does not fit its operator: too many positional arguments.",
     ),
     "an operator with too many outputs": (
         node_of("Neg", ["x"], ["y", "z"]),
@@ -550,7 +550,7 @@ CASES: dict[str, tuple[bytes, str]] = {
     ),
     "a loop of 2^62 rounds": (
         loop(2**62),
-        "The node 'one' (Loop) is asked for 4611686018427387904 rounds; expected at",
+        "The node 'one' (Loop) asks for 4611686018427387904 rounds; expected at",
     ),
     "a loop without a condition": (
         loop(3, inputs=2),

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from holdfast.interop import network as networks
 from holdfast.interop.network import Network
 from holdfast.interop.onnx import files as onnx_files
-from holdfast.interop.onnx.runtime import Runtime, apart
+from holdfast.interop.onnx.runtime import Runtime, relative_difference
 
 WIDTH, H = 3, 4
 RNG = np.random.default_rng(0)
@@ -215,7 +215,7 @@ def check(path: Path, tolerance: float = 1e-6) -> Network:
         given = {"xs": torch.randn(steps, rows, WIDTH)}
         given |= {name: torch.randn(rows, H) for name in network.inputs if name != "xs"}
         with torch.inference_mode():
-            assert apart(network(*given.values()), runtime.run(given)) < tolerance * max(1, steps / 4)
+            assert relative_difference(network(*given.values()), runtime.run(given)) < tolerance * max(1, steps / 4)
     return network
 
 

@@ -195,7 +195,7 @@ def test_both_readings_of_a_list_of_parameters(tmp_path: Path) -> None:
         read(recurrent("LSTM", whole, ("Y",), activation_alpha=[0.5, 0.25, 0.0], **names), tmp_path)
     message = (
         "The node 'cell' (RNN) has the activation 'scaled_tanh' and no activation_alpha for it; expected a number: "
-        "ONNX says none."
+        "ONNX has no default."
     )
     with pytest.raises(ConversionError, match=f"^{re.escape(message)}$"):
         read(recurrent("RNN", arrays("RNN"), ("Y",), activations=["ScaledTanh"]), tmp_path)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from holdfast.interop.onnx import files as onnx_files
-from holdfast.interop.onnx.runtime import Runtime, apart
+from holdfast.interop.onnx.runtime import Runtime, relative_difference
 
 STEPS = 40
 
@@ -66,7 +66,7 @@ def test_forty_steps(name: str, conformance: Callable[[str], Path]) -> None:
         expected = runtime.run(theirs | step)
         with torch.inference_mode():
             found = network(*((own | step)[key] for key in network.inputs))
-        assert apart(found, expected) < 1e-5
+        assert relative_difference(found, expected) < 1e-5
         for key, (_, output) in stream.states.items():
             own[key] = found[network.outputs.index(output)]
             theirs[key] = expected[network.outputs.index(output)]

@@ -175,31 +175,30 @@ def test_layers_are_listed_whatever_the_model_is(tmp_path: Path) -> None:
 
 
 HINT = (
-    " Load the state dict into the PyTorch model that it is of, where its layers meet, and call "
+    " Load the state dict into its PyTorch model, which knows how the layers are connected, and call "
     "holdfast.replace_recurrent(model). Its recurrent layers alone can be read: formats.read_layers(path), or --set "
     "layers='*'."
 )
 UNCLEAR: dict[str, tuple[Callable[[], dict[str, nn.Module]], str]] = {
     "two linear layers": (
         lambda: {"rnn": nn.GRU(3, 4), "hidden": nn.Linear(4, 4), "out": nn.Linear(4, 2)},
-        "has the layer 'out' (linear) beside its recurrent ones, and does not say what it is for." + HINT,
+        "has the layer 'out' (linear) besides its recurrent layers, and does not say how the model uses it." + HINT,
     ),
     "a linear layer first": (
         lambda: {"lift": nn.Linear(2, 3), "rnn": nn.GRU(3, 4)},
-        "has the layer 'lift' (linear) beside its recurrent ones, and does not say what it is for." + HINT,
+        "has the layer 'lift' (linear) besides its recurrent layers, and does not say how the model uses it." + HINT,
     ),
     "a layer between": (
         lambda: {"a": nn.GRU(3, 4), "norm": nn.LayerNorm(4), "b": nn.GRU(4, 4)},
-        "has the layer 'norm' (other) beside its recurrent ones, and does not say what it is for." + HINT,
+        "has the layer 'norm' (other) besides its recurrent layers, and does not say how the model uses it." + HINT,
     ),
     "a convolution": (
         lambda: {"rnn": nn.GRU(3, 4), "conv": nn.Conv1d(4, 4, 3)},
-        "has the layer 'conv' (other) beside its recurrent ones, and does not say what it is for." + HINT,
+        "has the layer 'conv' (other) besides its recurrent layers, and does not say how the model uses it." + HINT,
     ),
     "two that do not fit": (
         lambda: {"encoder": nn.GRU(3, 4), "decoder": nn.GRU(3, 4)},
-        "has 'encoder', which gives 4 values, before 'decoder', which takes 3: they are not one behind the other."
-        + HINT,
+        "has 'encoder', which gives 4 values, before 'decoder', which takes 3: they are not a chain." + HINT,
     ),
     "a square without a bias": (
         lambda: {"first": nn.Linear(3, 3, bias=False), "rnn": nn.GRU(3, 4)},
@@ -300,7 +299,7 @@ def test_what_torch_has_not_is_not_written(cell: str, options: dict[str, Any], t
         write(tmp_path / "m.pt", network)
     kind = cell.upper()
     assert str(error.value) == (
-        f"The {kind} 'rnn' has {told}, and torch.nn.{kind} has no such thing: its weights would mean something else "
+        f"The {kind} 'rnn' has {told}, and torch.nn.{kind} has no such option: its weights would mean something else "
         "there. Keep the model in Holdfast's format."
     )
     assert not (tmp_path / "m.pt").exists()
@@ -312,8 +311,8 @@ def test_weights_that_are_no_module_of_torch(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(ConversionError) as error:
         write(tmp_path / "m.pt", network)
     assert str(error.value) == (
-        "'factor' is a Scale with weights, which is no module of torch.nn, so a state dict has no names for them. Keep "
-        "the model in Holdfast's format."
+        "'factor' is a Scale with weights, and torch.nn has no such module, so a state dict has no names for them. "
+        "Keep the model in Holdfast's format."
     )
 
 

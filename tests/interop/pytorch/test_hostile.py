@@ -279,8 +279,8 @@ def test_a_whole_model_is_refused_and_what_to_do_is_said(form: str, tmp_path: Pa
     path.write_bytes(saved(nn.Sequential(nn.LSTM(2, 3)), legacy=form == "legacy"))
     assert refused(path) == (
         f"{path} holds more than tensors: its pickle asks for torch.nn.modules.container.Sequential, so it may be a "
-        "whole model, and opening it could run any code. Where that code is at home and the file trusted, open it "
-        "there and save what its state_dict() gives."
+        "whole model, and opening it could run any code. If you trust the file, open it where that code is "
+        "installed and save its state_dict()."
     )
 
 
@@ -288,8 +288,8 @@ def test_a_scripted_model(tmp_path: Path) -> None:
     path = tmp_path / "m.pt"
     path.write_bytes(archive(dict_of(), constants=b"", **{"constants.pkl": b"\x80\x02)."}))
     assert refused(path) == (
-        f"{path} is a TorchScript program, which runs code; expected a state dict. Where it is trusted, save what "
-        "torch.jit.load(...).state_dict() gives."
+        f"{path} is a TorchScript program, which runs code; expected a state dict. If you trust it, save "
+        "torch.jit.load(...).state_dict()."
     )
 
 
@@ -396,13 +396,13 @@ def _with(**tensors: torch.Tensor) -> dict[str, torch.Tensor]:
 WRONG: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     "half a bias": (
         lambda: _without("rnn.bias_hh_l0"),
-        "The layer 'rnn' has no bias_hh_l0; expected one of shape (16,): the state dict is incomplete, or of a "
-        "layer of another kind. Save all of it.",
+        "The layer 'rnn' has no bias_hh_l0; expected one of shape (16,): the state dict is incomplete, or of another "
+        "kind of layer. Save all of it.",
     ),
     "the other half": (
         lambda: _without("rnn.bias_ih_l0"),
-        "The layer 'rnn' has no bias_ih_l0; expected one of shape (16,): the state dict is incomplete, or of a "
-        "layer of another kind. Save all of it.",
+        "The layer 'rnn' has no bias_ih_l0; expected one of shape (16,): the state dict is incomplete, or of another "
+        "kind of layer. Save all of it.",
     ),
     "no recurrent weights": (
         lambda: _without("rnn.weight_hh_l0"),
@@ -411,17 +411,17 @@ WRONG: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     "half a direction": (
         lambda: _with(rnn__weight_ih_l0_reverse=torch.zeros(16, 3)),
         "The layer 'rnn' has no weight_hh_l0_reverse; expected one of shape (16, 4): the state dict is incomplete, or "
-        "of a layer of another kind. Save all of it.",
+        "of another kind of layer. Save all of it.",
     ),
     "a layer left out": (
         lambda: _with(rnn__weight_ih_l2=torch.zeros(16, 4)),
-        "The layer 'rnn' has no weight_ih_l1; expected one of shape (16, 4): the state dict is incomplete, or of a "
-        "layer of another kind. Save all of it.",
+        "The layer 'rnn' has no weight_ih_l1; expected one of shape (16, 4): the state dict is incomplete, or of "
+        "another kind of layer. Save all of it.",
     ),
     "layer 9999": (
         lambda: _with(rnn__weight_ih_l9999=torch.zeros(16, 4)),
-        "The layer 'rnn' has no weight_ih_l1; expected one of shape (16, 4): the state dict is incomplete, or of a "
-        "layer of another kind. Save all of it.",
+        "The layer 'rnn' has no weight_ih_l1; expected one of shape (16, 4): the state dict is incomplete, or of "
+        "another kind of layer. Save all of it.",
     ),
     "five gates": (
         lambda: _with(rnn__weight_ih_l0=torch.zeros(20, 3), rnn__weight_hh_l0=torch.zeros(20, 4)),
@@ -482,12 +482,12 @@ WRONG: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     ),
     "a cell and a layer": (
         lambda: _with(rnn__weight_ih=torch.zeros(16, 3)),
-        "The layer 'rnn' has the tensors of a layer and of a cell: one cannot be both.",
+        "The layer 'rnn' has the tensors of a layer and of a cell; expected those of one of them.",
     ),
     "weights of weight_norm": (
         lambda: _with(rnn__weight_hh_l0_g=torch.zeros(16, 1)),
         "The layer 'rnn' has 'weight_hh_l0_g' beside the tensors of a recurrent layer; expected weight_ih, weight_hh, "
-        "weight_hr, bias_ih and bias_hh alone. It is a layer of another kind than torch.nn's, or its weights are "
+        "weight_hr, bias_ih and bias_hh only. It is not a layer of torch.nn, or its weights are "
         "parametrised: save it after torch.nn.utils.parametrize.remove_parametrizations.",
     ),
 }
@@ -509,15 +509,15 @@ def test_tensors_that_do_not_fit(case: str, tmp_path: Path) -> None:
         (None, "is not there. Check the path."),
         (
             b"",
-            "is neither of torch.save nor of safetensors; expected a file that begins as one of them does.",
+            "is neither a file of torch.save nor of safetensors; expected one that begins as they do.",
         ),
         (
             pickle.dumps(Executes()),
-            "is neither of torch.save nor of safetensors; expected a file that begins as one of them does.",
+            "is neither a file of torch.save nor of safetensors; expected one that begins as they do.",
         ),
         (
             b"ustar" * 200,
-            "is neither of torch.save nor of safetensors; expected a file that begins as one of them does.",
+            "is neither a file of torch.save nor of safetensors; expected one that begins as they do.",
         ),
         (b"PK\x03\x04", "is truncated: its list of parts is missing. Take another copy of it."),
     ],

@@ -105,7 +105,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError) as caught:
         Checkpoint(tmp_path / "m").read("kernl")
     assert str(caught.value) == (
-        f"{tmp_path / 'm'} has no variable 'kernl': did you mean 'kernel'? list_variables names those that it has."
+        f"{tmp_path / 'm'} has no variable 'kernl': did you mean 'kernel'? list_variables lists its variables."
     )
 
 
@@ -115,7 +115,9 @@ def test_strings_are_listed_and_not_read(tmp_path: Path) -> None:
     assert list_variables(tmp_path / "m") == [("words", (2,), None)]
     with pytest.raises(ConversionError) as caught:
         Checkpoint(tmp_path / "m").read("words")
-    assert str(caught.value) == f"{tmp_path / 'm'} has variable 'words' of a dtype that torch has not. Leave it out."
+    assert (
+        str(caught.value) == f"{tmp_path / 'm'} has variable 'words' of a dtype that torch does not have. Leave it out."
+    )
 
 
 def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -291,11 +291,11 @@ def read_all(path: Path) -> None:
 @pytest.mark.parametrize(
     ("case", "file", "reason"),
     [
-        ("other data", "m.data-00000-of-00001", "the check sum of the 24 bytes from byte 0 on is wrong"),
-        ("zeros", "m", "it does not end as a table does"),
+        ("other data", "m.data-00000-of-00001", "the checksum of the 24 bytes from byte 0 on is wrong"),
+        ("zeros", "m", "it does not end like a table"),
         ("a compressed block of four gigabytes", "m", "a compressed block of 45 bytes claims to hold 4294967295"),
-        ("a place behind the end", "m.data-00000-of-00001", "a variable ends at byte 28, behind the end of the file"),
-        ("parts over one another", "m.index", "the parts of variable x lie over one another"),
+        ("a place behind the end", "m.data-00000-of-00001", "a variable ends at byte 28, after the end of the file"),
+        ("parts over one another", "m.index", "the parts of variable x overlap"),
         ("a dtype that is none", "m.index", "a variable has the unknown dtype 0"),
     ],
 )
@@ -304,7 +304,9 @@ def test_what_the_error_says(case: str, file: str, reason: str, tmp_path: Path) 
         (tmp_path / name).write_bytes(data)
     with pytest.raises(ModelFileError) as caught:
         read_all(tmp_path / "m")
-    assert str(caught.value) == (f"{tmp_path / file} is damaged or no checkpoint: {reason}. Take another copy of it.")
+    assert str(caught.value) == (
+        f"{tmp_path / file} is damaged or not a checkpoint: {reason}. Take another copy of it."
+    )
 
 
 @pytest.mark.parametrize("case", CASES)

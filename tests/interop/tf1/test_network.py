@@ -16,7 +16,7 @@ import tf1_equations as eq
 import tf1_writer as tf
 from holdfast.errors import ConversionError, OptionError
 from holdfast.interop.network import load, save
-from holdfast.interop.tf1.names import modern, parsed, place_of
+from holdfast.interop.tf1.names import modern, parse_name, place_of
 from holdfast.interop.tf1.network import read, read_cells, read_layers
 
 B, T, I, H = 3, 5, 4, 3  # noqa: E741
@@ -204,7 +204,9 @@ def test_modern_names(old: str, new: str) -> None:
 
 
 def test_where_cells_stand() -> None:
-    found = parsed("a/stack_bidirectional_rnn/cell_1/bidirectional_rnn/bw/multi_rnn_cell/cell_2/gru_cell/gates/bias")
+    found = parse_name(
+        "a/stack_bidirectional_rnn/cell_1/bidirectional_rnn/bw/multi_rnn_cell/cell_2/gru_cell/gates/bias"
+    )
     assert found is not None
     assert found[1:] == ("gru_cell", "gates/bias")
     place = place_of(*found[:2])
@@ -291,8 +293,8 @@ def test_layers_that_do_not_fit_on_one_another(tmp_path: Path) -> None:
     with pytest.raises(ConversionError) as caught:
         read(tmp_path / "m")
     assert str(caught.value) == (
-        "rnn/multi_rnn_cell/cell_1/basic_lstm_cell takes 5 values and what is below it gives 3; expected equally many. "
-        "Read the layers one by one."
+        "rnn/multi_rnn_cell/cell_1/basic_lstm_cell takes 5 values and the layer below gives 3; expected the same "
+        "number. Read the layers one by one."
     )
 
 

@@ -1,4 +1,4 @@
-"""Keras's attention layers as nodes of a network."""
+"""Converts Keras's attention layers to nodes of a network."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from holdfast.errors import ConversionError
-from holdfast.interop.keras.build import Builder, Entry, Value, check_shape
+from holdfast.interop.keras.builder import Builder, Entry, Value, check_shape
 from holdfast.interop.keras.model import Layer, Reference
 
 
@@ -15,7 +15,7 @@ def _attention(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]
     additive = layer.kind == "AdditiveAttention"
     scaled = options.flag("use_scale", default=additive)
     score = "additive" if additive else options.take("score_mode", default="dot")
-    causal = options.flag("causal", default=False) or _is_asked(layer, "use_causal_mask")
+    causal = options.flag("causal", default=False) or _keyword(layer, "use_causal_mask")
     dropout = options.rate("dropout")
     options.done()
     if score not in ("dot", "concat", "additive"):
@@ -29,7 +29,7 @@ def _attention(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]
         check_shape(layer, name, array, (width or 0,) if additive else ())
     settings = {"score": score, "scale": list(arrays[0].shape) if scaled else None, "causal": causal}
     values = [inputs[0].name, inputs[1].name, inputs[2].name if len(inputs) > 2 else ""]
-    return _given(
+    return _add_node(
         build, layer, [*values, inputs[0].mask, inputs[1].mask], {**settings, "dropout": dropout}, tensors, inputs
     )
 
@@ -47,7 +47,7 @@ def _multi_head(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value
         raise options.refused("attention_axes", axes, "the steps, [1]")
     if isinstance(shape, list) and len(shape) > 1:
         raise options.refused("output_shape", shape, "one size")
-    query, value, key = _three(build, layer, inputs)
+    query, value, key = _query_value_key(build, layer, inputs)
     arrays = build.weights(layer, 4 * (1 + bias))
     parts = {name: arrays[n * (1 + bias) : (n + 1) * (1 + bias)] for n, name in enumerate(_PROJECTIONS)}
     sizes: dict[str, tuple[int, ...]] = {
@@ -56,23 +56,23 @@ def _multi_head(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value
         "value": (heads, value_size),
     }
     tensors, widths = {}, {}
-    for name, outs in sizes.items():
+    for name, head_shape in sizes.items():
         kernel = parts[name][0]
         widths[name] = kernel.shape[0] if kernel.ndim else 0
-        check_shape(layer, f"{name} kernel", kernel, (widths[name], *outs))
+        check_shape(layer, f"{name} kernel", kernel, (widths[name], *head_shape))
         tensors[f"{name}.weight"] = kernel.flatten(1).T.contiguous()
     kernel = parts["output"][0]
     width = kernel.shape[-1] if kernel.ndim else 0
     check_shape(layer, "output kernel", kernel, (heads, value_size, width))
     tensors["output.weight"] = kernel.flatten(0, 1).T.contiguous()
     if bias:
-        for name, outs in {**sizes, "output": (width,)}.items():
-            check_shape(layer, f"{name} bias", parts[name][1], outs)
+        for name, head_shape in {**sizes, "output": (width,)}.items():
+            check_shape(layer, f"{name} bias", parts[name][1], head_shape)
             tensors[f"{name}.bias"] = parts[name][1].flatten()
-    implicit = build.model.since(2, 10)  # before, only the mask that it is called with counted
-    masks = [one.mask if implicit else "" for one in (query, value)] + [key.mask if key and implicit else ""]
-    own = layer.keywords.get("attention_mask")
-    masks.append(build.taken(own, state=False).name if isinstance(own, Reference) else "")
+    implicit = build.model.since(2, 10)  # before, only a mask in the call counts
+    masks = [argument.mask if implicit else "" for argument in (query, value)] + [key.mask if key and implicit else ""]
+    mask = layer.keywords.get("attention_mask")
+    masks.append(build.value(mask, state=False).name if isinstance(mask, Reference) else "")
     settings = {
         "heads": heads,
         "sizes": [widths["query"], widths["value"], widths["key"]],
@@ -80,34 +80,36 @@ def _multi_head(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value
         "value_size": value_size,
         "output_size": width,
         "bias": bias,
-        "causal": _is_asked(layer, "use_causal_mask"),
+        "causal": _keyword(layer, "use_causal_mask"),
         "dropout": dropout,
         "unseen": "zero" if build.model.major >= 3 else "all",
     }
     values = [query.name, value.name, key.name if key else ""]
-    given = [replace(query, mask=query.mask if implicit else "", width=width)]
-    return _given(build, layer, values + masks, settings, tensors, given)
+    output = replace(query, mask=query.mask if implicit else "", width=width)
+    return _add_node(build, layer, values + masks, settings, tensors, [output])
 
 
 _PROJECTIONS = ("query", "key", "value", "output")
 
 
-def _three(build: Builder, layer: Layer, inputs: list[Value]) -> tuple[Value, Value, Value | None]:
-    """Query, value and key: by their places, or by their names."""
-    found = list(inputs)
+def _query_value_key(build: Builder, layer: Layer, inputs: list[Value]) -> tuple[Value, Value, Value | None]:
+    """Query, value and key, given as positional or keyword arguments."""
+    arguments = list(inputs)
     for place, name in enumerate(("query", "value", "key")):
-        one = layer.keywords.get(name)
-        if isinstance(one, Reference):
-            found[place:] = [build.taken(one, state=False)]
+        argument = layer.keywords.get(name)
+        if isinstance(argument, Reference):
+            arguments[place:] = [build.value(argument, state=False)]
         mask = layer.keywords.get(f"{name}_mask")
-        if place and place < len(found) and isinstance(mask, Reference):
-            found[place] = build.with_mask(found[place], mask)
-    if len(found) not in (2, 3):
-        raise ConversionError(f"{layer.label} is called with {len(found)} inputs; expected query, value, and a key.")
-    return found[0], found[1], found[2] if len(found) > 2 else None
+        if place and place < len(arguments) and isinstance(mask, Reference):
+            arguments[place] = build.with_mask(arguments[place], mask)
+    if len(arguments) not in (2, 3):
+        raise ConversionError(
+            f"{layer.label} is called with {len(arguments)} inputs; expected query, value, and a key."
+        )
+    return arguments[0], arguments[1], arguments[2] if len(arguments) > 2 else None
 
 
-def _given(
+def _add_node(
     build: Builder,
     layer: Layer,
     values: list[str],
@@ -115,19 +117,19 @@ def _given(
     tensors: dict[str, Any],
     inputs: list[Value],
 ) -> list[Value]:
-    """The node, and what it gives: with the mask of the query, and the weights where these are asked for."""
+    """Adds the node; returns its output with the mask of the query, and the weights if the call asks for them."""
     while not values[-1]:
         values.pop()
-    scores = f"{layer.name}/scores" if _is_asked(layer, "return_attention_scores") else ""
+    scores = f"{layer.name}/scores" if _keyword(layer, "return_attention_scores") else ""
     outputs = (layer.name, scores) if scores else (layer.name,)
     kind = "MultiHeadAttention" if layer.kind == "MultiHeadAttention" else "Attention"
     build.node(layer.name, kind, tuple(values), settings, outputs, tensors)
     width = inputs[0].width if kind == "MultiHeadAttention" else inputs[1].width
-    made = [Value(layer.name, inputs[0].mask, width)]
-    return [*made, Value(scores)] if scores else made
+    output = Value(layer.name, inputs[0].mask, width)
+    return [output, Value(scores)] if scores else [output]
 
 
-def _is_asked(layer: Layer, name: str) -> bool:
+def _keyword(layer: Layer, name: str) -> bool:
     return bool(layer.keywords.get(name, False))
 
 

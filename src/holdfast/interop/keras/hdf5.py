@@ -1,6 +1,6 @@
-"""What Keras keeps in HDF5 files: groups, texts and arrays of numbers, as plain data.
+"""The contents of Keras's HDF5 files as plain data: groups, texts and arrays of numbers.
 
-A process of its own opens the file (:mod:`holdfast.interop.keras.hdf5_process` says why). Here is what it sends.
+A separate process opens the file; :mod:`holdfast.interop.keras.hdf5_process` says why. This module receives its data.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from holdfast.errors import MissingLibraryError, ModelFileError
 from holdfast.interop.keras.hdf5_process import MAX_TEXT_BYTES
 
 _KINDS = {"<f2": torch.float16, "<f4": torch.float32, "<f8": torch.float64, "bfloat16": torch.bfloat16}
-_SECONDS, _SECONDS_A_BYTE = 20.0, 1e-7  # on the clock, where the process does not end itself
+_SECONDS, _SECONDS_PER_BYTE = 20.0, 1e-7  # wall-clock limit, in case the process does not end itself
 
-__all__ = ["MAX_TEXT_BYTES", "Group", "read"]
+__all__ = ["MAX_TEXT_BYTES", "Group", "read_hdf5"]
 
 
 @dataclass
@@ -36,11 +36,11 @@ class Group:
     """A group of an HDF5 file.
 
     Attributes:
-        label: The file and the place in it, for messages.
+        label: The file and the group's place in it, for messages.
         attributes: Texts, and lists of texts.
         groups: Its groups.
-        arrays: Its arrays of numbers; half precision became float32.
-        refused: Why other members were not read.
+        arrays: Its arrays of numbers; half precision is converted to float32.
+        refused: Why other members were not read, by name.
     """
 
     label: str
@@ -50,24 +50,24 @@ class Group:
     refused: Mapping[str, str] = field(default_factory=dict)
 
     def group(self, path: str) -> Group | None:
-        """A group below this one; None where there is none.
+        """A group below this one; None if there is none.
 
         Raises:
-            ModelFileError: There is something that was not read.
+            ModelFileError: The place has a member that was not read.
         """
-        found = self
+        group = self
         for part in path.split("/"):
-            if part not in found.groups:
-                found._check(part)
+            if part not in group.groups:
+                group._check(part)
                 return None
-            found = found.groups[part]
-        return found
+            group = group.groups[part]
+        return group
 
     def array(self, path: str) -> Tensor | None:
-        """An array below this group; None where there is none.
+        """An array below this group; None if there is none.
 
         Raises:
-            ModelFileError: It was not read, since it is not plain numbers in this file, all of them there.
+            ModelFileError: It was not read, since its numbers are not all in this file as plain numbers.
         """
         place, _, name = path.rpartition("/")
         owner = self.group(place) if place else self
@@ -77,21 +77,21 @@ class Group:
         return owner.arrays.get(name)
 
     def text(self, name: str) -> str | None:
-        """An attribute that is one text; None where there is none.
+        """An attribute that is one text; None if there is none.
 
         Raises:
             ModelFileError: It is a list.
         """
         value = self.attributes.get(name)
         if isinstance(value, list):
-            raise ModelFileError(f"{self.label} has an attribute {name!r} that is no text. Take another copy of it.")
+            raise ModelFileError(f"{self.label} has an attribute {name!r} that is not a text. Take another copy of it.")
         return value
 
     def texts(self, name: str) -> list[str] | None:
-        """An attribute that is a list of texts, or split into ``name0``, ``name1`` and so on; None where there is none.
+        """An attribute that is a list of texts, or is split into lists ``name0``, ``name1`` and so on; None if missing.
 
         Raises:
-            ModelFileError: It is something else.
+            ModelFileError: It is not a list.
         """
         parts = [self.attributes[name]] if name in self.attributes else []
         while not parts or name not in self.attributes:
@@ -100,7 +100,7 @@ class Group:
                 break
             parts.append(part)
         if any(not isinstance(part, list) for part in parts):
-            raise ModelFileError(f"{self.label} has an attribute {name!r} that is no list. Take another copy of it.")
+            raise ModelFileError(f"{self.label} has an attribute {name!r} that is not a list. Take another copy of it.")
         return [text for part in parts for text in part] if parts else None
 
     def _check(self, name: str) -> None:
@@ -108,15 +108,15 @@ class Group:
             raise ModelFileError(f"{self.label}, {name}, {self.refused[name]}.")
 
 
-def read(path: Path, content: bytes | None = None) -> Group:
+def read_hdf5(path: Path, content: bytes | None = None) -> Group:
     """The root of an HDF5 file.
 
     Args:
-        path: The file, or where ``content`` comes from, for the messages.
-        content: The bytes of the file, where it lies inside another one.
+        path: The file, or the origin of ``content``, for the messages.
+        content: The bytes of the file, if it is inside another file.
 
     Raises:
-        ModelFileError: The file is not there, or is no HDF5 file, or is damaged.
+        ModelFileError: The file does not exist, is not an HDF5 file, or is damaged.
         MissingLibraryError: h5py is not installed.
     """
     if importlib.util.find_spec("h5py") is None:
@@ -126,7 +126,7 @@ def read(path: Path, content: bytes | None = None) -> Group:
     if content is None and not path.is_file():
         raise ModelFileError(f"{path} is not there. Check the path.")
     size = path.stat().st_size if content is None else len(content)
-    # -P: nothing is imported from the working directory, where the file may come with a module of its own.
+    # -P: import nothing from the working directory, as a module may lie there beside the file.
     command = [
         sys.executable,
         "-P",
@@ -142,54 +142,50 @@ def read(path: Path, content: bytes | None = None) -> Group:
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": places, "OPENBLAS_NUM_THREADS": "1"},
     ) as process:
-        timer = threading.Timer(_SECONDS + _SECONDS_A_BYTE * size, process.kill)
+        timer = threading.Timer(_SECONDS + _SECONDS_PER_BYTE * size, process.kill)
         timer.start()
         try:
-            root, reason = _received(process, path, content)
+            root, reason = _receive(process, path, content)
         finally:
             timer.cancel()
             process.kill()
     if root is None:
-        raise ModelFileError(f"{path} is truncated or damaged, or no HDF5 file{reason}. Take another copy of it.")
+        raise ModelFileError(f"{path} is truncated or damaged, or not an HDF5 file{reason}. Take another copy of it.")
     return root
 
 
-def _received(process: subprocess.Popen[bytes], path: Path, content: bytes | None) -> tuple[Group | None, str]:
-    """What the process sends; or why it ended before all was there, if it could say so."""
+def _receive(process: subprocess.Popen[bytes], path: Path, content: bytes | None) -> tuple[Group | None, str]:
+    """The data that the process sends; or, if it ended early, the reason if it gave one."""
     assert process.stdin is not None
     assert isinstance(process.stdout, io.BufferedReader)
     assert process.stderr is not None
-    with contextlib.suppress(BrokenPipeError):  # it ended before it had read all of it
+    with contextlib.suppress(BrokenPipeError):  # it ended before it read everything
         process.stdin.write(content or b"")
         process.stdin.close()
     length = int.from_bytes(process.stdout.read(8), "little")
     document = process.stdout.read(length)
     if length and len(document) == length:
         places: list[tuple[Group, str, Any]] = []
-        root = _grown(json.loads(document), str(path), places)
-        if all(_filled(group, name, sent, process.stdout) for group, name, sent in sorted(places, key=_number)):
+        root = _build_group(json.loads(document), str(path), places)
+        places.sort(key=lambda place: place[2]["number"])
+        if all(_fill(group, name, header, process.stdout) for group, name, header in places):
             return root, ""
-    words = process.stderr.read().decode("utf-8", "replace").strip().splitlines()
-    return None, f" ({words[-1][:200]})" if words else ""
+    errors = process.stderr.read().decode("utf-8", "replace").strip().splitlines()
+    return None, f" ({errors[-1][:200]})" if errors else ""
 
 
-def _grown(document: Mapping[str, Any], label: str, places: list[tuple[Group, str, Any]]) -> Group:
-    """A group of the document, and in ``places`` the arrays that are to be filled."""
+def _build_group(document: Mapping[str, Any], label: str, places: list[tuple[Group, str, Any]]) -> Group:
+    """A group of the document; adds the arrays to fill to ``places``."""
     group = Group(label, document["attributes"], refused=document["refused"])
     for name, inner in document["groups"].items():
-        group.groups[name] = _grown(inner, f"{label}{'/' if ', ' in label else ', '}{name}", places)
-    places += [(group, name, sent) for name, sent in document["arrays"].items()]
+        group.groups[name] = _build_group(inner, f"{label}{'/' if ', ' in label else ', '}{name}", places)
+    places += [(group, name, header) for name, header in document["arrays"].items()]
     return group
 
 
-def _number(place: tuple[Group, str, Any]) -> int:
-    number: int = place[2]["number"]
-    return number
-
-
-def _filled(group: Group, name: str, sent: Mapping[str, Any], numbers: io.BufferedReader) -> bool:
-    """Whether all numbers of an array came."""
-    dtype, shape = _KINDS[sent["kind"]], sent["shape"]
+def _fill(group: Group, name: str, header: Mapping[str, Any], numbers: io.BufferedReader) -> bool:
+    """Receives the numbers of an array; returns whether all arrived."""
+    dtype, shape = _KINDS[header["kind"]], header["shape"]
     data = bytearray(prod(shape) * dtype.itemsize)
     if numbers.readinto(data) < len(data):
         return False

@@ -1,4 +1,4 @@
-"""The layers of Keras around the recurrent ones, each as nodes of a network."""
+"""Converts Keras's layers other than recurrent ones to nodes of a network."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from holdfast.interop.keras import merging as keras_merging
 from holdfast.interop.keras import normalisation as keras_normalisation
 from holdfast.interop.keras import recurrent as keras_recurrent
 from holdfast.interop.keras import windows as keras_windows
-from holdfast.interop.keras.build import Builder, Entry, Value, activated, check_shape, inner_layer
-from holdfast.interop.keras.expand import FOLD, MASKED, OF_THE_LAST_DIMENSION, UNFOLD
+from holdfast.interop.keras.builder import Builder, Entry, Value, check_shape, identity, inner_layer, with_activation
+from holdfast.interop.keras.inlining import FOLD, MASKED, OF_THE_LAST_DIMENSION, UNFOLD
 from holdfast.interop.keras.model import Layer, Model
 from holdfast.interop.keras.options import Options
 from holdfast.interop.network import Network
@@ -28,11 +28,11 @@ def network(model: Model, arrays: Mapping[str, Sequence[Tensor]], source: Path) 
     Args:
         model: The model.
         arrays: The weights of each layer, by its name, in Keras's order.
-        source: The file they come from, for messages.
+        source: Their file, for messages.
 
     Raises:
-        ConversionError: A layer or an option has no counterpart, or the weights are not those of the layers.
-        ModelFileError: An option means nothing.
+        ConversionError: A layer or an option has no counterpart, or the weights do not fit the layers.
+        ModelFileError: An option has an invalid value.
     """
     return Builder(model, arrays, LAYERS).network(source)
 
@@ -42,7 +42,7 @@ def _input(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
     shape = options.take("batch_input_shape", "batch_shape", "shape")
     options.done()
     if layer.name not in build.model.inputs:
-        raise ConversionError(f"{layer.label} is no input of the model; expected every input layer to be one.")
+        raise ConversionError(f"{layer.label} is not an input of the model; expected every input layer to be one.")
     width = shape[-1] if isinstance(shape, list) and len(shape) > 2 else None
     return [Value(layer.name, width=width if type(width) is int else None)]
 
@@ -55,7 +55,7 @@ def _embedding(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]
     (table,) = build.weights(layer, 1)
     check_shape(layer, "table", table, sizes)
     settings = {"num_embeddings": sizes[0], "embedding_dim": sizes[1], "mask_zero": masked}
-    mask = _mask_of(build, layer, inputs[0], 0.0) if masked else ""
+    mask = _mask_name(build, layer, inputs[0], 0.0) if masked else ""
     outputs = (layer.name, mask) if masked else (layer.name,)
     build.node(layer.name, "Embedding", (inputs[0].name,), settings, outputs, {"weight": table})
     return [Value(layer.name, mask, sizes[1])]
@@ -65,12 +65,12 @@ def _masking(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
     options = build.options(layer)
     value = options.number("mask_value", default=0.0)
     options.done()
-    mask = _mask_of(build, layer, inputs[0], value)
+    mask = _mask_name(build, layer, inputs[0], value)
     build.node(layer.name, "Masking", (inputs[0].name,), {"value": value}, (layer.name, mask))
     return [Value(layer.name, mask, inputs[0].width)]
 
 
-def _mask_of(build: Builder, layer: Layer, value: Value, masked: float) -> str:
+def _mask_name(build: Builder, layer: Layer, value: Value, masked: float) -> str:
     mask = f"{layer.name}/mask"
     build.tests[mask] = (value.name, masked)
     return mask
@@ -91,15 +91,15 @@ def _dense(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
         tensors["bias"] = rest[0]
     settings = {"in_features": width, "out_features": units, "bias": bias}
     name = build.node(layer.name, "Linear", (inputs[0].name,), settings, tensors=tensors)
-    return [activated(build, layer, replace(inputs[0], name=name, width=units), activation)]
+    return [with_activation(build, layer, replace(inputs[0], name=name, width=units), activation)]
 
 
-def _activation(read: Callable[[Options], str]) -> Entry:
+def _activation(read_name: Callable[[Options], str]) -> Entry:
     def make(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
         options = build.options(layer)
-        name = read(options)
+        name = read_name(options)
         options.done()
-        return [replace(inputs[0], name=build.node(layer.name, "Activation", (inputs[0].name,), {"name": name}))]
+        return [build.apply(layer, "Activation", inputs[0], {"name": name})]
 
     return Entry(make)
 
@@ -112,10 +112,6 @@ def _relu(options: Options) -> str:
             "max_value, negative_slope, threshold", (highest, slope, threshold), "a slope alone, or 6"
         )
     return "relu6" if highest else f"leaky_relu({slope!r})" if slope else "relu"
-
-
-def _leaky_relu(options: Options) -> str:
-    return f"leaky_relu({options.number('negative_slope', 'alpha', default=0.3)!r})"
 
 
 def _elu(options: Options) -> str:
@@ -132,18 +128,17 @@ def _softmax(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
         raise options.refused("axis", axis, "one dimension other than the first")
     if inputs[0].mask:
         raise ConversionError(
-            f"{layer.label} is given a mask, which Keras lays on the last dimensions; expected none: use the "
-            "activation softmax."
+            f"{layer.label} gets a mask, which Keras applies to the last dimensions; expected none: use the activation "
+            "softmax."
         )
-    name = build.node(layer.name, "Activation", (inputs[0].name,), {"name": "softmax", "dim": axis})
-    return [replace(inputs[0], name=name)]
+    return [build.apply(layer, "Activation", inputs[0], {"name": "softmax", "dim": axis})]
 
 
 def _dropout(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
     options = build.options(layer)
     settings = {"p": options.rate("rate", "p"), "locked": layer.kind == "SpatialDropout1D"}
     options.done()
-    return [replace(inputs[0], name=build.node(layer.name, "Dropout", (inputs[0].name,), settings))]
+    return [build.apply(layer, "Dropout", inputs[0], settings)]
 
 
 def _noise(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
@@ -154,16 +149,11 @@ def _noise(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
     else:
         settings = {"deviation": options.number("stddev", "sigma", default=0.0), "mode": "sum"}
     options.done()
-    return [replace(inputs[0], name=build.node(layer.name, "Noise", (inputs[0].name,), settings))]
-
-
-def _as_it_is(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
-    """What does nothing to values; and an input whose mask was put on it."""
-    return inputs[:1]
+    return [build.apply(layer, "Noise", inputs[0], settings)]
 
 
 def _time_distributed(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
-    """Of a layer that does the same to every step anyway; any other was taken apart before."""
+    """A TimeDistributed of a layer that treats all steps alike; others are replaced before."""
     options = build.options(layer)
     inner = inner_layer(layer, options.take("layer"))
     options.done()
@@ -179,8 +169,8 @@ def _fold(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
 
 
 def _unfold(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
-    made, before = inputs
-    return [Value(build.node(layer.name, "Unfold", (made.name, before.name)), before.mask, made.width)]
+    rows, unfolded = inputs
+    return [Value(build.node(layer.name, "Unfold", (rows.name, unfolded.name)), unfolded.mask, rows.width)]
 
 
 def _flatten(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
@@ -195,8 +185,8 @@ def _permute(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
     options = build.options(layer)
     dims = options.take("dims")
     options.done()
-    whole = isinstance(dims, list) and dims and all(type(n) is int for n in dims)
-    if not whole or sorted(dims) != list(range(1, len(dims) + 1)):
+    valid = isinstance(dims, list) and dims and all(type(n) is int for n in dims)
+    if not valid or sorted(dims) != list(range(1, len(dims) + 1)):
         raise options.damaged("dims", dims, "each dimension from 1 on once")
     width = inputs[0].width if dims and dims[-1] == len(dims) else None
     return [Value(build.node(layer.name, "Permute", (inputs[0].name,), {"dims": dims}), width=width)]
@@ -216,14 +206,13 @@ def _repeat_vector(build: Builder, layer: Layer, inputs: list[Value]) -> list[Va
     options = build.options(layer)
     count = options.size("n")
     options.done()
-    build.node(layer.name, "RepeatVector", (inputs[0].name,), {"count": count})
-    return [Value(layer.name, width=inputs[0].width)]
+    return [replace(build.apply(layer, "RepeatVector", inputs[0], {"count": count}), mask="")]
 
 
 _ACTIVATIONS = {
     "Activation": _activation(lambda options: options.activation("activation", softmax=True)),
     "ReLU": _activation(_relu),
-    "LeakyReLU": _activation(_leaky_relu),
+    "LeakyReLU": _activation(lambda options: f"leaky_relu({options.number('negative_slope', 'alpha', default=0.3)!r})"),
     "ELU": _activation(_elu),
     "ThresholdedReLU": _activation(lambda options: f"thresholded_relu({options.number('theta', default=1.0)!r})"),
     "Softmax": Entry(_softmax),
@@ -232,15 +221,11 @@ LAYERS: dict[str, Entry] = {
     "InputLayer": Entry(_input),
     "Embedding": Entry(_embedding),
     "Masking": Entry(_masking),
-    "Dense": Entry(_dense),
-    "TimeDistributedDense": Entry(_dense),
+    **dict.fromkeys(("Dense", "TimeDistributedDense"), Entry(_dense)),
     "TimeDistributed": Entry(_time_distributed),
-    "Dropout": Entry(_dropout),
-    "SpatialDropout1D": Entry(_dropout),
-    "GaussianNoise": Entry(_noise),
-    "GaussianDropout": Entry(_noise),
-    "ActivityRegularization": Entry(_as_it_is),
-    "Identity": Entry(_as_it_is),
+    **dict.fromkeys(("Dropout", "SpatialDropout1D"), Entry(_dropout)),
+    **dict.fromkeys(("GaussianNoise", "GaussianDropout"), Entry(_noise)),
+    **dict.fromkeys(("ActivityRegularization", "Identity", MASKED), Entry(identity)),
     "Flatten": Entry(_flatten),
     "Permute": Entry(_permute),
     "Reshape": Entry(_reshape),
@@ -253,6 +238,5 @@ LAYERS: dict[str, Entry] = {
     **keras_windows.LAYERS,
     FOLD: Entry(_fold),
     UNFOLD: Entry(_unfold, several=True),
-    MASKED: Entry(_as_it_is),
 }
-"""The classes of layers that are known."""
+"""The known classes of layers."""

@@ -1,4 +1,4 @@
-"""Keras's layers of several inputs, with the masks of what they give; and the operations between layers in Keras 3."""
+"""Converts Keras's layers with several inputs, with the masks of their outputs, and the operations of Keras 3."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from holdfast.errors import ConversionError
-from holdfast.interop.keras.build import Builder, Entry, Value
+from holdfast.interop.keras.builder import Builder, Entry, Value, identity
 from holdfast.interop.keras.model import Layer
 from holdfast.interop.selection import READ_LAYERS
 
@@ -25,12 +25,12 @@ _OLD_MODES = {"concat": "concat", "sum": "sum", "ave": "mean", "mul": "product",
 def _merge(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
     options = build.options(layer)
     if layer.kind == "Merge":  # of Keras 1
-        given = options.take("mode", default="sum")
+        old_mode = options.take("mode", default="sum")
         for name in ("mode_type", "dot_axes", "arguments", "output_shape_type", "output_mask_type"):
             options.take(name)
-        if given not in _OLD_MODES:
-            raise options.refused("mode", given, f"one of {', '.join(_OLD_MODES)}")
-        mode = _OLD_MODES[given]
+        if old_mode not in _OLD_MODES:
+            raise options.refused("mode", old_mode, f"one of {', '.join(_OLD_MODES)}")
+        mode = _OLD_MODES[old_mode]
     else:
         mode = _MODES[layer.kind]
     axis = options.take("axis", "concat_axis", default=-1)
@@ -41,7 +41,7 @@ def _merge(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
     if mode in ("max", "min") and build.model.since(3, 4) and any(value.mask for value in inputs):
         return [replace(_extreme(build, layer, inputs, mode), mask=mask)]
     if mode == "product" and build.model.since(3, 4):
-        inputs = [_filled(build, f"{layer.name}/ones {n}", one, one.mask, 1.0) for n, one in enumerate(inputs)]
+        inputs = [_filled(build, f"{layer.name}/ones {n}", x, x.mask, 1.0) for n, x in enumerate(inputs)]
     widths = [value.width for value in inputs if value.width is not None]
     width = None
     if len(widths) == len(inputs):
@@ -50,62 +50,62 @@ def _merge(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
     masked = mode == "product" and mask and build.model.since(3, 4)
     name = layer.name if not masked else f"{layer.name}/product"
     build.node(name, "Merge", tuple(value.name for value in inputs), settings)
-    made = Value(name, mask, width)
-    return [_filled(build, layer.name, made, mask, 0.0) if masked else made]
+    merged = Value(name, mask, width)
+    return [_filled(build, layer.name, merged, mask, 0.0) if masked else merged]
 
 
 def _filled(build: Builder, name: str, value: Value, mask: str, number: float) -> Value:
-    """A value with a number at the steps that do not count."""
+    """A value with a number at the masked steps."""
     if not mask:
         return value
     return replace(value, name=build.node(name, "Fill", (value.name, mask), {"value": number}))
 
 
 def _extreme(build: Builder, layer: Layer, inputs: list[Value], mode: str) -> Value:
-    """The largest or smallest values of those inputs whose steps count."""
-    found = inputs[0]
+    """The maximum or minimum over the inputs whose steps count."""
+    result = inputs[0]
     for number, value in enumerate(inputs[1:]):
         place = f"{layer.name}/{number}"
         if value.mask:
-            given = (value.name, value.mask, found.name)
-            value = replace(value, name=build.node(f"{place} second", "Fill", given))
-        if found.mask:
-            given = (found.name, found.mask, value.name)
-            found = replace(found, name=build.node(f"{place} first", "Fill", given))
-        both, mask = (found.mask, value.mask), ""
+            filled = build.node(f"{place} second", "Fill", (value.name, value.mask, result.name))
+            value = replace(value, name=filled)
+        if result.mask:
+            filled = build.node(f"{place} first", "Fill", (result.name, result.mask, value.name))
+            result = replace(result, name=filled)
+        both, mask = (result.mask, value.mask), ""
         if all(both):
             mask = both[0] if both[0] == both[1] else build.node(f"{place} mask", "Logic", both, {"op": "or"})
         name = layer.name if number == len(inputs) - 2 else place
-        found = replace(found, name=build.node(name, "Merge", (found.name, value.name), {"mode": mode}), mask=mask)
-    return found
+        result = replace(result, name=build.node(name, "Merge", (result.name, value.name), {"mode": mode}), mask=mask)
+    return result
 
 
 def _mask(build: Builder, layer: Layer, inputs: list[Value], mode: str, axis: int) -> str:
-    """The mask of what merges several values, as each version of Keras has it; empty for none."""
+    """The mask of several merged values, by the rules of each version of Keras; empty for none."""
     masks = [value.mask for value in inputs]
     if not any(masks) or (len(set(masks)) == 1 and not (mode == "concat" and axis == 1)):
         return masks[0]
     names = iter(f"{layer.name}/mask {number}" for number in range(3 * len(inputs)))
-    loose = build.model.since(3, 4)  # a step counts that counts in one of the inputs; before, in all of them
+    any_counts = build.model.since(3, 4)  # a step counts if it counts in any input; before, if in all
     if mode == "concat":
         every = [
-            mask or _counting(build, value, f"{layer.name}/all {n}")
+            mask or _full_mask(build, value, f"{layer.name}/all {n}")
             for n, (mask, value) in enumerate(zip(masks, inputs, strict=True))
         ]
         if axis == 1:
             return build.node(next(names), "Logic", tuple(every), {"op": "concat", "dim": 1})
         masks = every
-    elif loose and not all(masks):
+    elif any_counts and not all(masks):
         return ""
     present = [mask for mask in masks if mask]
-    found = present[0]
+    merged = present[0]
     for mask in present[1:]:
-        found = build.node(next(names), "Logic", (found, mask), {"op": "or" if loose else "and"})
-    return found
+        merged = build.node(next(names), "Logic", (merged, mask), {"op": "or" if any_counts else "and"})
+    return merged
 
 
-def _counting(build: Builder, value: Value, name: str) -> str:
-    """A mask by which every step counts."""
+def _full_mask(build: Builder, value: Value, name: str) -> str:
+    """A mask in which every step counts."""
     same = build.node(f"{name}/true", "Logic", (value.name,), {"op": "true"})
     return build.node(name, "Logic", (same,), {"op": "any", "dim": -1})
 
@@ -123,7 +123,7 @@ def _dot(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
     return [Value(build.node(layer.name, "Dot", (inputs[0].name, inputs[1].name), settings))]
 
 
-# Operations: what a Functional model of Keras 3 has between its layers.
+# Operations, which a Functional model of Keras 3 may have between its layers.
 
 
 def _compared(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
@@ -152,15 +152,11 @@ def _logic(op: str, count: int = 1, *, along: bool = False) -> Entry:
     return Entry(make, several=True)
 
 
-def _same(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
-    return inputs[:1]
-
-
 def _arithmetic(mode: str) -> Entry:
     def make(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
         if len(inputs) < 2:
             raise ConversionError(
-                f"{layer.label} computes with a number, which is not converted: expected values of the model alone. "
+                f"{layer.label} computes with a number, which is not converted: expected only values of the model. "
                 f"{READ_LAYERS}"
             )
         widths = {one.width for one in inputs}
@@ -171,36 +167,37 @@ def _arithmetic(mode: str) -> Entry:
 
 
 def _concatenated(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
-    """Masks side by side, or values."""
+    """Concatenated masks or values."""
     settings = {"mode": "concat", "dim": _axis(layer, build.options(layer).take("axis", default=-1))}
     return [Value(build.node(layer.name, "Merge", tuple(one.name for one in inputs), settings))]
 
 
 def _item(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
     """``x[:, -1]`` and the like."""
-    given = layer.constants[0] if len(layer.constants) == 1 else None
-    places = [_place(layer, one) for one in (given if isinstance(given, list) else [given])]
+    key = layer.constants[0] if len(layer.constants) == 1 else None
+    places = [_place(layer, index) for index in (key if isinstance(key, list) else [key])]
     name = build.node(layer.name, "Index", (inputs[0].name,), {"places": places})
-    whole = len(places) < 3 and all(not isinstance(one, int) for one in places[:1])
-    return [Value(name, width=inputs[0].width if whole else None)]
+    keeps_width = len(places) < 3 and all(not isinstance(place, int) for place in places[:1])
+    return [Value(name, width=inputs[0].width if keeps_width else None)]
 
 
-def _place(layer: Layer, one: Any) -> int | list[int | None]:
-    if type(one) is int:
-        return one
-    config = one.get("config") if isinstance(one, dict) and one.get("class_name") == "__slice__" else None
-    found = [config.get(name) for name in ("start", "stop", "step")] if isinstance(config, dict) else []
-    if not found or not all(n is None or type(n) is int for n in found) or (found[2] or 1) < 1:
+def _place(layer: Layer, index: Any) -> int | list[int | None]:
+    """An index or a slice of one dimension, as :class:`~holdfast.interop.arrangement.Index` takes it."""
+    if type(index) is int:
+        return index
+    config = index.get("config") if isinstance(index, dict) and index.get("class_name") == "__slice__" else None
+    ends = [config.get(name) for name in ("start", "stop", "step")] if isinstance(config, dict) else []
+    if not ends or not all(n is None or type(n) is int for n in ends) or (ends[2] or 1) < 1:
         raise ConversionError(
-            f"{layer.label} takes values in a way that is not converted; expected numbers and slices that go forwards. "
+            f"{layer.label} selects values in a way that is not converted; expected numbers and forward slices. "
             f"{READ_LAYERS}"
         )
-    return found
+    return ends
 
 
 def _axis(layer: Layer, value: Any) -> int:
     if type(value) is not int or abs(value) > 16:
-        raise ConversionError(f"{layer.label} works along axis={str(value)[:80]!r}; expected one whole number.")
+        raise ConversionError(f"{layer.label} has axis={str(value)[:80]!r}; expected one whole number.")
     return value
 
 
@@ -216,7 +213,7 @@ LAYERS: dict[str, Entry] = {
     "ops.ExpandDims": _logic("unsqueeze", along=True),
     "ops.ZerosLike": _logic("false"),
     "ops.OnesLike": _logic("true"),
-    "ops.ConvertToTensor": Entry(_same),
+    "ops.ConvertToTensor": Entry(identity),
     "ops.Concatenate": Entry(_concatenated, several=True),
     "ops.GetItem": Entry(_item, several=True),
     **{f"ops.{kind}": _arithmetic(mode) for kind, mode in _MODES.items() if kind in ("Add", "Subtract", "Multiply")},

@@ -1,15 +1,13 @@
-"""Keras's normalisations as nodes of a network."""
+"""Converts Keras's normalisations to nodes of a network."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from holdfast.interop.keras.build import Builder, Entry, Value, check_shape
+from holdfast.interop.keras.builder import Builder, Entry, Value, check_shape
 from holdfast.interop.keras.model import Layer
 from holdfast.interop.keras.options import Options
 
 
-def _batch(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+def _batch_norm(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
     options = build.options(layer)
     dims = _axes(options)
     if len(dims) != 1:
@@ -26,18 +24,17 @@ def _batch(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
         check_shape(layer, name.replace("_", " "), array, (features,))
     settings = {"num_features": features, "dim": dims[0], "eps": eps, "momentum": 1 - momentum}
     settings |= {"scale": scale, "center": center}
-    tensors = dict(zip(names, arrays, strict=True))
-    return [replace(inputs[0], name=build.node(layer.name, "BatchNorm", (inputs[0].name,), settings, tensors=tensors))]
+    return [build.apply(layer, "BatchNorm", inputs[0], settings, dict(zip(names, arrays, strict=True)))]
 
 
-def _layer(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
+def _layer_norm(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
     options = build.options(layer)
     dims = _axes(options)
-    squares = layer.kind == "RMSNormalization"
-    eps = options.number("epsilon", default=1e-6 if squares else 1e-3)
-    variance = not squares and options.flag("rms_scaling", default=False)
-    scale = squares or options.flag("scale", default=True) or variance
-    center = not squares and options.flag("center", default=True) and not variance
+    rms = layer.kind == "RMSNormalization"
+    eps = options.number("epsilon", default=1e-6 if rms else 1e-3)
+    variance = not rms and options.flag("rms_scaling", default=False)
+    scale = rms or options.flag("scale", default=True) or variance
+    center = not rms and options.flag("center", default=True) and not variance
     options.done()
     arrays = build.weights(layer, scale + center)
     names = [*["weight"] * scale, *["bias"] * center]
@@ -46,22 +43,21 @@ def _layer(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
         check_shape(layer, "weight", arrays[0], (-1,) * len(dims))
     for name, array in zip(names, arrays, strict=True):
         check_shape(layer, name, array, sizes)
-    mode = "rms" if squares else "variance" if variance else "layer"
+    mode = "rms" if rms else "variance" if variance else "layer"
     settings = {"shape": list(sizes), "dims": sorted(dims), "eps": eps, "mode": mode, "scale": scale, "center": center}
-    tensors = dict(zip(names, arrays, strict=True))
-    return [replace(inputs[0], name=build.node(layer.name, "LayerNorm", (inputs[0].name,), settings, tensors=tensors))]
+    return [build.apply(layer, "LayerNorm", inputs[0], settings, dict(zip(names, arrays, strict=True)))]
 
 
 def _axes(options: Options) -> list[int]:
     value = options.take("axis", default=-1)
-    found = value if isinstance(value, list) else [value]
-    if not found or not all(type(one) is int and one and abs(one) < 16 for one in found):
+    axes = value if isinstance(value, list) else [value]
+    if not axes or not all(type(axis) is int and axis and abs(axis) < 16 for axis in axes):
         raise options.damaged("axis", value, "a dimension other than the first, or several")
-    return found
+    return axes
 
 
 LAYERS = {
-    "BatchNormalization": Entry(_batch),
-    "LayerNormalization": Entry(_layer),
-    "RMSNormalization": Entry(_layer),
+    "BatchNormalization": Entry(_batch_norm),
+    "LayerNormalization": Entry(_layer_norm),
+    "RMSNormalization": Entry(_layer_norm),
 }

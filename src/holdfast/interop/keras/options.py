@@ -1,4 +1,4 @@
-"""What the options of Keras's layers mean, version by version; an option that is not understood is refused by name."""
+"""Interprets the options of Keras's layers, version by version; refuses unknown options by name."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from holdfast.cells import Kind
 from holdfast.errors import ConversionError, ModelFileError
 from holdfast.interop.keras.model import Layer
 
-_MOST = 2**31 - 1
-_WITHOUT_EFFECT = re.compile(  # what a layer is called, how it was trained, how it is computed
+_MAX = 2**31 - 1
+_WITHOUT_EFFECT = re.compile(  # names, settings of training, and ways to compute the same
     r"(\w+_)?(initializer|regularizer|constraint|init)|unit_forget_bias|weights|name|trainable|dtype|autocast|seed|"
     r"(batch_)?(input_)?shape|input_(dim|length|dtype)|optional|implementation|unroll|consume_less|use_cudnn|"
     r"build_config"
@@ -24,15 +24,15 @@ _ACTIVATIONS = {
     "swish": "silu",
     "leaky_relu": "leaky_relu(0.2)",
 }
-"""Keras's names, and Holdfast's; the hard sigmoid depends on the version."""
+"""Holdfast's name for each of Keras's; the hard sigmoid depends on the version."""
 
 
 class Options:
-    """The options of a layer, each to be taken once; at the end, none may be left.
+    """The options of a layer. Each is taken once, and :meth:`done` refuses options that are left.
 
     Attributes:
-        label: The layer, for messages.
-        major: The version of Keras.
+        label: The layer's name, for messages.
+        major: The first number of the version of Keras.
     """
 
     def __init__(self, label: str, config: Mapping[str, Any], major: int) -> None:
@@ -42,62 +42,62 @@ class Options:
             raise self.refused("dtype", policy.get("class_name"), "a floating-point type")
 
     def __contains__(self, name: str) -> bool:
-        """Whether the option is there and was not taken."""
+        """Whether the option exists and is not taken yet."""
         return name in self._left
 
     def take(self, *names: str, default: Any = None) -> Any:
-        """The value under the first of these names that is there."""
-        found = [self._left.pop(name) for name in names if name in self._left]
-        return found[0] if found else default
+        """The value under the first of these names that exists."""
+        values = [self._left.pop(name) for name in names if name in self._left]
+        return values[0] if values else default
 
     def size(self, *names: str) -> int:
         """A whole number from 1 on."""
         value = self.take(*names)
-        if type(value) is not int or not 1 <= value <= _MOST:
+        if type(value) is not int or not 1 <= value <= _MAX:
             raise self.damaged(names[0], value, "a whole number from 1 on")
         return value
 
     def whole(self, *names: str, default: int) -> int:
-        """A whole number from 1 on, or the default where it is left out or null."""
+        """A whole number from 1 on, or the default if it is missing or null."""
         if all(self._left.get(name) is None for name in names):
             self.take(*names)
             return default
         return self.size(*names)
 
     def flag(self, *names: str, default: bool) -> bool:
-        """Yes or no."""
+        """A boolean."""
         value = self.take(*names, default=default)
         if not isinstance(value, bool):
             raise self.damaged(names[0], value, "true or false")
         return value
 
     def number(self, *names: str, default: float) -> float:
-        """A finite number; None, and Keras 3's form of an array of one, stand for themselves."""
+        """A finite number, also in Keras 3's form of an array of one number; the default if it is missing or null."""
         value = self.take(*names, default=default)
         if isinstance(value, dict) and isinstance(value.get("config"), dict):
             value = value["config"].get("value")
         value = default if value is None else value
-        if type(value) not in (int, float) or not abs(value) <= _MOST or not math.isfinite(value):
+        if type(value) not in (int, float) or not abs(value) <= _MAX or not math.isfinite(value):
             raise self.damaged(names[0], value, "a number")
         return float(value)
 
     def rate(self, *names: str) -> float:
-        """The probability of dropping a value."""
+        """A dropout rate."""
         value = self.number(*names, default=0.0)
         if not 0 <= value < 1:
             raise self.damaged(names[0], value, "a probability from 0 to below 1")
         return value
 
     def activation(self, *names: str, default: str = "linear", softmax: bool = False) -> str:
-        """An activation, by Holdfast's name of it.
+        """An activation, by Holdfast's name.
 
         Args:
             *names: The names of the option.
-            default: Holdfast's name of what stands for a missing one.
-            softmax: Whether the softmax will do.
+            default: Holdfast's name for a missing option.
+            softmax: Whether softmax is allowed.
 
         Raises:
-            ConversionError: It is one that Holdfast has not.
+            ConversionError: Holdfast does not have it.
         """
         if not any(name in self for name in names):
             return default
@@ -114,19 +114,21 @@ class Options:
         return _ACTIVATIONS[value]
 
     def done(self) -> None:
-        """Refuses an option that was not taken, unless it has no effect or is off."""
+        """Refuses an option that is not taken, unless it has no effect or is off."""
         for name, value in self._left.items():
             if not _WITHOUT_EFFECT.fullmatch(name) and value not in (None, False, 0, [], {}):
-                raise self.refused(name, value, "it to be left out")
+                raise self.refused(name, value, "no such option")
 
     def refused(self, name: str, value: Any, expected: str) -> ConversionError:
         """The error of an option that has no counterpart."""
-        return ConversionError(f"{self.label} has {name}={_shown(value)}, which Holdfast has not; expected {expected}.")
+        return ConversionError(
+            f"{self.label} has {name}={_shorten(value)}, which Holdfast does not have; expected {expected}."
+        )
 
     def damaged(self, name: str, value: Any, expected: str) -> ModelFileError:
-        """The error of an option that means nothing."""
+        """The error of an option with an invalid value."""
         return ModelFileError(
-            f"{self.label} has {name}={_shown(value)}; expected {expected}. Its configuration is damaged."
+            f"{self.label} has {name}={_shorten(value)}; expected {expected}. Its configuration is damaged."
         )
 
 
@@ -137,18 +139,18 @@ class RecurrentOptions:
     Attributes:
         kind: The kind of cell.
         units: H.
-        activation: By Holdfast's name.
-        recurrent_activation: By Holdfast's name; of no meaning for the simple RNN.
+        activation: Holdfast's name of the activation.
+        recurrent_activation: Holdfast's name of the gates' activation; unused for the simple RNN.
         use_bias: Whether there are biases.
-        reset_after: GRU.
-        cudnn: Whether its weights lie as cuDNN wants them: a class of Keras 2.
+        reset_after: GRU only.
+        cudnn: Whether its weights are in cuDNN's layout: a class of Keras 2.
         return_sequences: Whether it gives the output of every step.
-        return_state: Whether it gives its final state as well.
-        go_backwards: Whether it begins with the last step; its outputs then come in that order.
+        return_state: Whether it also gives its final state.
+        go_backwards: Whether it begins with the last step; its outputs are then in that order.
         stateful: Whether it keeps its state from call to call.
-        zero_output: Whether masked steps give zeros, not the output before them.
-        dropout: Of the inputs.
-        recurrent_dropout: Of the state on its way into the products.
+        zero_output: Whether masked steps give zeros instead of the previous output.
+        dropout: The rate for the inputs.
+        recurrent_dropout: The rate for the state on its way into the products.
     """
 
     kind: Kind
@@ -166,8 +168,8 @@ class RecurrentOptions:
     dropout: float
     recurrent_dropout: float
 
-    def of_cell(self) -> dict[str, Any]:
-        """The keyword arguments of Holdfast's layer, without sizes and directions."""
+    def layer_options(self) -> dict[str, Any]:
+        """The keyword arguments of Holdfast's layer without sizes and directions."""
         result: dict[str, Any] = {"bias": self.use_bias}
         if self.activation != "tanh":
             result["activation"] = self.activation
@@ -193,19 +195,19 @@ _CELLS: dict[str, Kind] = {
     "SimpleRNNCell": "rnn",
 }
 RECURRENT = ("LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU", "RNN")
-"""The classes that :func:`recurrent` reads."""
+"""The classes that :func:`recurrent_options` reads."""
 
 
-def recurrent(layer: Layer, version: int) -> RecurrentOptions:
+def recurrent_options(layer: Layer, version: int) -> RecurrentOptions:
     """The options of a recurrent layer.
 
     Args:
-        layer: One of the classes of :data:`RECURRENT`.
-        version: The first number of the version of Keras: defaults and names differ.
+        layer: A layer of a class in :data:`RECURRENT`.
+        version: The first number of the version of Keras; defaults and names differ.
 
     Raises:
         ConversionError: An option has no counterpart.
-        ModelFileError: An option means nothing.
+        ModelFileError: An option has an invalid value.
     """
     kind, config = layer.kind, dict(layer.options)
     if kind == "RNN":
@@ -215,9 +217,9 @@ def recurrent(layer: Layer, version: int) -> RecurrentOptions:
             or cell.get("class_name") not in _CELLS
             or not isinstance(cell.get("config"), dict)
         ):
-            found = cell.get("class_name") if isinstance(cell, dict) else cell
+            cell_class = cell.get("class_name") if isinstance(cell, dict) else cell
             raise ConversionError(
-                f"{layer.label} runs the cell {_shown(found)}; expected LSTMCell, GRUCell or SimpleRNNCell."
+                f"{layer.label} runs the cell {_shorten(cell_class)}; expected LSTMCell, GRUCell or SimpleRNNCell."
             )
         kind, config = cell["class_name"], {**cell["config"], **config}
     cudnn = kind.startswith("CuDNN")
@@ -247,7 +249,7 @@ def recurrent(layer: Layer, version: int) -> RecurrentOptions:
 
 
 def backwards(forwards: RecurrentOptions) -> RecurrentOptions:
-    """The other direction of a Bidirectional that was given one layer."""
+    """The options of the backward direction, for a Bidirectional with one layer."""
     return replace(forwards, go_backwards=not forwards.go_backwards)
 
 
@@ -255,6 +257,6 @@ def _gate_default(version: int, cudnn: bool) -> str:
     return "sigmoid" if version >= 3 or cudnn else "hard_sigmoid_02"
 
 
-def _shown(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,4 +1,4 @@
-"""The recurrent layers of Keras, alone and in both directions, as nodes of a network."""
+"""Converts Keras's recurrent layers, in one direction or two, to nodes of a network."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import ConversionError
 from holdfast.interop.keras import cells as keras_cells
 from holdfast.interop.keras import options as keras_options
-from holdfast.interop.keras.build import Builder, Entry, Value, inner_layer
+from holdfast.interop.keras.builder import Builder, Entry, Value, inner_layer
 from holdfast.interop.keras.model import Layer
 from holdfast.interop.keras.options import RecurrentOptions
 
 MERGES = {"concat": "concat", "sum": "sum", "ave": "mean", "mul": "product"}
-"""Keras's ways to merge two directions, and Holdfast's names of them."""
+"""Holdfast's name for each of Keras's ways to merge two directions."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class _Direction:
     """A recurrent layer in one direction.
 
     Attributes:
-        name: Of its node, and of its output.
-        options: Those of the layer.
+        name: The name of its node and of its output.
+        options: The options of the layer.
         spec: The cell.
         tensors: The parameters of the cell.
-        inputs: What it takes.
-        initial: The initial state that it is called with.
-        passed: The mask that goes on with its outputs.
+        inputs: The input.
+        initial: The initial state in the call.
+        passed: The mask of its outputs.
     """
 
     name: str
@@ -45,93 +45,104 @@ class _Direction:
 
 
 def _recurrent(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
-    options = keras_options.recurrent(layer, build.model.major)
+    options = keras_options.recurrent_options(layer, build.model.major)
     options, spec, tensors = keras_cells.parameters(options, build.weights(layer), layer.label)
     _check_width(layer, inputs[0], spec)
     initial = _initial(build, layer, inputs)
-    x = _counted(build, layer, _dropped(build, layer, inputs[0], options), initial)
+    x = _with_call_mask(build, layer, _with_dropout(build, layer, inputs[0], options), initial)
     return _run(build, _Direction(layer.name, options, spec, tensors, x, initial, inputs[0].mask))
 
 
 def _bidirectional(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
     wrapper = build.options(layer)
     mode = wrapper.take("merge_mode", default="concat")
-    one, two = _both(build, layer, wrapper.take("layer"), wrapper.take("backward_layer"))
+    forward, backward = _both_options(build, layer, wrapper.take("layer"), wrapper.take("backward_layer"))
     wrapper.done()
     if mode is not None and mode not in MERGES:
         raise wrapper.refused("merge_mode", mode, f"one of {', '.join(MERGES)}, or null")
     arrays = build.weights(layer)
-    first = keras_cells.count(one)
-    first = first if len(arrays) == first + keras_cells.count(two) else len(arrays) // 2
-    one, spec, tensors = keras_cells.parameters(one, arrays[:first], f"{layer.label}, forwards,")
-    two, back, tensors_back = keras_cells.parameters(two, arrays[first:], f"{layer.label}, backwards,")
+    first = keras_cells.array_count(forward)
+    first = first if len(arrays) == first + keras_cells.array_count(backward) else len(arrays) // 2
+    forward, spec, tensors = keras_cells.parameters(forward, arrays[:first], f"{layer.label}, forwards,")
+    backward, spec_back, tensors_back = keras_cells.parameters(backward, arrays[first:], f"{layer.label}, backwards,")
     _check_width(layer, inputs[0], spec)
-    _check_width(layer, inputs[0], back)
+    _check_width(layer, inputs[0], spec_back)
     initial, passed = _initial(build, layer, inputs), inputs[0].mask
-    x = _counted(build, layer, _dropped(build, layer, inputs[0], one), initial)
+    x = _with_call_mask(build, layer, _with_dropout(build, layer, inputs[0], forward), initial)
 
-    repeats = bool(x.mask) and one.return_sequences and not one.zero_output
-    alike = spec == back and two == keras_options.backwards(one) and not one.go_backwards
-    if alike and mode is not None and not (repeats or one.return_state or initial):
+    repeats = bool(x.mask) and forward.return_sequences and not forward.zero_output
+    alike = spec == spec_back and backward == keras_options.backwards(forward) and not forward.go_backwards
+    if alike and mode is not None and not (repeats or forward.return_state or initial):
         both = {name + layer_suffix(0): tensor for name, tensor in tensors.items()}
         both |= {name + layer_suffix(0, 1): tensor for name, tensor in tensors_back.items()}
-        together = _Direction(layer.name, one, spec, both, x, (), passed)
-        return _node(build, together, layer.name, {"bidirectional": True, "merge": MERGES[mode]})
+        direction = _Direction(layer.name, forward, spec, both, x, (), passed)
+        return _node(build, direction, layer.name, {"bidirectional": True, "merge": MERGES[mode]})
 
     half, name = len(initial) // 2, layer.name
-    y, *states = _run(build, _Direction(f"{name}/forward", one, spec, tensors, x, initial[:half], passed))
-    # Keras turns what the second layer gives around once more, so that steps meet their like.
-    last = _Direction(f"{name}/backward", two, back, tensors_back, x, initial[half:], passed)
-    z, *more = _run(build, last, turned=True)
+    y, *states = _run(build, _Direction(f"{name}/forward", forward, spec, tensors, x, initial[:half], passed))
+    # Keras reverses the outputs of the second layer once more, so that the steps of both match.
+    direction = _Direction(f"{name}/backward", backward, spec_back, tensors_back, x, initial[half:], passed)
+    z, *states_back = _run(build, direction, reverse_outputs=True)
     if mode is None:
-        return [y, z, *states, *more]
-    if mode != "concat" and spec.output_size != back.output_size:
-        raise wrapper.refused("merge_mode", mode, f"concat for {spec.output_size} and {back.output_size} units")
+        return [y, z, *states, *states_back]
+    if mode != "concat" and spec.output_size != spec_back.output_size:
+        raise wrapper.refused("merge_mode", mode, f"concat for {spec.output_size} and {spec_back.output_size} units")
     build.node(name, "Merge", (y.name, z.name), {"mode": MERGES[mode]})
-    width = spec.output_size + (back.output_size if mode == "concat" else 0)
-    return [replace(y, name=name, width=width), *states, *more]
+    width = spec.output_size + (spec_back.output_size if mode == "concat" else 0)
+    return [replace(y, name=name, width=width), *states, *states_back]
 
 
-def _counted(build: Builder, layer: Layer, x: Value, initial: Sequence[Value]) -> Value:
-    """The input with the mask that the layer heeds: in Keras 3, called with a state, only one that it is given by name.
+def _with_call_mask(build: Builder, layer: Layer, x: Value, initial: Sequence[Value]) -> Value:
+    """The input with the mask that the layer uses.
 
-    There a mask comes by itself to a layer of one tensor argument alone (``Layer.__call__``).
+    Keras 3 passes a mask on by itself only to a layer with one tensor argument (``Layer.__call__``). A layer that is
+    called with a state uses only a mask that is given by name.
     """
-    alone = bool(initial) and build.model.major >= 3 and not any(layer.masks)
-    return replace(x, mask="") if alone else x
+    unmasked = bool(initial) and build.model.major >= 3 and not any(layer.masks)
+    return replace(x, mask="") if unmasked else x
 
 
-def _both(build: Builder, layer: Layer, config: Any, other: Any) -> tuple[RecurrentOptions, RecurrentOptions]:
+def _both_options(
+    build: Builder, layer: Layer, config: Any, backward_config: Any
+) -> tuple[RecurrentOptions, RecurrentOptions]:
     """The options of the two layers of a Bidirectional."""
     inner = inner_layer(layer, config)
     if inner.kind not in keras_options.RECURRENT:
         raise ConversionError(
             f"{layer.label} wraps a {inner.kind}; expected one of {', '.join(keras_options.RECURRENT)}."
         )
-    one = keras_options.recurrent(inner, build.model.major)
-    two = keras_options.backwards(one)
-    if other is not None:
-        two = keras_options.recurrent(inner_layer(layer, other), build.model.major)
+    forward = keras_options.recurrent_options(inner, build.model.major)
+    backward = keras_options.backwards(forward)
+    if backward_config is not None:
+        backward = keras_options.recurrent_options(inner_layer(layer, backward_config), build.model.major)
     shared = ("return_sequences", "return_state", "stateful")
-    if one.go_backwards == two.go_backwards or any(getattr(one, name) != getattr(two, name) for name in shared):
+    if forward.go_backwards == backward.go_backwards or any(
+        getattr(forward, name) != getattr(backward, name) for name in shared
+    ):
         raise ConversionError(
-            f"{layer.label} has layers that do not go together; expected one of them with go_backwards, and the same "
+            f"{layer.label} has layers that cannot be combined; expected one of them with go_backwards, and the same "
             f"{', '.join(shared)}."
         )
-    if "-tf" in build.model.version or build.model.since(2, 4):  # since it is TensorFlow's: zeros at masked steps
-        return replace(one, zero_output=one.return_sequences), replace(two, zero_output=two.return_sequences)
-    return one, two
+    if "-tf" in build.model.version or build.model.since(
+        2, 4
+    ):  # since Keras is part of TensorFlow: zeros at masked steps
+        return replace(forward, zero_output=forward.return_sequences), replace(
+            backward, zero_output=backward.return_sequences
+        )
+    return forward, backward
 
 
-def _run(build: Builder, direction: _Direction, *, turned: bool = False) -> list[Value]:
-    """One direction: its output as Keras orders it, or ``turned`` around; and its state if that is asked for."""
+def _run(build: Builder, direction: _Direction, *, reverse_outputs: bool = False) -> list[Value]:
+    """One direction: its output in Keras's order or in the reverse order; and its state, if the options ask for it."""
     backwards = direction.options.go_backwards
     directions = {"reverse": True} if backwards else {}
-    if not direction.options.return_sequences or backwards == turned:  # the last output, or all of them in time
+    if (
+        not direction.options.return_sequences or backwards == reverse_outputs
+    ):  # the last output, or all in order of time
         return _node(build, direction, direction.name, directions)
-    made, *states = _node(build, direction, f"{direction.name}/in time", directions)
-    build.node(f"{direction.name}/turned", "Flip", (made.name,), outputs=(direction.name,))
-    return [replace(made, name=direction.name), *states]
+    output, *states = _node(build, direction, f"{direction.name}/in time", directions)
+    build.node(f"{direction.name}/turned", "Flip", (output.name,), outputs=(direction.name,))
+    return [replace(output, name=direction.name), *states]
 
 
 def _node(build: Builder, direction: _Direction, output: str, directions: dict[str, Any]) -> list[Value]:
@@ -142,7 +153,7 @@ def _node(build: Builder, direction: _Direction, output: str, directions: dict[s
             f"{len(spec.state_sizes)}."
         )
     settings = {"cell": options.kind, "input_size": spec.input_size, "hidden_size": spec.hidden_size}
-    settings |= {**options.of_cell(), **directions}
+    settings |= {**options.layer_options(), **directions}
     masked = direction.passed if options.return_sequences else ""
     if masked and x.mask and not options.zero_output:
         settings["repeat"] = True
@@ -162,17 +173,16 @@ def _node(build: Builder, direction: _Direction, output: str, directions: dict[s
         },
     )
     width = spec.output_size * (2 if directions.get("merge") == "concat" else 1)
-    kept = [Value(name, width=size, state=True) for name, size in states.items()]
-    return [Value(output, masked, width), *kept]
+    return [Value(output, masked, width), *(Value(name, width=size, state=True) for name, size in states.items())]
 
 
 def _initial(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
-    """The initial state: Keras 2 has it among the inputs, Keras 3 as an argument of its own."""
-    return [*inputs[1:], *(build.taken(one, state=True) for one in layer.initial)]
+    """The initial state: Keras 2 has it among the inputs, Keras 3 in its own argument."""
+    return [*inputs[1:], *(build.value(one, state=True) for one in layer.initial)]
 
 
-def _dropped(build: Builder, layer: Layer, x: Value, options: RecurrentOptions) -> Value:
-    """The inputs with the ``dropout`` of a recurrent layer, which drops the same values at every step."""
+def _with_dropout(build: Builder, layer: Layer, x: Value, options: RecurrentOptions) -> Value:
+    """The inputs after a recurrent layer's ``dropout``, which drops the same values at every step."""
     if not options.dropout:
         return x
     settings = {"p": options.dropout, "locked": True}
@@ -183,7 +193,7 @@ def _check_width(layer: Layer, x: Value, spec: CellSpec) -> None:
     if x.width not in (None, spec.input_size):
         raise ConversionError(
             f"{layer.label} has weights for {spec.input_size} inputs and gets {x.width}. Its weights and its settings "
-            "are not of one model."
+            "are not from the same model."
         )
 
 

@@ -1,4 +1,4 @@
-"""Where the weights of each layer lie in a file of Keras: under its class since version 3, under its name before."""
+"""Finds the weights of each layer in a file of Keras: under its class since version 3, under its name before."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from holdfast.interop.keras.hdf5 import Group
 from holdfast.interop.keras.model import Layer
 
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
-"""What the group of all layers is called; the second name was that of Keras 2.12."""
+"""The names of the group of all layers; Keras 2.12 used the second."""
 _PARTS = (
     *("forward_layer", "backward_layer", "layer", "cell"),
     *(f"{start}{part}_dense" for part in ("query", "key", "value", "output") for start in ("", "_")),
 )
-"""Layers within a layer, in the order in which Keras lists their weights."""
-_DEPTH = 4
+"""Inner layers, in the order in which Keras lists their weights."""
+_MAX_DEPTH = 4
 
 
 def by_class(root: Group, layers: Sequence[Layer]) -> dict[str, list[Tensor]]:
@@ -25,7 +25,7 @@ def by_class(root: Group, layers: Sequence[Layer]) -> dict[str, list[Tensor]]:
 
     Args:
         root: The file.
-        layers: The layers, in the order in which the model lists them.
+        layers: The layers, in the model's order.
 
     Raises:
         ModelFileError: The file has no weights, or is damaged.
@@ -42,22 +42,22 @@ def by_class(root: Group, layers: Sequence[Layer]) -> dict[str, list[Tensor]]:
 
 
 def all_layers(root: Group) -> Group | None:
-    """The group of all layers in a file of Keras 3; None where there is none."""
+    """The group of all layers in a file of Keras 3; None if there is none."""
     return next((group for name in _CONTAINERS if (group := root.group(name)) is not None), None)
 
 
 def of_group(group: Group) -> list[Tensor]:
-    """The weights of one layer in a file of Keras 3, with those of the layers in it."""
+    """The weights of one layer and its inner layers in a file of Keras 3."""
     return list(_arrays(group))
 
 
 def _arrays(group: Group, depth: int = 0) -> Iterator[Tensor]:
-    """The weights of a layer and of those within it; those that hold the state of a stateful layer are not weights."""
+    """The weights of a layer and its inner layers, without the arrays that hold the state of a stateful layer."""
     inner = [part for name in _PARTS if (part := group.group(name)) is not None]
-    own = group.group("vars")
-    if own is not None and not inner:
-        yield from _numbered(own)
-    if depth < _DEPTH:
+    variables = group.group("vars")
+    if variables is not None and not inner:
+        yield from _numbered(variables)
+    if depth < _MAX_DEPTH:
         for part in inner:
             yield from _arrays(part, depth + 1)
 
@@ -73,7 +73,7 @@ def _numbered(group: Group) -> Iterator[Tensor]:
 
 
 def by_name(root: Group) -> dict[str, dict[str, Tensor]]:
-    """The weights in a file of Keras 1 or 2, or in an ``.h5`` of Keras 3: of each layer, by their names, in order.
+    """The weights in a file of Keras 1 or 2, or in an ``.h5`` of Keras 3: per layer, by their names, in order.
 
     Raises:
         ModelFileError: The file has no weights, or is damaged.
@@ -82,8 +82,8 @@ def by_name(root: Group) -> dict[str, dict[str, Tensor]]:
     names = root.texts("layer_names")
     if names is None:
         raise ModelFileError(
-            f"{root.label} holds no weights of a Keras model: it names no layers. Files of Keras before version 1 have "
-            "to be saved anew by Keras 1."
+            f"{root.label} holds no weights of a Keras model: it names no layers. Files of Keras before version 1 must "
+            "first be saved by Keras 1."
         )
     result: dict[str, dict[str, Tensor]] = {}
     for name in names:
@@ -102,15 +102,15 @@ def by_name(root: Group) -> dict[str, dict[str, Tensor]]:
     return result
 
 
-def spread(weights: Mapping[str, Mapping[str, Tensor]], layers: Sequence[Layer]) -> dict[str, list[Tensor]]:
-    """The weights of each layer, where those of a model within the model come as one list: told by their names.
+def by_layer(weights: Mapping[str, Mapping[str, Tensor]], layers: Sequence[Layer]) -> dict[str, list[Tensor]]:
+    """The weights of each layer; the weights of a nested model, which are in one list, are assigned by their names.
 
     Args:
-        weights: As :func:`by_name` gives them.
-        layers: The layers, those of the models within included, called ``MODEL/LAYER``.
+        weights: The result of :func:`by_name`.
+        layers: The layers, with those of nested models as ``MODEL/LAYER``.
 
     Raises:
-        ConversionError: A name does not say which layer an array belongs to.
+        ConversionError: An array's name does not determine its layer.
     """
     names = {layer.name for layer in layers}
     within: dict[str, list[str]] = {}
@@ -126,21 +126,21 @@ def spread(weights: Mapping[str, Mapping[str, Tensor]], layers: Sequence[Layer])
 
 
 def _owner(model: str, weight: str, layers: list[str]) -> str:
-    """The layer in a model that a weight belongs to: the one whose names are all in that of the weight, in order."""
+    """The layer of a weight in a nested model: the layer whose names are all in the weight's name, in order."""
     parts = weight.split("/")[:-1]
-    fits = {one: _common(one.split("/")[1:], parts) for one in layers}
-    most = max(fits.values(), default=0)
-    found = [one for one, count in fits.items() if count == most]
-    if not most or len(found) > 1:
+    counts = {layer: _common(layer.split("/")[1:], parts) for layer in layers}
+    most = max(counts.values(), default=0)
+    best = [layer for layer, count in counts.items() if count == most]
+    if not most or len(best) > 1:
         raise ConversionError(
-            f"The model {model!r} within the model has an array {weight!r}, whose name does not say which of its "
-            "layers it belongs to. Save the model as .keras."
+            f"The nested model {model!r} has an array {weight!r}, whose name does not say to which of its layers it "
+            "belongs. Save the model as .keras."
         )
-    return found[0]
+    return best[0]
 
 
 def _common(names: list[str], parts: list[str]) -> int:
-    """How many of the names of a layer stand in those of a weight, in order; 0 where the last one does not."""
+    """The number of a layer's names that are in a weight's name, in order; 0 if the last one is not."""
     count = start = 0
     for name in names:
         if name in parts[start:]:

@@ -1,4 +1,4 @@
-"""Keras's convolutions, poolings, paddings and the like, as nodes of a network."""
+"""Converts Keras's convolutions, poolings, paddings and similar layers to nodes of a network."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from holdfast.interop.keras.build import Builder, Entry, Make, Value, activated, check_shape
+from holdfast.interop.keras.builder import Builder, Entry, Make, Value, check_shape, with_activation
 from holdfast.interop.keras.model import Layer
 from holdfast.interop.keras.options import Options
 
@@ -23,18 +23,18 @@ def _convolution(count: int) -> Make:
         x, back = _channels_last(build, options, layer, inputs[0])
         options.done()
         kernel, *rest = build.weights(layer, 1 + bias)
-        kernel = _modern(build, kernel, size, filters)
+        kernel = _current_layout(build, kernel, size, filters)
         width = x.width or (kernel.shape[-2] * groups if kernel.ndim > 1 else 0)
         check_shape(layer, "kernel", kernel, (*size, width // groups, filters))
         name = _node(build, layer, x, kernel, rest, settings, width, groups)
-        return [back(activated(build, layer, Value(name, width=filters), activation))]
+        return [back(with_activation(build, layer, Value(name, width=filters), activation))]
 
     return make
 
 
 def _depthwise(count: int) -> Make:
     def make(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
-        """A filter for each channel; of a SeparableConv, then a mixture of what they give."""
+        """A filter per channel; a SeparableConv then mixes their outputs."""
         options = build.options(layer)
         mixed = layer.kind.startswith("Separable")
         filters = options.size("filters", "nb_filter") if mixed else 0
@@ -53,11 +53,11 @@ def _depthwise(count: int) -> Make:
         kernel = kernel.reshape(*size, 1, width * multiple)
         if not mixed:
             name = _node(build, layer, x, kernel, rest, settings, width, width)
-            return [back(activated(build, layer, Value(name, width=width * multiple), activation))]
+            return [back(with_activation(build, layer, Value(name, width=width * multiple), activation))]
         check_shape(layer, "pointwise kernel", rest[0], (*[1] * count, width * multiple, filters))
         each = Value(_node(build, layer, x, kernel, [], settings, width, width, "/depthwise"))
         name = _node(build, layer, each, rest[0], rest[1:], {}, width * multiple, 1)
-        return [back(activated(build, layer, Value(name, width=filters), activation))]
+        return [back(with_activation(build, layer, Value(name, width=filters), activation))]
 
     return make
 
@@ -76,8 +76,8 @@ def _transposed(count: int) -> Make:
         x, back = _channels_last(build, options, layer, inputs[0])
         if options.whole("groups", default=1) != 1:
             raise options.refused("groups", layer.options["groups"], "1")
-        if (more := options.take("output_padding")) is not None:
-            raise options.refused("output_padding", more, "null")
+        if (padding := options.take("output_padding")) is not None:
+            raise options.refused("output_padding", padding, "null")
         options.done()
         kernel, *rest = build.weights(layer, 1 + bias)
         width = x.width or (kernel.shape[-1] if kernel.ndim else 0)
@@ -88,7 +88,7 @@ def _transposed(count: int) -> Make:
             check_shape(layer, "bias", rest[0], (filters,))
             tensors["layer.bias"] = rest[0]
         name = build.node(layer.name, "TransposedConvolution", (x.name,), settings, tensors=tensors)
-        return [back(activated(build, layer, Value(name, width=filters), activation))]
+        return [back(with_activation(build, layer, Value(name, width=filters), activation))]
 
     return make
 
@@ -115,13 +115,13 @@ def _node(
     return build.node(layer.name + end, "Convolution", (x.name,), options, tensors=tensors)
 
 
-def _modern(build: Builder, kernel: Tensor, size: list[int], filters: int) -> Tensor:
-    """A kernel as Keras 2 and 3 have it: [sizes, I, O], to be laid on the steps as it is."""
+def _current_layout(build: Builder, kernel: Tensor, size: list[int], filters: int) -> Tensor:
+    """A kernel in the layout of Keras 2 and 3, [sizes, I, O], not flipped."""
     if build.model.major == 1 and kernel.ndim == 4 and len(size) == 1:
         if kernel.shape[:2] != (size[0], 1) or kernel.shape[3] != filters:  # [O, I, size, 1]
             kernel = kernel.permute(2, 3, 1, 0)
         kernel = kernel[:, 0]
-    if build.model.backend == "theano" and build.model.major < 3:  # which lays kernels on the steps the other way round
+    if build.model.backend == "theano" and build.model.major < 3:  # it flips kernels
         kernel = kernel.flip(tuple(range(len(size))))
     return kernel
 
@@ -147,24 +147,24 @@ def _global_pooling(mode: str, count: int) -> Entry:
         options.done()
         mask = inputs[0].mask if mode == "mean" and count == 1 else ""
         values = (x.name, mask) if mask else (x.name,)
-        made = Value(build.node(layer.name, "GlobalPooling", values, {"mode": mode, "keepdims": keep}), width=x.width)
-        return [back(made) if keep else made]
+        pooled = Value(build.node(layer.name, "GlobalPooling", values, {"mode": mode, "keepdims": keep}), width=x.width)
+        return [back(pooled) if keep else pooled]
 
     return Entry(make)
 
 
 def _ends(kind: str, count: int, *names: str) -> Entry:
     def make(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
-        """ZeroPadding and Cropping: how many steps, before and after."""
+        """ZeroPadding and Cropping."""
         options = build.options(layer)
-        given = options.take(*names, default=1)
-        if type(given) is int:
-            given = [given] * count
-        if count == 1 and isinstance(given, list) and len(given) == 2:
-            given = [given]
-        pairs = [[one, one] if type(one) is int else one for one in given] if isinstance(given, list) else []
+        steps = options.take(*names, default=1)
+        if type(steps) is int:
+            steps = [steps] * count
+        if count == 1 and isinstance(steps, list) and len(steps) == 2:
+            steps = [steps]
+        pairs = [[n, n] if type(n) is int else n for n in steps] if isinstance(steps, list) else []
         if len(pairs) != count or not all(_is_pair(pair) for pair in pairs):
-            raise options.damaged(names[0], given, "whole numbers from 0 on, before and after each dimension")
+            raise options.damaged(names[0], steps, "whole numbers from 0 on, before and after each dimension")
         x, back = _channels_last(build, options, layer, inputs[0])
         options.done()
         return [back(Value(build.node(layer.name, kind, (x.name,), {"around": pairs}), width=x.width))]
@@ -173,15 +173,15 @@ def _ends(kind: str, count: int, *names: str) -> Entry:
 
 
 def _is_pair(pair: Any) -> bool:
-    return isinstance(pair, list) and len(pair) == 2 and all(type(one) is int and 0 <= one < 2**31 for one in pair)
+    return isinstance(pair, list) and len(pair) == 2 and all(type(n) is int and 0 <= n < 2**31 for n in pair)
 
 
 def _upsampling(count: int) -> Entry:
     def make(build: Builder, layer: Layer, inputs: list[Value]) -> list[Value]:
         options = build.options(layer)
         size = _sizes(options, count, "size", "length", default=2)
-        if (way := options.take("interpolation", default="nearest")) != "nearest":
-            raise options.refused("interpolation", way, "nearest")
+        if (mode := options.take("interpolation", default="nearest")) != "nearest":
+            raise options.refused("interpolation", mode, "nearest")
         x, back = _channels_last(build, options, layer, inputs[0])
         options.done()
         return [back(Value(build.node(layer.name, "Upsampling", (x.name,), {"size": size}), width=x.width))]
@@ -198,13 +198,13 @@ def _strides(options: Options, count: int) -> dict[str, Any]:
 
 
 def _sizes(options: Options, count: int, *names: str, default: int | list[int] | None = None) -> list[int]:
-    """A whole number from 1 on for each dimension; one stands for all."""
+    """A whole number from 1 on per dimension; a single number is used for all dimensions."""
     value = options.take(*names)
     value = default if value is None else value
-    found = [value] * count if type(value) is int else value
-    if not isinstance(found, list) or len(found) != count or not all(type(n) is int and 0 < n < 2**31 for n in found):
+    sizes = [value] * count if type(value) is int else value
+    if not isinstance(sizes, list) or len(sizes) != count or not all(type(n) is int and 0 < n < 2**31 for n in sizes):
         raise options.damaged(names[0], value, "whole numbers from 1 on, one for each dimension")
-    return list(found)
+    return list(sizes)
 
 
 def _padding(options: Options, *known: str) -> str:
@@ -215,20 +215,20 @@ def _padding(options: Options, *known: str) -> str:
 
 
 def _channels_last(build: Builder, options: Options, layer: Layer, x: Value) -> tuple[Value, Any]:
-    """The input with its channels behind the steps; and what brings an output to where the layer has them."""
+    """The input with its channels last, and a function that moves an output's channels to the layer's place."""
     value = options.take("data_format")
     if value in (None, "channels_last"):
-        return x, lambda made: made
+        return x, lambda output: output
     if value != "channels_first":
         raise options.damaged("data_format", value, "channels_last or channels_first")
-    ends = {"source": 1, "destination": -1}
-    moved = Value(build.node(f"{layer.name}/channels last", "MoveDim", (x.name,), ends))
+    move = {"source": 1, "destination": -1}
+    moved = Value(build.node(f"{layer.name}/channels last", "MoveDim", (x.name,), move))
 
-    def back(made: Value) -> Value:
+    def move_back(output: Value) -> Value:
         name = f"{layer.name}/channels first"
-        return Value(build.node(name, "MoveDim", (made.name,), {"source": -1, "destination": 1}))
+        return Value(build.node(name, "MoveDim", (output.name,), {"source": -1, "destination": 1}))
 
-    return moved, back
+    return moved, move_back
 
 
 LAYERS: dict[str, Entry] = {

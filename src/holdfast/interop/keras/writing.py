@@ -1,4 +1,4 @@
-"""Files of Keras 3, written without Keras."""
+"""Writes files of Keras 3 without Keras."""
 
 from __future__ import annotations
 
@@ -14,36 +14,37 @@ import torch
 from holdfast.errors import ConversionError, MissingLibraryError, ModelFileError
 from holdfast.files.container import replace_file
 from holdfast.interop.keras.archive import CONFIGURATION, METADATA, WEIGHTS
-from holdfast.interop.keras.chain import KerasLayer, chain
+from holdfast.interop.keras.export_chain import export_chain
+from holdfast.interop.keras.export_layers import KerasLayer
 from holdfast.interop.keras.model import snake_case
 from holdfast.interop.network import Network
 
 _VERSION = "3.0.0"
-"""The first version of Keras that reads what is written here; later ones do, too."""
-_DATE = (1980, 1, 1, 0, 0, 0)  # a zip's first day: the same network gives the same bytes
+"""The first version of Keras that reads these files."""
+_DATE = (1980, 1, 1, 0, 0, 0)  # the first day of zips: the same network gives the same bytes
 
 
 def write(path: Path | str, network: Network) -> None:
-    """Writes a chain of layers as Keras 3 saves it; a file that is there is replaced.
+    """Writes a chain of layers as Keras 3 saves it; an existing file is replaced.
 
-    Where Keras has one bias for a layer's two, their sum is written: the only number here that is computed.
+    Where Keras has one bias and the layer two, their sum is written; no other number is computed.
 
     Args:
         path: ``NAME.keras`` for the model, or ``NAME.weights.h5`` for its weights alone.
         network: The network.
 
     Raises:
-        ConversionError: The network is no chain of layers that Keras has; the message names the part and the option.
-            Or the name ends otherwise.
+        ConversionError: The network is not a chain of layers that Keras has; the message names the part and the option.
+            Or the file has another ending.
         ModelFileError: The file cannot be written.
         MissingLibraryError: h5py is not installed.
     """
     path = Path(path)
     if not path.name.endswith((".keras", ".weights.h5")):
         raise ConversionError(
-            f"{path} ends neither in .keras nor in .weights.h5, and Keras tells files by their ending."
+            f"{path} ends neither in .keras nor in .weights.h5, and Keras recognises files by their ending."
         )
-    layers = chain(network)
+    layers = export_chain(network)
     content = _weights(layers)
     if path.name.endswith(".keras"):
         content = _archive(json.dumps(_configuration(layers)), content)
@@ -56,7 +57,7 @@ def write(path: Path | str, network: Network) -> None:
 
 
 def _configuration(layers: list[KerasLayer]) -> dict[str, Any]:
-    """The model as ``model.to_json()`` would give it."""
+    """The document of ``model.to_json()``."""
     dtype = _dtype(layers)
     entries = []
     for layer in layers:
@@ -69,20 +70,20 @@ def _configuration(layers: list[KerasLayer]) -> dict[str, Any]:
 
 
 def _dtype(layers: list[KerasLayer]) -> str:
-    found = {array.dtype for layer in layers for arrays in layer.weights.values() for array in arrays}
-    if len(found) > 1 or not found <= {torch.float32, torch.float64}:
-        names = ", ".join(sorted(str(dtype) for dtype in found))
+    dtypes = {array.dtype for layer in layers for arrays in layer.weights.values() for array in arrays}
+    if len(dtypes) > 1 or not dtypes <= {torch.float32, torch.float64}:
+        names = ", ".join(sorted(str(dtype) for dtype in dtypes))
         raise ConversionError(f"The network has weights of {names}; expected all in torch.float32 or in torch.float64.")
-    return str(next(iter(found), torch.float32)).removeprefix("torch.")
+    return str(next(iter(dtypes), torch.float32)).removeprefix("torch.")
 
 
 def _weights(layers: list[KerasLayer]) -> bytes:
-    """The weights in HDF5, under the classes of their layers."""
+    """The bytes of an HDF5 file with the weights, under the classes of their layers."""
     try:
         import h5py
     except ImportError as error:
         raise MissingLibraryError(
-            "Files of Keras are written by the library h5py, which is not installed: pip install 'holdfast[h5]'."
+            "Writing files of Keras needs the library h5py, which is not installed: pip install 'holdfast[h5]'."
         ) from error
     content, seen = BytesIO(), Counter[str]()
     with h5py.File(content, "w") as file:
@@ -99,7 +100,7 @@ def _weights(layers: list[KerasLayer]) -> bytes:
 
 
 def _places(layer: KerasLayer) -> list[str]:
-    """Every layer within a layer, itself as the first: each has its group, and be it empty."""
+    """The places of a layer and its inner layers; each has a group, even if it is empty."""
     places = {""}
     for place in layer.weights:
         parts = place.split("/")

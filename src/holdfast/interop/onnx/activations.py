@@ -1,8 +1,8 @@
-"""The activations of ONNX's recurrent operators and the names that Holdfast has for them.
+"""The activations of ONNX's recurrent operators, and Holdfast's names for them.
 
-A node lists the functions of each direction in turn: f, g and h of an LSTM (gates, candidate, cell state on its way
-out), f and g of a GRU, f of an RNN. Their parameters stand in two lists of their own, alpha and beta, from which each
-function takes what it needs, in order.
+A node lists the functions of each direction in turn: f, g and h of an LSTM (gates, candidate, cell state on its way to
+the output), f and g of a GRU, f of an RNN. Their parameters are in two lists, alpha and beta; each function takes the
+parameters that it needs, in order.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from holdfast.cells.activation_names import parse_activation
 from holdfast.errors import ConversionError, did_you_mean
 from holdfast.interop.onnx.graph import OnnxNode
 
-OPTIONS: dict[Kind, tuple[str, ...]] = {
+_OPTIONS: dict[Kind, tuple[str, ...]] = {
     "lstm": ("recurrent_activation", "activation", "output_activation"),
     "gru": ("recurrent_activation", "activation"),
     "rnn": ("activation",),
 }
-"""The option of a cell that each function of a direction is."""
+"""The option of the cell for each function of a direction."""
 
 
 class _Function(NamedTuple):
-    """A function of ONNX: Holdfast's name for it, and what its alpha and beta are when they are left out.
+    """A function of ONNX: Holdfast's name, and the defaults of alpha and beta.
 
-    None stands where ONNX does not say it; onnxruntime takes 0 there.
+    A default is None where ONNX does not state one; onnxruntime takes 0 there.
     """
 
     name: str
@@ -52,16 +52,16 @@ _FUNCTIONS = {
 }
 _DEFAULTS: dict[Kind, list[str]] = {"lstm": ["Sigmoid", "Tanh", "Tanh"], "gru": ["Sigmoid", "Tanh"], "rnn": ["Tanh"]}
 _SHORT = {("hard_sigmoid", (0.2, 0.5)): "hard_sigmoid_02", ("affine", (1.0, 0.0)): "linear", ("elu", (1.0,)): "elu"}
-"""Names that say parameters by themselves."""
+"""Names that include the parameters."""
 
 
-def read(node: OnnxNode, kind: Kind, directions: int) -> Iterator[dict[str, Any]]:
-    """For each direction the options of its cell that are not at their defaults.
+def read_options(node: OnnxNode, kind: Kind, directions: int) -> Iterator[dict[str, Any]]:
+    """The options of the cell of each direction that are not at their defaults.
 
     Raises:
-        ConversionError: A function is unknown, or there are more or fewer functions or parameters than the node takes.
+        ConversionError: A function is unknown, or the number of functions or parameters is wrong.
     """
-    options = OPTIONS[kind]
+    options = _OPTIONS[kind]
     names = node.attributes.get("activations") or _DEFAULTS[kind] * directions
     if not isinstance(names, list) or len(names) != len(options) * directions:
         raise ConversionError(
@@ -69,56 +69,58 @@ def read(node: OnnxNode, kind: Kind, directions: int) -> Iterator[dict[str, Any]
         )
     functions = [_function(name, node) for name in names]
     alphas, betas = (_parameters(node, functions, number) for number in range(2))
-    chosen = [joined(one.name, values) for one, *values in zip(functions, alphas, betas, strict=True)]
-    defaults = {field: getattr(CellSpec(kind=kind, input_size=1, hidden_size=1), field, None) for field in options}
-    for start in range(0, len(chosen), len(options)):
-        found = dict(zip(options, chosen[start : start + len(options)], strict=True))
-        if found.get("output_activation") == found["activation"]:
-            del found["output_activation"]
-        yield {option: name for option, name in found.items() if name != defaults[option]}
+    activations = [
+        _with_parameters(function.name, values) for function, *values in zip(functions, alphas, betas, strict=True)
+    ]
+    defaults = {option: getattr(CellSpec(kind=kind, input_size=1, hidden_size=1), option, None) for option in options}
+    for start in range(0, len(activations), len(options)):
+        cell = dict(zip(options, activations[start : start + len(options)], strict=True))
+        if cell.get("output_activation") == cell["activation"]:
+            del cell["output_activation"]
+        yield {option: name for option, name in cell.items() if name != defaults[option]}
 
 
 def _function(name: Any, node: OnnxNode) -> _Function:
-    known = {one.lower(): function for one, function in _FUNCTIONS.items()}  # onnxruntime takes them so
-    if str(name).lower() not in known:
+    by_lower_name = {known.lower(): function for known, function in _FUNCTIONS.items()}  # as in onnxruntime
+    if str(name).lower() not in by_lower_name:
         raise ConversionError(f"{node.label} has the activation {name!r}: {did_you_mean(str(name), _FUNCTIONS)}")
-    return known[str(name).lower()]
+    return by_lower_name[str(name).lower()]
 
 
 def _parameters(node: OnnxNode, functions: list[_Function], number: int) -> list[float | None]:
-    """Each function's alpha (number 0) or beta (1); None for one that takes none.
+    """The alpha (number 0) or beta (number 1) of each function; None for a function that takes none.
 
-    The list holds those of the functions that take one. A list with one for every function is read where both readings
-    say the same.
+    The list has a value for each function that takes one. A list with a value for every function is accepted if both
+    readings give the same.
     """
     name = ("activation_alpha", "activation_beta")[number]
     values = node.attributes.get(name, [])
     if not isinstance(values, list) or not all(isinstance(value, float) and math.isfinite(value) for value in values):
         raise ConversionError(f"{node.label} has {name} = {values!r}; expected a list of numbers.")
     takers = [place for place, function in enumerate(functions) if len(function.defaults) > number]
-    one_each = [values[place] for place in takers] if len(values) == len(functions) else None
-    if len(values) > len(takers) and values[: len(takers)] != one_each:
+    one_for_each = [values[place] for place in takers] if len(values) == len(functions) else None
+    if len(values) > len(takers) and values[: len(takers)] != one_for_each:
         raise ConversionError(
             f"{node.label} has {name} = {values}, and {len(takers)} of its activations take one; expected one for each "
             "of these."
         )
-    found: list[float | None] = [None] * len(functions)
+    parameters: list[float | None] = [None] * len(functions)
     for place, value in itertools.zip_longest(takers, values[: len(takers)]):
-        found[place] = functions[place].defaults[number] if value is None else exact(value)
-        if found[place] is None:
+        parameters[place] = functions[place].defaults[number] if value is None else shortest(value)
+        if parameters[place] is None:
             raise ConversionError(
                 f"{node.label} has the activation {functions[place].name!r} and no {name} for it; expected a number: "
-                "ONNX says none."
+                "ONNX has no default."
             )
-    return found
+    return parameters
 
 
-def exact(value: float) -> float:
-    """The number with the fewest digits that is the same in float32, in which ONNX has attributes: 0.2 and its like."""
+def shortest(value: float) -> float:
+    """The number with the fewest digits, such as 0.2, that is the same in float32, the type of ONNX's attributes."""
     return float(str(np.float32(value)))
 
 
-def joined(name: str, parameters: Sequence[float | None]) -> str:
+def _with_parameters(name: str, parameters: Sequence[float | None]) -> str:
     """``"leaky_relu"`` and (0.1, None) -> ``"leaky_relu(0.1)"``; a short name where there is one."""
     values = tuple(value for value in parameters if value is not None)
     if name == "hard_sigmoid" and np.float32(values[0]) == np.float32(1 / 6) and values[1] == 0.5:
@@ -126,33 +128,34 @@ def joined(name: str, parameters: Sequence[float | None]) -> str:
     return _SHORT.get((name, values), f"{name}({', '.join(map(repr, values))})" if values else name)
 
 
-def write(spec: CellSpec, directions: int, label: str) -> dict[str, Any]:
-    """The attributes that say the activations of a cell; none where they are ONNX's own defaults.
+def write_attributes(spec: CellSpec, directions: int, label: str) -> dict[str, Any]:
+    """The attributes for the activations of a cell; none if they are ONNX's defaults.
 
     Raises:
-        ConversionError: ONNX has no such activation.
+        ConversionError: ONNX does not have the activation.
     """
     names: list[str] = []
     parameters: tuple[list[float], list[float]] = ([], [])
     φ, σ, ψ = spec.activations
+    by_short_name = {_with_parameters(*key): key for key in _SHORT}
+    onnx_names = {function.name: name for name, function in _FUNCTIONS.items()}
     for activation in {"lstm": (σ, φ, ψ), "gru": (σ, φ), "rnn": (φ,)}[spec.kind]:
         if callable(activation):
-            raise ConversionError(f"{label} has an activation that is a function of its own; ONNX has names for some.")
+            raise ConversionError(f"{label} has a Python function as an activation; ONNX has named activations alone.")
         name, values = parse_activation(activation)
-        name, values = {joined(*one): one for one in _SHORT}.get(name, (name, values))
-        own = {function.name: theirs for theirs, function in _FUNCTIONS.items()}
-        if name not in own:
+        name, values = by_short_name.get(name, (name, values))
+        if name not in onnx_names:
             raise ConversionError(
                 f"{label} has the activation {activation!r}, which ONNX's operators lack; expected one of "
-                f"{', '.join(sorted(own))}. Train with one of these to export."
+                f"{', '.join(sorted(onnx_names))}. Train with one of these to export."
             )
-        names.append(own[name])
-        for one, value in zip(parameters, values, strict=False):
-            one.append(value)
+        names.append(onnx_names[name])
+        for column, value in zip(parameters, values, strict=False):
+            column.append(value)
     if names == _DEFAULTS[spec.kind]:
         return {}
     attributes: dict[str, Any] = {"activations": names * directions}
-    for letter, one in zip(("alpha", "beta"), parameters, strict=True):
-        if one:
-            attributes[f"activation_{letter}"] = one * directions
+    for letter, column in zip(("alpha", "beta"), parameters, strict=True):
+        if column:
+            attributes[f"activation_{letter}"] = column * directions
     return attributes

@@ -1,6 +1,6 @@
-"""Branches and loops of ONNX that are decided when a network runs; the graphs inside them are networks of their own.
+"""Branches and loops that are decided when a network runs; the graphs inside them are networks.
 
-The values from around such a graph that it uses are inputs of its network, behind those that the operator hands it.
+The outer values that such a graph uses are inputs of its network, after the inputs that the operator hands to it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from holdfast.errors import OptionError, ShapeError
 
 MAX_ROUNDS = 1_000_000
-"""Of one loop in one call; a file can ask for more than would ever end."""
+"""The largest number of rounds of one loop per call; a file can ask for more than would ever end."""
 
 
 class Branch(nn.Module):
@@ -24,70 +24,56 @@ class Branch(nn.Module):
     """
 
     def __init__(self, then: nn.Module, otherwise: nn.Module) -> None:
-        """Keeps the networks.
-
-        Args:
-            then: The one that runs where the condition holds.
-            otherwise: The other.
-        """
+        """Stores the networks for a true condition and for a false one."""
         super().__init__()
         self.then, self.otherwise = then, otherwise
 
     def forward(self, condition: Tensor, *values: Tensor | None) -> tuple[Any, ...]:
-        """As the class says."""
-        return _called(self.then if _holds("If", condition) else self.otherwise, *values)
+        """Runs one network; see the class."""
+        return _call(self.then if _is_true("If", condition) else self.otherwise, *values)
 
 
 class Loop(nn.Module):
-    """``Loop``: a network over and over, each time with the values that it gave before.
+    """``Loop``: runs a network again and again; each round takes the values that the round before gave.
 
-    Inputs: the number of rounds, and a condition to begin with (None for no limit); what the first round takes; and the
-    values from around it. Outputs: what the last round gave, and the further outputs of all rounds one behind the
-    other.
+    Inputs: the number of rounds and a condition for the first round, None for no limit; what the first round takes;
+    and the outer values. Outputs: what the last round gave, and the further outputs of all rounds, stacked.
 
-    The network takes the number of the round, the condition, and these values; it gives the condition to go on, what
-    the next round takes, and the further outputs.
+    The network takes the number of the round, the condition, and these values. It gives the condition for the next
+    round, what the next round takes, and the further outputs.
     """
 
     def __init__(self, body: nn.Module, carried: int) -> None:
-        """Keeps the network.
-
-        Args:
-            body: The network.
-            carried: How many values each round hands to the next.
-        """
+        """Stores the network; ``carried`` is the number of values that each round hands to the next."""
         super().__init__()
         _check_counts(carried)
         self.body, self.carried = body, carried
 
     def forward(self, count: Tensor | None, condition: Tensor | None, *values: Tensor | None) -> tuple[Any, ...]:
-        """As the class says."""
+        """Runs the loop; see the class."""
         rounds = MAX_ROUNDS + 1 if count is None else int(count)
         if count is not None and rounds > MAX_ROUNDS:
-            raise ShapeError(f"Loop is asked for {rounds:,} rounds; expected at most {MAX_ROUNDS:,}.")
-        state, around = list(values[: self.carried]), values[self.carried :]
-        going = condition is None or _holds("Loop", condition)
-        given: list[tuple[Any, ...]] = []
-        number = 0
-        while going and number < rounds:
-            if number == MAX_ROUNDS:
-                raise ShapeError(f"Loop goes on after {MAX_ROUNDS:,} rounds; expected its condition to end before.")
-            at = torch.tensor(number, dtype=torch.int64)
-            going_on, *found = _called(self.body, at, torch.tensor(True), *state, *around)
-            state = found[: self.carried]
-            given.append(tuple(found[self.carried :]))
-            going = _holds("Loop", going_on)
-            number += 1
-        further = len(getattr(self.body, "outputs", ())) - 1 - self.carried
-        columns = zip(*given, strict=True) if given else [()] * further
+            raise ShapeError(f"Loop asks for {rounds:,} rounds; expected at most {MAX_ROUNDS:,}.")
+        state, outer = list(values[: self.carried]), values[self.carried :]
+        going = condition is None or _is_true("Loop", condition)
+        further: list[Sequence[Any]] = []
+        while going and len(further) < rounds:
+            if len(further) == MAX_ROUNDS:
+                raise ShapeError(f"Loop goes on after {MAX_ROUNDS:,} rounds; expected its condition to become false.")
+            number = torch.tensor(len(further), dtype=torch.int64)
+            next_condition, *outputs = _call(self.body, number, torch.tensor(True), *state, *outer)
+            state = outputs[: self.carried]
+            further.append(outputs[self.carried :])
+            going = _is_true("Loop", next_condition)
+        columns = _columns(self.body, further, 1 + self.carried)
         return (*state, *(torch.stack(column) if column else torch.zeros(0) for column in columns))
 
 
 class Scan(nn.Module):
-    """``Scan``: a network at every step of sequences.
+    """``Scan``: runs a network at every step of sequences.
 
-    Inputs: the values that go from step to step, as they are at first; the sequences; and the values from around it.
-    Outputs: the values after the last step, and the further outputs of all steps.
+    Inputs: the first values of those that go from step to step; the sequences; and the outer values. Outputs: the
+    values after the last step, and the further outputs of all steps, stacked.
     """
 
     def __init__(
@@ -100,16 +86,16 @@ class Scan(nn.Module):
         out_axes: Sequence[int] | None = None,
         out_backwards: Sequence[int] | None = None,
     ) -> None:
-        """Keeps the network.
+        """Stores the network.
 
         Args:
-            body: The network; it takes the values that go along, a step of each sequence, and the values from around.
-            carried: How many values go from step to step.
-            scanned: How many sequences there are.
-            axes: The axis of each sequence that its steps are along; 0 for each where it is left out.
-            backwards: For each sequence 1 if its last step comes first.
-            out_axes: As ``axes``, of the further outputs.
-            out_backwards: As ``backwards``, of these.
+            body: The network; it takes the values that go along, a step of each sequence, and the outer values.
+            carried: The number of values that go from step to step.
+            scanned: The number of sequences.
+            axes: The axis of the steps of each sequence; None for axis 0 everywhere.
+            backwards: For each sequence, 1 if its last step comes first.
+            out_axes: The same as ``axes``, for the further outputs.
+            out_backwards: The same as ``backwards``, for the further outputs.
         """
         super().__init__()
         _check_counts(carried, scanned)
@@ -123,38 +109,43 @@ class Scan(nn.Module):
         self.out_axes, self.out_backwards = list(out_axes or []), list(out_backwards or [])
 
     def forward(self, *values: Tensor) -> tuple[Any, ...]:
-        """As the class says."""
+        """Runs the loop; see the class."""
         state = list(values[: self.carried])
-        sequences, around = values[self.carried :][: self.scanned], values[self.carried + self.scanned :]
+        sequences, outer = values[self.carried :][: self.scanned], values[self.carried + self.scanned :]
         steps = [
-            (one.flip(axis) if turned else one).unbind(axis)
-            for one, axis, turned in zip(sequences, self.axes, self.backwards, strict=True)
+            (sequence.flip(axis) if flipped else sequence).unbind(axis)
+            for sequence, axis, flipped in zip(sequences, self.axes, self.backwards, strict=True)
         ]
-        if len({len(one) for one in steps}) > 1:
-            raise ShapeError(f"Scan got sequences of {[len(one) for one in steps]} steps; expected equally many.")
-        given: list[Sequence[Any]] = []
+        lengths = [len(sequence) for sequence in steps]
+        if len(set(lengths)) > 1:
+            raise ShapeError(f"Scan got sequences of {lengths} steps; expected equally many.")
+        further: list[Sequence[Any]] = []
         for step in zip(*steps, strict=True):
-            found = _called(self.body, *state, *step, *around)
-            state = list(found[: self.carried])
-            given.append(found[self.carried :])
-        further = len(getattr(self.body, "outputs", ())) - self.carried
-        columns = zip(*given, strict=True) if given else [()] * further
-        return (*state, *(self._joined(number, column) for number, column in enumerate(columns)))
+            outputs = _call(self.body, *state, *step, *outer)
+            state = list(outputs[: self.carried])
+            further.append(outputs[self.carried :])
+        columns = _columns(self.body, further, self.carried)
+        return (*state, *(self._stacked(number, column) for number, column in enumerate(columns)))
 
-    def _joined(self, number: int, column: Sequence[Tensor]) -> Tensor:
+    def _stacked(self, number: int, column: Sequence[Tensor]) -> Tensor:
         if not column:
             return torch.zeros(0)
-        turned = number < len(self.out_backwards) and self.out_backwards[number]
+        flipped = number < len(self.out_backwards) and self.out_backwards[number]
         axis = self.out_axes[number] if number < len(self.out_axes) else 0
-        return torch.stack(list(reversed(column)) if turned else list(column), axis)
+        return torch.stack(list(reversed(column)) if flipped else list(column), axis)
 
 
-def _called(network: nn.Module, *values: Tensor | None) -> tuple[Any, ...]:
-    found = network(*values)
-    return found if isinstance(found, tuple) else (found,)
+def _call(network: nn.Module, *values: Tensor | None) -> tuple[Any, ...]:
+    outputs = network(*values)
+    return outputs if isinstance(outputs, tuple) else (outputs,)
 
 
-def _holds(op: str, condition: Tensor) -> bool:
+def _columns(body: nn.Module, further: Sequence[Sequence[Any]], first: int) -> list[tuple[Any, ...]]:
+    """The values of each further output over all rounds; ``first`` is the place of the first of them."""
+    return list(zip(*further, strict=True)) if further else [()] * (len(getattr(body, "outputs", ())) - first)
+
+
+def _is_true(op: str, condition: Tensor) -> bool:
     if condition.numel() != 1:
         raise ShapeError(f"{op} got a condition of shape {tuple(condition.shape)}; expected one truth value.")
     return bool(condition)

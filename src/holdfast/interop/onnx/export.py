@@ -1,4 +1,4 @@
-"""Models of Holdfast out as ONNX files: traced by torch's exporter, held against onnxruntime, and only then written."""
+"""Writes ONNX files: torch's exporter traces the model, onnxruntime checks the result, and only then it is written."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from holdfast.errors import ConversionError, MissingLibraryError, ModelFileError
 from holdfast.files.container import replace_file
 from holdfast.interop.onnx import protobuf as onnx_protobuf
 from holdfast.interop.onnx import recurrent as onnx_recurrent
-from holdfast.interop.onnx.layers import VERSION, exportable
-from holdfast.interop.onnx.runtime import Runtime, apart
+from holdfast.interop.onnx.runtime import Runtime, relative_difference
+from holdfast.interop.onnx.traced_layers import VERSION, exportable
 
 TOLERANCE = 1e-5
-"""The largest difference to onnxruntime that is let pass, in parts of the largest value (of 1 at least)."""
+"""The largest accepted difference from onnxruntime, divided by the largest value, or by 1 if that is larger."""
 AXES = ("batch", "time", "words", "letters")
 _OWN = "holdfast "
-"""What the names of values begin with while inputs and outputs do not have theirs yet."""
+"""The prefix of values until inputs and outputs have their final names."""
 _SIZES = [dict(zip(AXES, sizes, strict=True)) for sizes in ((2, 3, 4, 5), (1, 1, 1, 1), (3, 9, 7, 6), (5, 24, 11, 9))]
-"""What is tried; the first is what the exporter traces."""
+"""The sizes for which a file is checked; the exporter traces the first."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Input:
     """An input of an exported model.
 
     Attributes:
-        axes: Its dimensions: a number for one of that size, a name of :data:`AXES` for one of any size.
-        kind: Numbers; whole numbers from 0 to below ``bound``; or lengths, from 0 to ``bound``.
+        axes: Its dimensions: a number for a fixed size, a name of :data:`AXES` for an open one.
+        kind: ``"numbers"``; ``"ids"``, whole numbers from 0 to below ``bound``; or ``"lengths"``, from 0 to ``bound``.
         bound: A number, or the axis whose size it is.
-        least: How many steps there are at least.
+        least: The smallest number of steps.
     """
 
     axes: tuple[int | str, ...]
@@ -46,8 +46,8 @@ class Input:
     bound: int | str = 0
     least: int = 1
 
-    def made(self, sizes: Mapping[str, int], generator: torch.Generator) -> Tensor:
-        """One made up at random."""
+    def sample(self, sizes: Mapping[str, int], generator: torch.Generator) -> Tensor:
+        """A random value for this input."""
         named = {**sizes, "time": max(sizes["time"], self.least)}
         shape = [named[axis] if isinstance(axis, str) else axis for axis in self.axes]
         if self.kind == "numbers":
@@ -58,12 +58,12 @@ class Input:
 
 @dataclass(frozen=True)
 class Form:
-    """What is exported.
+    """A model to export.
 
     Attributes:
         module: Takes tensors, in the order of ``inputs``, and gives a tensor or a tuple of them.
-        inputs: By name.
-        outputs: The names of what it gives.
+        inputs: The inputs, by name.
+        outputs: The names of the outputs.
     """
 
     module: nn.Module
@@ -72,19 +72,19 @@ class Form:
 
 
 def write(path: Path, form: Form) -> float:
-    """Writes a model, atomically; one that is there is replaced.
+    """Writes a model atomically; an existing file is replaced.
 
     Args:
         path: The file.
         form: The model.
 
     Returns:
-        The largest difference between the model and the file, as onnxruntime computes it, over several numbers of
-        sequences and steps, in parts of the largest value (of 1 at least).
+        The largest difference between the model and onnxruntime's results for the file, over several numbers of
+        sequences and steps, divided by the largest value, or by 1 if that is larger.
 
     Raises:
-        ConversionError: ONNX's operators cannot say the model, or the difference is above :data:`TOLERANCE`; no file is
-            written.
+        ConversionError: ONNX's operators cannot express the model, or the difference is above :data:`TOLERANCE`. No
+            file is written.
         ModelFileError: The file cannot be written.
         MissingLibraryError: ``onnx``, ``onnxscript`` or ``onnxruntime`` is not installed.
     """
@@ -92,7 +92,7 @@ def write(path: Path, form: Form) -> float:
 
 
 def write_all(forms: Mapping[Path, Form]) -> dict[Path, float]:
-    """Writes several models as :func:`write` does, once all of them were checked."""
+    """Writes several models as :func:`write` does, after all of them were checked."""
     contents, differences = {}, {}
     for path, form in forms.items():
         contents[path] = exported(form)
@@ -108,10 +108,10 @@ def write_all(forms: Mapping[Path, Form]) -> dict[Path, float]:
 
 
 def exported(form: Form) -> bytes:
-    """The file's content.
+    """The content of the file for a model.
 
     Raises:
-        ConversionError: ONNX's operators cannot say the model.
+        ConversionError: ONNX's operators cannot express the model.
         MissingLibraryError: ``onnx`` or ``onnxscript`` is not installed.
     """
     onnx_protobuf.library()
@@ -128,12 +128,15 @@ def exported(form: Form) -> bytes:
         {place: dynamic for place, axis in enumerate(value.axes) if isinstance(axis, str)}
         for value in form.inputs.values()
     ]
-    named = [one for one in inspect.signature(module.forward).parameters.values() if one.kind != one.VAR_POSITIONAL]
+    parameters = inspect.signature(module.forward).parameters.values()
+    named = [parameter for parameter in parameters if parameter.kind != parameter.VAR_POSITIONAL]
     if len(named) < len(shapes):
         shapes[len(named) :] = [tuple(shapes[len(named) :])]
     with _quiet():
         try:
-            traced = torch.export.export(module, _made(form, _SIZES[0], 0), dynamic_shapes=tuple(shapes), strict=False)
+            traced = torch.export.export(
+                module, _samples(form, _SIZES[0], 0), dynamic_shapes=tuple(shapes), strict=False
+            )
         except RuntimeError as error:
             reason = str(error).strip().partition("\n")[0].rstrip(".")
             raise ConversionError(f"torch cannot trace the model: {reason}. Write it in another format.") from error
@@ -149,37 +152,37 @@ def exported(form: Form) -> bytes:
         except torch.onnx.OnnxExporterError as error:
             reason = str(error.__cause__ or error).strip().partition("\n")[0].rstrip(".")
             raise ConversionError(
-                f"torch cannot say the model in ONNX's operators: {reason}. Write it in another format."
+                f"torch cannot express the model in ONNX's operators: {reason}. Write it in another format."
             ) from error
     assert program is not None
     return _tidied(program.model_proto, form)
 
 
 def largest_difference(content: bytes, form: Form) -> float:
-    """Runs a file's content and the model it was made of on the same random inputs.
+    """Runs the content of a file and its model on the same random inputs.
 
     Returns:
-        The largest difference, in parts of the largest value (of 1 at least).
+        The largest difference, divided by the largest value, or by 1 if that is larger.
 
     Raises:
-        ConversionError: It is above :data:`TOLERANCE`, or onnxruntime cannot run the file, or the model cannot be run.
+        ConversionError: The difference is above :data:`TOLERANCE`, or onnxruntime or the model fails.
         MissingLibraryError: ``onnxruntime`` is not installed.
     """
     runtime, model = Runtime(content), form.module.eval()
     largest = 0.0
     for seed, sizes in enumerate(_SIZES):
-        inputs = _made(form, sizes, seed)
+        inputs = _samples(form, sizes, seed)
         try:
             with torch.inference_mode():
                 ours = model(*inputs)
         except RuntimeError as error:
-            shapes = ", ".join(f"{name} {list(one.shape)}" for name, one in zip(form.inputs, inputs, strict=True))
+            shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in zip(form.inputs, inputs, strict=True))
             raise ConversionError(
-                f"The model does not take every number of steps, as an ONNX file of it has to: it failed on {shapes}. "
+                f"The model does not take every number of steps, as an ONNX file must: it failed on {shapes}. "
                 "Write it in another format."
             ) from error
         theirs = runtime.run(dict(zip(form.inputs, inputs, strict=True)))
-        largest = max(largest, apart(ours if isinstance(ours, tuple) else (ours,), theirs))
+        largest = max(largest, relative_difference(ours if isinstance(ours, tuple) else (ours,), theirs))
     if not largest <= TOLERANCE:
         raise ConversionError(
             f"onnxruntime computes the model with a difference of {largest:.2g}; expected at most {TOLERANCE:g}. No "
@@ -188,17 +191,17 @@ def largest_difference(content: bytes, form: Form) -> float:
     return largest
 
 
-def _made(form: Form, sizes: Mapping[str, int], seed: int) -> tuple[Tensor, ...]:
-    """Inputs made up at random."""
+def _samples(form: Form, sizes: Mapping[str, int], seed: int) -> tuple[Tensor, ...]:
+    """Random values for all inputs."""
     generator = torch.Generator().manual_seed(seed)
-    return tuple(value.made(sizes, generator) for value in form.inputs.values())
+    return tuple(value.sample(sizes, generator) for value in form.inputs.values())
 
 
 def _check_dtype(module: nn.Module) -> None:
-    """Refuses a model that onnxruntime has no recurrent layers for.
+    """Refuses a model that is not in float32: onnxruntime has no recurrent layers for it.
 
     Raises:
-        ConversionError: It is not in float32.
+        ConversionError: The model has other floating-point numbers.
     """
     dtypes = {str(tensor.dtype) for tensor in module.state_dict().values() if tensor.is_floating_point()}
     if dtypes - {"torch.float32"}:
@@ -209,17 +212,17 @@ def _check_dtype(module: nn.Module) -> None:
 
 
 def _tidied(model: Any, form: Form) -> bytes:
-    """The model without what the exporter says of the program that it traced, and with the names of the axes."""
+    """Removes the exporter's notes about the traced program, and names inputs, outputs, layers and axes."""
     graph = model.graph
     _name(graph, form)
     del graph.value_info[:], graph.metadata_props[:], model.metadata_props[:]
     for part in (*graph.node, *graph.initializer, *graph.input, *graph.output):
         del part.metadata_props[:]
         part.doc_string = ""
-    taken = set()
+    named = set()
     for node in graph.node:
-        if node.op_type in onnx_recurrent.KINDS and node.input[1] not in taken:
-            taken.add(node.input[1])  # layers with the same weights share them in the file
+        if node.op_type in onnx_recurrent.KINDS and node.input[1] not in named:
+            named.add(node.input[1])  # layers with the same weights share them in the file
             node.name = node.input[1].replace("W_", "")
     names = _axes(graph, form)
     for value in (*graph.input, *graph.output):
@@ -232,14 +235,14 @@ def _tidied(model: Any, form: Form) -> bytes:
 
 
 def _axes(graph: Any, form: Form) -> dict[str, str]:
-    """The name of each axis that the exporter left open.
+    """The name for each axis that the exporter left open.
 
-    Inputs may have different numbers of steps where the exporter did not find that they are the same: the further ones
-    are called ``time_2`` and so on. onnxruntime takes axes of one name for axes of one size.
+    Two inputs may have different numbers of steps unless the exporter found that they are equal; the further axes are
+    called ``time_2`` and so on. In onnxruntime, axes of the same name have the same size.
     """
     names: dict[str, str] = {}
-    for value, given in zip(graph.input, form.inputs.values(), strict=True):
-        for dimension, axis in zip(value.type.tensor_type.shape.dim, given.axes, strict=True):
+    for value, spec in zip(graph.input, form.inputs.values(), strict=True):
+        for dimension, axis in zip(value.type.tensor_type.shape.dim, spec.axes, strict=True):
             if isinstance(axis, str) and dimension.dim_param not in names:
                 count = 1 + sum(name.partition("_")[0] == axis for name in names.values())
                 names[dimension.dim_param] = axis if count == 1 or axis != "time" else f"{axis}_{count}"
@@ -247,24 +250,24 @@ def _axes(graph: Any, form: Form) -> dict[str, str]:
 
 
 def _name(graph: Any, form: Form) -> None:
-    """Gives inputs and outputs their names; a value of the exporter's that has one of these is called otherwise."""
-    wanted = {f"{_OWN}input {number}": name for number, name in enumerate(form.inputs)}
-    wanted |= {f"{_OWN}output {number}": name for number, name in enumerate(form.outputs)}
-    given = set(wanted.values())
+    """Names inputs and outputs; another value with one of these names gets a prefix."""
+    names_of = {f"{_OWN}input {number}": name for number, name in enumerate(form.inputs)}
+    names_of |= {f"{_OWN}output {number}": name for number, name in enumerate(form.outputs)}
+    reserved = set(names_of.values())
 
-    def named(value: str) -> str:
-        return wanted.get(value, f"{_OWN}{value}" if value in given else value)
+    def new_name(value: str) -> str:
+        return names_of.get(value, f"{_OWN}{value}" if value in reserved else value)
 
     for node in graph.node:
         for names in (node.input, node.output):
-            names[:] = [named(value) for value in names]
+            names[:] = [new_name(value) for value in names]
     for part in (*graph.initializer, *graph.input, *graph.output):
-        part.name = named(part.name)
+        part.name = new_name(part.name)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps to itself what the exporter says of its own inside: deprecated calls, and libraries that it looks for."""
+    """Hides the exporter's warnings about itself: deprecated calls, and libraries that it looks for."""
     logger = logging.getLogger("torch")
     level = logger.level
     logger.setLevel(logging.ERROR)

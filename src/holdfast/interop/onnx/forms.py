@@ -1,4 +1,4 @@
-"""What layers and networks look like as ONNX models: names, dimensions and order of what goes in and out."""
+"""Writes layers and networks as ONNX files: the names, dimensions and order of their inputs and outputs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from holdfast.interop.network import Network
 from holdfast.interop.onnx.export import Form, Input
 from holdfast.interop.onnx.export import write as write_form
-from holdfast.interop.onnx.networks import of_network
+from holdfast.interop.onnx.network_form import of_network
 from holdfast.interop.onnx.states import check_streams, parts_of, state_inputs, state_of
 from holdfast.layers.recurrent_layer import RecurrentLayer
 
@@ -17,24 +17,23 @@ LENGTHS = Input(("batch",), "lengths", "time")
 
 
 def write(path: Path | str, model: RecurrentLayer | Network, *, streaming: bool = False) -> float:
-    """Writes a layer or a network, as :func:`holdfast.interop.onnx.export.write`, whose result and errors are its own.
+    """Writes a layer or a network; see :func:`holdfast.interop.onnx.export.write` for the result and the errors.
 
     Args:
         path: The file.
         model: The model.
-        streaming: Write the form that takes a few steps and the state before them, and gives the state after them.
+        streaming: Write the streaming form: it takes some steps and the state before them, and gives the state after.
     """
-    path = Path(path)
     if isinstance(model, RecurrentLayer):
-        return write_form(path, of_layer(model, streaming=streaming))
-    return write_form(path, of_network(model, streaming=streaming))
+        return write_form(Path(path), of_layer(model, streaming=streaming))
+    return write_form(Path(path), of_network(model, streaming=streaming))
 
 
 def of_layer(layer: RecurrentLayer, *, streaming: bool = False) -> Form:
-    """A layer: ``x`` and ``lengths`` in; ``y`` and the final state out. Streaming, the state goes in, too.
+    """A layer: the inputs ``x`` and ``lengths``, or ``x`` and the state for streaming; ``y`` and the final state.
 
     Raises:
-        ConversionError: It is to stream and runs against time.
+        ConversionError: The layer is for streaming and does not run forwards.
     """
     axes = ("batch", "time") if layer.batch_first else ("time", "batch")
     states = state_inputs(layer)

@@ -1,9 +1,10 @@
-"""Nodes put in the place of others that do the same."""
+"""Replaces nodes by others that do the same, and gives the values in them free names."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, MutableMapping, Set
 from dataclasses import replace
+from itertools import chain, count
 
 import torch
 from torch import Tensor
@@ -12,12 +13,8 @@ from holdfast.errors import ConversionError
 from holdfast.interop.onnx.graph import Graph, OnnxNode, subgraphs
 
 
-def expanded(node: OnnxNode, constants: MutableMapping[str, Tensor]) -> OnnxNode:
-    """A node ``ConstantOfShape`` as one number that is expanded, which takes no memory; any other as it is.
-
-    Args:
-        node: The node.
-        constants: The number is put here.
+def expand_constant_of_shape(node: OnnxNode, constants: MutableMapping[str, Tensor]) -> OnnxNode:
+    """Turns a node ``ConstantOfShape`` into a new constant, one number, that is expanded; this takes no memory.
 
     Raises:
         ConversionError: The node has other attributes than one number.
@@ -34,59 +31,51 @@ def expanded(node: OnnxNode, constants: MutableMapping[str, Tensor]) -> OnnxNode
     return OnnxNode(node.name, "Expand", (name, *node.inputs), node.outputs, {})
 
 
-def inlined(graph: Graph, node: OnnxNode, values: Container[str], names: Set[str]) -> Graph:
-    """A graph inside a node so that its nodes can stand in the node's place, and give the node's outputs.
+def inline(graph: Graph, node: OnnxNode, values: Container[str], names: Set[str]) -> Graph:
+    """Prepares the nodes of a graph without inputs to take the place of the node around it, and to give its outputs.
 
-    Args:
-        graph: The graph; it has no inputs of its own.
-        node: The node that it is inside of.
-        values: The names of values that are taken already.
-        names: Those of nodes.
+    ``values`` and ``names`` are the names of values and of nodes that are in use.
     """
-    own = [*graph.constants, *(value for one in graph.nodes for value in one.outputs if value)]
-    renamed = {value: _free(value, node.name, values) for value in own}
-    renamed = {old: new for old, new in renamed.items() if old != new}
-    nodes = [renamed_in(one, renamed) for one in graph.nodes]
+    inner = [*graph.constants, *(value for part in graph.nodes for value in part.outputs if value)]
+    renames = {value: _free_name(value, node.name, values) for value in inner}
+    renames = {old: new for old, new in renames.items() if old != new}
+    nodes = [rename_values(part, renames) for part in graph.nodes]
     nodes += [
-        OnnxNode(value, "Identity", (renamed.get(result, result),), (value,), {})
+        OnnxNode(value, "Identity", (renames.get(result, result),), (value,), {})
         for value, result in zip(node.outputs, graph.outputs, strict=False)
         if value
     ]
-    named, seen = [], set(names)
-    for one in nodes:
-        name = _free(one.name, node.name, seen)
-        seen.add(name)
-        named.append(replace(one, name=name))
-    constants = {renamed.get(name, name): tensor for name, tensor in graph.constants.items()}
-    return replace(graph, outputs=node.outputs, constants=constants, nodes=tuple(named))
+    renamed, used = [], set(names)
+    for part in nodes:
+        name = _free_name(part.name, node.name, used)
+        used.add(name)
+        renamed.append(replace(part, name=name))
+    constants = {renames.get(name, name): tensor for name, tensor in graph.constants.items()}
+    return replace(graph, outputs=node.outputs, constants=constants, nodes=tuple(renamed))
 
 
-def renamed_in(node: OnnxNode, renamed: Mapping[str, str]) -> OnnxNode:
-    """A node with other names for some values, in the graphs inside it as well."""
-    if not renamed:
+def rename_values(node: OnnxNode, renames: Mapping[str, str]) -> OnnxNode:
+    """Renames values in a node and in the graphs inside it."""
+    if not renames:
         return node
-    inside = {name: _renamed(one, renamed) for name, one in subgraphs(node).items()}
+    inside = {name: _rename_in_graph(graph, renames) for name, graph in subgraphs(node).items()}
     return replace(
         node,
-        inputs=tuple(renamed.get(value, value) for value in node.inputs),
-        outputs=tuple(renamed.get(value, value) for value in node.outputs),
+        inputs=tuple(renames.get(value, value) for value in node.inputs),
+        outputs=tuple(renames.get(value, value) for value in node.outputs),
         attributes={**node.attributes, **inside},
     )
 
 
-def _renamed(graph: Graph, renamed: Mapping[str, str]) -> Graph:
-    own = {*graph.inputs, *graph.constants, *(value for node in graph.nodes for value in node.outputs)}
-    left = {old: new for old, new in renamed.items() if old not in own}
-    nodes = tuple(renamed_in(node, left) for node in graph.nodes)
-    return replace(graph, outputs=tuple(left.get(value, value) for value in graph.outputs), nodes=nodes)
+def _rename_in_graph(graph: Graph, renames: Mapping[str, str]) -> Graph:
+    inner = {*graph.inputs, *graph.constants, *(value for node in graph.nodes for value in node.outputs)}
+    outer = {old: new for old, new in renames.items() if old not in inner}
+    nodes = tuple(rename_values(node, outer) for node in graph.nodes)
+    return replace(graph, outputs=tuple(outer.get(value, value) for value in graph.outputs), nodes=nodes)
 
 
-def _free(name: str, within: str, taken: Container[str]) -> str:
-    """A name that is not taken: the name itself, or one that says where it is from."""
-    if name not in taken:
-        return name
-    found = f"{within}/{name}"
-    number = 1
-    while found in taken:
-        found, number = f"{within}/{name}/{number}", number + 1
-    return found
+def _free_name(name: str, within: str, used: Container[str]) -> str:
+    """A name that is not in use: the name itself, or the name with a prefix that says where it is from."""
+    prefixed = f"{within}/{name}"
+    candidates = chain([name, prefixed], (f"{prefixed}/{number}" for number in count(1)))
+    return next(candidate for candidate in candidates if candidate not in used)

@@ -1,115 +1,95 @@
-"""Loops over the steps of a sequence that are recurrent layers, as those layers.
+"""Turns loops over the steps of a sequence into recurrent layers.
 
-``Loop`` and ``Scan`` are brought to one form: values that go from step to step, a sequence that is taken step by step,
-and what is put together of all steps. If the body is a cell (:mod:`~holdfast.interop.onnx.loop_cells`), the loop is one
-node LSTM, GRU or RNN with transpositions around it. What has no such form stays a loop.
+``Loop`` and ``Scan`` are brought into one form: values that go from step to step, a sequence that is read step by step,
+and outputs that are collected from all steps. If the body is a cell (:mod:`~holdfast.interop.onnx.loop_cells`), the
+loop becomes one node LSTM, GRU or RNN with transpositions around it. A loop without such a form stays a loop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from holdfast.interop.onnx import loop_cells as onnx_loop_cells
 from holdfast.interop.onnx.graph import Graph, OnnxNode
-from holdfast.interop.onnx.inlining import renamed_in
-from holdfast.interop.onnx.sizes import Known, Size, of_constant
+from holdfast.interop.onnx.inlining import rename_values
+from holdfast.interop.onnx.loop_body import Body
+from holdfast.interop.onnx.loop_cells import Cell, identify
+from holdfast.interop.onnx.loop_rounds import Rounds
+from holdfast.interop.onnx.scope import Scope
 
-_SAME = frozenset({"Identity"})
-_PASSING = frozenset({"Cast", "Identity"})
-"""Operators that pass a number on."""
+
+class _State(NamedTuple):
+    """A value that goes from step to step: its names inside before and after a step, and outside at first and last."""
+
+    before: str
+    after: str
+    initial: str
+    final: str
 
 
-class Around(NamedTuple):
-    """What is around a loop.
+class _Collected(NamedTuple):
+    """An output that is collected from all steps: its names inside and outside, and its axis and order of steps."""
 
-    Attributes:
-        known: What is known of a value.
-        constants: The values that are known.
-        needed: The values that are taken by anything.
-    """
-
-    known: Callable[[str], Known]
-    constants: Mapping[str, Tensor]
-    needed: Set[str]
+    inner: str
+    outer: str
+    axis: int
+    backwards: bool
 
 
 @dataclass
 class _Steps:
-    """A loop over the steps of one sequence.
-
-    Attributes:
-        body: The graph inside.
-        sequence: The sequence, and its axis of steps.
-        backwards: Whether its last step comes first.
-        step: The name of a step inside.
-        states: For each value that goes along: its names inside before and after, at first, and at last.
-        joined: For each value put together: its name inside, the name outside, its axis, and whether its last step
-            comes first.
-    """
+    """A loop over the steps of one sequence, which lie along ``axis``; ``step`` is the name of a step in the body."""
 
     body: Graph
     sequence: str
     axis: int
     backwards: bool
     step: str
-    states: list[tuple[str, str, str, str]]
-    joined: list[tuple[str, str, int, bool]]
+    states: list[_State]
+    collected: list[_Collected]
 
 
-class Replaced(NamedTuple):
-    """Nodes in the place of a loop, and the constants that they take."""
+class Replacement(NamedTuple):
+    """The nodes that replace a loop, and their constants."""
 
     nodes: list[OnnxNode]
     constants: dict[str, Tensor]
 
 
-def as_layer(node: OnnxNode, version: int, around: Around) -> Replaced | None:
-    """The nodes of a layer that a loop is; None where it is none."""
+def as_layer(node: OnnxNode, version: int, scope: Scope, needed: Set[str]) -> Replacement | None:
+    """The nodes of the layer that a loop computes; None for none. ``needed`` holds all values that are used."""
     body = node.attributes.get("body")
     if not isinstance(body, Graph):
         return None
-    steps = (_of_loop if node.op == "Loop" else _of_scan)(node, body, around)
+    steps = _of_loop(node, body, scope, needed) if node.op == "Loop" else _of_scan(node, body)
     if steps is None:
         return None
-    x = around.known(steps.sequence).shape
-    states = [around.known(initial).shape for _, _, initial, _ in steps.states]
+    x = scope.known_of(steps.sequence).shape
+    states = [scope.known_of(state.initial).shape for state in steps.states]
     sizes = [shape[1].value for shape in states if shape is not None and len(shape) == 2]
     if x is None or len(x) != 3 or x[2].value is None or len(sizes) != len(states) or len(set(sizes)) != 1:
         return None
     if sizes[0] is None or steps.axis not in (0, 1):
         return None
-    constants = {**{name: around.constants[name] for name in _captured(steps.body, around)}, **steps.body.constants}
-    cell = onnx_loop_cells.identify(
-        onnx_loop_cells.Body(
-            steps.body.nodes,
-            constants,
-            version,
-            steps.step,
-            x[2].value,
-            tuple((before, after) for before, after, _, _ in steps.states),
-            sizes[0],
-        )
-    )
+    nodes, names = steps.body.nodes, tuple((state.before, state.after) for state in steps.states)
+    captured = {name for part in nodes for name in part.inputs if name in scope.constants}
+    constants = {**{name: scope.constants[name] for name in captured}, **steps.body.constants}
+    cell = identify(Body(nodes, constants, version, steps.step, x[2].value, names, sizes[0]))
     if cell is None:
         return None
-    root = _Rounds(node, steps.body, around).root
-    after = root(steps.states[cell.order[0]][1])
-    if any(root(value) != after for value, _, _, _ in steps.joined):
+    root = Rounds(node, steps.body, scope).root
+    h = root(steps.states[cell.order[0]].after)
+    if any(root(output.inner) != h for output in steps.collected):
         return None
     return _layer(node.name, steps, cell)
 
 
-def _captured(body: Graph, around: Around) -> set[str]:
-    return {name for node in body.nodes for name in node.inputs if name in around.constants}
-
-
-def _layer(name: str, steps: _Steps, cell: onnx_loop_cells.Found) -> Replaced:
-    """The node of a cell and what is around it."""
+def _layer(name: str, steps: _Steps, cell: Cell) -> Replacement:
+    """The node of a cell and the nodes around it."""
     nodes: list[OnnxNode] = []
     constants = {f"{name}/{letter}": tensor for letter, tensor in zip("WRB", cell.weights, strict=True)}
 
@@ -117,9 +97,9 @@ def _layer(name: str, steps: _Steps, cell: onnx_loop_cells.Found) -> Replaced:
         nodes.append(OnnxNode(f"{name}/{output}", op, tuple(inputs), (output,), attributes))
         return output
 
-    def numbers(*values: int) -> str:
-        value = f"{name}/{values}"
-        constants[value] = torch.tensor(values, dtype=torch.int64)
+    def constant(*numbers: int) -> str:
+        value = f"{name}/{numbers}"
+        constants[value] = torch.tensor(numbers, dtype=torch.int64)
         return value
 
     x = steps.sequence
@@ -127,32 +107,32 @@ def _layer(name: str, steps: _Steps, cell: onnx_loop_cells.Found) -> Replaced:
         x = add("Transpose", [x], f"{name}/steps", perm=[1, 0, 2])
     states = [steps.states[place] for place in cell.order]
     first = [
-        add("Unsqueeze", [initial, numbers(0)], f"{name}/first {part}")
-        for part, (_, _, initial, _) in enumerate(states)
+        add("Unsqueeze", [state.initial, constant(0)], f"{name}/first {part}") for part, state in enumerate(states)
     ]
     last = [f"{name}/last {part}" for part in range(len(states))]
     inputs = (x, *(f"{name}/{letter}" for letter in "WRB"), "", *first)
     direction = {"direction": "reverse"} if steps.backwards else {}
     nodes.append(OnnxNode(name, cell.op, inputs, (f"{name}/every", *last), {**cell.attributes, **direction}))
-    for value, (_, _, _, output) in zip(last, states, strict=True):
-        if output:
-            add("Squeeze", [value, numbers(0)], output)
-    for number, (_, output, axis, backwards) in enumerate(steps.joined):
-        parts = ["Squeeze", *(["Slice"] if backwards != steps.backwards else []), *(["Transpose"] if axis else [])]
+    for value, state in zip(last, states, strict=True):
+        if state.final:
+            add("Squeeze", [value, constant(0)], state.final)
+    for number, output in enumerate(steps.collected):
+        turned = output.backwards != steps.backwards
+        ops = ["Squeeze", *(["Slice"] if turned else []), *(["Transpose"] if output.axis else [])]
         value = f"{name}/every"
-        for op in parts:
-            given = output if op == parts[-1] else f"{name}/every {op} {number}"
+        for op in ops:
+            result = output.outer if op == ops[-1] else f"{name}/every {op} {number}"
             if op == "Squeeze":
-                value = add(op, [value, numbers(1)], given)
+                value = add(op, [value, constant(1)], result)
             elif op == "Slice":
-                value = add(op, [value, numbers(-1), numbers(-(2**62)), numbers(0), numbers(-1)], given)
+                value = add(op, [value, constant(-1), constant(-(2**62)), constant(0), constant(-1)], result)
             else:
-                value = add(op, [value], given, perm=[1, 0, 2])
-    return Replaced(nodes, constants)
+                value = add(op, [value], result, perm=[1, 0, 2])
+    return Replacement(nodes, constants)
 
 
-def _of_scan(node: OnnxNode, body: Graph, around: Around) -> _Steps | None:
-    """A ``Scan`` over one sequence."""
+def _of_scan(node: OnnxNode, body: Graph) -> _Steps | None:
+    """The steps of a ``Scan`` over one sequence."""
     scanned = node.attributes.get("num_scan_inputs")
     carried = len(node.inputs) - 1
     lists = [
@@ -160,137 +140,60 @@ def _of_scan(node: OnnxNode, body: Graph, around: Around) -> _Steps | None:
     ]
     if scanned != 1 or carried < 1 or len(body.inputs) != len(node.inputs) or len(body.outputs) < len(node.outputs):
         return None
-    if not all(one is None or (isinstance(one, list) and all(isinstance(k, int) for k in one)) for one in lists):
+    if not all(
+        numbers is None or (isinstance(numbers, list) and all(isinstance(number, int) for number in numbers))
+        for numbers in lists
+    ):
         return None
-    in_axes, out_axes, in_ways, out_ways = (list(one or []) for one in lists)
+    in_axes, out_axes, in_directions, out_directions = ([*(numbers or []), 0, 0] for numbers in lists)
     outputs = (*node.outputs, *[""] * (len(body.outputs) - len(node.outputs)))
-    joined = [
-        (value, outputs[carried + number], [*out_axes, 0, 0][number], bool([*out_ways, 0, 0][number]))
-        for number, value in enumerate(body.outputs[carried:])
+    collected = [
+        _Collected(value, outputs[carried + number], out_axes[number], bool(out_directions[number]))
+        for number, value in enumerate(body.outputs[carried : carried + 2])
         if outputs[carried + number]
-        if number < 2
     ]
-    if len(body.outputs) > carried + 2 or any(axis not in (0, 1) for _, _, axis, _ in joined):
+    if len(body.outputs) > carried + 2 or any(output.axis not in (0, 1) for output in collected):
         return None
-    states = list(zip(body.inputs[:carried], body.outputs, node.inputs, outputs, strict=False))
-    return _Steps(body, node.inputs[-1], [*in_axes, 0][0], bool([*in_ways, 0][0]), body.inputs[-1], states, joined)
+    states = list(map(_State, body.inputs[:carried], body.outputs, node.inputs, outputs))
+    return _Steps(body, node.inputs[-1], in_axes[0], bool(in_directions[0]), body.inputs[-1], states, collected)
 
 
-def _of_loop(node: OnnxNode, body: Graph, around: Around) -> _Steps | None:
-    """A ``Loop`` that takes a step of one sequence by the number of the round, over all of its steps."""
+def _of_loop(node: OnnxNode, body: Graph, scope: Scope, needed: Set[str]) -> _Steps | None:
+    """The steps of a ``Loop`` that reads one sequence by the number of the round, over all of its steps."""
     carried = len(node.inputs) - 2
     if carried < 1 or len(body.inputs) != 2 + carried or len(body.outputs) < 1 + carried:
         return None
-    rounds = _Rounds(node, body, around)
+    rounds = Rounds(node, body, scope)
     outputs = (*node.outputs, *[""] * (len(body.outputs) - 1 - len(node.outputs)))
     states = []
-    for row in zip(body.inputs[2:], body.outputs[1:], node.inputs[2:], outputs, strict=False):
-        before, after, initial, last = row
-        if rounds.root(after) == before:
-            rounds.fixed[before] = initial
-        elif rounds.counts(before, after, initial):
-            rounds.counters.add(before)
+    for state in map(_State, body.inputs[2:], body.outputs[1:], node.inputs[2:], outputs):
+        if rounds.root(state.after) == state.before:
+            rounds.fixed[state.before] = state.initial
+        elif rounds.counts(state.before, state.after, state.initial):
+            rounds.counters.add(state.before)
         else:
-            states.append(row)
+            states.append(state)
             continue
-        if last in around.needed:
+        if state.final in needed:
             return None
-    steps = [
-        one for one in body.nodes if one.op == "Gather" and len(one.inputs) == 2 and rounds.number(one.inputs[1]) == 0
+    reads = [
+        part
+        for part in body.nodes
+        if part.op == "Gather" and len(part.inputs) == 2 and rounds.offset(part.inputs[1]) == 0
     ]
-    if len(steps) != 1:
+    if len(reads) != 1:
         return None
-    (step,) = steps
-    sequence = rounds.fixed.get(step.inputs[0], step.inputs[0])
-    shape, axis = around.known(sequence).shape, step.attributes.get("axis", 0)
+    (read,) = reads
+    sequence = rounds.fixed.get(read.inputs[0], read.inputs[0])
+    shape, axis = scope.known_of(sequence).shape, read.attributes.get("axis", 0)
     if shape is None or not isinstance(axis, int) or not 0 <= axis < len(shape):
         return None
-    if not rounds.is_size(node.inputs[0], shape[axis]) or not rounds.goes_on(shape[axis]):
+    if not rounds.is_size(node.inputs[0], shape[axis]) or not rounds.runs_until(shape[axis]):
         return None
-    inner = replace(body, nodes=tuple(renamed_in(one, rounds.fixed) for one in body.nodes))
-    joined = [(value, outputs[carried + number], 0, False) for number, value in enumerate(body.outputs[1 + carried :])]
-    return _Steps(inner, sequence, axis, False, step.outputs[0], states, [one for one in joined if one[1]])
-
-
-class _Rounds:
-    """What is known of the rounds of a ``Loop``.
-
-    Attributes:
-        counters: The values inside that are the number of the round.
-        fixed: The values inside that are the same in each round, and what they are outside.
-    """
-
-    def __init__(self, node: OnnxNode, body: Graph, around: Around) -> None:
-        self._node, self._body, self._around = node, body, around
-        self._made = {name: one for one in body.nodes for name in one.outputs}
-        self.counters = {body.inputs[0]}
-        self.fixed: dict[str, str] = {}
-
-    def _passed(self, value: str, ops: Set[str]) -> str:
-        """The value that one comes of by these operators alone."""
-        for _ in self._made:
-            made = self._made.get(value)
-            if made is None or made.op not in ops or not made.inputs:
-                break
-            value = made.inputs[0]
-        return value
-
-    def root(self, value: str) -> str:
-        """The value that one is, under its first name."""
-        return self._passed(value, _SAME)
-
-    def counts(self, before: str, after: str, initial: str) -> bool:
-        """Whether a value begins at 0 and is one more in each round."""
-        numbers = self._around.known(initial).data
-        return numbers is not None and [one.value for one in numbers] == [0] and self.number(after, {before}) == 1
-
-    def number(self, value: str, counters: Set[str] | None = None) -> int | None:
-        """How much more than the number of the round a value is; None where that is not known."""
-        counters, more = counters or self.counters, 0
-        for _ in range(len(self._made) + 1):
-            value = self._passed(value, _PASSING)
-            if value in counters:
-                return more
-            made = self._made.get(value)
-            if made is None or made.op != "Add" or len(made.inputs) != 2:
-                return None
-            numbers = [self._constant(name) for name in made.inputs]
-            if (numbers[0] is None) == (numbers[1] is None):
-                return None
-            more += next(one for one in numbers if one is not None)
-            value = made.inputs[0 if numbers[0] is None else 1]
-        return None
-
-    def _constant(self, name: str) -> int | None:
-        tensor = self._body.constants.get(name, self._around.constants.get(self.fixed.get(name, name)))
-        return int(tensor) if tensor is not None and tensor.numel() == 1 and not tensor.is_floating_point() else None
-
-    def is_size(self, value: str, size: Size) -> bool:
-        """Whether a value outside is a size."""
-        inside = self._body.constants.get(value)
-        numbers = (self._around.known(value) if inside is None else of_constant(inside)).data
-        return numbers is not None and len(numbers) == 1 and numbers[0].same(size)
-
-    def goes_on(self, length: Size) -> bool:
-        """Whether the condition holds until the last step."""
-        if self._node.inputs[1]:
-            begins = self._around.known(self._node.inputs[1]).data
-            if begins is None or [one.value for one in begins] != [1]:
-                return False
-        left, seen = [self._body.outputs[0]], set[str]()
-        while left:
-            value = self._passed(left.pop(), _PASSING)
-            made = self._made.get(value)
-            if value in seen or value == self._body.inputs[1] or self._constant(value) == 1:
-                continue
-            seen.add(value)
-            if made is not None and made.op == "And":
-                left.extend(made.inputs)
-            elif made is None or made.op not in ("Less", "Greater") or len(made.inputs) != 2:
-                return False
-            else:
-                low, high = made.inputs if made.op == "Less" else made.inputs[::-1]
-                number, end = self.number(low), self._passed(high, _PASSING)
-                if number is None or number > 1 or not self.is_size(self.fixed.get(end, end), length):
-                    return False
-        return True
+    inner = replace(body, nodes=tuple(rename_values(part, rounds.fixed) for part in body.nodes))
+    collected = [
+        _Collected(value, outer, 0, False)
+        for value, outer in zip(body.outputs[1 + carried :], outputs[carried:], strict=False)
+        if outer
+    ]
+    return _Steps(inner, sequence, axis, False, read.outputs[0], states, collected)

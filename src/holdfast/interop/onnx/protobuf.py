@@ -1,11 +1,12 @@
-"""ONNX files as protobuf: opened without trusting them.
+"""Opens ONNX files, which are protocol buffers, without trusting them.
 
-A few bytes of a protobuf can ask for a lot of memory, so the bytes are walked through and counted before the library
-parses them; and what a tensor claims to be is held against the numbers that the file really has.
+A few bytes of a protocol buffer can ask for a lot of memory, so the fields are counted before the library parses them.
+The shape that a tensor claims is compared with the numbers that the file really has.
 """
 
 from __future__ import annotations
 
+import math
 import mmap
 from pathlib import Path
 from typing import Any
@@ -15,47 +16,22 @@ import torch
 from torch import Tensor
 
 from holdfast.errors import MissingLibraryError, ModelFileError
+from holdfast.interop.onnx.element_types import ELEMENT_TYPES, ElementType
+from holdfast.interop.varint import FormatError, read_varint
 
 MAX_BYTES = 2**31 - 1
-"""What protobuf can hold in one message."""
+"""The size limit of one protobuf message."""
 MAX_FIELDS = 400_000
-"""Nodes, names, attributes and so on of a file; a model of a thousand nodes has about thirty thousand."""
+"""Nodes, names, attributes and so on per file; a model of a thousand nodes has about thirty thousand."""
 MAX_PACKED = 4 * 2**20
-"""Bytes of integers in their short form, each of which may take eight times as much in memory."""
+"""Bytes of packed integers per file; each byte may take eight bytes in memory."""
 _MAX_DEPTH = 60
 _MAX_DIMENSIONS = 16
 _LONGEST_NAME = 256
 
-_DTYPES = {
-    "FLOAT": torch.float32,
-    "DOUBLE": torch.float64,
-    "FLOAT16": torch.float16,
-    "BFLOAT16": torch.bfloat16,
-    "INT8": torch.int8,
-    "INT16": torch.int16,
-    "INT32": torch.int32,
-    "INT64": torch.int64,
-    "UINT8": torch.uint8,
-    "BOOL": torch.bool,
-}
-"""The types of ONNX that torch computes with."""
-_TYPED = {
-    "FLOAT": ("float_data", np.float32),
-    "DOUBLE": ("double_data", np.float64),
-    "INT64": ("int64_data", np.int64),
-    "FLOAT16": ("int32_data", np.uint16),  # bit patterns
-    "BFLOAT16": ("int32_data", np.uint16),
-    "INT8": ("int32_data", np.int8),
-    "INT16": ("int32_data", np.int16),
-    "INT32": ("int32_data", np.int32),
-    "UINT8": ("int32_data", np.uint8),
-    "BOOL": ("int32_data", np.bool_),
-}
-"""Where a tensor has its numbers when it has them not as raw bytes."""
-
 
 def library() -> Any:
-    """The library ``onnx``.
+    """Imports the library ``onnx``.
 
     Raises:
         MissingLibraryError: It is not installed.
@@ -70,10 +46,10 @@ def library() -> Any:
 
 
 def load(path: Path) -> Any:
-    """The ``ModelProto`` of a file.
+    """Reads the ``ModelProto`` of a file.
 
     Raises:
-        ModelFileError: The file is not there, is no ONNX model, is truncated or damaged, or holds absurdly much.
+        ModelFileError: The file does not exist, is not an ONNX model, is truncated or damaged, or is far too large.
         MissingLibraryError: The library ``onnx`` is not installed.
     """
     onnx = library()
@@ -90,8 +66,10 @@ def load(path: Path) -> Any:
                     "model in a file beside it (external data)."
                 )
             with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                _Count(path).message(data, 0, size, onnx.ModelProto.DESCRIPTOR)
+                _FieldCounter(path).count(data, 0, size, onnx.ModelProto.DESCRIPTOR)
                 content = data[:]
+    except FormatError as error:
+        raise ModelFileError(_damaged(path)) from error
     except FileNotFoundError as error:
         raise ModelFileError(f"{path} is not there. Check the path.") from error
     except OSError as error:
@@ -109,37 +87,42 @@ def _damaged(path: Path) -> str:
     return f"{path} is not an ONNX model, or is truncated or damaged. Take another copy of it."
 
 
-class _Count:
-    """Walks through the fields of a message and of those inside it, and refuses too many of them."""
+class _FieldCounter:
+    """Counts the fields of a message and of the messages inside it, and refuses too many of them."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._fields, self._packed = path, 0, 0
         self._known: dict[str, dict[int, Any]] = {}
 
-    def message(self, data: mmap.mmap, at: int, end: int, descriptor: Any, depth: int = 0) -> None:
-        """Counts the fields of the message of that type that lies from ``at`` to before ``end``."""
+    def count(self, data: mmap.mmap, at: int, end: int, descriptor: Any, depth: int = 0) -> None:
+        """Counts the fields of the message from ``at`` to before ``end``, which has the type ``descriptor``.
+
+        Raises:
+            ModelFileError: There are too many fields or integers, the depth is too large, or the bytes are damaged.
+            FormatError: A variable-length number does not end.
+        """
         if depth > _MAX_DEPTH:
             raise ModelFileError(f"{self._path} has messages within messages, more than {_MAX_DEPTH} deep. Refused.")
         if descriptor.full_name not in self._known:
             self._known[descriptor.full_name] = dict(descriptor.fields_by_number)
         known = self._known[descriptor.full_name]
         while at < end:
-            key, at = self._number(data, at, end)
+            key, at = read_varint(data, at, end)
             self._fields += 1
             if self._fields > MAX_FIELDS:
                 raise ModelFileError(f"{self._path} has more than {MAX_FIELDS:,} names, nodes and values. Refused.")
             wire = key & 7
             if wire == 0:
-                _, at = self._number(data, at, end)
+                _, at = read_varint(data, at, end)
             elif wire in (1, 5):
                 at += 8 if wire == 1 else 4
             elif wire == 2:
-                length, at = self._number(data, at, end)
+                length, at = read_varint(data, at, end)
                 if at + length > end:
                     raise ModelFileError(_damaged(self._path))
                 field = known.get(key >> 3)
                 if field is not None and field.message_type is not None:
-                    self.message(data, at, at + length, field.message_type, depth + 1)
+                    self.count(data, at, at + length, field.message_type, depth + 1)
                 elif field is not None and field.type == field.TYPE_STRING:
                     self._check_text(data[at : at + length])
                 elif field is not None and field.cpp_type in (field.CPPTYPE_INT32, field.CPPTYPE_INT64):
@@ -160,43 +143,29 @@ class _Count:
         except UnicodeDecodeError as error:
             raise ModelFileError(f"{self._path} has text that is not UTF-8. The file is damaged.") from error
 
-    def _number(self, data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
-        """The variable-length integer at a place, and the place behind it."""
-        value = shift = 0
-        while at < end and shift < 70:
-            byte = data[at]
-            value |= (byte & 127) << shift
-            at, shift = at + 1, shift + 7
-            if byte < 128:
-                return value, at
-        raise ModelFileError(_damaged(self._path))
 
-
-def dtype_of(number: int, label: str) -> torch.dtype:
-    """The torch dtype of an ONNX element type.
+def _element_type(number: int, label: str) -> ElementType:
+    """The element type with that number.
 
     Raises:
-        ModelFileError: torch does not compute with such elements.
+        ModelFileError: torch does not compute with this element type.
     """
-    types = library().TensorProto.DataType
-    name = types.Name(number) if number in types.values() else str(number)
-    if name not in _DTYPES:
-        raise ModelFileError(f"{label} has elements of type {name}; expected one of {', '.join(_DTYPES)}.")
-    return _DTYPES[name]
+    if number not in ELEMENT_TYPES:
+        types = library().TensorProto.DataType
+        name = types.Name(number) if number in types.values() else str(number)
+        expected = ", ".join(known.name for known in ELEMENT_TYPES.values())
+        raise ModelFileError(f"{label} has elements of type {name}; expected one of {expected}.")
+    return ELEMENT_TYPES[number]
 
 
 def tensor(proto: Any, path: Path) -> Tensor:
-    """A ``TensorProto`` as a tensor with memory of its own.
-
-    Args:
-        proto: The message.
-        path: The file it is from; tensors kept outside it must lie in the same folder.
+    """Copies a ``TensorProto`` of a file into a tensor; data in another file must be in the same folder.
 
     Raises:
-        ModelFileError: It claims another size than it has, its elements are none of torch's, or it lies elsewhere.
+        ModelFileError: The data do not fit the shape or are in another folder, or torch does not have the element type.
     """
     label = f"The tensor {proto.name!r} of {path}" if proto.name else f"A tensor of {path}"
-    dtype = dtype_of(proto.data_type, label)
+    _, dtype, field, element = _element_type(proto.data_type, label)
     if len(proto.dims) > _MAX_DIMENSIONS:
         raise ModelFileError(
             f"{label} has {len(proto.dims):,} dimensions; expected at most {_MAX_DIMENSIONS}. Refused."
@@ -204,16 +173,11 @@ def tensor(proto: Any, path: Path) -> Tensor:
     shape = [int(size) for size in proto.dims]
     if any(size < 0 for size in shape):
         raise ModelFileError(f"{label} has shape {tuple(shape)}; expected sizes from 0 on. The file is damaged.")
-    count = 1
-    for size in shape:
-        count *= size
-    onnx = library()
-    kept_outside = proto.data_location == onnx.TensorProto.EXTERNAL
-    name = onnx.TensorProto.DataType.Name(proto.data_type)
-    field, element = _TYPED[name]
-    if kept_outside or proto.HasField("raw_data"):
+    count = math.prod(shape)
+    external = proto.data_location == library().TensorProto.EXTERNAL
+    if external or proto.HasField("raw_data"):
         expected = count * dtype.itemsize
-        raw = _outside(proto, path, label, expected) if kept_outside else proto.raw_data
+        raw = _external_bytes(proto, path, label, expected) if external else proto.raw_data
         if len(raw) != expected:
             raise ModelFileError(
                 f"{label} claims shape {tuple(shape)}, which takes {expected:,} bytes, and has {len(raw):,}. The file "
@@ -231,12 +195,12 @@ def tensor(proto: Any, path: Path) -> Tensor:
     array: np.ndarray[Any, Any] = np.array(numbers, dtype=np.int64 if field == "int32_data" else element).astype(
         element
     )
-    found = torch.from_numpy(array)
-    return (found.view(dtype) if element is np.uint16 else found).reshape(shape)
+    values = torch.from_numpy(array)
+    return (values.view(dtype) if element is np.uint16 else values).reshape(shape)
 
 
-def _outside(proto: Any, path: Path, label: str, expected: int) -> bytes:
-    """The bytes of a tensor that lie in another file, which must be in the folder of the model."""
+def _external_bytes(proto: Any, path: Path, label: str, expected: int) -> bytes:
+    """Reads the bytes of a tensor from another file, which must be in the folder of the model."""
     entries = {entry.key: entry.value for entry in proto.external_data}
     location = entries.get("location", "")
     folder = path.parent.resolve()
@@ -247,7 +211,7 @@ def _outside(proto: Any, path: Path, label: str, expected: int) -> bytes:
     try:
         offset, length = int(entries.get("offset", "0")), int(entries.get("length", str(expected)))
     except ValueError as error:
-        raise ModelFileError(f"{label} lies at a place that is no number. The file is damaged.") from error
+        raise ModelFileError(f"{label} has an offset or a length that is not a number. The file is damaged.") from error
     if not place.is_file():
         raise ModelFileError(f"{label} lies in {location!r}, which is not there. Put that file beside the model.")
     size = place.stat().st_size

@@ -1,8 +1,8 @@
-"""The operators LSTM, GRU and RNN of ONNX: what each of their attributes and inputs is here, and back.
+"""Converts the attributes and weights of ONNX's operators LSTM, GRU and RNN to cells of Holdfast, and back.
 
-The gate orders stand in :data:`holdfast.interop.layouts.ONNX`. The inputs are X, W, R, B, sequence_lens, initial_h and,
-for the LSTM, initial_c and P; the outputs are Y, Y_h and, for the LSTM, Y_c. W, R, B and P hold the directions one
-behind the other, and B both biases of a direction. With ``layout = 0`` the time comes first, with 1 the batch.
+The gate orders are in :data:`holdfast.interop.layouts.ONNX`. The inputs are X, W, R, B, sequence_lens, initial_h and,
+for the LSTM, initial_c and P; the outputs are Y, Y_h and, for the LSTM, Y_c. The first dimension of W, R, B and P is
+the direction; B holds both biases of a direction. With ``layout = 0`` the time comes first, with 1 the batch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from holdfast.cells import CellSpec, Kind
 from holdfast.cells.spec import make_spec
 from holdfast.errors import ConversionError, OptionError
 from holdfast.interop.layouts import ONNX, Weights
-from holdfast.interop.onnx import activations as onnx_activations
+from holdfast.interop.onnx.activations import read_options, shortest, write_attributes
 from holdfast.interop.onnx.graph import OnnxNode
 
 KINDS: dict[str, Kind] = {"LSTM": "lstm", "GRU": "gru", "RNN": "rnn"}
@@ -29,20 +29,24 @@ INPUTS: dict[Kind, tuple[str, ...]] = {
 WEIGHTS: tuple[str, ...] = ("W", "R", "B", "P")
 _OUTPUTS: dict[Kind, tuple[str, ...]] = {"rnn": ("Y", "Y_h"), "gru": ("Y", "Y_h"), "lstm": ("Y", "Y_h", "Y_c")}
 _ATTRIBUTES = ("activations", "activation_alpha", "activation_beta", "clip", "direction", "hidden_size", "layout")
-_OWN_ATTRIBUTE: dict[Kind, tuple[str, ...]] = {"rnn": (), "gru": ("linear_before_reset",), "lstm": ("input_forget",)}
+_FURTHER_ATTRIBUTES: dict[Kind, tuple[str, ...]] = {
+    "rnn": (),
+    "gru": ("linear_before_reset",),
+    "lstm": ("input_forget",),
+}
 _DIRECTIONS = ("forward", "reverse", "bidirectional")
 
 
 class Settings(NamedTuple):
-    """What a node says besides its weights.
+    """The settings of a node, besides its weights.
 
     Attributes:
         kind: The kind of cell.
-        directions: For each direction whether it runs against time.
-        options: For each direction the options of its cell that the attributes set.
+        directions: For each direction, whether it runs backwards in time.
+        options: For each direction, the options of its cell that the attributes set.
         batch_first: Whether the batch comes before the time.
-        inputs: What it takes, by the names of :data:`INPUTS`; without those left out.
-        outputs: The names of what it gives, as many as there can be; ``""`` for one that nobody takes.
+        inputs: The values that it takes, by the names of :data:`INPUTS`, without those that are left out.
+        outputs: A name for each output that there can be; ``""`` for one that is not used.
     """
 
     kind: Kind
@@ -54,13 +58,13 @@ class Settings(NamedTuple):
 
 
 def settings(node: OnnxNode) -> Settings:
-    """Reads a node.
+    """Reads the attributes, inputs and outputs of a node.
 
     Raises:
-        ConversionError: An attribute is unknown, has a value that it must not have, or has no counterpart.
+        ConversionError: An attribute is unknown, has a wrong value, or has no counterpart.
     """
     kind = KINDS[node.op]
-    known = (*_ATTRIBUTES, *_OWN_ATTRIBUTE[kind])
+    known = (*_ATTRIBUTES, *_FURTHER_ATTRIBUTES[kind])
     for name in node.attributes:
         if name not in known:
             raise ConversionError(f"{node.label} has an attribute {name!r}; expected only {', '.join(known)}.")
@@ -79,14 +83,14 @@ def settings(node: OnnxNode) -> Settings:
     layout = _attribute(node, "layout", int, 0)
     if layout not in (0, 1):
         raise ConversionError(f"{node.label} has layout {layout}; expected 0 (time first) or 1 (batch first).")
-    clip = onnx_activations.exact(_attribute(node, "clip", float, 0.0))
+    clip = shortest(_attribute(node, "clip", float, 0.0))
     shared: dict[str, Any] = {"gate_clip": clip} if clip else {}
     if kind == "lstm":
         shared |= {"coupled_gates": True} if _attribute(node, "input_forget", int, 0) else {}
         shared |= {"peepholes": True} if "P" in inputs else {}
     if kind == "gru" and not _attribute(node, "linear_before_reset", int, 0):
         shared["reset_after"] = False
-    options = tuple({**shared, **found} for found in onnx_activations.read(node, kind, len(directions)))
+    options = tuple({**shared, **activations} for activations in read_options(node, kind, len(directions)))
     outputs = (*node.outputs, *[""] * (len(_OUTPUTS[kind]) - len(node.outputs)))
     return Settings(kind, directions, options, bool(layout), inputs, outputs)
 
@@ -98,18 +102,13 @@ def _attribute(node: OnnxNode, name: str, kind: type, default: Any) -> Any:
     return value
 
 
-def specs(node: OnnxNode, found: Settings, weights: Mapping[str, Tensor]) -> tuple[CellSpec, ...]:
-    """The cell of each direction.
-
-    Args:
-        node: The node.
-        found: What :func:`settings` gave for it.
-        weights: W, R and, where the node has them, B and P.
+def specs(node: OnnxNode, settings: Settings, weights: Mapping[str, Tensor]) -> tuple[CellSpec, ...]:
+    """The cell of each direction, from W, R and, if the node has them, B and P.
 
     Raises:
         ConversionError: The weights have shapes that do not fit one another or the node.
     """
-    count = len(found.directions)
+    count = len(settings.directions)
     W, R = weights["W"], weights["R"]
     if W.ndim != 3 or R.ndim != 3 or not W.is_floating_point():
         raise ConversionError(
@@ -129,7 +128,7 @@ def specs(node: OnnxNode, found: Settings, weights: Mapping[str, Tensor]) -> tup
             )
     sizes = {"input_size": W.shape[2], "hidden_size": H, "bias": "B" in weights}
     try:
-        return tuple(make_spec(found.kind, {**sizes, **options}) for options in found.options)
+        return tuple(make_spec(settings.kind, {**sizes, **options}) for options in settings.options)
     except OptionError as error:
         raise ConversionError(f"{node.label} cannot be a cell of Holdfast: {error}") from error
 
@@ -138,33 +137,25 @@ def parameters(node: OnnxNode, spec: CellSpec, weights: Mapping[str, Tensor], di
     """The parameters of one direction, as :meth:`CellSpec.parameter_shapes` names them.
 
     Raises:
-        ConversionError: The weights are not those of the cell.
+        ConversionError: The weights do not fit the cell.
     """
-    of_one = {name: tensor[direction] for name, tensor in weights.items()}
-    if "B" in of_one:
-        expected = 2 * len(ONNX.gates[spec.kind]) * spec.hidden_size
-        if of_one["B"].shape != (expected,):
-            raise ConversionError(
-                f"{node.label} has B of shape {tuple(weights['B'].shape)}; expected {expected} numbers a direction."
-            )
-    if "P" in of_one and of_one["P"].shape != (3 * spec.hidden_size,):
-        raise ConversionError(
-            f"{node.label} has P of shape {tuple(weights['P'].shape)}; expected {3 * spec.hidden_size} numbers a "
-            "direction."
-        )
-    first, second = of_one["B"].chunk(2) if "B" in of_one else (None, None)
-    peephole = of_one["P"].reshape(3, -1) if "P" in of_one else None
-    return ONNX.inward(spec, Weights(of_one["W"], of_one["R"], first, second, peephole), node.label)
+    arrays = {name: tensor[direction] for name, tensor in weights.items()}
+    for name, size in (("B", 2 * len(ONNX.gates[spec.kind]) * spec.hidden_size), ("P", 3 * spec.hidden_size)):
+        if name in arrays and arrays[name].shape != (size,):
+            shape = tuple(weights[name].shape)
+            raise ConversionError(f"{node.label} has {name} of shape {shape}; expected {size} numbers a direction.")
+    first, second = arrays["B"].chunk(2) if "B" in arrays else (None, None)
+    peephole = arrays["P"].reshape(3, -1) if "P" in arrays else None
+    return ONNX.inward(spec, Weights(arrays["W"], arrays["R"], first, second, peephole), node.label)
 
 
-def refuse(spec: CellSpec, label: str) -> None:
-    """Refuses a cell that the operators cannot say.
+def check_exportable(spec: CellSpec, label: str) -> None:
+    """Refuses a cell that the operators cannot express.
 
     Raises:
         ConversionError: An option has no counterpart; the message names it.
     """
-    lacking = ("layer_norm", "proj_size", "cell_clip", "zoneout_h", "zoneout_c")
-    for option in lacking:
+    for option in ("layer_norm", "proj_size", "cell_clip", "zoneout_h", "zoneout_c"):
         value = getattr(spec, option)
         if value:
             raise ConversionError(
@@ -174,46 +165,38 @@ def refuse(spec: CellSpec, label: str) -> None:
 
 
 def attributes(spec: CellSpec, directions: int, reverse: bool, label: str) -> dict[str, Any]:
-    """The attributes of the node for one layer.
-
-    Args:
-        spec: Its cell.
-        directions: 1 or 2.
-        reverse: Whether the one direction runs against time.
-        label: The layer, for the message.
+    """The attributes of the node for one layer; ``reverse`` means that its only direction runs backwards in time.
 
     Raises:
-        ConversionError: The operators cannot say the cell.
+        ConversionError: The operators cannot express the cell.
     """
-    refuse(spec, label)
-    found: dict[str, Any] = {"hidden_size": spec.hidden_size}
+    check_exportable(spec, label)
+    values: dict[str, Any] = {"hidden_size": spec.hidden_size}
     if directions == 2 or reverse:
-        found["direction"] = "bidirectional" if directions == 2 else "reverse"
+        values["direction"] = "bidirectional" if directions == 2 else "reverse"
     if spec.gate_clip is not None:
-        found["clip"] = float(spec.gate_clip)
+        values["clip"] = float(spec.gate_clip)
     if spec.coupled_gates:
-        found["input_forget"] = 1
+        values["input_forget"] = 1
     if spec.kind == "gru" and spec.reset_after:
-        found["linear_before_reset"] = 1
-    return {**found, **onnx_activations.write(spec, directions, label)}
+        values["linear_before_reset"] = 1
+    return {**values, **write_attributes(spec, directions, label)}
 
 
 def weights(spec: CellSpec, parameters: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """W, R and, where the cell has them, B and P of a layer; a second bias that the cell has not is zeros.
+    """W, R and, if the cell has them, B and P, from the parameters of each direction.
 
-    Args:
-        spec: Its cell.
-        parameters: Those of each direction.
+    A second bias that the cell does not have is zeros.
     """
-    each: dict[str, list[Tensor]] = {}
-    for own in parameters:
-        found = ONNX.outward(spec, own)
-        arrays = {"W": found.input, "R": found.recurrent}
-        if found.bias is not None:
-            second = torch.zeros_like(found.bias) if found.recurrent_bias is None else found.recurrent_bias
-            arrays["B"] = torch.cat([found.bias, second])
-        if found.peephole is not None:
-            arrays["P"] = found.peephole.flatten()
+    by_name: dict[str, list[Tensor]] = {}
+    for direction in parameters:
+        outward = ONNX.outward(spec, direction)
+        arrays = {"W": outward.input, "R": outward.recurrent}
+        if outward.bias is not None:
+            second = torch.zeros_like(outward.bias) if outward.recurrent_bias is None else outward.recurrent_bias
+            arrays["B"] = torch.cat([outward.bias, second])
+        if outward.peephole is not None:
+            arrays["P"] = outward.peephole.flatten()
         for name, array in arrays.items():
-            each.setdefault(name, []).append(array)
-    return {name: torch.stack(arrays) for name, arrays in each.items()}
+            by_name.setdefault(name, []).append(array)
+    return {name: torch.stack(arrays) for name, arrays in by_name.items()}

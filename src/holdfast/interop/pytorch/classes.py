@@ -1,7 +1,7 @@
-"""What a module becomes in :func:`holdfast.replace_recurrent`: an instance of torch.nn's class and of Holdfast's.
+"""The classes of modules after :func:`holdfast.replace_recurrent`: each derives from torch.nn's class and Holdfast's.
 
-Python looks for a method in a user's subclass first, then in Holdfast's class, then in torch.nn's. So ``forward`` is
-Holdfast's, ``super().forward`` in the subclass reaches it, and everything else of torch.nn's class (``mode``,
+Python looks for a method first in a user's subclass, then in Holdfast's class, then in torch.nn's. So ``forward`` is
+Holdfast's, ``super().forward`` in the subclass calls it, and everything else of torch.nn's class (``mode``,
 ``_flat_weights``, ``check_forward_args``, ``_apply``, ``__getstate__``, ...) works as before.
 """
 
@@ -23,12 +23,12 @@ from holdfast.layers import cell_modules
 
 
 class _Replaced:
-    """What the six classes below have in common."""
+    """The common part of the six classes below."""
 
     torch_class: ClassVar[type[nn.Module]]
     holdfast_class: ClassVar[Any]
 
-    # Attributes of each instance in torch.nn; Holdfast's classes have properties of these names.
+    # torch.nn sets these on each instance; Holdfast's classes have properties of these names.
     nonlinearity = "tanh"
     proj_size = 0
 
@@ -38,7 +38,7 @@ class _Replaced:
 
     @property
     def qconfig(self) -> Any:
-        """How to quantise the module: torch.ao.quantization sets it on every module of a model."""
+        """The settings for quantisation, which torch.ao.quantization sets on every module of a model."""
         if "qconfig" not in vars(self):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute 'qconfig'")
         return vars(self)["qconfig"]
@@ -64,21 +64,21 @@ class _Layer(_Replaced):
     all_weights = nn.RNNBase.all_weights
 
     def named_weights(self) -> Mapping[str, Tensor]:
-        """The weights that torch.nn's forward would use: ``_flat_weights``, brought up to date."""
+        """The weights that torch.nn's forward would use: ``_flat_weights``, after an update."""
         module, names = cast(Any, self), cast(Any, self)._flat_weights_names
         if module._weights_have_changed():
-            if torch.compiler.is_compiling():  # a compiler's or an exporter's tensors must not outlive it
+            if torch.compiler.is_compiling():  # do not keep the tensors of a compiler or exporter
                 return {name: getattr(module, name) for name in names if hasattr(module, name)}
             module._init_flat_weights()
         return dict(zip(names, module._flat_weights, strict=True))
 
     def _weights_have_changed(self) -> bool:
-        """As torch.nn's, which takes a tenth of a short call."""
+        """The same as torch.nn's method, which takes a tenth of the time of a short call."""
         module = cast(Any, self)
         parameters = module._parameters
         for ref, name in zip(module._flat_weight_refs, module._flat_weights_names, strict=True):
             weight = parameters.get(name)
-            if weight is None:  # it is an attribute, or something computes it
+            if weight is None:  # it is an attribute or is computed
                 return cast(bool, cast(Any, nn.RNNBase)._weights_have_changed(module))
             if ref is not None and ref() is not weight:
                 return True
@@ -138,23 +138,23 @@ NAMES = frozenset(kind.__name__ for kind in _REPLACED)
 
 
 def replaced_class(kind: type) -> type[_Replaced] | None:
-    """The class above for torch.nn's class or a subclass of it; None for other classes."""
+    """The class above for torch.nn's class or its subclass; None for other classes."""
     return next((_REPLACED[base] for base in kind.__mro__ if base in _REPLACED), None)
 
 
 def class_for(module: nn.Module) -> type:
-    """The class that a module of torch.nn's class, or of a subclass, gets."""
+    """The new class for a module of torch.nn's class or of a subclass."""
     kind: Any = type(module)
     if not parametrize.is_parametrized(module):
         return cast(type, _subclass(kind))
-    # torch made this class for the one module; its properties compute the weights.
+    # torch made this class for this module only; its properties compute the weights.
     members = {name: value for name, value in vars(kind).items() if name not in ("__dict__", "__weakref__")}
     return type(kind.__name__, (_subclass(kind.__bases__[0]),), members)
 
 
 @cache
 def _subclass(kind: Any) -> Any:
-    """A class that derives from ``kind`` and, where ``kind`` derives from torch.nn's class, from Holdfast's."""
+    """The class that derives from ``kind`` and from Holdfast's class; for torch.nn's own classes, the class above."""
     replaced = cast(type, replaced_class(kind))
     if kind in _REPLACED:
         return replaced
@@ -168,13 +168,13 @@ def _subclass(kind: Any) -> Any:
 
 
 def restore(kind: type) -> Any:
-    """A replaced module of a user's subclass, still without attributes; pickle and copy begin with it."""
+    """A replaced module of a user's subclass, without attributes yet; pickle and copy call this first."""
     replaced = _subclass(kind)
     return replaced.__new__(replaced)
 
 
 def counterpart(module: Any) -> nn.Module:
-    """A module of Holdfast's class with the options of torch.nn's ``module``, and without memory for parameters.
+    """A module of Holdfast's class with the options of torch.nn's ``module``, without memory for parameters.
 
     Raises:
         OptionError: Holdfast has no such module.
@@ -190,21 +190,21 @@ def counterpart(module: Any) -> nn.Module:
     if isinstance(module, nn.LSTM):
         options["proj_size"] = module.proj_size
     layer = holdfast_class(module.input_size, module.hidden_size, module.num_layers, **options)
-    layer.dropout = module.dropout  # set, not given: torch.nn has warned already where there is one layer alone
+    layer.dropout = module.dropout  # set here, as the constructor would repeat torch.nn's warning about a single layer
     return cast(nn.Module, layer)
 
 
 def own_attributes(layer: nn.Module) -> dict[str, Any]:
-    """What Holdfast's class keeps on an instance, beyond parameters, hooks and the rest of ``nn.Module``."""
+    """The attributes that Holdfast's class adds to an instance, besides those of ``nn.Module``."""
     of_every_module = vars(nn.Module())
     return {name: value for name, value in vars(layer).items() if name not in of_every_module}
 
 
 def safe_globals(*classes: type) -> list[Any]:
-    """What ``torch.load(..., weights_only=True)`` needs to load whole models that have modules of Holdfast in them.
+    """The classes that ``torch.load(..., weights_only=True)`` needs to load whole models with modules of Holdfast.
 
-    A file of ``torch.save(model)`` names the class of every module, and torch loads only those that it is told to
-    trust. A state dict needs none of this. Files that name Holdfast's classes by their former modules are loaded too.
+    A file of ``torch.save(model)`` names the class of every module, and torch only loads classes that it is told to
+    trust. A state dict does not need this. Files that name Holdfast's classes by their former modules are loaded too.
 
     Args:
         *classes: The other classes in the file: your own and torch.nn's. The function
@@ -221,7 +221,7 @@ def safe_globals(*classes: type) -> list[Any]:
     """
     ours = [kind.holdfast_class for kind in _REPLACED.values()]
     subclasses = [kind for kind in classes if kind not in _REPLACED and replaced_class(kind)]
-    # torch looks a trusted class up by its name too, and a subclass and what it was replaced by have the same name.
+    # torch also looks up a trusted class by name, and a subclass and its replacement have the same name.
     replaced = [(_subclass(kind), f"{__name__}.{kind.__module__}.{kind.__qualname__}") for kind in subclasses]
     former = [(kind, f"{module}.{kind.__name__}") for kind, module in _FORMER_MODULES.items()]
     return [*ours, *former, *_REPLACED.values(), CellSpec, restore, *classes, *replaced]

@@ -1,4 +1,4 @@
-"""The layers in a state dict, told by the names and shapes of its tensors: it has nothing else to say of them."""
+"""The layers in a state dict, recognised by the names and shapes of its tensors."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Layer:
     """A layer of a state dict.
 
     Attributes:
-        name: What its tensors' names begin with; empty for a layer that was saved alone.
-        kind: ``"lstm"``, ``"gru"`` or ``"rnn"``; the same with ``"_cell"`` for a module of one step; ``"linear"``;
-            ``"matrix"`` for one without a bias, which embeddings and linear layers both are; ``"other"``.
+        name: The prefix of its tensors' names; empty for a layer that was saved alone.
+        kind: ``"lstm"``, ``"gru"`` or ``"rnn"``; with ``"_cell"`` added for a module of one step; ``"linear"``;
+            ``"matrix"`` for an embedding or a linear layer without a bias; ``"other"``.
         tensors: Its tensors, by their names in the layer.
-        input_size: Values that go into it, at each step for a recurrent one; 0 where that is not known.
-        output_size: Values that come out.
-        options: What else the module of a recurrent layer is built with.
+        input_size: Values in, per step for a recurrent layer; 0 if unknown.
+        output_size: Values out.
+        options: The other arguments of a recurrent module.
     """
 
     name: str
@@ -49,7 +49,7 @@ def find_layers(tensors: Mapping[str, Tensor], names: Collection[str] | None = N
 
     Args:
         tensors: By name.
-        names: Those of the modules to look at; None for all.
+        names: The modules to look at; None for all.
 
     Raises:
         ConversionError: A recurrent layer is incomplete, or its tensors do not fit one another.
@@ -58,24 +58,27 @@ def find_layers(tensors: Mapping[str, Tensor], names: Collection[str] | None = N
 
 
 def _groups(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """The tensors of each module, by their names in it."""
+    """The tensors of each module, by their names in the module."""
     groups: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
-        prefix, _, own = name.rpartition(".")
-        if ".parametrizations." in f".{name}":  # of the module that is parametrised
+        prefix, _, key = name.rpartition(".")
+        if ".parametrizations." in f".{name}":  # they belong to the module that is parametrised
             start, _, rest = f".{name}".partition(".parametrizations.")
-            prefix, own = start[1:], rest
-        groups.setdefault(prefix, {})[own] = tensor
+            prefix, key = start[1:], rest
+        groups.setdefault(prefix, {})[key] = tensor
     return groups
 
 
 def find_recurrent(tensors: Mapping[str, Tensor]) -> tuple[list[Layer], dict[str, str], list[str]]:
-    """The recurrent layers in a state dict, in its order; why others named so cannot be read; and all other modules.
+    """The recurrent layers in a state dict, in its order.
 
     Args:
         tensors: By name.
+
+    Returns:
+        The layers; why other layers with such names cannot be read, by name; and the names of all other modules.
     """
-    found, refused, others = [], {}, []
+    recurrent, refused, others = [], {}, []
     for name, group in _groups(tensors).items():
         try:
             layer = _layer(name, group) if any(_RECURRENT.match(own) for own in group) else None
@@ -83,27 +86,29 @@ def find_recurrent(tensors: Mapping[str, Tensor]) -> tuple[list[Layer], dict[str
             refused[name] = str(error)
             continue
         if layer is not None and layer.is_recurrent:
-            found.append(layer)
+            recurrent.append(layer)
         else:
             others.append(name)
-    return found, refused, others
+    return recurrent, refused, others
 
 
 def _layer(name: str, tensors: dict[str, Tensor]) -> Layer:
-    found = [_RECURRENT.fullmatch(own) for own in tensors]
-    if any(found):
-        if not all(found):
-            strange = next(own for own, match in zip(tensors, found, strict=True) if match is None)
+    matches = [_RECURRENT.fullmatch(key) for key in tensors]
+    if any(matches):
+        if not all(matches):
+            unexpected = next(key for key, match in zip(tensors, matches, strict=True) if match is None)
             raise ConversionError(
-                f"{_label(name)} has {strange!r} beside the tensors of a recurrent layer; expected weight_ih, "
-                "weight_hh, weight_hr, bias_ih and bias_hh alone. It is a layer of another kind than torch.nn's, or "
-                "its weights are parametrised: save it after torch.nn.utils.parametrize.remove_parametrizations."
+                f"{_label(name)} has {unexpected!r} beside the tensors of a recurrent layer; expected weight_ih, "
+                "weight_hh, weight_hr, bias_ih and bias_hh only. It is not a layer of torch.nn, or its weights are "
+                "parametrised: save it after torch.nn.utils.parametrize.remove_parametrizations."
             )
-        several = {match[2] is not None for match in found if match}
-        if len(several) == 2:
-            raise ConversionError(f"{_label(name)} has the tensors of a layer and of a cell: one cannot be both.")
-        return _recurrent(name, tensors) if several == {True} else _cell(name, tensors)
-    shapes = {own: tuple(tensor.shape) for own, tensor in tensors.items()}
+        numbered = {match[2] is not None for match in matches if match}
+        if len(numbered) == 2:
+            raise ConversionError(
+                f"{_label(name)} has the tensors of a layer and of a cell; expected those of one of them."
+            )
+        return _recurrent(name, tensors) if numbered == {True} else _cell(name, tensors)
+    shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
     matrix, bias = shapes.get("weight", ()), shapes.get("bias")
     if len(matrix) == 2 and shapes.keys() <= {"weight", "bias"} and bias in (None, matrix[:1]):
         return Layer(name, "linear" if bias else "matrix", tensors, matrix[1], matrix[0])
@@ -112,13 +117,14 @@ def _layer(name: str, tensors: dict[str, Tensor]) -> Layer:
 
 def _recurrent(name: str, tensors: dict[str, Tensor]) -> Layer:
     sizes = _sizes(name, tensors, layer_suffix(0))
-    layers = 1 + max(int(match[2]) for own in tensors if (match := _RECURRENT.fullmatch(own)))
+    layers = 1 + max(int(match[2]) for key in tensors if (match := _RECURRENT.fullmatch(key)))
     directions = 2 if f"weight_ih{layer_suffix(0, 1)}" in tensors else 1
     width = sizes.input_size
     expected: dict[str, tuple[int, ...]] = {}
     for number in range(layers):
         for direction in range(directions):
-            expected |= {own + layer_suffix(number, direction): shape for own, shape in sizes.shapes(width).items()}
+            suffix = layer_suffix(number, direction)
+            expected |= {key + suffix: shape for key, shape in sizes.shapes(width).items()}
         width = sizes.output_size * directions
     _compare(name, tensors, expected)
     options: dict[str, Any] = {"hidden_size": sizes.hidden_size, "num_layers": layers, "bias": sizes.bias}
@@ -137,7 +143,7 @@ def _cell(name: str, tensors: dict[str, Tensor]) -> Layer:
 
 @dataclass(frozen=True)
 class _Sizes:
-    """What the first tensors of a recurrent layer say of all of them."""
+    """The kind and sizes of a recurrent layer, from its first tensors."""
 
     kind: Kind
     gates: int
@@ -153,25 +159,25 @@ class _Sizes:
     def shapes(self, input_size: int) -> dict[str, tuple[int, ...]]:
         """The shapes of one layer and direction."""
         rows = self.gates * self.hidden_size
-        found: dict[str, tuple[int, ...]] = {"weight_ih": (rows, input_size), "weight_hh": (rows, self.output_size)}
+        shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, input_size), "weight_hh": (rows, self.output_size)}
         if self.bias:
-            found |= {"bias_ih": (rows,), "bias_hh": (rows,)}
+            shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
         if self.proj_size:
-            found["weight_hr"] = (self.proj_size, self.hidden_size)
-        return found
+            shapes["weight_hr"] = (self.proj_size, self.hidden_size)
+        return shapes
 
 
 def _sizes(name: str, tensors: dict[str, Tensor], suffix: str) -> _Sizes:
     """Kind and sizes, from the weights of the first layer."""
-    shapes = {own: tuple(tensor.shape) for own, tensor in tensors.items()}
-    first: list[tuple[int, ...]] = []
-    for own in ("weight_ih" + suffix, "weight_hh" + suffix):
-        if own not in shapes:
-            raise ConversionError(f"{_label(name)} has no {own}: the state dict is incomplete. Save all of it.")
-        if len(shapes[own]) != 2 or 0 in shapes[own]:
-            raise ConversionError(f"{_label(name)} has {own} of shape {shapes[own]}; expected two sizes from 1 on.")
-        first.append(shapes[own])
-    (rows, inputs), (recurrent_rows, outputs) = first
+    shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+    weights: list[tuple[int, ...]] = []
+    for key in ("weight_ih" + suffix, "weight_hh" + suffix):
+        if key not in shapes:
+            raise ConversionError(f"{_label(name)} has no {key}: the state dict is incomplete. Save all of it.")
+        if len(shapes[key]) != 2 or 0 in shapes[key]:
+            raise ConversionError(f"{_label(name)} has {key} of shape {shapes[key]}; expected two sizes from 1 on.")
+        weights.append(shapes[key])
+    (rows, inputs), (recurrent_rows, outputs) = weights
     projection = shapes.get("weight_hr" + suffix)
     if projection is not None and (len(projection) != 2 or projection[0] != outputs or 0 in projection):
         raise ConversionError(
@@ -182,7 +188,7 @@ def _sizes(name: str, tensors: dict[str, Tensor], suffix: str) -> _Sizes:
     gates = rows // hidden if rows == recurrent_rows and rows % hidden == 0 else 0
     if gates not in _KINDS or (projection and gates != 4):
         raise ConversionError(
-            f"{_label(name)} has weight_ih{suffix} of shape {first[0]} and weight_hh{suffix} of shape {first[1]}; "
+            f"{_label(name)} has weight_ih{suffix} of shape {weights[0]} and weight_hh{suffix} of shape {weights[1]}; "
             f"expected {hidden} rows for each gate: 4 gates (LSTM), 3 (GRU) or 1 (RNN)."
         )
     bias = "bias_ih" + suffix in shapes or "bias_hh" + suffix in shapes
@@ -190,17 +196,17 @@ def _sizes(name: str, tensors: dict[str, Tensor], suffix: str) -> _Sizes:
 
 
 def _compare(name: str, tensors: dict[str, Tensor], expected: dict[str, tuple[int, ...]]) -> None:
-    """Refuses a recurrent layer with a tensor too few, too many, of another shape, or without fractions."""
-    for own, shape in expected.items():
-        if own not in tensors:
+    """Refuses a recurrent layer with a missing or extra tensor, or with one of a wrong shape or an integer dtype."""
+    for key, shape in expected.items():
+        if key not in tensors:
             raise ConversionError(
-                f"{_label(name)} has no {own}; expected one of shape {shape}: the state dict is incomplete, or of a "
-                "layer of another kind. Save all of it."
+                f"{_label(name)} has no {key}; expected one of shape {shape}: the state dict is incomplete, or of "
+                "another kind of layer. Save all of it."
             )
-        if tuple(tensors[own].shape) != shape:
-            raise ConversionError(f"{_label(name)} has {own} of shape {tuple(tensors[own].shape)}; expected {shape}.")
-        if not tensors[own].is_floating_point():
-            raise ConversionError(f"{_label(name)} has {own} of {tensors[own].dtype}; expected real numbers.")
+        if tuple(tensors[key].shape) != shape:
+            raise ConversionError(f"{_label(name)} has {key} of shape {tuple(tensors[key].shape)}; expected {shape}.")
+        if not tensors[key].is_floating_point():
+            raise ConversionError(f"{_label(name)} has {key} of {tensors[key].dtype}; expected real numbers.")
     if extra := tensors.keys() - expected.keys():
         raise ConversionError(f"{_label(name)} has {min(extra)}, which its other tensors have no place for.")
 

@@ -1,7 +1,7 @@
-"""What a pickle would do, found out without doing it.
+"""Checks what a pickle would do, without executing it.
 
-torch's files hold pickles. ``torch.load(weights_only=True)`` runs no code of theirs, but takes the memory that they ask
-for. So every pickle is looked through before: which names it imports, how much storage it claims, how deep it nests.
+torch's files contain pickles. ``torch.load(weights_only=True)`` does not run their code, but takes the memory that they
+ask for. So every pickle is checked first: the names it imports, the storage it claims, and how deep it nests.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from typing import Any, NamedTuple
 from holdfast.errors import ModelFileError
 
 MAX_OPCODES = 150_000
-"""The longest pickle that is read. The state dict of a model with 4,900 tensors takes no more, and to read so many
-takes half a second."""
+"""The longest pickle that is read: enough for a state dict of 4,900 tensors, half a second of reading."""
 MAX_BYTES = 2**25
-"""The most bytes of a file in which its pickles are looked for."""
+"""The number of bytes of a file in which pickles are looked for."""
 MAX_DEPTH = 100
-"""How deep values may stand in one another; Python itself breaks where thousands do."""
+"""How deep values may be nested; Python itself fails at thousands."""
 
-# What torch.save writes of a dict of tensors, numbers and texts; other opcodes make objects. For each one that takes
-# values from the stack: how many, below those down to the mark where it takes these as well, and whether it does.
-_TAKES = {
+# The opcodes that torch.save writes for a dict of tensors, numbers and texts; others make objects. For each opcode that
+# pops values: how many it pops, and whether it first pops all values down to the mark.
+_POPS = {
     **dict.fromkeys(("TUPLE1", "BINPERSID", "STOP"), (1, False)),
     **dict.fromkeys(("TUPLE2", "REDUCE", "BUILD", "APPEND"), (2, False)),
     **dict.fromkeys(("TUPLE3", "SETITEM"), (3, False)),
@@ -39,7 +38,7 @@ _NUMBERS = (
     *("Long", "Int", "Short", "Char", "Byte", "Bool"),
 )
 _DTYPES = ("float16", "bfloat16", "float32", "float64", "int8", "uint8", "int16", "int32", "int64", "bool")
-# What it imports for that. Nothing here takes memory that is not in the file; on torch's own list there is such.
+# The imports of such pickles. None takes memory that is not in the file, unlike some on torch's own list.
 _IMPORTS = {
     "torch": {*(f"{name}Storage" for name in _NUMBERS), *_DTYPES, "Size", "device"},
     "torch._utils": {"_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter"},
@@ -54,7 +53,7 @@ _OTHER_TENSORS = {
 
 
 class _Item(NamedTuple):
-    """A value on the stack of a pickle: what it is, as far as that matters, and how deep it nests."""
+    """A value on the stack of a pickle, as far as it matters, and how deep it nests."""
 
     value: Any = None
     depth: int = 0
@@ -64,18 +63,18 @@ class _Item(NamedTuple):
 _MARK = _Item("mark")
 
 
-def look_through(file: BytesIO, path: Path) -> dict[str, int]:
-    """Reads one pickle of a file of tensors, executing nothing.
+def check_pickle(file: BytesIO, path: Path) -> dict[str, int]:
+    """Reads one pickle of a file of tensors without executing it.
 
     Args:
-        file: The pickle, which it is left behind.
-        path: The file it is in, for messages.
+        file: The pickle; afterwards, the position is behind it.
+        path: Its file, for messages.
 
     Returns:
-        How many elements each storage claims, by its key.
+        The number of elements that each storage claims, by its key.
 
     Raises:
-        ModelFileError: It holds more than tensors, numbers and texts, is damaged, too long, or nests too deep.
+        ModelFileError: It holds more than tensors, numbers and texts, or is damaged, too long, or nested too deep.
     """
     storages: dict[str, int] = {}
     stack: list[_Item] = []
@@ -88,8 +87,8 @@ def look_through(file: BytesIO, path: Path) -> dict[str, int]:
     except ModelFileError:
         raise
     except (ValueError, IndexError, KeyError) as error:
-        told = isinstance(error, ValueError)
-        reason = str(error).splitlines()[0].rstrip(".") if told else "it takes what it did not put there"
+        explained = isinstance(error, ValueError)
+        reason = str(error).splitlines()[0].rstrip(".") if explained else "it pops values that it did not push"
         raise ModelFileError(
             f"{path} is damaged: its pickle cannot be read ({reason[:200]}). Take another copy of it."
         ) from error
@@ -99,7 +98,7 @@ def look_through(file: BytesIO, path: Path) -> dict[str, int]:
 def _step(
     name: str, argument: Any, stack: list[_Item], memo: dict[int, _Item], storages: dict[str, int], path: Path
 ) -> None:
-    """What one opcode does to the stack."""
+    """Applies one opcode to the stack."""
     if name in _PUSHES:
         if name == "LONG1" and argument.bit_length() > 63:
             raise ModelFileError(f"{path} has a number of {argument.bit_length()} bits: that is no state dict.")
@@ -112,10 +111,10 @@ def _step(
         stack.append(_Item(_allowed(argument, path)))
     elif name == "MARK":
         stack.append(_MARK)
-    elif name in _TAKES:
-        count, slice_ = _TAKES[name]
+    elif name in _POPS:
+        count, to_mark = _POPS[name]
         parts: list[_Item] = []
-        while slice_ and (item := stack.pop()) is not _MARK:
+        while to_mark and (item := stack.pop()) is not _MARK:
             parts.append(item)
         parts += [stack.pop() for _ in range(count)]
         depth = 1 + max((part.depth for part in parts), default=0)
@@ -132,30 +131,32 @@ def _step(
         stack.append(_Item(None, depth, tuple(parts) if name.startswith("TUPLE") else ()))
     elif name != "PROTO":
         raise ModelFileError(
-            f"{path} has {name} in its pickle, which torch.save writes of no state dict. Save the model's state_dict() "
-            "by torch.save without a pickle_protocol."
+            f"{path} has {name} in its pickle, which torch.save does not write for a state dict. Save the model's "
+            "state_dict() by torch.save without a pickle_protocol."
         )
 
 
 def _allowed(argument: str, path: Path) -> tuple[str, str]:
-    """The module and name that a pickle imports, if it may: the makings of tensors, and a dict."""
+    """The module and name that a pickle imports, if it is allowed to import them."""
     module, _, name = argument.partition(" ")
     if name in _IMPORTS.get(module, ()):
         return module, name
     if (module, name) in _OTHER_TENSORS:
         kind = _OTHER_TENSORS[module, name]
-        raise ModelFileError(f"{path} has a tensor that is {kind}; expected plain ones. Save it as such.")
+        raise ModelFileError(f"{path} has a tensor that is {kind}; expected plain ones. Save it as a plain tensor.")
     raise ModelFileError(
         f"{path} holds more than tensors: its pickle asks for {module[:80]}.{name[:80]}, so it may be a whole model, "
-        "and opening it could run any code. Where that code is at home and the file trusted, open it there and save "
-        "what its state_dict() gives."
+        "and opening it could run any code. If you trust the file, open it where that code is installed and save "
+        "its state_dict()."
     )
 
 
 def _storage(parts: tuple[_Item, ...], path: Path) -> tuple[str, int]:
-    """The key and the number of elements that a reference to a storage claims."""
+    """The key and the number of elements in a reference to a storage."""
     match [part.value for part in parts[:5]]:
         case ["storage", (_, str()), str() as key, _, int() as elements] if elements >= 0:
             if all(part.value is None and not part.parts for part in parts[5:]):
                 return key, elements
-    raise ModelFileError(f"{path} refers to a storage as torch.save does not: it is damaged. Take another copy of it.")
+    raise ModelFileError(
+        f"{path} refers to a storage in a way that torch.save does not: it is damaged. Take another copy of it."
+    )

@@ -1,9 +1,9 @@
-"""Weights that a state dict has in another form than the layer uses them, brought to that form.
+"""Computes the weights that a layer uses from a state dict that stores them in another form.
 
-``weight_g`` and ``weight_v`` are of ``torch.nn.utils.weight_norm`` (Salimans & Kingma 2016), as are ``original0`` and
-``original1`` under ``parametrizations``; ``weight_orig`` comes with ``weight_mask`` from pruning, and with ``weight_u``
-and ``weight_v`` from ``spectral_norm`` (Miyato et al. 2018); ``weight_raw`` is what weight dropout (Merity et al. 2018)
-draws from while training.
+``torch.nn.utils.weight_norm`` (Salimans & Kingma 2016) stores ``weight_g`` and ``weight_v``, or ``original0`` and
+``original1`` under ``parametrizations``. Pruning stores ``weight_orig`` and ``weight_mask``. ``spectral_norm`` (Miyato
+et al. 2018) stores ``weight_orig``, ``weight_u`` and ``weight_v``. Weight dropout (Merity et al. 2018) stores
+``weight_raw``, the weights before dropout.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _PARTS = re.compile(
 Parts = Mapping[str, Tensor]
 
 
-def plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same state dict with the weights of recurrent layers as these use them; what is not understood stays.
+def effective_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict in which recurrent layers have the weights that they use; unknown forms are not changed.
 
     Args:
         tensors: By name.
@@ -37,7 +37,7 @@ def plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             groups.setdefault(whole, {})[match["end"] or f"original{match['number']}"] = name
     result = dict(tensors)
     for whole, names in groups.items():
-        compute = _WAYS.get(frozenset(names))
+        compute = _FORMS.get(frozenset(names))
         parts = {end: tensors[name] for end, name in names.items()}
         if compute is None or not all(part.is_floating_point() for part in parts.values()):
             continue
@@ -71,7 +71,7 @@ def _spectral(parts: Parts) -> Tensor | None:
     return weight / (u @ weight @ v) if fits else None
 
 
-_WAYS: dict[frozenset[str], Callable[[Parts], Tensor | None]] = {
+_FORMS: dict[frozenset[str], Callable[[Parts], Tensor | None]] = {
     frozenset({"g", "v"}): _normed("g", "v"),
     frozenset({"original0", "original1"}): _normed("original0", "original1"),
     frozenset({"orig", "mask"}): _pruned,

@@ -1,7 +1,7 @@
-"""CRC-32C (Castagnoli; RFC 3720, appendix B.4), with NumPy: the check sums of LevelDB tables and of TensorFlow.
+"""CRC-32C (Castagnoli; RFC 3720, appendix B.4), with NumPy: the checksum of LevelDB tables and of TensorFlow.
 
-Every byte of a checkpoint goes through it, so lanes of the data go side by side and are put together in the end: the
-sum is linear in the bits, and what a run of zeros makes of it is a matrix of bits.
+Every byte of a checkpoint goes through it. So the data is split into lanes that are computed in parallel and combined
+in the end: the sum is linear in the bits, and a run of zeros multiplies it by a matrix of bits.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LIST = _TABLE.tolist()
 
 
 def crc32c(data: bytes | bytearray | memoryview) -> int:
-    """The sum of ``data``."""
+    """The checksum of ``data``."""
     state, start = 0xFFFFFFFF, 0
     length = len(data) // _LANES
     if length >= 8:
@@ -36,10 +36,10 @@ def crc32c(data: bytes | bytearray | memoryview) -> int:
 
 
 def _of_lanes(lanes: NDArray[np.uint8], state: int) -> int:
-    """The state after all lanes [L, n], one behind the other."""
+    """The state after all lanes [L, n], in order."""
     states = np.zeros(_LANES + 32, np.uint32)
     states[0] = state
-    states[_LANES:] = np.uint32(1) << np.arange(32, dtype=np.uint32)  # what n zeros make of each bit
+    states[_LANES:] = np.uint32(1) << np.arange(32, dtype=np.uint32)  # each bit after n zeros
     bytes_ = np.zeros(_LANES + 32, np.uint32)
     for k in range(lanes.shape[1]):
         bytes_[:_LANES] = lanes[:, k]
@@ -52,7 +52,7 @@ def _of_lanes(lanes: NDArray[np.uint8], state: int) -> int:
 
 
 def _times(matrix: NDArray[np.uint32], vectors: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """A matrix of bits, given by its 32 columns, times each vector of bits."""
+    """A matrix of bits, as its 32 columns, times each vector of bits."""
     product = np.zeros_like(vectors)
     for bit, column in enumerate(matrix):
         product ^= np.where((vectors >> np.uint32(bit)) & 1, column, np.uint32(0))
@@ -60,6 +60,6 @@ def _times(matrix: NDArray[np.uint32], vectors: NDArray[np.uint32]) -> NDArray[n
 
 
 def unmasked(stored: int) -> int:
-    """The sum behind a stored one: LevelDB rotates a sum and adds a constant, as its data may hold sums."""
+    """The checksum in a stored one: LevelDB rotates it and adds a constant, as the data may contain checksums."""
     rotated = (stored - 0xA282EAD8) & 0xFFFFFFFF
     return ((rotated >> 17) | (rotated << 15)) & 0xFFFFFFFF

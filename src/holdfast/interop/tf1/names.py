@@ -1,7 +1,7 @@
-"""The names that TensorFlow 1's cells gave their variables, in every version, and what they say about the cells.
+"""Parses the names that TensorFlow 1's cells gave their variables, in every version.
 
-Since version 1.2 a variable is called as ``rnn/multi_rnn_cell/cell_0/basic_lstm_cell/kernel``. Versions 1.0 and 1.1 had
-``weights`` and ``biases``, and those before them ``RNN/MultiRNNCell/Cell0/BasicLSTMCell/Linear/Matrix``: see
+Since version 1.2 a variable has a name such as ``rnn/multi_rnn_cell/cell_0/basic_lstm_cell/kernel``. Versions 1.0 and
+1.1 had ``weights`` and ``biases``, and earlier versions had ``RNN/MultiRNNCell/Cell0/BasicLSTMCell/Linear/Matrix``: see
 tensorflow/contrib/rnn/python/tools/checkpoint_convert.py in TensorFlow 1.15, and the code of version 0.12.
 """
 
@@ -13,52 +13,30 @@ from typing import NamedTuple
 from holdfast.cells import Kind
 from holdfast.interop.tf1.weights import DIAGONALS, PROJECTION
 
+_LSTM_CELLS = ("basic_lstm_cell", "lstm_cell", "lstm_fused_cell", "lstm_block_wrapper", "cudnn_compatible_lstm_cell")
 CELLS: dict[str, Kind] = {
-    "basic_lstm_cell": "lstm",
-    "lstm_cell": "lstm",
-    "lstm_fused_cell": "lstm",
-    "lstm_block_wrapper": "lstm",
-    "cudnn_compatible_lstm_cell": "lstm",
-    "gru_cell": "gru",
-    "cudnn_compatible_gru_cell": "gru",
+    **dict.fromkeys(_LSTM_CELLS, "lstm"),
+    **dict.fromkeys(("gru_cell", "cudnn_compatible_gru_cell"), "gru"),
     "basic_rnn_cell": "rnn",
 }
 FORGET_BIAS_STORED = "cudnn_compatible_lstm_cell"
 """The cell that adds no forget bias at run time."""
 OTHERS = (
-    "layer_norm_basic_lstm_cell",
-    "layer_norm_lstm_cell",
-    "sru_cell",
-    "nas_cell",
-    "nas_rnn",
-    "ugrnn_cell",
-    "intersection_rnn_cell",
-    "phased_lstm_cell",
-    "time_freq_lstm_cell",
-    "grid_lstm_cell",
-    "coupled_input_forget_gate_lstm_cell",
-    "attention_cell_wrapper",
-    "conv_lstm_cell",
-    "conv_1d_lstm_cell",
-    "conv_2d_lstm_cell",
-    "conv_3d_lstm_cell",
-    "weight_norm_lstm_cell",
-    "bidirectional_grid_lstm_cell",
-    "glstm_cell",
-    "ntm_cell",
-    "ind_rnn_cell",
-    "indy_gru_cell",
-    "indy_lstm_cell",
+    *("layer_norm_basic_lstm_cell", "layer_norm_lstm_cell", "sru_cell", "nas_cell", "nas_rnn", "ugrnn_cell"),
+    *("intersection_rnn_cell", "phased_lstm_cell", "time_freq_lstm_cell", "grid_lstm_cell"),
+    *("coupled_input_forget_gate_lstm_cell", "attention_cell_wrapper", "conv_lstm_cell", "conv_1d_lstm_cell"),
+    *("conv_2d_lstm_cell", "conv_3d_lstm_cell", "weight_norm_lstm_cell", "bidirectional_grid_lstm_cell"),
+    *("glstm_cell", "ntm_cell", "ind_rnn_cell", "indy_gru_cell", "indy_lstm_cell"),
 )
 """Cells of tf.contrib.rnn that no layer describes."""
 
-_CAMEL = {
+_OLD_CELLS = {
     "BasicLSTMCell": "basic_lstm_cell",
     "LSTMCell": "lstm_cell",
     "GRUCell": "gru_cell",
     "BasicRNNCell": "basic_rnn_cell",
 }
-_OLD = {
+_OLD_VARIABLES = {
     "Linear/Matrix": "kernel",
     "Linear/Bias": "bias",
     "Gates/Linear/Matrix": "gates/kernel",
@@ -76,7 +54,7 @@ _OLD = {
     "w_c": "candidate/kernel",
     "b_c": "candidate/bias",
 }
-_OWN = {"kernel", "bias", PROJECTION, *DIAGONALS} | {
+_VARIABLES = {"kernel", "bias", PROJECTION, *DIAGONALS} | {
     f"{part}/{sort}"
     for part in ("gates", "candidate", "candidate/input_projection", "candidate/hidden_projection")
     for sort in ("kernel", "bias")
@@ -84,12 +62,12 @@ _OWN = {"kernel", "bias", PROJECTION, *DIAGONALS} | {
 
 
 class Place(NamedTuple):
-    """Where a cell stands.
+    """The place of a cell in its model.
 
     Attributes:
-        scope: Its whole scope, as the checkpoint has it.
-        cell: The cell's name of :data:`CELLS`.
-        block: What it belongs to: the scope before directions, stacks and layers.
+        scope: Its full scope in the checkpoint.
+        cell: Its name in :data:`CELLS`.
+        block: The scope of its recurrent network, without directions, stacks and layers.
         stage: Its number in a stack of bidirectional layers.
         direction: ``"fw"``, ``"bw"`` or ``""``.
         layer: Its number in a MultiRNNCell.
@@ -103,30 +81,30 @@ class Place(NamedTuple):
     layer: int
 
 
-_CELL = re.compile(rf"(?:^|/)({'|'.join([*CELLS, *_CAMEL])})(?:_\d+)?/(.+)$")
+_CELL = re.compile(rf"(?:^|/)({'|'.join([*CELLS, *_OLD_CELLS])})(?:_\d+)?/(.+)$")
 _OTHER = re.compile(rf"(?:^|/)({'|'.join(OTHERS)})(?:_\d+)?/[\w/]+$")
 
 
-def parsed(name: str) -> tuple[str, str, str] | None:
-    """The scope, the cell of :data:`CELLS` and the variable in it that a name means; None for any other variable."""
+def parse_name(name: str) -> tuple[str, str, str] | None:
+    """The scope, the cell's name in :data:`CELLS` and the variable in a name; None for any other variable."""
     match = _CELL.search(name)
     if match is None:
         return None
     variable = re.sub(r"\bweights$", "kernel", re.sub(r"\bbiases$", "bias", match[2]))
-    variable = _OLD.get(variable, variable)
-    if variable not in _OWN:
+    variable = _OLD_VARIABLES.get(variable, variable)
+    if variable not in _VARIABLES:
         return None
-    return name[: match.start(2) - 1], _CAMEL.get(match[1], match[1]), variable
+    return name[: match.start(2) - 1], _OLD_CELLS.get(match[1], match[1]), variable
 
 
 def modern(name: str) -> str:
-    """What TensorFlow 1.2 and later call a variable of a cell; any other variable keeps its name."""
-    found = parsed(name)
-    if found is None:
+    """The name of a cell's variable in TensorFlow 1.2 and later; any other variable keeps its name."""
+    parts = parse_name(name)
+    if parts is None:
         return name
-    scope, cell, variable = found
-    before, _, own = scope.rpartition("/")
-    number = re.search(r"_\d+$", own)
+    scope, cell, variable = parts
+    before, _, last = scope.rpartition("/")
+    number = re.search(r"_\d+$", last)
     for old, new in (
         (r"(^|/)RNN(?=/|$)", r"\1rnn"),
         (r"(^|/)BiRNN(?=/|$)", r"\1bidirectional_rnn"),
@@ -138,19 +116,19 @@ def modern(name: str) -> str:
 
 
 def other_cell(name: str) -> str | None:
-    """The cell without a layer that a variable belongs to, or None."""
+    """The name in :data:`OTHERS` of a variable's cell, or None."""
     match = _OTHER.search(name)
     return match[1] if match else None
 
 
 def place_of(scope: str, cell: str) -> Place:
-    """Where the cell of a scope stands, by what is before it in the scope."""
+    """The place of a cell, from the part of its scope before the cell."""
     before = scope.rpartition("/")[0]
     layer, stage, direction = 0, 0, ""
     if stacked := re.search(r"(?:^|/)(?:multi_rnn_cell|MultiRNNCell)(?:_\d+)?/[cC]ell_?(\d+)$", before):
         before, layer = before[: stacked.start()], int(stacked[1])
     if directed := re.search(r"(?:^|/|_)(fw|bw|FW|BW)$", before):
         before, direction = before[: directed.start()], directed[1].lower()
-    if of_stack := re.search(r"(?:^|/)cell_(\d+)(?:/bidirectional_rnn)?$", before):
-        before, stage = before[: of_stack.start()], int(of_stack[1])
+    if in_stack := re.search(r"(?:^|/)cell_(\d+)(?:/bidirectional_rnn)?$", before):
+        before, stage = before[: in_stack.start()], int(in_stack[1])
     return Place(scope, cell, before, stage, direction, layer)

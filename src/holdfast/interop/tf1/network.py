@@ -1,4 +1,4 @@
-"""The recurrent layers of a TensorFlow 1 checkpoint: one by one, or as the network that they make."""
+"""The recurrent layers of a TensorFlow 1 checkpoint: one by one, or as the network that they form."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from holdfast.cells import CellSpec
 from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import ConversionError
 from holdfast.interop.network import Network, Node
-from holdfast.interop.selection import Alone, Selection, built
+from holdfast.interop.selection import LoneLayer, Selection, build_layer
 from holdfast.interop.tf1.checkpoint import Checkpoint
-from holdfast.interop.tf1.names import CELLS, FORGET_BIAS_STORED, Place, other_cell, parsed, place_of
+from holdfast.interop.tf1.names import CELLS, FORGET_BIAS_STORED, Place, other_cell, parse_name, place_of
 from holdfast.interop.tf1.weights import parameters, spec_of
 from holdfast.layers.recurrent_layer import RecurrentLayer
 
 
 class Cell(NamedTuple):
-    """A recurrent cell of a checkpoint: where it stands, what it is, and its parameters in Holdfast's layout."""
+    """A recurrent cell of a checkpoint: its place, its description, and its parameters in Holdfast's layout."""
 
     place: Place
     spec: CellSpec
@@ -35,21 +35,21 @@ class Cell(NamedTuple):
 
 
 def read_cells(path: str | Path | Checkpoint, scope: str = "", forget_bias: float = 1.0, **options: Any) -> list[Cell]:
-    """The recurrent cells of a checkpoint, by the names that TensorFlow 1's cells gave their variables.
+    """The recurrent cells of a checkpoint, found by the names that TensorFlow 1's cells gave their variables.
 
-    A checkpoint holds numbers only. What the program added to them must be said here: the forget bias, an activation
-    other than tanh, clips. Dropout and residual connections leave no trace in it, either.
+    A checkpoint holds numbers only. Give the program's other settings here: the forget bias, an activation other than
+    tanh, clips. The checkpoint does not show dropout or residual connections either.
 
     Args:
         path: The checkpoint, as :class:`Checkpoint` takes it.
-        scope: Read the cells under this scope alone; all when empty.
-        forget_bias: What the program's LSTM cells added at run time; 1 unless it said otherwise. Cells called
+        scope: Read only the cells under this scope; if empty, all cells.
+        forget_bias: The number that the program's LSTM cells added at run time; TensorFlow's default is 1. Cells called
             ``cudnn_compatible_lstm_cell`` added none.
         **options: Options of every cell, as in :class:`CellSpec`.
 
     Raises:
         ModelFileError: The checkpoint cannot be read.
-        ConversionError: It has a cell that no layer describes, or variables that do not make a cell.
+        ConversionError: It has a cell that no layer describes, or variables that do not form a cell.
     """
     checkpoint = path if isinstance(path, Checkpoint) else Checkpoint(path)
     names: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
@@ -61,38 +61,39 @@ def read_cells(path: str | Path | Checkpoint, scope: str = "", forget_bias: floa
                 f"{checkpoint.path} has variable {name} of {other}, which no layer of Holdfast describes. Give a "
                 "scope without it; holdfast.tf1 has some of these cells, and its store restores them."
             )
-        if found := parsed(name):
-            names[found[:2]][found[2]] = name
+        if parts := parse_name(name):
+            names[parts[:2]][parts[2]] = name
     cells = []
-    for (of_cell, cell), variables in names.items():
-        label, kind = f"{checkpoint.path}: {of_cell}", CELLS[cell]
+    for (cell_scope, cell), variables in names.items():
+        label, kind = f"{checkpoint.path}: {cell_scope}", CELLS[cell]
         tensors = {variable: checkpoint.read(name) for variable, name in variables.items()}
         dtypes = {tensor.dtype for tensor in tensors.values()}
         if len(dtypes) > 1 or not all(dtype.is_floating_point for dtype in dtypes):
-            found_dtypes = ", ".join(sorted(map(str, dtypes)))
-            raise ConversionError(f"{label} has variables of {found_dtypes}; expected one floating-point dtype.")
+            listed = ", ".join(sorted(map(str, dtypes)))
+            raise ConversionError(f"{label} has variables of {listed}; expected one floating-point dtype.")
         spec = spec_of(kind, tensors, label, options)
         bias = 0.0 if cell == FORGET_BIAS_STORED else forget_bias
-        cells.append(Cell(place_of(of_cell, cell), spec, parameters(spec, tensors, bias, label)))
+        cells.append(Cell(place_of(cell_scope, cell), spec, parameters(spec, tensors, bias, label)))
     return sorted(cells, key=lambda cell: (cell.place.block, cell.place.stage, cell.place.direction, cell.place.layer))
 
 
 def read_layers(
     path: str | Path | Checkpoint, scope: str = "", forget_bias: float = 1.0, **options: Any
 ) -> dict[str, RecurrentLayer]:
-    """A layer, batch first, for each cell of a checkpoint, by the cell's scope; the arguments are :func:`read_cells`'.
+    """A layer per cell of a checkpoint, batch first, by the cell's scope. The arguments are as in :func:`read_cells`.
 
-    A cell that ran against time (``bw``) has ``reverse=True``.
+    A backward cell (``bw``) has ``reverse=True``.
 
     Raises:
         ModelFileError: As in :func:`read_cells`.
         ConversionError: As in :func:`read_cells`.
     """
-    return {name: built(alone, name) for name, alone in select(path, scope, forget_bias, **options).layers.items()}
+    selection = select(path, scope, forget_bias, **options)
+    return {name: build_layer(layer, name) for name, layer in selection.layers.items()}
 
 
 def select(path: str | Path | Checkpoint, scope: str = "", forget_bias: float = 1.0, **options: Any) -> Selection:
-    """The recurrent cells of a checkpoint, and its other variables; the arguments are :func:`read_cells`'.
+    """The recurrent cells of a checkpoint, and its other variables. The arguments are those of :func:`read_cells`.
 
     Raises:
         ModelFileError: As in :func:`read_cells`.
@@ -103,32 +104,34 @@ def select(path: str | Path | Checkpoint, scope: str = "", forget_bias: float = 
     for cell in read_cells(checkpoint, scope, forget_bias, **options):
         directions = {"reverse": True} if cell.place.direction == "bw" else {}
         tensors = {name + layer_suffix(0): tensor for name, tensor in cell.parameters.items()}
-        layers[cell.place.scope] = Alone({"cell": cell.spec.kind, **cell.options(), **directions}, tensors)
-    return Selection(layers, tuple(name for name in checkpoint if parsed(name) is None))
+        layers[cell.place.scope] = LoneLayer({"cell": cell.spec.kind, **cell.options(), **directions}, tensors)
+    return Selection(layers, tuple(name for name in checkpoint if parse_name(name) is None))
 
 
 def read(path: str | Path | Checkpoint, scope: str = "", forget_bias: float = 1.0, **options: Any) -> Network:
-    """The recurrent layers of a checkpoint as a network, from inputs [B, T, I] to the last outputs [B, T, O].
+    """The recurrent layers of a checkpoint as a network, from inputs [B, T, I] to the last layer's outputs [B, T, O].
 
-    One cell, a MultiRNNCell, two directions, or a stack of these: what one call of TensorFlow 1 ran. Other variables,
-    such as those of an output layer, are left out: nothing in a checkpoint says how they were used.
+    The layers are one cell, a MultiRNNCell, two directions, or a stack of these, as one call of TensorFlow 1 ran them.
+    Other variables, such as an output layer's, are ignored: a checkpoint does not say how the program used them.
 
     Args:
-        path: As in :func:`read_cells`, and so are the rest.
+        path: As in :func:`read_cells`, like the other arguments.
         scope: The scope.
         forget_bias: The forget bias.
         **options: Options of every cell.
 
     Raises:
         ModelFileError: As in :func:`read_cells`.
-        ConversionError: As in :func:`read_cells`, or there are no recurrent cells, or those of several calls.
+        ConversionError: As in :func:`read_cells`, or there are no recurrent cells, or cells of several calls.
     """
     cells = read_cells(path, scope, forget_bias, **options)
     blocks = sorted({cell.place.block for cell in cells})
     if len(blocks) != 1:
         where = f"under {scope!r}" if scope else "in it"
-        what = f"{len(blocks)} recurrent networks, {', '.join(map(repr, blocks))}" if blocks else "no recurrent cells"
-        raise ConversionError(f"{path} has {what} {where}; expected one. Give the scope of one, or read its layers.")
+        content = (
+            f"{len(blocks)} recurrent networks, {', '.join(map(repr, blocks))}" if blocks else "no recurrent cells"
+        )
+        raise ConversionError(f"{path} has {content} {where}; expected one. Give the scope of one, or read its layers.")
     stages: dict[int, dict[str, list[Cell]]] = defaultdict(lambda: defaultdict(list))
     for cell in cells:
         stages[cell.place.stage][cell.place.direction].append(cell)
@@ -136,14 +139,14 @@ def read(path: str | Path | Checkpoint, scope: str = "", forget_bias: float = 1.
     for directions in stages.values():
         value = chain.stage(directions, value)
     network = Network(["inputs"], [value], chain.nodes).to(cells[0].parameters["weight_ih"].dtype)
-    for name, of_node in chain.cells.items():
+    for name, node_cells in chain.cells.items():
         part: Any = network.module(name)
-        _fill(part.layer, of_node)
+        _fill(part.layer, node_cells)
     return network.eval()
 
 
 class _Chain:
-    """The nodes of a network, and what they are filled with."""
+    """The nodes of a network, and the cells whose parameters they get."""
 
     def __init__(self, depth: int) -> None:
         self.nodes: list[Node] = []
@@ -151,15 +154,15 @@ class _Chain:
         self._widths = {"inputs": depth}
 
     def stage(self, directions: Mapping[str, list[Cell]], value: str) -> str:
-        """Adds the nodes of one direction or two, and gives the name of what they make."""
+        """Adds the nodes of one or two directions, and returns the name of their output."""
         forwards, backwards = directions.get("fw", []), directions.get("bw", [])
         if len(forwards) == len(backwards) == 1 and len(directions) == 2 and forwards[0].spec == backwards[0].spec:
             return self._layer([forwards[0], backwards[0]], value, {"bidirectional": True})
         ends = []
-        for way, cells in sorted(directions.items(), reverse=True):  # forwards first
+        for direction, cells in sorted(directions.items(), reverse=True):  # forwards first
             end = value
             for cell in cells:
-                end = self._layer([cell], end, {"reverse": True} if way == "bw" else {})
+                end = self._layer([cell], end, {"reverse": True} if direction == "bw" else {})
             ends.append(end)
         if len(ends) == 1:
             return ends[0]
@@ -168,14 +171,15 @@ class _Chain:
         self._widths[merged] = sum(self._widths[end] for end in ends)
         return merged
 
-    def _layer(self, cells: list[Cell], value: str, how: Mapping[str, Any]) -> str:
+    def _layer(self, cells: list[Cell], value: str, directions: Mapping[str, Any]) -> str:
         spec, name = cells[0].spec, cells[0].place.scope
         if self._widths[value] != spec.input_size:
             raise ConversionError(
-                f"{name} takes {spec.input_size} values and what is below it gives {self._widths[value]}; expected "
-                "equally many. Read the layers one by one."
+                f"{name} takes {spec.input_size} values and the layer below gives {self._widths[value]}; expected the "
+                "same number. Read the layers one by one."
             )
-        self.nodes.append(Node(name, "Recurrent", {"cell": spec.kind, **cells[0].options(), **how}, (value,), (name,)))
+        options = {"cell": spec.kind, **cells[0].options(), **directions}
+        self.nodes.append(Node(name, "Recurrent", options, (value,), (name,)))
         self.cells[name] = cells
         self._widths[name] = spec.output_size * len(cells)
         return name

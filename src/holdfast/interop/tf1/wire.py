@@ -1,7 +1,7 @@
-"""Fields of protocol buffers and their variable-length numbers, without the schema.
+"""Fields of protocol buffers, without the schema.
 
-The format is that of https://protobuf.dev/programming-guides/encoding. Everything here raises :class:`FormatError` for
-bytes that are not of it, and takes no more memory than they do.
+The format is described at https://protobuf.dev/programming-guides/encoding. Everything here raises
+:class:`~holdfast.interop.varint.FormatError` for bytes that do not follow it, and takes no more memory than they do.
 """
 
 from __future__ import annotations
@@ -11,44 +11,23 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-
-class FormatError(ValueError):
-    """Bytes are not of their format; the text says where, for a message that names the file."""
-
+from holdfast.interop.varint import FormatError, read_packed, read_varint
 
 Field = int | memoryview
-
-
-def varint(data: memoryview, at: int) -> tuple[int, int]:
-    """An unsigned number of 64 bits, seven a byte, and where the next byte stands."""
-    value = shift = 0
-    while True:
-        if at >= len(data) or shift > 63:
-            raise FormatError("a number does not end")
-        byte = data[at]
-        value |= (byte & 127) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 128:
-            return value & (1 << 64) - 1, at
-
-
-def signed(value: int) -> int:
-    """A 64-bit number as two's complement."""
-    return value - (1 << 64) if value >= 1 << 63 else value
 
 
 def fields(message: memoryview) -> Iterator[tuple[int, Field]]:
     """The number and value of each field: a number for the wire type varint, the bytes for every other."""
     at = 0
     while at < len(message):
-        tag, at = varint(message, at)
+        tag, at = read_varint(message, at)
         number, kind = tag >> 3, tag & 7
         if kind == 0:
-            value, at = varint(message, at)
+            value, at = read_varint(message, at)
             yield number, value
             continue
         if kind == 2:
-            size, at = varint(message, at)
+            size, at = read_varint(message, at)
         elif kind in (1, 5):
             size = 8 if kind == 1 else 4
         else:
@@ -83,28 +62,4 @@ def text(value: Field) -> str:
 
 def varints(packed: Field) -> NDArray[np.uint64]:
     """The numbers of a repeated field, packed or one by one."""
-    if isinstance(packed, int):
-        return np.array([packed], np.uint64)
-    found = [np.zeros(0, np.uint64)]
-    for chunk in _chunks(np.frombuffer(packed, np.uint8)):
-        starts = np.flatnonzero(np.concatenate([[True], chunk[:-1] < 128]))
-        place = np.arange(len(chunk)) - np.repeat(starts, np.diff(starts, append=len(chunk)))
-        if place.max() > 9:
-            raise FormatError("a number does not end")
-        found.append(np.add.reduceat((chunk & 127).astype(np.uint64) << (7 * place).astype(np.uint64), starts))
-    return np.concatenate(found)
-
-
-def _chunks(data: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-    """Pieces of about a million bytes, each with whole numbers, so that little memory is taken beside the result."""
-    at = 0
-    while at < len(data):
-        end = min(at + 2**20, len(data))
-        whole = np.flatnonzero(data[at:end] < 128)
-        if not len(whole):
-            raise FormatError("a number does not end")
-        if end == len(data) and whole[-1] != end - at - 1:
-            raise FormatError("a number does not end")
-        end = at + int(whole[-1]) + 1
-        yield data[at:end]
-        at = end
+    return np.array([packed], np.uint64) if isinstance(packed, int) else read_packed(packed)
