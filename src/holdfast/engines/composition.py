@@ -28,4 +28,4 @@ def run_with_gradients(engine: GradientEngine, request: Request) -> Result:
     rounded = result_dtype(request) == torch.bfloat16
     if torch.is_grad_enabled():
         return record(composed(engine, rounded=rounded, memory=request.memory), request)
-    return composed(engine, rounded=rounded).compute(request)
+    return (composed(engine, rounded=True) if rounded else engine).compute(request)
