@@ -20,8 +20,8 @@ from holdfast.interop.network import Network, Node
 from holdfast.interop.onnx import export as onnx_export
 from holdfast.interop.onnx import files as onnx_files
 from holdfast.interop.onnx import forms as onnx_forms
-from holdfast.interop.onnx.export import Form, Input
 from holdfast.interop.onnx.runtime import Runtime, relative_difference
+from holdfast.layers.forms import Form, Input
 from holdfast.layers.recurrent_layer import RecurrentLayer
 
 LAYERS: dict[str, RecurrentLayer] = {
