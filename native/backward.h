@@ -8,29 +8,31 @@
 namespace holdfast::HOLDFAST_ISA {
 
 template <class T, Kind kind, bool plain>
-HF_INLINE void backward_unit(const Layer<T>& l, const Unit<T>& u, T* g, const T* h_old, const T* c_old, T* dh, T* dc) {
+HF_INLINE void backward_unit(const Layer<T>& l, const Unit<T>& u, T* g, const T* h_old, const T* c_old, T* dh,
+                             T* dc) {
     if constexpr (kind == Kind::rnn) rnn_backward<T, plain>(l.options, u, g, dh);
     if constexpr (kind == Kind::lstm) lstm_backward<T, plain>(l.options, u, g, c_old, dh, dc);
     if constexpr (kind == Kind::gru) gru_backward<T, plain>(l.options, u, g, h_old, dh);
 }
 
-// Adds to dh, of rows `ld` apart, what the gates' gradients `g` of a step give it through the recurrent product, for the
-// rows of the batch that `order` names: of all gates at once, or, where each has a mask of its own, one after another.
+// Adds to dh the gates' gradients `g` of a step times the recurrent weights: for all gates at once, or gate by gate
+// where each has a mask of its own. The rows of dh are `ld` values apart; row r is row order[r] of the batch.
 template <class T>
 void add_to_state(const Layer<T>& l, const Operand<T>* g, const Slots& slots, const long* order, long rows,
                   const Operand<T>* packed, Share share, T* dh, long ld) {
     constexpr long W = lanes<T>;
-    auto add = [&](const Slots& some, long gate) {
+    auto add = [&](const Slots& gates, long gate) {
         auto add_to_dh = [&](long r, long at, Vec<T> sum) {
             T* into = dh + r * ld + at;
             if (l.state_mask) sum = sum * load_some<T>(l.mask(order[r], gate) + at, l.O - at);
             store<T>(into, load<T>(into) + sum);
         };
-        times_transposed<T>(g, some, rows, packed, l.O, share, add_to_dh);
+        times_transposed<T>(g, gates, rows, packed, l.O, share, add_to_dh);
     };
     if (l.masks == 1) return add(slots, 0);
     Slots one = slots;
-    one.head = 1, one.tail = 0;
+    one.head = 1;
+    one.tail = 0;
     const Operand<T>* const first = g;
     for (long gate = 0; gate < slots.head + slots.tail; gate++) {
         g = first + (gate < slots.head ? gate : gate + slots.skip) * W;
@@ -39,8 +41,8 @@ void add_to_state(const Layer<T>& l, const Operand<T>* g, const Slots& slots, co
     }
 }
 
-// The gradients of the recurrent weights, from the gates' gradients `right`: all at once, or where every gate has a mask
-// of its own, each by itself. Without the candidate's, if the reset comes before its product.
+// The gradients of the recurrent weights, from the gates' gradients `right`: for all gates at once, or gate by gate
+// where each has a mask of its own. With the reset before the product, without the candidate.
 template <class T, Kind kind, int N>
 WeightSums<T, kind, N> state_sums(const Layer<T>& l, const T* right, T* bias) {
     using Sum = WeightSum<T, kind, N>;
@@ -53,10 +55,15 @@ WeightSums<T, kind, N> state_sums(const Layer<T>& l, const T* right, T* bias) {
             if (resets) sums.all[0] = Sum::template of<2, 1>(Sum::Left::state, l.O, right, l.dweight_hh, bias);
         return sums;
     }
-    if constexpr (kind != Kind::rnn)  // which has one gate
+    if constexpr (kind != Kind::rnn) {  // an RNN has one gate
+        auto add_gate = [&](auto n) {
+            constexpr int column = n + 1 == columns ? N - 1 : n;
+            sums.add(Sum::template of<1, column>(Sum::Left::state, l.O, right, l.dweight_hh, bias));
+        };
         [&]<int... n>(std::integer_sequence<int, n...>) {
-            (sums.add(Sum::template of<1, n + 1 == columns ? N - 1 : n>(Sum::Left::state, l.O, right, l.dweight_hh, bias)), ...);
+            (add_gate(std::integral_constant<int, n>{}), ...);
         }(std::make_integer_sequence<int, columns>{});
+    }
     sums.count -= resets;
     for (int gate = 0; gate < sums.count; gate++) sums.all[gate].mask = gate;
     return sums;
@@ -66,7 +73,7 @@ WeightSums<T, kind, N> state_sums(const Layer<T>& l, const T* right, T* bias) {
 template <class T>
 struct BackwardMemory {
     Operand<T> *packed_h, *packed_x;
-    Operand<T>* dgates;  // of one step, where operands lie in pairs; else the products read the gradients where they are
+    Operand<T>* dgates;  // of one step, where operands lie in pairs; otherwise the products read `gates` itself
     T *dh, *dc, *dpeephole;
     long dpeephole_thread;
 };
@@ -78,10 +85,10 @@ void backward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, 
     const Rows& rows = team.rows;
     const long group = team.group(thread), first = rows.start[group], R = rows.start[group + 1] - first;
     const long Hp = p.padded, row = p.width(), member = team.member(thread), members = team.members;
-    const Share panels = Share::of(p.count, member, members), own_rows = Share::of(R, member, members);
+    const Share panels = Share::of(p.count, member, members), row_share = Share::of(R, member, members);
     const Share panels_h = Share::of(panels_of_4(l.H, W), member, members);
     const Share panels_x = Share::of(panels_of_4(l.I, W), members - 1 - member, members);
-    // Of the GRU's slots, the state's product sees r, z and u_n, the input's r, z and n.
+    // Of the GRU's slots, the h product reads r, z and u_n, the x product r, z and n.
     const long columns = p.columns(), last = p.last_lanes();
     const Slots slots_h{row, gru ? 2 : columns, 1, gru ? 1 : 0, l.B * row, p.count, last};
     const Slots slots_x{row, gru ? 3 : columns, 0, 0, l.B * row, p.count, last};
@@ -92,7 +99,7 @@ void backward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, 
         std::fill_n(to, Hp, T(0));
         if (from) std::copy_n(from, l.H, to);
     };
-    for (long r = own_rows.begin; r < own_rows.end; r++) {
+    for (long r = row_share.begin; r < row_share.end; r++) {
         const long b = rows.order[first + r];
         begin_with(dh + r * Hp, l.dh_n ? l.dh_n + b * l.H : nullptr);
         if (lstm) begin_with(dc + r * Hp, l.dc_n ? l.dc_n + b * l.H : nullptr);
@@ -122,7 +129,10 @@ void backward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, 
                         continue;
                     }
                     Unit<T> u = plain ? Unit<T>{W} : unit_at(l, b, t, at);
-                    if (!plain && l.peephole) u.peephole_gradient = dpeephole + at, u.gradient_stride = Hp;
+                    if (!plain && l.peephole) {
+                        u.peephole_gradient = dpeephole + at;
+                        u.gradient_stride = Hp;
+                    }
                     T *d = dh + r * Hp + at, *d_cell = dc + r * Hp + at;
                     if (l.dy) store<T>(d, load<T>(d) + load_some<T>(l.dy.at(b, t) + at, count));
                     if constexpr (lstm)
@@ -147,14 +157,14 @@ void backward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, 
         }
         team.wait(thread);
     }
-    for (long r = own_rows.begin; r < own_rows.end; r++) {
+    for (long r = row_share.begin; r < row_share.end; r++) {
         const long b = rows.order[first + r];
         if (l.dh0) std::copy_n(dh + r * Hp, l.H, l.dh0 + b * l.H);
         if (l.dc0) std::copy_n(dc + r * Hp, l.H, l.dc0 + b * l.H);
     }
 }
 
-// What each thread has of some values, `stride` apart, added up.
+// Adds up the values of all threads, which are `stride` apart from thread to thread.
 template <class T>
 void add_up(const Team& team, const T* of_threads, long stride, long values, T* to) {
     for (long k = 0; k < values; k++) {

@@ -1,16 +1,17 @@
-// Python's way in; the interpreter runs on meanwhile.
+// The kernels as functions of Python; the interpreter's lock is free while they run.
 //
-// A call is a dict of plain values, of addresses of arrays, and of (address, strides ...) for arrays over time. torch's
-// DLPack takes 6 microseconds an array, longer than a small layer takes to run; so src/holdfast/engines/native.py, which
-// allocates every array and keeps it alive, checks types, shapes and layout, and gives addresses.
+// A call is a dict of plain values, of addresses of arrays, and of (address, strides ...) for arrays over time:
+// torch's DLPack takes 6 microseconds per array, longer than a small layer takes to run.
+// src/holdfast/engines/native.py allocates every array, keeps it alive during the call, and checks types, shapes and
+// layout.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include <algorithm>
 #include <utility>
 
+#include "bindings_reader.h"
 #include "bindings_stream.h"
 #include "dispatch.h"
 
@@ -23,112 +24,71 @@ namespace {
 template <class T>
 using Array = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
 
-// A name as a template's argument.
-template <std::size_t size>
-struct Name {
-    char text[size];
-    constexpr Name(const char (&from)[size]) { std::copy_n(from, size, text); }
-};
-
-// Reads the arguments of a call, by name, into the struct that a kernel takes.
 template <class T>
-class Reader {
-  public:
-    explicit Reader(const nb::dict& call) : call_(call.ptr()) {}
+Layer<T> layer_of(Reader<T>& call) {
+    Layer<T> l{};
+    call.cell(l);
+    l.reverse = call.template whole<"reverse">();
+    l.threads = call.template whole<"threads">();
+    l.B = call.template whole<"B">();
+    l.T_ = call.template whole<"T">();
+    l.x_value = call.template steps<"x">(l.x, true);
+    call.template array<"lengths">(l.lengths);
+    call.template array<"h0">(l.h0);
+    call.template array<"c0">(l.c0);
+    call.template array<"weight_ih">(l.weight_ih);
+    call.template array<"weight_hh">(l.weight_hh);
+    call.template array<"bias_ih">(l.bias_ih);
+    call.template array<"bias_hh">(l.bias_hh);
+    call.template array<"weight_hr">(l.weight_hr);
+    call.template array<"weight_peephole">(l.peephole);
+    call.template array<"norm_ih">(l.norm_ih);
+    call.template array<"norm_hh">(l.norm_hh);
+    call.template array<"norm_c">(l.norm_c);
+    call.template array<"norm_c_bias">(l.norm_c_bias);
+    call.template array<"state_mask">(l.state_mask);
+    if (l.state_mask) l.masks = call.template whole<"masks">();
+    call.template array<"candidate">(l.candidate);
+    call.template array<"zoned_h">(l.zoned_h);
+    call.template array<"zoned_c">(l.zoned_c);
+    call.template steps<"y">(l.y);
+    call.template steps<"c_all">(l.c_all);
+    call.template array<"h_n">(l.h_n);
+    call.template array<"c_n">(l.c_n);
+    call.template steps<"dy">(l.dy);
+    call.template steps<"dc_all">(l.dc_all);
+    call.template array<"dh_n">(l.dh_n);
+    call.template array<"dc_n">(l.dc_n);
+    call.template steps<"dx">(l.dx);
+    call.template array<"dh0">(l.dh0);
+    call.template array<"dc0">(l.dc0);
+    call.template array<"dweight_ih">(l.dweight_ih);
+    call.template array<"dweight_hh">(l.dweight_hh);
+    call.template array<"dbias_ih">(l.dbias_ih);
+    call.template array<"dbias_hh">(l.dbias_hh);
+    call.template array<"dweight_hr">(l.dweight_hr);
+    call.template array<"dweight_peephole">(l.dpeephole);
+    call.template array<"dnorm_ih">(l.dnorm_ih);
+    call.template array<"dnorm_hh">(l.dnorm_hh);
+    call.template array<"dnorm_c">(l.dnorm_c);
+    call.template array<"dnorm_c_bias">(l.dnorm_c_bias);
+    return l;
+}
 
-    Layer<T> layer() {
-        Layer<T> l{};
-        l.kind = Kind(whole<"kind">());
-        l.options.plain = whole<"plain">();
-        if (!l.options.plain) {
-            l.options.phi = function<"phi">(), l.options.sigma = function<"sigma">(), l.options.out = function<"out">();
-            l.options.gate_clip = real<"gate_clip">();
+// Splits the array "kept" into the arrays that forward keeps for backward. Without it, the call is for inference.
+template <class T>
+void set_kept(Reader<T>& call, Layer<T>& l, const Kept& size) {
+    T* next = nullptr;
+    call.template array<"kept">(next);
+    if (!next) return;
+    const std::pair<T**, long> parts[] = {
+        {&l.gates, size.gates}, {&l.c_before, size.c_before}, {&l.stages, size.stages}};
+    for (auto [part, count] : parts)
+        if (count) {
+            *part = next;
+            next += count;
         }
-        l.options.coupled = whole<"coupled">();
-        l.options.cell_clip = real<"cell_clip">();
-        l.options.zoneout_h = real<"zoneout_h">();
-        l.options.zoneout_c = real<"zoneout_c">();
-        l.options.norm = whole<"norm">();
-        l.options.reset_before = whole<"reset_before">();
-        l.options.proj_clip = real<"proj_clip">();
-        l.reverse = whole<"reverse">();
-        l.threads = whole<"threads">();
-        l.B = whole<"B">(), l.T_ = whole<"T">(), l.I = whole<"I">(), l.H = whole<"H">(), l.O = whole<"O">();
-        l.x_value = steps<"x">(l.x, 1);
-        steps<"y">(l.y), steps<"c_all">(l.c_all), steps<"dy">(l.dy), steps<"dc_all">(l.dc_all), steps<"dx">(l.dx);
-        array<"lengths">(l.lengths), array<"zoned_h">(l.zoned_h), array<"zoned_c">(l.zoned_c);
-        array<"h0">(l.h0), array<"c0">(l.c0), array<"weight_ih">(l.weight_ih), array<"weight_hh">(l.weight_hh);
-        array<"bias_ih">(l.bias_ih), array<"bias_hh">(l.bias_hh), array<"weight_hr">(l.weight_hr);
-        array<"weight_peephole">(l.peephole), array<"norm_ih">(l.norm_ih), array<"norm_hh">(l.norm_hh);
-        array<"norm_c">(l.norm_c), array<"norm_c_bias">(l.norm_c_bias);
-        array<"state_mask">(l.state_mask), array<"candidate">(l.candidate);
-        if (l.state_mask) l.masks = whole<"masks">();
-        array<"h_n">(l.h_n), array<"c_n">(l.c_n), array<"dh_n">(l.dh_n), array<"dc_n">(l.dc_n);
-        array<"dh0">(l.dh0), array<"dc0">(l.dc0), array<"dweight_ih">(l.dweight_ih), array<"dweight_hh">(l.dweight_hh);
-        array<"dbias_ih">(l.dbias_ih), array<"dbias_hh">(l.dbias_hh), array<"dweight_hr">(l.dweight_hr);
-        array<"dweight_peephole">(l.dpeephole), array<"dnorm_ih">(l.dnorm_ih), array<"dnorm_hh">(l.dnorm_hh);
-        array<"dnorm_c">(l.dnorm_c), array<"dnorm_c_bias">(l.dnorm_c_bias);
-        return l;
-    }
-
-    // One array for all that is kept from forward to backward; without it, the call is for inference.
-    void kept(Layer<T>& l, const Kept& size) {
-        T* next = nullptr;
-        array<"kept">(next);
-        if (!next) return;
-        const std::pair<T**, long> parts[] = {{&l.gates, size.gates}, {&l.c_before, size.c_before}, {&l.stages, size.stages}};
-        for (auto [part, values] : parts)
-            if (values) *part = next, next += values;
-    }
-
-  private:
-    template <Name name>
-    PyObject* find() {
-        static PyObject* const key = PyUnicode_InternFromString(name.text);  // made once: it takes longer than the look-up
-        return PyDict_GetItem(call_, key);
-    }
-    template <Name name>
-    PyObject* needed() {
-        PyObject* value = find<name>();
-        if (!value) throw nb::key_error(name.text);
-        return value;
-    }
-    static long checked(long value) {
-        if (value == -1 && PyErr_Occurred()) nb::raise_python_error();
-        return value;
-    }
-    template <Name name>
-    long whole() {
-        return checked(PyLong_AsLong(needed<name>()));
-    }
-    template <Name name>
-    T real() {
-        return T(nb::cast<double>(nb::handle(needed<name>())));
-    }
-    // (number, first parameter, second)
-    template <Name name>
-    Function<T> function() {
-        PyObject* value = needed<name>();
-        auto item = [&](int k) { return nb::handle(PyTuple_GetItem(value, k)); };
-        return {Activation(nb::cast<int>(item(0))), T(nb::cast<double>(item(1))), T(nb::cast<double>(item(2)))};
-    }
-    template <Name name, class U>
-    void array(U*& to) {
-        if (PyObject* value = find<name>()) to = static_cast<U*>(PyLong_AsVoidPtr(value));
-    }
-    // (address, stride of rows, stride of steps) and, where `strides` is 1, the stride of values, which is returned.
-    template <Name name, class U>
-    long steps(Steps<U>& to, int strides = 0) {
-        PyObject* value = find<name>();
-        if (!value) return 0;
-        auto item = [&](int k) { return PyTuple_GetItem(value, k); };
-        to.data = static_cast<U*>(PyLong_AsVoidPtr(item(0)));
-        to.row = checked(PyLong_AsLong(item(1))), to.step = checked(PyLong_AsLong(item(2)));
-        return strides ? checked(PyLong_AsLong(item(3))) : 0;
-    }
-
-    PyObject* call_;
-};
+}
 
 template <class T>
 Kept kept_of(const Kernels& kernels, const Layer<T>& layer) {
@@ -138,22 +98,22 @@ Kept kept_of(const Kernels& kernels, const Layer<T>& layer) {
         return kernels.kept_f64(layer);
 }
 
-template <class T>
-void run(const nb::dict& call, const std::string& isa, void (*Kernels::*entry)(const Layer<T>&),
-         Products products = Products::full) {
+template <class T, void (*Kernels::*entry)(const Layer<T>&), Products products = Products::full>
+void run(const nb::dict& call, const std::string& isa) {
     const Kernels& kernels = isa.empty() ? chosen_kernels(products) : kernels_named(isa, products);
     Reader<T> reader(call);
-    Layer<T> layer = reader.layer();
-    reader.kept(layer, kept_of(kernels, layer));
+    Layer<T> layer = layer_of(reader);
+    set_kept(reader, layer, kept_of(kernels, layer));
     layer.rounded = products == Products::bfloat16;
     nb::gil_scoped_release release;
     (kernels.*entry)(layer);
 }
 
-// Values of the array "kept".
+// The number of values of the array "kept".
 template <class T>
 long kept(const nb::dict& call, const std::string& isa) {
-    const Kept size = kept_of(isa.empty() ? chosen_kernels() : kernels_named(isa), Reader<T>(call).layer());
+    Reader<T> reader(call);
+    const Kept size = kept_of(isa.empty() ? chosen_kernels() : kernels_named(isa), layer_of(reader));
     return size.gates + size.c_before + size.stages;
 }
 
@@ -167,30 +127,42 @@ void activate(int activation, double a, double b, Array<const T> x, Array<T> y, 
         k.activate_f64(f, x.data(), y.data(), long(x.size()));
 }
 
+std::vector<std::string> instruction_sets() {
+    std::vector<std::string> names;
+    for (const InstructionSet& set : all_instruction_sets())
+        if (set.runs_here()) names.push_back(set.name);
+    return names;
+}
+
+double measured_peak(int threads, double seconds, const std::string& isa) {
+    const Kernels& kernels = isa.empty() ? chosen_kernels() : kernels_named(isa);
+    nb::gil_scoped_release release;
+    return fma_peak(kernels, threads, seconds);
+}
+
+template <class T>
+void bind_activate(nb::module_& m, const char* name) {
+    m.def(name, &activate<T>, "activation"_a, "a"_a, "b"_a, "x"_a.noconvert(), "y"_a.noconvert(), "isa"_a = "");
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
-    m.def("instruction_sets", [] {
-        std::vector<std::string> names;
-        for (const InstructionSet& set : all_instruction_sets())
-            if (set.runs_here()) names.push_back(set.name);
-        return names;
-    }, "The instruction sets with kernels that this processor has, the best first.");
+    auto bind = [&](const char* name, auto function) { m.def(name, function, "call"_a, "isa"_a = ""); };
+    m.def("instruction_sets", &instruction_sets,
+          "The instruction sets with kernels that this processor has, the best first.");
     m.def("chosen", [] { return std::string(chosen_instruction_set().name); }, "The instruction set in use.");
-    m.def("kept_f32", &kept<float>, "call"_a, "isa"_a = "");
-    m.def("kept_f64", &kept<double>, "call"_a, "isa"_a = "");
-    m.def("forward_f32", [](const nb::dict& call, const std::string& isa) { run<float>(call, isa, &Kernels::forward_f32); }, "call"_a, "isa"_a = "");
-    m.def("backward_f32", [](const nb::dict& call, const std::string& isa) { run<float>(call, isa, &Kernels::backward_f32); }, "call"_a, "isa"_a = "");
-    m.def("forward_f64", [](const nb::dict& call, const std::string& isa) { run<double>(call, isa, &Kernels::forward_f64); }, "call"_a, "isa"_a = "");
-    m.def("backward_f64", [](const nb::dict& call, const std::string& isa) { run<double>(call, isa, &Kernels::backward_f64); }, "call"_a, "isa"_a = "");
-    m.def("forward_bf16", [](const nb::dict& call, const std::string& isa) { run<float>(call, isa, &Kernels::forward_f32, Products::bfloat16); }, "call"_a, "isa"_a = "");
-    m.def("backward_bf16", [](const nb::dict& call, const std::string& isa) { run<float>(call, isa, &Kernels::backward_f32, Products::bfloat16); }, "call"_a, "isa"_a = "");
-    m.def("fma_peak", [](int threads, double seconds, const std::string& isa) {
-        const Kernels& kernels = isa.empty() ? chosen_kernels() : kernels_named(isa);
-        nb::gil_scoped_release release;
-        return fma_peak(kernels, threads, seconds);
-    }, "threads"_a, "seconds"_a, "isa"_a = "", "GFLOP/s of multiply-adds in float32, all threads together.");
-    m.def("activate_f32", &activate<float>, "activation"_a, "a"_a, "b"_a, "x"_a.noconvert(), "y"_a.noconvert(), "isa"_a = "");
-    m.def("activate_f64", &activate<double>, "activation"_a, "a"_a, "b"_a, "x"_a.noconvert(), "y"_a.noconvert(), "isa"_a = "");
+    bind("kept_f32", &kept<float>);
+    bind("kept_f64", &kept<double>);
+    bind("forward_f32", &run<float, &Kernels::forward_f32>);
+    bind("backward_f32", &run<float, &Kernels::backward_f32>);
+    bind("forward_f64", &run<double, &Kernels::forward_f64>);
+    bind("backward_f64", &run<double, &Kernels::backward_f64>);
+    bind("forward_bf16", &run<float, &Kernels::forward_f32, Products::bfloat16>);
+    bind("backward_bf16", &run<float, &Kernels::backward_f32, Products::bfloat16>);
+    m.def("fma_peak", &measured_peak, "threads"_a, "seconds"_a, "isa"_a = "",
+          "GFLOP/s of multiply-adds in float32, all threads together.");
+    bind_activate<float>(m, "activate_f32");
+    bind_activate<double>(m, "activate_f64");
     bind_streams(m);
 }

@@ -1,4 +1,4 @@
-// The part of Python's way in that is for streams.
+// The classes of streams for Python.
 #pragma once
 
 #include <nanobind/nanobind.h>

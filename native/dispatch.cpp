@@ -1,4 +1,4 @@
-// Picks the kernels of the best instruction set that this processor has, once; HOLDFAST_ISA names another.
+// Chooses the kernels of the best instruction set of this processor, once per process; HOLDFAST_ISA names another.
 #include "dispatch.h"
 
 #include <cstdlib>
@@ -38,7 +38,7 @@ const InstructionSet& instruction_set_named(const std::string& name) {
     for (const InstructionSet& set : all_instruction_sets()) {
         if (name == set.name) {
             if (set.runs_here()) return set;
-            throw std::runtime_error("This processor has no " + name + " instructions.");
+            throw std::runtime_error("This processor does not have " + name + " instructions.");
         }
         if (set.runs_here()) here += std::string(here.empty() ? "" : ", ") + set.name;
     }

@@ -1,4 +1,4 @@
-// The kernels that were compiled, and those in use.
+// The compiled kernels, and the kernels in use.
 #pragma once
 
 #include <string>
@@ -8,11 +8,11 @@
 
 namespace holdfast {
 
-// What products are made of: values as they are, or float rounded to bfloat16.
+// The operands of products: unchanged values, or float rounded to bfloat16.
 enum class Products { full, bfloat16 };
 
-// The kernels that an instruction set has. Those for bfloat16 are kernels for float, and the same where the processor
-// has no products of its own for it; they are given a Layer that is `rounded`.
+// The kernels of an instruction set. The kernels for bfloat16 are kernels for float whose Layer is `rounded`; they are
+// the same as the full ones where the processor has no bfloat16 products.
 struct InstructionSet {
     const char* name;
     const Kernels *full, *bfloat16;
@@ -23,11 +23,11 @@ struct InstructionSet {
 
 const std::vector<InstructionSet>& all_instruction_sets();             // the best first
 const InstructionSet& instruction_set_named(const std::string& name);  // throws std::runtime_error with the reason
-const InstructionSet& chosen_instruction_set();  // likewise, when HOLDFAST_ISA names none that runs here
+const InstructionSet& chosen_instruction_set();  // throws the same if the set in HOLDFAST_ISA does not run here
 const Kernels& kernels_named(const std::string& name, Products products = Products::full);
 const Kernels& chosen_kernels(Products products = Products::full);
 
-// GFLOP/s of multiply-adds in float32 over about `seconds`, all threads together (peak.cpp).
+// GFLOP/s of multiply-adds in float32 of all threads together, measured for about `seconds` (peak.cpp).
 double fma_peak(const Kernels& kernels, int threads, double seconds);
 
 }  // namespace holdfast

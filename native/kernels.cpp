@@ -1,35 +1,36 @@
-// The kernels of one instruction set. Compiled once for each, with its flags and with
+// The kernels of one instruction set. This file is compiled once per set, with its flags and with
 //     HOLDFAST_ISA    its name, also the namespace of everything in the headers
-//     HOLDFAST_BYTES  the bytes of a vector; 0 for one value at a time
-//     HOLDFAST_CHECK  the expression that says whether this processor has it
-//     HOLDFAST_BF16   defined for the kernels that multiply bfloat16 by the processor's dot product; they have no double
+//     HOLDFAST_BYTES  the bytes of a vector; 0: one value at a time
+//     HOLDFAST_CHECK  the expression that is true if this processor has the set
+//     HOLDFAST_BF16   defined for kernels that use the processor's dot product of bfloat16; they have no double
 #include "backward.h"
 #include "forward.h"
 #include "peak.h"
-#include "stages_backward.h"
-#include "stages_forward.h"
+#include "run_stages.h"
 
 namespace holdfast::HOLDFAST_ISA {
 
-// Calls f with the kind, the columns of a tile and whether the options are plain, all known to the compiler. Cells in
-// stages are never plain.
+// Calls f(kind, columns of a tile, plain), all three known at compile time. Cells in stages are never plain.
 template <class T, class F>
 void dispatch(const Layer<T>& l, F f) {
-    auto with = [&](auto kind, auto columns) {
+    auto call = [&](auto kind, auto columns) {
         if (l.options.plain && !l.in_stages())
             f(kind, columns, std::true_type{});
         else
             f(kind, columns, std::false_type{});
     };
-    using std::integral_constant;
     const long columns = Panels::of(l).columns();
-    if (l.kind == Kind::lstm && columns == 4) with(integral_constant<Kind, Kind::lstm>{}, integral_constant<int, 4>{});
-    if (l.kind == Kind::lstm && columns == 3) with(integral_constant<Kind, Kind::lstm>{}, integral_constant<int, 3>{});
-    if (l.kind == Kind::gru) with(integral_constant<Kind, Kind::gru>{}, integral_constant<int, 4>{});
-    if (l.kind == Kind::rnn && columns == 1) with(integral_constant<Kind, Kind::rnn>{}, integral_constant<int, 1>{});
-    if (l.kind == Kind::rnn && columns == 2) with(integral_constant<Kind, Kind::rnn>{}, integral_constant<int, 2>{});
-    if (l.kind == Kind::rnn && columns == 3) with(integral_constant<Kind, Kind::rnn>{}, integral_constant<int, 3>{});
-    if (l.kind == Kind::rnn && columns == 4) with(integral_constant<Kind, Kind::rnn>{}, integral_constant<int, 4>{});
+    auto with = [&]<Kind kind, int n>() {
+        if (l.kind == kind && columns == n)
+            call(std::integral_constant<Kind, kind>{}, std::integral_constant<int, n>{});
+    };
+    with.template operator()<Kind::lstm, 4>();
+    with.template operator()<Kind::lstm, 3>();
+    with.template operator()<Kind::gru, 4>();
+    with.template operator()<Kind::rnn, 1>();
+    with.template operator()<Kind::rnn, 2>();
+    with.template operator()<Kind::rnn, 3>();
+    with.template operator()<Kind::rnn, 4>();
 }
 
 template <class T>
@@ -42,19 +43,19 @@ void activate_each(Function<T> f, const T* x, T* y, long count) {
     }
 }
 
-// The layer with what is kept of its activations at the ends of a clipped sum. Not inlined: forward and backward get the
-// same bits.
+// The layer with phi_ends and sigma_ends: what its activations store for the bounds of the gate clip. Not inlined, so
+// that forward and backward get the same bits.
 template <class T>
 __attribute__((noinline)) Layer<T> with_ends(Layer<T> l) {
     const T ends[2] = {-l.options.gate_clip, l.options.gate_clip};
-    auto keep_ends = [&](const Function<T>& f, T* kept) {
-        if (keeps_argument(f))
-            std::copy_n(ends, 2, kept);
+    auto set_ends = [&](const Function<T>& f, T* stored) {
+        if (stores_argument(f))
+            std::copy_n(ends, 2, stored);
         else
-            activate_each<T>(f, ends, kept, 2);
+            activate_each<T>(f, ends, stored, 2);
     };
-    keep_ends(l.options.phi, l.options.phi_ends);
-    keep_ends(l.options.sigma, l.options.sigma_ends);
+    set_ends(l.options.phi, l.options.phi_ends);
+    set_ends(l.options.sigma, l.options.sigma_ends);
     return l;
 }
 
@@ -122,8 +123,8 @@ const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept<float>, nullptr, pa
                       fma_rounds};
 #else
 const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept<float>, kept<double>, packed_size<float>, pack<float>,
-                      packed_size<double>, pack<double>, forward<float>, backward<float>, activate_each<float>, forward<double>,
-                      backward<double>, activate_each<double>, fma_rounds};
+                      packed_size<double>, pack<double>, forward<float>, backward<float>, activate_each<float>,
+                      forward<double>, backward<double>, activate_each<double>, fma_rounds};
 #endif
 
 }  // namespace holdfast::HOLDFAST_ISA

@@ -1,37 +1,36 @@
-// What a kernel is asked to compute: one layer in one direction over a batch of sequences.
+// The contract of a kernel: one layer in one direction over a batch of sequences.
 //
-// Sizes: B rows, up to T steps, I inputs, H units, O outputs: H, or with a projection fewer. A [B, T, ...] array has any
-// strides of rows and steps, and its values lie side by side; every other array is contiguous, last index fastest.
+// A training step of an LSTM without options, for T = float (a member that is not set is null or off):
 //
-//   x            [B, T, I], its values may have a stride too; what lies past a row's length is never read
-//   lengths      [B], 0 to T, or null: all T
-//   h0, c0       [B, O], [B, H]; c0 for the LSTM alone
-//   weight_ih    [gates H, I], weight_hh [gates H, O], bias_ih, bias_hh [gates H] or null; gates as torch orders them
-//   weight_hr    [O, H], of the projection: null without one
-//   norm_ih      [gates H], norm_hh [gates H]: the gains of the normalised products, null without layer norm
-//   norm_c       [H], norm_c_bias [H]: likewise of the LSTM's cell state on its way out
-//   peephole     [2 or 3, H] or null
-//   state_mask   [B, masks, O], candidate [T, B, H], zoned_h [T, B, O], zoned_c [T, B, H]: the masks, each null when that
-//                option is off
+//     const Kernels& kernels = chosen_kernels();              // dispatch.h
+//     Layer<float> l{.kind = Kind::lstm, .B = B, .T_ = T, .I = I, .H = H, .O = H, .threads = 2};
+//     l.x = {x, T * I, I};                                    // x: [B, T, I]
+//     l.weight_ih = w_ih; l.weight_hh = w_hh; l.h0 = h0; l.c0 = c0;
+//     l.y = {y, T * H, H}; l.h_n = h_n; l.c_n = c_n;          // y: [B, T, H]
+//     const Kept kept = kernels.kept_f32(l);
+//     l.gates = allocate(kept.gates); l.c_before = allocate(kept.c_before);
+//     kernels.forward_f32(l);
+//     l.dy = {dy, T * H, H}; l.dweight_ih = dw_ih; l.dweight_hh = dw_hh;
+//     kernels.backward_f32(l);
 //
-// Forward writes all of
-//   y            [B, T, O]; zero past a row's length
-//   h_n, c_n     [B, O], [B, H]
-//   c_all        [B, T, H] or null: the cell state after each step; not written past a row's length
-// and, to be kept unchanged until backward, with the x, h0, c0, y, weights and masks of the call (both null: inference)
-//   gates        `Kept::gates` values: the activated gates; backward overwrites them
-//   c_before     `Kept::c_before` values (LSTM)
-//   stages       `Kept::stages` values (layer norm, projection, reset before the product); backward overwrites them
+// Sizes. B rows, up to T steps, I inputs, H units, O outputs (O = H without a projection), G gates in torch's order: G
+// is 1 for the RNN, 3 for the GRU and the coupled LSTM, 4 for the LSTM.
 //
-// Backward reads dy [B, T, O], dh_n [B, O], dc_n [B, H], dc_all [B, T, H] (each may be null: zero) and writes all of
-//   dx [B, T, I] (zero past a row's length), dh0 [B, O], dc0 [B, H] (each may be null: not wanted), and the gradients of
-//   the parameters.
-// No output may share memory with an input or another output.
+// Memory. The caller allocates every array, and frees it. The kernels' own working memory stays with the threads
+// (threads.h). A [B, T, ...] array may have any strides of rows and steps; the values of a step are contiguous. Every
+// other array is contiguous, last index fastest.
 //
-// Products in bfloat16 are those of kernels for float, with float arrays: they round the operands themselves
-// (operand.h), and so does `pack`. What they pack or keep is not for kernels of other products. Cells in stages have none.
+// Aliasing. No output may share memory with an input or with another output. Inputs may share memory.
 //
-// The same threads, the same bits.
+// Survival. Backward reads the inputs of forward again, and y, gates, c_before and stages. All must be unchanged when
+// backward starts. Backward overwrites gates and stages, so one forward serves one backward.
+//
+// Inference. With `gates` null, forward keeps nothing for backward; c_before and stages must then be null too.
+//
+// bfloat16. Kernels with products in bfloat16 take float arrays and round the operands themselves (operand.h). What
+// they pack or keep is only for the same kernels. They do not compute cells in stages (stages.h).
+//
+// The same call with the same number of threads gives the same bits.
 #pragma once
 
 #include <cstdint>
@@ -40,37 +39,38 @@ namespace holdfast {
 
 enum class Kind : int { rnn, lstm, gru };
 enum class Activation : int {
-    tanh, sigmoid, relu, affine, hard_sigmoid, softsign, softplus, elu, exponential, leaky_relu, relu6, thresholded_relu,
-    scaled_tanh
+    tanh, sigmoid, relu, affine, hard_sigmoid, softsign, softplus, elu, exponential, leaky_relu, relu6,
+    thresholded_relu, scaled_tanh
 };
 
-// An activation with the parameters that some have; gates.h says what they do.
+// An activation with its parameters; activations.h says what they mean.
 template <class T>
 struct Function {
     Activation name;
     T a = 0, b = 0;
 };
 
-// The options of a cell. `plain` says that all are at their defaults and that there are no masks or peepholes: then
-// nothing is asked for again and again.
+// The options of a cell. `plain` promises that all are at their defaults and that the call has no masks and no
+// peepholes, so the inner loop has no option checks.
 template <class T>
 struct Options {
-    Function<T> phi{Activation::tanh}, sigma{Activation::sigmoid}, out{Activation::tanh};  // out: of c' on its way out
-    T gate_clip = 0;                 // of what goes into φ and σ; 0: none
-    T phi_ends[2]{}, sigma_ends[2]{};  // what φ and σ keep at -gate_clip and gate_clip; the kernels find it
+    Function<T> phi{Activation::tanh}, sigma{Activation::sigmoid};
+    Function<T> psi{Activation::tanh};  // of c' where h' = o ψ(c')
+    T gate_clip = 0;                    // bound of the arguments of φ and σ; 0: no clip
+    T phi_ends[2]{}, sigma_ends[2]{};   // what φ and σ store for -gate_clip and gate_clip; the kernels set it
     bool coupled = false, plain = true;
-    T cell_clip = 0;                 // 0: none
-    T zoneout_h = 0, zoneout_c = 0;  // probabilities, for evaluation
-    bool norm = false;               // layer norm of both products and, in the LSTM, of the cell state on its way out
-    bool reset_before = false;       // the GRU's r acts on h before the candidate's product
-    T proj_clip = 0;                 // 0: none
+    T cell_clip = 0;                    // bound of c'; 0: no clip
+    T zoneout_h = 0, zoneout_c = 0;     // probabilities, for evaluation (no zoneout masks)
+    bool norm = false;                  // layer norm of both products and, in the LSTM, of c' before ψ
+    bool reset_before = false;          // the GRU's r multiplies h before the candidate's product
+    T proj_clip = 0;                    // bound of the projected h'; 0: no clip
 };
 
-// A [B, T, ...] array; strides count elements.
+// A [B, T, ...] array. Strides count values.
 template <class T>
 struct Steps {
-    T* data;
-    long row, step;
+    T* data = nullptr;
+    long row = 0, step = 0;
 
     explicit operator bool() const { return data; }
     T* at(long b, long t) const { return data + b * row + t * step; }
@@ -79,35 +79,77 @@ struct Steps {
 template <class T>
 struct Layer {
     Kind kind;
-    Options<T> options;
-    long B, T_, I, H, O;
-    bool reverse;
-    bool rounded;  // the operands of products are rounded to bfloat16; float only
-    long threads;
-    Steps<const T> x;
-    long x_value;  // stride of its values
-    const std::int64_t* lengths;
-    const T *h0, *c0, *weight_ih, *weight_hh, *bias_ih, *bias_hh, *weight_hr, *peephole;
-    const T *norm_ih, *norm_hh, *norm_c, *norm_c_bias;
-    const T *state_mask, *candidate;
-    long masks = 1;  // of the state: one for all gates, or one for each of them
-    const std::uint8_t *zoned_h, *zoned_c;
-    const T* packed;  // the weights as `pack` leaves them, or null: they are packed in the call
-    Steps<T> y, c_all;
-    T *h_n, *c_n, *gates, *c_before, *stages;
-    Steps<const T> dy, dc_all;
-    const T *dh_n, *dc_n;
-    Steps<T> dx;
-    T *dh0, *dc0, *dweight_ih, *dweight_hh, *dbias_ih, *dbias_hh, *dweight_hr, *dpeephole;
-    T *dnorm_ih, *dnorm_hh, *dnorm_c, *dnorm_c_bias;
+    Options<T> options{};
+    long B = 0, T_ = 0, I = 0, H = 0, O = 0;
+    bool reverse = false;  // from each row's last step to its first
+    bool rounded = false;  // round the operands of products to bfloat16; float only
+    long threads = 1;      // the most that the call may use
 
-    // Whether units need whole rows of something that other units gave, so that a step has stages (stages.h).
+    // Inputs of forward.
+    Steps<const T> x{};                     // [B, T, I]; steps past a row's length are never read
+    long x_value = 1;                       // the stride of x's values: x alone may have one
+    const std::int64_t* lengths = nullptr;  // [B], each from 0 to T; null: all T
+    const T* h0 = nullptr;                  // [B, O]
+    const T* c0 = nullptr;                  // [B, H], LSTM only
+    const T* weight_ih = nullptr;           // [G H, I]
+    const T* weight_hh = nullptr;           // [G H, O]
+    const T* bias_ih = nullptr;             // [G H]; null: no bias
+    const T* bias_hh = nullptr;             // [G H]; null: no bias
+    const T* packed = nullptr;              // what `pack` wrote; null: the call packs the parameters itself
+
+    // Inputs of options. Null: the option is off.
+    const T* weight_hr = nullptr;           // [O, H], the projection
+    const T* peephole = nullptr;            // [2 or 3, H]: p_i, p_f, p_o; without p_f when coupled
+    const T* norm_ih = nullptr;             // [G H], the gain of the normalised x product
+    const T* norm_hh = nullptr;             // [G H], the gain of the normalised h product
+    const T* norm_c = nullptr;              // [H], the gain of the normalised c', LSTM only
+    const T* norm_c_bias = nullptr;         // [H], the shift of the normalised c', LSTM only
+    const T* state_mask = nullptr;          // [B, masks, O], dropout of h in the recurrent product
+    long masks = 1;                         // masks per row: one for all gates, or one for each gate
+    const T* candidate = nullptr;           // [T, B, H], dropout of the candidate g or n
+    const std::uint8_t* zoned_h = nullptr;  // [T, B, O], nonzero where h keeps its old value
+    const std::uint8_t* zoned_c = nullptr;  // [T, B, H], nonzero where c keeps its old value
+
+    // Outputs of forward.
+    Steps<T> y{};      // [B, T, O]; zero past a row's length
+    Steps<T> c_all{};  // [B, T, H], c after each step, LSTM only; null: not wanted. Not written past a row's length
+    T* h_n = nullptr;  // [B, O], h after each row's last step
+    T* c_n = nullptr;  // [B, H], c after each row's last step, LSTM only
+
+    // Forward writes these for backward; `kept_f32` and `kept_f64` say how many values each has. Null: inference.
+    T* gates = nullptr;     // Kept::gates values, what the activations store; backward overwrites them
+    T* c_before = nullptr;  // Kept::c_before values, c before each step, LSTM only
+    T* stages = nullptr;    // Kept::stages values, for a cell in stages; backward overwrites them
+
+    // Inputs of backward. Null: the gradient is zero.
+    Steps<const T> dy{};        // [B, T, O]
+    Steps<const T> dc_all{};    // [B, T, H], LSTM only
+    const T* dh_n = nullptr;    // [B, O]
+    const T* dc_n = nullptr;    // [B, H], LSTM only
+
+    // Outputs of backward. dx, dh0, dc0 and the bias gradients may be null: not wanted. The gradient of every other
+    // parameter of the call must be there. Backward writes all values and adds to none.
+    Steps<T> dx{};              // [B, T, I]; zero past a row's length
+    T* dh0 = nullptr;           // [B, O]
+    T* dc0 = nullptr;           // [B, H], LSTM only
+    T* dweight_ih = nullptr;    // each as its parameter
+    T* dweight_hh = nullptr;
+    T* dbias_ih = nullptr;
+    T* dbias_hh = nullptr;
+    T* dweight_hr = nullptr;
+    T* dpeephole = nullptr;
+    T* dnorm_ih = nullptr;
+    T* dnorm_hh = nullptr;
+    T* dnorm_c = nullptr;
+    T* dnorm_c_bias = nullptr;
+
+    // Whether a unit needs results of other units within a step, so that each step has stages (stages.h).
     bool in_stages() const { return options.norm || options.reset_before || O != H; }
-    // Row b's mask of the state for a gate; there is a state_mask.
+    // Row b's state mask for a gate; only with a state_mask.
     const T* mask(long b, long gate) const { return state_mask + (b * masks + gate) * O; }
 };
 
-// How many values a kernel keeps from forward to backward.
+// How many values forward keeps for backward, per array.
 struct Kept {
     long gates, c_before, stages;
 };
@@ -116,9 +158,11 @@ struct Kept {
 struct Kernels {
     const char* name;
     bool (*runs_here)();
-    Kept (*kept_f32)(const Layer<float>&);  // for its sizes and options
+    // Both need the kind, the options and the sizes of the layer, and no arrays.
+    Kept (*kept_f32)(const Layer<float>&);
     Kept (*kept_f64)(const Layer<double>&);
-    // Values that `pack` writes: the weights and biases as forward reads them, for calls with the same ones.
+    // `pack` writes `packed_size` values to out, as `packed` of any number of calls of forward. These calls read no
+    // weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, norm_ih and norm_hh.
     long (*packed_size_f32)(const Layer<float>&);
     void (*pack_f32)(const Layer<float>&, float* out);
     long (*packed_size_f64)(const Layer<double>&);
@@ -129,7 +173,7 @@ struct Kernels {
     void (*forward_f64)(const Layer<double>&);
     void (*backward_f64)(const Layer<double>&);
     void (*activate_f64)(Function<double>, const double* x, double* y, long count);
-    double (*fma_rounds)(long rounds);  // nothing but multiply-adds; gives the number of operations
+    double (*fma_rounds)(long rounds);  // does only multiply-adds; returns the number of operations
 };
 
 }  // namespace holdfast

@@ -1,8 +1,8 @@
-// Matrix products on register tiles: rows of A, read as they lie, times panels of B, packed so that each step of the
-// sum reads its columns from one place.
+// Matrix products on register tiles: rows of A, in place, times panels of B, packed so that each step of the sum reads
+// its columns from one place.
 //
-// A tile is M rows by N vectors of columns, kept in registers over the whole sum. The functions here are the only ones
-// that a tile is ever in registers in; they are compiled once for each size, and shared by all cells.
+// A tile is M rows by N vectors of columns and stays in registers over the whole sum. Only the functions here hold a
+// tile in registers; they are compiled once per size and shared by all cells.
 #pragma once
 
 #include <array>
@@ -15,11 +15,12 @@ namespace holdfast::HOLDFAST_ISA {
 
 // Rows of a tile of N vectors: as many as the registers hold beside the N vectors of B and one value of A.
 template <class T, int N>
-constexpr int tile_rows = Types<T>::bytes == 64 ? (N >= 4 ? 6 : 8) : Types<T>::bytes == 32 ? (N >= 4 ? 3 : N == 3 ? 4 : 6)
-                                                                                          : (N >= 4 ? 4 : 6);
+constexpr int tile_rows = Types<T>::bytes == 64   ? (N >= 4 ? 6 : 8)
+                          : Types<T>::bytes == 32 ? (N >= 4 ? 3 : N == 3 ? 4 : 6)
+                                                  : (N >= 4 ? 4 : 6);
 
-// acc[m][column of n] += sum over k of A[m * lda + k] * B[k * NB * W + n * W ...]; `last` is the tile's column of the
-// last vector of B (the GRU's candidate has one for the input's part and one for the state's).
+// acc[m][column of n] += sum over k of A[m * lda + k] * B[k * NB * W + n * W ...]. The column of n is n, but `last`
+// for the last vector of B: the GRU's candidate has one column for its x product and one for its h product.
 template <class T, int M, int N, int NB, int last>
 HF_INLINE void accumulate(Vec<T> (&acc)[M][N], const T* A, long lda, const T* B, long K) {
     constexpr long W = lanes<T>;
@@ -36,7 +37,7 @@ HF_INLINE void accumulate(Vec<T> (&acc)[M][N], const T* A, long lda, const T* B,
     }
 }
 
-// The same where every vector of B has rows of A of its own, `apart` from those of the vector before.
+// The same where each vector of B has its own rows of A, `apart` values behind the rows of the vector before.
 template <class T, int M, int N, int NB, int last>
 HF_INLINE void accumulate_apart(Vec<T> (&acc)[M][N], const T* A, long lda, long apart, const T* B, long K) {
     constexpr long W = lanes<T>;
@@ -49,7 +50,7 @@ HF_INLINE void accumulate_apart(Vec<T> (&acc)[M][N], const T* A, long lda, long 
         }
 }
 
-// The two operands of a product: rows of A and a packed panel of B. `apart`: as in accumulate_apart.
+// The two operands of a product: rows of A and a packed panel of B, with K steps. `apart`: as in accumulate_apart.
 template <class T>
 struct Factors {
     const Operand<T>* A;
@@ -58,8 +59,7 @@ struct Factors {
     long K, apart = 0;
 };
 
-// out[m][n] = bias[n] + state's product + input's product, for one panel of gates. `apart`: every gate has a state of its
-// own.
+// out[m][n] = bias[n] + h product + x product, for one panel of gates. `apart`: each gate has an h of its own.
 template <class T, int M, int N, int NB, int last_h, int last_x, bool apart>
 void gates_tile(const T* bias, Factors<T> h, Factors<T> x, T* out) {
     constexpr long W = lanes<T>;
@@ -98,13 +98,14 @@ void add_tile(Factors<T> f, T* out) {
         for (int n = 0; n < NB; n++) store<T>(out + (m * N + n) * W, acc[m][n]);
 }
 
-// The gradients of gates that a transposed product reads: in each row of `row` values the first `head` vectors, and then
-// `tail` more, `skip` vectors further on; `panels` such rows, `stride` values apart. In the vectors of the last panel only
-// `lanes` values are units, where a vector is all of a panel's units; elsewhere the padding is read too.
+// The gates' gradients that a transposed product reads. A row has `row` values; of each it reads the first `head`
+// vectors and, after `skip` vectors, `tail` more. There are `panels` such rows, `stride` values apart. In the last
+// panel only the first `lanes` values of a vector are units, if a vector is all of a panel's units; otherwise the
+// padding is read too.
 struct Slots {
     long row, head, skip, tail, stride, panels, lanes;
 
-    // Values of all panels, as the packed weights have them.
+    // Steps of the sum over all panels, which is how many the packed weights have.
     template <class T>
     long size(long W) const {
         return (head + tail) * ((panels - 1) * W + whole<T>(lanes));
@@ -137,13 +138,13 @@ void transposed_tile(const Operand<T>* g, Slots s, const Operand<T>* B, T* out) 
         for (int n = 0; n < N; n++) store<T>(out + (m * N + n) * W, acc[m][n]);
 }
 
-// Rows that lie together: `rows` of them from value `at` on.
+// Contiguous rows: `rows` of them from value `at` on.
 struct Stretch {
     long at, rows;
 };
 
-// sums[m][n] += sum over all rows of the stretches of left[row][m] * g[row * ldg + column of n]; the rows of `left`, of M
-// values, are those of all stretches one after another.
+// sums[m][n] += sum over all rows of the stretches of left[row][m] * g[row * ldg + column of n]. `left` has M values
+// per row, and its rows are those of all stretches in turn.
 template <class T, int M, int N, int last>
 void outer_tile(const T* left, const Stretch* stretches, long count, const T* g, long ldg, T* sums) {
     constexpr long W = lanes<T>;
@@ -172,10 +173,10 @@ void outer_tile(const T* left, const Stretch* stretches, long count, const T* g,
         for (int n = 0; n < N; n++) store<T>(sums + (m * N + n) * W, acc[m][n]);
 }
 
-// Panels of up to 4 vectors that `values` values fill.
+// The number of panels of 4 vectors for `values` values.
 inline long panels_of_4(long values, long W) { return (values + 4 * W - 1) / (4 * W); }
 
-// The functions make(1), ..., make(most) in a table: `make` takes the rows of a tile as an integral_constant.
+// A table of make(1), ..., make(most). `make` takes the rows of a tile as an integral_constant.
 template <int most, class Make>
 constexpr auto by_rows(Make make) {
     return [&]<int... m>(std::integer_sequence<int, m...>) {
@@ -183,7 +184,7 @@ constexpr auto by_rows(Make make) {
     }(std::make_integer_sequence<int, most>{});
 }
 
-// Calls f(rows of the tile, first row) over `rows` rows in tiles of at most `most`, without a tiny last one.
+// Calls f(rows of the tile, first row) for `rows` rows in tiles of at most `most`, without a tiny last tile.
 template <class F>
 HF_INLINE void over_rows(long rows, long most, F f) {
     for (long r = 0; r < rows;) {

@@ -1,18 +1,18 @@
-// Products of operands in bfloat16 by the processor's dot product: what matmul.h does otherwise for such (operand.h).
+// The functions of matmul.h for operands in bfloat16 (operand.h), by the processor's dot product.
 #pragma once
 
 #include "operand.h"
 
 namespace holdfast::HOLDFAST_ISA {
 
-// sums[m][n] += sum over `pairs` pairs of rows of left[pair][m] * right[pair][column of n], where a pair of `right` has
-// NB vectors: those of both rows, one beside the other.
+// sums[m][n] += sum over `pairs` pairs of rows of left[pair][m] * right[pair][column of n]. A pair of `right` has NB
+// vectors, in which the values of its two rows alternate.
 template <class T, int M, int N, int NB, int last>
 void outer_tile_of_pairs(const Bfloat16* left, const Bfloat16* right, long pairs, T* sums);
 
 #if defined(HOLDFAST_BF16)
 
-// acc[m][column of n] += the products of a pair of steps: of row m, pair_of(m), and of the NB vectors of pairs in b.
+// acc[m][column of n] += the products of one pair of steps: pair_of(m) of row m times the NB vectors of pairs in b.
 template <int M, int N, int NB, int last, class PairOf>
 HF_INLINE void add_pair(Vec<float> (&acc)[M][N], PairOf pair_of, const Pairs (&b)[NB]) {
 #pragma GCC unroll 8
@@ -32,7 +32,7 @@ HF_INLINE std::int32_t pair_at(const Bfloat16* p) {
     return two;
 }
 
-// As accumulate of matmul.h. Of an odd K, the last pair of B has a second step of 0; A has none, and none is read.
+// As accumulate of matmul.h. If K is odd, the second step of B's last pair is 0; A has no such step, and none is read.
 template <class T, int M, int N, int NB, int last>
 HF_INLINE void accumulate(Vec<T> (&acc)[M][N], const Bfloat16* A, long lda, const Bfloat16* B, long K) {
     auto add = [&](auto pair_of) {
@@ -48,7 +48,8 @@ HF_INLINE void accumulate(Vec<T> (&acc)[M][N], const Bfloat16* A, long lda, cons
 
 // As accumulate_apart of matmul.h.
 template <class T, int M, int N, int NB, int last>
-HF_INLINE void accumulate_apart(Vec<T> (&acc)[M][N], const Bfloat16* A, long lda, long apart, const Bfloat16* B, long K) {
+HF_INLINE void accumulate_apart(Vec<T> (&acc)[M][N], const Bfloat16* A, long lda, long apart, const Bfloat16* B,
+                                long K) {
     auto add = [&](auto pair_of) {
 #pragma GCC unroll 4
         for (int n = 0; n < NB; n++) {

@@ -1,11 +1,12 @@
-// The operands of matrix products: how they lie in memory, and how values become them.
+// The operands of matrix products: their layout in memory, and how they are made from values.
 //
-// Sums, states, gates and all that is unit-wise are in T. So are the operands, but where the products are to be in
-// bfloat16, they are rounded to it: to the nearest, ties to even. Kernels compiled with HOLDFAST_BF16, for processors
-// with AVX512-BF16, store them as such, each two steps of a sum side by side, as the dot product takes them; they always
-// round. That dot product takes denormals for 0, operands and sums, so that a sum may be off by 1.2e-38 a term. All others
-// round where Layer::rounded says so, and leave the operands in float: the product of two bfloat16 is exact in float, so that
-// instruction sets differ by the order of their sums alone, and by denormals.
+// Sums, states, gates and everything unit-wise are in T. The operands are in T too. For products in bfloat16 they are
+// rounded to bfloat16: to the nearest, ties to even.
+//   - Kernels compiled with HOLDFAST_BF16, for processors with AVX512-BF16, always round. They store the operands as
+//     bfloat16, two steps of a sum side by side, as the dot product needs them. That dot product treats denormal
+//     operands and sums as 0, so a sum may be off by 1.2e-38 per term.
+//   - All other kernels round where Layer::rounded is set, and store the operands as float. The product of two
+//     bfloat16 is exact in float. So instruction sets differ only by the order of their sums and by denormals.
 #pragma once
 
 #include "layer.h"
@@ -27,7 +28,7 @@ using Operand = T;
 template <class T>
 constexpr bool paired = !std::is_same_v<Operand<T>, T>;
 
-// Steps of a sum that lie side by side, and a number of steps rounded up to whole pairs; the step that is added is 0.
+// How many steps of a sum lie side by side; and a number of steps rounded up to whole pairs. The added step is 0.
 template <class T>
 constexpr long pair = paired<T> ? 2 : 1;
 template <class T>
@@ -35,7 +36,7 @@ constexpr long whole(long steps) {
     return (steps + pair<T> - 1) / pair<T> * pair<T>;
 }
 
-// The nearest bfloat16, as a float. Rounding could carry a NaN over to infinity.
+// The nearest bfloat16, as a float. NaN has a case of its own, as rounding could turn it into infinity.
 HF_INLINE float nearest(float x) {
     std::uint32_t bits = __builtin_bit_cast(std::uint32_t, x);
     bits = x != x ? bits | 0x400000u : bits + 0x7fffu + ((bits >> 16) & 1u);
@@ -47,7 +48,7 @@ HF_INLINE Vec<float> nearest(Vec<float> x) {
     return (Vec<float>)((x != x ? bits | 0x400000u : bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u);
 }
 template <class V>
-HF_INLINE V nearest(V x) {  // of double: its products are never in bfloat16
+HF_INLINE V nearest(V x) {  // double: its products are never in bfloat16
     return x;
 }
 
@@ -72,7 +73,7 @@ HF_INLINE void put(Operand<T>* to, Vec<T> v, [[maybe_unused]] bool rounded) {
 #endif
 }
 
-// Stores the vectors of the steps of a pair: make(0), and make(1) where a pair is two.
+// Stores the vectors of a pair of steps, make(0) and make(1); without pairs, only make(0).
 template <class T, class Make>
 HF_INLINE void put_steps(Operand<T>* to, [[maybe_unused]] bool rounded, Make make) {
 #if defined(HOLDFAST_BF16)
@@ -83,32 +84,34 @@ HF_INLINE void put_steps(Operand<T>* to, [[maybe_unused]] bool rounded, Make mak
 #endif
 }
 
-// Stores `count` values that lie `stride` apart, times `mask` if there is one, and 0 up to the end of a vector.
+// Stores `count` values that lie `stride` apart, times `mask` if it is not null, and 0 up to the end of the last
+// vector.
 template <class T>
 void put_values(Operand<T>* to, const T* from, long stride, long count, bool rounded, const T* mask = nullptr) {
     for (long k = 0; k < count; k += lanes<T>) {
-        const long some = std::min(count - k, lanes<T>);
+        const long n = std::min(count - k, lanes<T>);
         Vec<T> v{};
         if (stride == 1)
-            v = load_some<T>(from + k, some);
+            v = load_some<T>(from + k, n);
         else
-            for (long j = 0; j < some; j++) v[j] = from[(k + j) * stride];
-        if (mask) v = v * load_some<T>(mask + k, some);
+            for (long j = 0; j < n; j++) v[j] = from[(k + j) * stride];
+        if (mask) v = v * load_some<T>(mask + k, n);
         put<T>(to + k, v, rounded);
     }
 }
 
-// The columns of `from`, of `rows` rows (at most a vector of them, and 0 for the others), as the steps of a product: the
-// vector of step n is at to[n * ld_to], and where operands lie in pairs, those of steps n and n + 1 are together there.
+// Writes the columns of `from` as the steps of a product. `from` has at most a vector of rows; missing rows are 0. The
+// vector of step n goes to to[n * ld_to]; where operands lie in pairs, the vectors of steps n and n + 1 alternate
+// there.
 template <class T>
-void put_columns(const T* from, long ld_from, long rows, long columns, bool rounded, Operand<T>* to,
-                 long ld_to) {
+void put_columns(const T* from, long ld_from, long rows, long columns, bool rounded, Operand<T>* to, long ld_to) {
     constexpr long W = lanes<T>;
     for (long n = 0; n < columns; n += pair<T> * W) {
         Vec<T> v[pair<T>][W];
         for (long j = 0; j < pair<T>; j++) {
-            const long begin = n + j * W, some = std::min(W, columns - begin);
-            for (long k = 0; k < W; k++) v[j][k] = k < rows && some > 0 ? load_some<T>(from + k * ld_from + begin, some) : Vec<T>{};
+            const long begin = n + j * W, steps = std::min(W, columns - begin);
+            for (long k = 0; k < W; k++)
+                v[j][k] = k < rows && steps > 0 ? load_some<T>(from + k * ld_from + begin, steps) : Vec<T>{};
             transpose_lanes<T>(v[j]);
         }
         const long count = std::min(pair<T> * W, columns - n);

@@ -1,14 +1,14 @@
-// Weights as the loops read them: for every panel its columns side by side, one row of the panel after another (two of
-// them together where operands lie in pairs: operand.h).
+// Weights as the loops read them: per panel, its columns side by side, row after row. Where operands lie in pairs
+// (operand.h), two rows alternate.
 #pragma once
 
 #include "sequence.h"
 
 namespace holdfast::HOLDFAST_ISA {
 
-// For forward: after the biases of all panels, a panel is [O][vectors] for the state and [I][vectors] for the input.
-// Both have `columns` vectors: of the GRU's four slots, the third is the input's alone and the fourth the state's, which
-// is not among them with the reset before the product.
+// For forward: first the biases of all panels; then per panel [O][vectors] for h and [I][vectors] for x. Both have
+// `columns` vectors: of the GRU's four slots, the third is only for x and the fourth only for h. With the reset before
+// the product, the fourth is not packed here.
 template <class T, Kind kind, int N>
 class ForwardWeights {
   public:
@@ -16,8 +16,9 @@ class ForwardWeights {
     static constexpr int last_h = N - 1, last_x = kind == Kind::gru ? 2 : N - 1;
 
     ForwardWeights(const Layer<T>& l, const Panels& p, const T* packed)
-        : packed_(packed), panels_(reinterpret_cast<const Operand<T>*>(packed + p.count * p.width())), width_(p.width()),
-          state_(whole<T>(l.O) * columns_h(l) * p.W), panel_(state_ + whole<T>(l.I) * columns * p.W) {}
+        : packed_(packed), panels_(reinterpret_cast<const Operand<T>*>(packed + p.count * p.width())),
+          width_(p.width()), state_(whole<T>(l.O) * columns_h(l) * p.W),
+          panel_(state_ + whole<T>(l.I) * columns * p.W) {}
 
     const T* bias(long q) const { return packed_ + q * width_; }
     const Operand<T>* state(long q) const { return panels_ + q * panel_; }
@@ -35,8 +36,8 @@ class ForwardWeights {
             for (long n = 0; n < columns; n++) {
                 const long column_h = n + 1 == columns ? last_h : n, vectors = columns_h(l);
                 if (n < vectors)
-                    put_columns<T>(l.weight_hh + p.row(q, column_h) * l.O, l.O, p.lanes_of(q, column_h), l.O, l.rounded,
-                                   const_cast<Operand<T>*>(to.state(q)) + n * pair<T> * W, vectors * W);
+                    put_columns<T>(l.weight_hh + p.row(q, column_h) * l.O, l.O, p.lanes_of(q, column_h), l.O,
+                                   l.rounded, const_cast<Operand<T>*>(to.state(q)) + n * pair<T> * W, vectors * W);
                 put_columns<T>(l.weight_ih + p.row(q, n) * l.I, l.I, p.lanes_of(q, n), l.I, l.rounded,
                                const_cast<Operand<T>*>(to.input(q)) + n * pair<T> * W, columns * W);
             }
@@ -60,9 +61,8 @@ class ForwardWeights {
     long width_, state_, panel_;
 };
 
-// For backward: for each panel of up to 4 vectors of outputs (the units of h, or the values of x), and each panel of
-// gates, [slots that take part][units][vectors of outputs]. Where the state has a mask for each gate, all of this is for
-// one slot after another.
+// For backward: per panel of up to 4 vectors of outputs (the units of h, or the values of x) and panel of gates,
+// [slots of the product][units][vectors of outputs]. Where each gate has a mask of h, all of this is once per slot.
 template <class T, Kind kind, int N>
 struct BackwardWeights {
     static constexpr int columns = kind == Kind::gru ? 3 : N;
@@ -72,8 +72,8 @@ struct BackwardWeights {
         return columns * units(p) * ((outputs + p.W - 1) / p.W * p.W);
     }
 
-    // Of the panels of outputs those in `share`: of the state's weights (without those of the candidate, if the reset
-    // comes before its product), or the input's.
+    // Packs the panels of outputs in `share`, of weight_hh (`state`) or weight_ih. With the reset before the product,
+    // weight_hh is packed without the candidate.
     static void pack(const Layer<T>& l, const Panels& p, bool state, Share share, Operand<T>* out) {
         const long parts = columns - (state && l.options.reset_before), together = state && l.masks > 1 ? 1 : parts;
         for (long part = 0; part < parts; part += together, out += together * size(p, state ? l.O : l.I) / columns)
@@ -96,10 +96,11 @@ struct BackwardWeights {
                     for (long lane = 0; lane < slot; lane += pair<T>, to += n * pair<T> * W)
                         for (long k = 0; k < n; k++) {
                             const long at = (q + k) * W;
-                            put_steps<T>(to + k * pair<T> * W, l.rounded, [&](long j) {
-                                return lane + j < count ? load_some<T>(source + (row + lane + j) * outputs + at, outputs - at)
-                                                        : Vec<T>{};
-                            });
+                            auto step = [&](long j) {
+                                const T* from = source + (row + lane + j) * outputs + at;
+                                return lane + j < count ? load_some<T>(from, outputs - at) : Vec<T>{};
+                            };
+                            put_steps<T>(to + k * pair<T> * W, l.rounded, step);
                         }
                 }
         }

@@ -1,4 +1,4 @@
-// How fast a machine can multiply and add, all threads together: what the speed of the kernels is held against.
+// How fast a machine can multiply and add with all threads: the bound for the speed of the kernels.
 #include <chrono>
 
 #include "dispatch.h"

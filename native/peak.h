@@ -1,12 +1,12 @@
-// Fused multiply-adds and nothing else: the most that one thread can do with an instruction set.
+// Only fused multiply-adds: the most that one thread can do with an instruction set.
 #pragma once
 
 #include "simd.h"
 
 namespace holdfast::HOLDFAST_ISA {
 
-// `rounds` steps of 12 chains that do not wait for one another: more than the latency of the units asks for, and few
-// enough for the registers of every set. Gives the number of operations, two for each lane and step.
+// `rounds` steps of 12 independent chains: more than the latency of the units needs, and few enough for the registers
+// of every instruction set. Returns the number of operations, two per lane and step.
 inline double fma_chains(long rounds, float factor, float term, float* sum) {
     constexpr int chains = 12;
     const Vec<float> a = all<float>(factor), b = all<float>(term);
@@ -23,7 +23,7 @@ inline double fma_chains(long rounds, float factor, float term, float* sum) {
 }
 
 inline double fma_rounds(long rounds) {
-    volatile float factor = 0.5f, term = 1.0f;  // read at run time: nothing can be computed beforehand
+    volatile float factor = 0.5f, term = 1.0f;  // volatile: the compiler cannot compute the result
     float sum[lanes<float>];
     const double operations = fma_chains(rounds, factor, term, sum);
     volatile float kept = sum[0];

@@ -5,11 +5,11 @@
 
 namespace holdfast::HOLDFAST_ISA {
 
-// Calls take(row, first output, the sum) for every row and every vector of outputs, in the panels of up to 4 that are in
-// `share`, of the values of `g` that `slots` names times `packed`.
+// Multiplies the values of `g` that `slots` names with `packed`. Calls take(row, first output, sum) for every row and
+// every vector of outputs in the panels of `share`.
 template <class T, class Take>
-void times_transposed(const Operand<T>* g, const Slots& slots, long rows, const Operand<T>* packed, long outputs, Share share,
-                      Take take) {
+void times_transposed(const Operand<T>* g, const Slots& slots, long rows, const Operand<T>* packed, long outputs,
+                      Share share, Take take) {
     constexpr long W = lanes<T>;
     const long vectors = (outputs + W - 1) / W, K = slots.size<T>(W);
     auto panel = [&](auto columns, long first) {
@@ -30,8 +30,8 @@ void times_transposed(const Operand<T>* g, const Slots& slots, long rows, const 
     }
 }
 
-// A matrix as torch has it, [rows, columns], to be multiplied from the left with rows of `values` values, of which those
-// that the matrix lacks meet zeros. `transposed`: its rows are the outputs, as they are forward.
+// A matrix in torch's layout, [rows, columns], for a product with rows of `values` values from the left; where the
+// matrix has fewer, it is padded with zeros. `transposed`: its rows are the outputs, as in forward.
 template <class T>
 struct Matrix {
     static constexpr long W = lanes<T>;
@@ -42,20 +42,21 @@ struct Matrix {
     long outputs() const { return transposed ? rows : columns; }
     long packed_size() const { return values * ((outputs() + W - 1) / W * W); }
 
-    // Of the panels of up to 4 vectors of outputs, those in `share`.
+    // Packs the panels of up to 4 vectors of outputs in `share`.
     void pack(Share share, T* out) const {
         const long vectors = (outputs() + W - 1) / W;
         for (long q = share.begin * 4; q < std::min(vectors, share.end * 4); q += 4) {
             const long n = std::min(4L, vectors - q);
             T* to = out + q * values * W;
             for (long k = 0; k < n; k++) {
-                const long at = (q + k) * W, there = transposed ? columns : rows;
+                const long at = (q + k) * W, present = transposed ? columns : rows;
                 if (transposed)
-                    put_columns<T>(data + at * columns, columns, std::min(W, rows - at), columns, false, to + k * W, n * W);
+                    put_columns<T>(data + at * columns, columns, std::min(W, rows - at), columns, false, to + k * W,
+                                   n * W);
                 else
                     for (long v = 0; v < rows; v++)
                         store<T>(to + (v * n + k) * W, load_some<T>(data + v * columns + at, columns - at));
-                for (long v = there; v < values; v++) store<T>(to + (v * n + k) * W, Vec<T>{});
+                for (long v = present; v < values; v++) store<T>(to + (v * n + k) * W, Vec<T>{});
             }
         }
     }

@@ -1,17 +1,17 @@
 // The vector type of one instruction set, and the functions that cells need on it.
 //
-// This header is compiled once per instruction set (see kernels.cpp): HOLDFAST_BYTES is the width of a vector, and
-// everything stands in a namespace of its own, so that code of one set can never be linked into another. Arithmetic on
-// Vec is the compiler's own (GCC and Clang vector extensions); a * b + c becomes a fused multiply-add.
+// This header is compiled once per instruction set (see kernels.cpp). HOLDFAST_BYTES is the width of a vector. Each
+// set has a namespace of its own, so code of one set is never linked into another. Arithmetic on Vec is the compiler's
+// own (GCC and Clang vector extensions); a * b + c becomes a fused multiply-add.
 //
-// Approximations and their largest errors over all arguments, absolute and relative to the exact value (a sweep asserts them
-// for every instruction set):
+// The approximations and their largest errors over all arguments, absolute and relative to the exact value (a sweep
+// asserts them for every instruction set):
 //                 absolute                   relative
 //     sigmoid     float 1e-7  double 2.5e-16   float 3.6e-7  double 5.5e-16
 //     tanh        float 1e-7  double 2.5e-16   float 1.9e-7  double 5.2e-16
-// Where exp(-x) overflows, below x = -88.7 in float and -709.7 in double, sigmoid is 0, as in torch. Where the number nearest
-// to the exact value is 1 or -1, the result is that number, so that 1 - y * y and y * (1 - y) are 0. NaN stays NaN; tanh keeps
-// the sign of 0, and denormals as they are.
+// Where exp(-x) overflows, below x = -88.7 in float and -709.7 in double, sigmoid is 0, as in torch. Where 1 or -1 is
+// the number nearest to the exact value, the result is that number, so 1 - y * y and y * (1 - y) are 0. NaN stays NaN.
+// tanh keeps the sign of 0 and returns denormals unchanged.
 #pragma once
 
 #include <algorithm>
@@ -51,7 +51,7 @@ HF_INLINE typename Types<T>::Mask first_lanes(long n) {
     return lane < typename Types<T>::Int(n);
 }
 
-// The first n lanes of v; the others are 0, whatever they were.
+// The first n lanes of v; the others become 0, also where they are NaN.
 template <class T>
 HF_INLINE Vec<T> only(Vec<T> v, long n) {
     return n >= lanes<T> ? v : (Vec<T>)((typename Types<T>::Mask)v & first_lanes<T>(n));
@@ -67,7 +67,7 @@ template <class T>
 HF_INLINE void store(T* p, Vec<T> v) {
     std::memcpy(p, &v, sizeof v);
 }
-// The same for the first n values; the others are 0, and are not written.
+// The same for only the first n values: load_some sets the other lanes to 0, store_some does not write them.
 template <class T>
 HF_INLINE Vec<T> load_some(const T* p, long n) {
     if (n >= lanes<T>) return load<T>(p);
@@ -107,7 +107,8 @@ template <class T>
 HF_INLINE Vec<T> all(T x) {
     return x - Vec<T>{};
 }
-// Where one argument is NaN, the first one: pass the value first and its bound second, and NaN stays NaN.
+// If one argument is NaN, the result is the first argument. So pass the value first and the bound second: NaN stays
+// NaN.
 template <class T>
 HF_INLINE Vec<T> min(Vec<T> a, Vec<T> b) {
     return b < a ? b : a;
@@ -125,7 +126,7 @@ HF_INLINE Vec<T> abs(Vec<T> a) {
     return (Vec<T>)((typename Types<T>::Mask)a & ~sign_bit<T>());
 }
 
-// x, but at most `high`, or at least `low`; NaN stays NaN.
+// x bounded by `high` from above, or by `low` from below. NaN stays NaN.
 template <class T>
 HF_INLINE Vec<T> at_most(Vec<T> x, T high) {
 #if defined(__AVX512F__)
@@ -157,9 +158,9 @@ HF_INLINE Vec<T> at_least(Vec<T> x, T low) {
     return x < low ? all<T>(low) : x;
 }
 
-// exp(x) = power * exp(rest) with |rest| <= ln 2 / 2, where `power` is 2^n / 2^offset. Adding `magic` rounds to a whole
-// number and leaves it, with the exponent's bias, in the low bits. ln 2 has two parts, so that n times the first is exact; in
-// float with fused multiply-adds one part is enough.
+// exp(x) / 2^offset = power * exp(rest) with |rest| <= ln 2 / 2 and power = 2^n / 2^offset. Adding `magic` rounds to
+// the whole number n and leaves n, with the exponent's bias, in the low bits. ln 2 has two parts, so that n times the
+// first is exact; in float with fused multiply-adds one part is enough.
 template <class T>
 struct Split {
     Vec<T> rest, power;
@@ -198,19 +199,21 @@ HF_INLINE Vec<T> expm1_of_rest(Vec<T> r) {
     return (r * r) * q + r;
 }
 
-// 1 / (1 + exp(-x)), as torch computes it: where exp(-x) overflows, the result is 0. exp(-x) is computed divided by 2^offset,
-// so that its exponent has room. Above x = 30 (40 in double) it does not change 1 + exp(-x) and needs no smaller value.
+// 1 / (1 + exp(-x)), as torch computes it: where exp(-x) overflows, the result is 0. exp(-x) is computed as
+// exp(-x) / 2^offset, so that its exponent does not overflow too early. Above x = 30 (40 in double), exp(-x) no longer
+// changes 1 + exp(-x), so it needs no smaller value.
 template <class T>
 HF_INLINE Vec<T> sigmoid(Vec<T> x) {
     constexpr bool single = sizeof(T) == 4;
     constexpr int offset = single ? 64 : 512;
     constexpr T large = single ? T(0x1p64) : T(0x1p512);
-    const Split<T> e = split<T, offset>(at_most<T>(at_least<T>(-x, single ? T(-30) : T(-40)), single ? T(105) : T(746)));
+    const Vec<T> bounded = at_most<T>(at_least<T>(-x, single ? T(-30) : T(-40)), single ? T(105) : T(746));
+    const Split<T> e = split<T, offset>(bounded);
     return T(1) / ((e.power * expm1_of_rest<T>(e.rest) + e.power) * large + T(1));
 }
 
-// With e = exp(2 |x|): (e - 1) / (e + 1), which keeps all digits of a small x; from a result of 1/2 on, 1 - 2 / (e + 1), which
-// becomes 1 where tanh does. The sign is that of x, also of 0.
+// With e = exp(2 |x|): (e - 1) / (e + 1), which keeps all digits of a small x. From a result of 1/2 on, 1 - 2 / (e +
+// 1), which becomes 1 where tanh does. The result has the sign of x, also for 0.
 template <class T>
 HF_INLINE Vec<T> tanh(Vec<T> x) {
     using Mask = typename Types<T>::Mask;
@@ -222,7 +225,8 @@ HF_INLINE Vec<T> tanh(Vec<T> x) {
     return (Vec<T>)((Mask)y | ((Mask)x & sign_bit<T>()));
 }
 
-// Swaps the two blocks of `size` lanes beside the diagonal of every two rows that lie `size` apart.
+// One step of a transposition: in rows a and b, `size` rows apart, swaps the blocks of `size` lanes beside the
+// diagonal.
 template <class T, int size, int... lane>
 HF_INLINE void swap_blocks(Vec<T>& a, Vec<T>& b, std::integer_sequence<int, lane...>) {
     constexpr int W = sizeof...(lane);
@@ -241,7 +245,7 @@ HF_INLINE void transpose_lanes(Vec<T> (&v)[lanes<T>]) {
     }
 }
 
-// A function of each lane, where speed does not matter.
+// Calls f for each lane; for functions that need not be fast.
 template <class T, class F>
 HF_INLINE Vec<T> each(Vec<T> x, F f) {
     for (long k = 0; k < lanes<T>; k++) x[k] = f(x[k]);

@@ -42,13 +42,14 @@ void StreamLayer<T>::pack(const Kernels& kernels) {
     call.packed = packed;
     call.weight_ih = call.weight_hh = call.bias_ih = call.bias_hh = nullptr;
     call.weight_hr = call.norm_ih = call.norm_hh = nullptr;
-    auto own = [](const T*& values, long count, std::vector<T>& copy) {
+    auto replace_by_copy = [](const T*& values, long count, std::vector<T>& copy) {
         if (!values) return;
         copy.assign(values, values + count);
         values = copy.data();
     };
-    own(call.peephole, (call.options.coupled ? 2 : 3) * call.H, peephole);
-    own(call.norm_c, call.H, norm_c), own(call.norm_c_bias, call.H, norm_c_bias);
+    replace_by_copy(call.peephole, (call.options.coupled ? 2 : 3) * call.H, peephole);
+    replace_by_copy(call.norm_c, call.H, norm_c);
+    replace_by_copy(call.norm_c_bias, call.H, norm_c_bias);
 }
 
 namespace {
@@ -73,13 +74,16 @@ long all_state_values(const std::vector<StreamLayer<T>>& layers) {
 }  // namespace
 
 template <class T>
-Stream<T>::Stream(const Kernels& kernels, long B, std::vector<StreamLayer<T>> layers, Linear<T> input, Linear<T> output)
-    : B(B), I(input.outputs ? input.inputs : layers.front().call.I), O(output.outputs ? output.outputs : layers.back().call.O),
-      state_size(B * all_state_values(layers)), kernels_(kernels), layers_(std::move(layers)), input_(std::move(input)),
-      output_(std::move(output)) {
-    products_ = input_.inputs * input_.outputs + output_.inputs * output_.outputs, widest_ = 0;
+Stream<T>::Stream(const Kernels& kernels, long B, std::vector<StreamLayer<T>> layers, Linear<T> input,
+                  Linear<T> output)
+    : B(B), I(input.outputs ? input.inputs : layers.front().call.I),
+      O(output.outputs ? output.outputs : layers.back().call.O), state_size(B * all_state_values(layers)),
+      kernels_(kernels), layers_(std::move(layers)), input_(std::move(input)), output_(std::move(output)) {
+    products_ = input_.inputs * input_.outputs + output_.inputs * output_.outputs;
+    widest_ = 0;
     for (auto& l : layers_) {
-        l.call.B = B, l.call.T_ = 1;
+        l.call.B = B;
+        l.call.T_ = 1;
         l.pack(kernels);
         products_ += gates(l.call) * l.call.H * (l.call.I + l.call.O);
         widest_ = std::max(widest_, l.call.O);
@@ -117,10 +121,15 @@ void Stream<T>::advance(const T* x, long steps, T* y, T* state) {
         call.threads = threads;
         call.T_ = steps;
         T* to = k + 1 == layers_.size() && !output_.outputs ? y : b.between[k % 2].get();
-        call.x = {x, steps * call.I, call.I}, call.x_value = 1;
+        call.x = {x, steps * call.I, call.I};
+        call.x_value = 1;
         call.y = {to, steps * call.O, call.O};
-        call.h0 = state + at, call.h_n = next_.get() + at;
-        if (call.kind == Kind::lstm) call.c0 = call.h0 + B * call.O, call.c_n = call.h_n + B * call.O;
+        call.h0 = state + at;
+        call.h_n = next_.get() + at;
+        if (call.kind == Kind::lstm) {
+            call.c0 = call.h0 + B * call.O;
+            call.c_n = call.h_n + B * call.O;
+        }
         if constexpr (sizeof(T) == 4)
             kernels_.forward_f32(call);
         else

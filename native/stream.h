@@ -1,14 +1,14 @@
-// A stream: layers one above the other that take a step, or a few, at a time and keep their state between the calls.
+// A stream: a stack of layers that takes one or a few steps per call and keeps its state between calls.
 //
-// Sizes: B rows, T steps; the input is [B, T, I], the output [B, T, O], both contiguous. The state is one array, for each
-// layer h [B, O] and then, for the LSTM, c [B, H]; it belongs to the caller, who may read and change it between calls.
+// Sizes: B rows, T steps. The input is [B, T, I] and the output [B, T, O], both contiguous. The state is one array:
+// per layer h [B, O], and for the LSTM then c [B, H]. It belongs to the caller, who may change it between calls.
 //
-//   input linear layer   if there is one
-//   layers               one that is `residual` adds its input to its output
-//   output linear layer  if there is one
+//   input linear layer   optional
+//   layers               a `residual` layer adds its input to its output
+//   output linear layer  optional
 //
-// The weights are packed once and kept so, with copies of what is read as it is. A call either does all of its steps or,
-// when it throws, leaves the state as it was.
+// The constructor packs or copies all parameters. A call either does all of its steps or throws and leaves the state
+// unchanged.
 #pragma once
 
 #include <memory>
@@ -22,7 +22,7 @@ namespace holdfast {
 // y = W x + b.
 template <class T>
 struct Linear {
-    long inputs = 0, outputs = 0;  // no outputs: there is no such layer
+    long inputs = 0, outputs = 0;  // 0 outputs: no layer
     std::vector<T> weight, bias;   // the weight transposed: [inputs, outputs]
 
     Linear() = default;
@@ -30,8 +30,8 @@ struct Linear {
     void operator()(const T* x, long rows, T* y) const;
 };
 
-// One recurrent layer: `call` has everything that stays the same from step to step. Its parameters need to be there until
-// it is packed.
+// One recurrent layer. `call` holds everything that stays the same from step to step. `pack` packs or copies its
+// parameters, which the caller may then free.
 template <class T>
 struct StreamLayer {
     Layer<T> call{};
@@ -47,7 +47,7 @@ class Stream {
     Stream(const Kernels& kernels, long B, std::vector<StreamLayer<T>> layers, Linear<T> input, Linear<T> output);
 
     const long B, I, O, state_size;
-    // Whether so many steps take long enough for other threads to be worth waking.
+    // Whether this number of steps takes long enough to be worth waking other threads.
     bool is_large(long steps) const { return sanitized || steps * products_ > (1L << 21); }
     void advance(const T* x, long steps, T* y, T* state);
 

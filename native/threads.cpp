@@ -23,7 +23,7 @@ Rows::Rows(const std::int64_t* lengths, long B, long T, long groups) : order(B),
     std::copy_n(lengths, B, length.begin());
     std::vector<long> sorted = order;
     std::stable_sort(sorted.begin(), sorted.end(), [&](long a, long b) { return length[a] > length[b]; });
-    // Deal like cards, there and back, so that all groups get as many steps.
+    // Deal the rows out forth and back, so that all groups get about the same number of steps.
     std::vector<long> filled(start.begin(), start.end() - 1);
     long k = 0, direction = 1;
     auto next = [&] {
@@ -84,17 +84,17 @@ long parallel(long threads, void (*f)(void*, long), void* context) {
         f(context, 0);
         return 1;
     }
-    long there = threads;
+    long available = threads;
 #pragma omp parallel num_threads(int(threads))
     {
-        // The runtime may give fewer than were asked for: then none may start, as they would wait for the others.
+        // The runtime may start fewer threads than requested. Then none may work: it would wait for the missing ones.
         const long count = omp_get_num_threads();
         if (count == threads)
             f(context, omp_get_thread_num());
         else if (omp_get_thread_num() == 0)
-            there = count;
+            available = count;
     }
-    return there;
+    return available;
 }
 
 void prefer_large_pages([[maybe_unused]] void* data, [[maybe_unused]] long bytes) {
@@ -102,7 +102,8 @@ void prefer_large_pages([[maybe_unused]] void* data, [[maybe_unused]] long bytes
     constexpr std::uintptr_t large = 2 << 20;
     const auto begin = (reinterpret_cast<std::uintptr_t>(data) + large - 1) / large * large;
     const auto end = (reinterpret_cast<std::uintptr_t>(data) + bytes) / large * large;
-    if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);  // advice: it may be refused
+    // May fail: it is only advice.
+    if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 #endif
 }
 

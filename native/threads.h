@@ -1,7 +1,7 @@
-// The threads of a call: which rows each has, how they wait for one another, and the memory they work in.
+// The threads of a call: which rows each has, how they wait for one another, and their working memory.
 //
-// Compiled once, for any processor: what stands in the headers of the kernels must not be shared between instruction
-// sets, and a function of the standard library that two of them use would be.
+// threads.cpp is compiled once, for any processor. Code in the headers of the kernels must not be shared between
+// instruction sets, and a function of the standard library that two sets use would be shared.
 #pragma once
 
 #include <atomic>
@@ -10,26 +10,26 @@
 
 namespace holdfast {
 
-// Whether this is built for a sanitizer. Then all threads that are offered are taken, so that it sees them without large
-// sizes; and every block of Scratch is new, just as large as was asked for and full of NaN, so that nothing that is read
-// past its end or before it was written goes unseen.
+// Whether this is built for a sanitizer. Then a call uses all threads that it may use, whatever its size; and every
+// block of Scratch is new, exactly as large as requested and full of NaN, so that the sanitizer or a test notices
+// every read past the end or before a write.
 #if defined(HOLDFAST_SANITIZED)
 constexpr bool sanitized = true;
 #else
 constexpr bool sanitized = false;
 #endif
 
-// Which rows each group of threads has, longest first: group k has order[start[k]] to before order[start[k + 1]]. At
-// every step those that are still running are the first of each group's.
+// Which rows each group of threads has: group k has order[start[k]] to order[start[k + 1]] (excluded), longest first.
+// So at every step the rows that still run are the first ones of their group.
 class Rows {
   public:
-    Rows(const std::int64_t* lengths, long B, long T, long groups);  // lengths may be null: all T
+    Rows(const std::int64_t* lengths, long B, long T, long groups);  // null lengths: all T
     ~Rows();
 
     std::vector<long> order, start, length;
 
     long groups() const { return long(start.size()) - 1; }
-    long active(long group, long t) const {  // rows of a group that are running at step t
+    long active(long group, long t) const {  // how many rows of a group run at step t
         long low = start[group], high = start[group + 1];
         while (low < high) {
             const long middle = (low + high) / 2;
@@ -42,7 +42,7 @@ class Rows {
     }
 };
 
-// Where `count` threads wait until all have come. They spin for a short while, as what they wait for is short.
+// A barrier for `count` threads. They spin for a while, as the wait is usually short.
 class Barrier {
   public:
     void wait(long count);
@@ -51,8 +51,8 @@ class Barrier {
     std::atomic<long> here_{0}, round_{0};
 };
 
-// The threads of a call. Groups of them share the rows, and the threads of a group share the units: they are several
-// where there are fewer rows than would keep a thread busy with the weights that it has to read for them.
+// The threads of a call. Groups of threads share the rows; the threads of a group share the units. A group has several
+// threads where there are too few rows per thread to make up for reading all weights.
 class Team {
   public:
     Team(const std::int64_t* lengths, long B, long T, long threads);
@@ -72,7 +72,8 @@ class Team {
     std::vector<Barrier> barriers_;
 };
 
-// Calls f(thread) in `threads` threads at once, and returns `threads`; or calls nothing, and returns how many there are.
+// Calls f(thread) in `threads` threads at once and returns `threads`. If the runtime has fewer threads, calls nothing
+// and returns their number.
 long parallel(long threads, void (*f)(void* context, long thread), void* context);
 
 template <class F>
@@ -80,12 +81,12 @@ long parallel(long threads, F f) {
     return parallel(threads, [](void* context, long thread) { (*static_cast<F*>(context))(thread); }, &f);
 }
 
-// Asks for large pages under memory that is about to be filled: mapping it page by page takes longer than some layers.
-// For large blocks, and where the system has them; elsewhere this does nothing.
+// Asks for large pages under memory that is about to be filled: mapping small pages one by one takes longer than some
+// layers do. Does nothing for small blocks and on systems without large pages.
 void prefer_large_pages(void* data, long bytes);
 
-// Blocks of memory that stay with the thread that asks for them, in the order they are asked for, the same again after
-// each `begin`. A call takes all that its threads need before it starts them: none of them can run out of memory.
+// Blocks of memory that the calling thread keeps for its next call. After `begin`, `take` returns the same blocks in
+// the same order. A call takes the memory for all threads before it starts them, so no thread can run out of memory.
 class Scratch {
   public:
     static Scratch& begin();

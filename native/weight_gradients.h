@@ -1,5 +1,5 @@
-// The gradients of the weights and biases: [left 1]^T right, summed over all rows and steps. For the recurrent weights
-// left is h, and right are the gates' gradients.
+// The gradients of the weights and biases: [left 1]^T right, summed over all rows and steps. For the recurrent
+// weights, left is h and right is the gates' gradients.
 #pragma once
 
 #include "row_pairs.h"
@@ -7,23 +7,22 @@
 
 namespace holdfast::HOLDFAST_ISA {
 
-// One of the gradients that a WeightGradients adds up; the right factor has panels of N vectors.
+// One gradient that a WeightGradients adds up. The right factor has panels of N vectors.
 template <class T, Kind kind, int N>
 struct WeightSum {
     static constexpr int columns = kind == Kind::gru ? 3 : N, M = tile_rows<T, columns>;
     using Tile = std::conditional_t<paired<T>, void (*)(const Operand<T>*, const Operand<T>*, long, T*),
                                     void (*)(const T*, const Stretch*, long, const T*, long, T*)>;
 
-    const T* right;  // [T][panels][B][width]; where operands lie in pairs, the same for all sums
-    // Those of a panel's columns that take part: the first ones, of which the last is column `last` instead.
-    long vectors, last;
+    const T* right;      // [T][panels][B][width]; where operands lie in pairs, the same for all sums
+    long vectors, last;  // the columns of a panel that take part: 0, 1, ..., `vectors` - 2, and then `last`
     Tile tile;
     enum class Left { state, input, rows } left;  // the left factor: h before the step with its mask, x, or `rows`
-    long size;                                    // its values
-    T *weight, *bias;                             // as torch has them; bias may be null
-    const T* rows = nullptr;                      // [T][B][...] in the order of Team, `step` and `row` apart
+    long size;                                    // the left factor's values
+    T *weight, *bias;                             // the gradients in torch's layout; bias may be null
+    const T* rows = nullptr;                      // [T][B][...] in the order of Team, with strides `step` and `row`
     long step = 0, row = 0;
-    long mask = 0;            // which of the state's
+    long mask = 0;            // the number of h's mask
     long begin = 0, end = 0;  // its strips
 
     template <int vectors, int last>
@@ -37,7 +36,7 @@ struct WeightSum {
     }
 };
 
-// Those that a WeightGradients adds up: at most the input's, and the recurrent weights' of every gate.
+// The gradients that a WeightGradients adds up: at most weight_ih, and weight_hh once per gate.
 template <class T, Kind kind, int N>
 struct WeightSums {
     std::array<WeightSum<T, kind, N>, 5> all{};
@@ -46,22 +45,23 @@ struct WeightSums {
     void add(const WeightSum<T, kind, N>& sum) { all[count++] = sum; }
 };
 
-// The left factors, with a 1 behind them for the bias, are cut into strips of M of their values; a thread has some
-// strips, and some panels of the right factors. It goes through the rows in pieces, copies its strips of a piece
-// together, and adds their products with the right factors, which it reads where they lie, to its own sums.
+// The left factors, each followed by a 1 for the bias, are cut into strips of M values. A thread has some strips and
+// some panels of the right factors. It goes through the rows in pieces: it copies its strips of a piece into one block
+// and adds their products with the right factors, which it reads in place, to its own sums.
 template <class T, Kind kind, int N>
 class WeightGradients {
     using Sum = WeightSum<T, kind, N>;
     static constexpr long W = lanes<T>, M = Sum::M, columns = Sum::columns;
 
   public:
-    // `p`: how the right factors lie, and which rows of the weights their columns are.
+    // p: the layout of the right factors, which says to which rows of the weights their columns belong.
     WeightGradients(const Layer<T>& l, const Panels& p, const Team& team, Scratch& scratch,
                     const WeightSums<T, kind, N>& sums)
         : l_(l), p_(p), team_(team), all_(sums.all), count_(sums.count) {
         for (int k = 0; k < count_; k++) {
             all_[k].begin = strips_;
-            all_[k].end = strips_ += (all_[k].size + 1 + M - 1) / M;
+            strips_ += (all_[k].size + 1 + M - 1) / M;
+            all_[k].end = strips_;
         }
         along_ = std::clamp(strips_ / 4, 1L, team.threads);
         while (team.threads % along_) along_--;
@@ -115,10 +115,10 @@ class WeightGradients {
         for (long t = 0; t < l_.T_; t++)
             for (long k = 0; k < rows.groups(); k++)
                 for (long from = 0, n = rows.active(k, t); from < n;) {
-                    const long first = rows.start[k] + from, some = std::min(n - from, piece_ - filled);
-                    stretches[count++] = {(t * p_.count * l_.B + first) * p_.width(), some};
-                    for (long r = 0; r < some; r++, filled++) copy(strips, thread, filled, first + r, t);
-                    from += some;
+                    const long first = rows.start[k] + from, taken = std::min(n - from, piece_ - filled);
+                    stretches[count++] = {(t * p_.count * l_.B + first) * p_.width(), taken};
+                    for (long r = 0; r < taken; r++, filled++) copy(strips, thread, filled, first + r, t);
+                    from += taken;
                     if (filled == piece_) add();
                 }
         add();
@@ -126,16 +126,16 @@ class WeightGradients {
     }
 
   private:
-    static constexpr long cache = 384 << 10;  // bytes of a piece: it is read once a panel of gates
+    static constexpr long cache = 384 << 10;  // bytes of a piece, which is read once per panel of gates
 
-    // A sum's strips that are in a share.
+    // The strips of a sum that are in a share.
     static Share of(Share strips, const Sum& sum) {
         const long begin = std::clamp(strips.begin, sum.begin, sum.end);
         return {begin, std::clamp(strips.end, begin, sum.end)};
     }
 
-    // The left factor of a sum for a row, by its place in the order of Team: its values, `stride` apart, times a mask if
-    // there is one.
+    // The left factor of a sum for one row: its values, `stride` apart, times the mask if it is not null. `place` is
+    // the row's place in the order of Team.
     struct Values {
         const T* from;
         long stride;
@@ -149,7 +149,8 @@ class WeightGradients {
         return {sum.rows + t * sum.step + place * sum.row, 1, nullptr};
     }
 
-    // Row `number` of the strips: M values of it in each. Of pairs, the second writes both; no second one: place is -1.
+    // Writes row `number` of the strips, M values into each strip. In pairs, the second row writes both; a place of -1
+    // means that there is no second row.
     void copy(Share strips, long thread, long number, long place, long t) const {
         Operand<T>* to = left_ + thread * left_thread_ + number / pair<T> * pair<T> * M;
         if constexpr (paired<T>) {
@@ -157,11 +158,11 @@ class WeightGradients {
             if (place < 0) pair_of.take_nothing(1);
             for (int k = 0; k < count_ && place >= 0; k++) {
                 const Sum& sum = all_[k];
-                const Share own = of(strips, sum);
+                const Share share = of(strips, sum);
                 const Values v = values(sum, place, t);
-                if (own.size())
-                    pair_of.take(number % 2, (own.begin - strips.begin) * M, v.from, v.stride, v.mask, sum.size,
-                                 (own.begin - sum.begin) * M, (own.end - sum.begin) * M);
+                if (share.size())
+                    pair_of.take(number % 2, (share.begin - strips.begin) * M, v.from, v.stride, v.mask, sum.size,
+                                 (share.begin - sum.begin) * M, (share.end - sum.begin) * M);
             }
             if (number % 2) pair_of.write(to, strips.size(), M * piece_);
         } else {
@@ -171,13 +172,13 @@ class WeightGradients {
     void copy_values(Share strips, T* to, long place, long t) const {
         for (int k = 0; k < count_; k++) {
             const Sum& sum = all_[k];
-            const Share own = of(strips, sum);
-            if (!own.size()) continue;
+            const Share share = of(strips, sum);
+            if (!share.size()) continue;
             const auto [from, stride, mask] = values(sum, place, t);
-            const long size = sum.size, together = mask || stride != 1 ? 0 : size;  // values to be copied as they lie
-            long begin = (own.begin - sum.begin) * M;
-            for (long s = own.size(); s > 0; s--, begin += M, to += M * piece_) {
-                if (begin + M <= together) {
+            const long size = sum.size, contiguous = mask || stride != 1 ? 0 : size;  // values that need only a copy
+            long begin = (share.begin - sum.begin) * M;
+            for (long s = share.size(); s > 0; s--, begin += M, to += M * piece_) {
+                if (begin + M <= contiguous) {
                     std::memcpy(to, from + begin, M * sizeof(T));
                 } else {
                     for (long m = 0; m < M; m++) {
@@ -194,18 +195,18 @@ class WeightGradients {
         }
     }
 
-    // One of the sums, turned over into the layout of the weights.
+    // Writes one of the sums, transposed into the layout of the weights.
     void write(Share strips, Share panels, int number, const T* sums) const {
         const Sum& sum = all_[number];
-        const Share own = of(strips, sum);
-        if (!own.size()) return;
+        const Share share = of(strips, sum);
+        if (!share.size()) return;
         long all = 0, before = 0;  // values of a panel's sums, and of those before this one
         for (int k = 0; k < count_; k++) {
             if (k == number) before = all;
             all += of(strips, all_[k]).size() * M * all_[k].vectors * W;
         }
-        const long at = (own.begin - sum.begin) * M, ld = sum.vectors * W;
-        const long values = std::min(own.size() * M, sum.size - at);  // without the bias
+        const long at = (share.begin - sum.begin) * M, ld = sum.vectors * W;
+        const long values = std::min(share.size() * M, sum.size - at);  // without the bias
         for (long q = panels.begin; q < panels.end; q++) {
             const T* panel = sums + (q - panels.begin) * all + before;
             for (long n = 0; n < sum.vectors; n++) {
@@ -214,13 +215,13 @@ class WeightGradients {
                 const T* from = panel + n * W;  // [values][vectors]
                 for (long k = 0; k < values; k += W) {
                     Vec<T> v[W];
-                    const long some = std::min(W, values - k);
-                    for (long j = 0; j < W; j++) v[j] = j < some ? load<T>(from + (k + j) * ld) : Vec<T>{};
+                    const long n_values = std::min(W, values - k);
+                    for (long j = 0; j < W; j++) v[j] = j < n_values ? load<T>(from + (k + j) * ld) : Vec<T>{};
                     transpose_lanes<T>(v);
                     for (long lane = 0; lane < count; lane++)
-                        store_some<T>(sum.weight + (row + lane) * sum.size + at + k, v[lane], some);
+                        store_some<T>(sum.weight + (row + lane) * sum.size + at + k, v[lane], n_values);
                 }
-                if (sum.bias && at + own.size() * M > sum.size)
+                if (sum.bias && at + share.size() * M > sum.size)
                     store_some<T>(sum.bias + row, load<T>(from + (sum.size - at) * ld), count);
             }
         }

@@ -74,6 +74,6 @@ def test_a_compiler_without_openmp(tmp_path: Path, compiler: str) -> None:
 def test_no_headers_of_python(tmp_path: Path, compiler: str) -> None:
     said = complaint(tmp_path, "-DCMAKE_DISABLE_FIND_PACKAGE_Python=ON", compiler=compiler)
     assert said == (
-        "Holdfast cannot build its native kernels: the C headers of Python 3.11 or newer are not there. Install them "
+        "Holdfast cannot build its native kernels: the C headers of Python 3.11 or newer are missing. Install them "
         f"(Debian, Ubuntu: apt install python3-dev). {WAY_OUT}"
     )

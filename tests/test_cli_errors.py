@@ -65,9 +65,9 @@ def test_an_unknown_option_is_exit_code_2_and_names_the_key_of_the_recipe(capsys
     monkeypatch.setenv("COLUMNS", "200")
     code, _, err = call(capsys, "train", "digits", "--epochs", "3")
     assert code == 2
-    assert "No such option: --epochs. A value of the recipe is given by --set train.epochs=VALUE." in err
+    assert "No such option: --epochs. Set a value of the recipe with --set train.epochs=VALUE." in err
     code, _, err = call(capsys, "predict", "run", "--length-penalty", "3")
-    assert "No such option: --length-penalty. A value of the recipe is given by --set length_penalty=VALUE." in err
+    assert "No such option: --length-penalty. Set a value of the recipe with --set length_penalty=VALUE." in err
     code, _, err = call(capsys, "train", "digits", "--nonsense", "3")
     assert code == 2
     assert "--set" not in err
@@ -76,8 +76,8 @@ def test_an_unknown_option_is_exit_code_2_and_names_the_key_of_the_recipe(capsys
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"name = '\xff'", " is not UTF-8 text (byte 9). Save it as UTF-8, as TOML has to be."),
-        (b"name = " + b"[" * 5000 + b"]" * 5000, " is not TOML that can be read: its values nest too deep."),
+        (b"name = '\xff'", " is not UTF-8 text (byte 9). Save it as UTF-8, which TOML requires."),
+        (b"name = " + b"[" * 5000 + b"]" * 5000, " cannot be read as TOML: its values are nested too deeply."),
         (b"task = [1]", " cannot be used: task is [1]: known are classify, forecast,"),
         (b"name = 'x'\n[train]\nseed = " + b"1" * 5000, " is not TOML: "),
         (b"name = 'x'\n[train]\nepochs = -0x" + b"f" * 5000, " is not TOML: "),

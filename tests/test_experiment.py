@@ -155,8 +155,8 @@ def test_hostile_and_damaged_model_files_end_in_one_error_that_names_them(run, t
         fails(cut, r"cut\.safetensors is truncated")
     fails(run.path / "checkpoint.safetensors", "is a checkpoint; expected a model")
     newer = tmp_path / "newer.safetensors"
-    newer.write_bytes(whole.replace(b'"holdfast_format":"2"', b'"holdfast_format":"7"'))
-    fails(newer, r"newer\.safetensors has format version 7; this Holdfast reads up to 2: upgrade holdfast")
+    newer.write_bytes(whole.replace(b'"holdfast_format":"3"', b'"holdfast_format":"7"'))
+    fails(newer, r"newer\.safetensors has format version 7; this Holdfast reads up to 3: upgrade holdfast")
 
     def reshape(tensors):
         tensors["output.weight"] = torch.zeros(3, 3)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import holdfast
+from holdfast.tasks import NAMES
 
 SOURCE = Path(holdfast.__file__).parent
 
@@ -24,6 +25,7 @@ ORDER = (
     "errors",
     "files",
     "cells",
+    "runtime.scaling",
     "layers.chain",  # a description, read by the runtime without torch
     "runtime",
     "engines",
@@ -80,7 +82,9 @@ def imports(module: str, path: Path) -> Iterator[tuple[str, int]]:
 
 def top(module: str) -> str:
     """The entry of ``ORDER`` that a module belongs to."""
-    return module if module in RANK else module.partition(".")[0]
+    parts = module.split(".")
+    names = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
+    return next((name for name in names if name in RANK), names[-1])
 
 
 def wrong(module: str, imported: str) -> str | None:
@@ -175,3 +179,48 @@ def test_the_layers_load_nothing_above_them() -> None:
     names = [name for name in loaded_by("import holdfast; holdfast.LSTM") if name.startswith("holdfast.")]
     loaded = {top(name.removeprefix("holdfast.")) for name in names}
     assert loaded <= {name for name, rank in RANK.items() if rank <= RANK["layers"]}
+
+
+OPTIONAL = ("PIL", "h5py", "kaldi_native_fbank", "keras", "matplotlib", "onnx", "polars", "sacrebleu", "soundfile")
+OPTIONAL += ("soxr", "tokenizers")
+
+
+def test_the_demo_needs_no_optional_library(tmp_path: Path) -> None:
+    """What ``make demo`` installs is enough for it."""
+    program = f"""
+import sys
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+find = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *where: None if name.partition(".")[0] in {OPTIONAL!r} else find(name, *where)
+from holdfast import experiment, recipes
+run = experiment.train(recipes.load("digits", ["train.limit=small", "train.epochs=1"]), Path({str(tmp_path / "run")!r}))
+assert 0 <= run.results["accuracy"] <= 1
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_no_task_loads_an_optional_library_when_it_is_imported() -> None:
+    for task in NAMES:
+        assert not loaded_by(f"import holdfast.tasks.{task}.task") & set(OPTIONAL), task
+
+
+def test_the_folder_of_a_task_imports_no_other_task() -> None:
+    """What several tasks share lies beside their folders, in ``holdfast.tasks``."""
+    problems = [
+        f"{path.relative_to(SOURCE)}, line {line}, imports holdfast.{imported}"
+        for module, path in modules().items()
+        for imported, line in imports(module, path)
+        if (here := folder_of_a_task(module)) and (there := folder_of_a_task(imported)) and here != there
+    ]
+    assert not problems, "\n".join(problems)
+    names = ("tasks.tag.data", "tasks.tag", "tasks.network", "data")
+    assert [folder_of_a_task(name) for name in names] == ["tag", "tag", "", ""]
+
+
+def folder_of_a_task(module: str) -> str:
+    """The task in whose folder a module lies, or ``""``."""
+    package, _, rest = module.partition(".")
+    name = rest.partition(".")[0]
+    return name if package == "tasks" and name in NAMES else ""

@@ -15,7 +15,7 @@ from holdfast.inspect import Summary, summarise
 from holdfast.interop import formats, trained
 from holdfast.interop.examples import STEPS, example_inputs
 from holdfast.interop.format_table import LAYERS, Format, detect_format, format_to_write
-from holdfast.interop.listing import Listing, first_names, listing
+from holdfast.interop.listing import first_names, listing
 from holdfast.interop.network import Network
 from holdfast.interop.time_first import batch_first
 from holdfast.tasks import model_file
@@ -46,7 +46,7 @@ class Conversion:
     source_format: str
     dest: Path
     dest_format: str
-    layers: Listing | Summary
+    layers: Summary
     checks: dict[str, float]
     unchecked: dict[str, str]
     note: str = ""

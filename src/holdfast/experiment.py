@@ -11,10 +11,8 @@ from holdfast import recipes
 from holdfast.data.sets.published import local_folder
 from holdfast.errors import DataError, ModelFileError, RecipeError
 from holdfast.inspect import Summary, summarise
-from holdfast.interop import formats
-from holdfast.interop import trained as as_network
+from holdfast.interop import formats, trained
 from holdfast.interop.format_table import detect_format, index_or_file
-from holdfast.interop.listing import Listing
 from holdfast.predictor import Predictor
 from holdfast.settings import Recipe
 from holdfast.tasks import TASKS, model_file
@@ -175,7 +173,7 @@ def measure(predictor: Predictor, examples: Any) -> Evaluation:
 
 def summary(
     source: str, overrides: Sequence[str] = (), *, data_dir: Path | None = None, source_format: str | None = None
-) -> Summary | Listing:
+) -> Summary:
     """The summary table of a trained model, of the model of a recipe, or of a file of other software.
 
     Args:
@@ -194,7 +192,7 @@ def summary(
         if overrides:
             raise RecipeError(f"{source} is a trained model; --set goes with a recipe.")
         found = detect_format(path, source_format)
-        if found.name != "holdfast" or as_network.is_network(path):
+        if found.name != "holdfast" or trained.is_network(path):
             return formats.list_layers(path, found.name)
         task, model = model_file.load(path)
         return summarise(model, task.example_inputs)

@@ -93,6 +93,24 @@ class Predictor:
                 yield {**answer, "origin": f"line {number}"}
             count += len(group)
 
+    def predict_values(self, values: Any, batch_size: int = 256) -> Iterator[dict[str, Any]]:
+        """Predicts for examples in memory; the answers are those of :meth:`predict` for files of these examples.
+
+        Args:
+            values: A list of examples. To classify: sequences [T, C] (lists, arrays; [T] for one value per step), or
+                texts. To tag: lists of words, or pairs of numbers. To translate or to generate from: texts. To
+                transcribe: samples [N] from -1 to 1 at the rate of the recipe. To forecast: the columns of a series by
+                name, or its rows; see :func:`holdfast.tasks.forecast.data.from_values`.
+            batch_size: Number of examples to compute at once.
+
+        Returns:
+            As :meth:`predict`; ``origin`` is ``values[0]``, ``values[1]``, ...
+
+        Raises:
+            DataError: A value does not fit.
+        """
+        return self.answer(self.task.from_values(values), batch_size)
+
     def plot(self, paths: Sequence[Path | str], picture: Path) -> list[dict[str, Any]]:
         """As :meth:`predict`, and draws the examples and the answers into a picture.
 

@@ -1,7 +1,7 @@
-"""What every recipe may say: each field with its meaning, default and range.
+"""The fields of every recipe, each with its meaning, default and range.
 
-A recipe is a TOML file of the tables ``[data]``, ``[model]`` and ``[train]``, under a name, a description and a task.
-What a task adds to these stands in its own file beside this one. The docstring below a field is its documentation;
+A recipe is a TOML file with a name, a description, a task and the tables ``[data]``, ``[model]`` and ``[train]``. Each
+task adds fields in the file ``settings.py`` of its folder. The docstring below a field is its documentation;
 ``docs/recipes.md`` is generated from it.
 """
 
@@ -17,25 +17,25 @@ _LARGEST_WHOLE, _LARGEST_SEED, _LARGEST_NUMBER = 2**31 - 1, 2**32 - 1, 3.4e38
 
 
 class Settings(BaseModel):
-    """Base of every table: unknown keys are errors, values are never changed after they were checked."""
+    """Base of every table: an unknown key is an error, and a checked value never changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     @field_validator("*")
     @classmethod
-    def _is_within_reach(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuses numbers that no computation here could hold: infinite ones, and those beyond float32 and int32."""
+    def _check_range(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuses infinite numbers, and numbers beyond float32 and int32."""
         parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
         for part in parts:
-            whole = isinstance(part, int)
-            largest = _LARGEST_SEED if info.field_name == "seed" else _LARGEST_WHOLE if whole else _LARGEST_NUMBER
+            of_kind = _LARGEST_WHOLE if isinstance(part, int) else _LARGEST_NUMBER
+            largest = _LARGEST_SEED if info.field_name == "seed" else of_kind
             if isinstance(part, int | float) and not abs(part) <= largest:
                 raise PydanticCustomError("out_of_reach", f"numbers go up to {largest:.6g} here")
         return value
 
 
 class DataSettings(Settings):
-    """``[data]``: where the data come from and what is held out of them."""
+    """``[data]``: the source of the data, and the fractions that are held out."""
 
     source: str = "files"
     """``files`` (see ``train`` and ``test``), or a known data set."""
@@ -43,13 +43,13 @@ class DataSettings(Settings):
     """Files or folders to train on, relative to ``--data-dir`` (or to the working directory); with ``source =
     "files"``."""
     test: list[str] = []
-    """Files or folders to test on; when empty, ``test_fraction`` of the training sequences is held out."""
+    """Files or folders to test on; if empty, ``test_fraction`` of the training sequences is held out."""
     validation: float = Field(0.1, ge=0, lt=1)
-    """The fraction of the training data that is held out to choose the best epoch; 0 for none."""
+    """Fraction of the training data held out to choose the best epoch; 0 for none."""
     test_fraction: float = Field(0.2, gt=0, lt=1)
-    """The fraction of the data held out for the test when no ``test`` files are given."""
+    """Fraction of the data held out for the test if there are no ``test`` files."""
     limit: int = Field(0, ge=0)
-    """Use only the first so many training and test sequences; 0 for all."""
+    """Use only this many of the first training and test sequences; 0 for all."""
 
 
 class RecurrentSettings(Settings):
@@ -58,110 +58,110 @@ class RecurrentSettings(Settings):
     cell: Literal["lstm", "gru", "rnn"] = "lstm"
     """The cell: ``lstm``, ``gru`` or ``rnn``."""
     hidden_size: int | list[int] = 128
-    """Units of a layer, or a list with one size a layer."""
+    """Units of each layer, or a list with one size per layer."""
     num_layers: int = Field(1, ge=1, le=1000)
-    """Recurrent layers on top of one another."""
+    """Number of stacked recurrent layers."""
     bidirectional: bool = False
-    """Also run each layer from the end to the start."""
+    """Run each layer in both directions, from start to end and from end to start."""
     merge: Literal["concat", "sum", "mean", "product"] = "concat"
-    """How the two directions of a layer become one output."""
+    """How to combine the outputs of the two directions of a layer."""
     residual: bool = False
-    """Add each layer's input to its output, from the second layer on."""
+    """From the second layer on, add each layer's input to its output."""
     dropout: float = Field(0, ge=0, lt=1)
-    """Probability of dropping a value between layers and before the output layer."""
+    """Dropout probability between layers and before the output layer."""
     locked_dropout: bool = False
     """Between layers, drop the same units at every step of a sequence."""
     options: dict[str, Number | str] = {}
-    """Options of the cell, as in the constructor: ``forget_bias``, ``layer_norm``, ``recurrent_dropout``,
+    """Options of the cell, as in its constructor: ``forget_bias``, ``layer_norm``, ``recurrent_dropout``,
     ``zoneout_h``, ..."""
     engine: str = "auto"
-    """What computes the recurrent layers; ``auto`` takes the fastest that can."""
+    """The engine that computes the recurrent layers; ``auto`` takes the fastest one that can."""
     memory: Literal["keep", "recompute", "offload"] = "keep"
-    """What is kept for the backward pass: everything; only the ends of segments, the rest recomputed; or everything,
-    in host memory."""
+    """What the forward pass keeps for the backward pass: ``keep``: everything; ``recompute``: the ends of segments, and
+    the rest is recomputed; ``offload``: everything, in host memory."""
 
     @field_validator("hidden_size")
     @classmethod
-    def _is_a_size(cls, value: int | list[int]) -> int | list[int]:
+    def _check_sizes(cls, value: int | list[int]) -> int | list[int]:
         if not value or any(size < 1 for size in (value if isinstance(value, list) else [value])):
             raise PydanticCustomError("no_size", "a layer has at least one unit, and there is at least one layer")
         return value
 
     @property
     def layers(self) -> int:
-        """How many recurrent layers there are."""
+        """The number of recurrent layers."""
         return len(self.hidden_size) if isinstance(self.hidden_size, list) else self.num_layers
 
 
 class TrainSettings(Settings):
-    """``[train]``: how the network is trained."""
+    """``[train]``: how to train the network."""
 
     epochs: int = Field(10, ge=1)
-    """Passes over the training sequences."""
+    """Number of passes over the training sequences."""
     max_steps: int = Field(0, ge=0)
-    """Stop after this many updates even within an epoch (epochs are repeated until then); 0 to go by ``epochs``."""
+    """Stop after this many updates, also within an epoch, however many epochs that takes; 0 to use ``epochs``."""
     batch_size: int = Field(32, ge=1)
-    """Sequences in a batch."""
+    """Sequences per batch."""
     bucket: int = Field(0, ge=0)
-    """Unequal lengths: shuffle, then sort by length within every so many batches, so that a batch has little padding;
-    0 for none."""
+    """For unequal lengths: after shuffling, sort by length within groups of this many batches, so that a batch has
+    little padding; 0 for no sorting."""
     optimizer: str = "Adam"
-    """Any optimiser of ``torch.optim`` for dense gradients, by its class name in capitals or not, or ``AdagradDA``,
-    ``Ftrl``, ``ProximalAdagrad``, ``ProximalSGD``."""
+    """The class name, in upper or lower case, of any optimiser of ``torch.optim`` for dense gradients; or
+    ``AdagradDA``, ``Ftrl``, ``ProximalAdagrad``, ``ProximalSGD``."""
     learning_rate: float = Field(1e-3, gt=0)
-    """The learning rate; for a schedule, its highest value."""
+    """The learning rate; with a schedule, its highest value."""
     optimizer_options: dict[str, Number] = {}
     """Further arguments of the optimiser, such as ``momentum = 0.9``."""
     weight_decay: float = Field(0, ge=0)
     """The optimiser's weight decay."""
     schedule: Literal["constant", "one-cycle", "cosine", "plateau"] = "constant"
-    """The learning rate over time; ``plateau`` halves it when the validation score has not improved for 3 epochs."""
+    """How the learning rate changes; ``plateau`` halves it after 3 epochs without a better validation score."""
     warmup_steps: int = Field(0, ge=0)
-    """Raise the learning rate linearly from 0 over the first so many updates; not with ``one-cycle``, which has its
-    own rise."""
+    """Raise the learning rate linearly from 0 over this many updates; not with ``one-cycle``, which has its own
+    warm-up."""
     clip_norm: float = Field(0, ge=0)
-    """Scale the gradient down to this total norm when it is larger; 0 for no bound."""
+    """Largest total norm of the gradient, which is scaled down to it; 0 for no bound."""
     clip_value: float = Field(0, ge=0)
-    """Clamp every gradient value into plus or minus this; 0 for no bound."""
+    """Clamp each gradient value to the range from minus this to plus this; 0 for no bound."""
     average_from: float | None = Field(None, ge=0, lt=1)
-    """From this fraction of the updates on, validate and keep the mean of the weights after each update (averaged SGD,
-    Polyak & Juditsky 1992; Izmailov et al. 2018); unset for the latest weights."""
+    """From this fraction of the updates on, average the weights over the updates, and validate and keep the average
+    (averaged SGD, Polyak & Juditsky 1992; Izmailov et al. 2018); unset to use the latest weights."""
     patience: int = Field(0, ge=0)
-    """Stop after this many epochs without a better validation score; 0 to go on to the end. The best weights are kept
-    either way."""
+    """Stop after this many epochs without a better validation score; 0 to train to the end. The best weights are kept
+    in both cases."""
     carry_state: bool = False
-    """Start each batch from the final state of the one before (detached); every batch then has the same size."""
+    """Start each batch from the final state of the previous batch (detached); all batches then have one size."""
     log_every: int = Field(0, ge=0)
-    """Record loss and metrics on the training batches every so many updates too; 0 for once an epoch."""
+    """Also record loss and metrics on the training batches every this many updates; 0 for once per epoch only."""
     report_first: int = Field(0, ge=0)
-    """Also report the test metrics on the first so many test sequences alone; 0 for no such line."""
+    """Also report the test metrics on this many of the first test sequences; 0 for no such report."""
     checkpoint_seconds: float = Field(30, ge=0)
-    """Write a checkpoint when this long has passed since the last one, besides the one after each epoch; 0 for every
+    """Write a checkpoint at least this often, in seconds, besides the one after each epoch; 0 for one after every
     update."""
     seed: int = Field(0, ge=0)
     """Seed of initial values, order and dropout. The same seed, data, thread count and engine give the same bits."""
     threads: int = Field(0, ge=0, le=4096)
-    """Threads to compute with; 0 for torch's default."""
+    """Number of threads; 0 for torch's default."""
     device: str = "auto"
     """``cpu``, ``cuda``, ``cuda:1``, ...; ``auto`` takes a GPU where there is one."""
     limit: Literal["", "small"] = ""
-    """``small``: apply the recipe's ``[small]`` table, for a trial of the whole way in seconds."""
+    """``small``: apply the recipe's ``[small]`` table, for a trial of all steps in seconds."""
 
 
 class Recipe(Settings):
-    """A recipe: what to train on what. Each task has its own tables ``[data]`` and ``[model]``."""
+    """A recipe: a model and the data to train it on. Each task has its own tables ``[data]`` and ``[model]``."""
 
     name: str = Field(pattern=r"^[^\x00-\x1f]+$")
-    """The name of the run, and of the folder it is kept in."""
+    """The name of the run and of its folder."""
     description: str = ""
-    """One sentence: what this trains, on what, and what to expect."""
+    """One sentence: the model, the data, and the result to expect."""
     task: str
-    """What is learned."""
+    """The task to learn."""
     data: DataSettings
-    """Where the data come from and how they are prepared."""
+    """The source of the data and how they are prepared."""
     model: RecurrentSettings
     """The network."""
     train: TrainSettings = TrainSettings()
-    """How the network is trained."""
+    """How to train the network."""
     small: dict[str, Any] = {}
-    """What ``train.limit = "small"`` changes, by dotted keys: ``"train.epochs" = 1``."""
+    """The values that ``train.limit = "small"`` sets, by dotted keys: ``"train.epochs" = 1``."""

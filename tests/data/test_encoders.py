@@ -5,9 +5,12 @@ import json
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
-from holdfast.data import Encoder, Examples, Labels, Scaling
-from holdfast.errors import DataError, HoldfastWarning, ModelFileError
+from holdfast.data import Encoder, Examples, Labels, Scaling, fit_scaling
+from holdfast.data.encoders import SequenceEncoder
+from holdfast.data.settings import ReadingSettings
+from holdfast.errors import DataError, HoldfastWarning
 from holdfast.tasks.classify.settings import ClassifyData
 
 
@@ -23,14 +26,14 @@ def test_labels_sort_as_integers_when_they_are_integers() -> None:
 
 
 def test_labels_encode_to_their_places() -> None:
-    encoded = Labels(["a", "b", "c"]).encode(["c", "a"])
+    encoded = Labels(classes=["a", "b", "c"]).encode(["c", "a"])
     assert encoded.dtype == torch.int64
     assert encoded.tolist() == [2, 0]
 
 
 def test_an_unknown_label_is_named_with_its_origin() -> None:
     with pytest.raises(DataError) as error:
-        Labels(["9", "10"]).encode(["9", "11"], ["t[0]", "t[1]"])
+        Labels(classes=["9", "10"]).encode(["9", "11"], ["t[0]", "t[1]"])
     assert str(error.value) == (
         "t[1] has the label '11', which no training sequence has; known labels: 9, 10. "
         "Correct the label, or train with examples of it."
@@ -43,7 +46,7 @@ def test_several_labels_are_told_apart_by_the_separator() -> None:
     encoded = labels.encode(["round|red", "", "blue"])
     assert encoded.dtype == torch.float32
     assert encoded.tolist() == [[0, 1, 1], [0, 0, 0], [1, 0, 0]]
-    assert Labels.from_dict(json.loads(json.dumps(labels.to_dict()))) == labels
+    assert Labels.model_validate(json.loads(json.dumps(labels.model_dump(mode="json")))) == labels
     with pytest.raises(DataError, match="t\\[0\\] has the label 'green', which no training sequence has"):
         labels.encode(["red|green"], ["t[0]"])
     with pytest.raises(DataError) as error:
@@ -69,21 +72,21 @@ def test_one_label_that_some_have_and_some_have_not_is_something_to_learn() -> N
 
 
 def test_labels_that_differ_by_blanks_alone_are_warned_of() -> None:
-    with pytest.warns(HoldfastWarning) as told:
+    with pytest.warns(HoldfastWarning) as caught:
         assert Labels.fit(["good", "good ", "bad"]).classes == ["bad", "good", "good "]
-    assert str(told[0].message) == (
-        "The labels 'good', 'good ' differ by blanks alone, and are learned as different ones. Mend them if they mean "
-        "the same."
+    assert str(caught[0].message) == (
+        "The labels 'good', 'good ' differ only in blanks and are learned as different labels. Correct them if they "
+        "mean the same."
     )
 
 
 def test_labels_saved_before_there_could_be_several_are_read() -> None:
-    assert Labels.from_dict({"classes": ["a", "b"]}) == Labels(["a", "b"])
+    assert Labels.model_validate({"classes": ["a", "b"]}) == Labels(classes=["a", "b"])
 
 
 def test_standard_scaling_takes_the_statistics_over_all_steps() -> None:
     examples = sequences(count=50)
-    scaling = Scaling.fit(examples, "standard")
+    scaling = fit_scaling(examples, "standard")
     steps = np.concatenate(list(examples.inputs))
     np.testing.assert_allclose(scaling.mean, steps.mean(0), rtol=1e-12)
     np.testing.assert_allclose(scaling.std, steps.std(0), rtol=1e-12)
@@ -94,22 +97,22 @@ def test_standard_scaling_takes_the_statistics_over_all_steps() -> None:
 
 def test_standard_scaling_in_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     examples = Examples(np.random.default_rng(1).normal(7, 2, (10, 4, 3)), None, [str(index) for index in range(10)])
-    whole = Scaling.fit(examples, "standard")
+    whole = fit_scaling(examples, "standard")
     monkeypatch.setattr("holdfast.data.encoders._CHUNK", 3)
-    np.testing.assert_allclose(Scaling.fit(examples, "standard").std, whole.std, rtol=1e-12)
+    np.testing.assert_allclose(fit_scaling(examples, "standard").std, whole.std, rtol=1e-12)
 
 
 def test_a_constant_channel_keeps_a_deviation_of_one() -> None:
     inputs = np.random.default_rng(0).normal(size=(5, 4, 2))
     inputs[..., 1] = 7
-    scaling = Scaling.fit(Examples(inputs, None, list("abcde")), "standard")
+    scaling = fit_scaling(Examples(inputs, None, list("abcde")), "standard")
     assert scaling.std[1] == 1
     assert not scaling.apply(inputs)[..., 1].any()
 
 
 def test_a_large_offset_costs_no_precision() -> None:
     inputs = 1e9 + np.arange(8.0).reshape(1, 8, 1)
-    scaled = Scaling.fit(Examples(inputs, None, ["a"]), "standard").apply(inputs)
+    scaled = fit_scaling(Examples(inputs, None, ["a"]), "standard").apply(inputs)
     np.testing.assert_allclose(np.diff(scaled[0, :, 0]), 1 / np.arange(8).std(), rtol=1e-6)
 
 
@@ -125,7 +128,7 @@ def test_unit_scaling_divides_by_255() -> None:
 @pytest.mark.parametrize("kind", ["none", "unit", "standard"])
 def test_every_real_type_becomes_float32(dtype: type, kind: str) -> None:
     values = np.array([[[0], [1]]], dtype=dtype)
-    scaling = Scaling.fit(Examples(values, None, ["a"]), kind)  # type: ignore[arg-type]
+    scaling = fit_scaling(Examples(values, None, ["a"]), kind)  # type: ignore[arg-type]
     assert scaling.apply(values).dtype == np.float32
 
 
@@ -133,7 +136,7 @@ def test_every_real_type_becomes_float32(dtype: type, kind: str) -> None:
 def test_an_encoder_survives_json(kind: str) -> None:
     examples = sequences()
     encoder = Encoder.fit(examples, ClassifyData(scaling=kind, layout="columns"))  # type: ignore[arg-type]
-    again = Encoder.from_dict(json.loads(json.dumps(encoder.to_dict())))
+    again = Encoder.model_validate(json.loads(json.dumps(encoder.model_dump(mode="json"))))
     assert again == encoder
     assert torch.equal(again.encode(examples)[0].inputs, encoder.encode(examples)[0].inputs)
 
@@ -173,7 +176,7 @@ def test_other_channels_than_trained_on_are_refused() -> None:
 
 def test_fit_needs_labels_and_sequences() -> None:
     with pytest.raises(
-        DataError, match=r"^x.png has no label, nor have the other training sequences; expected a label"
+        DataError, match=r"^x.png and the other training sequences have no labels; expected a label for each."
     ):
         Encoder.fit(Examples(np.zeros((1, 10, 10)), None, ["x.png"]), ClassifyData())
     with pytest.raises(DataError, match=r"^There are no sequences to train on; expected at least one.$"):
@@ -181,20 +184,38 @@ def test_fit_needs_labels_and_sequences() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "place", "reason"),
     [
-        ({"labels": {}}, "The saved labels does not fit (KeyError: 'classes')"),
-        ({"channels": "many"}, "The saved encoder does not fit (ValueError: "),
-        ({"settings": {"layuot": "rows"}}, "The saved encoder does not fit (ValidationError: "),
-        (
-            {"scaling": {"kind": "log", "mean": [], "std": []}},
-            "The saved scaling does not fit (ValueError: kind is 'log'",
-        ),
+        ({"labels": {}}, ("labels", "classes"), "Field required"),
+        ({"channels": "many"}, ("channels",), "Input should be a valid integer"),
+        ({"settings": {"layuot": "rows"}}, ("settings", "layuot"), "Extra inputs are not permitted"),
+        ({"scaling": {"kind": "log", "mean": [], "std": []}}, ("scaling", "kind"), "Input should be 'none', 'unit' or"),
+        ({"scaling": {"kind": "standard", "mean": [1], "std": []}}, ("scaling",), "Value error, The scaling has 1 me"),
     ],
 )
-def test_a_damaged_encoder_is_one_error(change: dict[str, object], told: str) -> None:
-    saved = Encoder.fit(sequences(), ClassifyData()).to_dict()
-    with pytest.raises(ModelFileError) as error:
-        Encoder.from_dict(saved | change)
-    assert str(error.value).startswith(told)
-    assert str(error.value).endswith("The file is damaged, or another version wrote it.")
+def test_a_damaged_encoder_is_refused(change: dict[str, object], place: tuple[str, ...], reason: str) -> None:
+    saved = Encoder.fit(sequences(), ClassifyData()).model_dump(mode="json")
+    with pytest.raises(ValidationError) as error:
+        Encoder.model_validate(saved | change)
+    (fault,) = error.value.errors()
+    assert (fault["loc"], fault["msg"][: len(reason)]) == (place, reason)
+
+
+def test_an_encoder_keeps_only_how_files_are_read() -> None:
+    class More(ClassifyData):
+        more: int = 3
+
+    encoder = Encoder.fit(sequences(), More(scaling="unit"))
+    assert type(encoder.settings) is ReadingSettings
+    assert encoder.settings.scaling == "unit"
+    assert "more" not in encoder.model_dump(mode="json")["settings"]
+
+
+def test_an_encoder_of_numbers_gives_them_to_the_network() -> None:
+    examples = Examples(np.zeros((3, 2, 1)), [1.5, -2.0, 0.25], ["a", "b", "c"])
+    encoder = SequenceEncoder.fit(examples, ClassifyData())
+    batch = encoder.encode(examples).__getitems__([2, 0])
+    assert batch.known_targets.dtype == torch.float32
+    assert batch.known_targets.tolist() == [0.25, 1.5]
+    with pytest.raises(DataError, match=r"^There are no sequences to train on; expected at least one.$"):
+        SequenceEncoder.fit(examples.subset([]), ClassifyData())

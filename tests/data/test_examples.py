@@ -65,7 +65,7 @@ def test_counts_must_agree() -> None:
         Examples(np.zeros((2, 4, 3)), ["a"], ["p", "q"])
     assert (
         str(error.value)
-        == "Examples were given 2 inputs, 2 origins, 1 labels; expected one of each for every sequence."
+        == "Examples were given 2 inputs, 2 origins, 1 targets; expected one of each for every sequence."
     )
 
 

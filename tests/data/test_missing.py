@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from holdfast.data import Encoder, Examples
 from holdfast.data.missing import Filling
@@ -15,7 +16,7 @@ from holdfast.data.readers.series import read
 from holdfast.data.series import Series, Windows
 from holdfast.data.settings import Missing
 from holdfast.data.time_axis import TimeAxis
-from holdfast.errors import DataError, HoldfastWarning, ModelFileError
+from holdfast.errors import DataError, HoldfastWarning
 from holdfast.tasks.classify.settings import ClassifyData
 from holdfast.tasks.forecast.encoder import SeriesEncoder
 from holdfast.tasks.forecast.metrics import ForecastMetrics
@@ -40,13 +41,13 @@ def test_gaps_are_filled(kind: Missing, columns: list[list[float]]) -> None:
     assert filling.filled(values).T.tolist() == columns
     assert torch.equal(filling.filled(torch.stack([values, values]))[1], filling.filled(values))
     assert filling.mask(values).T.tolist() == ([[1, 0, 1, 1, 0], [1] * 5] if kind == "mask" else [])
-    assert Filling.from_dict(json.loads(json.dumps(filling.to_dict()))) == filling
+    assert Filling.model_validate(json.loads(json.dumps(filling.model_dump(mode="json")))) == filling
 
 
 @pytest.mark.parametrize("change", [{"kind": "best"}, {"masked": [3]}, {"masked": [-1]}, {"mean": ["x"]}])
 def test_a_damaged_filling_is_refused(change: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"kind is|could not convert"):
-        Filling.from_dict({"kind": "mask", "mean": [1.0], "masked": [0], **change})
+    with pytest.raises(ValidationError, match=r"Input should be|the masks \[-?\d\] are not among 1 channels"):
+        Filling.model_validate({"kind": "mask", "mean": [1.0], "masked": [0], **change})
 
 
 TRAIN = Examples(
@@ -62,13 +63,13 @@ def test_masks_are_channels_and_stay_as_they_are_when_values_are_scaled() -> Non
     assert encoded[:, 2].tolist() == [1, 0]
     assert encoded[0].tolist() == [0, 0, 1]  # the training mean, and not that of the test
     assert encoder.encode(TRAIN)[0].inputs[0, :, 2].tolist() == [0, 1]
-    again = Encoder.from_dict(json.loads(json.dumps(encoder.to_dict())))
+    again = Encoder.model_validate(json.loads(json.dumps(encoder.model_dump(mode="json"))))
     assert again == encoder
     with pytest.raises(DataError, match="r has 1 values a step; the model was trained on 2"):
         encoder.encode(Examples(np.zeros((1, 2, 1)), None, ["r"], gaps=True))
-    damaged = {**encoder.to_dict(), "filling": {"kind": "mask", "mean": [], "masked": [7]}}
-    with pytest.raises(ModelFileError, match="The saved encoder does not fit"):
-        Encoder.from_dict(damaged)
+    damaged = {**encoder.model_dump(mode="json"), "filling": {"kind": "mask", "mean": [], "masked": [7]}}
+    with pytest.raises(ValidationError, match=r"the masks \[7\] are not among 0 channels"):
+        Encoder.model_validate(damaged)
 
 
 def test_sequences_are_filled_by_themselves_and_else_by_the_training_mean() -> None:
@@ -130,7 +131,7 @@ def test_masks_of_forecasts_are_known_until_now() -> None:
     batch = encoder.encode(found, 2).__getitems__(np.array([0]))
     assert batch.inputs[0, :, 2].tolist() == [0, 1, 0]
     assert batch.inputs[0, 1, 0] == 0
-    assert SeriesEncoder.from_dict(json.loads(json.dumps(encoder.to_dict()))) == encoder
+    assert SeriesEncoder.model_validate(json.loads(json.dumps(encoder.model_dump(mode="json")))) == encoder
 
 
 def test_missing_targets_are_not_measured() -> None:
@@ -147,8 +148,8 @@ def test_a_target_that_never_varies_is_warned_of() -> None:
     with pytest.warns(HoldfastWarning) as told:
         windows([2.0, NAN, 2, 2, 2, 2], [1, 2, 3, 4, 5, 6], "mean")
     assert str(told[0].message) == (
-        "The column 'y' never varies in the training part: there is nothing to learn of it. Check the column, or train "
-        "on more rows."
+        "The column 'y' never varies in the training part, so there is nothing to learn from it. Check the column, or "
+        "train on more rows."
     )
 
 

@@ -10,9 +10,9 @@ import torch
 from holdfast.data.series import Series, Windows
 from holdfast.data.time_axis import TimeAxis
 from holdfast.errors import DataError, HoldfastError
+from holdfast.tasks.forecast.data import load
 from holdfast.tasks.forecast.encoder import SeriesEncoder
 from holdfast.tasks.forecast.settings import ForecastData
-from holdfast.tasks.forecast.splits import load
 
 
 def series(targets: np.ndarray, known: np.ndarray | None = None, origin: str = "s") -> Series:
@@ -126,7 +126,7 @@ def test_nothing_of_validation_and_test_is_in_the_scales(tmp_path: Path) -> None
     assert encoder.scaling.std[0] == pytest.approx(values[:60].std())
     assert encoder.deviations[0] == pytest.approx(values[:60].std())
     assert encoder.naive_errors[0] == pytest.approx(np.abs(values[3:60] - values[:57]).mean())
-    assert SeriesEncoder.from_dict(encoder.to_dict()) == encoder
+    assert SeriesEncoder.model_validate(encoder.model_dump(mode="json")) == encoder
 
 
 def test_logarithms_are_scaled_and_restored(tmp_path: Path) -> None:
@@ -184,14 +184,14 @@ def test_the_made_series_goes_on_as_a_sine() -> None:
         (
             np.arange(100.0),
             {"split": [90, 10]},
-            "data.split is [90, 10]; expected three numbers of rows, those of training, validation and test, or two "
-            "times such as those of PATH, at which validation and test begin.",
+            "data.split is [90, 10]; expected three numbers of rows, for training, validation and test, or two "
+            "times in the form of PATH, at which validation and test begin.",
         ),
         (
             np.arange(100.0),
             {"split": ["2020-01", "2020-02"]},
-            "data.split is ['2020-01', '2020-02']; expected three numbers of rows, those of training, validation and "
-            "test, or two times such as those of PATH, at which validation and test begin.",
+            "data.split is ['2020-01', '2020-02']; expected three numbers of rows, for training, validation and "
+            "test, or two times in the form of PATH, at which validation and test begin.",
         ),
         (
             np.arange(100.0),
@@ -232,8 +232,8 @@ def test_what_cannot_be_encoded_is_said() -> None:
     with pytest.raises(DataError) as error:
         encoder.encode(short.unlabelled(), 2)
     assert str(error.value) == (
-        "s has 0 rows after the last target; expected 2 with k, which the model was told of in advance. Add rows that "
-        "have the time and these columns alone."
+        "s has 0 rows after the last target; expected 2 with k, the columns that are known ahead. Add rows that have "
+        "only the time and these columns."
     )
     shorter = Windows.of([series(np.arange(3.0), np.arange(5.0)[:, None])], 4, 2)
     with pytest.raises(DataError) as error:
@@ -242,5 +242,6 @@ def test_what_cannot_be_encoded_is_said() -> None:
     with pytest.raises(DataError) as error:
         SeriesEncoder.fit(Windows.of([series(np.arange(20.0))], 4, 2), settings(log=True))
     assert str(error.value) == (
-        "s[0]: the column 'y0' holds 0; expected numbers above 0, whose logarithm is forecast. Set data.log = false."
+        "s[0]: the column 'y0' holds 0; expected numbers above 0, as data.log = true forecasts the "
+        "logarithm. Set data.log = false."
     )

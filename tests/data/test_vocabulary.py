@@ -1,9 +1,11 @@
 import json
+import sys
 
 import pytest
+from pydantic import ValidationError
 
 from holdfast.data.vocabulary import BEGIN, END, PADDING, SPECIAL, UNKNOWN, Vocabulary
-from holdfast.errors import DataError, ModelFileError
+from holdfast.errors import DataError, MissingLibraryError
 
 TEXTS = ["The cat sat.", "The dog sat on the cat.", "Don't sit\nthere, élan!"]
 
@@ -62,11 +64,11 @@ def test_special_ids_come_first_and_leave_no_trace_in_a_text():
 @pytest.mark.parametrize("unit", ["words", "characters", "pieces"])
 def test_a_vocabulary_survives_the_way_through_json(unit):
     vocabulary = Vocabulary.fit(TEXTS, unit, size=50, lower=True)
-    back = Vocabulary.from_dict(json.loads(json.dumps(vocabulary.to_dict())))
+    back = Vocabulary.model_validate(json.loads(json.dumps(vocabulary.model_dump(mode="json"))))
     assert back.unit == unit
     assert back.encode(TEXTS) == vocabulary.encode(TEXTS)
     assert back.tokens == vocabulary.tokens
-    assert back.to_dict() == vocabulary.to_dict()
+    assert back.model_dump() == vocabulary.model_dump()
 
 
 def test_fitting_twice_gives_the_same_ids():
@@ -77,7 +79,20 @@ def test_fitting_twice_gives_the_same_ids():
 def test_empty_texts_and_damaged_vocabularies_are_errors():
     with pytest.raises(DataError, match="The texts to take a vocabulary of words from are empty; expected"):
         Vocabulary.fit(["", " "], "words")
-    with pytest.raises(ModelFileError, match="The saved vocabulary does not fit"):
-        Vocabulary.from_dict({"unit": "words", "tokenizer": "{}"})
-    with pytest.raises(ModelFileError, match="The saved vocabulary does not fit"):
-        Vocabulary.from_dict({})
+    with pytest.raises(ValidationError, match="Value error, the library tokenizers cannot read it"):
+        Vocabulary.model_validate({"unit": "words", "tokenizer": "{}"})
+    with pytest.raises(ValidationError, match="tokenizer\n  Field required"):
+        Vocabulary.model_validate({"unit": "words"})
+    with pytest.raises(ValidationError, match="Input should be 'words', 'characters', 'pieces' or 'tokens'"):
+        Vocabulary.model_validate({**Vocabulary.fit(TEXTS, "words").model_dump(mode="json"), "unit": "letters"})
+
+
+def test_without_the_library(monkeypatch):
+    saved = Vocabulary.fit(TEXTS, "words").model_dump(mode="json")
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    for use in (lambda: Vocabulary.fit(TEXTS, "words"), lambda: Vocabulary.model_validate(saved)):
+        with pytest.raises(MissingLibraryError) as error:
+            use()
+        assert str(error.value) == (
+            "Texts need the library tokenizers, which is not installed: pip install 'holdfast[text]'."
+        )

@@ -122,10 +122,10 @@ def test_wrong_arguments() -> None:
     assert str(shape.value) == "The scores have shape (3, 4); expected [B, T, V]."
     with pytest.raises(ShapeError) as lengths:
         beam_search(torch.zeros(3, 4, 2), torch.tensor([4]))
-    assert str(lengths.value) == "The lengths have shape (1,); expected one a row, (3,)."
+    assert str(lengths.value) == "The lengths have shape (1,); expected one per row, (3,)."
     with pytest.raises(OptionError) as blank:
         greedy(torch.zeros(3, 4, 2), blank=2)
-    assert str(blank.value) == "The blank is label 2; expected one of the 2 labels, from 0."
+    assert str(blank.value) == "The blank is label 2; expected a label from 0 to 1."
     with pytest.raises(OptionError) as beam:
         beam_search(torch.zeros(3, 4, 2), beam=0)
     assert str(beam.value) == "beam_search got beam = 0; expected at least 1."

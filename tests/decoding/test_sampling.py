@@ -64,7 +64,7 @@ def test_a_barred_token_has_no_probability():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"temperature": -0.1}, r"^temperature is -0\.1; expected 0 \(always the likeliest token\) or more\.$"),
+        ({"temperature": -0.1}, r"^temperature is -0\.1; expected 0 \(always the most likely token\) or more\.$"),
         ({"top_k": -1}, r"^top_k is -1; expected a number of tokens, or 0 for all\.$"),
         ({"top_p": 0}, r"^top_p is 0; expected a probability above 0, up to 1 for all tokens\.$"),
         ({"top_p": 1.5}, r"^top_p is 1\.5; expected a probability above 0, up to 1 for all tokens\.$"),

@@ -21,7 +21,7 @@ PAGES = [ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("README*.md")), *sorted(ROO
 CODE = sorted(path for folder in FOLDERS for end in ("py", "h", "cpp") for path in ROOT.glob(f"{folder}/**/*.{end}"))
 ELSEWHERE = {"gradcheck"}  # from torch
 # A key of a recipe, such as `train.epochs`; not a file or an attribute of a model in memory.
-KEY = r"(?<![\w.])(?:data|model|train|predict)(?:\.[a-z_]+)+(?![\w.(/-])"
+KEY = r"(?<![\w./])(?:data|model|train|predict)(?:\.[a-z_]+)+(?![\w.(/-])"
 ENDINGS = (".csv", ".json", ".keras", ".md", ".onnx", ".pt", ".safetensors", ".toml")
 # The names under which the docs import modules.
 IMPORTED = {

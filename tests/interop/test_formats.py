@@ -107,7 +107,7 @@ def test_checkpoints_of_tensorflow(conformance: Callable[[str], Path], tmp_path:
     places = [folder, folder / "forcaster", folder / "forcaster.index"]
     for place in places:
         assert detect_format(place).name == "tf1"
-        assert [line.name for line in formats.list_layers(place).lines] == ["rnn/basic_lstm_cell"]
+        assert [line.name for line in formats.list_layers(place).rows] == ["rnn/basic_lstm_cell"]
     one, other = (formats.read(places[1], forget_bias=bias) for bias in (1.0, 0.0))
     x = torch.randn(2, 4, 2)
     assert not torch.equal(one(x), other(x)), "the option reaches the reader"
@@ -152,7 +152,7 @@ def test_layers_of_what_is_a_network_and_of_what_is_none(tmp_path: Path) -> None
     model = nn.ModuleDict({"a": nn.GRUCell(2, 3), "norm": nn.LayerNorm(3), "b": nn.Linear(3, 2)})
     torch.save(model.state_dict(), tmp_path / "m.pt")
     found = formats.list_layers(tmp_path / "m.pt")
-    assert [(line.name, line.kind, line.sizes, line.parameters) for line in found.lines] == [
+    assert [(line.name, line.kind, line.sizes, line.parameters) for line in found.rows] == [
         ("a", "gru cell", "2 -> 3", 63),
         ("norm", "other", "", 6),
         ("b", "linear", "3 -> 2", 8),

@@ -177,7 +177,7 @@ def test_converted_alone(tmp_path: Path) -> None:
     done = holdfast.convert(path, tmp_path / "two.safetensors", options={"layers": "encoder.rnn,decoder"})
     assert done.checks["source"] < 1e-6
     assert done.checks["dest"] == 0
-    assert [line.name for line in done.layers.lines] == ["encoder.rnn", "decoder"]  # type: ignore[union-attr]
+    assert [line.name for line in done.layers.rows] == ["encoder.rnn", "decoder"]
     assert str(done).splitlines()[-4] == "Passed over: cell, simple, table, lift, encoder.norm, out."
     x, y = torch.randn(2, 5, 6), torch.randn(2, 7, 6)
     one, two = formats.read(tmp_path / "two.safetensors")(x, y)
@@ -270,7 +270,7 @@ def test_layers_around_one_that_cannot_be_read(tmp_path: Path) -> None:
         "Layer 'own' (LSTM) has activation='my_activation', which Holdfast does not have;"
     )
     found = formats.list_layers(path)
-    assert [line.name for line in found.lines] == ["lstm", "both"]
+    assert [line.name for line in found.rows] == ["lstm", "both"]
     assert found.note.startswith("Passed over: own, dense. Layer 'twice' (Lambda) holds Python code")
     x = np.zeros((1, 2, 3), "float32")
     assert formats.read(path, layers="lstm")(torch.from_numpy(x)).shape == (1, 2, 4)

@@ -5,8 +5,8 @@ from torch import nn
 import holdfast
 from holdfast.errors import ShapeError
 from holdfast.inspect import summarise
+from holdfast.tasks.classify.network import Classifier
 from holdfast.tasks.classify.settings import ClassifyModel
-from holdfast.tasks.classify.task import Classifier
 
 
 class StepModel(nn.Module):

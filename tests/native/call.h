@@ -1,5 +1,4 @@
-// A call of a kernel with memory of its own, for the programs in this folder: the cells and sizes that are tried, and the
-// numbers they are tried with.
+// For the tests in this folder: the cells and sizes to test, and a kernel's call with its own memory and numbers.
 #pragma once
 
 #include <algorithm>
@@ -29,7 +28,7 @@ struct Variant {
     Function<double> phi{Activation::tanh}, sigma{Activation::sigmoid}, out{Activation::tanh};
     double gate_clip = 0;
 
-    bool in_stages() const { return norm || reset_before || projects; }  // none in bfloat16
+    bool in_stages() const { return norm || reset_before || projects; }  // not in bfloat16
     long outputs(long H) const { return projects && H > 1 ? H * 2 / 3 : H; }
 };
 
@@ -60,15 +59,15 @@ inline const Variant variants[] = {
      .zoned = true, .norm = true, .reset_before = true},
     {.name = "gru reset before, masks of the gates", .kind = Kind::gru, .dropped = true, .reset_before = true,
      .gates_dropped = true},
-    {.name = "gru masks of the gates, layer norm", .kind = Kind::gru, .dropped = true, .norm = true, .reset_before = true,
-     .gates_dropped = true},
+    {.name = "gru masks of the gates, layer norm", .kind = Kind::gru, .dropped = true, .norm = true,
+     .reset_before = true, .gates_dropped = true},
     {.name = "lstm layer norm", .kind = Kind::lstm, .norm = true},
     {.name = "lstm projection", .kind = Kind::lstm, .projects = true},
     {.name = "lstm in all stages", .kind = Kind::lstm, .plain = false, .peepholes = true, .dropped = true,
-     .candidate = true, .zoned = true, .clip = 0.7, .norm = true, .projects = true, .out = {Activation::affine, 0.5, 0.1},
-     .gate_clip = 0.6},
-    {.name = "lstm masks of the gates in all stages", .kind = Kind::lstm, .dropped = true, .norm = true, .projects = true,
-     .gates_dropped = true},
+     .candidate = true, .zoned = true, .clip = 0.7, .norm = true, .projects = true,
+     .out = {Activation::affine, 0.5, 0.1}, .gate_clip = 0.6},
+    {.name = "lstm masks of the gates in all stages", .kind = Kind::lstm, .dropped = true, .norm = true,
+     .projects = true, .gates_dropped = true},
     {.name = "lstm coupled in all stages", .kind = Kind::lstm, .plain = false, .coupled = true, .zoneout = 0.3,
      .norm = true, .projects = true},
 };
@@ -76,7 +75,8 @@ inline const Variant variants[] = {
 struct Size {
     long B, T, I, H;
 };
-inline const Size sizes[] = {{1, 1, 1, 1}, {5, 4, 3, 7}, {13, 3, 5, 33}, {2, 3, 18, 65}, {41, 2, 2, 5}, {9, 37, 3, 17}};
+inline const Size sizes[] = {{1, 1, 1, 1},   {5, 4, 3, 7},  {13, 3, 5, 33},
+                             {2, 3, 18, 65}, {41, 2, 2, 5}, {9, 37, 3, 17}};
 
 // The kernels of an instruction set, full or with products in bfloat16.
 struct Tested {
@@ -97,12 +97,18 @@ class Call {
         const bool lstm = v.kind == Kind::lstm;
         layer.kind = v.kind;
         auto function = [](const Function<double>& f) { return Function<T>{f.name, T(f.a), T(f.b)}; };
-        layer.options = {.phi = function(v.phi), .sigma = function(v.sigma), .out = function(v.out),
+        layer.options = {.phi = function(v.phi), .sigma = function(v.sigma), .psi = function(v.out),
                          .gate_clip = T(v.gate_clip), .coupled = v.coupled, .plain = v.plain, .cell_clip = T(v.clip),
                          .zoneout_h = T(v.zoneout), .zoneout_c = T(lstm ? v.zoneout : 0), .norm = v.norm,
                          .reset_before = v.reset_before, .proj_clip = T(O < H ? 0.2 : 0)};
-        layer.B = B, layer.T_ = steps, layer.I = I, layer.H = H, layer.O = O;
-        layer.reverse = reverse, layer.threads = threads, layer.rounded = tested.rounded;
+        layer.B = B;
+        layer.T_ = steps;
+        layer.I = I;
+        layer.H = H;
+        layer.O = O;
+        layer.reverse = reverse;
+        layer.threads = threads;
+        layer.rounded = tested.rounded;
         if (uneven) {
             lengths_.resize(B);
             for (long b = 0; b < B; b++) lengths_[b] = (b * 2 + 1) % (steps + 1);
@@ -110,7 +116,8 @@ class Call {
         }
         // Every second value, and NaN in the padding.
         T* x = random(steps * B * I * 2, 1);
-        layer.x = over_time<const T>(x, I * 2), layer.x_value = 2;
+        layer.x = over_time<const T>(x, I * 2);
+        layer.x_value = 2;
         if (uneven)
             for (long b = 0; b < B; b++)
                 for (long t = lengths_[b]; t < steps; t++)
@@ -129,9 +136,15 @@ class Call {
         if (v.candidate) layer.candidate = coins<T>(steps * B * H, 1.5);
         if (v.zoned) layer.zoned_h = coins<std::uint8_t>(steps * B * O, 1);
         if (v.zoned && lstm) layer.zoned_c = coins<std::uint8_t>(steps * B * H, 1);
-        // Small gains: with large ones, normalisation makes more of rounding at every step than the tolerance allows for.
-        if (v.norm) layer.norm_ih = random(gates * H, 0.3), layer.norm_hh = random(gates * H, 0.3);
-        if (v.norm && lstm) layer.norm_c = random(H, 0.3), layer.norm_c_bias = random(H, 0.3);
+        // Small gains: with large ones, each normalisation would amplify rounding beyond the tolerance.
+        if (v.norm) {
+            layer.norm_ih = random(gates * H, 0.3);
+            layer.norm_hh = random(gates * H, 0.3);
+        }
+        if (v.norm && lstm) {
+            layer.norm_c = random(H, 0.3);
+            layer.norm_c_bias = random(H, 0.3);
+        }
         layer.y = over_time(output("y", B * steps * O), O);
         layer.h_n = output("h_n", B * O);
         if (lstm) layer.c_n = output("c_n", B * H);
@@ -150,9 +163,12 @@ class Call {
         if (kept.c_before) layer.c_before = unset(kept.c_before);
         if (kept.stages) layer.stages = unset(kept.stages);
         layer.dh_n = random(B * O, 1);
-        if (every) {  // otherwise no other gradient comes in, and those of x and of the state are not wanted
+        if (every) {  // otherwise only dh_n comes in, and the gradients of x and of the state are not wanted
             layer.dy = over_time<const T>(random(B * steps * O, 1), O);
-            if (lstm) layer.dc_n = random(B * H, 1), layer.dc_all = over_time<const T>(random(B * steps * H, 1), H);
+            if (lstm) {
+                layer.dc_n = random(B * H, 1);
+                layer.dc_all = over_time<const T>(random(B * steps * H, 1), H);
+            }
             layer.dx = over_time(output("dx", B * steps * I), I);
             layer.dh0 = output("dh0", B * O);
             if (lstm) layer.dc0 = output("dc0", B * H);
@@ -160,27 +176,34 @@ class Call {
         layer.dweight_ih = output("dweight_ih", gates * H * I);
         layer.dweight_hh = output("dweight_hh", gates * H * O);
         if (O < H) layer.dweight_hr = output("dweight_hr", O * H);
-        if (v.norm) layer.dnorm_ih = output("dnorm_ih", gates * H), layer.dnorm_hh = output("dnorm_hh", gates * H);
-        if (v.norm && lstm) layer.dnorm_c = output("dnorm_c", H), layer.dnorm_c_bias = output("dnorm_c_bias", H);
+        if (v.norm) {
+            layer.dnorm_ih = output("dnorm_ih", gates * H);
+            layer.dnorm_hh = output("dnorm_hh", gates * H);
+        }
+        if (v.norm && lstm) {
+            layer.dnorm_c = output("dnorm_c", H);
+            layer.dnorm_c_bias = output("dnorm_c_bias", H);
+        }
         if (v.biases > 0) layer.dbias_ih = output("dbias_ih", gates * H);
         if (v.biases > 1) layer.dbias_hh = output("dbias_hh", gates * H);
         if (v.peepholes) layer.dpeephole = output("dpeephole", (gates - 1) * H);
     }
 
-    // What differs from another call's results by more than `tolerance`, relative to a value of at least 1; or "".
+    // Describes the first value that differs from the other call's by more than `tolerance` * max(1, its size); or "".
     std::string difference(const Call& other, double tolerance, bool inference) const {
         for (std::size_t k = 0; k < (inference ? finals_ : outputs_.size()); k++) {
             const Output &a = outputs_[k], &b = other.outputs_[k];
             for (long j = 0; j < a.count; j++) {
                 const double from = a.data[j], to = b.data[j];
                 if (!(std::abs(from - to) <= tolerance * std::max(1.0, std::abs(to))))
-                    return std::string(a.name) + "[" + std::to_string(j) + "] is " + std::to_string(from) + ", not " + std::to_string(to);
+                    return std::string(a.name) + "[" + std::to_string(j) + "] is " + std::to_string(from) + ", not " +
+                           std::to_string(to);
             }
         }
         return "";
     }
 
-    // Without what is for a backward pass, and with the weights packed beforehand.
+    // Makes this a call for inference, with packed weights.
     void for_inference(const Kernels& kernels) {
         layer.gates = layer.c_before = layer.stages = nullptr;
         layer.c_all = {};
@@ -197,7 +220,7 @@ class Call {
         long count;
     };
     template <class U>
-    Steps<U> over_time(U* data, long width) const {  // time first forwards, rows first in reverse
+    Steps<U> over_time(U* data, long width) const {  // time is the outer index forwards, rows in reverse
         return layer.reverse ? Steps<U>{data, layer.T_ * width, width} : Steps<U>{data, width, layer.B * width};
     }
     T* packed(long count) {
@@ -223,10 +246,12 @@ class Call {
     template <class U>
     U* coins(long count, double value) {
         U* data;
-        if constexpr (std::is_same_v<U, T>)
+        if constexpr (std::is_same_v<U, T>) {
             data = unset(count);
-        else
-            bytes_.push_back(std::make_unique<U[]>(count)), data = bytes_.back().get();
+        } else {
+            bytes_.push_back(std::make_unique<U[]>(count));
+            data = bytes_.back().get();
+        }
         std::generate_n(data, count, [&] { return U(generator_() % 3 ? value : 0); });
         return data;
     }
@@ -236,7 +261,7 @@ class Call {
     std::vector<std::unique_ptr<std::uint8_t[]>> bytes_;
     std::vector<std::int64_t> lengths_;
     std::vector<Output> outputs_;
-    std::size_t finals_ = 0;  // the first outputs, which inference has too: y, h_n, c_n
+    std::size_t finals_ = 0;  // how many outputs inference has too: y, h_n, c_n
 };
 
 inline std::atomic<long> calls{0}, problems{0};

@@ -1,10 +1,11 @@
-// Calls every kernel as Python does, without Python, to be run under a sanitizer: `make sanitize`.
+// Calls every kernel as Python does, but without Python, under a sanitizer: `make sanitize`.
 //
-// Each instruction set that this processor has, float, double and bfloat16, each kind of cell with its options, sizes beside
-// the vector widths, lengths, both directions; with one thread and with several, then from two threads at once. Every array
-// is a block of its own, no larger than native/layer.h says, and outputs begin as NaN. Several threads must give the
-// same numbers up to rounding, and the same bits again. That the numbers are right is shown by
-// tests/engines/test_native.py and test_bfloat16.py. Streams and the measurement of the peak: streams.cpp.
+// It runs each instruction set of this processor, float, double and bfloat16, each kind of cell with its options,
+// sizes next to the vector widths, lengths, and both directions; with one thread and with several, then from two
+// threads at once. Every array is a block of its own, exactly as large as native/layer.h says, and outputs start as
+// NaN. Several threads must give the same numbers up to rounding, and the same bits when repeated.
+// tests/engines/test_native.py and test_bfloat16.py check that the numbers are right. streams.cpp has the streams and
+// the measurement of the peak.
 #include <bit>
 #include <cmath>
 #include <cstdio>
@@ -47,7 +48,8 @@ void check(const Tested& tested, const Variant& v, Size s, bool uneven, bool rev
     expect("inference with three threads beside one", inference, one, rounding, true);
 }
 
-// Every two of the flags in all ways with every size, and all three with every two sizes that follow each other.
+// Covers all combinations of any two flags with every size, and all combinations of the three flags with every two
+// consecutive sizes.
 template <class T>
 void check_all(const Tested& tested, const Variant& v) {
     for (std::size_t k = 0; k < std::size(sizes); k++)
@@ -60,18 +62,22 @@ void check_activations(const Kernels& kernels) {
     for (int a = 0; a <= int(Activation::scaled_tanh); a++)
         for (long count : {1L, 7L, 33L}) {
             const std::unique_ptr<T[]> x(new T[count]), y(new T[count]);
-            for (long k = 0; k < count; k++) x[k] = T(k % 2 ? -k : k) * T(Activation(a) == Activation::exponential ? 1 : 1e3);
+            const T scale = Activation(a) == Activation::exponential ? 1 : 1e3;
+            for (long k = 0; k < count; k++) x[k] = T(k % 2 ? -k : k) * scale;
             const Function<T> f{Activation(a), T(0.2), T(0.5)};
             if constexpr (sizeof(T) == 4)
                 kernels.activate_f32(f, x.get(), y.get(), count);
             else
                 kernels.activate_f64(f, x.get(), y.get(), count);
             for (long k = 0; k < count; k++)
-                if (!std::isfinite(y[k])) problems++, std::printf("%s activation %d of %g is %g\n", kernels.name, a, double(x[k]), double(y[k]));
+                if (!std::isfinite(y[k])) {
+                    problems++;
+                    std::printf("%s activation %d of %g is %g\n", kernels.name, a, double(x[k]), double(y[k]));
+                }
         }
 }
 
-// Python lets go of its lock meanwhile: two of its threads may be in here at once.
+// Python's lock is free while a kernel runs, so two Python threads may call kernels at once.
 void check_at_once(const Tested& tested) {
     std::thread other([&] { check_all<float>(tested, variants[8]); });
     check_all<float>(tested, variants[9]);
@@ -90,7 +96,7 @@ int main() {
         for (const Variant& v : variants)
             if (!v.in_stages()) check_all<float>(bfloat16, v);
         check_at_once(bfloat16);
-        if (set.full == before) continue;  // two sets differ by bfloat16 alone
+        if (set.full == before) continue;  // the two sets differ only in bfloat16
         before = set.full;
         check_activations<float>(full.kernels);
         check_activations<double>(full.kernels);

@@ -1,7 +1,9 @@
-// Streams beside the kernels over all steps at once, layer by layer; and the measurement of the peak. For kernels.cpp.
+// For kernels.cpp: compares streams with the kernels that run layer by layer over all steps at once; and measures the
+// peak.
 //
-// Streams are made of arrays that are gone when they begin, take their input step by step and in chunks, with one thread
-// and with several, and two of them go at the same time. That the numbers are right is shown by tests/layers/test_stream.py.
+// The arrays that a stream is made from are freed before it runs. Streams take their input step by step and in chunks,
+// with one thread and with several, and two streams run at the same time. tests/layers/test_stream.py checks that
+// the numbers are right.
 #include <omp.h>
 
 #include <cstdio>
@@ -25,11 +27,12 @@ Values<T> random(long count, double scale, unsigned seed) {
     return values;
 }
 
-// y = W x + b for many x, one behind the other.
+// y = W x + b for consecutive x.
 template <class T>
 struct Weights {
     long inputs, outputs;
-    Values<T> weight = random<T>(inputs * outputs, 1 / std::sqrt(double(inputs)), 3), bias = random<T>(outputs, 0.3, 4);
+    Values<T> weight = random<T>(inputs * outputs, 1 / std::sqrt(double(inputs)), 3);
+    Values<T> bias = random<T>(outputs, 0.3, 4);
 
     Linear<T> linear() const { return {inputs, outputs, weight.data(), bias.data()}; }
     Values<T> operator()(const Values<T>& x) const {
@@ -53,14 +56,17 @@ class Network {
     std::vector<Stream<T>> streams;
 
     Network(const Tested& tested, const Variant& v, Size s, bool around, int count)
-        : size(s), inputs(around ? s.I + 2 : s.I), outputs(around ? 3 : v.outputs(s.H)), x(random<T>(s.B * s.T * inputs, 1, 5)) {
+        : size(s), inputs(around ? s.I + 2 : s.I), outputs(around ? 3 : v.outputs(s.H)),
+          x(random<T>(s.B * s.T * inputs, 1, 5)) {
         const Weights<T> input{inputs, s.I}, output{v.outputs(s.H), 3};
         const Values<T> begin = around ? input(x) : x;
         Call<T> first(tested, v, s, false, false, 1, false);
         Call<T> second(tested, v, {s.B, s.T, v.outputs(s.H), s.H}, false, false, 1, false);
-        first.layer.x = {begin.data(), s.T * s.I, s.I}, first.layer.x_value = 1;
+        first.layer.x = {begin.data(), s.T * s.I, s.I};
+        first.layer.x_value = 1;
         run(tested.kernels, first.layer, false);
-        second.layer.x = {first.layer.y.data, first.layer.y.row, first.layer.y.step}, second.layer.x_value = 1;
+        second.layer.x = {first.layer.y.data, first.layer.y.row, first.layer.y.step};
+        second.layer.x_value = 1;
         run(tested.kernels, second.layer, false);
         for (long b = 0; b < s.B; b++)
             for (long t = 0; t < s.T; t++)
@@ -68,9 +74,11 @@ class Network {
                     y.push_back(second.layer.y.at(b, t)[o] + (around ? first.layer.y.at(b, t)[o] : T(0)));
         if (around) y = output(y);
         for (const Layer<T>* l : {&first.layer, &second.layer}) {
-            before.insert(before.end(), l->h0, l->h0 + s.B * l->O), after.insert(after.end(), l->h_n, l->h_n + s.B * l->O);
+            before.insert(before.end(), l->h0, l->h0 + s.B * l->O);
+            after.insert(after.end(), l->h_n, l->h_n + s.B * l->O);
             if (!l->c0) continue;
-            before.insert(before.end(), l->c0, l->c0 + s.B * l->H), after.insert(after.end(), l->c_n, l->c_n + s.B * l->H);
+            before.insert(before.end(), l->c0, l->c0 + s.B * l->H);
+            after.insert(after.end(), l->c_n, l->c_n + s.B * l->H);
         }
         for (; count > 0; count--) {
             std::vector<StreamLayer<T>> layers{of(first.layer, false), of(second.layer, around)};
@@ -81,25 +89,24 @@ class Network {
 
   private:
     static StreamLayer<T> of(const Layer<T>& l, bool residual) {
-        StreamLayer<T> made;
-        made.residual = residual;
-        Layer<T>& to = made.call;
-        to.kind = l.kind, to.options = l.options, to.I = l.I, to.H = l.H, to.O = l.O;
-        to.weight_ih = l.weight_ih, to.weight_hh = l.weight_hh, to.bias_ih = l.bias_ih, to.bias_hh = l.bias_hh;
-        to.weight_hr = l.weight_hr, to.peephole = l.peephole;
-        to.norm_ih = l.norm_ih, to.norm_hh = l.norm_hh, to.norm_c = l.norm_c, to.norm_c_bias = l.norm_c_bias;
-        return made;
+        StreamLayer<T> result;
+        result.residual = residual;
+        result.call = {.kind = l.kind, .options = l.options, .I = l.I, .H = l.H, .O = l.O,
+                       .weight_ih = l.weight_ih, .weight_hh = l.weight_hh, .bias_ih = l.bias_ih, .bias_hh = l.bias_hh,
+                       .weight_hr = l.weight_hr, .peephole = l.peephole, .norm_ih = l.norm_ih, .norm_hh = l.norm_hh,
+                       .norm_c = l.norm_c, .norm_c_bias = l.norm_c_bias};
+        return result;
     }
 };
 
-// Takes all steps, `chunk` at a time, and says what comes out otherwise than it should; or "".
+// Takes all steps, `chunk` at a time. Returns a description of the first wrong value, or "".
 template <class T>
 std::string differs(const Network<T>& network, Stream<T>& stream, long chunk, int threads) {
     omp_set_num_threads(threads);
     const auto [B, steps, I, H] = network.size;
     Values<T> state = network.before;
     const double tolerance = 16 * std::numeric_limits<T>::epsilon() * double(steps * (network.inputs + I + H));
-    auto near = [&](T a, T b) { return std::abs(double(a) - double(b)) <= tolerance * std::max(1.0, std::abs(double(b))); };
+    auto near = [&](double a, double b) { return std::abs(a - b) <= tolerance * std::max(1.0, std::abs(b)); };
     for (long t = 0; t < steps; t += chunk) {
         const long n = std::min(chunk, steps - t);
         Values<T> x, y(B * n * network.outputs, std::numeric_limits<T>::quiet_NaN());
@@ -120,7 +127,8 @@ std::string differs(const Network<T>& network, Stream<T>& stream, long chunk, in
     }
     for (std::size_t k = 0; k < state.size(); k++)
         if (!near(state[k], network.after[k]))
-            return "state[" + std::to_string(k) + "] is " + std::to_string(state[k]) + ", not " + std::to_string(network.after[k]);
+            return "state[" + std::to_string(k) + "] is " + std::to_string(state[k]) + ", not " +
+                   std::to_string(network.after[k]);
     return "";
 }
 
@@ -131,8 +139,9 @@ void check_stream(const Tested& tested, const Variant& v, Size s, bool around) {
         const std::string different = differs(network, stream, chunk, threads);
         if (different.empty()) return;
         problems++;
-        std::printf("%s %s, %zu bytes, stream, B %ld T %ld I %ld H %ld%s, %ld steps at a time, %d threads: %s\n", tested.set,
-                    v.name, sizeof(T), s.B, s.T, s.I, s.H, around ? ", linear layers" : "", chunk, threads, different.c_str());
+        std::printf("%s %s, %zu bytes, stream, B %ld T %ld I %ld H %ld%s, %ld steps at a time, %d threads: %s\n",
+                    tested.set, v.name, sizeof(T), s.B, s.T, s.I, s.H, around ? ", linear layers" : "", chunk, threads,
+                    different.c_str());
     };
     std::thread other([&] { expect(network.streams[1], 1, 2); });
     expect(network.streams[0], 1, 1);
@@ -145,7 +154,7 @@ void check_stream(const Tested& tested, const Variant& v, Size s, bool around) {
 
 void check_streams(const Tested& tested) {
     for (Variant v : variants) {
-        v.dropped = v.gates_dropped = v.candidate = v.zoned = false;  // the masks of training
+        v.dropped = v.gates_dropped = v.candidate = v.zoned = false;  // masks are for training
         for (const Size& s : {Size{1, 5, 3, 7}, Size{13, 4, 2, 33}})
             for (bool around : {false, true}) {
                 check_stream<float>(tested, v, s, around);
@@ -156,8 +165,10 @@ void check_streams(const Tested& tested) {
 
 void check_peak(const Tested& tested) {
     for (int threads : {1, 3})
-        if (const double peak = fma_peak(tested.kernels, threads, 1e-4); !(peak > 0 && std::isfinite(peak)))
-            problems++, std::printf("%s, %d threads: the peak is %g GFLOP/s\n", tested.set, threads, peak);
+        if (const double peak = fma_peak(tested.kernels, threads, 1e-4); !(peak > 0 && std::isfinite(peak))) {
+            problems++;
+            std::printf("%s, %d threads: the peak is %g GFLOP/s\n", tested.set, threads, peak);
+        }
 }
 
 }  // namespace holdfast

@@ -144,7 +144,7 @@ def test_a_zoned_series_is_answered_in_its_zone(kind, tmp_path):
     assert answer["times"] == following
     assert [line.split(",")[0] for line in predictor.task.text(answer).splitlines()] == ["time", *following]
     test = predictor.task.load(recipe, tmp_path).test
-    assert test.series[0].times.shown()[int(test.starts[0, 1])].startswith("2024-03-29")
+    assert test.series[0].times.as_json()[int(test.starts[0, 1])].startswith("2024-03-29")
     assert test.series[0].times.local[test.starts[0, 1]] == np.datetime64("2024-03-29T00:00")
 
 

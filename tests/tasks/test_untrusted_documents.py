@@ -102,8 +102,8 @@ def test_layers_that_the_tensors_are_not(written: Path) -> None:
     with pytest.raises(ModelFileError) as error:
         model_file.load(with_document(written, {**document, "model": model}))
     assert str(error.value).endswith(
-        "changed.safetensors is damaged: its num_layers cannot be: input should be less than or equal to 1000. "
-        "Take another copy of it."
+        "changed.safetensors is damaged: its model.num_layers cannot be used: input should be less than or equal to "
+        "1000. Take another copy of it."
     )
 
 

@@ -37,11 +37,11 @@ FILES: dict[str, str] = {
 }
 
 
-def write(name: str, folder: Path) -> Path:
-    """The model file of a recipe of ``SMALL``."""
+def write(name: str, folder: Path, recipe_text: str = "") -> Path:
+    """The model file of a recipe of ``SMALL``, or of another recipe."""
     for file, text in FILES.items():
         (folder / file).write_text(text, "utf-8")
-    (folder / "small.toml").write_text(SMALL[name], "utf-8")
+    (folder / "small.toml").write_text(recipe_text or SMALL[name], "utf-8")
     recipe = recipes.load(str(folder / "small.toml"))
     kind = TASKS[recipe.task]
     task = kind.fit(recipe, kind.load(recipe, folder).train)

@@ -9,13 +9,14 @@ from holdfast.lazy import on_demand
 
 if TYPE_CHECKING:
     from holdfast.data.batches import Batch, Batches, Dataset, SequenceDataset
-    from holdfast.data.encoders import Encoder, Scaling
+    from holdfast.data.encoders import Encoder, SequenceEncoder, fit_scaling
     from holdfast.data.examples import Examples
     from holdfast.data.labels import Labels
     from holdfast.data.readers import read
     from holdfast.data.records import Records
     from holdfast.data.sources import Splits, divided, load, read_sequences, split
     from holdfast.data.text_encoder import TextEncoder
+    from holdfast.runtime.scaling import Scaling
 
 __all__ = [
     "Batch",
@@ -27,9 +28,11 @@ __all__ = [
     "Records",
     "Scaling",
     "SequenceDataset",
+    "SequenceEncoder",
     "Splits",
     "TextEncoder",
     "divided",
+    "fit_scaling",
     "load",
     "read",
     "read_sequences",
@@ -42,7 +45,9 @@ _HOMES = {
     "Dataset": "holdfast.data.batches",
     "SequenceDataset": "holdfast.data.batches",
     "Encoder": "holdfast.data.encoders",
-    "Scaling": "holdfast.data.encoders",
+    "SequenceEncoder": "holdfast.data.encoders",
+    "fit_scaling": "holdfast.data.encoders",
+    "Scaling": "holdfast.runtime.scaling",
     "Examples": "holdfast.data.examples",
     "Labels": "holdfast.data.labels",
     "read": "holdfast.data.readers",

@@ -16,30 +16,32 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Sequences with their labels, in the order they were read.
+    """Sequences with their targets, in the order they were read.
 
     Attributes:
         inputs: The values. An array [N, T, C] when every sequence has the same length, else a list of N arrays
-            [T_i, C]. N sequences, T steps, C values (channels) a step; any real dtype, for example uint8 for
+            [T_i, C]. N sequences, T steps, C values (channels) per step; any real dtype, for example uint8 for
             images. A list of arrays that all have one length is stacked on construction.
-        labels: A label for each sequence, or None where there are none.
+        targets: What is learned of each sequence, N: a label (text), a number, or an array [T_i] with one number per
+            step. All of one kind; None where there are no targets.
         origins: Where each sequence came from, such as ``digits/7/12.png`` or ``test.ts[3]``.
         gaps: Whether NaN stands for a missing value.
-        columns: What a table calls the channels, C names; empty where they have no names.
+        columns: The names of the channels in a table, C; empty where they have no names.
 
     Raises:
-        DataError: Inputs, labels and origins disagree in number, the sequences disagree in channels, or a sequence
-            has no steps or holds a value that is not finite and is no gap.
+        DataError: There are not as many inputs as targets and origins, the sequences differ in channels, a sequence has
+            no steps, it has targets of another number of steps, or a number is not finite and not a missing value.
     """
 
     inputs: Array | list[Array]
-    labels: list[str] | None
+    targets: list[Any] | None
     origins: list[str]
     gaps: bool = False
     columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_counts(self)
+        _check_targets(self)
         if isinstance(self.inputs, np.ndarray):
             _check_array(self.inputs, self.origins, self.gaps)
             return
@@ -53,8 +55,13 @@ class Examples:
         return len(self.origins)
 
     @property
+    def labels(self) -> list[str] | None:
+        """The targets where they are labels, whose shares every part of a split keeps; else None."""
+        return self.targets if self.targets is not None and all(isinstance(t, str) for t in self.targets) else None
+
+    @property
     def channels(self) -> int:
-        """Values a step, C; 0 for a list without sequences."""
+        """Values per step, C; 0 for a list without sequences."""
         if isinstance(self.inputs, np.ndarray):
             return int(self.inputs.shape[2])
         return int(self.inputs[0].shape[1]) if self.inputs else 0
@@ -69,9 +76,9 @@ class Examples:
     @property
     def missing(self) -> list[bool]:
         """Whether values of each channel are missing, C."""
-        rows = [self.inputs] if isinstance(self.inputs, np.ndarray) else self.inputs
-        found = [np.isnan(part).reshape(-1, part.shape[-1]).any(0) for part in rows]
-        return np.any(found, 0).tolist() if found else []
+        parts = [self.inputs] if isinstance(self.inputs, np.ndarray) else self.inputs
+        incomplete = [np.isnan(part).reshape(-1, part.shape[-1]).any(0) for part in parts]
+        return np.any(incomplete, 0).tolist() if incomplete else []
 
     def subset(self, indices: Iterable[int]) -> Examples:
         """The sequences at these positions, in this order.
@@ -85,15 +92,15 @@ class Examples:
             if isinstance(self.inputs, np.ndarray)
             else [self.inputs[index] for index in chosen]
         )
-        labels = None if self.labels is None else [self.labels[index] for index in chosen]
-        return Examples(inputs, labels, [self.origins[index] for index in chosen], self.gaps, self.columns)
+        targets = None if self.targets is None else [self.targets[index] for index in chosen]
+        return Examples(inputs, targets, [self.origins[index] for index in chosen], self.gaps, self.columns)
 
     def unlabelled(self) -> Examples:
-        """The same sequences without labels."""
+        """The same sequences without targets."""
         return Examples(self.inputs, None, self.origins, self.gaps, self.columns)
 
     def ordered(self, columns: Sequence[str]) -> Examples:
-        """The same sequences with the channels in the order of these names; as they are where either has no names.
+        """The same sequences with the channels in the order of these names; unchanged where either has no names.
 
         Raises:
             DataError: The names differ.
@@ -108,18 +115,18 @@ class Examples:
             )
         places = [self.columns.index(name) for name in wanted]
         inputs = self.inputs
-        turned = inputs[:, :, places] if isinstance(inputs, np.ndarray) else [one[:, places] for one in inputs]
-        return Examples(turned, self.labels, self.origins, self.gaps, wanted)
+        turned = inputs[:, :, places] if isinstance(inputs, np.ndarray) else [part[:, places] for part in inputs]
+        return Examples(turned, self.targets, self.origins, self.gaps, wanted)
 
     @staticmethod
     def join(parts: Sequence[Examples]) -> Examples:
-        """All sequences of several sets, one after another; channels with names in the order of the first set.
+        """All sequences of several sets, one after another; named channels get the order of the first set.
 
         Args:
-            parts: At least one set; all with labels, or none.
+            parts: At least one set; all with targets, or none.
 
         Raises:
-            DataError: The sets disagree in channels or their names, or only some have labels.
+            DataError: The sets differ in channels or their names, or only some have targets.
         """
         if len(parts) == 1:
             return parts[0]
@@ -128,33 +135,46 @@ class Examples:
         parts = [part.ordered(columns) for part in parts]
         origins = [origin for part in parts for origin in part.origins]
         gaps = any(part.gaps for part in parts)
-        bare = [part for part in parts if part.labels is None]
+        bare = [part for part in parts if part.targets is None]
         if bare and len(bare) < len(parts):
-            labelled = next(part for part in parts if part.labels is not None)
+            labelled = next(part for part in parts if part.targets is not None)
             raise DataError(
                 f"{bare[0].origins[0]} has no label but {labelled.origins[0]} has one; expected all or none of the "
                 "sequences to be labelled. Read them separately."
             )
-        labels = None if bare else [label for part in parts for label in part.labels or []]
+        targets = None if bare else [target for part in parts for target in part.targets or []]
         arrays = [part.inputs for part in parts if isinstance(part.inputs, np.ndarray)]
         if len(arrays) == len(parts) and len({array.shape[1:] for array in arrays}) == 1:
-            return Examples(np.concatenate(arrays), labels, origins, gaps, columns)
+            return Examples(np.concatenate(arrays), targets, origins, gaps, columns)
         sequences = [sequence for part in parts for sequence in part.inputs]
-        return Examples(sequences, labels, origins, gaps, columns)
+        return Examples(sequences, targets, origins, gaps, columns)
 
 
 def _check_counts(examples: Examples) -> None:
-    """Check that inputs, labels and origins are equally many."""
+    """Checks that there are as many inputs as targets and origins."""
     counts = {"inputs": len(examples.inputs), "origins": len(examples.origins)}
-    if examples.labels is not None:
-        counts["labels"] = len(examples.labels)
+    if examples.targets is not None:
+        counts["targets"] = len(examples.targets)
     if len(set(counts.values())) > 1:
         got = ", ".join(f"{count} {name}" for name, count in counts.items())
         raise DataError(f"Examples were given {got}; expected one of each for every sequence.")
 
 
+def _check_targets(examples: Examples) -> None:
+    """Checks targets that are numbers."""
+    for target, origin, inputs in zip(examples.targets or [], examples.origins, examples.inputs, strict=False):
+        if isinstance(target, str):
+            return
+        if np.ndim(target) and np.shape(target) != (len(inputs),):
+            raise DataError(
+                f"{origin} has targets of shape {np.shape(target)}; expected one for each of its {len(inputs)} steps."
+            )
+        if np.isinf(target).any() if examples.gaps else not np.isfinite(target).all():
+            raise DataError(f"{origin} has a target that is not a finite number. Correct it or leave the sequence out.")
+
+
 def _check_array(inputs: Array, origins: list[str], gaps: bool) -> None:
-    """Check an array [N, T, C] as a whole, sequence by sequence only to name the one that is wrong."""
+    """Checks an array [N, T, C] as a whole; looks at single sequences only to name a wrong one."""
     if inputs.ndim != 3:
         raise DataError(f"Examples were given an array of shape {inputs.shape}; expected [N, T, C].")
     if not len(inputs):
@@ -165,7 +185,7 @@ def _check_array(inputs: Array, origins: list[str], gaps: bool) -> None:
 
 
 def _check_sequence(sequence: Array, channels: int, origin: str, gaps: bool) -> None:
-    """Check one sequence [T, C]."""
+    """Checks one sequence [T, C]."""
     if sequence.ndim != 2 or 0 in sequence.shape:
         raise DataError(f"{origin} has shape {sequence.shape}; expected [steps, values a step], both at least 1.")
     if sequence.shape[1] != channels:
@@ -189,5 +209,5 @@ def _is_real(array: Array) -> bool:
 
 
 def _wrong(values: Array, gaps: bool) -> Array:
-    """Where values are not finite, and are no gaps."""
+    """Where values are not finite and not missing."""
     return np.asarray(np.isinf(values) if gaps else ~np.isfinite(values))

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from holdfast.data.saved import Json, parsed
+from holdfast.data.saved import Saved
 from holdfast.errors import DataError, HoldfastWarning
 
 
-@dataclass(frozen=True)
-class Labels:
+class Labels(Saved):
     """The vocabulary of labels.
 
     Attributes:
-        classes: The labels; a label's position is its class.
-        separator: What stands between the labels of one sequence; empty where each has exactly one.
+        classes: The labels; the position of a label is its class.
+        separator: The text between the labels of one sequence; empty where each has exactly one.
     """
 
     classes: list[str]
@@ -32,24 +29,25 @@ class Labels:
         """The different labels, sorted; by value when all are integers ("9" before "10").
 
         Args:
-            labels: Of each sequence.
+            labels: One text per sequence.
             separator: As the attribute.
 
         Raises:
-            DataError: There is none, or all are alike, so that there is nothing to tell apart.
+            DataError: There is no label, or all sequences have the same.
         """
-        found = sorted({one for label in labels for one in cls([], separator).of(label)})
-        if not found:
+        combinations = {frozenset(_parts(label, separator)) for label in labels}
+        classes = sorted(set().union(*combinations))
+        if not classes:
             raise DataError("No training sequence has a label; expected at least two labels.")
-        if len({frozenset(cls([], separator).of(label)) for label in labels}) < 2:
+        if len(combinations) < 2:
             raise DataError(
-                f"All training examples have the label {separator.join(found)!r}; expected at least two labels to tell "
-                "apart. Check where the labels are, and whether data.limit leaves some out."
+                f"All training examples have the label {separator.join(classes)!r}; expected at least two labels to "
+                "tell apart. Check where the labels are, and whether data.limit leaves some out."
             )
-        _warn_of_blanks(found)
-        if all(re.fullmatch(r"[+-]?[0-9]+", label) for label in found):
-            found.sort(key=int)
-        return cls(found, separator)
+        _warn_of_blanks(classes)
+        if all(re.fullmatch(r"[+-]?[0-9]+", label) for label in classes):
+            classes.sort(key=int)
+        return cls(classes=classes, separator=separator)
 
     def __len__(self) -> int:
         """The number of classes."""
@@ -57,9 +55,7 @@ class Labels:
 
     def of(self, label: str) -> list[str]:
         """The labels of one sequence."""
-        if not self.separator:
-            return [label]
-        return [one for part in label.split(self.separator) if (one := part.strip())]
+        return _parts(label, self.separator)
 
     def encode(self, labels: Sequence[str], origins: Sequence[str] | None = None) -> Tensor:
         """The class of each label.
@@ -69,14 +65,14 @@ class Labels:
             origins: Where each came from, for the message.
 
         Returns:
-            [N], int64; with a separator [N, classes], float32: 1 for the labels that a sequence has, else 0.
+            [N], int64; with a separator [N, classes], float32: 1 for each label of the sequence, else 0.
 
         Raises:
             DataError: A label is not in the vocabulary.
         """
         places = {label: index for index, label in enumerate(self.classes)}
         parts = [self.of(label) for label in labels]
-        for index, label in ((index, one) for index, part in enumerate(parts) for one in part):
+        for index, label in ((index, label) for index, part in enumerate(parts) for label in part):
             if label not in places:
                 where = origins[index] if origins is not None else f"Sequence {index}"
                 raise DataError(
@@ -85,39 +81,38 @@ class Labels:
                 )
         if not self.separator:
             return torch.tensor([places[label] for label in labels], dtype=torch.int64)
-        found = torch.zeros(len(labels), len(self))
-        for row, part in zip(found, parts, strict=True):
+        encoded = torch.zeros(len(labels), len(self))
+        for row, part in zip(encoded, parts, strict=True):
             row[[places[label] for label in part]] = 1
-        return found
+        return encoded
 
-    def to_dict(self) -> Json:
-        """Plain JSON that ``from_dict`` reads."""
-        return {"classes": list(self.classes), "separator": self.separator}
 
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Labels:
-        """The labels that ``to_dict`` wrote.
+class Labelled(Saved):
+    """Base of the encoders of labelled examples.
 
-        Raises:
-            ModelFileError: It is not what ``to_dict`` writes.
-        """
-        return parsed(
-            "labels",
-            data,
-            lambda: cls([str(label) for label in data["classes"]], str(data.get("separator", ""))),
-        )
+    Attributes:
+        labels: The vocabulary of labels.
+    """
+
+    labels: Labels
+
+
+def _parts(label: str, separator: str) -> list[str]:
+    if not separator:
+        return [label]
+    return [stripped for part in label.split(separator) if (stripped := part.strip())]
 
 
 def _warn_of_blanks(labels: Sequence[str]) -> None:
-    """Warns of labels that a person cannot tell apart."""
-    alike: dict[str, list[str]] = {}
+    """Warns about labels that differ only in blanks."""
+    spellings: dict[str, list[str]] = {}
     for label in labels:
-        alike.setdefault(" ".join(label.split()), []).append(label)
-    for several in alike.values():
-        if len(several) > 1:
+        spellings.setdefault(" ".join(label.split()), []).append(label)
+    for alike in spellings.values():
+        if len(alike) > 1:
             warnings.warn(
-                f"The labels {', '.join(map(repr, several))} differ by blanks alone, and are learned as different "
-                "ones. Mend them if they mean the same.",
+                f"The labels {', '.join(map(repr, alike))} differ only in blanks and are learned as different labels. "
+                "Correct them if they mean the same.",
                 HoldfastWarning,
                 stacklevel=2,
             )

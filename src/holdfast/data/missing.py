@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, get_args
+from collections.abc import Sequence
+from typing import Self
 
 import torch
+from pydantic import model_validator
 from torch import Tensor
 
+from holdfast.data.saved import Saved
 from holdfast.data.settings import Missing
 
 
-@dataclass(frozen=True)
-class Filling:
+class Filling(Saved):
     """How missing values of sequences are filled, as ``data.missing`` says.
 
     Attributes:
@@ -36,23 +36,13 @@ class Filling:
             gaps: Whether values of each channel are missing, C.
         """
         masked = tuple(place for place, some in enumerate(gaps) if some) if kind == "mask" else ()
-        return cls(kind, tuple(mean), masked)
+        return cls(kind=kind, mean=tuple(mean), masked=masked)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON that ``from_dict`` reads."""
-        return {"kind": self.kind, "mean": list(self.mean), "masked": list(self.masked)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Filling:
-        """The filling that ``to_dict`` wrote.
-
-        Raises:
-            ValueError: It is not what ``to_dict`` writes.
-        """
-        kind, mean, masked = data["kind"], data["mean"], data["masked"]
-        if kind not in get_args(Missing) or not all(0 <= int(place) < len(mean) for place in masked):
-            raise ValueError(f"kind is {kind!r}, with {len(mean)} means and the masks {masked!r}")
-        return cls(kind, tuple(float(value) for value in mean), tuple(int(place) for place in masked))
+    @model_validator(mode="after")
+    def _masks_are_channels(self) -> Self:
+        if not all(0 <= place < len(self.mean) for place in self.masked):
+            raise ValueError(f"the masks {list(self.masked)} are not among {len(self.mean)} channels")
+        return self
 
     def filled(self, values: Tensor) -> Tensor:
         """Values without gaps.

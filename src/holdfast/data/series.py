@@ -49,7 +49,7 @@ class Series:
     def times_with(self, more: int) -> TimeAxis:
         """The times of the rows that have targets and of ``more`` that follow, as the series tells them or goes on."""
         told = len(self.times) - len(self)
-        return self.times[: len(self) + more] if more <= told else self.times.followed(more - told)
+        return self.times[: len(self) + more] if more <= told else self.times.extended(more - told)
 
 
 @dataclass(frozen=True, eq=False)

@@ -123,6 +123,11 @@ class ReadingSettings(TableSettings):
     """Texts: each line of a text file starts with its label and a blank, ``LABEL text``. Not needed for fastText's
     ``__label__x text`` and for files that end in ``.label``."""
 
+    @classmethod
+    def of(cls, settings: ReadingSettings) -> ReadingSettings:
+        """These fields alone of the settings of a task, which may have more."""
+        return cls.model_validate({name: getattr(settings, name) for name in cls.model_fields})
+
 
 class SeriesSettings(TableSettings):
     """``[data]``: which columns of a table are a series, and of what use each is."""

@@ -18,6 +18,7 @@ from holdfast.data.readers.layout import arrange
 from holdfast.data.sets import spoken_digits
 from holdfast.data.sets.published import locate
 from holdfast.data.settings import ReadingSettings
+from holdfast.data.targets import Targets
 from holdfast.errors import DataError, RecipeError
 from holdfast.settings import DataSettings
 
@@ -31,7 +32,7 @@ class Collection(Protocol):
 
     @property
     def labels(self) -> Sequence[str] | None:
-        """What to keep the proportions of in every part, one of each example; None for nothing."""
+        """The label of each example, whose shares ``split`` keeps in every part; None for no shares to keep."""
 
     def __len__(self) -> int: ...
 
@@ -57,8 +58,8 @@ class Splits(Generic[Kind]):
     test: Kind
 
 
-def load(settings: ReadingSettings, data_dir: Path | None, seed: int) -> Splits[Any]:
-    """Reads labelled sequences and splits them.
+def load(settings: ReadingSettings, data_dir: Path | None, seed: int, targets: Targets = "labels") -> Splits[Any]:
+    """Reads sequences with targets and splits them.
 
     A split keeps the order of what it was taken from. ``limit`` keeps the first sequences of training and test,
     before the validation split is held out.
@@ -66,7 +67,8 @@ def load(settings: ReadingSettings, data_dir: Path | None, seed: int) -> Splits[
     Args:
         settings: Which data set, and how to read and split it.
         data_dir: A folder with local files, as :func:`holdfast.data.sets.published.locate` takes it.
-        seed: What the validation and test splits depend on.
+        seed: The seed of the validation and test splits.
+        targets: What the task learns.
 
     Raises:
         RecipeError: The source is unknown, or ``train`` and ``test`` do not go with it.
@@ -80,24 +82,30 @@ def load(settings: ReadingSettings, data_dir: Path | None, seed: int) -> Splits[
         if settings.unit:
             raise RecipeError(f'data.unit is {settings.unit!r}, but data.source = "digits" is numbers; leave it out.')
         return divided(*_digits(settings), settings, seed)
-    train = read_sequences(train_files, settings, "train")
+    train = read_sequences(train_files, settings, "train", targets)
     test_files = test_files or ([] if settings.unit else readers.with_test_parts(train_files))
-    return divided(train, read_sequences(test_files, settings) if test_files else None, settings, seed)
+    return divided(train, read_sequences(test_files, settings, targets=targets) if test_files else None, settings, seed)
 
 
-def read_sequences(paths: Sequence[Path], settings: ReadingSettings, part: Literal["train", "test"] = "test") -> Any:
+def read_sequences(
+    paths: Sequence[Path],
+    settings: ReadingSettings,
+    part: Literal["train", "test"] = "test",
+    targets: Targets = "labels",
+) -> Any:
     """Reads files of texts (``Records``) where ``settings.unit`` is set, else of numbers (``Examples``).
 
     Args:
         paths: The files.
         settings: How to read them.
         part: Which part of a file that has one to train on and one to test on.
+        targets: What the task learns.
 
     Raises:
         MissingDataError: A path does not exist.
         DataError: A file is of no known kind, is damaged, or does not fit the others.
     """
-    return texts.read(paths, settings) if settings.unit else readers.read(paths, settings, part)
+    return texts.read(paths, settings, targets) if settings.unit else readers.read(paths, settings, part, targets)
 
 
 def divided(train: Kind, test: Kind | None, settings: DataSettings, seed: int) -> Splits[Kind]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,25 +10,22 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from holdfast.data.batches import Batch, Indices
-from holdfast.data.labels import Labels
+from holdfast.data.labels import Labelled, Labels
 from holdfast.data.records import Records
-from holdfast.data.saved import Json, parsed
 from holdfast.data.settings import ReadingSettings
 from holdfast.data.vocabulary import PADDING, UNKNOWN, Vocabulary
 from holdfast.errors import DataError
 
 
-@dataclass(frozen=True)
-class TextEncoder:
+class TextEncoder(Labelled):
     """Vocabulary and labels, fitted on the training split.
 
     Attributes:
-        labels: The vocabulary of labels.
+        labels: As for every labelled encoder.
         vocabulary: What the ids stand for.
         settings: How the training files were read.
     """
 
-    labels: Labels
     vocabulary: Vocabulary
     settings: ReadingSettings
 
@@ -62,7 +57,8 @@ class TextEncoder:
             lower=settings.lower,
             least=settings.least,
         )
-        return cls(Labels.fit(train.targets, settings.label_separator), vocabulary, settings)
+        labels = Labels.fit(train.targets, settings.label_separator)
+        return cls(labels=labels, vocabulary=vocabulary, settings=ReadingSettings.of(settings))
 
     def encode(self, texts: Records[str, str]) -> IdDataset:
         """The ids of texts, with or without labels. A text without a token is read as one unknown token.
@@ -72,31 +68,6 @@ class TextEncoder:
         """
         targets = None if texts.targets is None else self.labels.encode(texts.targets, texts.origins)
         return IdDataset([ids or [UNKNOWN] for ids in self.vocabulary.encode(texts.inputs)], targets)
-
-    def to_dict(self) -> Json:
-        """Plain JSON that ``from_dict`` reads."""
-        return {
-            "labels": self.labels.to_dict(),
-            "vocabulary": self.vocabulary.to_dict(),
-            "settings": self.settings.model_dump(mode="json"),
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> TextEncoder:
-        """The encoder that ``to_dict`` wrote.
-
-        Raises:
-            ModelFileError: It is not what ``to_dict`` writes.
-        """
-        return parsed(
-            "text encoder",
-            data,
-            lambda: cls(
-                Labels.from_dict(data["labels"]),
-                Vocabulary.from_dict(data["vocabulary"]),
-                ReadingSettings.model_validate(data["settings"]),
-            ),
-        )
 
 
 class IdDataset:

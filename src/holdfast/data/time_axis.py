@@ -1,4 +1,4 @@
-"""The times of a series: in order, continued beyond the last one, and told to a network as sines and cosines."""
+"""The times of a series: read from a column, continued after the last row, and encoded as sines and cosines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from holdfast.data.settings import TableSettings
-from holdfast.data.time_text import AS_ISO, Form, Times, instants_of, offsets_of, parsed
+from holdfast.data.time_form import AS_ISO, Form, Times
+from holdfast.data.time_text import parse
+from holdfast.data.time_zone import instants_of, offsets_of
 from holdfast.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ class TimeAxis:
 
     Attributes:
         instants: Numbers, or datetimes without a zone, in UTC where the data have a zone, [T].
-        offsets: How far a clock there is ahead of UTC, [T], timedelta64[us]; None for numbers, and without a zone.
+        offsets: Local time minus UTC, [T], timedelta64[us]; None for numbers, and without a zone.
         form: How the file writes them.
     """
 
@@ -35,7 +37,7 @@ class TimeAxis:
     form: Form = AS_ISO
 
     @classmethod
-    def read(
+    def from_column(
         cls,
         column: polars.Series,
         settings: TableSettings,
@@ -47,29 +49,29 @@ class TimeAxis:
         """The times of a column.
 
         Args:
-            column: As :func:`holdfast.data.time_text.parsed` takes it.
+            column: A column that :func:`holdfast.data.time_text.parse` can parse.
             settings: ``time_format`` and ``time_zone`` are used.
             where: Names a row, for the message.
             comma: Whether the decimal sign of numbers is a comma.
-            in_order: Whether the rows are to be in the order of their times: then the file says which of two times that
-                a clock shows alike is the later one.
+            in_order: Whether the rows are in order of time: of two equal local times, the file then says which is the
+                later one.
 
         Raises:
-            DataError: A value is no time, or of another kind than the first.
+            DataError: A value is not a time, or of another kind than the first value.
             RecipeError: A setting is wrong.
         """
-        times = parsed(column, settings, comma=comma, in_order=in_order)
+        times = parse(column, settings, comma=comma, in_order=in_order)
         if times.instants.null_count():
             row = times.instants.is_null().arg_max() or 0
-            found = column[row]
-            what = "is empty" if found is None or not str(found).strip() else f"holds {str(found)!r}"
+            value = column[row]
+            got = "is empty" if value is None or not str(value).strip() else f"holds {str(value)!r}"
             expected = (
                 f"a time of the form {settings.time_format!r} (data.time_format)"
                 if settings.time_format
                 else "a time such as 2016-07-01 00:15 in every row (with a zone in all or in none), or a number in "
-                "every row; data.time_format says how times are written otherwise"
+                "every row; set data.time_format if times are written in another form"
             )
-            raise DataError(f"{where(row)}: the column {column.name!r} {what}; expected {expected}.")
+            raise DataError(f"{where(row)}: the column {column.name!r} {got}; expected {expected}.")
         offsets = None if times.offsets is None else times.offsets.to_numpy().astype("timedelta64[us]")
         return cls(times.instants.to_numpy(), offsets, times.form)
 
@@ -83,21 +85,21 @@ class TimeAxis:
 
     @property
     def dated(self) -> bool:
-        """Whether the times are dates, and not numbers."""
+        """Whether the times are dates; else they are numbers."""
         return self.instants.dtype.kind == "M"
 
     @property
     def local(self) -> Times:
-        """What a clock where the data are from shows."""
+        """The local times, [T]."""
         return self.instants if self.offsets is None else self.instants + self.offsets
 
     def first_at(self, text: str, settings: TableSettings) -> int | None:
-        """The first row at a moment or after it; T where there is none. None where the text is no time of this kind.
+        """The first row at a moment or after it; T if there is none. None if the text is not a time of this kind.
 
         Args:
-            text: A date or time in the form of the data or as in ISO 8601, local unless it has an offset; a number,
+            text: A date or time in the form of the data or in ISO 8601, a local time unless it has an offset; a number,
                 such as the year ``"1950"``, where the times are numbers.
-            settings: As in :meth:`read`.
+            settings: As in :meth:`from_column`.
         """
         import polars
 
@@ -108,33 +110,33 @@ class TimeAxis:
                 return None
         forms = [settings.time_format, ""] if settings.time_format else [""]
         for form in forms:
-            found = parsed(polars.Series([text]), settings.model_copy(update={"time_format": form, "time_zone": ""}))
-            if found.instants[0] is not None and found.instants.dtype == polars.Datetime("us"):
-                moment = found.instants.to_numpy()[0]
-                times = self.local if found.offsets is None else self.instants
+            parsed = parse(polars.Series([text]), settings.model_copy(update={"time_format": form, "time_zone": ""}))
+            if parsed.instants[0] is not None and parsed.instants.dtype == polars.Datetime("us"):
+                moment = parsed.instants.to_numpy()[0]
+                times = self.local if parsed.offsets is None else self.instants
                 return int(np.argmax(np.append(times >= moment, True)))
         return None
 
-    def followed(self, count: int) -> TimeAxis:
-        """With the times that follow, by the step of the series.
+    def extended(self, count: int) -> TimeAxis:
+        """These times and those that follow, by the step of the series.
 
-        The step is a whole number of months where the series steps from month to month on one day of the month (the
-        last one where a month is too short), on its last day, or on its last or first working day; a working day where
-        a daily series leaves out the weekends; and else the commonest difference. A step of whole days keeps the time
-        of day, also where clocks are changed; a shorter one is time that passes.
+        The step is a whole number of months if each time is on the same day of its month (the last day in a shorter
+        month), on the last day, or on the last or first working day. It is one working day if a daily series has no
+        weekends. Else it is the most frequent difference. A step of whole days keeps the local time of day when clocks
+        change; a shorter step is elapsed time.
 
         Args:
-            count: How many to add to the T that there are, T at least 2.
+            count: The number of times to add to the T times of the series, T at least 2.
         """
         if not count:
             return self
         if not self.dated:
-            step = _commonest(np.diff(self.instants))
+            step = _most_frequent(np.diff(self.instants))
             more = np.asarray(self.instants[-1] + np.arange(1, count + 1) * step, self.instants.dtype)
             return TimeAxis(np.concatenate([self.instants, more]))
         local = _following_days(self.local, count)
         if local is None:
-            step = _commonest(np.diff(self.instants))
+            step = _most_frequent(np.diff(self.instants))
             more = self.instants[-1] + np.arange(1, count + 1) * step
         elif self.offsets is None:
             more = local
@@ -149,14 +151,14 @@ class TimeAxis:
     def _in_zone(self, times: Times, convert: Callable[[polars.Series, str], polars.Series]) -> Times:
         import polars
 
-        found: Times = convert(polars.Series(times.astype("datetime64[us]")), self.form.zone).to_numpy()
-        return found
+        converted: Times = convert(polars.Series(times.astype("datetime64[us]")), self.form.zone).to_numpy()
+        return converted
 
     def calendar(self, names: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Where in the day, the week or the year each time is, by a clock where the data are from: points on circles.
+        """The place of each local time in its day, week or year, as a point on a circle.
 
         Args:
-            names: Of ``hour`` (with the minutes as its fraction), ``weekday``, ``month``, ``day_of_year``.
+            names: Any of ``hour`` (with the minutes as its fraction), ``weekday``, ``month`` and ``day_of_year``.
 
         Returns:
             [T, 2 * len(names)]: the sine and cosine of each.
@@ -175,13 +177,13 @@ class TimeAxis:
         angles = [2 * np.pi * places[name] / _PERIODS[name] for name in names]
         return np.stack([wave(angle) for angle in angles for wave in (np.sin, np.cos)], -1).astype(np.float32)
 
-    def shown(self) -> list[Any]:
-        """The times for JSON: numbers, or text as the file writes them, in its zone."""
+    def as_json(self) -> list[Any]:
+        """Numbers, or text in the form and the zone of the file."""
         return self.form.texts(self.local, self.offsets) if self.dated else list(self.instants.tolist())
 
 
 def _following_days(times: Times, count: int) -> Times | None:
-    """Local times that go on by months, working days or whole days; None where the step is another."""
+    """The next local times, by months, working days or whole days; None for any other step."""
     ahead = np.arange(1, count + 1)
     days, clock = times.astype("datetime64[D]"), times - times.astype("datetime64[D]")
     if len(np.unique(clock)) > 1:
@@ -189,26 +191,26 @@ def _following_days(times: Times, count: int) -> Times | None:
     months = days.astype("datetime64[M]")
     steps = np.diff(months.astype(np.int64))
     if (steps > 0).all():
-        following = months[-1] + ahead * _commonest(steps)
+        following = months[-1] + ahead * _most_frequent(steps)
         for rule in _month_rules(days):
             if (rule(months) == days).all():
                 return np.asarray(rule(following) + clock[-1])
-    step = _commonest(np.diff(times))
+    step = _most_frequent(np.diff(times))
     if step == _DAY and len(times) > 7 and np.is_busday(days).all():
         return np.asarray(np.busday_offset(days[-1], ahead) + clock[-1])
-    # A clock that was set back shows one time twice.
+    # Shorter steps are elapsed time: a local time occurs twice when the clock is set back.
     return np.asarray(times[-1] + ahead * step) if step >= _DAY else None
 
 
 def _month_rules(days: Times) -> list[Callable[[Times], Times]]:
-    """What says, of a month, the day that a monthly series may have in it, the likeliest first."""
+    """Rules that give the day of each month of a monthly series, the most likely rule first."""
     latest = int((days - days.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64).max())
 
     def last(months: Times) -> Times:
         return np.asarray((months + 1).astype("datetime64[D]") - 1)
 
-    def one(months: Times) -> Times:
-        """The day of the month that the series has, or the last one of a month that ends before it."""
+    def same_day(months: Times) -> Times:
+        """The same day of each month, or the last day of a shorter month."""
         return np.asarray(np.minimum(months.astype("datetime64[D]") + latest, last(months)))
 
     def last_working(months: Times) -> Times:
@@ -217,10 +219,10 @@ def _month_rules(days: Times) -> list[Callable[[Times], Times]]:
     def first_working(months: Times) -> Times:
         return np.asarray(np.busday_offset(months.astype("datetime64[D]"), 0, "forward"))
 
-    return [last, one, last_working, first_working]
+    return [last, same_day, last_working, first_working]
 
 
-def _commonest(steps: npt.NDArray[Any]) -> Any:
+def _most_frequent(steps: npt.NDArray[Any]) -> Any:
     """The step that occurs most often; of several, the shortest."""
-    found, counts = np.unique(steps, return_counts=True)
-    return found[counts.argmax()]
+    different, counts = np.unique(steps, return_counts=True)
+    return different[counts.argmax()]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-from holdfast.errors import DataError, ModelFileError
+from pydantic import BeforeValidator, PlainSerializer
+
+from holdfast.data.saved import Saved
+from holdfast.errors import DataError, MissingLibraryError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+else:
+    Tokenizer = Any  # pydantic evaluates the annotations, and the library is optional
 
 Unit = Literal["words", "characters", "pieces", "tokens"]
 
@@ -19,16 +25,42 @@ SPECIAL = ["<padding>", "<unknown>", "<begin>", "<end>"]
 _NO_LIMIT = 1 << 30
 
 
-class Vocabulary:
+def _tokenizers() -> ModuleType:
+    try:
+        import tokenizers
+    except ImportError as error:
+        raise MissingLibraryError(
+            "Texts need the library tokenizers, which is not installed: pip install 'holdfast[text]'."
+        ) from error
+    return tokenizers
+
+
+def _opened(saved: object) -> Tokenizer:
+    """The tokenizer of its JSON; a tokenizer itself passes."""
+    kind: type[Tokenizer] = _tokenizers().Tokenizer
+    if isinstance(saved, kind):
+        return saved
+    try:
+        return kind.from_str(cast(str, saved))
+    except Exception as error:  # tokenizers raises no narrower class
+        raise ValueError(f"the library tokenizers cannot read it ({error})") from error
+
+
+def _as_json(tokenizer: Tokenizer) -> str:
+    return tokenizer.to_str()
+
+
+class Vocabulary(Saved):
     """Turns texts into ids and ids into texts.
 
     Attributes:
         unit: What an id stands for: ``"words"``, ``"characters"``, ``"pieces"``, or ``"tokens"``, which are texts that
             are not cut.
+        tokenizer: A ``tokenizers.Tokenizer``; in a model file its JSON, as text.
     """
 
-    def __init__(self, tokenizer: Tokenizer, unit: Unit) -> None:
-        self._tokenizer, self.unit = tokenizer, unit
+    unit: Unit
+    tokenizer: Annotated[Tokenizer, BeforeValidator(_opened), PlainSerializer(_as_json)]
 
     @classmethod
     def fit(cls, texts: Iterable[str], unit: Unit, *, size: int = 0, lower: bool = False, least: int = 1) -> Vocabulary:
@@ -46,67 +78,48 @@ class Vocabulary:
 
         Raises:
             DataError: The texts are empty.
+            MissingLibraryError: tokenizers is not installed.
         """
-        from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-
+        tokenizers = _tokenizers()
+        decoders, models, pre_tokenizers = tokenizers.decoders, tokenizers.models, tokenizers.pre_tokenizers
         limit = size or (8000 if unit == "pieces" else _NO_LIMIT)
         common: dict[str, Any] = {"vocab_size": limit, "min_frequency": least, "special_tokens": SPECIAL}
         common["show_progress"] = False
         if unit == "pieces":
-            tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL[UNKNOWN]))
+            tokenizer = tokenizers.Tokenizer(models.BPE(unk_token=SPECIAL[UNKNOWN]))
             tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
             tokenizer.decoder = decoders.Metaspace()
-            trainer: Any = trainers.BpeTrainer(**common)
+            trainer: Any = tokenizers.trainers.BpeTrainer(**common)
         else:
-            tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIAL[UNKNOWN]))
+            tokenizer = tokenizers.Tokenizer(models.WordLevel(unk_token=SPECIAL[UNKNOWN]))
             if unit == "words":
                 tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
             elif unit == "characters":
-                tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+                tokenizer.pre_tokenizer = pre_tokenizers.Split(tokenizers.Regex(r"[\s\S]"), "isolated")
                 tokenizer.decoder = decoders.Fuse()
-            trainer = trainers.WordLevelTrainer(**common)
+            trainer = tokenizers.trainers.WordLevelTrainer(**common)
         if lower:
-            tokenizer.normalizer = normalizers.Lowercase()
+            tokenizer.normalizer = tokenizers.normalizers.Lowercase()
         tokenizer.train_from_iterator(texts, trainer)
-        vocabulary = cls(tokenizer, unit)
+        vocabulary = cls(unit=unit, tokenizer=tokenizer)
         if len(vocabulary) == len(SPECIAL):
             raise DataError(f"The texts to take a vocabulary of {unit} from are empty; expected at least one of them.")
         return vocabulary
 
     def __len__(self) -> int:
         """The number of ids, those of ``SPECIAL`` included."""
-        return self._tokenizer.get_vocab_size()
+        return self.tokenizer.get_vocab_size()
 
     @property
     def tokens(self) -> list[str]:
         """What each id stands for, by id."""
-        return [str(self._tokenizer.id_to_token(index)) for index in range(len(self))]
+        return [str(self.tokenizer.id_to_token(index)) for index in range(len(self))]
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text, without ``BEGIN`` and ``END``."""
-        return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+        return [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts), add_special_tokens=False)]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids; those of ``SPECIAL`` but ``UNKNOWN`` leave no trace."""
         kept = [index for index in ids if index >= len(SPECIAL) or index == UNKNOWN]
-        return str(self._tokenizer.decode(kept, skip_special_tokens=False))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON that ``from_dict`` reads."""
-        return {"unit": self.unit, "tokenizer": self._tokenizer.to_str()}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Vocabulary:
-        """The vocabulary that ``to_dict`` wrote.
-
-        Raises:
-            ModelFileError: It is not what ``to_dict`` writes.
-        """
-        from tokenizers import Tokenizer
-
-        try:
-            return cls(Tokenizer.from_str(data["tokenizer"]), data["unit"])
-        except Exception as error:  # tokenizers raises no narrower class
-            raise ModelFileError(
-                f"The saved vocabulary does not fit ({error}). The file is damaged, or another version wrote it."
-            ) from error
+        return str(self.tokenizer.decode(kept, skip_special_tokens=False))

@@ -1,4 +1,4 @@
-"""Decoding: greedy and beam search (here), CTC (``ctc``) and sampling (``sampling``)."""
+"""Decoding: greedy search and beam search (here), CTC (``ctc``) and sampling (``sampling``)."""
 
 from holdfast.decoding.search import Decoder, Hypothesis, beam_search, greedy
 

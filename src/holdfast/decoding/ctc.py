@@ -1,8 +1,8 @@
-"""Connectionist temporal classification (Graves et al. 2006): from scores a frame to a sequence of labels.
+"""Connectionist temporal classification (Graves et al. 2006): from scores per frame to a sequence of labels.
 
-A path says one label, or none (the blank), for each frame. It stands for the labels that remain when runs of the same
-are made one and blanks are left out; a sequence of labels has the probability of all its paths together. The loss is
-torch's (``torch.nn.functional.ctc_loss``); here stands what reads the answer.
+A path has one label, or none (the blank), for each frame. Its labels are what remains after equal neighbours are merged
+and blanks are removed. The probability of a sequence of labels is the sum over its paths. The loss is torch's
+(``torch.nn.functional.ctc_loss``); this file has the decoding.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _NOTHING = -1
-"""In the place of a prefix, where a beam holds fewer than it could; and the parent of the empty prefix."""
+"""The number of no prefix: an empty place in a beam, or the parent of the empty prefix."""
 
 
 class Hypothesis(NamedTuple):
-    """A sequence of labels that the frames may stand for."""
+    """A possible sequence of labels for the frames."""
 
     labels: list[int]
     """The labels, without blanks."""
     log_probability: float
-    """Natural logarithm of the probability of those of its paths that were in the beam."""
+    """Natural logarithm of the probability of its paths, as far as they were in the beam."""
 
 
 def greedy(
     log_probs: Tensor, lengths: Tensor | None = None, *, blank: int = 0, before: Tensor | None = None
 ) -> list[list[int]]:
-    """The labels of the likeliest path.
+    """The labels of the most likely path.
 
     Args:
-        log_probs: Scores of each label in each frame, [B, T, V]; only their order within a frame counts.
-        lengths: Frames of each row, [B]; None when all have T.
-        blank: Which label stands for none.
-        before: The likeliest label of the frame before the first, [B], where the rows go on from earlier frames; None
-            where they begin.
+        log_probs: Scores of each label in each frame, [B, T, V]; only their order within a frame matters.
+        lengths: Number of frames of each row, [B]; None if all rows have T.
+        blank: The number of the blank.
+        before: The most likely label of the frame before the first one, [B], if the rows continue earlier frames; else
+            None.
 
     Returns:
         B lists of labels, without blanks.
 
     Raises:
-        ShapeError: The arguments' shapes disagree.
+        ShapeError: The shapes of the arguments do not fit each other.
         OptionError: There is no label ``blank``.
     """
     _check(log_probs, lengths, blank)
@@ -56,31 +56,31 @@ def greedy(
     if before is None:
         before = best.new_full((len(best),), blank)
     earlier = torch.cat([before.to(best)[:, None], best[:, :-1]], 1)
-    said = (best != blank) & (best != earlier)
+    is_new = (best != blank) & (best != earlier)
     if lengths is not None:
-        said &= torch.arange(best.shape[1], device=best.device) < lengths.to(best.device)[:, None]
-    return [row[kept].tolist() for row, kept in zip(best, said, strict=True)]
+        is_new &= torch.arange(best.shape[1], device=best.device) < lengths.to(best.device)[:, None]
+    return [row[kept].tolist() for row, kept in zip(best, is_new, strict=True)]
 
 
 def beam_search(
     log_probs: Tensor, lengths: Tensor | None = None, *, beam: int = 10, blank: int = 0
 ) -> list[list[Hypothesis]]:
-    """The likeliest sequences of labels, by prefix beam search (Graves 2012, Hannun et al. 2014).
+    """The most likely sequences of labels, by prefix beam search (Graves 2012, Hannun et al. 2014).
 
-    Each frame lengthens the prefixes in the beam; paths that come to the same prefix are added up, and the likeliest
-    prefixes stay. With room for every prefix the result is exact.
+    Each frame extends the prefixes in the beam. The probabilities of paths with the same prefix are added, and the most
+    likely prefixes stay. If the beam has room for every prefix, the result is exact.
 
     Args:
-        log_probs: Logarithms of the probabilities of each label in each frame, [B, T, V].
-        lengths: Frames of each row, [B]; None when all have T.
-        beam: Prefixes that are kept of each row.
-        blank: Which label stands for none.
+        log_probs: Log probabilities of each label in each frame, [B, T, V].
+        lengths: Number of frames of each row, [B]; None if all rows have T.
+        beam: Number of prefixes to keep per row.
+        blank: The number of the blank.
 
     Returns:
-        For each row at most ``beam`` hypotheses, the likeliest first; one at least.
+        For each row one to ``beam`` hypotheses, the most likely first.
 
     Raises:
-        ShapeError: The arguments' shapes disagree.
+        ShapeError: The shapes of the arguments do not fit each other.
         OptionError: ``beam`` is below 1, or there is no label ``blank``.
     """
     _check(log_probs, lengths, blank)
@@ -96,7 +96,7 @@ def beam_search(
 
 
 class _Prefixes:
-    """Every prefix that was met, as a tree: a number for each, its last label, and the prefix before that."""
+    """All prefixes so far, as a tree: each has a number, its last label, and the prefix without that label."""
 
     def __init__(self, blank: int) -> None:
         self._numbers: dict[tuple[int, int], int] = {}
@@ -112,18 +112,18 @@ class _Prefixes:
 
     def labels(self, prefix: int) -> list[int]:
         """The labels of a prefix."""
-        found = []
+        labels = []
         while self._before[prefix] != _NOTHING:
-            found.append(self._last[prefix])
+            labels.append(self._last[prefix])
             prefix = self._before[prefix]
-        return found[::-1]
+        return labels[::-1]
 
 
 class _Beams:
-    """The beams of B rows, K prefixes each, side by side in arrays [B, K].
+    """The beams of B rows with K prefixes each, in arrays [B, K].
 
-    ``ended`` and ``open`` are the logarithms of the probability of a prefix's paths that end with the blank, and of
-    those that end with its last label: after the first the same label is a new one, after the second the same one.
+    ``ended`` is the log probability of the paths of a prefix that end with the blank, ``open`` of those that end with
+    its last label. If that label follows, it is a new label after the former, and the same label after the latter.
     """
 
     def __init__(self, rows: int, beam: int, blank: int) -> None:
@@ -137,27 +137,27 @@ class _Beams:
         self.last = np.full((rows, beam), blank)
 
     def advance(self, scores: Floats, rows: NDArray[np.bool_]) -> None:
-        """Takes a frame: its scores [B, V], and which rows have it."""
+        """Reads a frame: its scores [B, V], and which rows have this frame."""
         chosen = np.flatnonzero(rows)
         scores = scores[chosen]
         ended, opened, prefix, parent, last = (
             part[chosen] for part in (self.ended, self.open, self.prefix, self.parent, self.last)
         )
         total = np.logaddexp(ended, opened)
-        of_last = np.take_along_axis(scores, last, 1)
+        last_scores = np.take_along_axis(scores, last, 1)
         stay_ended = total + scores[:, self.blank, None]
-        stay_open = opened + of_last
+        stay_open = opened + last_scores
         longer = total[:, :, None] + scores[:, None, :]
-        np.put_along_axis(longer, last[:, :, None], (ended + of_last)[:, :, None], 2)
+        np.put_along_axis(longer, last[:, :, None], (ended + last_scores)[:, :, None], 2)
         longer[:, :, self.blank] = -np.inf
-        # A prefix in the beam is also what a shorter one in the beam becomes with its last label: add the two up.
+        # A prefix in the beam can also be the extension of a shorter prefix in the beam: add the two probabilities.
         r, k, shorter = np.nonzero((parent[:, :, None] == prefix[:, None, :]) & (parent[:, :, None] != _NOTHING))
         stay_open[r, k] = np.logaddexp(stay_open[r, k], longer[r, shorter, last[r, k]])
         longer[r, shorter, last[r, k]] = -np.inf
         self._keep(chosen, stay_ended, stay_open, longer)
 
     def _keep(self, rows: Ints, stay_ended: Floats, stay_open: Floats, longer: Floats) -> None:
-        """Keeps the likeliest of the prefixes that stay [R, K] and of those that grow [R, K, V]."""
+        """Keeps the most likely of the unchanged prefixes [R, K] and the extended prefixes [R, K, V]."""
         beam, labels = stay_ended.shape[1], longer.shape[2]
         candidates = np.concatenate([np.logaddexp(stay_ended, stay_open), longer.reshape(len(rows), -1)], 1)
         order = np.argpartition(-candidates, beam - 1, axis=1)[:, :beam]
@@ -178,19 +178,21 @@ class _Beams:
         self.prefix[rows] = prefix
 
     def hypotheses(self) -> list[list[Hypothesis]]:
-        """What each row's beam holds, the likeliest first."""
+        """The hypotheses in the beam of each row, the most likely first."""
         total = np.logaddexp(self.ended, self.open)
-        found = []
+        beams = []
         for prefixes, scores in zip(self.prefix, total, strict=True):
             order = [k for k in np.argsort(-scores, kind="stable") if prefixes[k] != _NOTHING]
-            found.append([Hypothesis(self.prefixes.labels(int(prefixes[k])), float(scores[k])) for k in order])
-        return found
+            beams.append([Hypothesis(self.prefixes.labels(int(prefixes[k])), float(scores[k])) for k in order])
+        return beams
 
 
 def _check(log_probs: Tensor, lengths: Tensor | None, blank: int) -> None:
     if log_probs.ndim != 3:
         raise ShapeError(f"The scores have shape {tuple(log_probs.shape)}; expected [B, T, V].")
     if lengths is not None and lengths.shape != log_probs.shape[:1]:
-        raise ShapeError(f"The lengths have shape {tuple(lengths.shape)}; expected one a row, ({log_probs.shape[0]},).")
+        raise ShapeError(
+            f"The lengths have shape {tuple(lengths.shape)}; expected one per row, ({log_probs.shape[0]},)."
+        )
     if not 0 <= blank < log_probs.shape[2]:
-        raise OptionError(f"The blank is label {blank}; expected one of the {log_probs.shape[2]} labels, from 0.")
+        raise OptionError(f"The blank is label {blank}; expected a label from 0 to {log_probs.shape[2] - 1}.")

@@ -1,8 +1,8 @@
-"""Drawing tokens from a language model: temperature, the k likeliest, the nucleus, by seed.
+"""Sampling of tokens from a language model, by seed: temperature, the k most likely tokens, the nucleus.
 
-With the scores s of V tokens and the temperature τ, p = softmax(s / τ). ``top_k`` keeps the k tokens of the highest p
-(Fan et al. 2018); ``top_p`` then keeps the nucleus (Holtzman et al. 2020): the fewest tokens, likeliest first, whose
-probabilities come to at least ``top_p``. What is kept is scaled to come to 1, after each of the two.
+With the scores s of V tokens and the temperature τ, p = softmax(s / τ). ``top_k`` keeps the k tokens with the highest p
+(Fan et al. 2018). ``top_p`` then keeps the nucleus (Holtzman et al. 2020): the fewest tokens, the most likely first,
+whose probabilities sum to at least ``top_p``. After each of the two, the probabilities are scaled to sum to 1.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from torch import Tensor
 from holdfast.errors import OptionError, ShapeError
 
 WINDOW = 256
-"""Steps of a prompt that are read at once: a long one does not take much memory."""
+"""Steps of a prompt that are read at once, to limit the memory for a long prompt."""
 
-# (tokens [B, T], lengths [B] or None, state or None) -> scores of the token after each [B, T, V], state
+# (tokens [B, T], lengths [B] or None, state or None) -> scores of the next token of each [B, T, V], state
 Model = Callable[[Tensor, Tensor | None, Any], tuple[Tensor, Any]]
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a token is chosen.
+    """How to choose a token.
 
     Attributes:
-        temperature: τ: below 1 the likely becomes likelier, above 1 less so; 0 takes the likeliest.
-        top_k: Only the k likeliest tokens are drawn from; 0 for all.
-        top_p: Only the nucleus of this probability is drawn from; 1 for all.
+        temperature: τ. Below 1, likely tokens become likelier; above 1, less likely; 0 takes the most likely token.
+        top_k: Sample only from the k most likely tokens; 0 for all.
+        top_p: Sample only from the nucleus with this probability; 1 for all.
 
     Raises:
         OptionError: A value is out of range.
@@ -43,20 +43,20 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if self.temperature < 0:
-            raise OptionError(f"temperature is {self.temperature}; expected 0 (always the likeliest token) or more.")
+            raise OptionError(f"temperature is {self.temperature}; expected 0 (always the most likely token) or more.")
         if self.top_k < 0:
             raise OptionError(f"top_k is {self.top_k}; expected a number of tokens, or 0 for all.")
         if not 0 < self.top_p <= 1:
             raise OptionError(f"top_p is {self.top_p}; expected a probability above 0, up to 1 for all tokens.")
 
     def probabilities(self, scores: Tensor) -> Tensor:
-        """What a token is drawn by.
+        """The probability with which each token is drawn.
 
         Args:
-            scores: [B, V], before softmax; -inf for a token that must not come.
+            scores: [B, V], before softmax; -inf for a token that is not allowed.
 
         Returns:
-            [B, V], float64; each row comes to 1. Of equal scores, the token of the lower number comes first.
+            [B, V], float64; each row sums to 1. Of tokens with equal scores, the lower number ranks first.
         """
         if self.temperature == 0:
             return torch.zeros_like(scores, dtype=torch.float64).scatter_(-1, scores.argmax(-1, keepdim=True), 1)
@@ -71,12 +71,12 @@ class Sampling:
 
 
 def uniform(seed: int, keys: Sequence[Sequence[int]], length: int) -> Tensor:
-    """The random numbers of some samples: each row depends on the seed and on the sample's key, and on no other row.
+    """Random numbers for some samples: each row depends only on the seed and on the key of its sample.
 
     Args:
         seed: Zero or more.
-        keys: What tells the samples apart, B of them: whole numbers from 0 on.
-        length: Numbers a sample.
+        keys: The B keys of the samples, whole numbers from 0 on.
+        length: Number of random numbers per sample.
 
     Returns:
         [B, length], float64, from 0 to below 1 in steps of 2^-24.
@@ -86,11 +86,11 @@ def uniform(seed: int, keys: Sequence[Sequence[int]], length: int) -> Tensor:
 
 
 def draw(probabilities: Tensor, numbers: Tensor) -> Tensor:
-    """The token at which the probabilities, added up, first exceed a number; one of probability 0 is never drawn.
+    """The first token at which the cumulative probability exceeds a number; a token of probability 0 is never drawn.
 
     Args:
         probabilities: [B, V].
-        numbers: [B], from 0 to below 1, as :func:`uniform` gives them.
+        numbers: [B], from 0 to below 1, from :func:`uniform`.
 
     Returns:
         [B], int64.
@@ -110,31 +110,31 @@ def generate(
     end: int | None = None,
     never: Collection[int] = (),
 ) -> list[list[int]]:
-    """Goes on from prompts, all of them side by side.
+    """Continues prompts, all in one batch.
 
     Args:
-        model: In evaluation mode; it reads the prompts, ``WINDOW`` steps at a time, then each token that it is given.
+        model: In evaluation mode; reads the prompts, ``WINDOW`` steps at a time, then each new token.
         prompts: [B, T], int64, on the device of the model.
-        lengths: Tokens of each prompt, [B], from 1 to T.
-        numbers: [B, L], from :func:`uniform`; L tokens are drawn at most.
-        sampling: How a token is chosen.
-        end: The token that a sample ends with; None to go on to L tokens.
-        never: Tokens that are not drawn.
+        lengths: Number of tokens of each prompt, [B], from 1 to T.
+        numbers: [B, L], from :func:`uniform`; at most L tokens are drawn.
+        sampling: How to choose a token.
+        end: The token that ends a sample; None to draw L tokens.
+        never: Tokens that must not be drawn.
 
     Returns:
-        What follows each prompt, without the prompt and without ``end``.
+        The new tokens after each prompt, without ``end``.
 
     Raises:
         ShapeError: A prompt is empty.
     """
     if not bool((lengths > 0).all()):
         raise ShapeError("A prompt has no tokens; expected at least one, such as the token that begins a text.")
-    last, state = _read(model, prompts, lengths)
-    barred = torch.tensor(sorted(never), dtype=torch.int64)
+    last, state = _last_scores(model, prompts, lengths)
+    excluded = torch.tensor(sorted(never), dtype=torch.int64)
     ended = torch.zeros(len(prompts), dtype=torch.bool)
     drawn: list[Tensor] = []
     while len(drawn) < numbers.shape[1]:
-        p = sampling.probabilities(last.cpu().index_fill(1, barred, -torch.inf))
+        p = sampling.probabilities(last.cpu().index_fill(1, excluded, -torch.inf))
         drawn.append(draw(p, numbers[:, len(drawn)]))
         ended |= drawn[-1] == end
         if ended.all():
@@ -145,12 +145,12 @@ def generate(
     return [row[: row.index(end)] if end in row else row for row in rows]
 
 
-def _read(model: Model, prompts: Tensor, lengths: Tensor) -> tuple[Tensor, Any]:
+def _last_scores(model: Model, prompts: Tensor, lengths: Tensor) -> tuple[Tensor, Any]:
     """The scores after the last token of each prompt, [B, V], and the state."""
-    found, state = [], None
+    windows, state = [], None
     for begin in range(0, prompts.shape[1], WINDOW):
         window = prompts[:, begin : begin + WINDOW]
         left = (lengths - begin).clamp(0, window.shape[1])
         scores, state = model(window, left, state)
-        found.append(scores[torch.arange(len(scores)), (left - 1).clamp(min=0)])
-    return torch.stack(found)[(lengths - 1) // WINDOW, torch.arange(len(lengths))], state
+        windows.append(scores[torch.arange(len(scores)), (left - 1).clamp(min=0)])
+    return torch.stack(windows)[(lengths - 1) // WINDOW, torch.arange(len(lengths))], state

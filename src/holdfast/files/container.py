@@ -21,9 +21,9 @@ from safetensors import SafetensorError, safe_open
 from holdfast.errors import HoldfastWarning, ModelFileError
 from holdfast.files.pointers import refuse_pointers
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+"""Since version 3 the document of a model holds its chain; since version 2 a file has a digest. All are still read."""
 _WITHOUT_DIGEST = 1
-"""The format version whose files have no digest; they are still read."""
 MAX_HEADER_BYTES = 2**20
 """The largest header that is written or read: half a second of parsing at worst. What a file claims beyond it is not
 believed."""
@@ -32,9 +32,16 @@ _NUMPY_HAS = {"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16
 _VERSION, _DIGEST = "holdfast_format", "holdfast_digest"
 _KIND, _DOCUMENT = "holdfast_kind", "holdfast_document"
 
-_START = json.dumps({"__metadata__": {_VERSION: str(FORMAT_VERSION), _DIGEST: ""}}, separators=(",", ":"))[:-3].encode()
-"""How the header of a file begins. The digest follows: SHA-256, in 64 hexadecimal digits, of the whole file without
-those digits."""
+
+def _start(version: int) -> bytes:
+    """How the header of a file begins.
+
+    The digest follows: SHA-256, in 64 hexadecimal digits, of the whole file without those digits.
+    """
+    return json.dumps({"__metadata__": {_VERSION: str(version), _DIGEST: ""}}, separators=(",", ":"))[:-3].encode()
+
+
+_START = _start(FORMAT_VERSION)
 _DIGITS = 64
 _PIECE = 2**20
 
@@ -235,22 +242,27 @@ def _check_content(path: Path, metadata: Mapping[str, str]) -> None:
             HoldfastWarning,
             stacklevel=4,
         )
-    elif not _is_as_written(path):
+    elif not _is_as_written(path, _start(int(version))):
         raise ModelFileError(
             f"{path} is damaged: its content does not have the digest that was written with it. Take another copy of "
             "it."
         )
 
 
-def _is_as_written(path: Path) -> bool:
-    """Whether the whole file has the digest that stands in it."""
+def _is_as_written(path: Path, begins: bytes) -> bool:
+    """Whether the whole file has the digest that is written in it.
+
+    Args:
+        path: The file.
+        begins: How the header of a file of its version begins.
+    """
     piece = memoryview(bytearray(_PIECE))
     with path.open("rb") as handle:
-        start, digits = handle.read(8 + len(_START)), handle.read(_DIGITS)
+        start, digits = handle.read(8 + len(begins)), handle.read(_DIGITS)
         digest = hashlib.sha256(start)
         while size := handle.readinto(piece):
             digest.update(piece[:size])
-    return start[8:] == _START and digits == digest.hexdigest().encode()
+    return start[8:] == begins and digits == digest.hexdigest().encode()
 
 
 def _document(path: Path, metadata: Mapping[str, str], kind: str) -> dict[str, Any]:

@@ -104,8 +104,8 @@ class Format:
             for a format that is only read.
         compares: ``difference(path, network) -> float``: the largest difference, on random input, between the format's
             own software and the network; None if there is no such function.
-        lists: ``describe_layers(path)``: a :class:`~holdfast.interop.listing.Line` per layer of a file that may not be
-            a network; None if there is no such function.
+        lists: ``describe_layers(path)``: a :class:`~holdfast.layers.summary.LayerRow` per layer of a file that may not
+            be a network; None if there is no such function.
         selects: ``select(path, **options)``: the recurrent layers of a file alone, as a
             :class:`~holdfast.interop.selection.Selection`; None to take them from the network.
         whole: Whether a file holds a complete model, so that a written file can be read back and compared. If not, it
@@ -172,6 +172,7 @@ FORMATS: dict[str, Format] = {
             _is_holdfast,
             "holdfast.interop.trained:read",
             "holdfast.interop.network:save",
+            lists="holdfast.interop.trained:describe_layers",
         ),
         Format(
             "pytorch",
@@ -194,7 +195,7 @@ FORMATS: dict[str, Format] = {
             "holdfast.interop.onnx.files:read",
             "holdfast.interop.onnx.forms:write",
             "holdfast.interop.onnx.runtime:difference",
-            writes_trained="holdfast.interop.onnx.task_forms:write",
+            writes_trained="holdfast.interop.onnx.forms:write_trained",
         ),
         Format(
             "tf1",

@@ -7,10 +7,11 @@ from typing import Any, cast
 
 from holdfast.errors import ConversionError
 from holdfast.interop.format_table import LAYERS, detect_format, format_to_write
-from holdfast.interop.listing import Listing, listing
+from holdfast.interop.listing import listing
 from holdfast.interop.network import Network
 from holdfast.interop.selection import Selection, select_from_network
 from holdfast.layers.recurrent_layer import RecurrentLayer
+from holdfast.layers.summary import Summary, listed
 
 
 def read(path: Path | str, format: str | None = None, **options: Any) -> Network:
@@ -102,7 +103,7 @@ def difference(path: Path, network: Network, format: str) -> float | None:
     return cast(float, source.call(source.compares, path, network)) if source.compares else None
 
 
-def list_layers(path: Path | str, format: str | None = None) -> Listing:
+def list_layers(path: Path | str, format: str | None = None) -> Summary:
     """The layers in a file of any format: of its model, or one by one if the file does not determine the model.
 
     Args:
@@ -118,11 +119,11 @@ def list_layers(path: Path | str, format: str | None = None) -> Listing:
         return listing(read(path, source.name))
     except ConversionError as error:
         if source.lists is not None:
-            return Listing(tuple(source.call(source.lists, path)), note=str(error))
+            return listed(source.call(source.lists, path), str(error))
         if source.selects is None:
             raise
         selection = select_layers(path, source.name)
         if not selection.layers:
             raise
         network = selection.network("*", path)
-        return Listing(listing(network).lines, note=f"{selection.note(network)} {error}".strip())
+        return listed(listing(network).rows, f"{selection.note(network)} {error}".strip())

@@ -1,33 +1,35 @@
-"""Files of Holdfast as networks that other formats can say: saved networks, and trained models that are chains."""
+"""Files of Holdfast as networks that other formats can say: saved networks, and models that are chains of layers."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from holdfast.data import Encoder
-from holdfast.errors import ConversionError
-from holdfast.files import container
+from holdfast.errors import ConversionError, HoldfastError, ModelFileError
+from holdfast.files import container, storage
 from holdfast.interop import network as networks
 from holdfast.interop.network import Network, Node
-from holdfast.layers.recurrent_layer import RecurrentLayer
+from holdfast.layers.chain import Chain
+from holdfast.layers.chain.parts import Embedding, Head, Linear, Part, Recurrent, Scaled
+from holdfast.layers.summary import LayerRow, of_chain
+from holdfast.runtime import old_files
+from holdfast.runtime.network import STREAM
+from holdfast.runtime.scaling import Scaling
 from holdfast.tasks import model_file
-from holdfast.tasks.classify.task import Classifier, ClassifyTask
-from holdfast.tasks.generate.network import LanguageModel
-from holdfast.tasks.tag.task import Tagger
-from holdfast.tasks.task import RecipeTask
 
 
 def is_network(path: Path) -> bool:
-    """Whether a file of Holdfast is a saved network, rather than the model of a task.
+    """Whether a file of Holdfast is a saved network, or an exported stream, rather than the model of a task.
 
     Raises:
         ModelFileError: There is no usable file.
     """
-    return container.kind_of(container.model_path(path)) == networks.KIND
+    path = container.model_path(path)
+    return container.kind_of(path) == networks.KIND or storage.read(path, "model")[1].get("task") == STREAM
 
 
 def read(path: Path) -> Network:
@@ -44,93 +46,148 @@ def read(path: Path) -> Network:
         ConversionError: The model is no chain of layers; the message says which model it is.
     """
     path = container.model_path(path)
-    if is_network(path):
+    if container.kind_of(path) == networks.KIND:
         return networks.load(path)
-    task, model = model_file.load(path)
-    return _of_task(task, model, path)
+    return _network(*_read_chain(path), path)
 
 
-def _of_task(task: RecipeTask[Any], model: nn.Module, path: Path) -> Network:
-    chain = _Chain()
-    if isinstance(model, Classifier):
-        layer = model.recurrent
-        direct = model.head == "last_output" and not layer.bidirectional and not layer.residual
-        if model.head != "last_state" and not direct:
+def describe_layers(path: Path) -> tuple[LayerRow, ...]:
+    """A row for each layer of a model file, which may be no network, for :class:`~holdfast.layers.summary.Summary`.
+
+    Raises:
+        ModelFileError: There is no usable file.
+    """
+    return of_chain(_read_chain(container.model_path(path))[0]).rows
+
+
+def _read_chain(path: Path) -> tuple[Chain, Mapping[str, Tensor], str]:
+    """The chain of a model file, its tensors by the names that the chain has for them, and the name of its task.
+
+    Raises:
+        ModelFileError: There is no usable file.
+    """
+    tensors, document = storage.read(path, "model")
+    name = document.get("task")
+    if "chain" not in document and name != STREAM:  # a task of format version 1 or 2
+        task, model = model_file.load(path)
+        return task.chain(model), model.state_dict(), task.name
+    try:
+        if "chain" in document:
+            return Chain.from_document(document["chain"]), tensors, str(name)
+        return *old_files.chain_and_arrays(document, tensors), STREAM
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError) as error:
+        reason = str(error).rstrip(".") if isinstance(error, HoldfastError) else "its description does not fit"
+        raise ModelFileError(f"{path} is damaged: {reason}. Take another copy of it.") from error
+
+
+def _network(chain: Chain, tensors: Mapping[str, Tensor], task: str, path: Path) -> Network:
+    """The network of a chain.
+
+    Args:
+        chain: The chain.
+        tensors: By the names that the chain has for them.
+        task: What it is a model for, for messages.
+        path: The file, for messages.
+
+    Raises:
+        ConversionError: A part has no counterpart in networks.
+        ModelFileError: The tensors are not the chain's.
+    """
+    for name in chain.tensor_shapes():
+        if name not in tensors:
+            raise ModelFileError(f"{path} is damaged: it has no tensor {name!r}. Take another copy of it.")
+    head = chain.find(Head)
+    if head is not None:
+        layers = chain.recurrent
+        direct = head.kind == "last_output" and not layers.bidirectional and not layers.residual
+        if head.kind != "last_state" and not direct:
             raise ConversionError(
-                f"{path} is a classifier with model.head = {model.head!r}; only one with 'last_state' (or with "
+                f"{path} is a classifier with model.head = {head.kind!r}; only one with 'last_state' (or with "
                 "'last_output', in one direction and without residual connections) can be written in other formats."
             )
-        if model.embedding is not None:
-            chain.embedding("embedding", model.embedding.table, mask_zero=True)
-        elif isinstance(task, ClassifyTask) and isinstance(task.encoder, Encoder):
-            chain.scaling(task.encoder)
-        if model.input is not None:
-            chain.linear("input", model.input)
-        chain.recurrent("recurrent", layer, last=True)
-        chain.linear("output", model.output)
-    elif isinstance(model, LanguageModel):
-        chain.embedding("embedding", model.embedding, mask_zero=False)
-        chain.recurrent("recurrent", model.recurrent)
-        chain.linear("output", model.output)
-    elif isinstance(model, Tagger) and model.words is None:
-        chain.recurrent("recurrent", model.recurrent)
-        chain.linear("output", model.output)
-    else:
+    builder = _Builder(chain, tensors)
+    if not all(map(builder.add, chain.parts)):
         raise ConversionError(
-            f"{path} is a model for the task {task.name!r} ({type(model).__name__}), which is no chain of layers; "
-            "classifiers, language models and taggers of numbers can be written in other formats."
+            f"{path} is a model for the task {task!r}, which is no chain of layers; classifiers, language models and "
+            "taggers of numbers can be written in other formats."
         )
-    return chain.network(path)
+    with torch.device("meta"):
+        network = Network([builder.input], [builder.value], builder.nodes)
+    return networks.with_tensors(network, builder.tensors, path)
 
 
-class _Chain:
-    """Nodes one behind the other, and their tensors."""
+class _Builder:
+    """Nodes one behind the other for the parts of a chain, and their tensors.
 
-    def __init__(self) -> None:
+    Attributes:
+        nodes: Those made so far.
+        tensors: Theirs.
+        input: The name of the value that the first node takes.
+        value: The name of the value that the last node gives.
+    """
+
+    def __init__(self, chain: Chain, tensors: Mapping[str, Tensor]) -> None:
+        self._chain, self._of_file, self._mask = chain, tensors, ""
         self.nodes: list[Node] = []
         self.tensors: dict[str, Tensor] = {}
-        self._value, self._mask, self._first = "inputs", "", "inputs"
+        self.input = self.value = "ids" if chain.parts[0].reads_ids else "inputs"
 
-    def network(self, path: Path) -> Network:
-        with torch.device("meta"):
-            network = Network([self._first], [self._value], self.nodes)
-        return networks.with_tensors(network, self.tensors, path)
+    def add(self, part: Part) -> bool:
+        """Adds the node of a part; says False where networks have none."""
+        match part:
+            case Scaled():
+                self._scaling(part.scaling, self._chain.input_size or 0)
+            case Embedding():
+                sizes = {"num_embeddings": part.tokens, "embedding_dim": part.size}
+                name = _node_name(part)
+                outputs = (name, f"{name}.mask") if part.mask_zero else (name,)
+                self._node(name, "Embedding", {**sizes, "mask_zero": part.mask_zero}, self._tensors(part), *outputs)
+                self._mask = f"{name}.mask" if part.mask_zero else ""
+            case Linear():
+                sizes = {"in_features": part.inputs, "out_features": part.outputs, "bias": part.bias}
+                self._node(_node_name(part), "Linear", sizes, self._tensors(part), _node_name(part))
+            case Recurrent():
+                tensors = {f"layer.{name}": tensor for name, tensor in self._tensors(part).items()}
+                outputs = ("", _node_name(part)) if self._chain.find(Head) else (_node_name(part),)
+                self._node(_node_name(part), "Recurrent", _options(part), tensors, *outputs)
+            case Head():
+                pass  # the recurrent layers give it: h after the last step
+            case _:
+                return False
+        return True
 
-    def _add(self, name: str, kind: str, options: dict[str, Any], module: nn.Module, *outputs: str) -> None:
-        inputs = (self._value, self._mask) if kind == "Recurrent" and self._mask else (self._value,)
+    def _tensors(self, part: Embedding | Linear | Recurrent) -> dict[str, Tensor]:
+        """The tensors of a part, by their names within it."""
+        names = part.tensor_shapes()
+        return {name.removeprefix(f"{part.name}."): self._of_file[name].detach().clone() for name in names}
+
+    def _node(
+        self, name: str, kind: str, options: dict[str, Any], tensors: Mapping[str, Tensor], *outputs: str
+    ) -> None:
+        inputs = (self.value, self._mask) if kind == "Recurrent" and self._mask else (self.value,)
         self.nodes.append(Node(name, kind, options, inputs, outputs))
-        prefix = f"parts.{name}.layer." if kind == "Recurrent" else f"parts.{name}."
-        self.tensors |= {prefix + own: tensor.detach().clone() for own, tensor in module.state_dict().items()}
-        self._value = next(value for value in outputs if value)
+        self.tensors |= {f"parts.{name}.{key}": tensor for key, tensor in tensors.items()}
+        self.value = next(value for value in outputs if value)
 
-    def embedding(self, name: str, table: nn.Embedding, *, mask_zero: bool) -> None:
-        self._first = self._value = "ids"
-        sizes = {"num_embeddings": table.num_embeddings, "embedding_dim": table.embedding_dim}
-        outputs = (name, f"{name}.mask") if mask_zero else (name,)
-        self._add(name, "Embedding", {**sizes, "mask_zero": mask_zero}, table, *outputs)
-        self._mask = f"{name}.mask" if mask_zero else ""
-
-    def scaling(self, encoder: Encoder) -> None:
-        """What is done to raw values first, as a linear layer with nothing beside the diagonal."""
-        kind, count = encoder.scaling.kind, encoder.channels
-        if kind == "none":
+    def _scaling(self, scaling: Scaling, count: int) -> None:
+        """What is done to raw values first, as a linear layer with zeros beside the diagonal."""
+        if scaling.kind == "none":
             return
-        mean = torch.tensor(encoder.scaling.mean if kind == "standard" else [0.0] * count, dtype=torch.float64)
-        std = torch.tensor(encoder.scaling.std if kind == "standard" else [255.0] * count, dtype=torch.float64)
-        layer = nn.Linear(count, count)
-        with torch.no_grad():
-            layer.weight.copy_(torch.diag(1 / std))
-            layer.bias.copy_(-mean / std)
-        self.linear("scaling", layer)
+        mean = torch.tensor(scaling.mean if scaling.kind == "standard" else [0.0] * count, dtype=torch.float64)
+        std = torch.tensor(scaling.std if scaling.kind == "standard" else [255.0] * count, dtype=torch.float64)
+        tensors = {"weight": torch.diag(1 / std).float(), "bias": (-mean / std).float()}
+        sizes = {"in_features": count, "out_features": count, "bias": True}
+        self._node("scaling", "Linear", sizes, tensors, "scaling")
 
-    def linear(self, name: str, layer: nn.Linear) -> None:
-        sizes = {"in_features": layer.in_features, "out_features": layer.out_features}
-        self._add(name, "Linear", {**sizes, "bias": layer.bias is not None}, layer, name)
 
-    def recurrent(self, name: str, layer: RecurrentLayer, *, last: bool = False) -> None:
-        options: dict[str, Any] = {"cell": layer.kind, "input_size": layer.input_size, "bias": layer.bias}
-        options["hidden_size"] = layer.hidden_size if isinstance(layer.hidden_size, int) else [*layer.hidden_size]
-        if isinstance(layer.hidden_size, int):
-            options["num_layers"] = layer.num_layers
-        options |= {one: getattr(layer, one) for one in ("bidirectional", "merge", "residual", "reverse")}
-        self._add(name, "Recurrent", {**options, **layer.specs[0].changed_options()}, layer, *([""] * last), name)
+def _node_name(part: Embedding | Linear | Recurrent) -> str:
+    return part.name.partition(".")[0] or "recurrent"
+
+
+def _options(part: Recurrent) -> dict[str, Any]:
+    """The options of the node ``Recurrent``."""
+    first, sizes = part.cells[0], [cell.hidden_size for cell in part.cells]
+    options: dict[str, Any] = {"cell": first.kind, "input_size": first.input_size, "bias": first.bias}
+    options |= {"hidden_size": sizes} if len(set(sizes)) > 1 else {"hidden_size": sizes[0], "num_layers": len(sizes)}
+    options |= {name: getattr(part, name) for name in ("bidirectional", "merge", "residual", "reverse")}
+    return {**options, **first.changed_options()}

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import OptionError, ShapeError, did_you_mean
+from holdfast.layers.chain.special import AttentionKind
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,8 @@ class Attention(nn.Module, ABC):
         query_size: Q, values in a query.
         memory_size: M, values in a remembered vector.
     """
+
+    kind: AttentionKind
 
     def __init__(self, query_size: int, memory_size: int) -> None:
         super().__init__()
@@ -123,6 +126,8 @@ class DotAttention(Attention):
         OptionError: The sizes differ.
     """
 
+    kind = "dot"
+
     def __init__(self, query_size: int, memory_size: int) -> None:
         if query_size != memory_size:
             raise OptionError(
@@ -143,6 +148,8 @@ class GeneralAttention(Attention):
         query_size: Q, values in a query.
         memory_size: M, values in a remembered vector.
     """
+
+    kind = "general"
 
     def __init__(self, query_size: int, memory_size: int) -> None:
         super().__init__(query_size, memory_size)
@@ -169,6 +176,8 @@ class AdditiveAttention(Attention):
         size: Units of the layer under the tanh; None for Q.
     """
 
+    kind = "additive"
+
     def __init__(self, query_size: int, memory_size: int, size: int | None = None) -> None:
         super().__init__(query_size, memory_size)
         size = query_size if size is None else size
@@ -188,9 +197,7 @@ class AdditiveAttention(Attention):
 
 
 ATTENTIONS: dict[str, type[Attention]] = {
-    "dot": DotAttention,
-    "general": GeneralAttention,
-    "additive": AdditiveAttention,
+    each.kind: each for each in (DotAttention, GeneralAttention, AdditiveAttention)
 }
 
 

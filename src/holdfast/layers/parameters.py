@@ -45,6 +45,14 @@ def one(module: nn.Module, name: str, weights: Weights) -> Tensor:
     return cast(Tensor, getattr(module, name)) if parameter is None else parameter
 
 
+def named(module: nn.Module, name: str) -> Tensor:
+    """The parameter of that name, such as ``"recurrent.weight_ih_l0"``, of a module or of one in it."""
+    inner, _, last = name.rpartition(".")
+    owner = module.get_submodule(inner)
+    weights: Weights = cast(Any, owner).named_weights() if hasattr(owner, "named_weights") else {}
+    return one(owner, last, weights)
+
+
 def for_call(module: nn.Module, spec: CellSpec, suffix: str, weights: Weights | None = None) -> dict[str, Tensor]:
     """The parameters for one call: while training, DropConnect drops recurrent weights (Merity et al. 2018)."""
     parameters = collect(module, spec, suffix, weights)

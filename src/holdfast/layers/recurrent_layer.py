@@ -18,6 +18,8 @@ from holdfast.engines.memory import Memory, check_memory
 from holdfast.engines.unrolling import Lengths, check_lengths
 from holdfast.errors import OptionError, ShapeError, did_you_mean
 from holdfast.layers import layer_state, parameters, scripting
+from holdfast.layers.chain import Chain
+from holdfast.layers.chain.parts import Recurrent
 
 Merge = Literal["concat", "sum", "mean", "product"]
 _MERGES = ("concat", "sum", "mean", "product")
@@ -190,6 +192,19 @@ class RecurrentLayer(nn.Module):
     def output_size(self) -> int:
         """Values in a step of the layer's output."""
         return self.specs[-1].output_size * (self.num_directions if self.merge == "concat" else 1)
+
+    def part(self, name: str = "") -> Recurrent:
+        """The layers as a part of a chain.
+
+        Args:
+            name: What the layer is called in the module that holds it.
+        """
+        flags = {flag: bool(getattr(self, flag)) for flag in ("bidirectional", "residual", "reverse")}
+        return Recurrent(name, self.specs, merge=self.merge, **flags)
+
+    def chain(self) -> Chain:
+        """The layers as a model of their own."""
+        return Chain((self.part(),))
 
     @property
     def all_weights(self) -> list[list[Tensor]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch  # before the runtime, whose kernels then share the OpenMP runtime that torch has loaded
 from torch import Tensor, nn
@@ -17,19 +17,11 @@ from holdfast.engines import check_engine
 from holdfast.errors import EngineError, OptionError, ShapeError
 from holdfast.layers import parameters
 from holdfast.layers.cell_modules import CellModule
+from holdfast.layers.chain import Chain, HasChain
+from holdfast.layers.chain.parts import Recurrent
 from holdfast.layers.recurrent_layer import RecurrentLayer
-from holdfast.runtime.network import (
-    Array,
-    Network,
-    check_head,
-    read,
-    refuse_texts,
-    refuse_two_directions,
-    residual_layers,
-)
-from holdfast.runtime.stream import Steps
-from holdfast.tasks.classify.task import Classifier
-from holdfast.tasks.transcribe.task import Transcriber
+from holdfast.runtime.network import Array, StreamNetwork, check_streams, read
+from holdfast.runtime.steps import Steps
 
 
 class Stream(runtime.Stream):
@@ -40,9 +32,10 @@ class Stream(runtime.Stream):
     used by one thread at a time.
 
     Args:
-        model: A layer (``holdfast.LSTM``, ``GRU``, ``RNN``), a cell (``LSTMCell``, ...), a classifier, a transcriber
-            (its labels' scores; :class:`holdfast.TranscriptStream` goes from sound to text), or the path of a saved
-            classifier, which is opened as :func:`holdfast.runtime.load` does.
+        model: A layer (``holdfast.LSTM``, ``GRU``, ``RNN``), a cell (``LSTMCell``, ...), or any module with a method
+            ``chain()`` (:class:`holdfast.layers.chain.HasChain`), such as a classifier, a tagger of numbers or a
+            transcriber (:class:`holdfast.TranscriptStream` goes from sound to text); or the path of a model file,
+            which is opened as :func:`holdfast.runtime.load` does.
         batch: B, sequences that go side by side.
         engine: ``"native"``, ``"reference"``, or ``"auto"`` for the first of them that can.
 
@@ -117,7 +110,7 @@ class Stream(runtime.Stream):
 class ReferenceSteps:
     """The cells of :mod:`holdfast.cells`, step by step: what every network can be computed by."""
 
-    def __init__(self, network: Network, parts: list[Array]) -> None:
+    def __init__(self, network: StreamNetwork, parts: list[Array]) -> None:
         def tensors(arrays: Any) -> dict[str, Tensor]:
             return {name: torch.tensor(array) for name, array in arrays.items()}
 
@@ -131,7 +124,7 @@ class ReferenceSteps:
 
     @torch.no_grad()
     def advance(self, x: Array, y: Array) -> bool:
-        """As :meth:`holdfast.runtime.stream.Steps.advance`."""
+        """As :meth:`holdfast.runtime.steps.Steps.advance`."""
         network, batch = self._network, len(self._state[0][0])
         rows = len(x) if x.ndim > 1 else 1
         if (rows, *x.shape[-1:], x.dtype) != (batch, network.input_size, y.dtype) or x.shape[:-1] != y.shape[:-1]:
@@ -164,45 +157,27 @@ def _array(x: Tensor) -> Array:
     return x.detach().numpy() if x.requires_grad else x.numpy()
 
 
-def _network(model: nn.Module) -> Network:
-    """A module's layers, with copies of its weights.
+def _network(model: nn.Module) -> StreamNetwork:
+    """A module's chain, with copies of its weights.
 
     Raises:
         OptionError: It is none that can be streamed.
     """
-    if isinstance(model, RecurrentLayer | CellModule):
+    if isinstance(model, CellModule):  # as a layer of one cell, whose parameters have a suffix
         _refuse_own_forward(model)
-    if isinstance(model, RecurrentLayer):
-        if model.bidirectional:
-            refuse_two_directions(model.kind)
-        if model.reverse:
-            raise OptionError(
-                f"The {NAMES[model.kind]} runs in reverse: its first output depends on the last step. "
-                "A stream needs one with reverse=False."
-            )
-        found = [parameters.collect(model, spec, layer_suffix(number)) for number, spec in enumerate(model.specs)]
-        return Network(
-            model.specs, [_copies(of_layer) for of_layer in found], residual_layers(model.residual, model.num_layers)
+        chain = Chain((Recurrent("", (model.spec,)),))
+        weights = {name + layer_suffix(0): tensor for name, tensor in parameters.collect(model, model.spec, "").items()}
+    elif hasattr(type(model), "chain"):
+        chain = cast(HasChain, model).chain()
+        check_streams(chain)
+        _refuse_own_forward(cast(RecurrentLayer, model.get_submodule(chain.recurrent.name)))
+        weights = {name: parameters.named(model, name) for name in chain.tensor_shapes()}
+    else:
+        raise OptionError(
+            f"Stream got a {type(model).__module__}.{type(model).__name__}; expected a layer or a cell of Holdfast, a "
+            "classifier, or the path of a saved model. A layer of torch.nn: load its state_dict into Holdfast's."
         )
-    if isinstance(model, CellModule):
-        return Network([model.spec], [_copies(parameters.collect(model, model.spec, ""))], [False])
-    if isinstance(model, Classifier):
-        if model.embedding is not None:
-            refuse_texts()
-        below = _network(model.recurrent)
-        check_head(model.head)
-        first = {} if model.input is None else _copies(dict(model.input.named_parameters()))
-        last = _copies(dict(model.output.named_parameters()))
-        residual = residual_layers(model.recurrent.residual, model.recurrent.num_layers, model.head)
-        return Network(below.specs, below.parameters, residual, first, last)
-    if isinstance(model, Transcriber):
-        below = _network(model.recurrent)
-        last = _copies(dict(model.output.named_parameters()))
-        return Network(below.specs, below.parameters, below.residual, output=last)
-    raise OptionError(
-        f"Stream got a {type(model).__module__}.{type(model).__name__}; expected a layer or a cell of Holdfast, a "
-        "classifier, or the path of a saved model. A layer of torch.nn: load its state_dict into Holdfast's."
-    )
+    return StreamNetwork(chain, _copies(weights))
 
 
 def _refuse_own_forward(model: RecurrentLayer | CellModule) -> None:

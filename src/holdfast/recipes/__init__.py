@@ -1,4 +1,4 @@
-"""Recipes: finding one by name or file, overriding single values, and saying clearly what is wrong with one."""
+"""Recipes: loads them by name or file, overrides single values, and explains what is wrong with a recipe."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from holdfast.settings import Recipe, Settings
 from holdfast.tasks import NAMES
 
 RECIPES: dict[str, type[Recipe]] = {name: import_module(f"holdfast.tasks.{name}.settings").RECIPE for name in NAMES}
-"""What a recipe of each task may say."""
+"""The class of a recipe, by task."""
 
 Table = TypeVar("Table", bound=Settings)
 
 
 def names() -> list[str]:
-    """The names of the recipes that come with Holdfast."""
+    """The names of the recipes in this package."""
     files = resources.files("holdfast.recipes").iterdir()
     return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
 
 
 def text(name: str) -> str:
-    """The TOML text of a recipe that comes with Holdfast.
+    """The TOML text of a recipe in this package.
 
     Raises:
-        RecipeError: There is no recipe of that name.
+        RecipeError: There is no recipe with that name.
     """
     if name not in names():
         raise RecipeError(f"There is no recipe {name!r}: {did_you_mean(name, names())} A path ends in .toml.")
@@ -39,20 +39,20 @@ def text(name: str) -> str:
 
 
 def load(source: str, overrides: Sequence[str] = ()) -> Recipe:
-    """A recipe by its name or from a TOML file, with single values overridden.
+    """Loads a recipe by name or from a TOML file, and overrides single values.
 
     Args:
-        source: The name of a recipe that comes with Holdfast, or the path of a TOML file.
-        overrides: ``"table.key=value"`` each, the value as in TOML; a string needs no quotes.
+        source: The name of a recipe in this package, or the path of a TOML file.
+        overrides: Items such as ``"table.key=value"``, with the value as in TOML; a string needs no quotes.
 
     Raises:
         RecipeError: There is no such recipe or file, it is not TOML, or a key or value is not allowed.
     """
-    content = _written(source) if source.endswith(".toml") else text(source)
+    content = _file_text(source) if source.endswith(".toml") else text(source)
     try:
         table = tomllib.loads(content)
     except RecursionError as error:
-        raise RecipeError(f"The recipe {source} is not TOML that can be read: its values nest too deep.") from error
+        raise RecipeError(f"The recipe {source} cannot be read as TOML: its values are nested too deeply.") from error
     except ValueError as error:  # also of a number with thousands of digits
         raise RecipeError(f"The recipe {source} is not TOML: {error}.") from error
     changes = dict(map(parsed, overrides))
@@ -61,12 +61,12 @@ def load(source: str, overrides: Sequence[str] = ()) -> Recipe:
     recipe = from_dict(table, source)
     if recipe.train.limit != "small" or not recipe.small:
         return recipe
-    for key, value in {**recipe.small, **changes}.items():  # what was asked for is stronger
+    for key, value in {**recipe.small, **changes}.items():  # overrides come last
         _set(table, key, value)
-    return from_dict({**table, "small": {}}, source)  # applied once: a run keeps what it was trained with
+    return from_dict({**table, "small": {}}, source)  # applied: the run must not apply it again
 
 
-def _written(source: str) -> str:
+def _file_text(source: str) -> str:
     """The text of a recipe file."""
     try:
         return Path(source).read_bytes().decode("utf-8-sig")
@@ -78,16 +78,16 @@ def _written(source: str) -> str:
         raise RecipeError(f"The recipe {source} cannot be read: {error.strerror}. Give a TOML file.") from error
     except UnicodeDecodeError as error:
         raise RecipeError(
-            f"The recipe {source} is not UTF-8 text (byte {error.start + 1}). Save it as UTF-8, as TOML has to be."
+            f"The recipe {source} is not UTF-8 text (byte {error.start + 1}). Save it as UTF-8, which TOML requires."
         ) from error
 
 
 def from_dict(table: Mapping[str, Any], source: str) -> Recipe:
-    """A recipe from the tables of its TOML text.
+    """A recipe from its TOML tables.
 
     Args:
-        table: What TOML gives.
-        source: Where it comes from, for the message.
+        table: The parsed TOML.
+        source: The name or file of the recipe, for messages.
 
     Raises:
         RecipeError: A key or value is not allowed, or the task is unknown.
@@ -97,15 +97,15 @@ def from_dict(table: Mapping[str, Any], source: str) -> Recipe:
         raise RecipeError(
             f"The recipe {source} cannot be used: task is {_shown(task)}: {did_you_mean(str(task), RECIPES)}"
         )
-    return _checked(RECIPES[task], table, f"The recipe {source} cannot be used: ")
+    return _validated(RECIPES[task], table, f"The recipe {source} cannot be used: ")
 
 
 def changed(settings: Table, overrides: Sequence[str]) -> Table:
-    """A table of a recipe with single values overridden.
+    """A copy of a table of a recipe with single values overridden.
 
     Args:
         settings: The table.
-        overrides: ``"key=value"`` each, the value as in TOML; a string needs no quotes.
+        overrides: Items such as ``"key=value"``, with the value as in TOML; a string needs no quotes.
 
     Raises:
         RecipeError: A key or value is not allowed.
@@ -113,15 +113,15 @@ def changed(settings: Table, overrides: Sequence[str]) -> Table:
     table = settings.model_dump(mode="json")
     for override in overrides:
         _set(table, *parsed(override))
-    return _checked(type(settings), table, "")
+    return _validated(type(settings), table, "")
 
 
-def _checked(kind: type[Table], table: Mapping[str, Any], before: str) -> Table:
-    """The table as its kind, or one error that names all its faults."""
+def _validated(kind: type[Table], table: Mapping[str, Any], before: str) -> Table:
+    """Validates a table; raises one error that names all faults."""
     try:
         return kind.model_validate(table)
     except ValidationError as error:
-        faults = [_fault(kind, f["loc"], f["type"], f["msg"], f["input"]) for f in error.errors()]
+        faults = [_fault(kind, e["loc"], e["type"], e["msg"], e["input"]) for e in error.errors()]
         raise RecipeError(before + " ".join(faults)) from error
 
 
@@ -136,7 +136,7 @@ def parsed(override: str) -> tuple[str, Any]:
         return key.strip(), value.strip()  # a string without quotes, such as train.optimizer=SGD
     except (ValueError, RecursionError) as error:
         raise RecipeError(
-            f"The value of {key.strip()} cannot be read: it has too many digits or nests too deep."
+            f"The value of {key.strip()} cannot be read: it has too many digits or is nested too deeply."
         ) from error
 
 
@@ -146,48 +146,48 @@ def _set(table: dict[str, Any], key: str, value: Any) -> None:
     for parent in parents:
         inner = table.setdefault(parent, {})
         if not isinstance(inner, dict):
-            raise RecipeError(f"The key {key!r} goes into {parent!r}, which is a value and not a table.")
+            raise RecipeError(f"The key {key!r} is below {parent!r}, which is a value and not a table.")
         table = inner
     table[last] = value
 
 
-def _fault(kind: type[Settings], place: tuple[int | str, ...], what: str, message: str, value: Any) -> str:
-    """One sentence about one thing that is wrong with a table."""
+def _fault(kind: type[Settings], place: tuple[int | str, ...], error: str, message: str, value: Any) -> str:
+    """One sentence about one fault of a table."""
     key = ".".join(str(part) for part in place)
-    if what == "extra_forbidden":
+    if error == "extra_forbidden":
         fields = _fields_at(kind, place[:-1])
         elsewhere = keys(kind, str(place[-1]))
         if elsewhere and not difflib.get_close_matches(str(place[-1]), fields, n=1):
             return f"There is no key {key!r}: did you mean {' or '.join(elsewhere)}?"
         return f"There is no key {key!r}: {did_you_mean(str(place[-1]), fields)}"
-    if what == "missing":
+    if error == "missing":
         return f"The key {key!r} is missing."
     return f"{key} is {_shown(value)}: {message[0].lower()}{message[1:]}."
 
 
 def keys(kind: type[BaseModel], last: str) -> list[str]:
-    """The keys with dots whose last part is that word, in the tables of a recipe."""
-    found = []
+    """The dotted keys of a recipe whose last part is this word."""
+    matches = []
     for name, field in kind.model_fields.items():
         inner = field.annotation
         if name == last:
-            found.append(name)
+            matches.append(name)
         if isinstance(inner, type) and issubclass(inner, BaseModel):
-            found += [f"{name}.{key}" for key in keys(inner, last)]
-    return found
+            matches += [f"{name}.{key}" for key in keys(inner, last)]
+    return matches
 
 
 def _shown(value: Any) -> str:
-    """A value that may be of any kind and size, in a few words."""
+    """A value of any kind and size, shortened for a message."""
     try:
         text = repr(value)
     except ValueError:
-        return "a number of thousands of digits"
+        return "a number with thousands of digits"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _fields_at(kind: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
-    """The keys that the table at ``place`` may have."""
+    """The allowed keys of the table at ``place``."""
     for part in place:
         inner = kind.model_fields[str(part)].annotation
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):

@@ -2,31 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+
+from holdfast.errors import ModelFileError, OptionError, did_you_mean
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 ScalingKind = Literal["none", "unit", "standard"]
+KINDS: tuple[ScalingKind, ...] = ("none", "unit", "standard")
 
 
-def scaled(values: NDArray[Any], kind: ScalingKind, mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float32]:
-    """Values as a network reads them.
+@dataclass(frozen=True)
+class Scaling:
+    """How raw values become the network's inputs.
 
-    Args:
-        values: [..., C], any real dtype.
-        kind: ``none``: as they are; ``unit``: divided by 255; ``standard``: minus ``mean``, over ``std``.
-        mean: Of each channel, C numbers; used with ``standard``.
-        std: The same.
+    Attributes:
+        kind: ``none``: unchanged; ``unit``: divided by 255; ``standard``: minus ``mean``, divided by ``std``.
+        mean: Of each channel, C numbers; empty unless ``standard``.
+        std: Of each channel, C numbers; 1 for a channel that never varies.
 
-    Returns:
-        [..., C], float32. Values that float32 cannot hold exactly are scaled in float64 first.
+    Raises:
+        OptionError: There is no such kind, or the two are not lists of numbers of one length.
     """
-    dtype = np.result_type(values.dtype, np.float32)
-    if kind == "unit":
-        values = np.divide(values, dtype.type(255), dtype=dtype)
-    elif kind == "standard":
-        values = np.subtract(values, np.asarray(mean, dtype), dtype=dtype)
-        values /= np.asarray(std, dtype)
-    return values.astype(np.float32, copy=False)
+
+    kind: ScalingKind = "none"
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise OptionError(f"There is no scaling {self.kind!r}: {did_you_mean(str(self.kind), KINDS)}")
+        if not all(isinstance(number, int | float) for number in (*self.mean, *self.std)):
+            raise OptionError("A mean or a deviation of the scaling is not a number.")
+        if len(self.mean) != len(self.std):
+            raise OptionError(f"The scaling has {len(self.mean)} means and {len(self.std)} deviations.")
+
+    def apply(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """Scales values.
+
+        Args:
+            values: [..., C], any real dtype.
+
+        Returns:
+            [..., C], float32. Values that float32 cannot hold exactly are scaled in float64 first.
+        """
+        dtype = np.result_type(values.dtype, np.float32)
+        if self.kind == "unit":
+            values = np.divide(values, dtype.type(255), dtype=dtype)
+        elif self.kind == "standard":
+            values = np.subtract(values, np.asarray(self.mean, dtype), dtype=dtype)
+            values /= np.asarray(self.std, dtype)
+        return values.astype(np.float32, copy=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON that ``from_dict`` reads."""
+        return {"kind": self.kind, "mean": list(self.mean), "std": list(self.std)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Scaling:
+        """The scaling that ``to_dict`` wrote.
+
+        Raises:
+            ModelFileError: It is not what ``to_dict`` writes.
+        """
+        try:
+            whole = {key: [float(x) if isinstance(x, int) else x for x in data[key]] for key in ("mean", "std")}
+            return cls(data["kind"], tuple(whole["mean"]), tuple(whole["std"]))
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ModelFileError(
+                f"The saved scaling does not fit ({type(error).__name__}: {error}). "
+                "The file is damaged, or another version wrote it."
+            ) from error

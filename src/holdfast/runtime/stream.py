@@ -4,32 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import save
 
 from holdfast.cells.parameter_names import layer_suffix
-from holdfast.cells.spec import CellSpec
 from holdfast.errors import EngineError, ModelFileError, OptionError, ShapeError
 from holdfast.files import container
-from holdfast.runtime import kernels
-from holdfast.runtime.network import Array, Network, export, read
-
-_MISSING = ""
-try:
-    from holdfast.runtime import _native
-except ImportError as error:  # installed without it
-    _MISSING = f"Holdfast was installed without its native kernels ({error})."
+from holdfast.runtime.network import Array, StreamNetwork, export, read
+from holdfast.runtime.steps import MISSING, Steps, laid_out, native_steps
 
 _KIND = "stream state"
-
-
-class Steps(Protocol):
-    """What computes the steps; it has the memory of the state."""
-
-    def advance(self, x: Array, y: Array) -> bool:
-        """Steps through x into y, or does nothing and says False when their shapes or dtypes do not fit."""
 
 
 class Stream:
@@ -54,7 +40,7 @@ class Stream:
         EngineError: The kernels cannot compute the network.
     """
 
-    def __init__(self, network: Network, batch: int = 1) -> None:
+    def __init__(self, network: StreamNetwork, batch: int = 1) -> None:
         if not isinstance(batch, int) or batch < 1:
             raise OptionError(f"batch is {batch!r}; expected a whole number of sequences from 1 on.")
         self.network, self.batch = network, batch
@@ -78,7 +64,7 @@ class Stream:
 
     def why_not_native(self) -> str | None:
         """One sentence that says why the kernels cannot compute the network, or None when they can."""
-        return _MISSING or self.network.why_not_native()
+        return MISSING or self.network.why_not_native()
 
     def step(self, x: Any) -> Any:
         """The next step.
@@ -125,7 +111,7 @@ class Stream:
         if not isinstance(x, np.ndarray):
             raise ShapeError(f"The stream's input is a {type(x).__name__}; expected a NumPy array.")
         if self.network.scaling is not None and x.dtype.kind in "biuf":
-            return self.network.scaling(x) if x.shape[-1:] == (self.input_size,) else x
+            return self.network.scaling.apply(x) if x.shape[-1:] == (self.input_size,) else x
         if x.dtype != self.dtype:
             raise ShapeError(
                 f"The stream's input is {x.dtype}; expected {self.dtype}, as the model: convert it by "
@@ -142,7 +128,7 @@ class Stream:
     def _filled(self, x: Array) -> Array:
         """The outputs of steps that fit."""
         y = np.empty((*x.shape[:-1], self.output_size), self.dtype)
-        if not self._advance(_laid_out(x), y):
+        if not self._advance(laid_out(x), y):
             raise AssertionError(f"steps of shape {x.shape} were checked, and do not fit")
         return y
 
@@ -226,7 +212,7 @@ class Stream:
         """
         path = Path(path)
         arrays, document = container.read(path, _KIND, "np")
-        if document.get("fingerprint") != self.network.fingerprint:
+        if not self.network.has_fingerprint(document.get("fingerprint")):
             other = str(document.get("network", "unknown"))[:200]
             other = "the same layers with other weights or options" if other == str(self.network) else other
             raise ModelFileError(
@@ -273,37 +259,6 @@ class Stream:
 
     def _joined(self, column: Sequence[Array]) -> Any:
         return np.stack(column) if self._is_uniform() else tuple(part[None].copy() for part in column)
-
-
-def _laid_out(array: Array) -> Array:
-    """The array as the kernels read it: contiguous, and every value at a multiple of its size."""
-    return np.require(array, requirements=["C_CONTIGUOUS", "ALIGNED"])
-
-
-def native_steps(network: Network, batch: int, state: Array, isa: str = "") -> Steps:
-    """The kernels, with the weights packed.
-
-    Args:
-        network: One that the kernels can compute.
-        batch: B.
-        state: The memory of the state, as ``native/stream.h`` orders it.
-        isa: The instruction set; empty for the best one here.
-    """
-
-    def linear(arrays: Any) -> dict[str, Array] | None:
-        return {name: _laid_out(array) for name, array in arrays.items()} or None
-
-    layers = [
-        {**_arguments(spec), "residual": bool(adds), **(linear(arrays) or {})}
-        for spec, adds, arrays in zip(network.specs, network.residual, network.parameters, strict=True)
-    ]
-    make = _native.Stream_f32 if network.dtype == np.float32 else _native.Stream_f64
-    made = make(layers, batch, linear(network.input), linear(network.output), state, isa)
-    return cast(Steps, made)
-
-
-def _arguments(spec: CellSpec) -> dict[str, Any]:
-    return {**kernels.arguments(spec), "plain": kernels.is_plain(spec), "I": spec.input_size}
 
 
 def load(path: Path | str, batch: int = 1) -> Stream:

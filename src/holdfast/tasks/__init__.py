@@ -1,6 +1,7 @@
-"""Tasks: a folder each, with its settings, data, network, loss, metrics and answers.
+"""The tasks: one folder each, with settings, data, network, task and metrics.
 
-The classes are imported when they are asked for: reading a recipe needs the settings alone.
+A new task needs its folder and one line in ``NAMES``. Its classes are imported at their first use, since reading a
+recipe needs only the settings.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     from holdfast.tasks.translate.task import TranslateTask
 
 NAMES = ("classify", "forecast", "generate", "tag", "transcribe", "translate")
-"""Every task. The folder of each has ``settings.RECIPE`` and ``task.TASK``."""
+"""Every task. The folder of a task has ``settings.RECIPE`` and ``task.TASK``."""
 
 
 class _Tasks(Mapping[str, "type[RecipeTask[Any]]"]):
-    """The tasks by their names."""
+    """The tasks by name."""
 
     def __getitem__(self, name: str) -> "type[RecipeTask[Any]]":
         if name not in NAMES:

@@ -1,4 +1,4 @@
-"""A trained model as one file: its weights, and all that is needed to build it and to read further data for it."""
+"""A trained model as one file: its weights, and what is needed to build it and to read data for it."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ from torch import nn
 
 from holdfast.errors import ModelFileError, did_you_mean
 from holdfast.files import container, storage
+from holdfast.layers.chain import Chain
 from holdfast.tasks import TASKS, RecipeTask
 
-# What reading a description of the wrong form ends in; torch raises the last two for sizes that it cannot have.
-_MISFITS = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError)
+# The errors of reading a damaged description; torch raises the last two for impossible sizes.
+_DAMAGE_ERRORS = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError)
 
 
 def save(path: Path, task: RecipeTask[Any], model: nn.Module) -> None:
-    """Writes a model, atomically; one that is there is replaced.
+    """Writes a model atomically; replaces an existing file.
 
     Raises:
         ModelFileError: The file cannot be written.
     """
-    storage.write(path, model.state_dict(), {"task": task.name, **task.to_dict()}, "model")
+    document = {"task": task.name, "chain": task.chain(model).to_document(), **task.to_dict()}
+    storage.write(path, model.state_dict(), document, "model")
 
 
 def load(path: Path) -> tuple[RecipeTask[Any], nn.Module]:
-    """Opens a model, in evaluation mode, on the CPU. Opening a file never runs code from it.
+    """Opens a model on the CPU, in evaluation mode. Opening a file never runs code from it.
 
     Args:
-        path: A model file, or a directory (such as that of a run) that holds a ``model.safetensors``.
+        path: A model file, or a directory (such as a run directory) with a ``model.safetensors``.
 
     Raises:
         ModelFileError: There is no model, or the file is truncated, damaged, too new, or of another kind.
@@ -46,9 +48,11 @@ def load(path: Path) -> tuple[RecipeTask[Any], nn.Module]:
             raise ModelFileError(f"it describes {task.settings.layers:,} layers and holds {len(tensors)} tensors")
         with torch.device("meta"):
             described = task.build()
-        storage.check_fit(described, tensors, path)  # before memory is taken for what may be described wrongly
+        storage.check_fit(described, tensors, path)  # before memory is allocated for wrong sizes
+        if "chain" in document and Chain.from_document(document["chain"]) != task.chain(described):
+            raise ModelFileError("its chain is not the chain of its task")
         model = task.build()
-    except _MISFITS as error:
+    except _DAMAGE_ERRORS as error:
         if isinstance(error, ModelFileError) and str(error).startswith(str(path)):
             raise
         raise ModelFileError(f"{path} is damaged: {_first_line(error)}. Take another copy of it.") from error
@@ -61,5 +65,8 @@ def _first_line(error: Exception) -> str:
         return f"it has no {error}"
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        return f"its {'.'.join(map(str, first['loc']))} cannot be: {first['msg'][0].lower()}{first['msg'][1:]}"
+        place, reason = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        if first["type"] == "missing":
+            return f"it has no {place!r}"
+        return f"its {place} cannot be used: {reason[0].lower()}{reason[1:].rstrip('.')}"
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,4 +1,4 @@
-"""What the networks of several tasks are built of."""
+"""The recurrent layers of the networks of all tasks."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from holdfast.layers.recurrent_layer import LayerOptions, RecurrentLayer
 from holdfast.settings import RecurrentSettings
 
 _OPTIONS = {*LayerOptions.__annotations__, "bias", "proj_size"} - RecurrentSettings.model_fields.keys()
-"""What ``model.options`` may name: what a layer takes that is no field of ``[model]`` itself."""
+"""The names in ``model.options``: the arguments of a layer that are not fields of ``[model]``."""
 
 
 def recurrent_layers(inputs: int, settings: RecurrentSettings) -> RecurrentLayer:
-    """The recurrent layers that a recipe asks for, batch first.
+    """The recurrent layers of a recipe, batch first.
 
     Args:
-        inputs: Values in a step of their input.
+        inputs: Values per step of their input.
         settings: The ``[model]`` table of the recipe.
 
     Raises:
@@ -27,13 +27,13 @@ def recurrent_layers(inputs: int, settings: RecurrentSettings) -> RecurrentLayer
             raise OptionError(f"model.options has {name!r}, which is no option of the cell: set model.{name}.")
         if name not in _OPTIONS:
             raise OptionError(f"{NAMES[settings.cell]} has no option {name!r}: {did_you_mean(name, _OPTIONS)}")
-    several = settings.num_layers > 1 or isinstance(settings.hidden_size, list)
+    stacked = settings.num_layers > 1 or isinstance(settings.hidden_size, list)
     layers: RecurrentLayer = LAYERS[settings.cell](
         inputs,
         settings.hidden_size,
         settings.num_layers,
         batch_first=True,
-        dropout=settings.dropout if several else 0.0,
+        dropout=settings.dropout if stacked else 0.0,
         bidirectional=settings.bidirectional,
         merge=settings.merge,
         locked_dropout=settings.locked_dropout,

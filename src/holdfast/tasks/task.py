@@ -1,4 +1,4 @@
-"""What training asks of a task (:class:`Task`), and what the way from files to answers asks (:class:`RecipeTask`)."""
+"""The interface of a task for training (:class:`Task`), and from files to answers (:class:`RecipeTask`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
 
 import torch
 from torch import nn
@@ -14,41 +14,44 @@ from torch import nn
 from holdfast.data import Batch, Batches, Dataset, Splits
 from holdfast.data.sources import Collection
 from holdfast.errors import DataError, OptionError
+from holdfast.layers.chain import Chain, HasChain
+from holdfast.layers.forms import Form, of_chain
 from holdfast.settings import Settings, TrainSettings
+from holdfast.tasks.saved import SavedTask
 
 Examples = TypeVar("Examples", bound=Collection)
 
 
 @dataclass(frozen=True)
 class TaskStep:
-    """What a task makes of one batch."""
+    """The result of a task for one batch."""
 
     loss: torch.Tensor
     """The loss to minimise, a scalar: the mean over the batch's sequences."""
     outputs: torch.Tensor
-    """What the metrics read, with the batch as its first dimension: ``[B, ...]``."""
+    """The input of the metrics, with the batch as its first dimension: ``[B, ...]``."""
     state: Any = None
-    """The model's final state: any nest of tuples, lists and dicts of tensors, or None."""
+    """The model's final state: a tensor, nested tuples, lists and dicts of tensors, or None."""
 
 
 class Metrics(Protocol):
-    """Measures outputs against targets, batch by batch. A fresh object is made for each stretch of batches."""
+    """Measures outputs against targets, batch by batch. Each epoch and each evaluation has a new object."""
 
     def update(self, outputs: torch.Tensor, batch: Batch) -> None:
-        """Takes in one batch: ``outputs [B, ...]``, detached, on the device of the batch."""
+        """Adds one batch: ``outputs [B, ...]``, detached, on the device of the batch."""
 
     def compute(self) -> dict[str, float]:
-        """The metrics of the batches so far, by name. It may be asked at any time and changes nothing."""
+        """The metrics of the batches so far, by name. May be called at any time; changes nothing."""
 
     def state_dict(self) -> Mapping[str, Any]:
-        """All that ``update`` gathered, as a nest of dicts, lists, tuples, tensors, numbers and strings."""
+        """Everything that ``update`` collected, as nested dicts, lists, tuples, tensors, numbers and strings."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes up what ``state_dict`` gave; its tensors come back on the device they were on."""
+        """Restores what ``state_dict`` returned; its tensors are on the device they were on."""
 
 
 class Task(Protocol):
-    """What is learned."""
+    """What training needs of a task."""
 
     @property
     def score(self) -> str:
@@ -56,7 +59,7 @@ class Task(Protocol):
 
     @property
     def higher_is_better(self) -> bool:
-        """Whether a higher score is a better one."""
+        """Whether a higher score is better."""
 
     def loss(self, model: nn.Module, batch: Batch, state: Any = None) -> TaskStep:
         """Runs the model on a batch.
@@ -64,40 +67,42 @@ class Task(Protocol):
         Args:
             model: The model, on the device of the batch.
             batch: The sequences and their targets.
-            state: The state to start from, as a ``TaskStep`` of the batch before gave it; None for zeros.
+            state: The initial state, from the ``TaskStep`` of the previous batch; None for zeros.
         """
 
     def metrics(self) -> Metrics:
-        """Fresh metrics, which have seen nothing."""
+        """New metrics, without any batch."""
 
 
 class Epochs(Protocol):
-    """The batches of every epoch, as :class:`holdfast.data.Batches` gives them."""
+    """The batches of every epoch; :class:`holdfast.data.Batches` is an example."""
 
     def __len__(self) -> int:
-        """Batches an epoch."""
+        """The number of batches per epoch."""
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of epoch ``number`` (from 0), the first ``start`` of them passed over."""
+        """The batches of epoch ``number`` (from 0), without the first ``start``."""
 
 
 class RecipeTask(ABC, Generic[Examples]):
-    """A task from files to answers; it is also a :class:`Task`.
+    """A task from files to answers. It is also a :class:`Task`.
 
     Attributes:
-        name: As recipes have it.
-        answer_key: The entry of an answer that says it in one string.
+        name: The name in recipes.
+        answer_key: The entry of an answer that holds the answer itself.
         score: As in :class:`Task`.
         higher_is_better: As in :class:`Task`.
         settings: The ``[model]`` table of the recipe.
-        answering: How it answers: the ``[predict]`` table of the recipe; without fields where there is nothing to set.
+        answering: The ``[predict]`` table of the recipe; without fields if there is nothing to set.
+        saved: The description in a model file; its fields are the arguments of the constructor.
     """
 
     name: ClassVar[str]
+    saved: ClassVar[type[SavedTask]]
     answer_key: str
     score: str
     higher_is_better: ClassVar[bool]
-    settings: Any  # of the class that the task takes
+    settings: Any
     answering: Settings = Settings()
 
     @classmethod
@@ -106,37 +111,53 @@ class RecipeTask(ABC, Generic[Examples]):
         """Reads the data of a recipe of this task, in its splits.
 
         Args:
-            recipe: Of the task's own class.
-            data_dir: A folder with local files, as :func:`holdfast.data.sets.published.locate` takes it.
+            recipe: A recipe of the task's own class.
+            data_dir: A folder with local files; see :func:`holdfast.data.sets.published.locate`.
 
         Raises:
-            MissingDataError: A file is nowhere to be found.
-            DataError: A file cannot be read, or there is too little to split.
+            MissingDataError: A file does not exist.
+            DataError: A file cannot be read, or there are too few examples to split.
         """
 
     @classmethod
     @abstractmethod
     def fit(cls, recipe: Any, train: Examples) -> Self:
-        """The task with all that is fitted on the training examples: vocabulary, labels, scaling.
+        """The task with everything that is fitted on the training examples: vocabulary, labels, scaling.
 
         Raises:
-            DataError: There is nothing to train on.
+            DataError: There are no training examples.
         """
 
     @abstractmethod
     def build(self) -> nn.Module:
-        """A model with initial values drawn from torch's random state."""
+        """A new model with random initial values from torch's random state."""
+
+    def chain(self, model: nn.Module) -> Chain:
+        """The description of a model, from the numbers or ids of a file to its scores; part of every model file."""
+        return cast(HasChain, model).chain()
+
+    def exports(self, model: nn.Module, *, streaming: bool = False) -> dict[str, Form]:
+        """The forms of a model for other software, by name; the name is ``""`` if there is only one.
+
+        Args:
+            model: The model.
+            streaming: Give the form that takes a few steps and a state, and returns the state after them.
+
+        Raises:
+            ConversionError: The model has no such form, or cannot stream.
+        """
+        return {"": of_chain(model, self.chain(model), streaming=streaming)}
 
     @abstractmethod
     def encode(self, examples: Examples) -> Dataset:
         """The examples as the network reads them.
 
         Raises:
-            DataError: They do not fit those trained on.
+            DataError: The examples do not fit the training examples.
         """
 
     def batches(self, examples: Examples, training: TrainSettings | None = None, *, size: int = 256) -> Epochs:
-        """The batches of examples: shuffled and cut as the settings say to train on; else in order, ``size`` each."""
+        """The batches of examples: to train on, shuffled and cut by the settings; else in order, ``size`` each."""
         if training is None:
             return Batches(self.encode(examples), size)
         return Batches(
@@ -157,19 +178,19 @@ class RecipeTask(ABC, Generic[Examples]):
         """As :meth:`Task.metrics`."""
 
     def details(self, metrics: Any) -> str:
-        """What numbers alone do not show, as text, of metrics that have seen everything."""
+        """Details for a person to read, as text, from metrics of all batches."""
         return ""
 
     def figures(self, metrics: Any) -> dict[str, Any]:
-        """What :meth:`details` shows, as values that JSON has, by name; empty where it shows no figures."""
+        """The numbers of :meth:`details` as JSON values, by name; empty if it shows none."""
         return {}
 
     @abstractmethod
     def read(self, paths: Sequence[Path]) -> Examples:
-        """Reads files in the way that the training files were read; targets may be missing.
+        """Reads files with the settings of the training files; targets may be missing.
 
         Raises:
-            DataError: A file is not there or cannot be read.
+            DataError: A file does not exist or cannot be read.
         """
 
     def from_lines(self, lines: Sequence[str]) -> Examples:
@@ -181,40 +202,50 @@ class RecipeTask(ABC, Generic[Examples]):
         raise DataError(f"A model for the task {self.name!r} reads files, not lines of text. Name the files.")
 
     @abstractmethod
+    def from_values(self, values: Any) -> Examples:
+        """Examples without targets from values in memory: numbers, texts, lists, arrays. Each task says what it takes.
+
+        Raises:
+            DataError: A value does not fit.
+        """
+
+    @abstractmethod
     def answers(self, model: nn.Module, batch: Any) -> list[dict[str, Any]]:
-        """What the model says of each example: what JSON can hold, by name; ``answer_key`` is among the names."""
+        """The answer for each example: JSON values by name, with ``answer_key`` among the names."""
 
     def text(self, answer: Mapping[str, Any]) -> str:
-        """An answer in one string."""
+        """An answer as one string."""
         return str(answer[self.answer_key])
 
     def plot(self, examples: Examples, answers: Sequence[Mapping[str, Any]], path: Path) -> None:
-        """Draws what was asked and answered.
+        """Draws examples and answers.
 
         Args:
-            examples: What :meth:`read` gave.
-            answers: What :meth:`answers` gave, in order.
-            path: The picture; its ending says the format.
+            examples: The result of :meth:`read`.
+            answers: The results of :meth:`answers`, in order.
+            path: The picture; its suffix determines the format.
 
         Raises:
-            OptionError: The task draws nothing, or the picture cannot be written.
+            OptionError: The task has nothing to draw, or the picture cannot be written.
             MissingLibraryError: matplotlib is not installed.
         """
         raise OptionError(f"A model for the task {self.name!r} draws nothing; leave out --plot.")
 
     @abstractmethod
     def example_inputs(self, size: int) -> tuple[Any, ...]:
-        """Arguments for the model, made up: ``size`` examples of ``size`` steps, for the summary table."""
+        """Example arguments for the model: ``size`` examples of ``size`` steps, for the summary table."""
 
-    @abstractmethod
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON that :meth:`from_dict` reads."""
+        """A JSON document that :meth:`from_dict` reads."""
+        fields = {name: getattr(self, name) for name in self.saved.model_fields}
+        return self.saved(**fields).model_dump(mode="json", by_alias=True)
 
     @classmethod
-    @abstractmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The task that :meth:`to_dict` wrote.
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """The task that :meth:`to_dict` described.
 
         Raises:
-            ModelFileError: It is not what ``to_dict`` writes.
+            ValueError: The document is damaged; :func:`holdfast.tasks.model_file.load` turns this into one message.
         """
+        saved = cls.saved.model_validate(document)
+        return cls(**{name: getattr(saved, name) for name in cls.saved.model_fields})

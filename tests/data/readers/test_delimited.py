@@ -197,7 +197,7 @@ def test_an_index_is_no_target_and_may_be_the_times(tmp_path: Path) -> None:
         [found] = series.read([path], ForecastData())
     assert found.names == ("y",)
     [found] = series.read([path], ForecastData(time_column="Unnamed: 0"))
-    assert (found.names, found.times.shown()) == (("y",), ["2024-01-01", "2024-01-02"])
+    assert (found.names, found.times.as_json()) == (("y",), ["2024-01-01", "2024-01-02"])
 
 
 def test_numbers_of_every_type_in_parquet(tmp_path: Path) -> None:

@@ -62,8 +62,7 @@ def test_two_dimensions_are_one_channel(tmp_path: Path) -> None:
         ({"X": INPUTS, "data": INPUTS}, " has the arrays X and data, which may both be inputs; expected one."),
         (
             {"X": INPUTS, "y": [0.5, 1.0]},
-            ": labels[0] is 0.5; expected whole numbers or text. The task classify learns labels; it does not estimate "
-            "numbers.",
+            ": labels[0] is 0.5; expected whole numbers or text, as labels.",
         ),
         ({"inputs": INPUTS[0, 0]}, ": inputs has shape (3,); expected [N, T, C] or [N, T], none of them 0."),
         (

@@ -15,7 +15,7 @@ from holdfast.tasks.forecast.settings import ForecastData
 
 NO_TIME = (
     "expected a time such as 2016-07-01 00:15 in every row (with a zone in all or in none), or a number in every row; "
-    "data.time_format says how times are written otherwise."
+    "set data.time_format if times are written in another form."
 )
 TIMED = ForecastData(time_column="t", target_columns=["y"])
 
@@ -36,12 +36,12 @@ def told(tmp_path: Path, content: str, settings: ForecastData = TIMED) -> str:
 def test_every_other_column_is_a_target(tmp_path: Path) -> None:
     found = one(tmp_path, "t,a,b\n2020-01-01,1,2\n2020-01-02,3,4\n", ForecastData(time_column="t"))
     assert (found.names, found.targets.tolist()) == (("a", "b"), [[1, 2], [3, 4]])
-    assert found.times.shown() == ["2020-01-01", "2020-01-02"]
+    assert found.times.as_json() == ["2020-01-01", "2020-01-02"]
     assert (found.past.shape, found.known.shape) == ((2, 0), (2, 0))
 
 
 def test_without_times_the_rows_are_numbered(tmp_path: Path) -> None:
-    assert one(tmp_path, "y\n5\n6\n", ForecastData()).times.shown() == [0, 1]
+    assert one(tmp_path, "y\n5\n6\n", ForecastData()).times.as_json() == [0, 1]
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.tsv", "a.parquet"])
@@ -65,7 +65,7 @@ def test_rows_that_have_known_columns_alone_are_ahead(tmp_path: Path) -> None:
     assert found.targets.tolist() == [[5], [6]]
     assert found.past.tolist() == [[7], [8]]
     assert found.known[:, 0].tolist() == [0, 1, 0, 1]
-    assert found.times.shown() == [1, 2, 3, 4]
+    assert found.times.as_json() == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(

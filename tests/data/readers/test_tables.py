@@ -277,7 +277,7 @@ def test_further_files_are_read_by_the_names_of_the_first(tmp_path: Path) -> Non
     tested = encoder.encode(read([turned], settings))
     assert [tested[row].inputs.tolist() for row in range(2)] == expected
     more = save(tmp_path / "c.csv", STEPS.with_columns(z=1.0).select("z", "y", "x", "run", "t"))
-    predicted = Encoder.from_dict(encoder.to_dict())
+    predicted = Encoder.model_validate(encoder.model_dump(mode="json"))
     new = predicted.encode(read([more], predicted.settings))
     assert [new[row].inputs.tolist() for row in range(2)] == expected
 

@@ -263,7 +263,7 @@ def test_a_label_in_each_line(
         (
             "__label__a __label__b one\n",
             '[0] has 2 labels; expected a label and a text in each line. Set data.label_separator, such as "|", to '
-            "learn several labels a text.",
+            "learn several labels per text.",
         ),
     ],
 )

@@ -82,8 +82,8 @@ def test_missing_values_where_they_are_allowed(tmp_path: Path) -> None:
         ("@timeStamps true\n", ", line 1: time stamps cannot be read; expected @timeStamps false and values alone."),
         (
             "@targetLabel true\n",
-            ", line 1: the file is for regression, each sequence has a number as its target. Holdfast has no task that "
-            "estimates a number for a sequence; expected @classLabel true and labels.",
+            ", line 1: the file is for regression, each sequence has a number as its target; expected labels, "
+            "with @classLabel true.",
         ),
         ("@classLabel maybe\n", ", line 1: @classLabel is maybe; expected true or false."),
         ("@dimensions\n", ", line 1: @dimensions is empty; expected a number from 1."),

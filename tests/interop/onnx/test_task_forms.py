@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from holdfast import recipes
-from holdfast.data import Examples, Scaling
+from holdfast.data import Examples, fit_scaling
 from holdfast.data.records import Records
 from holdfast.data.vocabulary import Vocabulary
 from holdfast.errors import ConversionError
 from holdfast.interop.onnx import files as onnx_files
-from holdfast.interop.onnx import task_forms as onnx_forms
+from holdfast.interop.onnx import forms as onnx_forms
 from holdfast.tasks import TASKS
 from holdfast.tasks.generate.task import GenerateTask
 from holdfast.tasks.transcribe.task import TranscribeTask
@@ -49,7 +49,7 @@ def generate(*overrides: str) -> tuple[Any, Any]:
 def transcribe(*overrides: str) -> tuple[Any, Any]:
     recipe = recipes.load("digit-strings", ["model.hidden_size=8", *overrides])
     values = np.random.default_rng(0).standard_normal((20, recipe.data.audio.values)).astype(np.float32)
-    scaling = Scaling.fit(Examples([values], None, ["sound"]), "standard")
+    scaling = fit_scaling(Examples([values], None, ["sound"]), "standard")
     vocabulary = Vocabulary.fit(TEXTS, "characters")
     task = TranscribeTask(recipe.model, recipe.data, vocabulary, scaling, recipe.predict)
     return task, task.build().eval()
@@ -87,7 +87,7 @@ def test_scores_of_sequences_of_any_number_and_length(made: Any, overrides: tupl
     """Beside onnxruntime: the file read back gives the model's scores as well."""
     task, model = made(*overrides)
     path = tmp_path / "model.onnx"
-    ((written, difference),) = onnx_forms.write(path, task, model).items()
+    ((written, difference),) = onnx_forms.write_trained(path, task, model).items()
     assert written == path
     assert difference <= 1e-5
     run = session(path)
@@ -112,7 +112,7 @@ def test_scores_of_sequences_of_any_number_and_length(made: Any, overrides: tupl
 )
 def test_the_streaming_form_goes_step_by_step(made: Any, overrides: tuple[str, ...], tmp_path: Path) -> None:
     task, model = made(*overrides)
-    onnx_forms.write(tmp_path / "model.onnx", task, model, streaming=True)
+    onnx_forms.write_trained(tmp_path / "model.onnx", task, model, streaming=True)
     run = session(tmp_path / "model.onnx")
     first, *states = run.get_inputs()
     inputs = task.example_inputs(5)[0][:2]
@@ -134,7 +134,7 @@ def test_a_tagger_reads_words_by_their_spelling(tmp_path: Path) -> None:
     sentences.targets[1][0] = "o"  # type: ignore[index]
     task = TASKS["tag"].fit(recipe, sentences)
     model = task.build().eval()
-    onnx_forms.write(tmp_path / "model.onnx", task, model)
+    onnx_forms.write_trained(tmp_path / "model.onnx", task, model)
     (batch,) = task.batches(sentences).epoch(0)
     arguments = task.encoder.arguments(batch)
     run = session(tmp_path / "model.onnx")
@@ -148,7 +148,7 @@ def test_a_tagger_reads_words_by_their_spelling(tmp_path: Path) -> None:
 )
 def test_a_forecast_follows_windows_of_any_length(overrides: tuple[str, ...], tmp_path: Path) -> None:
     task, model = fitted("sine", *overrides)
-    onnx_forms.write(tmp_path / "model.onnx", task, model)
+    onnx_forms.write_trained(tmp_path / "model.onnx", task, model)
     run = session(tmp_path / "model.onnx")
     for steps in (4, 11):
         window = torch.randn(3, steps, sum(task.encoder.channels))
@@ -159,7 +159,7 @@ def test_a_forecast_follows_windows_of_any_length(overrides: tuple[str, ...], tm
 
 def test_a_recursive_forecast_goes_row_by_row(tmp_path: Path) -> None:
     task, model = fitted("sine", "predict.horizon=6", "model.window_scaling=standard")
-    files = onnx_forms.write(tmp_path / "model.onnx", task, model, streaming=True)
+    files = onnx_forms.write_trained(tmp_path / "model.onnx", task, model, streaming=True)
     assert [path.name for path in files] == ["model.window.onnx", "model.row.onnx"]
     window, row = map(session, files)
     inputs = torch.randn(3, 8, 1) * 5 + 2
@@ -181,14 +181,14 @@ def test_a_far_horizon_is_not_written_row_for_row(tmp_path: Path) -> None:
     )
     task, model = fitted("sine", "predict.horizon=1000")
     with pytest.raises(ConversionError, match=f"^{re.escape(text)}$"):
-        onnx_forms.write(tmp_path / "model.onnx", task, model)
+        onnx_forms.write_trained(tmp_path / "model.onnx", task, model)
 
 
 @pytest.mark.parametrize("attention", ["general", "none"])
 def test_a_translator_is_an_encoder_and_a_decoder(attention: str, tmp_path: Path) -> None:
     """Greedy translation by the two files: the tokens that the model's own steps give."""
     task, model = fitted("dates", f"model.attention={attention}", "model.tied=none")
-    files = onnx_forms.write(tmp_path / "model.onnx", task, model)
+    files = onnx_forms.write_trained(tmp_path / "model.onnx", task, model)
     assert [path.name for path in files] == ["model.encoder.onnx", "model.decoder.onnx"]
     encoder, decoder = map(session, files)
     sources, lengths = torch.randint(4, 9, (3, 7)), torch.tensor([7, 2, 5])
@@ -233,9 +233,5 @@ def test_a_translator_is_an_encoder_and_a_decoder(attention: str, tmp_path: Path
 def test_what_does_not_stream(name: str, overrides: tuple[str, ...], message: str, tmp_path: Path) -> None:
     task, model = fitted(name, *overrides)
     with pytest.raises(ConversionError, match=f"^{re.escape(message)}$"):
-        onnx_forms.write(tmp_path / "model.onnx", task, model, streaming=True)
+        onnx_forms.write_trained(tmp_path / "model.onnx", task, model, streaming=True)
     assert not list(tmp_path.iterdir())
-
-
-def test_every_task_has_its_form() -> None:
-    assert onnx_forms._FORMS.keys() == TASKS.keys()

@@ -48,8 +48,8 @@ def test_a_file_without_any_of_the_words_is_an_error(tmp_path):
         known_vectors(path, WORDS)
     assert str(error.value) == (
         f"{path} has a vector for none of the 4 tokens of the training texts, such as "
-        f"the, {', '.join(WORDS.tokens[5:7])}. Check model.embedding_file; data.lower = true makes capitals small, "
-        "as most such files have them."
+        f"the, {', '.join(WORDS.tokens[5:7])}. Check model.embedding_file; most such files have lower-case tokens "
+        "only: set data.lower = true."
     )
 
 

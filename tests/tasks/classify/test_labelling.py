@@ -6,7 +6,7 @@ from holdfast.data import Labels
 from holdfast.errors import OptionError, RecipeError
 from holdfast.tasks.classify.labelling import OneLabel, SeveralLabels, class_weights, labelling
 
-ONE, SEVERAL = Labels(["a", "b", "c"]), Labels(["a", "b", "c"], "|")
+ONE, SEVERAL = Labels(classes=["a", "b", "c"]), Labels(classes=["a", "b", "c"], separator="|")
 
 
 def test_the_separator_decides():

@@ -3,8 +3,9 @@ import torch
 
 from holdfast.data import Batch, Encoder, Examples
 from holdfast.errors import DataError, OptionError
+from holdfast.tasks.classify.network import Classifier, pooled
 from holdfast.tasks.classify.settings import ClassifyData, ClassifyModel
-from holdfast.tasks.classify.task import Classifier, ClassifyTask, pooled
+from holdfast.tasks.classify.task import ClassifyTask
 
 HEADS = ("last_state", "last_output", "mean", "max")
 

@@ -195,7 +195,7 @@ def test_summary_begins_with_the_embedding(run, films):
 
 def test_a_stream_refuses_texts(run):
     message = (
-        "The classifier reads texts; a stream takes numbers, step by step. Use `holdfast predict` or "
+        "The model reads texts; a stream takes numbers, step by step. Use `holdfast predict` or "
         "holdfast.Predictor for texts."
     )
     for opened in (lambda: runtime.load(run.path), lambda: holdfast.Stream(model_file.load(run.path)[1])):

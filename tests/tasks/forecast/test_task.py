@@ -205,17 +205,17 @@ def test_a_plot_shows_history_and_forecast(tmp_path):
     [
         (
             {"model": {"method": "recursive", "loss": "quantile"}},
-            'model.loss = "quantile" does not go with model.method = "recursive", which feeds on its own point '
+            'model.loss = "quantile" does not go with model.method = "recursive", whose inputs are its own point '
             'forecasts, row by row; expected model.method = "direct".',
         ),
         (
             {"model": {"method": "recursive"}, "data": {"past_columns": ["p"]}},
-            'data.past_columns does not go with model.method = "recursive", which feeds on its own point forecasts, '
-            'row by row; expected model.method = "direct".',
+            'data.past_columns does not go with model.method = "recursive", whose inputs are its own point '
+            'forecasts, row by row; expected model.method = "direct".',
         ),
         (
             {"model": {"method": "recursive", "bidirectional": True}},
-            'model.bidirectional = true does not go with model.method = "recursive", which feeds on its own point '
+            'model.bidirectional = true does not go with model.method = "recursive", whose inputs are its own point '
             'forecasts, row by row; expected model.method = "direct".',
         ),
         (

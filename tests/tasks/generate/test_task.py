@@ -103,7 +103,7 @@ def test_tokens_of_a_long_text_are_those_of_the_text_at_once(monkeypatch):
     for unit in ("characters", "words", "pieces"):
         of = task({"unit": unit})
         at_once = of.vocabulary.encode([TEXT])[0]
-        monkeypatch.setattr("holdfast.tasks.generate.task._AT_ONCE", 10)
+        monkeypatch.setattr("holdfast.tasks.generate.task._CHUNK", 10)
         assert of.tokens(TEXT).tolist() == at_once
         assert of.tokens("").tolist() == []
         monkeypatch.undo()
@@ -178,7 +178,7 @@ def test_tied_weights_are_one_tensor_that_both_layers_train(tmp_path):
 
 def test_tied_sizes_must_agree():
     message = (
-        r"^tied is on, embedding_size is 5, and the recurrent layers put out 12 values; expected these to be equal\. "
+        r"^tied is on, embedding_size is 5, and the recurrent layers give 12 values; expected these to be equal\. "
         r"Set embedding_size = 0\.$"
     )
     with pytest.raises(OptionError, match=message):
@@ -293,7 +293,7 @@ def test_lines_are_split_at_random_and_no_line_is_in_two_parts(mine):
         ),
         (
             ["data.validation=0", "data.test_fraction=0"],
-            r"^data\.test_fraction and data\.validation are 0: there is nothing to measure the model on\.$",
+            r"^data\.test_fraction and data\.validation are 0: there is no data to measure the model on\.$",
         ),
         (["model.bidirectional=true"], r"^The recipe mine cannot be used: model\.bidirectional is True: input should"),
         (["predict.top_p=0"], r"predict\.top_p is 0: input should be greater than 0\.$"),

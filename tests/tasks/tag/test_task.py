@@ -17,7 +17,7 @@ from holdfast.errors import DataError, OptionError
 from holdfast.files import storage
 from holdfast.predictor import Predictor
 from holdfast.tasks.tag import sums
-from holdfast.tasks.tag.sentences import SentenceEncoder
+from holdfast.tasks.tag.data import SentenceEncoder
 from holdfast.tasks.tag.settings import TagData, TagModel
 from holdfast.tasks.tag.sums import SumEncoder
 from holdfast.tasks.tag.task import TagTask
@@ -104,7 +104,7 @@ def test_word_dropout_takes_words_for_unknown_ones_in_training_only() -> None:
 @pytest.mark.parametrize("loss", ["cross-entropy", "squared-error"])
 def test_two_tags_take_one_unit_and_either_loss(loss: str) -> None:
     settings = TagModel.model_validate({"hidden_size": 4, "loss": loss, "output_std": 0.01})
-    of = TagTask(settings, SumEncoder(6))
+    of = TagTask(settings, SumEncoder(bits=6))
     model = of.build()
     assert model.output.weight.shape == (1, 4)
     assert model.output.weight.abs().max() < 0.05
@@ -149,7 +149,7 @@ def test_squared_error_is_for_two_tags() -> None:
     with pytest.raises(OptionError) as error:
         task(loss="squared-error")
     assert str(error.value) == (
-        "model.loss is 'squared-error' and there are 4 tags; it is for two. Use 'cross-entropy'."
+        "model.loss is 'squared-error', which needs two tags, and there are 4. Use 'cross-entropy'."
     )
 
 

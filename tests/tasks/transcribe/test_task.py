@@ -19,6 +19,7 @@ import holdfast
 from holdfast import experiment, recipes
 from holdfast.data import Records
 from holdfast.data.features import log_mel
+from holdfast.data.readers.audio import samples
 from holdfast.errors import DataError, OptionError
 from holdfast.experiment import Trained
 from holdfast.files import storage
@@ -122,6 +123,25 @@ def test_answers_are_texts_with_their_probability(run: Trained, folder: Path) ->
     assert by_line[1]["origin"] == "line 2"
 
 
+def test_samples_in_memory_are_answered_as_their_files(run: Trained, folder: Path) -> None:
+    predictor = Predictor(run.path)
+    files = sorted((folder / "test").iterdir())[:3]
+    sounds = [samples(path, RATE) for path in files]
+    from_files = [{**answer, "origin": ""} for answer in predictor.predict(files)]
+    for values in (sounds, [torch.from_numpy(sounds[0]), sounds[1].tolist(), sounds[2]]):
+        assert [{**answer, "origin": ""} for answer in predictor.predict_values(values)] == from_files
+    expected = "samples [N] from -1 to 1, 8000 per second"
+    for values, message in [
+        (sounds[0], f"values[0] has shape () and type float32; expected {expected}, floating. Take the mean of "),
+        ([np.zeros(9, np.int16)], f"values[0] has shape (9,) and type int16; expected {expected}, floating. Take the "),
+        ([np.full(9000, np.nan)], f"values[0] holds samples that are not finite; expected {expected}."),
+        ([np.zeros(10)], "values[0] lasts 1.25 ms; expected at least one window of 25 ms. Leave it out, or shorten "),
+        ("a.wav", f"The values are of type str; expected a list of recordings, each {expected}."),
+    ]:
+        with pytest.raises(DataError, match=re.escape(message)):
+            list(predictor.predict_values(values))
+
+
 def test_a_beam_finds_texts_as_likely_or_likelier(run: Trained, folder: Path) -> None:
     found = [list(Predictor(run.path, options=[f"beam={k}"]).predict([folder / "test"])) for k in (1, 6)]
     for greedy, beam in zip(*found, strict=True):
@@ -200,7 +220,7 @@ def test_what_cannot_be_trained_on(folder: Path, tmp_path: Path) -> None:
         return str(error.value)
 
     assert told(train=["train"]) == (
-        f"{folder}/train/00.flac has no transcript, nor have the other recordings to train on; expected one for each: "
+        f"{folder}/train/00.flac has no transcript, like the other training recordings; expected one for each: "
         "a text file of the same name beside it, or a table with the columns path and text."
     )
     (folder / "long.csv").write_text(f"path,text\ntest/00.flac,{'low ' * 40}\n")

@@ -1,8 +1,10 @@
 import math
+import sys
 
 import pytest
 import torch
 
+from holdfast.errors import MissingLibraryError
 from holdfast.tasks.translate.metrics import TranslationMetrics
 
 
@@ -56,3 +58,12 @@ def test_translation_metrics_go_on_from_their_state():
     again.update(torch.tensor([[1.0, 4, 3]], dtype=torch.float64), Pairs(("v",), (("a",),), [2]))
     assert again.compute() != metrics.compute()
     assert metrics.compute() == translated().compute()
+
+
+def test_without_the_library(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sacrebleu", None)
+    with pytest.raises(MissingLibraryError) as error:
+        TranslationMetrics(spelled)
+    assert str(error.value) == (
+        "Translations are measured with the library sacrebleu, which is not installed: pip install 'holdfast[text]'."
+    )

@@ -330,7 +330,7 @@ def test_files_without_targets_cannot_be_trained_on(tmp_path):
     recipe = table(tmp_path)
     path = tmp_path / "all.tsv"
     path.write_text("one\ntwo\n")
-    message = f"{path} has sources alone; expected source<TAB>target in each line."
+    message = f"{path} has only sources; expected source<TAB>target in each line."
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         TranslateTask.load(recipe, None)
 

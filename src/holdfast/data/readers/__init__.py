@@ -8,11 +8,13 @@ from pathlib import Path
 from holdfast.data.examples import Examples
 from holdfast.data.readers import audio, folders, idx, images, npy, npz, tables, ts
 from holdfast.data.settings import ReadingSettings
+from holdfast.data.targets import Targets
 from holdfast.errors import DataError, MissingDataError
 
 __all__ = ["read"]
 
-_READERS: dict[str, Callable[[Path, ReadingSettings], Examples]] = {
+_Reader = Callable[[Path, ReadingSettings, Targets], Examples]
+_READERS: dict[str, _Reader] = {
     **dict.fromkeys(images.SUFFIXES, images.read),
     **dict.fromkeys(audio.SUFFIXES, audio.read),
     **dict.fromkeys(tables.SUFFIXES, tables.read),
@@ -25,8 +27,13 @@ _KINDS = (
 )
 
 
-def read(paths: Sequence[str | Path], settings: ReadingSettings, part: npz.Part = "test") -> Examples:
-    """Read files and folders of any known kind and join them in the order given.
+def read(
+    paths: Sequence[str | Path],
+    settings: ReadingSettings,
+    part: npz.Part = "test",
+    targets: Targets = "labels",
+) -> Examples:
+    """Reads files and folders of any known kind and joins them in the given order.
 
     IDX files of images are paired with the IDX files of labels among ``paths``: by name (``images`` and ``idx3`` for
     ``labels`` and ``idx1``), or because there is one of each; so are ``.npy`` files (``X`` for ``y``, ...).
@@ -35,6 +42,7 @@ def read(paths: Sequence[str | Path], settings: ReadingSettings, part: npz.Part 
         paths: At least one file or folder.
         settings: How to read them; see the fields of ``ReadingSettings``.
         part: Which part of an ``.npz`` file that has both.
+        targets: What the task learns: a label or a number for each sequence, or a number for each step.
 
     Raises:
         MissingDataError: A path does not exist.
@@ -54,13 +62,13 @@ def read(paths: Sequence[str | Path], settings: ReadingSettings, part: npz.Part 
     for path in files:
         reader = _reader(path)
         if reader is not None:
-            parts.append(reader(path, settings))
+            parts.append(reader(path, settings, targets))
         elif _ending(path) == ".npz":
-            parts.append(npz.read(path, settings, part))
+            parts.append(npz.read(path, settings, part, targets))
         elif path in arrays:
-            parts.append(npy.read(path, settings, arrays[path]))
+            parts.append(npy.read(path, settings, arrays[path], targets))
         elif path in pictures:
-            parts.append(idx.read(path, settings, pictures[path]))
+            parts.append(idx.read(path, settings, pictures[path], targets))
     return Examples.join(parts)
 
 
@@ -77,8 +85,8 @@ def _ending(path: Path) -> str:
     return "" if path.is_dir() else path.suffix.lower()
 
 
-def _reader(path: Path) -> Callable[[Path, ReadingSettings], Examples] | None:
-    """What reads this path alone; None for arrays, and for a file that its name does not tell, which must be IDX."""
+def _reader(path: Path) -> _Reader | None:
+    """The reader of this path alone; None for arrays, and for a name without a known ending, which must be IDX."""
     if path.is_dir():
         return audio.read if folders.holds(path, audio.SUFFIXES) else images.read
     suffixes = [suffix.lower() for suffix in path.suffixes]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import sys
 import tokenize
+from collections.abc import Mapping
 from typing import IO, Any
 
 import numpy as np
 
 from holdfast.data.examples import Array, Examples
+from holdfast.data.targets import Targets
 from holdfast.errors import DataError
 
 INPUTS = ("inputs", "X", "x", "data", "images", "features")
@@ -53,39 +55,63 @@ def claimed(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
     return math.prod(shape) * dtype.itemsize
 
 
-def examples(where: str, inputs: Array, labels: Array | None, lengths: Array | None, *, gaps: bool) -> Examples:
+def examples(where: str, named: Mapping[str, Array], targets: Targets, *, gaps: bool) -> Examples:
     """Sequences from arrays.
 
     Args:
         where: The file, for messages and origins.
-        inputs: [N, T, C], or [N, T] for one channel.
-        labels: [N] or [N, 1], integers, whole numbers or text, or one-hot [N, classes]; None without labels.
-        lengths: Steps of each sequence, [N]; what lies past them is left out. None where all have T.
+        named: ``inputs``, [N, T, C], or [N, T] for one channel. ``labels``, where there are targets: labels [N] or
+            [N, 1], integers, whole numbers or text, or one-hot [N, classes]; numbers [N] or [N, 1]; numbers of steps
+            [N, T] or [N, T, 1]. ``lengths``, [N], the steps of each sequence, where they differ: later steps are
+            left out.
+        targets: What the task learns.
         gaps: Whether NaN stands for a missing value.
 
     Raises:
         DataError: An array has a wrong shape or type.
     """
+    inputs, labels, lengths = named["inputs"], named.get("labels"), named.get("lengths")
     if inputs.ndim == 2:
         inputs = inputs[:, :, None]
     if inputs.ndim != 3 or 0 in inputs.shape:
         raise DataError(f"{where}: inputs has shape {inputs.shape}; expected [N, T, C] or [N, T], none of them 0.")
-    names = None if labels is None else _names(where, labels, len(inputs))
+    found: list[Any] | None = None
+    if labels is not None:
+        found = _names(where, labels, len(inputs)) if targets == "labels" else _numbers(where, labels, inputs, targets)
     sequences: Array | list[Array] = inputs
     if lengths is not None:
-        if lengths.shape != (len(inputs),) or lengths.dtype.kind not in "iu":
-            raise DataError(
-                f"{where}: lengths has shape {lengths.shape} and type {lengths.dtype}; expected integers of shape "
-                f"({len(inputs)},), one for each row of inputs."
-            )
-        outside = (lengths < 1) | (lengths > inputs.shape[1])
-        if outside.any():
-            odd = int(outside.argmax())
-            raise DataError(
-                f"{where}: lengths[{odd}] is {lengths[odd]}; expected 1 to {inputs.shape[1]}, the steps of inputs."
-            )
+        _check_lengths(where, lengths, inputs)
         sequences = [row[:length] for row, length in zip(inputs, lengths, strict=True)]
-    return Examples(sequences, names, [f"{where}[{index}]" for index in range(len(inputs))], gaps=gaps)
+        if found is not None and targets == "steps":
+            found = [row[:length] for row, length in zip(found, lengths, strict=True)]
+    return Examples(sequences, found, [f"{where}[{index}]" for index in range(len(inputs))], gaps=gaps)
+
+
+def _check_lengths(where: str, lengths: Array, inputs: Array) -> None:
+    if lengths.shape != (len(inputs),) or lengths.dtype.kind not in "iu":
+        raise DataError(
+            f"{where}: lengths has shape {lengths.shape} and type {lengths.dtype}; expected integers of shape "
+            f"({len(inputs)},), one for each row of inputs."
+        )
+    outside = (lengths < 1) | (lengths > inputs.shape[1])
+    if outside.any():
+        odd = int(outside.argmax())
+        raise DataError(
+            f"{where}: lengths[{odd}] is {lengths[odd]}; expected 1 to {inputs.shape[1]}, the steps of inputs."
+        )
+
+
+def _numbers(where: str, numbers: Array, inputs: Array, targets: Targets) -> list[Any]:
+    """Numbers, one for each sequence or for each of its steps."""
+    expected = inputs.shape[:2] if targets == "steps" else inputs.shape[:1]
+    if numbers.shape == (*expected, 1):
+        numbers = numbers[..., 0]
+    if numbers.shape != expected or numbers.dtype.kind not in "iubf":
+        raise DataError(
+            f"{where}: labels has shape {numbers.shape} and type {numbers.dtype}; expected numbers of shape {expected}."
+        )
+    numbers = numbers.astype(np.float64)
+    return list(numbers) if targets == "steps" else numbers.tolist()
 
 
 def _names(where: str, labels: Array, count: int) -> list[str]:
@@ -105,8 +131,7 @@ def _names(where: str, labels: Array, count: int) -> list[str]:
         odd = ~np.isfinite(labels) | (labels != np.rint(labels))
         if odd.any():
             raise DataError(
-                f"{where}: labels[{odd.argmax()}] is {labels[odd.argmax()]}; expected whole numbers or text. The task "
-                "classify learns labels; it does not estimate numbers."
+                f"{where}: labels[{odd.argmax()}] is {labels[odd.argmax()]}; expected whole numbers or text, as labels."
             )
         labels = labels.astype(np.int64)
     return [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in labels.tolist()]

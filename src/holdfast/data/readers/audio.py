@@ -13,6 +13,7 @@ from holdfast.data.features import log_mel
 from holdfast.data.readers.folders import listing
 from holdfast.data.readers.sound_headers import SizeField, check_whole
 from holdfast.data.settings import AudioSettings, ReadingSettings
+from holdfast.data.targets import Targets, from_labels
 from holdfast.errors import DataError, MissingDataError, MissingLibraryError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au")
@@ -27,23 +28,26 @@ _NOT_SAID = 2**63 - 1  # libsndfile's number of samples for it
 Floats = NDArray[np.float32]
 
 
-def read(path: Path, settings: ReadingSettings) -> Examples:
-    """Read recordings as log-mel energies.
+def read(path: Path, settings: ReadingSettings, targets: Targets = "labels") -> Examples:
+    """Reads recordings as log-mel energies.
 
     Args:
         path: A folder ``ROOT/label/*.wav`` (the subfolder's name is the label), a folder ``ROOT/*.wav`` without labels,
             or one recording without a label.
         settings: ``audio`` is used.
+        targets: What the task learns: the subfolders are named for it.
 
     Returns:
         The recordings by label and name, in alphabetical order.
 
     Raises:
-        DataError: There is no recording, or one cannot be read.
+        DataError: There is no recording, one cannot be read, or a subfolder is not named for a target.
         MissingLibraryError: A library that reads sound is not installed.
     """
     files, labels = listing(path, SUFFIXES, "recording") if path.is_dir() else ([path], None)
-    return Examples([energies(file, settings.audio) for file in files], labels, [str(file) for file in files])
+    origins = [str(file) for file in files]
+    inputs = [energies(file, settings.audio) for file in files]
+    return Examples(inputs, from_labels(labels, origins, targets), origins)
 
 
 def samples(path: Path, rate: int) -> Floats:
@@ -156,11 +160,25 @@ def energies(path: Path, settings: AudioSettings) -> Floats:
         DataError: As :func:`samples`, or the recording is shorter than one window.
         MissingLibraryError: As :func:`samples`, or ``kaldi-native-fbank`` is not installed.
     """
-    sound = samples(path, settings.rate)
+    return energies_of(samples(path, settings.rate), settings, str(path))
+
+
+def energies_of(sound: Floats, settings: AudioSettings, origin: str) -> Floats:
+    """The log-mel energies of sound, [steps, values].
+
+    Args:
+        sound: Samples [N] from -1 to 1, ``settings.rate`` per second.
+        settings: How the energies are taken.
+        origin: Where the sound comes from, for the message.
+
+    Raises:
+        DataError: The sound is shorter than one window.
+        MissingLibraryError: ``kaldi-native-fbank`` is not installed.
+    """
     steps = log_mel(sound, settings)
     if not len(steps):
         raise DataError(
-            f"{path} lasts {1000 * len(sound) / settings.rate:.3g} ms; expected at least one window of "
+            f"{origin} lasts {1000 * len(sound) / settings.rate:.3g} ms; expected at least one window of "
             f"{settings.window_ms:g} ms. Leave it out, or shorten data.audio.window_ms."
         )
     return steps

@@ -16,6 +16,7 @@ from holdfast.data.examples import Array, Examples
 from holdfast.data.readers.compressed import most_bytes, opened
 from holdfast.data.readers.layout import arrange
 from holdfast.data.settings import ReadingSettings
+from holdfast.data.targets import Targets, from_labels
 from holdfast.errors import DataError
 
 _CHUNK = 1 << 20
@@ -32,13 +33,14 @@ def dimensions(path: Path) -> int | None:
     return start[3] if len(start) == 4 and start[:3] == b"\0\0\x08" else None
 
 
-def read(path: Path, settings: ReadingSettings, labels: Path | None = None) -> Examples:
-    """Read images and, where a second file is given, their labels.
+def read(path: Path, settings: ReadingSettings, labels: Path | None = None, targets: Targets = "labels") -> Examples:
+    """Reads images and, from a second file, their labels.
 
     Args:
         path: The file of images, three dimensions.
         settings: ``layout`` is used.
         labels: The file of labels, one dimension; None for images without labels.
+        targets: What the task learns.
 
     Raises:
         DataError: A file is not IDX, is cut short or does not have the size its header tells, or the two differ in
@@ -50,7 +52,8 @@ def read(path: Path, settings: ReadingSettings, labels: Path | None = None) -> E
         names = [str(value) for value in _values(labels, 1, "labels").tolist()]
         if len(names) != len(images):
             raise DataError(f"{labels} holds {len(names)} labels; {path} holds {len(images)} images. Expected as many.")
-    return Examples(arrange(images, settings.layout), names, [f"{path}[{index}]" for index in range(len(images))])
+    origins = [f"{path}[{index}]" for index in range(len(images))]
+    return Examples(arrange(images, settings.layout), from_labels(names, origins, targets), origins)
 
 
 def _values(path: Path, rank: int, what: str) -> Array:

@@ -14,7 +14,8 @@ from holdfast.data.examples import Array, Examples
 from holdfast.data.readers.folders import listing
 from holdfast.data.readers.layout import arrange
 from holdfast.data.settings import ReadingSettings
-from holdfast.errors import DataError, HoldfastWarning
+from holdfast.data.targets import Targets, from_labels
+from holdfast.errors import DataError, HoldfastWarning, MissingLibraryError
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -33,8 +34,8 @@ _BITS, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # tags of TIFF
 _RED_GREEN_BLUE = (0.299, 0.587, 0.114)  # ITU-R 601-2, as Pillow's own conversion
 
 
-def read(path: Path, settings: ReadingSettings) -> Examples:
-    """Read images as greyscale, 0 black to 255 white, and lay them out as sequences.
+def read(path: Path, settings: ReadingSettings, targets: Targets = "labels") -> Examples:
+    """Reads images as greyscale, 0 black to 255 white, and arranges them as sequences.
 
     Images of 8 bits or fewer are uint8. Those of 9 to 16 bits a channel keep their full depth: float32, where the
     largest number that their bits can hold is 255. EXIF's orientation is applied, transparency is ignored, and of an
@@ -44,25 +45,33 @@ def read(path: Path, settings: ReadingSettings) -> Examples:
         path: A folder ``ROOT/label/*.png`` (the subfolder's name is the label), a folder ``ROOT/*.png`` without
             labels, or one image file without a label.
         settings: ``layout`` is used.
+        targets: What the task learns: the subfolders are named for it.
 
     Returns:
         The images by label and name, in alphabetical order.
 
     Raises:
         DataError: There is no image; one is not an image, is cut short, has more than 30 million pixels or numbers of
-            another kind; or they differ in size.
+            another kind; they differ in size; or a subfolder is not named for a target.
+        MissingLibraryError: Pillow is not installed.
     """
     files, labels = listing(path, SUFFIXES, "image") if path.is_dir() else ([path], None)
     images: list[Array] = []
     for file in files:
         images.append(_grey(file, images[0].shape if images else None, files[0]))
-    return Examples(arrange(np.stack(images), settings.layout), labels, [str(file) for file in files])
+    origins = [str(file) for file in files]
+    return Examples(arrange(np.stack(images), settings.layout), from_labels(labels, origins, targets), origins)
 
 
 def _grey(path: Path, shape: tuple[int, ...] | None, first: Path) -> Array:
     """One image [height, width], the right way up."""
-    from PIL import Image
-
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise MissingLibraryError(
+            f"{path} is an image, and images need the library Pillow, which is not installed: "
+            "pip install 'holdfast[images]'."
+        ) from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of damaged EXIF data, and of sizes that are checked below

@@ -10,22 +10,25 @@ import numpy as np
 from holdfast.data.examples import Array, Examples
 from holdfast.data.readers import arrays
 from holdfast.data.settings import ReadingSettings
+from holdfast.data.targets import Targets
 from holdfast.errors import DataError
 
 
-def read(path: Path, settings: ReadingSettings, labels: Path | None = None) -> Examples:
-    """Read inputs and, where a second file is given, their labels. Nothing is ever unpickled.
+def read(path: Path, settings: ReadingSettings, labels: Path | None = None, targets: Targets = "labels") -> Examples:
+    """Reads inputs and, from a second file, their targets. Nothing is ever unpickled.
 
     Args:
         path: The inputs, [N, T, C] or [N, T] (one channel).
         settings: ``missing`` is used.
-        labels: The labels, [N], integers or text; None for inputs without labels.
+        labels: The file of targets; None for inputs without targets. Labels are [N], integers or text; numbers are
+            [N]; numbers of steps are [N, T].
+        targets: What the task learns.
 
     Raises:
         DataError: A file is damaged, or holds an array of a wrong shape or type.
     """
-    names = None if labels is None else _array(labels)
-    return arrays.examples(str(path), _array(path), names, None, gaps=settings.missing != "error")
+    named = {"inputs": _array(path), **({} if labels is None else {"labels": _array(labels)})}
+    return arrays.examples(str(path), named, targets, gaps=settings.missing != "error")
 
 
 def pairs(files: Sequence[Path]) -> dict[Path, Path | None]:

@@ -14,31 +14,32 @@ from holdfast.data.examples import Array, Examples
 from holdfast.data.readers import arrays
 from holdfast.data.readers.compressed import LARGE_ARRAY, MOST_DEFLATE, check_ratio
 from holdfast.data.settings import ReadingSettings
+from holdfast.data.targets import Targets
 from holdfast.errors import DataError
 
 Part = Literal["train", "test"]
 _ROLES = {"inputs": arrays.INPUTS, "labels": arrays.LABELS, "lengths": ("lengths",)}
 
 
-def read(path: Path, settings: ReadingSettings, part: Part = "test") -> Examples:
-    """Read the arrays ``inputs``, ``lengths`` and ``labels``, or what else they are usually called.
+def read(path: Path, settings: ReadingSettings, part: Part = "test", targets: Targets = "labels") -> Examples:
+    """Reads the arrays ``inputs``, ``lengths`` and ``labels``, or those of their other usual names.
 
     Nothing is ever unpickled, and no other array of the file is read.
 
     Args:
         path: The file: ``inputs`` (or ``X``, ``x``, ``data``, ...) [N, T, C] or [N, T] (one channel); optionally
             ``lengths`` [N], steps of each sequence (what lies past them is padding and is left out); optionally
-            ``labels`` (or ``y``, ``targets``, ...) [N], integers or text. The names may have ``_train`` and ``_test``
+            ``labels`` (or ``y``, ``targets``, ...) [N], integers or text, or numbers as in ``.npy`` files. The
+            names may have ``_train`` and ``_test``
             after them, or ``train_`` and ``test_`` before.
         settings: ``missing`` is used.
         part: Which to read of a file that has both.
+        targets: What the task learns.
 
     Raises:
         DataError: The file is damaged, there are no inputs, two arrays may be meant, or one has a wrong shape or type.
     """
-    found = _arrays(path, part)
-    gaps = settings.missing != "error"
-    return arrays.examples(str(path), found["inputs"], found.get("labels"), found.get("lengths"), gaps=gaps)
+    return arrays.examples(str(path), _arrays(path, part), targets, gaps=settings.missing != "error")
 
 
 def has_both_parts(path: Path) -> bool:

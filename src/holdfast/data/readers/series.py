@@ -52,13 +52,22 @@ def read(paths: Sequence[Path], settings: SeriesSettings) -> tuple[Series, ...]:
 
 
 def _read(path: Path, settings: SeriesSettings) -> Series:
-    table = load(path, settings)
+    return from_table(load(path, settings), settings)
+
+
+def from_table(table: Table, settings: SeriesSettings) -> Series:
+    """A table as one series.
+
+    Raises:
+        DataError: A column is missing, a value is no number, or the times do not ascend.
+        RecipeError: A column has two parts, or the calendar is asked for without dates.
+    """
     names = _columns(table, settings)
     now = table.head(_rows_with_targets(table, names, settings)) if settings.known_columns else table
     if not now.frame.height:
-        raise DataError(f"{path} has no rows of targets; expected at least one.")
+        raise DataError(f"{table.path} has no rows of targets; expected at least one.")
     return Series(
-        origin=str(path),
+        origin=str(table.path),
         times=_times(table, settings),
         targets=_finite(now, names, settings),
         past=_finite(now, settings.past_columns, settings),
@@ -106,7 +115,7 @@ def _times(table: Table, settings: SeriesSettings) -> TimeAxis:
         return TimeAxis(np.arange(table.frame.height))
     column = table.frame[name]
     comma = cells.decimal_comma(table, [name], settings)
-    axis = TimeAxis.read(column, settings, table.where, comma=comma, in_order=True)
+    axis = TimeAxis.from_column(column, settings, table.where, comma=comma, in_order=True)
     if settings.calendar and not axis.dated:
         raise RecipeError(f"data.calendar needs dates, and the column {name!r} of {table.path} holds numbers.")
     times = axis.instants

@@ -18,7 +18,7 @@ from holdfast.data.readers.compressed import opened
 from holdfast.data.readers.encoding import check, decode
 from holdfast.data.readers.table_bounds import check_json_lines, check_parquet
 from holdfast.data.settings import TableSettings
-from holdfast.errors import DataError, HoldfastWarning, did_you_mean
+from holdfast.errors import DataError, HoldfastWarning, MissingLibraryError, did_you_mean
 
 if TYPE_CHECKING:
     import polars
@@ -103,8 +103,10 @@ def load(path: Path, settings: TableSettings, *, content: bytes | None = None, t
 
     Raises:
         DataError: The file cannot be parsed.
-        RecipeError: The encoding or the separator is none.
+        RecipeError: The encoding or the separator is not one.
+        MissingLibraryError: polars is not installed.
     """
+    _check_library(path)
     if path.suffix.lower() in _BINARY:
         return _parquet(path, content)
     if content is None:
@@ -118,6 +120,16 @@ def load(path: Path, settings: TableSettings, *, content: bytes | None = None, t
         return _json_lines(path, text)
     found = delimited.parse(path, text, settings, comments=not texts)
     return Table(path, found.frame, _index(found.frame.columns), found.lines, found.separator)
+
+
+def _check_library(path: Path) -> None:
+    try:
+        import polars  # noqa: F401
+    except ImportError as error:
+        raise MissingLibraryError(
+            f"{path} is a table, and tables need the library polars, which is not installed: "
+            "pip install 'holdfast[tables]'."
+        ) from error
 
 
 def _index(columns: Sequence[str], told: Sequence[str] = ()) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
-"""Tables of sequences: CSV, TSV (plain or gzipped) and Parquet; a row a step under an id, or a row a sequence."""
+"""Tables of sequences: CSV, TSV (plain or gzipped) and Parquet; a row is a step of an id, or a whole sequence."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,30 +11,32 @@ from holdfast.data.examples import Array, Examples
 from holdfast.data.readers import values as cells
 from holdfast.data.readers.table import SUFFIXES, Table, load
 from holdfast.data.settings import ReadingSettings
+from holdfast.data.targets import Targets
 from holdfast.data.time_axis import TimeAxis
 from holdfast.errors import DataError, RecipeError
 
-__all__ = ["SUFFIXES", "labels", "read", "texts"]
+__all__ = ["SUFFIXES", "read", "targets_of", "texts"]
 
 _ADVICE = "Name the input columns in data.feature_columns, or the label's column in data.label_column."
 
 
-def read(path: Path, settings: ReadingSettings) -> Examples:
-    """Read a table whose first row names the columns.
+def read(path: Path, settings: ReadingSettings, targets: Targets = "labels") -> Examples:
+    """Reads a table whose first row names the columns.
 
     Args:
         path: The file.
-        settings: ``id_column``, ``time_column``, ``label_column``, ``feature_columns`` and what is said of tables are
-            used. With an id column (long format) a row is a step, the feature columns are the channels, and the
-            sequences come in the order in which their ids first occur. Without one, a row is a sequence and each
-            feature column is a step of one channel.
+        settings: ``id_column``, ``time_column``, ``label_column``, ``feature_columns`` and the fields of
+            ``TableSettings`` are used. With an id column (long format) a row is a step, the feature columns are the
+            channels, and the sequences come in the order in which their ids first occur. Without one, a row is a
+            sequence and each feature column is a step of one channel.
+        targets: What the task learns: the label column holds it. Numbers for each step need an id column.
 
     Returns:
-        The sequences; without labels where the table has no label column.
+        The sequences; without targets where the table has no label column.
 
     Raises:
-        DataError: The file cannot be parsed, a named column is missing, a feature is no number, a time is none, or the
-            rows of one sequence disagree on its label.
+        DataError: The file cannot be parsed, a named column is missing, a feature is not a number, a time is not a
+            time, or the rows of one sequence differ in its target.
         RecipeError: A time column is set without an id column.
     """
     if settings.time_column and not settings.id_column:
@@ -42,16 +45,18 @@ def read(path: Path, settings: ReadingSettings) -> Examples:
     features = _features(table, settings)
     if not table.frame.height:
         raise DataError(f"{path} has column names but no rows; expected at least one.")
-    told = labels(table, settings)
+    row_targets = targets_of(table, settings, targets)
     if settings.id_column:
-        return _long(table, features, told, settings)
+        return _long(table, features, row_targets, settings, per_step=targets == "steps")
+    if targets == "steps" and row_targets is not None:
+        raise RecipeError("Numbers for each step need data.id_column, which makes each row a step.")
     inputs = cells.read(table, features, settings, _ADVICE)[:, :, None]
     origins = [f"{path}[{row}]" for row in range(len(inputs))]
-    return Examples(inputs, told, origins, gaps=settings.missing != "error")
+    return Examples(inputs, row_targets, origins, gaps=settings.missing != "error")
 
 
 def texts(table: Table, column: str) -> list[str]:
-    """The text of every row.
+    """The text of each row.
 
     Raises:
         DataError: There is no such column, it holds no text, or a row has none.
@@ -61,12 +66,12 @@ def texts(table: Table, column: str) -> list[str]:
     table.check_column(column, "text_column")
     if table.frame[column].dtype.is_nested():
         raise DataError(f"{table.path}: the column {column!r} holds {table.frame[column].dtype}; expected text.")
-    found = table.frame[column].cast(polars.String).to_list()
-    if None in found:
-        raise DataError(f"{table.where(found.index(None))}: the column {column!r} is empty; expected a text.")
-    if not found:
+    texts = table.frame[column].cast(polars.String).to_list()
+    if None in texts:
+        raise DataError(f"{table.where(texts.index(None))}: the column {column!r} is empty; expected a text.")
+    if not texts:
         raise DataError(f"{table.path} has column names but no rows; expected at least one.")
-    return found
+    return texts
 
 
 def _features(table: Table, settings: ReadingSettings) -> list[str]:
@@ -85,16 +90,30 @@ def _features(table: Table, settings: ReadingSettings) -> list[str]:
     return features
 
 
-def labels(table: Table, settings: ReadingSettings) -> list[str] | None:
-    """The label of every row as text, or its labels with the separator between them; None without a label column.
+def targets_of(table: Table, settings: ReadingSettings, targets: Targets) -> list[Any] | None:
+    """The target of each row, as its label column holds it; None without a label column.
+
+    Args:
+        table: The table.
+        settings: ``label_column`` and ``label_separator`` are used, and for numbers ``decimal`` and ``missing``.
+        targets: What the task learns. Labels are text, several with the separator between them; others are numbers.
 
     Raises:
-        DataError: A row has no label, unless there may be several; or it has a list of them and there may be but one.
+        DataError: A row has no label, unless it may have several; it has a list of labels and may have only one; or a
+            target is not a number.
     """
-    import polars
-
     if settings.label_column not in table.columns:
         return None
+    if targets == "labels":
+        return _labels(table, settings)
+    advice = "Name the column of the targets in data.label_column."
+    numbers: list[float] = cells.read(table, [settings.label_column], settings, advice)[:, 0].astype(float).tolist()
+    return numbers
+
+
+def _labels(table: Table, settings: ReadingSettings) -> list[str]:
+    import polars
+
     column = table.frame[settings.label_column]
     if isinstance(column.dtype, polars.List):
         if not settings.label_separator:
@@ -108,16 +127,46 @@ def labels(table: Table, settings: ReadingSettings) -> list[str] | None:
     column = column.cast(polars.String)
     if settings.label_separator:
         column = column.fill_null("")
-    found = column.to_list()
-    if None in found:
+    labels = column.to_list()
+    if None in labels:
         raise DataError(
-            f"{table.where(found.index(None))}: the column {settings.label_column!r} is empty; expected a label."
+            f"{table.where(labels.index(None))}: the column {settings.label_column!r} is empty; expected a label."
         )
-    return found
+    return labels
 
 
-def _long(table: Table, features: list[str], told: list[str] | None, settings: ReadingSettings) -> Examples:
-    """Group the rows by id, in the order of first occurrence, each group sorted by time."""
+def _long(
+    table: Table, features: list[str], row_targets: list[Any] | None, settings: ReadingSettings, *, per_step: bool
+) -> Examples:
+    """Groups the rows by id, in the order of first occurrence; sorts each group by time."""
+    ids = _ids(table, settings)
+    values = cells.read(table, features, settings, _ADVICE)
+    groups: dict[str, list[int]] = {name: [] for name in ids}
+    for row in _order(table, settings).tolist():
+        groups[ids[row]].append(row)
+    targets: list[Any] | None = None
+    if row_targets is not None and per_step:
+        targets = [np.array([row_targets[row] for row in rows]) for rows in groups.values()]
+    elif row_targets is not None:
+        for name, rows in groups.items():
+            different = sorted({str(row_targets[row]) for row in rows})
+            if len(different) > 1:
+                kind = "labels" if isinstance(row_targets[0], str) else "targets"
+                raise DataError(
+                    f"{table.path}[id={name}] has the {kind} {', '.join(different)}; expected one in all of its rows."
+                )
+        targets = [row_targets[rows[0]] for rows in groups.values()]
+    return Examples(
+        [values[rows] for rows in groups.values()],
+        targets,
+        [f"{table.path}[id={name}]" for name in groups],
+        gaps=settings.missing != "error",
+        columns=tuple(features),
+    )
+
+
+def _ids(table: Table, settings: ReadingSettings) -> list[str]:
+    """The id of each row."""
     import polars
 
     column = table.frame[settings.id_column]
@@ -127,31 +176,13 @@ def _long(table: Table, features: list[str], told: list[str] | None, settings: R
     if ids.null_count():
         row = ids.is_null().arg_max() or 0
         raise DataError(f"{table.where(row)}: the column {settings.id_column!r} is empty; expected an id.")
-    values = cells.read(table, features, settings, _ADVICE)
-    groups: dict[str, list[int]] = {name: [] for name in ids.unique(maintain_order=True)}
-    names = ids.to_list()
-    for row in _order(table, settings).tolist():
-        groups[names[row]].append(row)
-    if told is not None:
-        for name, rows in groups.items():
-            found = sorted({told[row] for row in rows})
-            if len(found) > 1:
-                raise DataError(
-                    f"{table.path}[id={name}] has the labels {', '.join(found)}; expected one in all of its rows."
-                )
-    return Examples(
-        [values[rows] for rows in groups.values()],
-        None if told is None else [told[rows[0]] for rows in groups.values()],
-        [f"{table.path}[id={name}]" for name in groups],
-        gaps=settings.missing != "error",
-        columns=tuple(features),
-    )
+    return ids.to_list()
 
 
 def _order(table: Table, settings: ReadingSettings) -> Array:
-    """The rows by their times; those of one time, and all of them without times, in the order of the file."""
+    """The rows sorted by their times; rows of one time, and all rows without times, keep the order of the file."""
     if not settings.time_column:
         return np.arange(table.frame.height)
     comma = cells.decimal_comma(table, [settings.time_column], settings)
-    times = TimeAxis.read(table.frame[settings.time_column], settings, table.where, comma=comma)
+    times = TimeAxis.from_column(table.frame[settings.time_column], settings, table.where, comma=comma)
     return times.instants.argsort(kind="stable")

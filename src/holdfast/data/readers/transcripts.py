@@ -76,9 +76,9 @@ def _beside(file: Path) -> str | None:
 
 def _listed(path: Path) -> Iterator[tuple[Path, str | None]]:
     """The rows of a table."""
+    table = load(path, TableSettings(), texts=True)
     import polars
 
-    table = load(path, TableSettings(), texts=True)
     if "path" not in table.columns:
         raise DataError(f"{path} has no column 'path'; {did_you_mean('path', table.columns)}")
     columns = [name for name in ("path", "text") if name in table.columns]

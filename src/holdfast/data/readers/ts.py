@@ -14,6 +14,7 @@ import numpy as np
 from holdfast.data.examples import Array, Examples
 from holdfast.data.readers.compressed import opened
 from holdfast.data.settings import ReadingSettings
+from holdfast.data.targets import Targets, from_labels
 from holdfast.errors import DataError, did_you_mean
 
 _TAGS = (
@@ -33,19 +34,20 @@ class _Header:
     equal: bool = False
 
 
-def read(path: Path, settings: ReadingSettings) -> Examples:
-    """Read a ``.ts`` file, plain or gzipped.
+def read(path: Path, settings: ReadingSettings, targets: Targets = "labels") -> Examples:
+    """Reads a ``.ts`` file, plain or gzipped.
 
     Args:
         path: The file.
         settings: ``missing`` is used.
+        targets: What the task learns.
 
     Returns:
-        Sequences [T_i, dimensions] of float64, labelled if ``@classLabel true``.
+        Sequences [T_i, dimensions] of float64, with targets if ``@classLabel true`` or ``@targetLabel true``.
 
     Raises:
-        DataError: The file breaks the format, has time stamps, targets that are numbers or missing values (``?``, where
-            that is an error), or is cut short.
+        DataError: The file breaks the format, has time stamps, numbers as targets where labels are learned, or missing
+            values (``?``, where that is an error), or is cut short.
     """
     header = _Header()
     in_data = False
@@ -59,13 +61,14 @@ def read(path: Path, settings: ReadingSettings) -> Examples:
                 labels.append(_checked_label(label.strip(), header, where))
             sequences.append(_sequence(line, header, where, gaps=settings.missing != "error"))
         elif line.startswith("@"):
-            in_data = _take_tag(header, line, where)
+            in_data = _take_tag(header, line, where, targets)
         else:
             raise DataError(f"{where} comes before @data and is no @ tag; expected a .ts header first.")
     if not sequences:
         raise DataError(f"{path} holds no sequences{'' if in_data else ': it has no @data line'}.")
     origins = [f"{path}[{index}]" for index in range(len(sequences))]
-    return Examples(sequences, labels if header.labelled else None, origins, gaps=settings.missing != "error")
+    read_targets = from_labels(labels if header.labelled else None, origins, targets)
+    return Examples(sequences, read_targets, origins, gaps=settings.missing != "error")
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
@@ -83,8 +86,8 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     return kept
 
 
-def _take_tag(header: _Header, line: str, where: str) -> bool:
-    """Note what one tag says.
+def _take_tag(header: _Header, line: str, where: str, targets: Targets) -> bool:
+    """Takes one tag into the header.
 
     Returns:
         Whether the tag was ``@data``, after which the sequences follow.
@@ -108,10 +111,12 @@ def _take_tag(header: _Header, line: str, where: str) -> bool:
     elif tag == "timestamps" and _flag(values, name, where):
         raise DataError(f"{where}: time stamps cannot be read; expected @timeStamps false and values alone.")
     elif tag == "targetlabel" and _flag(values, name, where):
-        raise DataError(
-            f"{where}: the file is for regression, each sequence has a number as its target. Holdfast has no task that "
-            "estimates a number for a sequence; expected @classLabel true and labels."
-        )
+        if targets == "labels":
+            raise DataError(
+                f"{where}: the file is for regression, each sequence has a number as its target; expected labels, with "
+                "@classLabel true."
+            )
+        header.labelled = True
     return tag == "data"
 
 

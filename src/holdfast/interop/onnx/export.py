@@ -7,9 +7,8 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,55 +19,14 @@ from holdfast.interop.onnx import protobuf as onnx_protobuf
 from holdfast.interop.onnx import recurrent as onnx_recurrent
 from holdfast.interop.onnx.runtime import Runtime, relative_difference
 from holdfast.interop.onnx.traced_layers import VERSION, exportable
+from holdfast.layers.forms import AXES, Form
 
 TOLERANCE = 1e-5
 """The largest accepted difference from onnxruntime, divided by the largest value, or by 1 if that is larger."""
-AXES = ("batch", "time", "words", "letters")
 _OWN = "holdfast "
 """The prefix of values until inputs and outputs have their final names."""
 _SIZES = [dict(zip(AXES, sizes, strict=True)) for sizes in ((2, 3, 4, 5), (1, 1, 1, 1), (3, 9, 7, 6), (5, 24, 11, 9))]
 """The sizes for which a file is checked; the exporter traces the first."""
-
-
-@dataclass(frozen=True)
-class Input:
-    """An input of an exported model.
-
-    Attributes:
-        axes: Its dimensions: a number for a fixed size, a name of :data:`AXES` for an open one.
-        kind: ``"numbers"``; ``"ids"``, whole numbers from 0 to below ``bound``; or ``"lengths"``, from 0 to ``bound``.
-        bound: A number, or the axis whose size it is.
-        least: The smallest number of steps.
-    """
-
-    axes: tuple[int | str, ...]
-    kind: Literal["numbers", "ids", "lengths"] = "numbers"
-    bound: int | str = 0
-    least: int = 1
-
-    def sample(self, sizes: Mapping[str, int], generator: torch.Generator) -> Tensor:
-        """A random value for this input."""
-        named = {**sizes, "time": max(sizes["time"], self.least)}
-        shape = [named[axis] if isinstance(axis, str) else axis for axis in self.axes]
-        if self.kind == "numbers":
-            return torch.randn(shape, generator=generator)
-        bound = sizes[self.bound] if isinstance(self.bound, str) else self.bound
-        return torch.randint(0, bound + (self.kind == "lengths"), shape, generator=generator)
-
-
-@dataclass(frozen=True)
-class Form:
-    """A model to export.
-
-    Attributes:
-        module: Takes tensors, in the order of ``inputs``, and gives a tensor or a tuple of them.
-        inputs: The inputs, by name.
-        outputs: The names of the outputs.
-    """
-
-    module: nn.Module
-    inputs: Mapping[str, Input]
-    outputs: tuple[str, ...]
 
 
 def write(path: Path, form: Form) -> float:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
 from holdfast.interop.network import Network
-from holdfast.interop.onnx.export import Form, Input
 from holdfast.interop.onnx.export import write as write_form
+from holdfast.interop.onnx.export import write_all
 from holdfast.interop.onnx.network_form import of_network
-from holdfast.interop.onnx.states import check_streams, parts_of, state_inputs, state_of
+from holdfast.layers.forms import LENGTHS, Form, Input, check_streams, parts_of, state_inputs, state_of, states_after
 from holdfast.layers.recurrent_layer import RecurrentLayer
-
-LENGTHS = Input(("batch",), "lengths", "time")
+from holdfast.tasks.task import RecipeTask
 
 
 def write(path: Path | str, model: RecurrentLayer | Network, *, streaming: bool = False) -> float:
@@ -29,6 +29,30 @@ def write(path: Path | str, model: RecurrentLayer | Network, *, streaming: bool 
     return write_form(Path(path), of_network(model, streaming=streaming))
 
 
+def write_trained(path: Path, task: RecipeTask[Any], model: nn.Module, *, streaming: bool = False) -> dict[Path, float]:
+    """Writes the model of a task, in one file or in several.
+
+    Args:
+        path: The file; of several parts, ``NAME.PART.onnx`` each: ``encoder`` and ``decoder`` of a translator,
+            ``window`` and ``row`` of a forecaster that streams.
+        task: The task.
+        model: Its model.
+        streaming: Write the streaming form: it takes some steps and the state before them, and gives the state after.
+
+    Returns:
+        The files, each with the largest difference to onnxruntime, as :func:`holdfast.interop.onnx.export.write`.
+
+    Raises:
+        ConversionError: ONNX's operators cannot say the model, or it cannot stream; no file is written.
+        ModelFileError: A file cannot be written.
+        MissingLibraryError: A library of the extra ``onnx`` is not installed.
+    """
+    forms = task.exports(model, streaming=streaming)
+    return write_all(
+        {path.with_suffix(f".{part}{path.suffix}") if part else path: form for part, form in forms.items()}
+    )
+
+
 def of_layer(layer: RecurrentLayer, *, streaming: bool = False) -> Form:
     """A layer: the inputs ``x`` and ``lengths``, or ``x`` and the state for streaming; ``y`` and the final state.
 
@@ -37,7 +61,7 @@ def of_layer(layer: RecurrentLayer, *, streaming: bool = False) -> Form:
     """
     axes = ("batch", "time") if layer.batch_first else ("time", "batch")
     states = state_inputs(layer)
-    outputs = ("y", *(name.replace("_0", "_n", 1) for name in states))
+    outputs = ("y", *states_after(states))
     inputs = {"x": Input((*axes, layer.input_size))}
     if streaming:
         check_streams(layer)

@@ -10,10 +10,9 @@ from holdfast.errors import ConversionError
 from holdfast.interop import nodes
 from holdfast.interop.examples import SEEN_THROUGH
 from holdfast.interop.network import Network, Node
-from holdfast.interop.onnx.export import AXES, Form, Input
-from holdfast.interop.onnx.states import check_streams, state_inputs
 from holdfast.interop.time_first import exchanges
 from holdfast.interop.windows import Convolution, Cropping, Pooling
+from holdfast.layers.forms import AXES, Form, Input, check_streams, state_inputs
 
 _KEEPS_DIMENSIONS = (*SEEN_THROUGH, nodes.Merge)
 """The parts whose outputs have the dimensions of their inputs."""

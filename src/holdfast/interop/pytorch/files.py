@@ -15,7 +15,6 @@ from holdfast.cells import NAMES
 from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import ConversionError, OptionError
 from holdfast.interop.examples import example_inputs
-from holdfast.interop.listing import Line, sizes
 from holdfast.interop.network import Network, Node, with_tensors
 from holdfast.interop.pytorch.layers import Layer, find_layers, find_recurrent
 from holdfast.interop.pytorch.reparametrised import effective_weights
@@ -23,6 +22,7 @@ from holdfast.interop.pytorch.tensors import is_safetensors, read_all_tensors, r
 from holdfast.interop.pytorch.writing import tensor_prefixes, write
 from holdfast.interop.selection import READ_LAYERS, LoneLayer, Selection, copied
 from holdfast.layers.recurrent_layer import RecurrentLayer
+from holdfast.layers.summary import LayerRow, sizes
 
 __all__ = ["describe_layers", "difference", "list_layers", "read", "read_layers", "select", "write"]
 
@@ -34,19 +34,20 @@ _HINT = (
 )
 
 
-def describe_layers(path: Path) -> list[Line]:
-    """A line per layer of a file, for :class:`~holdfast.interop.listing.Listing`.
+def describe_layers(path: Path) -> list[LayerRow]:
+    """A row per layer of a file, for :class:`~holdfast.layers.summary.Summary`.
 
     Raises:
         ModelFileError: The file cannot be read.
         ConversionError: A recurrent layer in it is incomplete.
     """
     return [
-        Line(
+        LayerRow(
             layer.name,
+            None,
+            sum(tensor.numel() for tensor in layer.tensors.values()),
             NAMES.get(layer.kind, layer.kind.replace("_", " ")),
             sizes(layer.input_size, layer.output_size, **layer.options) if layer.input_size else "",
-            sum(tensor.numel() for tensor in layer.tensors.values()),
         )
         for layer in list_layers(path)
     ]

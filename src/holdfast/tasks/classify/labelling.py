@@ -1,4 +1,4 @@
-"""From scores to labels: the loss, the metrics and the answers, where a sequence has one label or several."""
+"""From scores to labels: loss, metrics and answers, with one label per sequence or several."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from holdfast.tasks.classify.metrics import ClassificationMetrics, MultilabelMet
 
 
 class Labelling(ABC):
-    """What is made of scores.
+    """Loss, metrics and answers from scores.
 
     Attributes:
         labels: The vocabulary of labels.
-        weights: Of each class in the loss; None where all count alike.
-        score: The metric that decides which epoch is best.
+        weights: The weight of each label in the loss; None for equal weights.
+        score: The name of the metric that decides which epoch is best.
 
     Raises:
-        OptionError: There are not as many weights as labels.
+        OptionError: The numbers of weights and labels differ.
     """
 
     score: str
@@ -36,109 +36,109 @@ class Labelling(ABC):
 
     @abstractmethod
     def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """The mean over the sequences of a batch: a scalar from scores [B, classes] and targets [B, ...]."""
+        """The mean loss of a batch, a scalar, from scores [B, classes] and targets [B, ...]."""
 
     @abstractmethod
     def metrics(self) -> ClassificationMetrics | MultilabelMetrics:
-        """Fresh metrics."""
+        """New metrics."""
 
     @abstractmethod
     def answers(self, scores: Tensor) -> list[dict[str, Any]]:
-        """``label`` and ``probabilities`` of each row of scores [B, classes], the likeliest label first."""
+        """``label`` and ``probabilities`` for each row of scores [B, classes], the most likely label first."""
 
-    def _weights(self, like: Tensor) -> Tensor | None:
-        return None if self.weights is None else torch.tensor(self.weights, dtype=like.dtype, device=like.device)
+    def _weights_as(self, scores: Tensor) -> Tensor | None:
+        return None if self.weights is None else torch.tensor(self.weights, dtype=scores.dtype, device=scores.device)
 
-    def _named(self, probabilities: Tensor) -> list[dict[str, float]]:
-        """The probability of each label [B, classes] by its name, the likeliest first."""
+    def _by_label(self, probabilities: Tensor) -> list[dict[str, float]]:
+        """Probabilities [B, classes] as one mapping per row, from label to probability, the most likely first."""
         ordered, places = probabilities.sort(descending=True)
         rows = zip(ordered.tolist(), places.tolist(), strict=True)
         return [{self.labels.classes[k]: p for p, k in zip(ps, ks, strict=True)} for ps, ks in rows]
 
 
 class OneLabel(Labelling):
-    """Exactly one label a sequence: softmax and cross-entropy."""
+    """Exactly one label per sequence: softmax and cross-entropy."""
 
     score = "accuracy"
 
     def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """The cross-entropy, that of each sequence times the weight of its class."""
-        weights = self._weights(scores)
+        """The mean cross-entropy; each sequence counts with the weight of its label."""
+        weights = self._weights_as(scores)
         if weights is None:
             return F.cross_entropy(scores, targets)
-        # Not torch's own mean, which divides by the weights of this batch and so would give each batch another scale.
+        # torch's own mean divides by the weights of the batch, so each batch would have another scale.
         return F.cross_entropy(scores, targets, weight=weights, reduction="none").mean()
 
     def metrics(self) -> ClassificationMetrics:
-        """Fresh accuracy and macro F1."""
+        """New metrics: accuracy and macro F1."""
         return ClassificationMetrics(len(self.labels))
 
     def answers(self, scores: Tensor) -> list[dict[str, Any]]:
-        """The likeliest label, and the probability of every label."""
-        named = self._named(torch.softmax(scores.double(), -1))
-        return [{"label": next(iter(row)), "probabilities": row} for row in named]
+        """The most likely label, and the probability of every label."""
+        rows = self._by_label(torch.softmax(scores.double(), -1))
+        return [{"label": next(iter(row)), "probabilities": row} for row in rows]
 
 
 class SeveralLabels(Labelling):
-    """Any number of labels a sequence: a sigmoid and a binary cross-entropy for each."""
+    """Any number of labels per sequence: a sigmoid and a binary cross-entropy for each label."""
 
     score = "macro_f1"
 
     def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """The mean over the labels; where a sequence has the label, times the weight of the label."""
-        return F.binary_cross_entropy_with_logits(scores, targets.to(scores.dtype), pos_weight=self._weights(scores))
+        """The mean over sequences and labels; where a sequence has the label, times the weight of the label."""
+        return F.binary_cross_entropy_with_logits(scores, targets.to(scores.dtype), pos_weight=self._weights_as(scores))
 
     def metrics(self) -> MultilabelMetrics:
-        """Fresh exact match and F1."""
+        """New metrics: exact match and F1."""
         return MultilabelMetrics(len(self.labels))
 
     def answers(self, scores: Tensor) -> list[dict[str, Any]]:
-        """``labels``: those of probability 1/2 or more; ``label``: the same in one string, as the training files."""
-        found = []
-        for row in self._named(torch.sigmoid(scores.double())):
+        """``labels``: those with probability 1/2 or more; ``label``: the same as one string, as in the files."""
+        answers = []
+        for row in self._by_label(torch.sigmoid(scores.double())):
             likely = [label for label, probability in row.items() if probability >= 0.5]
-            found.append({"label": self.labels.separator.join(likely), "labels": likely, "probabilities": row})
-        return found
+            answers.append({"label": self.labels.separator.join(likely), "labels": likely, "probabilities": row})
+        return answers
 
 
 def labelling(labels: Labels, weights: Sequence[float] | None = None) -> Labelling:
-    """What fits the labels."""
+    """``SeveralLabels`` where the labels have a separator, else ``OneLabel``."""
     return SeveralLabels(labels, weights) if labels.separator else OneLabel(labels, weights)
 
 
-def class_weights(asked: str | Mapping[str, float], labels: Labels, train: Sequence[str]) -> list[float] | None:
+def class_weights(setting: str | Mapping[str, float], labels: Labels, train: Sequence[str]) -> list[float] | None:
     """The weight of each class in the loss.
 
     Args:
-        asked: ``model.class_weights``: a weight for some labels, 1 for the rest; ``"balanced"``; or ``""`` for none.
+        setting: ``model.class_weights``: a weight for some labels, 1 for the others; ``"balanced"``; or ``""``.
         labels: The vocabulary of labels.
         train: The label of each training sequence.
 
     Returns:
-        [classes]; None where all count alike. Balanced: N / (classes * N_class), as in "Logistic Regression in Rare
-        Events Data" (King & Zeng 2001), so that the mean over the training sequences is 1; with several labels a
-        sequence, for each label the sequences without it over those with it.
+        [classes]; None for equal weights. Balanced: N / (classes * N_class), as in "Logistic Regression in Rare Events
+        Data" (King & Zeng 2001), so that the mean over the training sequences is 1. With several labels per sequence,
+        the weight is the number of sequences without the label over the number with it.
 
     Raises:
-        RecipeError: ``asked`` is another word, or names a label that no training sequence has.
+        RecipeError: ``setting`` is another word, or has a label that no training sequence has.
     """
-    if not asked:
+    if not setting:
         return None
-    if isinstance(asked, str):
-        if asked != "balanced":
+    if isinstance(setting, str):
+        if setting != "balanced":
             raise RecipeError(
-                f'model.class_weights is {asked!r}; expected "balanced", or a table such as {{ rare = 5.0 }}.'
+                f'model.class_weights is {setting!r}; expected "balanced", or a table such as {{ rare = 5.0 }}.'
             )
         targets = labels.encode(train)
         if labels.separator:
-            having = targets.double().sum(0)
-            found = (len(train) - having).clamp(min=1) / having
+            counts = targets.double().sum(0)
+            weights = (len(train) - counts).clamp(min=1) / counts
         else:
-            found = len(train) / (len(labels) * torch.bincount(targets, minlength=len(labels)).double())
-        return [float(weight) for weight in found]
-    for label in asked:
+            weights = len(train) / (len(labels) * torch.bincount(targets, minlength=len(labels)).double())
+        return [float(weight) for weight in weights]
+    for label in setting:
         if label not in labels.classes:
             raise RecipeError(
                 f"There is no label {label!r} (model.class_weights): {did_you_mean(label, labels.classes)}"
             )
-    return [float(asked.get(label, 1)) for label in labels.classes]
+    return [float(setting.get(label, 1)) for label in labels.classes]

@@ -1,4 +1,4 @@
-"""What a recipe of the task ``classify`` may say."""
+"""The fields of a recipe of the task ``classify``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from holdfast.settings import Recipe, RecurrentSettings, Settings
 
 
 class ClassifyData(ReadingSettings):
-    """``[data]``: where the sequences come from and how they are prepared."""
+    """``[data]``: the source of the sequences and how they are prepared."""
 
     source: str = "files"
     """``files`` (see ``train`` and ``test``), or a known data set: ``digits`` (embedded), ``mnist``,
@@ -19,44 +19,44 @@ class ClassifyData(ReadingSettings):
 
 
 class LinearSettings(Settings):
-    """``[model.input_layer]`` and ``[model.output_layer]``: a linear layer's size and initial values."""
+    """``[model.input_layer]`` and ``[model.output_layer]``: the size and initial values of a linear layer."""
 
     size: int = Field(0, ge=0)
-    """Units of the input layer, which is applied to every step; 0 for no such layer. The output layer takes its size
-    from the labels."""
+    """Units of the input layer, which is applied to every step; 0 for no such layer. The size of the output layer is
+    the number of labels."""
     weight_std: float = Field(0, ge=0)
-    """Draw the weights from a normal distribution of this standard deviation; 0 for torch's default."""
+    """Standard deviation of the normal distribution of the initial weights; 0 for torch's default."""
     bias: float | None = None
-    """Set every bias to this value; unset for torch's default."""
+    """Initial value of every bias; unset for torch's default."""
 
 
 class ClassifyModel(RecurrentSettings):
     """``[model]``: the network."""
 
     head: Literal["last_state", "last_output", "mean", "max"] = "last_state"
-    """What the output layer reads: the final hidden state, the output of the last step, or the mean or the maximum
-    over time."""
+    """The input of the output layer: the final hidden state, the output of the last step, or the mean or the maximum of
+    the outputs over time."""
     input_layer: LinearSettings = LinearSettings()
     """A linear layer applied to every step before the recurrent layers."""
     output_layer: LinearSettings = LinearSettings()
     """The linear layer that gives a score for each label."""
     embedding_size: int = Field(100, ge=1)
-    """Texts: values of a token's vector; with ``embedding_file``, the file says."""
+    """Texts: values per token vector; with ``embedding_file``, the size of its vectors."""
     embedding_std: float = Field(0.1, gt=0)
-    """Texts: standard deviation of the values that vectors start with; with ``embedding_file``, that of the file's."""
+    """Texts: standard deviation of the initial vectors; with ``embedding_file``, the deviation of its values."""
     embedding_file: str = ""
-    """Texts: a file of vectors to start from, in GloVe's format (``word v1 ... vn`` a line; ``.gz`` or not), relative
-    to the working directory. Tokens that it lacks are drawn."""
+    """Texts: a file with initial vectors in GloVe's format (``word v1 ... vn`` per line; ``.gz`` or not), relative to
+    the working directory. Tokens that are not in the file start from random vectors."""
     freeze_embedding: bool = False
-    """Texts: leave the vectors as they start."""
+    """Texts: do not train the vectors."""
     token_dropout: float = Field(0, ge=0, lt=1)
-    """Texts: probability of replacing a token by the unknown one in training."""
+    """Texts: in training, the probability of replacing a token with the unknown token."""
     input_dropout: float = Field(0, ge=0, lt=1)
-    """Texts: probability of dropping a value of a token's vector."""
+    """Texts: dropout probability of the values of a token vector."""
     class_weights: str | dict[str, Annotated[float, Field(ge=0)]] = ""
-    """How much each label counts in the loss: a table such as ``{ rare = 5.0 }``, 1 for the labels that it lacks;
-    ``balanced`` for the inverse of how often it occurs; empty for all alike. With several labels a sequence: how much
-    having the label counts against not having it."""
+    """The weight of each label in the loss: a table such as ``{ rare = 5.0 }``, where labels without an entry have
+    weight 1; ``balanced`` for weights inverse to the frequency of the labels; empty for equal weights. With several
+    labels per sequence: the weight of the sequences that have the label, against 1 for the others."""
 
 
 class ClassifyRecipe(Recipe):
@@ -65,7 +65,7 @@ class ClassifyRecipe(Recipe):
     task: Literal["classify"] = "classify"
     """``classify`` gives a sequence of numbers or a text one label, or several."""
     data: ClassifyData = ClassifyData()
-    """Where the sequences come from and how they are prepared."""
+    """The source of the sequences and how they are prepared."""
     model: ClassifyModel = ClassifyModel()
     """The network."""
 

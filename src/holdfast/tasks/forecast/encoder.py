@@ -1,25 +1,28 @@
-"""From windows of series to what a network reads, by scales that were fitted on the training part alone."""
+"""What a forecaster reads: windows of series, with scales that are fitted on the training part only."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 from torch import Tensor
 
 from holdfast.data.batches import Batch, Indices
-from holdfast.data.encoders import Scaling
+from holdfast.data.encoders import fit_scaling
 from holdfast.data.examples import Examples
 from holdfast.data.missing import NOTHING_FILLED, Filling
+from holdfast.data.saved import Saved
 from holdfast.data.series import Numbers, Series, Windows
 from holdfast.errors import DataError, HoldfastWarning
+from holdfast.runtime.scaling import Scaling
+from holdfast.tasks.forecast.data import context
 from holdfast.tasks.forecast.settings import ForecastData
-from holdfast.tasks.forecast.splits import context
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,15 +30,14 @@ class ForecastBatch(Batch):
     """A few windows.
 
     Attributes:
-        inputs: [B, W, C + P + F], float32: the targets and past columns of each row, scaled, the masks of those with
-            missing values (which P counts), and what is known of the row after it.
-        targets: The rows that follow, scaled, [B, H, C], float32, NaN for a missing value; None where they are not
+        inputs: [B, W, C + P + F], float32: for each row the scaled targets and past columns, the masks of columns with
+            missing values (included in P), and the known columns of the next row.
+        targets: The next H rows, scaled, [B, H, C], float32, NaN for a missing value; None if they are not known.
+        future: The known columns of the next H rows, [B, H, F], float32.
+        history: The targets of the season before these rows, in original units, [B, S, C], float64.
+        actual: The next H rows in original units, [B, H, C], float64, NaN for a missing value; None if they are not
             known.
-        future: What is known of the rows that follow, [B, H, F], float32.
-        history: The targets of the last season before them, in their own units, [B, S, C], float64.
-        actual: The rows that follow, in their own units, [B, H, C], float64, NaN for a missing value; None where they
-            are not known.
-        times: The times of the rows that follow, of each window; empty where they are in the series.
+        times: The times of the next H rows for each window; empty if the rows are in the series.
     """
 
     future: Tensor
@@ -45,27 +47,26 @@ class ForecastBatch(Batch):
 
     @property
     def known_actual(self) -> Tensor:
-        """The rows that follow, where they are needed.
+        """The next rows in original units.
 
         Raises:
-            DataError: They are not known.
+            DataError: These rows are not known.
         """
         if self.actual is None:
             raise DataError("The rows that follow the windows are not known; expected them, to measure a forecast.")
         return self.actual
 
 
-@dataclass(frozen=True)
-class SeriesEncoder:
-    """What was fitted on the training part, and how the files were read.
+class SeriesEncoder(Saved):
+    """Scales fitted on the training part, and the settings for reading files.
 
     Attributes:
-        settings: The ``[data]`` table, with all target columns named.
-        scaling: Of targets (their logarithms with ``log``), past and known columns, in this order.
-        deviations: Standard deviation of each target in its own units, C; 1 for one that never varies.
+        settings: The ``[data]`` table, with the names of all target columns.
+        scaling: The scales of targets (with ``log``, of their logarithms), past and known columns, in this order.
+        deviations: Standard deviation of each target in original units, C; 1 for a constant target.
         naive_errors: Mean absolute error of each target's seasonal-naive forecast of one row within the training part,
             C (Hyndman and Koehler 2006).
-        filling: What missing values become, of targets, past and known columns, once they are scaled.
+        filling: How missing values of targets, past and known columns are filled, after scaling.
     """
 
     settings: ForecastData
@@ -79,53 +80,59 @@ class SeriesEncoder:
         """Fits the scales.
 
         Args:
-            train: The training windows, whose series hold no later rows.
+            train: The training windows; their series have no later rows.
             settings: The ``[data]`` table.
 
         Raises:
-            DataError: A target is not above 0, and its logarithm is asked for.
+            DataError: With ``data.log``, a target is not above 0.
         """
-        series, season = train.series, settings.season
-        settings = settings.model_copy(update={"target_columns": list(series[0].names)})
+        all_series, season = train.series, settings.season
+        settings = settings.model_copy(update={"target_columns": list(all_series[0].names)})
         gaps = settings.missing != "error"
-        values = [np.concatenate([_levels(one, settings), one.past, one.known[: len(one)]], 1) for one in series]
-        rows = Examples(list(values), None, [one.origin for one in series], gaps)
-        scaling = Scaling.fit(rows, "standard")
-        targets = np.concatenate([one.targets for one in series])
+        values = [np.concatenate([_levels(s, settings), s.past, s.known[: len(s)]], 1) for s in all_series]
+        rows = Examples(list(values), None, [series.origin for series in all_series], gaps)
+        scaling = fit_scaling(rows, "standard")
+        targets = np.concatenate([series.targets for series in all_series])
         _warn_of_constants(targets, settings.target_columns)
-        deviations = Scaling.fit(Examples(targets[None], None, [series[0].origin], gaps), "standard").std
-        errors = np.concatenate([np.abs(one.targets[season:] - one.targets[:-season]) for one in series])
+        deviations = fit_scaling(Examples(targets[None], None, [all_series[0].origin], gaps), "standard").std
+        errors = np.concatenate([np.abs(series.targets[season:] - series.targets[:-season]) for series in all_series])
         known = ~np.isnan(errors)
         naive = np.where(known, errors, 0).sum(0) / known.sum(0).clip(min=1)
-        # What is known ahead of time has no mask: it is filled before a window is cut.
-        seen = settings.target_columns + settings.past_columns
-        missing = [some and place < len(seen) for place, some in enumerate(rows.missing)]
+        # Known columns have no mask: they are filled before windows are cut.
+        count = len(settings.target_columns + settings.past_columns)
+        missing = [has_gaps and column < count for column, has_gaps in enumerate(rows.missing)]
         filling = Filling.of(settings.missing, [0.0] * rows.channels, missing) if gaps else NOTHING_FILLED
-        return cls(settings, scaling, deviations, tuple(naive.tolist()), filling)
+        return cls(
+            settings=settings,
+            scaling=scaling,
+            deviations=deviations,
+            naive_errors=tuple(naive.tolist()),
+            filling=filling,
+        )
 
     @property
     def channels(self) -> tuple[int, int, int]:
-        """C, P and F: target, past and known values a row.
+        """C, P and F: the numbers of target, past and known values per row.
 
-        Masks of missing values are among what is past, the calendar is among what is known.
+        P includes the masks of missing values, F includes the calendar.
         """
         data = self.settings
         known = len(data.known_columns) + 2 * len(data.calendar)
         return len(data.target_columns), len(data.past_columns) + len(self.filling.masked), known
 
     def encode(self, windows: Windows, horizon: int) -> WindowDataset:
-        """What the network reads of windows.
+        """The windows as the network reads them.
 
         Args:
-            windows: Of series with the columns of those that were trained on.
-            horizon: Rows to forecast, where the windows leave it open because they end where their series do.
+            windows: Windows of series with the columns of the training series.
+            horizon: Number of rows to forecast, for windows that end where their series end.
 
         Raises:
-            DataError: There is no window, a series is shorter than one, or too little is known of what is ahead.
+            DataError: There is no window, a series is too short, or known columns have too few rows ahead.
         """
         if windows.ahead:
-            for one in windows.series:
-                self._check_ahead(one, horizon)
+            for series in windows.series:
+                self._check_ahead(series, horizon)
         elif not len(windows):
             raise DataError(
                 f"{windows.series[0].origin} has {len(windows.series[0])} rows; expected at least "
@@ -135,23 +142,23 @@ class SeriesEncoder:
         return WindowDataset(self, windows, horizon if windows.ahead else windows.horizon)
 
     def _check_ahead(self, series: Series, horizon: int) -> None:
-        needed = max(context(self.settings), 2)  # two rows tell the step from one time to the next
+        needed = max(context(self.settings), 2)  # the step between times needs two rows
         if len(series) < needed:
             raise DataError(f"{series.origin} has {len(series)} rows; expected at least {needed} to forecast from.")
         more = len(series.times) - len(series)
         if self.settings.known_columns and more < horizon:
             raise DataError(
                 f"{series.origin} has {more} rows after the last target; expected {horizon} with "
-                f"{', '.join(self.settings.known_columns)}, which the model was told of in advance. Add rows that have "
-                "the time and these columns alone."
+                f"{', '.join(self.settings.known_columns)}, the columns that are known ahead. Add rows that have only "
+                "the time and these columns."
             )
 
     def levels(self, series: Series) -> Numbers:
-        """The targets, or their logarithms."""
+        """The targets, or with ``data.log`` their logarithms."""
         return _levels(series, self.settings)
 
     def restored(self, scaled: Tensor) -> Tensor:
-        """Scaled targets in their own units.
+        """Scaled targets, back in original units.
 
         Args:
             scaled: [B, H, C, Q].
@@ -167,33 +174,20 @@ class SeriesEncoder:
         levels = scaled.double() * std + mean
         return levels.exp() if self.settings.log else levels
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON that ``from_dict`` reads."""
-        return {
-            "settings": self.settings.model_dump(mode="json"),
-            "scaling": self.scaling.to_dict(),
-            "deviations": list(self.deviations),
-            "naive_errors": list(self.naive_errors),
-            **({} if self.filling.kind == "error" else {"filling": self.filling.to_dict()}),
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> SeriesEncoder:
-        """The encoder that ``to_dict`` wrote."""
-        return cls(
-            ForecastData.model_validate(data["settings"]),
-            Scaling.from_dict(data["scaling"]),
-            tuple(float(value) for value in data["deviations"]),
-            tuple(float(value) for value in data["naive_errors"]),
-            Filling.from_dict(data["filling"]) if "filling" in data else NOTHING_FILLED,
-        )
+    @model_serializer(mode="wrap")
+    def _without_filling(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Files of models that refuse missing values have no ``filling``."""
+        document: dict[str, Any] = write(self)
+        return {name: value for name, value in document.items() if name != "filling" or self.filling.kind != "error"}
 
 
 class WindowDataset:
-    """Windows that, indexed by lists of positions, give batches. Rows are stored once, however windows overlap.
+    """Encoded windows. Indexing by a list of positions gives a batch.
+
+    Windows overlap, and each row is stored once.
 
     Attributes:
-        lengths: Rows that the network reads of each window, [N], int64.
+        lengths: The number of rows in each window, [N], int64.
     """
 
     def __init__(self, encoder: SeriesEncoder, windows: Windows, horizon: int) -> None:
@@ -201,16 +195,17 @@ class WindowDataset:
         self._window, self._season = encoder.settings.window, encoder.settings.season
         self._names = encoder.settings.calendar
         self.lengths = np.full(len(windows), self._window, dtype=np.int64)
-        seen = len(encoder.settings.target_columns) + len(encoder.settings.past_columns)
+        now_columns = len(encoder.settings.target_columns) + len(encoder.settings.past_columns)
         self._now_filling, self._known_filling = (
-            replace(encoder.filling, mean=encoder.filling.mean[part]) for part in (slice(seen), slice(seen, None))
+            encoder.filling.model_copy(update={"mean": encoder.filling.mean[part]})
+            for part in (slice(now_columns), slice(now_columns, None))
         )
-        # A forecast that repeats values repeats known ones; a season without any has the mean.
+        # The naive forecasts repeat known values; a season without any known value gets the mean.
         mean = encoder.restored(torch.zeros(1, 1, len(encoder.deviations), 1)).flatten().tolist()
-        self._history_filling = Filling("previous", tuple(mean))
-        rows = [self._encoded(encoder, one, horizon if windows.ahead else 0) for one in windows.series]
+        self._history_filling = Filling(kind="previous", mean=tuple(mean))
+        rows = [self._encoded(encoder, series, horizon if windows.ahead else 0) for series in windows.series]
         scaled = np.concatenate([values for values, _ in rows])
-        self._now, self._known = (torch.from_numpy(part.copy()) for part in np.split(scaled, [seen], 1))
+        self._now, self._known = (torch.from_numpy(part.copy()) for part in np.split(scaled, [now_columns], 1))
         self._targets = torch.from_numpy(np.concatenate([values for _, values in rows]))
         self._bases = np.cumsum([0, *(len(values) for values, _ in rows)])
 
@@ -239,36 +234,36 @@ class WindowDataset:
         )
 
     def _history(self, start: Tensor) -> Tensor:
-        """The targets of the last season before some rows, [B, S, C]; missing ones filled from those before them."""
+        """The targets of the season before the given rows, [B, S, C]; missing values repeat the value before them."""
         rows = self._targets[start + torch.arange(-max(self._window, self._season), 0)]
         return self._history_filling.filled(rows)[:, -self._season :]
 
     @cached_property
     def _times(self) -> list[list[Any]]:
-        """The times that follow each series."""
-        return [one.times_with(self._horizon)[len(one) :].shown() for one in self._windows.series]
+        """The times after the end of each series."""
+        return [series.times_with(self._horizon)[len(series) :].as_json() for series in self._windows.series]
 
     def _encoded(self, encoder: SeriesEncoder, series: Series, more: int) -> tuple[Any, Numbers]:
-        """A series and what is known of ``more`` rows ahead: scaled rows [T + more, I], and targets as they are."""
+        """A series and the known columns of ``more`` rows ahead: scaled rows [T + more, I], and unscaled targets."""
         rows = len(series)
         count = len(encoder.settings.target_columns)
-        nothing = np.full((more, count + len(encoder.settings.past_columns)), np.nan)
-        now = np.concatenate([np.concatenate([encoder.levels(series), series.past], 1), nothing])
+        empty = np.full((more, count + len(encoder.settings.past_columns)), np.nan)
+        now = np.concatenate([np.concatenate([encoder.levels(series), series.past], 1), empty])
         known = series.known[: rows + more] if encoder.settings.known_columns else np.zeros((rows + more, 0))
         scaled = encoder.scaling.apply(np.concatenate([now, known], 1))
         scaled[:, now.shape[1] :] = self._known_filling.filled(torch.from_numpy(scaled[:, now.shape[1] :])).numpy()
-        circles = series.times_with(more).calendar(self._names)
-        targets = np.concatenate([series.targets, nothing[:, :count]])
-        return np.concatenate([scaled, circles], 1), targets
+        calendar = series.times_with(more).calendar(self._names)
+        targets = np.concatenate([series.targets, empty[:, :count]])
+        return np.concatenate([scaled, calendar], 1), targets
 
 
 def _warn_of_constants(targets: Numbers, names: Sequence[str]) -> None:
-    """Warns of targets [T, C] that have one value alone."""
+    """Warns of targets [T, C] with a single value."""
     for column, name in zip(targets.T, names, strict=True):
         if len(np.unique(column[~np.isnan(column)])) == 1:
             warnings.warn(
-                f"The column {name!r} never varies in the training part: there is nothing to learn of it. Check the "
-                "column, or train on more rows.",
+                f"The column {name!r} never varies in the training part, so there is nothing to learn from it. Check "
+                "the column, or train on more rows.",
                 HoldfastWarning,
                 stacklevel=2,
             )
@@ -282,7 +277,7 @@ def _levels(series: Series, settings: ForecastData) -> Numbers:
         row, column = low[0].tolist()
         raise DataError(
             f"{series.origin}[{series.first + row}]: the column {series.names[column]!r} holds "
-            f"{series.targets[row, column]:g}; expected numbers above 0, whose logarithm is forecast. "
+            f"{series.targets[row, column]:g}; expected numbers above 0, as data.log = true forecasts the logarithm. "
             "Set data.log = false."
         )
     return np.log(series.targets)

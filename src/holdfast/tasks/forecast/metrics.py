@@ -1,4 +1,4 @@
-"""How far forecasts are off, beside naive ones."""
+"""Errors of forecasts, beside the errors of naive forecasts."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch import Tensor
 
 
 class ForecastMetrics:
-    """Errors of forecasts, beside those of two forecasts that need no model.
+    """Errors of forecasts, beside the errors of two forecasts without a model.
 
-    The forecasts without a model repeat the last value (``repeat_last``), and the value of one season before
-    (``seasonal_naive``). With several targets, a metric is the mean over them; for ``rmse``, of the squares under its
-    root.
+    The forecasts without a model repeat the last value (``repeat_last``) and the value of one season before
+    (``seasonal_naive``). With several targets, a metric is the mean over them; ``rmse`` is the root of the mean of
+    their squared errors.
 
     Args:
-        deviations: Of each target in the training part, C.
+        deviations: Standard deviation of each target in the training part, C.
         naive_errors: Mean absolute error of each target's seasonal-naive forecast of one row, within the training part,
             C.
-        season: Rows in a season; with 1 the two naive forecasts are one, and only ``repeat_last`` is given.
-        quantiles: What the forecasts are quantiles of, ascending, 0.5 among them; one number for a point forecast.
+        season: Rows per season; with 1 both naive forecasts are equal, and only ``repeat_last`` is given.
+        quantiles: The quantiles of the forecasts, ascending, with 0.5; one number for a point forecast.
     """
 
     def __init__(
@@ -39,12 +39,11 @@ class ForecastMetrics:
         self._within, self._count = torch.zeros(2, len(deviations), dtype=torch.float64)
 
     def update(self, forecasts: Tensor, batch: Any) -> None:
-        """Takes in a batch.
+        """Adds a batch.
 
         Args:
             forecasts: [B, H, C, Q], in the units of the targets.
-            batch: A ``ForecastBatch``, whose ``actual`` values are what should have been forecast; those that are
-                missing are left out.
+            batch: A ``ForecastBatch`` with the ``actual`` values; missing values are left out.
         """
         actual = batch.known_actual
         known = ~actual.isnan()
@@ -62,42 +61,43 @@ class ForecastMetrics:
         self._count += known.sum((0, 1)).cpu()
 
     def compute(self) -> dict[str, float]:
-        """The metrics of the forecasts so far, then those of the naive ones under their names.
+        """The metrics of the forecasts so far, then of the naive forecasts, with their names as prefixes.
 
-        ``mae`` and ``rmse`` in the units of the targets; ``mase``, the mean absolute error over that of the
+        ``mae`` and ``rmse`` in the units of the targets; ``mase``, the mean absolute error divided by the error of the
         seasonal-naive forecast of one row within the training part (Hyndman and Koehler 2006, "Another look at measures
-        of forecast accuracy"), left out where that is 0; ``mse_scaled``, the squared error over the variance of the
-        training part; with several quantiles ``coverage``, the share of values between the lowest and the highest.
+        of forecast accuracy"), left out where the latter is 0; ``mse_scaled``, the squared error divided by the
+        variance in the training part; with several quantiles ``coverage``, the fraction of values between the lowest
+        and the highest quantile.
         """
-        found: dict[str, float] = {}
+        results: dict[str, float] = {}
         count = self._count.clamp(min=1)
         for name, sums in self._sums.items():
             absolute, squares = sums / count
-            found[f"{name}mae"] = float(absolute.mean())
-            found[f"{name}rmse"] = float(squares.mean().sqrt())
+            results[f"{name}mae"] = float(absolute.mean())
+            results[f"{name}rmse"] = float(squares.mean().sqrt())
             if (self._naive_errors > 0).all():
-                found[f"{name}mase"] = float((absolute / self._naive_errors).mean())
-            found[f"{name}mse_scaled"] = float((squares / self._deviations.square()).mean())
+                results[f"{name}mase"] = float((absolute / self._naive_errors).mean())
+            results[f"{name}mse_scaled"] = float((squares / self._deviations.square()).mean())
             if not name and len(self._quantiles) > 1:
-                found["coverage"] = float((self._within / count).mean())
-        return found
+                results["coverage"] = float((self._within / count).mean())
+        return results
 
     def table(self) -> str:
-        """The metrics as text: a line for the model and one for each naive forecast."""
-        found = self.compute()
-        kinds = [kind for kind in ("mae", "rmse", "mase", "mse_scaled") if kind in found]
+        """The metrics as text: one line for the model and one for each naive forecast."""
+        results = self.compute()
+        kinds = [kind for kind in ("mae", "rmse", "mase", "mse_scaled") if kind in results]
         lines = [f"{'':14}" + "".join(f"  {kind.replace('_', ' '):>12}" for kind in kinds)]
         for name in self._sums:
             label = name.rstrip("_").replace("_", " ") or "model"
-            lines.append(f"{label:14}" + "".join(f"  {found[name + kind]:12.5g}" for kind in kinds))
+            lines.append(f"{label:14}" + "".join(f"  {results[name + kind]:12.5g}" for kind in kinds))
         return "\n".join(lines)
 
     def state_dict(self) -> dict[str, Any]:
-        """What was gathered, in memory of its own."""
+        """A copy of the sums and counts."""
         sums = {name: values.clone() for name, values in self._sums.items()}
         return {"sums": sums, "within": self._within.clone(), "count": self._count.clone()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from what ``state_dict`` gave."""
+        """Continues from what ``state_dict`` gave."""
         self._sums = {name: values.clone() for name, values in state["sums"].items()}
         self._within, self._count = state["within"].clone(), state["count"].clone()

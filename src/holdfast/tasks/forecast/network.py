@@ -1,40 +1,43 @@
-"""The network that forecasts: recurrent layers over the window, then the rows that follow, at once or one by one."""
+"""The network of a forecaster: recurrent layers over the window, then the next rows, all at once or one by one."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from holdfast.layers.chain import Chain
+from holdfast.layers.chain.parts import Head, Linear
+from holdfast.layers.chain.special import Horizon, KnownAhead, WindowScaling
 from holdfast.tasks.forecast.settings import ForecastModel
 from holdfast.tasks.network import recurrent_layers
 
 _LOCAL = 16
-"""Values that the window says to each row of the horizon, where more is known of that row."""
+"""Values per row of the horizon that the window gives, where the row has known columns."""
 _LEAST_DEVIATION = 1e-5
 
 
 class Forecaster(nn.Module):
     """Recurrent layers over a window, and a linear layer that forecasts.
 
-    The direct method reads the final hidden state once and forecasts all rows of the horizon. Where something is known
-    of these rows ahead of time, the final state gives each of them a few values, and a small network, the same for all
-    rows, joins them with what is known (as in Wen et al. 2017, "A multi-horizon quantile recurrent forecaster"). The
-    recursive method forecasts one row from each step; in use it takes its own forecast for the next row's value.
+    The direct method reads the final hidden state and forecasts all rows of the horizon at once. With known columns,
+    the final state gives each row a few values, and one small network for all rows combines them with the known columns
+    (as in Wen et al. 2017, "A multi-horizon quantile recurrent forecaster"). The recursive method forecasts one row
+    from each step; in use, its own forecast is the input of the next step.
 
     With ``window_scaling = "standard"``, each window has zero mean and unit variance before the layers, and the
-    forecast is scaled back (reversible instance normalisation, Kim et al. 2022); ``"last"`` takes off the last value.
+    forecast is scaled back (reversible instance normalisation, Kim et al. 2022); ``"last"`` subtracts the last value.
     """
 
     def __init__(self, targets: int, past: int, known: int, horizon: int, settings: ForecastModel) -> None:
         """Builds the network.
 
         Args:
-            targets: C, values to forecast in a row.
-            past: P, further values in a row of the window.
-            known: F, values that are known of a row ahead of time.
-            horizon: H, rows that the direct method forecasts.
+            targets: C, values per row to forecast.
+            past: P, further values per row of the window.
+            known: F, values per row that are known ahead of time.
+            horizon: H, the number of rows that the direct method forecasts.
             settings: The ``[model]`` table of the recipe.
 
         Raises:
@@ -59,10 +62,10 @@ class Forecaster(nn.Module):
         """Forecasts.
 
         Args:
-            inputs: [B, W, C + P + F]; what is known of a row stands with the row before it.
-            future: [B, H, F]; the recursive method forecasts as many rows as it has.
-            actual: The rows that follow, [B, H, C]: the recursive method takes these for the values before each row
-                (teacher forcing); None for its own.
+            inputs: [B, W, C + P + F]; the known values of a row are in the row before it.
+            future: [B, H, F]; its H is the number of rows that the recursive method forecasts.
+            actual: The true next rows, [B, H, C], as inputs of the recursive method (teacher forcing); None to use its
+                own forecasts.
 
         Returns:
             [B, H, C, Q], the Q quantiles ascending.
@@ -75,25 +78,40 @@ class Forecaster(nn.Module):
         elif actual is None:
             forecast = self._closed_loop(window, future)
         else:
-            follows = torch.cat([(actual - centre) / spread, future.roll(-1, 1)], -1)[:, :-1]
-            outputs, _ = self.recurrent(torch.cat([window, follows], 1))
+            next_rows = torch.cat([(actual - centre) / spread, future.roll(-1, 1)], -1)[:, :-1]
+            outputs, _ = self.recurrent(torch.cat([window, next_rows], 1))
             forecast = self.output(self.dropout(outputs[:, window.shape[1] - 1 :]))
         ordered = forecast.reshape(*forecast.shape[:2], *self.shape).sort(-1).values
         return ordered * spread[..., None] + centre[..., None]
 
+    def chain(self) -> Chain:
+        """The parts of the network."""
+        scaling = [] if self.scaling == "none" else [WindowScaling(self.scaling, self.targets)]
+        layers = [*scaling, self.recurrent.part("recurrent")]
+        if self.recursive:
+            return Chain((*layers, Linear.of("output", self.output), Horizon(1, *self.shape, recursive=True)))
+        if self.context is None:
+            last: Linear | KnownAhead = Linear.of("output", self.output)
+        else:
+            hidden, _, output = cast(nn.Sequential, self.output)
+            context, hidden_part = Linear.of("context", self.context), Linear.of("output.0", hidden)
+            last = KnownAhead(context, hidden_part, Linear.of("output.2", output), hidden_part.inputs - _LOCAL)
+        rows = last.output_size // (self.shape[0] * self.shape[1])
+        return Chain((*layers, Head("last_state"), last, Horizon(rows, *self.shape)))
+
     def statistics(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """What each window is shifted by and divided by, [B, 1, C] each."""
+        """The shift and the divisor of each window, [B, 1, C] each."""
         if self.scaling == "standard":
             return y.mean(1, keepdim=True), y.std(1, keepdim=True, correction=0) + _LEAST_DEVIATION
         last = y[:, -1:]
         return last if self.scaling == "last" else torch.zeros_like(last), torch.ones_like(last)
 
     def follow(self, rows: Tensor, scale: tuple[Tensor, Tensor], state: Any = None) -> tuple[Tensor, Any]:
-        """Forecasts the one row after some others, by the recursive method.
+        """Forecasts the next row by the recursive method.
 
         Args:
-            rows: [B, T, C + F]; what is known of a row stands with the row before it.
-            scale: What :meth:`statistics` gave for the window.
+            rows: [B, T, C + F]; the known values of a row are in the row before it.
+            scale: The result of :meth:`statistics` for the window.
             state: The recurrent layers' state before these rows; None at the start of the window.
 
         Returns:
@@ -106,11 +124,11 @@ class Forecaster(nn.Module):
 
     def _direct(self, window: Tensor, future: Tensor) -> Tensor:
         _, state = self.recurrent(window)
-        ended = self.dropout(self.recurrent.last_hidden(state))
+        final = self.dropout(self.recurrent.last_hidden(state))
         if self.context is None:
-            flat: Tensor = self.output(ended)
+            flat: Tensor = self.output(final)
             return flat.reshape(flat.shape[0], future.shape[1], -1)
-        context = torch.relu(self.context(ended)).reshape(ended.shape[0], future.shape[1], _LOCAL)
+        context = torch.relu(self.context(final)).reshape(final.shape[0], future.shape[1], _LOCAL)
         rows: Tensor = self.output(torch.cat([context, future], -1))
         return rows
 

@@ -1,4 +1,4 @@
-"""Series and how they go on, as a picture."""
+"""A picture of series and their forecasts."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from holdfast.errors import MissingLibraryError, OptionError
 
 
 def draw(series: Sequence[Series], answers: Sequence[Mapping[str, Any]], path: Path, rows: int) -> None:
-    """Draws history and forecast, a panel for each target of each series.
+    """Draws history and forecast, one panel per target of each series.
 
     Args:
-        series: The series until now.
-        answers: How each goes on: ``times``, ``values`` and, where there are some, ``quantiles``.
-        path: The file, such as ``out.png``; its ending says the format.
-        rows: The last rows of each series that are drawn.
+        series: The series.
+        answers: The forecast of each series: ``times``, ``values`` and, if any, ``quantiles``.
+        path: The file, such as ``out.png``; its suffix determines the format.
+        rows: The number of rows to draw from the end of each series.
 
     Raises:
         MissingLibraryError: matplotlib is not installed.
-        OptionError: The file cannot be written, or its ending names no known format.
+        OptionError: The file cannot be written, or its suffix is not of a known format.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingLibraryError("--plot draws with matplotlib: pip install 'holdfast[plot]'.") from error
 
-    panels = [(k, name) for k, one in enumerate(series) for name in one.names]
+    panels = [(index, name) for index, each in enumerate(series) for name in each.names]
     figure = Figure(figsize=(10, 3.5 * len(panels)), layout="constrained")
-    for (k, name), axes in zip(panels, np.atleast_1d(figure.subplots(len(panels))), strict=True):
-        one, answer = series[k], answers[k]
-        past = slice(max(0, len(one) - rows), len(one))
-        local = one.times_with(len(answer["times"])).local
-        times = local[len(one) :]
-        axes.plot(local[past], one.targets[past, one.names.index(name)], color="black", label="history")
+    for (index, name), axes in zip(panels, np.atleast_1d(figure.subplots(len(panels))), strict=True):
+        drawn, answer = series[index], answers[index]
+        past = slice(max(0, len(drawn) - rows), len(drawn))
+        local = drawn.times_with(len(answer["times"])).local
+        times = local[len(drawn) :]
+        axes.plot(local[past], drawn.targets[past, drawn.names.index(name)], color="black", label="history")
         axes.plot(times, answer["values"][name], color="tab:blue", label="forecast")
         levels = answer.get("quantiles", {}).get(name)
         if levels:
             low, high = min(levels, key=float), max(levels, key=float)
             axes.fill_between(times, levels[low], levels[high], alpha=0.3, label=f"quantiles {low} to {high}")
-        axes.set_title(f"{name} of {Path(one.origin).name}")
+        axes.set_title(f"{name} of {Path(drawn.origin).name}")
         axes.legend()
     try:
         figure.savefig(path)

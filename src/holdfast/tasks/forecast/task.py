@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,18 +16,29 @@ from holdfast.data.missing import Filling
 from holdfast.data.readers import series
 from holdfast.data.series import Windows
 from holdfast.errors import RecipeError
+from holdfast.layers.forms import Form
+from holdfast.tasks.forecast.data import context, from_values, load
 from holdfast.tasks.forecast.encoder import ForecastBatch, SeriesEncoder, WindowDataset
+from holdfast.tasks.forecast.exports import exports
 from holdfast.tasks.forecast.metrics import ForecastMetrics
 from holdfast.tasks.forecast.network import Forecaster
 from holdfast.tasks.forecast.settings import ForecastAnswers, ForecastData, ForecastModel, ForecastRecipe
-from holdfast.tasks.forecast.splits import context, load
+from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
 
 _POINT: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
 
 
+class SavedForecastTask(SavedTask):
+    """What a model file says of a forecaster."""
+
+    settings: ForecastModel = Field(alias="model")
+    encoder: SeriesEncoder
+    answering: ForecastAnswers = Field(alias="predict")
+
+
 class ForecastTask(RecipeTask[Windows]):
-    """The loss, metrics and answers of forecasting.
+    """Forecasting of series.
 
     Attributes:
         settings: The ``[model]`` table of the recipe.
@@ -35,6 +47,7 @@ class ForecastTask(RecipeTask[Windows]):
     """
 
     name = "forecast"
+    saved = SavedForecastTask
     answer_key = "values"
     score = "loss"
     higher_is_better = False
@@ -46,40 +59,44 @@ class ForecastTask(RecipeTask[Windows]):
 
     @classmethod
     def load(cls, recipe: ForecastRecipe, data_dir: Path | None) -> Splits[Windows]:
-        """Reads the series of a recipe and cuts them in time."""
+        """Reads the series of a recipe and splits them by time."""
         _check(recipe)
         return load(recipe.data, data_dir, _horizon(recipe.data, recipe.model, recipe.predict))
 
     @classmethod
     def fit(cls, recipe: ForecastRecipe, train: Windows) -> Self:
-        """The task with the scales of the training part."""
+        """The task, with scales fitted on the training part."""
         return cls(recipe.model, SeriesEncoder.fit(train, recipe.data), recipe.predict)
 
     def build(self) -> Forecaster:
-        """A model with initial values drawn from torch's random state."""
+        """A new model with random initial values from torch's random state."""
         return Forecaster(*self.encoder.channels, self.encoder.settings.horizon, self.settings)
 
+    def exports(self, model: nn.Module, *, streaming: bool = False) -> dict[str, Form]:
+        """As :meth:`RecipeTask.exports`; with ``streaming``, the forms ``window`` and ``row``."""
+        return exports(cast(Forecaster, model), self.encoder.channels, self.horizon, streaming)
+
     def encode(self, examples: Windows) -> WindowDataset:
-        """The windows scaled, with what is known ahead of time."""
+        """The scaled windows, with the values that are known ahead of time."""
         return self.encoder.encode(examples, self.horizon)
 
     @property
     def horizon(self) -> int:
-        """Rows to forecast.
+        """The number of rows to forecast.
 
         Raises:
-            RecipeError: The direct method was asked for another horizon than it was trained on.
+            RecipeError: The model is direct, and ``predict.horizon`` is not the horizon of its training.
         """
         return _horizon(self.encoder.settings, self.settings, self.answering)
 
     def loss(self, model: nn.Module, batch: ForecastBatch, state: Any = None) -> TaskStep:
-        """The loss of a batch in scaled units, and the forecasts [B, H, C, Q] in the units of the targets.
+        """The loss of a batch in scaled units, and the forecasts [B, H, C, Q] in original units.
 
-        In training, the recursive method forecasts each row from the true rows before it (teacher forcing); else from
-        its own forecasts. Missing targets are no part of the loss.
+        In training, the recursive method forecasts each row from the true rows before it (teacher forcing), else from
+        its own forecasts. The loss ignores missing targets.
         """
         targets = batch.known_targets
-        scaled = model(batch.inputs, batch.future, _taught(batch.inputs, targets) if model.training else None)
+        scaled = model(batch.inputs, batch.future, _teacher_rows(batch.inputs, targets) if model.training else None)
         return TaskStep(self._loss(scaled, targets), self.encoder.restored(scaled))
 
     def _loss(self, scaled: Tensor, targets: Tensor) -> Tensor:
@@ -93,99 +110,89 @@ class ForecastTask(RecipeTask[Windows]):
         return _POINT[self.settings.loss](scaled[..., 0], targets)
 
     def metrics(self) -> ForecastMetrics:
-        """Fresh errors, of the model and of the naive forecasts."""
+        """New metrics: errors of the model and of the naive forecasts."""
         encoder = self.encoder
         return ForecastMetrics(encoder.deviations, encoder.naive_errors, encoder.settings.season, self.quantiles)
 
     def details(self, metrics: ForecastMetrics) -> str:
-        """The errors beside those of the naive forecasts, as text."""
+        """The errors of the model and of the naive forecasts, as text."""
         return metrics.table()
 
     def read(self, paths: Sequence[Path]) -> Windows:
-        """Reads tables in the way that the training files were read: every window of them."""
+        """Reads tables with the settings of the training files; gives every window."""
         data = self.encoder.settings
         return Windows.of(series.read(paths, data), context(data), self.horizon, data.stride)
 
+    def from_values(self, values: Any) -> Windows:
+        """Series from columns, rows or numbers.
+
+        Args:
+            values: As :func:`holdfast.tasks.forecast.data.from_values` takes them.
+
+        Raises:
+            DataError: A value does not fit.
+        """
+        return from_values(values, self.encoder.settings, self.horizon)
+
     def answers(self, model: nn.Module, batch: ForecastBatch) -> list[dict[str, Any]]:
-        """How each series goes on.
+        """The forecast of each series.
 
         Returns:
-            Of each: ``times``; ``values``, by column a number a time; and with ``loss = "quantile"``, ``quantiles``, by
-            column and by quantile a number a time.
+            For each series ``times``; ``values``: for each column one number per time; and with ``loss = "quantile"``,
+            ``quantiles``: for each column and quantile one number per time.
         """
         forecasts = self.encoder.restored(model(batch.inputs, batch.future))
         names, middle = self.encoder.settings.target_columns, self.quantiles.index(0.5)
-        found = []
+        answers = []
         for times, rows in zip(batch.times, forecasts.movedim(1, -1), strict=True):  # rows: [C, Q, H]
             answer = {"times": times, "values": dict(zip(names, rows[:, middle].tolist(), strict=True))}
             if self.settings.loss == "quantile":
                 levels = [f"{quantile:g}" for quantile in self.quantiles]
                 by_level = [dict(zip(levels, channel, strict=True)) for channel in rows.tolist()]
                 answer["quantiles"] = dict(zip(names, by_level, strict=True))
-            found.append(answer)
-        return found
+            answers.append(answer)
+        return answers
 
     def text(self, answer: Mapping[str, Any]) -> str:
-        """An answer as CSV: a row a time, a column a target."""
+        """An answer as CSV: one row per time, one column per target."""
         columns = {"time": answer["times"], **answer["values"]}
         rows = zip(*columns.values(), strict=True)
         return "\n".join([",".join(columns), *(",".join(map(str, row)) for row in rows)])
 
     def plot(self, examples: Windows, answers: Sequence[Mapping[str, Any]], path: Path) -> None:
-        """Draws each series' last rows and how it goes on."""
+        """Draws the last rows of each series and its forecast."""
         from holdfast.tasks.forecast.plot import draw
 
         draw(examples.series, answers, path, rows=3 * context(self.encoder.settings))
 
     def example_inputs(self, size: int) -> tuple[Tensor, Tensor]:
-        """Zeros: windows of ``size`` rows [size, size, C + P + F], and what is known of those that follow."""
+        """Zeros: windows of ``size`` rows [size, size, C + P + F], and the known values of the next rows."""
         known = self.encoder.channels[-1]
         return torch.zeros(size, size, sum(self.encoder.channels)), torch.zeros(size, self.horizon, known)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON that :meth:`from_dict` reads."""
-        return {
-            "model": self.settings.model_dump(mode="json"),
-            "encoder": self.encoder.to_dict(),
-            "predict": self.answering.model_dump(mode="json"),
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The task that :meth:`to_dict` wrote.
-
-        Raises:
-            ModelFileError: It is not what ``to_dict`` writes.
-        """
-        return cls(
-            ForecastModel.model_validate(data["model"]),
-            SeriesEncoder.from_dict(data["encoder"]),
-            ForecastAnswers.model_validate(data["predict"]),
-        )
-
 
 def pinball(forecasts: Tensor, actual: Tensor, quantiles: Sequence[float]) -> Tensor:
-    """The mean pinball loss: q times what a forecast is too low by, 1 - q times what it is too high by.
+    """The mean pinball loss: q times the error of forecasts that are too low, 1 - q times the error of the others.
 
     Args:
         forecasts: [..., Q].
         actual: [...].
-        quantiles: Q of them.
+        quantiles: The Q quantiles.
     """
     low = actual[..., None] - forecasts
     q = torch.tensor(quantiles, dtype=forecasts.dtype, device=forecasts.device)
     return torch.maximum(q * low, (q - 1) * low).mean()
 
 
-def _taught(inputs: Tensor, targets: Tensor) -> Tensor:
-    """The rows that the next ones are forecast from: of missing targets [B, H, C], the known ones before them."""
+def _teacher_rows(inputs: Tensor, targets: Tensor) -> Tensor:
+    """The true rows from which the next rows are forecast, [B, H, C]; a missing target repeats the known one before."""
     count = targets.shape[-1]
     rows = torch.cat([inputs[:, -1:, :count], targets], 1)
-    return Filling("previous", (0.0,) * count).filled(rows)[:, 1:]
+    return Filling(kind="previous", mean=(0.0,) * count).filled(rows)[:, 1:]
 
 
 def _horizon(data: ForecastData, model: ForecastModel, answering: ForecastAnswers) -> int:
-    """Rows to forecast in use."""
+    """The number of rows to forecast in use."""
     if answering.horizon not in (0, data.horizon) and model.method == "direct":
         raise RecipeError(
             f"predict.horizon is {answering.horizon}, and the direct method forecasts the {data.horizon} rows of "
@@ -195,19 +202,19 @@ def _horizon(data: ForecastData, model: ForecastModel, answering: ForecastAnswer
 
 
 def _check(recipe: ForecastRecipe) -> None:
-    """Sees that the settings go together."""
+    """Checks that the settings fit each other."""
     model, quantiles = recipe.model, recipe.model.quantiles
     if model.method == "recursive":
-        barred = {
+        excluded = {
             'model.loss = "quantile"': model.loss == "quantile",
             "data.past_columns": bool(recipe.data.past_columns),
             "model.bidirectional = true": model.bidirectional,
             'data.missing = "mask"': recipe.data.missing == "mask",
         }
-        for setting, there in barred.items():
-            if there:
+        for setting, is_set in excluded.items():
+            if is_set:
                 raise RecipeError(
-                    f'{setting} does not go with model.method = "recursive", which feeds on its own point forecasts, '
+                    f'{setting} does not go with model.method = "recursive", whose inputs are its own point forecasts, '
                     'row by row; expected model.method = "direct".'
                 )
     if sorted(set(quantiles)) != quantiles or 0.5 not in quantiles or not 0 < quantiles[0] <= quantiles[-1] < 1:

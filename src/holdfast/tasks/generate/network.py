@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.errors import OptionError
+from holdfast.layers.chain import Chain
+from holdfast.layers.chain.parts import Embedding, Linear
 from holdfast.tasks.generate.settings import GenerateModel
 from holdfast.tasks.network import recurrent_layers
 
@@ -19,7 +21,7 @@ class LanguageModel(nn.Module):
         """Builds the network.
 
         Args:
-            tokens: V, tokens in the vocabulary.
+            tokens: V, the size of the vocabulary.
             settings: The ``[model]`` table of the recipe.
 
         Raises:
@@ -28,7 +30,7 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.settings = settings
         sizes = settings.hidden_size if isinstance(settings.hidden_size, list) else [settings.hidden_size]
-        projected = settings.options.get("proj_size", 0)  # a number, or refused with the other options below
+        projected = settings.options.get("proj_size", 0)  # if it is no number, recurrent_layers refuses it below
         width = settings.embedding_size or (projected if isinstance(projected, int) else 0) or sizes[-1]
         self.embedding = nn.Embedding(tokens, width)
         self.recurrent = recurrent_layers(width, settings)
@@ -37,16 +39,16 @@ class LanguageModel(nn.Module):
         if settings.tied:
             if width != self.recurrent.output_size:
                 raise OptionError(
-                    f"tied is on, embedding_size is {width}, and the recurrent layers put out "
+                    f"tied is on, embedding_size is {width}, and the recurrent layers give "
                     f"{self.recurrent.output_size} values; expected these to be equal. Set embedding_size = 0."
                 )
-            nn.init.normal_(self.embedding.weight, std=width**-0.5)  # as small as an output layer's
+            nn.init.normal_(self.embedding.weight, std=width**-0.5)  # as small as the weights of an output layer
             self.output.weight = self.embedding.weight
 
     def forward(
         self, inputs: Tensor, lengths: Tensor | None = None, state: Any = None, *, return_outputs: bool = False
     ) -> tuple[Any, ...]:
-        """Scores every token as the next one, at every step.
+        """Computes a score for every token as the next one, at every step.
 
         Args:
             inputs: The tokens, [B, T], int64.
@@ -63,8 +65,13 @@ class LanguageModel(nn.Module):
         scores = self.output(dropped)
         return (scores, state, outputs, dropped) if return_outputs else (scores, state)
 
+    def chain(self) -> Chain:
+        """The parts of the network."""
+        embedding, output = Embedding.of("embedding", self.embedding), Linear.of("output", self.output)
+        return Chain((embedding, self.recurrent.part("recurrent"), output))
+
     def _embedded(self, inputs: Tensor) -> Tensor:
-        """The recurrent layers' input; while training, without the tokens and the values that were dropped."""
+        """The input of the recurrent layers; in training, with dropout of tokens and values."""
         p = self.settings.embedding_dropout
         if self.training and p:
             weight = self.embedding.weight
@@ -74,7 +81,7 @@ class LanguageModel(nn.Module):
         return self._dropped(x, self.settings.input_dropout)
 
     def _dropped(self, x: Tensor, p: float) -> Tensor:
-        """Dropout, of the same units at every step where that was asked for."""
+        """Dropout; with ``locked_dropout``, of the same units at every step."""
         if not self.settings.locked_dropout or not p:
             return F.dropout(x, p, self.training)
         return x * F.dropout(x.new_ones(x.shape[0], 1, x.shape[2]), p, self.training)

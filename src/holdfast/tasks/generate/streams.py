@@ -1,11 +1,11 @@
 """Tokens for a language model: a text cut into parallel streams and windows, or independent lines.
 
     text      a b c d e f g h i j k      B = 2 streams, windows of T = 4 steps
-    stream 0  a b c d | e f              window k + 1 goes on where window k ended, in the same row
+    stream 0  a b c d | e f              window k + 1 continues window k, in the same row
     stream 1  g h i j | k .
 
 With the state carried from window to window (``train.carry_state``), the network reads each stream as a whole, and
-gradients stop at the windows' edges: back-propagation through time, truncated (Williams & Peng 1990).
+gradients stop at the edges of the windows: truncated back-propagation through time (Williams & Peng 1990).
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ Tokens = npt.NDArray[np.int32]
 
 @dataclass(frozen=True, eq=False)
 class TokenBatch(Batch):
-    """Tokens and the token that follows each.
+    """Tokens, and the next token of each.
 
     Attributes:
         inputs: [B, T], int64.
         lengths: As in :class:`Batch`.
-        targets: What follows each input, [B, T], int64; ``PADDING`` where nothing does.
-        fresh: Which rows begin anew, with a state of zeros, [B], bool; the others go on where that row of the batch
-            before ended.
-        share: Tokens of this batch by those of a full window; a loss times this gives all tokens the same weight.
-        characters: How many characters of the text the targets stand for.
+        targets: The next token of each input, [B, T], int64; ``PADDING`` where there is none.
+        fresh: Which rows start from a state of zeros, [B], bool; the others continue the same row of the previous
+            batch.
+        share: The number of tokens in this batch divided by the number in a full window; a loss times this gives all
+            tokens the same weight.
+        characters: The number of characters of the text in the targets.
     """
 
     fresh: Tensor
@@ -46,7 +47,7 @@ class TokenBatch(Batch):
 
     @property
     def goes_on(self) -> bool:
-        """Whether any row goes on."""
+        """Whether any row continues the previous batch."""
         return not bool(self.fresh.all())
 
 
@@ -54,7 +55,7 @@ class Streams:
     """The windows of every epoch over a text.
 
     Attributes:
-        characters: Characters of the text.
+        characters: Number of characters in the text.
     """
 
     def __init__(
@@ -70,18 +71,18 @@ class Streams:
     ) -> None:
         """Cuts the text.
 
-        The texts are read one after another, each after ``BEGIN``; ``END`` follows all but the last, which may have
-        been cut. The streams are as long as one another, or one token shorter.
+        The texts follow one another, each after ``BEGIN``; ``END`` follows each text except the last, which may be cut
+        off. The streams have equal lengths, up to one token.
 
         Args:
             texts: The tokens of each text.
-            rows: B, the streams; every window has so many rows.
-            steps: T, steps in a window; the last one of an epoch has what is left.
-            characters: Characters of the texts.
-            vary: Draw the length of each window (Merity et al. 2018): about T mostly, about T / 2 one time in twenty,
-                scaled so that an epoch has as many windows as without.
-            restart: Probability that a row of a window begins anew, with a state of zeros, as a prompt does.
-            seed: What the lengths and the restarts depend on, with the number of the epoch.
+            rows: B, the number of streams, which is the number of rows of every window.
+            steps: T, steps per window; the last window of an epoch has the remaining steps.
+            characters: Number of characters in the texts.
+            vary: Draw the length of each window (Merity et al. 2018): mostly about T, one time in twenty about T / 2,
+                scaled so that the number of windows per epoch stays the same.
+            restart: Probability that a row of a window starts from a state of zeros, as a prompt does.
+            seed: The lengths and restarts depend on the seed and the number of the epoch.
 
         Raises:
             DataError: The texts have no tokens.
@@ -90,9 +91,9 @@ class Streams:
         for name, value in (("rows", rows), ("steps", steps)):
             if value < 1:
                 raise OptionError(f"Streams got {name} = {value}; expected at least 1.")
-        inputs = np.concatenate([_around(text, [BEGIN], []) for text in texts] or [np.zeros(0, np.int32)])
-        targets = np.concatenate([_around(text, [], [END]) for text in texts] or [np.zeros(0, np.int32)])
-        count = len(targets) - 1  # the end of the last text is left out
+        inputs = np.concatenate([_enclosed(text, [BEGIN], []) for text in texts] or [np.zeros(0, np.int32)])
+        targets = np.concatenate([_enclosed(text, [], [END]) for text in texts] or [np.zeros(0, np.int32)])
+        count = len(targets) - 1  # without the end of the last text
         if count < 1:
             raise DataError("The texts have no tokens; expected at least one to predict.")
         self.rows, self.steps, self.vary, self.restart, self.seed = rows, steps, vary, restart, seed
@@ -102,18 +103,18 @@ class Streams:
         self._inputs, self._targets = (self._cut(values[:count]) for values in (inputs, targets))
 
     def _cut(self, values: Tokens) -> Tensor:
-        """[B, length]: the streams, with padding at the end of the shorter ones."""
+        """The streams [B, length], with padding at the end of shorter streams."""
         cut = np.full((self.rows, self._length), PADDING, np.int32)
         for row, stream in zip(cut, np.array_split(values, self.rows), strict=True):
             row[: len(stream)] = stream
         return torch.from_numpy(cut)
 
     def __len__(self) -> int:
-        """Windows an epoch."""
+        """The number of windows per epoch."""
         return math.ceil(self._length / self.steps)
 
     def edges(self, number: int) -> Indices:
-        """Where the windows of an epoch begin and the last one ends, in steps of a stream: [len(self) + 1].
+        """The first step of each window of an epoch, and the end of the last one: [len(self) + 1].
 
         Args:
             number: The epoch, from 0.
@@ -124,12 +125,12 @@ class Streams:
         generator = np.random.default_rng((self.seed, number))
         means = np.where(generator.random(count) < 0.95, self.steps, self.steps / 2)
         drawn = np.maximum(generator.normal(means, min(5, self.steps / 4)), 1).cumsum()
-        free = self._length - count  # beyond the one step that every window has
+        free = self._length - count  # every window has one step; the others are distributed
         inner = np.floor(drawn[:-1] / drawn[-1] * free).astype(np.int64) + np.arange(1, count)
         return np.concatenate([[0], inner, [self._length]])
 
     def fresh(self, number: int) -> npt.NDArray[np.bool_]:
-        """Which rows of the windows of an epoch begin anew, [len(self), B]: those of the first, and a few.
+        """Which rows of each window start from zeros, [len(self), B]: all rows of the first window, and a few others.
 
         Args:
             number: The epoch, from 0.
@@ -143,7 +144,7 @@ class Streams:
 
         Args:
             number: The epoch, from 0.
-            start: How many windows to pass over (to resume within an epoch).
+            start: The number of windows to skip, to resume within an epoch.
 
         Raises:
             OptionError: ``start`` is negative or beyond the epoch's windows.
@@ -167,22 +168,22 @@ class Streams:
 
 
 class TokenLines:
-    """Independent lines, each between ``BEGIN`` and ``END``; indexed by lists of positions, it gives batches.
+    """Independent lines, each between ``BEGIN`` and ``END``. Indexing by a list of positions gives a batch.
 
     Attributes:
-        lengths: Steps of each line, [N], int64: one more than it has tokens.
+        lengths: Steps of each line, [N], int64: its tokens and one more.
     """
 
     def __init__(self, lines: Sequence[Tokens], characters: int) -> None:
         """Keeps the lines.
 
         Args:
-            lines: The tokens of each.
-            characters: Characters of all lines; the end of a line counts as one.
+            lines: The tokens of each line.
+            characters: Number of characters in all lines; the end of a line counts as one.
         """
         self._lines = lines
         self.lengths = np.array([len(line) + 1 for line in lines], dtype=np.int64)
-        self._characters_a_token = characters / max(1, int(self.lengths.sum()))
+        self._characters_per_token = characters / max(1, int(self.lengths.sum()))
 
     def __len__(self) -> int:
         """The number of lines, N."""
@@ -195,16 +196,16 @@ class TokenLines:
         longest = int(lengths.max()) if lines else 0
         inputs, targets = (np.full((len(lines), longest), PADDING, np.int64) for _ in range(2))
         for row, line in enumerate(lines):
-            inputs[row, : len(line) + 1] = _around(line, [BEGIN], [])
-            targets[row, : len(line) + 1] = _around(line, [], [END])
+            inputs[row, : len(line) + 1] = _enclosed(line, [BEGIN], [])
+            targets[row, : len(line) + 1] = _enclosed(line, [], [END])
         return TokenBatch(
             torch.from_numpy(inputs),
             None if bool((lengths == longest).all()) else lengths,
             torch.from_numpy(targets),
             torch.ones(len(lines), dtype=torch.bool),
-            characters=float(lengths.sum()) * self._characters_a_token,
+            characters=float(lengths.sum()) * self._characters_per_token,
         )
 
 
-def _around(tokens: Tokens, before: Sequence[int], after: Sequence[int]) -> Tokens:
+def _enclosed(tokens: Tokens, before: Sequence[int], after: Sequence[int]) -> Tokens:
     return np.concatenate([before, tokens, after]).astype(np.int32)

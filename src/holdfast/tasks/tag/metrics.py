@@ -1,4 +1,4 @@
-"""Measures of tags, one a step, gathered batch by batch and kept with a checkpoint."""
+"""How many tags are right, gathered batch by batch and kept with a checkpoint."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import torch
 from torch import Tensor
 
 from holdfast.data.spans import OUTSIDE, looks_like_spans, spans
-from holdfast.tasks.classify.metrics import class_figures
-from holdfast.tasks.tag.sentences import NO_TARGET, UNSEEN
+from holdfast.tasks.figures import class_figures
+from holdfast.tasks.tag.data import NO_TARGET, UNSEEN
 
 if TYPE_CHECKING:
     from holdfast.data import Batch
 
 
 class TaggingMetrics:
-    """How many steps and how many whole sequences have the right tags; for tags that mark spans, their F1 as well.
+    """Accuracy of steps and of whole sequences; for tags that mark spans, also the F1 of the spans.
 
     Attributes:
-        counts: [tags, 3], int64, on the CPU: for each tag, how often it was right, answered, and there.
-        whole: [2], int64: sequences with every tag right, and all sequences.
-        steps: How many steps there were, those with a tag that training never saw among them.
-        spans: For each label of spans: those found right, answered, and there; empty where tags mark none. What tags
-            that training never saw mark is under ``?``.
+        counts: [tags, 3], int64, on the CPU: for each tag, how often it was right, predicted, and actual.
+        whole: [2], int64: the number of sequences whose tags are all right, and of all sequences.
+        steps: The number of steps, also those with a tag that is not in the training data.
+        spans: For each label of spans, how many were right, predicted, and actual; empty if the tags mark no spans. The
+            spans of tags that are not in the training data are under ``?``.
     """
 
     def __init__(self, tags: Sequence[str]) -> None:
@@ -36,42 +36,42 @@ class TaggingMetrics:
         self.spans = {label: [0, 0, 0] for label in labels}
 
     def update(self, answers: Tensor, batch: Batch) -> None:
-        """Takes in a batch.
+        """Adds a batch.
 
         Args:
-            answers: [B, T], int64, the tags that were answered.
-            batch: Its targets [B, T] are the right ones: ``UNSEEN`` where no answer can be, ``NO_TARGET`` where a
-                sequence has no such step.
+            answers: [B, T], int64, the predicted tags.
+            batch: Its targets [B, T] are the right tags: ``UNSEEN`` for a tag that is not in the training data,
+                ``NO_TARGET`` past the end of a sequence.
         """
         answers, targets = answers.cpu(), batch.known_targets.cpu()
         inside = targets != NO_TARGET
         right = answers == targets
-        each = [targets[right], answers[inside], targets[targets >= 0]]
+        groups = [targets[right], answers[inside], targets[targets >= 0]]
         self.steps += int(inside.sum())
-        self.counts += torch.stack([part.bincount(minlength=len(self.tags)) for part in each], 1)
+        self.counts += torch.stack([part.bincount(minlength=len(self.tags)) for part in groups], 1)
         self.whole += torch.tensor([int((right | ~inside).all(1).sum()), len(targets)])
         if not self.spans:
             return
         names = {UNSEEN: "I-?", **dict(enumerate(self.tags))}
-        for row, goal, steps in zip(answers.tolist(), targets.tolist(), inside.sum(1).tolist(), strict=True):
-            found, there = (set(spans([names[k] for k in tags[:steps]])) for tags in (row, goal))
-            for place, group in enumerate([found & there, found, there]):
+        for row, right_row, steps in zip(answers.tolist(), targets.tolist(), inside.sum(1).tolist(), strict=True):
+            predicted, actual = (set(spans([names[k] for k in tags[:steps]])) for tags in (row, right_row))
+            for place, group in enumerate([predicted & actual, predicted, actual]):
                 for label, _, _ in group:
                     self.spans.setdefault(label, [0, 0, 0])[place] += 1
 
     def compute(self) -> dict[str, float]:
-        """``accuracy`` of the steps and ``sequence_accuracy``; for spans ``precision``, ``recall`` and ``f1`` too."""
+        """``accuracy`` of the steps and ``sequence_accuracy``; for spans also ``precision``, ``recall`` and ``f1``."""
         result = {
             "accuracy": self.counts[:, 0].sum().item() / max(1, self.steps),
             "sequence_accuracy": self.whole[0].item() / max(1, self.whole[1].item()),
         }
         if self.spans:
-            found = [sum(column) for column in zip(*self.spans.values(), strict=True)]
-            result |= dict(zip(("precision", "recall", "f1"), _precision_recall_f1(found), strict=True))
+            totals = [sum(column) for column in zip(*self.spans.values(), strict=True)]
+            result |= dict(zip(("precision", "recall", "f1"), _precision_recall_f1(totals), strict=True))
         return result
 
     def table(self) -> str:
-        """Precision, recall and F1 as text, a line for each label of spans or else for each tag."""
+        """Precision, recall and F1 as text: one line per label of spans, or else per tag."""
         rows = self.spans or dict(zip(self.tags, self.counts.tolist(), strict=True))
         title = "span" if self.spans else "tag"
         width = max(len(title), *map(len, rows))
@@ -82,22 +82,22 @@ class TaggingMetrics:
         return "\n".join(lines)
 
     def figures(self) -> dict[str, Any]:
-        """What :meth:`table` shows, as values that JSON has: ``spans`` or ``tags``, with the figures of each."""
+        """The numbers of :meth:`table` as JSON values: ``spans`` or ``tags``, with the figures of each."""
         rows = self.spans or dict(zip(self.tags, self.counts.tolist(), strict=True))
         return {"spans" if self.spans else "tags": {name: class_figures(*counts) for name, counts in rows.items()}}
 
     def state_dict(self) -> dict[str, Any]:
-        """What was gathered, in memory of its own."""
+        """A copy of the counts."""
         spans = {label: list(counts) for label, counts in self.spans.items()}
         return {"counts": self.counts.clone(), "whole": self.whole.clone(), "steps": self.steps, "spans": spans}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from what ``state_dict`` gave."""
+        """Continues from the counts that ``state_dict`` gave."""
         self.counts, self.whole, self.steps = state["counts"].clone(), state["whole"].clone(), state["steps"]
         self.spans = {label: list(counts) for label, counts in state["spans"].items()}
 
 
 def _precision_recall_f1(counts: Sequence[int]) -> tuple[float, float, float]:
-    """Of how many were right, answered and there; 0 where nothing was answered or there."""
-    right, answered, there = counts
-    return right / max(1, answered), right / max(1, there), 2 * right / max(1, answered + there)
+    """From the numbers of right, predicted and actual ones; 0 where nothing was predicted or actual."""
+    right, predicted, actual = counts
+    return right / max(1, predicted), right / max(1, actual), 2 * right / max(1, predicted + actual)

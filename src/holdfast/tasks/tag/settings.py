@@ -1,4 +1,4 @@
-"""What a recipe of the task ``tag`` may say."""
+"""The fields of a recipe of the task ``tag``."""
 
 from __future__ import annotations
 
@@ -11,47 +11,46 @@ from holdfast.settings import Recipe, RecurrentSettings
 
 
 class TagData(TaggedSettings):
-    """``[data]``: where the sequences come from and how they are prepared."""
+    """``[data]``: the source of the sequences and how they are prepared."""
 
     source: str = "files"
     """``files`` (see ``train`` and ``test``), ``addition`` (generated), or a known data set: ``ud-english-ewt``."""
     lower: bool = True
-    """Look words up without regard to capitals; the characters of a word keep them."""
+    """Ignore capitals when words are looked up; the characters of a word keep them."""
     least: int = Field(1, ge=1)
-    """Words that occur less often than this in the training split are unknown words."""
+    """Words that occur less often than this in the training split count as unknown."""
     bits: int = Field(8, ge=2, le=62)
-    """``addition``: bits of a sum; the numbers that are added have one bit less."""
+    """``addition``: bits of a sum; the two numbers have one bit less."""
     sums: int = Field(64000, ge=1)
-    """``addition``: sums to draw for training."""
+    """``addition``: number of random sums to train on."""
 
 
 class TagModel(RecurrentSettings):
     """``[model]``: the network."""
 
     word_size: int = Field(100, ge=1)
-    """Values in the vector of a word."""
+    """Values per word vector."""
     character_size: int = Field(32, ge=1)
-    """Values in the vector of a character."""
+    """Values per character vector."""
     spelling_size: int = Field(64, ge=0)
-    """Units, in each direction, of the LSTM that reads a word character by character; 0 to look words up only."""
+    """Units per direction of the LSTM that reads a word character by character; 0 for no such LSTM."""
     word_dropout: float = Field(0, ge=0, lt=1)
-    """Probability of taking a word for an unknown one while training, so that its spelling and its neighbours count."""
+    """In training, the probability of making a word unknown, so that the network learns from spelling and context."""
     input_dropout: float = Field(0, ge=0, lt=1)
-    """Probability of dropping a value before the recurrent layers."""
+    """Dropout probability before the recurrent layers."""
     output_std: float = Field(0, ge=0)
-    """Draw the output layer's weights from a normal distribution of this standard deviation; 0 for torch's default."""
+    """Standard deviation of the normal distribution of the output layer's initial weights; 0 for torch's default."""
     loss: Literal["cross-entropy", "squared-error"] = "cross-entropy"
-    """``cross-entropy``; or, for two tags, the mean squared error of the probability."""
+    """``cross-entropy``; or, with two tags, ``squared-error``: the mean squared error of the probability."""
 
 
 class TagRecipe(Recipe):
     """A recipe of the task ``tag``."""
 
     task: Literal["tag"] = "tag"
-    """``tag`` gives one label a step: to every word of a sentence its part of speech, to every bit of a sum its
-    value."""
+    """``tag`` gives each step a label: each word of a sentence its part of speech, each bit of a sum its value."""
     data: TagData = TagData()
-    """Where the sequences come from and how they are prepared."""
+    """The source of the sequences and how they are prepared."""
     model: TagModel = TagModel()
     """The network."""
 

@@ -1,15 +1,14 @@
-"""Sums of two numbers as sequences of bits, the least significant first: a step holds a bit of each number.
+"""Sums of two numbers as sequences of bits, the least significant bit first. Each step has one bit of each number.
 
-An adder that is learned: the network has to carry from step to step.
+The network learns to add: it must carry from step to step.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -19,38 +18,40 @@ from holdfast.data.batches import Batch, SequenceDataset
 from holdfast.data.labels import Labels
 from holdfast.data.readers.compressed import lines
 from holdfast.data.records import Records
+from holdfast.data.saved import Saved
 from holdfast.errors import DataError
+from holdfast.tasks.values import array_of, examples_in, origins
 
 Sums = Records[tuple[int, int], int]
 
 TEST_SUMS = 10_000
-"""Sums to test on, where there are too many to test on all."""
+"""Number of test sums where there are too many sums to test all of them."""
 MOST_BITS_FOR_ALL = 8
-"""Up to here the test is every sum there is: 16,384 of them."""
+"""Up to this number of bits, the test has all sums: at most 16,384."""
 
 
 def generated(bits: int, count: int, seed: int) -> tuple[Sums, Sums]:
-    """Sums to train on, drawn at random, and sums to test on.
+    """Random sums to train on, and sums to test on.
 
-    Up to 8 bits the test is every sum there is, as in the program that this task comes from; the network has seen most
-    of them in training. Beyond, it is 10,000 random sums that do not occur in training, in either order.
+    Up to 8 bits, the test has all sums, as in the program that this task comes from; the network has seen most of them
+    in training. With more bits, the test has 10,000 random sums that do not occur in training, in either order.
 
     Args:
-        bits: Of a sum; the numbers have one bit less.
-        count: Sums to train on.
+        bits: Bits of a sum; the numbers have one bit less.
+        count: The number of sums to train on.
         seed: The same seed gives the same training sums. The test sums depend on ``bits`` alone.
     """
     top = 1 << (bits - 1)
     if bits <= MOST_BITS_FOR_ALL:
         test = [(a, b) for a in range(top) for b in range(top)]
-        held = set()
+        excluded = set()
     else:
         test = _drawn(np.random.default_rng(bits), top, TEST_SUMS)
-        held = {pair for a, b in test for pair in ((a, b), (b, a))}
+        excluded = {pair for a, b in test for pair in ((a, b), (b, a))}
     generator = np.random.default_rng((bits, seed))
     train: list[tuple[int, int]] = []
     while len(train) < count:
-        train += [pair for pair in _drawn(generator, top, count - len(train)) if pair not in held]
+        train += [pair for pair in _drawn(generator, top, count - len(train)) if pair not in excluded]
     return added(train, [f"sum {k}" for k in range(count)]), added(test, [f"test sum {k}" for k in range(len(test))])
 
 
@@ -63,30 +64,29 @@ def _drawn(generator: np.random.Generator, top: int, count: int) -> list[tuple[i
     return [(a, b) for a, b in generator.integers(0, top, (count, 2)).tolist()]
 
 
-@dataclass(frozen=True)
-class SumEncoder:
+class SumEncoder(Saved):
     """From sums to bits and back.
 
     Attributes:
-        bits: Of a sum.
+        bits: Bits of a sum.
     """
 
+    kind: Literal["sums"] = "sums"
     bits: int
-    kind: ClassVar[str] = "sums"
     answer_key: ClassVar[str] = "sum"
-    tags: ClassVar[Labels] = Labels(["0", "1"])
+    tags: ClassVar[Labels] = Labels(classes=["0", "1"])
 
     def read(self, paths: Sequence[Path]) -> Sums:
-        """Reads text files with a sum on each line that is not blank, as :meth:`parsed` takes it.
+        """Reads text files with one sum on each line that is not blank, in the form of :meth:`parsed`.
 
         Raises:
-            MissingDataError: A file is not there.
-            DataError: A line is not two whole numbers, or there is none.
+            MissingDataError: A file does not exist.
+            DataError: A line is not two whole numbers, or there is no line.
         """
-        found = [(line, f"{path}, line {number}") for path in paths for number, line in lines(path) if line.strip()]
-        if not found:
-            raise DataError("There is nothing to add; expected files with two whole numbers a line, such as '13 29'.")
-        return self.parsed([line for line, _ in found], [where for _, where in found])
+        rows = [(line, f"{path}, line {number}") for path in paths for number, line in lines(path) if line.strip()]
+        if not rows:
+            raise DataError("There is nothing to add; expected files with two whole numbers per line, such as '13 29'.")
+        return self.parsed([line for line, _ in rows], [origin for _, origin in rows])
 
     def parsed(self, texts: Sequence[str], origins: Sequence[str]) -> Sums:
         """Sums from texts such as ``13 29`` or ``13 + 29``.
@@ -102,8 +102,24 @@ class SumEncoder:
             pairs.append((int(numbers[1]), int(numbers[2])))
         return added(pairs, origins)
 
+    def from_values(self, values: Any) -> Sums:
+        """Sums from pairs of whole numbers.
+
+        Raises:
+            DataError: A value is not two whole numbers of 0 or more.
+        """
+        pairs = []
+        for origin, value in zip(origins(values := examples_in(values, "a list of pairs")), values, strict=True):
+            numbers = array_of(value, origin, "two whole numbers, such as (13, 29)")
+            if numbers.shape != (2,) or numbers.dtype.kind not in "ui" or numbers.min() < 0:
+                raise DataError(
+                    f"{origin} is {value!r:.40}; expected two whole numbers of 0 or more, such as (13, 29)."
+                )
+            pairs.append((int(numbers[0]), int(numbers[1])))
+        return added(pairs, origins(pairs))
+
     def encode(self, sums: Sums) -> SequenceDataset:
-        """The numbers as inputs [N, bits, 2] and the sums, where known, as targets [N, bits].
+        """The numbers as inputs [N, bits, 2], and the sums, if known, as targets [N, bits].
 
         Raises:
             DataError: A number has too many bits.
@@ -124,11 +140,11 @@ class SumEncoder:
         return SequenceDataset(inputs, torch.from_numpy((totals >> places) & 1))
 
     def arguments(self, batch: Batch) -> tuple[Tensor | None, ...]:
-        """What the model is called with."""
+        """The arguments of the model."""
         return batch.inputs, batch.lengths
 
     def example(self, size: int) -> tuple[Tensor, ...]:
-        """Arguments for the model, made up."""
+        """Example arguments for the model."""
         return (torch.zeros(size, self.bits, 2),)
 
     def answers(self, batch: Batch, tags: Tensor) -> list[dict[str, Any]]:
@@ -136,18 +152,9 @@ class SumEncoder:
 
         Args:
             batch: B examples.
-            tags: What the model gave for each bit of the sum, [B, bits], int64.
+            tags: The predicted bits of the sum, [B, bits], int64.
         """
         places = 1 << torch.arange(self.bits)
         numbers = (batch.inputs.cpu().long() * places[:, None]).sum(1)
         totals = (tags.cpu() * places).sum(1)
         return [{"numbers": a, "sum": b} for a, b in zip(numbers.tolist(), totals.tolist(), strict=True)]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON that ``from_dict`` reads."""
-        return {"kind": self.kind, "bits": self.bits}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> SumEncoder:
-        """The encoder that ``to_dict`` wrote."""
-        return cls(int(data["bits"]))

@@ -1,18 +1,29 @@
-"""How many words and characters of transcripts are wrong."""
+"""How many words and characters of transcripts are wrong, gathered batch by batch and kept with a checkpoint."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 
+def edit_distance(words: Sequence[str], expected: Sequence[str]) -> int:
+    """The fewest insertions, deletions and substitutions that turn one sequence into the other (Levenshtein 1966)."""
+    above = list(range(len(expected) + 1))
+    for row, word in enumerate(words, 1):
+        current = [row]
+        for column, other in enumerate(expected, 1):
+            current.append(min(above[column] + 1, current[-1] + 1, above[column - 1] + (word != other)))
+        above = current
+    return above[-1]
+
+
 class TranscriptionMetrics:
-    """Error rates of words and of characters: insertions, deletions and substitutions, by what should have been said.
+    """Error rates of words and of characters: the edit distance to the right transcripts, over their length.
 
     Args:
-        decode: The texts that scores [B, T, V] of steps, with the lengths [B] of the rows, stand for.
+        decode: Gives the texts of scores [B, T, V], with the lengths [B] of the rows.
     """
 
     def __init__(self, decode: Callable[[Tensor, Tensor | None], list[str]]) -> None:
@@ -24,24 +35,16 @@ class TranscriptionMetrics:
 
         Args:
             scores: [B, T, V].
-            batch: A ``TranscriptBatch``; its texts are what should have been said.
+            batch: A ``TranscriptBatch`` whose texts are the right transcripts.
         """
-        # Imported here because it takes a second, and only who measures needs it.
-        from torchmetrics.functional.text import char_error_rate, word_error_rate
-
-        said, texts = self._decode(scores, batch.lengths), list(batch.texts)
-        measures: list[tuple[str, Any, Any]] = [
-            ("words", word_error_rate, str.split),
-            ("characters", char_error_rate, list),
-        ]
-        for what, rate, units in measures:
-            wanted, got = (sum(len(units(text)) for text in some) for some in (texts, said))
-            # A rate is the number of errors, which adds up, over that of what should be there.
-            self._counts[f"wrong_{what}"] += round(float(rate(said, texts)) * wanted) if wanted else got
-            self._counts[what] += wanted
+        pairs = list(zip(self._decode(scores, batch.lengths), batch.texts, strict=True))
+        units: dict[str, Callable[[str], list[str]]] = {"words": str.split, "characters": list}
+        for unit, split in units.items():
+            self._counts[unit] += sum(len(split(text)) for _, text in pairs)
+            self._counts[f"wrong_{unit}"] += sum(edit_distance(split(answer), split(text)) for answer, text in pairs)
 
     def compute(self) -> dict[str, float]:
-        """``word_error_rate`` and ``character_error_rate`` so far; 0 where nothing should have been said."""
+        """``word_error_rate`` and ``character_error_rate`` so far; without any word or character, the error count."""
         counts = self._counts
         return {
             "word_error_rate": counts["wrong_words"] / max(1, counts["words"]),
@@ -49,9 +52,9 @@ class TranscriptionMetrics:
         }
 
     def state_dict(self) -> dict[str, int]:
-        """What was counted."""
+        """A copy of the counts."""
         return dict(self._counts)
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Goes on from what ``state_dict`` gave."""
+        """Continues from the counts that ``state_dict`` gave."""
         self._counts = dict(state)

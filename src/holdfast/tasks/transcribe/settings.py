@@ -1,4 +1,4 @@
-"""What a recipe of the task ``transcribe`` may say."""
+"""The fields of a recipe of the task ``transcribe``."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ from holdfast.settings import DataSettings, Recipe, RecurrentSettings, Settings
 
 
 class TranscribeData(DataSettings):
-    """``[data]``: where the recordings come from and how they are prepared."""
+    """``[data]``: the source of the recordings and how they are prepared."""
 
     source: str = "files"
     """``files`` (see ``train`` and ``test``), or a known data set: ``digit-strings``."""
     unit: Literal["characters", "words", "pieces"] = "characters"
-    """What the network says one by one: characters; words (few, and without signs such as apostrophes); or pieces of
-    words, by byte-pair encoding."""
+    """What a label is: a character; a word (for few different words, without signs such as apostrophes); or a byte-pair
+    piece of a word."""
     vocabulary_size: int = Field(0, ge=0)
-    """The most units to have; 0 for no limit (with pieces: 8,000)."""
+    """Largest number of labels; 0 for no limit (with pieces: 8,000)."""
     lower: bool = True
-    """Whether capitals become small letters in transcripts."""
+    """Convert transcripts to lower case."""
     audio: AudioSettings = AudioSettings()
-    """How recordings are read."""
+    """How to read recordings."""
 
 
 class MaskingSettings(Settings):
-    """``[model.masking]``: while training, hide parts of a recording (SpecAugment, Park et al. 2019)."""
+    """``[model.masking]``: parts of a recording to hide in training (SpecAugment, Park et al. 2019)."""
 
     frequency_masks: int = Field(0, ge=0)
-    """Stretches of bands that are hidden, in all frames of a recording."""
+    """Number of ranges of bands to hide in all frames of a recording."""
     frequency_width: int = Field(8, ge=1)
-    """Bands in a stretch, at most."""
+    """Largest number of bands in a range."""
     time_masks: int = Field(0, ge=0)
-    """Stretches of steps that are hidden."""
+    """Number of ranges of steps to hide."""
     time_width: int = Field(10, ge=1)
-    """Steps in a stretch, at most."""
+    """Largest number of steps in a range."""
     time_fraction: float = Field(0.2, gt=0, le=1)
-    """Of the recording's steps, the part that a stretch may hide, at most."""
+    """Largest fraction of the recording's steps in a range."""
 
 
 class TranscribeModel(RecurrentSettings):
     """``[model]``: the network."""
 
     masking: MaskingSettings = MaskingSettings()
-    """What is hidden from the network while training."""
+    """What is hidden from the network in training."""
 
 
 class TranscribeAnswers(Settings):
-    """``[predict]``: how a transcript is found."""
+    """``[predict]``: how to find a transcript."""
 
     beam: int = Field(1, ge=1)
-    """1: the labels of the likeliest path; more: prefix beam search that keeps so many beginnings."""
+    """1: the labels of the most likely path; more: prefix beam search that keeps this many prefixes."""
 
 
 class TranscribeRecipe(Recipe):
@@ -61,11 +61,11 @@ class TranscribeRecipe(Recipe):
     task: Literal["transcribe"] = "transcribe"
     """``transcribe`` writes down what is said in a recording."""
     data: TranscribeData = TranscribeData()
-    """Where the recordings come from and how they are prepared."""
+    """The source of the recordings and how they are prepared."""
     model: TranscribeModel = TranscribeModel()
     """The network."""
     predict: TranscribeAnswers = TranscribeAnswers()
-    """How a transcript is found."""
+    """How to find a transcript."""
 
 
 RECIPE = TranscribeRecipe

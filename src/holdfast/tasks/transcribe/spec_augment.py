@@ -1,4 +1,4 @@
-"""SpecAugment (Park et al. 2019): while training, stretches of bands and of steps are hidden."""
+"""SpecAugment (Park et al. 2019): in training, hides ranges of bands and of steps."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from holdfast.tasks.transcribe.settings import MaskingSettings
 
 
 class SpecAugment(nn.Module):
-    """Sets stretches of bands and of steps to 0, the mean of normalised energies; in evaluation it changes nothing.
+    """Sets ranges of bands and of steps to 0, the mean of normalised energies; in evaluation it changes nothing.
 
-    The paper's masks in frequency and in time, without its warping of time. Widths are drawn from 0 to the given one,
-    then places within the recording, all from torch's random state.
+    These are the paper's masks in frequency and in time, without its time warping. Widths are drawn from 0 to the
+    largest width, then places within the recording, all from torch's random state.
 
     Args:
-        settings: How many stretches, and how wide.
-        bands: F, bands of a frame; a step may hold several frames side by side, in which the same bands are hidden.
+        settings: The number and the widths of the ranges.
+        bands: F, bands per frame; a step may have several frames side by side, with the same bands hidden.
     """
 
     def __init__(self, settings: MaskingSettings, bands: int) -> None:
@@ -24,7 +24,7 @@ class SpecAugment(nn.Module):
         self.settings, self.bands = settings, bands
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Hides.
+        """Hides ranges of the inputs in training.
 
         Args:
             inputs: [B, T, C], C a multiple of F.
@@ -39,17 +39,19 @@ class SpecAugment(nn.Module):
         settings, device = self.settings, inputs.device
         if settings.frequency_masks:
             bands = torch.full((rows,), self.bands, device=device)
-            hidden = _stretches(bands, bands.clamp(max=settings.frequency_width), settings.frequency_masks, self.bands)
+            hidden = _hidden_places(
+                bands, bands.clamp(max=settings.frequency_width), settings.frequency_masks, self.bands
+            )
             inputs = inputs.masked_fill(hidden.repeat(1, values // self.bands)[:, None, :], 0.0)
         if settings.time_masks:
             lengths = torch.full((rows,), steps, device=device) if lengths is None else lengths
             most = (settings.time_fraction * lengths).long().clamp(max=settings.time_width)
-            inputs = inputs.masked_fill(_stretches(lengths, most, settings.time_masks, steps)[:, :, None], 0.0)
+            inputs = inputs.masked_fill(_hidden_places(lengths, most, settings.time_masks, steps)[:, :, None], 0.0)
         return inputs
 
 
-def _stretches(sizes: Tensor, most: Tensor, number: int, places: int) -> Tensor:
-    """Which places are hidden, [B, places]: ``number`` stretches of at most ``most`` [B] within ``sizes`` [B]."""
+def _hidden_places(sizes: Tensor, most: Tensor, number: int, places: int) -> Tensor:
+    """Which places are hidden, [B, places]: ``number`` ranges, each at most ``most`` [B] wide, within ``sizes`` [B]."""
     draws = torch.rand(2, len(sizes), number, device=sizes.device)
     widths = (draws[0] * (most + 1)[:, None]).long()
     starts = (draws[1] * (sizes[:, None] - widths + 1)).long()

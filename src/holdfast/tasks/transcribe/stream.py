@@ -1,4 +1,4 @@
-"""``holdfast.TranscriptStream``: chunks of sound in, what is said out, while it is being said."""
+"""``holdfast.TranscriptStream``: chunks of sound in, the transcript out, while the sound arrives."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ Floats = NDArray[np.float32]
 
 
 class TranscriptStream:
-    """A trained model of one direction that writes down sound as it comes in, for one speaker at one time.
+    """A trained model with one direction that transcribes one recording while its sound arrives.
 
-    What it has said after all chunks and :meth:`finish` is what the model says of the whole recording at once by its
-    likeliest path, wherever the chunks were cut.
+    After all chunks and :meth:`finish`, the text equals the model's transcript of the whole recording by its most
+    likely path, wherever the chunks were cut.
 
     Args:
         path: A run directory or a model file of the task ``transcribe``.
 
     Attributes:
-        rate: Samples a second that it expects.
+        rate: Expected samples per second.
 
     Raises:
         ModelFileError: There is no usable model.
@@ -49,28 +49,28 @@ class TranscriptStream:
 
     @property
     def text(self) -> str:
-        """All that was said so far."""
+        """The transcript so far."""
         return self._task.vocabulary.decode(self._labels)
 
     def accept(self, samples: Floats) -> str:
-        """Takes a chunk of sound.
+        """Reads a chunk of sound.
 
         Args:
-            samples: [N], any number of them, from -1 to 1, ``rate`` of them a second.
+            samples: [N], any number of samples from -1 to 1, ``rate`` per second.
 
         Returns:
-            What this chunk adds to the text; often nothing.
+            The text that this chunk adds; often empty.
 
         Raises:
-            ShapeError: The samples are not of one dimension.
+            ShapeError: The samples do not have one dimension.
         """
-        return self._said(self._filterbank.accept(samples))
+        return self._transcribe(self._filterbank.accept(samples))
 
     def finish(self) -> str:
-        """What the end of the sound adds to the text: the last step, if it was not full. Then nothing more may come."""
-        return self._said(self._filterbank.finish())
+        """The text that the end of the sound adds: from the last step, if it was not full. Ends the stream."""
+        return self._transcribe(self._filterbank.finish())
 
-    def _said(self, steps: Floats) -> str:
+    def _transcribe(self, steps: Floats) -> str:
         if not len(steps):
             return ""
         text = self.text

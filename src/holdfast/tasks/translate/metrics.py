@@ -1,26 +1,37 @@
-"""How near translations come to what is right, gathered batch by batch and kept with a checkpoint."""
+"""How close translations are to their references, gathered batch by batch and kept with a checkpoint."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from torch import Tensor
 
+from holdfast.errors import MissingLibraryError
+
 
 class TranslationMetrics:
-    """The loss a token of known targets; and how near answers come to what is right, where there are answers.
+    """The loss per token of the targets; and, where the model answered, the quality of the answers.
 
     Attributes:
-        answers: What the model answered, a text a source; none from batches that were trained on.
-        references: All that is right for each source.
+        answers: The answer to each source; empty for training batches.
+        references: All right answers to each source.
         texts: The sources.
 
     Args:
-        decode: The text of ids.
+        decode: Gives the text of ids.
+
+    Raises:
+        MissingLibraryError: sacrebleu is not installed.
     """
 
     def __init__(self, decode: Callable[[list[int]], str]) -> None:
+        if find_spec("sacrebleu") is None:  # checked here, before training, and not after it
+            raise MissingLibraryError(
+                "Translations are measured with the library sacrebleu, which is not installed: pip install "
+                "'holdfast[text]'."
+            )
         self._decode = decode
         self._loss, self._tokens = 0.0, 0
         self.answers: list[str] = []
@@ -28,7 +39,7 @@ class TranslationMetrics:
         self.texts: list[str] = []
 
     def update(self, outputs: Tensor, batch: Any) -> None:
-        """Takes in a batch.
+        """Adds a batch.
 
         Args:
             outputs: [B, 1 + T]: the loss of each target, summed over its tokens; then the ids of each answer, if any.
@@ -38,31 +49,31 @@ class TranslationMetrics:
         self._tokens += int(batch.target_lengths.sum())
         if outputs.shape[1] > 1:
             self.answers += [self._decode(ids) for ids in outputs[:, 1:].long().tolist()]
-            self.references += [list(some) for some in batch.references]
+            self.references += [list(texts) for texts in batch.references]
             self.texts += batch.texts
 
     def compute(self) -> dict[str, float]:
-        """``token_loss`` (nats) so far; of answers also ``bleu`` and ``chrf`` (0 to 100) and ``exact_match``.
+        """``token_loss`` (nats) so far; with answers also ``bleu`` and ``chrf`` (0 to 100) and ``exact_match``.
 
-        BLEU (Papineni et al. 2002) and chrF (Popović 2015) are those of sacrebleu (Post 2018) in its default settings,
-        with all references. A match is exact when the answer is one of the references, letter for letter.
+        sacrebleu (Post 2018) computes BLEU (Papineni et al. 2002) and chrF (Popović 2015) with its default settings and
+        all references. A match is exact if the answer equals one of the references, letter for letter.
         """
         results = {"token_loss": self._loss / max(1, self._tokens)}
         if self.answers:
-            # Imported here because it takes a while, and only who measures needs it.
+            # Imported here because the import is slow, and only measuring needs it.
             import sacrebleu
 
-            most = max(len(some) for some in self.references)
-            # sacrebleu wants as many references for each, and passes over those that are empty.
-            columns = [[some[k] if k < len(some) else "" for some in self.references] for k in range(most)]
+            most = max(len(texts) for texts in self.references)
+            # sacrebleu expects the same number of references for each answer, and ignores empty ones.
+            columns = [[texts[k] if k < len(texts) else "" for texts in self.references] for k in range(most)]
             results["bleu"] = sacrebleu.corpus_bleu(self.answers, columns).score
             results["chrf"] = sacrebleu.corpus_chrf(self.answers, columns).score
-            right = [answer in some for answer, some in zip(self.answers, self.references, strict=True)]
+            right = [answer in texts for answer, texts in zip(self.answers, self.references, strict=True)]
             results["exact_match"] = sum(right) / len(right)
         return results
 
     def samples(self, count: int) -> str:
-        """A few answers as text, evenly spaced: the source, what was answered, and what was right."""
+        """A few evenly spaced answers as text: the source, the answer, and the references."""
         chosen = range(0, len(self.answers), max(1, len(self.answers) // max(1, count)))[:count]
         blocks = [
             f"source:    {self.texts[index]}\nanswer:    {self.answers[index]}\n"
@@ -72,17 +83,17 @@ class TranslationMetrics:
         return "\n\n".join(blocks)
 
     def state_dict(self) -> dict[str, Any]:
-        """What was gathered, in memory of its own."""
+        """A copy of what was collected."""
         return {
             "loss": self._loss,
             "tokens": self._tokens,
             "answers": list(self.answers),
-            "references": [list(some) for some in self.references],
+            "references": [list(texts) for texts in self.references],
             "texts": list(self.texts),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from what ``state_dict`` gave."""
+        """Continues from what ``state_dict`` gave."""
         self._loss, self._tokens = state["loss"], state["tokens"]
         self.answers, self.texts = list(state["answers"]), list(state["texts"])
-        self.references = [list(some) for some in state["references"]]
+        self.references = [list(texts) for texts in state["references"]]

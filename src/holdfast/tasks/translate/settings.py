@@ -1,4 +1,4 @@
-"""What a recipe of the task ``translate`` may say."""
+"""The fields of a recipe of the task ``translate``."""
 
 from __future__ import annotations
 
@@ -10,68 +10,68 @@ from holdfast.settings import DataSettings, Recipe, RecurrentSettings, Settings
 
 
 class TranslateData(DataSettings):
-    """``[data]``: where the pairs come from and what a token is."""
+    """``[data]``: the source of the pairs, and what a token is."""
 
     source: str = "files"
-    """``files`` (see ``train`` and ``test``), or a known data set: ``dates`` (made up), ``fra-eng``."""
+    """``files`` (see ``train`` and ``test``), or a known data set: ``dates`` (generated), ``fra-eng``."""
     parallel: bool = False
-    """The files come in twos, sources then targets, a line a sentence; else each file has lines of
+    """The files come in pairs, sources then targets, with one sentence per line; else each line of a file is
     ``source<TAB>target``."""
     reverse: bool = False
-    """Swap sources and targets. The splits are made before that, so no sentence of the first column is in two parts,
-    whichever way is learned."""
+    """Swap sources and targets. The splits are made before the swap, so no sentence of the first column is in two
+    parts, whichever direction is learned."""
     examples: int = Field(20000, ge=10)
-    """How many pairs are made up; with ``source = "dates"``."""
+    """With ``source = "dates"``, the number of pairs to generate."""
     unit: Literal["words", "characters", "pieces"] = "pieces"
-    """What a token is: a word, a character, or a piece of a word by byte-pair encoding."""
+    """What a token is: a word, a character, or a byte-pair piece of a word."""
     vocabulary: int = Field(0, ge=0)
-    """The most tokens to know of each side, the four special ones included; 0 for all (with pieces: 8,000)."""
+    """Largest size of each vocabulary, with four special tokens; 0 for no limit (with pieces: 8,000)."""
     shared: bool = False
-    """One vocabulary for both sides."""
+    """Use one vocabulary for sources and targets."""
     lower: bool = False
-    """Turn capitals into small letters."""
+    """Convert the texts to lower case."""
 
 
 class TranslateModel(RecurrentSettings):
-    """``[model]``: the encoder, whose settings the recurrent ones are, and the decoder, which is one-way."""
+    """``[model]``: the encoder, which the recurrent settings describe, and the decoder, which is not bidirectional."""
 
     embedding_size: int = Field(128, ge=1)
-    """Values in a token's vector."""
+    """Values per token vector."""
     decoder_size: int = Field(0, ge=0)
-    """Units of each decoder layer; 0 for the width of the encoder's, whose final state then is the decoder's initial
-    state as it is. Else a linear layer is between them."""
+    """Units of each decoder layer; 0 for the width of the encoder: its final state is then the initial state of the
+    decoder. With other sizes, a linear layer is between the two states."""
     attention: Literal["none", "dot", "general", "additive"] = "general"
-    """How the decoder looks back at the encoder's outputs: not at all (it has its final state alone), ``dot`` (equal
-    widths), ``general`` (Luong et al. 2015) or ``additive`` (Bahdanau et al. 2015)."""
+    """How the decoder attends to the encoder's outputs: ``none`` (it has only the final state), ``dot`` (equal widths),
+    ``general`` (Luong et al. 2015) or ``additive`` (Bahdanau et al. 2015)."""
     tied: Literal["none", "output", "all"] = "none"
-    """``output``: the output layer has the weights of the target embedding (Press & Wolf 2017); ``all``: so does the
-    source embedding, with ``data.shared``."""
+    """``output``: the output layer and the target embedding share their weights (Press & Wolf 2017); ``all``: the
+    source embedding shares them too, with ``data.shared``."""
     label_smoothing: float = Field(0, ge=0, lt=1)
-    """How much of each target's probability is spread over all tokens in training (Szegedy et al. 2016)."""
+    """In training, the part of each target's probability that is spread over all tokens (Szegedy et al. 2016)."""
 
 
 class TranslateAnswers(Settings):
-    """``[predict]``: how an answer is searched for."""
+    """``[predict]``: how to search for an answer."""
 
     beam: int = Field(1, ge=1)
-    """Hypotheses kept at every step; 1 takes the likeliest token."""
+    """Number of hypotheses kept at every step; 1 takes the most likely token."""
     length_penalty: float = Field(0.6, ge=0)
-    """How much longer answers are favoured, the exponent of Wu et al. 2016, equation 14; 0 for not at all."""
+    """The exponent of Wu et al. 2016, equation 14: larger values favour longer answers; 0 for no effect."""
     longest: int = Field(0, ge=0)
-    """The most tokens of an answer; 0 for 20 more than twice those of the source."""
+    """Largest number of tokens in an answer; 0 for twice the tokens of the source plus 20."""
 
 
 class TranslateRecipe(Recipe):
     """A recipe of the task ``translate``."""
 
     task: Literal["translate"] = "translate"
-    """``translate`` gives a sequence of tokens for a sequence of tokens."""
+    """``translate`` turns a sequence of tokens into another sequence of tokens."""
     data: TranslateData = TranslateData()
-    """Where the pairs come from and what a token is."""
+    """The source of the pairs, and what a token is."""
     model: TranslateModel = TranslateModel()
     """The network."""
     predict: TranslateAnswers = TranslateAnswers()
-    """How an answer is searched for."""
+    """How to search for an answer."""
 
 
 RECIPE = TranslateRecipe

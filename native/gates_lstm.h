@@ -1,0 +1,167 @@
+// The LSTM:  i = σ(a_i),  f = σ(a_f),  g = φ(a_g),  c' = f c + i g,  o = σ(a_o),  h' = o ψ(c').
+//
+// Slots: i, f, g, o; i, g, o when coupled (f = 1 - i). Before forward they hold the sums a, after forward what the
+// activations store, after backward the gradients of the sums.
+#pragma once
+
+#include "activations.h"
+#include "unit.h"
+
+namespace holdfast::HOLDFAST_ISA {
+
+// One unit's slots, its activations, and the options that only the LSTM has. As in UnitOptions, a function whose
+// option is off returns the value unchanged.
+template <class T, bool plain>
+struct LstmUnit : UnitOptions<T, plain> {
+    using UnitOptions<T, plain>::options;
+    using UnitOptions<T, plain>::u;
+    const Functions<T, plain> fn;
+    const bool coupled;
+    T *slot_i, *slot_f, *slot_g, *slot_o;
+
+    HF_INLINE LstmUnit(const Options<T>& cell, const Unit<T>& unit, T* slots)
+        : UnitOptions<T, plain>{cell, unit}, fn{cell}, coupled(!plain && cell.coupled), slot_i(slots),
+          slot_f(slots + lanes<T>), slot_g(slots + (coupled ? 1 : 2) * lanes<T>), slot_o(slot_g + lanes<T>) {}
+
+    // The peephole of a gate: a + p c. Backward adds to the gradients of p and of c, which is returned.
+    HF_INLINE Vec<T> peephole_i(Vec<T> a, Vec<T> c) const { return peephole(0, a, c); }
+    HF_INLINE Vec<T> peephole_o(Vec<T> a, Vec<T> c) const { return peephole(coupled ? 1 : 2, a, c); }
+    HF_INLINE Vec<T> peepholes_i_f_backward(Vec<T> dc, Vec<T> da_i, Vec<T> da_f, Vec<T> c) const {
+        if (plain || !u.peephole) return dc;
+        dc = peephole_backward(0, dc, da_i, c);
+        return coupled ? dc : peephole_backward(1, dc, da_f, c);
+    }
+    HF_INLINE Vec<T> peephole_o_backward(Vec<T> dc, Vec<T> da, Vec<T> c) const {
+        return plain || !u.peephole ? dc : peephole_backward(coupled ? 1 : 2, dc, da, c);
+    }
+
+    // f = σ(a_f + p_f c), stored in its slot; or f = 1 - i.
+    HF_INLINE Vec<T> forget(Vec<T> i, Vec<T> c) const {
+        if (coupled) return T(1) - i;
+        const Activated<T> f = fn.sigma(peephole(1, load<T>(slot_f), c));
+        store<T>(slot_f, f.stored);
+        return f.value;
+    }
+    HF_INLINE Vec<T> forget_of_stored(Vec<T> i) const { return coupled ? T(1) - i : fn.sigma_of(load<T>(slot_f)); }
+    // The gradient of i where f = 1 - i.
+    HF_INLINE Vec<T> couple_backward(Vec<T> d_i, Vec<T> d_f) const { return coupled ? d_i - d_f : d_i; }
+    HF_INLINE Vec<T> forget_backward(Vec<T> d_f) const {
+        if (coupled) return d_f;
+        d_f = fn.sigma_backward(load<T>(slot_f), d_f);
+        store<T>(slot_f, d_f);
+        return d_f;
+    }
+
+    HF_INLINE Vec<T> clip_c(Vec<T> c) const { return plain ? c : clip<T>(options.cell_clip, c); }
+    HF_INLINE Vec<T> clip_c_backward(Vec<T> unclipped, Vec<T> c, Vec<T> d) const {
+        if (!plain && options.cell_clip > 0) return unclipped == c ? d : Vec<T>{};
+        return d;
+    }
+    HF_INLINE Vec<T> zoneout_c(Vec<T> c_old, Vec<T> c) const {
+        return plain ? c : zoned<T>(u.zoned_c, u.n, options.zoneout_c, c_old, c);
+    }
+    HF_INLINE ZonedGradients<T> zoneout_c_backward(Vec<T> d) const {
+        if constexpr (plain) return {Vec<T>{}, d};
+        return zoned_backward<T>(u.zoned_c, u.n, options.zoneout_c, d);
+    }
+
+  private:
+    HF_INLINE Vec<T> peephole(long k, Vec<T> a, Vec<T> c) const {
+        return !plain && u.peephole ? a + load_some<T>(u.peephole + k * u.peephole_stride, u.n) * c : a;
+    }
+    HF_INLINE Vec<T> peephole_backward(long k, Vec<T> dc, Vec<T> da, Vec<T> c) const {
+        dc = dc + da * load_some<T>(u.peephole + k * u.peephole_stride, u.n);
+        T* dp = u.peephole_gradient + k * u.gradient_stride;
+        store<T>(dp, load<T>(dp) + da * c);
+        return dc;
+    }
+};
+
+// o, and the cell state that h' is made of: c' before its zoneout.
+template <class T>
+struct LstmOutput {
+    Vec<T> o, c;
+};
+
+// The gates and the cell state. c_inout: on entry the old c, on return c' after its zoneout.
+template <class T, bool plain>
+HF_INLINE LstmOutput<T> lstm_state(const Options<T>& options, const Unit<T>& u, T* slots, T* c_inout) {
+    const LstmUnit<T, plain> unit(options, u, slots);
+    const Functions<T, plain>& fn = unit.fn;
+    const Vec<T> c = load<T>(c_inout), a_i = load<T>(unit.slot_i), a_o = load<T>(unit.slot_o);
+    const Activated<T> i = fn.sigma(unit.peephole_i(a_i, c));
+    const Vec<T> f = unit.forget(i.value, c);
+    const Activated<T> g = fn.phi(load<T>(unit.slot_g));
+    const Vec<T> g_kept = unit.dropout(g.value);
+    const Vec<T> c_new = unit.clip_c(f * c + i.value * g_kept);
+    const Activated<T> o = fn.sigma(unit.peephole_o(a_o, c_new));
+    store<T>(unit.slot_i, i.stored);
+    store<T>(unit.slot_g, g.stored);
+    store<T>(unit.slot_o, o.stored);
+    store<T>(c_inout, unit.zoneout_c(c, c_new));
+    return {o.value, c_new};
+}
+
+template <class T, bool plain>
+HF_INLINE void lstm_forward(const Options<T>& options, const Unit<T>& u, T* slots, const T* h_old, T* h_out,
+                            T* c_inout) {
+    const LstmUnit<T, plain> unit(options, u, slots);
+    const auto [o, c] = lstm_state<T, plain>(options, u, slots, c_inout);
+    store<T>(h_out, unit.zoneout_h(h_old, o * unit.fn.psi(c)));
+}
+
+// The values of forward, computed again from the slots and the old c.
+template <class T, bool plain>
+struct LstmGates : LstmUnit<T, plain> {
+    Vec<T> stored_i, stored_g, stored_o;
+    Vec<T> i, f, g, o, c, c_unclipped, c_new;
+
+    HF_INLINE LstmGates(const Options<T>& cell, const Unit<T>& unit, T* slots, const T* c_old)
+        : LstmUnit<T, plain>(cell, unit, slots) {
+        stored_i = load<T>(this->slot_i);
+        stored_g = load<T>(this->slot_g);
+        stored_o = load<T>(this->slot_o);
+        i = this->fn.sigma_of(stored_i);
+        f = this->forget_of_stored(i);
+        g = this->fn.phi_of(stored_g);
+        o = this->fn.sigma_of(stored_o);
+        c = load<T>(c_old);
+        const Vec<T> g_kept = this->dropout(g);
+        c_unclipped = f * c + i * g_kept;
+        c_new = this->clip_c(c_unclipped);
+    }
+};
+
+// d_o: the gradient of a_o. d_seen: the gradient of c' through h'. dc: as for lstm_backward.
+template <class T, bool plain>
+HF_INLINE void lstm_state_backward(const LstmGates<T, plain>& unit, Vec<T> d_o, Vec<T> d_seen, T* dc) {
+    const Functions<T, plain>& fn = unit.fn;
+    const Vec<T> i = unit.i, f = unit.f, g = unit.g, c = unit.c, c_new = unit.c_new, mask = unit.dropout_mask();
+    const ZonedGradients<T> d = unit.zoneout_c_backward(load<T>(dc));
+    Vec<T> dc_new = unit.peephole_o_backward(d.updated + d_seen, d_o, c_new);
+    dc_new = unit.clip_c_backward(unit.c_unclipped, c_new, dc_new);
+    Vec<T> d_i = dc_new * g * mask, d_f = dc_new * c, d_g = dc_new * i * mask;
+    Vec<T> dc_old = dc_new * f + d.old;
+    d_i = fn.sigma_backward(unit.stored_i, unit.couple_backward(d_i, d_f));
+    d_f = unit.forget_backward(d_f);
+    d_g = fn.phi_backward(unit.stored_g, d_g);
+    dc_old = unit.peepholes_i_f_backward(dc_old, d_i, d_f, c);
+    store<T>(unit.slot_i, d_i);
+    store<T>(unit.slot_g, d_g);
+    store<T>(unit.slot_o, d_o);
+    store<T>(dc, dc_old);
+}
+
+// c_old: the cell state before the step. dh and dc: on entry the gradients of h' and c'; on return the gradients of
+// the old h, without the part through the products, and of the old c.
+template <class T, bool plain>
+HF_INLINE void lstm_backward(const Options<T>& options, const Unit<T>& u, T* slots, const T* c_old, T* dh, T* dc) {
+    const LstmGates<T, plain> unit(options, u, slots, c_old);
+    const Functions<T, plain>& fn = unit.fn;
+    const ZonedGradients<T> d = unit.zoneout_h_backward(load<T>(dh));
+    const Vec<T> seen = fn.psi(unit.c_new), d_o = fn.sigma_backward(unit.stored_o, d.updated * seen);
+    lstm_state_backward<T, plain>(unit, d_o, fn.psi_backward(unit.c_new, seen, d.updated * unit.o), dc);
+    store<T>(dh, d.old);
+}
+
+}  // namespace holdfast::HOLDFAST_ISA

@@ -1,0 +1,134 @@
+"""What a transcriber reads: encoded recordings with their transcripts, in batches, and the splits of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from holdfast.data import Records, Splits, divided
+from holdfast.data.batches import Batch, Indices, SequenceDataset
+from holdfast.data.readers import transcripts
+from holdfast.data.readers.audio import energies_of
+from holdfast.data.sets import spoken_digits
+from holdfast.data.sets.published import locate
+from holdfast.data.settings import AudioSettings
+from holdfast.errors import DataError
+from holdfast.tasks.transcribe.settings import TranscribeRecipe
+from holdfast.tasks.values import array_of, examples_in, origins
+
+Recordings = Records[NDArray[np.float32], str]
+
+
+@dataclass(frozen=True, eq=False)
+class TranscriptBatch(Batch):
+    """A few recordings with their transcripts; ``targets`` are labels [B, S], 0 past the end of a row.
+
+    Attributes:
+        target_lengths: Number of labels of each row, [B], int64; None without transcripts.
+        texts: The B transcripts; empty without transcripts.
+    """
+
+    target_lengths: Tensor | None = None
+    texts: tuple[str, ...] = ()
+
+    @property
+    def known_target_lengths(self) -> Tensor:
+        """The number of labels of each row.
+
+        Raises:
+            DataError: The recordings have no transcripts.
+        """
+        if self.target_lengths is None:
+            raise DataError(
+                "The recordings have no transcripts; expected one for each, to train on or to measure against."
+            )
+        return self.target_lengths
+
+
+class TranscriptDataset:
+    """Recordings with their transcripts. Indexing by a list of positions gives a batch.
+
+    Args:
+        sequences: The recordings, as the network reads them.
+        labels: The labels of each transcript, all above 0; None without transcripts.
+        texts: The transcripts; empty without transcripts.
+
+    Attributes:
+        lengths: Steps of each recording, [N], int64.
+
+    Raises:
+        DataError: A recording has too few steps for its labels.
+    """
+
+    def __init__(self, sequences: SequenceDataset, labels: Sequence[list[int]] | None, texts: Sequence[str]) -> None:
+        self._sequences, self._texts = sequences, texts
+        self._labels = None if labels is None else [torch.tensor(row, dtype=torch.int64) for row in labels]
+        self.lengths: Indices = sequences.lengths
+        for number, row in enumerate(labels or []):
+            needed = len(row) + sum(a == b for a, b in pairwise(row))  # equal labels need a blank between them
+            if needed > self.lengths[number]:
+                raise DataError(
+                    f"{sequences.origins[number]} has {self.lengths[number]} steps, and its transcript of {len(row)} "
+                    f"labels needs {needed}. Check the transcript, or lower data.audio.stack or data.audio.hop_ms."
+                )
+
+    def __len__(self) -> int:
+        """The number of recordings, N."""
+        return len(self.lengths)
+
+    def __getitems__(self, indices: Indices) -> TranscriptBatch:
+        """The recordings at these positions, in this order, as one batch."""
+        batch = self._sequences.__getitems__(indices)
+        if self._labels is None:
+            return TranscriptBatch(batch.inputs, batch.lengths, None)
+        rows = [self._labels[index] for index in indices]
+        targets = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        sizes = torch.tensor([len(row) for row in rows])
+        return TranscriptBatch(
+            batch.inputs, batch.lengths, targets, sizes, tuple(self._texts[index] for index in indices)
+        )
+
+
+def load(recipe: TranscribeRecipe, data_dir: Path | None) -> Splits[Recordings]:
+    """Reads and splits the recordings of a recipe."""
+    data = recipe.data
+    train_files, test_files = locate(data, "transcribe", data_dir, made=["digit-strings"])
+    if data.source == "digit-strings":
+        train, test = spoken_digits.strings(data.audio, data_dir, data.limit)
+        return divided(train, test, data, recipe.train.seed)
+    tested = transcripts.read(test_files, data.audio) if test_files else None
+    return divided(transcripts.read(train_files, data.audio), tested, data, recipe.train.seed)
+
+
+def from_values(values: Any, settings: AudioSettings) -> Recordings:
+    """Recordings without transcripts, from their sound.
+
+    Args:
+        values: A list of recordings, each [N], floating, its samples from -1 to 1, ``settings.rate`` per second.
+        settings: How recordings are read.
+
+    Raises:
+        DataError: A value does not fit, or is shorter than one window.
+        MissingLibraryError: ``kaldi-native-fbank`` is not installed.
+    """
+    expected = f"samples [N] from -1 to 1, {settings.rate} per second"
+    steps = []
+    for index, value in enumerate(examples_in(values, f"a list of recordings, each {expected}")):
+        sound = array_of(value, f"values[{index}]", expected)
+        if sound.ndim != 1 or sound.dtype.kind != "f":
+            raise DataError(
+                f"values[{index}] has shape {sound.shape} and type {sound.dtype}; expected {expected}, floating. Take "
+                "the mean of several channels, and divide 16-bit samples by 32768."
+            )
+        if not np.isfinite(sound).all():
+            raise DataError(f"values[{index}] holds samples that are not finite; expected {expected}.")
+        steps.append(energies_of(sound.astype(np.float32), settings, f"values[{index}]"))
+    return Records(steps, None, origins(steps))

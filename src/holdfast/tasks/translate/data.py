@@ -1,0 +1,125 @@
+"""What a translator reads: pairs of texts as ids, in the splits of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from holdfast.data import Batch, Records, Splits, divided
+from holdfast.data.batches import Indices
+from holdfast.data.readers import pairs
+from holdfast.data.readers.pairs import Pairs
+from holdfast.data.sets import dates
+from holdfast.data.sets.published import locate
+from holdfast.data.vocabulary import END, PADDING
+from holdfast.errors import DataError
+from holdfast.tasks.translate.settings import TranslateData, TranslateRecipe
+from holdfast.tasks.values import origins, texts_in
+
+
+@dataclass(frozen=True, eq=False)
+class PairBatch(Batch):
+    """A few sources with their references.
+
+    Attributes:
+        inputs: The sources' ids, [B, S], int64.
+        lengths: Tokens of each source, [B].
+        targets: The ids of one target per source, with ``END``, [B, T]; None without targets.
+        target_lengths: Tokens of each target, ``END`` included, [B]; 0 without targets.
+        texts: The sources as texts, B.
+        references: All right translations of each source, B.
+    """
+
+    lengths: Tensor
+    target_lengths: Tensor
+    texts: tuple[str, ...]
+    references: tuple[tuple[str, ...], ...]
+
+
+class PairDataset:
+    """Pairs as ids. Indexing by a list of positions gives a batch.
+
+    Attributes:
+        lengths: A sort key, [N], int64: it orders pairs by the tokens of the target, then of the source, so that
+            batches have little padding on both sides.
+    """
+
+    def __init__(self, pairs: Pairs, sources: list[list[int]], targets: list[list[int]] | None) -> None:
+        self._pairs, self._sources = pairs, sources
+        self._targets = None if targets is None else [[*target, END] for target in targets]
+        self.lengths: Indices = np.array([len(source) for source in sources], dtype=np.int64)
+        if self._targets is not None:
+            targets_first = self.lengths.max(initial=0) + 1
+            self.lengths += targets_first * np.array([len(target) for target in self._targets], dtype=np.int64)
+
+    def __len__(self) -> int:
+        """The number of pairs, N."""
+        return len(self._sources)
+
+    def __getitems__(self, indices: Indices) -> PairBatch:
+        """The pairs at these positions, in this order."""
+        chosen = indices.tolist()
+        inputs, lengths = padded([self._sources[index] for index in chosen])
+        texts = tuple(self._pairs.inputs[index] for index in chosen)
+        if self._targets is None or self._pairs.targets is None:
+            return PairBatch(inputs, lengths, None, torch.zeros_like(lengths), texts, ((),) * len(texts))
+        targets, target_lengths = padded([self._targets[index] for index in chosen])
+        references = tuple(tuple(self._pairs.targets[index]) for index in chosen)
+        return PairBatch(inputs, lengths, targets, target_lengths, texts, references)
+
+
+def padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Rows of ids as one tensor [B, longest], of at least one step, and their lengths [B]."""
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    filled = np.arange(lengths.max(initial=1)) < lengths[:, None]  # layers need a step, even if no row has one
+    ids: npt.NDArray[np.int64] = np.full(filled.shape, PADDING, dtype=np.int64)
+    ids[filled] = [token for row in rows for token in row]
+    return torch.from_numpy(ids), torch.from_numpy(lengths)
+
+
+def _labelled(paths: Sequence[Path], settings: TranslateData) -> Pairs:
+    """Reads pairs with targets, to train or to measure on."""
+    examples = pairs.read(paths, parallel=settings.parallel)
+    if examples.targets is None:
+        raise DataError(f"{paths[0]} has only sources; expected source<TAB>target in each line.")
+    return examples
+
+
+def _unseen(part: Pairs, train: Pairs) -> Pairs:
+    """The examples whose source is not in the training part; after a swap of pairs, a source can be in both."""
+    seen = set(train.inputs)
+    return part.subset(index for index, source in enumerate(part.inputs) if source not in seen)
+
+
+def load(recipe: TranslateRecipe, data_dir: Path | None) -> Splits[Pairs]:
+    """Reads and splits the data of a recipe: no text of the first column, and no source, is in two parts."""
+    settings = recipe.data
+    train_files, test_files = locate(settings, "translate", data_dir, made=["dates"])
+    if settings.source == "dates":
+        train, test = dates.pairs(settings.examples), None
+    else:
+        train = _labelled(train_files, settings)
+        test = _labelled(test_files, settings) if test_files else None
+    splits = divided(train, test, settings, recipe.train.seed)
+    if settings.reverse == (settings.source == "dates"):  # generated dates are split by the date, which is their target
+        return splits
+    train, test = pairs.inverted(splits.train), pairs.inverted(splits.test)
+    validation = None if splits.validation is None else _unseen(pairs.inverted(splits.validation), train)
+    return Splits(train, validation, test if test_files else _unseen(test, train))
+
+
+def from_values(values: Any) -> Pairs:
+    """Sources from a list of texts.
+
+    Raises:
+        DataError: A value is no text.
+    """
+    sources = [pairs.plain(text) for text in texts_in(values)]
+    return Records(sources, None, origins(sources))
