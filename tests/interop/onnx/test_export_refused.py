@@ -13,7 +13,7 @@ import holdfast
 from holdfast.errors import ConversionError
 from holdfast.interop.onnx import export as onnx_export
 from holdfast.interop.onnx import forms as onnx_forms
-from holdfast.interop.onnx.export import Form, Input
+from holdfast.layers.forms import Form, Input
 from holdfast.layers.recurrent_layer import RecurrentLayer
 
 
