@@ -97,8 +97,8 @@ def test_a_stream_does_not_pass_over_the_code_of_a_subclass() -> None:
         with pytest.raises(holdfast.HoldfastError) as error:
             holdfast.Stream(module)
         assert str(error.value) == (
-            f"Stream got a {Shifted.__module__}.{name}, which has a forward of its own; a stream would run the {kind} under it "
-            "alone. Call the module step by step instead, with its state."
+            f"Stream got a {Shifted.__module__}.{name}, which has a forward of its own; a stream would run "
+            f"the {kind} under it alone. Call the module step by step instead, with its state."
         )
 
 
