@@ -96,8 +96,8 @@ def test_a_file_of_the_wrong_size_is_one_clear_error(capsys, run, tmp_path):
     code, out, err = call(capsys, "predict", run, image)
     assert (code, out) == (2, "")
     assert err == (
-        f"holdfast: {image} has 9 values a step; the model was trained on 8. Give images of the same size and layout, "
-        "or files with the same columns.\n"
+        f"holdfast: {image} has 9 values per step; the model was trained on 8. Give images of the same size and "
+        "layout, or files with the same columns.\n"
     )
 
 

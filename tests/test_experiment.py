@@ -147,7 +147,7 @@ def test_hostile_and_damaged_model_files_end_in_one_error_that_names_them(run, t
             model_file.load(path)
 
     fails(tmp_path / "absent", "absent is not there")
-    fails(tmp_path, r"holds no model\.safetensors: the run there has not come to its end")
+    fails(tmp_path, r"holds no model\.safetensors: its run is not finished")
     whole = (run.path / "model.safetensors").read_bytes()
     cut = tmp_path / "cut.safetensors"
     for size in (0, 7, 100, len(whole) - 1):

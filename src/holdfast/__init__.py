@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from holdfast.interop.pytorch.replacement import replace_recurrent
     from holdfast.layers import GRU, LSTM, RNN
     from holdfast.layers.cell_modules import GRUCell, LSTMCell, RNNCell
-    from holdfast.layers.recurrent_layer import explain
+    from holdfast.layers.explanation import explain
     from holdfast.layers.stream import Stream
     from holdfast.predictor import Predictor
     from holdfast.tasks.transcribe.stream import TranscriptStream
@@ -37,7 +37,7 @@ _HOMES = {
     "Stream": "holdfast.layers.stream",
     "TranscriptStream": "holdfast.tasks.transcribe.stream",
     "convert": "holdfast.conversion",
-    "explain": "holdfast.layers.recurrent_layer",
+    "explain": "holdfast.layers.explanation",
     "replace_recurrent": "holdfast.interop.pytorch.replacement",
     "safe_globals": "holdfast.interop.pytorch.classes",
     "summarise": "holdfast.inspect",

@@ -149,12 +149,12 @@ def predict(
 
         tail -f titles.txt | holdfast predict runs/sentiment - --text
     """
-    from holdfast.data.arriving import arriving
+    from holdfast.data.live_lines import line_groups
     from holdfast.predictor import Predictor
 
     predictor = Predictor(run, options=options or [])
     if [str(file) for file in files or []] == ["-"]:
-        answers = predictor.predict_groups(arriving(sys.stdin))
+        answers = predictor.predict_groups(line_groups(sys.stdin))
     elif plot:
         answers = iter(predictor.plot(files or [], plot))
     else:

@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first used: a part that needs no torch then loads none."""
+"""Names of a package that are imported when they are first used, so that a part that needs no torch loads none."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def test_other_channels_than_trained_on_are_refused() -> None:
     with pytest.raises(DataError) as error:
         encoder.encode(Examples(np.zeros((1, 10, 10)), None, ["x.png"]))
     assert str(error.value) == (
-        "x.png has 10 values a step; the model was trained on 8. "
+        "x.png has 10 values per step; the model was trained on 8. "
         "Give images of the same size and layout, or files with the same columns."
     )
 

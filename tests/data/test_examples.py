@@ -72,7 +72,7 @@ def test_counts_must_agree() -> None:
 def test_channels_must_agree() -> None:
     with pytest.raises(DataError) as error:
         Examples([np.zeros((2, 3)), np.zeros((4, 5))], None, ["p", "q"])
-    assert str(error.value) == "q has 5 values a step; the sequences before it have 3. All sequences must agree."
+    assert str(error.value) == "q has 5 values per step; the sequences before it have 3. All sequences must agree."
 
 
 def test_an_array_has_three_dimensions() -> None:
@@ -94,7 +94,7 @@ def test_a_value_that_is_not_finite_is_named(value: float, stacked: bool) -> Non
 
 
 def test_a_sequence_needs_steps_and_numbers() -> None:
-    with pytest.raises(DataError, match=r"^q has shape \(0, 3\); expected \[steps, values a step\]"):
+    with pytest.raises(DataError, match=r"^q has shape \(0, 3\); expected \[steps, values per step\]"):
         Examples([np.zeros((2, 3)), np.zeros((0, 3))], None, ["p", "q"])
     with pytest.raises(DataError, match=r"^p holds values of type object; expected real numbers"):
         Examples(np.full((1, 2, 3), None), None, ["p"])

@@ -90,9 +90,7 @@ def test_wrong_calls() -> None:
     stream.finish()
     with pytest.raises(OptionError) as finished:
         stream.accept(noise(0.1))
-    assert str(finished.value) == (
-        "The sound was finished, and more of it came; make a new stream for another recording."
-    )
+    assert str(finished.value) == ("accept was called after finish; make a new stream for another recording.")
 
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:

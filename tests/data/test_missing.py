@@ -65,7 +65,7 @@ def test_masks_are_channels_and_stay_as_they_are_when_values_are_scaled() -> Non
     assert encoder.encode(TRAIN)[0].inputs[0, :, 2].tolist() == [0, 1]
     again = Encoder.model_validate(json.loads(json.dumps(encoder.model_dump(mode="json"))))
     assert again == encoder
-    with pytest.raises(DataError, match="r has 1 values a step; the model was trained on 2"):
+    with pytest.raises(DataError, match="r has 1 values per step; the model was trained on 2"):
         encoder.encode(Examples(np.zeros((1, 2, 1)), None, ["r"], gaps=True))
     damaged = {**encoder.model_dump(mode="json"), "filling": {"kind": "mask", "mean": [], "masked": [7]}}
     with pytest.raises(ValidationError, match=r"the masks \[7\] are not among 0 channels"):

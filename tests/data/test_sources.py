@@ -37,7 +37,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ClassifyData:
     """A published data set of two small files, which nobody serves."""
     site = "https://example.org/toy/"
     files = {name: RemoteFile(name, "0" * 64, (site + name,)) for name in ("toy_TRAIN.ts", "toy_TEST.ts")}
-    known = Published("classify", "Toy", (files["toy_TRAIN.ts"],), (files["toy_TEST.ts"],))
+    known = Published("sequences", "Toy", (files["toy_TRAIN.ts"],), (files["toy_TEST.ts"],))
     monkeypatch.setitem(PUBLISHED, "toy", known)
     return ClassifyData(source="toy", validation=0)
 
@@ -250,7 +250,7 @@ def test_the_checksums_are_those_of_the_real_files(name: str, real_data: Callabl
 def test_unpacked_files_are_found_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_toy(tmp_path / "mine")
     files = [RemoteFile(f"{name}.gz", "0" * 64, ("https://example.org/",)) for name in ("toy_TRAIN.ts", "toy_TEST.ts")]
-    monkeypatch.setitem(PUBLISHED, "packed", Published("classify", "Toy", (files[0],), (files[1],)))
+    monkeypatch.setitem(PUBLISHED, "packed", Published("sequences", "Toy", (files[0],), (files[1],)))
     splits = load(ClassifyData(source="packed"), tmp_path / "mine", 0)
     assert splits.test.origins[0] == f"{tmp_path}/mine/toy_TEST.ts[0]"
 
@@ -261,6 +261,6 @@ def test_files_that_were_gzipped_are_found_too(tmp_path: Path, monkeypatch: pyte
         path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
         path.unlink()
     files = [RemoteFile(name, "0" * 64, ("https://example.org/",)) for name in ("toy_TRAIN.ts", "toy_TEST.ts")]
-    monkeypatch.setitem(PUBLISHED, "plain", Published("classify", "Toy", (files[0],), (files[1],)))
+    monkeypatch.setitem(PUBLISHED, "plain", Published("sequences", "Toy", (files[0],), (files[1],)))
     splits = load(ClassifyData(source="plain"), tmp_path / "mine", 0)
     assert splits.test.origins[0] == f"{tmp_path}/mine/toy_TEST.ts.gz[0]"

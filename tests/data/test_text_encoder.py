@@ -55,8 +55,8 @@ def test_fit_needs_texts_and_labels() -> None:
     with pytest.raises(DataError) as error:
         TextEncoder.fit(TRAIN.unlabelled(), ClassifyData(unit="words"))
     assert str(error.value) == (
-        "a[0] has no label, nor have the other training texts; expected a label for each. "
-        "Text files are named for their label; the column of a table is named by data.label_column."
+        "a[0] and the other training texts have no labels; expected a label for each. The name of a text file is its "
+        "label; data.label_column names the column of a table."
     )
 
 

@@ -77,7 +77,7 @@ def test_fitting_twice_gives_the_same_ids():
 
 
 def test_empty_texts_and_damaged_vocabularies_are_errors():
-    with pytest.raises(DataError, match="The texts to take a vocabulary of words from are empty; expected"):
+    with pytest.raises(DataError, match="The texts to build a vocabulary of words from are empty; expected"):
         Vocabulary.fit(["", " "], "words")
     with pytest.raises(ValidationError, match="Value error, the library tokenizers cannot read it"):
         Vocabulary.model_validate({"unit": "words", "tokenizer": "{}"})

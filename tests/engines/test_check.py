@@ -85,7 +85,7 @@ def test_parameters_that_are_missing_or_too_many(name: str) -> None:
             replace(request, parameters=rest)
     with pytest.raises(ShapeError, match="got a parameter weight_xx, which this cell does not have; leave it out"):
         replace(request, parameters={**request.parameters, "weight_xx": torch.zeros(1)})
-    with pytest.raises(ShapeError, match="state has 3 parts; expected h"):
+    with pytest.raises(ShapeError, match="state is a tuple of 3; expected the parts h"):
         replace(request, state=(request.state[0],) * 3)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -9,7 +12,7 @@ import torch
 from torch.nn.utils.rnn import pack_padded_sequence
 
 import holdfast
-from holdfast.engines import ENGINES, Request, Result, select
+from holdfast.engines import ENGINES, Request, Result, select, switched_off
 from holdfast.engines.reference import ReferenceEngine
 from holdfast.errors import EngineError, OptionError, ShapeError
 from verification import make_request
@@ -196,3 +199,38 @@ def test_the_reference_is_last_and_runs_everything() -> None:
     assert list(ENGINES)[-1] == "reference"
     assert all(engine.name == name for name, engine in ENGINES.items())
     assert ENGINES["reference"].why_not(make_request(training=True, zoneout_h=0.1, reverse=True)) is None
+
+
+def test_the_setting_of_holdfast_engines() -> None:
+    assert switched_off("") == frozenset()
+    assert switched_off("-native, -cudnn") == {"native", "cudnn"}
+    assert switched_off("native,reference") == {"recorded", "cudnn"}
+    assert switched_off("native,reference,-native") == {"recorded", "cudnn", "native"}
+    with pytest.raises(OptionError) as raised:
+        switched_off("-nativ")
+    assert str(raised.value) == (
+        "The environment variable HOLDFAST_ENGINES is '-nativ' and has '-nativ': did you mean 'native'? Known: cudnn, "
+        "native, recorded, reference."
+    )
+
+
+def test_an_engine_that_is_switched_off(picky: Picky, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holdfast.engines._SWITCHED_OFF", frozenset({"picky"}))
+    assert select("auto", make_request()).name == "reference"
+    assert select("picky", make_request()) is picky  # by its name, it still runs
+    off = "the environment variable HOLDFAST_ENGINES switches it off for engine='auto'."
+    assert str(holdfast.explain(holdfast.LSTM(3, 4), X)) == f"layer 0: reference\n    not picky: {off}"
+    monkeypatch.setattr("holdfast.engines._SWITCHED_OFF", frozenset({"reference"}))
+    assert select("auto", make_request()) is picky
+    with pytest.raises(EngineError) as raised:
+        holdfast.LSTM(3, 4, peepholes=True)(X)
+    assert str(raised.value) == (
+        f"No engine can run this call. picky: peepholes are not supported. reference: {off} Change HOLDFAST_ENGINES."
+    )
+
+
+def test_the_environment_switches_an_engine_off() -> None:
+    program = "import torch, holdfast; print(holdfast.explain(holdfast.LSTM(3, 4), torch.zeros(5, 2, 3)).engine)"
+    environment = {**os.environ, "HOLDFAST_ENGINES": "-native"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "reference\n"

@@ -26,7 +26,7 @@ def refused(read: Callable[[], Any], path: Path, kind: type[HoldfastError]) -> N
     with pytest.raises(kind) as error:
         read()
     assert str(error.value) == (
-        f"{path} is a Git LFS pointer, which stands for the file itself. Fetch that by `git lfs pull` in its "
+        f"{path} is a Git LFS pointer in place of the file itself. Fetch the file by `git lfs pull` in its "
         "repository, or download it."
     )
 

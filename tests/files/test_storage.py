@@ -179,7 +179,7 @@ def test_what_is_wrong_with_a_changed_file_is_said(path: Path) -> None:
     storage.write(path, {"a": torch.arange(3.0)}, {"x": [1, 2]}, "model")
     data = path.read_bytes()
     path.write_bytes(data[:-1] + b"\x01")
-    message = " is damaged: its content does not have the digest that was written with it. Take another copy of it."
+    message = " is damaged: its content does not match its digest. Take another copy of it."
     assert refused(path) == message
     assert refused(path, "checkpoint") == message
     path.write_bytes(data.replace(b'_format":"3"', b'_format":"1"'))  # says that it has no digest, and has one
@@ -203,11 +203,11 @@ def test_a_file_without_a_digest_is_read_with_one_warning(path: Path) -> None:
     with pytest.warns(HoldfastWarning) as found:
         assert storage.read(path, "model")[1] == {}
     assert [str(one.message) for one in found] == [
-        f"{path} has no digest, as an older Holdfast wrote it: damage to its numbers cannot be noticed. "
+        f"{path} has no digest: an older Holdfast wrote it, and damage to its numbers cannot be detected. "
         "Write it again to give it one."
     ]
     with_metadata(path, format="0", kind="model", document="{}")
-    assert refused(path).startswith(" is damaged: its content does not have the digest")
+    assert refused(path).startswith(" is damaged: its content does not match its digest")
 
 
 @pytest.mark.parametrize("length", [0, 1, 2**22, 2**22 + 1, 2**31, 2**63, 2**64 - 1])

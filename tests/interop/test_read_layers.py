@@ -178,7 +178,7 @@ def test_converted_alone(tmp_path: Path) -> None:
     assert done.checks["source"] < 1e-6
     assert done.checks["dest"] == 0
     assert [line.name for line in done.layers.rows] == ["encoder.rnn", "decoder"]
-    assert str(done).splitlines()[-4] == "Passed over: cell, simple, table, lift, encoder.norm, out."
+    assert str(done).splitlines()[-4] == "Skipped: cell, simple, table, lift, encoder.norm, out."
     x, y = torch.randn(2, 5, 6), torch.randn(2, 7, 6)
     one, two = formats.read(tmp_path / "two.safetensors")(x, y)
     torch.testing.assert_close(one.transpose(0, 1), model.encoder["rnn"](x.transpose(0, 1))[0], rtol=0, atol=1e-6)
@@ -226,7 +226,7 @@ def test_weights_alone_of_keras_3(tmp_path: Path) -> None:
         "GRU(3, 5, batch_first=True, activation='relu', recurrent_activation='hard_sigmoid')"
     )
     done = holdfast.convert(tmp_path / "m.weights.h5", tmp_path / "m.safetensors", options={"layers": "lstm"})
-    assert "Passed over: both, functional/gru, conv1d, dense." in str(done)
+    assert "Skipped: both, functional/gru, conv1d, dense." in str(done)
 
 
 def test_weights_alone_of_keras_2(tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_layers_around_one_that_cannot_be_read(tmp_path: Path) -> None:
     )
     found = formats.list_layers(path)
     assert [line.name for line in found.rows] == ["lstm", "both"]
-    assert found.note.startswith("Passed over: own, dense. Layer 'twice' (Lambda) holds Python code")
+    assert found.note.startswith("Skipped: own, dense. Layer 'twice' (Lambda) holds Python code")
     x = np.zeros((1, 2, 3), "float32")
     assert formats.read(path, layers="lstm")(torch.from_numpy(x)).shape == (1, 2, 4)
 

@@ -142,7 +142,9 @@ def test_errors_of_a_step() -> None:
         "GRUCell input is torch.float64 on cpu; expected torch.float32 on cpu, as the parameters: convert one of them "
         "with .to(...)."
     )
-    assert said(lambda: lstm(x, h), ShapeError) == "LSTMCell state is a Tensor; expected the pair (h, c)."
+    assert said(lambda: lstm(x, h), ShapeError) == (
+        "LSTMCell state is a tensor of shape (2, 4); expected the pair (h, c)."
+    )
     assert said(lambda: lstm(x, (h,)), ShapeError) == "LSTMCell state is a tuple of 1; expected the pair (h, c)."
     assert said(lambda: lstm(x, (h, torch.zeros(3, H))), ShapeError) == (
         "LSTMCell state c has shape (3, 4); expected (batch, hidden_size) = (2, 4)."
@@ -151,7 +153,7 @@ def test_errors_of_a_step() -> None:
         "LSTMCell state h has shape (2, 4); expected (batch, proj_size) = (2, 2)."
     )
     assert said(lambda: gru(x, (h,)), ShapeError) == (
-        "GRUCell state h is a tuple; expected (batch, hidden_size) = (2, 4)."
+        "GRUCell state h is a tuple of 1; expected a tensor (batch, hidden_size) = (2, 4)."
     )
     assert said(lambda: gru(x[0], h), ShapeError) == "GRUCell state h has shape (2, 4); expected (hidden_size,) = (4,)."
     assert said(lambda: gru(x, h.double()), ShapeError) == (
@@ -167,7 +169,7 @@ def test_errors_over_time() -> None:
         "LSTMCell inputs has shape (5, 2, 7) (time first); expected (time, batch, input_size) with input_size = 3."
     )
     assert said(lambda: holdfast.unroll(lstm, x, torch.zeros(2, 2, H)), ShapeError) == (
-        "LSTMCell state is a Tensor; expected the pair (h, c)."
+        "LSTMCell state is a tensor of shape (2, 2, 4); expected the pair (h, c)."
     )
     assert said(lambda: holdfast.unroll(gru, x, torch.zeros(1, H)), ShapeError) == (
         "GRUCell state h has shape (1, 4); expected (batch, hidden_size) = (2, 4)."

@@ -285,14 +285,16 @@ def test_shape_errors() -> None:
     assert said(lambda: layer(good[:, 0], (state, state)), ShapeError) == (
         "LSTM state h0 has shape (2, 4, 64); expected (num_layers * num_directions, hidden_size) = (2, 64)."
     )
-    assert said(lambda: layer(good, state), ShapeError) == "LSTM state is a Tensor; expected the pair (h0, c0)."
+    assert said(lambda: layer(good, state), ShapeError) == (
+        "LSTM state is a tensor of shape (2, 4, 64); expected the pair (h0, c0)."
+    )
     assert said(lambda: layer(good, (state,)), ShapeError) == "LSTM state is a tuple of 1; expected the pair (h0, c0)."
     assert said(lambda: layer(good, (state, state.double())), ShapeError) == (
         "LSTM state c0 is torch.float64 on cpu; expected torch.float32 on cpu, as the parameters: convert one of them "
         "with .to(...)."
     )
     assert said(lambda: batch_first(good, (torch.zeros(1, 5, 6),)), ShapeError) == (
-        "GRU state h0 is a tuple; expected a tensor (num_layers * num_directions, batch, hidden_size) = (1, 5, 6)."
+        "GRU state h0 is a tuple of 1; expected a tensor (num_layers * num_directions, batch, hidden_size) = (1, 5, 6)."
     )
     projected = holdfast.LSTM(4, 6, proj_size=2)
     assert said(lambda: projected(good, (torch.zeros(1, 4, 6), torch.zeros(1, 4, 6))), ShapeError) == (
@@ -301,7 +303,7 @@ def test_shape_errors() -> None:
     sizes = holdfast.GRU(4, [6, 3])
     assert said(lambda: sizes(good, torch.zeros(2, 4, 6)), ShapeError) == (
         "GRU state h0 is not a sequence of 2 tensors; the layers have different sizes: give one tensor "
-        "(num_directions, batch, size) a layer."
+        "(num_directions, batch, size) per layer."
     )
     assert said(lambda: sizes(good, (torch.zeros(1, 4, 6), torch.zeros(1, 4, 6))), ShapeError) == (
         "GRU state h0[1] has shape (1, 4, 6); expected (num_directions, batch, hidden_size) = (1, 4, 3)."
@@ -312,16 +314,16 @@ def test_errors_of_lengths() -> None:
     layer = holdfast.GRU(4, 6, batch_first=True)
     good = torch.zeros(3, 5, 4)
     assert said(lambda: layer(good, lengths=[1, 2]), ShapeError) == (
-        "lengths has shape (2,) and dtype torch.int64; expected whole numbers of shape (batch,) = (3,), one a row of "
-        "the input."
+        "lengths has shape (2,) and dtype torch.int64; expected whole numbers of shape (batch,) = (3,), one per row "
+        "of the input."
     )
     assert said(lambda: layer(good, lengths=[1.0, 2.0, 3.0]), ShapeError) == (
-        "lengths has shape (3,) and dtype torch.float32; expected whole numbers of shape (batch,) = (3,), one a row of "
-        "the input."
+        "lengths has shape (3,) and dtype torch.float32; expected whole numbers of shape (batch,) = (3,), one per row "
+        "of the input."
     )
     assert said(lambda: layer(good, lengths=torch.ones(3, dtype=torch.bool)), ShapeError) == (
-        "lengths has shape (3,) and dtype torch.bool; expected whole numbers of shape (batch,) = (3,), one a row of "
-        "the input."
+        "lengths has shape (3,) and dtype torch.bool; expected whole numbers of shape (batch,) = (3,), one per row "
+        "of the input."
     )
     for wrong, low, high in (([1, 6, 5], 1, 6), ([-1, 5, 5], -1, 5)):
         assert said(lambda wrong=wrong: layer(good, lengths=wrong), ShapeError) == (
@@ -364,7 +366,8 @@ def test_lengths_may_be_filled_anew_before_the_backward_pass(engine: str, memory
         ({"hidden_size": [4, 0]}, "LSTM hidden_size is 0; expected a whole number from 1 on."),
         (
             {"hidden_size": [4, 5, 6], "num_layers": 2},
-            "LSTM hidden_size has 3 sizes and num_layers is 2; expected one size a layer (num_layers may be left out).",
+            "LSTM hidden_size has 3 sizes and num_layers is 2; expected one size per layer (num_layers may be left "
+            "out).",
         ),
         (
             {"residual": True, "hidden_size": [4, 5]},

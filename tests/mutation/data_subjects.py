@@ -185,8 +185,8 @@ def tables() -> list[Subject]:
         return series.read([path], ForecastData(time_column="time", target_columns=["load"], calendar=["hour"]))
 
     return [
-        _file("CSV, a row a sequence", ".csv", WIDE, wide),
-        _file("CSV, a row a step", ".csv", LONG, long),
+        _file("CSV, one row per sequence", ".csv", WIDE, wide),
+        _file("CSV, one row per step", ".csv", LONG, long),
         _file("CSV, gzipped", ".csv.gz", gzip.compress(LONG.encode(), mtime=0), long, layers=(outside, in_gzip)),
         _file("TSV", ".tsv", LONG.replace(",", "\t"), long),
         Subject("Parquet", parquet(LONG), "file.parquet", long),
@@ -246,7 +246,7 @@ def text() -> list[Subject]:
     return [
         Subject("texts, folder", folder_of, "files", of_texts, ("files/for/1.txt",)),
         Subject("texts, ZIP", archive, "file.zip", of_texts, layers=(outside, in_zip(".txt"))),
-        _file("texts, a text a line", ".txt", SENTENCES, of_texts),
+        _file("texts, one text per line", ".txt", SENTENCES, of_texts),
         _file("texts, CSV", ".csv", "text,label\n" + "a film,good\nno film,bad\n" * 5, of_texts),
         _file("texts, JSON lines", ".jsonl", lines, of_texts),
         Subject("texts, Parquet", rows, "file.parquet", of_texts),

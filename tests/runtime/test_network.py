@@ -377,7 +377,7 @@ def test_other_files_are_refused(path: Path) -> None:
         runtime.load(path.with_name("other"))
     assert str(error.value) == f"{path.with_name('other')} is not there. Check the path, or train a model first."
     path.unlink()
-    with pytest.raises(ModelFileError, match=r"holds no model\.safetensors: the run there has not come to its end"):
+    with pytest.raises(ModelFileError, match=r"holds no model\.safetensors: its run is not finished"):
         runtime.load(path.parent)
 
 
@@ -385,7 +385,7 @@ def test_numbers_that_numpy_has_not_are_refused(path: Path) -> None:
     container.write(path, save_torch, {"a": torch.zeros(2, dtype=torch.bfloat16)}, {"task": "stream"}, "model")
     with pytest.raises(ModelFileError) as error:
         runtime.load(path)
-    assert str(error.value) == (f"{path} holds numbers that NumPy has not (BF16): open it with torch.")
+    assert str(error.value) == (f"{path} holds numbers that NumPy does not have (BF16): open it with torch.")
 
 
 def test_a_header_with_a_byte_changed_is_read_or_refused(path: Path) -> None:

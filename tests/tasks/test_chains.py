@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from tests.tasks import untrained
-from tests.tasks.test_old_files import HERE, MODELS
+from tests.tasks.test_model_file_versions import HERE, MODELS
 
 import holdfast
 from holdfast import experiment, runtime

@@ -1,6 +1,6 @@
 """Encoded sequences in memory, and the batches that are cut from them.
 
-The order of an epoch depends on the seed and the epoch's number alone. No global random state is read or changed.
+The order of an epoch depends only on the seed and the number of the epoch. No global random state is read or changed.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """A few sequences, padded to the longest of them. A task with more to tell has a batch that extends this one.
+    """A few sequences, padded to the longest of them. Tasks with more in a batch extend this class.
 
     Attributes:
-        inputs: [B, T, C], float32, or ids [B, T], int64; zero past a row's length.
+        inputs: [B, T, C], float32, or ids [B, T], int64; zero past the length of a row.
         lengths: Steps of each row, [B], int64; None when every row has all T steps.
-        targets: What is to be learned, [B, ...], such as the class of each row, int64; None without labels.
+        targets: What is learned, [B, ...], such as the class of each row, int64; None without targets.
     """
 
     inputs: Tensor
@@ -40,12 +40,12 @@ class Batch:
 
     @property
     def goes_on(self) -> bool:
-        """Whether each row goes on where that row of the batch before ended, for a task that cuts its sequences."""
+        """Whether each row continues the same row of the previous batch, for a task that cuts its sequences."""
         return False
 
     @property
     def known_targets(self) -> Tensor:
-        """The targets, where they are needed.
+        """The targets, for callers that need them.
 
         Raises:
             DataError: The sequences have no labels.
@@ -62,7 +62,7 @@ class Batch:
 
 
 class Dataset(Protocol):
-    """What batches are cut from: encoded examples in memory."""
+    """The source of batches: encoded examples in memory."""
 
     @property
     def lengths(self) -> Indices:
@@ -77,13 +77,13 @@ class Dataset(Protocol):
 class SequenceDataset:
     """Encoded sequences; indexed by lists of positions, it gives batches.
 
-    The values stay in the type they are given in (uint8 images take a byte a pixel) and become float32 batch by batch.
+    The values keep their type (uint8 images take one byte per pixel) and become float32 batch by batch.
 
     Attributes:
-        channels: Values a step, C.
+        channels: Values per step, C.
         lengths: Steps of each sequence, [N], int64.
-        targets: Class of each sequence, [N], int64; None without labels.
-        origins: Where each sequence came from; empty when not told.
+        targets: What is learned of each sequence, [N, ...], such as its class, int64; None without targets.
+        origins: Where each sequence came from; empty if unknown.
     """
 
     def __init__(
@@ -94,12 +94,12 @@ class SequenceDataset:
         scale: Callable[[Array], Array] | None = None,
         origins: Sequence[str] = (),
     ) -> None:
-        """Keep the sequences.
+        """Keeps the sequences.
 
         Args:
             inputs: An array [N, T, C], or N arrays [T_i, C] of unequal lengths.
-            targets: The class of each sequence, [N].
-            scale: What turns values [..., C] into float32 [..., C]; None only converts.
+            targets: What is learned of each sequence, [N, ...].
+            scale: Turns values [..., C] into float32 [..., C]; None only converts.
             origins: Where each sequence came from, N names or none.
 
         Raises:
@@ -149,7 +149,7 @@ def _to_float32(values: Array) -> Array:
 
 
 class Batches:
-    """The batches of every epoch over a data set."""
+    """The batches of each epoch over a data set."""
 
     def __init__(
         self,
@@ -161,16 +161,16 @@ class Batches:
         bucket: int = 0,
         drop_last: bool = False,
     ) -> None:
-        """Settle how an epoch is cut.
+        """Sets how an epoch is divided into batches.
 
         Args:
             dataset: The sequences.
             batch_size: Sequences in a batch.
-            shuffle: Take the sequences in another order each epoch; else in their own.
-            seed: What the orders depend on, with the number of the epoch.
-            bucket: Within each window of so many batches, sort by length before cutting, so that a batch has little
-                padding; then, if shuffling, shuffle the batches. 0 for none.
-            drop_last: Leave out the sequences that do not fill a batch, so that every batch has one size.
+            shuffle: Whether each epoch has an order of its own; else all keep the order of the data set.
+            seed: The seed of the orders; each order depends only on it and on the number of the epoch.
+            bucket: Within each window of this number of batches, sort by length before cutting, so that a batch has
+                little padding; then, if shuffling, shuffle the batches. 0 for no sorting.
+            drop_last: Leave out the sequences that do not fill a batch, so that all batches have the same size.
 
         Raises:
             OptionError: A number is out of range.
@@ -186,7 +186,7 @@ class Batches:
         self.drop_last = drop_last
 
     def __len__(self) -> int:
-        """Batches an epoch."""
+        """Batches per epoch."""
         whole, rest = divmod(len(self.dataset), self.batch_size)
         return whole + (1 if rest and not self.drop_last else 0)
 
@@ -216,7 +216,7 @@ class Batches:
 
         Args:
             number: The epoch, from 0.
-            start: How many batches to pass over (to resume within an epoch); their data is not touched.
+            start: Number of batches to skip, to resume within an epoch; their data is not read.
 
         Raises:
             OptionError: ``start`` is negative or beyond the epoch's batches.

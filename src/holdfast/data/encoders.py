@@ -107,7 +107,7 @@ class SequenceEncoder(Saved):
         channels = self.channels - len(self.filling.masked)
         if len(examples) and examples.channels != channels:
             raise DataError(
-                f"{examples.origins[0]} has {examples.channels} values a step; the model was trained on {channels}. "
+                f"{examples.origins[0]} has {examples.channels} values per step; the model was trained on {channels}. "
                 "Give images of the same size and layout, or files with the same columns."
             )
         targets = None if examples.targets is None else self.encode_targets(examples)

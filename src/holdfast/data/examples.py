@@ -187,10 +187,10 @@ def _check_array(inputs: Array, origins: list[str], gaps: bool) -> None:
 def _check_sequence(sequence: Array, channels: int, origin: str, gaps: bool) -> None:
     """Checks one sequence [T, C]."""
     if sequence.ndim != 2 or 0 in sequence.shape:
-        raise DataError(f"{origin} has shape {sequence.shape}; expected [steps, values a step], both at least 1.")
+        raise DataError(f"{origin} has shape {sequence.shape}; expected [steps, values per step], both at least 1.")
     if sequence.shape[1] != channels:
         raise DataError(
-            f"{origin} has {sequence.shape[1]} values a step; the sequences before it have {channels}. "
+            f"{origin} has {sequence.shape[1]} values per step; the sequences before it have {channels}. "
             "All sequences must agree."
         )
     if not _is_real(sequence):

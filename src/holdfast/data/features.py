@@ -1,4 +1,4 @@
-"""Log-mel energies: what a network reads of sound, by the library ``kaldi-native-fbank``."""
+"""Log-mel energies, the form in which networks read sound; by the library ``kaldi-native-fbank``."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ Floats = NDArray[np.float32]
 
 
 class FilterbankStream:
-    """Sound in chunks of any size in, steps of log-mel energies out as soon as they are complete.
+    """Takes sound in chunks of any size and gives each step of log-mel energies as soon as it is complete.
 
-    A frame is the natural logarithm of the energy in each band of the mel scale (Davis and Mermelstein 1980), taken
-    from one window of sound; ``stack`` frames side by side are a step. The steps do not depend on where the chunks are
-    cut.
+    A frame is the natural logarithm of the energy in each band of the mel scale (Davis and Mermelstein 1980), from one
+    window of sound; a step is ``stack`` frames side by side. The steps do not depend on the sizes of the chunks.
 
     Args:
         settings: Rate, bands, window, hop and stack.
@@ -47,20 +46,20 @@ class FilterbankStream:
         self._finished = False
 
     def accept(self, samples: Floats) -> Floats:
-        """The steps that a further chunk completes.
+        """The steps that one more chunk completes.
 
         Args:
             samples: Any number of samples from -1 to 1, [N], float32.
 
         Returns:
-            [steps, values], float32; often without any step.
+            [steps, values], float32; often zero steps.
 
         Raises:
             ShapeError: The samples are not of one dimension.
-            OptionError: The sound was finished.
+            OptionError: :meth:`finish` was called before.
         """
         if self._finished:
-            raise OptionError("The sound was finished, and more of it came; make a new stream for another recording.")
+            raise OptionError("accept was called after finish; make a new stream for another recording.")
         if samples.ndim != 1:
             raise ShapeError(f"The samples have shape {samples.shape}; expected [N], one channel.")
         self._filterbank.accept_waveform(self.settings.rate, np.ascontiguousarray(samples, dtype=np.float32))
@@ -73,7 +72,7 @@ class FilterbankStream:
         return self._steps(frames[:complete])
 
     def finish(self) -> Floats:
-        """The last step, filled up with its last frame: [1, values], or [0, values] where no frame is left over."""
+        """The last step, padded with its last frame: [1, values], or [0, values] if no frame is left over."""
         self._finished = True
         missing = -len(self._rest) % self.settings.stack
         frames, self._rest = self._rest + self._rest[-1:] * missing, []
@@ -87,11 +86,11 @@ def log_mel(samples: Floats, settings: AudioSettings) -> Floats:
     """The log-mel energies of a whole recording.
 
     Args:
-        samples: From -1 to 1, [N], float32, ``settings.rate`` of them a second.
+        samples: From -1 to 1, [N], float32, ``settings.rate`` per second.
         settings: Rate, bands, window, hop and stack.
 
     Returns:
-        [steps, values], float32; without any step where the recording is shorter than one window.
+        [steps, values], float32; zero steps if the recording is shorter than one window.
 
     Raises:
         MissingLibraryError: ``kaldi-native-fbank`` is not installed.

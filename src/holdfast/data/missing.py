@@ -1,4 +1,4 @@
-"""Missing values: what they become before a network reads them."""
+"""Missing values: what replaces them before a network reads them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Filling(Saved):
 
     Attributes:
         kind: ``data.missing``; with ``error`` nothing is filled.
-        mean: Of each channel over the known values of the training split, C.
-        masked: The channels that had missing values there, with ``mask``.
+        mean: The mean of each channel over the known values of the training split, C.
+        masked: With ``mask``, the channels with missing values in the training split.
     """
 
     kind: Missing = "error"
@@ -28,14 +28,14 @@ class Filling(Saved):
 
     @classmethod
     def of(cls, kind: Missing, mean: Sequence[float], gaps: Sequence[bool]) -> Filling:
-        """What follows from the training split.
+        """The filling for a training split.
 
         Args:
             kind: ``data.missing``.
-            mean: Of each channel over its known values, C.
+            mean: The mean of each channel over its known values, C.
             gaps: Whether values of each channel are missing, C.
         """
-        masked = tuple(place for place, some in enumerate(gaps) if some) if kind == "mask" else ()
+        masked = tuple(channel for channel, missing in enumerate(gaps) if missing) if kind == "mask" else ()
         return cls(kind=kind, mean=tuple(mean), masked=masked)
 
     @model_validator(mode="after")
@@ -48,8 +48,8 @@ class Filling(Saved):
         """Values without gaps.
 
         Args:
-            values: [..., T, C], floating; NaN where a value is missing. What is filled in depends on no value outside
-                the T steps.
+            values: [..., T, C], floating; NaN where a value is missing. The filled values depend only on these T
+                steps.
 
         Returns:
             [..., T, C].
@@ -67,15 +67,15 @@ class Filling(Saved):
 
 
 NOTHING_FILLED = Filling()
-"""What is done where missing values are refused."""
+"""For ``data.missing = "error"``."""
 
 
 def _between(values: Tensor, *, straight: bool) -> Tensor:
-    """Values filled from the known ones before and after them along T; NaN where a channel has none.
+    """Values filled from the known values before and after them along T; NaN where a channel has no known value.
 
     Args:
         values: [..., T, C].
-        straight: Take a straight line from the one before to the one after, and not the one before.
+        straight: Whether to interpolate between the two; else the value before is repeated.
     """
     steps = torch.arange(values.shape[-2], device=values.device)[:, None].expand(values.shape)
     known = ~values.isnan()

@@ -18,12 +18,12 @@ class Records(Generic[Input, Target]):
 
     Attributes:
         inputs: N inputs.
-        targets: What is to be learned of each, N; None where that is not known.
+        targets: What is learned of each, N; None if unknown.
         origins: Where each came from, such as ``fra.txt[12]``, N.
-        stratified: Whether the targets are labels, whose proportions a split keeps.
+        stratified: Whether the targets are labels, whose shares every part of a split keeps.
 
     Raises:
-        DataError: The three disagree in number.
+        DataError: There are not as many inputs as targets and origins.
     """
 
     inputs: list[Input]
@@ -45,7 +45,7 @@ class Records(Generic[Input, Target]):
 
     @property
     def labels(self) -> list[str] | None:
-        """What to keep the proportions of in every part of a split; None for nothing."""
+        """The labels whose shares every part of a split keeps; None if there are none to keep."""
         return [str(target) for target in self.targets] if self.stratified and self.targets is not None else None
 
     def subset(self, indices: Iterable[int]) -> Records[Input, Target]:
@@ -77,8 +77,8 @@ class Records(Generic[Input, Target]):
         if bare and len(bare) < len(parts):
             raise DataError("Some files have targets and others have none; expected all or none. Read them separately.")
         return Records(
-            [one for part in parts for one in part.inputs],
-            None if bare else [one for part in parts for one in part.targets or []],
-            [one for part in parts for one in part.origins],
+            [example for part in parts for example in part.inputs],
+            None if bare else [target for part in parts for target in part.targets or []],
+            [origin for part in parts for origin in part.origins],
             parts[0].stratified,
         )

@@ -1,4 +1,4 @@
-"""A series of numbers over time, its parts in time, and the windows that are forecast from."""
+"""A series of numbers over time, its parts, and windows of it to forecast from."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """A series as it was read. Its T rows are taken to be one step apart, whatever their times say.
+    """A series as it was read. Its T rows are treated as one step apart, whatever their times are.
 
     Attributes:
         origin: Where it came from.
-        times: [T + A], ascending; A more than there are targets, where more is known of what is ahead.
-        targets: [T, C]: what is to be forecast; here and below, NaN for a missing value.
-        past: [T, P]: what is known up to now only.
-        known: [T + A, F]: what is known ahead of time.
-        names: Of the targets, C.
-        first: Where the first row stands among those that were read.
+        times: [T + A], ascending; A rows after the last target have known columns only.
+        targets: [T, C]: the columns to forecast; here and below, NaN for a missing value.
+        past: [T, P]: columns known only up to now.
+        known: [T + A, F]: columns known ahead of time.
+        names: The names of the targets, C.
+        first: The position of the first row among the rows of the file.
     """
 
     origin: str
@@ -41,15 +41,15 @@ class Series:
         return len(self.targets)
 
     def part(self, begin: int, end: int) -> Series:
-        """The rows from ``begin`` until before ``end``, and nothing of what comes after them."""
+        """The rows from ``begin`` to before ``end``, without any later row."""
         rows = slice(begin, end)
         cut = {name: getattr(self, name)[rows] for name in ("times", "targets", "past", "known")}
         return replace(self, **cut, first=self.first + begin)
 
     def times_with(self, more: int) -> TimeAxis:
-        """The times of the rows that have targets and of ``more`` that follow, as the series tells them or goes on."""
-        told = len(self.times) - len(self)
-        return self.times[: len(self) + more] if more <= told else self.times.extended(more - told)
+        """The times of the rows that have targets and of ``more`` later rows, extended where the series ends."""
+        ahead = len(self.times) - len(self)
+        return self.times[: len(self) + more] if more <= ahead else self.times.extended(more - ahead)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +59,8 @@ class Windows:
     Attributes:
         series: The series.
         starts: The series and the first row to forecast of each window, [N, 2], int64.
-        horizon: Rows to forecast from each; their targets are within the series unless ``ahead``.
-        ahead: Whether each window ends where its series does, so that what is forecast is not known.
+        horizon: Rows to forecast per window; their targets are within the series unless ``ahead``.
+        ahead: Whether each window ends with its series, so that the forecast rows are unknown.
     """
 
     series: tuple[Series, ...]
@@ -70,17 +70,19 @@ class Windows:
 
     @classmethod
     def of(cls, series: Iterable[Series], first: int, horizon: int, stride: int = 1) -> Windows:
-        """Every window of some series.
+        """All windows of some series.
 
         Args:
-            series: Any number of them.
-            first: The first row of a series that is forecast: as many rows as are read before it.
+            series: Any number of series.
+            first: The first row of a series to forecast, which is the number of rows read before it.
             horizon: Rows to forecast.
             stride: Rows from one window to the next.
         """
-        several = tuple(series)
-        starts = [(k, row) for k, one in enumerate(several) for row in range(first, len(one) - horizon + 1, stride)]
-        return cls(several, np.array(starts, np.int64).reshape(-1, 2), horizon)
+        all_series = tuple(series)
+        starts = [
+            (k, row) for k, part in enumerate(all_series) for row in range(first, len(part) - horizon + 1, stride)
+        ]
+        return cls(all_series, np.array(starts, np.int64).reshape(-1, 2), horizon)
 
     def __len__(self) -> int:
         """The number of windows, N."""
@@ -88,14 +90,14 @@ class Windows:
 
     @property
     def origins(self) -> list[str]:
-        """The series of each window; and the first row that is forecast, unless the window ends with its series."""
+        """The series of each window, and the first forecast row unless the window ends with its series."""
         if self.ahead:
             return [self.series[k].origin for k, _ in self.starts.tolist()]
         return [f"{self.series[k].origin}[{self.series[k].first + row}]" for k, row in self.starts.tolist()]
 
     @property
     def labels(self) -> None:
-        """Nothing: series are split in time, not in proportions."""
+        """None: series are split in time, without shares of labels."""
         return
 
     def subset(self, indices: Iterable[int]) -> Windows:
@@ -103,6 +105,6 @@ class Windows:
         return replace(self, starts=self.starts[np.fromiter(indices, np.int64)])
 
     def unlabelled(self) -> Windows:
-        """What is to be answered: each series goes on after its last row."""
-        ends: Any = [(k, len(one)) for k, one in enumerate(self.series)]
+        """One window per series, which forecasts the rows after its last row."""
+        ends: Any = [(k, len(series)) for k, series in enumerate(self.series)]
         return replace(self, starts=np.array(ends, np.int64).reshape(-1, 2), ahead=True)

@@ -1,4 +1,4 @@
-"""What a recipe may say about how files are read and prepared."""
+"""The fields of a recipe that say how files are read and prepared."""
 
 from __future__ import annotations
 
@@ -14,32 +14,33 @@ _SEPARATORS = {"\\t": "\t", "tab": "\t"}
 
 
 class TableSettings(DataSettings):
-    """``[data]``: how tables are written, and what becomes of missing values."""
+    """``[data]``: how tables are written, and what replaces missing values."""
 
     separator: str = Field("", max_length=1)
-    """Tables as text: what stands between two values, such as ``;``; ``tab`` for a tab, a blank for any number of
-    blanks. Empty: told from the file."""
+    """Tables as text: the separator of values, such as ``;``; ``tab`` for a tab, a blank for any number of blanks.
+    Empty: detected in the file."""
     decimal: Literal["", ".", ","] = ""
-    """Tables as text: the decimal sign. Empty: told from the file. A thousands separator is always an error."""
+    """Tables as text: the decimal sign. Empty: detected in the file. A thousands separator is always an error."""
     encoding: str = "utf-8"
-    """How the characters of a text file are written, by Python's name: ``utf-8``, ``latin-1``, ``cp1252``, ... A file
-    that starts with a byte order mark (UTF-8, UTF-16, UTF-32) says so itself."""
+    """The encoding of a text file, by Python's name: ``utf-8``, ``latin-1``, ``cp1252``, ... A byte order mark at the
+    start of a file (UTF-8, UTF-16, UTF-32) overrides it."""
     comment: str = "#"
-    """Tables as text: lines that start with this are comments, in tables of texts only those above the column names.
-    Empty: there are none."""
+    """Tables as text: lines that start with this are comments; in tables of texts, only lines above the column names.
+    Empty: there are no comments."""
     time_format: str = ""
-    """How the time column is written, as Python's ``strptime`` says it: ``%d.%m.%Y %H:%M``. Empty: numbers, dates and
-    times as in ISO 8601, or times of day."""
+    """The form of the time column, as a pattern of Python's ``strptime``: ``%d.%m.%Y %H:%M``. Empty: numbers, dates
+    and times in ISO 8601, or times of day."""
     time_zone: str = ""
     """The time zone of the time column, such as ``Europe/Berlin``. Times that name a zone or an offset are converted to
-    it; others are read as times in it. Empty: as the file says."""
+    it; others are read as local times in it. Empty: the zone of the file."""
     missing: Missing = "error"
-    """What a missing value (an empty cell, ``NA``, ``N/A``, ``NaN``, ``null``, ``None``, ``-``, ``?``) becomes.
-    ``error``: nothing, it is refused. ``interpolate``: the value on the line between the known values before and after
-    it in the sequence or window, at its ends the nearest. ``previous``: the known value before it, at the start the one
-    after it. ``mean``: the column's mean over the training split. ``mask``: the same, and each column with missing
-    values in the training split gets a further channel: 1 where its value is missing, else 0. A column without any
-    value in a sequence or window has the mean. In forecasts, missing targets are neither trained on nor measured."""
+    """What replaces a missing value (an empty cell, ``NA``, ``N/A``, ``NaN``, ``null``, ``None``, ``-``, ``?``).
+    ``error``: nothing; it is an error. ``interpolate``: the value on the line between the known values before and after
+    it in the sequence or window; at the ends, the nearest known value. ``previous``: the known value before it; at the
+    start, the one after it. ``mean``: the mean of the column over the training split. ``mask``: the mean too, and each
+    column with missing values in the training split gets a further channel: 1 where its value is missing, else 0. A
+    column without any value in a sequence or window gets the mean. In forecasts, missing targets are neither trained on
+    nor measured."""
 
     @field_validator("separator", mode="before")
     @classmethod
@@ -51,20 +52,20 @@ class AudioSettings(Settings):
     """``[data.audio]``: how a recording becomes steps of log-mel energies."""
 
     rate: int = Field(16000, ge=1000)
-    """Samples a second; a recording of another rate is resampled to it."""
+    """Samples per second; a recording of another rate is resampled to it."""
     mel_bins: int = Field(40, ge=1)
-    """Bands of the mel scale: values a frame."""
+    """Bands of the mel scale: values per frame."""
     window_ms: float = Field(25, gt=0)
-    """How long a piece of sound a frame describes."""
+    """Milliseconds of sound per frame."""
     hop_ms: float = Field(10, gt=0)
-    """From the beginning of a frame to that of the next."""
+    """Milliseconds from the start of one frame to the start of the next."""
     low_hz: float = Field(20, ge=0)
-    """Where the lowest band begins."""
+    """The lower end of the lowest band."""
     high_hz: float = Field(0, ge=0)
-    """Where the highest band ends; 0 for half of ``rate``."""
+    """The upper end of the highest band; 0 for half of ``rate``."""
     stack: int = Field(1, ge=1)
-    """Put so many frames side by side into one step: sequences are shorter by that factor, and the last step is filled
-    up with its last frame."""
+    """Frames per step, side by side: sequences are shorter by this factor, and the last step is padded with its last
+    frame."""
 
     @model_validator(mode="after")
     def _bands_lie_within_the_rate(self) -> Self:
@@ -77,12 +78,12 @@ class AudioSettings(Settings):
 
     @property
     def band_end(self) -> float:
-        """Where the highest band ends, in Hz."""
+        """The upper end of the highest band, in Hz."""
         return self.high_hz or self.rate / 2
 
     @property
     def values(self) -> int:
-        """Values a step."""
+        """Values per step."""
         return self.mel_bins * self.stack
 
 
@@ -90,18 +91,18 @@ class ReadingSettings(TableSettings):
     """``[data]``: how files become sequences of numbers or texts, each with a target."""
 
     layout: Literal["rows", "columns", "pixels"] = "rows"
-    """How an image becomes a sequence: a step a row, a step a column, or a step a pixel."""
+    """How an image becomes a sequence: one step per row, one step per column, or one step per pixel."""
     id_column: str = ""
-    """Tables in long format (one row a step): the column that says which sequence a row belongs to. Empty: one row a
+    """Tables in long format (one row per step): the column with the sequence of each row. Empty: one row per
     sequence."""
     time_column: str = ""
-    """Tables in long format: the column of times to sort a sequence's rows by; see ``time_format``. Rows of one time
-    stay in the order of the file. Empty: that order for all."""
+    """Tables in long format: the column of times by which the rows of a sequence are sorted; see ``time_format``. Rows
+    of the same time keep the order of the file. Empty: all rows do."""
     label_column: str = "label"
     """Tables: the column that holds the label."""
     label_separator: str = ""
-    """Tables: what stands between the labels of a sequence that may have several, such as ``|``; each is then learned
-    by itself. Empty: exactly one label a sequence."""
+    """Tables: the separator of labels where a sequence may have several, such as ``|``; each label is then learned
+    independently. Empty: exactly one label per sequence."""
     feature_columns: list[str] = []
     """Tables: the columns that hold the inputs, in order. Empty: every other column that has a name."""
     scaling: Literal["none", "unit", "standard"] = "none"
@@ -112,11 +113,11 @@ class ReadingSettings(TableSettings):
     unit: Literal["", "words", "characters", "pieces"] = ""
     """What a step of a text is: a word, a character, or a byte-pair piece. Empty: the sequences are numbers."""
     vocabulary_size: int = Field(0, ge=0)
-    """Texts: the most tokens to tell apart, four of which are no text; 0 for no limit (with ``pieces``: 8,000)."""
+    """Texts: the largest number of tokens, including four special ones; 0 for no limit (with ``pieces``: 8,000)."""
     least: int = Field(1, ge=1)
-    """Texts: leave a token out of the vocabulary that occurs less often in the training split."""
+    """Texts: the vocabulary has only tokens that occur at least this often in the training split."""
     lower: bool = False
-    """Texts: make capitals small."""
+    """Texts: convert to lower case."""
     text_column: str = "text"
     """Tables of texts: the column that holds the text."""
     label_first: bool = False
@@ -125,23 +126,23 @@ class ReadingSettings(TableSettings):
 
     @classmethod
     def of(cls, settings: ReadingSettings) -> ReadingSettings:
-        """These fields alone of the settings of a task, which may have more."""
+        """Keeps only the fields of this class; the settings of a task may have more."""
         return cls.model_validate({name: getattr(settings, name) for name in cls.model_fields})
 
 
 class SeriesSettings(TableSettings):
-    """``[data]``: which columns of a table are a series, and of what use each is."""
+    """``[data]``: which columns of a table form a series, and the use of each."""
 
     time_column: str = ""
     """The column of times; see ``time_format``. Empty: the rows are numbered from 0."""
     target_columns: list[str] = []
-    """The columns to forecast. Empty: every column that has a name and no other part."""
+    """The columns to forecast. Empty: every column that has a name and no other use."""
     past_columns: list[str] = []
-    """Further columns to forecast from, known until now only."""
+    """Further columns to forecast from, known only up to now."""
     known_columns: list[str] = []
     """Further columns to forecast from, known ahead of time, such as holidays and prices."""
     calendar: list[Literal["hour", "weekday", "month", "day_of_year"]] = []
-    """What the network is told of each time, as sine and cosine, in the time zone of the data."""
+    """Parts of each time that the network gets as sine and cosine, in the time zone of the data."""
 
 
 class TaggedSettings(DataSettings):
@@ -150,5 +151,5 @@ class TaggedSettings(DataSettings):
     column: Literal["upos", "xpos"] = "upos"
     """CoNLL-U: the column that holds the tags."""
     columns: Literal["", "tabs", "blanks"] = ""
-    """Other files of words and tags, a word a line with its tag last: what stands between word, tag and any columns
-    between them. Empty: told from the file, which else has a sentence a line and no tags."""
+    """Other files of words and tags, one word per line with its tag last: the separator of the columns. Empty: detected
+    in the file; a file without columns has one sentence per line and no tags."""

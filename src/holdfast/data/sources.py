@@ -1,4 +1,4 @@
-"""Splits: what is trained on, what chooses the best epoch, and what is tested on."""
+"""Splits: the examples to train on, to choose the best epoch by, and to test on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from holdfast.settings import DataSettings
 
 
 class Collection(Protocol):
-    """What the splits need of examples of any kind."""
+    """What a split needs of examples of any kind."""
 
     @property
     def origins(self) -> list[str]:
@@ -48,9 +48,9 @@ class Splits(Generic[Kind]):
     """Examples to train on, to choose the best epoch by, and to test on.
 
     Attributes:
-        train: What everything is fitted on.
+        train: The examples that everything is fitted on.
         validation: None when ``data.validation`` is 0.
-        test: What the final figures are measured on, and nothing else.
+        test: Used only to measure the final figures.
     """
 
     train: Kind
@@ -61,8 +61,8 @@ class Splits(Generic[Kind]):
 def load(settings: ReadingSettings, data_dir: Path | None, seed: int, targets: Targets = "labels") -> Splits[Any]:
     """Reads sequences with targets and splits them.
 
-    A split keeps the order of what it was taken from. ``limit`` keeps the first sequences of training and test,
-    before the validation split is held out.
+    A split keeps the order of its source. ``limit`` keeps the first sequences of training and test, before the
+    validation split is held out.
 
     Args:
         settings: Which data set, and how to read and split it.
@@ -71,16 +71,18 @@ def load(settings: ReadingSettings, data_dir: Path | None, seed: int, targets: T
         targets: What the task learns.
 
     Raises:
-        RecipeError: The source is unknown, or ``train`` and ``test`` do not go with it.
-        MissingDataError: A file is nowhere to be found.
+        RecipeError: The source is unknown, or it has its own files and ``train`` or ``test`` is set.
+        MissingDataError: A file was not found.
         DataError: A file cannot be read, or there is too little to split.
     """
-    train_files, test_files = locate(settings, "classify", data_dir, made=["digits", "spoken-digits"])
+    train_files, test_files = locate(settings, "sequences", data_dir, made=["digits", "spoken-digits"])
     if settings.source == "spoken-digits":
         return divided(*spoken_digits.single(settings.audio, data_dir, settings.limit), settings, seed)
     if settings.source == "digits":
         if settings.unit:
-            raise RecipeError(f'data.unit is {settings.unit!r}, but data.source = "digits" is numbers; leave it out.')
+            raise RecipeError(
+                f'data.unit is {settings.unit!r}, but data.source = "digits" has numbers; leave data.unit out.'
+            )
         return divided(*_digits(settings), settings, seed)
     train = read_sequences(train_files, settings, "train", targets)
     test_files = test_files or ([] if settings.unit else readers.with_test_parts(train_files))
@@ -98,22 +100,22 @@ def read_sequences(
     Args:
         paths: The files.
         settings: How to read them.
-        part: Which part of a file that has one to train on and one to test on.
+        part: Which part of a file that has a training part and a test part.
         targets: What the task learns.
 
     Raises:
         MissingDataError: A path does not exist.
-        DataError: A file is of no known kind, is damaged, or does not fit the others.
+        DataError: A file is of an unknown kind, is damaged, or does not fit the others.
     """
     return texts.read(paths, settings, targets) if settings.unit else readers.read(paths, settings, part, targets)
 
 
 def divided(train: Kind, test: Kind | None, settings: DataSettings, seed: int) -> Splits[Kind]:
-    """Holds out what the settings ask for.
+    """Holds out the test and validation splits of the settings.
 
     Args:
         train: The training examples.
-        test: Those to test on; None to hold ``settings.test_fraction`` of the training examples out.
+        test: The test examples; None to hold ``settings.test_fraction`` of the training examples out.
         settings: ``test_fraction``, ``limit`` and ``validation`` are read.
         seed: The same seed gives the same splits.
 
@@ -132,19 +134,19 @@ def divided(train: Kind, test: Kind | None, settings: DataSettings, seed: int) -
 
 
 def split(examples: Kind, fraction: float, seed: int) -> tuple[Kind, Kind]:
-    """Hold out a fraction of the sequences at random.
+    """Holds out a fraction of the examples at random.
 
-    Stratified (each label in the same proportion in both parts) where every label has at least two sequences and
-    both parts have room for every label. Otherwise one sequence of each label is kept, so that no label is unknown to
-    training, and the fraction is drawn from the rest.
+    The split is stratified (each label has the same share in both parts) if every label has at least two examples and
+    both parts have room for every label. Otherwise one example of each label is kept, so that training sees all
+    labels, and the fraction is drawn from the rest.
 
     Args:
-        examples: What to split.
-        fraction: Of the sequences to hold out, rounded up; above 0, below 1.
+        examples: The examples; without ``labels`` there are no shares to keep.
+        fraction: The fraction to hold out, above 0 and below 1; the number of examples is rounded up.
         seed: The same seed gives the same split.
 
     Returns:
-        What is kept and what is held out, both in the order of ``examples``.
+        The kept and the held-out examples, both in the order of ``examples``.
 
     Raises:
         DataError: There are too few sequences.
@@ -170,7 +172,7 @@ def split(examples: Kind, fraction: float, seed: int) -> tuple[Kind, Kind]:
 
 
 def _digits(settings: ReadingSettings) -> tuple[Examples, Examples]:
-    """The 1,797 digits of 8x8 pixels that scikit-learn embeds, from 0..16 to 0..255; a fixed fifth is the test."""
+    """The 1,797 digits of 8x8 pixels in scikit-learn, scaled from 0..16 to 0..255; a fixed fifth is the test split."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()

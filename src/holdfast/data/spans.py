@@ -1,9 +1,9 @@
-"""Spans of words, such as the names in a sentence, as tags mark them: a prefix, ``-`` and the label, or ``O``.
+"""Spans of words, such as the names in a sentence, marked by tags: a prefix, ``-`` and the label, or ``O``.
 
-``O`` is outside of spans, ``B-`` begins a span, ``I-`` (or ``M-``) goes on with it, ``E-`` (or ``L-``) ends it,
-``S-`` (or ``U-``) is a span of one word. So the schemes IOB1, IOB2 (BIO), BIOES (IOBES, BILOU, BMES) and whatever a
-network makes of them are read alike, by the rules of ``conlleval`` (Tjong Kim Sang & De Meulder 2003): an ``I-`` or
-``E-`` that has nothing of its label to go on with begins a span.
+``O`` is outside of spans, ``B-`` begins a span, ``I-`` (or ``M-``) continues it, ``E-`` (or ``L-``) ends it, ``S-`` (or
+``U-``) is a span of one word. The schemes IOB1, IOB2 (BIO), BIOES (IOBES, BILOU, BMES) and the output of a network are
+all read by the rules of ``conlleval`` (Tjong Kim Sang & De Meulder 2003): an ``I-`` or ``E-`` without a span of its
+label before it begins a span.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 Span = tuple[str, int, int]
-"""Its label, the word it starts at, and the word after its last."""
+"""The label, the index of the first word, and the index after the last word."""
 
 OUTSIDE = "O"
-_GOES_ON = ("I-", "M-", "E-", "L-")
+_CONTINUES = ("I-", "M-", "E-", "L-")
 _ENDS = ("E-", "L-", "S-", "U-")
-_PREFIXES = ("B-", "S-", "U-", *_GOES_ON)
+_PREFIXES = ("B-", "S-", "U-", *_CONTINUES)
 
 
 def looks_like_spans(tags: Iterable[str]) -> bool:
@@ -26,17 +26,17 @@ def looks_like_spans(tags: Iterable[str]) -> bool:
 
 
 def spans(tags: Sequence[str]) -> list[Span]:
-    """The spans that the tags of one sentence mark, in their order."""
-    found: list[Span] = []
+    """The spans that the tags of one sentence mark, in order."""
+    marked: list[Span] = []
     label, begin = "", 0
     for k, tag in enumerate([*tags, OUTSIDE]):
-        goes_on = tag[:2] in _GOES_ON and tag[2:] == label
-        if label and not goes_on:
-            found.append((label, begin, k))
+        continues = tag[:2] in _CONTINUES and tag[2:] == label
+        if label and not continues:
+            marked.append((label, begin, k))
             label = ""
-        if tag != OUTSIDE and not goes_on:
+        if tag != OUTSIDE and not continues:
             label, begin = tag[2:], k
         if label and tag[:2] in _ENDS:
-            found.append((label, begin, k + 1))
+            marked.append((label, begin, k + 1))
             label = ""
-    return found
+    return marked

@@ -1,4 +1,4 @@
-"""From texts to ids, and all that is needed to read further texts in the same way."""
+"""Turns texts into ids, and keeps what is needed to read further texts in the same way."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class TextEncoder(Labelled):
 
         Args:
             train: The training split, and nothing else.
-            settings: ``unit``, ``vocabulary_size``, ``least``, ``lower`` and ``label_separator`` are used; all of it is
-                kept.
+            settings: ``unit``, ``vocabulary_size``, ``least``, ``lower`` and ``label_separator`` are used; the fields
+                of ``ReadingSettings`` are kept.
 
         Raises:
             DataError: There are no texts, or they have no labels.
@@ -45,8 +45,8 @@ class TextEncoder(Labelled):
             raise DataError("There are no texts to train on; expected at least one.")
         if train.targets is None:
             raise DataError(
-                f"{train.origins[0]} has no label, nor have the other training texts; expected a label for each. "
-                "Text files are named for their label; the column of a table is named by data.label_column."
+                f"{train.origins[0]} and the other training texts have no labels; expected a label for each. The name "
+                "of a text file is its label; data.label_column names the column of a table."
             )
         if not settings.unit:
             raise DataError('data.unit is empty; expected "words", "characters" or "pieces" to read texts.')
@@ -61,7 +61,7 @@ class TextEncoder(Labelled):
         return cls(labels=labels, vocabulary=vocabulary, settings=ReadingSettings.of(settings))
 
     def encode(self, texts: Records[str, str]) -> IdDataset:
-        """The ids of texts, with or without labels. A text without a token is read as one unknown token.
+        """The ids of texts, with or without labels. A text without tokens becomes one unknown token.
 
         Raises:
             DataError: A label is unknown.
@@ -75,7 +75,7 @@ class IdDataset:
 
     Attributes:
         lengths: Steps of each sequence, [N], int64.
-        targets: Of each sequence, [N, ...]; None without labels.
+        targets: The target of each sequence, [N, ...]; None without targets.
     """
 
     def __init__(self, ids: Sequence[Sequence[int]], targets: Tensor | None) -> None:

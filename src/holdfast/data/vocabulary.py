@@ -19,7 +19,7 @@ else:
 Unit = Literal["words", "characters", "pieces", "tokens"]
 
 PADDING, UNKNOWN, BEGIN, END = range(4)
-"""The ids that stand for no text: past the end of a row, for what training never saw, before and after a text."""
+"""The special ids: past the end of a row, for tokens that training did not see, before a text and after a text."""
 
 SPECIAL = ["<padding>", "<unknown>", "<begin>", "<end>"]
 _NO_LIMIT = 1 << 30
@@ -36,7 +36,7 @@ def _tokenizers() -> ModuleType:
 
 
 def _opened(saved: object) -> Tokenizer:
-    """The tokenizer of its JSON; a tokenizer itself passes."""
+    """The tokenizer that JSON describes; a tokenizer is returned unchanged."""
     kind: type[Tokenizer] = _tokenizers().Tokenizer
     if isinstance(saved, kind):
         return saved
@@ -54,8 +54,8 @@ class Vocabulary(Saved):
     """Turns texts into ids and ids into texts.
 
     Attributes:
-        unit: What an id stands for: ``"words"``, ``"characters"``, ``"pieces"``, or ``"tokens"``, which are texts that
-            are not cut.
+        unit: What an id stands for: ``"words"``, ``"characters"``, ``"pieces"``, or ``"tokens"``: each text is one
+            token.
         tokenizer: A ``tokenizers.Tokenizer``; in a model file its JSON, as text.
     """
 
@@ -64,17 +64,17 @@ class Vocabulary(Saved):
 
     @classmethod
     def fit(cls, texts: Iterable[str], unit: Unit, *, size: int = 0, lower: bool = False, least: int = 1) -> Vocabulary:
-        """Takes the vocabulary of texts.
+        """Builds the vocabulary of texts.
 
-        Words are runs of letters, digits and underscores, and runs of other signs (``don't`` is three). Pieces are
-        those of byte-pair encoding (Sennrich et al. 2016), which never cross a space.
+        Words are runs of letters, digits and underscores, and runs of other signs (``don't`` is three words). Pieces
+        are those of byte-pair encoding (Sennrich et al. 2016), which never cross a space.
 
         Args:
             texts: The training texts, and nothing else.
             unit: ``"words"``, ``"characters"``, ``"pieces"`` or ``"tokens"``.
-            size: The most ids to have, the four of ``SPECIAL`` included; 0 for no limit (with pieces: 8,000).
-            lower: Whether capitals become small letters.
-            least: Leave out what occurs less often.
+            size: The largest number of ids, including the four of ``SPECIAL``; 0 for no limit (with pieces: 8,000).
+            lower: Whether texts are converted to lower case.
+            least: Leave out tokens that occur less often than this.
 
         Raises:
             DataError: The texts are empty.
@@ -103,16 +103,18 @@ class Vocabulary(Saved):
         tokenizer.train_from_iterator(texts, trainer)
         vocabulary = cls(unit=unit, tokenizer=tokenizer)
         if len(vocabulary) == len(SPECIAL):
-            raise DataError(f"The texts to take a vocabulary of {unit} from are empty; expected at least one of them.")
+            raise DataError(
+                f"The texts to build a vocabulary of {unit} from are empty; expected at least one with a token."
+            )
         return vocabulary
 
     def __len__(self) -> int:
-        """The number of ids, those of ``SPECIAL`` included."""
+        """The number of ids, including those of ``SPECIAL``."""
         return self.tokenizer.get_vocab_size()
 
     @property
     def tokens(self) -> list[str]:
-        """What each id stands for, by id."""
+        """The token of each id."""
         return [str(self.tokenizer.id_to_token(index)) for index in range(len(self))]
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
@@ -120,6 +122,6 @@ class Vocabulary(Saved):
         return [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts), add_special_tokens=False)]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of ids; those of ``SPECIAL`` but ``UNKNOWN`` leave no trace."""
+        """The text of ids, without the ids of ``SPECIAL`` other than ``UNKNOWN``."""
         kept = [index for index in ids if index >= len(SPECIAL) or index == UNKNOWN]
         return str(self.tokenizer.decode(kept, skip_special_tokens=False))

@@ -29,7 +29,7 @@ class Sampling:
     """How to choose a token.
 
     Attributes:
-        temperature: τ. Below 1, likely tokens become likelier; above 1, less likely; 0 takes the most likely token.
+        temperature: τ. Below 1, likely tokens become more likely; above 1, less; 0 takes the most likely token.
         top_k: Sample only from the k most likely tokens; 0 for all.
         top_p: Sample only from the nucleus with this probability; 1 for all.
 

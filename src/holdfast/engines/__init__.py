@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from holdfast.engines.cudnn import CudnnEngine
@@ -11,15 +12,15 @@ from holdfast.engines.reference import ReferenceEngine
 from holdfast.engines.request import Engine, Request, Result
 from holdfast.errors import EngineError, OptionError, did_you_mean
 
-# The order in which engine="auto" tries them: the one for what runs elsewhere later, which nearly always has nothing to
-# do, then the fastest on each device, and last the one that can do everything.
+# The order in which engine="auto" tries them: first the engine for calls that are recorded to run elsewhere, then the
+# fastest on each device, and last the reference, which can run everything.
 ENGINES: dict[str, Engine] = {
     engine.name: engine for engine in (RecordedEngine(), RecordableEngine(), CudnnEngine(), ReferenceEngine())
 }
 
 
 def check_engine(name: str) -> str:
-    """The name, if it is ``"auto"`` or an engine's.
+    """Returns the name, if it is ``"auto"`` or the name of an engine.
 
     Raises:
         OptionError: There is no such engine.
@@ -29,21 +30,56 @@ def check_engine(name: str) -> str:
     return name
 
 
-def select(name: str, request: Request) -> Engine:
-    """The engine for a request: the one of that name, or with ``"auto"`` the first in the table that can run it.
+def switched_off(setting: str) -> frozenset[str]:
+    """The engines that ``engine="auto"`` does not use, by the environment variable ``HOLDFAST_ENGINES``.
+
+    Args:
+        setting: Names of engines, separated by commas: ``"-native,-cudnn"`` for all but these, ``"native,reference"``
+            for these alone.
 
     Raises:
-        EngineError: The engine that was named cannot run the request; the message gives its reason.
+        OptionError: There is no such engine.
+
+    Example:
+        >>> sorted(switched_off("-native")), sorted(switched_off("reference"))
+        (['native'], ['cudnn', 'native', 'recorded'])
+    """
+    names = [name.strip() for name in setting.split(",") if name.strip()]
+    for name in names:
+        if name.removeprefix("-") not in ENGINES:
+            hint = did_you_mean(name.removeprefix("-"), ENGINES)
+            raise OptionError(f"The environment variable HOLDFAST_ENGINES is {setting!r} and has {name!r}: {hint}")
+    only = {name for name in names if not name.startswith("-")}
+    off = {name.removeprefix("-") for name in names if name.startswith("-")}
+    return frozenset(off | (ENGINES.keys() - only if only else set()))
+
+
+_SWITCHED_OFF = switched_off(os.environ.get("HOLDFAST_ENGINES", ""))
+_OFF = "the environment variable HOLDFAST_ENGINES switches it off for engine='auto'."
+
+
+def select(name: str, request: Request) -> Engine:
+    """The engine of that name, or for ``"auto"`` the first in the table that can run the request.
+
+    Raises:
+        EngineError: The engine cannot run the request, and the message gives the reason; or ``HOLDFAST_ENGINES``
+            switches off every engine that can.
     """
     if name == "auto":
         for engine in ENGINES.values():
-            if engine.why_not(request) is None:
+            if engine.why_not(request) is None and not (_SWITCHED_OFF and engine.name in _SWITCHED_OFF):
                 return engine
+        reasons = [f"{engine.name}: {_why_not_auto(engine, request)}" for engine in ENGINES.values()]
+        raise EngineError(f"No engine can run this call. {' '.join(reasons)} Change HOLDFAST_ENGINES.")
     engine = ENGINES[check_engine(name)]
     reason = engine.why_not(request)
     if reason is not None:
         raise EngineError(f"The engine {name!r} cannot run this call: {reason} Use engine='auto' for one that can.")
     return engine
+
+
+def _why_not_auto(engine: Engine, request: Request) -> str | None:
+    return _OFF if engine.name in _SWITCHED_OFF else engine.why_not(request)
 
 
 @dataclass(frozen=True)
@@ -53,7 +89,7 @@ class EngineChoice:
     Attributes:
         part: The part, such as ``"layer 0"`` or ``"layer 1, reverse"``.
         engine: The name of the engine that runs it.
-        reasons: Every other engine with the reason why not: why it cannot, or what it stands behind.
+        reasons: For every other engine, why it does not run the part: why it cannot, or which engine comes first.
     """
 
     part: str
@@ -82,7 +118,7 @@ class Explanation:
 
 
 def explain_request(part: str, name: str, request: Request) -> EngineChoice:
-    """Which engine :func:`select` takes for a request, with the reason against every other one.
+    """Which engine :func:`select` takes for a request, with the reason against every other engine.
 
     Raises:
         EngineError: As in :func:`select`.
@@ -90,9 +126,12 @@ def explain_request(part: str, name: str, request: Request) -> EngineChoice:
     chosen = select(name, request)
     reasons = {}
     for engine in ENGINES.values():
-        if engine is not chosen:
-            behind = f"{chosen.name} comes first." if name == "auto" else f"engine={name!r} was asked for."
-            reasons[engine.name] = engine.why_not(request) or behind
+        if engine is chosen:
+            continue
+        if name == "auto":
+            reasons[engine.name] = _why_not_auto(engine, request) or f"{chosen.name} comes first."
+        else:
+            reasons[engine.name] = engine.why_not(request) or f"engine={name!r} was asked for."
     return EngineChoice(part, chosen.name, reasons)
 
 
@@ -106,4 +145,5 @@ __all__ = [
     "check_engine",
     "explain_request",
     "select",
+    "switched_off",
 ]

@@ -1,4 +1,4 @@
-"""Requests and results in bfloat16 around an engine in float32 that rounds the operands of its products."""
+"""Results in bfloat16 from an engine that computes in float32 and rounds the operands of its products."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class InBfloat16:
         return _rounded(result), kept
 
     def backward(self, request: Request, kept: tuple[Tensor, ...], gradient: Gradient) -> Mapping[str, Tensor]:
-        """The gradients, as :class:`~holdfast.engines.function.GradientEngine` says."""
+        """The gradients, as :class:`~holdfast.engines.function.GradientEngine` describes them."""
         state, states = (tuple(map(_float, parts)) for parts in (gradient.state, gradient.states))
-        wide = gradient._replace(outputs=_float(gradient.outputs), state=state, states=states)
-        gradients = self.engine.backward(_in_float32(request), kept, wide)
+        float32_gradient = gradient._replace(outputs=_float(gradient.outputs), state=state, states=states)
+        gradients = self.engine.backward(_in_float32(request), kept, float32_gradient)
         tensors = differentiable(request)
         return {name: tensor.to(tensors[name].dtype) for name, tensor in gradients.items()}
 
@@ -66,5 +66,5 @@ def _float(tensor: Tensor | None) -> Tensor | None:
 
 
 def _rounded(result: Result) -> Result:
-    every = None if result.states is None else tuple(part.bfloat16() for part in result.states)
-    return Result(result.outputs.bfloat16(), tuple(part.bfloat16() for part in result.state), every)
+    states = None if result.states is None else tuple(part.bfloat16() for part in result.states)
+    return Result(result.outputs.bfloat16(), tuple(part.bfloat16() for part in result.state), states)

@@ -1,7 +1,7 @@
 """Whether the tensors of a cell fit together: one check for layers, cells, Keras, TensorFlow 1 and ONNX.
 
-The kernels read addresses, and take sizes and dtypes as they are told. So every tensor is looked at in every call: a
-parameter that was given another dtype, device or shape since the last one is the same object as before.
+The kernels read addresses and trust the sizes and dtypes they get. So every call checks every tensor: a parameter whose
+dtype, device or shape has changed since the last call is still the same object.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from holdfast.cells import NAMES, CellSpec, Noise
+from holdfast.cells.nested_state import describe
 from holdfast.errors import ShapeError
 
-# Asking takes longer than the rest of the check.
+# A table, because the function takes longer than the rest of the check.
 _MAY_AUTOCAST = {device: torch.amp.is_autocast_available(device) for device in ("cpu", "cuda", "meta", "mps", "xpu")}
 
 
@@ -29,7 +30,7 @@ def autocast_dtype(device: str) -> torch.dtype | None:
 
 
 class _Expected(NamedTuple):
-    """What a cell's tensors must be: names and shapes of the parameters, sizes of the parts of the state."""
+    """Names and shapes of a cell's parameters, and sizes of the parts of its state."""
 
     names: list[str]
     shapes: list[tuple[int, ...]]
@@ -50,9 +51,9 @@ def fits(
     lengths: Tensor | None,
     noise: Noise | None,
 ) -> bool:
-    """Whether :func:`check` has no objection: the same questions, as fast as a call can ask them every time.
+    """Whether :func:`check` would raise nothing; fast enough for every call.
 
-    False may also mean that only :func:`check` can tell.
+    It returns False too where only :func:`check` can decide.
     """
     shape, (names, shapes, sizes) = inputs.shape, _expected(spec)
     if len(shape) != 3 or shape[2] != spec.input_size or len(state) != len(sizes) or [*parameters] != names:
@@ -70,8 +71,8 @@ def fits(
     if lengths is not None and (lengths.shape, lengths.dtype, lengths.device) != (shape[:1], torch.int64, device):
         return False
     return noise is None or all(
-        mask.shape == wanted and mask.dtype in dtypes and mask.device == device
-        for _, mask, wanted, dtypes in _masks(spec, inputs, noise)
+        mask.shape == expected_shape and mask.dtype in dtypes and mask.device == device
+        for _, mask, expected_shape, dtypes in _masks(spec, inputs, noise)
     )
 
 
@@ -90,7 +91,7 @@ def check(
     *,
     suffix: str = "",
 ) -> None:
-    """Refuses tensors that do not fit the cell or one another.
+    """Refuses tensors that do not fit the cell or each other.
 
     Args:
         spec: The cell.
@@ -102,8 +103,8 @@ def check(
         suffix: What follows the names of the parameters where the caller keeps them.
 
     Raises:
-        ShapeError: One does not; the message names it. All must be on one device and, outside of ``torch.autocast``,
-            of one dtype.
+        ShapeError: A tensor does not fit; the message names it. All must have the same device and, outside of
+            ``torch.autocast``, the same dtype.
     """
     name, batch = NAMES[spec.kind], inputs.shape[:1]
     if inputs.ndim != 3 or inputs.shape[2] != spec.input_size:
@@ -111,14 +112,12 @@ def check(
             f"{name} input has shape {tuple(inputs.shape)}; expected (batch, time, input_size) with input_size = "
             f"{spec.input_size}."
         )
-    if len(state) != len(spec.state_sizes):
-        raise ShapeError(f"{name} state has {len(state)} parts; expected {', '.join(spec.state_sizes)}.")
+    check_state_parts(name, state, len(spec.state_sizes), f"the parts {', '.join(spec.state_sizes)}")
     check_parameters(name, spec, parameters, suffix)
     like = next(iter(parameters.values()))
     check_like(f"{name} input", inputs, like)
     for (letter, size), tensor in zip(spec.state_sizes.items(), state, strict=True):
-        if tensor.shape != (*batch, size):
-            raise ShapeError(f"{name} state {letter}0 has shape {tuple(tensor.shape)}; expected {(*batch, size)}.")
+        check_state_part(name, f"{letter}0", tensor, {"batch": batch[0], size_name(spec, letter): size})
         check_like(f"{name} state {letter}0", tensor, like)
     if lengths is not None and (lengths.shape, lengths.dtype, lengths.device) != (batch, torch.int64, inputs.device):
         raise ShapeError(
@@ -134,16 +133,16 @@ def check(
 
 
 def check_parameters(name: str, spec: CellSpec, parameters: Mapping[str, Tensor], suffix: str = "") -> None:
-    """Refuses parameters that do not fit the cell or one another.
+    """Refuses parameters that do not fit the cell or each other.
 
     Args:
-        name: What the cell is called in messages.
+        name: What messages call the cell.
         spec: The cell.
         parameters: As :meth:`CellSpec.parameter_shapes` names and shapes them.
         suffix: What follows their names where the caller keeps them.
 
     Raises:
-        ShapeError: One does not; the message names it.
+        ShapeError: A parameter does not fit; the message names it.
     """
     names, shapes, _ = _expected(spec)
     first = parameters.get("weight_ih")
@@ -158,7 +157,7 @@ def check_parameters(name: str, spec: CellSpec, parameters: Mapping[str, Tensor]
             raise ShapeError(f"{name} {part}{suffix} {got}; expected {shape}, for {_sizes(spec)}.")
     if surplus := parameters.keys() - set(names):
         raise ShapeError(f"{name} got a parameter {min(surplus)}{suffix}, which this cell does not have; leave it out.")
-    # The one to blame is the one unlike the most.
+    # The parameter to blame is the one that differs from most others.
     kinds = [(tensor.dtype, tensor.device) for tensor in parameters.values()]
     like = list(parameters.values())[kinds.index(Counter(kinds).most_common(1)[0][0])]
     for part, tensor in parameters.items():
@@ -170,32 +169,68 @@ def _sizes(spec: CellSpec) -> str:
     return f"{sizes}, proj_size = {spec.proj_size}" if spec.proj_size else sizes
 
 
-def check_like(what: str, tensor: Tensor, like: Tensor, others: str = "the parameters") -> None:
+def check_state_parts(name: str, state: Any, count: int, expected: str) -> None:
+    """Refuses a state that is not a tuple or list of ``count`` parts.
+
+    Raises:
+        ShapeError: It is not: ``{name} state is ...; expected {expected}.``
+    """
+    if not isinstance(state, tuple | list) or len(state) != count:
+        raise ShapeError(f"{name} state is {describe(state)}; expected {expected}.")
+
+
+def check_state_part(name: str, label: str, part: Any, axes: Mapping[str, int]) -> None:
+    """Refuses a part of a state that is not a tensor of the right shape.
+
+    Args:
+        name: What messages call the cell or layer.
+        label: What they call the part.
+        part: The part.
+        axes: The name and size of each axis.
+
+    Raises:
+        ShapeError: It does not have the shape.
+    """
+    shape = (*axes.values(),)
+    if isinstance(part, Tensor) and part.shape == shape:
+        return
+    got = f"has shape {tuple(part.shape)}" if isinstance(part, Tensor) else f"is {describe(part)}"
+    tensor = "" if isinstance(part, Tensor) else "a tensor "
+    names = f"({', '.join(axes)})" if len(axes) > 1 else f"({next(iter(axes))},)"
+    raise ShapeError(f"{name} state {label} {got}; expected {tensor}{names} = {shape}.")
+
+
+def size_name(spec: CellSpec, letter: str) -> str:
+    """The argument that sets the size of h or c."""
+    return "proj_size" if letter == "h" and spec.proj_size else "hidden_size"
+
+
+def check_like(name: str, tensor: Tensor, like: Tensor, others: str = "the parameters") -> None:
     """Refuses a tensor of another dtype or device; ``torch.autocast`` converts one floating dtype to another.
 
     Args:
-        what: What the tensor is called.
+        name: What messages call the tensor.
         tensor: The tensor.
-        like: One that it must be like.
-        others: What that is called.
+        like: A tensor with the right dtype and device.
+        others: What messages call ``like``.
 
     Raises:
-        ShapeError: It has another.
+        ShapeError: The dtype or device differs.
     """
     if tensor.device == like.device and (tensor.dtype is like.dtype or _may_mix(tensor, like)):
         return
     step = "convert one of them with .to(...)."
     if "meta" in (tensor.device.type, like.device.type):
-        step = "a tensor on meta has no values: load them by load_state_dict(..., assign=True), or make the model anew."
+        step = "a tensor on meta has no values: load them by load_state_dict(..., assign=True), or make a new model."
     raise ShapeError(
-        f"{what} is {tensor.dtype} on {tensor.device}; expected {like.dtype} on {like.device}, as {others}: {step}"
+        f"{name} is {tensor.dtype} on {tensor.device}; expected {like.dtype} on {like.device}, as {others}: {step}"
     )
 
 
 def _masks(
     spec: CellSpec, inputs: Tensor, noise: Noise | None
 ) -> Iterator[tuple[str, Tensor, tuple[int, ...], tuple[torch.dtype, ...]]]:
-    """The masks that there are: what each is called, and the shape and the dtypes that it may have."""
+    """The masks of a batch: a name, the mask, its shape, and the dtypes that it may have."""
     if noise is None:
         return
     batch, steps = inputs.shape[:2]

@@ -1,7 +1,7 @@
-"""What every engine with gradients of its own gets for free: autograd, ``memory="recompute"`` and bfloat16.
+"""Autograd, ``memory="recompute"`` and bfloat16 around any engine that computes its own gradients.
 
-Such an engine is one file. It computes requests in one dtype and keeps everything for its backward pass; its ``run`` is
-``return run_with_gradients(self, request)``.
+So such an engine is one file: it computes requests in one dtype and keeps everything for its backward pass. Its ``run``
+is ``return run_with_gradients(self, request)``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from holdfast.engines.segments import InSegments
 
 
 def composed(engine: GradientEngine, *, rounded: bool, memory: Memory = "keep") -> GradientEngine:
-    """An engine, in segments of time for ``memory="recompute"``, and with results in bfloat16 for ``rounded``."""
+    """The engine, in segments of time for ``memory="recompute"`` and with results in bfloat16 for ``rounded``."""
     inner = engine.rounding() if rounded else engine
     if memory == "recompute":
         inner = InSegments(inner)
@@ -28,4 +28,4 @@ def run_with_gradients(engine: GradientEngine, request: Request) -> Result:
     rounded = result_dtype(request) == torch.bfloat16
     if torch.is_grad_enabled():
         return record(composed(engine, rounded=rounded, memory=request.memory), request)
-    return composed(engine, rounded=rounded).compute(request)
+    return (composed(engine, rounded=True) if rounded else engine).compute(request)

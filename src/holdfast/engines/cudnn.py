@@ -1,7 +1,7 @@
-"""The engine for CUDA: torch's own fused RNN, GRU and LSTM, which cuDNN runs; here requests become their calls.
+"""The engine for CUDA: requests become calls of torch's fused RNN, GRU and LSTM, which cuDNN runs.
 
-What torch does not give to cuDNN, a dtype or a machine without it, torch computes in a loop of its own. A second
-derivative through cuDNN raises torch's RuntimeError, which says so; ``engine="reference"`` has it.
+Without cuDNN, or for a dtype that it does not have, torch runs its own loop. A second derivative through cuDNN raises
+torch's RuntimeError, which says so; ``engine="reference"`` can compute it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from holdfast.cells import NAMES, CellSpec, calling
 from holdfast.engines.request import Request, Result
 
-# They change parameters, which arrive here as they are to be used, or nothing by themselves.
+# They need nothing here: they change parameters, which a request has in their final form, or have no effect alone.
 _IN_THE_PARAMETERS = ("single_bias", "weight_dropout", "recurrent_dropout_mode")
 
 
@@ -23,7 +23,7 @@ class CudnnEngine:
     """Runs plain layers, with lengths and in both directions."""
 
     name = "cudnn"
-    device = "cuda"  # torch's operations compute the same on the CPU, where the tests look at what is done here
+    device = "cuda"  # the tests set "cpu", where torch's operations compute the same
 
     def why_not(self, request: Request) -> str | None:
         """One sentence that says why torch's fused operations cannot run the request, or None when they can."""
@@ -49,7 +49,7 @@ class CudnnEngine:
 
 
 def lacks(request: Request) -> str | None:
-    """One sentence that says what torch's fused operations lack of a request, or None when they have all of it."""
+    """One sentence that names what torch's fused operations lack for a request, or None when they can run it."""
     spec = request.spec
     name = f"torch's fused {NAMES[spec.kind]}"
     for option, value in spec.computing_options().items():
@@ -67,7 +67,7 @@ def _is_fused(spec: CellSpec, option: str) -> bool:
 
 
 def _whole(request: Request) -> Result:
-    """All rows have all steps."""
+    """Runs a request whose rows all have all steps."""
     x = request.inputs.flip(1) if request.reverse else request.inputs
     y, state = fused(request, (x,), request.state, joined(request), batch_first=True)
     outputs = y.flip(1) if request.reverse else y
@@ -75,9 +75,9 @@ def _whole(request: Request) -> Result:
 
 
 def _packed(request: Request, lengths: Tensor) -> Result:
-    """The steps within the lengths alone, in the order of a packed sequence; the padding is not read."""
+    """Runs only the steps within the lengths, in the order of a packed sequence; the padding is not read."""
     device = lengths.device
-    lengths = lengths.cpu()  # cuDNN is told from the host how many rows run at each step
+    lengths = lengths.cpu()  # cuDNN reads the number of rows per step from the host
     order = lengths.argsort(descending=True, stable=True)
     runs = lengths[order] > torch.arange(int(lengths.max()))[:, None]  # [steps, rows from the longest on]
     steps, ranks = runs.nonzero(as_tuple=True)
@@ -85,24 +85,24 @@ def _packed(request: Request, lengths: Tensor) -> Result:
     if request.reverse:
         steps = lengths[rows] - 1 - steps
     within = (rows.to(device), steps.to(device))
-    begun = order[: int(batch_sizes[0])].to(device)
-    started = tuple(part[begun] for part in request.state)
-    y, ended = fused(request, (request.inputs[within], batch_sizes), started, joined(request))
+    nonempty = order[: int(batch_sizes[0])].to(device)
+    initial = tuple(part[nonempty] for part in request.state)
+    y, final = fused(request, (request.inputs[within], batch_sizes), initial, joined(request))
     batch, all_steps, _ = request.inputs.shape
     outputs = y.new_zeros(all_steps, batch, y.shape[-1]).index_put(within[::-1], y).transpose(0, 1)
-    state = tuple(old.to(new.dtype).index_put((begun,), new) for old, new in zip(request.state, ended, strict=True))
+    state = tuple(old.to(new.dtype).index_put((nonempty,), new) for old, new in zip(request.state, final, strict=True))
     if not request.return_states:
         return Result(outputs, state)
-    held = request.state[0].to(y.dtype) if request.reverse else state[0]
+    constant = request.state[0].to(y.dtype) if request.reverse else state[0]
     padding = (torch.arange(all_steps)[:, None] >= lengths).to(device)[:, :, None]
-    every = torch.where(padding, held, outputs.transpose(0, 1)).transpose(0, 1)
-    return Result(outputs, state, (every,))
+    states = torch.where(padding, constant, outputs.transpose(0, 1)).transpose(0, 1)
+    return Result(outputs, state, (states,))
 
 
 def fused(
     request: Request, x: tuple[Tensor, ...], state: tuple[Tensor, ...], parameters: list[Tensor], **options: Any
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Runs torch's operation over ``x``, from a state [B, O or H] to another, with the parameters as it orders them."""
+    """Runs torch's operation over ``x`` from a state [B, O or H]; the parameters are in torch's order."""
     spec = request.spec
     operation: Callable[..., Any] = torch.lstm if spec.kind == "lstm" else torch.gru
     if spec.kind == "rnn":
@@ -124,15 +124,15 @@ def fused(
 
 
 def joined(request: Request) -> list[Tensor]:
-    """The parameters as torch orders them, in one piece of memory: matrices before biases, as cuDNN has them.
+    """The parameters in torch's order, in one piece of memory with matrices before biases, as in cuDNN.
 
-    torch compares their addresses with those that cuDNN expects. Where they differ, as those of separate parameters
-    do, it copies them together itself, and warns.
+    torch compares their addresses with the addresses that cuDNN expects. If they differ, as for separate parameters,
+    torch copies them into one piece itself, and warns.
     """
-    spec, given = request.spec, request.parameters
+    spec, parameters = request.spec, request.parameters
     zero = _zero(request)  # cuDNN always has two biases
     names = ["weight_ih", "weight_hh", *(["weight_hr"] if spec.proj_size else []), "bias_ih", "bias_hh"]
-    parts = [given.get(name, zero) for name in names]
+    parts = [parameters.get(name, zero) for name in names]
     pieces = torch.split(torch.cat([part.reshape(-1) for part in parts]), [part.numel() for part in parts])
     joined = {name: piece.view_as(part) for name, piece, part in zip(names, pieces, parts, strict=True)}
     order = ["weight_ih", "weight_hh", "bias_ih", "bias_hh", *(["weight_hr"] if spec.proj_size else [])]
@@ -140,10 +140,10 @@ def joined(request: Request) -> list[Tensor]:
 
 
 def separate(request: Request) -> list[Tensor]:
-    """The parameters as torch orders them, each where it is."""
-    spec, given = request.spec, request.parameters
-    biases = [given["bias_ih"], _zero(request) if spec.single_bias else given["bias_hh"]] if spec.bias else []
-    return [given["weight_ih"], given["weight_hh"], *biases, *([given["weight_hr"]] if spec.proj_size else [])]
+    """The parameters in torch's order, without copies."""
+    spec, named = request.spec, request.parameters
+    biases = [named["bias_ih"], _zero(request) if spec.single_bias else named["bias_hh"]] if spec.bias else []
+    return [named["weight_ih"], named["weight_hh"], *biases, *([named["weight_hr"]] if spec.proj_size else [])]
 
 
 def _zero(request: Request) -> Tensor:

@@ -1,4 +1,4 @@
-"""Which device a name means."""
+"""The device for a name in the settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def choose_device(name: str) -> torch.device:
         name: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1``, ...
 
     Raises:
-        OptionError: torch knows no such device, or it is not in this machine.
+        OptionError: torch does not know the device, or this machine does not have it.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -13,7 +13,7 @@ from holdfast.cells import calling
 from holdfast.engines.reference import ReferenceEngine
 from holdfast.engines.request import Request, Result
 
-_PLACEHOLDER = torch.empty(0)  # for a tensor that autograd keeps
+_PLACEHOLDER = torch.empty(0)  # instead of a tensor that autograd saves
 
 
 class Gradient(NamedTuple):
@@ -41,7 +41,7 @@ class HasGradients(Protocol):
 
 
 class GradientEngine(HasGradients, Protocol):
-    """An engine with gradients of its own; these methods come on top of :class:`~holdfast.engines.request.Engine`'s."""
+    """An engine that computes its own gradients has these methods and :class:`~holdfast.engines.request.Engine`'s."""
 
     def compute(self, request: Request) -> Result:
         """The result, without anything for a backward pass."""
@@ -75,8 +75,8 @@ def record(engine: HasGradients, request: Request) -> Result:
 def needs_reference(gradient: Gradient) -> bool:
     """Whether only torch's own operations can do a backward pass.
 
-    This is so if its result is differentiated again (``create_graph=True``), stands for many gradients at once
-    (``is_grads_batched=True``, ``torch.func.vmap``), or carries a forward-mode derivative.
+    This is so if its result is differentiated again (``create_graph=True``), holds many gradients at once
+    (``is_grads_batched=True``, ``torch.func.vmap``), or has a forward-mode derivative.
     """
     return torch.is_grad_enabled() or calling.is_batched(gradient.outputs, *gradient.state, *gradient.states)
 
@@ -89,7 +89,7 @@ def differentiable_gradients(request: Request, gradient: Gradient) -> dict[str, 
     received = [gradient.outputs, *gradient.state, *gradient.states]
     create_graph = torch.is_grad_enabled()
     with torch.enable_grad(), _autocast_of(request, received):
-        # Views: the backward pass ends at them, and leaves the graph that made the tensors alone.
+        # Views: the backward pass stops at them and does not enter the graph that made the tensors.
         views = {name: x.view_as(x) if name in gradient.wanted else x for name, x in differentiable(request).items()}
         parts = len(request.state)
         inputs, *others = views.values()
@@ -111,7 +111,7 @@ def differentiable_gradients(request: Request, gradient: Gradient) -> dict[str, 
 
 
 def _autocast_of(request: Request, gradients: list[Tensor | None]) -> torch.autocast:
-    """Autocast as it was in forward; it was on if the result has another dtype than a tensor it was computed from."""
+    """The autocast of the forward pass; it was on if the result and a tensor of the request differ in dtype."""
     dtype = next(g.dtype for g in gradients if g is not None)
     changed = any(tensor.dtype != dtype for tensor in differentiable(request).values())
     return torch.autocast(request.inputs.device.type, dtype if changed else None, enabled=changed)

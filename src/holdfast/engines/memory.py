@@ -1,4 +1,4 @@
-"""What is kept for the backward pass: everything, the ends of segments (Chen et al. 2016), or copies on the host."""
+"""What is kept for the backward pass: everything, states between segments (Chen et al. 2016), or copies on the host."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Run = Callable[[Any, Tensor, Any], tuple[Tensor, Any, Any]]
 
 
 def check_memory(memory: str, segment: int | None) -> None:
-    """Refuses a memory policy that does not exist.
+    """Refuses a memory policy that does not exist, and segments shorter than a step.
 
     Raises:
-        OptionError: It has no such name, or its segments are shorter than a step.
+        OptionError: One of them.
     """
     if memory not in MEMORY_POLICIES:
         raise OptionError(f"There is no memory policy {memory!r}: {did_you_mean(str(memory), MEMORY_POLICIES)}")
@@ -39,31 +39,31 @@ def check_memory(memory: str, segment: int | None) -> None:
 def run_again_in_backward(run: Run, cell: Any, inputs: Tensor, state: Any) -> tuple[Tensor, Any, Any]:
     """``run(cell, inputs, state)``, with the steps computed again in the backward pass, any order of derivative.
 
-    Of a cell of Holdfast everything that its steps depend on is known, and neither tensors nor the graph of its steps
-    are kept. For any other cell torch's checkpoint finds out what the steps depend on; it keeps the graph without the
-    tensors: some 15 KB a step, whatever the sizes.
+    For a cell of Holdfast it is known what the steps depend on, so neither tensors nor the graph of the steps are kept.
+    For any other cell, torch's checkpoint finds that out; it keeps the graph without the tensors: about 15 KB per step,
+    for all sizes.
     """
-    closed = isinstance(cell, BoundCell) and cell.is_closed and not torch.is_autocast_enabled(inputs.device.type)
-    if not closed:
+    is_closed = isinstance(cell, BoundCell) and cell.is_closed and not torch.is_autocast_enabled(inputs.device.type)
+    if not is_closed:
         return cast(tuple[Tensor, Any, Any], checkpoint(run, cell, inputs, state, use_reentrant=False))
-    alone = isinstance(state, Tensor)
-    names, parts = tuple(cell.parameters), 1 if alone else len(state)
+    single = isinstance(state, Tensor)
+    names, parts = tuple(cell.parameters), 1 if single else len(state)
 
     def flat_run(inputs: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
         parameters = dict(zip(names, tensors[parts:], strict=True))
-        start = tensors[0] if alone else tensors[:parts]
-        outputs, new, every = run(replace(cell, parameters=parameters), inputs, start)
-        return outputs, *((new,) if alone else new), *(() if every is None else (every,) if alone else every)
+        initial = tensors[0] if single else tensors[:parts]
+        outputs, final, states = run(replace(cell, parameters=parameters), inputs, initial)
+        return outputs, *((final,) if single else final), *(() if states is None else (states,) if single else states)
 
-    tensors = (state,) if alone else state
-    found = _Again.apply(flat_run, inputs, *tensors, *cell.parameters.values())  # type: ignore[no-untyped-call]
-    new, every = found[1 : 1 + parts], found[1 + parts :]
-    if alone:
-        return found[0], new[0], every[0] if every else None
-    return found[0], new, every or None
+    tensors = (state,) if single else state
+    results = _RunAgain.apply(flat_run, inputs, *tensors, *cell.parameters.values())  # type: ignore[no-untyped-call]
+    final, states = results[1 : 1 + parts], results[1 + parts :]
+    if single:
+        return results[0], final[0], states[0] if states else None
+    return results[0], final, states or None
 
 
-class _Again(torch.autograd.Function):
+class _RunAgain(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, run: Callable[..., tuple[Tensor, ...]], *tensors: Tensor) -> tuple[Tensor, ...]:
         ctx.run = run
@@ -78,22 +78,22 @@ class _Again(torch.autograd.Function):
             tensors = [x.view_as(x) if x.requires_grad else x for x in ctx.saved_tensors]
             results = zip(ctx.run(*tensors), gradients, strict=True)
             pairs = [(y, g) for y, g in results if g is not None and y.requires_grad]
-            found = torch.autograd.grad(
+            computed = torch.autograd.grad(
                 [y for y, _ in pairs],
                 [x for x in tensors if x.requires_grad],
                 [g for _, g in pairs],
                 create_graph=create_graph,
                 allow_unused=True,
             )
-        remaining = iter(found)
+        remaining = iter(computed)
         return (None, *(next(remaining) if x.requires_grad else None for x in tensors))
 
 
 def host_copies() -> torch.autograd.graph.saved_tensors_hooks:
-    """A context in which what is computed and kept for the backward pass is kept in host memory.
+    """A context that copies to host memory what autograd keeps for the backward pass.
 
-    Tensors that were given, such as weights, stay where they are. What is kept more than once, such as weights that
-    DropConnect has changed, at every step, is copied once.
+    Leaves, such as weights, stay where they are. A tensor that is kept more than once is copied once, such as weights
+    that DropConnect has changed, which every step keeps.
     """
     copies: MutableMapping[Tensor, dict[Any, Tensor]] = WeakTensorKeyDictionary()
 
@@ -101,11 +101,11 @@ def host_copies() -> torch.autograd.graph.saved_tensors_hooks:
         base = tensor if tensor._base is None else tensor._base
         if base.is_leaf:
             return None, tensor
-        made = copies.setdefault(base, {})
+        base_copies = copies.setdefault(base, {})
         view = (tensor._version, tensor.storage_offset(), tensor.shape, tensor.stride())
-        if view not in made:
-            made[view] = tensor.to("cpu", copy=True)
-        return tensor.device, made[view]
+        if view not in base_copies:
+            base_copies[view] = tensor.to("cpu", copy=True)
+        return tensor.device, base_copies[view]
 
     def unpack(packed: tuple[torch.device | None, Tensor]) -> Tensor:
         device, tensor = packed

@@ -1,11 +1,11 @@
 """The native engine: C++ kernels that own the whole loop over time, the input product and every gradient.
 
-The kernels know neither Python nor torch (see ``native/layer.h`` for their contract); here requests become their calls.
+The kernels know neither Python nor torch (``native/layer.h`` is their contract); this file turns requests into calls.
 
 With inputs in bfloat16, or in ``torch.autocast("cpu", torch.bfloat16)``, the operands of every matrix product (weights,
 inputs, h, and in backward the gradients of gates) are rounded to bfloat16, and everything else is float32: the sums,
-the gates, and the state from step to step. The results are rounded to bfloat16, c included, as those of torch.nn.LSTM
-are. A gradient has the dtype of its tensor.
+the gates, and the state from step to step. The results are rounded to bfloat16, c included, as in
+torch.nn.LSTM. A gradient has the dtype of its tensor.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ except ImportError as error:  # installed without it
     _MISSING = str(error)
 
 _why_not, _why_not_in_bfloat16 = map(calling.constant, (kernels.why_not, kernels.why_not_in_bfloat16))
-# What the kernels call the masks of a Noise.
+# The kernels' names for the masks of a Noise.
 _MASKS = {"state": "state_mask", "candidate": "candidate", "zoneout_h": "zoned_h", "zoneout_c": "zoned_c"}
 _DTYPES = {torch.float32: "f32", torch.float64: "f64", torch.bfloat16: "bf16"}
 
@@ -54,15 +54,15 @@ class NativeEngine:
         return self.why_not_in(result_dtype(request), request)
 
     def why_not_in(self, dtype: torch.dtype, request: Request) -> str | None:
-        """The same for results in a dtype, whatever autocast says."""
+        """The same for results in ``dtype``, ignoring autocast."""
         spec, x = request.spec, request.inputs
         if _MISSING:
             return f"Holdfast was installed without its native kernels ({_MISSING})."
         if x.device.type != "cpu":
             return f"the kernels run on the CPU, and the input is on {x.device}."
         if dtype not in _DTYPES:
-            of = "autocast is to" if torch.is_autocast_enabled("cpu") else "the input is"
-            return f"the kernels compute in float32, float64 and bfloat16, and {of} {dtype}."
+            source = "autocast is to" if torch.is_autocast_enabled("cpu") else "the input is"
+            return f"the kernels compute in float32, float64 and bfloat16, and {source} {dtype}."
         if dtype == torch.bfloat16 and (reason := bfloat16.why_not(request)):
             return reason
         if reason := _why_not(spec):
@@ -89,16 +89,16 @@ class NativeEngine:
         return self.compute(request, y, kept), (y, kept)
 
     def kept_values(self, spec: CellSpec, dtype: torch.dtype) -> int:
-        """How many values forward keeps for backward, beside the outputs, for each step of each row."""
+        """How many values forward keeps for backward per step of a row, in addition to the outputs."""
         return _kept_values(spec, dtype, self._isa)
 
     def compute(self, request: Request, y: Tensor | None = None, kept: Tensor | None = None) -> Result:
-        """The result, without gradients, in memory of the caller's.
+        """The result, without gradients.
 
         Args:
             request: One for which :meth:`why_not` returned None, in float32 or float64.
             y: Where the outputs go, [B, T, O]; None for new memory.
-            kept: Where what :meth:`backward` needs goes, B * T * :meth:`kept_values`; None for backward not to follow.
+            kept: Where to write what :meth:`backward` needs, B * T * :meth:`kept_values`; None without a backward.
         """
         spec, x = request.spec, request.inputs
         arguments = _KernelArguments(request)
@@ -107,33 +107,34 @@ class NativeEngine:
         state = arguments.results(y)
         if kept is not None:
             arguments.array("kept", kept)
-        every = [y]
+        steps = [y]
         if request.return_states and spec.kind == "lstm":
-            every.append(new_steps(x, spec.hidden_size))
-            arguments.steps("c_all", every[1])
+            steps.append(new_steps(x, spec.hidden_size))
+            arguments.steps("c_all", steps[1])
         self._kernel("forward", arguments)
         states = None
         if request.return_states:
             if request.lengths is None:
-                every[0] = y.clone()
-            states = tuple(_held(request, *three) for three in zip(every, arguments.state, state, strict=True))
+                steps[0] = y.clone()
+            triples = zip(steps, arguments.state, state, strict=True)
+            states = tuple(_with_constant_padding(request, *triple) for triple in triples)
         return Result(y, state, states)
 
     def backward(self, request: Request, kept: tuple[Tensor, ...], gradient: Gradient) -> Mapping[str, Tensor]:
-        """The gradients of all parameters; those of the input and the state where they are wanted."""
+        """The gradients of all parameters, and of the input and the state if they are wanted."""
         spec, arguments = request.spec, _KernelArguments(request)
         arguments.steps("y", kept[0])
         arguments.array("kept", kept[1])
-        if gradient.again:  # the last time, backward wrote over what forward had kept
+        if gradient.again:  # the last backward overwrote what forward had kept
             forward = _KernelArguments(request)
             forward.results(torch.empty_like(kept[0]))
             forward.array("kept", kept[1])
             self._kernel("forward", forward)
         dy, d_state = gradient.outputs, list(gradient.state)
-        for number, every in enumerate(gradient.states):
-            if every is None:
+        for number, d_steps in enumerate(gradient.states):
+            if d_steps is None:
                 continue
-            within, past = _split(request, every)
+            within, past = _split(request, d_steps)
             if past is not None and not request.reverse:
                 final = d_state[number]
                 d_state[number] = past if final is None else final + past
@@ -146,24 +147,26 @@ class NativeEngine:
         for name, d in zip(("dh_n", "dc_n"), d_state, strict=False):
             if d is not None:
                 arguments.array(name, d)
-        found = {}
+        gradients = {}
         if "inputs" in gradient.wanted:
-            found["inputs"] = new_steps(request.inputs, spec.input_size)
-            arguments.steps("dx", found["inputs"])
+            gradients["inputs"] = new_steps(request.inputs, spec.input_size)
+            arguments.steps("dx", gradients["inputs"])
         for name, array, part in zip(("state.0", "state.1"), ("dh0", "dc0"), arguments.state, strict=False):
             if name in gradient.wanted:
-                found[name] = torch.empty_like(part)
-                arguments.array(array, found[name])
+                gradients[name] = torch.empty_like(part)
+                arguments.array(array, gradients[name])
         for name, value in request.parameters.items():
-            found[name] = _contiguous_like(value)
-            arguments.array(f"d{name}", found[name])
+            gradients[name] = _contiguous_like(value)
+            arguments.array(f"d{name}", gradients[name])
         self._kernel("backward", arguments)
-        if request.reverse:  # before a row begins, its per-step states are its initial one
-            for number, every in enumerate(gradient.states):
-                past = None if every is None else _split(request, every)[1]
-                if past is not None and f"state.{number}" in found:
-                    found[f"state.{number}"] += past
-        return found
+        if (
+            request.reverse
+        ):  # in the padding, where a reversed row has not started, per-step states are the initial state
+            for number, d_steps in enumerate(gradient.states):
+                past = None if d_steps is None else _split(request, d_steps)[1]
+                if past is not None and f"state.{number}" in gradients:
+                    gradients[f"state.{number}"] += past
+        return gradients
 
     def _kernel(self, name: str, arguments: _KernelArguments) -> None:
         getattr(_native, f"{name}_{_DTYPES[arguments.dtype]}")(arguments.values, self._isa)
@@ -182,9 +185,9 @@ class _RoundingNativeEngine(NativeEngine):
 
 
 class _KernelArguments:
-    """The arguments of a kernel, by name: values, and the addresses of arrays, which live as long as this does.
+    """The arguments of a kernel, by name: values, and addresses of arrays, which this object keeps alive.
 
-    Made with those that forward and backward share.
+    It starts with the arguments that forward and backward share.
     """
 
     def __init__(self, request: Request) -> None:
@@ -213,7 +216,7 @@ class _KernelArguments:
                 self.array(_MASKS[name], mask)
 
     def results(self, y: Tensor) -> tuple[Tensor, ...]:
-        """What every forward writes: ``y``, and the final state, which is made here."""
+        """Adds what every forward writes: ``y``, and the final state, which is allocated here and returned."""
         self.steps("y", y)
         state = tuple(map(torch.empty_like, self.state))
         for name, part in zip(("h_n", "c_n"), state, strict=False):
@@ -221,9 +224,9 @@ class _KernelArguments:
         return state
 
     def array(self, name: str, tensor: Tensor) -> Tensor:
-        """A contiguous array; what is not is copied, so this is for inputs, or for outputs that are."""
+        """Adds a contiguous array. It copies others, so an output must be contiguous."""
         if not tensor.is_contiguous():
-            tensor = tensor.contiguous()  # which also turns signs
+            tensor = tensor.contiguous()  # this also resolves negative views
         address = tensor.data_ptr()
         if not address or tensor.is_neg():
             tensor = _in_memory(tensor)
@@ -233,24 +236,24 @@ class _KernelArguments:
         return tensor
 
     def steps(self, name: str, tensor: Tensor) -> None:
-        """An array [B, T, ...] of any strides of rows and steps; an input whose values lie apart is copied.
+        """Adds an array [B, T, ...] with any strides of rows and steps; an input with gaps between values is copied.
 
-        Rows and steps that are one and the same, as in the gradient of a sum, are copied once.
+        Rows or steps with stride 0, as in the gradient of a sum, are copied once.
         """
         row, step, value = tensor.stride()
         if value != 1:
-            one = [slice(1) if stride == 0 else slice(None) for stride in (row, step)]
-            tensor = tensor[*one].contiguous().expand(tensor.shape)
+            distinct = [slice(1) if stride == 0 else slice(None) for stride in (row, step)]
+            tensor = tensor[*distinct].contiguous().expand(tensor.shape)
             row, step, _ = tensor.stride()
         self._alive.append(tensor)
         self.values[name] = (tensor.data_ptr(), row, step)
 
 
 def _in_memory(tensor: Tensor) -> Tensor:
-    """The tensor as its memory says.
+    """The tensor with its values in memory.
 
-    ``x.conj().imag`` is a view whose signs torch has yet to turn, and a gradient that is known to be zero may have no
-    memory at all.
+    ``x.conj().imag`` is a view whose memory has the opposite signs, and a gradient that is known to be zero may have no
+    memory.
     """
     return tensor.clone() if tensor.is_neg() or not tensor.data_ptr() else tensor
 
@@ -266,17 +269,17 @@ def _padding(request: Request) -> Tensor | None:
     return (torch.arange(request.inputs.shape[1])[:, None] >= request.lengths)[:, :, None]
 
 
-def _held(request: Request, every: Tensor, initial: Tensor, final: Tensor) -> Tensor:
-    """Per-step states [B, T, ...] with the state of a row past its length: its final or, reversed, initial one."""
+def _with_constant_padding(request: Request, steps: Tensor, initial: Tensor, final: Tensor) -> Tensor:
+    """Per-step states [B, T, ...]; past its length, a row has its final state, or in reverse its initial state."""
     padding = _padding(request)
     if padding is None:
-        return every
-    held = initial if request.reverse else final
-    return torch.where(padding, held, every.transpose(0, 1)).transpose(0, 1)  # its memory: time first
+        return steps
+    constant = initial if request.reverse else final
+    return torch.where(padding, constant, steps.transpose(0, 1)).transpose(0, 1)  # time first in memory
 
 
 def _split(request: Request, gradient: Tensor) -> tuple[Tensor, Tensor | None]:
-    """The gradient of per-step states: within the rows' lengths, shaped alike, and the sum of the rest over time."""
+    """The gradient of per-step states: within the lengths, in the same shape, and the sum over the padding."""
     padding = _padding(request)
     if padding is None:
         return gradient, None

@@ -1,4 +1,4 @@
-"""A request as one node LSTM, GRU or RNN of ONNX, while torch.onnx.export (``dynamo=True``) looks at a model."""
+"""A request as one node LSTM, GRU or RNN of ONNX, for torch.onnx.export (``dynamo=True``)."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from torch import Tensor
 from holdfast.cells import NAMES, CellSpec, Kind
 from holdfast.engines.request import Request, Result
 
-# As in holdfast.interop.layouts, which stands above the engines; a test compares the two.
+# As in holdfast.interop.layouts, which engines cannot import; a test compares the two.
 GATES: dict[Kind, str] = {"lstm": "iofg", "gru": "zrn", "rnn": "h"}
 PEEPHOLES = "iof"
 _INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
-_SAYS = ("peepholes", "coupled_gates", "gate_clip", "reset_after", "single_bias", "weight_dropout")
+_OPTIONS_OF_ONNX = ("peepholes", "coupled_gates", "gate_clip", "reset_after", "single_bias", "weight_dropout")
 _VERSION = 18
 
 
 def lacks(request: Request) -> str | None:
-    """One sentence that says what ONNX's operators lack of a request, or None when they say all of it."""
+    """One sentence that names what ONNX's operators lack for a request, or None when they can express it."""
     spec, name = request.spec, f"ONNX's {NAMES[request.spec.kind]}"
     for option, value in spec.computing_options().items():
-        of_training = option.startswith("recurrent_dropout") and request.noise is None
+        training_only = option.startswith("recurrent_dropout") and request.noise is None
         relu = (spec.kind, option, value) == ("rnn", "activation", "relu")
-        if not (option in _SAYS or of_training or relu):
+        if not (option in _OPTIONS_OF_ONNX or training_only or relu):
             return f"{name} has no {option}={value.__name__ if callable(value) else repr(value)}."
     if request.return_states and spec.kind == "lstm":
         return f"{name} does not give the cell state after every step."
@@ -34,70 +34,70 @@ def lacks(request: Request) -> str | None:
 
 
 def run(request: Request) -> Result:
-    """The results of the node; they have shapes alone."""
+    """The results of the node; they have shapes and no values."""
     spec, (batch, steps, _) = request.spec, request.inputs.shape
     weights = _weights(spec, dict(request.parameters))
-    given: dict[str, Tensor] = {"X": request.inputs.transpose(0, 1), **weights}
+    node_inputs: dict[str, Tensor] = {"X": request.inputs.transpose(0, 1), **weights}
     if request.lengths is not None:
-        given["sequence_lens"] = request.lengths.to(torch.int32)
-    given |= {name: part[None] for name, part in zip(("initial_h", "initial_c"), request.state, strict=False)}
+        node_inputs["sequence_lens"] = request.lengths.to(torch.int32)
+    node_inputs |= {name: part[None] for name, part in zip(("initial_h", "initial_c"), request.state, strict=False)}
     names = [name for name in _INPUTS if spec.kind == "lstm" or name not in ("initial_c", "P")]
     state = (1, batch, spec.hidden_size)
     shapes = [(steps, *state), *[state] * len(request.state)]
     y, *final = torch.onnx.ops.symbolic_multi_out(
         NAMES[spec.kind],
-        [given.get(name) for name in names],
+        [node_inputs.get(name) for name in names],
         _attributes(request),
         dtypes=[request.inputs.dtype] * len(shapes),
         shapes=shapes,
         version=_VERSION,
     )
     outputs = y[:, 0].transpose(0, 1)
-    ended = tuple(part[0] for part in final)
+    final_state = tuple(part[0] for part in final)
     if not request.return_states:
-        return Result(outputs, ended)
+        return Result(outputs, final_state)
     states = outputs
     if request.lengths is not None:
-        past = torch.arange(steps, device=y.device) >= request.lengths[:, None]
-        held = (request.state if request.reverse else ended)[0]
-        states = torch.where(past[:, :, None], held[:, None], outputs)
-    return Result(outputs, ended, (states,))
+        padding = torch.arange(steps, device=y.device) >= request.lengths[:, None]
+        constant = (request.state if request.reverse else final_state)[0]
+        states = torch.where(padding[:, :, None], constant[:, None], outputs)
+    return Result(outputs, final_state, (states,))
 
 
 def _attributes(request: Request) -> dict[str, Any]:
     spec = request.spec
-    found: dict[str, Any] = {"hidden_size": spec.hidden_size}
+    attributes: dict[str, Any] = {"hidden_size": spec.hidden_size}
     if request.reverse:
-        found["direction"] = "reverse"
+        attributes["direction"] = "reverse"
     if spec.gate_clip is not None:
-        found["clip"] = float(spec.gate_clip)
+        attributes["clip"] = float(spec.gate_clip)
     if spec.coupled_gates:
-        found["input_forget"] = 1
+        attributes["input_forget"] = 1
     if spec.kind == "gru" and spec.reset_after:
-        found["linear_before_reset"] = 1
+        attributes["linear_before_reset"] = 1
     if spec.activation == "relu":
-        found["activations"] = ["Relu"]
-    return found
+        attributes["activations"] = ["Relu"]
+    return attributes
 
 
-def _weights(spec: CellSpec, own: dict[str, Tensor]) -> dict[str, Tensor]:
+def _weights(spec: CellSpec, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
     """W, R and, where the cell has them, B and P: [1, rows, ...], the gates in ONNX's order."""
-    found = {"W": _ordered(spec, own["weight_ih"]), "R": _ordered(spec, own["weight_hh"])}
+    arrays = {"W": _ordered(spec, parameters["weight_ih"]), "R": _ordered(spec, parameters["weight_hh"])}
     if spec.bias:
-        first = _ordered(spec, own["bias_ih"])
-        second = torch.zeros_like(first) if spec.single_bias else _ordered(spec, own["bias_hh"])
-        found["B"] = torch.cat([first, second])
+        first = _ordered(spec, parameters["bias_ih"])
+        second = torch.zeros_like(first) if spec.single_bias else _ordered(spec, parameters["bias_hh"])
+        arrays["B"] = torch.cat([first, second])
     if spec.peepholes:
-        seeing = [gate for gate in spec.gates if gate != "g"]
-        rows = {gate: own["weight_peephole"][k] for k, gate in enumerate(seeing)}
-        nothing = torch.zeros_like(own["weight_peephole"][0])
-        found["P"] = torch.cat([rows.get(gate, nothing) for gate in PEEPHOLES])
-    return {name: array[None] for name, array in found.items()}
+        peephole_gates = [gate for gate in spec.gates if gate != "g"]
+        rows = {gate: parameters["weight_peephole"][k] for k, gate in enumerate(peephole_gates)}
+        zeros = torch.zeros_like(parameters["weight_peephole"][0])
+        arrays["P"] = torch.cat([rows.get(gate, zeros) for gate in PEEPHOLES])
+    return {name: array[None] for name, array in arrays.items()}
 
 
 def _ordered(spec: CellSpec, array: Tensor) -> Tensor:
-    """The rows of each gate in ONNX's order; a forget gate that the cell does not have is zeros, and is not read."""
-    size = spec.hidden_size  # slices, which exporters fold where they are constant; they do not fold a split
+    """The rows of each gate in ONNX's order; a forget gate that the cell lacks is zeros, which are not read."""
+    size = spec.hidden_size  # slices: exporters fold constant slices, and do not fold a split
     rows = {gate: array[k * size : (k + 1) * size] for k, gate in enumerate(spec.gates)}
-    nothing = torch.zeros_like(array[:size])
-    return torch.cat([rows.get(gate, nothing) for gate in GATES[spec.kind]])
+    zeros = torch.zeros_like(array[:size])
+    return torch.cat([rows.get(gate, zeros) for gate in GATES[spec.kind]])

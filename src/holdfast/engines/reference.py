@@ -1,6 +1,6 @@
 """The reference engine: the maths of :mod:`holdfast.cells`, step by step, in torch's operations.
 
-Every dtype and device, every option, any order of derivative; the other engines are tested against it.
+It has every dtype, device, option and order of derivative; the other engines are tested against it.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from holdfast.cells import BoundCell
 from holdfast.cells.nested_state import map_state
 from holdfast.engines.request import Request, Result, result_dtype
-from holdfast.engines.unrolling import scan
+from holdfast.engines.time_loop import scan
 
 
 class ReferenceEngine:
@@ -21,7 +21,7 @@ class ReferenceEngine:
         return None
 
     def run(self, request: Request) -> Result:
-        """Runs the request through :func:`holdfast.engines.unrolling.scan`."""
+        """Runs the request through :func:`holdfast.engines.time_loop.scan`."""
         outputs, state, states = scan(
             BoundCell(request.spec, request.parameters, request.noise),
             request.inputs.transpose(0, 1),

@@ -1,4 +1,4 @@
-"""What an engine is asked to compute, what it gives back, and what it must be able to say about itself."""
+"""What an engine computes, what it returns, and the interface of engines."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from holdfast.engines.check import autocast_dtype, check, fits
 from holdfast.engines.memory import Memory
 
 
-@dataclass(slots=True)  # not frozen, which takes three times as long to make, and nobody changes one
+@dataclass(slots=True)  # not frozen: making a frozen one takes three times as long
 class Request:
     """One layer in one direction over one batch of sequences.
 
-    The tensors are checked when a request is made: an engine reads addresses, and meets only tensors whose shape, dtype
-    and device fit together. The values of ``lengths`` are checked by the caller.
+    The tensors are checked when a request is made, because engines read addresses: shapes, dtypes and devices fit
+    together. The caller checks the values of ``lengths``.
 
     Attributes:
         spec: The cell.
         inputs: [B, T, I], any strides.
         state: The initial state: h [B, O], and for the LSTM c [B, H].
-        parameters: As :meth:`CellSpec.parameter_shapes` names and shapes them; recurrent weights that DropConnect
-            drops are 0 in them already.
+        parameters: As :meth:`CellSpec.parameter_shapes` names and shapes them; DropConnect has already set dropped
+            recurrent weights to 0.
         lengths: int64 [B] on the device of ``inputs``, or None when all rows have T steps.
         noise: The masks of this batch; None while evaluating.
         reverse: Run each row from its own last step to its first.
-        return_states: Also give the state after every step.
+        return_states: Also return the state after every step.
         memory: What to keep for the backward pass.
-        segment: Steps in a segment of ``memory="recompute"``; None for the square root of T.
-        suffix: What follows the names of the parameters where the caller keeps them, such as ``"_l0_reverse"``; errors
-            name them so.
-        plain: Whether the call is a plain one: nothing traces, compiles or transforms it, and all tensors are torch's
-            own, whose memory holds their values. Found when the request is made.
+        segment: Steps per segment of ``memory="recompute"``; None for the square root of T.
+        suffix: What follows the names of the parameters where the caller keeps them, such as ``"_l0_reverse"``; error
+            messages include it.
+        plain: Whether the call is plain: nothing traces, compiles or transforms it, and all tensors are torch's own,
+            whose memory holds their values. Set when the request is made.
 
     Raises:
-        ShapeError: A tensor does not have the shape, dtype or device that the others call for.
+        ShapeError: A tensor does not have the shape, dtype or device that the other tensors require.
     """
 
     spec: CellSpec
@@ -58,13 +58,13 @@ class Request:
     def __post_init__(self) -> None:
         self.plain = calling.is_plain() and calling.are_plain((self.inputs, *self.state, *self.parameters.values()))
         if torch.compiler.is_compiling():
-            return  # torch's operators check it when it runs, and Holdfast's makes a request then
+            return  # operators check when they run: torch's own, and Holdfast's by making a request
         tensors = (self.spec, self.inputs, self.state, self.parameters, self.lengths, self.noise)
         if not fits(*tensors):
             check(*tensors, suffix=self.suffix)
 
     def with_tensors(self, inputs: Tensor, state: tuple[Tensor, ...], parameters: Mapping[str, Tensor]) -> Request:
-        """The same request of other tensors, which are not checked: autograd takes them out and puts them back."""
+        """The same request with other tensors, which are not checked: autograd saves them and puts them back."""
         other = object.__new__(Request)
         for name in _FIELDS:
             setattr(other, name, getattr(self, name))
@@ -76,17 +76,17 @@ _FIELDS = tuple(field.name for field in fields(Request))
 
 
 class Result(NamedTuple):
-    """What an engine gives back, in the dtype that :func:`result_dtype` says.
+    """What an engine returns, in the dtype of :func:`result_dtype`.
 
-    Tensors with T steps lie in memory time first, [T, B, ...], as those of torch.nn's layers do, and are seen as
-    [B, T, ...]. So a layer's output is contiguous where the caller wants time first, and a dropout after the layer,
-    which draws in the order of memory, drops the same elements as after a layer of torch.nn.
+    Tensors with T steps have the shape [B, T, ...] and are in memory time first, [T, B, ...], as in torch.nn's layers.
+    So a layer's output is contiguous if the caller wants time first, and a dropout after the layer, which draws in the
+    order of memory, drops the same elements as after a layer of torch.nn.
 
     Attributes:
         outputs: [B, T, O], zero past a row's length.
         state: The state after each row's last step, as in the request.
-        states: With ``return_states``, the state after every step: h [B, T, O], and for the LSTM c [B, T, H]. Past a
-            row's length stands the state that it has there: its final one, or with ``reverse`` its initial one.
+        states: With ``return_states``, the state after every step: h [B, T, O], and for the LSTM c [B, T, H]. Past its
+            length, a row has its final state, or with ``reverse`` its initial state.
     """
 
     outputs: Tensor
@@ -101,20 +101,21 @@ def new_steps(like: Tensor, size: int, dtype: torch.dtype | None = None) -> Tens
 
 
 def time_first(steps: Tensor) -> Tensor:
-    """The same values [B, T, size] in memory as a result's are."""
+    """The same values [B, T, size] with the memory order of a result."""
     return steps.transpose(0, 1).contiguous().transpose(0, 1)
 
 
 def result_dtype(request: Request) -> torch.dtype:
-    """The dtype that a result of the request has now: autocast's where it is on, else the input's."""
+    """The dtype of a result of the request: autocast's if it is on, else the input's."""
     return autocast_dtype(request.inputs.device.type) or request.inputs.dtype
 
 
 class Engine(Protocol):
     """A way to compute a layer.
 
-    ``run`` gives results that autograd can go back through: :mod:`holdfast.engines.reference` by being made of torch's
-    operations, an engine with gradients of its own through :func:`holdfast.engines.composition.run_with_gradients`.
+    Autograd must be able to go back through the results of ``run``: :mod:`holdfast.engines.reference` uses torch's
+    operations, and an engine that computes its own gradients calls
+    :func:`holdfast.engines.composition.run_with_gradients`.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""``memory="recompute"`` for an engine with gradients of its own: one segment of time after another.
+"""``memory="recompute"`` for an engine that computes its own gradients: one segment of time after another.
 
-Forward runs each segment as a request of its own and keeps only its initial state. Backward goes from the last segment
-to the first: it runs the segment again, this time keeping what its backward needs, and passes the gradient of the
-initial state on to the segment before. So memory holds one segment and one state per segment (Chen et al. 2016).
+Forward runs each segment as a separate request and keeps only its initial state. Backward goes from the last segment to
+the first: it runs the segment again, this time keeping what its backward needs, and passes the gradient of the initial
+state to the segment before. So memory holds one segment and one state per segment (Chen et al. 2016).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from holdfast.engines.request import Request, Result, new_steps
 class InSegments:
     """Runs requests through another engine in segments.
 
-    Results have the same bits, if the other engine computes a step alike in every position. Gradients differ only by
-    the rounding of sums over segments: the gradients of parameters, and of per-step states past a row's length.
+    Results have the same bits, if the other engine computes a step in the same way in every position. The gradients of
+    parameters, and of states that are repeated past a row's length, differ by the rounding of sums over segments.
     """
 
     engine: GradientEngine
@@ -36,7 +36,7 @@ class InSegments:
         segments = _segments(request)
         # Allocate the long-lived buffers first; interleaved with temporaries they would fragment the heap.
         starts = [part.new_empty(len(segments), *part.shape) for part in request.state]
-        every: list[Tensor] = []
+        steps_of_results: list[Tensor] = []
         state = request.state
         for steps, *segment_state in zip(segments, *starts, strict=True):
             for start, part in zip(segment_state, state, strict=True):
@@ -45,26 +45,27 @@ class InSegments:
                 _cut(request, steps, tuple(segment_state), return_states=request.return_states)
             )
             results = (result.outputs, *(result.states or ()))
-            if not every:
-                every = [new_steps(request.inputs, part.shape[2]) for part in results]
-            for whole, part in zip(every, results, strict=True):
+            if not steps_of_results:
+                steps_of_results = [new_steps(request.inputs, part.shape[2]) for part in results]
+            for whole, part in zip(steps_of_results, results, strict=True):
                 whole[:, steps] = part
             state = result.state
         past = slice(_longest(request), None)
-        every[0][:, past] = 0
-        for whole, held in zip(every[1:], request.state if request.reverse else state, strict=False):
-            whole[:, past] = held[:, None]
-        return Result(every[0], state, tuple(every[1:]) if request.return_states else None), tuple(starts)
+        outputs, *states = steps_of_results
+        outputs[:, past] = 0
+        for whole, constant in zip(states, request.state if request.reverse else state, strict=False):
+            whole[:, past] = constant[:, None]
+        return Result(outputs, state, tuple(states) if request.return_states else None), tuple(starts)
 
     def backward(self, request: Request, kept: tuple[Tensor, ...], gradient: Gradient) -> Mapping[str, Tensor]:
-        """The gradients, as :class:`~holdfast.engines.function.GradientEngine` says."""
+        """The gradients, as :class:`~holdfast.engines.function.GradientEngine` describes them."""
         past = slice(_longest(request), None)
         # Past the longest row, per-step states are the final state, or in reverse the initial one.
-        held = [None if every is None else every[:, past].sum(1) for every in gradient.states]
-        held += [None] * (len(kept) - len(held))
-        of_state: list[Tensor | None] = list(gradient.state)
+        d_past = [None if d_steps is None else d_steps[:, past].sum(1) for d_steps in gradient.states]
+        d_past += [None] * (len(kept) - len(d_past))
+        d_state: list[Tensor | None] = list(gradient.state)
         if not request.reverse:
-            of_state = [_sum(*pair) for pair in zip(of_state, held, strict=True)]
+            d_state = [_sum(*pair) for pair in zip(d_state, d_past, strict=True)]
         total: dict[str, Tensor] = {}
         if "inputs" in gradient.wanted:
             total["inputs"] = new_steps(request.inputs, request.spec.input_size)
@@ -72,20 +73,20 @@ class InSegments:
         wanted = gradient.wanted | {f"state.{k}" for k in range(len(kept))}
         for steps, *state in reversed(list(zip(_segments(request), *kept, strict=True))):
             segment = _cut(request, steps, tuple(state))
-            _, kept_here = self.engine.forward(segment)
+            _, segment_kept = self.engine.forward(segment)
             outputs, *states = (None if g is None else g[:, steps] for g in (gradient.outputs, *gradient.states))
-            here = Gradient(outputs, tuple(of_state), tuple(states), wanted)
+            segment_gradient = Gradient(outputs, tuple(d_state), tuple(states), wanted)
             segment.return_states = request.return_states
-            gradients = dict(self.engine.backward(segment, kept_here, here))
-            of_state = [gradients.pop(f"state.{k}") for k in range(len(kept))]
+            gradients = dict(self.engine.backward(segment, segment_kept, segment_gradient))
+            d_state = [gradients.pop(f"state.{k}") for k in range(len(kept))]
             if "inputs" in gradient.wanted:
                 total["inputs"][:, steps] = gradients.pop("inputs")
             for name in request.parameters:
                 if name in gradient.wanted:
                     total[name] = total[name].add_(gradients[name]) if name in total else gradients[name]
-        for k, past_it in enumerate(held if request.reverse else ()):
-            of_state[k] = _sum(of_state[k], past_it)
-        return total | {f"state.{k}": part for k, part in enumerate(of_state) if part is not None}
+        for k, d_part in enumerate(d_past if request.reverse else ()):
+            d_state[k] = _sum(d_state[k], d_part)
+        return total | {f"state.{k}": part for k, part in enumerate(d_state) if part is not None}
 
     def rounding(self) -> GradientEngine:
         """The segments, through the inner engine that rounds."""

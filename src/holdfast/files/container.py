@@ -1,9 +1,8 @@
-"""The file that everything is stored in: tensors in the safetensors format, and a JSON document in its header.
+"""The file format for everything that is stored: tensors in the safetensors format, and a JSON document in its header.
 
-Opening such a file reads numbers and text and nothing else, so it can never run code. A write either happens
-completely or leaves the file that was there before. A digest of everything in the file is verified before anything of
-it is used, so that a changed bit is an error and not another number. No torch is needed: tensors are whatever
-safetensors makes of them.
+Opening a file reads only numbers and text, so it can never run code. A write is either complete or leaves the old file
+unchanged. A digest of the whole file is verified before any of it is used, so that a changed bit is an error and not
+another number. Torch is not needed: safetensors makes the tensors.
 """
 
 from __future__ import annotations
@@ -25,18 +24,17 @@ FORMAT_VERSION = 3
 """Since version 3 the document of a model holds its chain; since version 2 a file has a digest. All are still read."""
 _WITHOUT_DIGEST = 1
 MAX_HEADER_BYTES = 2**20
-"""The largest header that is written or read: half a second of parsing at worst. What a file claims beyond it is not
-believed."""
+"""The largest header that is written or read; parsing it takes at most half a second."""
 
-_NUMPY_HAS = {"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "F32", "F64", "C64"}
+_NUMPY_DTYPES = {"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "F32", "F64", "C64"}
 _VERSION, _DIGEST = "holdfast_format", "holdfast_digest"
 _KIND, _DOCUMENT = "holdfast_kind", "holdfast_document"
 
 
 def _start(version: int) -> bytes:
-    """How the header of a file begins.
+    """The start of the header of a file.
 
-    The digest follows: SHA-256, in 64 hexadecimal digits, of the whole file without those digits.
+    The digest follows: SHA-256, in 64 hexadecimal digits, of the whole file without these digits.
     """
     return json.dumps({"__metadata__": {_VERSION: str(version), _DIGEST: ""}}, separators=(",", ":"))[:-3].encode()
 
@@ -46,7 +44,7 @@ _DIGITS = 64
 _PIECE = 2**20
 
 MODEL_NAME = "model.safetensors"
-"""The model's name in the folder of a run."""
+"""The name of the model in the folder of a run."""
 
 
 def write(
@@ -59,11 +57,11 @@ def write(
     """Writes tensors and a document to one file, atomically and durably.
 
     Args:
-        path: The file; one that is there is replaced.
-        save: safetensors' ``save`` for this sort of tensors.
-        tensors: By name; each in memory of its own.
-        document: What JSON can hold, without NaN and infinities.
-        kind: What the file is, such as ``"model"``; ``read`` asks for the same word.
+        path: The file; an existing one is replaced.
+        save: The function ``save`` of safetensors for this kind of tensors.
+        tensors: By name; each in its own memory.
+        document: A document that JSON can hold, without NaN and infinities.
+        kind: The kind of file, such as ``"model"``; ``read`` takes the same word.
 
     Raises:
         ModelFileError: The file cannot be written, or the document is too large.
@@ -88,7 +86,7 @@ def _sealed(file: bytes, metadata: Mapping[str, str]) -> tuple[bytes, memoryview
 
     Args:
         file: As safetensors made it, without metadata.
-        metadata: What follows the version and the digest.
+        metadata: The entries after the version and the digest.
 
     Returns:
         The beginning of the new file, up to the tensors, and the tensors.
@@ -105,7 +103,7 @@ def _sealed(file: bytes, metadata: Mapping[str, str]) -> tuple[bytes, memoryview
 
 
 def replace_file(path: Path, *data: bytes | memoryview) -> None:
-    """Puts ``data`` in the place of a file: whoever opens it sees the old content or the new, even after a power cut.
+    """Replaces the content of a file: a reader sees the old or the new content, even after a power cut.
 
     Args:
         path: The file; its folder must be there.
@@ -132,29 +130,29 @@ def replace_file(path: Path, *data: bytes | memoryview) -> None:
 
 
 def model_path(path: Path) -> Path:
-    """The model file at ``path``, or in it when it is a folder, such as that of a run.
+    """The model file at ``path``, or in it if it is a folder, such as the folder of a run.
 
     Raises:
-        ModelFileError: The folder has none.
+        ModelFileError: The folder does not have one.
     """
     if not path.is_dir():
         return path
     inside = path / MODEL_NAME
     if not inside.exists():
         raise ModelFileError(
-            f"{path} holds no {MODEL_NAME}: the run there has not come to its end. "
-            "Finish it by `holdfast train ... --resume`, or give another one."
+            f"{path} holds no {MODEL_NAME}: its run is not finished. Finish it by "
+            "`holdfast train ... --resume`, or give another folder."
         )
     return inside
 
 
 def read(path: Path, kind: str, framework: Literal["pt", "np"]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Opens a file that ``write`` made.
+    """Opens a file that ``write`` wrote.
 
     Args:
         path: The file.
-        kind: What it must be, such as ``"model"``.
-        framework: Whether the tensors are read as torch's or as NumPy arrays.
+        kind: The kind that it must have, such as ``"model"``.
+        framework: Read the tensors as tensors of torch or as NumPy arrays.
 
     Returns:
         The tensors by name, on the CPU, and the document.
@@ -180,10 +178,10 @@ def read(path: Path, kind: str, framework: Literal["pt", "np"]) -> tuple[dict[st
 
 
 def kind_of(path: Path) -> str:
-    """What a file says to be, such as ``"model"``; empty for a safetensors file that Holdfast did not write.
+    """The kind in the header of a file, such as ``"model"``; empty for a safetensors file that Holdfast did not write.
 
     Raises:
-        ModelFileError: The file is not there, truncated, or not of this format.
+        ModelFileError: The file does not exist, is truncated, or is not of this format.
     """
     _check_size(path)
     try:
@@ -195,15 +193,15 @@ def kind_of(path: Path) -> str:
 
 
 def _check_numbers(path: Path, dtypes: set[str]) -> None:
-    """Refuses dtypes that NumPy has not, and those that another library has taught it, which nothing here computes."""
-    if lacking := dtypes - _NUMPY_HAS:
+    """Refuses dtypes that NumPy does not have, also those that another library adds to it: nothing here uses them."""
+    if unknown := dtypes - _NUMPY_DTYPES:
         raise ModelFileError(
-            f"{path} holds numbers that NumPy has not ({', '.join(sorted(lacking))}): open it with torch."
+            f"{path} holds numbers that NumPy does not have ({', '.join(sorted(unknown))}): open it with torch."
         )
 
 
 def _check_size(path: Path) -> None:
-    """Refuses what cannot be opened, and a header that is longer than the file or than any that is written."""
+    """Refuses a file that cannot be opened, and a header that is longer than the file or than the largest header."""
     refuse_pointers([path] if path.is_file() else [], ModelFileError)
     try:
         with path.open("rb") as handle:
@@ -227,7 +225,7 @@ def _check_size(path: Path) -> None:
 
 
 def _check_content(path: Path, metadata: Mapping[str, str]) -> None:
-    """Refuses a file of another maker or a newer version, and one that is not as it was written."""
+    """Refuses a file of other software or a newer version, and a file that has changed since it was written."""
     version = metadata.get(_VERSION, "")
     if not (version.isascii() and version.isdigit() and len(version) < 10):
         raise ModelFileError(f"{path} is a safetensors file, but not one that Holdfast wrote.")
@@ -237,39 +235,36 @@ def _check_content(path: Path, metadata: Mapping[str, str]) -> None:
         )
     if version == str(_WITHOUT_DIGEST) and _DIGEST not in metadata:
         warnings.warn(
-            f"{path} has no digest, as an older Holdfast wrote it: damage to its numbers cannot be noticed. "
+            f"{path} has no digest: an older Holdfast wrote it, and damage to its numbers cannot be detected. "
             "Write it again to give it one.",
             HoldfastWarning,
             stacklevel=4,
         )
-    elif not _is_as_written(path, _start(int(version))):
-        raise ModelFileError(
-            f"{path} is damaged: its content does not have the digest that was written with it. Take another copy of "
-            "it."
-        )
+    elif not _matches_digest(path, _start(int(version))):
+        raise ModelFileError(f"{path} is damaged: its content does not match its digest. Take another copy of it.")
 
 
-def _is_as_written(path: Path, begins: bytes) -> bool:
-    """Whether the whole file has the digest that is written in it.
+def _matches_digest(path: Path, expected_start: bytes) -> bool:
+    """Whether the whole file has the digest in its header.
 
     Args:
         path: The file.
-        begins: How the header of a file of its version begins.
+        expected_start: The start of the header of a file of its version.
     """
     piece = memoryview(bytearray(_PIECE))
     with path.open("rb") as handle:
-        start, digits = handle.read(8 + len(begins)), handle.read(_DIGITS)
+        start, digits = handle.read(8 + len(expected_start)), handle.read(_DIGITS)
         digest = hashlib.sha256(start)
         while size := handle.readinto(piece):
             digest.update(piece[:size])
-    return start[8:] == begins and digits == digest.hexdigest().encode()
+    return start[8:] == expected_start and digits == digest.hexdigest().encode()
 
 
 def _document(path: Path, metadata: Mapping[str, str], kind: str) -> dict[str, Any]:
-    """Checks the kind and parses the document, all of it text from a file that may hold anything."""
-    found = metadata.get(_KIND, "")
-    if found != kind:
-        raise ModelFileError(f"{path} is a {found[:40]}; expected a {kind}. Give the path of the {kind}.")
+    """Checks the kind and parses the document; the file may hold any text."""
+    actual = metadata.get(_KIND, "")
+    if actual != kind:
+        raise ModelFileError(f"{path} is a {actual[:40]}; expected a {kind}. Give the path of the {kind}.")
     try:
         document = json.loads(metadata.get(_DOCUMENT, ""), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:

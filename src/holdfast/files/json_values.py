@@ -1,4 +1,4 @@
-"""Values as JSON has them."""
+"""Values that JSON can hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Git LFS pointers: small text files in the place of large ones, which whoever cloned without Git LFS has instead."""
+"""Git LFS pointers: small text files that replace large files in a clone made without Git LFS."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _MOST_BYTES = 1024
 
 
 def refuse_pointers(paths: Iterable[Path], error: type[HoldfastError] = DataError) -> None:
-    """Refuses Git LFS pointers, before a reader takes one for what it stands for.
+    """Refuses Git LFS pointers, before a reader takes one for the file itself.
 
     Args:
-        paths: Files, and folders, which are looked through; what is not there is passed over.
+        paths: Files, and folders, which are searched; paths that do not exist are skipped.
         error: The class of the error.
 
     Raises:
@@ -26,8 +26,8 @@ def refuse_pointers(paths: Iterable[Path], error: type[HoldfastError] = DataErro
         for file in path.rglob("*") if path.is_dir() else [path]:
             if _is_pointer(file):
                 raise error(
-                    f"{file} is a Git LFS pointer, which stands for the file itself. Fetch that by `git lfs pull` "
-                    "in its repository, or download it."
+                    f"{file} is a Git LFS pointer in place of the file itself. Fetch the file by `git lfs pull` in "
+                    "its repository, or download it."
                 )
 
 
@@ -37,5 +37,5 @@ def _is_pointer(file: Path) -> bool:
     try:
         with file.open("rb") as handle:
             return handle.read(len(_START)) == _START
-    except OSError:  # its reader says so
+    except OSError:  # its reader reports it
         return False

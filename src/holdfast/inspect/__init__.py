@@ -1,4 +1,4 @@
-"""Looking inside a model: for now, its summary table."""
+"""Looking inside a model: its summary table."""
 
 from holdfast.layers.summary import LayerRow, Summary, summarise
 

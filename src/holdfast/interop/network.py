@@ -112,7 +112,7 @@ class Network(nn.Module):
             known.update(outputs)
         for value in self.outputs:
             if value not in known:
-                raise ConversionError(f"The network gives {value!r}, which is none of its values.")
+                raise ConversionError(f"The network gives {value!r}, which is not one of its values.")
 
     def module(self, name: str) -> nn.Module:
         """The module of a node.

@@ -82,7 +82,7 @@ class Selection:
         """A sentence about what was not read besides these layers; empty if there is nothing else."""
         taken = {node.name for node in network.nodes}
         rest = [name for name in (*self.layers, *self.refused, *self.others) if name not in taken and name]
-        return f"Passed over: {first_names(rest)}." if rest else ""
+        return f"Skipped: {first_names(rest)}." if rest else ""
 
     def _chosen(self, names: str, path: Path) -> list[str]:
         if names.strip() == "*":

@@ -1,6 +1,6 @@
 """Recurrent layers and one-step cells as modules of torch, and ``chain``, the description of a whole model.
 
-``chain`` needs no torch, so nothing else is imported before it is asked for.
+``chain`` needs no torch, so everything else is imported when it is first used.
 """
 
 from typing import TYPE_CHECKING

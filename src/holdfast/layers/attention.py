@@ -1,12 +1,12 @@
-"""Attention: for each query a mean of remembered vectors, weighted by how well each of them answers it.
+"""Attention: for each query, a mean of remembered vectors, weighted by how well each of them fits the query.
 
-With queries q_t, remembered vectors m_s and keys k_s made of them::
+With queries q_t, remembered vectors m_s and keys k_s computed from them::
 
     weight[t, s] = softmax over s of score(q_t, k_s)
     context[t]   = sum over s of weight[t, s] * m_s
 
-The classes differ in the score. All queries of a sequence are answered in one batched product, so a decoder that does
-not need the context of one step to compute the next runs over all its steps first (Luong et al. 2015).
+The classes differ in the score. One batched product computes the contexts of all queries of a sequence, so a decoder
+that does not need the context of one step to compute the next runs over all its steps first (Luong et al. 2015).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from holdfast.layers.chain.special import AttentionKind
 
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """What queries are put to, prepared once and asked many times.
+    """The remembered vectors of a batch, prepared once for any number of queries.
 
     Attributes:
         values: [B, S, M], zero past a row's length.
-        keys: [B, S, K], what the score compares a query with.
+        keys: [B, S, K]; the score compares a query with them.
         padding: [B, S], true past a row's length; None when every row has all S vectors.
     """
 
@@ -42,7 +42,7 @@ class Memory:
 
 
 class Attention(nn.Module, ABC):
-    """What the ways to score have in common; not for direct use.
+    """The base of the classes below; not for direct use.
 
     Args:
         query_size: Q, values in a query.
@@ -59,7 +59,7 @@ class Attention(nn.Module, ABC):
         """Makes the keys of a batch of sequences.
 
         Args:
-            values: [B, S, M]. What stands past a row's length, NaN included, changes nothing.
+            values: [B, S, M]. Values past a row's length, NaN included, change nothing.
             lengths: Vectors in each row, [B], 0 to S; None when all rows have S.
 
         Raises:
@@ -77,18 +77,18 @@ class Attention(nn.Module, ABC):
         return Memory(values, self.keys(values), padding)
 
     def forward(self, queries: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Answers queries.
+        """Computes the contexts of queries.
 
         Args:
             queries: [B, T, Q].
-            memory: As :meth:`prepare` gave it, of B rows.
+            memory: The result of :meth:`prepare`, with B rows.
 
         Returns:
             The contexts [B, T, M] and the weights [B, T, S], which are 0 past a row's length and otherwise sum to 1. A
             row of length 0 has zeros in both.
 
         Raises:
-            ShapeError: The queries are not [B, T, Q], or their number is not the memory's.
+            ShapeError: The queries are not [B, T, Q], or the memory has another number of rows.
         """
         rows = memory.values.shape[0]
         if queries.ndim != 3 or queries.shape[0] != rows or queries.shape[-1] != self.query_size:
@@ -101,18 +101,18 @@ class Attention(nn.Module, ABC):
             weights = torch.softmax(scores, -1)
         else:
             hidden = memory.padding[:, None, :]
-            # The lowest number and not minus infinity: the softmax of a row without vectors would be NaN.
+            # Not minus infinity: the softmax of a row without vectors would be NaN.
             scores = scores.masked_fill(hidden, torch.finfo(scores.dtype).min)
             weights = torch.softmax(scores, -1).masked_fill(hidden, 0)
         return weights @ memory.values, weights
 
     def keys(self, values: Tensor) -> Tensor:
-        """What a query is compared with, [B, S, K], of values [B, S, M]; by default the values themselves."""
+        """The keys [B, S, K] for values [B, S, M]; by default the values themselves."""
         return values
 
     @abstractmethod
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """How well each key answers each query: [B, T, S] of [B, T, Q] and [B, S, K]."""
+        """How well each key fits each query: [B, T, S] from [B, T, Q] and [B, S, K]."""
 
 
 class DotAttention(Attention):
@@ -173,7 +173,7 @@ class AdditiveAttention(Attention):
     Args:
         query_size: Q, values in a query.
         memory_size: M, values in a remembered vector.
-        size: Units of the layer under the tanh; None for Q.
+        size: Units of the layer before the tanh; None for Q.
     """
 
     kind = "additive"
@@ -202,10 +202,10 @@ ATTENTIONS: dict[str, type[Attention]] = {
 
 
 def make_attention(name: str, query_size: int, memory_size: int) -> Attention:
-    """An attention by its name in :data:`ATTENTIONS`.
+    """Makes an attention by its name in :data:`ATTENTIONS`.
 
     Raises:
-        OptionError: There is none of that name, or the sizes do not fit it.
+        OptionError: There is no such name, or the sizes do not fit.
     """
     if name not in ATTENTIONS:
         raise OptionError(f"There is no attention {name!r}: {did_you_mean(name, ATTENTIONS)}")

@@ -1,4 +1,4 @@
-"""One step as a module: ``RNNCell``, ``GRUCell`` and ``LSTMCell``, as in torch.nn and with every option."""
+"""Modules for one step: ``RNNCell``, ``GRUCell`` and ``LSTMCell``, as in torch.nn and with every option of a cell."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from holdfast.cells import NAMES, Activation, BoundCell, CellOptions, Kind, calling, draw_noise, make_spec
 from holdfast.cells.options import one_activation
-from holdfast.engines.check import check_like, check_parameters
+from holdfast.engines.check import check_like, check_parameters, check_state_part, check_state_parts, size_name
 from holdfast.errors import ShapeError
 from holdfast.layers import parameters, scripting
 
@@ -18,7 +18,7 @@ State = Tensor | tuple[Tensor, Tensor]
 
 
 class _BareState(BoundCell):
-    """A cell whose state is a lone h: a tensor outside, a tuple of one inside."""
+    """A cell whose state is h alone: a tensor for the caller, a tuple of one for the cell's equations."""
 
     def step(self, t: int, prepared: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         output, (h,) = super().step(t, prepared, (state,))
@@ -26,7 +26,7 @@ class _BareState(BoundCell):
 
 
 class CellModule(nn.Module):
-    """What the three have in common; not for direct use."""
+    """The base of the three; not for direct use."""
 
     kind: Kind
 
@@ -39,17 +39,16 @@ class CellModule(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws the initial values anew; :func:`holdfast.layers.parameters.initialise` says which."""
+        """Draws new initial values; :func:`holdfast.layers.parameters.initialise` describes them."""
         parameters.initialise(self, self.spec, "")
 
     def named_weights(self) -> Mapping[str, Tensor | None]:
-        """The parameters that a call uses, by name; those that are not in it are attributes."""
+        """The parameters that a call uses, by name; a parameter that is missing here is an attribute."""
         return self._parameters
 
     def __prepare_scriptable__(self) -> nn.Module:
-        """What torch.jit.script compiles in place of the cell."""
-        if type(self).forward is not CellModule.forward:
-            scripting.refuse(self, "it has a forward of its own, which calls Holdfast's")
+        """The module that torch.jit.script compiles instead of the cell."""
+        scripting.refuse_own_forward(self, CellModule.forward)
         return scripting.cell(self)
 
     def initial_state(self, batch: int, dtype: torch.dtype | None = None, device: Any = None) -> State:
@@ -79,15 +78,15 @@ class CellModule(nn.Module):
     def _bound(self, batch: int, steps: int) -> BoundCell:
         random = self.spec.is_random and self.training
         noise = draw_noise(self.spec, batch, steps, cast(Tensor, self.weight_ih)) if random else None
-        own = parameters.for_call(self, self.spec, "")
-        check_parameters(self._name, self.spec, own)
-        make: Callable[..., BoundCell] = BoundCell if self.kind == "lstm" else _BareState
-        return make(self.spec, own, noise)
+        weights = parameters.for_call(self, self.spec, "")
+        check_parameters(self._name, self.spec, weights)
+        bound_class: Callable[..., BoundCell] = BoundCell if self.kind == "lstm" else _BareState
+        return bound_class(self.spec, weights, noise)
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
         """One step.
 
-        Recurrent dropout, zoneout and DropConnect draw new masks at each call while training; to keep one mask for a
+        While training, each call draws new masks for recurrent dropout, zoneout and DropConnect; to keep one mask for a
         whole sequence, run the cell through :func:`holdfast.unroll`.
 
         Args:
@@ -125,23 +124,18 @@ class CellModule(nn.Module):
     def _name(self) -> str:
         return f"{NAMES[self.kind]}Cell"
 
-    def _check_like(self, what: str, x: Tensor) -> None:
-        check_like(f"{self._name} {what}", x, cast(Tensor, self.weight_ih))
+    def _check_like(self, label: str, x: Tensor) -> None:
+        check_like(f"{self._name} {label}", x, cast(Tensor, self.weight_ih))
 
     def _checked_state(self, hx: Any, batch: Sequence[int]) -> tuple[Tensor, ...]:
         """The parts of a state, each of shape ``(*batch, size)``."""
-        sizes = self.spec.state_sizes
+        name, spec, weight = self._name, self.spec, cast(Tensor, self.weight_ih)
         parts = hx if self.kind == "lstm" else (hx,)
-        if not isinstance(parts, tuple | list) or len(parts) != len(sizes):
-            got = f"a {type(parts).__name__}" + (f" of {len(parts)}" if isinstance(parts, tuple | list) else "")
-            raise ShapeError(f"{self._name} state is {got}; expected the pair (h, c).")
-        for part, (letter, size) in zip(parts, sizes.items(), strict=True):
-            width = "proj_size" if letter == "h" and self.spec.proj_size else "hidden_size"
-            shape, words = (*batch, size), f"(batch, {width})" if batch else f"({width},)"
-            if not isinstance(part, Tensor) or part.shape != shape:
-                got = f"has shape {tuple(part.shape)}" if isinstance(part, Tensor) else f"is a {type(part).__name__}"
-                raise ShapeError(f"{self._name} state {letter} {got}; expected {words} = {shape}.")
-            self._check_like(f"state {letter}", part)
+        check_state_parts(name, parts, len(spec.state_sizes), "the pair (h, c)")
+        for part, (letter, size) in zip(parts, spec.state_sizes.items(), strict=True):
+            width = size_name(spec, letter)
+            check_state_part(name, letter, part, {"batch": batch[0], width: size} if batch else {width: size})
+            check_like(f"{name} state {letter}", part, weight)
         return tuple(parts)
 
     def extra_repr(self) -> str:
@@ -161,6 +155,11 @@ class RNNCell(CellModule):
         device: Where the parameters are made.
         dtype: Their dtype.
         **options: As in :class:`holdfast.cells.CellSpec`.
+
+    Example:
+        >>> h = RNNCell(3, 4)(torch.zeros(2, 3))
+        >>> h.shape
+        torch.Size([2, 4])
     """
 
     kind = "rnn"
@@ -194,6 +193,12 @@ class GRUCell(CellModule):
         device: Where the parameters are made.
         dtype: Their dtype.
         **options: As in :class:`holdfast.cells.CellSpec`.
+
+    Example:
+        >>> cell = GRUCell(3, 4)
+        >>> h = cell(torch.zeros(2, 3), torch.ones(2, 4))
+        >>> h.shape
+        torch.Size([2, 4])
     """
 
     kind = "gru"
@@ -221,6 +226,12 @@ class LSTMCell(CellModule):
         dtype: Their dtype.
         proj_size: P, size of the projected output; 0 for none.
         **options: As in :class:`holdfast.cells.CellSpec`.
+
+    Example:
+        >>> cell = LSTMCell(3, 4)
+        >>> h, c = cell(torch.zeros(2, 3), cell.initial_state(2))
+        >>> h.shape, c.shape
+        (torch.Size([2, 4]), torch.Size([2, 4]))
     """
 
     kind = "lstm"

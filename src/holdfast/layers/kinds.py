@@ -1,8 +1,8 @@
-"""RNN, GRU and LSTM as layers; drop-in for torch.nn's.
+"""RNN, GRU and LSTM as layers, in place of torch.nn's.
 
 The constructors take torch.nn's arguments in torch.nn's order, ``state_dict`` has torch.nn's names and shapes, and
-results and gradients are torch.nn's. On top come every option of the cell, ``lengths``, per-step states and the ways
-of stacking that :class:`~holdfast.layers.recurrent_layer.RecurrentLayer` describes.
+results and gradients are torch.nn's. In addition there are every option of the cell, ``lengths``, per-step states and
+the ways of stacking that :class:`~holdfast.layers.recurrent_layer.RecurrentLayer` describes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import torch
 
 from holdfast.cells import Activation, Kind
 from holdfast.cells.options import one_activation
-from holdfast.layers.recurrent_layer import LayerOptions, RecurrentLayer
+from holdfast.layers.layer_options import LayerOptions
+from holdfast.layers.recurrent_layer import RecurrentLayer
 
 
 class RNN(RecurrentLayer):
@@ -22,7 +23,7 @@ class RNN(RecurrentLayer):
 
     Args:
         input_size: I, values in a step of input.
-        hidden_size: H, units of a layer; or a sequence with one size a layer.
+        hidden_size: H, units of a layer; or a sequence with one size per layer.
         num_layers: Layers on top of one another.
         nonlinearity: The activation φ, any name of :data:`holdfast.cells.ACTIVATIONS` or a callable.
         bias: Whether there are bias vectors.
@@ -32,6 +33,12 @@ class RNN(RecurrentLayer):
         device: Where the parameters are made.
         dtype: Their dtype.
         **options: As in :class:`RecurrentLayer` and :class:`holdfast.cells.CellSpec`.
+
+    Example:
+        >>> layer = RNN(3, 4, nonlinearity="relu", batch_first=True)
+        >>> outputs, h = layer(torch.zeros(2, 5, 3))
+        >>> outputs.shape, h.shape
+        (torch.Size([2, 5, 4]), torch.Size([1, 2, 4]))
     """
 
     kind = "rnn"
@@ -65,7 +72,7 @@ class GRU(RecurrentLayer):
 
     Args:
         input_size: I, values in a step of input.
-        hidden_size: H, units of a layer; or a sequence with one size a layer.
+        hidden_size: H, units of a layer; or a sequence with one size per layer.
         num_layers: Layers on top of one another.
         bias: Whether there are bias vectors.
         batch_first: Whether input and output are [B, T, ...] instead of [T, B, ...].
@@ -74,6 +81,12 @@ class GRU(RecurrentLayer):
         device: Where the parameters are made.
         dtype: Their dtype.
         **options: As in :class:`RecurrentLayer` and :class:`holdfast.cells.CellSpec`.
+
+    Example:
+        >>> layer = GRU(3, 4, bidirectional=True, batch_first=True)
+        >>> outputs, h = layer(torch.zeros(2, 5, 3), lengths=[5, 2])
+        >>> outputs.shape, h.shape
+        (torch.Size([2, 5, 8]), torch.Size([2, 2, 4]))
     """
 
     kind = "gru"
@@ -100,7 +113,7 @@ class LSTM(RecurrentLayer):
 
     Args:
         input_size: I, values in a step of input.
-        hidden_size: H, units of a layer; or a sequence with one size a layer.
+        hidden_size: H, units of a layer; or a sequence with one size per layer.
         num_layers: Layers on top of one another.
         bias: Whether there are bias vectors.
         batch_first: Whether input and output are [B, T, ...] instead of [T, B, ...].
@@ -110,6 +123,12 @@ class LSTM(RecurrentLayer):
         device: Where the parameters are made.
         dtype: Their dtype.
         **options: As in :class:`RecurrentLayer` and :class:`holdfast.cells.CellSpec`.
+
+    Example:
+        >>> layer = LSTM(3, 4, num_layers=2, batch_first=True, peepholes=True)
+        >>> outputs, (h, c) = layer(torch.zeros(2, 5, 3))
+        >>> outputs.shape, h.shape, c.shape
+        (torch.Size([2, 5, 4]), torch.Size([2, 2, 4]), torch.Size([2, 2, 4]))
     """
 
     kind = "lstm"

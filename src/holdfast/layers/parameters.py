@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from holdfast.cells import CellSpec
 
 Weights = Mapping[str, Tensor | None]
-_OF_TORCH = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+_IN_TORCH = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 
 
 def register(module: nn.Module, spec: CellSpec, suffix: str, device: Any, dtype: torch.dtype | None) -> None:
@@ -23,24 +23,25 @@ def register(module: nn.Module, spec: CellSpec, suffix: str, device: Any, dtype:
 
 
 def collect(module: nn.Module, spec: CellSpec, suffix: str, weights: Weights | None = None) -> dict[str, Tensor]:
-    """The parameters of a cell by their names without the suffix, as they are stored.
+    """The stored parameters of a cell, by their names without the suffix.
 
     Args:
         module: The layer or cell.
         spec: Its cell.
         suffix: What follows the names: ``_l0``, ``_l1_reverse``, ... in a layer, nothing in a cell.
-        weights: ``module.named_weights()``, from a caller that has it.
+        weights: ``module.named_weights()``, if the caller has it already.
     """
-    own: Weights = cast(Any, module).named_weights() if weights is None else weights
-    found = {}
+    if weights is None:
+        weights = cast(Weights, cast(Any, module).named_weights())
+    parameters = {}
     for name in spec.parameter_names:
-        parameter = own.get(name + suffix)
-        found[name] = one(module, name + suffix, own) if parameter is None else parameter
-    return found
+        parameter = weights.get(name + suffix)
+        parameters[name] = get(module, name + suffix, weights) if parameter is None else parameter
+    return parameters
 
 
-def one(module: nn.Module, name: str, weights: Weights) -> Tensor:
-    """The parameter of that name; what is not in ``module.named_weights()`` is an attribute, which is slow to get."""
+def get(module: nn.Module, name: str, weights: Weights) -> Tensor:
+    """One parameter. If it is not in ``weights``, ``module.named_weights()``, it is an attribute, which is slower."""
     parameter = weights.get(name)
     return cast(Tensor, getattr(module, name)) if parameter is None else parameter
 
@@ -50,7 +51,7 @@ def named(module: nn.Module, name: str) -> Tensor:
     inner, _, last = name.rpartition(".")
     owner = module.get_submodule(inner)
     weights: Weights = cast(Any, owner).named_weights() if hasattr(owner, "named_weights") else {}
-    return one(owner, last, weights)
+    return get(owner, last, weights)
 
 
 def for_call(module: nn.Module, spec: CellSpec, suffix: str, weights: Weights | None = None) -> dict[str, Tensor]:
@@ -66,17 +67,17 @@ def initialise(module: nn.Module, spec: CellSpec, suffix: str) -> None:
     """Sets the initial values of a cell's parameters, as ``spec.init`` says.
 
     ``"holdfast"``: input weights and projections are drawn from Xavier's uniform distribution (Glorot & Bengio 2010)
-    and recurrent weights are orthogonal (Saxe et al. 2014), each gate by itself. Biases are 0, but the forget gate's in
-    ``bias_ih`` is ``forget_bias`` (with coupled gates, the input gate's is its negative).
+    and recurrent weights are orthogonal (Saxe et al. 2014), each gate by itself. Biases are 0, except that the forget
+    gate's rows of ``bias_ih`` are ``forget_bias`` (with coupled gates, the input gate's rows are its negative).
 
     ``"torch"``: all of these are drawn from the uniform distribution between plus and minus 1 / sqrt(hidden_size), in
     torch.nn's order, so that they are torch.nn's numbers for the same seed.
 
-    With both, gains are 1 and peepholes 0: the cell starts as the one without them.
+    With both, gains are 1 and peepholes 0: the cell starts like a cell without them.
     """
     H = spec.hidden_size
     for name, parameter in collect(module, spec, suffix).items():
-        if spec.init == "torch" and name in _OF_TORCH:
+        if spec.init == "torch" and name in _IN_TORCH:
             nn.init.uniform_(parameter, -1 / math.sqrt(H), 1 / math.sqrt(H))
         elif name == "weight_ih":
             for rows in torch.split(parameter, H):
@@ -84,7 +85,7 @@ def initialise(module: nn.Module, spec: CellSpec, suffix: str) -> None:
         elif name == "weight_hh":
             for rows in torch.split(parameter, H):
                 exact = torch.empty_like(rows, dtype=torch.promote_types(rows.dtype, torch.float32))
-                rows.copy_(nn.init.orthogonal_(exact))  # torch decomposes no matrix in half precision
+                rows.copy_(nn.init.orthogonal_(exact))  # torch cannot decompose matrices in half precision
         elif name == "weight_hr":
             nn.init.xavier_uniform_(parameter)
         elif name in ("norm_ih", "norm_hh", "norm_c"):

@@ -95,7 +95,7 @@ class Stream(runtime.Stream):
         """The state after the last step, copied into tensors, shaped as that of the layer.
 
         h [num_layers, B, O], or for the LSTM (h, c) with c [num_layers, B, H]; with layers of different sizes, h and c
-        are tuples of one [1, B, size] tensor a layer. Setting it, to tensors or arrays, goes on from there.
+        are tuples of one [1, B, size] tensor per layer. Set it to tensors or arrays to continue from another state.
 
         Raises:
             ShapeError: What is set has not the right parts, shapes or dtype.

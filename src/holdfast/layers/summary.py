@@ -1,6 +1,6 @@
 """The summary of a model as a table: its layers, their sizes, and how many parameters each has.
 
-:func:`summarise` runs a model and sees what each layer puts out; :func:`of_chain` reads a description; and
+:func:`summarise` runs a model and records the output of each layer; :func:`of_chain` reads a description; and
 :mod:`holdfast.interop.listing` goes through a network of another software's file.
 """
 
@@ -128,7 +128,7 @@ def sizes(inputs: int, outputs: int, num_layers: int = 1, bidirectional: bool = 
 
 
 def summarise(model: nn.Module, inputs: Sequence[int | None] | Callable[[int], tuple[Any, ...]]) -> Summary:
-    """Runs a model and notes what each layer puts out.
+    """Runs a model and records the output of each layer.
 
     Args:
         model: Its mode, its weights and torch's random state are left alone.

@@ -1,6 +1,6 @@
-"""What the native kernels take of a cell, in the numbers of ``native/layer.h``, and what they lack.
+"""A cell as arguments of the native kernels, in the numbers of ``native/layer.h``, and what the kernels lack.
 
-No torch is needed.
+This needs no torch.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _FUNCTIONS = (
     "scaled_tanh",
 )
 _NUMBERS = {name: number for number, name in enumerate(_FUNCTIONS)}
-# Names that are one of these functions with parameters. SELU is an ELU of a larger slope (Klambauer et al. 2017).
+# Names for one of these functions with parameters. SELU is an ELU with a larger slope (Klambauer et al. 2017).
 _SELU = 1.0507009873554805
-_AS = {
+_ALIASES = {
     "linear": ("affine", (1.0, 0.0)),
     "hard_sigmoid_02": ("hard_sigmoid", (0.2, 0.5)),
     "selu": ("elu", (_SELU * 1.6732632423543772, _SELU)),
@@ -39,14 +39,14 @@ _AS = {
 
 
 def function(name: str) -> tuple[int, float, float] | None:
-    """The number of an activation with its two parameters; None where the kernels do not have it.
+    """The number of an activation with its two parameters; None if the kernels do not have it.
 
-    They keep an activation's value alone, so they have those whose derivative follows from it.
+    They keep only an activation's value, so they have the activations whose derivative follows from the value.
     """
     base, parameters = parse_activation(name)
-    base, parameters = _AS.get(base, (base, parameters))
-    turns = base in ("elu", "leaky_relu", "thresholded_relu") and parameters[0] < 0
-    if base not in _NUMBERS or turns or (base == "scaled_tanh" and not parameters[0]):
+    base, parameters = _ALIASES.get(base, (base, parameters))
+    not_monotonic = base in ("elu", "leaky_relu", "thresholded_relu") and parameters[0] < 0
+    if base not in _NUMBERS or not_monotonic or (base == "scaled_tanh" and not parameters[0]):
         return None
     if base == "elu" and len(parameters) == 1:
         parameters = (*parameters, 1.0)
@@ -69,14 +69,14 @@ def _why_not(*names: str) -> str | None:
 
 
 def why_not_in_bfloat16(spec: CellSpec) -> str | None:
-    """The same with products in bfloat16, for a cell that :func:`why_not` has nothing against."""
+    """The same with products in bfloat16, for a cell for which :func:`why_not` returned None."""
     options = {"layer_norm": spec.layer_norm, "proj_size": spec.proj_size, "reset_after=False": not spec.reset_after}
     return next((f"the kernels have no {name} with products in bfloat16." for name, on in options.items() if on), None)
 
 
 @cache
 def is_plain(spec: CellSpec) -> bool:
-    """Whether the units need nothing but the default activations: no option that is asked for at each of them."""
+    """Whether a step has only the default activations, so that the loop over units checks no option."""
     clips = spec.gate_clip or spec.cell_clip
     options = spec.peepholes or spec.coupled_gates or clips or spec.zoneout_h or spec.zoneout_c
     return spec.activations == ("tanh", "sigmoid", "tanh") and not options
@@ -84,11 +84,11 @@ def is_plain(spec: CellSpec) -> bool:
 
 @cache
 def arguments(spec: CellSpec) -> dict[str, Any]:
-    """The arguments of a kernel that say what cell it computes; :func:`why_not` has nothing against it.
+    """The arguments of a kernel that describe the cell, for which :func:`why_not` returned None.
 
     The dictionary is shared: copy it before changing it.
     """
-    phi, sigma, out = (function(str(name)) for name in spec.activations)  # names: why_not has seen to it
+    phi, sigma, out = (function(str(name)) for name in spec.activations)  # why_not has checked that they are names
     return {
         "kind": KINDS[spec.kind],
         "phi": phi,

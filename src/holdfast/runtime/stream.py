@@ -137,7 +137,7 @@ class Stream:
         """The state after the last step, a copy, shaped as that of the layer.
 
         h [num_layers, B, O], or for the LSTM (h, c) with c [num_layers, B, H]; with layers of different sizes, h and c
-        are tuples of one [1, B, size] array a layer. Setting it goes on from there.
+        are tuples of one [1, B, size] array per layer. Set it to continue from another state.
 
         Raises:
             ShapeError: What is set has not the right parts, shapes or dtype.
@@ -196,7 +196,7 @@ class Stream:
             part[which] = 0
 
     def save(self, path: Path | str) -> None:
-        """Writes the state to a file; :meth:`load` goes on from it, to the same bits.
+        """Writes the state to a file; :meth:`load` continues from it, to the same bits.
 
         Raises:
             ModelFileError: The file cannot be written.

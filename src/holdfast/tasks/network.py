@@ -5,7 +5,8 @@ from __future__ import annotations
 from holdfast.cells.options import NAMES
 from holdfast.errors import OptionError, did_you_mean
 from holdfast.layers import LAYERS
-from holdfast.layers.recurrent_layer import LayerOptions, RecurrentLayer
+from holdfast.layers.layer_options import LayerOptions
+from holdfast.layers.recurrent_layer import RecurrentLayer
 from holdfast.settings import RecurrentSettings
 
 _OPTIONS = {*LayerOptions.__annotations__, "bias", "proj_size"} - RecurrentSettings.model_fields.keys()

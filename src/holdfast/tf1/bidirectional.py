@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from holdfast.cells.nested_state import State
-from holdfast.engines.unrolling import Lengths
+from holdfast.engines.lengths import Lengths
 from holdfast.errors import OptionError
 from holdfast.tf1.rnn import Scope, check_list, run_cell, stack_steps
 from holdfast.tf1.rnn_cell import RNNCell

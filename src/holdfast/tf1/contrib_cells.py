@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from holdfast.cells import Activation, CellSpec, Noise, activation
 from holdfast.cells.nested_state import State
 from holdfast.engines import EngineChoice
-from holdfast.engines.unrolling import SequenceCell
+from holdfast.engines.time_loop import SequenceCell
 from holdfast.errors import OptionError
 from holdfast.tf1.layer_cell import LayerCell, activation_of
 from holdfast.tf1.lstm_cells import LSTMCell

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.cells.nested_state import State
-from holdfast.engines.unrolling import Lengths, check_lengths
+from holdfast.engines.lengths import Lengths, check_lengths
 from holdfast.errors import OptionError
 from holdfast.tf1.lstm_cells import LSTMBlockCell
 from holdfast.tf1.rnn import dynamic_rnn, first_state, stack_steps, static_rnn

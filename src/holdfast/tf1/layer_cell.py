@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from holdfast.cells import ACTIVATIONS, Activation, BoundCell, CellSpec, Noise
 from holdfast.cells.nested_state import State
 from holdfast.engines import EngineChoice, Request, explain_request, select
-from holdfast.engines.unrolling import SequenceCell
+from holdfast.engines.time_loop import SequenceCell
 from holdfast.interop.tf1.weights import parameters
 from holdfast.tf1.rnn_cell import RNNCell, RunOptions, check_state
 

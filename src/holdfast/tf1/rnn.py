@@ -10,8 +10,8 @@ from torch import Tensor
 
 from holdfast.cells.nested_state import State, describe
 from holdfast.engines import Explanation
+from holdfast.engines.lengths import Lengths, check_lengths
 from holdfast.engines.memory import Memory
-from holdfast.engines.unrolling import Lengths, check_lengths
 from holdfast.errors import OptionError, ShapeError
 from holdfast.tf1.rnn_cell import RNNCell, RunOptions
 from holdfast.tf1.variables import VariableScope, variable_scope

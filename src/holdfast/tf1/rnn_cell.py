@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from holdfast.cells.nested_state import State, describe, map_state
 from holdfast.engines import ENGINES, EngineChoice
-from holdfast.engines.check import check_like
+from holdfast.engines.check import check_like, check_state_parts
 from holdfast.engines.memory import Memory
-from holdfast.engines.unrolling import SequenceCell, unroll
+from holdfast.engines.time_loop import SequenceCell
+from holdfast.engines.unrolling import unroll
 from holdfast.errors import OptionError, ShapeError
 from holdfast.tf1.variables import (
     Initializer,
@@ -249,16 +250,6 @@ def check_state(name: str, size: Any, state: State, batch: int, weight: Tensor) 
             raise ShapeError(f"{name} state is {describe(state)}; expected a tensor (batch, size) = {(batch, size)}.")
         check_like(f"{name} state", state, weight)
         return
-    check_parts(name, state, len(size), f"{len(size)} parts of sizes {tuple(size)}")
+    check_state_parts(name, state, len(size), f"{len(size)} parts of sizes {tuple(size)}")
     for part, part_size in zip(state, size, strict=True):
         check_state(name, part_size, part, batch, weight)
-
-
-def check_parts(name: str, state: State, count: int, expected: str) -> None:
-    """Refuses a state that is not a tuple or list of ``count`` parts.
-
-    Raises:
-        ShapeError: It is not.
-    """
-    if not isinstance(state, tuple | list) or len(state) != count:
-        raise ShapeError(f"{name} state is {describe(state)}; expected {expected}.")

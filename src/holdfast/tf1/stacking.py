@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from holdfast.cells.nested_state import State, describe
 from holdfast.engines import EngineChoice
-from holdfast.engines.unrolling import SequenceCell
+from holdfast.engines.check import check_state_parts
+from holdfast.engines.time_loop import SequenceCell
 from holdfast.errors import OptionError, ShapeError
-from holdfast.tf1.rnn_cell import RNNCell, RunOptions, check_parts
+from holdfast.tf1.rnn_cell import RNNCell, RunOptions
 from holdfast.tf1.variables import VariableScope, variable_scope
 
 
@@ -83,7 +84,7 @@ class MultiRNNCell(RNNCell):
             if not isinstance(state, Tensor) or state.shape[-1] != sum(sizes):
                 raise ShapeError(f"MultiRNNCell state is {describe(state)}; expected a tensor (batch, {sum(sizes)}).")
             return list(state.split_with_sizes(sizes, 1))
-        check_parts("MultiRNNCell", state, len(sizes), f"a tuple of {len(sizes)}, one for each cell")
+        check_state_parts("MultiRNNCell", state, len(sizes), f"a tuple of {len(sizes)}, one for each cell")
         return list(state)
 
     def _join(self, states: Sequence[State]) -> State:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from holdfast.cells.nested_state import State, is_single, map_state
 from holdfast.engines import EngineChoice
-from holdfast.engines.unrolling import SequenceCell
+from holdfast.engines.time_loop import SequenceCell
 from holdfast.errors import OptionError, ShapeError
 from holdfast.tf1.masks import Dropper, check_keep_prob
 from holdfast.tf1.rnn_cell import LSTMStateTuple, RNNCell, RunOptions

@@ -57,8 +57,7 @@ def fit(
         validation: The validation batches. Each starts from a zero state unless it continues the one before. With None,
             the model keeps the latest weights.
         settings: How to train.
-        run: Where to keep history and checkpoints; training resumes from a checkpoint that is there. None keeps
-            nothing.
+        run: The folder for history and checkpoints; training resumes from its checkpoint, if it has one.
         listeners: Called in this order, after the history has recorded a row.
 
     Returns:

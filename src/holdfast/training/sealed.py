@@ -17,7 +17,7 @@ _SEAL = "# SHA-256 of what follows: {}\n"
 
 
 def write_sealed(path: Path, table: Mapping[str, Any]) -> None:
-    """Writes a table, atomically; a file that is there is replaced.
+    """Writes a table, atomically; an existing file is replaced.
 
     Args:
         path: The file.

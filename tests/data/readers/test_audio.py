@@ -81,7 +81,7 @@ def test_another_rate_without_the_library(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(MissingLibraryError) as error:
         audio.samples(path, RATE)
     assert str(error.value) == (
-        f"{path} has 16000 samples a second and data.audio.rate is 8000; resampling needs the library soxr, which is "
+        f"{path} has 16000 samples per second and data.audio.rate is 8000; resampling needs the library soxr, which is "
         "not installed: pip install 'holdfast[audio]', or convert the file."
     )
 
@@ -196,7 +196,7 @@ def test_what_is_there_and_what_the_header_claims_is_named(tmp_path: Path) -> No
     size = ogg.stat().st_size
     page = size - ogg.read_bytes().rindex(b"OggS")
     assert f"its last page of OGG takes {page:,} bytes or more, and {page - 7:,} are there" in fault(cut(ogg, size - 7))
-    assert f"no page ends the stream of OGG, which goes on after the {size - page:,} bytes" in fault(
+    assert f"no page ends the stream of OGG, which continues after the {size - page:,} bytes" in fault(
         cut(ogg, size - page)
     )
 
@@ -242,15 +242,15 @@ def test_mp3_without_the_tag_that_says_its_length(tmp_path: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content[content.index(content[:2], 4) :])
     assert fault(path) == (
-        f"{path} varies in its bit rate and does not say how long it is (it has no Xing, Info or VBRI tag), so it would"
-        " be read in part. Convert it to WAV or FLAC."
+        f"{path} has a variable bit rate and does not say how long it is (it has no Xing, Info or VBRI tag), so only a "
+        "part would be read. Convert it to WAV or FLAC."
     )
 
 
 @pytest.mark.parametrize("rate", [0, 1, 999, 1_000_001, 2**31 - 1])
 def test_a_header_of_an_impossible_rate(tmp_path: Path, rate: int) -> None:
     path = change(save(tmp_path / "a.wav", tone(440)), 24, rate.to_bytes(4, "little"))
-    assert f"claims {rate:,} samples a second; expected 1,000 to 1,000,000." in fault(path) or (
+    assert f"claims {rate:,} samples per second; expected 1,000 to 1,000,000." in fault(path) or (
         not rate and "cannot be read as a recording" in fault(path)
     )
 
@@ -259,8 +259,8 @@ def test_a_header_of_impossibly_many_samples(tmp_path: Path) -> None:
     path = save(tmp_path / "a.flac", noise(0.3))
     change(path, 21, bytes([path.read_bytes()[21] | 0x0F]) + b"\xff" * 4)
     assert fault(path) == (
-        f"{path} claims 68,719,476,735 samples of 1 channels, and has {path.stat().st_size:,} bytes: sound does not "
-        "fit into so few. Its header is damaged."
+        f"{path} claims 68,719,476,735 samples of 1 channels, and has only {path.stat().st_size:,} bytes: too few "
+        "for them. Its header is damaged."
     )
 
 
@@ -268,8 +268,8 @@ def test_flac_that_was_written_to_a_pipe(tmp_path: Path) -> None:
     path = save(tmp_path / "a.flac", noise(0.3))
     change(path, 21, bytes([path.read_bytes()[21] & 0xF0]) + bytes(4))
     assert fault(path) == (
-        f"{path} does not say how many samples it has, as FLAC that was written to a pipe, and libsndfile cannot read "
-        "such files. Write it anew, such as by `ffmpeg -i OLD.flac NEW.flac`."
+        f"{path} does not say how many samples it has, like FLAC that was written to a pipe; libsndfile cannot read "
+        "such files. Convert it, for example by `ffmpeg -i OLD.flac NEW.flac`."
     )
 
 

@@ -80,7 +80,7 @@ def test_zip_archives_that_unpack_to_absurdly_much(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
         archive.writestr("a.txt", b"text")
     assert fault(lambda: texts.read([path], WORDS)) == (
-        f"{path}: a.txt in it is packed in an unusual way; expected deflate, as zip programs do."
+        f"{path}: a.txt in it is packed in an unusual way; expected deflate, the usual way."
     )
 
 
@@ -92,7 +92,7 @@ def test_zip_archives_whose_members_are_the_same_bytes(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     path.write_bytes(content.getvalue())
     assert fault(lambda: texts.read([path], WORDS)) == (
-        f"{path} is a damaged zip archive: its members claim more bytes than it has. Copy it again."
+        f"{path} is a damaged zip archive: its members claim more bytes than the file has. Copy it again."
     )
 
 
@@ -111,11 +111,11 @@ def test_tables_of_empty_cells(tmp_path: Path) -> None:
     header = b",".join(b"c%d" % number for number in range(5000))
     csv = table(tmp_path / "a.csv", header + b"\n" + b"1\n" * 5000)
     expected = (
-        "has 5,000 rows and 5,000 columns, of which nearly all cells are empty or alike; expected at most 8,544,168 "
+        "has 5,000 rows and 5,000 columns, with nearly all cells empty or equal; expected at most 8,544,168 "
         "cells in a file of its size. It is damaged, or most columns can be left out."
     )
     assert fault(lambda: read([csv], ClassifyData())) == f"{csv} {expected}"
-    assert "of which nearly all cells are empty" in fault(lambda: transcripts.read([csv], AudioSettings()))
+    assert "with nearly all cells empty" in fault(lambda: transcripts.read([csv], AudioSettings()))
     lines = table(tmp_path / "a.jsonl", b"".join(b'{"text": "a", "k%d": 1}\n' % number for number in range(5000)))
     assert "has 5,001 rows and 5,001 columns" in fault(lambda: texts.read([lines], WORDS))
     assert "has 5,001 rows and 5,001 columns" in fault(lambda: transcripts.read([lines], AudioSettings()))
@@ -132,7 +132,7 @@ def test_tables_of_too_many_columns(tmp_path: Path) -> None:
 def test_json_that_is_nested_deep(tmp_path: Path, nest: tuple[bytes, bytes]) -> None:
     deep = nest[0] * 500 + b"1" + nest[1] * 500
     path = table(tmp_path / "a.jsonl", b'{"text": "a"}\n{"text": "a", "b": ' + deep + b"}\n")
-    message = f"{path}, line 2, is nested more than 16 deep; expected an object a line."
+    message = f"{path}, line 2, is nested more than 16 deep; expected one object per line."
     assert fault(lambda: texts.read([path], WORDS)) == message
     assert fault(lambda: transcripts.read([path], AudioSettings())) == message
 
@@ -147,6 +147,6 @@ def test_parquet_that_claims_rows_without_end(tmp_path: Path) -> None:
     polars.DataFrame({"t0": polars.repeat(1.5, 10_000_000, eager=True)}).write_parquet(path)
     size = path.stat().st_size
     assert fault(lambda: read([path], ClassifyData())) == (
-        f"{path} has 10,000,000 rows and 1 columns, of which nearly all cells are empty or alike; expected at most "
+        f"{path} has 10,000,000 rows and 1 columns, with nearly all cells empty or equal; expected at most "
         f"{2**23 + 25 * size:,} cells in a file of its size. It is damaged, or most columns can be left out."
     )

@@ -59,7 +59,7 @@ def test_a_column_without_any_tag_is_no_target(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (word(1) + "2\tgo\n", ", line 2 has 2 columns; expected the 10 of CoNLL-U, apart by tabs."),
+        (word(1) + "2\tgo\n", ", line 2 has 2 columns; expected the 10 columns of CoNLL-U, separated by tabs."),
         (
             word(1) + word(3),
             ", line 2 has the id '3'; expected 2, the next word of the sentence. A blank line ends a sentence.",
@@ -78,7 +78,7 @@ def test_a_column_without_any_tag_is_no_target(tmp_path: Path) -> None:
             word(1) + word(2, upos="_") + word(3, upos="_"),
             ", line 2 has no upos, but other words of the file have one; expected all or none of them to be tagged.",
         ),
-        ("# nothing\n\n", " holds no sentences; expected CoNLL-U, a line of ten columns for each word."),
+        ("# nothing\n\n", " holds no sentences; expected CoNLL-U, one line of ten columns per word."),
     ],
 )
 def test_what_breaks_the_format_is_named_by_its_line(tmp_path: Path, text: str, message: str) -> None:
@@ -99,7 +99,7 @@ def test_bytes_that_are_no_text_and_a_file_that_is_not_there(tmp_path: Path) -> 
     with pytest.raises(MissingDataError) as missing:
         conllu.read(tmp_path / "absent.conllu", "upos")
     assert str(missing.value) == (
-        f"There is no file {tmp_path / 'absent.conllu'}. Check the path; it was taken from {Path.cwd()}."
+        f"There is no file {tmp_path / 'absent.conllu'}. Check the path; relative paths start at {Path.cwd()}."
     )
 
 

@@ -18,8 +18,8 @@ from holdfast.tasks.classify.settings import ClassifyData
 from holdfast.tasks.forecast.settings import ForecastData
 
 INDEX = (
-    "{path}: the column {name!r} is not used: it numbers the rows, or has no name, as the index that pandas writes. To "
-    "use it, name it in data.feature_columns or data.time_column."
+    "{path}: the column {name!r} is not used: it numbers the rows or has no name, like the index that pandas writes. "
+    "To use it, name it in data.feature_columns or data.time_column."
 )
 
 
@@ -243,7 +243,7 @@ def test_missing_values_as_people_write_them(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("names", ["2,0.5,0.6", "112", "1;0,5;0,6", "-1,-1.5"])
 def test_names_that_are_numbers_are_warned_of(tmp_path: Path, names: str) -> None:
     row = names.replace("2", "3")
-    with pytest.warns(HoldfastWarning, match="line 1, holds numbers alone, and is read as the names of the columns"):
+    with pytest.warns(HoldfastWarning, match="line 1, holds only numbers, and is read as the names of the columns"):
         read([made(tmp_path, f"{names}\n{row}\n{row}\n")], ClassifyData())
 
 

@@ -68,8 +68,8 @@ def test_several_pairs_are_matched_by_name(tmp_path: Path) -> None:
 def test_labels_without_images(tmp_path: Path) -> None:
     path = save(tmp_path / "train-labels-idx1-ubyte", LABELS)
     assert told(path) == (
-        f"{path} holds labels, and no file of images among those given belongs to it; "
-        "expected names that differ in images/labels and idx3/idx1 only."
+        f"{path} holds labels, and no given file of images belongs to it; "
+        "expected names that differ only in images/labels and idx3/idx1."
     )
 
 
@@ -82,7 +82,7 @@ def test_a_plain_file_cut_short(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(idx(IMAGES)[:-1])
     assert told(path) == (
-        f"{path} is cut short or damaged: its header tells of 5x3x4 values, more than the file can hold. "
+        f"{path} is cut short or damaged: its header claims 5x3x4 values, more than the file can hold. "
         "Copy or download it again."
     )
 
@@ -90,13 +90,13 @@ def test_a_plain_file_cut_short(tmp_path: Path) -> None:
 def test_values_past_the_end(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(idx(IMAGES) + b"\0")
-    assert told(path) == f"{path} does not have its size: its header tells of 5x3x4 values and more follow."
+    assert told(path) == f"{path} does not have the right size: its header claims 5x3x4 values and more follow."
 
 
 def test_a_gzipped_file_with_too_few_values(tmp_path: Path) -> None:
     path = tmp_path / "x.gz"
     path.write_bytes(gzip.compress(idx(IMAGES)[:-1]))
-    assert told(path) == f"{path} does not have its size: its header tells of 5x3x4 values and only 59 follow."
+    assert told(path) == f"{path} does not have the right size: its header claims 5x3x4 values and only 59 follow."
 
 
 def test_a_gzip_stream_cut_short_anywhere(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_huge_claim_allocates_nothing(tmp_path: Path, packed: bool) -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert message.startswith(f"{path} is cut short or damaged: its header tells of 2147483648x2147483648x")
+    assert message.startswith(f"{path} is cut short or damaged: its header claims 2147483648x2147483648x")
     assert peak < 1 << 20
 
 
@@ -139,4 +139,4 @@ def test_headers_that_do_not_fit(tmp_path: Path) -> None:
     save(path, IMAGES[0])
     assert told(path) == f"{path} is an IDX file of 2 dimensions; expected 3 for images."
     save(path, IMAGES[:0])
-    assert told(path) == f"{path} holds no values: its header tells of 0x3x4 values."
+    assert told(path) == f"{path} holds no values: its header claims 0x3x4 values."

@@ -61,7 +61,7 @@ def test_colour_becomes_grey_and_sixteen_bits_are_scaled_to_255(tmp_path: Path) 
 
 
 def png(numbers: np.ndarray, colours: int) -> bytes:
-    """A PNG file of 16 bits a channel, [height, width, channels], of a type of colours of the standard."""
+    """A PNG file of 16 bits per channel, [height, width, channels], of a type of colours of the standard."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -119,7 +119,8 @@ def test_sixteen_bits_of_colour_in_a_tiff_file_are_refused(tmp_path: Path) -> No
     assert content.count(bits) == 1
     path.write_bytes(content.replace(bits, struct.pack("<3H", 16, 16, 16)))
     assert told(path) == (
-        f"{path} has 16 bits a channel in colour; expected 8, or 16 in a PNG file or without colours. Convert it first."
+        f"{path} has 16 bits per channel in colour; expected 8, or 16 in a PNG file or without colours. "
+        "Convert it first."
     )
 
 
@@ -175,8 +176,7 @@ def test_an_image_that_unpacks_to_a_gigabyte_is_refused_before(tmp_path: Path) -
     path = tmp_path / "a.png"
     Image.new("1", (13_000, 13_000)).save(path)
     assert told(path) == (
-        f"{path} claims to be a huge image (13000x13000 pixels, of which at most 30,000,000 are read). "
-        "Scale it down first."
+        f"{path} claims to be a huge image (13000x13000 pixels; at most 30,000,000 are read). Scale it down first."
     )
 
 
@@ -186,7 +186,7 @@ def test_a_jpeg_file_of_too_many_scans(tmp_path: Path) -> None:
     content = path.read_bytes()
     last = content[content.rindex(b"\xff\xda") : -2]
     path.write_bytes(content[:-2] + last * 70 + content[-2:])
-    assert told(path) == f"{path} has more than 64 scans. Save it anew."
+    assert told(path) == f"{path} has more than 64 scans. Save it again."
     path.write_bytes(content + b"\xff\xda\x00\x02" * 70)  # behind the image: a film, as telephones add
     assert len(read([path], ClassifyData())) == 1
 
@@ -252,4 +252,4 @@ def test_a_header_that_claims_a_huge_image(tmp_path: Path) -> None:
 
 def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "a.tiff", GREY.astype(np.float32))
-    assert told(path) == f"{path} has 32 bits a pixel; expected 8 or 16. Convert it first."
+    assert told(path) == f"{path} has 32 bits per pixel; expected 8 or 16. Convert it first."

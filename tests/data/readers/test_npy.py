@@ -52,7 +52,7 @@ def test_inputs_alone_have_no_labels_and_two_dimensions_are_one_channel(tmp_path
 def test_what_does_not_fit_is_told(tmp_path: Path) -> None:
     labels, inputs, other = save(tmp_path, y_a=[1, 2], X_b=INPUTS, X_c=INPUTS)
     assert told(labels, inputs, other) == (
-        f"{labels} holds labels, and no file of inputs among those given belongs to it; expected names such as "
+        f"{labels} holds labels, and no given file of inputs belongs to it; expected names such as "
         "X_train.npy and y_train.npy."
     )
     [labels] = save(tmp_path, y=[1, 2, 3])
@@ -71,7 +71,7 @@ def test_a_file_cut_short_anywhere(tmp_path: Path) -> None:
     for length in range(0, len(content), 5):
         path.write_bytes(content[:length])
         assert told(path).startswith(
-            (f"{path} cannot be read as an NPY file: ", f"{path} is damaged: its header tells")
+            (f"{path} cannot be read as an NPY file: ", f"{path} is damaged: its header claims")
         )
 
 
@@ -81,6 +81,6 @@ def test_a_header_that_claims_a_huge_array(tmp_path: Path) -> None:
     np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (2**40, 2, 2)})
     path.write_bytes(header.getvalue() + bytes(64))
     assert told(path) == (
-        f"{path} is damaged: its header tells of shape (1099511627776, 2, 2) and type float32, 17592186044544 bytes in "
+        f"{path} is damaged: its header claims shape (1099511627776, 2, 2) and type float32, 17592186044544 bytes in "
         "all, and it has 192. Copy or download it again."
     )

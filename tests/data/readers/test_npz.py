@@ -59,7 +59,10 @@ def test_two_dimensions_are_one_channel(tmp_path: Path) -> None:
             " has no array 'inputs'; expected inputs [N, T, C], lengths [N], labels [N], or their other usual names, "
             "such as X and y; got z.",
         ),
-        ({"X": INPUTS, "data": INPUTS}, " has the arrays X and data, which may both be inputs; expected one."),
+        (
+            {"X": INPUTS, "data": INPUTS},
+            " has the arrays X and data, which may both be the inputs; expected one of them.",
+        ),
         (
             {"X": INPUTS, "y": [0.5, 1.0]},
             ": labels[0] is 0.5; expected whole numbers or text, as labels.",
@@ -124,7 +127,7 @@ def test_a_header_that_claims_a_huge_array(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("inputs.npy", header.getvalue() + bytes(64))
     assert told(path) == (
-        f"{path} is damaged: the header of inputs.npy tells of shape (1099511627776, 2, 2), which is not what is there."
+        f"{path} is damaged: the header of inputs.npy claims shape (1099511627776, 2, 2), which is not its size."
     )
 
 

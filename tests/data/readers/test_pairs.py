@@ -76,18 +76,18 @@ def test_errors_name_the_file_and_the_line(tmp_path: Path) -> None:
     message = f"{path}, line 2, is not UTF-8 text (invalid start byte). Save the file in UTF-8."
     assert told([path]) == message
     assert told([]) == "No files were given to read; expected at least one."
-    missing = re.escape(f"There is no file {tmp_path / 'e.tsv'}. Check the path; it was taken from {Path.cwd()}.")
+    missing = re.escape(f"There is no file {tmp_path / 'e.tsv'}. Check the path; relative paths start at {Path.cwd()}.")
     with pytest.raises(MissingDataError, match=f"^{missing}$"):
         pairs.read([tmp_path / "e.tsv"])
 
 
 def test_errors_of_parallel_files(tmp_path: Path) -> None:
     ours, theirs = save(tmp_path / "a.en", "one\ntwo\n"), save(tmp_path / "a.fr", "un\n")
-    message = f"{ours} has 2 lines and {theirs} has 1; expected as many, a line for a line."
+    message = f"{ours} has 2 lines and {theirs} has 1; expected the same number of lines."
     assert told([ours, theirs], parallel=True) == message
     assert (
         told([ours, theirs, ours], parallel=True)
-        == "3 files were given; parallel ones come in twos, sources and targets."
+        == "3 files were given; expected pairs of a file of sources and a file of targets."
     )
     save(theirs, "un\n\n")
     message = f"{theirs}, line 2, is empty, and the same line of the other file is not."

@@ -25,7 +25,7 @@ def test_an_unknown_kind_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         read([path], ClassifyData())
     assert str(error.value) == (
-        f"{path} is of no known kind. Known kinds: a folder ROOT/label/image or ROOT/label/recording; an image "
+        f"{path} is of an unknown kind. Known kinds: a folder ROOT/label/image or ROOT/label/recording; an image "
         "(.png, .jpg, .jpeg, .bmp, .gif, .pgm, .tif, .tiff, .webp); a recording (.wav, .flac, .ogg, "
         ".mp3, .aiff, .aif, .au); a table (.csv, .tsv, .parquet, .pq); .npy; .npz; .ts; IDX (such as "
         "train-images-idx3-ubyte.gz)."
@@ -34,7 +34,7 @@ def test_an_unknown_kind_lists_the_known_ones(tmp_path: Path) -> None:
 
 def test_an_empty_file_is_of_no_known_kind(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
-    with pytest.raises(DataError, match="is of no known kind"):
+    with pytest.raises(DataError, match="is of an unknown kind"):
         read([tmp_path / "a"], ClassifyData())
 
 
@@ -42,7 +42,10 @@ def test_every_missing_path_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     with pytest.raises(MissingDataError) as error:
         read(["a.png", "b.csv"], ClassifyData())
-    assert str(error.value) == f"There is no file or folder a.png, b.csv. Check the path; it was taken from {tmp_path}."
+    assert (
+        str(error.value)
+        == f"There is no file or folder a.png, b.csv. Check the path; relative paths start at {tmp_path}."
+    )
 
 
 def test_nothing_to_read() -> None:
@@ -57,5 +60,5 @@ def test_sequences_of_other_channels_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         read([tmp_path / "a.npz", tmp_path / "b.npz"], ClassifyData())
     assert str(error.value) == (
-        f"{tmp_path}/b.npz[0] has 4 values a step; the sequences before it have 2. All sequences must agree."
+        f"{tmp_path}/b.npz[0] has 4 values per step; the sequences before it have 2. All sequences must agree."
     )

@@ -90,10 +90,10 @@ def test_rows_that_have_known_columns_alone_are_ahead(tmp_path: Path) -> None:
             "t,y\n2020-01-02,1\n2020-01-01,2\n",
             "a.csv, line 3: the time 2020-01-01 comes after 2020-01-02; expected ascending times. Sort the rows.",
         ),
-        ("t,y\n1,1\n2,2\n2,3\n", "a.csv, line 4: the time 2 occurs twice; expected one row a time."),
+        ("t,y\n1,1\n2,2\n2,3\n", "a.csv, line 4: the time 2 occurs twice; expected one row per time."),
         (
             "t,y\n2024-10-27 02:00,1\n2024-10-27 02:00,2\n",
-            "a.csv, line 3: the time 2024-10-27 02:00 occurs twice; expected one row a time. If a clock was set back "
+            "a.csv, line 3: the time 2024-10-27 02:00 occurs twice; expected one row per time. If a clock was set back "
             "there, set data.time_zone.",
         ),
         (
@@ -124,14 +124,12 @@ def test_a_gap_is_missing_even_where_rows_may_lie_ahead(tmp_path: Path) -> None:
 def test_what_is_wrong_with_the_settings_is_said(tmp_path: Path) -> None:
     twice = ForecastData(time_column="t", target_columns=["y"], known_columns=["y"])
     assert told(tmp_path, "t,y\n1,1\n", twice) == (
-        "The column 'y' is in data.target_columns and in data.known_columns; expected one part for each."
+        "The column 'y' is in data.target_columns and in data.known_columns; expected one use for each column."
     )
     assert told(tmp_path, "t,y\n1,1\n", TIMED.model_copy(update={"calendar": ["hour"]})) == (
         "data.calendar needs dates, and the column 't' of a.csv holds numbers."
     )
-    with pytest.raises(
-        RecipeError, match=r"^data.calendar needs data.time_column, which says what dates the rows have.$"
-    ):
+    with pytest.raises(RecipeError, match=r"^data.calendar needs data.time_column, the dates of the rows.$"):
         one(tmp_path, "y\n1\n", ForecastData(calendar=["hour"]))
     nothing = ForecastData(time_column="t")
     assert told(tmp_path, "t\n1\n", nothing) == "a.csv has no columns besides t; expected one to forecast."
@@ -153,11 +151,13 @@ def test_files_of_other_columns_are_told_apart(tmp_path: Path) -> None:
 
 def test_files_that_are_not_there_or_no_tables(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"^No files were given to read; expected at least one table with a row a time.$"
+        DataError, match=r"^No files were given to read; expected at least one table with one row per time.$"
     ):
         read([], TIMED)
-    with pytest.raises(MissingDataError, match=r"^There is no file .*none.csv. Check the path; it was taken from "):
+    with pytest.raises(
+        MissingDataError, match=r"^There is no file .*none.csv. Check the path; relative paths start at "
+    ):
         read([tmp_path / "none.csv"], TIMED)
     (tmp_path / "a.txt").write_text("1\n")
-    with pytest.raises(DataError, match=r"a.txt is no table; expected one of .csv, .tsv, .parquet, .pq.$"):
+    with pytest.raises(DataError, match=r"a.txt is not a table; expected one of .csv, .tsv, .parquet, .pq.$"):
         read([tmp_path / "a.txt"], TIMED)

@@ -188,7 +188,8 @@ def test_a_gzipped_table(tmp_path: Path) -> None:
             "run,t,x\na,,1\n",
             LONG,
             ", line 2: the column 't' is empty; expected a time such as 2016-07-01 00:15 in every row (with a zone in "
-            "all or in none), or a number in every row; data.time_format says how times are written otherwise.",
+            "all or in none), or a number in every row; set data.time_format if times are written in "
+            "another form.",
         ),
         ("run,t,x,label\na,0,1,p\na,1,1,q\n", LONG, "[id=a] has the labels p, q; expected one in all of its rows."),
         ("label\nx\n", ClassifyData(), " has no columns besides label; expected columns that hold inputs."),
@@ -209,12 +210,12 @@ def test_tables_that_do_not_fit(tmp_path: Path, content: str, settings: Classify
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", " is empty; expected a line that names the columns, and a line for each row."),
-        ("\n# nothing\n", " is empty; expected a line that names the columns, and a line for each row."),
+        ("", " is empty; expected one line with the names of the columns, and one line per row."),
+        ("\n# nothing\n", " is empty; expected one line with the names of the columns, and one line per row."),
         (
             "a,b\n\n1,2,3\n",
-            ", line 3, has 3 values, and the columns are 2: a, b. Mend the line, or set data.separator if ',' is not "
-            "what separates values.",
+            ", line 3, has 3 values, and there are 2 columns: a, b. Correct the line, or set data.separator if ',' is "
+            "not the separator of values.",
         ),
         ('a,b\n1,2\n"3,4\n', ", line 3, opens a quote that is never closed. The file may be cut short."),
         (
@@ -233,7 +234,7 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"a,label\n1,\xff\xfe\n")
     assert told(path) == (
-        f"{path}, line 2, is not utf-8: byte 0xff. Convert the file, or set data.encoding to what it is in, such as "
+        f"{path}, line 2, is not utf-8: byte 0xff. Convert the file, or set data.encoding to its encoding, such as "
         "latin-1."
     )
 

@@ -109,8 +109,8 @@ def test_several_files_are_joined_and_conllu_is_known_by_its_ending(tmp_path: Pa
             "1\tgo\t_\tVERB\tVB\t_\t_\t_\t_\t_\n",
             ", line 1 looks like CoNLL-U; expected a name that ends in .conllu. Rename the file.",
         ),
-        ("-DOCSTART- O\n", " holds no sentences; expected a word and its tag a line."),
-        (" \n", " holds no sentences; expected a sentence a line, or a word and its tag a line."),
+        ("-DOCSTART- O\n", " holds no sentences; expected one word and its tag per line."),
+        (" \n", " holds no sentences; expected one sentence per line, or one word and its tag per line."),
     ],
 )
 def test_what_breaks_the_format_is_named_by_its_line(tmp_path: Path, text: str, message: str) -> None:

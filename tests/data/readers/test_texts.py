@@ -153,7 +153,7 @@ def test_several_labels_in_one_column_or_as_a_list(tmp_path: Path) -> None:
     assert pairs(listed, SEVERAL) == [("x", "red|round"), ("y", "")]
     assert told(listed) == (
         f"{listed}: the column 'label' holds lists. "
-        'Set data.label_separator, such as "|", to learn several labels a sequence.'
+        'Set data.label_separator, such as "|", to learn several labels per sequence.'
     )
     assert texts.read([listed], SEVERAL).labels is None, "a split keeps no proportions of combinations"
     assert texts.read([path], PLAIN.model_copy(update={"label_column": "text"})).labels == ["x", "y"]
@@ -162,22 +162,22 @@ def test_several_labels_in_one_column_or_as_a_list(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"r/a.txt": "", "r/b.txt": "x"}, "{root}/r/a.txt is empty; expected a text a line."),
+        ({"r/a.txt": "", "r/b.txt": "x"}, "{root}/r/a.txt is empty; expected one text per line."),
         ({"r/x/a.txt": "\n"}, "{root}/r/x/a.txt is empty; expected a text."),
         (
             {"r/x/a.csv": "text\na"},
-            "{root}/r/x/a.csv lies in a subfolder; expected LABEL/NAME.txt there, a text a file.",
+            "{root}/r/x/a.csv lies in a subfolder; expected LABEL/NAME.txt there, one text per file.",
         ),
         (
             {"r/a.txt": "x", "r/b/c.txt": "y"},
-            "{root}/r holds texts both directly (a.txt) and in subfolders (b/c.txt); expected LABEL.txt, a text a "
-            "line, or LABEL/NAME.txt, a text a file.",
+            "{root}/r holds texts both directly (a.txt) and in subfolders (b/c.txt); expected LABEL.txt, one text per "
+            "line, or LABEL/NAME.txt, one text per file.",
         ),
         ({"r/a.png": "x"}, "{root}/r holds no texts; expected " + texts._KINDS + "."),
         ({"r/a/b/c.txt": "x"}, "{root}/r holds a/b/c.txt; expected " + texts._KINDS + "."),
         (
             {"r/a.txt": b"ok\nna\xefve\n"},
-            "{root}/r/a.txt, line 2, is not utf-8: byte 0xef. Convert the file, or set data.encoding to what it is in, "
+            "{root}/r/a.txt, line 2, is not utf-8: byte 0xef. Convert the file, or set data.encoding to its encoding, "
             "such as latin-1.",
         ),
         ({"r/a.csv": "label,text\na,\n"}, "{root}/r/a.csv, line 2: the column 'text' is empty; expected a text."),
@@ -201,7 +201,7 @@ def test_damaged_and_missing_files(tmp_path: Path) -> None:
     path.write_bytes(whole[:40] + b"!" + whole[41:])
     assert told(path).startswith(f"{path} cannot be unpacked: a.txt in it is damaged or locked (")
     path.write_bytes(whole[:-30])
-    assert told(path).startswith(f"{path} is no zip archive, or a damaged one (")
+    assert told(path).startswith(f"{path} is not a zip archive, or a damaged one (")
     broken = made(tmp_path, {"a.jsonl": '{"text": "x"\n'}) / "a.jsonl"
     assert told(broken).startswith(f"{broken} cannot be read as a table: it is cut short or malformed (")
     with pytest.raises(MissingDataError, match=r"There is no file or folder .*absent\.txt\. Check the path; "):

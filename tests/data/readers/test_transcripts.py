@@ -74,8 +74,8 @@ def test_recordings_alone_have_no_transcripts(folder: Path) -> None:
 def test_all_or_none_have_a_transcript(folder: Path) -> None:
     (folder / "clips/a.txt").write_text("low")
     assert told(folder / "clips") == (
-        f"{folder}/clips/b.flac has no transcript, and other recordings have one; expected all or none. Put the text "
-        "into b.txt beside it, or leave the recording out."
+        f"{folder}/clips/b.flac has no transcript, and other recordings have one; expected all or none. Write the text "
+        "to b.txt beside it, or leave the recording out."
     )
 
 
@@ -90,10 +90,11 @@ def test_what_cannot_be_read_is_named(folder: Path) -> None:
     table.write_text("path,text\nclips/c.wav,low\n")
     assert told(table) == f"There is no recording {folder}/clips/c.wav. Check the path."
     table.write_text("")
-    assert told(table) == f"{table} is empty; expected a line that names the columns, and a line for each row."
+    assert told(table) == f"{table} is empty; expected one line with the names of the columns, and one line per row."
     (folder / "none").mkdir()
     assert told(folder / "none") == (
-        f"{folder}/none holds no recordings (.wav, .flac, .ogg, .mp3, .aiff, .aif, .au); expected some directly in it."
+        f"{folder}/none holds no recordings (.wav, .flac, .ogg, .mp3, .aiff, .aif, .au); expected recordings "
+        "directly in it."
     )
     (folder / "x.doc").write_text("")
     assert told(folder / "x.doc") == (
@@ -105,5 +106,5 @@ def test_what_cannot_be_read_is_named(folder: Path) -> None:
     assert told(folder / "clips/a.wav") == (
         f"{folder}/clips/a.txt is not text in UTF-8 (unexpected end of data at byte 3). Convert it."
     )
-    with pytest.raises(MissingDataError, match=r"There is no file or folder .*/gone\. Check the path; it was taken"):
+    with pytest.raises(MissingDataError, match=r"There is no file or folder .*/gone\. Check the path; relative"):
         transcripts.read([folder / "gone"], AUDIO)

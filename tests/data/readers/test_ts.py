@@ -69,10 +69,11 @@ def test_missing_values_where_they_are_allowed(tmp_path: Path) -> None:
         ),
         (HEADER + "1:2:c\n", ", line 8 ends in 'c'; expected one of a, b after the last ':'."),
         (HEADER + "1:2:a\n1:a\n", ", line 9 has 1 dimensions; expected 2."),
-        (HEADER + "1,2:2:a\n", ", line 8 has dimensions of 1 to 2 values; expected as many in each."),
+        (HEADER + "1,2:2:a\n", ", line 8 has dimensions of 1 to 2 values; expected the same number in each."),
         (
             HEADER + "1:x:a\n",
-            ", line 8, dimension 1 (from 0): could not convert string to float: 'x'; expected numbers apart by ','.",
+            ", line 8, dimension 1 (from 0): could not convert string to float: 'x'; expected numbers separated "
+            "by ','.",
         ),
         ("@dimensions 3\n" + HEADER + "1:2:a\n", ", line 9 has 2 dimensions; expected 3."),
         (
@@ -87,7 +88,7 @@ def test_missing_values_where_they_are_allowed(tmp_path: Path) -> None:
         ),
         ("@classLabel maybe\n", ", line 1: @classLabel is maybe; expected true or false."),
         ("@dimensions\n", ", line 1: @dimensions is empty; expected a number from 1."),
-        ("1,2,3\n", ", line 1 comes before @data and is no @ tag; expected a .ts header first."),
+        ("1,2,3\n", ", line 1 comes before @data and is not an @ tag; expected a .ts header first."),
         ("@classLabel true\n", " holds no sequences: it has no @data line."),
         ("@classLabel true\n@data\n", " holds no sequences."),
     ],

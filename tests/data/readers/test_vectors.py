@@ -44,14 +44,14 @@ def test_the_first_line_of_other_programs_is_passed_over(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a 1 2\nthe 1\n", "line 2, has 1 values after its word; expected 2, as the lines before have."),
-        ("a 1 2\nb 1 2 3\n", "line 2, has 3 values after its word; expected 2, as the lines before have."),
+        ("a 1 2\nthe 1\n", "line 2, has 1 values after its word; expected 2, as in the lines before."),
+        ("a 1 2\nb 1 2 3\n", "line 2, has 3 values after its word; expected 2, as in the lines before."),
         ("the\n", "line 1, has 0 values after its word; expected at least one."),
     ],
 )
 def test_unequal_lengths(tmp_path: Path, content: str, message: str) -> None:
     path = saved(tmp_path, content)
-    end = " The file is cut short or of another format: expected `word v1 ... vn` a line."
+    end = " The file is cut short or of another format: expected `word v1 ... vn` per line."
     assert told(path) == f"{path}, {message}{end}"
 
 
@@ -62,7 +62,7 @@ def test_unequal_lengths(tmp_path: Path, content: str, message: str) -> None:
         ("the 1 nan\n", "{path}, line 1, holds 'nan'; expected a finite number."),
         ("the 1 1e99\n", "{path}, line 1, holds '1e99'; expected a finite number."),
         (b"the 1 2\ncaf\xe9 1 2\n", "{path}, line 2, is not UTF-8 text. Convert the file first."),
-        ("", "{path} is empty; expected `word v1 ... vn` a line."),
+        ("", "{path} is empty; expected `word v1 ... vn` per line."),
     ],
 )
 def test_what_is_wrong_with_a_line_is_said(tmp_path: Path, content: str | bytes, message: str) -> None:

@@ -111,7 +111,7 @@ def test_a_download_cut_off_goes_on_at_the_next_address(server: Server, tmp_path
 
 def test_a_download_cut_off_keeps_its_part_for_the_next_run(server: Server, tmp_path: Path) -> None:
     with pytest.raises(
-        MissingDataError, match="the connection closed after 128000 of 256000 bytes; run again to go on"
+        MissingDataError, match="the connection closed after 128000 of 256000 bytes; run again to resume"
     ):
         fetch([remote(server.address("cut"))], tmp_path)
     assert held(tmp_path) == {"data.gz.part": 128_000}

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import copy
+import io
 import multiprocessing
 import subprocess
 import sys
+import types
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from tests.interop.pytorch.subclasses import F64, Gated, Renamed, Shifted, X, assert_same, replaced, run
+from tests.interop.pytorch.subclasses import F64, Gated, Renamed, Shifted, X, assert_same, replaced, run, tensors
 from torch import Tensor, nn
 
 import holdfast
@@ -87,6 +91,38 @@ print(len(loaded))
         done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
         assert not done.returncode, done.stderr
     assert done.stdout == "13\n"
+
+
+OWN: list[Callable[[], Any]] = [
+    lambda: holdfast.LSTM(3, [5, 4], init="torch", peepholes=True, dtype=F64),
+    lambda: holdfast.GRU(3, 5, dtype=F64),
+    lambda: holdfast.RNN(3, 5, dtype=F64),
+    lambda: holdfast.LSTMCell(3, 5, dtype=F64),
+    lambda: holdfast.GRUCell(3, 5, dtype=F64),
+    lambda: holdfast.RNNCell(3, 5, dtype=F64),
+]
+
+
+def test_whole_models_that_name_the_former_modules_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nn.ModuleList([make() for make in OWN])
+    file = io.BytesIO()
+    with monkeypatch.context() as former:
+        for kind in map(type, model):
+            module = "holdfast.cell_modules" if kind.__name__.endswith("Cell") else "holdfast.layers"
+            former.setattr(kind, "__module__", module)
+            former.setitem(sys.modules, module, sys.modules.get(module) or types.ModuleType(module))
+            former.setattr(sys.modules[module], kind.__name__, kind, raising=False)
+        torch.save(model, file)
+    file.seek(0)
+    names = torch.serialization.get_unsafe_globals_in_checkpoint(file)
+    assert {"holdfast.layers.LSTM", "holdfast.cell_modules.LSTMCell"} < {*names}
+    file.seek(0)
+    with torch.serialization.safe_globals(holdfast.safe_globals(nn.ModuleList)):
+        loaded = torch.load(file, weights_only=True)
+    for ours, other in zip(model, loaded, strict=True):
+        assert type(ours) is type(other)
+        x = X if hasattr(ours, "num_layers") else X[0]
+        assert all(map(torch.equal, tensors(ours(x)), tensors(other(x))))
 
 
 def test_a_stream_does_not_pass_over_the_code_of_a_subclass() -> None:

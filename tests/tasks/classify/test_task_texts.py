@@ -208,7 +208,7 @@ def test_what_does_not_go_together_is_said(films):
     numbers = recipe(data={"train": [], "source": "digits"})
     with pytest.raises(RecipeError) as error:
         ClassifyTask.load(numbers, None)
-    assert str(error.value) == "data.unit is 'words', but data.source = \"digits\" is numbers; leave it out."
+    assert str(error.value) == "data.unit is 'words', but data.source = \"digits\" has numbers; leave data.unit out."
     vectors = recipe(data={"unit": "", "source": "digits", "train": []}, model={"embedding_file": "v.txt"})
     with pytest.raises(RecipeError) as error:
         ClassifyTask.fit(vectors, ClassifyTask.load(vectors, None).train)

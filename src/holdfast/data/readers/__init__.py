@@ -1,4 +1,4 @@
-"""From files to examples: one module a format, and ``read``, which picks the module by what the file is."""
+"""Reads files into examples: one module per format, and ``read``, which picks the module by the kind of file."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 
 from holdfast.data.examples import Examples
 from holdfast.data.readers import audio, folders, idx, images, npy, npz, tables, ts
+from holdfast.data.readers.paths import check_paths
 from holdfast.data.settings import ReadingSettings
 from holdfast.data.targets import Targets
-from holdfast.errors import DataError, MissingDataError
+from holdfast.errors import DataError
 
 __all__ = ["read"]
 
@@ -35,29 +36,23 @@ def read(
 ) -> Examples:
     """Reads files and folders of any known kind and joins them in the given order.
 
-    IDX files of images are paired with the IDX files of labels among ``paths``: by name (``images`` and ``idx3`` for
-    ``labels`` and ``idx1``), or because there is one of each; so are ``.npy`` files (``X`` for ``y``, ...).
+    IDX files of images are paired with the IDX files of labels among ``paths``: by name (``images`` with ``labels``,
+    ``idx3`` with ``idx1``), or because there is one of each; likewise ``.npy`` files (``X`` with ``y``, ...).
 
     Args:
         paths: At least one file or folder.
-        settings: How to read them; see the fields of ``ReadingSettings``.
+        settings: How to read them.
         part: Which part of an ``.npz`` file that has both.
         targets: What the task learns: a label or a number for each sequence, or a number for each step.
 
     Raises:
         MissingDataError: A path does not exist.
-        DataError: A file is of no known kind, is damaged, or does not fit the others.
+        DataError: A file is of an unknown kind, is damaged, or does not fit the others.
     """
-    if not paths:
-        raise DataError("No files were given to read; expected at least one file or folder.")
     files = [Path(path) for path in paths]
-    missing = [str(path) for path in files if not path.exists()]
-    if missing:
-        raise MissingDataError(
-            f"There is no file or folder {', '.join(missing)}. Check the path; it was taken from {Path.cwd()}."
-        )
+    check_paths(files)
     arrays = npy.pairs([path for path in files if _ending(path) == ".npy"])
-    pictures = _pair([path for path in files if _ending(path) not in (".npy", ".npz") and _reader(path) is None])
+    image_files = _pair([path for path in files if _ending(path) not in (".npy", ".npz") and _reader(path) is None])
     parts: list[Examples] = []
     for path in files:
         reader = _reader(path)
@@ -67,13 +62,13 @@ def read(
             parts.append(npz.read(path, settings, part, targets))
         elif path in arrays:
             parts.append(npy.read(path, settings, arrays[path], targets))
-        elif path in pictures:
-            parts.append(idx.read(path, settings, pictures[path], targets))
+        elif path in image_files:
+            parts.append(idx.read(path, settings, image_files[path], targets))
     return Examples.join(parts)
 
 
 def with_test_parts(paths: Sequence[Path]) -> list[Path]:
-    """Those of some files that hold sequences to test on beside those to train on.
+    """The files that hold test sequences as well as training sequences.
 
     Raises:
         DataError: A file is damaged.
@@ -96,21 +91,23 @@ def _reader(path: Path) -> _Reader | None:
 
 
 def _pair(files: list[Path]) -> dict[Path, Path | None]:
-    """Each IDX file of images with its file of labels, or with None when no file of labels was given."""
+    """Each IDX file of images with its file of labels, or with None if there is no file of labels for it."""
     ranks = {path: idx.dimensions(path) for path in files}
     for path, rank in ranks.items():
         if rank is None:
-            raise DataError(f"{path} is of no known kind. Known kinds: {_KINDS}.")
+            raise DataError(f"{path} is of an unknown kind. Known kinds: {_KINDS}.")
     labels = [path for path, rank in ranks.items() if rank == 1]
-    pictures = [path for path, rank in ranks.items() if rank != 1]
-    if len(labels) == len(pictures) == 1:
-        return {pictures[0]: labels[0]}
-    by_name = {path: path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1")) for path in pictures}
+    image_files = [path for path, rank in ranks.items() if rank != 1]
+    if len(labels) == len(image_files) == 1:
+        return {image_files[0]: labels[0]}
+    by_name = {
+        path: path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1")) for path in image_files
+    }
     pairs = {path: name if name in labels else None for path, name in by_name.items()}
     alone = [str(path) for path in labels if path not in pairs.values()]
     if alone:
         raise DataError(
-            f"{', '.join(alone)} holds labels, and no file of images among those given belongs to it; "
-            "expected names that differ in images/labels and idx3/idx1 only."
+            f"{', '.join(alone)} holds labels, and no given file of images belongs to it; expected names that differ "
+            "only in images/labels and idx3/idx1."
         )
     return pairs

@@ -1,4 +1,4 @@
-"""NumPy arrays as sequences with labels: their usual names, their shapes, and headers that may lie."""
+"""NumPy arrays as sequences with targets: their usual names, their shapes, and checks of their headers."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from holdfast.data.targets import Targets
 from holdfast.errors import DataError
 
 INPUTS = ("inputs", "X", "x", "data", "images", "features")
-"""What inputs are called."""
+"""The usual names of inputs."""
 LABELS = ("labels", "y", "Y", "targets", "target", "label")
-"""What labels are called."""
+"""The usual names of targets."""
 PARTS = ("train", "test")
-"""What is before or after these names, with ``_`` between, where a file has both parts of a data set."""
+"""Prefixes or suffixes of these names, with ``_`` between, in a file with both parts of a data set."""
 
 
 def named(bases: tuple[str, ...], part: str) -> list[str]:
-    """What arrays of a part are called; with an empty part, of a file that has no parts."""
+    """The names of the arrays of a part; with an empty part, of a file without parts."""
     return [name for base in bases for name in ([f"{base}_{part}", f"{part}_{base}"] if part else [base])]
 
 
 def header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type of the array in a ``.npy`` file, which is read up to where its values start.
+    """The shape and type of the array in a ``.npy`` file; the file is read up to the start of the values.
 
     Args:
         file: The file, at its start.
@@ -36,15 +36,15 @@ def header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype[Any]]
 
     Raises:
         DataError: It holds Python objects, which are never loaded.
-        ValueError: It is no such file.
+        ValueError: It is not such a file.
     """
     version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     try:
-        shape, _, dtype = read(file)
-    # numpy reads a header as Python and trusts what it finds.
+        shape, _, dtype = read_header(file)
+    # numpy reads a header as Python code and does not check it.
     except (tokenize.TokenError, SyntaxError, TypeError, RecursionError) as error:
-        raise ValueError(f"its header is no header: {error}") from error
+        raise ValueError(f"its header is not valid: {error}") from error
     if dtype.hasobject:
         raise DataError(f"{where} holds Python objects, which are never loaded; expected numbers or text.")
     return shape, dtype
@@ -75,16 +75,16 @@ def examples(where: str, named: Mapping[str, Array], targets: Targets, *, gaps: 
         inputs = inputs[:, :, None]
     if inputs.ndim != 3 or 0 in inputs.shape:
         raise DataError(f"{where}: inputs has shape {inputs.shape}; expected [N, T, C] or [N, T], none of them 0.")
-    found: list[Any] | None = None
+    values: list[Any] | None = None
     if labels is not None:
-        found = _names(where, labels, len(inputs)) if targets == "labels" else _numbers(where, labels, inputs, targets)
+        values = _names(where, labels, len(inputs)) if targets == "labels" else _numbers(where, labels, inputs, targets)
     sequences: Array | list[Array] = inputs
     if lengths is not None:
         _check_lengths(where, lengths, inputs)
         sequences = [row[:length] for row, length in zip(inputs, lengths, strict=True)]
-        if found is not None and targets == "steps":
-            found = [row[:length] for row, length in zip(found, lengths, strict=True)]
-    return Examples(sequences, found, [f"{where}[{index}]" for index in range(len(inputs))], gaps=gaps)
+        if values is not None and targets == "steps":
+            values = [row[:length] for row, length in zip(values, lengths, strict=True)]
+    return Examples(sequences, values, [f"{where}[{index}]" for index in range(len(inputs))], gaps=gaps)
 
 
 def _check_lengths(where: str, lengths: Array, inputs: Array) -> None:
@@ -126,7 +126,7 @@ def _names(where: str, labels: Array, count: int) -> list[str]:
             f"({count},), one for each row of inputs, or one-hot rows."
         )
     if labels.dtype.kind == "U" and labels.size and labels.view(labels.dtype.str[0] + "u4").max() > sys.maxunicode:
-        raise DataError(f"{where} is damaged: a label has a letter that Unicode does not have.")
+        raise DataError(f"{where} is damaged: a label has a character that Unicode does not have.")
     if labels.dtype.kind == "f":
         odd = ~np.isfinite(labels) | (labels != np.rint(labels))
         if odd.any():

@@ -1,4 +1,4 @@
-"""Recordings: WAV, FLAC, OGG, MP3, AIFF and AU by the library ``soundfile``; as samples or as log-mel energies."""
+"""Recordings (WAV, FLAC, OGG, MP3, AIFF, AU), read by ``soundfile`` as samples or log-mel energies."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from holdfast.errors import DataError, MissingDataError, MissingLibraryError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au")
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
-"""Samples a second. A header that claims others is damaged; resampling from 1 a second would take gigabytes."""
-MOST_VALUES, MOST_VALUES_A_BYTE = 2**23, 64
-"""Values that a file of B bytes may claim: MOST_VALUES + MOST_VALUES_A_BYTE * B. Speech at 6 kbit/s, decoded to 48,000
-samples a second, has 64 for each byte; only minutes of digital silence have more."""
+"""Samples per second. A header with another rate is damaged; resampling from 1 per second would take gigabytes."""
+MOST_VALUES, MOST_VALUES_PER_BYTE = 2**23, 64
+"""A file of B bytes may claim MOST_VALUES + MOST_VALUES_PER_BYTE * B values. Speech at 6 kbit/s, decoded to 48,000
+samples per second, has 64 values per byte; only minutes of digital silence have more."""
 _BLOCK = 2**20
-_NOT_SAID = 2**63 - 1  # libsndfile's number of samples for it
+_UNKNOWN_COUNT = 2**63 - 1  # the number of samples that libsndfile gives for an unknown number
 
 Floats = NDArray[np.float32]
 
@@ -55,27 +55,27 @@ def samples(path: Path, rate: int) -> Floats:
 
     Args:
         path: The file.
-        rate: Samples a second; sound of another rate is resampled by the library ``soxr``.
+        rate: Samples per second; sound of another rate is resampled by the library ``soxr``.
 
     Returns:
         [N], float32, from -1 to 1.
 
     Raises:
-        MissingDataError: There is no such file.
-        DataError: The file is no recording, is damaged or cut short, or is empty; or its rate is below 1,000 or above
-            1,000,000 samples a second.
+        MissingDataError: The file does not exist.
+        DataError: The file is not a recording, is damaged, cut short or empty; or its rate is below 1,000 or above
+            1,000,000 samples per second.
         MissingLibraryError: ``soundfile`` is not installed, or ``soxr`` where it is needed.
     """
     try:
         import soundfile
-    except (ImportError, OSError) as error:  # OSError: soundfile is there, the C library below it is not
+    except (ImportError, OSError) as error:  # OSError: soundfile is installed, its C library is not
         raise MissingLibraryError(
             f"{path} is a recording, and the library soundfile cannot be loaded: pip install 'holdfast[audio]'."
         ) from error
     try:
         if not path.is_file():
             raise MissingDataError(f"There is no recording {path}. Check the path.")
-        sound, found = _decoded(path)
+        sound, file_rate = _decoded(path)
     except soundfile.SoundFileError as error:
         raise DataError(f"{path} cannot be read as a recording: it is damaged or of another kind ({error}).") from error
     except MissingDataError:
@@ -84,37 +84,37 @@ def samples(path: Path, rate: int) -> Floats:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     if not len(sound):
         raise DataError(f"{path} holds no sound; expected at least one window of it.")
-    return _resampled(sound, found, rate, path)
+    return _resampled(sound, file_rate, rate, path)
 
 
 def _decoded(path: Path) -> tuple[Floats, int]:
-    """The sound of a file at its own rate, its channels averaged, and that rate; decoded in blocks."""
+    """The sound of a file, its channels averaged, and its rate; decoded in blocks."""
     import soundfile
 
     size_field = check_whole(path)
     with soundfile.SoundFile(path if size_field is None else _corrected(path, size_field)) as file:
-        claimed, channels, found = int(file.frames), int(file.channels), int(file.samplerate)
-        if not LOWEST_RATE <= found <= HIGHEST_RATE:
+        claimed, channels, rate = int(file.frames), int(file.channels), int(file.samplerate)
+        if not LOWEST_RATE <= rate <= HIGHEST_RATE:
             raise DataError(
-                f"{path} claims {found:,} samples a second; expected {LOWEST_RATE:,} to {HIGHEST_RATE:,}. "
-                "Its header is damaged, or it is no sound."
+                f"{path} claims {rate:,} samples per second; expected {LOWEST_RATE:,} to {HIGHEST_RATE:,}. "
+                "Its header is damaged, or it is not a recording."
             )
         size = path.stat().st_size
-        if claimed == _NOT_SAID:
+        if claimed == _UNKNOWN_COUNT:
             raise DataError(
-                f"{path} does not say how many samples it has, as FLAC that was written to a pipe, and libsndfile "
-                "cannot read such files. Write it anew, such as by `ffmpeg -i OLD.flac NEW.flac`."
+                f"{path} does not say how many samples it has, like FLAC that was written to a pipe; libsndfile cannot "
+                "read such files. Convert it, for example by `ffmpeg -i OLD.flac NEW.flac`."
             )
-        if claimed * channels > MOST_VALUES + MOST_VALUES_A_BYTE * size:
+        if claimed * channels > MOST_VALUES + MOST_VALUES_PER_BYTE * size:
             raise DataError(
-                f"{path} claims {claimed:,} samples of {channels} channels, and has {size:,} bytes: sound does not fit "
-                "into so few. Its header is damaged."
+                f"{path} claims {claimed:,} samples of {channels} channels, and has only {size:,} bytes: too few for "
+                "them. Its header is damaged."
             )
         blocks, taken = [], 0
         estimated = str(file.subtype).startswith("MPEG")
         try:
             if estimated:
-                file.seek(0)  # as soundfile.read does: the sound is the same to the last bit
+                file.seek(0)  # as soundfile.read does, for the same sound to the bit
             while taken < claimed and len(block := file.read(max(1, _BLOCK // channels), "float32", always_2d=True)):
                 blocks.append(block.mean(1))
                 taken += len(block)
@@ -122,7 +122,7 @@ def _decoded(path: Path) -> tuple[Floats, int]:
             raise _short(path, claimed, _decodable(path)) from error
     if taken < claimed - (claimed // 100 + 1152 if estimated else 0):
         raise _short(path, claimed, taken)
-    return np.concatenate(blocks) if blocks else np.zeros(0, np.float32), found
+    return np.concatenate(blocks) if blocks else np.zeros(0, np.float32), rate
 
 
 def _short(path: Path, claimed: int, taken: int) -> DataError:
@@ -133,7 +133,7 @@ def _short(path: Path, claimed: int, taken: int) -> DataError:
 
 
 def _decodable(path: Path) -> int:
-    """The samples of a damaged file until the first that cannot be decoded."""
+    """The number of samples of a damaged file before the first that cannot be decoded."""
     import soundfile
 
     taken = 0
@@ -147,7 +147,7 @@ def _decodable(path: Path) -> int:
 
 
 def _corrected(path: Path, field: SizeField) -> io.BytesIO:
-    """The file with another size in its header."""
+    """The file with a corrected size in its header."""
     content = bytearray(path.read_bytes())
     content[field.place : field.place + len(field.value)] = field.value
     return io.BytesIO(content)
@@ -168,8 +168,8 @@ def energies_of(sound: Floats, settings: AudioSettings, origin: str) -> Floats:
 
     Args:
         sound: Samples [N] from -1 to 1, ``settings.rate`` per second.
-        settings: How the energies are taken.
-        origin: Where the sound comes from, for the message.
+        settings: How the energies are computed.
+        origin: The source of the sound, for the message.
 
     Raises:
         DataError: The sound is shorter than one window.
@@ -184,15 +184,15 @@ def energies_of(sound: Floats, settings: AudioSettings, origin: str) -> Floats:
     return steps
 
 
-def _resampled(sound: Floats, found: int, wanted: int, path: Path) -> Floats:
-    if found == wanted:
+def _resampled(sound: Floats, file_rate: int, wanted: int, path: Path) -> Floats:
+    if file_rate == wanted:
         return sound
     try:
         import soxr
     except ImportError as error:
         raise MissingLibraryError(
-            f"{path} has {found} samples a second and data.audio.rate is {wanted}; resampling needs the library soxr, "
-            "which is not installed: pip install 'holdfast[audio]', or convert the file."
+            f"{path} has {file_rate} samples per second and data.audio.rate is {wanted}; resampling needs the library "
+            "soxr, which is not installed: pip install 'holdfast[audio]', or convert the file."
         ) from error
-    converted: Floats = soxr.resample(sound, found, wanted)
+    converted: Floats = soxr.resample(sound, file_rate, wanted)
     return converted

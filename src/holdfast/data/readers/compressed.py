@@ -1,4 +1,4 @@
-"""Files that may be gzipped: opened by content, with one error for a damaged one."""
+"""Files that may be gzipped: recognised by their content, with one error for a damaged file."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from holdfast.errors import DataError, MissingDataError
+from holdfast.data.readers.paths import check_paths
+from holdfast.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
 _BLOCK = 2**18
 MOST_DEFLATE = 1032
 """Deflate cannot shrink data by more than this factor."""
 MOST_RATIO = 200
-"""How many times its packed size a large file may unpack to; real text and numbers stay far below."""
+"""A large file may unpack to this multiple of its packed size; real text and numbers stay far below."""
 LARGE_TEXT, LARGE_ARRAY = 2**20, 64 * 2**20
-"""Bytes from which that holds. Lines become objects of many times their size; sorted labels shrink a thousandfold."""
+"""Unpacked sizes above which this applies. Lines become much larger objects; sorted labels shrink a thousandfold."""
 
 
 def is_gzipped(path: Path) -> bool:
-    """Whether the file starts as a gzip file does, whatever its name."""
+    """Whether the content starts as a gzip file; the name does not count."""
     with path.open("rb") as file:
         return file.read(2) == GZIP_MAGIC
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a plain or gzipped file for reading its (uncompressed) bytes.
+    """Opens a plain or gzipped file to read its uncompressed bytes.
 
     Raises:
-        DataError: While reading: the gzip stream is cut short, damaged or unpacks to absurdly much, or the file cannot
+        DataError: While reading: the gzip stream is cut short, damaged or unpacks to far too much, or the file cannot
             be read.
     """
     try:
@@ -52,10 +53,10 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 class _Unpacked(io.RawIOBase):
-    """The content of a gzip stream, as long as it is no more than the packed bytes can reasonably hold."""
+    """The content of a gzip stream; an error if it is more than the packed bytes can reasonably hold."""
 
     def __init__(self, path: Path, packed: BinaryIO, file: BinaryIO) -> None:
-        self._path, self._packed, self._file, self._given = path, packed, file, 0
+        self._path, self._packed, self._file, self._count = path, packed, file, 0
 
     def readable(self) -> bool:
         return True
@@ -63,8 +64,8 @@ class _Unpacked(io.RawIOBase):
     def readinto(self, buffer: Any, /) -> int:
         data = self._file.read(len(buffer))
         buffer[: len(data)] = data
-        self._given += len(data)
-        check_ratio(str(self._path), self._packed.tell(), self._given)
+        self._count += len(data)
+        check_ratio(str(self._path), self._packed.tell(), self._count)
         return len(data)
 
     def readall(self) -> bytes:
@@ -74,34 +75,33 @@ class _Unpacked(io.RawIOBase):
         return bytes(content)
 
 
-def check_ratio(what: str, packed: int, unpacked: int, large: int = LARGE_TEXT) -> None:
-    """Refuses data that unpack to far more than any real ones do.
+def check_ratio(name: str, packed: int, unpacked: int, large: int = LARGE_TEXT) -> None:
+    """Refuses data that unpack to far more than real data do.
 
     Args:
-        what: The file, for the message.
-        packed: Its bytes, or those of the part that is unpacked.
-        unpacked: What they unpack to, or claim to.
-        large: From how many bytes on the ratio matters.
+        name: The file, for the message.
+        packed: The number of packed bytes.
+        unpacked: The number of bytes that they unpack to, or claim to.
+        large: The number of unpacked bytes up to which any ratio is accepted.
 
     Raises:
-        DataError: It is more than ``large`` bytes and more than ``MOST_RATIO`` times as much.
+        DataError: There are more than ``large`` unpacked bytes and more than ``MOST_RATIO`` times the packed ones.
     """
     if unpacked > max(large, MOST_RATIO * packed):
         raise DataError(
-            f"{what} unpacks to {unpacked:,} bytes or more from {packed:,}; expected at most {MOST_RATIO} times as "
+            f"{name} unpacks to {unpacked:,} bytes or more from {packed:,}; expected at most {MOST_RATIO} times as "
             "many, as real data hardly ever shrink so far. If they do, unpack the file first."
         )
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a text file in UTF-8, plain or gzipped: each with its number, from 1, and without its line break.
+    """The lines of a text file in UTF-8, plain or gzipped: each with its number from 1, without its line break.
 
     Raises:
-        MissingDataError: The file is not there.
+        MissingDataError: The file does not exist.
         DataError: It cannot be read, or a line is not UTF-8.
     """
-    if not path.exists():
-        raise MissingDataError(f"There is no file {path}. Check the path; it was taken from {Path.cwd()}.")
+    check_paths([path], kind="file")
     with opened(path) as file:
         for number, raw in enumerate(file, start=1):
             try:

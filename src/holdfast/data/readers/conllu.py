@@ -1,7 +1,7 @@
 """CoNLL-U, the files of Universal Dependencies: https://universaldependencies.org/format.html.
 
-A line a word, of ten columns apart by tabs; a blank line ends a sentence; a line that starts with ``#`` is a comment.
-The lines of multiword tokens (id ``1-2``, whose words follow) and of empty nodes (id ``1.1``) are passed over.
+Each line is a word, with ten columns separated by tabs. A blank line ends a sentence. Lines that start with ``#`` are
+comments. The lines of multiword tokens (id ``1-2``, whose words follow) and of empty nodes (id ``1.1``) are skipped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Column = Literal["upos", "xpos"]
 
 COLUMNS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 _NOTHING = "_"
-_NO_WORD = re.compile(r"[0-9]+[-.][0-9]+")
+_SKIPPED_ID = re.compile(r"[0-9]+[-.][0-9]+")
 
 
 def read(path: Path, column: Column) -> Records[list[str], list[str]]:
@@ -29,35 +29,37 @@ def read(path: Path, column: Column) -> Records[list[str], list[str]]:
         column: Which column holds the tags.
 
     Returns:
-        The words and the tags of each sentence; no targets where the column says ``_`` throughout.
+        The words and the tags of each sentence; no targets if the column has ``_`` everywhere.
 
     Raises:
-        MissingDataError: The file is not there.
-        DataError: It breaks the format, or has tags for some words only.
+        MissingDataError: The file does not exist.
+        DataError: It breaks the format, or only some words have tags.
     """
     place = COLUMNS.index(column)
     sentences: list[list[str]] = []
     tags: list[list[str]] = []
     origins: list[str] = []
     untagged = ""
-    begun = False
+    in_sentence = False
     for number, line in lines(path):
         if not line.strip():
-            begun = False
+            in_sentence = False
             continue
         if line.startswith("#"):
             continue
         where = f"{path}, line {number}"
         values = line.split("\t")
         if len(values) != len(COLUMNS):
-            raise DataError(f"{where} has {len(values)} columns; expected the 10 of CoNLL-U, apart by tabs.")
-        if _NO_WORD.fullmatch(values[0]):
+            raise DataError(
+                f"{where} has {len(values)} columns; expected the 10 columns of CoNLL-U, separated by tabs."
+            )
+        if _SKIPPED_ID.fullmatch(values[0]):
             continue
-        if not begun:
+        if not in_sentence:
             sentences.append([])
             tags.append([])
             origins.append(where)
-            begun = True
+            in_sentence = True
         if values[0] != str(len(sentences[-1]) + 1):
             raise DataError(
                 f"{where} has the id {values[0]!r}; expected {len(sentences[-1]) + 1}, the next word of the sentence. "
@@ -70,7 +72,7 @@ def read(path: Path, column: Column) -> Records[list[str], list[str]]:
         sentences[-1].append(values[1])
         tags[-1].append(values[place])
     if not sentences:
-        raise DataError(f"{path} holds no sentences; expected CoNLL-U, a line of ten columns for each word.")
+        raise DataError(f"{path} holds no sentences; expected CoNLL-U, one line of ten columns per word.")
     if not untagged:
         return Records(sentences, tags, origins)
     if any(tag != _NOTHING for sentence in tags for tag in sentence):

@@ -1,4 +1,4 @@
-"""Tables as text: CSV and what is like it, however its values are separated."""
+"""Tables as text: CSV and similar formats, with any separator."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     import polars
 
 _SEPARATORS = "\t;|,"
-"""What is told from the file; where several fit, the first: a comma may also be the decimal sign."""
+"""Separators that are detected; of several possible ones, the first: a comma may also be the decimal sign."""
 _SAMPLE = 200
-"""Rows that the separator is told from."""
+"""Number of rows used to detect the separator."""
 _ALONE = "\x1f"
-"""A separator that no text holds, for a table of one column."""
+"""A separator that does not occur in text, for a table of one column."""
 _OPENED, _OPENED_BY_TAB = re.compile(r'(?m)(?:^|[\t;|, ])"'), re.compile(r'(?m)(?:^|\t)"')
 _CLOSED_BY_TAB = re.compile(r'(?m)"(?:$|\t)')
 _NUMBER = re.compile(r"[+-]?[.,]?[0-9]")
@@ -34,9 +34,9 @@ class Delimited:
     """A table that was text.
 
     Attributes:
-        frame: Its values as they are written, null where there is nothing between two separators.
-        lines: The line of the file that each row starts in, from 1.
-        separator: What stands between two values.
+        frame: The values as text, null where a cell is empty.
+        lines: The line of the file in which each row starts, from 1.
+        separator: The separator of values.
     """
 
     frame: polars.DataFrame
@@ -46,49 +46,51 @@ class Delimited:
 
 @dataclass
 class _Text:
-    """The lines of a table, those put together that a quoted line break has parted.
+    """The rows of a table; a row with quoted line breaks has several lines.
 
     Attributes:
-        numbers: The line of the file that each row starts in, from 1.
-        rows: Their text; the first names the columns.
+        numbers: The line of the file in which each row starts, from 1.
+        rows: The text of each row; the first has the names of the columns.
         comment: The last comment above them, without its sign.
-        quoted: Whether quotes enclose values, and are not just signs like any other.
-        passed: The comments below the names of the columns, and the lines that they are in.
+        quoted: Whether quotes enclose values; else they are ordinary characters.
+        skipped: The comments below the names of the columns, each with its line number.
     """
 
     numbers: list[int]
     rows: list[str]
     comment: str
     quoted: bool
-    passed: list[tuple[int, str]]
+    skipped: list[tuple[int, str]]
 
 
 def parse(path: Path, text: str, settings: TableSettings, *, comments: bool) -> Delimited:
     """Reads a table.
 
-    Blank lines, comments, and a first line ``sep=;`` (which Excel writes) are passed over. The next line names the
-    columns; the last comment above does so if that line has numbers, and as many values. A column without a name is
-    called what pandas calls it: ``Unnamed: 0`` for the first.
+    Blank lines, comments, and a first line ``sep=;`` (which Excel writes) are skipped. The next line has the names of
+    the columns. If that line has numbers, the last comment above has the names, provided that it has as many values. A
+    column without a name gets the name that pandas gives it: ``Unnamed: 0`` for the first column.
 
     Args:
-        path: Where the text is from.
-        text: Its lines, ended by line feeds.
+        path: The file, for messages.
+        text: The text of the file, with line feeds.
         settings: ``separator`` and ``comment`` are used.
         comments: Whether there may be comments below the names too.
 
     Raises:
         DataError: There are no columns, a quote is never closed, or a row has more values than there are columns.
-        RecipeError: ``separator`` cannot be one.
+        RecipeError: ``separator`` is not a separator.
     """
     import polars
 
     table = _lines(path, text, settings.comment, everywhere=comments)
-    told = re.fullmatch(r"(?i)sep=(.)", table.rows[0]) if table.rows else None
-    if told:
+    first_line = re.fullmatch(r"(?i)sep=(.)", table.rows[0]) if table.rows else None
+    if first_line:
         del table.rows[0], table.numbers[0]
     if not table.rows:
-        raise DataError(f"{path} is empty; expected a line that names the columns, and a line for each row.")
-    separator = settings.separator or (told[1] if told else _separator(path, table.rows[: _SAMPLE + 1]))
+        raise DataError(f"{path} is empty; expected one line with the names of the columns, and one line per row.")
+    separator = settings.separator or (
+        first_line[1] if first_line else _detect_separator(path, table.rows[: _SAMPLE + 1])
+    )
     if separator.isalnum() or separator in '"\n.+-_':
         raise RecipeError(f"data.separator is {separator!r}; expected a sign such as ',', ';', '|', a tab or a blank.")
     if separator == " ":
@@ -115,15 +117,13 @@ def parse(path: Path, text: str, settings: TableSettings, *, comments: bool) -> 
     except polars.exceptions.PolarsError as error:
         raise _malformed(path, error, rows, numbers, names, separator, table.quoted) from error
     if frame.height != len(rows):
-        raise DataError(
-            f"{path} cannot be read as a table: quotes in it are out of place. Mend them or leave them out."
-        )
+        raise DataError(f"{path} cannot be read as a table: quotes in it are out of place. Correct or remove them.")
     frame.columns = _unique(names)
     return Delimited(frame, numbers, separator)
 
 
 def _check_names(path: Path, numbers: Sequence[int], line: int, names: Sequence[str]) -> None:
-    """Warns where the names of the columns look like values: numbers alone that do not count the columns."""
+    """Warns if the names of the columns look like values: only numbers, which do not number the columns."""
     try:
         values = [float(name.replace(",", ".")) for name in names]
     except ValueError:
@@ -132,22 +132,22 @@ def _check_names(path: Path, numbers: Sequence[int], line: int, names: Sequence[
     counting = ascending if values[1:] else values[0] in (0, 1)
     if numbers and not counting:
         warnings.warn(
-            f"{path}, line {line}, holds numbers alone, and is read as the names of the columns: the first row must "
-            "name them. If it is a row of values, put a line with names above it.",
+            f"{path}, line {line}, holds only numbers, and is read as the names of the columns: the first row must "
+            "have the names. If it is a row of values, put a line with names above it.",
             HoldfastWarning,
             stacklevel=2,
         )
 
 
 def _check_comments(path: Path, table: _Text, separator: str, count: int, comment: str) -> None:
-    """Warns of comments below the names of the columns that look like rows: they hold as many values."""
+    """Warns about comments below the names of the columns that look like rows: they have as many values."""
     alike = [
-        number for number, text in table.passed if count > 1 and len(_values(text, separator, table.quoted)) == count
+        number for number, text in table.skipped if count > 1 and len(_values(text, separator, table.quoted)) == count
     ]
     if alike:
         warnings.warn(
             f"{path}, line {alike[0]}, starts with {comment!r} and has as many values as there are columns"
-            f"{f', and so have {len(alike) - 1} more' if alike[1:] else ''}; it is passed over as a comment. If it is "
+            f"{f', and so have {len(alike) - 1} more' if alike[1:] else ''}; it is skipped as a comment. If it is "
             'a row, set data.comment = "".',
             HoldfastWarning,
             stacklevel=2,
@@ -159,16 +159,16 @@ def _lines(path: Path, text: str, comment: str, *, everywhere: bool) -> _Text:
     quoted = _quotes_enclose(text)
     starts: list[int] = []
     ends: list[int] = []
-    passed: list[tuple[int, str]] = []
-    above, within = "", False
+    skipped: list[tuple[int, str]] = []
+    above, in_quotes = "", False
     for place, line in enumerate(lines):
-        if within:
+        if in_quotes:
             ends[-1] = place + 1
         elif not line.strip(" "):
             continue
         elif comment and line.startswith(comment) and (everywhere or not starts):
             if starts:
-                passed.append((place + 1, line))
+                skipped.append((place + 1, line))
             else:
                 above = line.lstrip(comment + " ")
             continue
@@ -176,18 +176,18 @@ def _lines(path: Path, text: str, comment: str, *, everywhere: bool) -> _Text:
             starts.append(place)
             ends.append(place + 1)
         if quoted and line.count('"') % 2:
-            within = not within
-    if within:
+            in_quotes = not in_quotes
+    if in_quotes:
         raise DataError(
             f"{path}, line {starts[-1] + 1}, opens a quote that is never closed. The file may be cut short."
         )
     spans = zip(starts, ends, strict=True)
     rows = ["\n".join(lines[start:end]) for start, end in spans] if quoted else [lines[start] for start in starts]
-    return _Text([start + 1 for start in starts], rows, above, quoted, passed)
+    return _Text([start + 1 for start in starts], rows, above, quoted, skipped)
 
 
 def _quotes_enclose(text: str) -> bool:
-    """Whether quotes enclose values. Between tabs they often do not: a text starts with something that is said."""
+    """Whether quotes enclose values. Between tabs they often do not: a text may start with direct speech."""
     if '"' not in text:
         return False
     if "\t" not in text[: text.find("\n") + 1]:
@@ -196,7 +196,7 @@ def _quotes_enclose(text: str) -> bool:
 
 
 def _values(row: str, separator: str, quoted: bool) -> list[str]:
-    """What a row holds."""
+    """The values of a row."""
     if not quoted:
         return row.split(separator)
     try:
@@ -205,31 +205,31 @@ def _values(row: str, separator: str, quoted: bool) -> list[str]:
         return row.split(separator)
 
 
-def _separator(path: Path, rows: Sequence[str]) -> str:
-    """What stands between two values, told from the names of the columns and some rows."""
+def _detect_separator(path: Path, rows: Sequence[str]) -> str:
+    """The separator of values, detected in the names of the columns and some rows."""
     bare = [re.sub(r'"[^"]*"', "", row) for row in rows]
-    there = [sign for sign in _SEPARATORS if sign in bare[0]]
-    if ".tsv" in "".join(path.suffixes[-2:]).lower() and "\t" in there:
+    present = [sign for sign in _SEPARATORS if sign in bare[0]]
+    if ".tsv" in "".join(path.suffixes[-2:]).lower() and "\t" in present:
         return "\t"
-    fitting = [sign for sign in there if len({row.count(sign) for row in bare}) == 1]
-    if fitting or there:
-        return fitting[0] if fitting else max(there, key=bare[0].count)
+    fitting = [sign for sign in present if len({row.count(sign) for row in bare}) == 1]
+    if fitting or present:
+        return fitting[0] if fitting else max(present, key=bare[0].count)
     counts = {len(row.split()) for row in bare}
     return " " if len(counts) == 1 and min(counts) > 1 and len(bare) > 1 else _ALONE
 
 
 def _unique(names: Sequence[str]) -> list[str]:
-    """The names of the columns, as pandas has them: ``Unnamed: PLACE`` for none, ``NAME.1`` for one that is there."""
-    found: dict[str, None] = {}
+    """The names of the columns as in pandas: ``Unnamed: PLACE`` for no name, ``NAME.1`` for a repeated name."""
+    unique: dict[str, None] = {}
     counts: dict[str, int] = {}
     for place, name in enumerate(names):
         name = name or f"Unnamed: {place}"
         free, count = name, counts.get(name, 0)
-        while free in found:
+        while free in unique:
             count += 1
             free = f"{name}.{count}"
-        found[free], counts[name] = None, count
-    return list(found)
+        unique[free], counts[name] = None, count
+    return list(unique)
 
 
 def _malformed(
@@ -241,14 +241,14 @@ def _malformed(
     separator: str,
     quoted: bool,
 ) -> DataError:
-    """What is wrong with a table that polars cannot read: the first row with too many values, where there is one."""
+    """The error for a table that polars cannot read; it names the first row with too many values."""
     for number, row in zip(numbers, rows, strict=True):
         count = len(_values(row, separator, quoted))
         if count > len(names):
             return DataError(
-                f"{path}, line {number}, has {count} values, and the columns are {len(names)}: "
-                f"{', '.join(names[:8])}{', ...' if len(names) > 8 else ''}. Mend the line, or set data.separator if "
-                f"{separator!r} is not what separates values."
+                f"{path}, line {number}, has {count} values, and there are {len(names)} columns: "
+                f"{', '.join(names[:8])}{', ...' if len(names) > 8 else ''}. Correct the line, or set data.separator "
+                f"if {separator!r} is not the separator of values."
             )
     reason = str(error).strip().splitlines()[0].rstrip(".")
     return DataError(f"{path} cannot be read as a table: it is cut short or malformed ({reason}).")

@@ -1,4 +1,4 @@
-"""Plain text in UTF-8, gzipped or not: a file as a whole, or line by line."""
+"""Plain text in UTF-8, gzipped or not: whole files, or line by line."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.data.readers.compressed import opened
+from holdfast.data.readers.paths import check_paths
 from holdfast.data.records import Records
-from holdfast.errors import DataError, MissingDataError
+from holdfast.errors import DataError
 
 SUFFIXES = (".txt", ".txt.gz")
-"""What a text file in a folder is called."""
+"""The endings of text files in a folder."""
 
 
 def whole(paths: Sequence[Path]) -> Records[str, str]:
-    """A record a file, which is its own target: a language model learns to say it.
+    """One record per file; the text is its own target, for a language model.
 
     Args:
-        paths: Files of any name, and folders, whose ``.txt`` and ``.txt.gz`` files are taken, subfolders included, by
-            name.
+        paths: Files of any name, and folders. Of a folder and its subfolders the ``.txt`` and ``.txt.gz`` files are
+            read, in order of their names.
 
     Raises:
         MissingDataError: A path does not exist.
@@ -30,24 +31,24 @@ def whole(paths: Sequence[Path]) -> Records[str, str]:
 
 
 def lines(paths: Sequence[Path]) -> Records[str, str]:
-    """As :func:`whole`, with a record for each line that is not blank, without blanks around it."""
+    """As :func:`whole`, with a record for each line that is not blank, stripped of blanks."""
     files = whole(paths)
-    found = [
+    rows = [
         (line.strip(), f"{origin}[{index}]")
         for text, origin in zip(files.inputs, files.origins, strict=True)
         for index, line in enumerate(text.split("\n"))
         if line.strip()
     ]
-    texts = [text for text, _ in found]
-    return Records(texts, texts, [origin for _, origin in found])
+    texts = [text for text, _ in rows]
+    return Records(texts, texts, [origin for _, origin in rows])
 
 
 def cut(texts: Records[str, str], position: int) -> tuple[Records[str, str], Records[str, str]]:
-    """Cuts texts, taken as one, in two; the one that the cut goes through is in both parts.
+    """Cuts texts, as if they were one text, into two parts; the text at the cut is in both parts.
 
     Args:
-        texts: As :func:`whole` gives them.
-        position: Characters before the cut.
+        texts: The result of :func:`whole`.
+        position: Number of characters before the cut.
     """
     parts: tuple[list[tuple[str, str]], list[tuple[str, str]]] = ([], [])
     for text, origin in zip(texts.inputs, texts.origins, strict=True):
@@ -56,11 +57,13 @@ def cut(texts: Records[str, str], position: int) -> tuple[Records[str, str], Rec
                 part.append((piece, origin))
         position -= len(text)
     front, back = ([text for text, _ in part] for part in parts)
-    return Records(front, front, [o for _, o in parts[0]]), Records(back, back, [o for _, o in parts[1]])
+    return Records(front, front, [origin for _, origin in parts[0]]), Records(
+        back, back, [origin for _, origin in parts[1]]
+    )
 
 
 def decoded(path: Path) -> str:
-    """The text of a file, every line break as one line feed.
+    """The text of a file; each line break is one line feed.
 
     Raises:
         DataError: It is not UTF-8, or cannot be read.
@@ -75,15 +78,14 @@ def decoded(path: Path) -> str:
 
 
 def _files(path: Path) -> list[Path]:
-    if not path.exists():
-        raise MissingDataError(f"There is no file or folder {path}. Check the path; it was taken from {Path.cwd()}.")
+    check_paths([path])
     if not path.is_dir():
         return [path]
-    found = sorted(
+    files = sorted(
         file
         for file in path.rglob("*")
         if file.name.lower().endswith(SUFFIXES) and not file.name.startswith(".") and file.is_file()
     )
-    if not found:
-        raise DataError(f"The folder {path} has no text file; expected some that end in {' or '.join(SUFFIXES)}.")
-    return found
+    if not files:
+        raise DataError(f"The folder {path} has no text file; expected files that end in {' or '.join(SUFFIXES)}.")
+    return files

@@ -1,4 +1,4 @@
-"""From the bytes of a text file to its characters."""
+"""Decodes the bytes of a text file."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ _MARKS = {
 
 
 def decode(path: Path, content: bytes, encoding: str = "utf-8") -> str:
-    """The text of a file; every line ends in a line feed alone.
+    """The text of a file; each line ends with a line feed.
 
     Args:
-        path: Where it is from, for the message.
+        path: The file, for the message.
         content: Its bytes, uncompressed.
-        encoding: What it is written in, by Python's name; a byte order mark at its start is stronger.
+        encoding: The encoding, by Python's name; a byte order mark at the start overrides it.
 
     Raises:
-        DataError: It is not in this encoding, or holds NUL characters, as files that are not text do.
+        DataError: The file is not in this encoding, or holds NUL characters, so that it is not text.
         RecipeError: Python does not know the encoding.
     """
-    told = _told(content, encoding)
+    actual = _actual_encoding(content, encoding)
     try:
-        text = content.decode(told)
+        text = content.decode(actual)
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise DataError(
-            f"{path}, line {line}, is not {told}: byte {content[error.start]:#04x}. "
-            "Convert the file, or set data.encoding to what it is in, such as latin-1."
+            f"{path}, line {line}, is not {actual}: byte {content[error.start]:#04x}. "
+            "Convert the file, or set data.encoding to its encoding, such as latin-1."
         ) from error
     except (LookupError, ValueError) as error:
         raise RecipeError(
@@ -48,23 +48,23 @@ def decode(path: Path, content: bytes, encoding: str = "utf-8") -> str:
 
 
 def check(path: Path, start: bytes, encoding: str = "utf-8") -> None:
-    """Sees that a file starts as text does.
+    """Checks that a file starts like text.
 
     Args:
-        path: Where it is from, for the message.
+        path: The file, for the message.
         start: Its first bytes, uncompressed.
         encoding: As in :func:`decode`.
 
     Raises:
-        DataError: It holds NUL characters, and is in no encoding that has them.
+        DataError: The bytes hold NUL characters, and the encoding does not use them.
     """
-    name = _told(start, encoding).lower().replace("_", "-").removeprefix("utf-")
+    name = _actual_encoding(start, encoding).lower().replace("_", "-").removeprefix("utf-")
     if b"\0" in start and not name.startswith(("16", "32")):
         raise _no_text(path, start[: start.index(b"\0")].count(b"\n") + 1)
 
 
-def _told(content: bytes, encoding: str) -> str:
-    """What a file is in: what its byte order mark says, or else ``encoding``."""
+def _actual_encoding(content: bytes, encoding: str) -> str:
+    """The encoding of the byte order mark, or else ``encoding``."""
     return next((name for mark, name in _MARKS.items() if content.startswith(mark)), encoding)
 
 

@@ -23,7 +23,7 @@ _CHUNK = 1 << 20
 
 
 def dimensions(path: Path) -> int | None:
-    """How many dimensions an IDX file has (3: images, 1: labels); None for a file that is not IDX.
+    """The number of dimensions of an IDX file (3: images, 1: labels); None for a file that is not IDX.
 
     Raises:
         DataError: The file is gzipped and damaged.
@@ -43,8 +43,8 @@ def read(path: Path, settings: ReadingSettings, labels: Path | None = None, targ
         targets: What the task learns.
 
     Raises:
-        DataError: A file is not IDX, is cut short or does not have the size its header tells, or the two differ in
-            number.
+        DataError: A file is not IDX, is cut short or does not have the size of its header, or there are not as many
+            labels as images.
     """
     images = _values(path, 3, "images")
     names: list[str] | None = None
@@ -56,24 +56,24 @@ def read(path: Path, settings: ReadingSettings, labels: Path | None = None, targ
     return Examples(arrange(images, settings.layout), from_labels(names, origins, targets), origins)
 
 
-def _values(path: Path, rank: int, what: str) -> Array:
-    """The values of an IDX file, uint8; nothing is allocated on the word of the header alone."""
-    found = dimensions(path)
-    if found != rank:
-        got = "is not an IDX file of unsigned bytes" if found is None else f"is an IDX file of {found} dimensions"
-        raise DataError(f"{path} {got}; expected {rank} for {what}.")
+def _values(path: Path, rank: int, content: str) -> Array:
+    """The values of an IDX file, uint8; memory is allocated only for the bytes in the file."""
+    actual = dimensions(path)
+    if actual != rank:
+        got = "is not an IDX file of unsigned bytes" if actual is None else f"is an IDX file of {actual} dimensions"
+        raise DataError(f"{path} {got}; expected {rank} for {content}.")
     with opened(path) as file:
         header = file.read(4 + 4 * rank)
         if len(header) < 4 + 4 * rank:
             raise DataError(f"{path} is cut short within its header. Copy or download it again.")
         shape = struct.unpack(f">{rank}I", header[4:])
         size = math.prod(shape)
-        told = f"{'x'.join(str(extent) for extent in shape)} values"
+        claim = f"{'x'.join(str(extent) for extent in shape)} values"
         if 0 in shape:
-            raise DataError(f"{path} holds no values: its header tells of {told}.")
+            raise DataError(f"{path} holds no values: its header claims {claim}.")
         if size + len(header) > most_bytes(path):
             raise DataError(
-                f"{path} is cut short or damaged: its header tells of {told}, more than the file can hold. "
+                f"{path} is cut short or damaged: its header claims {claim}, more than the file can hold. "
                 "Copy or download it again."
             )
         values = bytearray()
@@ -81,5 +81,5 @@ def _values(path: Path, rank: int, what: str) -> Array:
             values += chunk
     if len(values) != size:
         got = "more" if len(values) > size else f"only {len(values)}"
-        raise DataError(f"{path} does not have its size: its header tells of {told} and {got} follow.")
+        raise DataError(f"{path} does not have the right size: its header claims {claim} and {got} follow.")
     return np.frombuffer(values, dtype=np.uint8).reshape(shape)

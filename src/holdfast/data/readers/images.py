@@ -1,4 +1,4 @@
-"""Images: a folder with one subfolder a label, a folder of unlabelled images, or a single image."""
+"""Images: a folder with one subfolder per label, a folder of unlabelled images, or a single image."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".tif", ".tiff", ".webp")
 MOST_PIXELS = 30_000_000
-"""Of one image: decoding takes up to 15 bytes a pixel. Half as many of 16 bits a channel."""
+"""The limit for one image: decoding takes up to 15 bytes per pixel. With 16 bits per channel, half of it."""
 
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 _MOST_SCANS = 64
-"""Of a JPEG file. Each takes time for the whole image, and programs write about ten."""
-_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # of JPEG; within the coded image none occurs
+"""The limit for a JPEG file. Each scan takes time for the whole image, and programs write about ten."""
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # of JPEG; does not occur within the coded image
 _START_OF_SCAN, _END_OF_IMAGE, _START_OF_IMAGE = 0xDA, 0xD9, 0xD8
 _ORIENTATION = 0x0112  # EXIF; the values are those of the table below
 _BITS, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # tags of TIFF
@@ -37,9 +37,9 @@ _RED_GREEN_BLUE = (0.299, 0.587, 0.114)  # ITU-R 601-2, as Pillow's own conversi
 def read(path: Path, settings: ReadingSettings, targets: Targets = "labels") -> Examples:
     """Reads images as greyscale, 0 black to 255 white, and arranges them as sequences.
 
-    Images of 8 bits or fewer are uint8. Those of 9 to 16 bits a channel keep their full depth: float32, where the
-    largest number that their bits can hold is 255. EXIF's orientation is applied, transparency is ignored, and of an
-    animation or several pages the first is taken, with a ``HoldfastWarning``.
+    Images of 8 bits or fewer are uint8. Those of 9 to 16 bits per channel keep their full depth: float32, where the
+    largest number that their bits can hold is 255. EXIF's orientation is applied, and transparency is ignored. Of an
+    animation or several pages only the first is read, with a ``HoldfastWarning``.
 
     Args:
         path: A folder ``ROOT/label/*.png`` (the subfolder's name is the label), a folder ``ROOT/*.png`` without
@@ -74,11 +74,13 @@ def _grey(path: Path, shape: tuple[int, ...] | None, first: Path) -> Array:
         ) from error
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damaged EXIF data, and of sizes that are checked below
+            warnings.simplefilter("ignore")  # about damaged EXIF data, and about sizes that are checked below
             with Image.open(path, formats=_FORMATS) as image:
                 _check_size(path, image)
-                several = getattr(image, "is_animated", False) and image.format != "MPO"  # a photograph and its preview
-                pixels = _turned(image, _levels(path, image))
+                several = (
+                    getattr(image, "is_animated", False) and image.format != "MPO"
+                )  # MPO: a photograph and its preview
+                pixels = _oriented(image, _levels(path, image))
     except DataError:
         raise
     except Image.DecompressionBombError as error:
@@ -99,12 +101,12 @@ def _grey(path: Path, shape: tuple[int, ...] | None, first: Path) -> Array:
 
 
 def _check_size(path: Path, image: ImageFile) -> None:
-    """Refuses what would take long or much memory to decode."""
+    """Refuses an image that would take much time or memory to decode."""
     most = MOST_PIXELS // 2 if _channel_bits(image) > 8 else MOST_PIXELS
     if image.width * image.height > most:
         raise DataError(
-            f"{path} claims to be a huge image ({image.width}x{image.height} pixels, of which at most {most:,} are "
-            "read). Scale it down first."
+            f"{path} claims to be a huge image ({image.width}x{image.height} pixels; at most {most:,} are read). Scale "
+            "it down first."
         )
     if image.format in ("JPEG", "MPO"):
         _check_scans(path)
@@ -113,17 +115,17 @@ def _check_size(path: Path, image: ImageFile) -> None:
 def _check_scans(path: Path) -> None:
     """Counts the scans of a JPEG file, segment by segment."""
     content, place, scans = path.read_bytes(), 0, 0
-    while (found := _MARKER.search(content, place)) and content[found.start() + 1] != _END_OF_IMAGE:
-        marker, place = content[found.start() + 1], found.end()
+    while (match := _MARKER.search(content, place)) and content[match.start() + 1] != _END_OF_IMAGE:
+        marker, place = content[match.start() + 1], match.end()
         if marker != _START_OF_IMAGE:
             place += int.from_bytes(content[place : place + 2], "big")
         scans += marker == _START_OF_SCAN
         if scans > _MOST_SCANS:
-            raise DataError(f"{path} has more than {_MOST_SCANS} scans. Save it anew.")
+            raise DataError(f"{path} has more than {_MOST_SCANS} scans. Save it again.")
 
 
 def _channel_bits(image: ImageFile) -> int:
-    """The bits of a channel in the file, which Pillow may cut to 8 when it decodes."""
+    """The bits per channel in the file; Pillow may decode only 8 of them."""
     layout: Any = image.tile[0].args if image.tile else ""
     if image.format == "TIFF":
         return int(max(image.tag_v2.get(_BITS, (8,))))  # type: ignore[attr-defined]
@@ -133,7 +135,7 @@ def _channel_bits(image: ImageFile) -> int:
 
 
 def _levels(path: Path, image: ImageFile) -> Array:
-    """The grey values: uint8, or float32 from 0 to 255 where the file has more than 8 bits a channel."""
+    """The grey values: uint8, or float32 from 0 to 255 if the file has more than 8 bits per channel."""
     if _channel_bits(image) <= 8:
         return np.asarray(image.convert("L"))
     if image.format == "PNG" and image.mode in ("RGB", "RGBA"):
@@ -146,19 +148,19 @@ def _levels(path: Path, image: ImageFile) -> Array:
     if image.mode == "I" and image.format == "PPM":
         return np.asarray(image).astype(np.float32) / np.float32(257)  # Pillow scales to 0..65535
     if image.mode in ("I", "F"):
-        raise DataError(f"{path} has 32 bits a pixel; expected 8 or 16. Convert it first.")
+        raise DataError(f"{path} has 32 bits per pixel; expected 8 or 16. Convert it first.")
     raise DataError(
-        f"{path} has {_channel_bits(image)} bits a channel in colour; expected 8, or 16 in a PNG file or without "
+        f"{path} has {_channel_bits(image)} bits per channel in colour; expected 8, or 16 in a PNG file or without "
         "colours. Convert it first."
     )
 
 
 def _deep_colours(path: Path, image: ImageFile) -> Array:
-    """A PNG file of 16 bits a channel with colours or transparency, of which Pillow decodes 8 bits at a time."""
+    """A PNG file of 16 bits per channel with colours or transparency; Pillow decodes 8 bits at a time."""
     from PIL import Image
 
     tile = image.tile[0]
-    if tile.args == "LA;16B":  # as large as four channels of 8 bits: high and low byte of grey, then of transparency
+    if tile.args == "LA;16B":  # read as four channels of 8 bits: high and low byte of grey, then of transparency
         image.tile = [tile._replace(args="RGBA")]
         high, low = (image.getchannel(channel) for channel in "RG")
         return _sixteen(np.asarray(high), np.asarray(low))
@@ -173,12 +175,12 @@ def _deep_colours(path: Path, image: ImageFile) -> Array:
 
 
 def _sixteen(high: Array, low: Array) -> Array:
-    """Numbers of 16 bits by their two bytes, as 0 to 255."""
+    """Numbers of 16 bits, given as two bytes, scaled to 0 to 255."""
     return (high.astype(np.float32) * 256 + low) / np.float32(257)
 
 
-def _turned(image: ImageFile, pixels: Array) -> Array:
-    """The pixels as EXIF says that the image is to be seen; Pillow itself turns TIFF files, and forgets the tag."""
+def _oriented(image: ImageFile, pixels: Array) -> Array:
+    """The pixels in the orientation of the EXIF data; Pillow itself turns TIFF files, and removes the tag."""
     orientation = image.getexif().get(_ORIENTATION, 1)
     if orientation in (5, 6, 7, 8):
         pixels = pixels.T

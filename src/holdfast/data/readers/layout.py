@@ -12,8 +12,8 @@ def arrange(images: Array, layout: Literal["rows", "columns", "pixels"]) -> Arra
 
     Args:
         images: Grey values, [N, height, width].
-        layout: ``rows``: a step a row, top to bottom; ``columns``: a step a column, left to right; ``pixels``: a
-            step a pixel, row after row.
+        layout: ``rows``: one step per row, top to bottom; ``columns``: one step per column, left to right;
+            ``pixels``: one step per pixel, row after row.
 
     Returns:
         [N, height, width], [N, width, height] or [N, height * width, 1].

@@ -1,4 +1,4 @@
-"""What lies in a folder or in a zip archive, by the same names for both; read only when asked for."""
+"""The files in a folder or in a zip archive, by the same names for both; each is read only when needed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from holdfast.data.readers.compressed import check_ratio, opened
 from holdfast.errors import DataError
 
-# What the library ends in for a damaged archive: its own errors and those of unpacking; for a damaged list of members
-# also those of names and places that cannot be; RuntimeError for what is encrypted, or packed in an unknown way.
+# The errors of the library for a damaged archive: its own errors and errors of unpacking; for a damaged list of members
+# also errors of impossible names and places; RuntimeError for encrypted members and unknown ways of packing.
 _ZIP_FAULTS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -33,9 +33,9 @@ class Listed:
     """A file in a folder or an archive.
 
     Attributes:
-        path: Where it is; for messages, where it is in an archive.
-        place: Its path within the folder or the archive.
-        content: Reads its bytes, uncompressed; a ``DataError`` where they are damaged.
+        path: The path of the file; for a member of an archive, a path for messages.
+        place: The path within the folder or the archive.
+        content: Reads the bytes, uncompressed; raises ``DataError`` if they are damaged.
     """
 
     path: Path
@@ -44,7 +44,7 @@ class Listed:
 
     @property
     def suffix(self) -> str:
-        """The ending in small letters, ``.gz`` left out."""
+        """The ending in lower case, without ``.gz``."""
         return PurePosixPath(self.place.name.lower().removesuffix(".gz")).suffix
 
     @property
@@ -54,9 +54,9 @@ class Listed:
 
 
 def listed(path: Path) -> list[Listed]:
-    """The files of a folder or a ``.zip`` archive, by name; of any other file, the file itself.
+    """The files of a folder or a ``.zip`` archive, by name; for any other file, the file itself.
 
-    Hidden files are passed over. A folder that holds all there is in an archive is not part of the places in it.
+    Hidden files are skipped. A folder around everything in an archive is left out of the places.
 
     Raises:
         DataError: The archive is damaged.
@@ -86,16 +86,20 @@ def _archived(path: Path) -> list[Listed]:
     try:
         archive = zipfile.ZipFile(io.BytesIO(path.read_bytes()))
     except _ZIP_FAULTS as error:
-        raise DataError(f"{path} is no zip archive, or a damaged one ({error}). Copy or download it again.") from error
+        raise DataError(
+            f"{path} is not a zip archive, or a damaged one ({error}). Copy or download it again."
+        ) from error
     if sum(member.compress_size for member in archive.infolist()) > path.stat().st_size:
-        raise DataError(f"{path} is a damaged zip archive: its members claim more bytes than it has. Copy it again.")
+        raise DataError(
+            f"{path} is a damaged zip archive: its members claim more bytes than the file has. Copy it again."
+        )
     members = sorted(
         member.filename for member in archive.infolist() if PurePosixPath(member.filename).name and not member.is_dir()
     )
     names = [name for name in members if not name.endswith(".gz") and not _hidden(PurePosixPath(name))]
     places = [PurePosixPath(name) for name in names]
-    around = len({place.parts[0] for place in places}) == 1 and all(len(place.parts) > 1 for place in places)
-    inner = [PurePosixPath(*place.parts[1:]) if around else place for place in places]
+    common_folder = len({place.parts[0] for place in places}) == 1 and all(len(place.parts) > 1 for place in places)
+    inner = [PurePosixPath(*place.parts[1:]) if common_folder else place for place in places]
     return [Listed(path / n, place, _member(archive, path, n)) for n, place in zip(names, inner, strict=True)]
 
 
@@ -103,7 +107,7 @@ def _member(archive: zipfile.ZipFile, path: Path, name: str) -> Callable[[], byt
     def content() -> bytes:
         member = archive.getinfo(name)
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise DataError(f"{path}: {name} in it is packed in an unusual way; expected deflate, as zip programs do.")
+            raise DataError(f"{path}: {name} in it is packed in an unusual way; expected deflate, the usual way.")
         check_ratio(f"{path}: {name}", member.compress_size, member.file_size)
         try:
             return archive.read(name)

@@ -1,11 +1,11 @@
-"""The frames of an MP3 file (ISO 11172-3 and 13818-3, all layers): are they all there?"""
+"""Checks that all frames of an MP3 file are there (ISO 11172-3 and 13818-3, all layers)."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
-"""By the version's two bits: MPEG 1, 2 and 2.5."""
+"""Sample rates by the two bits of the version: MPEG 1, 2 and 2.5."""
 _KBITS = {
     (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -14,16 +14,16 @@ _KBITS = {
     (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
     (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
-"""By whether it is MPEG 1, and by the layer: thousands of bits a second for the values 1 to 14 of the header."""
+"""Kilobits per second for the header values 1 to 14, by whether the file is MPEG 1 and by the layer."""
 
 _MOST_PADDING = 4
 _MOST_REST = 2048
-"""Bytes behind the last frame that are passed over, whatever they are."""
+"""After the last frame, up to this number of arbitrary bytes is ignored."""
 _TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"ID3")
 _ADVICE = "Copy or download it again."
 _UNKNOWN_LENGTH = (
-    "varies in its bit rate and does not say how long it is (it has no Xing, Info or VBRI tag), so it would be read in "
-    "part. Convert it to WAV or FLAC."
+    "has a variable bit rate and does not say how long it is (it has no Xing, Info or VBRI tag), so only a part would "
+    "be read. Convert it to WAV or FLAC."
 )
 
 
@@ -43,13 +43,14 @@ def begins(head: bytes) -> bool:
 
 
 def fault(data: bytes) -> str:
-    """Why a stream would not be read as a whole, or nothing.
+    """Why a stream would not be read completely, or empty.
 
     Args:
         data: The file from its first frame on.
 
     Returns:
-        The end of a sentence that begins with the file; empty where all is there, or where the stream does not say.
+        The end of a sentence that starts with the name of the file; empty if all is there, or if the stream does not
+        say its length.
     """
     first = _frame(data, 0)
     if first is None:
@@ -75,7 +76,7 @@ def fault(data: bytes) -> str:
 
 
 def _frame(data: bytes, place: int) -> _Frame | None:
-    """The frame that begins at a place, if one does; None also where its length is free (no bit rate)."""
+    """The frame that begins at a place; None if there is none, or if its header has no bit rate."""
     head = data[place : place + 4]
     if len(head) < 4 or not begins(head):
         return None
@@ -93,7 +94,7 @@ def _frame(data: bytes, place: int) -> _Frame | None:
 
 
 def _claimed(data: bytes, first: _Frame) -> int:
-    """The bytes of the stream as the first frame tells them (the tags Xing, Info and VBRI), or 0."""
+    """The number of bytes of the stream by the tags of the first frame (Xing, Info, VBRI), or 0."""
     side = (32, 17, 9)[(first.version != 3) + first.mono]
     tag = data[4 + side : 4 + side + 16]
     if tag[:4] in (b"Xing", b"Info") and len(tag) == 16:

@@ -34,8 +34,8 @@ def read(path: Path, settings: ReadingSettings, labels: Path | None = None, targ
 def pairs(files: Sequence[Path]) -> dict[Path, Path | None]:
     """Each file of inputs with its file of labels, or with None where no file of labels was given.
 
-    A file of labels is told by its name (``y.npy``, ``train_labels.npy``) or by its one dimension. It belongs to the
-    inputs of the same name but for that word, or because there is one of each.
+    A file is a file of labels by its name (``y.npy``, ``train_labels.npy``) or if it has one dimension. It belongs to
+    the inputs with the same name except for that word; or there is one file of each.
 
     Raises:
         DataError: A file of labels belongs to no inputs, or a file is damaged.
@@ -45,18 +45,18 @@ def pairs(files: Sequence[Path]) -> dict[Path, Path | None]:
     if len(labels) == len(inputs) == 1:
         return {inputs[0]: labels[0]}
     rests = {_rest(path, arrays.LABELS): path for path in labels}
-    found = {path: rests.get(_rest(path, arrays.INPUTS)) for path in inputs}
-    alone = [str(path) for path in labels if path not in found.values()]
+    pairs_by_name = {path: rests.get(_rest(path, arrays.INPUTS)) for path in inputs}
+    alone = [str(path) for path in labels if path not in pairs_by_name.values()]
     if alone:
         raise DataError(
-            f"{', '.join(alone)} holds labels, and no file of inputs among those given belongs to it; expected names "
+            f"{', '.join(alone)} holds labels, and no given file of inputs belongs to it; expected names "
             "such as X_train.npy and y_train.npy."
         )
-    return found
+    return pairs_by_name
 
 
 def _word(path: Path, words: Sequence[str]) -> str | None:
-    """The part of a file's name, between underscores, that is one of some words."""
+    """The part of the name of a file, between underscores, that is one of some words."""
     return next((part for part in path.stem.split("_") if part in words), None)
 
 
@@ -68,7 +68,7 @@ def _rest(path: Path, words: Sequence[str]) -> tuple[Path, tuple[str, ...]]:
 
 
 def _header(path: Path) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
-    """The shape and type of an array, after they were found to agree with the size of the file."""
+    """The shape and type of an array, after a check that they agree with the size of the file."""
     try:
         with path.open("rb") as file:
             shape, dtype = arrays.header(file, str(path))
@@ -79,7 +79,7 @@ def _header(path: Path) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
         raise DataError(f"{path} cannot be read as an NPY file: it is cut short or damaged ({error}).") from error
     if size != path.stat().st_size:
         raise DataError(
-            f"{path} is damaged: its header tells of shape {shape} and type {dtype}, {size} bytes in all, and it has "
+            f"{path} is damaged: its header claims shape {shape} and type {dtype}, {size} bytes in all, and it has "
             f"{path.stat().st_size}. Copy or download it again."
         )
     return shape, dtype

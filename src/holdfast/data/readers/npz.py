@@ -37,13 +37,14 @@ def read(path: Path, settings: ReadingSettings, part: Part = "test", targets: Ta
         targets: What the task learns.
 
     Raises:
-        DataError: The file is damaged, there are no inputs, two arrays may be meant, or one has a wrong shape or type.
+        DataError: The file is damaged, there are no inputs, two arrays have the same role, or one has a wrong shape or
+            type.
     """
     return arrays.examples(str(path), _arrays(path, part), targets, gaps=settings.missing != "error")
 
 
 def has_both_parts(path: Path) -> bool:
-    """Whether a file has inputs to train on and others to test on.
+    """Whether a file has training inputs and test inputs.
 
     Raises:
         DataError: The file is damaged.
@@ -57,7 +58,7 @@ def has_both_parts(path: Path) -> bool:
 
 
 def _arrays(path: Path, part: Part) -> dict[str, Array]:
-    """The arrays by what they are for, after each header was found to agree with the bytes that are there."""
+    """The arrays by role, after a check that each header agrees with the size of its array."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = _names(archive)
@@ -85,25 +86,27 @@ def _has(names: Collection[str], part: str) -> bool:
 
 
 def _chosen(path: Path, names: Collection[str], part: Part) -> dict[str, str]:
-    """The name of the array for each role, as far as there are any; inputs always."""
-    there = next((one for one in ("", part, *arrays.PARTS) if _has(names, one)), None)
-    if there is None:
+    """The name of the array for each role that the file has; inputs always."""
+    available = next((name for name in ("", part, *arrays.PARTS) if _has(names, name)), None)
+    if available is None:
         raise DataError(
             f"{path} has no array 'inputs'; expected inputs [N, T, C], lengths [N], labels [N], or their other usual "
             f"names, such as X and y; got {', '.join(sorted(names)) or 'none'}."
         )
-    found: dict[str, str] = {}
+    chosen: dict[str, str] = {}
     for role, bases in _ROLES.items():
-        fitting = [name for name in arrays.named(bases, there) if name in names]
-        if len(fitting) > 1:
-            raise DataError(f"{path} has the arrays {' and '.join(fitting)}, which may both be {role}; expected one.")
-        if fitting:
-            found[role] = fitting[0]
-    return found
+        candidates = [name for name in arrays.named(bases, available) if name in names]
+        if len(candidates) > 1:
+            raise DataError(
+                f"{path} has the arrays {' and '.join(candidates)}, which may both be the {role}; expected one of them."
+            )
+        if candidates:
+            chosen[role] = candidates[0]
+    return chosen
 
 
 def _check_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-    """Check one array's header against the size that the zip file can really give it."""
+    """Checks the header of one array against the size that the zip file can really hold."""
     name = member.filename
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or not name.endswith(".npy"):
         raise DataError(f"{path} holds {name}, which numpy.savez does not write; expected arrays saved by it.")
@@ -113,4 +116,4 @@ def _check_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo)
         shape, dtype = arrays.header(file, f"{path}: {name}")
         size = file.tell() + arrays.claimed(shape, dtype)
     if size != member.file_size or size > factor * min(member.compress_size, path.stat().st_size):
-        raise DataError(f"{path} is damaged: the header of {name} tells of shape {shape}, which is not what is there.")
+        raise DataError(f"{path} is damaged: the header of {name} claims shape {shape}, which is not its size.")

@@ -10,22 +10,23 @@ from holdfast.data.records import Records
 from holdfast.errors import DataError, MissingDataError
 
 Pairs = Records[str, list[str]]
-"""Texts, each with the targets that are right for it."""
+"""Texts, each with all its correct targets."""
 
 
 def read(paths: Sequence[Path], *, parallel: bool = False) -> Pairs:
     """Reads files and joins them in the order given.
 
-    Blank lines are passed over, and runs of white space, no-break spaces among them, become one space. A source that
-    occurs again becomes one record with all its targets, at its first place.
+    Blank lines are skipped. Runs of white space, including no-break spaces, become one space. All targets of a repeated
+    source go into one record, at the first place of the source.
 
     Args:
-        paths: Files with ``source<TAB>target`` in each line (further columns are ignored), or with a source alone in
+        paths: Files with ``source<TAB>target`` in each line (further columns are ignored), or with only a source in
             each.
-        parallel: The files come in twos instead, sources and targets, line by line; one file alone has sources.
+        parallel: The files are pairs of a file of sources and a file of targets, line by line; a single file has
+            sources.
 
     Raises:
-        MissingDataError: A file is not there.
+        MissingDataError: A file does not exist.
         DataError: A file cannot be read, only some lines have a target, one is empty, or parallel files differ in
             length.
     """
@@ -34,7 +35,7 @@ def read(paths: Sequence[Path], *, parallel: bool = False) -> Pairs:
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:
         raise MissingDataError(
-            f"There is no file {', '.join(missing)}. Check the path; it was taken from {Path.cwd()}."
+            f"There is no file {', '.join(missing)}. Check the path; relative paths start at {Path.cwd()}."
         )
     if not parallel:
         return Records.join([_two_columns(path) for path in paths])
@@ -43,27 +44,28 @@ def read(paths: Sequence[Path], *, parallel: bool = False) -> Pairs:
         kept = [number for number, line in enumerate(rows) if line.strip()]
         return Records([plain(rows[n]) for n in kept], None, [f"{paths[0]}[{n}]" for n in kept])
     if len(paths) % 2:
-        raise DataError(f"{len(paths)} files were given; parallel ones come in twos, sources and targets.")
+        raise DataError(f"{len(paths)} files were given; expected pairs of a file of sources and a file of targets.")
     return Records.join([_two_files(a, b) for a, b in zip(paths[::2], paths[1::2], strict=True)])
 
 
 def grouped(sources: Sequence[str], targets: Sequence[str], origins: Sequence[str]) -> Pairs:
-    """One record a source, with its targets (each once) in their order, where the source first occurs."""
-    found: dict[str, tuple[str, dict[str, None]]] = {}
+    """One record per source, at its first place, with its different targets in order."""
+    by_source: dict[str, tuple[str, dict[str, None]]] = {}
     for source, target, origin in zip(sources, targets, origins, strict=True):
-        found.setdefault(source, (origin, {}))[1].setdefault(target)
-    return Records(list(found), [list(some) for _, some in found.values()], [origin for origin, _ in found.values()])
+        by_source.setdefault(source, (origin, {}))[1].setdefault(target)
+    all_targets = [list(source_targets) for _, source_targets in by_source.values()]
+    return Records(list(by_source), all_targets, [origin for origin, _ in by_source.values()])
 
 
 def inverted(pairs: Pairs) -> Pairs:
-    """The pairs the other way round: one record a target, with its sources."""
+    """The pairs in the other direction: one record per target, with its sources."""
     rows = zip(pairs.inputs, pairs.targets or [], pairs.origins, strict=True)
     each = [(target, source, origin) for source, targets, origin in rows for target in targets]
     return grouped(*([row[column] for row in each] for column in range(3)))
 
 
 def apart(pairs: Pairs) -> Pairs:
-    """The pairs with one target a record."""
+    """The pairs with one target per record."""
     rows = zip(pairs.inputs, pairs.targets or [], pairs.origins, strict=True)
     each = [(source, [target], origin) for source, targets, origin in rows for target in targets]
     return Records([row[0] for row in each], [row[1] for row in each], [row[2] for row in each])
@@ -90,22 +92,22 @@ def _two_columns(path: Path) -> Pairs:
 
 
 def _two_files(source: Path, target: Path) -> Pairs:
-    ours, theirs = ([line for _, line in lines(path)] for path in (source, target))
-    if len(ours) != len(theirs):
+    sources, targets = ([line for _, line in lines(path)] for path in (source, target))
+    if len(sources) != len(targets):
         raise DataError(
-            f"{source} has {len(ours)} lines and {target} has {len(theirs)}; expected as many, a line for a line."
+            f"{source} has {len(sources)} lines and {target} has {len(targets)}; expected the same number of lines."
         )
-    kept = [n for n, (one, other) in enumerate(zip(ours, theirs, strict=True)) if one.strip() or other.strip()]
+    kept = [n for n, pair in enumerate(zip(sources, targets, strict=True)) if any(line.strip() for line in pair)]
     for number in kept:
-        if not (ours[number].strip() and theirs[number].strip()):
-            empty = target if ours[number].strip() else source
+        if not (sources[number].strip() and targets[number].strip()):
+            empty = target if sources[number].strip() else source
             raise DataError(f"{empty}, line {number + 1}, is empty, and the same line of the other file is not.")
     if not kept:
         raise DataError(f"{source} is empty; expected at least one line.")
-    texts, targets = ([plain(rows[number]) for number in kept] for rows in (ours, theirs))
-    return grouped(texts, targets, [f"{source}[{number}]" for number in kept])
+    source_texts, target_texts = ([plain(rows[number]) for number in kept] for rows in (sources, targets))
+    return grouped(source_texts, target_texts, [f"{source}[{number}]" for number in kept])
 
 
 def plain(text: str) -> str:
-    """The text with every run of white space as one space, and none at its ends."""
+    """The text with each run of white space replaced by one space, and none at the ends."""
     return " ".join(text.split())

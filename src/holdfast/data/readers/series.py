@@ -1,4 +1,4 @@
-"""Tables as series: a row a time, columns to forecast and columns to forecast from."""
+"""Tables as series: one row per time, columns to forecast and columns to forecast from."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from holdfast.data.readers import values as cells
+from holdfast.data.readers.paths import check_paths
 from holdfast.data.readers.table import SUFFIXES, Table, load
 from holdfast.data.series import Numbers, Series
 from holdfast.data.settings import SeriesSettings
 from holdfast.data.time_axis import TimeAxis
-from holdfast.errors import DataError, MissingDataError, RecipeError
+from holdfast.errors import DataError, RecipeError
 
 _HOUR = np.timedelta64(1, "h")
 _ADVICE = "Name the columns to forecast in data.target_columns, and the column of times in data.time_column."
@@ -23,44 +24,34 @@ def read(paths: Sequence[Path], settings: SeriesSettings) -> tuple[Series, ...]:
 
     Args:
         paths: CSV or TSV files (plain or gzipped) or Parquet files.
-        settings: Which columns are what; see the fields of ``SeriesSettings``.
+        settings: The use of each column.
 
     Raises:
         MissingDataError: A path does not exist.
-        DataError: A file is no table, a column is missing, a value is no number (or is missing, and that is an error),
-            the times do not ascend, or the files differ in their targets.
-        RecipeError: A column has two parts, or the calendar is asked for without dates.
+        DataError: A file is not a table, a column is missing, a value is not a number (or is missing, and that is an
+            error), the times do not ascend, or the files differ in their targets.
+        RecipeError: A column has two uses, or ``calendar`` is set without dates.
     """
-    if not paths:
-        raise DataError("No files were given to read; expected at least one table with a row a time.")
-    missing = [str(path) for path in paths if not path.exists()]
-    if missing:
-        raise MissingDataError(
-            f"There is no file {', '.join(missing)}. Check the path; it was taken from {Path.cwd()}."
-        )
+    check_paths(paths, "at least one table with one row per time", "file")
     for path in paths:
         if not set(path.suffixes[-2:]) & set(SUFFIXES):
-            raise DataError(f"{path} is no table; expected one of {', '.join(SUFFIXES)}.")
-    found = tuple(_read(path, settings) for path in paths)
-    for one in found:
-        if one.names != found[0].names:
+            raise DataError(f"{path} is not a table; expected one of {', '.join(SUFFIXES)}.")
+    all_series = tuple(from_table(load(path, settings), settings) for path in paths)
+    for series in all_series:
+        if series.names != all_series[0].names:
             raise DataError(
-                f"{one.origin} has the columns {', '.join(one.names)} to forecast, and {found[0].origin} has "
-                f"{', '.join(found[0].names)}; expected the same. Name them in data.target_columns."
+                f"{series.origin} has the columns {', '.join(series.names)} to forecast, and {all_series[0].origin} "
+                f"has {', '.join(all_series[0].names)}; expected the same. Name them in data.target_columns."
             )
-    return found
-
-
-def _read(path: Path, settings: SeriesSettings) -> Series:
-    return from_table(load(path, settings), settings)
+    return all_series
 
 
 def from_table(table: Table, settings: SeriesSettings) -> Series:
     """A table as one series.
 
     Raises:
-        DataError: A column is missing, a value is no number, or the times do not ascend.
-        RecipeError: A column has two parts, or the calendar is asked for without dates.
+        DataError: A column is missing, a value is not a number, or the times do not ascend.
+        RecipeError: A column has two uses, or ``calendar`` is set without dates.
     """
     names = _columns(table, settings)
     now = table.head(_rows_with_targets(table, names, settings)) if settings.known_columns else table
@@ -77,7 +68,7 @@ def from_table(table: Table, settings: SeriesSettings) -> Series:
 
 
 def _columns(table: Table, settings: SeriesSettings) -> list[str]:
-    """The names of the targets; the other columns that the recipe names are there, and each has one part."""
+    """The names of the targets, after a check that all named columns exist and that each has one use."""
     parts = {
         "time_column": [settings.time_column] if settings.time_column else [],
         "target_columns": settings.target_columns,
@@ -90,7 +81,8 @@ def _columns(table: Table, settings: SeriesSettings) -> list[str]:
             table.check_column(name, setting)
             if name in taken:
                 raise RecipeError(
-                    f"The column {name!r} is in data.{taken[name]} and in data.{setting}; expected one part for each."
+                    f"The column {name!r} is in data.{taken[name]} and in data.{setting}; expected one use for "
+                    "each column."
                 )
             taken[name] = setting
     targets = settings.target_columns or table.others(list(taken), "data.target_columns or data.time_column")
@@ -100,10 +92,10 @@ def _columns(table: Table, settings: SeriesSettings) -> list[str]:
 
 
 def _rows_with_targets(table: Table, names: Sequence[str], settings: SeriesSettings) -> int:
-    """The rows until the last one that says anything of targets and past; what comes after is known ahead of time."""
+    """The number of rows up to the last value of a target or past column; later rows are known ahead of time."""
     gaps = settings.model_copy(update={"missing": "mean"})
-    said = np.isfinite(_finite(table, [*names, *settings.past_columns], gaps)).any(1)
-    return int(np.flatnonzero(said).max(initial=-1)) + 1
+    known = np.isfinite(_finite(table, [*names, *settings.past_columns], gaps)).any(1)
+    return int(np.flatnonzero(known).max(initial=-1)) + 1
 
 
 def _times(table: Table, settings: SeriesSettings) -> TimeAxis:
@@ -111,7 +103,7 @@ def _times(table: Table, settings: SeriesSettings) -> TimeAxis:
     name = settings.time_column
     if not name:
         if settings.calendar:
-            raise RecipeError("data.calendar needs data.time_column, which says what dates the rows have.")
+            raise RecipeError("data.calendar needs data.time_column, the dates of the rows.")
         return TimeAxis(np.arange(table.frame.height))
     column = table.frame[name]
     comma = cells.decimal_comma(table, [name], settings)
@@ -128,7 +120,7 @@ def _times(table: Table, settings: SeriesSettings) -> TimeAxis:
             whole_days = (times == times.astype("datetime64[D]")).all()
             clocks = "" if whole_days else " If a clock was set back there, set data.time_zone."
         if times[row] == times[row - 1]:
-            raise DataError(f"{table.where(row)}: the time {now} occurs twice; expected one row a time.{clocks}")
+            raise DataError(f"{table.where(row)}: the time {now} occurs twice; expected one row per time.{clocks}")
         raise DataError(
             f"{table.where(row)}: the time {now} comes after {before}; expected ascending times. Sort the rows.{clocks}"
         )
@@ -136,10 +128,10 @@ def _times(table: Table, settings: SeriesSettings) -> TimeAxis:
 
 
 def _finite(table: Table, columns: Sequence[str], settings: SeriesSettings) -> Numbers:
-    """Columns as numbers [T, C], NaN for a missing value where that is allowed."""
+    """Columns as numbers [T, C], NaN for a missing value if these are allowed."""
     if not columns:
         return np.zeros((table.frame.height, 0))
-    values = cells.read(table, columns, settings, _ADVICE).astype(np.float64)
+    values = cells.numbers(table, columns, settings, _ADVICE).astype(np.float64)
     if np.isinf(values).any():
         row, column = (int(place) for place in np.argwhere(np.isinf(values))[0])
         raise DataError(

@@ -1,14 +1,14 @@
-"""What a recording says of its own size, read before a library decodes it: is all of it there?
+"""Checks that a recording is complete, by the size in its header, before a library decodes it.
 
 The library ``soundfile`` reads WAV, AIFF, AU, MP3 and OGG files that were cut short as shorter recordings. Their
 headers say how much there should be:
 
-- WAV, RF64, AIFF and AU name the bytes of sound. Programs that write to a pipe do not know that number. They write 0 or
-  one near to 2^31 or 2^32, and the sound then goes on to the end of the file, as in SoX, FFmpeg and libsndfile.
-- MP3 names the bytes of the stream in its first frame (Xing, Info or VBRI), or not at all: then the last frame must be
-  whole.
+- WAV, RF64, AIFF and AU have the number of bytes of sound. Programs that write to a pipe do not know it. They write 0
+  or a number near 2^31 or 2^32, and the sound then extends to the end of the file, as in SoX, FFmpeg and libsndfile.
+- MP3 has the number of bytes of the stream in its first frame (Xing, Info or VBRI). If not, the last frame must be
+  complete.
 - The last page of an OGG stream is marked as the last (RFC 3533).
-- FLAC names its samples; :mod:`holdfast.data.readers.audio` compares them with those that were decoded.
+- FLAC has the number of samples; :mod:`holdfast.data.readers.audio` compares it with the decoded samples.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LAST_PAGE = 4
 
 @dataclass(frozen=True)
 class SizeField:
-    """Where a header leaves its size open: what to write there for a library to read to the end of the file.
+    """The size field of a header without a size, and the value that makes a library read to the end of the file.
 
     Attributes:
         place: The first byte of the field.
@@ -41,10 +41,10 @@ class SizeField:
 
 
 def check_whole(path: Path) -> SizeField | None:
-    """Checks that a recording is of a known kind and that all that its header claims is there.
+    """Checks that a recording is of a known kind and as long as its header claims.
 
     Returns:
-        The size field to change where the header claims 0 bytes and sound follows; mostly None.
+        The size field to change, if the header claims 0 bytes and sound follows; else None.
 
     Raises:
         DataError: The file is cut short, or it is of another kind.
@@ -75,7 +75,7 @@ def check_whole(path: Path) -> SizeField | None:
 
 
 def _after_id3(file: BinaryIO) -> int:
-    """Where the file begins behind tags of ID3v2, https://id3.org/id3v2.4.0-structure."""
+    """The place of the first byte after tags of ID3v2, https://id3.org/id3v2.4.0-structure."""
     place = 0
     while (head := file.read(10))[:3] == b"ID3" and len(head) == 10:
         low, *rest = (byte & 127 for byte in reversed(head[6:]))
@@ -85,7 +85,7 @@ def _after_id3(file: BinaryIO) -> int:
 
 
 def _check_chunks(path: Path, file: BinaryIO, kind: str, order: str, size: int) -> SizeField | None:
-    """Walks the chunks of RIFF and IFF files, from the 13th byte, to the one that holds the sound."""
+    """Reads the chunks of RIFF and IFF files, from the 13th byte, up to the chunk with the sound."""
     sound, before = (b"data", 0) if kind == "WAV" else (b"SSND", 8)
     large = 0
     for _ in range(_MOST_CHUNKS):
@@ -111,7 +111,7 @@ def _check_chunks(path: Path, file: BinaryIO, kind: str, order: str, size: int) 
 
 
 def _ends_in_chunks(file: BinaryIO, place: int, order: str, size: int) -> bool:
-    """Whether nothing but whole chunks follows: then 0 bytes of sound are meant."""
+    """Whether only complete chunks follow: then the file really has 0 bytes of sound."""
     for _ in range(_MOST_CHUNKS):
         file.seek(place)
         head = file.read(8)
@@ -125,7 +125,7 @@ def _ends_in_chunks(file: BinaryIO, place: int, order: str, size: int) -> bool:
 
 
 def _is_open(claimed: int) -> bool:
-    """Whether programs write this size where they do not know it: about the largest of 31, 32 or 64 bits."""
+    """Whether programs write this size for an unknown size: about the largest number of 31, 32 or 64 bits."""
     return 0x7F000000 <= claimed <= 0x80000000 or 0xFFFF0000 <= claimed <= 0xFFFFFFFF or claimed == 2**64 - 1
 
 
@@ -143,7 +143,7 @@ def _check_au(path: Path, head: bytes, size: int) -> SizeField | None:
 
 
 def _check_ogg(path: Path, file: BinaryIO, size: int) -> None:
-    """Looks at the last page, which is within the last 65,307 bytes of a whole stream."""
+    """Checks the last page, which is within the last 65,307 bytes of a complete stream."""
     file.seek(max(0, size - _LARGEST_PAGE))
     tail = file.read()
     place = tail.rfind(b"OggS")
@@ -153,7 +153,7 @@ def _check_ogg(path: Path, file: BinaryIO, size: int) -> None:
     if len(head) < 27 or len(lengths) < head[26] or place + length > len(tail):
         raise _cut_short(path, f"its last page of OGG takes {length:,} bytes or more", len(tail) - max(place, 0))
     if not head[5] & _LAST_PAGE:
-        raise _cut_short(path, f"no page ends the stream of OGG, which goes on after the {size:,} bytes that are there")
+        raise _cut_short(path, f"no page ends the stream of OGG, which continues after the {size:,} bytes of the file")
 
 
 def _cut_short(path: Path, claim: str, there: int | None = None) -> DataError:

@@ -25,25 +25,25 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
 TEXT_SUFFIXES = (*SUFFIXES, ".jsonl", ".ndjson")
-"""Of tables that hold texts."""
+"""The endings of tables that hold texts."""
 _OFFSET = re.compile(r"([+-])([0-9]{2}):([0-9]{2})")
 _START = 1 << 16
-"""Bytes that tell whether a file is text, before all of it is unpacked."""
+"""Number of bytes that are checked to be text before the whole file is unpacked."""
 _BINARY = (".parquet", ".pq")
 _UNNAMED = re.compile(r"Unnamed: [0-9]+(_level_[0-9]+)?|__index_level_[0-9]+__")
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table and where it is from.
+    """A table and its file.
 
     Attributes:
         path: The file.
-        frame: Rows and columns; all is text in a CSV or TSV file.
-        index: The columns that number or name the rows, as pandas writes its index: no input unless a recipe names
-            them.
-        lines: The line of the file that each row starts in, from 1; None where the file has no lines.
-        separator: What stands between two values of a text file.
+        frame: Rows and columns; in a CSV or TSV file all values are text.
+        index: The columns that number or name the rows, like the index that pandas writes: not an input unless a
+            recipe names them.
+        lines: The line of the file in which each row starts, from 1; None if the file does not have lines.
+        separator: The separator of values in a text file.
     """
 
     path: Path
@@ -58,7 +58,7 @@ class Table:
         return self.frame.columns
 
     def where(self, row: int) -> str:
-        """A row, for messages: by its line, from 1, or else by its number, from 0."""
+        """The name of a row in messages: its line from 1, or else its number from 0."""
         return f"{self.path}[{row}]" if self.lines is None else f"{self.path}, line {self.lines[row]}"
 
     def head(self, rows: int) -> Table:
@@ -66,26 +66,26 @@ class Table:
         return replace(self, frame=self.frame.head(rows))
 
     def check_column(self, name: str, setting: str) -> None:
-        """Sees that there is the column that ``data.SETTING`` names.
+        """Checks that the column that ``data.SETTING`` names exists.
 
         Raises:
-            DataError: There is none.
+            DataError: It does not.
         """
         if name not in self.columns:
             raise DataError(f"{self.path} has no column {name!r} (data.{setting}); {did_you_mean(name, self.columns)}")
 
     def others(self, named: Sequence[str], setting: str) -> list[str]:
-        """The columns to read where a recipe names none: all but those that it has another part for, and the index.
+        """The columns to read if a recipe names none: all except the index and columns with another use.
 
         Args:
-            named: The columns that have another part.
-            setting: Where a recipe can name a column to use it, for the message.
+            named: The columns with another use.
+            setting: The setting that names a column to use it, for the message.
         """
         unused = [name for name in self.index if name not in named and self.frame[name].null_count() < len(self.frame)]
         if unused:
             warnings.warn(
-                f"{self.path}: the column {', '.join(map(repr, unused))} is not used: it numbers the rows, or has no "
-                f"name, as the index that pandas writes. To use it, name it in {setting}.",
+                f"{self.path}: the column {', '.join(map(repr, unused))} is not used: it numbers the rows or has no "
+                f"name, like the index that pandas writes. To use it, name it in {setting}.",
                 HoldfastWarning,
                 stacklevel=2,
             )
@@ -98,7 +98,7 @@ def load(path: Path, settings: TableSettings, *, content: bytes | None = None, t
     Args:
         path: The file; its ending says whether it is Parquet, JSON lines or text.
         settings: ``separator``, ``comment`` and ``encoding`` are used.
-        content: The bytes of the file, uncompressed, where it does not lie at the path; None to read them.
+        content: The uncompressed bytes of a file that is not at the path; None to read the file.
         texts: Whether the values are texts: then a line that starts like a comment is a row.
 
     Raises:
@@ -118,8 +118,8 @@ def load(path: Path, settings: TableSettings, *, content: bytes | None = None, t
     endings = "".join(path.suffixes[-2:]).lower()
     if ".jsonl" in endings or ".ndjson" in endings:
         return _json_lines(path, text)
-    found = delimited.parse(path, text, settings, comments=not texts)
-    return Table(path, found.frame, _index(found.frame.columns), found.lines, found.separator)
+    parsed = delimited.parse(path, text, settings, comments=not texts)
+    return Table(path, parsed.frame, _index(parsed.frame.columns), parsed.lines, parsed.separator)
 
 
 def _check_library(path: Path) -> None:
@@ -132,8 +132,8 @@ def _check_library(path: Path) -> None:
         ) from error
 
 
-def _index(columns: Sequence[str], told: Sequence[str] = ()) -> tuple[str, ...]:
-    return tuple(name for name in columns if name in told or _UNNAMED.fullmatch(name))
+def _index(columns: Sequence[str], index_names: Sequence[str] = ()) -> tuple[str, ...]:
+    return tuple(name for name in columns if name in index_names or _UNNAMED.fullmatch(name))
 
 
 def _json_lines(path: Path, text: str) -> Table:
@@ -141,7 +141,7 @@ def _json_lines(path: Path, text: str) -> Table:
 
     numbered = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if not numbered:
-        raise DataError(f"{path} is empty; expected a JSON object a line.")
+        raise DataError(f"{path} is empty; expected one JSON object per line.")
     content = text.encode("utf-8", "surrogatepass")
     check_json_lines(path, content)
     try:
@@ -163,30 +163,30 @@ def _parquet(path: Path, content: bytes | None) -> Table:
             rows, columns = scan.select(polars.len()).collect().item(), len(scan.collect_schema())
             check_parquet(path, int(rows), columns, size)
             frame = _offsets_as_text(scan.collect())
-        told = polars.read_parquet_metadata(source).get("pandas", "")
-    # A damaged Parquet file makes polars panic, which is no PolarsError.
+        description = polars.read_parquet_metadata(source).get("pandas", "")
+    # A damaged Parquet file makes polars panic, which is not a PolarsError.
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
         raise _unreadable(path, error) from error
-    return Table(path, frame, _index(frame.columns, _pandas_index(told)))
+    return Table(path, frame, _index(frame.columns, _pandas_index(description)))
 
 
-def _pandas_index(told: str) -> list[str]:
-    """The index columns that pandas' own description of a Parquet file tells of; none where it is damaged."""
+def _pandas_index(description: str) -> list[str]:
+    """The index columns in the description that pandas writes into a Parquet file; none if it is damaged."""
     try:
-        columns = json.loads(told)["index_columns"] if told else []
+        columns = json.loads(description)["index_columns"] if description else []
     except (ValueError, KeyError, TypeError, RecursionError):
         return []
     return [name for name in columns if isinstance(name, str)] if isinstance(columns, list) else []
 
 
 def _offsets_as_text(frame: polars.DataFrame) -> polars.DataFrame:
-    """A table whose times of an offset such as +05:30, with which polars cannot reckon, are ISO 8601 with it."""
+    """The table, with times of an offset such as +05:30 as ISO 8601 text: polars cannot compute with them."""
     import polars
 
     for column in frame:
         kind = column.dtype
-        if isinstance(kind, polars.Datetime) and (found := _OFFSET.fullmatch(kind.time_zone or "")):
-            sign, hours, minutes = found.groups()
+        if isinstance(kind, polars.Datetime) and (match := _OFFSET.fullmatch(kind.time_zone or "")):
+            sign, hours, minutes = match.groups()
             plain = column.to_physical().cast(polars.Datetime(kind.time_unit))
             local = plain + timedelta(hours=int(sign + hours), minutes=int(sign + minutes))
             frame = frame.with_columns((local.dt.strftime("%Y-%m-%dT%H:%M:%S%.f") + kind.time_zone).alias(column.name))
@@ -195,7 +195,7 @@ def _offsets_as_text(frame: polars.DataFrame) -> polars.DataFrame:
 
 @contextmanager
 def _any_zone() -> Iterator[None]:
-    """Lets polars read times of an offset such as +05:30, which is in no database of time zones."""
+    """Lets polars read times of an offset such as +05:30, which is not in the database of time zones."""
     name = "POLARS_IGNORE_TIMEZONE_PARSE_ERROR"
     before = os.environ.get(name)
     os.environ[name] = "1"

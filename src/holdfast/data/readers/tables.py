@@ -50,7 +50,7 @@ def read(path: Path, settings: ReadingSettings, targets: Targets = "labels") -> 
         return _long(table, features, row_targets, settings, per_step=targets == "steps")
     if targets == "steps" and row_targets is not None:
         raise RecipeError("Numbers for each step need data.id_column, which makes each row a step.")
-    inputs = cells.read(table, features, settings, _ADVICE)[:, :, None]
+    inputs = cells.numbers(table, features, settings, _ADVICE)[:, :, None]
     origins = [f"{path}[{row}]" for row in range(len(inputs))]
     return Examples(inputs, row_targets, origins, gaps=settings.missing != "error")
 
@@ -107,7 +107,7 @@ def targets_of(table: Table, settings: ReadingSettings, targets: Targets) -> lis
     if targets == "labels":
         return _labels(table, settings)
     advice = "Name the column of the targets in data.label_column."
-    numbers: list[float] = cells.read(table, [settings.label_column], settings, advice)[:, 0].astype(float).tolist()
+    numbers: list[float] = cells.numbers(table, [settings.label_column], settings, advice)[:, 0].astype(float).tolist()
     return numbers
 
 
@@ -119,7 +119,7 @@ def _labels(table: Table, settings: ReadingSettings) -> list[str]:
         if not settings.label_separator:
             raise DataError(
                 f"{table.path}: the column {settings.label_column!r} holds lists. "
-                'Set data.label_separator, such as "|", to learn several labels a sequence.'
+                'Set data.label_separator, such as "|", to learn several labels per sequence.'
             )
         column = column.cast(polars.List(polars.String)).list.join(settings.label_separator)
     if column.dtype.is_nested() or column.dtype == polars.Binary:
@@ -140,7 +140,7 @@ def _long(
 ) -> Examples:
     """Groups the rows by id, in the order of first occurrence; sorts each group by time."""
     ids = _ids(table, settings)
-    values = cells.read(table, features, settings, _ADVICE)
+    values = cells.numbers(table, features, settings, _ADVICE)
     groups: dict[str, list[int]] = {name: [] for name in ids}
     for row in _order(table, settings).tolist():
         groups[ids[row]].append(row)

@@ -9,10 +9,11 @@ from typing import Any
 from holdfast.data.readers import table, tables
 from holdfast.data.readers.encoding import decode
 from holdfast.data.readers.listing import Listed, listed
+from holdfast.data.readers.paths import check_paths
 from holdfast.data.records import Records
 from holdfast.data.settings import ReadingSettings
 from holdfast.data.targets import Targets, from_labels
-from holdfast.errors import DataError, MissingDataError
+from holdfast.errors import DataError
 
 NAMED_BY_ENDING = (".pos", ".neg")
 """Text files whose ending is the label, as collections of reviews have them."""
@@ -23,8 +24,8 @@ _PREFIX = "__label__"
 SUFFIXES = (".txt", _LABEL_FIRST, *NAMED_BY_ENDING, *table.TEXT_SUFFIXES)
 _ASIDE = ("readme", "license", "licence")
 _KINDS = (
-    "a folder or .zip of LABEL.txt, a text a line, or of LABEL/NAME.txt, a text a file; such a LABEL.txt; a file with "
-    "its label first in each line (.label, or of any ending with __label__LABEL); or a table "
+    "a folder or .zip of LABEL.txt, one text per line, or of LABEL/NAME.txt, one text per file; such a LABEL.txt; a "
+    "file with its label first in each line (.label, or of any ending with __label__LABEL); or a table "
     f"({', '.join(table.TEXT_SUFFIXES)})"
 )
 
@@ -52,16 +53,10 @@ def read(paths: Sequence[Path], settings: ReadingSettings, targets: Targets = "l
 
     Raises:
         MissingDataError: A path does not exist.
-        DataError: A file is of no known kind, is damaged or is not in the encoding, or lacks a text or a label.
+        DataError: A file is of an unknown kind, is damaged or is not in the encoding, or lacks a text or a label.
         RecipeError: There is no such encoding.
     """
-    if not paths:
-        raise DataError("No files were given to read; expected at least one file or folder.")
-    missing = [str(path) for path in paths if not path.exists()]
-    if missing:
-        raise MissingDataError(
-            f"There is no file or folder {', '.join(missing)}. Check the path; it was taken from {Path.cwd()}."
-        )
+    check_paths(paths)
     return Records.join([part for path in paths for part in _parts(path, settings, targets)])
 
 
@@ -80,7 +75,7 @@ def _parts(path: Path, settings: ReadingSettings, targets: Targets) -> list[Text
     if len(depths) > 1:
         raise DataError(
             f"{path} holds texts both directly ({depths[1]}) and in subfolders ({depths[2]}); "
-            "expected LABEL.txt, a text a line, or LABEL/NAME.txt, a text a file."
+            "expected LABEL.txt, one text per line, or LABEL/NAME.txt, one text per file."
         )
     return [
         _file_of_texts(file, settings, targets) if 1 in depths else _text(file, settings, targets) for file in files
@@ -90,7 +85,7 @@ def _parts(path: Path, settings: ReadingSettings, targets: Targets) -> list[Text
 def _text(file: Listed, settings: ReadingSettings, targets: Targets) -> Texts:
     """A file in a subfolder: one text."""
     if file.suffix != ".txt":
-        raise DataError(f"{file.path} lies in a subfolder; expected LABEL/NAME.txt there, a text a file.")
+        raise DataError(f"{file.path} lies in a subfolder; expected LABEL/NAME.txt there, one text per file.")
     text = _decoded(file, settings).strip()
     if not text:
         raise DataError(f"{file.path} is empty; expected a text.")
@@ -105,7 +100,7 @@ def _file_of_texts(file: Listed, settings: ReadingSettings, targets: Targets) ->
     content = _decoded(file, settings)
     kept = [(line.strip(), f"{file.path}[{index}]") for index, line in enumerate(content.split("\n")) if line.strip()]
     if not kept:
-        raise DataError(f"{file.path} is empty; expected a text a line.")
+        raise DataError(f"{file.path} is empty; expected one text per line.")
     if file.suffix == _LABEL_FIRST or _label_first(content, settings):
         return _with_labels(kept, settings, targets)
     label = file.suffix[1:] if file.suffix in NAMED_BY_ENDING else file.stem

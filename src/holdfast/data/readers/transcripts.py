@@ -1,4 +1,4 @@
-"""Recordings with what is said in them: a table of paths and texts, or recordings with a text file beside each."""
+"""Recordings and their transcripts: a table of paths and texts, or recordings with a text file beside each."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 from holdfast.data.readers import audio
 from holdfast.data.readers.audio import Floats
 from holdfast.data.readers.folders import files_in
+from holdfast.data.readers.paths import check_paths
 from holdfast.data.readers.table import load
 from holdfast.data.records import Records
 from holdfast.data.settings import AudioSettings, TableSettings
-from holdfast.errors import DataError, MissingDataError, did_you_mean
+from holdfast.errors import DataError, did_you_mean
 
 TABLES = (".csv", ".tsv", ".jsonl")
 
@@ -29,7 +30,7 @@ def read(paths: Sequence[str | Path], settings: AudioSettings) -> Records[Floats
         Energies [steps, values] and transcripts; without targets where there are no transcripts.
 
     Raises:
-        MissingDataError: A file is not there.
+        MissingDataError: A file does not exist.
         DataError: A file cannot be read, or only some recordings have a transcript.
         MissingLibraryError: A library that reads sound is not installed.
     """
@@ -37,7 +38,7 @@ def read(paths: Sequence[str | Path], settings: AudioSettings) -> Records[Floats
     bare = [file for file, text in pairs if text is None]
     if bare and len(bare) < len(pairs):
         raise DataError(
-            f"{bare[0]} has no transcript, and other recordings have one; expected all or none. Put the text into "
+            f"{bare[0]} has no transcript, and other recordings have one; expected all or none. Write the text to "
             f"{bare[0].with_suffix('.txt').name} beside it, or leave the recording out."
         )
     energies = [audio.energies(file, settings) for file, _ in pairs]
@@ -47,15 +48,16 @@ def read(paths: Sequence[str | Path], settings: AudioSettings) -> Records[Floats
 
 def _pairs(path: Path) -> Iterator[tuple[Path, str | None]]:
     """The recordings that a path names, each with its transcript."""
-    if not path.exists():
-        raise MissingDataError(f"There is no file or folder {path}. Check the path; it was taken from {Path.cwd()}.")
+    check_paths([path])
     if path.is_dir():
-        found = files_in(path, audio.SUFFIXES)
-        if not found:
-            raise DataError(f"{path} holds no recordings ({', '.join(audio.SUFFIXES)}); expected some directly in it.")
-        yield from ((file, _beside(file)) for file in found)
+        files = files_in(path, audio.SUFFIXES)
+        if not files:
+            raise DataError(
+                f"{path} holds no recordings ({', '.join(audio.SUFFIXES)}); expected recordings directly in it."
+            )
+        yield from ((file, _beside(file)) for file in files)
     elif path.suffix.lower() in TABLES:
-        yield from _listed(path)
+        yield from _rows(path)
     elif path.suffix.lower() in audio.SUFFIXES:
         yield path, _beside(path)
     else:
@@ -74,8 +76,8 @@ def _beside(file: Path) -> str | None:
         raise DataError(f"{place} is not text in UTF-8 ({error.reason} at byte {error.start}). Convert it.") from error
 
 
-def _listed(path: Path) -> Iterator[tuple[Path, str | None]]:
-    """The rows of a table."""
+def _rows(path: Path) -> Iterator[tuple[Path, str | None]]:
+    """The recordings and texts of the rows of a table."""
     table = load(path, TableSettings(), texts=True)
     import polars
 

@@ -1,7 +1,7 @@
 """UCR/UEA ``.ts`` files: https://www.sktime.net/en/stable/api_reference/file_specifications/ts.html.
 
-A header of ``@`` tags up to ``@data``, then a line a sequence: dimensions apart by ``:``, values by ``,``, the label
-last. Lines that start with ``#`` are comments.
+A header of ``@`` tags up to ``@data``, then one line per sequence: dimensions separated by ``:``, values by ``,``, the
+label last. Lines that start with ``#`` are comments.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TAGS = (
 
 @dataclass
 class _Header:
-    """What the tags say; a zero is a number that was not given."""
+    """The values of the tags; 0 is an unknown number."""
 
     labelled: bool = False
     labels: list[str] = field(default_factory=list)
@@ -63,7 +63,7 @@ def read(path: Path, settings: ReadingSettings, targets: Targets = "labels") -> 
         elif line.startswith("@"):
             in_data = _take_tag(header, line, where, targets)
         else:
-            raise DataError(f"{where} comes before @data and is no @ tag; expected a .ts header first.")
+            raise DataError(f"{where} comes before @data and is not an @ tag; expected a .ts header first.")
     if not sequences:
         raise DataError(f"{path} holds no sequences{'' if in_data else ': it has no @data line'}.")
     origins = [f"{path}[{index}]" for index in range(len(sequences))]
@@ -140,7 +140,7 @@ def _checked_label(label: str, header: _Header, where: str) -> str:
 
 
 def _sequence(line: str, header: _Header, where: str, *, gaps: bool) -> Array:
-    """The values [T, dimensions] of one line; the first line settles a number of dimensions not told."""
+    """The values [T, dimensions] of one line; the first line sets an unknown number of dimensions."""
     channels = []
     for dimension, part in enumerate(line.split(":")):
         values = [value.strip() for value in part.split(",")]
@@ -155,14 +155,16 @@ def _sequence(line: str, header: _Header, where: str, *, gaps: bool) -> Array:
             channels.append([float(value) for value in values])
         except ValueError as error:
             raise DataError(
-                f"{where}, dimension {dimension} (from 0): {error}; expected numbers apart by ','."
+                f"{where}, dimension {dimension} (from 0): {error}; expected numbers separated by ','."
             ) from error
     header.dimensions = header.dimensions or len(channels)
     lengths = sorted({len(channel) for channel in channels})
     if len(channels) != header.dimensions:
         raise DataError(f"{where} has {len(channels)} dimensions; expected {header.dimensions}.")
     if len(lengths) > 1:
-        raise DataError(f"{where} has dimensions of {lengths[0]} to {lengths[-1]} values; expected as many in each.")
+        raise DataError(
+            f"{where} has dimensions of {lengths[0]} to {lengths[-1]} values; expected the same number in each."
+        )
     if header.equal and header.length and lengths != [header.length]:
         raise DataError(f"{where} has {lengths[0]} steps; @seriesLength and @equalLength say {header.length}.")
     return np.array(channels, dtype=np.float64).T

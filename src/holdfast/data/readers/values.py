@@ -1,4 +1,4 @@
-"""The columns of a table as numbers: what is a number, with which decimal sign, and what is missing."""
+"""The columns of a table as numbers: the decimal sign, and missing values."""
 
 from __future__ import annotations
 
@@ -17,50 +17,50 @@ if TYPE_CHECKING:
     import polars
 
 MISSING = ("", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "none", "-", "--", "?")
-"""How a missing value is written, in small letters."""
+"""Missing values, in lower case."""
 _COMMA = r"^[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?$"
 _POINT = r"^[+-]?[0-9]*\.[0-9]*(?:[eE][+-]?[0-9]+)?$"
 _THOUSANDS = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$"
 
 
-def read(table: Table, columns: Sequence[str], settings: TableSettings, advice: str) -> Array:
+def numbers(table: Table, columns: Sequence[str], settings: TableSettings, advice: str) -> Array:
     """Columns as numbers.
 
-    A cell may have blanks around it, and ``true`` and ``false`` are 1 and 0. The decimal sign, unless the settings name
-    it, is a comma where numbers have one and none has a point; where such a comma may as well separate thousands, it is
-    an error.
+    A cell may have blanks around it; ``true`` and ``false`` are 1 and 0. Unless the settings name the decimal sign, it
+    is a comma if numbers have commas and none has a point. If such a comma may as well separate thousands, it is an
+    error.
 
     Args:
         table: The table.
-        columns: Their names.
+        columns: The names of the columns.
         settings: ``decimal`` and ``missing`` are used.
-        advice: What to do about a column that holds no numbers.
+        advice: What to do about a column that does not hold numbers, for the message.
 
     Returns:
         [rows, columns]; NaN for a missing value, unless that is an error.
 
     Raises:
-        DataError: A cell is no number, or is missing and that is an error.
+        DataError: A cell is not a number, or is missing and that is an error.
     """
     import polars
 
     if table.separator == ";" and not settings.decimal:
         _check_points(table, columns)
-    found = {name: _numbers(table, name, settings, advice) for name in columns}
-    texts = {name: _plain(table, name) for name, column in found.items() if column is None}
+    numeric = {name: _numbers(table, name, settings, advice) for name in columns}
+    texts = {name: _stripped(table, name) for name, column in numeric.items() if column is None}
     comma = bool(texts) and decimal_comma(table, columns, settings)
     parsed = [
         _parsed(table, name, texts[name], settings, advice, comma=comma) if column is None else column
-        for name, column in found.items()
+        for name, column in numeric.items()
     ]
     for name, column in zip(columns, parsed, strict=True):
         gaps = column.is_null() | (column.is_nan() if column.dtype.is_float() else False)
         if settings.missing == "error" and gaps.any():
             row = gaps.arg_max() or 0
-            found = table.frame[name][row]
-            what = "is empty" if found is None or not str(found).strip() else f"holds {str(found).strip()!r}"
+            value = table.frame[name][row]
+            got = "is empty" if value is None or not str(value).strip() else f"holds {str(value).strip()!r}"
             raise DataError(
-                f"{table.where(row)}: the column {name!r} {what}; expected a number. Fill it in, leave the row out, or "
+                f"{table.where(row)}: the column {name!r} {got}; expected a number. Fill it in, leave the row out, or "
                 "set data.missing."
             )
     values = polars.DataFrame(parsed).to_numpy()
@@ -68,7 +68,7 @@ def read(table: Table, columns: Sequence[str], settings: TableSettings, advice: 
 
 
 def decimal_comma(table: Table, columns: Sequence[str], settings: TableSettings) -> bool:
-    """Whether the decimal sign of some columns is a comma, as :func:`read` tells it.
+    """Whether the decimal sign of some columns is a comma, by the rules of :func:`numbers`.
 
     Raises:
         DataError: The comma may be a decimal sign or separate thousands.
@@ -77,18 +77,18 @@ def decimal_comma(table: Table, columns: Sequence[str], settings: TableSettings)
 
     if settings.decimal:
         return settings.decimal == ","
-    texts = {name: _plain(table, name) for name in columns if table.frame[name].dtype == polars.String}
+    texts = {name: _stripped(table, name) for name in columns if table.frame[name].dtype == polars.String}
     if not any(text.str.contains(",", literal=True).any() for text in texts.values()):
         return False
     if any(text.str.contains(_POINT).any() for text in texts.values()):
-        return False  # what has a comma as well is no number
+        return False  # a value that also has a comma is not a number
     doubtful: tuple[str, int] | None = None
     for name, text in texts.items():
         commas = text.str.contains(_COMMA).fill_null(False)
         thousands = text.str.contains(_THOUSANDS).fill_null(False)
         if (commas & ~thousands).any():
             return True
-        # Between semicolons, numbers that all have three decimals are decimals; thousands are not all so long.
+        # Between semicolons, values that all have three digits after the comma are decimals, not thousands.
         if thousands.any() and not (table.separator == ";" and bool((thousands | text.is_null()).all())):
             doubtful = doubtful or (name, thousands.arg_max() or 0)
     if doubtful:
@@ -101,10 +101,10 @@ def decimal_comma(table: Table, columns: Sequence[str], settings: TableSettings)
 
 
 def _check_points(table: Table, columns: Sequence[str]) -> None:
-    """Sees that points are decimal signs, in a table whose separator leaves the comma to be one.
+    """Checks that points are decimal signs, in a table whose separator allows decimal commas.
 
     Raises:
-        DataError: A column has whole numbers, and points before three digits alone.
+        DataError: A column has whole numbers, and points only before three digits.
     """
     for name in columns:
         text = table.frame[name].str.strip_chars()
@@ -120,7 +120,7 @@ def _check_points(table: Table, columns: Sequence[str]) -> None:
 
 
 def _numbers(table: Table, name: str, settings: TableSettings, advice: str) -> polars.Series | None:
-    """A column that holds numbers, or text that is nothing but numbers; None for other text."""
+    """A column of numbers, or of text that holds only numbers; None for other text."""
     import polars
 
     column = table.frame[name]
@@ -135,8 +135,8 @@ def _numbers(table: Table, name: str, settings: TableSettings, advice: str) -> p
     return numbers if plain else None
 
 
-def _plain(table: Table, name: str) -> polars.Series:
-    """A column of text without blanks around it, and null for what is missing."""
+def _stripped(table: Table, name: str) -> polars.Series:
+    """A column of text, stripped of blanks, with null for missing values."""
     import polars
 
     text = table.frame[name].cast(polars.String).str.strip_chars()
@@ -150,18 +150,18 @@ def _parsed(
     import polars
 
     plain = text.str.to_lowercase().replace({"true": "1", "false": "0"})
-    if comma:  # a point then separates thousands, and what has one is no number
+    if comma:  # a point then separates thousands, and a value with one is not a number
         plain = plain.set(plain.str.contains(".", literal=True), "?").str.replace(",", ".", literal=True)
     numbers = plain.cast(polars.Float64, strict=False)
     wrong = numbers.is_null() & text.is_not_null()
     if wrong.any():
         row = wrong.arg_max() or 0
-        found = text[row]
+        value = text[row]
         sign = "," if comma else "."
-        if re.fullmatch(r"[+-]?[0-9]{1,3}(?:[.,' \u00a0\u202f][0-9]{3})+(?:[.,][0-9]*)?|[+-]?[0-9]+,[0-9]+", found):
+        if re.fullmatch(r"[+-]?[0-9]{1,3}(?:[.,' \u00a0\u202f][0-9]{3})+(?:[.,][0-9]*)?|[+-]?[0-9]+,[0-9]+", value):
             raise DataError(
-                f"{table.where(row)}: the column {name!r} holds {found!r}; expected a number with {sign!r} as its "
+                f"{table.where(row)}: the column {name!r} holds {value!r}; expected a number with {sign!r} as its "
                 "decimal sign, and nothing that separates thousands. Write it without, or set data.decimal."
             )
-        raise DataError(f"{table.where(row)}: the column {name!r} holds {found!r}; expected a number. {advice}")
+        raise DataError(f"{table.where(row)}: the column {name!r} holds {value!r}; expected a number. {advice}")
     return numbers

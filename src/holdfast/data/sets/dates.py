@@ -1,4 +1,4 @@
-"""Made-up pairs to learn from: dates as people write them, and as ISO 8601 does."""
+"""Generated pairs: dates as people write them, and in ISO 8601."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from holdfast.data.readers.pairs import Pairs, grouped
 
 FIRST, LAST = datetime.date(1950, 1, 1), datetime.date(2049, 12, 31)
-"""A century, so that a year of two digits has one meaning."""
+"""One century, so that a year of two digits is unique."""
 
 MONTHS = [
     *("January", "February", "March", "April", "May", "June"),
@@ -47,17 +47,17 @@ FORMS = (
     "{day} {short} '{two:02d}",
     "{short} {day} '{two:02d}",
 )
-"""How people write a date: day before month wherever both are numbers, unless the year comes first."""
+"""Forms of dates: the day is before the month if both are numbers, unless the year comes first."""
 
 
 def pairs(count: int) -> Pairs:
-    """Dates drawn at random, the same ones each time.
+    """Random dates in random forms, the same on each call.
 
     Args:
-        count: How many times a date is drawn, and written in a form that is drawn too.
+        count: The number of draws of a date and a form.
 
     Returns:
-        For each date, as ``2021-03-03``, the ways in which it was written: some in capitals or small letters.
+        For each date, such as ``2021-03-03``, its written forms; some are in upper or lower case.
     """
     generator = np.random.default_rng(0)
     days = generator.integers(0, (LAST - FIRST).days + 1, count).tolist()
@@ -85,5 +85,5 @@ def _written(date: datetime.date, form: str) -> str:
 
 
 def _cased(text: str, case: int) -> str:
-    """Two in eight are in small letters and one in capitals."""
+    """The text in lower case for two of eight cases, and in upper case for one."""
     return text.lower() if case < 2 else text.upper() if case == 2 else text

@@ -1,7 +1,7 @@
-"""Public files, fetched once into the user's cache.
+"""Public files, downloaded once into the cache of the user.
 
-A file is written beside its place as ``NAME.part``, checked against its SHA-256, and only then renamed. An
-interrupted download goes on where it stopped.
+A file is downloaded as ``NAME.part``, checked against its SHA-256, and only then renamed. An interrupted download is
+resumed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 16
 TIMEOUT = 30.0
-"""Seconds without a byte after which an address is given up."""
+"""Seconds without a byte after which an address fails."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class RemoteFile:
     Attributes:
         name: Its name, without a folder.
         sha256: The checksum of its bytes, 64 hexadecimal digits.
-        addresses: Where it can be had, tried in order.
+        addresses: The addresses of the file, tried in order.
     """
 
     name: str
@@ -45,25 +45,25 @@ class _FetchError(Exception):
 
 
 def cache_dir() -> Path:
-    """The folder that downloads are kept in: ``holdfast`` in the user's cache folder."""
+    """The folder of the downloads: ``holdfast`` in the cache folder of the user."""
     import platformdirs
 
     return platformdirs.user_cache_path("holdfast")
 
 
 def fetch(files: Sequence[RemoteFile], folder: Path, looked_in: Sequence[Path] = ()) -> list[Path]:
-    """Download the files that a folder does not hold yet.
+    """Downloads the files that a folder does not have yet.
 
     Args:
-        files: The files wanted.
-        folder: Where they are kept; made when missing.
+        files: The files.
+        folder: The folder to keep them in; created if missing.
         looked_in: Other folders that were searched before, for the message.
 
     Returns:
-        The place of each file, in order.
+        The path of each file, in order.
 
     Raises:
-        MissingDataError: A file could not be had from any address: offline, an HTTP error, or a wrong checksum.
+        MissingDataError: All addresses of a file failed: offline, an HTTP error, or a wrong checksum.
     """
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
@@ -103,7 +103,7 @@ def _site(address: str) -> str:
 
 
 def _fetch_one(file: RemoteFile, folder: Path, progress: Progress) -> list[str]:
-    """Try the addresses until one gives the file.
+    """Tries the addresses until one gives the file.
 
     Returns:
         Nothing on success, else why each address failed.
@@ -115,23 +115,23 @@ def _fetch_one(file: RemoteFile, folder: Path, progress: Progress) -> list[str]:
             folder.mkdir(parents=True, exist_ok=True)
             resumed = part.exists() and part.stat().st_size > 0
             _receive(address, part, file.name, progress)
-            found = _sha256(part)
-            if found != file.sha256 and resumed:  # what was there before was not the start of this file
+            actual = _sha256(part)
+            if actual != file.sha256 and resumed:  # the old part was not the start of this file
                 part.unlink()
                 _receive(address, part, file.name, progress)
-                found = _sha256(part)
-            if found == file.sha256:
+                actual = _sha256(part)
+            if actual == file.sha256:
                 part.replace(folder / file.name)
                 return []
             part.unlink()
-            reasons.append(f"{address}: its SHA-256 is {found}, expected {file.sha256}")
+            reasons.append(f"{address}: its SHA-256 is {actual}, expected {file.sha256}")
         except (_FetchError, http.client.HTTPException, OSError) as error:
             reasons.append(f"{address}: {error or type(error).__name__}")
     return reasons
 
 
 def _receive(address: str, part: Path, name: str, progress: Progress) -> None:
-    """Download to ``part``, going on from the bytes that it holds if the server can."""
+    """Downloads to ``part``; resumes after its bytes if the server can."""
     held = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(address, headers={"User-Agent": "holdfast", "Accept-Encoding": "identity"})
     if held:
@@ -140,7 +140,7 @@ def _receive(address: str, part: Path, name: str, progress: Progress) -> None:
         response = urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         with error:
-            if error.code == 416 and held:  # nothing lies past what is held: the checksum will tell
+            if error.code == 416 and held:  # there are no more bytes: the checksum is verified later
                 return
             raise _FetchError(f"HTTP error {error.code} {error.reason}") from error
     except urllib.error.URLError as error:
@@ -157,7 +157,7 @@ def _receive(address: str, part: Path, name: str, progress: Progress) -> None:
                 progress.advance(task, len(chunk))
             received = out.tell()
     if total is not None and received < total:
-        raise _FetchError(f"the connection closed after {received} of {total} bytes; run again to go on from there")
+        raise _FetchError(f"the connection closed after {received} of {total} bytes; run again to resume")
 
 
 def _sha256(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Where the files of a recipe are: those of a public data set, found or fetched, or a person's own."""
+"""Locates the files of a recipe: files of a public data set, found or downloaded, or the user's own files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from holdfast.data.sets import download
 from holdfast.data.sets.download import RemoteFile
@@ -13,19 +14,22 @@ from holdfast.errors import MissingDataError, RecipeError, did_you_mean
 from holdfast.files.pointers import refuse_pointers
 from holdfast.settings import DataSettings
 
+Content = Literal["sequences", "series", "sentences", "pairs", "text", "recordings"]
+"""What the files of a data set hold: labelled sequences, time series, tagged sentences, pairs of texts, ..."""
+
 
 @dataclass(frozen=True)
 class Published:
     """A public data set.
 
     Attributes:
-        task: The task that reads it.
-        folder: The subfolder that its files may lie in.
-        train: The files of the training split, or of everything where nobody has settled a split.
+        content: The content of its files.
+        folder: The subfolder that may hold its files.
+        train: The files of the training split, or all files if there is no official split.
         test: The files of the test split.
     """
 
-    task: str
+    content: Content
     folder: str
     train: tuple[RemoteFile, ...]
     test: tuple[RemoteFile, ...] = ()
@@ -54,7 +58,7 @@ _EWT_SITES = (
 )
 PUBLISHED = {
     "mnist": Published(
-        "classify",
+        "sequences",
         "mnist",
         _files(
             _MNIST_SITES,
@@ -72,7 +76,7 @@ PUBLISHED = {
         ),
     ),
     "ud-english-ewt": Published(
-        "tag",
+        "sentences",
         "ud-english-ewt",
         _files(
             _EWT_SITES, {"en_ewt-ud-train.conllu": "3fb78e2b55482c8ee00caa653af436c88c9e5bc9a73ce26e4ae3ddc79d2b7e7b"}
@@ -82,7 +86,7 @@ PUBLISHED = {
         ),
     ),
     "japanese-vowels": Published(
-        "classify",
+        "sequences",
         "JapaneseVowels",
         _files(
             _VOWELS_SITES,
@@ -94,7 +98,7 @@ PUBLISHED = {
         ),
     ),
     "airline": Published(
-        "forecast",
+        "series",
         "timeseries",
         _files(
             (
@@ -105,7 +109,7 @@ PUBLISHED = {
         ),
     ),
     "sunspots": Published(
-        "forecast",
+        "series",
         "timeseries",
         _files(
             (
@@ -116,7 +120,7 @@ PUBLISHED = {
         ),
     ),
     "etth1": Published(
-        "forecast",
+        "series",
         "ett-small",
         _files(
             (
@@ -127,7 +131,7 @@ PUBLISHED = {
         ),
     ),
     "stocks": Published(
-        "forecast",
+        "series",
         "stocks",
         _files(
             ("https://raw.githubusercontent.com/plotly/datasets/0c447c47b757ad74edecab31f0d72f849d2e67c2/",),
@@ -135,7 +139,7 @@ PUBLISHED = {
         ),
     ),
     "surnames": Published(
-        "classify",
+        "sequences",
         "names",
         _files(
             _SURNAMES_SITES,
@@ -162,7 +166,7 @@ PUBLISHED = {
         ),
     ),
     "sentence-polarity": Published(
-        "classify",
+        "sequences",
         "sentence-polarity",
         _files(
             _NLTK_SITES,
@@ -170,7 +174,7 @@ PUBLISHED = {
         ),
     ),
     "fra-eng": Published(
-        "translate",
+        "pairs",
         "anki-fra-eng",
         _files(
             ("https://raw.githubusercontent.com/modelexlab/data/adddaf33ac35572bcfeb421efec29435e7ea9332/",),
@@ -178,7 +182,7 @@ PUBLISHED = {
         ),
     ),
     "tinyshakespeare": Published(
-        "generate",
+        "text",
         "tinyshakespeare",
         _files(
             (
@@ -189,7 +193,7 @@ PUBLISHED = {
         ),
     ),
     "makemore-names": Published(
-        "generate",
+        "text",
         "names",
         (
             RemoteFile(
@@ -206,28 +210,28 @@ PUBLISHED = {
 
 
 def locate(
-    settings: DataSettings, task: str, data_dir: Path | None, *, made: Sequence[str] = ()
+    settings: DataSettings, content: Content, data_dir: Path | None, *, made: Sequence[str] = ()
 ) -> tuple[list[Path], list[Path]]:
-    """The files to train on and to test on; what a public set lacks is downloaded.
+    """The training files and the test files; missing files of a public set are downloaded.
 
     Args:
-        settings: ``source`` names a public set of the task, or is ``"files"``, for ``train`` and ``test``.
-        task: Whose data sets are meant.
-        data_dir: A folder with local files; None for the one that the environment variable ``HOLDFAST_DATA`` names,
-            if any. The files of a published set are looked for in it, in its subfolder of the set's name and in the
-            cache, and then downloaded. The files of ``source = "files"`` are looked for in it and in the working
-            directory.
-        made: Further sources of the task, which need no files or have their own way to find them.
+        settings: ``source`` names a public set with this content, or is ``"files"``, for ``train`` and ``test``.
+        content: What the files must hold.
+        data_dir: A folder with local files; None for the folder in the environment variable ``HOLDFAST_DATA``, if it
+            is set. The files of a public set are searched for in this folder, in its subfolder with the name of the
+            set and in the cache, and then downloaded. The files of ``source = "files"`` are searched for in this
+            folder and in the working directory.
+        made: Further sources, which need no files or have their own way to find them.
 
     Returns:
-        The training files, and the test files (none where a part of the training data is to be held out); both empty
+        The training files, and the test files (none if a part of the training data is held out instead); both empty
         for a source of ``made``.
 
     Raises:
         RecipeError: The source is unknown, or ``train`` and ``test`` do not go with it.
-        MissingDataError: A file is nowhere to be found.
+        MissingDataError: A file was not found.
     """
-    known = [*made, *(name for name, one in PUBLISHED.items() if one.task == task)]
+    known = [*made, *(name for name, published in PUBLISHED.items() if published.content == content)]
     if settings.source not in ["files", *known]:
         raise RecipeError(f"data.source is {settings.source!r}; {did_you_mean(settings.source, ['files', *known])}")
     if settings.source == "files":
@@ -241,7 +245,7 @@ def locate(
 
 
 def _published(known: Published, data_dir: Path | None) -> tuple[list[Path], list[Path]]:
-    """Find the files of a published set, or fetch them."""
+    """Finds or downloads the files of a public set."""
     local = [data_dir, data_dir / known.folder] if data_dir else []
     cache = download.cache_dir() / known.folder
     wanted = [*known.train, *known.test]
@@ -249,19 +253,18 @@ def _published(known: Published, data_dir: Path | None) -> tuple[list[Path], lis
     absent = [file for file in wanted if file.name not in places]
     places |= zip((file.name for file in absent), download.fetch(absent, cache, local), strict=True)
     refuse_pointers(places.values())
-    train, test = ([places[file.name] for file in files] for files in (known.train, known.test))
-    return train, test
+    return [places[file.name] for file in known.train], [places[file.name] for file in known.test]
 
 
 def _find(name: str, folders: Sequence[Path]) -> Path | None:
-    """The file in the first folder that has it, as published or else gzipped or unpacked."""
+    """The file in the first folder that has it, as published, or gzipped or unpacked."""
     plain = name.removesuffix(".gz")
     candidates = [folder / form for folder in folders for form in (name, plain, f"{plain}.gz")]
     return next((place for place in candidates if place.is_file()), None)
 
 
 def _own_files(settings: DataSettings, known: Sequence[str], data_dir: Path | None) -> tuple[list[Path], list[Path]]:
-    """Find the files that the recipe names."""
+    """Finds the files that the recipe names."""
     if not settings.train:
         raise RecipeError(
             'data.source is "files" but data.train names none; expected files or folders to train on, or one of the '
@@ -290,8 +293,8 @@ def local_folder(data_dir: Path | None) -> Path | None:
         return None
     folder = Path(named).expanduser()
     if not folder.is_dir():
-        told = "--data-dir" if data_dir is not None else "HOLDFAST_DATA"
+        option = "--data-dir" if data_dir is not None else "HOLDFAST_DATA"
         raise MissingDataError(
-            f"{told} is {named}, which is not a folder; expected the folder that holds the data files."
+            f"{option} is {named}, which is not a folder; expected the folder that holds the data files."
         )
     return folder

@@ -19,18 +19,18 @@ from holdfast.data.settings import AudioSettings
 from holdfast.errors import MissingDataError
 
 ARCHIVE = "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/26eb9aaf76e81b692f806f9140c2d2777410d7a1.zip"
-"""The commit that the figures of the recipes are measured on; licence CC BY-SA 4.0."""
+"""The commit used for the figures of the recipes; licence CC BY-SA 4.0."""
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 TAKES, TEST_TAKES = 50, 5
-"""Recordings of a digit by a speaker; the first of them are the official test split."""
+"""Recordings per digit and speaker; the first of them are the official test split."""
 
 STRINGS, TEST_STRINGS = 2000, 500
 LONGEST_PAUSE = 0.5
-"""Seconds before, between and after the digits of a string, at most."""
+"""Longest pause before, between and after the digits of a string, in seconds."""
 NOISE = 1e-3
-"""Standard deviation of the noise over a string, where the loudest sound is 1."""
+"""Standard deviation of the noise, where the loudest sound is 1."""
 
 
 def single(settings: AudioSettings, data_dir: Path | None, limit: int = 0) -> tuple[Examples, Examples]:
@@ -39,10 +39,10 @@ def single(settings: AudioSettings, data_dir: Path | None, limit: int = 0) -> tu
     Args:
         settings: How the sound is read.
         data_dir: A folder with local files, as :func:`holdfast.data.sets.published.locate` takes it.
-        limit: Read only the first so many of each; 0 for all.
+        limit: Read only this number of recordings of each; 0 for all.
 
     Raises:
-        MissingDataError: The recordings are not there.
+        MissingDataError: The recordings were not found.
         DataError: A recording is damaged.
     """
 
@@ -59,16 +59,16 @@ def strings(
 ) -> tuple[Records[Floats, str], Records[Floats, str]]:
     """Strings of three to six digits, each by one speaker, with pauses between; the transcript is in words.
 
-    They are the same on every machine. The test strings are made of test recordings only. Over each lies faint white
-    noise: digital silence, which no microphone hears, would betray where a digit begins.
+    They are the same on every machine. The test strings are made only of test recordings. Each has faint white noise:
+    digital silence, which real recordings do not have, would reveal where a digit begins.
 
     Args:
         settings: How the sound is read.
         data_dir: As for :func:`single`.
-        limit: Make only the first so many to train on and to test on; 0 for all.
+        limit: Make only this number of strings to train on and to test on; 0 for all.
 
     Raises:
-        MissingDataError: The recordings are not there.
+        MissingDataError: The recordings were not found.
         DataError: A recording is damaged.
     """
     train, test = _files(data_dir)
@@ -77,14 +77,14 @@ def strings(
 
 
 def _joined(files: Sequence[Path], count: int, settings: AudioSettings, seed: int) -> Records[Floats, str]:
-    """So many strings of digits out of these recordings."""
+    """Strings of digits made of these recordings."""
     generator = np.random.default_rng(seed)
     sound = cache(lambda file: audio.samples(file, settings.rate))
     spoken = [[file for file in files if file.name.split("_")[1] == speaker] for speaker in SPEAKERS]
     energies, texts, origins = [], [], []
     for number in range(count):
-        of_one = spoken[generator.integers(len(spoken))]
-        chosen = [of_one[k] for k in generator.integers(len(of_one), size=generator.integers(3, 7))]
+        one_speaker = spoken[generator.integers(len(spoken))]
+        chosen = [one_speaker[k] for k in generator.integers(len(one_speaker), size=generator.integers(3, 7))]
         pauses = generator.uniform(0, LONGEST_PAUSE * settings.rate, len(chosen) + 1).astype(int)
         parts = [np.zeros(pauses[0])]
         for file, pause in zip(chosen, pauses[1:], strict=True):
@@ -98,7 +98,7 @@ def _joined(files: Sequence[Path], count: int, settings: AudioSettings, seed: in
 
 
 def _files(data_dir: Path | None) -> tuple[list[Path], list[Path]]:
-    """The recordings to train on and to test on."""
+    """The training recordings and the test recordings."""
     local = local_folder(data_dir)
     roots = [*([local, local / "fsdd"] if local else []), download.cache_dir() / "fsdd"]
     folders = [folder for root in roots for folder in (root, root / "recordings")]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.engines import Request, select
-from holdfast.engines.unrolling import check_lengths
+from holdfast.engines.lengths import check_lengths
 from holdfast.errors import OptionError, ShapeError, did_you_mean
 from holdfast.interop.onnx import recurrent as onnx_recurrent
 from holdfast.interop.onnx.graph import OnnxNode

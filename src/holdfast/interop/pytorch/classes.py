@@ -125,6 +125,11 @@ class RNNCell(_Cell, cell_modules.RNNCell, nn.RNNCell):
     torch_class, holdfast_class = nn.RNNCell, cell_modules.RNNCell
 
 
+# The modules of the classes in older files.
+_FORMER_MODULES = {
+    **dict.fromkeys((layers.LSTM, layers.GRU, layers.RNN), "holdfast.layers"),
+    **dict.fromkeys((cell_modules.LSTMCell, cell_modules.GRUCell, cell_modules.RNNCell), "holdfast.cell_modules"),
+}
 _REPLACED: Mapping[type, type[_Replaced]] = {
     kind.torch_class: kind for kind in (LSTM, GRU, RNN, LSTMCell, GRUCell, RNNCell)
 }
@@ -199,7 +204,7 @@ def safe_globals(*classes: type) -> list[Any]:
     """The classes that ``torch.load(..., weights_only=True)`` needs to load whole models with modules of Holdfast.
 
     A file of ``torch.save(model)`` names the class of every module, and torch only loads classes that it is told to
-    trust. A state dict does not need this.
+    trust. A state dict does not need this. Files that name Holdfast's classes by their former modules are loaded too.
 
     Args:
         *classes: The other classes in the file: your own and torch.nn's. The function
@@ -218,4 +223,5 @@ def safe_globals(*classes: type) -> list[Any]:
     subclasses = [kind for kind in classes if kind not in _REPLACED and replaced_class(kind)]
     # torch also looks up a trusted class by name, and a subclass and its replacement have the same name.
     replaced = [(_subclass(kind), f"{__name__}.{kind.__module__}.{kind.__qualname__}") for kind in subclasses]
-    return [*ours, *_REPLACED.values(), CellSpec, restore, *classes, *replaced]
+    former = [(kind, f"{module}.{kind.__name__}") for kind, module in _FORMER_MODULES.items()]
+    return [*ours, *former, *_REPLACED.values(), CellSpec, restore, *classes, *replaced]

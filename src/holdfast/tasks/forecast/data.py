@@ -39,7 +39,7 @@ def load(settings: ForecastData, data_dir: Path | None, horizon: int) -> Splits[
         MissingDataError: A file does not exist.
         DataError: A file cannot be read, or a split has too few rows for a window.
     """
-    files, test_files = locate(settings, "forecast", data_dir, made=["sine"])
+    files, test_files = locate(settings, "series", data_dir, made=["sine"])
     all_series = (_sine(),) if settings.source == "sine" else read(files, settings)
     test_series = read(test_files, settings) if test_files else ()
     ends = [_split_ends(series, settings, held_out=not test_series) for series in all_series]

@@ -87,7 +87,7 @@ def load(recipe: GenerateRecipe, data_dir: Path | None) -> Splits[Records[Any, s
     data = recipe.data
     if data.sequences == "lines" and recipe.train.carry_state:
         raise RecipeError('train.carry_state goes with data.sequences = "streams"; lines are independent.')
-    train_files, test_files = locate(data, "generate", data_dir)
+    train_files, test_files = locate(data, "text", data_dir)
     train, test = read(train_files, data), read(test_files, data) if test_files else None
     if test is None and data.test_fraction:
         train, test = _held_out(train, data, data.test_fraction, recipe.train.seed)

@@ -74,7 +74,7 @@ class GenerateAnswers(Settings):
     length: int = Field(200, ge=0)
     """Largest number of tokens to add."""
     temperature: float = Field(1, ge=0)
-    """Below 1, likely tokens become likelier; above 1, less likely; 0 always takes the most likely token."""
+    """Below 1, likely tokens become more likely; above 1, less; 0 always takes the most likely token."""
     top_k: int = Field(0, ge=0)
     """Sample only from the k most likely tokens; 0 for all."""
     top_p: float = Field(1, gt=0, le=1)

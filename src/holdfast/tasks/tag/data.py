@@ -206,7 +206,7 @@ class SentenceEncoder(Saved):
 def load(recipe: TagRecipe, data_dir: Path | None) -> Splits[Records[Any, Any]]:
     """Reads or generates the data of a recipe, and splits them."""
     data, seed = recipe.data, recipe.train.seed
-    train_files, test_files = locate(data, "tag", data_dir, made=["addition"])
+    train_files, test_files = locate(data, "sentences", data_dir, made=["addition"])
     train: Records[Any, Any]
     test: Records[Any, Any] | None
     if data.source == "addition":

@@ -100,7 +100,7 @@ class TranscriptDataset:
 def load(recipe: TranscribeRecipe, data_dir: Path | None) -> Splits[Recordings]:
     """Reads and splits the recordings of a recipe."""
     data = recipe.data
-    train_files, test_files = locate(data, "transcribe", data_dir, made=["digit-strings"])
+    train_files, test_files = locate(data, "recordings", data_dir, made=["digit-strings"])
     if data.source == "digit-strings":
         train, test = spoken_digits.strings(data.audio, data_dir, data.limit)
         return divided(train, test, data, recipe.train.seed)

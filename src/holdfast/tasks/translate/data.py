@@ -101,7 +101,7 @@ def _unseen(part: Pairs, train: Pairs) -> Pairs:
 def load(recipe: TranslateRecipe, data_dir: Path | None) -> Splits[Pairs]:
     """Reads and splits the data of a recipe: no text of the first column, and no source, is in two parts."""
     settings = recipe.data
-    train_files, test_files = locate(settings, "translate", data_dir, made=["dates"])
+    train_files, test_files = locate(settings, "pairs", data_dir, made=["dates"])
     if settings.source == "dates":
         train, test = dates.pairs(settings.examples), None
     else:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.data.arriving import arriving
+from holdfast.data.live_lines import line_groups
 from holdfast.errors import DataError
 from holdfast.predictor import Predictor
 from tasks import untrained
@@ -30,9 +30,9 @@ def pipe() -> Iterator[tuple[io.TextIOWrapper, int]]:
         yield stream, writing
 
 
-def test_what_is_there_is_handed_on_at_once(pipe: tuple[io.TextIOWrapper, int]) -> None:
+def test_what_is_there_is_handed_on_group_size(pipe: tuple[io.TextIOWrapper, int]) -> None:
     stream, writing = pipe
-    groups = arriving(stream, at_once=3)
+    groups = line_groups(stream, group_size=3)
     os.write(writing, b"one\ntwo\r\nthr")
     assert next(groups) == ["one", "two"]
     os.write(writing, "ee\n\u00fc\n\nlast".encode())
@@ -46,13 +46,13 @@ def test_many_lines_come_in_groups(tmp_path: Path) -> None:
     lines = [f"line {number} " + "x" * (number % 50) for number in range(10_000)]
     path.write_text("\n".join(lines), "utf-8-sig")
     with path.open() as stream:
-        groups = list(arriving(stream, at_once=256))
+        groups = list(line_groups(stream, group_size=256))
     assert [line for group in groups for line in group] == lines
     assert {len(group) for group in groups[:-1]} == {256}
-    assert list(arriving(io.StringIO("a\nb\nc"), at_once=2)) == [["a", "b"], ["c"]]
+    assert list(line_groups(io.StringIO("a\nb\nc"), group_size=2)) == [["a", "b"], ["c"]]
     path.write_text("")
     with path.open() as stream:
-        assert list(arriving(stream)) == []
+        assert list(line_groups(stream)) == []
 
 
 def test_a_long_line_takes_time_in_proportion(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_a_long_line_takes_time_in_proportion(tmp_path: Path) -> None:
     path.write_bytes(b"x" * 30_000_000 + b"\nend")
     start = time.process_time()
     with path.open() as stream:
-        assert [len(line) for group in arriving(stream) for line in group] == [30_000_000, 3]
+        assert [len(line) for group in line_groups(stream) for line in group] == [30_000_000, 3]
     assert time.process_time() - start < 2
 
 
@@ -69,7 +69,7 @@ def test_what_is_not_text(pipe: tuple[io.TextIOWrapper, int]) -> None:
     os.write(writing, b"fine\nr\xff\n")
     os.close(writing)
     with pytest.raises(DataError) as error:
-        list(arriving(stream))
+        list(line_groups(stream))
     assert str(error.value) == "Line 2 of stdin is not UTF-8 text (invalid start byte). Convert it to UTF-8."
 
 
@@ -98,7 +98,7 @@ def test_each_line_is_answered_while_the_pipe_is_open(
     tmp_path: Path, pipe: tuple[io.TextIOWrapper, int], name: str, lines: list[str], key: str
 ) -> None:
     stream, writing = pipe
-    answers = Predictor(untrained.write(name, tmp_path)).predict_groups(arriving(stream))
+    answers = Predictor(untrained.write(name, tmp_path)).predict_groups(line_groups(stream))
     for number, line in enumerate(lines, start=1):
         os.write(writing, line.encode() + b"\n")
         answer = next(answers)
