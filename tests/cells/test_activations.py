@@ -9,7 +9,7 @@ import by_hand
 from holdfast.cells import ACTIVATIONS, activation
 from holdfast.cells.activation_names import PARAMETERS, check_activation, parse_activation
 from holdfast.errors import OptionError
-from verification import PARAMETRISED
+from variants import PARAMETRISED
 
 POINTS = [-700.0, -30.0, -3.5, -3.0, -2.75, -2.5, -1.0, -1e-3, 0.0, 1e-3, 0.7, 2.5, 2.75, 3.0, 3.5, 30.0, 700.0]
 

@@ -13,7 +13,8 @@ from holdfast.cells import ACTIVATIONS, Kind
 from holdfast.engines import Request
 from holdfast.engines.function import differentiable
 from holdfast.engines.reference import ReferenceEngine
-from verification import PARAMETRISED, VARIANTS, make_request, named_results
+from variants import PARAMETRISED, VARIANTS
+from verification import make_request, named_results
 
 
 def assert_derivatives(request: Request) -> None:

@@ -14,7 +14,8 @@ from by_hand import Masks, sequence
 from holdfast.cells import ACTIVATIONS, BoundCell, Kind, Noise, activation
 from holdfast.engines import Request
 from holdfast.engines.reference import ReferenceEngine
-from verification import PARAMETRISED, VARIANTS, make_request
+from variants import PARAMETRISED, VARIANTS
+from verification import make_request
 
 
 def assert_equals_by_hand(request: Request, kind: Kind, options: dict[str, Any]) -> None:

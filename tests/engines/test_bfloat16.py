@@ -18,7 +18,8 @@ from holdfast.engines import ENGINES, Request
 from holdfast.engines.function import differentiable
 from holdfast.engines.native import NativeEngine
 from holdfast.engines.reference import ReferenceEngine
-from verification import VARIANTS, converted, make_request, named_results, results_and_gradients
+from variants import VARIANTS
+from verification import converted, make_request, named_results, results_and_gradients
 
 _native = pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
 

@@ -17,7 +17,8 @@ from holdfast.engines import Request
 from holdfast.engines.check import check, fits
 from holdfast.errors import ConversionError, ShapeError
 from holdfast.interop.onnx.nodes import RecurrentOperator
-from verification import VARIANTS, make_request
+from variants import VARIANTS
+from verification import make_request
 
 Change = Callable[[Tensor], Tensor]
 CHANGES: dict[str, Change] = {

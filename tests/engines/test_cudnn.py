@@ -16,7 +16,8 @@ from holdfast.cells import Noise
 from holdfast.engines import ENGINES
 from holdfast.engines.cudnn import CudnnEngine
 from holdfast.engines.function import differentiable
-from verification import VARIANTS, converted, make_request, verify
+from variants import VARIANTS
+from verification import converted, make_request, verify
 
 FUSED = {
     "rnn",

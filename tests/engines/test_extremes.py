@@ -20,7 +20,8 @@ from holdfast.engines import Request
 from holdfast.engines.native import NativeEngine
 from holdfast.engines.reference import ReferenceEngine
 from holdfast.runtime.kernels import function
-from verification import PARAMETRISED, VARIANTS, make_request, results_and_gradients
+from variants import PARAMETRISED, VARIANTS
+from verification import make_request, results_and_gradients
 
 _native = pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
 

@@ -17,7 +17,8 @@ from holdfast.engines.composition import run_with_gradients
 from holdfast.engines.function import Gradient, differentiable
 from holdfast.engines.memory import Memory
 from holdfast.engines.reference import ReferenceEngine
-from verification import VARIANTS, converted, make_request, verify
+from variants import VARIANTS
+from verification import converted, make_request, verify
 
 
 class ByHand:

@@ -26,9 +26,8 @@ from holdfast.engines import ENGINES, Request
 from holdfast.engines.memory import MEMORY_POLICIES, Memory
 from holdfast.engines.native import NativeEngine
 from holdfast.runtime.kernels import function
+from variants import PARAMETRISED, VARIANTS
 from verification import (
-    PARAMETRISED,
-    VARIANTS,
     converted,
     differentiable,
     filled_with_nan,

@@ -16,8 +16,8 @@ from torch import Tensor
 import holdfast
 from holdfast.engines import ENGINES, Request
 from holdfast.engines.native import NativeEngine
+from variants import VARIANTS
 from verification import (
-    VARIANTS,
     converted,
     differentiable,
     filled_with_nan,

@@ -16,7 +16,7 @@ from torch.autograd import gradcheck, gradgradcheck
 import holdfast
 from holdfast.cells.nested_state import map_state
 from holdfast.errors import OptionError, ShapeError
-from verification import VARIANTS
+from variants import VARIANTS
 
 CELLS = {"lstm": holdfast.LSTMCell, "gru": holdfast.GRUCell, "rnn": holdfast.RNNCell}
 I, H = 2, 3  # noqa: E741 (the letters of the equations)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import holdfast
 from holdfast.errors import OptionError, ShapeError
-from verification import VARIANTS
+from variants import VARIANTS
 
 I, H = 3, 4  # noqa: E741 (the letters of the equations)
 

@@ -18,7 +18,8 @@ from holdfast.engines.native import NativeEngine
 from holdfast.errors import EngineError, ModelFileError, OptionError, ShapeError
 from holdfast.tasks import ClassifyTask, model_file
 from holdfast.tasks.classify.settings import ClassifyData, ClassifyModel
-from verification import VARIANTS, make_request
+from variants import VARIANTS
+from verification import make_request
 
 NATIVE = NativeEngine().why_not(make_request()) is None
 LAYERS = {"lstm": holdfast.LSTM, "gru": holdfast.GRU, "rnn": holdfast.RNN}

@@ -19,11 +19,6 @@ from holdfast.training.state import Training
 from .standin import Recorder, ToyBatches, ToyTask, run_in, settings, toy_model, without_time
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def weights(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: value.detach().clone() for name, value in model.named_parameters()}
 

@@ -1,8 +1,9 @@
+"""The training loop: what it learns, records, stops at and refuses."""
+
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,9 @@ from torch import nn
 from holdfast.data import Batch
 from holdfast.errors import DataError, OptionError
 from holdfast.tasks.task import TaskStep
-from holdfast.training import Listener, Plan, fit, validate
+from holdfast.training import Plan, fit, validate
 
 from .standin import Recorder, ToyBatches, ToyTask, settings, toy_model, without_time
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def test_it_learns_and_records_each_epoch() -> None:
@@ -122,70 +118,6 @@ def test_without_validation_the_latest_weights_stay() -> None:
     history = fit(model, ToyTask(), ToyBatches(), None, settings(epochs=1))
     assert "validation" not in history[0]
     assert not torch.equal(model.out.weight, before)
-
-
-class StateTask(ToyTask):
-    """Records the state that each batch starts from and ends in."""
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[Any, Any]] = []
-
-    def loss(self, model: nn.Module, batch: Batch, state: Any = None) -> TaskStep:
-        step = super().loss(model, batch, state)
-        if torch.is_grad_enabled():
-            self.seen.append((state, step.state))
-        return step
-
-
-def test_the_carried_state_is_the_one_before() -> None:
-    task = StateTask()
-    fit(toy_model(), task, ToyBatches(), ToyBatches(2), settings(carry_state=True, epochs=2))
-    assert task.seen[0][0] is None
-    assert len(task.seen) == 12
-    for (_, final), (given, _) in zip(task.seen, task.seen[1:], strict=False):  # across the epochs' end, too
-        assert torch.equal(given["layers"][0], final["layers"][0])
-        assert torch.equal(given["unused"][1], final["unused"][1])
-        assert given["unused"][0] is None
-        assert not given["layers"][0].requires_grad
-        assert given["layers"][0].is_contiguous()
-    task = StateTask()
-    fit(toy_model(), task, ToyBatches(), None, settings(epochs=1))
-    assert all(given is None for given, _ in task.seen)
-
-
-class GoingOn(Batch):
-    goes_on = True
-
-
-def test_validation_carries_the_state_into_a_batch_that_goes_on_with_the_one_before() -> None:
-    class Windows(ToyBatches):
-        def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-            kinds = (Batch, GoingOn, GoingOn, Batch)
-            for kind, batch in zip(kinds, super().epoch(number, start), strict=True):
-                yield kind(batch.inputs, batch.lengths, batch.targets)
-
-    class Watching(ToyTask):
-        def loss(self, model: nn.Module, batch: Batch, state: Any = None) -> TaskStep:
-            step = super().loss(model, batch, state)
-            seen.append((state, step.state))
-            return step
-
-    seen: list[tuple[Any, Any]] = []
-    validate(toy_model(), Watching(), Windows(4), torch.device("cpu"))
-    given = [state for state, _ in seen]
-    assert given[0] is given[3] is None
-    assert [given[1] is seen[0][1], given[2] is seen[1][1]] == [True, True]
-
-
-def test_carry_state_needs_a_state() -> None:
-    class Stateless(ToyTask):
-        def loss(self, model: nn.Module, batch: Batch, state: Any = None) -> TaskStep:
-            step = super().loss(model, batch)
-            return TaskStep(step.loss, step.outputs)
-
-    with pytest.raises(OptionError) as error:
-        fit(toy_model(), Stateless(), ToyBatches(), None, settings(carry_state=True))
-    assert str(error.value) == ("carry_state is on, and the task returns no final state; set carry_state = false.")
 
 
 def test_max_steps_alone_decides_when_training_ends() -> None:
@@ -298,49 +230,3 @@ def test_a_score_that_is_not_measured_is_an_error() -> None:
     assert str(error.value) == (
         "the task's score 'acuracy' is not measured; did you mean 'accuracy'? Known: accuracy, loss."
     )
-
-
-def test_listeners_hear_of_everything_in_order() -> None:
-    heard: list[tuple[str, Any]] = []
-
-    class Ear(Listener):
-        def __init__(self, name: str) -> None:
-            self.name = name
-
-        def begin(self, plan: Plan) -> None:
-            heard.append((self.name, ("begin", plan.updates, plan.done)))
-
-        def update(self, training: Any, sequences: int) -> None:
-            heard.append((self.name, ("update", training.step, sequences)))
-
-        def log(self, row: dict[str, Any]) -> None:
-            heard.append((self.name, ("log", row["step"])))
-
-        def epoch(self, row: dict[str, Any]) -> None:
-            heard.append((self.name, ("epoch", row)))
-
-        def end(self) -> None:
-            heard.append((self.name, "end"))
-
-    options = settings(epochs=1, log_every=2)
-    history = fit(toy_model(), ToyTask(), ToyBatches(2), None, options, listeners=[Ear("a"), Ear("b")])
-    size = len(next(iter(ToyBatches(2).epoch(0))))
-    events = [("begin", 2, 0), ("update", 1, size), ("update", 2, size), ("log", 2), ("epoch", history[-1]), "end"]
-    assert heard == [(name, event) for event in events for name in "ab"]
-
-
-def test_a_listener_may_override_one_method_and_an_error_in_it_ends_training() -> None:
-    class Fails(Listener):
-        def epoch(self, row: dict[str, Any]) -> None:
-            raise ArithmeticError(row["epoch"])
-
-    class Ends(Listener):
-        ended = False
-
-        def end(self) -> None:
-            self.ended = True
-
-    last = Ends()
-    with pytest.raises(ArithmeticError, match="1"):
-        fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), listeners=[Fails(), last])
-    assert last.ended

@@ -4,7 +4,6 @@ import io
 import re
 
 import pytest
-import torch
 from rich.console import Console
 
 from holdfast.training import Listener, LiveProgress, PlainProgress, choose_progress, fit
@@ -23,11 +22,6 @@ class Clock:
     def __call__(self) -> float:
         self.now += 1
         return self.now
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def shown(progress: Listener, console: Console) -> str:

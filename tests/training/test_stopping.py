@@ -22,11 +22,6 @@ from holdfast.training.state import Training
 from .standin import Recorder, ToyBatches, ToyModel, ToyTask, run_in, settings, toy_model, without_time
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 class Poisoned(ToyTask):
     """A loss that is not a number at one update."""
 
