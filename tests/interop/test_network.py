@@ -81,7 +81,7 @@ def test_a_stateful_layer_goes_on_where_it_ended() -> None:
             "Two nodes are called 'a'; expected a unique name for each.",
         ),
         ([Node("a", "Flip", {}, ("x",), ("x",))], "a gives ['x'], and one of these is given already."),
-        ([Node("a", "Flip", {}, ("x",), ("z",))], "The network gives 'y', which is none of its values."),
+        ([Node("a", "Flip", {}, ("x",), ("z",))], "The network gives 'y', which is not one of its values."),
         (
             [Node("a", "Flap", {}, ("x",), ("y",))],
             f"a is a 'Flap': did you mean 'Flip'? Known: {', '.join(sorted(nodes.KINDS))}.",

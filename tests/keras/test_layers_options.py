@@ -122,11 +122,11 @@ def test_explain_names_the_engine() -> None:
     [
         (
             {"initial_state": [np.zeros((B, H), "float32"), np.zeros((B, H + 1), "float32")]},
-            "LSTM state c0 has shape (5, 8); expected (5, 7).",
+            "LSTM state c0 has shape (5, 8); expected (batch, hidden_size) = (5, 7).",
         ),
         (
             {"initial_state": [np.zeros((1, H), "float32"), np.zeros((B, H), "float32")]},
-            "LSTM state h0 has shape (1, 7); expected (5, 7).",
+            "LSTM state h0 has shape (1, 7); expected (batch, hidden_size) = (5, 7).",
         ),
         (
             {"mask": np.ones((B, T - 1), bool)},

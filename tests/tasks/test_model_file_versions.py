@@ -27,7 +27,7 @@ MODELS = [name for name, entry in ANSWERS.items() if "task" in entry]
 STREAMS = [name for name in ANSWERS if name.startswith("stream_")]
 VERSIONS = ("files_v1", "files_v2")
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*has no digest, as an older Holdfast wrote it")
+pytestmark = pytest.mark.filterwarnings("ignore:.*has no digest")
 
 
 def close(ours: Any, theirs: Any) -> None:

@@ -76,7 +76,7 @@ GRAPHS: dict[str, tuple[bytes, str]] = {
     "a value given twice": (node_of("Neg", ["x"], ["x"]), "one gives ['x'], and one of these is given already."),
     "an output from nowhere": (
         changed(lambda found: found.graph.output.append(value("nothing"))),
-        "The network gives 'nothing', which is none of its values.",
+        "The network gives 'nothing', which is not one of its values.",
     ),
     "an operator that is none": (
         node_of("Relv", ["x"], ["y"]),

@@ -363,7 +363,7 @@ def test_the_known_pairs_are_found_as_published_and_gzipped(name, tmp_path):
     path = tmp_path / "anki-fra-eng" / name
     path.parent.mkdir()
     path.touch()
-    assert locate(DataSettings(source="fra-eng"), "translate", tmp_path) == ([path], [])
+    assert locate(DataSettings(source="fra-eng"), "pairs", tmp_path) == ([path], [])
 
 
 def test_made_up_dates_of_the_test_are_never_trained_on():
