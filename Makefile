@@ -46,7 +46,7 @@ sanitize: sanitize-memory sanitize-thread ## Run the kernels under the sanitizer
 # detection is off (it finds Python's own leaks), and malloc may return null, which the kernels report themselves. Two
 # kinds of tests do not run: those that measure memory, because the sanitizer holds some back, and those that start
 # another process, because that process uses the installed kernels.
-SANITIZED_TESTS := tests/engines/test_native.py tests/engines/test_bfloat16.py tests/layers/test_stream.py tests/runtime
+SANITIZED_TESTS := tests/engines/test_native*.py tests/engines/test_bfloat16*.py tests/layers/test_stream*.py tests/runtime
 NOT_SANITIZED := leak or memory_does_not_grow or torch_is_never_loaded or loads_without_torch
 sanitize-memory: PRELOAD = $(foreach name,libasan.so libstdc++.so.6,$(shell $(CXX) -print-file-name=$(name)))
 sanitize-memory: sanitized-kernels-memory

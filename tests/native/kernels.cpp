@@ -4,7 +4,7 @@
 // sizes next to the vector widths, lengths, and both directions; with one thread and with several, then from two
 // threads at once. Every array is a block of its own, exactly as large as native/layer.h says, and outputs start as
 // NaN. Several threads must give the same numbers up to rounding, and the same bits when repeated.
-// tests/engines/test_native.py and test_bfloat16.py check that the numbers are right. streams.cpp has the streams and
+// tests/engines/test_native*.py and test_bfloat16.py check that the numbers are right. streams.cpp has the streams and
 // the measurement of the peak.
 #include <bit>
 #include <cmath>

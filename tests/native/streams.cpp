@@ -2,7 +2,7 @@
 // peak.
 //
 // The arrays that a stream is made from are freed before it runs. Streams take their input step by step and in chunks,
-// with one thread and with several, and two streams run at the same time. tests/layers/test_stream.py checks that
+// with one thread and with several, and two streams run at the same time. tests/layers/test_stream*.py checks that
 // the numbers are right.
 #include <omp.h>
 

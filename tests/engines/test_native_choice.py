@@ -1,0 +1,64 @@
+"""When the native engine is chosen, and what it says when it cannot run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+import holdfast
+from holdfast.engines import ENGINES, Request
+from holdfast.engines.memory import MEMORY_POLICIES
+from holdfast.engines.native import NativeEngine
+from verification import converted, make_request
+
+pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
+
+
+def on_meta(request: Request) -> Request:
+    state = tuple(part.to("meta") for part in request.state)
+    parameters = {name: value.to("meta") for name, value in request.parameters.items()}
+    return replace(request, inputs=request.inputs.to("meta"), state=state, parameters=parameters)
+
+
+def test_why_not() -> None:
+    def reason(request: Any) -> str | None:
+        return ENGINES["native"].why_not(request)
+
+    assert reason(make_request()) is None
+    assert reason(make_request(activation=torch.sin)) == "an activation is a callable, which the kernels cannot call."
+    assert reason(make_request(activation="silu")) == (
+        "the kernels have no silu, whose derivative does not follow from its value."
+    )
+    for name in ("elu(-1)", "leaky_relu(-0.1)", "thresholded_relu(-1)", "scaled_tanh(0)", "gelu", "mish"):
+        assert reason(make_request("rnn", activation=name)) == (
+            f"the kernels have no {name}, whose derivative does not follow from its value."
+        )
+        assert reason(make_request(output_activation=name)) is not None
+    half = converted(make_request(), torch.float16)
+    assert reason(half) == "the kernels compute in float32, float64 and bfloat16, and the input is torch.float16."
+    assert all(reason(replace(make_request(), memory=memory)) is None for memory in MEMORY_POLICIES)
+    assert reason(on_meta(make_request())) == "the kernels run on the CPU, and the input is on meta."
+    empty = make_request(batch=0)
+    assert reason(empty) == "there is nothing to compute in an input of shape (0, 5, 2)."
+
+
+def test_auto_takes_the_native_engine_and_says_so() -> None:
+    layer = holdfast.LSTM(3, 4, 2, batch_first=True)
+    told = holdfast.explain(layer, torch.zeros(2, 5, 3))
+    assert told.engine == "native"
+    elsewhere = "it computes on CUDA, and the input is on cpu."
+    unrecorded = "it serves traces of torch.jit and files of ONNX, and this call makes neither."
+    reasons = {"recorded": unrecorded, "cudnn": elsewhere, "reference": "native comes first."}
+    assert told.choices[0].reasons == reasons
+    own = holdfast.explain(holdfast.LSTM(3, 4, activation=torch.sin), torch.zeros(2, 5, 3))
+    reason = "an activation is a callable, which the kernels cannot call."
+    assert own.choices[0].reasons == {"recorded": unrecorded, "native": reason, "cudnn": elsewhere}
+    assert own.engine == "reference"
+
+
+def test_an_instruction_set_that_is_not_here_is_named() -> None:
+    with pytest.raises(RuntimeError, match="There are no kernels for 'sse9'; this processor can run: "):
+        NativeEngine("sse9").run(make_request())
