@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.engines.unrolled import INF, NAN, H, I, assert_close, tensors
 from torch import Tensor, nn
-from torch.autograd import gradcheck, gradgradcheck
 
 import holdfast
 from holdfast.cells.nested_state import map_state
-from holdfast.errors import OptionError, ShapeError
 from variants import VARIANTS
 
 CELLS = {"lstm": holdfast.LSTMCell, "gru": holdfast.GRUCell, "rnn": holdfast.RNNCell}
-I, H = 2, 3  # noqa: E741 (the letters of the equations)
-NAN, INF = float("nan"), float("inf")
 
 
 @dataclass
@@ -51,19 +47,6 @@ def cases(draw: st.DrawFn, max_batch: int = 4, max_steps: int = 9, zero: bool = 
     state = map_state(lambda part: torch.randn_like(part), cell.initial_state(batch))
     inputs = torch.randn(batch, steps, I, dtype=torch.float64)
     return Case(cell, inputs, state, lengths, draw(st.booleans()))
-
-
-def tensors(value: Any) -> list[Tensor]:
-    """The tensors in results or states, in order."""
-    if isinstance(value, Tensor):
-        return [value]
-    values = value.values() if isinstance(value, dict) else value
-    return [tensor for part in values for tensor in tensors(part)]
-
-
-def assert_close(got: Any, expected: Any, atol: float = 1e-12) -> None:
-    for a, b in zip(tensors(got), tensors(expected), strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=atol)
 
 
 def assert_identical(got: Any, expected: Any) -> None:
@@ -248,195 +231,3 @@ def test_masks_are_the_same_when_steps_are_computed_again() -> None:
             outputs, _ = holdfast.unroll(cell, leaf, memory=memory)
             found.append([outputs, *torch.autograd.grad(outputs.sum(), [leaf, *cell.parameters()])])
         assert_close(*found)
-
-
-class Moments(NamedTuple):
-    """A state with names."""
-
-    mean: Tensor
-    count: Tensor
-
-
-class OwnCell(nn.Module):
-    """A user's own cell: a decaying mean, with its state in any of the forms that are allowed."""
-
-    def __init__(self, form: str) -> None:
-        super().__init__()
-        self.form = form
-        self.mix = nn.Linear(I, H, dtype=torch.float64)
-
-    def pack(self, mean: Tensor, count: Tensor) -> Any:
-        return {
-            "tensor": lambda: mean,
-            "tuple": lambda: (mean, count),
-            "list": lambda: [mean, count],
-            "dict": lambda: {"mean": mean, "count": count},
-            "nested": lambda: {"both": (mean, [count])},
-            "named tuple": lambda: Moments(mean, count),
-        }[self.form]()
-
-    def initial_state(self, batch: int, dtype: Any = None, device: Any = None) -> Any:
-        return self.pack(
-            torch.zeros(batch, H, dtype=dtype, device=device), torch.zeros(batch, dtype=torch.long, device=device)
-        )
-
-    def forward(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
-        mean = tensors(state)[0]
-        count = tensors(state)[1] if len(tensors(state)) > 1 else torch.zeros(len(x), dtype=torch.long)
-        mean = torch.tanh(self.mix(x) + 0.5 * mean)
-        return mean.unsqueeze(1), self.pack(mean, count + 1)
-
-
-@pytest.mark.parametrize("memory", ["keep", "recompute", "offload"])
-@pytest.mark.parametrize("reverse", [False, True], ids=["forwards", "reverse"])
-@pytest.mark.parametrize("form", ["tensor", "tuple", "list", "dict", "nested", "named tuple"])
-def test_a_cell_of_ones_own(form: str, reverse: bool, memory: Any) -> None:
-    cell = OwnCell(form)
-    x = torch.randn(3, 5, I, dtype=torch.float64)
-    lengths = [3, 0, 5]
-    dirty = x.clone()
-    dirty[0, 3:], dirty[1] = NAN, INF
-    outputs, final, states = holdfast.unroll(
-        cell, dirty, lengths=lengths, reverse=reverse, return_states=True, memory=memory
-    )
-    assert outputs.shape == (3, 5, 1, H)
-    assert type(final) is type(states) is type(cell.initial_state(1))
-    for row, length in enumerate(lengths):
-        state = cell.initial_state(1, dtype=torch.float64)
-        for t in reversed(range(length)) if reverse else range(length):
-            output, state = cell(x[row : row + 1, t], state)
-            assert_close(outputs[row : row + 1, t], output)
-            assert_close(map_state(lambda part, row=row, t=t: part[row : row + 1, t], states), state)
-        assert_close(map_state(lambda part, row=row: part[row : row + 1], final), state)
-        assert not outputs[row, length:].any()
-    if form != "tensor":
-        assert tensors(final)[1].tolist() == lengths
-    outputs.square().sum().backward()
-    assert cell.mix.weight.grad is not None
-    assert cell.mix.weight.grad.isfinite().all()
-
-
-def test_a_cell_that_reads_numbers_of_words() -> None:
-    class Words(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.embedding = nn.Embedding(10, H)
-
-        def initial_state(self, batch: int, dtype: Any = None, device: Any = None) -> Tensor:
-            assert dtype is None  # whole numbers say nothing about the state
-            return torch.zeros(batch, H, dtype=dtype, device=device)
-
-        def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-            state = torch.tanh(self.embedding(x) + state)
-            return state, state
-
-    outputs, state = holdfast.unroll(Words(), torch.randint(10, (2, 5)), lengths=[5, 2])
-    assert torch.equal(outputs[1, 1], state[1])
-
-
-@pytest.mark.parametrize("memory", ["keep", "recompute"])
-@pytest.mark.parametrize("reverse", [False, True], ids=["forwards", "reverse"])
-def test_derivatives_of_both_orders(reverse: bool, memory: Any) -> None:
-    cell = OwnCell("tuple")
-
-    def run(x: Tensor, mean: Tensor, *parameters: Tensor) -> Tensor:
-        names = [name for name, _ in cell.named_parameters()]
-
-        class Swapped(OwnCell):
-            def forward(self, x: Tensor, state: Any) -> Any:
-                return torch.func.functional_call(cell, dict(zip(names, parameters, strict=True)), (x, state))
-
-        start = (mean, torch.zeros(3, dtype=torch.long))
-        return holdfast.unroll(Swapped("tuple"), x, start, [2, 0, 4], reverse=reverse, memory=memory)[0]
-
-    leaves = [torch.randn(3, 4, I), torch.randn(3, H), *(p.detach().clone() for p in cell.parameters())]
-    leaves = [leaf.double().requires_grad_() for leaf in leaves]
-    assert gradcheck(run, leaves)
-    assert gradgradcheck(run, leaves)
-
-
-def said(call: Any, error: type[Exception]) -> str:
-    with pytest.raises(error) as raised:
-        call()
-    return str(raised.value)
-
-
-def test_errors() -> None:
-    cell, x = holdfast.GRUCell(I, H), torch.zeros(2, 5, I)
-    assert said(lambda: holdfast.unroll(cell, x[0, 0]), ShapeError) == (
-        "inputs has shape (2,); expected at least two dimensions, (batch, time, ...)."
-    )
-    assert said(lambda: holdfast.unroll(cell, x[:, :0]), ShapeError) == (
-        "inputs has shape (0, 2, 2) (time first); expected at least one step."
-    )
-    assert said(lambda: holdfast.unroll(cell, x, lengths=[6, 1]), ShapeError) == (
-        "lengths go from 1 to 6; expected 0 to 5, the number of steps in the input."
-    )
-    assert said(lambda: holdfast.unroll(cell, x, memory="offlod"), OptionError) == (  # type: ignore[arg-type]
-        "There is no memory policy 'offlod': did you mean 'offload'? Known: keep, offload, recompute."
-    )
-    assert said(lambda: holdfast.unroll(cell, x, memory="recompute", segment=0), OptionError) == (
-        "segment is 0; expected at least 1 step, or None for the square root of all steps."
-    )
-    assert said(lambda: holdfast.unroll(nn.Linear(2, 2), x), OptionError) == (
-        "Linear has no initial_state(batch, ...): unroll takes Holdfast's cells, or a module with initial_state and "
-        "forward(x, state) -> (output, state)."
-    )
-
-
-@pytest.mark.parametrize(
-    ("returned", "words"),
-    [
-        (lambda x, s: x, "a tensor of shape (2, 2)"),
-        (lambda x, s: (x, s, s), "a tuple of 3"),
-        (lambda x, s: [x, s], "a list of 2"),
-        (lambda x, s: ({"h": x}, s), "a tuple of 2"),
-        (lambda x, s: {"output": x, "state": s}, "a dict of 'output', 'state'"),
-        (lambda x, s: None, "a NoneType"),
-    ],
-)
-def test_a_cell_that_returns_no_pair(returned: Any, words: str) -> None:
-    class Wrong(nn.Module):
-        def initial_state(self, batch: int, **_: Any) -> Tensor:
-            return torch.zeros(batch, H)
-
-        def forward(self, x: Tensor, state: Tensor) -> Any:
-            return returned(x, state)
-
-    assert said(lambda: holdfast.unroll(Wrong(), torch.zeros(2, 5, I)), ShapeError) == (
-        f"Wrong.forward(x, state) returned {words}; expected the pair (output, new state)."
-    )
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "words"),
-    [
-        (lambda h: h, lambda h: (h, h), "The state was a tensor of shape (2, 3) and became a tuple of 2"),
-        (lambda h: (h, h), lambda h: (h,), "The state was a tuple of 2 and became a tuple of 1"),
-        (lambda h: {"h": h}, lambda h: {"g": h}, "The state was a dict of 'h' and became a dict of 'g'"),
-    ],
-)
-def test_a_cell_that_changes_the_form_of_its_state(before: Any, after: Any, words: str) -> None:
-    class Wrong(nn.Module):
-        def initial_state(self, batch: int, **_: Any) -> Any:
-            return before(torch.zeros(batch, H))
-
-        def forward(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
-            return x, after(torch.zeros(len(x), H))
-
-    message = said(lambda: holdfast.unroll(Wrong(), torch.zeros(2, 5, I), lengths=[0, 5]), ShapeError)
-    assert message == f"{words}; expected the same form at every step."
-
-
-@pytest.mark.parametrize(
-    "lengths", [[], (), np.array([]), torch.zeros(0, dtype=torch.int64)], ids=lambda x: type(x).__name__
-)
-def test_an_empty_batch_has_no_lengths(lengths: Any) -> None:
-    outputs, state = holdfast.unroll(holdfast.GRUCell(3, 4), torch.zeros(0, 5, 3), lengths=lengths)
-    assert (outputs.shape, state.shape) == ((0, 5, 4), (0, 4))
-    outputs, state = holdfast.GRU(3, 4, bidirectional=True)(torch.zeros(5, 0, 3), lengths=lengths)
-    assert (outputs.shape, state.shape) == ((5, 0, 8), (2, 0, 4))
-    with pytest.raises(
-        ShapeError, match=r"lengths has shape \(0,\) and dtype torch.int64; expected whole numbers of shape"
-    ):
-        holdfast.GRU(3, 4)(torch.zeros(5, 2, 3), lengths=lengths)
