@@ -1,4 +1,4 @@
-"""Transcription from files to text: strings of tones that are words, and the recipes that come with Holdfast."""
+"""Transcription from files to text: strings of tones that are words, whole and in a stream."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import math
 import re
 import signal
-from collections.abc import Callable
 from itertools import groupby, product
 from pathlib import Path
 from typing import Any
@@ -230,9 +229,6 @@ def test_what_cannot_be_trained_on(folder: Path, tmp_path: Path) -> None:
         experiment.evaluate(folder / "run", [tmp_path / "bare.wav"])
 
 
-# holdfast.TranscriptStream
-
-
 @pytest.mark.parametrize("pieces", [1, 5, 60])
 def test_a_stream_says_what_the_whole_says(run: Trained, folder: Path, pieces: int) -> None:
     predictor = Predictor(run.path)
@@ -278,25 +274,3 @@ def test_streams_that_cannot_be(folder: Path, tmp_path: Path) -> None:
     assert str(task.value) == (
         f"{other.path} is a model for the task 'classify'; a transcript needs one of 'transcribe'."
     )
-
-
-# The recipes
-
-
-@pytest.fixture
-def heard(real_data: Callable[[str], Path]) -> Path:
-    return real_data("fsdd")
-
-
-@pytest.mark.parametrize("name", ["spoken-digits", "digit-strings"])
-def test_a_small_trial_goes_the_whole_way(name: str, heard: Path, tmp_path: Path) -> None:
-    recipe = recipes.load(name, ["train.limit=small", "train.threads=1"])
-    done = experiment.train(recipe, tmp_path / "run", data_dir=heard)
-    assert experiment.evaluate(done.path, data_dir=heard).metrics == done.results
-    assert experiment.train(recipe, tmp_path / "run", data_dir=heard, resume=True).results == done.results
-    files = [heard / "recordings" / f"{digit}_theo_0.wav" for digit in range(3)]
-    predictor = Predictor(done.path)
-    answers = list(predictor.predict(files))
-    assert [answer["origin"] for answer in answers] == [str(file) for file in files]
-    assert all(isinstance(answer[predictor.task.answer_key], str) for answer in answers)
-    assert "Total parameters" in str(experiment.summary(str(done.path)))
