@@ -65,6 +65,10 @@ def test_sequences_of_numbers(folder: Path) -> None:
     )
     assert error(predictor, [[[1.0], [2.0, 3.0]]]).startswith("values[0] is no array (")
     assert error(predictor, [[1.0, np.nan]]).startswith("values[0] holds nan at step 1, channel 0 (from 0); expected a")
+    for number in (np.array(3.0), torch.tensor(3.0)):
+        assert error(predictor, number).startswith("The values are one number, ")
+    masked = np.ma.masked_array([1.0, 2.0], [False, True])
+    assert error(predictor, [masked]).startswith("values[0] holds nan at step 1, channel 0 (from 0); expected a")
 
 
 def test_texts(folder: Path) -> None:
@@ -72,11 +76,17 @@ def test_texts(folder: Path) -> None:
     compare(predictor, ["1", "4 1"], folder / "texts.csv", "text,label\n1,yes\n4 1,no\n")
     assert error(predictor, "1") == "The values are of type str; expected a list of texts."
     assert error(predictor, ["1", 4]) == "values[1] is of type int; expected a text (str)."
+    assert error(predictor, ["1", "\ud800"]) == (
+        "The text '\\ud800' holds half a surrogate pair, which is no character; expected Unicode text. Decode it with "
+        "the encoding it was written in."
+    )
 
 
 def test_words_and_sums(folder: Path) -> None:
     predictor = model("tag", folder)
     compare(predictor, [["the", "boat"], ("row",)], folder / "words.txt", "the boat\nrow\n")
+    (answer,) = predictor.predict_values([[""]])
+    assert answer["words"] == [""]
     assert error(predictor, ["the boat"]) == "values[0] is a text; expected a list of words. Cut it: text.split()."
     assert error(predictor, [["the"], 3]) == "values[1] is of type int; expected a list of words (str)."
     adder = model("sums", folder)
@@ -107,6 +117,15 @@ def test_series(folder: Path) -> None:
     rows = [dict(zip(columns, row, strict=True)) for row in frame.rows()]
     for values in (rows, frame.to_dict(as_series=True), {**columns, "value": np.array(columns["value"])}):
         assert list(predictor.predict_values(values)) == [answer]
+    times = np.array(columns["time"], dtype="datetime64[D]")
+    assert list(predictor.predict_values({**columns, "time": times})) == [answer]
+    tensor = torch.tensor(columns["value"], dtype=torch.float64, requires_grad=True)
+    assert list(predictor.predict_values({**columns, "value": tensor})) == [answer]
+    assert error(predictor, {**columns, "value": tensor.to("meta")}).startswith("values is no table (")
+    masked = np.ma.masked_array(columns["value"], [True] + [False] * (len(columns["value"]) - 1))
+    assert error(predictor, {**columns, "value": masked}).startswith("values[0]: the column 'value' is empty;")
+    assert error(predictor, [{"time": ["a"], "value": [[1.0], [1.0, 2.0]]}]).startswith("values[0] is no table (")
+    assert len(list(predictor.predict_values({**columns, "value": [10**30] * len(times)}))) == 1
     both = list(predictor.predict_values([columns, columns]))
     assert [one["origin"] for one in both] == ["values[0]", "values[1]"]
     assert [one["values"] for one in both] == [answer["values"]] * 2

@@ -55,3 +55,21 @@ def test_a_listener_may_override_one_method_and_an_error_in_it_ends_training() -
     with pytest.raises(ArithmeticError, match="1"):
         fit(toy_model(), ToyTask(), ToyBatches(), None, settings(), listeners=[Fails(), last])
     assert last.ended
+
+
+def test_each_listener_ends_also_where_the_end_of_another_one_fails() -> None:
+    ended: list[str] = []
+
+    class Ends(Listener):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def end(self) -> None:
+            ended.append(self.name)
+            if self.name == "b":
+                raise ArithmeticError(self.name)
+
+    model = toy_model()
+    with pytest.raises(ArithmeticError, match="b"):
+        fit(model, ToyTask(), ToyBatches(), None, settings(), listeners=[Ends("a"), Ends("b"), Ends("c")])
+    assert ended == ["a", "b", "c"]

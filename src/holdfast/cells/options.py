@@ -87,6 +87,10 @@ def check_options(spec: CellSpec) -> None:
         check_activation(activation)
 
 
+_MOST_BITS = 1023
+"""Whole numbers of more bits may be too large for a float."""
+
+
 def _check_types(spec: CellSpec, name: str) -> None:
     """Refuses an option of another type than its default, before it is compared with anything."""
     for option in fields(spec):
@@ -99,17 +103,19 @@ def _check_types(spec: CellSpec, name: str) -> None:
             fits, expected = isinstance(value, Integral) and not isinstance(value, bool), "a whole number"
         elif isinstance(option.default, float) or (option.name in _CLIPS and value is not None):
             fits, expected = isinstance(value, Real) and not isinstance(value, bool), "a number"
+            if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+                fits, expected = False, "a number that a float can hold"
         else:
             continue
         if not fits:
-            raise OptionError(f"{name} {option.name} is {value!r}; expected {expected}.")
+            raise OptionError(f"{name} {option.name} is {value!r:.60}; expected {expected}.")
 
 
 def _check_ranges(spec: CellSpec, name: str) -> None:
     for size in ("input_size", "hidden_size"):
         value = getattr(spec, size)
         if not isinstance(value, int) or value < 1:
-            raise OptionError(f"{name} {size} is {value!r}; expected a whole number from 1 on.")
+            raise OptionError(f"{name} {size} is {value!r:.60}; expected a whole number from 1 on.")
     for option in _PROBABILITIES:
         p = getattr(spec, option)
         if not isinstance(p, int | float) or not 0 <= p < 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -118,8 +119,22 @@ class Vocabulary(Saved):
         return [str(self.tokenizer.id_to_token(index)) for index in range(len(self))]
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text, without ``BEGIN`` and ``END``."""
-        return [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+        """The ids of each text, without ``BEGIN`` and ``END``.
+
+        Raises:
+            DataError: A text holds half a surrogate pair, which is no character.
+        """
+        try:
+            encodings = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        except TypeError as error:  # tokenizers takes only what UTF-8 can hold
+            broken = next((text for text in texts if re.search("[\ud800-\udfff]", text)), None)
+            if broken is None:
+                raise
+            raise DataError(
+                f"The text {broken[:40]!r} holds half a surrogate pair, which is no character; expected Unicode text. "
+                "Decode it with the encoding it was written in."
+            ) from error
+        return [encoding.ids for encoding in encodings]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids, without the ids of ``SPECIAL`` other than ``UNKNOWN``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -39,6 +40,8 @@ class Scaling:
             raise OptionError(f"There is no scaling {self.kind!r}: {did_you_mean(str(self.kind), KINDS)}")
         if not all(isinstance(number, int | float) for number in (*self.mean, *self.std)):
             raise OptionError("A mean or a deviation of the scaling is not a number.")
+        if not all(map(math.isfinite, (*self.mean, *self.std))) or 0 in self.std:
+            raise OptionError("A mean or a deviation of the scaling is not finite, or a deviation is 0.")
         if len(self.mean) != len(self.std):
             raise OptionError(f"The scaling has {len(self.mean)} means and {len(self.std)} deviations.")
 

@@ -19,10 +19,12 @@ def examples_in(values: Any, expected: str) -> list[Any]:
         expected: What the task takes, for the message.
 
     Raises:
-        DataError: The values are a single text, a mapping or no iterable.
+        DataError: The values are a single text or number, a mapping or no iterable.
     """
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
         raise DataError(f"The values are of type {type(values).__name__}; expected {expected}.")
+    if getattr(values, "ndim", 1) == 0:
+        raise DataError(f"The values are one number, {values!r:.60}; expected {expected}.")
     return list(values)
 
 
@@ -45,7 +47,7 @@ def texts_in(values: Any, expected: str = "a list of texts") -> list[str]:
 
 
 def array_of(value: Any, origin: str, expected: str) -> npt.NDArray[Any]:
-    """A list or a tensor as an array; an array stays as it is.
+    """A list or a tensor as an array; an array stays as it is, but masked values become NaN.
 
     Args:
         value: Real numbers, in lists, an array, or a tensor on the CPU.
@@ -55,6 +57,8 @@ def array_of(value: Any, origin: str, expected: str) -> npt.NDArray[Any]:
     Raises:
         DataError: The value is ragged or does not consist of real numbers.
     """
+    if isinstance(value, np.ma.MaskedArray) and value.mask.any():
+        value = value.astype(np.float64).filled(np.nan)
     try:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:  # torch raises the last one for a tensor with gradients

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -79,16 +80,15 @@ def fit(
         training = Training(model.to(device), task, settings, updates, device)
         session = start(training, train, validation, run, listeners, interrupt)
         epochs = math.ceil(updates / len(train))
-        try:
+        with ExitStack() as endings:  # each listener ends, also where the end of another one fails
+            for listener in reversed(session.listeners):
+                endings.callback(listener.end)
+            endings.callback(model.train, mode)
             plan = Plan(epochs, len(train), updates, training.step, task.score)
             for listener in session.listeners:
                 listener.begin(plan)
             while not training.finished:
                 run_epoch(session)
-        finally:
-            model.train(mode)
-            for listener in session.listeners:
-                listener.end()
         losses = [row["train"]["loss"] for row in session.history if row["event"] == "epoch"]
         if (reason := training.why_nothing_was_learned(losses)) is not None:
             warnings.warn(reason, HoldfastWarning, stacklevel=2)

@@ -124,7 +124,7 @@ def _numbers(table: Table, name: str, settings: TableSettings, advice: str) -> p
     import polars
 
     column = table.frame[name]
-    if column.dtype.is_decimal() or column.dtype == polars.Null:
+    if column.dtype.is_decimal() or column.dtype == polars.Null or str(column.dtype) in ("Int128", "UInt128"):
         return column.cast(polars.Float64)
     if column.dtype.is_numeric() or column.dtype == polars.Boolean:
         return column

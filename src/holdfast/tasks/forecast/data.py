@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from holdfast.data.readers.series import from_table, read
 from holdfast.data.readers.table import Table
@@ -133,7 +134,7 @@ def from_values(values: Any, settings: ForecastData, horizon: int) -> Windows:
     for index, row in enumerate(rows):
         if not isinstance(row, Mapping) or row.keys() != rows[0].keys():
             raise DataError(f"values[{index}] does not have the columns of values[0]: {', '.join(map(str, rows[0]))}.")
-    if all(np.ndim(value) == 0 for value in rows[0].values()):
+    if not any(_is_column(value) for value in rows[0].values()):
         return _all_windows([("values", {name: [row[name] for row in rows] for name in rows[0]})], settings, horizon)
     return _all_windows(list(zip(origins(rows), rows, strict=True)), settings, horizon)
 
@@ -154,6 +155,19 @@ def _named_columns(rows: list[Any], settings: ForecastData) -> dict[str, Any]:
     return dict(zip(names, table.T, strict=True))
 
 
+def _is_column(value: Any) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes) and getattr(value, "ndim", 1) > 0
+
+
+def _column(values: Any) -> Any:
+    """A column for polars, which knows arrays and Python's numbers, but no scalars of numpy's times or of torch."""
+    if isinstance(values, np.ndarray) and values.dtype.kind == "M":
+        return values
+    if isinstance(values, np.ma.MaskedArray | Tensor):
+        return values.tolist()
+    return list(values)
+
+
 def _all_windows(tables: list[tuple[str, Mapping[str, Any]]], settings: ForecastData, horizon: int) -> Windows:
     """Every window of series that are given as columns."""
     try:
@@ -165,8 +179,8 @@ def _all_windows(tables: list[tuple[str, Mapping[str, Any]]], settings: Forecast
     series = []
     for origin, columns in tables:
         try:
-            frame = polars.DataFrame({str(name): polars.Series(list(values)) for name, values in columns.items()})
-        except (TypeError, ValueError, OverflowError, polars.exceptions.PolarsError) as error:
+            frame = polars.DataFrame({str(name): polars.Series(_column(values)) for name, values in columns.items()})
+        except (TypeError, ValueError, OverflowError, RuntimeError, polars.exceptions.PolarsError) as error:
             reason = str(error).splitlines()[0].rstrip(".")
             raise DataError(f"{origin} is no table ({reason}); expected columns of one length.") from error
         series.append(from_table(Table(Path(origin), frame), settings))

@@ -78,7 +78,8 @@ class SentenceDataset:
         # A word of the vocabulary is one id, unless it contains the name of a special token, such as <end>.
         ids = [word_ids[0] if len(word_ids) == 1 else UNKNOWN for word_ids in words.encode(texts)]
         self._ids = torch.tensor([PADDING, *ids])
-        self._spellings = [torch.tensor([], dtype=torch.int64), *map(torch.tensor, characters.encode(texts))]
+        spellings = (torch.tensor(row, dtype=torch.int64) for row in characters.encode(texts))
+        self._spellings = [torch.tensor([], dtype=torch.int64), *spellings]
         self._places = [torch.tensor([distinct[word] for word in row], dtype=torch.int64) for row in self.sentences]
         self._targets, self._starts = targets, (self.lengths.cumsum() - self.lengths).tolist()
 
