@@ -58,7 +58,7 @@ def array_of(value: Any, origin: str, expected: str) -> npt.NDArray[Any]:
         DataError: The value is ragged or does not consist of real numbers.
     """
     if isinstance(value, np.ma.MaskedArray) and value.mask.any():
-        value = value.astype(np.float64).filled(np.nan)
+        value = np.ma.filled(value.astype(np.float64), np.nan)
     try:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:  # torch raises the last one for a tensor with gradients
