@@ -159,9 +159,7 @@ class NativeEngine:
             gradients[name] = _contiguous_like(value)
             arguments.array(f"d{name}", gradients[name])
         self._kernel("backward", arguments)
-        if (
-            request.reverse
-        ):  # in the padding, where a reversed row has not started, per-step states are the initial state
+        if request.reverse:  # a reversed row starts with its padding, where per-step states are the initial state
             for number, d_steps in enumerate(gradient.states):
                 past = None if d_steps is None else _split(request, d_steps)[1]
                 if past is not None and f"state.{number}" in gradients:

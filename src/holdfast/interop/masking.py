@@ -53,7 +53,7 @@ def spread(outputs: Tensor, mask: Tensor, places: Tensor | None, *, repeat: bool
         mask: [B, T], the original mask.
         places: The attribute of :class:`Compacted`.
         repeat: Whether the output at a masked step is the previous output (zero before the first); else it is zero.
-        reverse: Whether the layer ran from the last step to the first: the previous output is that of a later step.
+        reverse: Whether the layer ran from the last step to the first: the output before a step is then a later one.
     """
     if places is not None:
         outputs = _at_steps(outputs, places)

@@ -53,7 +53,7 @@ _OTHER_TENSORS = {
 
 
 class _Item(NamedTuple):
-    """A value on the stack of a pickle, as far as it matters, and how deep it nests."""
+    """The parts of a pickled value that the check needs, and how deep the value nests."""
 
     value: Any = None
     depth: int = 0
