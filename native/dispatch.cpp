@@ -7,29 +7,35 @@
 
 namespace holdfast {
 
+// CMakeLists.txt defines HOLDFAST_HAS_... for each instruction set that it compiles.
 #define HF_KERNELS(isa)           \
     namespace isa {               \
     extern const Kernels kernels; \
     }
-HF_KERNELS(scalar)
-#if defined(__x86_64__)
-HF_KERNELS(avx2)
-HF_KERNELS(avx512)
 HF_KERNELS(avx512_bf16)
-#elif defined(__aarch64__)
+HF_KERNELS(avx512)
+HF_KERNELS(avx2)
 HF_KERNELS(neon)
-#endif
+HF_KERNELS(scalar)
 
 const std::vector<InstructionSet>& all_instruction_sets() {
     static const std::vector<InstructionSet> all = {
-#if defined(__x86_64__)
+#if defined(HOLDFAST_HAS_avx512_bf16)
         {"avx512_bf16", &avx512::kernels, &avx512_bf16::kernels},
+#endif
+#if defined(HOLDFAST_HAS_avx512)
         {"avx512", &avx512::kernels, &avx512::kernels},
+#endif
+#if defined(HOLDFAST_HAS_avx2)
         {"avx2", &avx2::kernels, &avx2::kernels},
-#elif defined(__aarch64__)
+#endif
+#if defined(HOLDFAST_HAS_neon)
         {"neon", &neon::kernels, &neon::kernels},
 #endif
-        {"scalar", &scalar::kernels, &scalar::kernels}};
+#if defined(HOLDFAST_HAS_scalar)
+        {"scalar", &scalar::kernels, &scalar::kernels},
+#endif
+    };
     return all;
 }
 
