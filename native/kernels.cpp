@@ -10,6 +10,23 @@
 #include "peak.h"
 #include "stages.h"
 
+#if defined(HOLDFAST_BF16)
+// They have no cells in stages: the other kernels of AVX-512 compute these, and round the operands of products.
+namespace holdfast::avx512 {
+extern const Kernels kernels;
+}
+namespace holdfast::HOLDFAST_ISA {
+template <class T>
+long stages_packed_size(const Layer<T>& l) { return avx512::kernels.packed_size_f32(l); }
+template <class T>
+void stages_pack(const Layer<T>& l, T* out) { avx512::kernels.pack_f32(l, out); }
+template <class T>
+void stages_forward(const Layer<T>& l) { avx512::kernels.forward_f32(l); }
+template <class T>
+void stages_backward(const Layer<T>& l) { avx512::kernels.backward_f32(l); }
+}  // namespace holdfast::HOLDFAST_ISA
+#endif
+
 namespace holdfast::HOLDFAST_ISA {
 
 template <class T>
@@ -40,34 +57,26 @@ __attribute__((noinline)) Layer<T> with_ends(Layer<T> l) {
 
 template <class T>
 void forward_of(const Layer<T>& l) {
-    if constexpr (!paired<T>)
-        if (l.in_stages()) return stages_forward(l);
-    rows_forward(l);
+    l.in_stages() ? stages_forward(l) : rows_forward(l);
 }
 template <class T>
 void backward_of(const Layer<T>& l) {
-    if constexpr (!paired<T>)
-        if (l.in_stages()) return stages_backward(l);
-    rows_backward(l);
+    l.in_stages() ? stages_backward(l) : rows_backward(l);
 }
 
 template <class T>
 long packed_size(const Layer<T>& l) {
-    const Panels p = Panels::of(l);
-    long size = l.in_stages() ? StagesWeights<T>::size(l, p) : 0;
-    with_cell(l, [&](auto kind, auto columns) { size += ForwardWeights<T, kind, columns>::size(l, p); });
+    if (l.in_stages()) return stages_packed_size(l);
+    long size = 0;
+    with_cell(l, [&](auto kind, auto columns) { size = ForwardWeights<T, kind, columns>::size(l, Panels::of(l)); });
     return size;
 }
 
 template <class T>
 void pack(const Layer<T>& l, T* out) {
+    if (l.in_stages()) return stages_pack(l, out);
     const Panels p = Panels::of(l);
-    with_cell(l, [&](auto kind, auto columns) {
-        using Weights = ForwardWeights<T, kind, columns>;
-        Weights::pack(l, p, {0, p.count}, out);
-        if constexpr (!paired<T>)
-            if (l.in_stages()) StagesWeights<T>::pack(l, p, 0, 1, out + Weights::size(l, p));
-    });
+    with_cell(l, [&](auto kind, auto columns) { ForwardWeights<T, kind, columns>::pack(l, p, {0, p.count}, out); });
 }
 
 template <class T>

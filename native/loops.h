@@ -12,6 +12,10 @@ void rows_forward(const Layer<T>& l);
 template <class T>
 void rows_backward(const Layer<T>& l);
 template <class T>
+long stages_packed_size(const Layer<T>& l);
+template <class T>
+void stages_pack(const Layer<T>& l, T* out);
+template <class T>
 void stages_forward(const Layer<T>& l);
 template <class T>
 void stages_backward(const Layer<T>& l);
