@@ -5,7 +5,7 @@ KERAS := tensorflow jax torch
 RUN_INSTALL := .venv/.installed
 DEV_INSTALL := .venv/.installed-dev
 
-.PHONY: demo test sweep damage lint format mutate bench bench-peers bench-readme sanitize sanitize-memory sanitize-thread clean always
+.PHONY: demo test sweep damage lint format mutate bench bench-peers bench-readme sanitize sanitize-memory sanitize-thread neon clean always
 
 demo: $(RUN_INSTALL) ## Train an LSTM on embedded images of digits, read row by row
 	$(BIN)/holdfast train digits
@@ -65,6 +65,14 @@ sanitized-kernels-%: $(DEV_INSTALL)
 	    -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -DHOLDFAST_SANITIZE=$(SANITIZERS)
 	$(BIN)/cmake --build build/sanitize-$* --target kernels_test
 	build/sanitize-$*/kernels_test
+
+# With Debian's packages g++-aarch64-linux-gnu and qemu-user. Speed under QEMU says nothing.
+neon: $(DEV_INSTALL) ## Build the kernels for ARM's NEON with a cross compiler, and compare them with the scalar ones under QEMU
+	$(BIN)/cmake -S . -B build/neon -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
+	    -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+	    -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DHOLDFAST_ISAS=all
+	$(BIN)/cmake --build build/neon --target kernels_test
+	qemu-aarch64 -L /usr/aarch64-linux-gnu build/neon/kernels_test
 
 clean: ## Remove the environment and all files of the tools
 	rm -rf .venv $(KERAS:%=.venv-keras-%) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
