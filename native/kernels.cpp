@@ -5,7 +5,6 @@
 //     HOLDFAST_BF16   defined for kernels that use the processor's dot product of bfloat16; they have no double
 #include "backward.h"
 #include "forward.h"
-#include "peak.h"
 #include "run_stages.h"
 
 namespace holdfast::HOLDFAST_ISA {
@@ -119,12 +118,11 @@ bool runs_here() { return HOLDFAST_CHECK; }
 extern const Kernels kernels;
 #if defined(HOLDFAST_BF16)
 const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept<float>, nullptr, packed_size<float>, pack<float>, nullptr,
-                      nullptr, forward<float>, backward<float>, activate_each<float>, nullptr, nullptr, nullptr,
-                      fma_rounds};
+                      nullptr, forward<float>, backward<float>, activate_each<float>, nullptr, nullptr, nullptr};
 #else
 const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept<float>, kept<double>, packed_size<float>, pack<float>,
                       packed_size<double>, pack<double>, forward<float>, backward<float>, activate_each<float>,
-                      forward<double>, backward<double>, activate_each<double>, fma_rounds};
+                      forward<double>, backward<double>, activate_each<double>};
 #endif
 
 }  // namespace holdfast::HOLDFAST_ISA
