@@ -1,9 +1,10 @@
 """The matrix products of a case and nothing else: how fast the case could be if everything else were free.
 
-The products are torch.mm's (MKL's or oneDNN's) into memory that is allocated before; for one row they are torch.mv's. A
-forward pass multiplies the inputs and the state of a step with all weights at once, [B, I + H] by [I + H, G H], with G
-gates. A training step also multiplies the gradients of the gates of each step with the transposed weights, without
-those of the first layer's input, and once, over all steps, with the inputs and states for the gradients of the weights.
+The products are torch.mm's (MKL's or oneDNN's) into memory that is allocated before, in the order that is the fastest
+with it: the inputs of all steps with their weights, [B T, I] by [I, G H] with G gates, and then, step by step, the state
+with its weights, [B, H] by [H, G H]. A training step also multiplies the gradients of the gates with the transposed
+weights, step by step for the state and at once for the input of every layer but the first; and once, over all steps,
+with the inputs and with the states for the gradients of the weights.
 """
 
 from __future__ import annotations
@@ -68,20 +69,20 @@ def products(case: Case, rows: list[int], which: str) -> list[Product]:
     backward: list[Product] = []
     for number, I in enumerate(case.input_sizes):  # noqa: E741
         for _ in range(case.directions):
-            weights, inputs = torch.randn(I + H, gates) / H, torch.randn(total, I + H)
-            results = torch.empty(total if training else most, gates)
-            forward += [(inputs[a:b], weights, results[a:b] if training else results[: b - a]) for a, b in steps]
+            x, weight_ih, results = torch.randn(total, I), torch.randn(I, gates) / I, torch.empty(total, gates)
+            h, weight_hh = torch.randn(total, H), torch.randn(H, gates) / H
+            kept = torch.empty(total if training else most, gates)
+            forward.append((x, weight_ih, results))
+            forward += [(h[a:b], weight_hh, kept[a:b] if training else kept[: b - a]) for a, b in steps]
             if training:
-                width = I + H if number else H
-                back, gradients = weights.T[:, :width], torch.empty(most, width)
-                backward += [(results[a:b], back, gradients[: b - a]) for a, b in reversed(steps)]
-                backward.append((results.T, inputs, torch.empty(gates, I + H)))
+                dh, dx = torch.empty(most, H), torch.empty(total, I)
+                backward += [(kept[a:b], weight_hh.T, dh[: b - a]) for a, b in reversed(steps)]
+                backward += [(kept, weight_ih.T, dx)] if number else []
+                backward += [(kept.T, x, torch.empty(gates, I)), (kept.T, h, torch.empty(gates, H))]
     return forward + backward
 
 
 def call(product: Product) -> Callable[[], Tensor]:
     """A call of the product that writes into the memory of its result."""
     left, right, out = product
-    if len(left) == 1:
-        return partial(torch.mv, right.T, left[0], out=out[0])
     return partial(torch.mm, left, right, out=out)

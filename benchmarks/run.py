@@ -75,7 +75,10 @@ def measure(case: Case, settings: Settings) -> dict[str, Any]:
     result["engine"] = layers.engine(case, given)
     if case.bfloat16 and result["engine"] != "native":
         return result | {"skipped": {"holdfast": f"its engine is {result['engine']}"}}
-    contenders, settings_of = taking_part(case, given, settings, result["skipped"])
+    try:
+        contenders, settings_of = taking_part(case, given, settings, result["skipped"])
+    except Unavailable as reason:
+        return result | {"skipped": {"holdfast": str(reason)}}
     settings.progress("comparing the numbers")
     try:
         result["largest_difference"] = compare(case, given, contenders)
@@ -114,7 +117,11 @@ def losses(contenders: Sequence[Any]) -> dict[str, float]:
 def taking_part(
     case: Case, given: Numbers, settings: Settings, skipped: dict[str, str]
 ) -> tuple[list[Any], dict[str, dict[str, str]]]:
-    """Our contender and then the peers; also, for peers with several ways to run a pass, the way chosen per pass."""
+    """Our contender and then the peers; also, for peers with several ways to run a pass, the way chosen per pass.
+
+    Raises:
+        Unavailable: Our own contender cannot take part.
+    """
     whole = case.group == "epoch"
     images = (epoch.read(settings.mnist) if settings.mnist else epoch.generated()) if whole else {}
     contenders: list[Any] = [epoch.contender("holdfast", case, images) if whole else layers.our_contender(case, given)]
