@@ -1,10 +1,10 @@
 """The matrix products of a case and nothing else: how fast the case could be if everything else were free.
 
-The products are torch.mm's (MKL's or oneDNN's) into memory that is allocated before, in the order that is the fastest
-with it: the inputs of all steps with their weights, [B T, I] by [I, G H] with G gates, and then, step by step, the state
-with its weights, [B, H] by [H, G H]. A training step also multiplies the gradients of the gates with the transposed
-weights, step by step for the state and at once for the input of every layer but the first; and once, over all steps,
-with the inputs and with the states for the gradients of the weights.
+The products are torch.mm's (MKL's or oneDNN's) into memory that is allocated before, in the order in which it is the
+fastest: first the inputs of all steps with their weights, [B T, I] by [I, G H] with G gates; then, step by step, the
+state with its weights, [B, H] by [H, G H]. A training step also multiplies the gradients of the gates with the
+transposed weights, step by step for the state and at once for the input of every layer but the first, and, over all
+steps, with the inputs and with the states for the gradients of the weights.
 """
 
 from __future__ import annotations

@@ -7,13 +7,10 @@ import json
 import os
 import platform
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
-import torch
-
-import holdfast
 from benchmarks.cases import Case
 
 Result = dict[str, Any]  # all results, a case or a pass, as in the JSON file
@@ -21,17 +18,12 @@ Result = dict[str, Any]  # all results, a case or a pass, as in the JSON file
 
 def new(threads: int) -> Result:
     """Results without cases: date, machine and versions."""
-    versions = {
-        "holdfast": holdfast.__version__,
-        "torch": torch.__version__,
-        "onnxruntime": onnxruntime.__version__,
-        "python": platform.python_version(),
-    }
+    versions = {name: version(name) for name in ("holdfast", "torch", "onnxruntime")}
     return {
         "date": datetime.date.today().isoformat(),
         "machine": {"processor": processor(), "system": f"{platform.system()} {platform.machine()}"},
         "threads": threads,
-        "versions": versions,
+        "versions": versions | {"python": platform.python_version()},
         "skipped": {},
         "cases": [],
     }

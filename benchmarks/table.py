@@ -87,7 +87,7 @@ def introduction(results: Result) -> str:
         f"{machine(results)}; {', '.join(named)}; float32; {results['date']}. The figures of a peer are its time "
         "divided by ours, forward / training step (with the gradients of all parameters): above 1, Holdfast is faster. "
         "They are medians of runs in turn, of layers that gave the same numbers. The products are the matrix products "
-        "of the layer alone, computed step by step by torch.mm: their time divided by ours."
+        "alone, by torch.mm: their time divided by ours."
     )
     if others:
         text += f" onnxruntime has no switch for {others[0]}; it always uses the best set of the processor."
