@@ -16,11 +16,12 @@ import os
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from benchmarks import cases, instruction_sets, results, terminal
 from benchmarks.run import Settings, measure
@@ -92,9 +93,7 @@ def measure_all(args: argparse.Namespace, file: Path) -> None:
             task = progress.add_task("", total=len(wanted))
             for number, case in enumerate(wanted, start=1):
                 if not results.has(measured, case, name):
-                    settings.progress = lambda text, title=case.title: progress.update(
-                        task, description=f"{title}: {text}", refresh=True
-                    )
+                    settings.progress = partial(show, progress, task, case.title)
                     result = {"instruction_set": name, **measure(case, settings)}
                     measured["cases"].append(result)
                     note_workers(measured, settings)
@@ -104,6 +103,11 @@ def measure_all(args: argparse.Namespace, file: Path) -> None:
                 progress.advance(task)
     finally:
         settings.close()
+
+
+def show(progress: Progress, task: TaskID, title: str, text: str) -> None:
+    """Says what is being done."""
+    progress.update(task, description=f"{title}: {text}", refresh=True)
 
 
 def note_workers(measured: results.Result, settings: Settings) -> None:

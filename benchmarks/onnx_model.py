@@ -43,7 +43,8 @@ def model(case: Case, given: Numbers) -> bytes:
         nodes += layer_nodes(case, given, layer)
     graph = helper.make_graph(nodes, "layer", sources, results, tensors)
     opsets = [helper.make_opsetid("", OPERATORS)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=FORMAT).SerializeToString()
+    file: bytes = helper.make_model(graph, opset_imports=opsets, ir_version=FORMAT).SerializeToString()
+    return file
 
 
 def inputs(given: Numbers) -> dict[str, Array]:
@@ -70,7 +71,7 @@ def weights(case: Case, given: Numbers, layer: int) -> dict[str, Tensor]:
     suffixes = [layer_suffix(layer, direction) for direction in range(case.directions)]
 
     def stacked(name: str) -> Tensor:
-        order = PYTORCH.gates[kind], ONNX.gates[kind]  # type: ignore[index]
+        order = PYTORCH.gates[kind], ONNX.gates[kind]
         return torch.stack([reordered(given.weights[name + suffix], *order) for suffix in suffixes])
 
     return {
@@ -91,7 +92,7 @@ def layer_nodes(case: Case, given: Numbers, layer: int) -> list[NodeProto]:
         own = states(case)[count * layer : count * (layer + 1)]
         sources += [before for before, _ in own]
         results += [after for _, after in own]
-    options = {"direction": "bidirectional"} if case.directions == 2 else {}
+    options: dict[str, Any] = {"direction": "bidirectional"} if case.directions == 2 else {}
     options |= {"linear_before_reset": 1} if case.cell == "GRU" else {}
     node = helper.make_node(case.cell, sources, results, hidden_size=case.shape[3], **options)
     rows_first = helper.make_node("Transpose", [results[0]], [f"rows{layer}"], perm=[0, 2, 1, 3])

@@ -31,7 +31,10 @@ class Contender(Protocol):
     """A layer of one library whose passes are timed."""
 
     name: str
-    passes: Sequence[str]  # those that it can run
+
+    @property
+    def passes(self) -> Sequence[str]:
+        """The passes that it can run."""
 
     def answers(self) -> Answers:
         """The output and the gradients of the parameters, by torch.nn's names, for the comparison."""
