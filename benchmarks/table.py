@@ -86,9 +86,13 @@ def introduction(results: Result) -> str:
     text = (
         f"{machine(results)}; {', '.join(named)}; float32; {results['date']}. The figures of a peer are its time "
         "divided by ours, forward / training step (with the gradients of all parameters): above 1, Holdfast is faster. "
-        "They are medians of runs in turn, of layers that gave the same numbers. The products are the matrix products "
-        "alone, by torch.mm: their time divided by ours."
+        "They are medians of runs in turn, of layers that gave the same numbers."
     )
+    if any(cases.PRODUCTS in passed["peers"] for case in results["cases"] for passed in case["passes"].values()):
+        text += (
+            " The products are the matrix products alone, by torch.mm; their time divided by ours is above 100 % where "
+            "our whole layer takes less time."
+        )
     if others:
         text += f" onnxruntime has no switch for {others[0]}; it always uses the best set of the processor."
     return wrapped(text)
