@@ -1,7 +1,7 @@
 # Everything runs in .venv. It is created on first use, and again when the requirements change.
 PYTHON ?= python3
 BIN := .venv/bin
-KERAS := tensorflow jax torch
+PEERS := keras-tensorflow keras-jax keras-torch openvino
 RUN_INSTALL := .venv/.installed
 DEV_INSTALL := .venv/.installed-dev
 
@@ -31,10 +31,10 @@ format: $(DEV_INSTALL) ## Format the code
 mutate: $(DEV_INSTALL) ## Try every reader on 1,000 damaged files, ten times as many as in the tests
 	$(BIN)/python -m tests.mutation 10
 
-bench: $(DEV_INSTALL) ## Measure Holdfast and torch.nn, and Keras if bench-peers was run
-	$(BIN)/python -m benchmarks --json build/benchmark.json
+bench: $(DEV_INSTALL) ## Measure Holdfast, torch.nn and onnxruntime; Keras and OpenVINO if bench-peers was run
+	$(BIN)/python -m benchmarks --json build/benchmark.json $(BENCH)
 
-bench-peers: $(KERAS:%=.venv-keras-%/.installed) ## Create an environment for each backend of Keras
+bench-peers: $(PEERS:%=.venv-%/.installed) ## Create an environment for OpenVINO and for each backend of Keras
 
 bench-readme: ## Write the results of `make bench` into the README
 	cp build/benchmark.json benchmarks/results.json
@@ -75,7 +75,7 @@ neon: $(DEV_INSTALL) ## Build the kernels for ARM's NEON with a cross compiler, 
 	qemu-aarch64 -L /usr/aarch64-linux-gnu build/neon/kernels_test
 
 clean: ## Remove the environment and all files of the tools
-	rm -rf .venv $(KERAS:%=.venv-keras-%) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv $(PEERS:%=.venv-%) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"Holdfast needs Python 3.11 or newer, and this is {sys.version}"'
@@ -96,7 +96,7 @@ $(DEV_INSTALL): .venv/bin/python .venv/.modules pyproject.toml constraints.txt $
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@ $(RUN_INSTALL)
 
-.venv-keras-%/.installed: benchmarks/keras-%.txt constraints.txt
-	$(PYTHON) -m venv .venv-keras-$*
-	.venv-keras-$*/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r $<
+.venv-%/.installed: benchmarks/%.txt constraints.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r $<
 	touch $@

@@ -276,6 +276,5 @@ void run(const Kernels& kernels, const Layer<T>& layer, bool backward) {
 
 // streams.cpp
 void check_streams(const Tested& tested);
-void check_peak(const Tested& tested);
 
 }  // namespace holdfast
