@@ -11,7 +11,7 @@ torch.nn.LSTM. A gradient has the dtype of its tensor.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import torch  # before _native, which then shares the OpenMP runtime that torch has loaded
@@ -21,6 +21,7 @@ from holdfast.cells import CellSpec, calling
 from holdfast.engines import bfloat16
 from holdfast.engines.composition import run_with_gradients
 from holdfast.engines.function import Gradient
+from holdfast.engines.native_cell import NativeCell
 from holdfast.engines.request import Request, Result, new_steps, result_dtype
 from holdfast.runtime import kernels
 
@@ -80,6 +81,10 @@ class NativeEngine:
     def rounding(self) -> NativeEngine:
         """The kernels that round the operands of products to bfloat16; requests and results are float32."""
         return _RoundingNativeEngine(self._isa)
+
+    def cell(self, spec: CellSpec, dtype: torch.dtype, reverse: bool) -> NativeCell | None:
+        """The kernels of one cell, without the requests; None if they cannot compute it in this dtype."""
+        return _cell(spec, dtype, reverse, self._isa)
 
     def forward(self, request: Request) -> tuple[Result, tuple[Tensor, ...]]:
         """The result, and what :meth:`backward` needs."""
@@ -168,6 +173,13 @@ class NativeEngine:
 
     def _kernel(self, name: str, arguments: _KernelArguments) -> None:
         getattr(_native, f"{name}_{_DTYPES[arguments.dtype]}")(arguments.values, self._isa)
+
+
+@lru_cache(1024)
+def _cell(spec: CellSpec, dtype: torch.dtype, reverse: bool, isa: str) -> NativeCell | None:
+    if _MISSING or dtype not in (torch.float32, torch.float64) or _why_not(spec):
+        return None
+    return NativeCell(spec, dtype, reverse, isa)
 
 
 @cache

@@ -25,6 +25,7 @@ from holdfast.layers.call_arguments import CallArguments, prepare_call
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Recurrent
 from holdfast.layers.layer_options import DEFAULTS, Merge, check_options, layer_sizes, make_specs
+from holdfast.layers.usual_call import run_usual_call
 
 
 class RecurrentLayer(nn.Module):
@@ -133,6 +134,8 @@ class RecurrentLayer(nn.Module):
         """
         if isinstance(input, torch.fx.Proxy):
             return cast(tuple[Any, ...], calling.leaf(self, RecurrentLayer, input, hx, lengths, return_states))
+        if lengths is None and not return_states and (result := run_usual_call(self, input, hx)) is not None:
+            return result  # as below, in less time
         call = prepare_call(self, input, hx, lengths)
         x = call.inputs
         final_states: list[layer_state.CellState] = []

@@ -1,0 +1,282 @@
+"""One cell on the kernels, for the usual call: no masks, no lengths, no state of every step, float32 or float64.
+
+Such a call often takes microseconds, so no request is made for it. The kernels get the same arguments as from a request
+and compute the same bits. Nothing is remembered from one call to the next but what follows from the cell alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from holdfast.cells import CellSpec, calling
+from holdfast.engines.function import Gradient, differentiable_gradients, needs_reference
+from holdfast.engines.request import Request
+from holdfast.runtime import kernels
+
+try:
+    from holdfast.runtime import _native
+except ImportError:  # the native engine says why it cannot run
+    _native = None  # type: ignore[assignment]
+
+_CLASSES = {torch.float32: "Cell_f32", torch.float64: "Cell_f64"}
+
+
+class Axes(NamedTuple):
+    """How a caller lays out an array over time, and the state.
+
+    Attributes:
+        rows: The axis of the rows; None for one row without an axis.
+        steps: The axis of the steps; None for one step without an axis.
+        stacked: Whether a state has an axis of layers, of size 1, before the rows.
+    """
+
+    rows: int | None
+    steps: int | None
+    stacked: bool
+
+    def sizes(self, x: Tensor) -> tuple[int, int]:
+        """B and T of an array."""
+        shape = x.shape
+        return 1 if self.rows is None else shape[self.rows], 1 if self.steps is None else shape[self.steps]
+
+    def array(self, tensor: Tensor) -> tuple[int, ...]:
+        """The address and the strides of rows, steps and values."""
+        strides = tensor.stride()
+        row = 0 if self.rows is None else strides[self.rows]
+        step = 0 if self.steps is None else strides[self.steps]
+        return tensor.data_ptr(), row, step, strides[-1]
+
+    def new(self, like: Tensor, size: int) -> Tensor:
+        """Memory for ``size`` values per step of an array over time; time is first in memory."""
+        if self.rows == 0 and self.steps == 1:
+            batch, steps, _ = like.shape
+            return like.new_empty_strided((batch, steps, size), (size, batch * size, 1))
+        return like.new_empty(*like.shape[:-1], size)
+
+    def state_shape(self, x: Tensor, size: int) -> tuple[int, ...]:
+        """The shape of a part of the state of one layer, for the array ``x``."""
+        shape = (size,) if self.rows is None else (x.shape[self.rows], size)
+        return (1, *shape) if self.stacked else shape
+
+    def inward(self, x: Tensor) -> Tensor:
+        """An array over time as [B, T, size]."""
+        if self.rows is None:
+            x = x[None]
+        if self.steps is None:
+            return x[:, None]
+        return x.transpose(0, 1) if self.steps == 0 and self.rows == 1 else x
+
+    def outward(self, y: Tensor) -> Tensor:
+        """The inverse of :meth:`inward`."""
+        if self.steps is None:
+            y = y[:, 0]
+        elif self.steps == 0 and self.rows == 1:
+            y = y.transpose(0, 1)
+        return y[0] if self.rows is None else y
+
+
+TIME_FIRST, BATCH_FIRST, ONE_ROW = Axes(1, 0, True), Axes(0, 1, True), Axes(None, 0, True)
+STEP, STEP_OF_ONE_ROW = Axes(0, None, False), Axes(None, None, False)
+_NO_ARRAY = (0, 0, 0, 0)
+
+
+def can_read(tensor: Tensor, dtype: torch.dtype) -> bool:
+    """Whether the memory of a tensor has its values, as ``dtype`` and with any strides."""
+    return (
+        tensor.dtype is dtype
+        and tensor.is_cpu
+        and tensor.layout is torch.strided
+        and not tensor.is_nested
+        and not tensor.is_neg()
+        and tensor.data_ptr() != 0
+    )
+
+
+def in_memory(tensor: Tensor) -> Tensor:
+    """The tensor with its values in memory.
+
+    ``x.conj().imag`` is a view whose memory has the opposite signs, and a gradient that is known to be zero may have no
+    memory.
+    """
+    return tensor.clone() if tensor.is_neg() or not tensor.data_ptr() else tensor
+
+
+def _addresses(tensors: Sequence[Tensor | None]) -> tuple[int, ...]:
+    return tuple([0 if tensor is None else tensor.data_ptr() for tensor in tensors])
+
+
+class NativeCell:
+    """The kernels of one cell in one direction.
+
+    Args:
+        spec: A cell that the kernels can compute.
+        dtype: float32 or float64.
+        reverse: As in :class:`~holdfast.engines.request.Request`.
+        isa: As in :class:`~holdfast.engines.native.NativeEngine`.
+    """
+
+    def __init__(self, spec: CellSpec, dtype: torch.dtype, reverse: bool, isa: str) -> None:
+        self.spec, self.dtype, self.reverse = spec, dtype, reverse
+        self.shapes = [*spec.parameter_shapes().values()]
+        self.sizes = [*spec.state_sizes.values()]
+        arguments = {**kernels.arguments(spec), "I": spec.input_size, "plain": kernels.is_plain(spec)}
+        self.kernels = getattr(_native, _CLASSES[dtype])(arguments, list(spec.parameter_names), reverse, isa)
+        self.kept: int = self.kernels.kept()
+
+    def fits(self, parameters: Sequence[Tensor]) -> bool:
+        """Whether the parameters have the right shapes, and memory that the kernels can read."""
+        for parameter, shape in zip(parameters, self.shapes, strict=True):
+            if parameter.shape != shape or not can_read(parameter, self.dtype) or not parameter.is_contiguous():
+                return False
+        return True
+
+    def run(
+        self, axes: Axes, x: Tensor, state: Sequence[Tensor], parameters: Sequence[Tensor]
+    ) -> tuple[Tensor, ...]:
+        """The outputs (of one step without an axis: none, as they are h) and the final state, for autograd too.
+
+        Args:
+            axes: How x is laid out.
+            x: Values that :func:`can_read` accepts, with any strides.
+            state: The initial state, as ``axes`` says; empty for zeros.
+            parameters: Tensors that :meth:`fits` accepts.
+        """
+        if torch.is_grad_enabled() and any([tensor.requires_grad for tensor in (x, *state, *parameters)]):
+            results: tuple[Tensor, ...] = _Recorded.apply(self, axes, x, len(state), *state, *parameters)  # type: ignore[no-untyped-call]
+            return results
+        return self.forward(axes, x, state, parameters)
+
+    def forward(
+        self, axes: Axes, x: Tensor, state: Sequence[Tensor], parameters: Sequence[Tensor], kept: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        """As :meth:`run`, without autograd; writes what :meth:`backward` needs to ``kept``."""
+        batch, steps = axes.sizes(x)
+        final = [x.new_empty(*axes.state_shape(x, size)) for size in self.sizes]
+        results = final if axes.steps is None else [axes.new(x, self.spec.output_size), *final]
+        self.kernels.forward(
+            torch.get_num_threads(),
+            batch,
+            steps,
+            axes.array(x),
+            _addresses(parameters),
+            _addresses(state),
+            axes.array(results[0]),
+            _addresses(final),
+            0 if kept is None else kept.data_ptr(),
+        )
+        return tuple(results)
+
+    def backward(
+        self,
+        axes: Axes,
+        forward: tuple[Tensor, Sequence[Tensor], Sequence[Tensor], Tensor | None, Tensor],
+        received: Sequence[Tensor | None],
+        wanted: Sequence[bool],
+    ) -> list[Tensor | None]:
+        """The gradients of x, of the state and of the parameters; some may be there that are not wanted.
+
+        Args:
+            axes: As in :meth:`forward`.
+            forward: Its x, state, parameters, outputs and ``kept``, which this overwrites.
+            received: The gradients of its results.
+            wanted: Which gradients are wanted.
+        """
+        x, state, parameters, y, kept = forward  # one step alone has no y
+        batch, steps = axes.sizes(x)
+        dy, d_final = (None, received) if axes.steps is None else (received[0], received[1:])
+        if dy is not None:
+            dy = in_memory(dy if dy.stride(-1) == 1 else dy.contiguous())
+        d_final = [None if d is None else in_memory(d.contiguous()) for d in d_final]
+        gradients = [
+            torch.empty_like(tensor, memory_format=torch.contiguous_format) if is_wanted or k > len(state) else None
+            for k, (tensor, is_wanted) in enumerate(zip((x, *state, *parameters), wanted, strict=True))
+        ]
+        dx, others = gradients[0], gradients[1:]
+        self.kernels.backward(
+            torch.get_num_threads(),
+            batch,
+            steps,
+            axes.array(x),
+            _addresses(parameters),
+            _addresses(state),
+            _NO_ARRAY if y is None else axes.array(y),
+            kept.data_ptr(),
+            _NO_ARRAY if dy is None else axes.array(dy),
+            _addresses(d_final),
+            _NO_ARRAY if dx is None else axes.array(dx),
+            _addresses(others[len(state) :]),
+            _addresses(others[: len(state)]),
+        )
+        return gradients
+
+    def request(self, axes: Axes, x: Tensor, state: Sequence[Tensor], parameters: Sequence[Tensor]) -> Request:
+        """The same call as a request, for another engine."""
+        inputs = axes.inward(x)
+        inner = [inputs.new_zeros(inputs.shape[0], size) for size in self.sizes]
+        if state:
+            inner = [part.reshape(zeros.shape) for part, zeros in zip(state, inner, strict=True)]
+        named = dict(zip(self.spec.parameter_names, parameters, strict=True))
+        return Request(self.spec, inputs, tuple(inner), named, reverse=self.reverse)
+
+
+class _Recorded(torch.autograd.Function):
+    """As :class:`holdfast.engines.function._EngineFunction`, for a :class:`NativeCell`."""
+
+    @staticmethod
+    def forward(ctx: Any, cell: NativeCell, axes: Axes, x: Tensor, parts: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+        batch, steps = axes.sizes(x)
+        kept = x.new_empty(batch * steps * cell.kept)
+        results = cell.forward(axes, x, tensors[:parts], tensors[parts:], kept)
+        ctx.call, ctx.again = (cell, axes, parts), False
+        ctx.save_for_backward(x, *tensors, None if axes.steps is None else results[0], kept)
+        ctx.set_materialize_grads(False)
+        return results
+
+    @staticmethod
+    def backward(ctx: Any, *received: Tensor | None) -> tuple[Any, ...]:
+        cell, axes, parts = ctx.call
+        x, *tensors, y, kept = ctx.saved_tensors
+        state, parameters = tensors[:parts], tensors[parts:]
+        needs = ctx.needs_input_grad
+        wanted = (needs[2], *needs[4:])
+        if needs_reference(received):
+            dx, *others = _from_reference(cell, axes, (x, state, parameters), received, wanted)
+        else:
+            if ctx.again:  # the last backward overwrote what forward had kept
+                cell.forward(axes, x, state, parameters, kept)
+            ctx.again = True
+            dx, *others = cell.backward(axes, (x, state, parameters, y, kept), received, wanted)
+        return None, None, dx, None, *others
+
+
+def _from_reference(
+    cell: NativeCell,
+    axes: Axes,
+    forward: tuple[Tensor, Sequence[Tensor], Sequence[Tensor]],
+    received: Sequence[Tensor | None],
+    wanted: Sequence[bool],
+) -> list[Tensor | None]:
+    """The gradients that are wanted, from torch's own operations; arguments as of :meth:`NativeCell.backward`."""
+    state = forward[1]
+    request = cell.request(axes, *forward)
+    dy, d_final = (None, received) if axes.steps is None else (received[0], received[1:])
+    names = ["inputs", *(f"state.{k}" for k in range(len(state))), *request.parameters]
+    gradient = Gradient(
+        None if dy is None else axes.inward(dy),
+        tuple(None if d is None else d.reshape(request.inputs.shape[0], -1) for d in d_final),
+        (),
+        frozenset(itertools.compress(names, wanted)),
+    )
+    computed = differentiable_gradients(request, gradient)
+    if "inputs" in computed:
+        computed["inputs"] = axes.outward(computed["inputs"])
+    for name, part in zip(names[1:], state, strict=False):
+        if name in computed:
+            computed[name] = computed[name].reshape(part.shape)
+    return [computed.get(name) for name in names]

@@ -1,0 +1,98 @@
+"""The usual call of a layer, in less time than :meth:`RecurrentLayer.forward` takes in general.
+
+Usual is a call without lengths, states of every step, random masks and transforms, with tensors that the kernels can
+read where they are. Every other call, and every wrong one, is left to ``forward``. Nothing is remembered from call to
+call, so no change to the layer can make a result wrong.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from holdfast.cells import calling
+from holdfast.cells.parameter_names import layer_suffix
+from holdfast.engines import native_cell
+from holdfast.engines.native_cell import BATCH_FIRST, ONE_ROW, TIME_FIRST, Axes, NativeCell, can_read
+from holdfast.layers import parameters
+
+if TYPE_CHECKING:
+    from holdfast.layers.recurrent_layer import RecurrentLayer
+
+
+def run_usual_call(layer: RecurrentLayer, x: Any, hx: Any) -> tuple[Any, ...] | None:
+    """What :meth:`RecurrentLayer.forward` returns for ``x`` and ``hx``, or None for a call that is not usual."""
+    if not calling.is_plain() or torch.is_autocast_enabled("cpu") or not _is_usual(layer):
+        return None
+    if not calling.are_plain((x,)) or not can_read(x, x.dtype) or x.ndim not in (2, 3) or 0 in x.shape:
+        return None
+    axes = ONE_ROW if x.ndim == 2 else BATCH_FIRST if layer.batch_first else TIME_FIRST
+    weights = layer.named_weights()
+    cells: list[NativeCell] = []
+    cell_parameters: list[list[Tensor]] = []
+    for number, spec in enumerate(layer.specs):
+        for direction in range(layer.num_directions):
+            cell = native_cell(layer.engine, spec, x.dtype, layer.reverse or direction == 1)
+            if cell is None:
+                return None
+            own = [*parameters.collect(layer, spec, layer_suffix(number, direction), weights).values()]
+            if not calling.are_plain(own) or not cell.fits(own):
+                return None
+            cells.append(cell)
+            cell_parameters.append(own)
+    states = _split(cells, axes, x, hx)
+    if states is None or x.shape[-1] != layer.input_size:
+        return None
+    if len(cells) == 1:
+        y, *final = cells[0].run(axes, x, states[0], cell_parameters[0])
+        return y, tuple(final) if len(final) > 1 else final[0]
+    return _run_all(layer, axes, x, list(zip(cells, states, cell_parameters, strict=True)))
+
+
+def _is_usual(layer: RecurrentLayer) -> bool:
+    """Whether the layer keeps all for its backward pass, and draws no random numbers."""
+    if layer.memory != "keep" and torch.is_grad_enabled():
+        return False
+    if not layer.training:
+        return True
+    if layer.dropout and layer.num_layers > 1:
+        return False
+    return not any([spec.is_random or spec.weight_dropout for spec in layer.specs])
+
+
+def _split(cells: list[NativeCell], axes: Axes, x: Tensor, hx: Any) -> list[tuple[Tensor, ...]] | None:
+    """The initial state of each cell, [1, B, size] or [1, size]; empty for zeros. None if it is not usual."""
+    sizes = cells[0].sizes
+    if len(cells) > 1 and any([cell.sizes != sizes for cell in cells]):
+        return None
+    if hx is None:
+        return [()] * len(cells)
+    parts = hx if len(sizes) > 1 else (hx,)
+    if not isinstance(parts, tuple | list) or len(parts) != len(sizes) or not calling.are_plain(parts):
+        return None
+    for part, size in zip(parts, sizes, strict=True):
+        if part.shape != (len(cells), *axes.state_shape(x, size)[1:]):
+            return None
+        if not can_read(part, x.dtype) or not part.is_contiguous():
+            return None
+    return [tuple(parts)] if len(cells) == 1 else list(zip(*[part.split(1) for part in parts], strict=True))
+
+
+def _run_all(
+    layer: RecurrentLayer, axes: Axes, x: Tensor, calls: list[tuple[NativeCell, tuple[Tensor, ...], list[Tensor]]]
+) -> tuple[Any, ...]:
+    """Several layers or directions: the output and the final state."""
+    finals = []
+    for first in range(0, len(calls), layer.num_directions):
+        outputs = []
+        for cell, state, cell_parameters in calls[first : first + layer.num_directions]:
+            y, *final = cell.run(axes, x, state, cell_parameters)
+            outputs.append(y)
+            finals.append(final)
+        if layer.num_directions > 1:
+            y = axes.outward(layer.merged([axes.inward(output) for output in outputs]))
+        x = x + y if layer.residual and first else y
+    joined = [torch.cat(parts) for parts in zip(*finals, strict=True)]
+    return x, tuple(joined) if len(joined) > 1 else joined[0]
