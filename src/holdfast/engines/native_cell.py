@@ -59,10 +59,10 @@ class Axes(NamedTuple):
             return like.new_empty_strided((batch, steps, size), (size, batch * size, 1))
         return like.new_empty(*like.shape[:-1], size)
 
-    def state_shape(self, x: Tensor, size: int) -> tuple[int, ...]:
-        """The shape of a part of the state of one layer, for the array ``x``."""
+    def state_shape(self, x: Tensor, size: int, cells: int = 1) -> tuple[int, ...]:
+        """The shape of a part of the state for the array ``x``."""
         shape = (size,) if self.rows is None else (x.shape[self.rows], size)
-        return (1, *shape) if self.stacked else shape
+        return (cells, *shape) if self.stacked else shape
 
     def inward(self, x: Tensor) -> Tensor:
         """An array over time as [B, T, size]."""
@@ -131,8 +131,20 @@ class NativeCell:
 
     def fits(self, parameters: Sequence[Tensor]) -> bool:
         """Whether the parameters have the right shapes, and memory that the kernels can read."""
+        dtype = self.dtype
         for parameter, shape in zip(parameters, self.shapes, strict=True):
-            if parameter.shape != shape or not can_read(parameter, self.dtype) or not parameter.is_contiguous():
+            if not can_read(parameter, dtype) or parameter.shape != shape or not parameter.is_contiguous():
+                return False
+        return calling.are_plain(parameters)
+
+    def fits_state(self, axes: Axes, x: Tensor, state: Sequence[Any], cells: int = 1) -> bool:
+        """Whether a state of this number of cells like this one has the right shapes, and memory to read."""
+        if len(state) != len(self.sizes) or not calling.are_plain(state):
+            return False
+        for part, size in zip(state, self.sizes, strict=True):
+            if not can_read(part, self.dtype) or part.shape != axes.state_shape(x, size, cells):
+                return False
+            if not part.is_contiguous():
                 return False
         return True
 

@@ -1,8 +1,8 @@
-"""The usual call of a layer, in less time than :meth:`RecurrentLayer.forward` takes in general.
+"""The usual call of a layer or of a module for one step, in less time than its ``forward`` takes in general.
 
 Usual is a call without lengths, states of every step, random masks and transforms, with tensors that the kernels can
 read where they are. Every other call, and every wrong one, is left to ``forward``. Nothing is remembered from call to
-call, so no change to the layer can make a result wrong.
+call, so no change to a module can make a result wrong.
 """
 
 from __future__ import annotations
@@ -14,11 +14,21 @@ from torch import Tensor
 
 from holdfast.cells import calling
 from holdfast.cells.parameter_names import layer_suffix
-from holdfast.engines import native_cell
-from holdfast.engines.native_cell import BATCH_FIRST, ONE_ROW, TIME_FIRST, Axes, NativeCell, can_read
+from holdfast.engines import select_cell
+from holdfast.engines.native_cell import (
+    BATCH_FIRST,
+    ONE_ROW,
+    STEP,
+    STEP_OF_ONE_ROW,
+    TIME_FIRST,
+    Axes,
+    NativeCell,
+    can_read,
+)
 from holdfast.layers import parameters
 
 if TYPE_CHECKING:
+    from holdfast.layers.cell_modules import CellModule
     from holdfast.layers.recurrent_layer import RecurrentLayer
 
 
@@ -34,11 +44,11 @@ def run_usual_call(layer: RecurrentLayer, x: Any, hx: Any) -> tuple[Any, ...] | 
     cell_parameters: list[list[Tensor]] = []
     for number, spec in enumerate(layer.specs):
         for direction in range(layer.num_directions):
-            cell = native_cell(layer.engine, spec, x.dtype, layer.reverse or direction == 1)
+            cell = select_cell(layer.engine, spec, x.dtype, layer.reverse or direction == 1)
             if cell is None:
                 return None
             own = [*parameters.collect(layer, spec, layer_suffix(number, direction), weights).values()]
-            if not calling.are_plain(own) or not cell.fits(own):
+            if not cell.fits(own):
                 return None
             cells.append(cell)
             cell_parameters.append(own)
@@ -49,6 +59,26 @@ def run_usual_call(layer: RecurrentLayer, x: Any, hx: Any) -> tuple[Any, ...] | 
         y, *final = cells[0].run(axes, x, states[0], cell_parameters[0])
         return y, tuple(final) if len(final) > 1 else final[0]
     return _run_all(layer, axes, x, list(zip(cells, states, cell_parameters, strict=True)))
+
+
+def run_usual_step(module: CellModule, x: Any, hx: Any) -> tuple[Tensor, ...] | None:
+    """The new state, as :meth:`CellModule.forward` computes it, or None for a call that is not usual."""
+    spec = module.spec
+    if not calling.is_plain() or torch.is_autocast_enabled("cpu"):
+        return None
+    if module.training and (spec.is_random or spec.weight_dropout):
+        return None
+    if not calling.are_plain((x,)) or not can_read(x, x.dtype) or x.ndim not in (1, 2) or 0 in x.shape:
+        return None
+    cell = select_cell("auto", spec, x.dtype)
+    own = [*parameters.collect(module, spec, "").values()]
+    if cell is None or x.shape[-1] != spec.input_size or not cell.fits(own):
+        return None
+    axes = STEP if x.ndim == 2 else STEP_OF_ONE_ROW
+    state = () if hx is None else hx if module.kind == "lstm" else (hx,)
+    if hx is not None and not (isinstance(state, tuple | list) and cell.fits_state(axes, x, state)):
+        return None
+    return cell.run(axes, x, state, own)
 
 
 def _is_usual(layer: RecurrentLayer) -> bool:
@@ -64,20 +94,15 @@ def _is_usual(layer: RecurrentLayer) -> bool:
 
 def _split(cells: list[NativeCell], axes: Axes, x: Tensor, hx: Any) -> list[tuple[Tensor, ...]] | None:
     """The initial state of each cell, [1, B, size] or [1, size]; empty for zeros. None if it is not usual."""
-    sizes = cells[0].sizes
-    if len(cells) > 1 and any([cell.sizes != sizes for cell in cells]):
+    first = cells[0]
+    if any([cell.sizes != first.sizes for cell in cells]):
         return None
     if hx is None:
         return [()] * len(cells)
-    parts = hx if len(sizes) > 1 else (hx,)
-    if not isinstance(parts, tuple | list) or len(parts) != len(sizes) or not calling.are_plain(parts):
+    state = hx if len(first.sizes) > 1 else (hx,)
+    if not isinstance(state, tuple | list) or not first.fits_state(axes, x, state, len(cells)):
         return None
-    for part, size in zip(parts, sizes, strict=True):
-        if part.shape != (len(cells), *axes.state_shape(x, size)[1:]):
-            return None
-        if not can_read(part, x.dtype) or not part.is_contiguous():
-            return None
-    return [tuple(parts)] if len(cells) == 1 else list(zip(*[part.split(1) for part in parts], strict=True))
+    return [tuple(state)] if len(cells) == 1 else list(zip(*[part.split(1) for part in state], strict=True))
 
 
 def _run_all(
