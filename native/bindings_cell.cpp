@@ -95,9 +95,28 @@ class BoundCell {
         return size.gates + size.c_before + size.stages;
     }
 
+    // `pack` writes `packed_size` values for `packed` of forward, which then reads only the parameters that stay
+    // unpacked (layer.h).
+    long packed_size() const {
+        if constexpr (sizeof(T) == 4)
+            return kernels_.packed_size_f32(of_sizes(1, 1));
+        else
+            return kernels_.packed_size_f64(of_sizes(1, 1));
+    }
+    void pack(nb::tuple parameters, std::uintptr_t packed) const {
+        Layer<T> l = of_sizes(1, 1);
+        set_parameters(l, parameters);
+        nb::gil_scoped_release release;
+        if constexpr (sizeof(T) == 4)
+            kernels_.pack_f32(l, pointer<T>(packed));
+        else
+            kernels_.pack_f64(l, pointer<T>(packed));
+    }
+
     void forward(long threads, long B, long steps_, nb::tuple x, nb::tuple parameters, nb::tuple state, nb::tuple y,
-                 nb::tuple final_state, std::uintptr_t kept) const {
+                 nb::tuple final_state, std::uintptr_t kept, std::uintptr_t packed) const {
         Layer<T> l = call(threads, B, steps_, x, parameters, state, pointer<T>(kept));
+        l.packed = pointer<const T>(packed);
         l.y = steps<T>(y);
         l.h_n = static_cast<T*>(address(final_state, 0));
         if (l.kind == Kind::lstm) l.c_n = static_cast<T*>(address(final_state, 1));
@@ -138,6 +157,11 @@ class BoundCell {
         return l;
     }
 
+    void set_parameters(Layer<T>& l, nb::handle addresses) const {
+        for (std::size_t k = 0; k < parameters_.size(); k++)
+            l.*parameters_[k].value = static_cast<const T*>(address(addresses, long(k)));
+    }
+
     // What forward and backward share.
     Layer<T> call(long threads, long B, long steps_, nb::handle x, nb::handle parameters, nb::handle state,
                   T* kept) const {
@@ -145,8 +169,7 @@ class BoundCell {
         l.threads = threads;
         l.x = steps<const T>(x);
         l.x_value = number(x, 3);
-        for (std::size_t k = 0; k < parameters_.size(); k++)
-            l.*parameters_[k].value = static_cast<const T*>(address(parameters, long(k)));
+        set_parameters(l, parameters);
         l.h0 = static_cast<const T*>(address(state, 0));
         if (l.kind == Kind::lstm) l.c0 = static_cast<const T*>(address(state, 1));
         if (!l.h0) l.h0 = l.c0 = zeros<T>(B * std::max(l.O, l.H));
@@ -176,6 +199,8 @@ void bind(nb::module_& m, const char* name) {
     nb::class_<BoundCell<T>>(m, name, "A cell in one direction; see native/bindings_cell.cpp.")
         .def(nb::init<nb::dict, std::vector<std::string>, bool, std::string>())
         .def("kept", &BoundCell<T>::kept)
+        .def("packed_size", &BoundCell<T>::packed_size)
+        .def("pack", &BoundCell<T>::pack)
         .def("forward", &BoundCell<T>::forward)
         .def("backward", &BoundCell<T>::backward);
 }

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -148,8 +147,19 @@ class NativeCell:
                 return False
         return True
 
+    def pack(self, parameters: Sequence[Tensor]) -> Tensor:
+        """The parameters as the kernels read them, for ``packed`` of any number of calls of :meth:`run`."""
+        packed = torch.empty(self.kernels.packed_size(), dtype=self.dtype)
+        self.kernels.pack(_addresses(parameters), packed.data_ptr())
+        return packed
+
     def run(
-        self, axes: Axes, x: Tensor, state: Sequence[Tensor], parameters: Sequence[Tensor]
+        self,
+        axes: Axes,
+        x: Tensor,
+        state: Sequence[Tensor],
+        parameters: Sequence[Tensor],
+        packed: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
         """The outputs (of one step without an axis: none, as they are h) and the final state, for autograd too.
 
@@ -158,29 +168,35 @@ class NativeCell:
             x: Values that :func:`can_read` accepts, with any strides.
             state: The initial state, as ``axes`` says; empty for zeros.
             parameters: Tensors that :meth:`fits` accepts.
+            packed: What :meth:`pack` returned for them; None to pack them for this call.
         """
-        if torch.is_grad_enabled() and any([tensor.requires_grad for tensor in (x, *state, *parameters)]):
+        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *state, *parameters)):
             results: tuple[Tensor, ...] = _Recorded.apply(self, axes, x, len(state), *state, *parameters)  # type: ignore[no-untyped-call]
             return results
-        return self.forward(axes, x, state, parameters)
+        return self.forward(axes, x, state, parameters, packed=packed)
 
     def forward(
-        self, axes: Axes, x: Tensor, state: Sequence[Tensor], parameters: Sequence[Tensor], kept: Tensor | None = None
+        self,
+        axes: Axes,
+        x: Tensor,
+        state: Sequence[Tensor],
+        parameters: Sequence[Tensor],
+        kept: Tensor | None = None,
+        packed: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
         """As :meth:`run`, without autograd; writes what :meth:`backward` needs to ``kept``."""
-        batch, steps = axes.sizes(x)
         final = [x.new_empty(*axes.state_shape(x, size)) for size in self.sizes]
         results = final if axes.steps is None else [axes.new(x, self.spec.output_size), *final]
         self.kernels.forward(
             torch.get_num_threads(),
-            batch,
-            steps,
+            *axes.sizes(x),
             axes.array(x),
             _addresses(parameters),
             _addresses(state),
             axes.array(results[0]),
             _addresses(final),
             0 if kept is None else kept.data_ptr(),
+            0 if packed is None else packed.data_ptr(),
         )
         return tuple(results)
 
@@ -200,20 +216,16 @@ class NativeCell:
             wanted: Which gradients are wanted.
         """
         x, state, parameters, y, kept = forward  # one step alone has no y
-        batch, steps = axes.sizes(x)
         dy, d_final = (None, received) if axes.steps is None else (received[0], received[1:])
         if dy is not None:
             dy = in_memory(dy if dy.stride(-1) == 1 else dy.contiguous())
         d_final = [None if d is None else in_memory(d.contiguous()) for d in d_final]
-        gradients = [
-            torch.empty_like(tensor, memory_format=torch.contiguous_format) if is_wanted or k > len(state) else None
-            for k, (tensor, is_wanted) in enumerate(zip((x, *state, *parameters), wanted, strict=True))
-        ]
-        dx, others = gradients[0], gradients[1:]
+        dx = x.new_empty(x.shape) if wanted[0] else None
+        d_state = [torch.empty_like(part) if need else None for part, need in zip(state, wanted[1:], strict=False)]
+        d_parameters = [*map(torch.empty_like, parameters)]
         self.kernels.backward(
             torch.get_num_threads(),
-            batch,
-            steps,
+            *axes.sizes(x),
             axes.array(x),
             _addresses(parameters),
             _addresses(state),
@@ -222,10 +234,10 @@ class NativeCell:
             _NO_ARRAY if dy is None else axes.array(dy),
             _addresses(d_final),
             _NO_ARRAY if dx is None else axes.array(dx),
-            _addresses(others[len(state) :]),
-            _addresses(others[: len(state)]),
+            _addresses(d_parameters),
+            _addresses(d_state),
         )
-        return gradients
+        return [dx, *d_state, *d_parameters]
 
     def request(self, axes: Axes, x: Tensor, state: Sequence[Tensor], parameters: Sequence[Tensor]) -> Request:
         """The same call as a request, for another engine."""

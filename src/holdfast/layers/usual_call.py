@@ -2,11 +2,12 @@
 
 Usual is a call without lengths, states of every step, random masks and transforms, with tensors that the kernels can
 read where they are. Every other call, and every wrong one, is left to ``forward``. Nothing is remembered from call to
-call, so no change to a module can make a result wrong.
+call but the packed weights of :meth:`RecurrentLayer.flatten_parameters`, so no change to a module makes a result wrong.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,6 +27,7 @@ from holdfast.engines.native_cell import (
     can_read,
 )
 from holdfast.layers import parameters
+from holdfast.layers.packed_weights import Calls, PackedWeights, Requested
 
 if TYPE_CHECKING:
     from holdfast.layers.cell_modules import CellModule
@@ -40,8 +42,7 @@ def run_usual_call(layer: RecurrentLayer, x: Any, hx: Any) -> tuple[Any, ...] | 
         return None
     axes = ONE_ROW if x.ndim == 2 else BATCH_FIRST if layer.batch_first else TIME_FIRST
     weights = layer.named_weights()
-    cells: list[NativeCell] = []
-    cell_parameters: list[list[Tensor]] = []
+    calls: list[tuple[NativeCell, list[Tensor]]] = []
     for number, spec in enumerate(layer.specs):
         for direction in range(layer.num_directions):
             cell = select_cell(layer.engine, spec, x.dtype, layer.reverse or direction == 1)
@@ -50,15 +51,17 @@ def run_usual_call(layer: RecurrentLayer, x: Any, hx: Any) -> tuple[Any, ...] | 
             own = [*parameters.collect(layer, spec, layer_suffix(number, direction), weights).values()]
             if not cell.fits(own):
                 return None
-            cells.append(cell)
-            cell_parameters.append(own)
-    states = _split(cells, axes, x, hx)
+            calls.append((cell, own))
+    states = _split([cell for cell, _ in calls], axes, x, hx)
     if states is None or x.shape[-1] != layer.input_size:
         return None
-    if len(cells) == 1:
-        y, *final = cells[0].run(axes, x, states[0], cell_parameters[0])
+    packed: Sequence[Tensor | None] = [None] * len(calls) if layer._packed_weights is None else _packed(layer, calls)
+    if len(calls) == 1:
+        y, *final = calls[0][0].run(axes, x, states[0], calls[0][1], packed[0])
         return y, tuple(final) if len(final) > 1 else final[0]
-    return _run_all(layer, axes, x, list(zip(cells, states, cell_parameters, strict=True)))
+    return _run_all(
+        layer, axes, x, [(*call, state, own) for call, state, own in zip(calls, states, packed, strict=True)]
+    )
 
 
 def run_usual_step(module: CellModule, x: Any, hx: Any) -> tuple[Tensor, ...] | None:
@@ -89,13 +92,13 @@ def _is_usual(layer: RecurrentLayer) -> bool:
         return True
     if layer.dropout and layer.num_layers > 1:
         return False
-    return not any([spec.is_random or spec.weight_dropout for spec in layer.specs])
+    return not any(spec.is_random or spec.weight_dropout for spec in layer.specs)
 
 
 def _split(cells: list[NativeCell], axes: Axes, x: Tensor, hx: Any) -> list[tuple[Tensor, ...]] | None:
     """The initial state of each cell, [1, B, size] or [1, size]; empty for zeros. None if it is not usual."""
     first = cells[0]
-    if any([cell.sizes != first.sizes for cell in cells]):
+    if any(cell.sizes != first.sizes for cell in cells):
         return None
     if hx is None:
         return [()] * len(cells)
@@ -105,15 +108,29 @@ def _split(cells: list[NativeCell], axes: Axes, x: Tensor, hx: Any) -> list[tupl
     return [tuple(state)] if len(cells) == 1 else list(zip(*[part.split(1) for part in state], strict=True))
 
 
+def _packed(layer: RecurrentLayer, calls: Calls) -> Sequence[Tensor | None]:
+    """The packed weights of the calls, if ``flatten_parameters`` asked for them and they are still right."""
+    kept = layer._packed_weights
+    if isinstance(kept, Requested) and not torch.is_grad_enabled():
+        trackable = not any(parameter.is_inference() for _, own in calls for parameter in own)
+        kept = layer._packed_weights = PackedWeights(calls) if trackable else None
+    elif kept is not None and (torch.is_grad_enabled() or not kept.are_of(calls)):
+        kept = layer._packed_weights = None  # frees them
+    return [None] * len(calls) if kept is None else kept.memory
+
+
 def _run_all(
-    layer: RecurrentLayer, axes: Axes, x: Tensor, calls: list[tuple[NativeCell, tuple[Tensor, ...], list[Tensor]]]
+    layer: RecurrentLayer,
+    axes: Axes,
+    x: Tensor,
+    calls: list[tuple[NativeCell, list[Tensor], tuple[Tensor, ...], Tensor | None]],
 ) -> tuple[Any, ...]:
     """Several layers or directions: the output and the final state."""
     finals = []
     for first in range(0, len(calls), layer.num_directions):
         outputs = []
-        for cell, state, cell_parameters in calls[first : first + layer.num_directions]:
-            y, *final = cell.run(axes, x, state, cell_parameters)
+        for cell, own, state, packed in calls[first : first + layer.num_directions]:
+            y, *final = cell.run(axes, x, state, own, packed)
             outputs.append(y)
             finals.append(final)
         if layer.num_directions > 1:
