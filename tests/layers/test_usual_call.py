@@ -45,6 +45,13 @@ def general(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     return call
 
 
+# A call in the usual way, and a call in the general way.
+CALLS: list[Callable[..., Any]] = [
+    lambda general, module, *arguments: module(*arguments),
+    lambda general, module, *arguments: general(module, *arguments),
+]
+
+
 def tensors_of(result: Any) -> list[Tensor]:
     return [result] if isinstance(result, Tensor) else [tensor for part in result for tensor in tensors_of(part)]
 
@@ -66,8 +73,8 @@ def test_the_same_bits_and_gradients(kind: str, options: dict[str, Any], general
         inputs = [x, *(tensors_of(hx) if state else []), *layer.parameters()]
         assert run_usual_call(layer, x, hx) is not None
         found = []
-        for call in (lambda *arguments: layer(*arguments), lambda *arguments: general(layer, *arguments)):
-            results = tensors_of(call(x, hx))
+        for call in CALLS:
+            results = tensors_of(call(general, layer, x, hx))
             generator = torch.Generator().manual_seed(0)
             received = [torch.randn(result.shape, generator=generator) for result in results]
             for _ in range(2):  # the second overwrites nothing that the first left
@@ -138,7 +145,7 @@ def step_of(kind: type[torch.optim.Optimizer], **options: Any) -> Callable[[Any]
     def change(layer: Any) -> Any:
         if layer.weight_hh_l0.requires_grad:
             with torch.enable_grad():
-                layer(torch.randn(3, 2, 3, dtype=layer.weight_hh_l0.dtype))[0].sum().backward()
+                torch.autograd.backward(layer(torch.randn(3, 2, 3, dtype=layer.weight_hh_l0.dtype))[0].sum())
             kind(layer.parameters(), lr=0.01, **options).step()  # type: ignore[call-arg]
             layer.zero_grad()
         return layer
@@ -234,8 +241,8 @@ def test_a_step_and_its_gradients(kind: str, options: dict[str, Any], general: C
         hx = tuple(parts) if len(parts) > 1 else parts[0]
         assert run_usual_step(module, x, hx) is not None
         found = []
-        for call in (lambda *arguments: module(*arguments), lambda *arguments: general(module, *arguments)):
-            results = tensors_of(call(x, call(x, hx)))
+        for call in CALLS:
+            results = tensors_of(call(general, module, x, call(general, module, x, hx)))
             inputs = [x, *parts, *module.parameters()]
             loss = sum((result.square().sum() for result in results), torch.zeros(()))
             gradients = torch.autograd.grad(loss, inputs, create_graph=True)
@@ -251,4 +258,4 @@ def test_a_change_in_place_before_the_backward_pass_is_noticed() -> None:
         with torch.no_grad():
             next(module.parameters()).add_(1)
         with pytest.raises(RuntimeError, match="modified by an inplace operation"):
-            h.sum().backward()
+            torch.autograd.backward(h.sum())

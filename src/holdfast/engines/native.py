@@ -21,7 +21,7 @@ from holdfast.cells import CellSpec, calling
 from holdfast.engines import bfloat16
 from holdfast.engines.composition import run_with_gradients
 from holdfast.engines.function import Gradient
-from holdfast.engines.native_cell import NativeCell
+from holdfast.engines.native_cell import NativeCell, in_memory
 from holdfast.engines.request import Request, Result, new_steps, result_dtype
 from holdfast.runtime import kernels
 
@@ -146,9 +146,9 @@ class NativeEngine:
             if number == 0:
                 dy = within if dy is None else dy + within
             else:
-                arguments.steps("dc_all", _in_memory(within))
+                arguments.steps("dc_all", in_memory(within))
         if dy is not None:
-            arguments.steps("dy", _in_memory(dy))
+            arguments.steps("dy", in_memory(dy))
         for name, d in zip(("dh_n", "dc_n"), d_state, strict=False):
             if d is not None:
                 arguments.array(name, d)
@@ -201,7 +201,7 @@ class _KernelArguments:
     """
 
     def __init__(self, request: Request) -> None:
-        spec, x, noise = request.spec, _in_memory(request.inputs), request.noise
+        spec, x, noise = request.spec, in_memory(request.inputs), request.noise
         B, T, I = x.shape  # noqa: E741
         self.dtype = x.dtype
         self.values: dict[str, Any] = {
@@ -239,7 +239,7 @@ class _KernelArguments:
             tensor = tensor.contiguous()  # this also resolves negative views
         address = tensor.data_ptr()
         if not address or tensor.is_neg():
-            tensor = _in_memory(tensor)
+            tensor = in_memory(tensor)
             address = tensor.data_ptr()
         self._alive.append(tensor)
         self.values[name] = address
@@ -257,15 +257,6 @@ class _KernelArguments:
             row, step, _ = tensor.stride()
         self._alive.append(tensor)
         self.values[name] = (tensor.data_ptr(), row, step)
-
-
-def _in_memory(tensor: Tensor) -> Tensor:
-    """The tensor with its values in memory.
-
-    ``x.conj().imag`` is a view whose memory has the opposite signs, and a gradient that is known to be zero may have no
-    memory.
-    """
-    return tensor.clone() if tensor.is_neg() or not tensor.data_ptr() else tensor
 
 
 def _contiguous_like(tensor: Tensor) -> Tensor:

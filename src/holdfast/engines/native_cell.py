@@ -7,13 +7,15 @@ and compute the same bits. Nothing is remembered from one call to the next but w
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, TypeGuard, cast
 
 import torch
 from torch import Tensor
 
 from holdfast.cells import CellSpec, calling
+from holdfast.engines.axes import Axes
 from holdfast.engines.function import Gradient, differentiable_gradients, needs_reference
 from holdfast.engines.request import Request
 from holdfast.runtime import kernels
@@ -26,62 +28,6 @@ except ImportError:  # the native engine says why it cannot run
 _CLASSES = {torch.float32: "Cell_f32", torch.float64: "Cell_f64"}
 
 
-class Axes(NamedTuple):
-    """How a caller lays out an array over time, and the state.
-
-    Attributes:
-        rows: The axis of the rows; None for one row without an axis.
-        steps: The axis of the steps; None for one step without an axis.
-        stacked: Whether a state has an axis of layers, of size 1, before the rows.
-    """
-
-    rows: int | None
-    steps: int | None
-    stacked: bool
-
-    def sizes(self, x: Tensor) -> tuple[int, int]:
-        """B and T of an array."""
-        shape = x.shape
-        return 1 if self.rows is None else shape[self.rows], 1 if self.steps is None else shape[self.steps]
-
-    def array(self, tensor: Tensor) -> tuple[int, ...]:
-        """The address and the strides of rows, steps and values."""
-        strides = tensor.stride()
-        row = 0 if self.rows is None else strides[self.rows]
-        step = 0 if self.steps is None else strides[self.steps]
-        return tensor.data_ptr(), row, step, strides[-1]
-
-    def new(self, like: Tensor, size: int) -> Tensor:
-        """Memory for ``size`` values per step of an array over time; time is first in memory."""
-        if self.rows == 0 and self.steps == 1:
-            batch, steps, _ = like.shape
-            return like.new_empty_strided((batch, steps, size), (size, batch * size, 1))
-        return like.new_empty(*like.shape[:-1], size)
-
-    def state_shape(self, x: Tensor, size: int, cells: int = 1) -> tuple[int, ...]:
-        """The shape of a part of the state for the array ``x``."""
-        shape = (size,) if self.rows is None else (x.shape[self.rows], size)
-        return (cells, *shape) if self.stacked else shape
-
-    def inward(self, x: Tensor) -> Tensor:
-        """An array over time as [B, T, size]."""
-        if self.rows is None:
-            x = x[None]
-        if self.steps is None:
-            return x[:, None]
-        return x.transpose(0, 1) if self.steps == 0 and self.rows == 1 else x
-
-    def outward(self, y: Tensor) -> Tensor:
-        """The inverse of :meth:`inward`."""
-        if self.steps is None:
-            y = y[:, 0]
-        elif self.steps == 0 and self.rows == 1:
-            y = y.transpose(0, 1)
-        return y[0] if self.rows is None else y
-
-
-TIME_FIRST, BATCH_FIRST, ONE_ROW = Axes(1, 0, True), Axes(0, 1, True), Axes(None, 0, True)
-STEP, STEP_OF_ONE_ROW = Axes(0, None, False), Axes(None, None, False)
 _NO_ARRAY = (0, 0, 0, 0)
 
 
@@ -127,14 +73,17 @@ class NativeCell:
         arguments = {**kernels.arguments(spec), "I": spec.input_size, "plain": kernels.is_plain(spec)}
         self.kernels = getattr(_native, _CLASSES[dtype])(arguments, list(spec.parameter_names), reverse, isa)
         self.kept: int = self.kernels.kept()
+        self.weights = sum(map(math.prod, self.shapes))
 
-    def fits(self, parameters: Sequence[Tensor]) -> bool:
-        """Whether the parameters have the right shapes, and memory that the kernels can read."""
-        dtype = self.dtype
-        for parameter, shape in zip(parameters, self.shapes, strict=True):
+    def fits(self, parameters: Sequence[Tensor | None]) -> TypeGuard[list[Tensor]]:
+        """Whether the parameters exist, have the right shapes, and memory that the kernels can read."""
+        dtype, shapes = self.dtype, self.shapes
+        if not calling.are_plain(parameters):
+            return False
+        for parameter, shape in zip(cast(list[Tensor], parameters), shapes, strict=True):
             if not can_read(parameter, dtype) or parameter.shape != shape or not parameter.is_contiguous():
                 return False
-        return calling.are_plain(parameters)
+        return True
 
     def fits_state(self, axes: Axes, x: Tensor, state: Sequence[Any], cells: int = 1) -> bool:
         """Whether a state of this number of cells like this one has the right shapes, and memory to read."""
@@ -149,7 +98,7 @@ class NativeCell:
 
     def pack(self, parameters: Sequence[Tensor]) -> Tensor:
         """The parameters as the kernels read them, for ``packed`` of any number of calls of :meth:`run`."""
-        packed = torch.empty(self.kernels.packed_size(), dtype=self.dtype)
+        packed = torch.empty(self.kernels.packed_size(), dtype=self.dtype, device="cpu")
         self.kernels.pack(_addresses(parameters), packed.data_ptr())
         return packed
 

@@ -16,18 +16,10 @@ from torch import Tensor
 from holdfast.cells import calling
 from holdfast.cells.parameter_names import layer_suffix
 from holdfast.engines import select_cell
-from holdfast.engines.native_cell import (
-    BATCH_FIRST,
-    ONE_ROW,
-    STEP,
-    STEP_OF_ONE_ROW,
-    TIME_FIRST,
-    Axes,
-    NativeCell,
-    can_read,
-)
-from holdfast.layers import parameters
+from holdfast.engines.axes import BATCH_FIRST, ONE_ROW, STEP, STEP_OF_ONE_ROW, TIME_FIRST, Axes
+from holdfast.engines.native_cell import NativeCell, can_read
 from holdfast.layers.packed_weights import Calls, PackedWeights, Requested
+from holdfast.layers.parameters import Weights
 
 if TYPE_CHECKING:
     from holdfast.layers.cell_modules import CellModule
@@ -41,23 +33,26 @@ def run_usual_call(layer: RecurrentLayer, x: Any, hx: Any) -> tuple[Any, ...] | 
     if not calling.are_plain((x,)) or not can_read(x, x.dtype) or x.ndim not in (2, 3) or 0 in x.shape:
         return None
     axes = ONE_ROW if x.ndim == 2 else BATCH_FIRST if layer.batch_first else TIME_FIRST
-    weights = layer.named_weights()
-    calls: list[tuple[NativeCell, list[Tensor]]] = []
-    for number, spec in enumerate(layer.specs):
+    cells: list[NativeCell] = []
+    for spec in layer.specs:
         for direction in range(layer.num_directions):
             cell = select_cell(layer.engine, spec, x.dtype, layer.reverse or direction == 1)
             if cell is None:
                 return None
-            own = [*parameters.collect(layer, spec, layer_suffix(number, direction), weights).values()]
-            if not cell.fits(own):
-                return None
-            calls.append((cell, own))
-    states = _split([cell for cell, _ in calls], axes, x, hx)
+            cells.append(cell)
+    states = _split(cells, axes, x, hx)
     if states is None or x.shape[-1] != layer.input_size:
         return None
+    weights = layer.named_weights()
+    calls: list[tuple[NativeCell, list[Tensor]]] = []
+    for number, cell in enumerate(cells):
+        own = _stored(cell, weights, layer_suffix(*divmod(number, layer.num_directions)))
+        if own is None:
+            return None
+        calls.append((cell, own))
     packed: Sequence[Tensor | None] = [None] * len(calls) if layer._packed_weights is None else _packed(layer, calls)
     if len(calls) == 1:
-        y, *final = calls[0][0].run(axes, x, states[0], calls[0][1], packed[0])
+        y, *final = cells[0].run(axes, x, states[0], calls[0][1], packed[0])
         return y, tuple(final) if len(final) > 1 else final[0]
     return _run_all(
         layer, axes, x, [(*call, state, own) for call, state, own in zip(calls, states, packed, strict=True)]
@@ -74,14 +69,27 @@ def run_usual_step(module: CellModule, x: Any, hx: Any) -> tuple[Tensor, ...] | 
     if not calling.are_plain((x,)) or not can_read(x, x.dtype) or x.ndim not in (1, 2) or 0 in x.shape:
         return None
     cell = select_cell("auto", spec, x.dtype)
-    own = [*parameters.collect(module, spec, "").values()]
-    if cell is None or x.shape[-1] != spec.input_size or not cell.fits(own):
+    if cell is None or x.shape[-1] != spec.input_size:
         return None
     axes = STEP if x.ndim == 2 else STEP_OF_ONE_ROW
+    if torch.is_grad_enabled() and _packing_dominates(cell, axes.sizes(x)[0]):
+        return None
     state = () if hx is None else hx if module.kind == "lstm" else (hx,)
     if hx is not None and not (isinstance(state, tuple | list) and cell.fits_state(axes, x, state)):
         return None
-    return cell.run(axes, x, state, own)
+    own = _stored(cell, module.named_weights(), "")
+    return None if own is None else cell.run(axes, x, state, own)
+
+
+def _packing_dominates(cell: NativeCell, rows: int) -> bool:
+    """Whether packing the weights, for both passes of a step, takes longer than torch's operations for all of it."""
+    return cell.weights > 1 << 16 and rows * len(cell.spec.gates) < 16
+
+
+def _stored(cell: NativeCell, weights: Weights, suffix: str) -> list[Tensor] | None:
+    """The parameters of a cell, if they are stored as they are; computing one here would compute it twice."""
+    own = [weights.get(name + suffix) for name in cell.spec.parameter_names]
+    return own if cell.fits(own) else None
 
 
 def _is_usual(layer: RecurrentLayer) -> bool:
