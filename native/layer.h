@@ -29,7 +29,7 @@
 // Inference. With `gates` null, forward keeps nothing for backward; c_before and stages must then be null too.
 //
 // bfloat16. Kernels with products in bfloat16 take float arrays and round the operands themselves (operand.h). What
-// they pack or keep is only for the same kernels. They do not compute cells in stages (stages.h).
+// they pack or keep is only for the same kernels.
 //
 // The same call with the same number of threads gives the same bits.
 #pragma once
@@ -174,7 +174,6 @@ struct Kernels {
     void (*forward_f64)(const Layer<double>&);
     void (*backward_f64)(const Layer<double>&);
     void (*activate_f64)(Function<double>, const double* x, double* y, long count);
-    double (*fma_rounds)(long rounds);  // does only multiply-adds; returns the number of operations
 };
 
 }  // namespace holdfast

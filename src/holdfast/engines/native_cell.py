@@ -20,13 +20,6 @@ from holdfast.engines.function import Gradient, differentiable_gradients, needs_
 from holdfast.engines.request import Request
 from holdfast.runtime import kernels
 
-try:
-    from holdfast.runtime import _native
-except ImportError:  # the native engine says why it cannot run
-    _native = None  # type: ignore[assignment]
-
-_CLASSES = {torch.float32: "Cell_f32", torch.float64: "Cell_f64"}
-
 
 _NO_ARRAY = (0, 0, 0, 0)
 
@@ -71,8 +64,11 @@ class NativeCell:
         self.shapes = [*spec.parameter_shapes().values()]
         self.sizes = [*spec.state_sizes.values()]
         arguments = {**kernels.arguments(spec), "I": spec.input_size, "plain": kernels.is_plain(spec)}
-        self.kernels = getattr(_native, _CLASSES[dtype])(arguments, list(spec.parameter_names), reverse, isa)
-        self.kept: int = self.kernels.kept()
+        from holdfast.runtime import _native  # absent where Holdfast was installed without kernels
+
+        make = _native.Cell_f32 if dtype == torch.float32 else _native.Cell_f64
+        self.kernels = make(arguments, list(spec.parameter_names), reverse, isa)
+        self.kept = self.kernels.kept()
         self.weights = sum(map(math.prod, self.shapes))
 
     def fits(self, parameters: Sequence[Tensor | None]) -> TypeGuard[list[Tensor]]:
