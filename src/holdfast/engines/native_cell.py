@@ -20,7 +20,6 @@ from holdfast.engines.function import Gradient, differentiable_gradients, needs_
 from holdfast.engines.request import Request
 from holdfast.runtime import kernels
 
-
 _NO_ARRAY = (0, 0, 0, 0)
 
 
