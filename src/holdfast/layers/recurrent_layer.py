@@ -265,13 +265,13 @@ class RecurrentLayer(nn.Module):
         return [list(parameters.collect(self, spec, suffix).values()) for spec, suffix in self._specs_and_suffixes()]
 
     def flatten_parameters(self) -> None:
-        """Lets calls without gradients reuse one packing of the weights; a short call takes down to half the time.
+        """Lets calls without gradients reuse one packing of the weights; short calls then take less time.
 
         The next call without gradients copies the weights into the order in which the kernels read them, and later
         calls read that copy, which takes as much memory as the weights. The layer frees it when it is called with
         gradients enabled, is moved or converted, or when an operation of torch has changed a parameter; then call this
-        again. torch does not notice a change through ``parameter.data``, NumPy or other aliases of the same memory:
-        after such a change, too, call this again. Copies, pickles and state dicts of the layer do not have it.
+        again. torch does not notice a change through ``parameter.data`` or NumPy, or by another process that shares the
+        memory: after such a change, too, call this again. Copies, pickles and state dicts do not have the copy.
         """
         self._packed_weights = Requested()
 
