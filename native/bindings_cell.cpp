@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "bindings_reader.h"
-#include "dispatch.h"
+#include "packed_weights.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -95,32 +95,18 @@ class BoundCell {
         return size.gates + size.c_before + size.stages;
     }
 
-    // `pack` writes `packed_size` values for `packed` of forward, which then reads only the parameters that stay
-    // unpacked (layer.h).
-    long packed_size() const {
-        if constexpr (sizeof(T) == 4)
-            return kernels_.packed_size_f32(of_sizes(1, 1));
-        else
-            return kernels_.packed_size_f64(of_sizes(1, 1));
-    }
-    void pack(nb::tuple parameters, std::uintptr_t packed) const {
-        Layer<T> l = of_sizes(1, 1);
-        set_parameters(l, parameters);
-        nb::gil_scoped_release release;
-        if constexpr (sizeof(T) == 4)
-            kernels_.pack_f32(l, pointer<T>(packed));
-        else
-            kernels_.pack_f64(l, pointer<T>(packed));
-    }
-
     void forward(long threads, long B, long steps_, nb::tuple x, nb::tuple parameters, nb::tuple state, nb::tuple y,
-                 nb::tuple final_state, std::uintptr_t kept, std::uintptr_t packed) const {
+                 nb::tuple final_state, std::uintptr_t kept, PackedWeights<T>* packed) const {
         Layer<T> l = call(threads, B, steps_, x, parameters, state, pointer<T>(kept));
-        l.packed = pointer<const T>(packed);
         l.y = steps<T>(y);
         l.h_n = static_cast<T*>(address(final_state, 0));
         if (l.kind == Kind::lstm) l.c_n = static_cast<T*>(address(final_state, 1));
         nb::gil_scoped_release release;
+        typename PackedWeights<T>::Packed held;
+        if (packed) {
+            held = packed->of(kernels_, l);
+            l.packed = held.get();
+        }
         if constexpr (sizeof(T) == 4)
             kernels_.forward_f32(l);
         else
@@ -195,19 +181,21 @@ class BoundCell {
 };
 
 template <class T>
-void bind(nb::module_& m, const char* name) {
+void bind(nb::module_& m, const char* name, const char* packed) {
+    nb::class_<PackedWeights<T>>(m, packed, "The packed weights of one cell; see native/packed_weights.h.")
+        .def(nb::init<>())
+        .def_prop_ro("packings", &PackedWeights<T>::packings);
     nb::class_<BoundCell<T>>(m, name, "A cell in one direction; see native/bindings_cell.cpp.")
         .def(nb::init<nb::dict, std::vector<std::string>, bool, std::string>())
         .def("kept", &BoundCell<T>::kept)
-        .def("packed_size", &BoundCell<T>::packed_size)
-        .def("pack", &BoundCell<T>::pack)
-        .def("forward", &BoundCell<T>::forward)
+        .def("forward", &BoundCell<T>::forward, "threads"_a, "B"_a, "steps"_a, "x"_a, "parameters"_a, "state"_a, "y"_a,
+             "final_state"_a, "kept"_a, "packed"_a.none())
         .def("backward", &BoundCell<T>::backward);
 }
 
 }  // namespace
 
 void bind_cells(nb::module_& m) {
-    bind<float>(m, "Cell_f32");
-    bind<double>(m, "Cell_f64");
+    bind<float>(m, "Cell_f32", "PackedWeights_f32");
+    bind<double>(m, "Cell_f64", "PackedWeights_f64");
 }

@@ -5,6 +5,7 @@
 //     HOLDFAST_CHECK  the expression that is true if this processor has the set
 //     HOLDFAST_BF16   defined for kernels that use the processor's dot product of bfloat16; they have no double
 #include "activations.h"
+#include "fingerprint.h"
 #include "loops.h"
 #include "pack.h"
 #include "stages.h"
@@ -101,11 +102,12 @@ bool runs_here() { return HOLDFAST_CHECK; }
 extern const Kernels kernels;
 #if defined(HOLDFAST_BF16)
 const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept<float>, nullptr, packed_size<float>, pack<float>, nullptr,
-                      nullptr, forward<float>, backward<float>, activate_each<float>, nullptr, nullptr, nullptr};
+                      nullptr, forward<float>, backward<float>, activate_each<float>, nullptr, nullptr, nullptr,
+                      fingerprint};
 #else
 const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept<float>, kept<double>, packed_size<float>, pack<float>,
                       packed_size<double>, pack<double>, forward<float>, backward<float>, activate_each<float>,
-                      forward<double>, backward<double>, activate_each<double>};
+                      forward<double>, backward<double>, activate_each<double>, fingerprint};
 #endif
 
 }  // namespace holdfast::HOLDFAST_ISA

@@ -174,6 +174,8 @@ struct Kernels {
     void (*forward_f64)(const Layer<double>&);
     void (*backward_f64)(const Layer<double>&);
     void (*activate_f64)(Function<double>, const double* x, double* y, long count);
+    // A number from the bits of an array, and from that of the arrays before it (fingerprint.h).
+    std::uint64_t (*fingerprint)(const void* data, long bytes, std::uint64_t before);
 };
 
 }  // namespace holdfast

@@ -1,16 +1,16 @@
-"""Packed weights that a layer keeps: when it has them, when it frees them, and that copies do not have them."""
+"""Packed weights that a layer keeps: when it has them, that it notices every change, and that copies have none."""
 
 from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import holdfast
-from holdfast.layers.packed_weights import PackedWeights, Requested
 
 pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
 
@@ -18,63 +18,90 @@ pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed w
 @pytest.fixture
 def layer() -> holdfast.LSTM:
     """A layer with packed weights."""
-    layer = holdfast.LSTM(3, 4, num_layers=2)
-    layer.flatten_parameters()
-    with torch.no_grad():
-        layer(torch.randn(2, 1, 3))
-    assert is_packed(layer)
+    layer = holdfast.LSTM(3, 40, num_layers=2)
+    call(layer, torch.randn(2, 1, 3))
+    assert packings(layer) == [1, 1]
     return layer
 
 
-def is_packed(layer: holdfast.LSTM) -> bool:
-    kept = layer._packed_weights
-    return isinstance(kept, PackedWeights) and not isinstance(kept, Requested)
+def call(layer: holdfast.LSTM, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        output: Tensor = layer(x)[0]
+    return output
 
 
-def test_calls_without_gradients_keep_them(layer: holdfast.LSTM) -> None:
-    kept = layer._packed_weights
-    for shape in ((1, 1, 3), (4, 3, 3), (2, 3)):
+def packings(layer: holdfast.LSTM) -> list[int]:
+    """How often the weights of each cell were packed."""
+    kept = layer.packed_weights
+    assert kept is not None
+    return [packed.packings for _, packed in kept._kept]
+
+
+def test_short_calls_without_gradients_keep_them(layer: holdfast.LSTM) -> None:
+    for shape in ((1, 1, 3), (4, 3, 3), (2, 3), (300, 1, 3)):
         with torch.inference_mode():
             layer(torch.randn(shape))
-        assert layer._packed_weights is kept
+    assert packings(layer) == [1, 1]
 
 
-def test_they_are_freed_when_the_layer_learns_moves_or_changes(layer: holdfast.LSTM) -> None:
-    x = torch.randn(2, 1, 3)
-    copies = [copy.copy(layer) for _ in range(4)]
-    layer(x)  # with gradients
-    assert not is_packed(layer)
-    copies[0].to(torch.float32)
-    assert not is_packed(copies[0])
+def test_they_are_freed_when_the_layer_learns_or_moves(layer: holdfast.LSTM) -> None:
+    other = copy.copy(layer)
+    layer(torch.randn(2, 1, 3))  # with gradients
+    assert layer.packed_weights is None
+    other.to(torch.float32)
+    assert other.packed_weights is None
+
+
+def add(layer: holdfast.LSTM) -> None:
     with torch.no_grad():
-        copies[1].weight_hh_l1.add_(1)
-        copies[1](x)
-        assert not is_packed(copies[1])
-        copies[2].weight_hh_l1 = nn.Parameter(copies[2].weight_hh_l1.clone())
-        copies[2](x)
-        assert not is_packed(copies[2])
+        layer.weight_hh_l1.add_(1)
+
+
+def change_data(layer: holdfast.LSTM) -> None:
+    layer.weight_hh_l1.data[17, 5] += 1
+
+
+def negate_data(layer: holdfast.LSTM) -> None:
+    layer.weight_hh_l1.data.neg_()
+
+
+def swap_rows_of_data(layer: holdfast.LSTM) -> None:
+    layer.weight_hh_l1.data.copy_(layer.weight_hh_l1.flip(0))
+
+
+def change_the_bias_by_numpy(layer: holdfast.LSTM) -> None:
+    layer.bias_ih_l1.detach().numpy()[-1] = 2
+
+
+def replace_parameter(layer: holdfast.LSTM) -> None:
+    layer.weight_hh_l1 = nn.Parameter(layer.weight_hh_l1 * 2)
+
+
+@pytest.mark.parametrize(
+    "change", [add, change_data, negate_data, swap_rows_of_data, change_the_bias_by_numpy, replace_parameter]
+)
+def test_every_change_is_noticed(layer: holdfast.LSTM, change: Callable[[holdfast.LSTM], None]) -> None:
+    x = torch.randn(2, 1, 3)
+    before = call(layer, x)
+    change(layer)
+    after = call(layer, x)
+    assert torch.equal(after, call(copy.deepcopy(layer), x))
+    assert not torch.equal(after, before)
+    assert packings(layer) == [1, 2]
+
+
+def test_weights_of_inference_mode() -> None:
+    with torch.inference_mode():
+        layer = holdfast.LSTM(3, 4)
+        x = torch.randn(2, 1, 3)
+        before = layer(x)[0]
+        layer.weight_hh_l0.mul_(2)
+        assert not torch.equal(layer(x)[0], before)
+        layer(x)
+    assert packings(layer) == [2]
 
 
 def test_copies_and_files_do_not_have_them(layer: holdfast.LSTM) -> None:
-    assert copy.deepcopy(layer)._packed_weights is None
-    assert pickle.loads(pickle.dumps(layer))._packed_weights is None
-    assert layer.state_dict().keys() == holdfast.LSTM(3, 4, num_layers=2).state_dict().keys()
-
-
-def test_weights_of_inference_mode_have_no_versions_and_are_packed_by_each_call() -> None:
-    with torch.inference_mode():
-        layer = holdfast.LSTM(3, 4)
-        layer.flatten_parameters()
-        x = torch.randn(2, 1, 3)
-        before = layer(x)[0]
-        assert layer._packed_weights is None
-        layer.weight_hh_l0.mul_(2)
-        assert not torch.equal(layer(x)[0], before)
-
-
-def test_a_change_that_torch_does_not_notice_needs_another_request(layer: holdfast.LSTM) -> None:
-    x = torch.randn(2, 1, 3)
-    layer.weight_hh_l0.data.mul_(2)
-    layer.flatten_parameters()
-    with torch.no_grad():
-        assert torch.equal(layer(x)[0], copy.deepcopy(layer)(x)[0])
+    for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert packings(other) == []
+    assert layer.state_dict().keys() == holdfast.LSTM(3, 40, num_layers=2).state_dict().keys()

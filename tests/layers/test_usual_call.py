@@ -121,7 +121,6 @@ def edit_in_place(layer: Any) -> Any:
 
 def edit_data(layer: Any) -> Any:
     next(layer.parameters()).data.add_(0.1)
-    layer.flatten_parameters()
     return layer
 
 
@@ -153,11 +152,6 @@ def step_of(kind: type[torch.optim.Optimizer], **options: Any) -> Callable[[Any]
     return change
 
 
-def flatten(layer: Any) -> Any:
-    layer.flatten_parameters()
-    return layer
-
-
 def with_other_weights(layer: Any) -> Any:
     x = torch.randn(2, 2, 3, dtype=layer.weight_hh_l0.dtype)
     weights = {name: value.detach() * 0.5 for name, value in layer.named_parameters()}
@@ -181,7 +175,6 @@ CHANGES: list[Callable[[Any], Any]] = [
     load,
     step_of(torch.optim.SGD, foreach=True),
     step_of(torch.optim.Adam, fused=True),
-    flatten,
     with_other_weights,
     set_engine,
     lambda layer: layer.requires_grad_(not layer.weight_hh_l0.requires_grad),
@@ -216,7 +209,6 @@ def test_a_call_after_any_changes_gives_what_a_new_layer_gives(kind: str, genera
 
 def test_threads_that_share_a_layer() -> None:
     layer = holdfast.LSTM(8, 16, num_layers=2)
-    layer.flatten_parameters()
     inputs = [torch.randn(steps, rows, 8) for steps in (1, 3, 9) for rows in (1, 2, 5)]
 
     def call(x: Tensor) -> Tensor:

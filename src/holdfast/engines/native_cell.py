@@ -91,11 +91,11 @@ class NativeCell:
                 return False
         return True
 
-    def pack(self, parameters: Sequence[Tensor]) -> Tensor:
-        """The parameters as the kernels read them, for ``packed`` of any number of calls of :meth:`run`."""
-        packed = torch.empty(self.kernels.packed_size(), dtype=self.dtype, device="cpu")
-        self.kernels.pack(_addresses(parameters), packed.data_ptr())
-        return packed
+    def no_weights(self) -> Any:
+        """Where calls of :meth:`run` keep packed weights for the next ones; empty at first."""
+        from holdfast.runtime import _native
+
+        return _native.PackedWeights_f32() if self.dtype == torch.float32 else _native.PackedWeights_f64()
 
     def run(
         self,
@@ -103,7 +103,7 @@ class NativeCell:
         x: Tensor,
         state: Sequence[Tensor],
         parameters: Sequence[Tensor],
-        packed: Tensor | None = None,
+        packed: Any = None,
     ) -> tuple[Tensor, ...]:
         """The outputs (of one step without an axis: none, as they are h) and the final state, for autograd too.
 
@@ -112,10 +112,11 @@ class NativeCell:
             x: Values that :func:`can_read` accepts, with any strides.
             state: The initial state, as ``axes`` says; empty for zeros.
             parameters: Tensors that :meth:`fits` accepts.
-            packed: What :meth:`pack` returned for them; None to pack them for this call.
+            packed: What :meth:`no_weights` returned, where a call finds and leaves packed weights; None to pack them
+                for this call.
         """
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *state, *parameters)):
-            results: tuple[Tensor, ...] = _Recorded.apply(self, axes, x, len(state), *state, *parameters)  # type: ignore[no-untyped-call]
+            results: tuple[Tensor, ...] = _Recorded.apply(self, axes, packed, x, len(state), *state, *parameters)  # type: ignore[no-untyped-call]
             return results
         return self.forward(axes, x, state, parameters, packed=packed)
 
@@ -126,7 +127,7 @@ class NativeCell:
         state: Sequence[Tensor],
         parameters: Sequence[Tensor],
         kept: Tensor | None = None,
-        packed: Tensor | None = None,
+        packed: Any = None,
     ) -> tuple[Tensor, ...]:
         """As :meth:`run`, without autograd; writes what :meth:`backward` needs to ``kept``."""
         final = [x.new_empty(*axes.state_shape(x, size)) for size in self.sizes]
@@ -140,7 +141,7 @@ class NativeCell:
             axes.array(results[0]),
             _addresses(final),
             0 if kept is None else kept.data_ptr(),
-            0 if packed is None else packed.data_ptr(),
+            packed,
         )
         return tuple(results)
 
@@ -197,10 +198,12 @@ class _Recorded(torch.autograd.Function):
     """As :class:`holdfast.engines.function._EngineFunction`, for a :class:`NativeCell`."""
 
     @staticmethod
-    def forward(ctx: Any, cell: NativeCell, axes: Axes, x: Tensor, parts: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, cell: NativeCell, axes: Axes, packed: Any, x: Tensor, parts: int, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
         batch, steps = axes.sizes(x)
         kept = x.new_empty(batch * steps * cell.kept)
-        results = cell.forward(axes, x, tensors[:parts], tensors[parts:], kept)
+        results = cell.forward(axes, x, tensors[:parts], tensors[parts:], kept, packed)
         ctx.call, ctx.again = (cell, axes, parts), False
         ctx.save_for_backward(x, *tensors, None if axes.steps is None else results[0], kept)
         ctx.set_materialize_grads(False)
@@ -212,7 +215,7 @@ class _Recorded(torch.autograd.Function):
         x, *tensors, y, kept = ctx.saved_tensors
         state, parameters = tensors[:parts], tensors[parts:]
         needs = ctx.needs_input_grad
-        wanted = (needs[2], *needs[4:])
+        wanted = (needs[3], *needs[5:])
         if needs_reference(received):
             dx, *others = _from_reference(cell, axes, (x, state, parameters), received, wanted)
         else:
@@ -220,7 +223,7 @@ class _Recorded(torch.autograd.Function):
                 cell.forward(axes, x, state, parameters, kept)
             ctx.again = True
             dx, *others = cell.backward(axes, (x, state, parameters, y, kept), received, wanted)
-        return None, None, dx, None, *others
+        return None, None, None, dx, None, *others
 
 
 def _from_reference(

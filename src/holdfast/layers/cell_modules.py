@@ -13,6 +13,7 @@ from holdfast.cells.options import one_activation
 from holdfast.engines.check import check_like, check_parameters, check_state_part, check_state_parts, size_name
 from holdfast.errors import ShapeError
 from holdfast.layers import parameters, scripting
+from holdfast.layers.packed_weights import PackedWeights
 from holdfast.layers.usual_call import run_usual_step
 
 State = Tensor | tuple[Tensor, Tensor]
@@ -30,6 +31,7 @@ class CellModule(nn.Module):
     """The base of the three; not for direct use."""
 
     kind: Kind
+    packed_weights: PackedWeights | None = None  # for the next step
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool, device: Any, dtype: Any, options: Any) -> None:
         super().__init__()
@@ -42,6 +44,10 @@ class CellModule(nn.Module):
     def reset_parameters(self) -> None:
         """Draws new initial values; :func:`holdfast.layers.parameters.initialise` describes them."""
         parameters.initialise(self, self.spec, "")
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        self.packed_weights = None  # the cell moves or gets another dtype
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch's, with no types
 
     def named_weights(self) -> Mapping[str, Tensor | None]:
         """The parameters that a call uses, by name; a parameter that is missing here is an attribute."""

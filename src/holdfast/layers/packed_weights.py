@@ -5,48 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor
-
 from holdfast.engines.native_cell import NativeCell
 
-Calls = Sequence[tuple[NativeCell, Sequence[Tensor]]]  # the cells of a layer, each with its parameters
+# Rows times steps of a call from which on packing the weights takes a negligible part of it.
+MANY = 256
 
 
 class PackedWeights:
-    """Copies of the weights of some cells, and what tells whether the weights are still the same.
+    """For each cell of a layer, its packed weights and a fingerprint of the parameters that they were made from.
 
-    A copy or a pickle of a layer has None in the place of this.
+    Every call takes the fingerprint of the parameters again, and packs them again if it is another one. So a change is
+    noticed whatever made it: an operation of torch, ``parameter.data``, NumPy, another parameter in its place. The packed
+    weights take as much memory as the weights. A copy or a pickle of a layer has none.
     """
 
-    def __init__(self, calls: Calls) -> None:
-        self.memory = [cell.pack(parameters) for cell, parameters in calls]
-        # The detached tensors hold the memory of the parameters: no other tensor can get its address.
-        self._sources = [
-            (cell, [(p, p.detach(), p.data_ptr(), p._version) for p in parameters]) for cell, parameters in calls
-        ]
+    def __init__(self) -> None:
+        self._kept: list[tuple[NativeCell, Any]] = []
 
-    def are_of(self, calls: Calls) -> bool:
-        """Whether these are the weights of the same cells, and no operation of torch has changed a parameter since."""
-        if len(calls) != len(self._sources):
-            return False
-        for (cell, parameters), (packed_cell, sources) in zip(calls, self._sources, strict=True):
-            if cell is not packed_cell:
-                return False
-            for parameter, (source, _, address, version) in zip(parameters, sources, strict=True):
-                if parameter is not source or parameter._version != version or parameter.data_ptr() != address:
-                    return False
-        return True
+    def of(self, cells: Sequence[NativeCell]) -> list[Any]:
+        """What :meth:`NativeCell.run` takes as ``packed``, for each of the cells."""
+        kept = self._kept
+        if len(kept) != len(cells) or any(cell is not own for cell, (own, _) in zip(cells, kept, strict=True)):
+            self._kept = kept = [(cell, cell.no_weights()) for cell in cells]
+        return [packed for _, packed in kept]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _nothing, ()
-
-
-def _nothing() -> None:
-    """What a copy has instead of packed weights."""
-
-
-class Requested(PackedWeights):
-    """Weights that the next call without gradients packs."""
-
-    def __init__(self) -> None:
-        super().__init__([])
+        return PackedWeights, ()

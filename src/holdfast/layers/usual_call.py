@@ -2,7 +2,7 @@
 
 Usual is a call without lengths, states of every step, random masks and transforms, with tensors that the kernels can
 read where they are. Every other call, and every wrong one, is left to ``forward``. Nothing is remembered from call to
-call but the packed weights of :meth:`RecurrentLayer.flatten_parameters`, so no change to a module makes a result wrong.
+call but packed weights, which notice every change, so no change to a module makes a result wrong.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from holdfast.cells.parameter_names import layer_suffix
 from holdfast.engines import select_cell
 from holdfast.engines.axes import BATCH_FIRST, ONE_ROW, STEP, STEP_OF_ONE_ROW, TIME_FIRST, Axes
 from holdfast.engines.native_cell import NativeCell, can_read
-from holdfast.layers.packed_weights import Calls, PackedWeights, Requested
+from holdfast.layers.packed_weights import MANY, PackedWeights
 from holdfast.layers.parameters import Weights
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def run_usual_call(layer: RecurrentLayer, x: Any, hx: Any) -> tuple[Any, ...] | 
         if own is None:
             return None
         calls.append((cell, own))
-    packed: Sequence[Tensor | None] = [None] * len(calls) if layer._packed_weights is None else _packed(layer, calls)
+    packed = _packed(layer, cells, x)
     if len(calls) == 1:
         y, *final = cells[0].run(axes, x, states[0], calls[0][1], packed[0])
         return y, tuple(final) if len(final) > 1 else final[0]
@@ -78,7 +78,11 @@ def run_usual_step(module: CellModule, x: Any, hx: Any) -> tuple[Tensor, ...] | 
     if hx is not None and not (isinstance(state, tuple | list) and cell.fits_state(axes, x, state)):
         return None
     own = _stored(cell, module.named_weights(), "")
-    return None if own is None else cell.run(axes, x, state, own)
+    if own is None:
+        return None
+    if module.packed_weights is None:
+        module.packed_weights = PackedWeights()
+    return cell.run(axes, x, state, own, module.packed_weights.of((cell,))[0])
 
 
 def _packing_dominates(cell: NativeCell, rows: int) -> bool:
@@ -116,22 +120,24 @@ def _split(cells: list[NativeCell], axes: Axes, x: Tensor, hx: Any) -> list[tupl
     return [tuple(state)] if len(cells) == 1 else list(zip(*[part.split(1) for part in state], strict=True))
 
 
-def _packed(layer: RecurrentLayer, calls: Calls) -> Sequence[Tensor | None]:
-    """The packed weights of the calls, if ``flatten_parameters`` asked for them and they are still right."""
-    kept = layer._packed_weights
-    if isinstance(kept, Requested) and not torch.is_grad_enabled():
-        trackable = not any(parameter.is_inference() for _, own in calls for parameter in own)
-        kept = layer._packed_weights = PackedWeights(calls) if trackable else None
-    elif kept is not None and (torch.is_grad_enabled() or not kept.are_of(calls)):
-        kept = layer._packed_weights = None  # frees them
-    return [None] * len(calls) if kept is None else kept.memory
+def _packed(layer: RecurrentLayer, cells: Sequence[NativeCell], x: Tensor) -> Sequence[Any]:
+    """Where the cells keep their packed weights: in short calls without gradients, which often follow one another."""
+    kept = layer.packed_weights
+    if torch.is_grad_enabled():
+        if kept is not None:
+            layer.packed_weights = None  # frees them
+    elif x.numel() < MANY * x.shape[-1]:
+        if kept is None:
+            kept = layer.packed_weights = PackedWeights()
+        return kept.of(cells)
+    return [None] * len(cells)
 
 
 def _run_all(
     layer: RecurrentLayer,
     axes: Axes,
     x: Tensor,
-    calls: list[tuple[NativeCell, list[Tensor], tuple[Tensor, ...], Tensor | None]],
+    calls: list[tuple[NativeCell, list[Tensor], tuple[Tensor, ...], Any]],
 ) -> tuple[Any, ...]:
     """Several layers or directions: the output and the final state."""
     finals = []

@@ -24,11 +24,15 @@ def activate_f64(
 
 Addresses = tuple[int, ...]  # 0: null; with strides for an array over time
 
+class PackedWeights_f32:  # noqa: N801
+    @property
+    def packings(self) -> int: ...
+
+class PackedWeights_f64(PackedWeights_f32): ...  # noqa: N801
+
 class Cell_f32:  # noqa: N801  (the name that bindings_cell.cpp gives)
     def __init__(self, cell: dict[str, Any], parameters: list[str], reverse: bool, isa: str) -> None: ...
     def kept(self) -> int: ...
-    def packed_size(self) -> int: ...
-    def pack(self, parameters: Addresses, packed: int) -> None: ...
     def forward(
         self,
         threads: int,
@@ -40,7 +44,7 @@ class Cell_f32:  # noqa: N801  (the name that bindings_cell.cpp gives)
         y: Addresses,
         final_state: Addresses,
         kept: int,
-        packed: int,
+        packed: PackedWeights_f32 | PackedWeights_f64 | None,
     ) -> None: ...
     def backward(
         self,
