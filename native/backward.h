@@ -61,6 +61,21 @@ WeightSums<T, kind, N> state_sums(const Layer<T>& l, const T* right, T* bias) {
     return sums;
 }
 
+// Adds the gradients `given` of step t to the rows of `to`, which are `ld` values apart, for the values in a share. Row
+// r is row order[r] of the batch. In a loop of its own the processor fetches many of these distant rows at once. The
+// step that comes next is asked for in advance.
+template <class T>
+void add_given(const Steps<const T>& given, const long* order, long rows, long t, long next, Share share, T* to,
+               long ld) {
+    if (!given) return;
+    for (long r = 0; r < rows; r++, to += ld) {
+        const T* from = given.at(order[r], t);
+        for (long k = share.begin; k < share.end; k += lanes<T>)
+            store<T>(to + k, load<T>(to + k) + load_some<T>(from + k, share.end - k));
+        prefetch(given.at(order[r], next), share.begin, share.end);
+    }
+}
+
 // The memory of a call; rows in the order of Team.
 template <class T>
 struct BackwardMemory {
@@ -97,7 +112,7 @@ class Backward {
                 operands = memory_.dgates + first_ * width;
             else
                 operands = gates;
-            add_given(t, n);
+            add_to_units(t, n);
             for (long q = panels_.begin; q < panels_.end; q++) {
                 panel(t, n, q, gates + q * l_.B * width);
                 if (paired<T> || l_.rounded) put_panel(n, gates + q * l_.B * width, operands + q * l_.B * width);
@@ -133,24 +148,14 @@ class Backward {
         }
     }
 
-    // Adds the gradients of y and of the cell states of step t to dh and dc, for the units of the thread. A row of
-    // these is in other cache lines and pages than the rows next to it: in a loop of its own, the processor waits for
-    // many of them at once.
-    void add_given(long t, long n) {
-        const long begin = panels_.begin * units * W, end = std::min(panels_.end * units * W, l_.H);
-        for (long r = 0; r < n; r++) {
-            const long b = rows_.order[first_ + r];
-            auto add = [&](const T* given, T* to) {
-                for (long k = begin; k < end; k += W)
-                    store<T>(to + k, load<T>(to + k) + load_some<T>(given + k, end - k));
-            };
-            if (l_.dy) add(l_.dy.at(b, t), dh_ + r * p_.padded);
-            if constexpr (lstm)
-                if (l_.dc_all) add(l_.dc_all.at(b, t), dc_ + r * p_.padded);
-            if constexpr (gru)
-                for (const T *h = previous_h(l_, rows_, b, t) + begin, *last = h + end - begin; h < last; h += 64 / sizeof(T))
-                    __builtin_prefetch(h);
-        }
+    // Adds the gradients of y and of the cell states of step t to dh and dc, for the units of the thread.
+    void add_to_units(long t, long n) {
+        const Share share{panels_.begin * units * W, std::min(panels_.end * units * W, l_.H)};
+        const long *order = &rows_.order[first_], next = l_.reverse ? t + 1 : t - 1;
+        add_given(l_.dy, order, n, t, next, share, dh_, p_.padded);
+        if constexpr (lstm) add_given(l_.dc_all, order, n, t, next, share, dc_, p_.padded);
+        if constexpr (gru)
+            for (long r = 0; r < n; r++) prefetch(previous_h(l_, rows_, order[r], t), share.begin, share.end);
     }
 
     // The gradients of the gates' sums `g` of a panel, for all rows.

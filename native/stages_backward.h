@@ -54,6 +54,8 @@ class StagesBackward : StagesThread<T, kind, N> {
   private:
     Share share_of_rows() const { return Share::of(rows_.start[group_ + 1] - first_, member_, team_.members); }
 
+    Share share_of_outputs() const { return Share::of(outputs_.count, member_, team_.members); }
+
     void begin() {
         std::fill_n(sums_, memory_.places.size, T(0));
         auto begin_with = [](T* to, long padded, const T* from, long size) {
@@ -77,6 +79,7 @@ class StagesBackward : StagesThread<T, kind, N> {
         T *d_input = norm_ ? step_.products[0] : gates_, *d_state = norm_ ? step_.products[1] : gates_;
         if (norm_)
             for (int part = 0; part < P::all; part++) norms_.begin_gradients(part, n);
+        add_to_units(t, n);
         if (projects_) project(n);
         if constexpr (lstm)
             if (norm_) outputs(n);
@@ -103,11 +106,19 @@ class StagesBackward : StagesThread<T, kind, N> {
         }
     }
 
+    // Adds the gradients of y and of the cell states of step t to dh and dc, for the values of the thread.
+    void add_to_units(long t, long n) {
+        const long *order = &rows_.order[first_], next = l_.reverse ? t + 1 : t - 1, unit = p_.units * W;
+        const Share own{panels_.begin * unit, std::min(panels_.end * unit, l_.H)}, outputs = share_of_outputs();
+        const Share projected{outputs.begin * width, std::min(outputs.end * width, l_.O)};
+        add_given(l_.dy, order, n, t, next, projects_ ? projected : own, dh_, ldo_);
+        if constexpr (lstm) add_given(l_.dc_all, order, n, t, next, own, dc_, ldi_);
+    }
+
     // The gradient of h' before its zoneout. dh keeps the part that goes past the step.
     HF_INLINE Vec<T> incoming(long r, long b, long at) {
         T* dh = dh_ + r * ldo_ + at;
-        Vec<T> sum = load<T>(dh);
-        if (l_.dy) sum = sum + load_some<T>(l_.dy.at(b, t_) + at, l_.O - at);
+        const Vec<T> sum = load<T>(dh);
         const std::uint8_t* mask = l_.zoned_h ? l_.zoned_h + (t_ * l_.B + b) * l_.O + at : nullptr;
         const ZonedGradients<T> d = zoned_backward<T>(mask, std::min(W, l_.O - at), l_.options.zoneout_h, sum);
         store<T>(dh, d.old);
@@ -117,7 +128,7 @@ class StagesBackward : StagesThread<T, kind, N> {
     // The gradients of W_hr m, which overwrites W_hr m, and of m, which goes to dinner.
     void project(long n) {
         const T bound = l_.options.proj_clip;
-        const Share share = Share::of(outputs_.count, member_, team_.members);
+        const Share share = share_of_outputs();
         for (long q = share.begin; q < share.end; q++)
             for (long r = 0; r < n; r++)
                 for (long v = 0; v < N; v++) {
@@ -181,7 +192,6 @@ class StagesBackward : StagesThread<T, kind, N> {
             if constexpr (lstm) {
                 T* dc = dc_ + r * ldi_ + at;
                 const T* c_old = l_.c_before + (t_ * l_.B + first_ + r) * ldi_ + at;
-                if (l_.dc_all) store<T>(dc, load<T>(dc) + load_some<T>(l_.dc_all.at(b, t_) + at, count));
                 if (norm_) {
                     const LstmGates<T, false> gates(o_, u, slots, c_old);
                     const Vec<T> y = load<T>(step_.cell + r * ldi_ + at), dy = load<T>(dcell_ + r * ldi_ + at);
@@ -194,7 +204,6 @@ class StagesBackward : StagesThread<T, kind, N> {
                 continue;
             }
             T* dh = dh_ + r * ldo_ + at;
-            if (l_.dy) store<T>(dh, load<T>(dh) + load_some<T>(l_.dy.at(b, t_) + at, count));
             if constexpr (kind == Kind::rnn) {
                 rnn_backward<T, false>(o_, u, slots, dh);
                 clear_padding<T>(slots, 1, count);

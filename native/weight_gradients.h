@@ -7,6 +7,13 @@
 
 namespace holdfast::HOLDFAST_ISA {
 
+// Asks for the values from `begin` to `end` (excluded), which will soon be read: a row of x, y or dy is in other cache
+// lines and pages than the rows before it, so the processor does not expect it.
+template <class T>
+HF_INLINE void prefetch(const T* from, long begin, long end) {
+    for (long k = begin; k < end; k += 64 / long(sizeof(T))) __builtin_prefetch(from + k);
+}
+
 // One gradient that a WeightGradients adds up. The right factor has panels of N vectors.
 template <class T, Kind kind, int N>
 struct WeightSum {
@@ -101,7 +108,10 @@ class WeightGradients {
                 for (long from = 0, n = rows.active(k, t); from < n;) {
                     const long first = rows.start[k] + from, taken = std::min(n - from, piece_ - piece.rows);
                     stretches[piece.stretches++] = {(t * p_.count * l_.B + first) * p_.width(), taken};
-                    for (long r = 0; r < taken; r++, piece.rows++) copy(strips, thread, piece.rows, first + r, t);
+                    for (long r = 0; r < taken; r++, piece.rows++) {
+                        if (r + 2 < taken) prefetch_row(strips, first + r + 2, t);
+                        copy(strips, thread, piece.rows, first + r, t);
+                    }
                     from += taken;
                     if (piece.rows == piece_) add_piece();
                 }
@@ -170,6 +180,16 @@ class WeightGradients {
             return {previous_h(l_, team_.rows, b, t), 1, l_.state_mask ? l_.mask(b, sum.mask) : nullptr};
         if (sum.left == Sum::Left::input) return {l_.x.at(b, t), l_.x_value, nullptr};
         return {sum.rows + t * sum.step + place * sum.row, 1, nullptr};
+    }
+
+    // Asks for the values of a row before it is copied.
+    void prefetch_row(Share strips, long place, long t) const {
+        for (int k = 0; k < count_; k++) {
+            const Sum& sum = all_[k];
+            const Share share = of(strips, sum);
+            const T* from = values(sum, place, t).from;
+            prefetch(from, (share.begin - sum.begin) * M, std::min((share.end - sum.begin) * M, sum.size));
+        }
     }
 
     // Writes row `number` of the strips, M values into each strip. In pairs, the second row writes both; a place of -1
