@@ -9,7 +9,7 @@ namespace holdfast::HOLDFAST_ISA {
 // smallest first-level cache among processors of our instruction sets, 32 KB. The other half is for the rows' values
 // and sums. Without blocks, every tile of rows would read a whole panel from the second-level cache or from memory.
 constexpr long block_bytes = 16 << 10;
-// The rows that are multiplied at once; a multiple of the rows of every tile.
+// The most rows that are multiplied at once; a multiple of the rows of every tile.
 constexpr long block_rows = 72;
 
 // sums[r][n] = the product of the values of `g` that `slots` names with one packed panel of N vectors of outputs, for
@@ -38,8 +38,7 @@ void times_transposed(const Operand<T>* g, const Slots& slots, long rows, const 
     constexpr auto times = by_rows<4>([](auto n) { return times_panel<T, n>; });
     const long vectors = (outputs + W - 1) / W, K = slots.size<T>(W);
     alignas(64) T sums[block_rows * 4 * W];
-    for (long first = 0; first < rows; first += block_rows) {
-        const long count = std::min(block_rows, rows - first);
+    over_rows(rows, block_rows, [&](long count, long first) __attribute__((always_inline)) {
         for (long q = share.begin * 4; q < std::min(vectors, share.end * 4); q += 4) {
             const long N = std::min(4L, vectors - q);
             times[N - 1](g + first * slots.row, slots, count, packed + q * K * W, sums);
@@ -47,7 +46,7 @@ void times_transposed(const Operand<T>* g, const Slots& slots, long rows, const 
             for (long r = first; r < first + count; r++)
                 for (long n = 0; n < N; n++, sum += W) take(r, (q + n) * W, load<T>(sum));
         }
-    }
+    });
 }
 
 // A matrix in torch's layout, [rows, columns], for a product with rows of `values` values from the left; where the
