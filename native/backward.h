@@ -33,6 +33,14 @@ void add_to_state(const Layer<T>& l, const Operand<T>* g, const Slots& slots, co
     }
 }
 
+// Writes the gradient of x at step t, from the gates' gradients `g` times the input weights.
+template <class T>
+void write_dx(const Layer<T>& l, const Operand<T>* g, const Slots& slots, const long* order, long rows, long t,
+              const Operand<T>* packed, Share share) {
+    auto put = [&](long r, long at, Vec<T> sum) { store_some<T>(l.dx.at(order[r], t) + at, sum, l.I - at); };
+    if (l.dx) times_transposed<T>(g, slots, rows, packed, l.I, share, put);
+}
+
 // The gradients of the recurrent weights, from the gates' gradients `right`: for all gates at once, or gate by gate
 // where each has a mask of its own. With the reset before the product, without the candidate.
 template <class T, Kind kind, int N>
@@ -59,6 +67,34 @@ WeightSums<T, kind, N> state_sums(const Layer<T>& l, const T* right, T* bias) {
     sums.count -= resets;
     for (int gate = 0; gate < sums.count; gate++) sums.all[gate].mask = gate;
     return sums;
+}
+
+// Sets dh and dc of the group's rows in a share to the gradients of the final state, and dx past their length to 0.
+// The rows of dh and dc, from the group's `first` row on, are `ldh` and `ldc` values apart.
+template <class T>
+void begin_gradients(const Layer<T>& l, const Rows& rows, long first, Share share, T* dh, long ldh, T* dc, long ldc) {
+    auto begin_with = [](T* to, long padded, const T* from, long size) {
+        std::fill_n(to, padded, T(0));
+        if (from) std::copy_n(from, size, to);
+    };
+    for (long r = share.begin; r < share.end; r++) {
+        const long b = rows.order[first + r];
+        begin_with(dh + r * ldh, ldh, l.dh_n ? l.dh_n + b * l.O : nullptr, l.O);
+        if (l.kind == Kind::lstm) begin_with(dc + r * ldc, ldc, l.dc_n ? l.dc_n + b * l.H : nullptr, l.H);
+        if (l.dx)
+            for (long t = rows.length[b]; t < l.T_; t++) std::fill_n(l.dx.at(b, t), l.I, T(0));
+    }
+}
+
+// Writes the gradients of the initial state.
+template <class T>
+void end_gradients(const Layer<T>& l, const Rows& rows, long first, Share share, const T* dh, long ldh, const T* dc,
+                   long ldc) {
+    for (long r = share.begin; r < share.end; r++) {
+        const long b = rows.order[first + r];
+        if (l.dh0) std::copy_n(dh + r * ldh, l.O, l.dh0 + b * l.O);
+        if (l.dc0) std::copy_n(dc + r * ldc, l.H, l.dc0 + b * l.H);
+    }
 }
 
 // Adds the gradients `given` of step t to the rows of `to`, which are `ld` values apart, for the values in a share. Row
@@ -100,7 +136,8 @@ class Backward {
           dpeephole_(memory.dpeephole + thread * memory.dpeephole_thread) {}
 
     void run() {
-        begin();
+        std::fill_n(dpeephole_, memory_.dpeephole_thread, T(0));
+        begin_gradients(l_, rows_, first_, share_of_rows(), dh_, p_.padded, dc_, p_.padded);
         team_.wait(thread_);
         for (long number = l_.T_ - 1; number >= 0; number--) {
             const long t = l_.reverse ? l_.T_ - 1 - number : number, n = rows_.active(group_, t);
@@ -121,32 +158,11 @@ class Backward {
             products(t, n, operands);
             team_.wait(thread_);
         }
-        const Share share = share_of_rows();
-        for (long r = share.begin; r < share.end; r++) {
-            const long b = rows_.order[first_ + r];
-            if (l_.dh0) std::copy_n(dh_ + r * p_.padded, l_.H, l_.dh0 + b * l_.H);
-            if (l_.dc0) std::copy_n(dc_ + r * p_.padded, l_.H, l_.dc0 + b * l_.H);
-        }
+        end_gradients(l_, rows_, first_, share_of_rows(), dh_, p_.padded, dc_, p_.padded);
     }
 
   private:
     Share share_of_rows() const { return Share::of(rows_.start[group_ + 1] - first_, member_, team_.members); }
-
-    void begin() {
-        std::fill_n(dpeephole_, memory_.dpeephole_thread, T(0));
-        auto begin_with = [&](T* to, const T* from) {
-            std::fill_n(to, p_.padded, T(0));
-            if (from) std::copy_n(from, l_.H, to);
-        };
-        const Share share = share_of_rows();
-        for (long r = share.begin; r < share.end; r++) {
-            const long b = rows_.order[first_ + r];
-            begin_with(dh_ + r * p_.padded, l_.dh_n ? l_.dh_n + b * l_.H : nullptr);
-            if (lstm) begin_with(dc_ + r * p_.padded, l_.dc_n ? l_.dc_n + b * l_.H : nullptr);
-            if (l_.dx)
-                for (long t = rows_.length[b]; t < l_.T_; t++) std::fill_n(l_.dx.at(b, t), l_.I, T(0));
-        }
-    }
 
     // Adds the gradients of y and of the cell states of step t to dh and dc, for the units of the thread.
     void add_to_units(long t, long n) {
@@ -202,13 +218,9 @@ class Backward {
         const Slots slots_h{width, gru ? 2 : N, 1, gru ? 1 : 0, l_.B * width, p_.count, p_.last_lanes()};
         const Share panels_h = Share::of(panels_of_4(l_.H, W), member_, team_.members);
         add_to_state<T>(l_, operands, slots_h, &rows_.order[first_], n, memory_.packed_h, panels_h, dh_, p_.padded);
-        if (!l_.dx) return;
         const Slots slots_x{width, gru ? 3 : N, 0, 0, l_.B * width, p_.count, p_.last_lanes()};
         const Share panels_x = Share::of(panels_of_4(l_.I, W), team_.members - 1 - member_, team_.members);
-        auto put = [&](long r, long at, Vec<T> sum) {
-            store_some<T>(l_.dx.at(rows_.order[first_ + r], t) + at, sum, l_.I - at);
-        };
-        times_transposed<T>(operands, slots_x, n, memory_.packed_x, l_.I, panels_x, put);
+        write_dx(l_, operands, slots_x, &rows_.order[first_], n, t, memory_.packed_x, panels_x);
     }
 
     const Layer<T>& l_;

@@ -34,7 +34,8 @@ class StagesBackward : StagesThread<T, kind, N> {
           sums_(memory.sums + thread * memory.places.size) {}
 
     void run() {
-        begin();
+        std::fill_n(sums_, memory_.places.size, T(0));
+        begin_gradients(l_, rows_, first_, share_of_rows(), dh_, ldo_, dc_, ldi_);
         team_.wait(thread_);
         for (long number = l_.T_ - 1; number >= 0; number--) {
             const long t = l_.reverse ? l_.T_ - 1 - number : number, n = rows_.active(group_, t);
@@ -43,34 +44,13 @@ class StagesBackward : StagesThread<T, kind, N> {
             step(t, n);
             team_.wait(thread_);
         }
-        const Share rows = share_of_rows();
-        for (long r = rows.begin; r < rows.end; r++) {
-            const long b = rows_.order[first_ + r];
-            if (l_.dh0) std::copy_n(dh_ + r * ldo_, l_.O, l_.dh0 + b * l_.O);
-            if (l_.dc0) std::copy_n(dc_ + r * ldi_, l_.H, l_.dc0 + b * l_.H);
-        }
+        end_gradients(l_, rows_, first_, share_of_rows(), dh_, ldo_, dc_, ldi_);
     }
 
   private:
     Share share_of_rows() const { return Share::of(rows_.start[group_ + 1] - first_, member_, team_.members); }
 
     Share share_of_outputs() const { return Share::of(outputs_.count, member_, team_.members); }
-
-    void begin() {
-        std::fill_n(sums_, memory_.places.size, T(0));
-        auto begin_with = [](T* to, long padded, const T* from, long size) {
-            std::fill_n(to, padded, T(0));
-            if (from) std::copy_n(from, size, to);
-        };
-        const Share rows = share_of_rows();
-        for (long r = rows.begin; r < rows.end; r++) {
-            const long b = rows_.order[first_ + r];
-            begin_with(dh_ + r * ldo_, ldo_, l_.dh_n ? l_.dh_n + b * l_.O : nullptr, l_.O);
-            if (lstm) begin_with(dc_ + r * ldi_, ldi_, l_.dc_n ? l_.dc_n + b * l_.H : nullptr, l_.H);
-            if (l_.dx)
-                for (long t = rows_.length[b]; t < l_.T_; t++) std::fill_n(l_.dx.at(b, t), l_.I, T(0));
-        }
-    }
 
     void step(long t, long n) {
         t_ = t;
@@ -98,13 +78,8 @@ class StagesBackward : StagesThread<T, kind, N> {
         const Slots slots_h{width, gru ? 2 : N, 1, gru && !resets_ ? 1 : 0, l_.B * width, p_.count, p_.last_lanes()};
         const Slots slots_x{width, gru ? 3 : N, 0, 0, l_.B * width, p_.count, p_.last_lanes()};
         add_to_state<T>(l_, d_state, slots_h, &rows_.order[first_], n, memory_.packed_h, share_of_4(l_.O), dh_, ldo_);
-        if (l_.dx) {
-            auto put = [&](long r, long at, Vec<T> sum) {
-                store_some<T>(l_.dx.at(rows_.order[first_ + r], t_) + at, sum, l_.I - at);
-            };
-            const Share share = Share::of(panels_of_4(l_.I, W), team_.members - 1 - member_, team_.members);
-            times_transposed<T>(d_input, slots_x, n, memory_.packed_x, l_.I, share, put);
-        }
+        const Share share_x = Share::of(panels_of_4(l_.I, W), team_.members - 1 - member_, team_.members);
+        write_dx(l_, d_input, slots_x, &rows_.order[first_], n, t, memory_.packed_x, share_x);
     }
 
     // Adds the gradients of y and of the cell states of step t to dh and dc, for the values of the thread.
