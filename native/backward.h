@@ -164,14 +164,21 @@ class Backward {
   private:
     Share share_of_rows() const { return Share::of(rows_.start[group_ + 1] - first_, member_, team_.members); }
 
-    // Adds the gradients of y and of the cell states of step t to dh and dc, for the units of the thread.
+    // Adds the gradients of y and of the cell states of step t to dh and dc, for the units of the thread, and asks for
+    // the rest that these units read.
     void add_to_units(long t, long n) {
         const Share share{panels_.begin * units * W, std::min(panels_.end * units * W, l_.H)};
         const long *order = &rows_.order[first_], next = l_.reverse ? t + 1 : t - 1;
         add_given(l_.dy, order, n, t, next, share, dh_, p_.padded);
         if constexpr (lstm) add_given(l_.dc_all, order, n, t, next, share, dc_, p_.padded);
-        if constexpr (gru)
-            for (long r = 0; r < n; r++) prefetch(previous_h(l_, rows_, order[r], t), share.begin, share.end);
+        for (long r = 0; r < n; r++) {
+            const long row = (t * l_.B + order[r]) * l_.H;
+            if constexpr (gru) prefetch(previous_h(l_, rows_, order[r], t), share.begin, share.end);
+            if constexpr (lstm) prefetch(l_.c_before + (t * l_.B + first_ + r) * p_.padded, share.begin, share.end);
+            if (!plain && l_.candidate) prefetch(l_.candidate + row, share.begin, share.end);
+            if (!plain && l_.zoned_h) prefetch(l_.zoned_h + row, share.begin, share.end);
+            if (!plain && l_.zoned_c) prefetch(l_.zoned_c + row, share.begin, share.end);
+        }
     }
 
     // The gradients of the gates' sums `g` of a panel, for all rows.
