@@ -7,14 +7,6 @@
 
 namespace holdfast::HOLDFAST_ISA {
 
-template <class T, Kind kind, bool plain>
-HF_INLINE void backward_unit(const Layer<T>& l, const Unit<T>& u, T* g, const T* h_old, const T* c_old, T* dh,
-                             T* dc) {
-    if constexpr (kind == Kind::rnn) rnn_backward<T, plain>(l.options, u, g, dh);
-    if constexpr (kind == Kind::lstm) lstm_backward<T, plain>(l.options, u, g, c_old, dh, dc);
-    if constexpr (kind == Kind::gru) gru_backward<T, plain>(l.options, u, g, h_old, dh);
-}
-
 // Adds to dh the gates' gradients `g` of a step times the recurrent weights: for all gates at once, or gate by gate
 // where each has a mask of its own. The rows of dh are `ld` values apart; row r is row order[r] of the batch.
 template <class T>
@@ -39,6 +31,14 @@ void add_to_state(const Layer<T>& l, const Operand<T>* g, const Slots& slots, co
         add(one, gate);
         packed += one.size<T>(W) * ((l.O + W - 1) / W * W);
     }
+}
+
+// Writes the gradient of x at step t, from the gates' gradients `g` times the input weights.
+template <class T>
+void write_dx(const Layer<T>& l, const Operand<T>* g, const Slots& slots, const long* order, long rows, long t,
+              const Operand<T>* packed, Share share) {
+    auto put = [&](long r, long at, Vec<T> sum) { store_some<T>(l.dx.at(order[r], t) + at, sum, l.I - at); };
+    if (l.dx) times_transposed<T>(g, slots, rows, packed, l.I, share, put);
 }
 
 // The gradients of the recurrent weights, from the gates' gradients `right`: for all gates at once, or gate by gate
@@ -69,6 +69,49 @@ WeightSums<T, kind, N> state_sums(const Layer<T>& l, const T* right, T* bias) {
     return sums;
 }
 
+// Sets dh and dc of the group's rows in a share to the gradients of the final state, and dx past their length to 0.
+// The rows of dh and dc, from the group's `first` row on, are `ldh` and `ldc` values apart.
+template <class T>
+void begin_gradients(const Layer<T>& l, const Rows& rows, long first, Share share, T* dh, long ldh, T* dc, long ldc) {
+    auto begin_with = [](T* to, long padded, const T* from, long size) {
+        std::fill_n(to, padded, T(0));
+        if (from) std::copy_n(from, size, to);
+    };
+    for (long r = share.begin; r < share.end; r++) {
+        const long b = rows.order[first + r];
+        begin_with(dh + r * ldh, ldh, l.dh_n ? l.dh_n + b * l.O : nullptr, l.O);
+        if (l.kind == Kind::lstm) begin_with(dc + r * ldc, ldc, l.dc_n ? l.dc_n + b * l.H : nullptr, l.H);
+        if (l.dx)
+            for (long t = rows.length[b]; t < l.T_; t++) std::fill_n(l.dx.at(b, t), l.I, T(0));
+    }
+}
+
+// Writes the gradients of the initial state.
+template <class T>
+void end_gradients(const Layer<T>& l, const Rows& rows, long first, Share share, const T* dh, long ldh, const T* dc,
+                   long ldc) {
+    for (long r = share.begin; r < share.end; r++) {
+        const long b = rows.order[first + r];
+        if (l.dh0) std::copy_n(dh + r * ldh, l.O, l.dh0 + b * l.O);
+        if (l.dc0) std::copy_n(dc + r * ldc, l.H, l.dc0 + b * l.H);
+    }
+}
+
+// Adds the gradients `given` of step t to the rows of `to`, which are `ld` values apart, for the values in a share. Row
+// r is row order[r] of the batch. In a loop of its own the processor fetches many of these distant rows at once. The
+// step that comes next is asked for in advance.
+template <class T>
+void add_given(const Steps<const T>& given, const long* order, long rows, long t, long next, Share share, T* to,
+               long ld) {
+    if (!given) return;
+    for (long r = 0; r < rows; r++, to += ld) {
+        const T* from = given.at(order[r], t);
+        for (long k = share.begin; k < share.end; k += lanes<T>)
+            store<T>(to + k, load<T>(to + k) + load_some<T>(from + k, share.end - k));
+        prefetch(given.at(order[r], next), share.begin, share.end);
+    }
+}
+
 // The memory of a call; rows in the order of Team.
 template <class T>
 struct BackwardMemory {
@@ -78,91 +121,124 @@ struct BackwardMemory {
     long dpeephole_thread;
 };
 
+// What one thread does in the loop over time.
 template <class T, Kind kind, int N, bool plain>
-void backward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, const BackwardMemory<T>& memory) {
-    constexpr long W = lanes<T>;
-    constexpr bool gru = kind == Kind::gru, lstm = kind == Kind::lstm;
-    const Rows& rows = team.rows;
-    const long group = team.group(thread), first = rows.start[group], R = rows.start[group + 1] - first;
-    const long Hp = p.padded, row = p.width(), member = team.member(thread), members = team.members;
-    const Share panels = Share::of(p.count, member, members), row_share = Share::of(R, member, members);
-    const Share panels_h = Share::of(panels_of_4(l.H, W), member, members);
-    const Share panels_x = Share::of(panels_of_4(l.I, W), members - 1 - member, members);
-    // Of the GRU's slots, the h product reads r, z and u_n, the x product r, z and n.
-    const long columns = p.columns(), last = p.last_lanes();
-    const Slots slots_h{row, gru ? 2 : columns, 1, gru ? 1 : 0, l.B * row, p.count, last};
-    const Slots slots_x{row, gru ? 3 : columns, 0, 0, l.B * row, p.count, last};
-    T *dh = memory.dh + first * Hp, *dc = memory.dc + first * Hp;
-    T* dpeephole = memory.dpeephole + thread * memory.dpeephole_thread;
-    std::fill_n(dpeephole, memory.dpeephole_thread, T(0));
-    auto begin_with = [&](T* to, const T* from) {
-        std::fill_n(to, Hp, T(0));
-        if (from) std::copy_n(from, l.H, to);
-    };
-    for (long r = row_share.begin; r < row_share.end; r++) {
-        const long b = rows.order[first + r];
-        begin_with(dh + r * Hp, l.dh_n ? l.dh_n + b * l.H : nullptr);
-        if (lstm) begin_with(dc + r * Hp, l.dc_n ? l.dc_n + b * l.H : nullptr);
-        if (l.dx)
-            for (long t = rows.length[b]; t < l.T_; t++) std::fill_n(l.dx.at(b, t), l.I, T(0));
-    }
-    team.wait(thread);
-    for (long step = l.T_ - 1; step >= 0; step--) {
-        const long t = l.reverse ? l.T_ - 1 - step : step, n = rows.active(group, t);
-        if (!n && !l.reverse) continue;
-        if (!n) break;
-        T* gates = l.gates + (t * p.count * l.B + first) * row;
-        Operand<T>* operands;
-        if constexpr (paired<T>)
-            operands = memory.dgates + first * row;
-        else
-            operands = gates;
-        for (long q = panels.begin; q < panels.end; q++) {
-            T* g = gates + q * l.B * row;
-            for (long r = 0; r < n; r++, g += row) {
-                const long b = rows.order[first + r];
-                for (long v = 0; v < p.units; v++) {
-                    const long at = (q * p.units + v) * W, count = l.H - at;
-                    T* slots = g + v * W;
-                    if (count <= 0) {
-                        store<T>(slots, Vec<T>{});
-                        continue;
-                    }
-                    Unit<T> u = plain ? Unit<T>{W} : unit_at(l, b, t, at);
-                    if (!plain && l.peephole) {
-                        u.peephole_gradient = dpeephole + at;
-                        u.gradient_stride = Hp;
-                    }
-                    T *d = dh + r * Hp + at, *d_cell = dc + r * Hp + at;
-                    if (l.dy) store<T>(d, load<T>(d) + load_some<T>(l.dy.at(b, t) + at, count));
-                    if constexpr (lstm)
-                        if (l.dc_all) store<T>(d_cell, load<T>(d_cell) + load_some<T>(l.dc_all.at(b, t) + at, count));
-                    alignas(64) T h_old[W];
-                    if constexpr (gru) store<T>(h_old, load_some<T>(previous_h(l, rows, b, t) + at, count));
-                    const T* c_old = lstm ? l.c_before + (t * l.B + first + r) * Hp + at : nullptr;
-                    backward_unit<T, kind, plain>(l, u, slots, h_old, c_old, d, d_cell);
-                    clear_padding<T>(slots, p.slots, count);
-                }
-                if (paired<T> || l.rounded)
-                    for (long k = 0; k < row; k += W) put<T>(operands + (g - gates) + k, load<T>(g + k), l.rounded);
+class Backward {
+    static constexpr long W = lanes<T>, width = N * W;
+    static constexpr bool gru = kind == Kind::gru, lstm = kind == Kind::lstm;
+    static constexpr long units = kind == Kind::rnn ? N : 1;  // vectors of units in a panel
+
+  public:
+    Backward(const Layer<T>& l, const Panels& p, Team& team, long thread, const BackwardMemory<T>& memory)
+        : l_(l), p_(p), team_(team), rows_(team.rows), memory_(memory), thread_(thread), member_(team.member(thread)),
+          group_(team.group(thread)), first_(rows_.start[group_]), panels_(Share::of(p.count, member_, team.members)),
+          dh_(memory.dh + first_ * p.padded), dc_(memory.dc + first_ * p.padded),
+          dpeephole_(memory.dpeephole + thread * memory.dpeephole_thread) {}
+
+    void run() {
+        std::fill_n(dpeephole_, memory_.dpeephole_thread, T(0));
+        begin_gradients(l_, rows_, first_, share_of_rows(), dh_, p_.padded, dc_, p_.padded);
+        team_.wait(thread_);
+        for (long number = l_.T_ - 1; number >= 0; number--) {
+            const long t = l_.reverse ? l_.T_ - 1 - number : number, n = rows_.active(group_, t);
+            if (!n && !l_.reverse) continue;
+            if (!n) break;
+            T* gates = l_.gates + (t * p_.count * l_.B + first_) * width;
+            Operand<T>* operands;
+            if constexpr (paired<T>)
+                operands = memory_.dgates + first_ * width;
+            else
+                operands = gates;
+            add_to_units(t, n);
+            for (long q = panels_.begin; q < panels_.end; q++) {
+                panel(t, n, q, gates + q * l_.B * width);
+                if (paired<T> || l_.rounded) put_panel(n, gates + q * l_.B * width, operands + q * l_.B * width);
             }
+            team_.wait(thread_);
+            products(t, n, operands);
+            team_.wait(thread_);
         }
-        team.wait(thread);
-        add_to_state<T>(l, operands, slots_h, &rows.order[first], n, memory.packed_h, panels_h, dh, Hp);
-        if (l.dx) {
-            auto put = [&](long r, long at, Vec<T> sum) {
-                store_some<T>(l.dx.at(rows.order[first + r], t) + at, sum, l.I - at);
-            };
-            times_transposed<T>(operands, slots_x, n, memory.packed_x, l.I, panels_x, put);
+        end_gradients(l_, rows_, first_, share_of_rows(), dh_, p_.padded, dc_, p_.padded);
+    }
+
+  private:
+    Share share_of_rows() const { return Share::of(rows_.start[group_ + 1] - first_, member_, team_.members); }
+
+    // Adds the gradients of y and of the cell states of step t to dh and dc, for the units of the thread, and asks for
+    // the rest that these units read.
+    void add_to_units(long t, long n) {
+        const Share share{panels_.begin * units * W, std::min(panels_.end * units * W, l_.H)};
+        const long *order = &rows_.order[first_], next = l_.reverse ? t + 1 : t - 1;
+        add_given(l_.dy, order, n, t, next, share, dh_, p_.padded);
+        if constexpr (lstm) add_given(l_.dc_all, order, n, t, next, share, dc_, p_.padded);
+        for (long r = 0; r < n; r++) {
+            const long row = (t * l_.B + order[r]) * l_.H;
+            if constexpr (gru) prefetch(previous_h(l_, rows_, order[r], t), share.begin, share.end);
+            if constexpr (lstm) prefetch(l_.c_before + (t * l_.B + first_ + r) * p_.padded, share.begin, share.end);
+            if (!plain && l_.candidate) prefetch(l_.candidate + row, share.begin, share.end);
+            if (!plain && l_.zoned_h) prefetch(l_.zoned_h + row, share.begin, share.end);
+            if (!plain && l_.zoned_c) prefetch(l_.zoned_c + row, share.begin, share.end);
         }
-        team.wait(thread);
     }
-    for (long r = row_share.begin; r < row_share.end; r++) {
-        const long b = rows.order[first + r];
-        if (l.dh0) std::copy_n(dh + r * Hp, l.H, l.dh0 + b * l.H);
-        if (l.dc0) std::copy_n(dc + r * Hp, l.H, l.dc0 + b * l.H);
+
+    // The gradients of the gates' sums `g` of a panel, for all rows.
+    void panel(long t, long n, long q, T* g) {
+        for (long r = 0; r < n; r++, g += width)
+            for (long v = 0; v < units; v++) {
+                const long at = (q * units + v) * W, count = l_.H - at;
+                if (count <= 0)
+                    store<T>(g + v * W, Vec<T>{});
+                else
+                    unit(t, r, at, count, g + v * W);
+            }
     }
-}
+
+    // The same for one vector of units of a row, the `count` units from `at` on.
+    HF_INLINE void unit(long t, long r, long at, long count, T* slots) {
+        const long b = rows_.order[first_ + r], place = r * p_.padded + at;
+        Unit<T> u = plain ? Unit<T>{W} : unit_at(l_, b, t, at);
+        if (!plain && l_.peephole) {
+            u.peephole_gradient = dpeephole_ + at;
+            u.gradient_stride = p_.padded;
+        }
+        if constexpr (kind == Kind::rnn) rnn_backward<T, plain>(l_.options, u, slots, dh_ + place);
+        if constexpr (lstm) {
+            const T* c_old = l_.c_before + (t * l_.B + first_) * p_.padded + place;
+            lstm_backward<T, plain>(l_.options, u, slots, c_old, dh_ + place, dc_ + place);
+        }
+        if constexpr (gru) {
+            alignas(64) T h_old[W];
+            store<T>(h_old, load_some<T>(previous_h(l_, rows_, b, t) + at, count));
+            gru_backward<T, plain>(l_.options, u, slots, h_old, dh_ + place);
+        }
+        clear_padding<T>(slots, N / units, count);
+    }
+
+    // Writes a panel of gradients as the products read it.
+    void put_panel(long n, const T* g, Operand<T>* to) {
+        for (long k = 0; k < n * width; k += W) put<T>(to + k, load<T>(g + k), l_.rounded);
+    }
+
+    // Adds the gradient of h before the step to dh, and writes the gradient of x.
+    void products(long t, long n, const Operand<T>* operands) {
+        // Of the GRU's slots, the h product reads r, z and u_n, the x product r, z and n.
+        const Slots slots_h{width, gru ? 2 : N, 1, gru ? 1 : 0, l_.B * width, p_.count, p_.last_lanes()};
+        const Share panels_h = Share::of(panels_of_4(l_.H, W), member_, team_.members);
+        add_to_state<T>(l_, operands, slots_h, &rows_.order[first_], n, memory_.packed_h, panels_h, dh_, p_.padded);
+        const Slots slots_x{width, gru ? 3 : N, 0, 0, l_.B * width, p_.count, p_.last_lanes()};
+        const Share panels_x = Share::of(panels_of_4(l_.I, W), team_.members - 1 - member_, team_.members);
+        write_dx(l_, operands, slots_x, &rows_.order[first_], n, t, memory_.packed_x, panels_x);
+    }
+
+    const Layer<T>& l_;
+    const Panels& p_;
+    Team& team_;
+    const Rows& rows_;
+    const BackwardMemory<T>& memory_;
+    const long thread_, member_, group_, first_;  // the group and its first row
+    const Share panels_;
+    T *dh_, *dc_, *dpeephole_;  // from the group's first row on; the thread's sums
+};
 
 // Adds up the values of all threads, which are `stride` apart from thread to thread.
 template <class T>
@@ -197,7 +273,7 @@ void run_backward(const Layer<T>& l) {
             Weights::pack(l, p, true, Share::of(panels_of_4(l.H, p.W), thread, team.threads), m.packed_h);
             if (l.dx) Weights::pack(l, p, false, Share::of(panels_of_4(l.I, p.W), thread, team.threads), m.packed_x);
             team.wait_for_all();
-            backward_rows<T, kind, N, plain>(l, p, team, thread, m);
+            Backward<T, kind, N, plain>(l, p, team, thread, m).run();
             team.wait_for_all();
             gradients.run(thread);
             if (l.peephole && thread == 0)

@@ -110,52 +110,60 @@ struct Slots {
     long size(long W) const {
         return (head + tail) * ((panels - 1) * W + whole<T>(lanes));
     }
+    // `count` of the panels, from panel `begin` on, or as many as there are.
+    Slots part(long begin, long count, long W) const {
+        Slots some = *this;
+        if (begin + count < panels) some.lanes = W;
+        some.panels = std::min(count, panels - begin);
+        return some;
+    }
 };
 
-// out[m][n] = sum over the panels of gates.
+// sums[m][n] += sum over the panels of gates. `begins`: the sums are 0 so far, and are not read.
 template <class T, int M, int N>
-void transposed_tile(const Operand<T>* g, Slots s, const Operand<T>* B, T* out) {
+void transposed_tile(const Operand<T>* g, const Slots& slots, const Operand<T>* B, bool begins, T* sums) {
     constexpr long W = lanes<T>;
+    const Slots s = slots;
     Vec<T> acc[M][N];
 #pragma GCC unroll 8
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
-        for (int n = 0; n < N; n++) acc[m][n] = Vec<T>{};
-    auto add = [&](long first, long count) __attribute__((always_inline)) {
-        accumulate<T, M, N, N, N - 1>(acc, g + first, s.row, B, count);
-        B += whole<T>(count) * N * W;
-    };
-    const long full = s.lanes == W ? s.panels : s.panels - 1;
-    for (long p = 0; p < full; p++, g += s.stride) {
-        add(0, s.head * W);
-        if (s.tail) add((s.head + s.skip) * W, s.tail * W);
+        for (int n = 0; n < N; n++) acc[m][n] = begins ? Vec<T>{} : load<T>(sums + (m * N + n) * W);
+    for (long p = 0; p < s.panels; p++, g += s.stride) {
+        const bool full = p + 1 < s.panels || s.lanes == W;
+        for (long slot = 0; slot < s.head + s.tail;) {
+            const bool is_head = slot < s.head;
+            const long vectors = !full ? 1 : is_head ? s.head : s.tail, count = full ? vectors * W : s.lanes;
+            accumulate<T, M, N, N, N - 1>(acc, g + (is_head ? slot : slot + s.skip) * W, s.row, B, count);
+            B += whole<T>(count) * N * W;
+            slot += vectors;
+        }
     }
-    if (full < s.panels)
-        for (long slot = 0; slot < s.head + s.tail; slot++) add((slot < s.head ? slot : slot + s.skip) * W, s.lanes);
 #pragma GCC unroll 8
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
-        for (int n = 0; n < N; n++) store<T>(out + (m * N + n) * W, acc[m][n]);
+        for (int n = 0; n < N; n++) store<T>(sums + (m * N + n) * W, acc[m][n]);
 }
 
-// Contiguous rows: `rows` of them from value `at` on.
+// Contiguous rows: `rows` of them, at least one, from value `at` on.
 struct Stretch {
     long at, rows;
 };
 
 // sums[m][n] += sum over all rows of the stretches of left[row][m] * g[row * ldg + column of n]. `left` has M values
-// per row, and its rows are those of all stretches in turn.
+// per row, and its rows are those of all stretches in turn. There is at least one. `begins`: as in transposed_tile.
 template <class T, int M, int N, int last>
-void outer_tile(const T* left, const Stretch* stretches, long count, const T* g, long ldg, T* sums) {
+void outer_tile(const T* left, const Stretch* stretches, long count, const T* g, long ldg, bool begins, T* sums) {
     constexpr long W = lanes<T>;
     Vec<T> acc[M][N];
 #pragma GCC unroll 8
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
-        for (int n = 0; n < N; n++) acc[m][n] = load<T>(sums + (m * N + n) * W);
-    for (long s = 0; s < count; s++) {
-        const T* from = g + stretches[s].at;
-        for (long r = 0; r < stretches[s].rows; r++, left += M, from += ldg) {
+        for (int n = 0; n < N; n++) acc[m][n] = begins ? Vec<T>{} : load<T>(sums + (m * N + n) * W);
+    const Stretch* const end = stretches + count;
+    do {
+        const T *from = g + stretches->at, *const stop = from + stretches->rows * ldg;
+        do {
             Vec<T> b[N];
 #pragma GCC unroll 4
             for (int n = 0; n < N; n++) b[n] = load<T>(from + (n + 1 == N ? last : n) * W);
@@ -165,8 +173,10 @@ void outer_tile(const T* left, const Stretch* stretches, long count, const T* g,
 #pragma GCC unroll 4
                 for (int n = 0; n < N; n++) acc[m][n] += v * b[n];
             }
-        }
-    }
+            left += M;
+            from += ldg;
+        } while (from != stop);
+    } while (++stretches != end);
 #pragma GCC unroll 8
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4

@@ -6,9 +6,9 @@
 namespace holdfast::HOLDFAST_ISA {
 
 // sums[m][n] += sum over `pairs` pairs of rows of left[pair][m] * right[pair][column of n]. A pair of `right` has NB
-// vectors, in which the values of its two rows alternate.
+// vectors, in which the values of its two rows alternate. `begins`: the sums are 0 so far, and are not read.
 template <class T, int M, int N, int NB, int last>
-void outer_tile_of_pairs(const Bfloat16* left, const Bfloat16* right, long pairs, T* sums);
+void outer_tile_of_pairs(const Bfloat16* left, const Bfloat16* right, long pairs, bool begins, T* sums);
 
 #if defined(HOLDFAST_BF16)
 
@@ -68,13 +68,13 @@ HF_INLINE void accumulate_apart(Vec<T> (&acc)[M][N], const Bfloat16* A, long lda
 }
 
 template <class T, int M, int N, int NB, int last>
-void outer_tile_of_pairs(const Bfloat16* left, const Bfloat16* right, long pairs, T* sums) {
+void outer_tile_of_pairs(const Bfloat16* left, const Bfloat16* right, long pairs, bool begins, T* sums) {
     constexpr long W = lanes<T>;
     Vec<T> acc[M][N];
 #pragma GCC unroll 8
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
-        for (int n = 0; n < N; n++) acc[m][n] = load<T>(sums + (m * N + n) * W);
+        for (int n = 0; n < N; n++) acc[m][n] = begins ? Vec<T>{} : load<T>(sums + (m * N + n) * W);
     for (long r = 0; r < pairs; r++, left += 2 * M, right += 2 * NB * W) {
         Pairs b[N];
 #pragma GCC unroll 4

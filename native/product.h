@@ -5,29 +5,48 @@
 
 namespace holdfast::HOLDFAST_ISA {
 
+// A product reads the packed weights in blocks of this many bytes, each for all rows before the next: half of the
+// smallest first-level cache among processors of our instruction sets, 32 KB. The other half is for the rows' values
+// and sums. Without blocks, every tile of rows would read a whole panel from the second-level cache or from memory.
+constexpr long block_bytes = 16 << 10;
+// The most rows that are multiplied at once; a multiple of the rows of every tile.
+constexpr long block_rows = 72;
+
+// sums[r][n] = the product of the values of `g` that `slots` names with one packed panel of N vectors of outputs, for
+// at most block_rows rows.
+template <class T, int N>
+void times_panel(const Operand<T>* g, const Slots& slots, long rows, const Operand<T>* packed, T* sums) {
+    constexpr long W = lanes<T>, steps = block_bytes / (N * W * long(sizeof(Operand<T>)));
+    constexpr auto tiles = by_rows<tile_rows<T, N>>([](auto m) { return transposed_tile<T, m, N>; });
+    const bool one_tile = rows <= long(tiles.size());
+    const long panels = one_tile ? slots.panels : std::max(1L, steps / ((slots.head + slots.tail) * W));
+    for (long p = 0; p < slots.panels; p += panels, g += panels * slots.stride) {
+        const Slots block = slots.part(p, panels, W);
+        over_rows(rows, tiles.size(), [&](long m, long r) __attribute__((always_inline)) {
+            tiles[m - 1](g + r * slots.row, block, packed, p == 0, sums + r * N * W);
+        });
+        packed += block.template size<T>(W) * N * W;
+    }
+}
+
 // Multiplies the values of `g` that `slots` names with `packed`. Calls take(row, first output, sum) for every row and
 // every vector of outputs in the panels of `share`.
 template <class T, class Take>
 void times_transposed(const Operand<T>* g, const Slots& slots, long rows, const Operand<T>* packed, long outputs,
                       Share share, Take take) {
     constexpr long W = lanes<T>;
+    constexpr auto times = by_rows<4>([](auto n) { return times_panel<T, n>; });
     const long vectors = (outputs + W - 1) / W, K = slots.size<T>(W);
-    auto panel = [&](auto columns, long first) {
-        constexpr int N = columns;
-        constexpr auto tiles = by_rows<tile_rows<T, N>>([](auto m) { return transposed_tile<T, m, N>; });
-        alignas(64) T out[tile_rows<T, N> * N * W];
-        over_rows(rows, tiles.size(), [&](long m, long r) __attribute__((always_inline)) {
-            tiles[m - 1](g + r * slots.row, slots, packed + first * K * W, out);
-            for (long k = 0; k < m; k++)
-                for (long n = 0; n < N; n++) take(r + k, (first + n) * W, load<T>(out + (k * N + n) * W));
-        });
-    };
-    for (long q = share.begin * 4; q < std::min(vectors, share.end * 4); q += 4) {
-        if (vectors - q >= 4) panel(std::integral_constant<int, 4>{}, q);
-        if (vectors - q == 3) panel(std::integral_constant<int, 3>{}, q);
-        if (vectors - q == 2) panel(std::integral_constant<int, 2>{}, q);
-        if (vectors - q == 1) panel(std::integral_constant<int, 1>{}, q);
-    }
+    alignas(64) T sums[block_rows * 4 * W];
+    over_rows(rows, block_rows, [&](long count, long first) __attribute__((always_inline)) {
+        for (long q = share.begin * 4; q < std::min(vectors, share.end * 4); q += 4) {
+            const long N = std::min(4L, vectors - q);
+            times[N - 1](g + first * slots.row, slots, count, packed + q * K * W, sums);
+            const T* sum = sums;
+            for (long r = first; r < first + count; r++)
+                for (long n = 0; n < N; n++, sum += W) take(r, (q + n) * W, load<T>(sum));
+        }
+    });
 }
 
 // A matrix in torch's layout, [rows, columns], for a product with rows of `values` values from the left; where the

@@ -34,7 +34,8 @@ class StagesBackward : StagesThread<T, kind, N> {
           sums_(memory.sums + thread * memory.places.size) {}
 
     void run() {
-        begin();
+        std::fill_n(sums_, memory_.places.size, T(0));
+        begin_gradients(l_, rows_, first_, share_of_rows(), dh_, ldo_, dc_, ldi_);
         team_.wait(thread_);
         for (long number = l_.T_ - 1; number >= 0; number--) {
             const long t = l_.reverse ? l_.T_ - 1 - number : number, n = rows_.active(group_, t);
@@ -43,32 +44,13 @@ class StagesBackward : StagesThread<T, kind, N> {
             step(t, n);
             team_.wait(thread_);
         }
-        const Share rows = share_of_rows();
-        for (long r = rows.begin; r < rows.end; r++) {
-            const long b = rows_.order[first_ + r];
-            if (l_.dh0) std::copy_n(dh_ + r * ldo_, l_.O, l_.dh0 + b * l_.O);
-            if (l_.dc0) std::copy_n(dc_ + r * ldi_, l_.H, l_.dc0 + b * l_.H);
-        }
+        end_gradients(l_, rows_, first_, share_of_rows(), dh_, ldo_, dc_, ldi_);
     }
 
   private:
     Share share_of_rows() const { return Share::of(rows_.start[group_ + 1] - first_, member_, team_.members); }
 
-    void begin() {
-        std::fill_n(sums_, memory_.places.size, T(0));
-        auto begin_with = [](T* to, long padded, const T* from, long size) {
-            std::fill_n(to, padded, T(0));
-            if (from) std::copy_n(from, size, to);
-        };
-        const Share rows = share_of_rows();
-        for (long r = rows.begin; r < rows.end; r++) {
-            const long b = rows_.order[first_ + r];
-            begin_with(dh_ + r * ldo_, ldo_, l_.dh_n ? l_.dh_n + b * l_.O : nullptr, l_.O);
-            if (lstm) begin_with(dc_ + r * ldi_, ldi_, l_.dc_n ? l_.dc_n + b * l_.H : nullptr, l_.H);
-            if (l_.dx)
-                for (long t = rows_.length[b]; t < l_.T_; t++) std::fill_n(l_.dx.at(b, t), l_.I, T(0));
-        }
-    }
+    Share share_of_outputs() const { return Share::of(outputs_.count, member_, team_.members); }
 
     void step(long t, long n) {
         t_ = t;
@@ -77,6 +59,7 @@ class StagesBackward : StagesThread<T, kind, N> {
         T *d_input = norm_ ? step_.products[0] : gates_, *d_state = norm_ ? step_.products[1] : gates_;
         if (norm_)
             for (int part = 0; part < P::all; part++) norms_.begin_gradients(part, n);
+        add_to_units(t, n);
         if (projects_) project(n);
         if constexpr (lstm)
             if (norm_) outputs(n);
@@ -95,20 +78,23 @@ class StagesBackward : StagesThread<T, kind, N> {
         const Slots slots_h{width, gru ? 2 : N, 1, gru && !resets_ ? 1 : 0, l_.B * width, p_.count, p_.last_lanes()};
         const Slots slots_x{width, gru ? 3 : N, 0, 0, l_.B * width, p_.count, p_.last_lanes()};
         add_to_state<T>(l_, d_state, slots_h, &rows_.order[first_], n, memory_.packed_h, share_of_4(l_.O), dh_, ldo_);
-        if (l_.dx) {
-            auto put = [&](long r, long at, Vec<T> sum) {
-                store_some<T>(l_.dx.at(rows_.order[first_ + r], t_) + at, sum, l_.I - at);
-            };
-            const Share share = Share::of(panels_of_4(l_.I, W), team_.members - 1 - member_, team_.members);
-            times_transposed<T>(d_input, slots_x, n, memory_.packed_x, l_.I, share, put);
-        }
+        const Share share_x = Share::of(panels_of_4(l_.I, W), team_.members - 1 - member_, team_.members);
+        write_dx(l_, d_input, slots_x, &rows_.order[first_], n, t, memory_.packed_x, share_x);
+    }
+
+    // Adds the gradients of y and of the cell states of step t to dh and dc, for the values of the thread.
+    void add_to_units(long t, long n) {
+        const long *order = &rows_.order[first_], next = l_.reverse ? t + 1 : t - 1, unit = p_.units * W;
+        const Share own{panels_.begin * unit, std::min(panels_.end * unit, l_.H)}, outputs = share_of_outputs();
+        const Share projected{outputs.begin * width, std::min(outputs.end * width, l_.O)};
+        add_given(l_.dy, order, n, t, next, projects_ ? projected : own, dh_, ldo_);
+        if constexpr (lstm) add_given(l_.dc_all, order, n, t, next, own, dc_, ldi_);
     }
 
     // The gradient of h' before its zoneout. dh keeps the part that goes past the step.
     HF_INLINE Vec<T> incoming(long r, long b, long at) {
         T* dh = dh_ + r * ldo_ + at;
-        Vec<T> sum = load<T>(dh);
-        if (l_.dy) sum = sum + load_some<T>(l_.dy.at(b, t_) + at, l_.O - at);
+        const Vec<T> sum = load<T>(dh);
         const std::uint8_t* mask = l_.zoned_h ? l_.zoned_h + (t_ * l_.B + b) * l_.O + at : nullptr;
         const ZonedGradients<T> d = zoned_backward<T>(mask, std::min(W, l_.O - at), l_.options.zoneout_h, sum);
         store<T>(dh, d.old);
@@ -118,7 +104,7 @@ class StagesBackward : StagesThread<T, kind, N> {
     // The gradients of W_hr m, which overwrites W_hr m, and of m, which goes to dinner.
     void project(long n) {
         const T bound = l_.options.proj_clip;
-        const Share share = Share::of(outputs_.count, member_, team_.members);
+        const Share share = share_of_outputs();
         for (long q = share.begin; q < share.end; q++)
             for (long r = 0; r < n; r++)
                 for (long v = 0; v < N; v++) {
@@ -182,7 +168,6 @@ class StagesBackward : StagesThread<T, kind, N> {
             if constexpr (lstm) {
                 T* dc = dc_ + r * ldi_ + at;
                 const T* c_old = l_.c_before + (t_ * l_.B + first_ + r) * ldi_ + at;
-                if (l_.dc_all) store<T>(dc, load<T>(dc) + load_some<T>(l_.dc_all.at(b, t_) + at, count));
                 if (norm_) {
                     const LstmGates<T, false> gates(o_, u, slots, c_old);
                     const Vec<T> y = load<T>(step_.cell + r * ldi_ + at), dy = load<T>(dcell_ + r * ldi_ + at);
@@ -195,7 +180,6 @@ class StagesBackward : StagesThread<T, kind, N> {
                 continue;
             }
             T* dh = dh_ + r * ldo_ + at;
-            if (l_.dy) store<T>(dh, load<T>(dh) + load_some<T>(l_.dy.at(b, t_) + at, count));
             if constexpr (kind == Kind::rnn) {
                 rnn_backward<T, false>(o_, u, slots, dh);
                 clear_padding<T>(slots, 1, count);

@@ -7,12 +7,19 @@
 
 namespace holdfast::HOLDFAST_ISA {
 
+// Asks for the values from `begin` to `end` (excluded), which will soon be read: a row of x, y or dy is in other cache
+// lines and pages than the rows before it, so the processor does not expect it.
+template <class T>
+HF_INLINE void prefetch(const T* from, long begin, long end) {
+    for (long k = begin; k < end; k += 64 / long(sizeof(T))) __builtin_prefetch(from + k);
+}
+
 // One gradient that a WeightGradients adds up. The right factor has panels of N vectors.
 template <class T, Kind kind, int N>
 struct WeightSum {
     static constexpr int columns = kind == Kind::gru ? 3 : N, M = tile_rows<T, columns>;
-    using Tile = std::conditional_t<paired<T>, void (*)(const Operand<T>*, const Operand<T>*, long, T*),
-                                    void (*)(const T*, const Stretch*, long, const T*, long, T*)>;
+    using Tile = std::conditional_t<paired<T>, void (*)(const Operand<T>*, const Operand<T>*, long, bool, T*),
+                                    void (*)(const T*, const Stretch*, long, const T*, long, bool, T*)>;
 
     const T* right;      // [T][panels][B][width]; where operands lie in pairs, the same for all sums
     long vectors, last;  // the columns of a panel that take part: 0, 1, ..., `vectors` - 2, and then `last`
@@ -66,10 +73,11 @@ class WeightGradients {
         along_ = std::clamp(strips_ / 4, 1L, team.threads);
         while (team.threads % along_) along_--;
         const long most = std::max(1L, (strips_ + along_ - 1) / along_);
-        piece_ = std::clamp(cache / long(sizeof(Operand<T>)) / (most * M), 64L, 256L);
-        piece_ = whole<T>(std::min(piece_, l.B * l.T_));
-        left_thread_ = most * M * piece_;
-        sums_thread_ = most * ((p.count * along_ + team.threads - 1) / team.threads + 1) * M * columns * W;
+        piece_ = whole<T>(std::min(piece_rows, l.B * l.T_));
+        strip_ = M * piece_ + 64 / long(sizeof(Operand<T>));
+        left_thread_ = most * strip_;
+        sums_thread_ = most * M * columns * W;  // of one panel
+        if (l.B * l.T_ > piece_) sums_thread_ *= (p.count * along_ + team.threads - 1) / team.threads;
         left_ = scratch.take<Operand<T>>(team.threads * left_thread_);
         if constexpr (paired<T>) {
             right_ = scratch.take<Operand<T>>(team.threads * piece_ * p.width());
@@ -85,53 +93,78 @@ class WeightGradients {
         const Share panels = Share::of(p_.count, thread / along_, team_.threads / along_);
         if (!strips.size() || !panels.size()) return;
         const Rows& rows = team_.rows;
-        Operand<T>* left = left_ + thread * left_thread_;
-        T* sums = sums_ + thread * sums_thread_;
         Stretch* stretches = stretches_ + thread * piece_;
-        std::fill_n(sums, strips.size() * panels.size() * M * columns * W, T(0));
-        long filled = 0, count = 0;
-        auto add = [&] {
-            if constexpr (paired<T>)
-                if (filled % 2) copy(strips, thread, filled, -1, 0);
-            T* into = sums;
-            for (long q = panels.begin; q < panels.end; q++) {
-                Operand<T>* pairs = right_;
-                if constexpr (paired<T>)
-                    put_row_pairs<T, N>(all_[0].right + q * l_.B * p_.width(), p_.width(), stretches, count,
-                                        pairs += thread * piece_ * p_.width());
-                const Operand<T>* strip = left;
-                for (int k = 0; k < count_; k++) {
-                    const Sum& sum = all_[k];
-                    const T* right = sum.right + q * l_.B * p_.width();
-                    for (long s = of(strips, sum).size(); s > 0; s--, strip += M * piece_, into += M * sum.vectors * W)
-                        if constexpr (paired<T>)
-                            sum.tile(strip, pairs, (filled + 1) / 2, into);
-                        else
-                            sum.tile(strip, stretches, count, right, p_.width(), into);
-                }
-            }
-            filled = count = 0;
+        long missing = 0;  // rows of all steps that are in no piece yet
+        for (long b = 0; b < l_.B; b++) missing += rows.length[b];
+        Piece piece{};
+        auto add_piece = [&] {
+            missing -= piece.rows;
+            piece.ends = !missing;
+            add(thread, strips, panels, piece);
+            piece = {.begins = false};
         };
         for (long t = 0; t < l_.T_; t++)
             for (long k = 0; k < rows.groups(); k++)
                 for (long from = 0, n = rows.active(k, t); from < n;) {
-                    const long first = rows.start[k] + from, taken = std::min(n - from, piece_ - filled);
-                    stretches[count++] = {(t * p_.count * l_.B + first) * p_.width(), taken};
-                    for (long r = 0; r < taken; r++, filled++) copy(strips, thread, filled, first + r, t);
+                    const long first = rows.start[k] + from, taken = std::min(n - from, piece_ - piece.rows);
+                    stretches[piece.stretches++] = {(t * p_.count * l_.B + first) * p_.width(), taken};
+                    for (long r = 0; r < taken; r++, piece.rows++) {
+                        if (r + 2 < taken) prefetch_row(strips, first + r + 2, t);
+                        copy(strips, thread, piece.rows, first + r, t);
+                    }
                     from += taken;
-                    if (filled == piece_) add();
+                    if (piece.rows == piece_) add_piece();
                 }
-        add();
-        for (int k = 0; k < count_; k++) write(strips, panels, k, sums);
+        if (piece.rows || piece.begins) add_piece();
     }
 
   private:
-    static constexpr long cache = 384 << 10;  // bytes of a piece, which is read once per panel of gates
+    // The rows of a piece. Each tile reads the right factors of all of them: 24 KB, which stay in a first-level cache
+    // of 32 KB. With fewer rows, reading and writing the sums would take more of the time.
+    static constexpr long piece_rows = std::min(256L, (24 << 10) / (N * W * long(sizeof(T))));
+
+    // Rows of some steps.
+    struct Piece {
+        long rows = 0, stretches = 0;
+        bool begins = true, ends = false;  // whether it is the first piece, or the last one
+    };
 
     // The strips of a sum that are in a share.
     static Share of(Share strips, const Sum& sum) {
         const long begin = std::clamp(strips.begin, sum.begin, sum.end);
         return {begin, std::clamp(strips.end, begin, sum.end)};
+    }
+
+    // Adds the products of a piece to the thread's sums. After the last piece it writes the sums of each panel while
+    // they are in the cache. If the first piece is also the last one, all panels use the same memory.
+    void add(long thread, Share strips, Share panels, const Piece& piece) const {
+        const Stretch* stretches = stretches_ + thread * piece_;
+        T* const all_sums = sums_ + thread * sums_thread_;
+        if (!piece.rows) std::fill_n(all_sums, sums_thread_, T(0));  // all lengths are 0
+        T* into = all_sums;
+        [[maybe_unused]] Operand<T>* pairs = right_;
+        if constexpr (paired<T>) {
+            pairs += thread * piece_ * p_.width();
+            if (piece.rows % 2) copy(strips, thread, piece.rows, -1, 0);
+        }
+        for (long q = panels.begin; q < panels.end; q++) {
+            const long panel = q * l_.B * p_.width();
+            if constexpr (paired<T>)
+                put_row_pairs<T, N>(all_[0].right + panel, p_.width(), stretches, piece.stretches, pairs);
+            if (piece.begins && piece.ends) into = all_sums;
+            const Operand<T>* strip = left_ + thread * left_thread_;
+            for (int k = 0; k < count_; k++) {
+                const Sum& sum = all_[k];
+                const Share share = of(strips, sum);
+                const T* const sums = into;
+                for (long s = piece.rows ? share.size() : 0; s > 0; s--, strip += strip_, into += M * sum.vectors * W)
+                    if constexpr (paired<T>)
+                        sum.tile(strip, pairs, (piece.rows + 1) / 2, piece.begins, into);
+                    else
+                        sum.tile(strip, stretches, piece.stretches, sum.right + panel, p_.width(), piece.begins, into);
+                if (piece.ends && share.size()) write(share, q, sum, sums);
+            }
+        }
     }
 
     // The left factor of a sum for one row: its values, `stride` apart, times the mask if it is not null. `place` is
@@ -149,6 +182,16 @@ class WeightGradients {
         return {sum.rows + t * sum.step + place * sum.row, 1, nullptr};
     }
 
+    // Asks for the values of a row before it is copied.
+    void prefetch_row(Share strips, long place, long t) const {
+        for (int k = 0; k < count_; k++) {
+            const Sum& sum = all_[k];
+            const Share share = of(strips, sum);
+            const T* from = values(sum, place, t).from;
+            prefetch(from, (share.begin - sum.begin) * M, std::min((share.end - sum.begin) * M, sum.size));
+        }
+    }
+
     // Writes row `number` of the strips, M values into each strip. In pairs, the second row writes both; a place of -1
     // means that there is no second row.
     void copy(Share strips, long thread, long number, long place, long t) const {
@@ -164,7 +207,7 @@ class WeightGradients {
                     pair_of.take(number % 2, (share.begin - strips.begin) * M, v.from, v.stride, v.mask, sum.size,
                                  (share.begin - sum.begin) * M, (share.end - sum.begin) * M);
             }
-            if (number % 2) pair_of.write(to, strips.size(), M * piece_);
+            if (number % 2) pair_of.write(to, strips.size(), strip_);
         } else {
             copy_values(strips, to, place, t);
         }
@@ -177,7 +220,7 @@ class WeightGradients {
             const auto [from, stride, mask] = values(sum, place, t);
             const long size = sum.size, contiguous = mask || stride != 1 ? 0 : size;  // values that need only a copy
             long begin = (share.begin - sum.begin) * M;
-            for (long s = share.size(); s > 0; s--, begin += M, to += M * piece_) {
+            for (long s = share.size(); s > 0; s--, begin += M, to += strip_) {
                 if (begin + M <= contiguous) {
                     std::memcpy(to, from + begin, M * sizeof(T));
                 } else {
@@ -195,35 +238,24 @@ class WeightGradients {
         }
     }
 
-    // Writes one of the sums, transposed into the layout of the weights.
-    void write(Share strips, Share panels, int number, const T* sums) const {
-        const Sum& sum = all_[number];
-        const Share share = of(strips, sum);
-        if (!share.size()) return;
-        long all = 0, before = 0;  // values of a panel's sums, and of those before this one
-        for (int k = 0; k < count_; k++) {
-            if (k == number) before = all;
-            all += of(strips, all_[k]).size() * M * all_[k].vectors * W;
-        }
-        const long at = (share.begin - sum.begin) * M, ld = sum.vectors * W;
-        const long values = std::min(share.size() * M, sum.size - at);  // without the bias
-        for (long q = panels.begin; q < panels.end; q++) {
-            const T* panel = sums + (q - panels.begin) * all + before;
-            for (long n = 0; n < sum.vectors; n++) {
-                const long column = n + 1 == sum.vectors ? sum.last : n, row = p_.row(q, column);
-                const long count = p_.lanes_of(q, column);
-                const T* from = panel + n * W;  // [values][vectors]
-                for (long k = 0; k < values; k += W) {
-                    Vec<T> v[W];
-                    const long n_values = std::min(W, values - k);
-                    for (long j = 0; j < W; j++) v[j] = j < n_values ? load<T>(from + (k + j) * ld) : Vec<T>{};
-                    transpose_lanes<T>(v);
-                    for (long lane = 0; lane < count; lane++)
-                        store_some<T>(sum.weight + (row + lane) * sum.size + at + k, v[lane], n_values);
-                }
-                if (sum.bias && at + share.size() * M > sum.size)
-                    store_some<T>(sum.bias + row, load<T>(from + (sum.size - at) * ld), count);
+    // Writes the sums of some strips and a panel, transposed into the layout of the weights.
+    void write(Share strips, long q, const Sum& sum, const T* sums) const {
+        const long at = (strips.begin - sum.begin) * M, ld = sum.vectors * W;
+        const long values = std::min(strips.size() * M, sum.size - at);  // without the bias
+        for (long n = 0; n < sum.vectors; n++) {
+            const long column = n + 1 == sum.vectors ? sum.last : n, row = p_.row(q, column);
+            const long count = p_.lanes_of(q, column);
+            const T* from = sums + n * W;  // [values][vectors]
+            for (long k = 0; k < values; k += W) {
+                Vec<T> v[W];
+                const long n_values = std::min(W, values - k);
+                for (long j = 0; j < W; j++) v[j] = j < n_values ? load<T>(from + (k + j) * ld) : Vec<T>{};
+                transpose_lanes<T>(v);
+                for (long lane = 0; lane < count; lane++)
+                    store_some<T>(sum.weight + (row + lane) * sum.size + at + k, v[lane], n_values);
             }
+            if (sum.bias && at + strips.size() * M > sum.size)
+                store_some<T>(sum.bias + row, load<T>(from + (sum.size - at) * ld), count);
         }
     }
 
@@ -232,7 +264,7 @@ class WeightGradients {
     const Team& team_;
     std::array<Sum, 5> all_;
     int count_;
-    long strips_ = 0, along_, piece_, left_thread_, sums_thread_;
+    long strips_ = 0, along_, piece_, strip_, left_thread_, sums_thread_;
     Operand<T> *left_, *right_ = nullptr, *row_pairs_ = nullptr;
     long row_pair_thread_ = 0;
     T* sums_;
