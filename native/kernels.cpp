@@ -4,9 +4,11 @@
 //     HOLDFAST_CHECK  the expression that is true if this processor has the set
 //     HOLDFAST_BF16   defined for kernels that use the processor's dot product of bfloat16; they have no double
 #include "backward.h"
+#include "clip_ends.h"
 #include "forward.h"
 #include "peak.h"
 #include "run_stages.h"
+#include "step_kernels.h"
 
 namespace holdfast::HOLDFAST_ISA {
 
@@ -31,32 +33,6 @@ void dispatch(const Layer<T>& l, F f) {
     with.template operator()<Kind::rnn, 2>();
     with.template operator()<Kind::rnn, 3>();
     with.template operator()<Kind::rnn, 4>();
-}
-
-template <class T>
-void activate_each(Function<T> f, const T* x, T* y, long count) {
-    constexpr long W = lanes<T>;
-    for (long k = 0; k < count; k += W) {
-        const long n = std::min(W, count - k);
-        const Vec<T> v = activate<T>(f, load_some<T>(x + k, n));
-        store_some<T>(y + k, v, n);
-    }
-}
-
-// The layer with phi_ends and sigma_ends: what its activations store for the bounds of the gate clip. Not inlined, so
-// that forward and backward get the same bits.
-template <class T>
-__attribute__((noinline)) Layer<T> with_ends(Layer<T> l) {
-    const T ends[2] = {-l.options.gate_clip, l.options.gate_clip};
-    auto set_ends = [&](const Function<T>& f, T* stored) {
-        if (stores_argument(f))
-            std::copy_n(ends, 2, stored);
-        else
-            activate_each<T>(f, ends, stored, 2);
-    };
-    set_ends(l.options.phi, l.options.phi_ends);
-    set_ends(l.options.sigma, l.options.sigma_ends);
-    return l;
 }
 
 template <class T>
@@ -120,11 +96,12 @@ extern const Kernels kernels;
 #if defined(HOLDFAST_BF16)
 const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept<float>, nullptr, packed_size<float>, pack<float>, nullptr,
                       nullptr, forward<float>, backward<float>, activate_each<float>, nullptr, nullptr, nullptr,
-                      fma_rounds};
+                      nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, fma_rounds};
 #else
 const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept<float>, kept<double>, packed_size<float>, pack<float>,
                       packed_size<double>, pack<double>, forward<float>, backward<float>, activate_each<float>,
-                      forward<double>, backward<double>, activate_each<double>, fma_rounds};
+                      forward<double>, backward<double>, activate_each<double>, steps_bytes, pack_steps, steps,
+                      linear_bytes, pack_linear, linear, fma_rounds};
 #endif
 
 }  // namespace holdfast::HOLDFAST_ISA

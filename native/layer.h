@@ -154,6 +154,18 @@ struct Kept {
     long gates, c_before, stages;
 };
 
+// How the weights of a stream are stored; step_products.h says what each means.
+enum class Storage : int { float32, bfloat16, int8 };
+
+// A linear layer on rows, y = W x + b; x and y are contiguous.
+struct LinearCall {
+    long rows, inputs, outputs, threads;
+    Storage storage;
+    const void* packed;
+    const float* x;
+    float* y;
+};
+
 // The kernels of one instruction set.
 struct Kernels {
     const char* name;
@@ -173,6 +185,15 @@ struct Kernels {
     void (*forward_f64)(const Layer<double>&);
     void (*backward_f64)(const Layer<double>&);
     void (*activate_f64)(Function<double>, const double* x, double* y, long count);
+    // For streams, with few rows and weights in any storage. `pack_steps` and `pack_linear` write blocks of so many
+    // bytes, at a multiple of 64; a call of `steps` has it as `packed`, no lengths, no masks and no outputs but y, h_n
+    // and c_n.
+    long (*steps_bytes)(const Layer<float>&, Storage);
+    void (*pack_steps)(const Layer<float>&, Storage, void* out);
+    void (*steps)(const Layer<float>&, Storage);
+    long (*linear_bytes)(long inputs, long outputs, Storage);
+    void (*pack_linear)(long inputs, long outputs, Storage, const float* weight, const float* bias, void* out);
+    void (*linear)(const LinearCall&);
     double (*fma_rounds)(long rounds);  // does only multiply-adds; returns the number of operations
 };
 

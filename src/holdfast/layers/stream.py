@@ -20,6 +20,7 @@ from holdfast.layers.cell_modules import CellModule
 from holdfast.layers.chain import Chain, HasChain
 from holdfast.layers.chain.parts import Recurrent
 from holdfast.layers.recurrent_layer import RecurrentLayer
+from holdfast.runtime.narrow_weights import Weights
 from holdfast.runtime.network import Array, StreamNetwork, check_streams, read
 from holdfast.runtime.steps import Steps
 
@@ -38,21 +39,30 @@ class Stream(runtime.Stream):
             which is opened as :func:`holdfast.runtime.load` does.
         batch: B, sequences that go side by side.
         engine: ``"native"``, ``"reference"``, or ``"auto"`` for the first of them that can.
+        weights: How the weights are stored: ``"float32"``; or rounded to ``"bfloat16"`` or ``"int8"``, which is faster
+            where a step takes as long as reading them (few rows), and gives other numbers (docs/streaming.md has a
+            table). None: as in the model. A model in float64 has only its own.
 
     Attributes:
         engine: What computes the steps.
 
     Raises:
-        OptionError: The model cannot be streamed; the message says why.
+        OptionError: The model cannot be streamed, or not with such weights; the message says why.
         EngineError: The engine that was asked for cannot compute the model.
         ModelFileError: There is no usable model at the path.
     """
 
     def __init__(
-        self, model: nn.Module | Path | str, batch: int = 1, *, engine: Literal["auto", "native", "reference"] = "auto"
+        self,
+        model: nn.Module | Path | str,
+        batch: int = 1,
+        *,
+        engine: Literal["auto", "native", "reference"] = "auto",
+        weights: Weights | None = None,
     ) -> None:
         self.engine: str = check_engine(engine)
-        super().__init__(read(Path(model)) if isinstance(model, Path | str) else _network(model), batch)
+        network = read(Path(model)) if isinstance(model, Path | str) else _network(model)
+        super().__init__(network, batch, weights=weights)
 
     def _steps(self) -> Steps:
         reason = self.why_not_native()
