@@ -36,7 +36,7 @@ class Stream(runtime.Stream):
         model: A layer (``holdfast.LSTM``, ``GRU``, ``RNN``), a cell (``LSTMCell``, ...), or any module with a method
             ``chain()`` (:class:`holdfast.layers.chain.HasChain`), such as a classifier, a tagger of numbers or a
             transcriber (:class:`holdfast.TranscriptStream` goes from sound to text); or the path of a model file,
-            which is opened as :func:`holdfast.runtime.load` does.
+            which is opened as :func:`holdfast.runtime.load` does; or a :class:`holdfast.runtime.Network`.
         batch: B, sequences that go side by side.
         engine: ``"native"``, ``"reference"``, or ``"auto"`` for the first of them that can.
         weights: How the weights are stored: ``"float32"``; or rounded to ``"bfloat16"`` or ``"int8"``, which is faster
@@ -54,14 +54,16 @@ class Stream(runtime.Stream):
 
     def __init__(
         self,
-        model: nn.Module | Path | str,
+        model: nn.Module | StreamNetwork | Path | str,
         batch: int = 1,
         *,
         engine: Literal["auto", "native", "reference"] = "auto",
         weights: Weights | None = None,
     ) -> None:
         self.engine: str = check_engine(engine)
-        network = read(Path(model)) if isinstance(model, Path | str) else _network(model)
+        network = read(Path(model)) if isinstance(model, Path | str) else model
+        if not isinstance(network, StreamNetwork):
+            network = _network(network)
         super().__init__(network, batch, weights=weights)
 
     def _steps(self) -> Steps:
@@ -178,16 +180,24 @@ def _network(model: nn.Module) -> StreamNetwork:
         chain = Chain((Recurrent("", (model.spec,)),))
         weights = {name + layer_suffix(0): tensor for name, tensor in parameters.collect(model, model.spec, "").items()}
     elif hasattr(type(model), "chain"):
-        chain = cast(HasChain, model).chain()
-        check_streams(chain)
-        _refuse_own_forward(cast(RecurrentLayer, model.get_submodule(chain.recurrent.name)))
-        weights = {name: parameters.named(model, name) for name in chain.tensor_shapes()}
+        return chain_network(cast(HasChain, model).chain(), model)
     else:
         raise OptionError(
             f"Stream got a {type(model).__module__}.{type(model).__name__}; expected a layer or a cell of Holdfast, a "
             "classifier, or the path of a saved model. A layer of torch.nn: load its state_dict into Holdfast's."
         )
     return StreamNetwork(chain, _copies(weights))
+
+
+def chain_network(chain: Chain, model: nn.Module) -> StreamNetwork:
+    """A chain of parts of a module, with copies of their weights.
+
+    Raises:
+        OptionError: A stream cannot compute it.
+    """
+    check_streams(chain)
+    _refuse_own_forward(cast(RecurrentLayer, model.get_submodule(chain.recurrent.name)))
+    return StreamNetwork(chain, _copies({name: parameters.named(model, name) for name in chain.tensor_shapes()}))
 
 
 def _refuse_own_forward(model: RecurrentLayer | CellModule) -> None:

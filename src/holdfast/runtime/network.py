@@ -85,9 +85,11 @@ class StreamNetwork:
         narrow_weights.check(weights)
         if self.dtype != np.float32:
             raise OptionError(
-                f"weights is {weights!r}, and the network computes in {self.dtype}: convert the whole model by .float()."
+                f"weights is {weights!r}, and the network computes in {self.dtype}: convert the whole model by "
+                ".float()."
             )
-        return replace(self, arrays=narrow_weights.rounded(self.arrays, matrices(self.chain), weights), weights=weights)
+        arrays = narrow_weights.rounded(self.arrays, matrices(self.chain), weights)
+        return replace(self, arrays=arrays, weights=weights)
 
     @cached_property
     def scaling(self) -> Scaling | None:
