@@ -1,6 +1,6 @@
 """The weights of a network in fewer bits: rounded as the kernels of streams store them, and as a file holds them.
 
-- ``bfloat16`` rounds each weight to the nearest value with 8 digits, ties to even: it is off by at most 2^-9 of its size.
+- ``bfloat16`` rounds each weight to the nearest value with 8 digits, ties to even: off by at most 2^-9 of its size.
 - ``int8`` makes each row of a matrix, which has the weights of one unit and gate, q s with whole numbers q from -127 to
   127 and one scale s = max|w| / 127: each weight is off by at most s / 2. The scale has 17 digits, so that q s is exact
   in float32, and rounding a second time changes nothing. A row whose weights are all below 2^-100 becomes 0.
