@@ -1,5 +1,5 @@
 // The kernels of streams, of one instruction set: compiled as kernels.cpp is.
-#include "step_kernels.h"
+#include "steps.h"
 
 #include "clip_ends.h"
 #include "run_step.h"
