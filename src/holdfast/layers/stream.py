@@ -28,9 +28,9 @@ from holdfast.runtime.steps import Steps
 class Stream(runtime.Stream):
     """A model that takes its sequence step by step, in evaluation mode and without gradients.
 
-    The weights are copied and packed when the stream is made: what is done to the model later has no effect on it. What
-    the kernels cannot compute, the reference does, a hundred times slower; :meth:`why_not_native` says why. A stream is
-    used by one thread at a time.
+    Inputs are arrays, or tensors on the CPU, and the outputs are as the inputs. The weights are copied and packed when
+    the stream is made: later changes of the model have no effect on it. What the kernels cannot compute, the reference
+    does, a hundred times slower; :meth:`why_not_native` says why. A stream is used by one thread at a time.
 
     Args:
         model: A layer (``holdfast.LSTM``, ``GRU``, ``RNN``), a cell (``LSTMCell``, ...), or any module with a method
@@ -74,19 +74,9 @@ class Stream(runtime.Stream):
             self.engine = "native" if reason is None else "reference"
         return super()._steps() if self.engine == "native" else ReferenceSteps(self.network, self._parts)
 
-    def step(self, x: Any) -> Any:
-        """The next step.
-
-        Args:
-            x: [B, I]; or [I] with a batch of 1. An array, or a tensor on the CPU.
-
-        Returns:
-            [B, O], or [O] as ``x`` is; an array or a tensor as ``x`` is.
-
-        Raises:
-            ShapeError: ``x`` has the wrong shape, dtype or device.
-        """
-        return torch.from_numpy(super().step(_array(x))) if isinstance(x, Tensor) else super().step(x)
+    def _checked_step(self, x: Any) -> Any:
+        """The next step; for a tensor, the output is one too."""
+        return torch.from_numpy(super().step(_array(x))) if isinstance(x, Tensor) else super()._checked_step(x)
 
     def run(self, x: Any) -> Any:
         """The next steps, several at once.

@@ -17,6 +17,7 @@ from holdfast.runtime.network import Array, StreamNetwork, export, read
 from holdfast.runtime.steps import MISSING, Steps, laid_out, native_steps
 
 _KIND = "stream state"
+_empty = np.empty
 
 
 class Stream:
@@ -84,9 +85,13 @@ class Stream:
             ShapeError: ``x`` has the wrong shape or dtype.
         """
         if type(x) is np.ndarray and not self._converts:
-            y = np.empty(self._shapes.get(x.ndim, ()), self.dtype)
+            y = _empty(self._shapes.get(x.ndim, ()), self.dtype)
             if self._advance(x, y):
                 return y
+        return self._checked_step(x)
+
+    def _checked_step(self, x: Any) -> Any:
+        """The next step, for an input that the kernels do not take as it is."""
         x = self._checked(x)
         if x.ndim not in self._shapes or x.shape[:-1] != self._shapes[x.ndim][:-1] or x.shape[-1] != self.input_size:
             alone = " or (input_size,)" if self.batch == 1 else ""
@@ -246,7 +251,8 @@ class Stream:
         export(self.network, Path(path))
 
     def __repr__(self) -> str:
-        return f"Stream({self.network}, batch={self.batch})"
+        weights = f", weights={self.network.weights!r}" if self.network.weights else ""
+        return f"Stream({self.network}, batch={self.batch}{weights})"
 
     def _letters(self) -> list[str]:
         return list(self.network.specs[0].state_sizes)
