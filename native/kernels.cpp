@@ -7,7 +7,6 @@
 #include "clip_ends.h"
 #include "loops.h"
 #include "pack.h"
-#include "peak.h"
 #include "stages.h"
 #include "steps.h"
 
@@ -78,12 +77,12 @@ extern const Kernels kernels;
 #if defined(HOLDFAST_BF16)
 const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept<float>, nullptr, packed_size<float>, pack<float>, nullptr,
                       nullptr, forward<float>, backward<float>, activate_each<float>, nullptr, nullptr, nullptr,
-                      nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, fma_rounds};
+                      nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
 #else
 const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept<float>, kept<double>, packed_size<float>, pack<float>,
                       packed_size<double>, pack<double>, forward<float>, backward<float>, activate_each<float>,
                       forward<double>, backward<double>, activate_each<double>, steps_bytes, pack_steps, steps,
-                      linear_bytes, pack_linear, linear, fma_rounds};
+                      linear_bytes, pack_linear, linear};
 #endif
 
 }  // namespace holdfast::HOLDFAST_ISA

@@ -185,16 +185,15 @@ struct Kernels {
     void (*forward_f64)(const Layer<double>&);
     void (*backward_f64)(const Layer<double>&);
     void (*activate_f64)(Function<double>, const double* x, double* y, long count);
-    // For streams, with few rows and weights in any storage. `pack_steps` and `pack_linear` write blocks of so many
-    // bytes, at a multiple of 64; a call of `steps` has it as `packed`, no lengths, no masks and no outputs but y, h_n
-    // and c_n.
+    // For streams, with few rows and weights in any storage. `pack_steps` writes a block of `steps_bytes` bytes to an
+    // address that is a multiple of 64. A call of `steps` has it as `packed`; it has no lengths and no masks, runs
+    // forward in time, and writes only y, h_n and c_n. The same for a linear layer.
     long (*steps_bytes)(const Layer<float>&, Storage);
     void (*pack_steps)(const Layer<float>&, Storage, void* out);
     void (*steps)(const Layer<float>&, Storage);
     long (*linear_bytes)(long inputs, long outputs, Storage);
     void (*pack_linear)(long inputs, long outputs, Storage, const float* weight, const float* bias, void* out);
     void (*linear)(const LinearCall&);
-    double (*fma_rounds)(long rounds);  // does only multiply-adds; returns the number of operations
 };
 
 }  // namespace holdfast

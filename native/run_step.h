@@ -5,14 +5,14 @@
 
 namespace holdfast::HOLDFAST_ISA {
 
-// How many threads products of so many multiply-adds per step are worth. Waking a thread takes as long as about 2^18
+// How many threads products with `step` multiply-adds per step are worth. Waking a thread takes as long as about 2^18
 // of them, and each wait of the threads for one another as long as about 2^14.
 inline long step_threads(long step, long steps, long threads) {
     if (sanitized) return threads;
     return std::min(std::clamp(step * steps >> 19, 1L, threads), std::clamp(step >> 15, 1L, threads));
 }
 
-// Calls run(threads), which returns the number of threads that there were, until there were as many as wanted.
+// Calls run(wanted), which returns the number of available threads, until that is the number that was wanted.
 template <class Run>
 void in_threads(long wanted, Run run) {
     for (long available; (available = run(wanted)) != wanted;) wanted = available;

@@ -91,7 +91,7 @@ void step_tile(const StepRows& rows, long first, const std::byte* B, long K, lon
     if constexpr (storage == Storage::int8) {
         const auto* scales = reinterpret_cast<const float*>(B);
         const auto* w = reinterpret_cast<const std::uint16_t*>(scales + N * W);
-        constexpr long block = 512;  // a sum of so many products, each at most 127 * 32767, has 32 bits
+        constexpr long block = 512;  // 512 products of at most 127 * 32767 each fit into 32 bits
         for (long begin = 0; begin < K; begin += block) {
             Integers acc[M][N]{};
             for (long k = begin; k < std::min(K, begin + block); k += 2, w += N * W)
