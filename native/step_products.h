@@ -19,26 +19,12 @@
 
 namespace holdfast::HOLDFAST_ISA {
 
-template <Storage>
-struct Stored;
-template <>
-struct Stored<Storage::float32> {
-    using Weight = float;
-    using Value = float;
-    static constexpr long together = 1;  // steps in a lane
-};
-template <>
-struct Stored<Storage::bfloat16> {
-    using Weight = std::uint32_t;
-    using Value = float;
-    static constexpr long together = 2;
-};
-template <>
-struct Stored<Storage::int8> {
-    using Weight = std::uint16_t;
-    using Value = std::int16_t;
-    static constexpr long together = 2;
-};
+// How many steps a lane has, and the bytes of a weight.
+template <Storage storage>
+constexpr long steps_together = storage == Storage::float32 ? 1 : 2;
+constexpr long bytes_of(Storage storage) {
+    return storage == Storage::float32 ? 4 : storage == Storage::bfloat16 ? 2 : 1;
+}
 
 // Rows that a matrix multiplies, each with a scale of its own where values have 16 bits. A row has at least one value
 // more than the matrix has steps; it is 0.
@@ -82,69 +68,83 @@ HF_INLINE Integers add_products(Integers acc, const std::uint16_t* w, std::int32
 using StepTile = void (*)(const StepRows& rows, long first, const std::byte* B, long K, long last, float* out,
                           long ldo);
 
-template <Storage storage, int M, int N>
-void step_tile(const StepRows& rows, long first, const std::byte* B, long K, long last, float* out, long ldo) {
-    using S = Stored<storage>;
-    constexpr long W = lanes<float>, together = S::together;
-    const auto* v = static_cast<const typename S::Value*>(rows.values) + first * rows.stride;
-    auto place = [&](int m, int n) { return out + m * ldo + (n + 1 == N ? last : n) * W; };
-    if constexpr (storage == Storage::int8) {
-        const auto* scales = reinterpret_cast<const float*>(B);
-        const auto* w = reinterpret_cast<const std::uint16_t*>(scales + N * W);
-        constexpr long block = 512;  // 512 products of at most 127 * 32767 each fit into 32 bits
-        for (long begin = 0; begin < K; begin += block) {
-            Integers acc[M][N]{};
-            for (long k = begin; k < std::min(K, begin + block); k += 2, w += N * W)
-#pragma GCC unroll 4
-                for (int n = 0; n < N; n++)
-#pragma GCC unroll 4
-                    for (int m = 0; m < M; m++) {
-                        std::int32_t both;
-                        std::memcpy(&both, v + m * rows.stride + k, sizeof both);
-                        acc[m][n] = add_products(acc[m][n], w + n * W, both);
-                    }
-#pragma GCC unroll 4
-            for (int m = 0; m < M; m++)
-#pragma GCC unroll 4
-                for (int n = 0; n < N; n++) {
-                    const Vec<float> scale = load<float>(scales + n * W) * rows.scales[first + m];
-                    store<float>(place(m, n),
-                                 load<float>(place(m, n)) + __builtin_convertvector(acc[m][n], Vec<float>) * scale);
-                }
-        }
+// The weights of a lane's steps, as float.
+template <Storage storage>
+HF_INLINE void load_weights(const std::byte* w, Vec<float> (&steps)[steps_together<storage>]) {
+    if constexpr (storage == Storage::float32) {
+        std::memcpy(&steps[0], w, sizeof steps[0]);
     } else {
-        constexpr int chains = M == 1 ? together : 1;  // more sums at once: one row has too few
-        const auto* w = reinterpret_cast<const typename S::Weight*>(B);
-        Vec<float> acc[M][N], more[M][N]{};
-#pragma GCC unroll 4
-        for (int m = 0; m < M; m++)
-#pragma GCC unroll 4
-            for (int n = 0; n < N; n++) acc[m][n] = load<float>(place(m, n));
-        for (long k = 0; k < K; k += together, w += N * W)
-#pragma GCC unroll 4
-            for (int n = 0; n < N; n++) {
-                if constexpr (storage == Storage::float32) {
-                    const Vec<float> b = load<float>(w + n * W);
-#pragma GCC unroll 4
-                    for (int m = 0; m < M; m++) acc[m][n] += all<float>(v[m * rows.stride + k]) * b;
-                } else {
-                    typedef std::uint32_t Bits __attribute__((vector_size(Types<float>::bytes)));
-                    Bits bits;
-                    std::memcpy(&bits, w + n * W, sizeof bits);
-                    const auto low = (Vec<float>)(bits << 16), high = (Vec<float>)(bits & 0xffff0000u);
-#pragma GCC unroll 4
-                    for (int m = 0; m < M; m++) {
-                        acc[m][n] += all<float>(v[m * rows.stride + k]) * low;
-                        (chains > 1 ? more : acc)[m][n] += all<float>(v[m * rows.stride + k + 1]) * high;
-                    }
-                }
-            }
-#pragma GCC unroll 4
-        for (int m = 0; m < M; m++)
-#pragma GCC unroll 4
-            for (int n = 0; n < N; n++) store<float>(place(m, n), chains > 1 ? acc[m][n] + more[m][n] : acc[m][n]);
+        typedef std::uint32_t Bits __attribute__((vector_size(Types<float>::bytes)));
+        Bits bits;
+        std::memcpy(&bits, w, sizeof bits);
+        steps[0] = (Vec<float>)(bits << 16);
+        steps[1] = (Vec<float>)(bits & 0xffff0000u);
     }
 }
+
+template <Storage storage, int M, int N>
+void float_tile(const StepRows& rows, long first, const std::byte* B, long K, long last, float* out, long ldo) {
+    constexpr long W = lanes<float>, together = steps_together<storage>;
+    constexpr int chains = M == 1 ? together : 1;  // one row has too few sums to keep the processor busy
+    const auto* v = static_cast<const float*>(rows.values) + first * rows.stride;
+    auto place = [&](int m, int n) { return out + m * ldo + (n + 1 == N ? last : n) * W; };
+    Vec<float> acc[chains][M][N]{};
+#pragma GCC unroll 4
+    for (int m = 0; m < M; m++)
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++) acc[0][m][n] = load<float>(place(m, n));
+    for (long k = 0; k < K; k += together)
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++, B += Types<float>::bytes) {
+            Vec<float> b[together];
+            load_weights<storage>(B, b);
+#pragma GCC unroll 2
+            for (int s = 0; s < together; s++)
+#pragma GCC unroll 4
+                for (int m = 0; m < M; m++) acc[s % chains][m][n] += all<float>(v[m * rows.stride + k + s]) * b[s];
+        }
+#pragma GCC unroll 4
+    for (int m = 0; m < M; m++)
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++) {
+            const Vec<float> sum = acc[0][m][n];
+            store<float>(place(m, n), chains > 1 ? sum + acc[chains - 1][m][n] : sum);
+        }
+}
+
+template <int M, int N>
+void int8_tile(const StepRows& rows, long first, const std::byte* B, long K, long last, float* out, long ldo) {
+    constexpr long W = lanes<float>;
+    const auto* v = static_cast<const std::int16_t*>(rows.values) + first * rows.stride;
+    const auto* scales = reinterpret_cast<const float*>(B);
+    const auto* w = reinterpret_cast<const std::uint16_t*>(scales + N * W);
+    constexpr long block = 512;  // 512 products of at most 127 * 32767 each fit into 32 bits
+    for (long begin = 0; begin < K; begin += block) {
+        Integers acc[M][N]{};
+        for (long k = begin; k < std::min(K, begin + block); k += 2)
+#pragma GCC unroll 4
+            for (int n = 0; n < N; n++, w += W)
+#pragma GCC unroll 4
+                for (int m = 0; m < M; m++) {
+                    std::int32_t both;
+                    std::memcpy(&both, v + m * rows.stride + k, sizeof both);
+                    acc[m][n] = add_products(acc[m][n], w, both);
+                }
+#pragma GCC unroll 4
+        for (int m = 0; m < M; m++)
+#pragma GCC unroll 4
+            for (int n = 0; n < N; n++) {
+                float* to = out + m * ldo + (n + 1 == N ? last : n) * W;
+                const Vec<float> scale = load<float>(scales + n * W) * rows.scales[first + m];
+                store<float>(to, load<float>(to) + __builtin_convertvector(acc[m][n], Vec<float>) * scale);
+            }
+    }
+}
+
+template <Storage storage, int M, int N>
+constexpr StepTile step_tile = float_tile<storage, M, N>;
+template <int M, int N>
+constexpr StepTile step_tile<Storage::int8, M, N> = int8_tile<M, N>;
 
 constexpr int step_rows = 3;  // rows of a tile
 
@@ -164,13 +164,12 @@ class StepMatrix {
     StepMatrix() = default;
     StepMatrix(Storage storage, const Panels& panels, long K, long count, long last)
         : storage_(storage), panels_(panels), K_(K), count_(count), last_(last) {
-        const long steps = (K + 1) / 2 * 2, scales = storage == Storage::int8 ? 4 : 0;
-        const long of_weight = storage == Storage::float32 ? 4 : storage == Storage::bfloat16 ? 2 : 1;
-        panel_bytes_ = (count * W * (scales + (of_weight == 4 ? K : steps) * of_weight) + 63) / 64 * 64;
+        const long steps = storage == Storage::float32 ? K : (K + 1) / 2 * 2;
+        const long scale = storage == Storage::int8 ? sizeof(float) : 0;
+        panel_bytes_ = (count * W * (scale + steps * bytes_of(storage)) + 63) / 64 * 64;
     }
 
     long bytes() const { return panels_.count * panel_bytes_; }
-    long steps() const { return K_; }
 
     void pack(const float* weights, std::byte* out) const {
         for (long q = 0; q < panels_.count; q++, out += panel_bytes_)
