@@ -21,23 +21,26 @@ Linear<T>::Linear(const Kernels& kernels, Storage storage, long inputs, long out
     if constexpr (sizeof(T) == 4) {
         packed_ = Block(kernels.linear_bytes(inputs, outputs, storage));
         kernels.pack_linear(inputs, outputs, storage, weight, bias, packed_.data());
-        return;
+    } else {
+        weight_.resize(inputs * outputs);
+        bias_.resize(outputs);
+        for (long o = 0; o < outputs; o++)
+            for (long i = 0; i < inputs; i++) weight_[i * outputs + o] = weight[o * inputs + i];
+        if (bias) std::copy_n(bias, outputs, bias_.begin());
     }
-    weight_.resize(inputs * outputs);
-    bias_.resize(outputs);
-    for (long o = 0; o < outputs; o++)
-        for (long i = 0; i < inputs; i++) weight_[i * outputs + o] = weight[o * inputs + i];
-    if (bias) std::copy_n(bias, outputs, bias_.begin());
 }
 
 template <class T>
 void Linear<T>::operator()(const T* x, long rows, long threads, T* y) const {
-    if constexpr (sizeof(T) == 4) return kernels_->linear({rows, inputs, outputs, threads, storage_, packed_.data(), x, y});
-    for (long r = 0; r < rows; r++, x += inputs, y += outputs) {
-        std::copy(bias_.begin(), bias_.end(), y);
-        const double* w = weight_.data();
-        for (long i = 0; i < inputs; i++, w += outputs)
-            for (long o = 0; o < outputs; o++) y[o] += x[i] * w[o];
+    if constexpr (sizeof(T) == 4) {
+        kernels_->linear({rows, inputs, outputs, threads, storage_, packed_.data(), x, y});
+    } else {
+        for (long r = 0; r < rows; r++, x += inputs, y += outputs) {
+            std::copy(bias_.begin(), bias_.end(), y);
+            const double* w = weight_.data();
+            for (long i = 0; i < inputs; i++, w += outputs)
+                for (long o = 0; o < outputs; o++) y[o] += x[i] * w[o];
+        }
     }
 }
 
@@ -45,7 +48,7 @@ template <class T>
 void StreamLayer<T>::pack(const Kernels& kernels, Storage storage) {
     storage_ = storage;
     if constexpr (sizeof(T) == 4) {
-        few_rows_ = storage != Storage::float32 || call.B <= 4;
+        few_rows_ = storage != Storage::float32 || call.B <= 4;  // forward is faster with more rows
         packed_ = Block(few_rows_ ? kernels.steps_bytes(call, storage) : kernels.packed_size_f32(call) * 4);
         few_rows_ ? kernels.pack_steps(call, storage, packed_.data())
                   : kernels.pack_f32(call, static_cast<float*>(packed_.data()));
