@@ -83,7 +83,9 @@ class Network {
             after.insert(after.end(), l->c_n, l->c_n + s.B * l->H);
         }
         for (; count > 0; count--) {
-            std::vector<StreamLayer<T>> layers{of(first.layer, false), of(second.layer, around)};
+            std::vector<StreamLayer<T>> layers;
+            layers.push_back(of(first.layer, false));
+            layers.push_back(of(second.layer, around));
             streams.emplace_back(tested.kernels, Storage::float32, s.B, std::move(layers),
                                  around ? input.linear(tested.kernels) : Linear<T>{},
                                  around ? output.linear(tested.kernels) : Linear<T>{});
