@@ -46,12 +46,12 @@ StreamLayer<T> layer_of(const nb::dict& from) {
 }
 
 template <class T>
-Linear<T> linear_of(const std::optional<nb::dict>& from) {
+Linear<T> linear_of(const Kernels& kernels, Storage storage, const std::optional<nb::dict>& from) {
     if (!from) return {};
     long weights = 0, outputs = 0;
     const T* weight = array_or_null<T>(*from, "weight", &weights);
     const T* bias = array_or_null<T>(*from, "bias", &outputs);
-    return {weights / outputs, outputs, weight, bias};
+    return {kernels, storage, weights / outputs, outputs, weight, bias};
 }
 
 // A C-contiguous array of T, during a call.
@@ -85,9 +85,14 @@ template <class T>
 class BoundStream {
   public:
     BoundStream(const nb::list& layers, long B, const std::optional<nb::dict>& input,
-                const std::optional<nb::dict>& output, Array<T> state, const std::string& isa)
-        : stream_(isa.empty() ? chosen_kernels() : kernels_named(isa), B, layers_of(layers), linear_of<T>(input),
-                  linear_of<T>(output)),
+                const std::optional<nb::dict>& output, Array<T> state, int storage, const std::string& isa)
+        : BoundStream(isa.empty() ? chosen_kernels() : kernels_named(isa), Storage(storage), B, layers, input, output,
+                      std::move(state)) {}
+
+    BoundStream(const Kernels& kernels, Storage storage, long B, const nb::list& layers,
+                const std::optional<nb::dict>& input, const std::optional<nb::dict>& output, Array<T> state)
+        : stream_(kernels, storage, B, layers_of(layers), linear_of<T>(kernels, storage, input),
+                  linear_of<T>(kernels, storage, output)),
           state_(std::move(state)) {
         if (long(state_.size()) == stream_.state_size) return;
         const std::string expected = std::to_string(stream_.state_size), actual = std::to_string(state_.size());
@@ -121,8 +126,10 @@ class BoundStream {
 template <class T>
 void bind(nb::module_& m, const char* name) {
     nb::class_<BoundStream<T>>(m, name, "Layers that take steps and keep their state; see native/stream.h.")
-        .def(nb::init<nb::list, long, std::optional<nb::dict>, std::optional<nb::dict>, Array<T>, std::string>(),
-             "layers"_a, "batch"_a, "input"_a.none(), "output"_a.none(), "state"_a.noconvert(), "isa"_a = "")
+        .def(nb::init<nb::list, long, std::optional<nb::dict>, std::optional<nb::dict>, Array<T>, int,
+                      std::string>(),
+             "layers"_a, "batch"_a, "input"_a.none(), "output"_a.none(), "state"_a.noconvert(), "storage"_a = 0,
+             "isa"_a = "")
         .def("advance", &BoundStream<T>::advance, "x"_a, "y"_a,
              "Takes the steps of x, [B, T, I], [B, I] or [I], and writes y of the same form. Returns False, and does "
              "nothing, if an array does not fit.");

@@ -4,11 +4,12 @@
 //     HOLDFAST_BYTES  the bytes of a vector; 0: one value at a time
 //     HOLDFAST_CHECK  the expression that is true if this processor has the set
 //     HOLDFAST_BF16   defined for kernels that use the processor's dot product of bfloat16; they have no double
-#include "activations.h"
+#include "clip_ends.h"
 #include "fingerprint.h"
 #include "loops.h"
 #include "pack.h"
 #include "stages.h"
+#include "steps.h"
 
 #if defined(HOLDFAST_BF16)
 // They have no cells in stages: the other kernels of AVX-512 compute these, and round the operands of products.
@@ -28,32 +29,6 @@ void stages_backward(const Layer<T>& l) { avx512::kernels.backward_f32(l); }
 #endif
 
 namespace holdfast::HOLDFAST_ISA {
-
-template <class T>
-void activate_each(Function<T> f, const T* x, T* y, long count) {
-    constexpr long W = lanes<T>;
-    for (long k = 0; k < count; k += W) {
-        const long n = std::min(W, count - k);
-        const Vec<T> v = activate<T>(f, load_some<T>(x + k, n));
-        store_some<T>(y + k, v, n);
-    }
-}
-
-// The layer with phi_ends and sigma_ends: what its activations store for the bounds of the gate clip. Not inlined, so
-// that forward and backward get the same bits.
-template <class T>
-__attribute__((noinline)) Layer<T> with_ends(Layer<T> l) {
-    const T ends[2] = {-l.options.gate_clip, l.options.gate_clip};
-    auto set_ends = [&](const Function<T>& f, T* stored) {
-        if (stores_argument(f))
-            std::copy_n(ends, 2, stored);
-        else
-            activate_each<T>(f, ends, stored, 2);
-    };
-    set_ends(l.options.phi, l.options.phi_ends);
-    set_ends(l.options.sigma, l.options.sigma_ends);
-    return l;
-}
 
 template <class T>
 void forward_of(const Layer<T>& l) {
@@ -103,11 +78,12 @@ extern const Kernels kernels;
 #if defined(HOLDFAST_BF16)
 const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept<float>, nullptr, packed_size<float>, pack<float>, nullptr,
                       nullptr, forward<float>, backward<float>, activate_each<float>, nullptr, nullptr, nullptr,
-                      fingerprint};
+                      fingerprint, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
 #else
 const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept<float>, kept<double>, packed_size<float>, pack<float>,
                       packed_size<double>, pack<double>, forward<float>, backward<float>, activate_each<float>,
-                      forward<double>, backward<double>, activate_each<double>, fingerprint};
+                      forward<double>, backward<double>, activate_each<double>, fingerprint, steps_bytes,
+                      pack_steps, steps, linear_bytes, pack_linear, linear};
 #endif
 
 }  // namespace holdfast::HOLDFAST_ISA

@@ -155,6 +155,18 @@ struct Kept {
     long gates, c_before, stages;
 };
 
+// How the weights of a stream are stored; step_products.h says what each means.
+enum class Storage : int { float32, bfloat16, int8 };
+
+// A linear layer on rows, y = W x + b; x and y are contiguous.
+struct LinearCall {
+    long rows, inputs, outputs, threads;
+    Storage storage;
+    const void* packed;
+    const float* x;
+    float* y;
+};
+
 // The kernels of one instruction set.
 struct Kernels {
     const char* name;
@@ -176,6 +188,15 @@ struct Kernels {
     void (*activate_f64)(Function<double>, const double* x, double* y, long count);
     // A number from the bits of an array, and from that of the arrays before it (fingerprint.h).
     std::uint64_t (*fingerprint)(const void* data, long bytes, std::uint64_t before);
+    // For streams, with few rows and weights in any storage. `pack_steps` writes a block of `steps_bytes` bytes to an
+    // address that is a multiple of 64. A call of `steps` has it as `packed`; it has no lengths and no masks, runs
+    // forward in time, and writes only y, h_n and c_n. The same for a linear layer.
+    long (*steps_bytes)(const Layer<float>&, Storage);
+    void (*pack_steps)(const Layer<float>&, Storage, void* out);
+    void (*steps)(const Layer<float>&, Storage);
+    long (*linear_bytes)(long inputs, long outputs, Storage);
+    void (*pack_linear)(long inputs, long outputs, Storage, const float* weight, const float* bias, void* out);
+    void (*linear)(const LinearCall&);
 };
 
 }  // namespace holdfast

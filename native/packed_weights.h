@@ -47,18 +47,20 @@ class PackedWeights {
         return all;
     }
 
+    // Memory that begins at a line of the cache.
+    static std::shared_ptr<T> aligned(long count) {
+        static constexpr std::align_val_t line{64};
+        T* const data = static_cast<T*>(::operator new(std::size_t(count) * sizeof(T), line));
+        return {data, [](T* memory) { ::operator delete(memory, line); }};
+    }
+
     static Packed pack(const Kernels& kernels, const Layer<T>& l) {
-        constexpr std::align_val_t line{64};
-        const auto make = [&](long size) {
-            void* memory = ::operator new(std::size_t(size) * sizeof(T), line);
-            return std::shared_ptr<T>(static_cast<T*>(memory), [](T* data) { ::operator delete(data, line); });
-        };
         std::shared_ptr<T> packed;
         if constexpr (sizeof(T) == 4) {
-            packed = make(kernels.packed_size_f32(l));
+            packed = aligned(kernels.packed_size_f32(l));
             kernels.pack_f32(l, packed.get());
         } else {
-            packed = make(kernels.packed_size_f64(l));
+            packed = aligned(kernels.packed_size_f64(l));
             kernels.pack_f64(l, packed.get());
         }
         return packed;

@@ -3,43 +3,60 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 namespace holdfast {
 
-template <class T>
-Linear<T>::Linear(long inputs, long outputs, const T* w, const T* b)
-    : inputs(inputs), outputs(outputs), weight(inputs * outputs), bias(outputs) {
-    for (long o = 0; o < outputs; o++)
-        for (long i = 0; i < inputs; i++) weight[i * outputs + o] = w[o * inputs + i];
-    if (b) std::copy_n(b, outputs, bias.begin());
+Block::Block(long bytes) {
+    void* data;
+    if (posix_memalign(&data, 64, std::max(bytes, 1L))) throw std::bad_alloc();
+    data_.reset(data);
+    prefer_large_pages(data, bytes);
 }
 
 template <class T>
-void Linear<T>::operator()(const T* x, long rows, T* y) const {
-    for (long r = 0; r < rows; r++, x += inputs, y += outputs) {
-        std::copy(bias.begin(), bias.end(), y);
-        const T* w = weight.data();
-        for (long i = 0; i < inputs; i++, w += outputs)
-            for (long o = 0; o < outputs; o++) y[o] += x[i] * w[o];
+Linear<T>::Linear(const Kernels& kernels, Storage storage, long inputs, long outputs, const T* weight, const T* bias)
+    : inputs(inputs), outputs(outputs), kernels_(&kernels), storage_(storage) {
+    if constexpr (sizeof(T) == 4) {
+        packed_ = Block(kernels.linear_bytes(inputs, outputs, storage));
+        kernels.pack_linear(inputs, outputs, storage, weight, bias, packed_.data());
+    } else {
+        weight_.resize(inputs * outputs);
+        bias_.resize(outputs);
+        for (long o = 0; o < outputs; o++)
+            for (long i = 0; i < inputs; i++) weight_[i * outputs + o] = weight[o * inputs + i];
+        if (bias) std::copy_n(bias, outputs, bias_.begin());
     }
 }
 
 template <class T>
-void StreamLayer<T>::pack(const Kernels& kernels) {
-    const auto [size, pack] = [&] {
-        if constexpr (sizeof(T) == 4)
-            return std::pair(kernels.packed_size_f32(call), kernels.pack_f32);
-        else
-            return std::pair(kernels.packed_size_f64(call), kernels.pack_f64);
-    }();
-    constexpr std::size_t line = 64;  // bytes
-    memory.resize(size + line / sizeof(T));
-    void* start = memory.data();
-    std::size_t bytes = memory.size() * sizeof(T);
-    T* packed = static_cast<T*>(std::align(line, size * sizeof(T), start, bytes));
-    pack(call, packed);
-    call.packed = packed;
+void Linear<T>::operator()(const T* x, long rows, long threads, T* y) const {
+    if constexpr (sizeof(T) == 4) {
+        kernels_->linear({rows, inputs, outputs, threads, storage_, packed_.data(), x, y});
+    } else {
+        for (long r = 0; r < rows; r++, x += inputs, y += outputs) {
+            std::copy(bias_.begin(), bias_.end(), y);
+            const double* w = weight_.data();
+            for (long i = 0; i < inputs; i++, w += outputs)
+                for (long o = 0; o < outputs; o++) y[o] += x[i] * w[o];
+        }
+    }
+}
+
+template <class T>
+void StreamLayer<T>::pack(const Kernels& kernels, Storage storage) {
+    storage_ = storage;
+    if constexpr (sizeof(T) == 4) {
+        few_rows_ = storage != Storage::float32 || call.B <= 4;  // forward is faster with more rows
+        packed_ = Block(few_rows_ ? kernels.steps_bytes(call, storage) : kernels.packed_size_f32(call) * 4);
+        few_rows_ ? kernels.pack_steps(call, storage, packed_.data())
+                  : kernels.pack_f32(call, static_cast<float*>(packed_.data()));
+    } else {
+        packed_ = Block(kernels.packed_size_f64(call) * 8);
+        kernels.pack_f64(call, static_cast<double*>(packed_.data()));
+    }
+    call.packed = static_cast<const T*>(packed_.data());
     call.weight_ih = call.weight_hh = call.bias_ih = call.bias_hh = nullptr;
     call.weight_hr = call.norm_ih = call.norm_hh = nullptr;
     auto replace_by_copy = [](const T*& values, long count, std::vector<T>& copy) {
@@ -47,9 +64,17 @@ void StreamLayer<T>::pack(const Kernels& kernels) {
         copy.assign(values, values + count);
         values = copy.data();
     };
-    replace_by_copy(call.peephole, (call.options.coupled ? 2 : 3) * call.H, peephole);
-    replace_by_copy(call.norm_c, call.H, norm_c);
-    replace_by_copy(call.norm_c_bias, call.H, norm_c_bias);
+    replace_by_copy(call.peephole, (call.options.coupled ? 2 : 3) * call.H, peephole_);
+    replace_by_copy(call.norm_c, call.H, norm_c_);
+    replace_by_copy(call.norm_c_bias, call.H, norm_c_bias_);
+}
+
+template <class T>
+void StreamLayer<T>::operator()(const Kernels& kernels, const Layer<T>& layer) const {
+    if constexpr (sizeof(T) == 4)
+        few_rows_ ? kernels.steps(layer, storage_) : kernels.forward_f32(layer);
+    else
+        kernels.forward_f64(layer);
 }
 
 namespace {
@@ -74,8 +99,8 @@ long all_state_values(const std::vector<StreamLayer<T>>& layers) {
 }  // namespace
 
 template <class T>
-Stream<T>::Stream(const Kernels& kernels, long B, std::vector<StreamLayer<T>> layers, Linear<T> input,
-                  Linear<T> output)
+Stream<T>::Stream(const Kernels& kernels, Storage storage, long B, std::vector<StreamLayer<T>> layers,
+                  Linear<T> input, Linear<T> output)
     : B(B), I(input.outputs ? input.inputs : layers.front().call.I),
       O(output.outputs ? output.outputs : layers.back().call.O), state_size(B * all_state_values(layers)),
       kernels_(kernels), layers_(std::move(layers)), input_(std::move(input)), output_(std::move(output)) {
@@ -84,7 +109,7 @@ Stream<T>::Stream(const Kernels& kernels, long B, std::vector<StreamLayer<T>> la
     for (auto& l : layers_) {
         l.call.B = B;
         l.call.T_ = 1;
-        l.pack(kernels);
+        l.pack(kernels, storage);
         products_ += gates(l.call) * l.call.H * (l.call.I + l.call.O);
         widest_ = std::max(widest_, l.call.O);
     }
@@ -109,11 +134,11 @@ void Stream<T>::advance(const T* x, long steps, T* y, T* state) {
     Buffers of_call;
     if (steps > 1) of_call = buffers(steps);
     const Buffers& b = steps > 1 ? of_call : one_step_;
+    const int threads = is_large(steps) ? omp_get_max_threads() : 1;
     if (input_.outputs) {
-        input_(x, B * steps, b.after_input.get());
+        input_(x, B * steps, threads, b.after_input.get());
         x = b.after_input.get();
     }
-    const int threads = is_large(steps) ? omp_get_max_threads() : 1;
     long at = 0;
     for (std::size_t k = 0; k < layers_.size(); k++) {
         const StreamLayer<T>& l = layers_[k];
@@ -130,21 +155,18 @@ void Stream<T>::advance(const T* x, long steps, T* y, T* state) {
             call.c0 = call.h0 + B * call.O;
             call.c_n = call.h_n + B * call.O;
         }
-        if constexpr (sizeof(T) == 4)
-            kernels_.forward_f32(call);
-        else
-            kernels_.forward_f64(call);
+        l(kernels_, call);
         if (l.residual)
             for (long v = 0; v < B * steps * call.O; v++) to[v] += x[v];
         x = to;
         at += B * state_values(l);
     }
-    if (output_.outputs) output_(x, B * steps, y);
+    if (output_.outputs) output_(x, B * steps, threads, y);
     std::copy_n(next_.get(), state_size, state);
 }
 
-template struct Linear<float>;
-template struct Linear<double>;
+template class Linear<float>;
+template class Linear<double>;
 template struct StreamLayer<float>;
 template struct StreamLayer<double>;
 template class Stream<float>;

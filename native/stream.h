@@ -11,6 +11,7 @@
 // unchanged.
 #pragma once
 
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -19,15 +20,33 @@
 
 namespace holdfast {
 
+// Memory at a multiple of 64 bytes, in large pages where the system has them.
+class Block {
+  public:
+    Block() = default;
+    explicit Block(long bytes);
+    void* data() const { return data_.get(); }
+
+  private:
+    std::unique_ptr<void, void (*)(void*)> data_{nullptr, std::free};
+};
+
 // y = W x + b.
 template <class T>
-struct Linear {
-    long inputs = 0, outputs = 0;  // 0 outputs: no layer
-    std::vector<T> weight, bias;   // the weight transposed: [inputs, outputs]
-
+class Linear {
+  public:
     Linear() = default;
-    Linear(long inputs, long outputs, const T* weight, const T* bias);  // weight [outputs, inputs]
-    void operator()(const T* x, long rows, T* y) const;
+    // weight [outputs, inputs]; a null bias is 0.
+    Linear(const Kernels& kernels, Storage storage, long inputs, long outputs, const T* weight, const T* bias);
+
+    long inputs = 0, outputs = 0;  // 0 outputs: no layer
+    void operator()(const T* x, long rows, long threads, T* y) const;
+
+  private:
+    const Kernels* kernels_ = nullptr;
+    Storage storage_ = Storage::float32;
+    Block packed_;                     // float
+    std::vector<double> weight_, bias_;  // double; the weight transposed: [inputs, outputs]
 };
 
 // One recurrent layer. `call` holds everything that stays the same from step to step. `pack` packs or copies its
@@ -36,15 +55,23 @@ template <class T>
 struct StreamLayer {
     Layer<T> call{};
     bool residual = false;
-    std::vector<T> memory, peephole, norm_c, norm_c_bias;
 
-    void pack(const Kernels& kernels);
+    void pack(const Kernels& kernels, Storage storage);
+    void operator()(const Kernels& kernels, const Layer<T>& layer) const;
+
+  private:
+    Storage storage_ = Storage::float32;
+    bool few_rows_ = false;  // whether the kernels for few rows compute it
+    Block packed_;
+    std::vector<T> peephole_, norm_c_, norm_c_bias_;
 };
 
 template <class T>
 class Stream {
   public:
-    Stream(const Kernels& kernels, long B, std::vector<StreamLayer<T>> layers, Linear<T> input, Linear<T> output);
+    // Double has only its own storage.
+    Stream(const Kernels& kernels, Storage storage, long B, std::vector<StreamLayer<T>> layers, Linear<T> input,
+           Linear<T> output);
 
     const long B, I, O, state_size;
     // Whether this number of steps takes long enough to be worth waking other threads.

@@ -34,7 +34,9 @@ struct Weights {
     Values<T> weight = random<T>(inputs * outputs, 1 / std::sqrt(double(inputs)), 3);
     Values<T> bias = random<T>(outputs, 0.3, 4);
 
-    Linear<T> linear() const { return {inputs, outputs, weight.data(), bias.data()}; }
+    Linear<T> linear(const Kernels& kernels) const {
+        return {kernels, Storage::float32, inputs, outputs, weight.data(), bias.data()};
+    }
     Values<T> operator()(const Values<T>& x) const {
         Values<T> y;
         for (auto row = x.begin(); row != x.end(); row += inputs)
@@ -81,9 +83,12 @@ class Network {
             after.insert(after.end(), l->c_n, l->c_n + s.B * l->H);
         }
         for (; count > 0; count--) {
-            std::vector<StreamLayer<T>> layers{of(first.layer, false), of(second.layer, around)};
-            streams.emplace_back(tested.kernels, s.B, std::move(layers), around ? input.linear() : Linear<T>{},
-                                 around ? output.linear() : Linear<T>{});
+            std::vector<StreamLayer<T>> layers;
+            layers.push_back(of(first.layer, false));
+            layers.push_back(of(second.layer, around));
+            streams.emplace_back(tested.kernels, Storage::float32, s.B, std::move(layers),
+                                 around ? input.linear(tested.kernels) : Linear<T>{},
+                                 around ? output.linear(tested.kernels) : Linear<T>{});
         }
     }
 

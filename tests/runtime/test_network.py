@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,6 +121,18 @@ def test_every_instruction_set(isa: str, kind: str, dtype: torch.dtype) -> None:
         one = np.full((3, 37), np.nan, stream.dtype)
         assert steps.advance(np.ascontiguousarray(x[:, t]), one)
         np.testing.assert_allclose(one, expected[:, t].numpy(), rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("isa", _native.instruction_sets())
+@pytest.mark.parametrize("weights", ["bfloat16", "int8"])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_every_instruction_set_with_narrow_weights(isa: str, kind: str, weights: Any) -> None:
+    stream = holdfast.Stream(getattr(holdfast, kind)(7, 37, num_layers=3, layer_norm=True), 3, weights=weights)
+    x, state = np.random.default_rng(0).normal(size=(3, 6, 7)).astype(np.float32), np.zeros_like(stream._state)
+    expected, y = stream.run(x), np.full((3, 6, 37), np.nan, np.float32)
+    assert native_steps(stream.network, 3, state, isa).advance(x, y)
+    # Sums in another order; with int8 a value may then be rounded to the next of 16 bits.
+    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-4 if weights == "bfloat16" else 64 * 2.0**-16)
 
 
 def test_values_between_the_bytes_of_others_are_read(path: Path) -> None:

@@ -60,7 +60,10 @@ class Sampling:
         """
         if self.temperature == 0:
             return torch.zeros_like(scores, dtype=torch.float64).scatter_(-1, scores.argmax(-1, keepdim=True), 1)
-        ordered, order = (scores.double() / self.temperature).sort(dim=-1, descending=True, stable=True)
+        scaled = scores.double() / self.temperature
+        if not self.top_k and self.top_p == 1:
+            return scaled.softmax(-1)
+        ordered, order = scaled.sort(dim=-1, descending=True, stable=True)
         if self.top_k:
             ordered[:, self.top_k :] = -torch.inf
         p = ordered.softmax(-1)

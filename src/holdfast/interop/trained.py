@@ -16,6 +16,7 @@ from holdfast.interop.network import Network, Node
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Embedding, Head, Linear, Part, Recurrent, Scaled
 from holdfast.layers.summary import LayerRow, of_chain
+from holdfast.runtime import network as streams
 from holdfast.runtime import old_files
 from holdfast.runtime.network import STREAM
 from holdfast.runtime.scaling import Scaling
@@ -71,6 +72,9 @@ def _read_chain(path: Path) -> tuple[Chain, Mapping[str, Tensor], str]:
     if "chain" not in document and name != STREAM:  # a task of format version 1 or 2
         task, model = model_file.load(path)
         return task.chain(model), model.state_dict(), task.name
+    if "weights" in document:  # a stream with weights in fewer bits
+        narrow = streams.read(path)
+        return narrow.chain, {name: torch.from_numpy(array) for name, array in narrow.arrays.items()}, str(name)
     try:
         if "chain" in document:
             return Chain.from_document(document["chain"]), tensors, str(name)

@@ -15,7 +15,7 @@ class PackedWeights:
     """For each cell of a layer, its packed weights and a fingerprint of the parameters that they were made from.
 
     Every call takes the fingerprint of the parameters again, and packs them again if it is another one. So a change is
-    noticed whatever made it: an operation of torch, ``parameter.data``, NumPy, another parameter in its place. The packed
+    noticed whatever made it: an operation of torch, ``parameter.data``, NumPy, another parameter in its place. Packed
     weights take as much memory as the weights. A copy or a pickle of a layer has none.
     """
 

@@ -20,6 +20,7 @@ from holdfast.layers.cell_modules import CellModule
 from holdfast.layers.chain import Chain, HasChain
 from holdfast.layers.chain.parts import Recurrent
 from holdfast.layers.recurrent_layer import RecurrentLayer
+from holdfast.runtime.narrow_weights import Weights
 from holdfast.runtime.network import Array, StreamNetwork, check_streams, read
 from holdfast.runtime.steps import Steps
 
@@ -27,32 +28,43 @@ from holdfast.runtime.steps import Steps
 class Stream(runtime.Stream):
     """A model that takes its sequence step by step, in evaluation mode and without gradients.
 
-    The weights are copied and packed when the stream is made: what is done to the model later has no effect on it. What
-    the kernels cannot compute, the reference does, a hundred times slower; :meth:`why_not_native` says why. A stream is
-    used by one thread at a time.
+    Inputs are arrays, or tensors on the CPU, and the outputs are as the inputs. The weights are copied and packed when
+    the stream is made: later changes of the model have no effect on it. What the kernels cannot compute, the reference
+    does, a hundred times slower; :meth:`why_not_native` says why. A stream is used by one thread at a time.
 
     Args:
         model: A layer (``holdfast.LSTM``, ``GRU``, ``RNN``), a cell (``LSTMCell``, ...), or any module with a method
             ``chain()`` (:class:`holdfast.layers.chain.HasChain`), such as a classifier, a tagger of numbers or a
             transcriber (:class:`holdfast.TranscriptStream` goes from sound to text); or the path of a model file,
-            which is opened as :func:`holdfast.runtime.load` does.
+            which is opened as :func:`holdfast.runtime.load` does; or a :class:`holdfast.runtime.Network`.
         batch: B, sequences that go side by side.
         engine: ``"native"``, ``"reference"``, or ``"auto"`` for the first of them that can.
+        weights: How the weights are stored: ``"float32"``; or rounded to ``"bfloat16"`` or ``"int8"``, which is faster
+            where a step takes as long as reading them (few rows), and gives other numbers (docs/streaming.md has a
+            table). None: as in the model. A model in float64 has only its own.
 
     Attributes:
         engine: What computes the steps.
 
     Raises:
-        OptionError: The model cannot be streamed; the message says why.
+        OptionError: The model cannot be streamed, or not with such weights; the message says why.
         EngineError: The engine that was asked for cannot compute the model.
         ModelFileError: There is no usable model at the path.
     """
 
     def __init__(
-        self, model: nn.Module | Path | str, batch: int = 1, *, engine: Literal["auto", "native", "reference"] = "auto"
+        self,
+        model: nn.Module | StreamNetwork | Path | str,
+        batch: int = 1,
+        *,
+        engine: Literal["auto", "native", "reference"] = "auto",
+        weights: Weights | None = None,
     ) -> None:
         self.engine: str = check_engine(engine)
-        super().__init__(read(Path(model)) if isinstance(model, Path | str) else _network(model), batch)
+        network = read(Path(model)) if isinstance(model, Path | str) else model
+        if not isinstance(network, StreamNetwork):
+            network = _network(network)
+        super().__init__(network, batch, weights=weights)
 
     def _steps(self) -> Steps:
         reason = self.why_not_native()
@@ -62,19 +74,9 @@ class Stream(runtime.Stream):
             self.engine = "native" if reason is None else "reference"
         return super()._steps() if self.engine == "native" else ReferenceSteps(self.network, self._parts)
 
-    def step(self, x: Any) -> Any:
-        """The next step.
-
-        Args:
-            x: [B, I]; or [I] with a batch of 1. An array, or a tensor on the CPU.
-
-        Returns:
-            [B, O], or [O] as ``x`` is; an array or a tensor as ``x`` is.
-
-        Raises:
-            ShapeError: ``x`` has the wrong shape, dtype or device.
-        """
-        return torch.from_numpy(super().step(_array(x))) if isinstance(x, Tensor) else super().step(x)
+    def _checked_step(self, x: Any) -> Any:
+        """The next step; for a tensor, the output is one too."""
+        return torch.from_numpy(super().step(_array(x))) if isinstance(x, Tensor) else super()._checked_step(x)
 
     def run(self, x: Any) -> Any:
         """The next steps, several at once.
@@ -168,16 +170,24 @@ def _network(model: nn.Module) -> StreamNetwork:
         chain = Chain((Recurrent("", (model.spec,)),))
         weights = {name + layer_suffix(0): tensor for name, tensor in parameters.collect(model, model.spec, "").items()}
     elif hasattr(type(model), "chain"):
-        chain = cast(HasChain, model).chain()
-        check_streams(chain)
-        _refuse_own_forward(cast(RecurrentLayer, model.get_submodule(chain.recurrent.name)))
-        weights = {name: parameters.named(model, name) for name in chain.tensor_shapes()}
+        return chain_network(cast(HasChain, model).chain(), model)
     else:
         raise OptionError(
             f"Stream got a {type(model).__module__}.{type(model).__name__}; expected a layer or a cell of Holdfast, a "
             "classifier, or the path of a saved model. A layer of torch.nn: load its state_dict into Holdfast's."
         )
     return StreamNetwork(chain, _copies(weights))
+
+
+def chain_network(chain: Chain, model: nn.Module) -> StreamNetwork:
+    """A chain of parts of a module, with copies of their weights.
+
+    Raises:
+        OptionError: A stream cannot compute it.
+    """
+    check_streams(chain)
+    _refuse_own_forward(cast(RecurrentLayer, model.get_submodule(chain.recurrent.name)))
+    return StreamNetwork(chain, _copies({name: parameters.named(model, name) for name in chain.tensor_shapes()}))
 
 
 def _refuse_own_forward(model: RecurrentLayer | CellModule) -> None:

@@ -73,6 +73,7 @@ class Stream_f32:  # noqa: N801  (the name that bindings_stream.cpp gives)
         input: dict[str, NDArray[Any]] | None,
         output: dict[str, NDArray[Any]] | None,
         state: NDArray[Any],
+        storage: int = 0,
         isa: str = "",
     ) -> None: ...
     def advance(self, x: NDArray[Any], y: NDArray[Any]) -> bool: ...

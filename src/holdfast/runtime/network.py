@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from holdfast.errors import HoldfastError, ModelFileError, OptionError
 from holdfast.files import container
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Head, Linear, LogSoftmax, Part, Recurrent, Scaled
-from holdfast.runtime import kernels, old_files
+from holdfast.runtime import kernels, narrow_weights, old_files
 from holdfast.runtime.scaling import Scaling
 
 Array = NDArray[Any]
@@ -28,6 +28,8 @@ Arrays = Mapping[str, Array]
 
 STREAM = "stream"
 """What the file of an exported stream has in the place of a task."""
+NARROW = ("bfloat16", "int8")
+"""The ways to store the weights of a stream in fewer bits, in which :func:`export` writes them too."""
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -41,6 +43,8 @@ class StreamNetwork:
     Attributes:
         chain: The parts.
         arrays: As :meth:`Chain.tensor_shapes` names and shapes them.
+        weights: How a stream stores the matrices, whose values must be rounded to that: :meth:`with_weights` does so.
+            None: in the dtype of the arrays.
 
     Raises:
         OptionError: A stream cannot compute the chain, or the arrays do not fit it.
@@ -48,6 +52,7 @@ class StreamNetwork:
 
     chain: Chain
     arrays: Arrays
+    weights: narrow_weights.Weights | None = None
 
     def __post_init__(self) -> None:
         check_streams(self.chain)
@@ -65,6 +70,26 @@ class StreamNetwork:
                 )
         if self.scaling is not None and self.dtype != np.float32:
             raise OptionError(f"Raw values are scaled to float32, and the network computes in {self.dtype}.")
+
+    def with_weights(self, weights: narrow_weights.Weights | None) -> StreamNetwork:
+        """The network with its matrices rounded to ``"bfloat16"`` or ``"int8"``, as a stream then stores them.
+
+        Args:
+            weights: ``"float32"`` changes no value; None leaves the network as it is.
+
+        Raises:
+            OptionError: There is no such storage, or the network computes in float64.
+        """
+        if weights is None:
+            return self
+        narrow_weights.check(weights)
+        if self.dtype != np.float32:
+            raise OptionError(
+                f"weights is {weights!r}, and the network computes in {self.dtype}: convert the whole model by "
+                ".float()."
+            )
+        arrays = narrow_weights.rounded(self.arrays, matrices(self.chain), weights)
+        return replace(self, arrays=arrays, weights=weights)
 
     @cached_property
     def scaling(self) -> Scaling | None:
@@ -180,7 +205,11 @@ def export(network: StreamNetwork, path: Path) -> None:
         ModelFileError: The file cannot be written.
     """
     document = {"task": STREAM, "chain": network.chain.to_document()}
-    arrays = {name: np.ascontiguousarray(array) for name, array in network.arrays.items()}
+    values: Arrays = network.arrays
+    if network.weights in NARROW:
+        document["weights"] = network.weights
+        values = narrow_weights.encoded(values, matrices(network.chain), network.weights)
+    arrays = {name: np.ascontiguousarray(array) for name, array in values.items()}
     container.write(path, save, arrays, document, "model")
 
 
@@ -200,13 +229,38 @@ def read(path: Path) -> StreamNetwork:
         old_files.check_task(path, document)
     try:
         if "chain" in document:
-            return StreamNetwork(Chain.from_document(document["chain"]), arrays)
+            return _network(document, arrays)
         return StreamNetwork(*old_files.chain_and_arrays(document, arrays))
     except CannotStreamError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if isinstance(error, HoldfastError) else "its description does not fit"
         raise ModelFileError(f"{path} is damaged: {reason.rstrip('.')}. Take another copy of it.") from error
+
+
+def _network(document: Mapping[str, Any], arrays: Arrays) -> StreamNetwork:
+    """The network of a document, with the weights as the file stores them.
+
+    Raises:
+        OptionError: The arrays do not fit the document.
+    """
+    chain, weights = Chain.from_document(document["chain"]), document.get("weights")
+    if "weights" not in document:
+        return StreamNetwork(chain, arrays)
+    if weights not in NARROW:
+        raise OptionError(f"Its weights are {weights!r}; expected 'bfloat16' or 'int8'.")
+    return StreamNetwork(chain, narrow_weights.decoded(arrays, matrices(chain), weights), weights)
+
+
+def matrices(chain: Chain) -> list[str]:
+    """The names of the matrices of a chain that a stream can compute: the weights that its products read."""
+    return [
+        name
+        for part in chain.parts
+        if isinstance(part, Linear | Recurrent)
+        for name in part.tensor_shapes()
+        if name.rpartition(".")[2].startswith(("weight_ih", "weight_hh", "weight_hr")) or name.endswith(".weight")
+    ]
 
 
 class CannotStreamError(OptionError):

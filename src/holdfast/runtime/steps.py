@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from holdfast.cells.spec import CellSpec
-from holdfast.runtime import kernels
+from holdfast.runtime import kernels, narrow_weights
 from holdfast.runtime.network import Array, StreamNetwork
 
 MISSING = ""
@@ -47,8 +47,9 @@ def native_steps(network: StreamNetwork, batch: int, state: Array, isa: str = ""
         {**_arguments(spec), "residual": bool(adds), **(linear(arrays) or {})}
         for spec, adds, arrays in zip(network.specs, network.residual, network.parameters, strict=True)
     ]
+    storage = narrow_weights.STORAGES.index(network.weights or "float32")
     make = _native.Stream_f32 if network.dtype == np.float32 else _native.Stream_f64
-    made = make(layers, batch, linear(network.input), linear(network.output), state, isa)
+    made = make(layers, batch, linear(network.input), linear(network.output), state, storage, isa)
     return cast(Steps, made)
 
 

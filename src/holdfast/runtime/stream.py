@@ -12,10 +12,12 @@ from safetensors.numpy import save
 from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import EngineError, ModelFileError, OptionError, ShapeError
 from holdfast.files import container
+from holdfast.runtime.narrow_weights import Weights
 from holdfast.runtime.network import Array, StreamNetwork, export, read
 from holdfast.runtime.steps import MISSING, Steps, laid_out, native_steps
 
 _KIND = "stream state"
+_empty = np.empty
 
 
 class Stream:
@@ -26,9 +28,12 @@ class Stream:
     Args:
         network: What it computes.
         batch: B, sequences that go side by side.
+        weights: How the weights are stored: ``"float32"``; or rounded to ``"bfloat16"`` or ``"int8"``, which is faster
+            where a step takes as long as reading them (few rows), and gives other numbers (docs/streaming.md has a
+            table). None: as the network stores them. A network in float64 has only its own.
 
     Attributes:
-        network: What it computes.
+        network: What it computes, with its weights rounded.
         batch: B.
         input_size: I, values in a step of input.
         output_size: O, values in a step of output.
@@ -36,14 +41,15 @@ class Stream:
         labels: For a saved classifier, what the values of the output are the scores (before softmax) of.
 
     Raises:
-        OptionError: ``batch`` is not a number of sequences.
+        OptionError: ``batch`` is not a number of sequences, or the weights cannot be stored so.
         EngineError: The kernels cannot compute the network.
     """
 
-    def __init__(self, network: StreamNetwork, batch: int = 1) -> None:
+    def __init__(self, network: StreamNetwork, batch: int = 1, *, weights: Weights | None = None) -> None:
         if not isinstance(batch, int) or batch < 1:
             raise OptionError(f"batch is {batch!r}; expected a whole number of sequences from 1 on.")
-        self.network, self.batch = network, batch
+        self.network = network = network.with_weights(weights)
+        self.batch = batch
         self.input_size, self.output_size, self.dtype = network.input_size, network.output_size, network.dtype
         self.labels = tuple(network.labels)
         sizes = [(spec, size) for spec in network.specs for size in spec.state_sizes.values()]
@@ -79,9 +85,13 @@ class Stream:
             ShapeError: ``x`` has the wrong shape or dtype.
         """
         if type(x) is np.ndarray and not self._converts:
-            y = np.empty(self._shapes.get(x.ndim, ()), self.dtype)
+            y = _empty(self._shapes.get(x.ndim, ()), self.dtype)
             if self._advance(x, y):
                 return y
+        return self._checked_step(x)
+
+    def _checked_step(self, x: Any) -> Any:
+        """The next step, for an input that the kernels do not take as it is."""
         x = self._checked(x)
         if x.ndim not in self._shapes or x.shape[:-1] != self._shapes[x.ndim][:-1] or x.shape[-1] != self.input_size:
             alone = " or (input_size,)" if self.batch == 1 else ""
@@ -232,6 +242,8 @@ class Stream:
     def export(self, path: Path | str) -> None:
         """Writes the model itself to a file that :func:`holdfast.runtime.load` opens, without torch too.
 
+        Weights in fewer bits make the file smaller: half of it with bfloat16, a quarter with int8.
+
         Raises:
             OptionError: An activation is a callable, which no file can hold.
             ModelFileError: The file cannot be written.
@@ -239,7 +251,8 @@ class Stream:
         export(self.network, Path(path))
 
     def __repr__(self) -> str:
-        return f"Stream({self.network}, batch={self.batch})"
+        weights = f", weights={self.network.weights!r}" if self.network.weights else ""
+        return f"Stream({self.network}, batch={self.batch}{weights})"
 
     def _letters(self) -> list[str]:
         return list(self.network.specs[0].state_sizes)
@@ -261,7 +274,7 @@ class Stream:
         return np.stack(column) if self._is_uniform() else tuple(part[None].copy() for part in column)
 
 
-def load(path: Path | str, batch: int = 1) -> Stream:
+def load(path: Path | str, batch: int = 1, *, weights: Weights | None = None) -> Stream:
     """Opens a saved model as a stream. Opening a file never runs code from it.
 
     A model that ``holdfast train`` made takes raw values, as they stand in the data files, and scales them itself; a
@@ -270,10 +283,11 @@ def load(path: Path | str, batch: int = 1) -> Stream:
     Args:
         path: A model file, or a folder (such as that of a run) that holds a ``model.safetensors``.
         batch: B, sequences that go side by side.
+        weights: How the weights are stored, as for :class:`Stream`; None: as in the file.
 
     Raises:
         ModelFileError: There is no model, or the file is truncated, damaged, too new, or of another kind.
         OptionError: The model needs steps that have not come yet; the message says where.
         EngineError: The kernels cannot compute the model.
     """
-    return Stream(read(Path(path)), batch)
+    return Stream(read(Path(path)), batch, weights=weights)

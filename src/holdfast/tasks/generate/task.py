@@ -20,6 +20,7 @@ from holdfast.settings import TrainSettings
 from holdfast.tasks.generate.data import Prompt, PromptDataset, from_values, load, read
 from holdfast.tasks.generate.metrics import LanguageMetrics
 from holdfast.tasks.generate.network import LanguageModel
+from holdfast.tasks.generate.one_step import for_steps
 from holdfast.tasks.generate.settings import GenerateAnswers, GenerateData, GenerateModel, GenerateRecipe
 from holdfast.tasks.generate.streams import Streams, TokenLines, Tokens
 from holdfast.tasks.saved import SavedTask
@@ -181,7 +182,7 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
         """The generated ``text`` for each ``prompt``, which starts with the prompt."""
         settings = self.answering
         drawn = generate(
-            model,
+            for_steps(model, len(batch.prompts)),
             batch.inputs,
             batch.lengths,
             uniform(settings.seed, [prompt.key for prompt in batch.prompts], settings.length),
