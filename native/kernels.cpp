@@ -1,35 +1,33 @@
-// The kernels of one instruction set. This file is compiled once per set, with its flags and with
+// The kernels of one instruction set. This file, rows.cpp and stages.cpp are compiled once per set, with its flags and
+// with
 //     HOLDFAST_ISA    its name, also the namespace of everything in the headers
 //     HOLDFAST_BYTES  the bytes of a vector; 0: one value at a time
 //     HOLDFAST_CHECK  the expression that is true if this processor has the set
 //     HOLDFAST_BF16   defined for kernels that use the processor's dot product of bfloat16; they have no double
-#include "backward.h"
-#include "forward.h"
+#include "activations.h"
+#include "loops.h"
+#include "pack.h"
 #include "peak.h"
-#include "run_stages.h"
+#include "stages.h"
+
+#if defined(HOLDFAST_BF16)
+// They have no cells in stages: the other kernels of AVX-512 compute these, and round the operands of products.
+namespace holdfast::avx512 {
+extern const Kernels kernels;
+}
+namespace holdfast::HOLDFAST_ISA {
+template <class T>
+long stages_packed_size(const Layer<T>& l) { return avx512::kernels.packed_size_f32(l); }
+template <class T>
+void stages_pack(const Layer<T>& l, T* out) { avx512::kernels.pack_f32(l, out); }
+template <class T>
+void stages_forward(const Layer<T>& l) { avx512::kernels.forward_f32(l); }
+template <class T>
+void stages_backward(const Layer<T>& l) { avx512::kernels.backward_f32(l); }
+}  // namespace holdfast::HOLDFAST_ISA
+#endif
 
 namespace holdfast::HOLDFAST_ISA {
-
-// Calls f(kind, columns of a tile, plain), all three known at compile time. Cells in stages are never plain.
-template <class T, class F>
-void dispatch(const Layer<T>& l, F f) {
-    auto call = [&](auto kind, auto columns) {
-        if (l.options.plain && !l.in_stages())
-            f(kind, columns, std::true_type{});
-        else
-            f(kind, columns, std::false_type{});
-    };
-    const long columns = Panels::of(l).columns();
-    auto with = [&]<Kind kind, int n>() {
-        if (l.kind == kind && columns == n)
-            call(std::integral_constant<Kind, kind>{}, std::integral_constant<int, n>{});
-    };
-    with.template operator()<Kind::lstm, 4>();
-    with.template operator()<Kind::lstm, 3>();
-    with.template operator()<Kind::gru, 4>();
-    with.template operator()<Kind::rnn, 2>();
-    with.template operator()<Kind::rnn, 4>();
-}
 
 template <class T>
 void activate_each(Function<T> f, const T* x, T* y, long count) {
@@ -59,39 +57,26 @@ __attribute__((noinline)) Layer<T> with_ends(Layer<T> l) {
 
 template <class T>
 void forward_of(const Layer<T>& l) {
-    dispatch(l, [&](auto kind, auto columns, auto plain) {
-        if constexpr (!plain && !paired<T>)
-            if (l.in_stages()) return run_stages_forward<T, kind, columns>(l);
-        run_forward<T, kind, columns, plain>(l);
-    });
+    l.in_stages() ? stages_forward(l) : rows_forward(l);
+}
+template <class T>
+void backward_of(const Layer<T>& l) {
+    l.in_stages() ? stages_backward(l) : rows_backward(l);
 }
 
 template <class T>
 long packed_size(const Layer<T>& l) {
-    const Panels p = Panels::of(l);
-    long size = l.in_stages() ? StagesWeights<T>::size(l, p) : 0;
-    dispatch(l, [&](auto kind, auto columns, auto) { size += ForwardWeights<T, kind, columns>::size(l, p); });
+    if (l.in_stages()) return stages_packed_size(l);
+    long size = 0;
+    with_cell(l, [&](auto kind, auto columns) { size = ForwardWeights<T, kind, columns>::size(l, Panels::of(l)); });
     return size;
 }
 
 template <class T>
 void pack(const Layer<T>& l, T* out) {
+    if (l.in_stages()) return stages_pack(l, out);
     const Panels p = Panels::of(l);
-    dispatch(l, [&](auto kind, auto columns, auto) {
-        using Weights = ForwardWeights<T, kind, columns>;
-        Weights::pack(l, p, {0, p.count}, out);
-        if constexpr (!paired<T>)
-            if (l.in_stages()) StagesWeights<T>::pack(l, p, 0, 1, out + Weights::size(l, p));
-    });
-}
-
-template <class T>
-void backward_of(const Layer<T>& l) {
-    dispatch(l, [&](auto kind, auto columns, auto plain) {
-        if constexpr (!plain && !paired<T>)
-            if (l.in_stages()) return run_stages_backward<T, kind, columns>(l);
-        run_backward<T, kind, columns, plain>(l);
-    });
+    with_cell(l, [&](auto kind, auto columns) { ForwardWeights<T, kind, columns>::pack(l, p, {0, p.count}, out); });
 }
 
 template <class T>

@@ -28,7 +28,7 @@
 // Inference. With `gates` null, forward keeps nothing for backward; c_before and stages must then be null too.
 //
 // bfloat16. Kernels with products in bfloat16 take float arrays and round the operands themselves (operand.h). What
-// they pack or keep is only for the same kernels. They do not compute cells in stages (stages.h).
+// they pack or keep is only for the same kernels.
 //
 // The same call with the same number of threads gives the same bits.
 #pragma once

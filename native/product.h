@@ -31,13 +31,14 @@ void times_transposed(const Operand<T>* g, const Slots& slots, long rows, const 
 }
 
 // A matrix in torch's layout, [rows, columns], for a product with rows of `values` values from the left; where the
-// matrix has fewer, it is padded with zeros. `transposed`: its rows are the outputs, as in forward.
+// matrix has fewer, it is padded with zeros. `transposed`: its rows are the outputs, as in forward. `rounded`: to
+// bfloat16.
 template <class T>
 struct Matrix {
     static constexpr long W = lanes<T>;
     const T* data;
     long rows, columns, values;
-    bool transposed;
+    bool transposed, rounded;
 
     long outputs() const { return transposed ? rows : columns; }
     long packed_size() const { return values * ((outputs() + W - 1) / W * W); }
@@ -51,11 +52,11 @@ struct Matrix {
             for (long k = 0; k < n; k++) {
                 const long at = (q + k) * W, present = transposed ? columns : rows;
                 if (transposed)
-                    put_columns<T>(data + at * columns, columns, std::min(W, rows - at), columns, false, to + k * W,
+                    put_columns<T>(data + at * columns, columns, std::min(W, rows - at), columns, rounded, to + k * W,
                                    n * W);
                 else
                     for (long v = 0; v < rows; v++)
-                        store<T>(to + (v * n + k) * W, load_some<T>(data + v * columns + at, columns - at));
+                        put<T>(to + (v * n + k) * W, load_some<T>(data + v * columns + at, columns - at), rounded);
                 for (long v = present; v < values; v++) store<T>(to + (v * n + k) * W, Vec<T>{});
             }
         }

@@ -46,9 +46,9 @@ void run_stages_backward(const Layer<T>& l) {
     const Panels outputs = projects ? Panels::in_panels_of(N, l.O, p.W) : p;
     using Weights = BackwardWeights<T, kind, N>;
     constexpr int columns = Weights::columns;
-    const Matrix<T> last = projects ? Matrix<T>{l.weight_hr, l.O, l.H, outputs.padded, false}
-                           : resets ? Matrix<T>{l.weight_hh + 2 * l.H * l.H, l.H, l.H, l.H, false}
-                                    : Matrix<T>{nullptr, 0, 0, 0, false};
+    const Matrix<T> last = projects ? Matrix<T>{l.weight_hr, l.O, l.H, outputs.padded, false, l.rounded}
+                           : resets ? Matrix<T>{l.weight_hh + 2 * l.H * l.H, l.H, l.H, l.H, false, l.rounded}
+                                    : Matrix<T>{nullptr, 0, 0, 0, false, false};
     run_in_team(l, p, [&](Team& team) {
         Scratch& scratch = Scratch::begin();
         StagesBackwardMemory<T> m{};

@@ -107,9 +107,9 @@ class StagesWeights {
   private:
     static Matrix<T> last_matrix(const Layer<T>& l) {
         const long padded = Panels::of(l).padded;  // the product reads the padding too
-        if (l.O != l.H) return {l.weight_hr, l.O, l.H, padded, true};
-        if (l.options.reset_before) return {l.weight_hh + 2 * l.H * l.H, l.H, l.H, padded, true};
-        return {nullptr, 0, 0, 0, true};
+        if (l.O != l.H) return {l.weight_hr, l.O, l.H, padded, true, l.rounded};
+        if (l.options.reset_before) return {l.weight_hh + 2 * l.H * l.H, l.H, l.H, padded, true, l.rounded};
+        return {nullptr, 0, 0, 0, true, false};
     }
 
     const T* gains_;

@@ -83,6 +83,7 @@ class StagesBackward : StagesThread<T, kind, N> {
         for (long q = panels_.begin; q < panels_.end; q++)
             for (long r = 0; r < n; r++) {
                 units(q, r);
+                round(row(gates_, q, r), resets_, N);
                 if (norm_)
                     for (int part = resets_ ? 2 : 0; part < P::count; part++) add_gradients(part, q, r);
             }
@@ -126,7 +127,7 @@ class StagesBackward : StagesThread<T, kind, N> {
                     Vec<T> d{};
                     if (at < l_.O) d = only<T>(incoming(r, rows_.order[first_ + r], at), l_.O - at);
                     if (at < l_.O && bound > 0) d = abs<T>(load<T>(to)) <= bound ? d : Vec<T>{};
-                    store<T>(to, d);
+                    put<T>(to, d, l_.rounded);
                 }
         team_.wait(thread_);
         auto keep = [&](long r, long at, Vec<T> sum) { store<T>(dinner_ + r * ldi_ + at, sum); };
@@ -241,6 +242,14 @@ class StagesBackward : StagesThread<T, kind, N> {
         store<T>(dh, load<T>(dh) + d * fn.sigma_of(gate));
         const Vec<T> d_gate = d * load_some<T>(previous_h(l_, rows_, b, t_) + at, count);
         store<T>(slots, only<T>(fn.sigma_backward(gate, d_gate), count));
+        round(slots, 0, 1);
+    }
+
+    // Rounds the gradients of a row's sums, from slot `begin` to `end` (excluded), where they are operands of products:
+    // with layer norm it is the gradients of the normalised products that are.
+    void round(T* slots, long begin, long end) const {
+        if (l_.rounded && !norm_)
+            for (T* v = slots + begin * W; v < slots + end * W; v += W) put<T>(v, load<T>(v), true);
     }
 
     // Adds one row of a panel to the gradients of gains and biases, and to the sums of the row's norm.
@@ -280,7 +289,8 @@ class StagesBackward : StagesThread<T, kind, N> {
                     T* y = row(step_.products[part.state], q, r);
                     for (long v = part.begin * W; v < part.end * W; v += W) {
                         const Vec<T> of_y = load<T>(d + v) * load<T>(gain + v);
-                        store<T>(y + v, only<T>(norms_.gradient(k, r, of_y, load<T>(y + v)), p_.lanes_of(q, v / W)));
+                        const Vec<T> d_product = norms_.gradient(k, r, of_y, load<T>(y + v));
+                        put<T>(y + v, only<T>(d_product, p_.lanes_of(q, v / W)), l_.rounded);
                     }
                 }
     }

@@ -58,7 +58,7 @@ class StagesForward : StagesThread<T, kind, N> {
         gates_ = memory_.gates + (slot * p_.count * l_.B + first_) * width;
         step_ = memory_.kept.at(slot, first_);
         for (long r = 0; r < n; r++)
-            put_values<T>(x_ + r * ldx_, l_.x.at(rows_.order[first_ + r], t), l_.x_value, l_.I, false);
+            put_values<T>(x_ + r * ldx_, l_.x.at(rows_.order[first_ + r], t), l_.x_value, l_.I, l_.rounded);
         for (long q = panels_.begin; q < panels_.end; q++)
             for (long r = 0; r < n; r += block) {
                 const long end = std::min(n, r + block);
@@ -177,7 +177,7 @@ class StagesForward : StagesThread<T, kind, N> {
                         norms_.add(P::cell, r, q == panels_.begin, seen, 1, [&](long) { return count; });
                     } else {
                         lstm_forward<T, false, 1>(o_, u, g, h_old, inner, c);
-                        clear_padding<T>(inner, 1, count);
+                        put<T>(inner, only<T>(load<T>(inner), count), l_.rounded);
                     }
                     if (l_.c_all) store_some<T>(l_.c_all.at(b, t_) + at, load<T>(c), count);
                     continue;
@@ -185,9 +185,9 @@ class StagesForward : StagesThread<T, kind, N> {
                 if constexpr (kind == Kind::rnn) rnn_forward<T, false, 1>(o_, u, g, h_old, to);
                 if constexpr (gru) {
                     if (resets_) {
-                        const Vec<T> reset = gru_gates<T, false, 1>(o_, g).r;
-                        const T* h_in = h_in_[0] + r * ld_in_ + (l_.masks - 1) * ldh_ + at;  // the candidate's
-                        store<T>(inner, only<T>(reset * load<T>(h_in), count));
+                        Vec<T> h = load<T>(h_old);
+                        if (l_.state_mask) h = h * load_some<T>(l_.mask(b, l_.masks - 1) + at, count);  // the candidate's
+                        put<T>(inner, only<T>(gru_gates<T, false, 1>(o_, g).r * h, count), l_.rounded);
                         continue;
                     }
                     gru_forward<T, false, 1>(o_, u, g, h_old, to);
@@ -208,7 +208,7 @@ class StagesForward : StagesThread<T, kind, N> {
             store<T>(seen, y);
             const Vec<T> o = fn.sigma_of(load<T>(row(gates_, q, r) + (N - 1) * W)), h = o * fn.psi(gain * y + shift);
             if (projects_) {
-                store<T>(step_.inner + r * memory_.kept.inner_row + at, only<T>(h, count));
+                put<T>(step_.inner + r * memory_.kept.inner_row + at, only<T>(h, count), l_.rounded);
                 continue;
             }
             const long b = rows_.order[first_ + r];
@@ -228,7 +228,7 @@ class StagesForward : StagesThread<T, kind, N> {
     // Writes h' to y and to the next step.
     HF_INLINE void finish(long r, long b, long at, long size, const T* h) {
         store_some<T>(l_.y.at(b, t_) + at, load<T>(h), size - at);
-        if (l_.state_mask) put_state(l_, h, h_in_[1] + r * ld_in_ + at, ldh_, b, at);
+        if (has_h_in(l_)) put_state(l_, h, h_in_[1] + r * ld_in_ + at, ldh_, b, at);
     }
 
     Slots inner_slots() const { return {memory_.kept.inner_row, p_.padded / W, 0, 0, 0, 1, W}; }

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import holdfast
-from holdfast.cells import products
+from holdfast.cells import lstm, products
 from holdfast.engines import ENGINES, Request
 from holdfast.engines.function import differentiable
 from holdfast.engines.native import NativeEngine
@@ -27,7 +27,8 @@ _native = pytest.importorskip("holdfast.runtime._native", reason="Holdfast was i
 ISAS = _native.instruction_sets()
 # A result is rounded to bfloat16, by 2^-8 of itself at most. An operand so close to the middle of two bfloat16 that
 # float32 and float64 round it to different sides moves by a spacing, 2^-7 of itself at most, and is one term of a sum.
-# That is rare: gradients, which are not rounded themselves, are much closer on average.
+# That is rare: gradients, which are not rounded themselves, are much closer on average. With layer norm one such operand
+# moves all gates of its row; the maths in float32 is then as far from float64 as the kernels are (5e-4 on average).
 LARGEST, AVERAGE, AVERAGE_GRADIENT = 2.0**-7, 2.0**-9, 2.0**-11
 # The last one has several pieces of rows in the gradients of the weights, and an odd number of rows in the last piece.
 SIZES: list[tuple[int, int, int, int, list[int] | None]] = [
@@ -62,7 +63,8 @@ class RoundedProduct(torch.autograd.Function):
 def model(request: Request, cotangents: dict[str, Tensor], patch: pytest.MonkeyPatch) -> dict[str, Tensor | None]:
     """What :func:`results_and_gradients` gives, in float64 with rounded operands."""
     with patch.context() as inner:
-        inner.setattr(products, "F", SimpleNamespace(linear=RoundedProduct.apply, layer_norm=F.layer_norm))
+        for module in (products, lstm):
+            inner.setattr(module, "F", SimpleNamespace(linear=RoundedProduct.apply, layer_norm=F.layer_norm))
         return results_and_gradients(ReferenceEngine(), converted(request, torch.float64), cotangents)
 
 
@@ -100,6 +102,7 @@ def test_every_variant_on_every_instruction_set(isa: str, name: str, monkeypatch
     kind, options = SUPPORTED[name]
     problems = []
     for (batch, steps, inputs, units, lengths), reverse in itertools.product(SIZES, (False, True)):
+        units = max(units, options.get("proj_size", 0) + 1)
         sizes: dict[str, Any] = {"batch": batch, "steps": steps, "input_size": inputs, "hidden_size": units}
         request = make_request(
             kind, **sizes, lengths=lengths, training=reverse, reverse=reverse, return_states=True, **options
@@ -114,7 +117,7 @@ def test_every_variant_on_every_instruction_set(isa: str, name: str, monkeypatch
                 assert value is None or not value.any(), what
                 continue
             difference = (got.double() - value).abs() / max(1.0, float(value.abs().max()))
-            average = AVERAGE_GRADIENT if what.startswith("gradient") else AVERAGE
+            average = AVERAGE_GRADIENT * (1 + request.spec.layer_norm) if what.startswith("gradient") else AVERAGE
             if not difference.max() <= LARGEST or not difference.mean() <= average:
                 problems.append(f"{what} {sizes}: {difference.max():.3g}, on average {difference.mean():.3g}")
     assert not problems, "\n".join(problems)

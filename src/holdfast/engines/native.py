@@ -30,7 +30,7 @@ try:
 except ImportError as error:  # installed without it
     _MISSING = str(error)
 
-_why_not, _why_not_in_bfloat16 = map(calling.constant, (kernels.why_not, kernels.why_not_in_bfloat16))
+_why_not = calling.constant(kernels.why_not)
 # The kernels' names for the masks of a Noise.
 _MASKS = {"state": "state_mask", "candidate": "candidate", "zoneout_h": "zoned_h", "zoneout_c": "zoned_c"}
 _DTYPES = {torch.float32: "f32", torch.float64: "f64", torch.bfloat16: "bf16"}
@@ -66,8 +66,6 @@ class NativeEngine:
         if dtype == torch.bfloat16 and (reason := bfloat16.why_not(request)):
             return reason
         if reason := _why_not(spec):
-            return reason
-        if dtype == torch.bfloat16 and (reason := _why_not_in_bfloat16(spec)):
             return reason
         if not x.numel():
             return f"there is nothing to compute in an input of shape {tuple(x.shape)}."

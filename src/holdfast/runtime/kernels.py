@@ -68,12 +68,6 @@ def _why_not(*names: str) -> str | None:
     return f"the kernels have no {lacking[0]}, whose derivative does not follow from its value." if lacking else None
 
 
-def why_not_in_bfloat16(spec: CellSpec) -> str | None:
-    """The same with products in bfloat16, for a cell for which :func:`why_not` returned None."""
-    options = {"layer_norm": spec.layer_norm, "proj_size": spec.proj_size, "reset_after=False": not spec.reset_after}
-    return next((f"the kernels have no {name} with products in bfloat16." for name, on in options.items() if on), None)
-
-
 @cache
 def is_plain(spec: CellSpec) -> bool:
     """Whether a step has only the default activations, so that the loop over units checks no option."""

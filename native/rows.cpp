@@ -1,0 +1,25 @@
+// The loops of cells whose units need nothing of one another within a step, for one instruction set and type.
+#include "backward.h"
+#include "forward.h"
+#include "loops.h"
+
+namespace holdfast::HOLDFAST_ISA {
+
+template <class T>
+void rows_forward(const Layer<T>& l) {
+    with_cell(l, [&](auto kind, auto columns) {
+        l.options.plain ? run_forward<T, kind, columns, true>(l) : run_forward<T, kind, columns, false>(l);
+    });
+}
+
+template <class T>
+void rows_backward(const Layer<T>& l) {
+    with_cell(l, [&](auto kind, auto columns) {
+        l.options.plain ? run_backward<T, kind, columns, true>(l) : run_backward<T, kind, columns, false>(l);
+    });
+}
+
+template void rows_forward<HOLDFAST_REAL>(const Layer<HOLDFAST_REAL>&);
+template void rows_backward<HOLDFAST_REAL>(const Layer<HOLDFAST_REAL>&);
+
+}  // namespace holdfast::HOLDFAST_ISA
