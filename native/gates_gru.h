@@ -44,7 +44,7 @@ HF_INLINE void gru_state(const Options<T>& o, const Unit<T>& u, Place<T, R> slot
     const auto n = fn.phi(sum_n);
     const V h = h_old.load(), n_kept = unit.dropout(n.value);
     GruSlots<T, R>(slots).n.store(n.stored);
-    const V h_new = (T(1) - z) * n_kept + z * h;
+    const V h_new = multiply_add<T>(T(1) - z, n_kept, z * h);
     h_out.store(unit.zoneout_h(h_old, h_new));
 }
 

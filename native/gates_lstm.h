@@ -121,7 +121,7 @@ HF_INLINE LstmOutput<Side<T, R>> lstm_state(const Options<T>& options, const Uni
     const V f = unit.forget(slot_f, i.value, c);
     const auto g = fn.phi(slot_g.load());
     const V g_kept = unit.dropout(g.value);
-    const V c_new = unit.clip_c(f * c + i.value * g_kept);
+    const V c_new = unit.clip_c(multiply_add<T>(f, c, i.value * g_kept));
     const auto o = fn.sigma(unit.peephole_o(slot_o.load(), c_new));
     slots.store(i.stored);
     slot_g.store(g.stored);
@@ -155,7 +155,7 @@ struct LstmGates : LstmUnit<T, plain> {
         o = this->fn.sigma_of(stored_o);
         c = load<T>(c_old);
         const Vec<T> g_kept = this->dropout(g);
-        c_unclipped = f * c + i * g_kept;
+        c_unclipped = multiply_add<T>(f, c, i * g_kept);
         c_new = this->clip_c(c_unclipped);
     }
 };

@@ -54,6 +54,10 @@ HF_INLINE Several<T, R> at_least(Several<T, R> a, T low) {
     return a.each([&](Vec<T> x) { return at_least<T>(x, low); }, a);
 }
 template <class T, int R>
+HF_INLINE Several<T, R> multiply_add(Several<T, R> a, Several<T, R> b, Several<T, R> c) {
+    return a.each([](Vec<T> x, Vec<T> y, Vec<T> z) { return multiply_add<T>(x, y, z); }, a, b, c);
+}
+template <class T, int R>
 HF_INLINE Several<T, R> with_sign_of(Several<T, R> size, Several<T, R> a) {
     return a.each([](Vec<T> x, Vec<T> y) { return with_sign_of<T>(x, y); }, size, a);
 }

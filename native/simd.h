@@ -14,6 +14,8 @@
 
 #if defined(__AVX__)
 #include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
 #endif
 
 namespace holdfast::HOLDFAST_ISA {
@@ -147,6 +149,29 @@ HF_INLINE Vec<T> at_least(Vec<T> x, T low) {
         return (Vec<T>)_mm256_max_pd(_mm256_set1_pd(low), (__m256d)x);
 #endif
     return x < low ? all<T>(low) : x;
+}
+
+// a * b + c, fused where the processor can. Where c is a product too, this names the product that is fused; otherwise
+// the compiler chooses one, and not always the same, so that equal rows would get different bits.
+template <class T>
+HF_INLINE Vec<T> multiply_add(Vec<T> a, Vec<T> b, Vec<T> c) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return (Vec<T>)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+    else
+        return (Vec<T>)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif defined(__AVX2__)
+    if constexpr (Types<T>::bytes == 32 && sizeof(T) == 4)
+        return (Vec<T>)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+    else if constexpr (Types<T>::bytes == 32)
+        return (Vec<T>)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#elif defined(__ARM_NEON)
+    if constexpr (Types<T>::bytes == 16 && sizeof(T) == 4)
+        return (Vec<T>)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+    else if constexpr (Types<T>::bytes == 16)
+        return (Vec<T>)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+#endif
+    return a * b + c;
 }
 
 // |a| with the sign of x, also where x is 0.
