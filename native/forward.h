@@ -7,8 +7,8 @@ namespace holdfast::HOLDFAST_ISA {
 
 // The unit-wise part of a step for R vectors of units.
 template <class T, Kind kind, bool plain, int R>
-HF_INLINE void forward_units(const Layer<T>& l, const Unit<T>& u, Place<T, R> g, Place<const T, R> h_old, Place<T, R> h,
-                             Place<T, R> c) {
+HF_INLINE void forward_units(const Layer<T>& l, const Unit<T>& u, Place<T, R> g, Place<const T, R> h_old,
+                             Place<T, R> h, Place<T, R> c) {
     if constexpr (kind == Kind::rnn) rnn_forward<T, plain, R>(l.options, u, g, h_old, h);
     if constexpr (kind == Kind::lstm) lstm_forward<T, plain, R>(l.options, u, g, h_old, h, c);
     if constexpr (kind == Kind::gru) gru_forward<T, plain, R>(l.options, u, g, h_old, h);
@@ -96,8 +96,8 @@ void end_rows(const Layer<T>& l, const Panels& p, const Team& team, long thread,
 // The number of rows whose gates are computed before their units. These gates stay in the first-level cache.
 constexpr long block = 24;
 
-// What one thread does in a call. It computes the sums of the gates for a block of rows of one panel, then the units of
-// that block, two rows side by side. A single row instead takes a block of panels, and two panels side by side.
+// What one thread does in a call. It computes the sums of the gates for a block of rows of one panel, then the units
+// of that block, two rows side by side. A single row instead takes all panels, and two panels side by side.
 template <class T, Kind kind, int N, bool plain>
 class Forward {
     static constexpr long W = lanes<T>, width = N * W;
@@ -125,7 +125,8 @@ class Forward {
             if (!n && l_.reverse) continue;
             if (!n) break;
             for (long r = 0; r < n; r++)
-                put_values<T>(x_ + r * memory_.ldx, l_.x.at(rows_.order[first_ + r], t_), l_.x_value, l_.I, l_.rounded);
+                put_values<T>(x_ + r * memory_.ldx, l_.x.at(rows_.order[first_ + r], t_), l_.x_value, l_.I,
+                              l_.rounded);
             if (l_.B == 1)
                 one_row();
             else
@@ -161,8 +162,8 @@ class Forward {
             units<true>((panels_.begin * p_.units + v) * W, 0, panels_.size(), g + v * W);
     }
 
-    // A vector of units, from `first` on, of `count` rows from r on; or, `across`, of `count` panels of row r. g: their
-    // gates, `width` values apart.
+    // The vector of units from `first` on, of `count` rows from r on. `across`: of row r, with the vectors at the same
+    // place in the next panels, `count` in all. g: their gates, `width` values apart.
     template <bool across>
     void units(long first, long r, long count, T* g) {
         const Layer<T>& l = l_;
@@ -180,13 +181,15 @@ class Forward {
         auto run = [&](auto together) __attribute__((always_inline)) {
             constexpr int R = together;
             for (; k + R <= count; k += R) {
-                const Unit<T> u = plain ? Unit<T>{W} : unit_at(l, across ? one : order[k], t, first + across * k * step);
+                const long begin = first + (across ? k * step : 0);
+                const Unit<T> u = plain ? Unit<T>{W} : unit_at(l, across ? one : order[k], t, begin);
                 const Place<T, R> at_h(h + k * next_h, next_h), at_c(c + k * next_c, next_c);
                 if (kept) Place<T, R>(kept + k * next_c, next_c).store(at_c.load());
-                forward_units<T, kind, plain, R>(l, u, {g + k * width, width}, {h_old + k * next_h, next_h}, at_h, at_c);
+                forward_units<T, kind, plain, R>(l, u, {g + k * width, width}, {h_old + k * next_h, next_h}, at_h,
+                                                 at_c);
 #pragma GCC unroll 4
                 for (int j = 0; j < R; j++) {
-                    const long at = first + (across ? (k + j) * step : 0), b = across ? one : order[k + j];
+                    const long at = begin + (across ? j * step : 0), b = across ? one : order[k + j];
                     store_some<T>(y + b * y_row + at, load<T>(h + (k + j) * next_h), H - at);
                     if (extra) write_more(across ? r : r + k + j, at);
                 }

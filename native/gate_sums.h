@@ -61,8 +61,8 @@ class GateSums {
         }
     }
 
-    // Computes all tiles of rows. `both`: tiles of few rows take the columns of both parts at once, in place of those of
-    // part 0 and then of part 1. Returns whether all tiles did so.
+    // Computes all tiles of rows. `both`: a tile of few rows takes the columns of both parts at once, when part 0 is
+    // computed, and nothing when part 1 is. Returns whether all tiles were of this kind.
     template <int n, bool both = false>
     HF_INLINE bool run(TileSum<T>& s, bool apart, long rows, T* out, int part = 0) const {
         constexpr long few = 3;

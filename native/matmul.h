@@ -77,7 +77,8 @@ struct Factors {
 };
 
 // What the tiles of a panel add up: `from` and `count` products. Rows of `from` are `ld_from` values apart (0: one row
-// for all), and rows of the sums `ld_out`. The last column is `last` values behind the first, in `from` and in the sums.
+// for all), and rows of the sums `ld_out`. The last column is `last` values behind the first, in `from` and in the
+// sums.
 template <class T>
 struct TileSum {
     const T* from;
@@ -85,6 +86,7 @@ struct TileSum {
     long count;
     Factors<T> products[2];
 
+    // Moves on to the tile after `rows` rows.
     HF_INLINE void skip(long rows) {
         from += rows * ld_from;
         for (Factors<T>& f : products) f.A += rows * f.lda;

@@ -7,8 +7,8 @@
 namespace holdfast::HOLDFAST_ISA {
 
 // For forward: first the biases of all panels; then per panel and part of its columns [O][columns] for h and
-// [I][columns] for x. A part is the columns of one tile. Of the GRU's four slots, the third is only for x and the fourth
-// only for h. With the reset before the product, the fourth is not packed here.
+// [I][columns] for x. A part is the columns of one tile. Of the GRU's four slots, the third is only for x and the
+// fourth only for h. With the reset before the product, the fourth is not packed here.
 template <class T, Kind kind, int N>
 class ForwardWeights {
   public:
