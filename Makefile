@@ -1,11 +1,11 @@
 # Everything runs in .venv. It is created on first use, and again when the requirements change.
 PYTHON ?= python3
 BIN := .venv/bin
-KERAS := tensorflow jax torch
+PEERS := keras-tensorflow keras-jax keras-torch openvino
 RUN_INSTALL := .venv/.installed
 DEV_INSTALL := .venv/.installed-dev
 
-.PHONY: demo test sweep damage lint format mutate bench bench-peers bench-readme sanitize sanitize-memory sanitize-thread clean always
+.PHONY: demo test sweep damage lint format mutate bench bench-peers bench-readme sanitize sanitize-memory sanitize-thread neon clean always
 
 demo: $(RUN_INSTALL) ## Train an LSTM on embedded images of digits, read row by row
 	$(BIN)/holdfast train digits
@@ -31,10 +31,10 @@ format: $(DEV_INSTALL) ## Format the code
 mutate: $(DEV_INSTALL) ## Try every reader on 1,000 damaged files, ten times as many as in the tests
 	$(BIN)/python -m tests.mutation 10
 
-bench: $(DEV_INSTALL) ## Measure Holdfast and torch.nn, and Keras if bench-peers was run
-	$(BIN)/python -m benchmarks --json build/benchmark.json
+bench: $(DEV_INSTALL) ## Measure Holdfast, torch.nn and onnxruntime; Keras and OpenVINO if bench-peers was run
+	$(BIN)/python -m benchmarks --json build/benchmark.json $(BENCH)
 
-bench-peers: $(KERAS:%=.venv-keras-%/.installed) ## Create an environment for each backend of Keras
+bench-peers: $(PEERS:%=.venv-%/.installed) ## Create an environment for OpenVINO and for each backend of Keras
 
 bench-readme: ## Write the results of `make bench` into the README
 	cp build/benchmark.json benchmarks/results.json
@@ -66,8 +66,16 @@ sanitized-kernels-%: $(DEV_INSTALL)
 	$(BIN)/cmake --build build/sanitize-$* --target kernels_test
 	build/sanitize-$*/kernels_test
 
+# With Debian's packages g++-aarch64-linux-gnu and qemu-user. Speed under QEMU says nothing.
+neon: $(DEV_INSTALL) ## Build the kernels for ARM's NEON with a cross compiler, and compare them with the scalar ones under QEMU
+	$(BIN)/cmake -S . -B build/neon -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
+	    -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+	    -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DHOLDFAST_ISAS=all
+	$(BIN)/cmake --build build/neon --target kernels_test
+	qemu-aarch64 -L /usr/aarch64-linux-gnu build/neon/kernels_test
+
 clean: ## Remove the environment and all files of the tools
-	rm -rf .venv $(KERAS:%=.venv-keras-%) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv $(PEERS:%=.venv-%) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"Holdfast needs Python 3.11 or newer, and this is {sys.version}"'
@@ -88,7 +96,7 @@ $(DEV_INSTALL): .venv/bin/python .venv/.modules pyproject.toml constraints.txt $
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@ $(RUN_INSTALL)
 
-.venv-keras-%/.installed: benchmarks/keras-%.txt constraints.txt
-	$(PYTHON) -m venv .venv-keras-$*
-	.venv-keras-$*/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r $<
+.venv-%/.installed: benchmarks/%.txt constraints.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r $<
 	touch $@

@@ -51,6 +51,8 @@ def read(folder: Path) -> Images:
 class Loop:
     """A recurrent and a linear layer in a plain torch loop: shuffled batches, cross-entropy, clipping, Adam."""
 
+    passes = ("epoch",)
+
     def __init__(self, name: str, layer: nn.Module, case: Case, images: Images):
         self.name, self.loss = name, float("nan")
         torch.manual_seed(0)
@@ -87,6 +89,8 @@ class Loop:
 
 class KerasFit:
     """``model.fit`` in a worker."""
+
+    passes = ("epoch",)
 
     def __init__(self, worker: Worker, case: Case, images: Images):
         self.name, self._worker, self.loss = worker.name, worker, float("nan")

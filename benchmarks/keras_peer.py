@@ -1,12 +1,10 @@
 """Runs Keras layers for the benchmarks, in an environment that has Keras and not Holdfast.
 
-Started as ``python keras_peer.py BACKEND THREADS``. It reads requests from its standard input, one JSON object per
-line, writes one answer per line to its standard output, and does nothing between requests.
+Started as ``python -m benchmarks.keras_peer BACKEND THREADS`` by ``workers.py``.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import sys
@@ -15,6 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from benchmarks.rounds import average
+from benchmarks.worker_loop import serve
 
 Run = Callable[[], Any]
 
@@ -25,17 +26,7 @@ UNROLLED = 60  # the most steps for which TensorFlow also tries an unrolled laye
 
 
 def main() -> None:
-    backend, threads = sys.argv[1], int(sys.argv[2])
-    answer_to = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # the libraries print to standard error, not between the answers
-    peer = Peer(backend, threads)
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            answer = getattr(peer, request.pop("do"))(**request)
-        except Exception as error:  # the parent process reports it as the reason
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), file=answer_to, flush=True)
+    serve(Peer, sys.argv[1], int(sys.argv[2]))
 
 
 class Peer:
@@ -78,13 +69,7 @@ class Peer:
 
     def seconds(self, which: str, calls: int, warm: bool) -> dict[str, float]:
         """The mean time of ``calls`` calls."""
-        run = self._chosen[which][1]
-        if warm:
-            run()
-        start = time.perf_counter()
-        for _ in range(calls):
-            run()
-        return {"seconds": (time.perf_counter() - start) / calls}
+        return {"seconds": average(self._chosen[which][1], calls, warm)}
 
     def prepare_epoch(self, images: str, hidden_size: int, batch: int, rate: float, clip: float) -> dict[str, Any]:
         """Builds a classifier of images for ``model.fit``, and compiles it for the full and the last batch size."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 import holdfast
 from benchmarks import cases
 from benchmarks.cases import Case
-from benchmarks.rounds import Answers, Unavailable
+from benchmarks.rounds import Answers, Unavailable, average
 
 SEED = 0
 
@@ -59,6 +59,8 @@ def ours(case: Case, **options: Any) -> nn.Module:
 class Layer:
     """A layer in this process: times its passes and returns their results."""
 
+    passes = ("forward", "training")
+
     def __init__(self, name: str, layer: nn.Module, given: Numbers, run: Callable[[Tensor], Tensor] | None = None):
         self.name, self.layer = name, layer
         self._x, self._dy = given.x, given.dy
@@ -93,11 +95,11 @@ class Layer:
 
 
 class CellLoop(Layer):
-    """A loop over torch.nn's cell, as in torch's documentation; gradients have the layer's names."""
+    """A loop over the cell of torch.nn or ours, as in torch's documentation; gradients have the layer's names."""
 
-    def __init__(self, case: Case, given: Numbers):
+    def __init__(self, name: str, library: Any, case: Case, given: Numbers):
         _, _, I, H = case.shape  # noqa: E741
-        cell = getattr(nn, f"{case.cell}Cell")(I, H)
+        cell = getattr(library, f"{case.cell}Cell")(I, H)
         weights = {name.removesuffix("_l0"): value for name, value in given.weights.items()}
 
         def run(x: Tensor) -> Tensor:
@@ -107,53 +109,68 @@ class CellLoop(Layer):
                 outputs.append(state[0] if case.cell == "LSTM" else state)
             return torch.stack(outputs, 1)
 
-        super().__init__(cases.CELL_LOOP, cell, replace(given, weights=weights), run)
+        super().__init__(name, cell, replace(given, weights=weights), run)
 
     def answers(self) -> Answers:
         """The output and the gradients of a training step, by the layer's names."""
         return {name if name == "output" else f"{name}_l0": value for name, value in super().answers().items()}
 
 
-class Stream:
-    """One step per call, with the state carried: torch.nn's layer, or ours with ``holdfast.Stream``."""
+def stream_inputs(given: Numbers) -> Tensor:
+    """The inputs of 16 steps, [16, B, I]."""
+    B, _, I = given.x.shape  # noqa: E741
+    return torch.randn(16, B, I, generator=torch.Generator().manual_seed(SEED))
 
-    def __init__(self, name: str, layer: nn.Module, given: Numbers):
-        self.name, self.layer = name, layer
+
+class TorchStream:
+    """One step per call of torch.nn's layer, with the state carried."""
+
+    name, passes = cases.TORCH, ("step",)
+
+    def __init__(self, layer: nn.Module, given: Numbers):
         layer.load_state_dict(given.weights)
-        generator = torch.Generator().manual_seed(SEED)
-        self._steps = torch.randn(16, given.x.shape[0], given.x.shape[2], generator=generator)
-        self._state: Any = None
-        self._stream: Any = None
-        if isinstance(layer, holdfast.RNN | holdfast.GRU | holdfast.LSTM) and hasattr(holdfast, "Stream"):
-            self._stream = holdfast.Stream(layer, batch=given.x.shape[0])
-            self._arrays = list(self._steps.numpy())
+        self._layer, self._state = layer, None
+        self._steps = itertools.cycle(stream_inputs(given)[:, :, None])
 
-    def _step(self, number: int) -> Any:
-        if self._stream is not None:
-            return self._stream.step(self._arrays[number % 16])
-        y, self._state = self.layer(self._steps[number % 16, :, None], self._state)
-        return y[:, 0]
+    def _step(self) -> Tensor:
+        y, self._state = self._layer(next(self._steps), self._state)
+        output: Tensor = y[:, 0]
+        return output
 
     def answers(self) -> Answers:
         """The outputs of 16 steps."""
         with torch.inference_mode():
-            return {"output": np.stack([torch.as_tensor(self._step(number)).clone().numpy() for number in range(16)])}
+            return {"output": np.stack([self._step().numpy() for _ in range(16)])}
 
     def seconds(self, which: str, calls: int, warm: bool) -> float:
         """The mean time of ``calls`` steps."""
-        numbers = itertools.count()
         with torch.inference_mode():
-            return average(lambda: self._step(next(numbers)), calls, warm)
+            return average(self._step, calls, warm)
 
 
-def average(run: Callable[[], Any], calls: int, warm: bool) -> float:
-    """The mean seconds of ``calls`` calls."""
-    if warm:
-        run()
-    start = time.perf_counter()
-    for _ in range(calls):
-        run()
-    return (time.perf_counter() - start) / calls
+class OwnStream:
+    """One step per call of ``holdfast.Stream``, with arrays."""
+
+    passes = ("step",)
+
+    def __init__(self, name: str, layer: nn.Module, given: Numbers, **options: Any):
+        layer.load_state_dict(given.weights)
+        self.name, self._stream = name, holdfast.Stream(layer, batch=given.x.shape[0], **options)
+        self._steps = itertools.cycle(stream_inputs(given).numpy())
+
+    def _step(self) -> Any:
+        return self._stream.step(next(self._steps))
+
+    def answers(self) -> Answers:
+        """The outputs of 16 steps."""
+        return {"output": np.stack([self._step().copy() for _ in range(16)])}
+
+    def seconds(self, which: str, calls: int, warm: bool) -> float:
+        """The mean time of ``calls`` steps."""
+        return average(self._step, calls, warm)
+
+
+Contender = Layer | TorchStream | OwnStream
 
 
 def engine(case: Case, given: Numbers) -> str:
@@ -168,11 +185,21 @@ def engine(case: Case, given: Numbers) -> str:
     return f"{explained.engine}: {' '.join(sorted(why))}"
 
 
-def our_contender(case: Case, given: Numbers, **options: Any) -> Layer | Stream:
-    """Our layer as a contender."""
+def our_contender(case: Case, given: Numbers, **options: Any) -> Contender:
+    """Our layer, stream or cell as a contender.
+
+    Raises:
+        Unavailable: A stream does not have the case's option.
+    """
+    if case.group == "cells":
+        return CellLoop("holdfast", holdfast, case, given)
     layer = ours(case, **options)
     if case.passes == ("step",):
-        return Stream("holdfast", layer, given)
+        if case.weights == "float32":
+            return OwnStream("holdfast", layer, given)
+        if "weights" not in inspect.signature(holdfast.Stream).parameters:
+            raise Unavailable("holdfast.Stream keeps its weights in float32")
+        return OwnStream("holdfast", layer, given, weights=case.weights)
     if case.bfloat16:
 
         def run(x: Tensor) -> Tensor:
@@ -187,35 +214,37 @@ def our_contender(case: Case, given: Numbers, **options: Any) -> Layer | Stream:
     return Layer("holdfast", layer, given)
 
 
-def reference(case: Case, given: Numbers) -> Layer | Stream:
+def reference(case: Case, given: Numbers) -> Contender:
     """The reference engine, for variants that no peer has: compared with, not timed."""
     return our_contender(case, given, engine="reference")
 
 
-def peer(name: str, case: Case, given: Numbers) -> Layer | Stream:
+def peer(name: str, case: Case, given: Numbers) -> Contender:
     """A peer in this process.
 
     Raises:
         Unavailable: There is no peer with that name.
     """
-    if name == cases.CELL_LOOP:
-        return CellLoop(case, given)
+    if name == cases.CELL_LOOP or (name == cases.TORCH and case.group == "cells"):
+        return CellLoop(name, nn, case, given)
     if name == cases.TORCH:
         return torch_layer(case, given)
     if name == cases.RECOMPUTE:
         return Layer(name, ours(case, memory="recompute"), given)
+    if name == cases.FLOAT32 and case.passes == ("step",):
+        return OwnStream(name, ours(case), given)
     if name in (cases.PLAIN, cases.FLOAT32):
         plain = replace(case, options={}, states=False, bfloat16=False)
         return Layer(name, ours(plain), numbers(plain))
     raise Unavailable(f"there is no peer {name!r}.")
 
 
-def torch_layer(case: Case, given: Numbers) -> Layer | Stream:
+def torch_layer(case: Case, given: Numbers) -> Contender:
     """torch.nn's layer; rows of unequal length go in as a ``PackedSequence``, and the output is padded like ours."""
     _, T, I, H = case.shape  # noqa: E741
     layer = getattr(nn, case.cell)(I, H, batch_first=True, **case.options)
     if case.passes == ("step",):
-        return Stream(cases.TORCH, layer, given)
+        return TorchStream(layer, given)
     if given.lengths is None:
         return Layer(cases.TORCH, layer, given)
 

@@ -8,19 +8,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cases, epoch, layers, memory
+from benchmarks import cases, epoch, layers, memory, onnxruntime_peer
 from benchmarks.cases import Case
 from benchmarks.layers import Numbers
-from benchmarks.rounds import Contender, Unavailable, Wrong, check, in_turn, ratio, timed
-from benchmarks.workers import KerasLayer, Worker
+from benchmarks.products import Products
+from benchmarks.rounds import Contender, Unavailable, Wrong, check, in_turn, quartiles, ratio, timed
+from benchmarks.workers import KerasLayer, OpenvinoLayer, Worker
 
-TOLERANCE = {"float32": 1e-4, "bfloat16": 5e-2}  # relative to the largest value of an array
+TOLERANCE = {"float32": 1e-4, "bfloat16": 5e-2, "int8": 5e-2}  # relative to the largest value of an array
 EPOCHS = 2
 
 
 @dataclass
 class Settings:
-    """The options of the command: threads, rounds, seconds per pass, peers, folders of environments and images."""
+    """The options of the command: threads, rounds, seconds per pass, peers, folders of environments and images.
+
+    ``limited`` says that the process uses a lesser instruction set, which some peers cannot.
+    """
 
     threads: int
     pairs: int
@@ -28,11 +32,12 @@ class Settings:
     peers: Sequence[str] | None
     environments: Path
     mnist: Path | None = None
+    limited: bool = False
     progress: Callable[[str], None] = lambda text: None
     workers: dict[str, Worker | str] = field(default_factory=dict)
 
     def worker(self, name: str) -> Worker:
-        """The process of a Keras peer, started at the first call.
+        """The process of a peer in another environment, started at the first call.
 
         Raises:
             Unavailable: It cannot be started.
@@ -54,8 +59,8 @@ class Settings:
                 worker.close()
 
     def wants(self, peer: str) -> bool:
-        """Whether a peer takes part; comparisons with our own layers always do."""
-        return self.peers is None or peer.startswith("holdfast") or peer in self.peers
+        """Whether a peer takes part; our own layers and the products always do."""
+        return self.peers is None or peer in cases.OWN or peer in self.peers
 
 
 def measure(case: Case, settings: Settings) -> dict[str, Any]:
@@ -69,27 +74,20 @@ def measure(case: Case, settings: Settings) -> dict[str, Any]:
     given = layers.numbers(case)
     result["engine"] = layers.engine(case, given)
     if case.bfloat16 and result["engine"] != "native":
-        return result | {"skipped": {"holdfast": f"not yet: {result['engine']}"}}
-    settings.progress("checking the numbers")
-    contenders, settings_of = taking_part(case, given, settings, result["skipped"])
+        return result | {"skipped": {"holdfast": f"its engine is {result['engine']}"}}
+    try:
+        contenders, settings_of = taking_part(case, given, settings, result["skipped"])
+    except Unavailable as reason:
+        return result | {"skipped": {"holdfast": str(reason)}}
+    settings.progress("comparing the numbers")
     try:
         result["largest_difference"] = compare(case, given, contenders)
         for which in case.passes:
+            running = [contender for contender in contenders if which in contender.passes]
+            times = seconds(case, which, running, settings)
             if case.group == "epoch":
-                times = in_turn(
-                    contenders, which, dict.fromkeys((c.name for c in contenders), 1), EPOCHS, settings.progress
-                )
-                result["loss"] = {c.name: c.loss for c in contenders}
-                if not all(loss < epoch.LEARNT for loss in result["loss"].values()):
-                    raise Wrong(
-                        f"the mean losses of the last epoch are {result['loss']}; less than {epoch.LEARNT} is expected."
-                    )
-            else:
-                times = timed(contenders, which, settings.pairs, settings.budget, settings.progress)
+                result["loss"] = losses(contenders)
             result["passes"][which] = summary(times, which, settings_of)
-            if case.group not in ("variants", "epoch"):  # these do not have the work of the plain layer
-                operations = case.operations(given.running, which)
-                result["passes"][which]["gflops"] = operations / result["passes"][which]["ms"] / 1e6
     except Wrong as difference:
         return result | {"wrong": str(difference), "passes": {}}
     if case.group == "memory":
@@ -97,29 +95,67 @@ def measure(case: Case, settings: Settings) -> dict[str, Any]:
     return result
 
 
+def seconds(case: Case, which: str, contenders: Sequence[Contender], settings: Settings) -> dict[str, list[float]]:
+    """The times of a pass in all rounds; epochs are long, so they have few rounds."""
+    if case.group == "epoch":
+        return in_turn(contenders, which, {c.name: 1 for c in contenders}, EPOCHS, settings.progress)
+    return timed(contenders, which, settings.pairs, settings.budget, settings.progress)
+
+
+def losses(contenders: Sequence[Any]) -> dict[str, float]:
+    """The mean losses of the last epoch.
+
+    Raises:
+        Wrong: A loss says that nothing was learnt.
+    """
+    result = {contender.name: contender.loss for contender in contenders}
+    if not all(loss < epoch.LEARNT for loss in result.values()):
+        raise Wrong(f"the mean losses of the last epoch are {result}; less than {epoch.LEARNT} is expected.")
+    return result
+
+
 def taking_part(
     case: Case, given: Numbers, settings: Settings, skipped: dict[str, str]
 ) -> tuple[list[Any], dict[str, dict[str, str]]]:
-    """Our contender and then the peers; also, for peers with several ways to run a pass, the way chosen per pass."""
+    """Our contender and then the peers; also, for peers with several ways to run a pass, the way chosen per pass.
+
+    Raises:
+        Unavailable: Our own contender cannot take part.
+    """
     whole = case.group == "epoch"
     images = (epoch.read(settings.mnist) if settings.mnist else epoch.generated()) if whole else {}
     contenders: list[Any] = [epoch.contender("holdfast", case, images) if whole else layers.our_contender(case, given)]
-    settings_of = {}
+    settings_of: dict[str, dict[str, str]] = {}
     for name in filter(settings.wants, case.peers):
         settings.progress(f"preparing {name}")
         try:
-            if name in cases.KERAS and whole:
-                contenders.append(epoch.KerasFit(settings.worker(name), case, images))
-            elif name in cases.KERAS:
-                arrays = {"x": given.x.numpy(), "dy": given.dy.numpy()}
-                arrays |= {key: value.numpy() for key, value in given.weights.items()}
-                contenders.append(KerasLayer(settings.worker(name), case, arrays))
-                settings_of[name] = contenders[-1].setting
+            if settings.limited and name not in cases.FOLLOWING:
+                raise Unavailable("it has no switch for the instruction set")
+            if whole:
+                keras = name in cases.KERAS
+                epochs = epoch.KerasFit(settings.worker(name), case, images) if keras else None
+                contenders.append(epochs or epoch.contender(name, case, images))
             else:
-                contenders.append(epoch.contender(name, case, images) if whole else layers.peer(name, case, given))
+                contenders.append(peer(name, case, given, settings))
+                settings_of[name] = getattr(contenders[-1], "setting", {})
         except Unavailable as reason:
             skipped[name] = str(reason)
     return contenders, settings_of
+
+
+def peer(name: str, case: Case, given: Numbers, settings: Settings) -> Contender:
+    """A peer for a layer, a stream or a cell, or the products of the case.
+
+    Raises:
+        Unavailable: The peer cannot take part.
+    """
+    if name in cases.KERAS:
+        return KerasLayer(settings.worker(name), case, given)
+    if name == cases.OPENVINO:
+        return OpenvinoLayer(settings.worker(name), case, given)
+    if name == cases.ONNXRUNTIME:
+        return onnxruntime_peer.contender(case, given)
+    return Products(case, given) if name == cases.PRODUCTS else layers.peer(name, case, given)
 
 
 def compare(case: Case, given: Numbers, contenders: Sequence[Contender]) -> float:
@@ -130,10 +166,10 @@ def compare(case: Case, given: Numbers, contenders: Sequence[Contender]) -> floa
     Raises:
         Wrong: The difference is larger than the tolerance.
     """
-    others = list(contenders[1:])
+    others = [contender for contender in contenders[1:] if contender.name != cases.PRODUCTS]
     if case.group == "variants":
         others = [layers.reference(case, given)]
-    tolerance = TOLERANCE["bfloat16" if case.bfloat16 else "float32"]
+    tolerance = TOLERANCE["bfloat16" if case.bfloat16 else case.weights]
     ours = contenders[0].answers()
     differences = []
     for other in others:
@@ -151,7 +187,8 @@ def summary(times: dict[str, list[float]], which: str, settings_of: dict[str, di
     peers: dict[str, dict[str, Any]] = {}
     for name, theirs in times.items():
         peers[name] = {"ms": statistics.median(theirs) * 1e3, "ratio": ratio(theirs, our_times)}
-        if name in settings_of:
+        peers[name]["quartiles"] = quartiles(theirs, our_times)
+        if which in settings_of.get(name, {}):
             peers[name]["setting"] = settings_of[name][which]
     return {"ms": ms, "rounds": len(our_times), "peers": peers}
 

@@ -1,4 +1,4 @@
-"""The contenders in other environments: one process each, which waits while others run."""
+"""The contenders in other environments: one process each, which sleeps while others run."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import onnx_model
 from benchmarks.cases import Case
+from benchmarks.layers import Numbers
 from benchmarks.rounds import Answers, Unavailable
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 class Worker:
-    """The process of one peer, such as ``"keras-jax"``, in the environment ``.venv-keras-jax``.
+    """The process of one peer, such as ``"keras-jax"``, in its environment ``.venv-keras-jax``.
 
     Raises:
         Unavailable: There is no such environment, or its process does not start.
@@ -30,14 +32,10 @@ class Worker:
         self.name = name
         self._files = tempfile.TemporaryDirectory()
         self._log = (Path(self._files.name) / "log").open("w+")
-        command: list[str | Path] = [
-            python,
-            ROOT / "benchmarks" / "keras_peer.py",
-            name.removeprefix("keras-"),
-            str(threads),
-        ]
+        module, _, backend = name.partition("-")
+        command: list[str | Path] = [python, "-m", f"benchmarks.{module}_peer", *filter(None, [backend]), str(threads)]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True
         )
         self.versions = self.ask("versions")
 
@@ -75,22 +73,45 @@ class Worker:
         self._files.cleanup()
 
 
-class KerasLayer:
-    """A Keras layer in a worker, with the same inputs and weights as the others."""
+class WorkerLayer:
+    """A layer in a worker: times its passes and returns the arrays that the worker wrote."""
 
-    def __init__(self, worker: Worker, case: Case, arrays: Answers):
-        self.name, self._worker = worker.name, worker
-        numbers, self._answers = worker.path("numbers.npz"), worker.path("answers.npz")
-        np.savez(numbers, **arrays)
-        names = {"cell": case.cell, "hidden_size": case.shape[3]}
-        answer = worker.ask("prepare", numbers=str(numbers), answers=str(self._answers), **names)
+    passes: tuple[str, ...]
+
+    def __init__(self, worker: Worker, **sizes: Any):
+        self.name, self._worker, self._answers = worker.name, worker, worker.path("answers.npz")
+        answer = worker.ask("prepare", answers=str(self._answers), **sizes)
         self.setting: dict[str, str] = answer["setting"]
 
     def answers(self) -> Answers:
-        """The arrays that the worker wrote."""
+        """The output, and the gradients of a training step."""
         with np.load(self._answers) as arrays:
             return dict(arrays)
 
     def seconds(self, which: str, calls: int, warm: bool) -> float:
         """The mean time that the worker measured."""
         return float(self._worker.ask("seconds", which=which, calls=calls, warm=warm)["seconds"])
+
+
+class KerasLayer(WorkerLayer):
+    """A Keras layer with the same inputs and weights as the others."""
+
+    passes = ("forward", "training")
+
+    def __init__(self, worker: Worker, case: Case, given: Numbers):
+        arrays = {"x": given.x, "dy": given.dy, **given.weights}
+        numbers = worker.path("numbers.npz")
+        np.savez(numbers, **{name: value.numpy() for name, value in arrays.items()})
+        super().__init__(worker, numbers=str(numbers), cell=case.cell, hidden_size=case.shape[3])
+
+
+class OpenvinoLayer(WorkerLayer):
+    """The ONNX model of a case, forward, in OpenVINO."""
+
+    passes = ("forward",)
+
+    def __init__(self, worker: Worker, case: Case, given: Numbers):
+        model, inputs = worker.path("model.onnx"), worker.path("inputs.npz")
+        model.write_bytes(onnx_model.model(case, given))
+        np.savez(inputs, **onnx_model.inputs(given))
+        super().__init__(worker, model=str(model), inputs=str(inputs))

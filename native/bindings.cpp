@@ -134,12 +134,6 @@ std::vector<std::string> instruction_sets() {
     return names;
 }
 
-double measured_peak(int threads, double seconds, const std::string& isa) {
-    const Kernels& kernels = isa.empty() ? chosen_kernels() : kernels_named(isa);
-    nb::gil_scoped_release release;
-    return fma_peak(kernels, threads, seconds);
-}
-
 template <class T>
 void bind_activate(nb::module_& m, const char* name) {
     m.def(name, &activate<T>, "activation"_a, "a"_a, "b"_a, "x"_a.noconvert(), "y"_a.noconvert(), "isa"_a = "");
@@ -160,8 +154,6 @@ NB_MODULE(_native, m) {
     bind("backward_f64", &run<double, &Kernels::backward_f64>);
     bind("forward_bf16", &run<float, &Kernels::forward_f32, Products::bfloat16>);
     bind("backward_bf16", &run<float, &Kernels::backward_f32, Products::bfloat16>);
-    m.def("fma_peak", &measured_peak, "threads"_a, "seconds"_a, "isa"_a = "",
-          "GFLOP/s of multiply-adds in float32, all threads together.");
     bind_activate<float>(m, "activate_f32");
     bind_activate<double>(m, "activate_f64");
     bind_streams(m);

@@ -27,7 +27,4 @@ const InstructionSet& chosen_instruction_set();  // throws the same if the set i
 const Kernels& kernels_named(const std::string& name, Products products = Products::full);
 const Kernels& chosen_kernels(Products products = Products::full);
 
-// GFLOP/s of multiply-adds in float32 of all threads together, measured for about `seconds` (peak.cpp).
-double fma_peak(const Kernels& kernels, int threads, double seconds);
-
 }  // namespace holdfast

@@ -7,7 +7,6 @@
 #include "activations.h"
 #include "loops.h"
 #include "pack.h"
-#include "peak.h"
 #include "stages.h"
 
 #if defined(HOLDFAST_BF16)
@@ -102,12 +101,11 @@ bool runs_here() { return HOLDFAST_CHECK; }
 extern const Kernels kernels;
 #if defined(HOLDFAST_BF16)
 const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept<float>, nullptr, packed_size<float>, pack<float>, nullptr,
-                      nullptr, forward<float>, backward<float>, activate_each<float>, nullptr, nullptr, nullptr,
-                      fma_rounds};
+                      nullptr, forward<float>, backward<float>, activate_each<float>, nullptr, nullptr, nullptr};
 #else
 const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept<float>, kept<double>, packed_size<float>, pack<float>,
                       packed_size<double>, pack<double>, forward<float>, backward<float>, activate_each<float>,
-                      forward<double>, backward<double>, activate_each<double>, fma_rounds};
+                      forward<double>, backward<double>, activate_each<double>};
 #endif
 
 }  // namespace holdfast::HOLDFAST_ISA

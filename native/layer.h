@@ -173,7 +173,6 @@ struct Kernels {
     void (*forward_f64)(const Layer<double>&);
     void (*backward_f64)(const Layer<double>&);
     void (*activate_f64)(Function<double>, const double* x, double* y, long count);
-    double (*fma_rounds)(long rounds);  // does only multiply-adds; returns the number of operations
 };
 
 }  // namespace holdfast

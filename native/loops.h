@@ -6,7 +6,7 @@
 
 namespace holdfast::HOLDFAST_ISA {
 
-// A cell whose units need nothing of one another within a step (rows.cpp), and a cell in stages (stages.cpp).
+// A cell whose units need no results of other units within a step (rows.cpp), and a cell in stages (stages.cpp).
 template <class T>
 void rows_forward(const Layer<T>& l);
 template <class T>

@@ -1,4 +1,4 @@
-// The loops of cells whose units need nothing of one another within a step, for one instruction set and type.
+// The loops of cells whose units need no results of other units within a step, for one instruction set and type.
 #include "backward.h"
 #include "forward.h"
 #include "loops.h"

@@ -27,8 +27,9 @@ _native = pytest.importorskip("holdfast.runtime._native", reason="Holdfast was i
 ISAS = _native.instruction_sets()
 # A result is rounded to bfloat16, by 2^-8 of itself at most. An operand so close to the middle of two bfloat16 that
 # float32 and float64 round it to different sides moves by a spacing, 2^-7 of itself at most, and is one term of a sum.
-# That is rare: gradients, which are not rounded themselves, are much closer on average. With layer norm one such operand
-# moves all gates of its row; the maths in float32 is then as far from float64 as the kernels are (5e-4 on average).
+# That is rare: gradients, which are not rounded themselves, are much closer on average. With layer norm one such
+# operand moves all gates of its row; the maths in float32 is then as far from float64 as the kernels are (5e-4 on
+# average).
 LARGEST, AVERAGE, AVERAGE_GRADIENT = 2.0**-7, 2.0**-9, 2.0**-11
 # The last one has several pieces of rows in the gradients of the weights, and an odd number of rows in the last piece.
 SIZES: list[tuple[int, int, int, int, list[int] | None]] = [
@@ -117,7 +118,8 @@ def test_every_variant_on_every_instruction_set(isa: str, name: str, monkeypatch
                 assert value is None or not value.any(), what
                 continue
             difference = (got.double() - value).abs() / max(1.0, float(value.abs().max()))
-            average = AVERAGE_GRADIENT * (1 + request.spec.layer_norm) if what.startswith("gradient") else AVERAGE
+            average = AVERAGE_GRADIENT if what.startswith("gradient") else AVERAGE
+            average *= 1 + request.spec.layer_norm
             if not difference.max() <= LARGEST or not difference.mean() <= average:
                 problems.append(f"{what} {sizes}: {difference.max():.3g}, on average {difference.mean():.3g}")
     assert not problems, "\n".join(problems)

@@ -28,7 +28,6 @@ struct Variant {
     Function<double> phi{Activation::tanh}, sigma{Activation::sigmoid}, out{Activation::tanh};
     double gate_clip = 0;
 
-    bool in_stages() const { return norm || reset_before || projects; }  // not in bfloat16
     long outputs(long H) const { return projects && H > 1 ? H * 2 / 3 : H; }
 };
 
@@ -277,6 +276,5 @@ void run(const Kernels& kernels, const Layer<T>& layer, bool backward) {
 
 // streams.cpp
 void check_streams(const Tested& tested);
-void check_peak(const Tested& tested);
 
 }  // namespace holdfast

@@ -163,12 +163,4 @@ void check_streams(const Tested& tested) {
     }
 }
 
-void check_peak(const Tested& tested) {
-    for (int threads : {1, 3})
-        if (const double peak = fma_peak(tested.kernels, threads, 1e-4); !(peak > 0 && std::isfinite(peak))) {
-            problems++;
-            std::printf("%s, %d threads: the peak is %g GFLOP/s\n", tested.set, threads, peak);
-        }
-}
-
 }  // namespace holdfast
