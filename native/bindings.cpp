@@ -11,6 +11,7 @@
 
 #include <utility>
 
+#include "bindings_cell.h"
 #include "bindings_reader.h"
 #include "bindings_stream.h"
 #include "dispatch.h"
@@ -142,6 +143,7 @@ void bind_activate(nb::module_& m, const char* name) {
 }  // namespace
 
 NB_MODULE(_native, m) {
+    nb::set_leak_warnings(false);  // cells are in caches, and torch keeps the modules of its operators to the end
     auto bind = [&](const char* name, auto function) { m.def(name, function, "call"_a, "isa"_a = ""); };
     m.def("instruction_sets", &instruction_sets,
           "The instruction sets with kernels that this processor has, the best first.");
@@ -156,5 +158,6 @@ NB_MODULE(_native, m) {
     bind("backward_bf16", &run<float, &Kernels::backward_f32, Products::bfloat16>);
     bind_activate<float>(m, "activate_f32");
     bind_activate<double>(m, "activate_f64");
+    bind_cells(m);
     bind_streams(m);
 }

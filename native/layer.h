@@ -20,7 +20,8 @@
 // (threads.h). A [B, T, ...] array may have any strides of rows and steps; the values of a step are contiguous. Every
 // other array is contiguous, last index fastest.
 //
-// Aliasing. No output may share memory with an input or with another output. Inputs may share memory.
+// Aliasing. No output may share memory with an input or with another output; but the y of one step may be h_n. Inputs
+// may share memory.
 //
 // Survival. Backward reads the inputs of forward again, and y, gates, c_before and stages. All must be unchanged when
 // backward starts. Backward overwrites gates and stages, so one forward serves one backward.

@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import holdfast
 from holdfast.engines import ENGINES, Request, Result
+from holdfast.engines.native_cell import NativeCell
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "convert.md"
 CELLS: dict[str, dict[str, Any]] = {"torch.nn's": {}, "others": {"layer_norm": True}}
@@ -254,6 +255,12 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             return of(request)  # type: ignore[no-any-return]
 
         monkeypatch.setattr(engine, "run", run)
+
+    def run_cell(cell: NativeCell, *arguments: Any, of: Any = NativeCell.run) -> tuple[Tensor, ...]:
+        names.append("native")
+        return of(cell, *arguments)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(NativeCell, "run", run_cell)
     return names
 
 

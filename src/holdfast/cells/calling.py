@@ -79,8 +79,8 @@ def is_exported_to_onnx() -> bool:
     return torch.onnx.is_in_onnx_export()
 
 
-def are_plain(tensors: Iterable[Tensor]) -> bool:
-    """Whether all tensors are of torch's own classes, whose memory holds their values."""
+def are_plain(tensors: Iterable[Any]) -> bool:
+    """Whether all of these are tensors of torch's own classes, whose memory holds their values."""
     return _PLAIN.issuperset(map(type, tensors))
 
 

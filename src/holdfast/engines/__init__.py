@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+import torch
+
+from holdfast.cells import CellSpec
 from holdfast.engines.cudnn import CudnnEngine
+from holdfast.engines.native import NativeEngine
+from holdfast.engines.native_cell import NativeCell
 from holdfast.engines.operator import RecordableEngine
 from holdfast.engines.recorded import RecordedEngine
 from holdfast.engines.reference import ReferenceEngine
@@ -76,6 +81,17 @@ def select(name: str, request: Request) -> Engine:
     if reason is not None:
         raise EngineError(f"The engine {name!r} cannot run this call: {reason} Use engine='auto' for one that can.")
     return engine
+
+
+def select_cell(name: str, spec: CellSpec, dtype: torch.dtype, reverse: bool = False) -> NativeCell | None:
+    """The kernels of a cell, if ``name`` is that of the native engine, or ``"auto"`` and that engine is not off.
+
+    They are for plain calls on the CPU without autocast: with these, :func:`select` takes the native engine too.
+    """
+    engine = ENGINES["native"]
+    if name not in ("auto", "native") or (name == "auto" and "native" in _SWITCHED_OFF):
+        return None
+    return engine.cell(spec, dtype, reverse) if isinstance(engine, NativeEngine) else None
 
 
 def _why_not_auto(engine: Engine, request: Request) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -28,6 +28,11 @@ class Gradient(NamedTuple):
     states: tuple[Tensor | None, ...]
     wanted: frozenset[str]
     again: bool = False
+
+    @property
+    def received(self) -> tuple[Tensor | None, ...]:
+        """All of them, in the order of the result's tensors."""
+        return self.outputs, *self.state, *self.states
 
 
 class HasGradients(Protocol):
@@ -72,13 +77,13 @@ def record(engine: HasGradients, request: Request) -> Result:
     return Result(flat[0], tuple(flat[1 : 1 + parts]), states)
 
 
-def needs_reference(gradient: Gradient) -> bool:
-    """Whether only torch's own operations can do a backward pass.
+def needs_reference(received: Iterable[Tensor | None]) -> bool:
+    """Whether only torch's own operations can do a backward pass that received these gradients.
 
     This is so if its result is differentiated again (``create_graph=True``), holds many gradients at once
     (``is_grads_batched=True``, ``torch.func.vmap``), or has a forward-mode derivative.
     """
-    return torch.is_grad_enabled() or calling.is_batched(gradient.outputs, *gradient.state, *gradient.states)
+    return torch.is_grad_enabled() or calling.is_batched(*received)
 
 
 def differentiable_gradients(request: Request, gradient: Gradient) -> dict[str, Tensor]:
@@ -86,7 +91,7 @@ def differentiable_gradients(request: Request, gradient: Gradient) -> dict[str, 
 
     They can be differentiated if autograd records.
     """
-    received = [gradient.outputs, *gradient.state, *gradient.states]
+    received = gradient.received
     create_graph = torch.is_grad_enabled()
     with torch.enable_grad(), _autocast_of(request, received):
         # Views: the backward pass stops at them and does not enter the graph that made the tensors.
@@ -110,7 +115,7 @@ def differentiable_gradients(request: Request, gradient: Gradient) -> dict[str, 
     }
 
 
-def _autocast_of(request: Request, gradients: list[Tensor | None]) -> torch.autocast:
+def _autocast_of(request: Request, gradients: Iterable[Tensor | None]) -> torch.autocast:
     """The autocast of the forward pass; it was on if the result and a tensor of the request differ in dtype."""
     dtype = next(g.dtype for g in gradients if g is not None)
     changed = any(tensor.dtype != dtype for tensor in differentiable(request).values())
@@ -137,7 +142,7 @@ class _EngineFunction(torch.autograd.Function):
         kept = saved[len(names) :]
         wanted = frozenset(itertools.compress(names, ctx.needs_input_grad[3:]))
         gradient = Gradient(gradients[0], gradients[1 : 1 + parts], gradients[1 + parts :], wanted, ctx.again)
-        if needs_reference(gradient):
+        if needs_reference(gradients):
             gradients_by_name: Mapping[str, Tensor] = differentiable_gradients(request, gradient)
         else:
             ctx.again = True

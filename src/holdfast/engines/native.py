@@ -11,7 +11,7 @@ torch.nn.LSTM. A gradient has the dtype of its tensor.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import torch  # before _native, which then shares the OpenMP runtime that torch has loaded
@@ -21,6 +21,7 @@ from holdfast.cells import CellSpec, calling
 from holdfast.engines import bfloat16
 from holdfast.engines.composition import run_with_gradients
 from holdfast.engines.function import Gradient
+from holdfast.engines.native_cell import NativeCell, in_memory
 from holdfast.engines.request import Request, Result, new_steps, result_dtype
 from holdfast.runtime import kernels
 
@@ -78,6 +79,10 @@ class NativeEngine:
     def rounding(self) -> NativeEngine:
         """The kernels that round the operands of products to bfloat16; requests and results are float32."""
         return _RoundingNativeEngine(self._isa)
+
+    def cell(self, spec: CellSpec, dtype: torch.dtype, reverse: bool) -> NativeCell | None:
+        """The kernels of one cell, without the requests; None if they cannot compute it in this dtype."""
+        return _cell(spec, dtype, reverse, self._isa)
 
     def forward(self, request: Request) -> tuple[Result, tuple[Tensor, ...]]:
         """The result, and what :meth:`backward` needs."""
@@ -139,9 +144,9 @@ class NativeEngine:
             if number == 0:
                 dy = within if dy is None else dy + within
             else:
-                arguments.steps("dc_all", _in_memory(within))
+                arguments.steps("dc_all", in_memory(within))
         if dy is not None:
-            arguments.steps("dy", _in_memory(dy))
+            arguments.steps("dy", in_memory(dy))
         for name, d in zip(("dh_n", "dc_n"), d_state, strict=False):
             if d is not None:
                 arguments.array(name, d)
@@ -168,6 +173,13 @@ class NativeEngine:
         getattr(_native, f"{name}_{_DTYPES[arguments.dtype]}")(arguments.values, self._isa)
 
 
+@lru_cache(1024)
+def _cell(spec: CellSpec, dtype: torch.dtype, reverse: bool, isa: str) -> NativeCell | None:
+    if _MISSING or dtype not in (torch.float32, torch.float64) or _why_not(spec):
+        return None
+    return NativeCell(spec, dtype, reverse, isa)
+
+
 @cache
 def _kept_values(spec: CellSpec, dtype: torch.dtype, isa: str) -> int:
     one_step = {"plain": True, "reverse": False, "threads": 1, "B": 1, "T": 1, "I": spec.input_size, "x": (0, 0, 0, 0)}
@@ -187,7 +199,7 @@ class _KernelArguments:
     """
 
     def __init__(self, request: Request) -> None:
-        spec, x, noise = request.spec, _in_memory(request.inputs), request.noise
+        spec, x, noise = request.spec, in_memory(request.inputs), request.noise
         B, T, I = x.shape  # noqa: E741
         self.dtype = x.dtype
         self.values: dict[str, Any] = {
@@ -225,7 +237,7 @@ class _KernelArguments:
             tensor = tensor.contiguous()  # this also resolves negative views
         address = tensor.data_ptr()
         if not address or tensor.is_neg():
-            tensor = _in_memory(tensor)
+            tensor = in_memory(tensor)
             address = tensor.data_ptr()
         self._alive.append(tensor)
         self.values[name] = address
@@ -243,15 +255,6 @@ class _KernelArguments:
             row, step, _ = tensor.stride()
         self._alive.append(tensor)
         self.values[name] = (tensor.data_ptr(), row, step)
-
-
-def _in_memory(tensor: Tensor) -> Tensor:
-    """The tensor with its values in memory.
-
-    ``x.conj().imag`` is a view whose memory has the opposite signs, and a gradient that is known to be zero may have no
-    memory.
-    """
-    return tensor.clone() if tensor.is_neg() or not tensor.data_ptr() else tensor
 
 
 def _contiguous_like(tensor: Tensor) -> Tensor:

@@ -189,7 +189,7 @@ def _differentiate(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:
     gradient = to_gradient(request, received, names)
     if all(part is None for part in received):
         computed: dict[str, Tensor] = {}
-    elif needs_reference(gradient) or _kernels(request, rounded) is None:
+    elif needs_reference(received) or _kernels(request, rounded) is None:
         computed = differentiable_gradients(request, gradient)
     else:
         wanted = torch.ops.holdfast.recurrent_backward(*arguments, received, outputs, list(saved), flags)

@@ -13,6 +13,7 @@ from holdfast.cells.options import one_activation
 from holdfast.engines.check import check_like, check_parameters, check_state_part, check_state_parts, size_name
 from holdfast.errors import ShapeError
 from holdfast.layers import parameters, scripting
+from holdfast.layers.usual_call import run_usual_step
 
 State = Tensor | tuple[Tensor, Tensor]
 
@@ -101,6 +102,8 @@ class CellModule(nn.Module):
         """
         if isinstance(input, torch.fx.Proxy):
             return calling.leaf(self, CellModule, input, hx)
+        if (new := run_usual_step(self, input, hx)) is not None:
+            return new if self.kind == "lstm" else new[0]  # as below, in less time
         batched = input.ndim == 2
         if input.ndim not in (1, 2) or input.shape[-1] != self.input_size:
             raise ShapeError(

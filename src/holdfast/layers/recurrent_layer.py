@@ -25,6 +25,8 @@ from holdfast.layers.call_arguments import CallArguments, prepare_call
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Recurrent
 from holdfast.layers.layer_options import DEFAULTS, Merge, check_options, layer_sizes, make_specs
+from holdfast.layers.packed_weights import PackedWeights, Requested
+from holdfast.layers.usual_call import run_usual_call
 
 
 class RecurrentLayer(nn.Module):
@@ -55,6 +57,7 @@ class RecurrentLayer(nn.Module):
     """
 
     kind: Kind
+    _packed_weights: PackedWeights | None = None
 
     def __init__(
         self,
@@ -133,6 +136,8 @@ class RecurrentLayer(nn.Module):
         """
         if isinstance(input, torch.fx.Proxy):
             return cast(tuple[Any, ...], calling.leaf(self, RecurrentLayer, input, hx, lengths, return_states))
+        if lengths is None and not return_states and (result := run_usual_call(self, input, hx)) is not None:
+            return result  # as below, in less time
         call = prepare_call(self, input, hx, lengths)
         x = call.inputs
         final_states: list[layer_state.CellState] = []
@@ -260,7 +265,19 @@ class RecurrentLayer(nn.Module):
         return [list(parameters.collect(self, spec, suffix).values()) for spec, suffix in self._specs_and_suffixes()]
 
     def flatten_parameters(self) -> None:
-        """Does nothing; programs written for torch.nn call it."""
+        """Lets calls without gradients reuse one packing of the weights; short calls then take less time.
+
+        The next call without gradients copies the weights into the order in which the kernels read them, and later
+        calls read that copy, which takes as much memory as the weights. The layer frees it when it is called with
+        gradients enabled, is moved or converted, or when an operation of torch has changed a parameter; then call this
+        again. torch does not notice a change through ``parameter.data`` or NumPy, or by another process that shares the
+        memory: after such a change, too, call this again. Copies, pickles and state dicts do not have the copy.
+        """
+        self._packed_weights = Requested()
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        self._packed_weights = None
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch's, with no types
 
     def __prepare_scriptable__(self) -> nn.Module:
         """The module that torch.jit.script compiles instead of the layer."""

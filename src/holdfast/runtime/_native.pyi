@@ -22,6 +22,45 @@ def activate_f64(
     activation: int, a: float, b: float, x: Tensor | NDArray[Any], y: Tensor | NDArray[Any], isa: str = ""
 ) -> None: ...
 
+Addresses = tuple[int, ...]  # 0: null; with strides for an array over time
+
+class Cell_f32:  # noqa: N801  (the name that bindings_cell.cpp gives)
+    def __init__(self, cell: dict[str, Any], parameters: list[str], reverse: bool, isa: str) -> None: ...
+    def kept(self) -> int: ...
+    def packed_size(self) -> int: ...
+    def pack(self, parameters: Addresses, packed: int) -> None: ...
+    def forward(
+        self,
+        threads: int,
+        batch: int,
+        steps: int,
+        x: Addresses,
+        parameters: Addresses,
+        state: Addresses,
+        y: Addresses,
+        final_state: Addresses,
+        kept: int,
+        packed: int,
+    ) -> None: ...
+    def backward(
+        self,
+        threads: int,
+        batch: int,
+        steps: int,
+        x: Addresses,
+        parameters: Addresses,
+        state: Addresses,
+        y: Addresses,
+        kept: int,
+        dy: Addresses,
+        d_final_state: Addresses,
+        dx: Addresses,
+        d_parameters: Addresses,
+        d_state: Addresses,
+    ) -> None: ...
+
+class Cell_f64(Cell_f32): ...  # noqa: N801
+
 class Stream_f32:  # noqa: N801  (the name that bindings_stream.cpp gives)
     def __init__(
         self,

@@ -63,6 +63,9 @@ class _Layer(_Replaced):
     reset_parameters = nn.RNNBase.reset_parameters
     all_weights = nn.RNNBase.all_weights
 
+    def flatten_parameters(self) -> None:
+        """Does nothing: torch.nn's methods call it whenever they look at the weights."""
+
     def named_weights(self) -> Mapping[str, Tensor]:
         """The weights that torch.nn's forward would use: ``_flat_weights``, after an update."""
         module, names = cast(Any, self), cast(Any, self)._flat_weights_names

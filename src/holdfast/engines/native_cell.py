@@ -1,0 +1,250 @@
+"""One cell on the kernels, for the usual call: no masks, no lengths, no state of every step, float32 or float64.
+
+Such a call often takes microseconds, so no request is made for it. The kernels get the same arguments as from a request
+and compute the same bits. Nothing is remembered from one call to the next but what follows from the cell alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any, TypeGuard, cast
+
+import torch
+from torch import Tensor
+
+from holdfast.cells import CellSpec, calling
+from holdfast.engines.axes import Axes
+from holdfast.engines.function import Gradient, differentiable_gradients, needs_reference
+from holdfast.engines.request import Request
+from holdfast.runtime import kernels
+
+_NO_ARRAY = (0, 0, 0, 0)
+
+
+def can_read(tensor: Tensor, dtype: torch.dtype) -> bool:
+    """Whether the memory of a tensor has its values, as ``dtype`` and with any strides."""
+    return (
+        tensor.dtype is dtype
+        and tensor.is_cpu
+        and tensor.layout is torch.strided
+        and not tensor.is_nested
+        and not tensor.is_neg()
+        and tensor.data_ptr() != 0
+    )
+
+
+def in_memory(tensor: Tensor) -> Tensor:
+    """The tensor with its values in memory.
+
+    ``x.conj().imag`` is a view whose memory has the opposite signs, and a gradient that is known to be zero may have no
+    memory.
+    """
+    return tensor.clone() if tensor.is_neg() or not tensor.data_ptr() else tensor
+
+
+def _addresses(tensors: Sequence[Tensor | None]) -> tuple[int, ...]:
+    return tuple([0 if tensor is None else tensor.data_ptr() for tensor in tensors])
+
+
+class NativeCell:
+    """The kernels of one cell in one direction.
+
+    Args:
+        spec: A cell that the kernels can compute.
+        dtype: float32 or float64.
+        reverse: As in :class:`~holdfast.engines.request.Request`.
+        isa: As in :class:`~holdfast.engines.native.NativeEngine`.
+    """
+
+    def __init__(self, spec: CellSpec, dtype: torch.dtype, reverse: bool, isa: str) -> None:
+        self.spec, self.dtype, self.reverse = spec, dtype, reverse
+        self.shapes = [*spec.parameter_shapes().values()]
+        self.sizes = [*spec.state_sizes.values()]
+        arguments = {**kernels.arguments(spec), "I": spec.input_size, "plain": kernels.is_plain(spec)}
+        from holdfast.runtime import _native  # absent where Holdfast was installed without kernels
+
+        make = _native.Cell_f32 if dtype == torch.float32 else _native.Cell_f64
+        self.kernels = make(arguments, list(spec.parameter_names), reverse, isa)
+        self.kept = self.kernels.kept()
+        self.weights = sum(map(math.prod, self.shapes))
+
+    def fits(self, parameters: Sequence[Tensor | None]) -> TypeGuard[list[Tensor]]:
+        """Whether the parameters exist, have the right shapes, and memory that the kernels can read."""
+        dtype, shapes = self.dtype, self.shapes
+        if not calling.are_plain(parameters):
+            return False
+        for parameter, shape in zip(cast(list[Tensor], parameters), shapes, strict=True):
+            if not can_read(parameter, dtype) or parameter.shape != shape or not parameter.is_contiguous():
+                return False
+        return True
+
+    def fits_state(self, axes: Axes, x: Tensor, state: Sequence[Any], cells: int = 1) -> bool:
+        """Whether a state of this number of cells like this one has the right shapes, and memory to read."""
+        if len(state) != len(self.sizes) or not calling.are_plain(state):
+            return False
+        for part, size in zip(state, self.sizes, strict=True):
+            if not can_read(part, self.dtype) or part.shape != axes.state_shape(x, size, cells):
+                return False
+            if not part.is_contiguous():
+                return False
+        return True
+
+    def pack(self, parameters: Sequence[Tensor]) -> Tensor:
+        """The parameters as the kernels read them, for ``packed`` of any number of calls of :meth:`run`."""
+        packed = torch.empty(self.kernels.packed_size(), dtype=self.dtype, device="cpu")
+        self.kernels.pack(_addresses(parameters), packed.data_ptr())
+        return packed
+
+    def run(
+        self,
+        axes: Axes,
+        x: Tensor,
+        state: Sequence[Tensor],
+        parameters: Sequence[Tensor],
+        packed: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        """The outputs (of one step without an axis: none, as they are h) and the final state, for autograd too.
+
+        Args:
+            axes: How x is laid out.
+            x: Values that :func:`can_read` accepts, with any strides.
+            state: The initial state, as ``axes`` says; empty for zeros.
+            parameters: Tensors that :meth:`fits` accepts.
+            packed: What :meth:`pack` returned for them; None to pack them for this call.
+        """
+        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *state, *parameters)):
+            results: tuple[Tensor, ...] = _Recorded.apply(self, axes, x, len(state), *state, *parameters)  # type: ignore[no-untyped-call]
+            return results
+        return self.forward(axes, x, state, parameters, packed=packed)
+
+    def forward(
+        self,
+        axes: Axes,
+        x: Tensor,
+        state: Sequence[Tensor],
+        parameters: Sequence[Tensor],
+        kept: Tensor | None = None,
+        packed: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        """As :meth:`run`, without autograd; writes what :meth:`backward` needs to ``kept``."""
+        final = [x.new_empty(*axes.state_shape(x, size)) for size in self.sizes]
+        results = final if axes.steps is None else [axes.new(x, self.spec.output_size), *final]
+        self.kernels.forward(
+            torch.get_num_threads(),
+            *axes.sizes(x),
+            axes.array(x),
+            _addresses(parameters),
+            _addresses(state),
+            axes.array(results[0]),
+            _addresses(final),
+            0 if kept is None else kept.data_ptr(),
+            0 if packed is None else packed.data_ptr(),
+        )
+        return tuple(results)
+
+    def backward(
+        self,
+        axes: Axes,
+        forward: tuple[Tensor, Sequence[Tensor], Sequence[Tensor], Tensor | None, Tensor],
+        received: Sequence[Tensor | None],
+        wanted: Sequence[bool],
+    ) -> list[Tensor | None]:
+        """The gradients of x, of the state and of the parameters; some may be there that are not wanted.
+
+        Args:
+            axes: As in :meth:`forward`.
+            forward: Its x, state, parameters, outputs and ``kept``, which this overwrites.
+            received: The gradients of its results.
+            wanted: Which gradients are wanted.
+        """
+        x, state, parameters, y, kept = forward  # one step alone has no y
+        dy, d_final = (None, received) if axes.steps is None else (received[0], received[1:])
+        if dy is not None:
+            dy = in_memory(dy if dy.stride(-1) == 1 else dy.contiguous())
+        d_final = [None if d is None else in_memory(d.contiguous()) for d in d_final]
+        dx = x.new_empty(x.shape) if wanted[0] else None
+        d_state = [torch.empty_like(part) if need else None for part, need in zip(state, wanted[1:], strict=False)]
+        d_parameters = [*map(torch.empty_like, parameters)]
+        self.kernels.backward(
+            torch.get_num_threads(),
+            *axes.sizes(x),
+            axes.array(x),
+            _addresses(parameters),
+            _addresses(state),
+            _NO_ARRAY if y is None else axes.array(y),
+            kept.data_ptr(),
+            _NO_ARRAY if dy is None else axes.array(dy),
+            _addresses(d_final),
+            _NO_ARRAY if dx is None else axes.array(dx),
+            _addresses(d_parameters),
+            _addresses(d_state),
+        )
+        return [dx, *d_state, *d_parameters]
+
+    def request(self, axes: Axes, x: Tensor, state: Sequence[Tensor], parameters: Sequence[Tensor]) -> Request:
+        """The same call as a request, for another engine."""
+        inputs = axes.inward(x)
+        inner = [inputs.new_zeros(inputs.shape[0], size) for size in self.sizes]
+        if state:
+            inner = [part.reshape(zeros.shape) for part, zeros in zip(state, inner, strict=True)]
+        named = dict(zip(self.spec.parameter_names, parameters, strict=True))
+        return Request(self.spec, inputs, tuple(inner), named, reverse=self.reverse)
+
+
+class _Recorded(torch.autograd.Function):
+    """As :class:`holdfast.engines.function._EngineFunction`, for a :class:`NativeCell`."""
+
+    @staticmethod
+    def forward(ctx: Any, cell: NativeCell, axes: Axes, x: Tensor, parts: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+        batch, steps = axes.sizes(x)
+        kept = x.new_empty(batch * steps * cell.kept)
+        results = cell.forward(axes, x, tensors[:parts], tensors[parts:], kept)
+        ctx.call, ctx.again = (cell, axes, parts), False
+        ctx.save_for_backward(x, *tensors, None if axes.steps is None else results[0], kept)
+        ctx.set_materialize_grads(False)
+        return results
+
+    @staticmethod
+    def backward(ctx: Any, *received: Tensor | None) -> tuple[Any, ...]:
+        cell, axes, parts = ctx.call
+        x, *tensors, y, kept = ctx.saved_tensors
+        state, parameters = tensors[:parts], tensors[parts:]
+        needs = ctx.needs_input_grad
+        wanted = (needs[2], *needs[4:])
+        if needs_reference(received):
+            dx, *others = _from_reference(cell, axes, (x, state, parameters), received, wanted)
+        else:
+            if ctx.again:  # the last backward overwrote what forward had kept
+                cell.forward(axes, x, state, parameters, kept)
+            ctx.again = True
+            dx, *others = cell.backward(axes, (x, state, parameters, y, kept), received, wanted)
+        return None, None, dx, None, *others
+
+
+def _from_reference(
+    cell: NativeCell,
+    axes: Axes,
+    forward: tuple[Tensor, Sequence[Tensor], Sequence[Tensor]],
+    received: Sequence[Tensor | None],
+    wanted: Sequence[bool],
+) -> list[Tensor | None]:
+    """The gradients that are wanted, from torch's own operations; arguments as of :meth:`NativeCell.backward`."""
+    state = forward[1]
+    request = cell.request(axes, *forward)
+    dy, d_final = (None, received) if axes.steps is None else (received[0], received[1:])
+    names = ["inputs", *(f"state.{k}" for k in range(len(state))), *request.parameters]
+    gradient = Gradient(
+        None if dy is None else axes.inward(dy),
+        tuple(None if d is None else d.reshape(request.inputs.shape[0], -1) for d in d_final),
+        (),
+        frozenset(itertools.compress(names, wanted)),
+    )
+    computed = differentiable_gradients(request, gradient)
+    if "inputs" in computed:
+        computed["inputs"] = axes.outward(computed["inputs"])
+    for name, part in zip(names[1:], state, strict=False):
+        if name in computed:
+            computed[name] = computed[name].reshape(part.shape)
+    return [computed.get(name) for name in names]

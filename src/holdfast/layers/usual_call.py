@@ -1,0 +1,148 @@
+"""The usual call of a layer or of a module for one step, in less time than its ``forward`` takes in general.
+
+Usual is a call without lengths, states of every step, random masks and transforms, with tensors that the kernels can
+read where they are. Every other call, and every wrong one, is left to ``forward``. Nothing is remembered from call to
+call but the packed weights of :meth:`RecurrentLayer.flatten_parameters`, so no change to a module makes a result wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from holdfast.cells import calling
+from holdfast.cells.parameter_names import layer_suffix
+from holdfast.engines import select_cell
+from holdfast.engines.axes import BATCH_FIRST, ONE_ROW, STEP, STEP_OF_ONE_ROW, TIME_FIRST, Axes
+from holdfast.engines.native_cell import NativeCell, can_read
+from holdfast.layers.packed_weights import Calls, PackedWeights, Requested
+from holdfast.layers.parameters import Weights
+
+if TYPE_CHECKING:
+    from holdfast.layers.cell_modules import CellModule
+    from holdfast.layers.recurrent_layer import RecurrentLayer
+
+
+def run_usual_call(layer: RecurrentLayer, x: Any, hx: Any) -> tuple[Any, ...] | None:
+    """What :meth:`RecurrentLayer.forward` returns for ``x`` and ``hx``, or None for a call that is not usual."""
+    if not calling.is_plain() or torch.is_autocast_enabled("cpu") or not _is_usual(layer):
+        return None
+    if not calling.are_plain((x,)) or not can_read(x, x.dtype) or x.ndim not in (2, 3) or 0 in x.shape:
+        return None
+    axes = ONE_ROW if x.ndim == 2 else BATCH_FIRST if layer.batch_first else TIME_FIRST
+    cells: list[NativeCell] = []
+    for spec in layer.specs:
+        for direction in range(layer.num_directions):
+            cell = select_cell(layer.engine, spec, x.dtype, layer.reverse or direction == 1)
+            if cell is None:
+                return None
+            cells.append(cell)
+    states = _split(cells, axes, x, hx)
+    if states is None or x.shape[-1] != layer.input_size:
+        return None
+    weights = layer.named_weights()
+    calls: list[tuple[NativeCell, list[Tensor]]] = []
+    for number, cell in enumerate(cells):
+        own = _stored(cell, weights, layer_suffix(*divmod(number, layer.num_directions)))
+        if own is None:
+            return None
+        calls.append((cell, own))
+    packed: Sequence[Tensor | None] = [None] * len(calls) if layer._packed_weights is None else _packed(layer, calls)
+    if len(calls) == 1:
+        y, *final = cells[0].run(axes, x, states[0], calls[0][1], packed[0])
+        return y, tuple(final) if len(final) > 1 else final[0]
+    return _run_all(
+        layer, axes, x, [(*call, state, own) for call, state, own in zip(calls, states, packed, strict=True)]
+    )
+
+
+def run_usual_step(module: CellModule, x: Any, hx: Any) -> tuple[Tensor, ...] | None:
+    """The new state, as :meth:`CellModule.forward` computes it, or None for a call that is not usual."""
+    spec = module.spec
+    if not calling.is_plain() or torch.is_autocast_enabled("cpu"):
+        return None
+    if module.training and (spec.is_random or spec.weight_dropout):
+        return None
+    if not calling.are_plain((x,)) or not can_read(x, x.dtype) or x.ndim not in (1, 2) or 0 in x.shape:
+        return None
+    cell = select_cell("auto", spec, x.dtype)
+    if cell is None or x.shape[-1] != spec.input_size:
+        return None
+    axes = STEP if x.ndim == 2 else STEP_OF_ONE_ROW
+    if torch.is_grad_enabled() and _packing_dominates(cell, axes.sizes(x)[0]):
+        return None
+    state = () if hx is None else hx if module.kind == "lstm" else (hx,)
+    if hx is not None and not (isinstance(state, tuple | list) and cell.fits_state(axes, x, state)):
+        return None
+    own = _stored(cell, module.named_weights(), "")
+    return None if own is None else cell.run(axes, x, state, own)
+
+
+def _packing_dominates(cell: NativeCell, rows: int) -> bool:
+    """Whether packing the weights, for both passes of a step, takes longer than torch's operations for all of it."""
+    return cell.weights > 1 << 16 and rows * len(cell.spec.gates) < 16
+
+
+def _stored(cell: NativeCell, weights: Weights, suffix: str) -> list[Tensor] | None:
+    """The parameters of a cell, if they are stored as they are; computing one here would compute it twice."""
+    own = [weights.get(name + suffix) for name in cell.spec.parameter_names]
+    return own if cell.fits(own) else None
+
+
+def _is_usual(layer: RecurrentLayer) -> bool:
+    """Whether the layer keeps all for its backward pass, and draws no random numbers."""
+    if layer.memory != "keep" and torch.is_grad_enabled():
+        return False
+    if not layer.training:
+        return True
+    if layer.dropout and layer.num_layers > 1:
+        return False
+    return not any(spec.is_random or spec.weight_dropout for spec in layer.specs)
+
+
+def _split(cells: list[NativeCell], axes: Axes, x: Tensor, hx: Any) -> list[tuple[Tensor, ...]] | None:
+    """The initial state of each cell, [1, B, size] or [1, size]; empty for zeros. None if it is not usual."""
+    first = cells[0]
+    if any(cell.sizes != first.sizes for cell in cells):
+        return None
+    if hx is None:
+        return [()] * len(cells)
+    state = hx if len(first.sizes) > 1 else (hx,)
+    if not isinstance(state, tuple | list) or not first.fits_state(axes, x, state, len(cells)):
+        return None
+    return [tuple(state)] if len(cells) == 1 else list(zip(*[part.split(1) for part in state], strict=True))
+
+
+def _packed(layer: RecurrentLayer, calls: Calls) -> Sequence[Tensor | None]:
+    """The packed weights of the calls, if ``flatten_parameters`` asked for them and they are still right."""
+    kept = layer._packed_weights
+    if isinstance(kept, Requested) and not torch.is_grad_enabled():
+        trackable = not any(parameter.is_inference() for _, own in calls for parameter in own)
+        kept = layer._packed_weights = PackedWeights(calls) if trackable else None
+    elif kept is not None and (torch.is_grad_enabled() or not kept.are_of(calls)):
+        kept = layer._packed_weights = None  # frees them
+    return [None] * len(calls) if kept is None else kept.memory
+
+
+def _run_all(
+    layer: RecurrentLayer,
+    axes: Axes,
+    x: Tensor,
+    calls: list[tuple[NativeCell, list[Tensor], tuple[Tensor, ...], Tensor | None]],
+) -> tuple[Any, ...]:
+    """Several layers or directions: the output and the final state."""
+    finals = []
+    for first in range(0, len(calls), layer.num_directions):
+        outputs = []
+        for cell, own, state, packed in calls[first : first + layer.num_directions]:
+            y, *final = cell.run(axes, x, state, own, packed)
+            outputs.append(y)
+            finals.append(final)
+        if layer.num_directions > 1:
+            y = axes.outward(layer.merged([axes.inward(output) for output in outputs]))
+        x = x + y if layer.residual and first else y
+    joined = [torch.cat(parts) for parts in zip(*finals, strict=True)]
+    return x, tuple(joined) if len(joined) > 1 else joined[0]
