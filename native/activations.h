@@ -5,7 +5,7 @@
 #pragma once
 
 #include "layer.h"
-#include "simd.h"
+#include "exponentials.h"
 
 namespace holdfast::HOLDFAST_ISA {
 
@@ -63,9 +63,9 @@ HF_INLINE Vec<T> activate_backward(const Function<T>& f, Vec<T> stored, Vec<T> d
     return d;
 }
 
-template <class T>
+template <class V>
 struct Activated {
-    Vec<T> value, stored;
+    V value, stored;
 };
 
 // φ and σ of the gates' sums, each with the gate clip, and ψ of c'. With `plain` they are tanh, sigmoid and tanh,
@@ -76,17 +76,31 @@ struct Activated {
 template <class T, bool plain>
 struct Functions {
     const Options<T>& o;
-    HF_INLINE Activated<T> phi(Vec<T> x) const {
-        if constexpr (!plain) return activated(o.phi, o.phi_ends, x);
-        const Vec<T> y = tanh<T>(x);
-        return {y, y};
+    template <class V>
+    HF_INLINE Activated<V> phi(V x) const {
+        if constexpr (plain) {
+            const V y = tanh<T>(x);
+            return {y, y};
+        } else {
+            return activated(o.phi, o.phi_ends, x);
+        }
     }
-    HF_INLINE Activated<T> sigma(Vec<T> x) const {
-        if constexpr (!plain) return activated(o.sigma, o.sigma_ends, x);
-        const Vec<T> y = sigmoid<T>(x);
-        return {y, y};
+    template <class V>
+    HF_INLINE Activated<V> sigma(V x) const {
+        if constexpr (plain) {
+            const V y = sigmoid<T>(x);
+            return {y, y};
+        } else {
+            return activated(o.sigma, o.sigma_ends, x);
+        }
     }
-    HF_INLINE Vec<T> psi(Vec<T> x) const { return plain ? tanh<T>(x) : activate<T>(o.psi, x); }
+    template <class V>
+    HF_INLINE V psi(V x) const {
+        if constexpr (plain)
+            return tanh<T>(x);
+        else
+            return activate<T>(o.psi, x);
+    }
 
     // The value of φ or σ, from what forward stored.
     HF_INLINE Vec<T> phi_of(Vec<T> stored) const { return plain ? stored : value(o.phi, stored); }
@@ -106,7 +120,7 @@ struct Functions {
     }
 
   private:
-    HF_INLINE Activated<T> activated(const Function<T>& f, const T* ends, Vec<T> x) const {
+    HF_INLINE Activated<Vec<T>> activated(const Function<T>& f, const T* ends, Vec<T> x) const {
         if (stores_argument(f)) {
             x = clipped(x, x, ends);
             return {activate<T>(f, x), x};

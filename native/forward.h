@@ -1,17 +1,17 @@
 // The loop over time, forward.
 #pragma once
 
-#include "pack.h"
-#include "sequence.h"
+#include "gate_sums.h"
 
 namespace holdfast::HOLDFAST_ISA {
 
-// The unit-wise part of a step for one vector of units of one row.
-template <class T, Kind kind, bool plain>
-HF_INLINE void forward_unit(const Layer<T>& l, const Unit<T>& u, T* g, const T* h_old, T* h, T* c) {
-    if constexpr (kind == Kind::rnn) rnn_forward<T, plain>(l.options, u, g, h_old, h);
-    if constexpr (kind == Kind::lstm) lstm_forward<T, plain>(l.options, u, g, h_old, h, c);
-    if constexpr (kind == Kind::gru) gru_forward<T, plain>(l.options, u, g, h_old, h);
+// The unit-wise part of a step for R vectors of units.
+template <class T, Kind kind, bool plain, int R>
+HF_INLINE void forward_units(const Layer<T>& l, const Unit<T>& u, Place<T, R> g, Place<const T, R> h_old,
+                             Place<T, R> h, Place<T, R> c) {
+    if constexpr (kind == Kind::rnn) rnn_forward<T, plain, R>(l.options, u, g, h_old, h);
+    if constexpr (kind == Kind::lstm) lstm_forward<T, plain, R>(l.options, u, g, h_old, h, c);
+    if constexpr (kind == Kind::gru) gru_forward<T, plain, R>(l.options, u, g, h_old, h);
 }
 
 // The memory of a call; rows in the order of Team. h is double-buffered: some threads still read the old state while
@@ -55,17 +55,6 @@ HF_INLINE void put_state(const Layer<T>& l, const T* h, Operand<T>* to, long ldh
     for (long k = 0; k < l.masks; k++) put<T>(to + k * ldh, v * load_some<T>(l.mask(b, k) + at, l.O - at), l.rounded);
 }
 
-// The functions that compute a panel's gates, for 1, 2, ... rows. `apart`: each gate reads an h of its own.
-template <class T, Kind kind, int N, bool apart = false>
-constexpr auto gates_tiles = by_rows<tile_rows<T, N>>([](auto m) {
-    using Weights = ForwardWeights<T, kind, N>;
-    return gates_tile<T, m, N, Weights::columns, Weights::last_h, Weights::last_x, apart>;
-});
-template <class T, Kind kind, int N>
-const auto& gates_tiles_of(const Layer<T>& l) {
-    return l.masks > 1 ? gates_tiles<T, kind, N, kind != Kind::rnn> : gates_tiles<T, kind, N>;  // an RNN has one gate
-}
-
 // Sets the initial state of rows, and y past their length to 0; end_rows writes their final state. A thread does its
 // share of its group's rows.
 template <class T>
@@ -104,60 +93,138 @@ void end_rows(const Layer<T>& l, const Panels& p, const Team& team, long thread,
     }
 }
 
+// The number of rows whose gates are computed before their units. These gates stay in the first-level cache.
+constexpr long block = 24;
+
+// What one thread does in a call. It computes the sums of the gates for a block of rows of one panel, then the units
+// of that block, two rows side by side. A single row instead takes all panels, and two panels side by side.
 template <class T, Kind kind, int N, bool plain>
-void forward_rows(const Layer<T>& l, const Panels& p, Team& team, long thread, const ForwardMemory<T>& memory) {
-    constexpr long W = lanes<T>;
+class Forward {
+    static constexpr long W = lanes<T>, width = N * W;
+    static constexpr bool lstm = kind == Kind::lstm;
     using Weights = ForwardWeights<T, kind, N>;
-    const auto& tiles = gates_tiles_of<T, kind, N>(l);
-    const Rows& rows = team.rows;
-    const long group = team.group(thread), first = rows.start[group];
-    const long ldh = memory.ldh, ld_in = memory.ld_in, ldx = memory.ldx;
-    const Share panels = Share::of(p.count, team.member(thread), team.members);
-    const Weights weights(l, p, memory.packed);
-    T* c = memory.c + first * p.padded;
-    T *h = memory.h[0] + first * ldh, *h_new = memory.h[1] + first * ldh;
-    Operand<T> *h_in = memory.h_in[0] + first * ld_in, *h_in_new = memory.h_in[1] + first * ld_in;
-    Operand<T>* x = memory.x + thread * memory.x_thread;
-    const bool writes_h_in = has_h_in(l);
-    begin_rows(l, p, team, thread, memory);
-    team.wait(thread);
-    for (long step = 0; step < l.T_; step++) {
-        const long t = l.reverse ? l.T_ - 1 - step : step, n = rows.active(group, t);
-        if (!n && l.reverse) continue;
-        if (!n) break;
-        for (long r = 0; r < n; r++)
-            put_values<T>(x + r * ldx, l.x.at(rows.order[first + r], t), l.x_value, l.I, l.rounded);
-        for (long q = panels.begin; q < panels.end; q++) {
-            T* panel_gates = l.gates ? l.gates + ((t * p.count + q) * l.B + first) * p.width() : nullptr;
-            over_rows(n, tiles.size(), [&](long m, long r) __attribute__((always_inline)) {
-                T* g = panel_gates ? panel_gates + r * N * W : memory.gates + thread * memory.gates_thread;
-                tiles[m - 1](weights.bias(q), {h_in + r * ld_in, ld_in, weights.state(q), l.H, ldh},
-                             {x + r * ldx, ldx, weights.input(q), l.I}, g);
-                for (const long end = r + m; r < end; r++, g += N * W) {
-                    const long b = rows.order[first + r];
-                    T *const y = l.y.at(b, t), *const to = h_new + r * ldh, *const cell = c + r * p.padded;
-                    for (long v = 0; v < p.units; v++) {
-                        const long at = (q * p.units + v) * W, count = l.H - at;
-                        if (count <= 0) break;
-                        const Unit<T> u = plain ? Unit<T>{W} : unit_at(l, b, t, at);
-                        if constexpr (kind == Kind::lstm)
-                            if (l.c_before)
-                                store<T>(l.c_before + (t * l.B + first + r) * p.padded + at, load<T>(cell + at));
-                        forward_unit<T, kind, plain>(l, u, g + v * W, h + r * ldh + at, to + at, cell + at);
-                        store_some<T>(y + at, load<T>(to + at), count);
-                        if (writes_h_in) put_state(l, to + at, h_in_new + r * ld_in + at, ldh, b, at);
-                        if constexpr (kind == Kind::lstm)
-                            if (l.c_all) store_some<T>(l.c_all.at(b, t) + at, load<T>(cell + at), count);
-                    }
-                }
-            });
+
+  public:
+    Forward(const Layer<T>& l, const Panels& p, Team& team, long thread, const ForwardMemory<T>& memory)
+        : l_(l), p_(p), team_(team), thread_(thread), memory_(memory), rows_(team.rows), group_(team.group(thread)),
+          first_(rows_.start[group_]), panels_(Share::of(p.count, team.member(thread), team.members)),
+          weights_(l, p, memory.packed), sums_(l, weights_, memory.ld_in, memory.ldh, memory.ldx),
+          writes_h_in_(has_h_in(l)), x_(memory.x + thread * memory.x_thread), c_(memory.c + first_ * p.padded) {
+        for (int k = 0; k < 2; k++) {
+            h_[k] = memory.h[k] + first_ * memory.ldh;
+            h_in_[k] = memory.h_in[k] + first_ * memory.ld_in;
         }
-        team.wait(thread);
-        std::swap(h, h_new);
-        std::swap(h_in, h_in_new);
     }
-    end_rows(l, p, team, thread, memory);
-}
+
+    void run() {
+        begin_rows(l_, p_, team_, thread_, memory_);
+        team_.wait(thread_);
+        for (long step = 0; step < l_.T_; step++) {
+            t_ = l_.reverse ? l_.T_ - 1 - step : step;
+            const long n = rows_.active(group_, t_);
+            if (!n && l_.reverse) continue;
+            if (!n) break;
+            for (long r = 0; r < n; r++)
+                put_values<T>(x_ + r * memory_.ldx, l_.x.at(rows_.order[first_ + r], t_), l_.x_value, l_.I,
+                              l_.rounded);
+            if (l_.B == 1)
+                one_row();
+            else
+                for (long q = panels_.begin; q < panels_.end; q++) panel(q, n);
+            team_.wait(thread_);
+            std::swap(h_[0], h_[1]);
+            std::swap(h_in_[0], h_in_[1]);
+        }
+        end_rows(l_, p_, team_, thread_, memory_);
+    }
+
+  private:
+    // Where the gates of row r of panel q are kept, or this thread's memory for a block.
+    T* gates(long q, long r) const {
+        return l_.gates ? l_.gates + ((t_ * p_.count + q) * l_.B + first_ + r) * width
+                        : memory_.gates + thread_ * memory_.gates_thread;
+    }
+
+    void panel(long q, long n) {
+        for (long r = 0; r < n; r += block) {
+            const long m = std::min(block, n - r);
+            T* g = gates(q, r);
+            sums_(q, weights_.bias(q), h_in_[0] + r * memory_.ld_in, x_ + r * memory_.ldx, m, g);
+            for (long v = 0; v < p_.units; v++) units<false>((q * p_.units + v) * W, r, m, g + v * W);
+        }
+    }
+
+    void one_row() {
+        T* const g = gates(panels_.begin, 0);
+        for (long q = panels_.begin; q < panels_.end; q++)
+            sums_(q, weights_.bias(q), h_in_[0], x_, 1, g + (q - panels_.begin) * width);
+        for (long v = 0; v < p_.units; v++)
+            units<true>((panels_.begin * p_.units + v) * W, 0, panels_.size(), g + v * W);
+    }
+
+    // The vector of units from `first` on, of `count` rows from r on. `across`: of row r, with the vectors at the same
+    // place in the next panels, `count` in all. g: their gates, `width` values apart.
+    template <bool across>
+    void units(long first, long r, long count, T* g) {
+        const Layer<T>& l = l_;
+        const long step = p_.units * W, t = t_, H = l.H;
+        const long next_h = across ? step : memory_.ldh, next_c = across ? step : p_.padded;
+        const long *const order = &rows_.order[first_ + r], y_row = l.y.row, one = order[0];
+        T *h_old = h_[0] + r * memory_.ldh + first, *h = h_[1] + r * memory_.ldh + first;
+        T* c = lstm ? c_ + r * p_.padded + first : nullptr;
+        T* kept = lstm && l.c_before ? l.c_before + (t * l.B + first_ + r) * p_.padded + first : nullptr;
+        T* const y = l.y.data + t * l.y.step;
+        const bool extra = writes_h_in_ || l.c_all;
+        if (first >= H) return;
+        if (across) count = std::min(count, (H - first + step - 1) / step);
+        long k = 0;
+        auto run = [&](auto together) __attribute__((always_inline)) {
+            constexpr int R = together;
+            for (; k + R <= count; k += R) {
+                const long begin = first + (across ? k * step : 0);
+                const Unit<T> u = plain ? Unit<T>{W} : unit_at(l, across ? one : order[k], t, begin);
+                const Place<T, R> at_h(h + k * next_h, next_h), at_c(c + k * next_c, next_c);
+                if (kept) Place<T, R>(kept + k * next_c, next_c).store(at_c.load());
+                forward_units<T, kind, plain, R>(l, u, {g + k * width, width}, {h_old + k * next_h, next_h}, at_h,
+                                                 at_c);
+#pragma GCC unroll 4
+                for (int j = 0; j < R; j++) {
+                    const long at = begin + (across ? j * step : 0), b = across ? one : order[k + j];
+                    store_some<T>(y + b * y_row + at, load<T>(h + (k + j) * next_h), H - at);
+                    if (extra) write_more(across ? r : r + k + j, at);
+                }
+            }
+        };
+        if constexpr (plain) run(std::integral_constant<int, 2>{});
+        run(std::integral_constant<int, 1>{});
+    }
+
+    // Writes the h of units as the product reads it, and c where it is wanted.
+    __attribute__((noinline)) void write_more(long r, long at) {
+        const long b = rows_.order[first_ + r];
+        if (writes_h_in_)
+            put_state(l_, h_[1] + r * memory_.ldh + at, h_in_[1] + r * memory_.ld_in + at, memory_.ldh, b, at);
+        if (lstm && l_.c_all)
+            store_some<T>(l_.c_all.at(b, t_) + at, load<T>(c_ + r * p_.padded + at), l_.H - at);
+    }
+
+    const Layer<T>& l_;
+    const Panels& p_;
+    Team& team_;
+    const long thread_;
+    const ForwardMemory<T>& memory_;
+    const Rows& rows_;
+    const long group_, first_;  // the group and its first row
+    const Share panels_;
+    const Weights weights_;
+    const GateSums<T, kind, N> sums_;
+    const bool writes_h_in_;
+    Operand<T>* const x_;
+    T* const c_;
+    T* h_[2];  // the h that a step reads, and the h that it writes
+    Operand<T>* h_in_[2];
+    long t_;  // the step
+};
 
 template <class T, Kind kind, int N, bool plain>
 void run_forward(const Layer<T>& l) {
@@ -172,14 +239,14 @@ void run_forward(const Layer<T>& l) {
         T* packed = l.packed ? nullptr : scratch.take<T>(Weights::size(l, p));
         m.packed = l.packed ? l.packed : packed;
         take_forward_memory(l, p, team, scratch, m);
-        m.gates_thread = tile_rows<T, N> * p.width();
+        m.gates_thread = (l.B == 1 ? p.count : block) * p.width();
         m.gates = l.gates ? nullptr : scratch.take<T>(team.threads * m.gates_thread);
         return [&, m, packed](long thread) {
             if (packed) {
                 Weights::pack(l, p, Share::of(p.count, thread, team.threads), packed);
                 team.wait_for_all();
             }
-            forward_rows<T, kind, N, plain>(l, p, team, thread, m);
+            Forward<T, kind, N, plain>(l, p, team, thread, m).run();
         };
     });
 }

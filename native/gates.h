@@ -1,6 +1,7 @@
 // The part of each cell that works on each unit alone: gates and state, forward above backward.
 //
-// The letters are those of the equations in src/holdfast/cells. Each function takes one vector of units of one row.
+// The letters are those of the equations in src/holdfast/cells. Each function takes one vector of units of one row;
+// forward also takes R of them and computes them side by side (several.h).
 // `slots` holds the unit's vectors side by side, [slots][W]: before forward the sums of the matrix products and biases
 // (a), after forward what the activations store, after backward the gradients of the sums. `plain` means that all
 // options are off: the checks of options, which are in unit.h, activations.h and LstmUnit, then vanish at compile

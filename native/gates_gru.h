@@ -12,47 +12,48 @@
 
 namespace holdfast::HOLDFAST_ISA {
 
-template <class T>
+template <class T, int R = 1>
 struct GruSlots {
-    T *r, *z, *n, *u_n;
-    HF_INLINE explicit GruSlots(T* slots)
-        : r(slots), z(slots + lanes<T>), n(slots + 2 * lanes<T>), u_n(slots + 3 * lanes<T>) {}
+    Place<T, R> r, z, n, u_n;
+    HF_INLINE explicit GruSlots(Place<T, R> slots)
+        : r(slots), z(slots.at(lanes<T>)), n(slots.at(2 * lanes<T>)), u_n(slots.at(3 * lanes<T>)) {}
 };
 
-template <class T>
+template <class V>
 struct GruGates {
-    Vec<T> r, z;
+    V r, z;
 };
 
-template <class T, bool plain>
-HF_INLINE GruGates<T> gru_gates(const Options<T>& o, T* slots) {
+template <class T, bool plain, int R = 1>
+HF_INLINE GruGates<Side<T, R>> gru_gates(const Options<T>& o, Place<T, R> slots) {
     const Functions<T, plain> fn{o};
-    const GruSlots<T> at(slots);
-    const Activated<T> r = fn.sigma(load<T>(at.r));
-    const Activated<T> z = fn.sigma(load<T>(at.z));
-    store<T>(at.r, r.stored);
-    store<T>(at.z, z.stored);
+    const GruSlots<T, R> at(slots);
+    const auto r = fn.sigma(at.r.load()), z = fn.sigma(at.z.load());
+    at.r.store(r.stored);
+    at.z.store(z.stored);
     return {r.value, z.value};
 }
 
 // sum_n: the argument of φ.
-template <class T, bool plain>
-HF_INLINE void gru_state(const Options<T>& o, const Unit<T>& u, T* slots, Vec<T> z, Vec<T> sum_n, const T* h_old,
-                         T* h_out) {
+template <class T, bool plain, int R = 1>
+HF_INLINE void gru_state(const Options<T>& o, const Unit<T>& u, Place<T, R> slots, Side<T, R> z, Side<T, R> sum_n,
+                         Place<const T, R> h_old, Place<T, R> h_out) {
+    using V = Side<T, R>;
     const Functions<T, plain> fn{o};
     const UnitOptions<T, plain> unit{o, u};
-    const Activated<T> n = fn.phi(sum_n);
-    const Vec<T> h = load<T>(h_old), n_kept = unit.dropout(n.value);
-    store<T>(GruSlots<T>(slots).n, n.stored);
-    const Vec<T> h_new = (T(1) - z) * n_kept + z * h;
-    store<T>(h_out, unit.zoneout_h(h_old, h_new));
+    const auto n = fn.phi(sum_n);
+    const V h = h_old.load(), n_kept = unit.dropout(n.value);
+    GruSlots<T, R>(slots).n.store(n.stored);
+    const V h_new = multiply_add<T>(T(1) - z, n_kept, z * h);
+    h_out.store(unit.zoneout_h(h_old, h_new));
 }
 
-template <class T, bool plain>
-HF_INLINE void gru_forward(const Options<T>& o, const Unit<T>& u, T* slots, const T* h_old, T* h_out) {
-    const GruSlots<T> at(slots);
-    const auto [r, z] = gru_gates<T, plain>(o, slots);
-    gru_state<T, plain>(o, u, slots, z, load<T>(at.n) + r * load<T>(at.u_n), h_old, h_out);
+template <class T, bool plain, int R = 1>
+HF_INLINE void gru_forward(const Options<T>& o, const Unit<T>& u, Place<T, R> slots, Place<const T, R> h_old,
+                           Place<T, R> h_out) {
+    const GruSlots<T, R> at(slots);
+    const auto [r, z] = gru_gates<T, plain, R>(o, slots);
+    gru_state<T, plain, R>(o, u, slots, z, at.n.load() + r * at.u_n.load(), h_old, h_out);
 }
 
 // Writes the gradient of a_z and returns the gradient of sum_n. dh: as for rnn_backward.
@@ -61,10 +62,10 @@ HF_INLINE Vec<T> gru_state_backward(const Options<T>& o, const Unit<T>& u, T* sl
     const Functions<T, plain> fn{o};
     const UnitOptions<T, plain> unit{o, u};
     const GruSlots<T> at(slots);
-    const Vec<T> stored_z = load<T>(at.z), stored_n = load<T>(at.n);
+    const Vec<T> stored_z = at.z.load(), stored_n = at.n.load();
     const Vec<T> z = fn.sigma_of(stored_z), n = fn.phi_of(stored_n), mask = unit.dropout_mask(), h = load<T>(h_old);
     const ZonedGradients<T> d = unit.zoneout_h_backward(load<T>(dh));
-    store<T>(at.z, fn.sigma_backward(stored_z, d.updated * h - d.updated * (n * mask)));
+    at.z.store(fn.sigma_backward(stored_z, d.updated * h - d.updated * (n * mask)));
     store<T>(dh, d.old + d.updated * z);
     return fn.phi_backward(stored_n, d.updated * (T(1) - z) * mask);
 }
@@ -73,11 +74,11 @@ template <class T, bool plain>
 HF_INLINE void gru_backward(const Options<T>& o, const Unit<T>& u, T* slots, const T* h_old, T* dh) {
     const Functions<T, plain> fn{o};
     const GruSlots<T> at(slots);
-    const Vec<T> stored_r = load<T>(at.r), u_n = load<T>(at.u_n);
+    const Vec<T> stored_r = at.r.load(), u_n = at.u_n.load();
     const Vec<T> d_n = gru_state_backward<T, plain>(o, u, slots, h_old, dh);
-    store<T>(at.r, fn.sigma_backward(stored_r, d_n * u_n));
-    store<T>(at.n, d_n);
-    store<T>(at.u_n, d_n * fn.sigma_of(stored_r));
+    at.r.store(fn.sigma_backward(stored_r, d_n * u_n));
+    at.n.store(d_n);
+    at.u_n.store(d_n * fn.sigma_of(stored_r));
 }
 
 }  // namespace holdfast::HOLDFAST_ISA

@@ -23,9 +23,19 @@ struct LstmUnit : UnitOptions<T, plain> {
         : UnitOptions<T, plain>{cell, unit}, fn{cell}, coupled(!plain && cell.coupled), slot_i(slots),
           slot_f(slots + lanes<T>), slot_g(slots + (coupled ? 1 : 2) * lanes<T>), slot_o(slot_g + lanes<T>) {}
 
+    HF_INLINE long at_f() const { return slot_f - slot_i; }
+    HF_INLINE long at_g() const { return slot_g - slot_i; }
+    HF_INLINE long at_o() const { return slot_o - slot_i; }
+
     // The peephole of a gate: a + p c. Backward adds to the gradients of p and of c, which is returned.
-    HF_INLINE Vec<T> peephole_i(Vec<T> a, Vec<T> c) const { return peephole(0, a, c); }
-    HF_INLINE Vec<T> peephole_o(Vec<T> a, Vec<T> c) const { return peephole(coupled ? 1 : 2, a, c); }
+    template <class V>
+    HF_INLINE V peephole_i(V a, V c) const {
+        return peephole(0, a, c);
+    }
+    template <class V>
+    HF_INLINE V peephole_o(V a, V c) const {
+        return peephole(coupled ? 1 : 2, a, c);
+    }
     HF_INLINE Vec<T> peepholes_i_f_backward(Vec<T> dc, Vec<T> da_i, Vec<T> da_f, Vec<T> c) const {
         if (plain || !u.peephole) return dc;
         dc = peephole_backward(0, dc, da_i, c);
@@ -36,10 +46,11 @@ struct LstmUnit : UnitOptions<T, plain> {
     }
 
     // f = σ(a_f + p_f c), stored in its slot; or f = 1 - i.
-    HF_INLINE Vec<T> forget(Vec<T> i, Vec<T> c) const {
+    template <class V, class At>
+    HF_INLINE V forget(At slot, V i, V c) const {
         if (coupled) return T(1) - i;
-        const Activated<T> f = fn.sigma(peephole(1, load<T>(slot_f), c));
-        store<T>(slot_f, f.stored);
+        const auto f = fn.sigma(peephole(1, slot.load(), c));
+        slot.store(f.stored);
         return f.value;
     }
     HF_INLINE Vec<T> forget_of_stored(Vec<T> i) const { return coupled ? T(1) - i : fn.sigma_of(load<T>(slot_f)); }
@@ -52,13 +63,23 @@ struct LstmUnit : UnitOptions<T, plain> {
         return d_f;
     }
 
-    HF_INLINE Vec<T> clip_c(Vec<T> c) const { return plain ? c : clip<T>(options.cell_clip, c); }
+    template <class V>
+    HF_INLINE V clip_c(V c) const {
+        if constexpr (plain)
+            return c;
+        else
+            return clip<T>(options.cell_clip, c);
+    }
     HF_INLINE Vec<T> clip_c_backward(Vec<T> unclipped, Vec<T> c, Vec<T> d) const {
         if (!plain && options.cell_clip > 0) return unclipped == c ? d : Vec<T>{};
         return d;
     }
-    HF_INLINE Vec<T> zoneout_c(Vec<T> c_old, Vec<T> c) const {
-        return plain ? c : zoned<T>(u.zoned_c, u.n, options.zoneout_c, c_old, c);
+    template <class V>
+    HF_INLINE V zoneout_c(V c_old, V c) const {
+        if constexpr (plain)
+            return c;
+        else
+            return zoned<T>(u.zoned_c, u.n, options.zoneout_c, c_old, c);
     }
     HF_INLINE ZonedGradients<T> zoneout_c_backward(Vec<T> d) const {
         if constexpr (plain) return {Vec<T>{}, d};
@@ -66,8 +87,12 @@ struct LstmUnit : UnitOptions<T, plain> {
     }
 
   private:
-    HF_INLINE Vec<T> peephole(long k, Vec<T> a, Vec<T> c) const {
-        return !plain && u.peephole ? a + load_some<T>(u.peephole + k * u.peephole_stride, u.n) * c : a;
+    template <class V>
+    HF_INLINE V peephole(long k, V a, V c) const {
+        if constexpr (plain)
+            return a;
+        else
+            return u.peephole ? a + load_some<T>(u.peephole + k * u.peephole_stride, u.n) * c : a;
     }
     HF_INLINE Vec<T> peephole_backward(long k, Vec<T> dc, Vec<T> da, Vec<T> c) const {
         dc = dc + da * load_some<T>(u.peephole + k * u.peephole_stride, u.n);
@@ -78,36 +103,39 @@ struct LstmUnit : UnitOptions<T, plain> {
 };
 
 // o, and the cell state that h' is made of: c' before its zoneout.
-template <class T>
+template <class V>
 struct LstmOutput {
-    Vec<T> o, c;
+    V o, c;
 };
 
 // The gates and the cell state. c_inout: on entry the old c, on return c' after its zoneout.
-template <class T, bool plain>
-HF_INLINE LstmOutput<T> lstm_state(const Options<T>& options, const Unit<T>& u, T* slots, T* c_inout) {
-    const LstmUnit<T, plain> unit(options, u, slots);
+template <class T, bool plain, int R = 1>
+HF_INLINE LstmOutput<Side<T, R>> lstm_state(const Options<T>& options, const Unit<T>& u, Place<T, R> slots,
+                                            Place<T, R> c_inout) {
+    using V = Side<T, R>;
+    const LstmUnit<T, plain> unit(options, u, slots.first);
     const Functions<T, plain>& fn = unit.fn;
-    const Vec<T> c = load<T>(c_inout), a_i = load<T>(unit.slot_i), a_o = load<T>(unit.slot_o);
-    const Activated<T> i = fn.sigma(unit.peephole_i(a_i, c));
-    const Vec<T> f = unit.forget(i.value, c);
-    const Activated<T> g = fn.phi(load<T>(unit.slot_g));
-    const Vec<T> g_kept = unit.dropout(g.value);
-    const Vec<T> c_new = unit.clip_c(f * c + i.value * g_kept);
-    const Activated<T> o = fn.sigma(unit.peephole_o(a_o, c_new));
-    store<T>(unit.slot_i, i.stored);
-    store<T>(unit.slot_g, g.stored);
-    store<T>(unit.slot_o, o.stored);
-    store<T>(c_inout, unit.zoneout_c(c, c_new));
+    const auto slot_f = slots.at(unit.at_f()), slot_g = slots.at(unit.at_g()), slot_o = slots.at(unit.at_o());
+    const V c = c_inout.load();
+    const auto i = fn.sigma(unit.peephole_i(slots.load(), c));
+    const V f = unit.forget(slot_f, i.value, c);
+    const auto g = fn.phi(slot_g.load());
+    const V g_kept = unit.dropout(g.value);
+    const V c_new = unit.clip_c(multiply_add<T>(f, c, i.value * g_kept));
+    const auto o = fn.sigma(unit.peephole_o(slot_o.load(), c_new));
+    slots.store(i.stored);
+    slot_g.store(g.stored);
+    slot_o.store(o.stored);
+    c_inout.store(unit.zoneout_c(c, c_new));
     return {o.value, c_new};
 }
 
-template <class T, bool plain>
-HF_INLINE void lstm_forward(const Options<T>& options, const Unit<T>& u, T* slots, const T* h_old, T* h_out,
-                            T* c_inout) {
-    const LstmUnit<T, plain> unit(options, u, slots);
-    const auto [o, c] = lstm_state<T, plain>(options, u, slots, c_inout);
-    store<T>(h_out, unit.zoneout_h(h_old, o * unit.fn.psi(c)));
+template <class T, bool plain, int R = 1>
+HF_INLINE void lstm_forward(const Options<T>& options, const Unit<T>& u, Place<T, R> slots, Place<const T, R> h_old,
+                            Place<T, R> h_out, Place<T, R> c_inout) {
+    const LstmUnit<T, plain> unit(options, u, slots.first);
+    const auto [o, c] = lstm_state<T, plain, R>(options, u, slots, c_inout);
+    h_out.store(unit.zoneout_h(h_old, o * unit.fn.psi(c)));
 }
 
 // The values of forward, computed again from the slots and the old c.
@@ -127,7 +155,7 @@ struct LstmGates : LstmUnit<T, plain> {
         o = this->fn.sigma_of(stored_o);
         c = load<T>(c_old);
         const Vec<T> g_kept = this->dropout(g);
-        c_unclipped = f * c + i * g_kept;
+        c_unclipped = multiply_add<T>(f, c, i * g_kept);
         c_new = this->clip_c(c_unclipped);
     }
 };

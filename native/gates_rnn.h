@@ -6,13 +6,14 @@
 
 namespace holdfast::HOLDFAST_ISA {
 
-template <class T, bool plain>
-HF_INLINE void rnn_forward(const Options<T>& o, const Unit<T>& u, T* slot, const T* h_old, T* h_out) {
+template <class T, bool plain, int R = 1>
+HF_INLINE void rnn_forward(const Options<T>& o, const Unit<T>& u, Place<T, R> slot, Place<const T, R> h_old,
+                           Place<T, R> h_out) {
     const Functions<T, plain> fn{o};
     const UnitOptions<T, plain> unit{o, u};
-    const Activated<T> h = fn.phi(load<T>(slot));
-    store<T>(slot, h.stored);
-    store<T>(h_out, unit.zoneout_h(h_old, h.value));
+    const auto h = fn.phi(slot.load());
+    slot.store(h.stored);
+    h_out.store(unit.zoneout_h(h_old, h.value));
 }
 
 // dh: on entry the gradient of h'; on return the gradient of the old h, without the part through the products.

@@ -30,9 +30,7 @@ void with_cell(const Layer<T>& l, F f) {
     with.template operator()<Kind::lstm, 4>();
     with.template operator()<Kind::lstm, 3>();
     with.template operator()<Kind::gru, 4>();
-    with.template operator()<Kind::rnn, 1>();
     with.template operator()<Kind::rnn, 2>();
-    with.template operator()<Kind::rnn, 3>();
     with.template operator()<Kind::rnn, 4>();
 }
 

@@ -50,6 +50,23 @@ HF_INLINE void accumulate_apart(Vec<T> (&acc)[M][N], const T* A, long lda, long 
         }
 }
 
+// The same for two panels of B, `next` values apart.
+template <class T, int M, int N>
+HF_INLINE void accumulate_both(Vec<T> (&acc)[M][2 * N], const T* A, long lda, const T* B, long next, long K) {
+    constexpr long W = lanes<T>;
+    for (long k = 0; k < K; k++, B += N * W) {
+        Vec<T> b[2 * N];
+#pragma GCC unroll 4
+        for (int n = 0; n < 2 * N; n++) b[n] = load<T>(B + n / N * next + n % N * W);
+#pragma GCC unroll 8
+        for (int m = 0; m < M; m++) {
+            const Vec<T> a = all<T>(A[m * lda + k]);
+#pragma GCC unroll 4
+            for (int n = 0; n < 2 * N; n++) acc[m][n] += a * b[n];
+        }
+    }
+}
+
 // The two operands of a product: rows of A and a packed panel of B, with K steps. `apart`: as in accumulate_apart.
 template <class T>
 struct Factors {
@@ -59,43 +76,65 @@ struct Factors {
     long K, apart = 0;
 };
 
-// out[m][n] = bias[n] + h product + x product, for one panel of gates. `apart`: each gate has an h of its own.
-template <class T, int M, int N, int NB, int last_h, int last_x, bool apart>
-void gates_tile(const T* bias, Factors<T> h, Factors<T> x, T* out) {
+// What the tiles of a panel add up: `from` and `count` products. Rows of `from` are `ld_from` values apart (0: one row
+// for all), and rows of the sums `ld_out`. The last column is `last` values behind the first, in `from` and in the
+// sums.
+template <class T>
+struct TileSum {
+    const T* from;
+    long ld_from, ld_out, last, next;  // next: from a panel of B to the next one
+    long count;
+    Factors<T> products[2];
+
+    // Moves on to the tile after `rows` rows.
+    HF_INLINE void skip(long rows) {
+        from += rows * ld_from;
+        for (Factors<T>& f : products) f.A += rows * f.lda;
+    }
+};
+
+// out[m][column of n] = from[m][column of n] + the products, for M rows and N columns. `apart`: in the first
+// product each column has rows of A of its own.
+template <class T, int M, int N, bool apart>
+__attribute__((noinline)) void sum_tile(const TileSum<T>& s, T* out) {
     constexpr long W = lanes<T>;
+    auto column = [&](int n) { return n + 1 == N ? s.last : n * W; };
     Vec<T> acc[M][N];
 #pragma GCC unroll 8
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
-        for (int n = 0; n < N; n++) acc[m][n] = load<T>(bias + n * W);
-    if constexpr (apart)
-        accumulate_apart<T, M, N, NB, last_h>(acc, h.A, h.lda, h.apart, h.B, h.K);
-    else
-        accumulate<T, M, N, NB, last_h>(acc, h.A, h.lda, h.B, h.K);
-    accumulate<T, M, N, NB, last_x>(acc, x.A, x.lda, x.B, x.K);
+        for (int n = 0; n < N; n++) acc[m][n] = load<T>(s.from + m * s.ld_from + column(n));
+    for (long k = 0; k < s.count; k++) {
+        const Factors<T>& f = s.products[k];
+        if (apart && k == 0)
+            accumulate_apart<T, M, N, N, N - 1>(acc, f.A, f.lda, f.apart, f.B, f.K);
+        else
+            accumulate<T, M, N, N, N - 1>(acc, f.A, f.lda, f.B, f.K);
+    }
 #pragma GCC unroll 8
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
-        for (int n = 0; n < N; n++) store<T>(out + (m * N + n) * W, acc[m][n]);
+        for (int n = 0; n < N; n++) store<T>(out + m * s.ld_out + column(n), acc[m][n]);
 }
 
-// out[m][n] += the product, for the first NB of a tile's N vectors. `apart`: as in gates_tile.
-template <class T, int M, int N, int NB, bool apart>
-void add_tile(Factors<T> f, T* out) {
+// The same for two panels of N columns at once, whose 2 N columns are contiguous in `from` and in the sums. For few
+// rows: N columns alone have too few chains of additions.
+template <class T, int M, int N>
+__attribute__((noinline)) void sum_tile_of_both(const TileSum<T>& s, T* out) {
     constexpr long W = lanes<T>;
-    Vec<T> acc[M][NB];
-#pragma GCC unroll 8
+    Vec<T> acc[M][2 * N];
+#pragma GCC unroll 4
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
-        for (int n = 0; n < NB; n++) acc[m][n] = load<T>(out + (m * N + n) * W);
-    if constexpr (apart)
-        accumulate_apart<T, M, NB, NB, NB - 1>(acc, f.A, f.lda, f.apart, f.B, f.K);
-    else
-        accumulate<T, M, NB, NB, NB - 1>(acc, f.A, f.lda, f.B, f.K);
-#pragma GCC unroll 8
+        for (int n = 0; n < 2 * N; n++) acc[m][n] = load<T>(s.from + m * s.ld_from + n * W);
+    for (long k = 0; k < s.count; k++) {
+        const Factors<T>& f = s.products[k];
+        accumulate_both<T, M, N>(acc, f.A, f.lda, f.B, s.next, f.K);
+    }
+#pragma GCC unroll 4
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
-        for (int n = 0; n < NB; n++) store<T>(out + (m * N + n) * W, acc[m][n]);
+        for (int n = 0; n < 2 * N; n++) store<T>(out + m * s.ld_out + n * W, acc[m][n]);
 }
 
 // The gates' gradients that a transposed product reads. A row has `row` values; of each it reads the first `head`

@@ -88,7 +88,10 @@ HF_INLINE void put_steps(Operand<T>* to, [[maybe_unused]] bool rounded, Make mak
 // vector.
 template <class T>
 void put_values(Operand<T>* to, const T* from, long stride, long count, bool rounded, const T* mask = nullptr) {
-    for (long k = 0; k < count; k += lanes<T>) {
+    long k = 0;
+    if (!paired<T> && stride == 1 && !rounded && !mask)
+        for (; k + lanes<T> <= count; k += lanes<T>) put<T>(to + k, load<T>(from + k), false);
+    for (; k < count; k += lanes<T>) {
         const long n = std::min(count - k, lanes<T>);
         Vec<T> v{};
         if (stride == 1)

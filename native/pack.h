@@ -6,26 +6,28 @@
 
 namespace holdfast::HOLDFAST_ISA {
 
-// For forward: first the biases of all panels; then per panel [O][vectors] for h and [I][vectors] for x. Both have
-// `columns` vectors: of the GRU's four slots, the third is only for x and the fourth only for h. With the reset before
-// the product, the fourth is not packed here.
+// For forward: first the biases of all panels; then per panel and part of its columns [O][columns] for h and
+// [I][columns] for x. A part is the columns of one tile. Of the GRU's four slots, the third is only for x and the
+// fourth only for h. With the reset before the product, the fourth is not packed here.
 template <class T, Kind kind, int N>
 class ForwardWeights {
   public:
-    static constexpr int columns = kind == Kind::gru ? 3 : N;
-    static constexpr int last_h = N - 1, last_x = kind == Kind::gru ? 2 : N - 1;
+    static constexpr int all_columns = kind == Kind::gru ? 3 : N;
+    static constexpr int parts = N == 4 && all_columns == 4 && Types<T>::bytes == 32 ? 2 : 1;
+    static constexpr int columns = all_columns / parts;
 
     ForwardWeights(const Layer<T>& l, const Panels& p, const T* packed)
         : packed_(packed), panels_(reinterpret_cast<const Operand<T>*>(packed + p.count * p.width())),
           width_(p.width()), state_(whole<T>(l.O) * columns_h(l) * p.W),
-          panel_(state_ + whole<T>(l.I) * columns * p.W) {}
+          part_(state_ + whole<T>(l.I) * columns * p.W) {}
 
     const T* bias(long q) const { return packed_ + q * width_; }
-    const Operand<T>* state(long q) const { return panels_ + q * panel_; }
-    const Operand<T>* input(long q) const { return state(q) + state_; }
+    const Operand<T>* state(long q, int part) const { return panels_ + (q * parts + part) * part_; }
+    const Operand<T>* input(long q, int part) const { return state(q, part) + state_; }
+    long next_part() const { return part_; }
 
     static long size(const Layer<T>& l, const Panels& p) {  // values of T
-        const long operands = (whole<T>(l.O) * columns_h(l) + whole<T>(l.I) * columns) * p.W;
+        const long operands = (whole<T>(l.O) * columns_h(l) + whole<T>(l.I) * columns) * parts * p.W;
         return p.count * (p.width() + operands * long(sizeof(Operand<T>)) / long(sizeof(T)));
     }
 
@@ -33,13 +35,15 @@ class ForwardWeights {
         constexpr long W = lanes<T>;
         const ForwardWeights to(l, p, out);
         for (long q = panels.begin; q < panels.end; q++) {
-            for (long n = 0; n < columns; n++) {
-                const long column_h = n + 1 == columns ? last_h : n, vectors = columns_h(l);
-                if (n < vectors)
+            for (int n = 0; n < all_columns; n++) {
+                const int part = n / columns, at = n % columns;
+                const long column_h = kind == Kind::gru && n == 2 ? 3 : n, vectors = columns_h(l);
+                if (at < vectors)
                     put_columns<T>(l.weight_hh + p.row(q, column_h) * l.O, l.O, p.lanes_of(q, column_h), l.O,
-                                   l.rounded, const_cast<Operand<T>*>(to.state(q)) + n * pair<T> * W, vectors * W);
+                                   l.rounded, const_cast<Operand<T>*>(to.state(q, part)) + at * pair<T> * W,
+                                   vectors * W);
                 put_columns<T>(l.weight_ih + p.row(q, n) * l.I, l.I, p.lanes_of(q, n), l.I, l.rounded,
-                               const_cast<Operand<T>*>(to.input(q)) + n * pair<T> * W, columns * W);
+                               const_cast<Operand<T>*>(to.input(q, part)) + at * pair<T> * W, columns * W);
             }
             T* bias = const_cast<T*>(to.bias(q));
             for (long n = 0; n < p.columns(); n++) {
@@ -58,7 +62,7 @@ class ForwardWeights {
 
     const T* packed_;
     const Operand<T>* panels_;
-    long width_, state_, panel_;
+    long width_, state_, part_;
 };
 
 // For backward: per panel of up to 4 vectors of outputs (the units of h, or the values of x) and panel of gates,

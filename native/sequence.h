@@ -27,15 +27,8 @@ struct Panels {
         const long vectors = (H + W - 1) / W;
         const long gates = kind == Kind::lstm ? (coupled ? 3 : 4) : kind == Kind::gru ? 3 : 1;
         const long slots = kind == Kind::gru ? 4 : gates;
-        long units = 1;
-        if (kind == Kind::rnn) {  // one slot: take several vectors of units, with the least padding
-            long best = -1;
-            for (long u = vectors == 1 ? 1 : 4; u > (vectors == 1 ? 0 : 1); u--)
-                if (const long padded = (vectors + u - 1) / u * u; best < 0 || padded < best) {
-                    best = padded;
-                    units = u;
-                }
-        }
+        const long in_pairs = (vectors + 1) / 2;  // one slot: two or four vectors of units, with the least padding
+        const long units = kind != Kind::rnn ? 1 : in_pairs % 2 ? 2 : 4;
         const long count = (vectors + units - 1) / units;
         return {H, W, gates, slots, units, count, count * units * W};
     }

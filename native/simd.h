@@ -3,15 +3,6 @@
 // This header is compiled once per instruction set (see kernels.cpp). HOLDFAST_BYTES is the width of a vector. Each
 // set has a namespace of its own, so code of one set is never linked into another. Arithmetic on Vec is the compiler's
 // own (GCC and Clang vector extensions); a * b + c becomes a fused multiply-add.
-//
-// The approximations and their largest errors over all arguments, absolute and relative to the exact value (a sweep
-// asserts them for every instruction set):
-//                 absolute                   relative
-//     sigmoid     float 1e-7  double 2.5e-16   float 3.6e-7  double 5.5e-16
-//     tanh        float 1e-7  double 2.5e-16   float 1.9e-7  double 5.2e-16
-// Where exp(-x) overflows, below x = -88.7 in float and -709.7 in double, sigmoid is 0, as in torch. Where 1 or -1 is
-// the number nearest to the exact value, the result is that number, so 1 - y * y and y * (1 - y) are 0. NaN stays NaN.
-// tanh keeps the sign of 0 and returns denormals unchanged.
 #pragma once
 
 #include <algorithm>
@@ -23,6 +14,8 @@
 
 #if defined(__AVX__)
 #include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
 #endif
 
 namespace holdfast::HOLDFAST_ISA {
@@ -158,71 +151,43 @@ HF_INLINE Vec<T> at_least(Vec<T> x, T low) {
     return x < low ? all<T>(low) : x;
 }
 
-// exp(x) / 2^offset = power * exp(rest) with |rest| <= ln 2 / 2 and power = 2^n / 2^offset. Adding `magic` rounds to
-// the whole number n and leaves n, with the exponent's bias, in the low bits. ln 2 has two parts, so that n times the
-// first is exact; in float with fused multiply-adds one part is enough.
+// a * b + c, fused where the processor can. Where c is a product too, this names the product that is fused; otherwise
+// the compiler chooses one, and not always the same, so that equal rows would get different bits.
 template <class T>
-struct Split {
-    Vec<T> rest, power;
-};
-template <class T, int offset>
-HF_INLINE Split<T> split(Vec<T> x) {
-    constexpr bool single = sizeof(T) == 4, fused = HOLDFAST_BYTES > 0;
-    constexpr T magic = single ? T(12582912 + 127 - offset) : T(6755399441055744 + 1023 - offset);  // 1.5 * 2^23, 2^52
-    constexpr T first = single ? T(0.693359375) : T(0.693145751953125);
-    constexpr T second = single ? T(-2.12194440054690583e-4) : T(1.42860682030941723212e-6);
-    const Vec<T> shifted = x * T(1.44269504088896340736) + magic, n = shifted - magic;
-    const Vec<T> rest = single && fused ? x - n * T(0.693147180559945309417) : x - n * first - n * second;
-    return {rest, (Vec<T>)((typename Types<T>::Mask)shifted << (single ? 23 : 52))};
+HF_INLINE Vec<T> multiply_add(Vec<T> a, Vec<T> b, Vec<T> c) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return (Vec<T>)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+    else
+        return (Vec<T>)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif defined(__AVX2__)
+    if constexpr (Types<T>::bytes == 32 && sizeof(T) == 4)
+        return (Vec<T>)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+    else if constexpr (Types<T>::bytes == 32)
+        return (Vec<T>)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#elif defined(__ARM_NEON)
+    if constexpr (Types<T>::bytes == 16 && sizeof(T) == 4)
+        return (Vec<T>)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+    else if constexpr (Types<T>::bytes == 16)
+        return (Vec<T>)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+#endif
+    return a * b + c;
 }
 
-// exp(r) - 1 for |r| <= ln 2 / 2: the polynomial of least relative error (degree 6: 1.4e-8; degree 11: 1.9e-17).
+// |a| with the sign of x, also where x is 0.
 template <class T>
-HF_INLINE Vec<T> expm1_of_rest(Vec<T> r) {
-    Vec<T> q;
-    if constexpr (sizeof(T) == 4) {
-        q = r * T(0.00138825189658304494) + T(0.00836654717168424847);
-        q = q * r + T(0.0416672006667141673);
-        q = q * r + T(0.166665434238582096);
-        q = q * r + T(0.499999981498036186);
-    } else {
-        q = r * T(2.50537813373371331e-8) + T(2.76260927195637813e-7);
-        q = q * r + T(2.75574076693198066e-6);
-        q = q * r + T(0.000024801505142976075);
-        q = q * r + T(0.000198412697187282498);
-        q = q * r + T(0.00138888889316668964);
-        q = q * r + T(0.00833333333338972590);
-        q = q * r + T(0.0416666666665764684);
-        q = q * r + T(0.166666666666665890);
-        q = q * r + T(0.5);
-    }
-    return (r * r) * q + r;
+HF_INLINE Vec<T> with_sign_of(Vec<T> a, Vec<T> x) {
+    return (Vec<T>)((typename Types<T>::Mask)a | ((typename Types<T>::Mask)x & sign_bit<T>()));
 }
-
-// 1 / (1 + exp(-x)), as torch computes it: where exp(-x) overflows, the result is 0. exp(-x) is computed as
-// exp(-x) / 2^offset, so that its exponent does not overflow too early. Above x = 30 (40 in double), exp(-x) no longer
-// changes 1 + exp(-x), so it needs no smaller value.
+// `then` where x > bound, else `otherwise`.
 template <class T>
-HF_INLINE Vec<T> sigmoid(Vec<T> x) {
-    constexpr bool single = sizeof(T) == 4;
-    constexpr int offset = single ? 64 : 512;
-    constexpr T large = single ? T(0x1p64) : T(0x1p512);
-    const Vec<T> bounded = at_most<T>(at_least<T>(-x, single ? T(-30) : T(-40)), single ? T(105) : T(746));
-    const Split<T> e = split<T, offset>(bounded);
-    return T(1) / ((e.power * expm1_of_rest<T>(e.rest) + e.power) * large + T(1));
+HF_INLINE Vec<T> if_above(Vec<T> x, T bound, Vec<T> then, Vec<T> otherwise) {
+    return x > bound ? then : otherwise;
 }
-
-// With e = exp(2 |x|): (e - 1) / (e + 1), which keeps all digits of a small x. From a result of 1/2 on, 1 - 2 / (e +
-// 1), which becomes 1 where tanh does. The result has the sign of x, also for 0.
+// 2^n where the low bits of x are n with the exponent's bias.
 template <class T>
-HF_INLINE Vec<T> tanh(Vec<T> x) {
-    using Mask = typename Types<T>::Mask;
-    const Vec<T> size = abs<T>(x);
-    const Split<T> e = split<T, 0>(at_most<T>(size + size, sizeof(T) == 4 ? T(20) : T(40)));
-    const Vec<T> less = e.power * expm1_of_rest<T>(e.rest) + (e.power - T(1));  // e - 1
-    const Mask large = less > T(2);
-    const Vec<T> part = (large ? all<T>(2) : less) / (less + T(2)), y = large ? T(1) - part : part;
-    return (Vec<T>)((Mask)y | ((Mask)x & sign_bit<T>()));
+HF_INLINE Vec<T> power_in_low_bits(Vec<T> x) {
+    return (Vec<T>)((typename Types<T>::Mask)x << (sizeof(T) == 4 ? 23 : 52));
 }
 
 // One step of a transposition: in rows a and b, `size` rows apart, swaps the blocks of `size` lanes beside the

@@ -27,7 +27,7 @@ class StagesForward : StagesThread<T, kind, N> {
   public:
     StagesForward(const Layer<T>& l, const Panels& p, Team& team, long thread, const Memory& memory)
         : Base(l, p, team, thread, memory.norm), memory_(memory), ldh_(memory.ldh), ld_in_(memory.ld_in),
-          ldx_(memory.ldx), tiles_(gates_tiles_of<T, kind, N>(l)), weights_(l, p, memory.packed),
+          ldx_(memory.ldx), weights_(l, p, memory.packed), sums_(l, weights_, ld_in_, ldh_, ldx_),
           stages_(l, p, memory.packed_stages), x_(memory.x + thread * memory.x_thread),
           c_(memory.c + first_ * p.padded) {
         for (int k = 0; k < 2; k++) {
@@ -60,10 +60,11 @@ class StagesForward : StagesThread<T, kind, N> {
         for (long r = 0; r < n; r++)
             put_values<T>(x_ + r * ldx_, l_.x.at(rows_.order[first_ + r], t), l_.x_value, l_.I, l_.rounded);
         for (long q = panels_.begin; q < panels_.end; q++)
-            over_rows(n, tiles_.size(), [&](long m, long r) __attribute__((always_inline)) {
-                products(q, r, m);
-                if (!norm_) units(q, r, r + m);
-            });
+            for (long r = 0; r < n; r += block) {
+                const long end = std::min(n, r + block);
+                products(q, r, end);
+                if (!norm_) units(q, r, end);
+            }
         if (norm_) {
             normalise(0, P::count - resets_, n, panels_);
             for (long q = panels_.begin; q < panels_.end; q++) units(q, 0, n);
@@ -83,30 +84,16 @@ class StagesForward : StagesThread<T, kind, N> {
         return std::min(l_.H, panels.end * each) - std::min(l_.H, panels.begin * each);
     }
 
-    // The products of rows r to r + m (excluded) for panel q. Without layer norm their sum with the biases, else each
-    // product by itself, which is added to the sums of its norm.
-    void products(long q, long r, long m) {
-        const Factors<T> h{h_in_[0] + r * ld_in_, ld_in_, weights_.state(q), l_.O, ldh_};
-        const Factors<T> x{x_ + r * ldx_, ldx_, weights_.input(q), l_.I};
-        const Factors<T> no_h{h.A, h.lda, h.B, 0}, no_x{x.A, x.lda, x.B, 0};
-        auto state = [&](const T* from, const Factors<T>& input, T* out) {
-            if constexpr (gru)
-                if (resets_) {
-                    constexpr auto add = by_rows<tile_rows<T, N>>([](auto m) { return add_tile<T, m, N, 2, false>; });
-                    constexpr auto add_apart =
-                        by_rows<tile_rows<T, N>>([](auto m) { return add_tile<T, m, N, 2, true>; });
-                    tiles_[m - 1](from, no_h, input, out);
-                    (l_.masks > 1 ? add_apart : add)[m - 1](h, out);
-                    return;
-                }
-            tiles_[m - 1](from, h, input, out);
-        };
-        if (!norm_) return state(weights_.bias(q), x, row(gates_, q, r));
+    // The products of rows `begin` to `end` (excluded) for panel q. Without layer norm their sum with the biases, else
+    // each product by itself, which is added to the sums of its norm.
+    void products(long q, long begin, long end) {
+        const T *h = h_in_[0] + begin * ld_in_, *x = x_ + begin * ldx_;
+        if (!norm_) return sums_(q, weights_.bias(q), h, x, end - begin, row(gates_, q, begin));
         alignas(64) static const T zeros[width] = {};
-        tiles_[m - 1](zeros, no_h, x, row(step_.products[0], q, r));
-        state(zeros, no_x, row(step_.products[1], q, r));
+        sums_(q, zeros, nullptr, x, end - begin, row(step_.products[0], q, begin));
+        sums_(q, zeros, h, nullptr, end - begin, row(step_.products[1], q, begin));
         const bool begins = q == panels_.begin;
-        for (const long end = r + m; r < end; r++)
+        for (long r = begin; r < end; r++)
             for (int k = 0; k < P::count - resets_; k++) {
                 const Part part = P::of(k);
                 norms_.add(k, r, begins, row(step_.products[part.state], q, r) + part.begin * W, part.end - part.begin,
@@ -186,24 +173,24 @@ class StagesForward : StagesThread<T, kind, N> {
                     if (l_.c_before) store<T>(l_.c_before + (t_ * l_.B + first_ + r) * p_.padded + at, load<T>(c));
                     if (norm_) {
                         T* seen = step_.cell + r * p_.padded + at;
-                        store<T>(seen, lstm_state<T, false>(o_, u, g, c).c);
+                        store<T>(seen, lstm_state<T, false, 1>(o_, u, g, c).c);
                         norms_.add(P::cell, r, q == panels_.begin, seen, 1, [&](long) { return count; });
                     } else {
-                        lstm_forward<T, false>(o_, u, g, h_old, inner, c);
+                        lstm_forward<T, false, 1>(o_, u, g, h_old, inner, c);
                         put<T>(inner, only<T>(load<T>(inner), count), l_.rounded);
                     }
                     if (l_.c_all) store_some<T>(l_.c_all.at(b, t_) + at, load<T>(c), count);
                     continue;
                 }
-                if constexpr (kind == Kind::rnn) rnn_forward<T, false>(o_, u, g, h_old, to);
+                if constexpr (kind == Kind::rnn) rnn_forward<T, false, 1>(o_, u, g, h_old, to);
                 if constexpr (gru) {
                     if (resets_) {
                         Vec<T> h = load<T>(h_old);
                         if (l_.state_mask) h = h * load_some<T>(l_.mask(b, l_.masks - 1) + at, count);  // the candidate's
-                        put<T>(inner, only<T>(gru_gates<T, false>(o_, g).r * h, count), l_.rounded);
+                        put<T>(inner, only<T>(gru_gates<T, false, 1>(o_, g).r * h, count), l_.rounded);
                         continue;
                     }
-                    gru_forward<T, false>(o_, u, g, h_old, to);
+                    gru_forward<T, false, 1>(o_, u, g, h_old, to);
                 }
                 finish(r, b, at, l_.H, to);
             }
@@ -268,7 +255,7 @@ class StagesForward : StagesThread<T, kind, N> {
                 Vec<T> sum = load<T>(g + 2 * W) + load<T>(g + 3 * W);
                 if (norm_) sum = sum + normalised(true, q, r, 3);
                 const Vec<T> z = Functions<T, false>{o_}.sigma_of(load<T>(g + W));
-                gru_state<T, false>(o_, unit(b, at), g, z, sum, h_[0] + r * ldh_ + at, to);
+                gru_state<T, false, 1>(o_, unit(b, at), g, z, sum, h_[0] + r * ldh_ + at, to);
                 finish(r, b, at, l_.H, to);
             }
     }
@@ -286,8 +273,8 @@ class StagesForward : StagesThread<T, kind, N> {
 
     const Memory& memory_;
     const long ldh_, ld_in_, ldx_;
-    decltype(gates_tiles<T, kind, N>)& tiles_;
     const Weights weights_;
+    const GateSums<T, kind, N> sums_;
     const StagesWeights<T> stages_;
     T *x_, *c_, *h_[2], *h_in_[2];  // the h that a step reads, and the h that it writes
 };

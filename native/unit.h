@@ -66,16 +66,24 @@ struct UnitOptions {
     const Options<T>& options;
     const Unit<T>& u;
 
-    HF_INLINE Vec<T> zoneout_h(const T* h_old, Vec<T> h) const {
-        return plain ? h : zoned<T>(u.zoned_h, u.n, options.zoneout_h, load<T>(h_old), h);
+    template <class V, class At>
+    HF_INLINE V zoneout_h(At h_old, V h) const {
+        if constexpr (plain)
+            return h;
+        else
+            return zoned<T>(u.zoned_h, u.n, options.zoneout_h, h_old.load(), h);
     }
     HF_INLINE ZonedGradients<T> zoneout_h_backward(Vec<T> d) const {
         if constexpr (plain) return {Vec<T>{}, d};
         return zoned_backward<T>(u.zoned_h, u.n, options.zoneout_h, d);
     }
     // The dropout of the candidate, and its mask: 1 without dropout.
-    HF_INLINE Vec<T> dropout(Vec<T> candidate) const {
-        return !plain && u.candidate ? candidate * load_some<T>(u.candidate, u.n) : candidate;
+    template <class V>
+    HF_INLINE V dropout(V candidate) const {
+        if constexpr (plain)
+            return candidate;
+        else
+            return u.candidate ? candidate * load_some<T>(u.candidate, u.n) : candidate;
     }
     HF_INLINE Vec<T> dropout_mask() const {
         return !plain && u.candidate ? load_some<T>(u.candidate, u.n) : all<T>(1);

@@ -201,3 +201,16 @@ def test_a_second_derivative_is_that_of_the_reference(kind: str) -> None:
         found.append([gradient, *torch.autograd.grad(gradient.square().sum(), [x, *layer.parameters()])])
     for actual, expected in zip(*found, strict=True):
         torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("hidden", [5, 20, 33])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_a_row_has_the_same_bits_alone_and_in_any_batch(isa: str, kind: str, hidden: int) -> None:
+    """Tiles of one row and of several, units of one row and of two side by side, with and without gradients."""
+    layer = getattr(holdfast, kind)(3, hidden, engine="native", batch_first=True)
+    x = torch.randn(13, 4, 3)
+    whole = layer(x)[0]
+    with torch.no_grad():
+        assert torch.equal(layer(x)[0], whole)
+        for rows in (1, 2, 3, 7):
+            assert torch.equal(layer(x[:rows])[0], whole[:rows])

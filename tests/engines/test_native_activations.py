@@ -14,7 +14,7 @@ from holdfast.runtime.kernels import function
 
 _native = pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
 
-BOUNDS = {  # the largest absolute error and the largest relative one, as native/simd.h states them
+BOUNDS = {  # the largest absolute error and the largest relative one, as native/exponentials.h states them
     ("sigmoid", torch.float32): (1e-7, 3.6e-7),
     ("sigmoid", torch.float64): (2.5e-16, 5.5e-16),
     ("tanh", torch.float32): (1e-7, 1.9e-7),
