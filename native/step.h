@@ -183,22 +183,22 @@ class StepThread {
                     const float* h_old = h_ + b * m_.ldh + at;
                     if constexpr (lstm && !plain) {
                         if (norm_) {
-                            store<float>(m_.cell + b * p_.padded + at, lstm_state<float, false>(o_, u, g, c).c);
+                            store<float>(m_.cell + b * p_.padded + at, lstm_state<float, false, 1>(o_, u, g, c).c);
                             continue;
                         }
                         if (projects_) {
-                            lstm_forward<float, false>(o_, u, g, h_old, inner, c);
+                            lstm_forward<float, false, 1>(o_, u, g, h_old, inner, c);
                             clear_padding<float>(inner, 1, count);
                             continue;
                         }
                     }
                     if constexpr (gru && !plain)
                         if (resets_) {
-                            const Vec<float> r = gru_gates<float, false>(o_, g).r;
+                            const Vec<float> r = gru_gates<float, false, 1>(o_, g).r;
                             store<float>(inner, only<float>(r * load<float>(h_old), count));
                             continue;
                         }
-                    forward_unit<float, kind, plain>(l_, u, g, h_old, to, c);
+                    forward_units<float, kind, plain, 1>(l_, u, g, h_old, to, c);
                     finish(b, t, at, l_.H, to);
                 }
     }
@@ -256,7 +256,7 @@ class StepThread {
                 float *g = m_.gates + b * m_.ld_gates + q * width_, *to = h_new_ + b * m_.ldh + at;
                 const Vec<float> z = Functions<float, false>{o_}.sigma_of(load<float>(g + W));
                 const Vec<float> sum = load<float>(g + 2 * W) + load<float>(g + 3 * W);
-                gru_state<float, false>(o_, unit_at(l_, b, t, at), g, z, sum, h_ + b * m_.ldh + at, to);
+                gru_state<float, false, 1>(o_, unit_at(l_, b, t, at), g, z, sum, h_ + b * m_.ldh + at, to);
                 finish(b, t, at, l_.H, to);
             }
     }
