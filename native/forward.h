@@ -94,7 +94,7 @@ void end_rows(const Layer<T>& l, const Panels& p, const Team& team, long thread,
 }
 
 // The number of rows whose gates are computed before their units. These gates stay in the first-level cache.
-constexpr long block = 24;
+constexpr long block = 96;
 
 // What one thread does in a call. It computes the sums of the gates for a block of rows of one panel, then the units
 // of that block, two rows side by side. A single row instead takes all panels, and two panels side by side.

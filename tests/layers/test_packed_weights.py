@@ -37,7 +37,7 @@ def packings(layer: holdfast.LSTM) -> list[int]:
     return [packed.packings for _, packed in kept._kept]
 
 
-def test_short_calls_without_gradients_keep_them(layer: holdfast.LSTM) -> None:
+def test_calls_without_gradients_keep_them(layer: holdfast.LSTM) -> None:
     for shape in ((1, 1, 3), (4, 3, 3), (2, 3), (300, 1, 3)):
         with torch.inference_mode():
             layer(torch.randn(shape))

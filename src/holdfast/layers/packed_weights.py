@@ -7,9 +7,6 @@ from typing import Any
 
 from holdfast.engines.native_cell import NativeCell
 
-# Rows times steps of a call from which on packing the weights takes a negligible part of it.
-MANY = 256
-
 
 class PackedWeights:
     """For each cell of a layer, its packed weights and a fingerprint of the parameters that they were made from.

@@ -57,7 +57,7 @@ class RecurrentLayer(nn.Module):
     """
 
     kind: Kind
-    packed_weights: PackedWeights | None = None  # for the next short call without gradients
+    packed_weights: PackedWeights | None = None  # for the next call without gradients
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ from holdfast.cells.parameter_names import layer_suffix
 from holdfast.engines import select_cell
 from holdfast.engines.axes import BATCH_FIRST, ONE_ROW, STEP, STEP_OF_ONE_ROW, TIME_FIRST, Axes
 from holdfast.engines.native_cell import NativeCell, can_read
-from holdfast.layers.packed_weights import MANY, PackedWeights
+from holdfast.layers.packed_weights import PackedWeights
 from holdfast.layers.parameters import Weights
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def run_usual_call(layer: RecurrentLayer, x: Any, hx: Any) -> tuple[Any, ...] | 
         if own is None:
             return None
         calls.append((cell, own))
-    packed = _packed(layer, cells, x)
+    packed = _packed(layer, cells)
     if len(calls) == 1:
         y, *final = cells[0].run(axes, x, states[0], calls[0][1], packed[0])
         return y, tuple(final) if len(final) > 1 else final[0]
@@ -120,17 +120,16 @@ def _split(cells: list[NativeCell], axes: Axes, x: Tensor, hx: Any) -> list[tupl
     return [tuple(state)] if len(cells) == 1 else list(zip(*[part.split(1) for part in state], strict=True))
 
 
-def _packed(layer: RecurrentLayer, cells: Sequence[NativeCell], x: Tensor) -> Sequence[Any]:
-    """Where the cells keep their packed weights: in short calls without gradients, which often follow one another."""
+def _packed(layer: RecurrentLayer, cells: Sequence[NativeCell]) -> Sequence[Any]:
+    """Where the cells keep their packed weights for the next call; nowhere in training, which changes the weights."""
     kept = layer.packed_weights
     if torch.is_grad_enabled():
         if kept is not None:
             layer.packed_weights = None  # frees them
-    elif x.numel() < MANY * x.shape[-1]:
-        if kept is None:
-            kept = layer.packed_weights = PackedWeights()
-        return kept.of(cells)
-    return [None] * len(cells)
+        return [None] * len(cells)
+    if kept is None:
+        kept = layer.packed_weights = PackedWeights()
+    return kept.of(cells)
 
 
 def _run_all(
