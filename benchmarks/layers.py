@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -186,19 +185,11 @@ def engine(case: Case, given: Numbers) -> str:
 
 
 def our_contender(case: Case, given: Numbers, **options: Any) -> Contender:
-    """Our layer, stream or cell as a contender.
-
-    Raises:
-        Unavailable: A stream does not have the case's option.
-    """
+    """Our layer, stream or cell as a contender."""
     if case.group == "cells":
         return CellLoop("holdfast", holdfast, case, given)
     layer = ours(case, **options)
     if case.passes == ("step",):
-        if case.weights == "float32":
-            return OwnStream("holdfast", layer, given)
-        if "weights" not in inspect.signature(holdfast.Stream).parameters:
-            raise Unavailable("holdfast.Stream keeps its weights in float32")
         return OwnStream("holdfast", layer, given, weights=case.weights)
     if case.bfloat16:
 

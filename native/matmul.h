@@ -13,11 +13,12 @@
 
 namespace holdfast::HOLDFAST_ISA {
 
-// Rows of a tile of N vectors: as many as the registers hold beside the N vectors of B and one value of A.
+// Rows of a tile of N vectors: as many as the registers hold beside the N vectors of B and one value of A. AVX-512 and
+// NEON have 32 registers, the others 16.
 template <class T, int N>
-constexpr int tile_rows = Types<T>::bytes == 64   ? (N >= 4 ? 6 : 8)
-                          : Types<T>::bytes == 32 ? (N >= 4 ? 3 : N == 3 ? 4 : 6)
-                                                  : (N >= 4 ? 4 : 6);
+constexpr int tile_rows = Types<T>::bytes == 64 || Types<T>::bytes == 16 ? (N >= 4 ? 6 : 8)
+                          : Types<T>::bytes == 32                        ? (N >= 4 ? 3 : N == 3 ? 4 : 6)
+                                                                         : (N >= 4 ? 4 : 6);
 
 // acc[m][column of n] += sum over k of A[m * lda + k] * B[k * NB * W + n * W ...]. The column of n is n, but `last`
 // for the last vector of B: the GRU's candidate has one column for its x product and one for its h product.
