@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.errors import OptionError
+from holdfast.layers.chain import Chain
+from holdfast.layers.chain.parts import Linear, Recurrent
 
 Weights = Literal["float32", "bfloat16", "int8"]
 STORAGES: tuple[str, ...] = get_args(Weights)
@@ -22,6 +24,17 @@ STORAGES: tuple[str, ...] = get_args(Weights)
 
 Arrays = Mapping[str, NDArray[Any]]
 _SCALE = ".scale"
+
+
+def matrices(chain: Chain) -> list[str]:
+    """The names of the matrices of a chain that a stream can compute: the weights that its products read."""
+    return [
+        name
+        for part in chain.parts
+        if isinstance(part, Linear | Recurrent)
+        for name in part.tensor_shapes()
+        if name.rpartition(".")[2].startswith(("weight_ih", "weight_hh", "weight_hr")) or name.endswith(".weight")
+    ]
 
 
 def check(weights: object) -> None:

@@ -88,7 +88,7 @@ class StreamNetwork:
                 f"weights is {weights!r}, and the network computes in {self.dtype}: convert the whole model by "
                 ".float()."
             )
-        arrays = narrow_weights.rounded(self.arrays, matrices(self.chain), weights)
+        arrays = narrow_weights.rounded(self.arrays, narrow_weights.matrices(self.chain), weights)
         return replace(self, arrays=arrays, weights=weights)
 
     @cached_property
@@ -208,7 +208,7 @@ def export(network: StreamNetwork, path: Path) -> None:
     values: Arrays = network.arrays
     if network.weights in NARROW:
         document["weights"] = network.weights
-        values = narrow_weights.encoded(values, matrices(network.chain), network.weights)
+        values = narrow_weights.encoded(values, narrow_weights.matrices(network.chain), network.weights)
     arrays = {name: np.ascontiguousarray(array) for name, array in values.items()}
     container.write(path, save, arrays, document, "model")
 
@@ -249,18 +249,7 @@ def _network(document: Mapping[str, Any], arrays: Arrays) -> StreamNetwork:
         return StreamNetwork(chain, arrays)
     if weights not in NARROW:
         raise OptionError(f"Its weights are {weights!r}; expected 'bfloat16' or 'int8'.")
-    return StreamNetwork(chain, narrow_weights.decoded(arrays, matrices(chain), weights), weights)
-
-
-def matrices(chain: Chain) -> list[str]:
-    """The names of the matrices of a chain that a stream can compute: the weights that its products read."""
-    return [
-        name
-        for part in chain.parts
-        if isinstance(part, Linear | Recurrent)
-        for name in part.tensor_shapes()
-        if name.rpartition(".")[2].startswith(("weight_ih", "weight_hh", "weight_hr")) or name.endswith(".weight")
-    ]
+    return StreamNetwork(chain, narrow_weights.decoded(arrays, narrow_weights.matrices(chain), weights), weights)
 
 
 class CannotStreamError(OptionError):
