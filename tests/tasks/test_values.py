@@ -128,7 +128,8 @@ def test_series(folder: Path) -> None:
     assert len(list(predictor.predict_values({**columns, "value": [10**30] * len(times)}))) == 1
     both = list(predictor.predict_values([columns, columns]))
     assert [one["origin"] for one in both] == ["values[0]", "values[1]"]
-    assert [one["values"] for one in both] == [answer["values"]] * 2
+    for one in both:  # torch's linear layer may round a row otherwise in a batch of two
+        assert one["values"]["value"] == pytest.approx(answer["values"]["value"], rel=1e-6)
     assert error(predictor, columns["value"]) == (
         "The values have no names; expected a mapping of columns, since the model reads times from the column 'time': "
         "{'time': [...], 'value': [...]}."

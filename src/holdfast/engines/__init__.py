@@ -88,7 +88,7 @@ def select_cell(name: str, spec: CellSpec, dtype: torch.dtype, reverse: bool = F
 
     They are for plain calls on the CPU without autocast: with these, :func:`select` takes the native engine too.
     """
-    engine = ENGINES["native"]
+    engine = ENGINES.get("native")
     if name not in ("auto", "native") or (name == "auto" and "native" in _SWITCHED_OFF):
         return None
     return engine.cell(spec, dtype, reverse) if isinstance(engine, NativeEngine) else None

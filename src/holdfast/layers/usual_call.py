@@ -64,7 +64,7 @@ def run_usual_step(module: CellModule, x: Any, hx: Any) -> tuple[Tensor, ...] | 
     spec = module.spec
     if not calling.is_plain() or torch.is_autocast_enabled("cpu"):
         return None
-    if module.training and (spec.is_random or spec.weight_dropout):
+    if (spec.is_random or spec.weight_dropout) and module.training:
         return None
     if not calling.are_plain((x,)) or not can_read(x, x.dtype) or x.ndim not in (1, 2) or 0 in x.shape:
         return None

@@ -211,7 +211,7 @@ def test_the_recipe_in_the_docs_goes_with_the_table_in_the_docs(folder: Path, tm
     assert texts == ["turn on the light", "stop, please"]
 
 
-def test_what_cannot_be_trained_on(folder: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_trained_on(run: Trained, folder: Path, tmp_path: Path) -> None:
     def told(**changes: object) -> str:
         recipe = recipe_of(folder, *(f"data.{key}={json.dumps(value)}" for key, value in changes.items()))
         with pytest.raises(DataError) as error:
@@ -226,7 +226,7 @@ def test_what_cannot_be_trained_on(folder: Path, tmp_path: Path) -> None:
     assert "labels needs 79. Check the transcript, or lower data.audio.stack" in told(train=["long.csv"])
     save(tmp_path / "bare.wav", tone(400))
     with pytest.raises(DataError, match="The recordings have no transcripts"):
-        experiment.evaluate(folder / "run", [tmp_path / "bare.wav"])
+        experiment.evaluate(run.path, [tmp_path / "bare.wav"])
 
 
 @pytest.mark.parametrize("pieces", [1, 5, 60])
