@@ -105,7 +105,7 @@ class BoundCell {
         typename PackedWeights<T>::Packed held;
         if (packed) {
             held = packed->of(kernels_, l);
-            l.packed = held.get();
+            l.packed = static_cast<const T*>(held->data());
         }
         if constexpr (sizeof(T) == 4)
             kernels_.forward_f32(l);

@@ -146,6 +146,8 @@ struct Layer {
 
     // Whether a unit needs results of other units within a step, so that each step has stages (stages.h).
     bool in_stages() const { return options.norm || options.reset_before || O != H; }
+    // G.
+    long gate_count() const { return kind == Kind::rnn ? 1 : kind == Kind::gru || options.coupled ? 3 : 4; }
     // Row b's state mask for a gate; only with a state_mask.
     const T* mask(long b, long gate) const { return state_mask + (b * masks + gate) * O; }
 };
@@ -186,7 +188,8 @@ struct Kernels {
     void (*forward_f64)(const Layer<double>&);
     void (*backward_f64)(const Layer<double>&);
     void (*activate_f64)(Function<double>, const double* x, double* y, long count);
-    // A number from the bits of an array, and from that of the arrays before it (fingerprint.h).
+    // A number that follows from the bits of an array and from `before`, the number of the arrays before it
+    // (fingerprint.h).
     std::uint64_t (*fingerprint)(const void* data, long bytes, std::uint64_t before);
     // For streams, with few rows and weights in any storage. `pack_steps` writes a block of `steps_bytes` bytes to an
     // address that is a multiple of 64. A call of `steps` has it as `packed`; it has no lengths and no masks, runs

@@ -1,12 +1,12 @@
-// The packed weights of a cell, kept from call to call. Each call reads the parameters for a fingerprint, which takes a
-// small part of the time that packing them takes, and packs them again if it is not that of the last call. So a change
-// is noticed whatever made it.
+// The packed weights of a cell, kept from call to call. Each call takes a fingerprint of the parameters, which is
+// several times as fast as packing them. If the fingerprint has changed, the call packs them again. So every change is
+// noticed, whatever made it.
 #pragma once
 
 #include <memory>
 #include <mutex>
-#include <new>
 
+#include "block.h"
 #include "dispatch.h"
 
 namespace holdfast {
@@ -14,7 +14,7 @@ namespace holdfast {
 template <class T>
 class PackedWeights {
   public:
-    using Packed = std::shared_ptr<const T>;
+    using Packed = std::shared_ptr<const Block>;
 
     // What Kernels::pack writes for the parameters of l. The caller holds it while a kernel reads it, as another call
     // may replace it meanwhile.
@@ -33,7 +33,7 @@ class PackedWeights {
   private:
     // Of all parameters that `pack` reads.
     static std::uint64_t fingerprint_of(const Kernels& kernels, const Layer<T>& l) {
-        const long gates = l.kind == Kind::rnn ? 1 : l.kind == Kind::gru || l.options.coupled ? 3 : 4;
+        const long gates = l.gate_count();
         const struct {
             const T* data;
             long count;
@@ -47,23 +47,16 @@ class PackedWeights {
         return all;
     }
 
-    // Memory that begins at a line of the cache.
-    static std::shared_ptr<T> aligned(long count) {
-        static constexpr std::align_val_t line{64};
-        T* const data = static_cast<T*>(::operator new(std::size_t(count) * sizeof(T), line));
-        return {data, [](T* memory) { ::operator delete(memory, line); }};
-    }
-
     static Packed pack(const Kernels& kernels, const Layer<T>& l) {
-        std::shared_ptr<T> packed;
         if constexpr (sizeof(T) == 4) {
-            packed = aligned(kernels.packed_size_f32(l));
-            kernels.pack_f32(l, packed.get());
+            const auto block = std::make_shared<const Block>(kernels.packed_size_f32(l) * long(sizeof(T)));
+            kernels.pack_f32(l, static_cast<T*>(block->data()));
+            return block;
         } else {
-            packed = aligned(kernels.packed_size_f64(l));
-            kernels.pack_f64(l, packed.get());
+            const auto block = std::make_shared<const Block>(kernels.packed_size_f64(l) * long(sizeof(T)));
+            kernels.pack_f64(l, static_cast<T*>(block->data()));
+            return block;
         }
-        return packed;
     }
 
     std::mutex mutex_;

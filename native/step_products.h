@@ -242,7 +242,7 @@ inline float round_to_16_bits(const float* from, long count, std::int16_t* to) {
     Integers largest{};
     for (long k = 0; k < count; k += W) {
         const Integers size = (Integers)abs<float>(load_some<float>(from + k, count - k));
-        largest = size > largest ? size : largest;  // the order of sizes is that of their bits, NaN the largest
+        largest = size > largest ? size : largest;  // sizes have the order of their bits; NaN is the largest
     }
     std::int32_t bits = 0;
     for (long k = 0; k < W; k++) bits = std::max<std::int32_t>(bits, largest[k]);

@@ -3,17 +3,9 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <new>
 #include <utility>
 
 namespace holdfast {
-
-Block::Block(long bytes) {
-    void* data;
-    if (posix_memalign(&data, 64, std::max(bytes, 1L))) throw std::bad_alloc();
-    data_.reset(data);
-    prefer_large_pages(data, bytes);
-}
 
 template <class T>
 Linear<T>::Linear(const Kernels& kernels, Storage storage, long inputs, long outputs, const T* weight, const T* bias)
@@ -80,11 +72,6 @@ void StreamLayer<T>::operator()(const Kernels& kernels, const Layer<T>& layer) c
 namespace {
 
 template <class T>
-long gates(const Layer<T>& l) {
-    return l.kind == Kind::lstm ? (l.options.coupled ? 3 : 4) : l.kind == Kind::gru ? 3 : 1;
-}
-
-template <class T>
 long state_values(const StreamLayer<T>& l) {
     return l.call.O + (l.call.kind == Kind::lstm ? l.call.H : 0);
 }
@@ -110,7 +97,7 @@ Stream<T>::Stream(const Kernels& kernels, Storage storage, long B, std::vector<S
         l.call.B = B;
         l.call.T_ = 1;
         l.pack(kernels, storage);
-        products_ += gates(l.call) * l.call.H * (l.call.I + l.call.O);
+        products_ += l.call.gate_count() * l.call.H * (l.call.I + l.call.O);
         widest_ = std::max(widest_, l.call.O);
     }
     products_ *= B;

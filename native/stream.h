@@ -11,25 +11,14 @@
 // unchanged.
 #pragma once
 
-#include <cstdlib>
 #include <memory>
 #include <vector>
 
+#include "block.h"
 #include "dispatch.h"
 #include "threads.h"
 
 namespace holdfast {
-
-// Memory at a multiple of 64 bytes, in large pages where the system has them.
-class Block {
-  public:
-    Block() = default;
-    explicit Block(long bytes);
-    void* data() const { return data_.get(); }
-
-  private:
-    std::unique_ptr<void, void (*)(void*)> data_{nullptr, std::free};
-};
 
 // y = W x + b.
 template <class T>

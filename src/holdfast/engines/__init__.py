@@ -84,7 +84,7 @@ def select(name: str, request: Request) -> Engine:
 
 
 def select_cell(name: str, spec: CellSpec, dtype: torch.dtype, reverse: bool = False) -> NativeCell | None:
-    """The kernels of a cell, if ``name`` is that of the native engine, or ``"auto"`` and that engine is not off.
+    """The kernels of a cell; None if ``name`` is another engine's, or ``"auto"`` while the native engine is off.
 
     They are for plain calls on the CPU without autocast: with these, :func:`select` takes the native engine too.
     """

@@ -23,13 +23,13 @@ from tests.interop.onnx.models import model, value
 from holdfast.errors import HoldfastError
 from holdfast.interop.onnx import files as onnx_files
 
-SECONDS = 5
+SECONDS = 2
 BYTES = 500 * 2**20
 
 
 @pytest.fixture(autouse=True)
 def _little_time_and_memory() -> Iterator[None]:
-    """What a test does takes at most 5 s of the processor and 500 MB of addresses beyond those in use."""
+    """What a test does takes at most 2 s of the processor and 500 MB of addresses beyond those in use."""
     with open("/proc/self/statm") as file:
         used = int(file.read().split()[0]) * resource.getpagesize()
     before = resource.getrlimit(resource.RLIMIT_AS)
