@@ -5,7 +5,7 @@ PEERS := keras-tensorflow keras-jax keras-torch openvino
 RUN_INSTALL := .venv/.installed
 DEV_INSTALL := .venv/.installed-dev
 
-.PHONY: demo test sweep damage lint format mutate bench bench-peers bench-readme sanitize sanitize-memory sanitize-thread neon clean always
+.PHONY: demo test sweep damage lint format mutate bench bench-peers bench-readme sanitize sanitize-memory sanitize-thread neon emulate clean always
 
 demo: $(RUN_INSTALL) ## Train an LSTM on embedded images of digits, read row by row
 	$(BIN)/holdfast train digits
@@ -73,6 +73,13 @@ neon: $(DEV_INSTALL) ## Build the kernels for ARM's NEON with a cross compiler, 
 	    -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DHOLDFAST_ISAS=all
 	$(BIN)/cmake --build build/neon --target kernels_test
 	qemu-aarch64 -L /usr/aarch64-linux-gnu build/neon/kernels_test
+
+# AVX-512's kernels as pairs of AVX2 vectors: their layouts and tiles, without its instructions.
+emulate: $(DEV_INSTALL) ## Compare the kernels of AVX-512 with the scalar ones, on a processor that has only AVX2
+	$(BIN)/cmake -S . -B build/emulate -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
+	    -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -DHOLDFAST_ISAS=avx512,scalar -DHOLDFAST_EMULATE=ON
+	$(BIN)/cmake --build build/emulate --target kernels_test
+	build/emulate/kernels_test
 
 clean: ## Remove the environment and all files of the tools
 	rm -rf .venv $(PEERS:%=.venv-%) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

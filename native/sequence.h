@@ -21,14 +21,10 @@ struct Panels {
 
     template <class T>
     static Panels of(const Layer<T>& l) {
-        return of(l.kind, l.options.coupled, l.H, lanes<T>);
-    }
-    static Panels of(Kind kind, bool coupled, long H, long W) {
-        const long vectors = (H + W - 1) / W;
-        const long gates = kind == Kind::lstm ? (coupled ? 3 : 4) : kind == Kind::gru ? 3 : 1;
-        const long slots = kind == Kind::gru ? 4 : gates;
+        const long H = l.H, W = lanes<T>, vectors = (H + W - 1) / W;
+        const long gates = l.gate_count(), slots = l.kind == Kind::gru ? 4 : gates;
         const long in_pairs = (vectors + 1) / 2;  // one slot: two or four vectors of units, with the least padding
-        const long units = kind != Kind::rnn ? 1 : in_pairs % 2 ? 2 : 4;
+        const long units = l.kind != Kind::rnn ? 1 : in_pairs % 2 ? 2 : 4;
         const long count = (vectors + units - 1) / units;
         return {H, W, gates, slots, units, count, count * units * W};
     }

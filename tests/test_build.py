@@ -71,6 +71,19 @@ def test_a_compiler_without_openmp(tmp_path: Path, compiler: str) -> None:
     )
 
 
+def test_an_instruction_set_without_kernels(tmp_path: Path, compiler: str) -> None:
+    assert complaint(tmp_path, "-DHOLDFAST_ISAS=avx2,sse9", compiler=compiler).startswith(
+        "Holdfast has no kernels for HOLDFAST_ISAS=sse9. Use native, all, or names among "
+    )
+
+
+def test_the_environment_says_which_instruction_sets(
+    tmp_path: Path, compiler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOLDFAST_ISAS", "sse9")
+    assert "HOLDFAST_ISAS=sse9" in complaint(tmp_path, "-DHOLDFAST_ISAS=all", compiler=compiler)
+
+
 def test_no_headers_of_python(tmp_path: Path, compiler: str) -> None:
     said = complaint(tmp_path, "-DCMAKE_DISABLE_FIND_PACKAGE_Python=ON", compiler=compiler)
     assert said == (
