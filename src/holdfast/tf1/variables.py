@@ -77,12 +77,8 @@ class VariableStore:
     @contextmanager
     def as_default(self) -> Iterator[VariableStore]:
         """Makes new variables in this store within the ``with`` block."""
-        before, scope = _STORE.set(self), _SCOPE.set(VariableScope())
-        try:
+        with within(self, VariableScope()):
             yield self
-        finally:
-            _SCOPE.reset(scope)
-            _STORE.reset(before)
 
     @torch.no_grad()
     def restore(self, path: str | Path | Checkpoint, scope: str = "") -> None:
@@ -170,6 +166,17 @@ class VariableStore:
 
 _STORE: ContextVar[VariableStore] = ContextVar("store", default=VariableStore())  # noqa: B039 (all threads share one)
 _SCOPE: ContextVar[VariableScope] = ContextVar("scope", default=VariableScope())  # noqa: B039 (frozen)
+
+
+@contextmanager
+def within(store: VariableStore, scope: VariableScope) -> Iterator[None]:
+    """Makes new variables in a store and in a scope of it within the ``with`` block."""
+    before, outer = _STORE.set(store), _SCOPE.set(scope)
+    try:
+        yield
+    finally:
+        _SCOPE.reset(outer)
+        _STORE.reset(before)
 
 
 def default_store() -> VariableStore:

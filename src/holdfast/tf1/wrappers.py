@@ -104,6 +104,14 @@ class DropoutWrapper(_Wrapper):
         self._state_filter = dropout_state_filter_visitor or _h_alone
         self._dropper = Dropper(seed)
 
+    def set_keep_prob(self, option: str, keep_prob: float) -> None:
+        """Sets one of the three probabilities, by the name of its argument.
+
+        Raises:
+            OptionError: The probability is out of range.
+        """
+        setattr(self, option, check_keep_prob(type(self).__name__, option, keep_prob))
+
     @property
     def _drops_state(self) -> bool:
         return self.training and self.state_keep_prob < 1

@@ -1,0 +1,189 @@
+"""The names under which a TensorFlow 1 program finds things: ``tf.nn.relu`` and some hundreds more.
+
+Each function is registered where it is written, by :func:`public`. A name that is not registered is an
+``AttributeError`` that names the nearest ones; a name that Holdfast does not run is refused when it is used.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, TypeVar
+
+from holdfast.errors import ConversionError
+
+T = TypeVar("T")
+
+_NAMES: dict[str, Any] = {}
+_REFUSED: dict[str, str] = {}
+_MODULES: dict[str, Namespace] = {}
+
+# Places that are one: what comes after the first is looked up in the second.
+_SAME = {
+    "nn.rnn_cell": "contrib.rnn",
+    "python.ops.rnn_cell": "contrib.rnn",
+    "python.ops.rnn_cell_impl": "contrib.rnn",
+    "contrib.rnn.python.ops.core_rnn_cell": "contrib.rnn",
+    "contrib.rnn.python.ops.core_rnn_cell_impl": "contrib.rnn",
+    "contrib.rnn.core_rnn_cell": "contrib.rnn",
+    "contrib.rnn.python.ops.rnn_cell": "contrib.rnn",
+    "contrib.rnn.python.ops.rnn": "contrib.rnn",
+    "models.rnn.rnn_cell": "contrib.rnn",
+    "models.rnn.rnn": "nn",
+    "models.rnn.seq2seq": "contrib.legacy_seq2seq",
+    "nn.seq2seq": "contrib.legacy_seq2seq",
+    "python.ops.seq2seq": "contrib.legacy_seq2seq",
+    "contrib.legacy_seq2seq.python.ops.seq2seq": "contrib.legacy_seq2seq",
+    "python.ops.rnn": "nn",
+    "python.ops.nn": "nn",
+    "python.ops.nn_ops": "nn",
+    "python.ops.math_ops": "",
+    "python.ops.array_ops": "",
+    "python.ops.random_ops": "",
+    "python.ops.init_ops": "",
+    "python.ops.control_flow_ops": "",
+    "python.ops.embedding_ops": "nn",
+    "python.ops.variable_scope": "",
+    "python.ops.variables": "",
+    "python.framework.dtypes": "",
+    "python.framework.ops": "",
+    "python.framework.constant_op": "",
+    "python.platform.gfile": "gfile",
+    "python.training": "train",
+    "app.flags": "flags",
+    "python.platform.flags": "flags",
+    "compat.v1": "",
+    "math": "",
+    "random": "",
+    "initializers": "",
+    "examples.tutorials.mnist.input_data": "contrib.learn.python.learn.datasets.mnist",
+    "contrib.layers.python.layers": "contrib.layers",
+    "contrib.slim": "contrib.layers",
+}
+_SEVERAL_LEVELS = 3  # an alias may lead to another
+
+
+def public(*names: str) -> Callable[[T], T]:
+    """Registers a function or class under its names in ``tf.``, such as ``"nn.relu"``."""
+
+    def register(thing: T) -> T:
+        publish(thing, *names)
+        return thing
+
+    return register
+
+
+def publish(thing: Any, *names: str) -> None:
+    """:func:`public` for a value."""
+    for name in names:
+        _NAMES[name] = thing
+
+
+def refuse(advice: str, *names: str) -> None:
+    """Says of names that Holdfast does not run them, and what to do instead; a name covers all that is in it."""
+    for name in names:
+        _REFUSED[name] = advice
+
+
+class Refused:
+    """Stands for a name that Holdfast does not run. A program may import it; using it is an error."""
+
+    def __init__(self, name: str, advice: str) -> None:
+        self._name, self._advice = name, advice
+
+    def _refusal(self) -> ConversionError:
+        return ConversionError(f"tf.{self._name} does not run on Holdfast. {self._advice}")
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        raise self._refusal()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        return Refused(f"{self._name}.{name}", self._advice)
+
+    def __mro_entries__(self, bases: Any) -> Any:
+        raise self._refusal()
+
+    def __repr__(self) -> str:
+        return f"<tf.{self._name}: refused by Holdfast>"
+
+
+class Namespace(ModuleType):
+    """A module of ours in the place of ``tensorflow`` or of one of its modules."""
+
+    def __init__(self, place: str, name: str = "tensorflow") -> None:
+        super().__init__(f"{name}.{place}" if place else name, "TensorFlow 1's names, run by Holdfast.")
+        self.__path__: list[str] = []  # a package: any of its modules may be imported
+        self._place = place
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__"):
+            found = _NAMES.get(name) if not self._place else None
+            if found is None:
+                raise AttributeError(name)
+            return found
+        return find(f"{self._place}.{name}" if self._place else name)
+
+    def __dir__(self) -> list[str]:
+        prefix = f"{self._place}." if self._place else ""
+        return sorted({name[len(prefix) :].split(".")[0] for name in _NAMES if name.startswith(prefix)})
+
+
+def namespace(place: str) -> Namespace:
+    """The module for a place such as ``"nn"``; ``""`` is ``tensorflow`` itself."""
+    if place not in _MODULES:
+        _MODULES[place] = Namespace(place)
+    return _MODULES[place]
+
+
+def is_place(place: str) -> bool:
+    """Whether something is registered below ``place``, or ``place`` is another name of such a place."""
+    return not place or place in _SAME or any(same.startswith(f"{place}.") for same in (*_NAMES, *_SAME, *_REFUSED))
+
+
+def find(name: str) -> Any:
+    """What a program gets for ``tf.NAME``.
+
+    Raises:
+        AttributeError: There is no such name; the message has the nearest ones.
+    """
+    place = name
+    for _ in range(_SEVERAL_LEVELS):
+        if place in _NAMES:
+            return _NAMES[place]
+        other = _resolved(place)
+        if other == place:
+            break
+        place = other
+    for covered in (name, place):
+        advice = _advice(covered)
+        if advice is not None:
+            return Refused(covered, advice)
+    if is_place(name) or is_place(place):
+        return namespace(place if is_place(place) and not is_place(name) else name)
+    last = name.rsplit(".", 1)[-1]
+    near = difflib.get_close_matches(name, _NAMES, 3, 0.8)
+    near += [known for known in _NAMES if known.rsplit(".", 1)[-1] == last and known not in near][:3]
+    hint = f" The nearest names are {', '.join(f'tf.{known}' for known in near)}." if near else ""
+    raise AttributeError(f"Holdfast has no tf.{name}.{hint} docs/tf1.md lists what it runs.")
+
+
+def _resolved(name: str) -> str:
+    """The name with the longest alias at its beginning replaced."""
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        head = ".".join(parts[:count])
+        if head in _SAME:
+            return ".".join(part for part in (_SAME[head], *parts[count:]) if part)
+    return name
+
+
+def _advice(name: str) -> str | None:
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        advice = _REFUSED.get(".".join(parts[:count]))
+        if advice is not None:
+            return advice
+    return None

@@ -1,0 +1,248 @@
+"""``tf.nn``: activations, softmax and cross-entropy, dropout; and dense layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from holdfast.tf1.graph.convert import convert_to_tensor
+from holdfast.tf1.graph.graph import node
+from holdfast.tf1.graph.initializers import Zeros, glorot_uniform
+from holdfast.tf1.graph.maths import matmul
+from holdfast.tf1.graph.names import public
+from holdfast.tf1.graph.operators import unary
+from holdfast.tf1.graph.randoms import random_node
+from holdfast.tf1.graph.scopes import get_variable, variable_scope
+from holdfast.tf1.graph.shapes import broadcast, merged
+from holdfast.tf1.graph.tensors import Tensor
+
+relu = unary("Relu", torch.relu, "nn.relu")
+relu6 = unary("Relu6", F.relu6, "nn.relu6")
+elu = unary("Elu", F.elu, "nn.elu")
+selu = unary("Selu", F.selu, "nn.selu")
+softplus = unary("Softplus", F.softplus, "nn.softplus")
+softsign = unary("Softsign", F.softsign, "nn.softsign")
+log_sigmoid = unary("LogSigmoid", F.logsigmoid, "log_sigmoid")
+
+
+@public("nn.leaky_relu")
+def leaky_relu(features: Any, alpha: float = 0.2, name: str | None = None) -> Tensor:
+    """X for positive x, otherwise alpha x."""
+    x = convert_to_tensor(features)
+    return node("LeakyRelu", lambda value: F.leaky_relu(value, alpha), [x], x.dtype, x.sizes, name)
+
+
+@public("nn.softmax")
+def softmax(logits: Any, axis: Any = None, name: str | None = None, dim: Any = None) -> Tensor:
+    """Probabilities along an axis, the last by default."""
+    x, place = convert_to_tensor(logits), _last(axis, dim)
+    return node("Softmax", lambda value: torch.softmax(value, place), [x], x.dtype, x.sizes, name)
+
+
+@public("nn.log_softmax")
+def log_softmax(logits: Any, axis: Any = None, name: str | None = None, dim: Any = None) -> Tensor:
+    """The logarithms of :func:`softmax`."""
+    x, place = convert_to_tensor(logits), _last(axis, dim)
+    return node("LogSoftmax", lambda value: torch.log_softmax(value, place), [x], x.dtype, x.sizes, name)
+
+
+def _last(axis: Any, dim: Any) -> int:
+    given = dim if axis is None else axis
+    return -1 if given is None else int(given)
+
+
+def _cross_entropy(logits: Any, labels: Any, axis: int, name: str | None, constants: tuple[int, ...]) -> Tensor:
+    x = convert_to_tensor(logits)
+    y = convert_to_tensor(labels, x.dtype if not isinstance(labels, Tensor) else None)
+    if y.dtype != x.dtype:
+        raise TypeError(
+            f"The labels are {y.dtype.name} and the logits {x.dtype.name}; expected one dtype: use tf.cast."
+        )
+    sizes = merged(x.sizes, y.sizes)
+
+    def compute(scores: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        if constants:
+            target = target.detach()
+        return -(target * torch.log_softmax(scores, axis)).sum(axis)
+
+    rest = None if sizes is None else tuple(s for place, s in enumerate(sizes) if place != axis % len(sizes))
+    return node("SoftmaxCrossEntropy", compute, [x, y], x.dtype, rest, name, constants=constants)
+
+
+@public("nn.softmax_cross_entropy_with_logits")
+def softmax_cross_entropy_with_logits(
+    *by_position: Any, labels: Any = None, logits: Any = None, dim: int = -1, axis: Any = None, name: str | None = None,
+) -> Tensor:  # fmt: skip
+    """Cross-entropy [...] of unnormalised log probabilities [..., K] and probabilities [..., K].
+
+    Values by position are (logits, labels), as before TensorFlow 1.0. No gradient flows into the labels.
+
+    Raises:
+        ValueError: The logits or the labels are missing, or their shapes differ.
+    """
+    if by_position:
+        logits = by_position[0]
+        labels = by_position[1] if len(by_position) > 1 else labels
+    if labels is None or logits is None:
+        raise ValueError("softmax_cross_entropy_with_logits needs both logits= and labels=.")
+    return _cross_entropy(logits, labels, int(dim if axis is None else axis), name, (1,))
+
+
+@public("nn.softmax_cross_entropy_with_logits_v2")
+def softmax_cross_entropy_with_logits_v2(
+    labels: Any, logits: Any, axis: Any = None, name: str | None = None, dim: Any = None
+) -> Tensor:
+    """:func:`softmax_cross_entropy_with_logits` with a gradient into the labels too."""
+    return _cross_entropy(logits, labels, _last(axis, dim), name, ())
+
+
+@public("nn.sparse_softmax_cross_entropy_with_logits")
+def sparse_softmax_cross_entropy_with_logits(
+    *by_position: Any, labels: Any = None, logits: Any = None, name: str | None = None
+) -> Tensor:
+    """Cross-entropy [...] of unnormalised log probabilities [..., K] and classes [...].
+
+    Values by position are (logits, labels), as before TensorFlow 1.0.
+
+    Raises:
+        ValueError: The logits or the labels are missing, or their shapes do not fit.
+    """
+    if by_position:
+        logits = by_position[0]
+        labels = by_position[1] if len(by_position) > 1 else labels
+    if labels is None or logits is None:
+        raise ValueError("sparse_softmax_cross_entropy_with_logits needs both logits= and labels=.")
+    x, y = convert_to_tensor(logits), convert_to_tensor(labels)
+    sizes = merged(y.sizes, None if x.sizes is None else x.sizes[:-1])
+
+    def compute(scores: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        flat = F.cross_entropy(scores.reshape(-1, scores.shape[-1]), classes.reshape(-1).long(), reduction="none")
+        return flat.reshape(classes.shape)
+
+    return node("SparseSoftmaxCrossEntropy", compute, [x, y], x.dtype, sizes, name)
+
+
+@public("nn.sigmoid_cross_entropy_with_logits")
+def sigmoid_cross_entropy_with_logits(
+    *by_position: Any, labels: Any = None, logits: Any = None, name: str | None = None
+) -> Tensor:
+    """Cross-entropy by elements of logits of probabilities and probabilities; by position (logits, labels)."""
+    if by_position:
+        logits = by_position[0]
+        labels = by_position[1] if len(by_position) > 1 else labels
+    x = convert_to_tensor(logits)
+    y = convert_to_tensor(labels, x.dtype)
+    return node(
+        "SigmoidCrossEntropy",
+        lambda scores, target: scores.clamp(min=0) - scores * target + torch.log1p(torch.exp(-scores.abs())),
+        [x, y], x.dtype, merged(x.sizes, y.sizes), name,
+    )  # fmt: skip
+
+
+@public("nn.dropout")
+def dropout(
+    x: Any, keep_prob: Any = None, noise_shape: Any = None, seed: int | None = None, name: str | None = None,
+    rate: Any = None,
+) -> Tensor:  # fmt: skip
+    """Each value with the probability ``keep_prob`` divided by it, otherwise 0; a new mask in each run."""
+    values = convert_to_tensor(x)
+    keep = convert_to_tensor(1 - rate if keep_prob is None else keep_prob, values.dtype)
+    shape = None if noise_shape is None else [-1 if size is None else int(size) for size in noise_shape]
+
+    def draw(generator: torch.Generator | None, inputs: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+        chance = float(kept)
+        if not 0 < chance <= 1:
+            raise ValueError(f"keep_prob is {chance}; expected a probability above 0 and at most 1")
+        if chance == 1:
+            return inputs
+        sizes = inputs.shape if shape is None else [inputs.shape[i] if s < 0 else s for i, s in enumerate(shape)]
+        mask = torch.empty(sizes, dtype=inputs.dtype).bernoulli_(chance, generator=generator)
+        return inputs * mask.div_(chance)
+
+    result = random_node("Dropout", draw, [values, keep], values.dtype, values.sizes, seed, name or "dropout")
+    result.op.settings["constants"] = (1,)
+    return result
+
+
+@public("nn.bias_add")
+def bias_add(value: Any, bias: Any, data_format: str | None = None, name: str | None = None) -> Tensor:
+    """A vector added to the last dimension."""
+    x = convert_to_tensor(value)
+    b = convert_to_tensor(bias, x.dtype)
+    return node("BiasAdd", torch.add, [x, b], x.dtype, broadcast(x.sizes, b.sizes), name or "BiasAdd")
+
+
+@public("nn.xw_plus_b")
+def xw_plus_b(x: Any, weights: Any, biases: Any, name: str | None = None) -> Tensor:
+    """X W + b."""
+    return bias_add(matmul(x, weights), biases, name=name or "xw_plus_b")
+
+
+@public("nn.l2_loss")
+def l2_loss(t: Any, name: str | None = None) -> Tensor:
+    """Half the sum of squares."""
+    tensor = convert_to_tensor(t)
+    return node("L2Loss", lambda x: x.square().sum() / 2, [tensor], tensor.dtype, (), name or "L2Loss")
+
+
+def linear_layer(
+    inputs: Any, units: int, scope: Any, default_scope: str, names: tuple[str, str], initializers: tuple[Any, Any],
+    reuse: Any = None, use_bias: bool = True, trainable: bool = True, regularizer: Any = None,
+) -> Tensor:  # fmt: skip
+    """Inputs W + b along the last dimension, with variables in a scope of their own."""
+    x = convert_to_tensor(inputs)
+    depth = None if x.sizes is None else x.sizes[-1]
+    if depth is None:
+        raise ValueError(f"The last size of {x.name} is unknown; a dense layer needs it. Give it by set_shape.")
+    with variable_scope(scope, default_scope, reuse=reuse):
+        kernel = get_variable(
+            names[0], [depth, units], x.dtype, initializers[0] or glorot_uniform(), regularizer, trainable
+        )
+        bias = (
+            get_variable(names[1], [units], x.dtype, initializers[1] or Zeros(), trainable=trainable)
+            if use_bias
+            else None
+        )
+        product = node("MatMul", lambda a, w: torch.matmul(a, w), [x, kernel], x.dtype, (*(x.sizes or ())[:-1], units))
+        return product if bias is None else bias_add(product, bias)
+
+
+@public("contrib.layers.fully_connected")
+def fully_connected(
+    inputs: Any, num_outputs: int, activation_fn: Any = relu, normalizer_fn: Any = None, normalizer_params: Any = None,
+    weights_initializer: Any = None, weights_regularizer: Any = None, biases_initializer: Any = Zeros,
+    biases_regularizer: Any = None, reuse: Any = None, variables_collections: Any = None,
+    outputs_collections: Any = None, trainable: bool = True, scope: Any = None,
+) -> Tensor:  # fmt: skip
+    """A dense layer along the last dimension; ReLU by default."""
+    bias = biases_initializer is not None and normalizer_fn is None
+    outputs = linear_layer(
+        inputs, int(num_outputs), scope, "fully_connected", ("weights", "biases"),
+        (weights_initializer, biases_initializer), reuse, bias, trainable, weights_regularizer,
+    )  # fmt: skip
+    if normalizer_fn is not None:
+        outputs = normalizer_fn(outputs, **(normalizer_params or {}))
+    return outputs if activation_fn is None else activation_fn(outputs)
+
+
+@public("contrib.layers.linear")
+def linear(*args: Any, **options: Any) -> Tensor:
+    """:func:`fully_connected` without an activation."""
+    return fully_connected(*args, **{"activation_fn": None, **options})
+
+
+@public("layers.dense")
+def dense(
+    inputs: Any, units: int, activation: Any = None, use_bias: bool = True, kernel_initializer: Any = None,
+    bias_initializer: Any = None, kernel_regularizer: Any = None, bias_regularizer: Any = None,
+    activity_regularizer: Any = None, kernel_constraint: Any = None, bias_constraint: Any = None,
+    trainable: bool = True, name: str | None = None, reuse: Any = None,
+) -> Tensor:  # fmt: skip
+    """A dense layer along the last dimension."""
+    outputs = linear_layer(
+        inputs, int(units), name, "dense", ("kernel", "bias"), (kernel_initializer, bias_initializer), reuse, use_bias,
+        trainable, kernel_regularizer,
+    )  # fmt: skip
+    return outputs if activation is None else activation(outputs)

@@ -1,0 +1,193 @@
+"""Loops over time: ``dynamic_rnn`` and its like. A cell of the engines runs there; a program's own, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from holdfast.tf1 import rnn as eager
+from holdfast.tf1.graph.cells import EngineCell, RNNCell, told
+from holdfast.tf1.graph.convert import convert_to_tensor
+from holdfast.tf1.graph.graph import nodes
+from holdfast.tf1.graph.names import public
+from holdfast.tf1.graph.nested import flatten, is_structure, map_structure, pack_sequence_as
+from holdfast.tf1.graph.scopes import variable_scope
+from holdfast.tf1.graph.shapes import Sizes
+from holdfast.tf1.graph.subgraph import Subgraph
+from holdfast.tf1.graph.tensors import Tensor
+
+
+@public("nn.dynamic_rnn")
+def dynamic_rnn(
+    cell: RNNCell, inputs: Any, sequence_length: Any = None, initial_state: Any = None, dtype: Any = None,
+    parallel_iterations: int | None = None, swap_memory: bool = False, time_major: bool = False, scope: Any = None,
+) -> tuple[Tensor, Any]:  # fmt: skip
+    """A cell over a batch of sequences.
+
+    Args:
+        cell: The cell.
+        inputs: [B, T, I], or [T, B, I] with ``time_major``.
+        sequence_length: Steps in each row [B]; past them, the output is zero and the state stays.
+        initial_state: The state before the first step; None for zeros.
+        dtype: The dtype of these zeros.
+        parallel_iterations, swap_memory: Accepted.
+        time_major: Whether time comes before the batch.
+        scope: The scope of the cell's variables; ``rnn`` by default.
+
+    Returns:
+        The outputs, shaped as the inputs, and the state after each row's last step.
+
+    Raises:
+        ValueError: There is neither an initial state nor a dtype, or the depth of the inputs is not known.
+    """
+    x = convert_to_tensor(inputs)
+    with variable_scope(scope or "rnn"):
+        return run_cell(cell, x, sequence_length, initial_state, dtype, time_major)
+
+
+def run_cell(
+    cell: RNNCell, x: Tensor, sequence_length: Any, initial_state: Any, dtype: Any, time_major: bool = False,
+    reverse: bool = False,
+) -> tuple[Tensor, Any]:  # fmt: skip
+    """:func:`dynamic_rnn` in the open scope; with ``reverse``, from each row's last step to its first."""
+    if initial_state is None and dtype is None:
+        raise ValueError("There is no initial_state and no dtype; expected one of them: give dtype=tf.float32.")
+    if x.sizes is not None and len(x.sizes) < 3:
+        raise ValueError(f"The inputs {x.name} have shape {x.shape}; expected [batch, time, depth].")
+    time, batch = (x.sizes or (None, None))[:2] if time_major else (x.sizes or (None, None))[1::-1]
+    outer = (time, batch) if time_major else (batch, time)
+    state = _first_state(cell, initial_state, batch)
+    lengths = None if sequence_length is None else convert_to_tensor(sequence_length)
+    run = _engine(cell, x, state, time_major, reverse) if isinstance(cell, EngineCell) else _by_steps(
+        cell, x, initial_state, dtype, time_major, reverse
+    )  # fmt: skip
+    compute, prepare, inputs, state, output_size = run
+    tensors = [*inputs, *([] if lengths is None else [lengths])]
+    outputs = nodes(
+        "DynamicRNN", compute, tensors,
+        [(x.dtype, (*outer, *output_size)), *[(part.dtype, part.sizes) for part in flatten(state)]],
+        "dynamic_rnn", prepare=prepare, cell=cell, has_lengths=lengths is not None,
+    )  # fmt: skip
+    return outputs[0], pack_sequence_as(state, outputs[1:])
+
+
+class _Zeros:
+    """Stands for a part of a state of zeros, which the operation itself makes."""
+
+    def __init__(self, sizes: Sizes, dtype: Any) -> None:
+        self.sizes, self.dtype = sizes, dtype
+
+
+def _first_state(cell: RNNCell, initial_state: Any, batch: int | None) -> Any:
+    if initial_state is None:
+        return None
+    return map_structure(convert_to_tensor, initial_state)
+
+
+def _engine(cell: EngineCell, x: Tensor, state: Any, time_major: bool, reverse: bool) -> Any:
+    variables, settings = cell.prepare(x), cell.settings()
+    parts = [] if state is None else flatten(state)
+    batch = (x.sizes or (None, None))[1 if time_major else 0]
+    if state is None:
+        sizes = cell.state_size
+        state = pack_sequence_as(sizes, [_Zeros((batch, int(size)), x.dtype) for size in flatten(sizes)])
+        first = None
+    else:
+        first = state
+    count, told_count = len(parts), len(settings)
+    layer, dtype = cell.eager, x.dtype.torch
+    fixed = count + told_count + len(variables)
+
+    def compute(values: torch.Tensor, *rest: torch.Tensor) -> list[torch.Tensor]:
+        told(settings, rest[count : count + told_count])
+        before = None if first is None else pack_sequence_as(first, rest[:count])
+        lengths = rest[fixed] if len(rest) > fixed else None
+        outputs, final = eager.run_cell(layer, values, lengths, before, dtype, time_major=time_major, reverse=reverse)
+        return [outputs, *flatten(final)]
+
+    tensors = [x, *parts, *[tensor for tensor, _ in settings], *variables]
+    return compute, None, tensors, state, (cell.output_size,)
+
+
+def _by_steps(cell: RNNCell, x: Tensor, initial_state: Any, dtype: Any, time_major: bool, reverse: bool) -> Any:
+    """A program's own cell: recorded once, run for each step."""
+    batch = (x.sizes or (None, None))[1 if time_major else 0]
+    if initial_state is None:
+        from holdfast.tf1.graph.arrays import shape
+
+        rows: Any = batch if batch is not None else shape(x)[1 if time_major else 0]
+        state = cell.zero_state(rows, dtype)
+    else:
+        state = map_structure(convert_to_tensor, initial_state)
+    parts = flatten(state)
+    step_sizes = None if x.sizes is None else (batch, *x.sizes[2:])
+
+    def step(inputs: Tensor, *flat: Tensor) -> Any:
+        return cell(inputs, pack_sequence_as(state, flat))
+
+    body = Subgraph(step, [(x.dtype, step_sizes), *[(part.dtype, part.sizes) for part in parts]])
+    output = body.result[0]
+    if is_structure(output):
+        raise NotImplementedError(
+            "A cell whose output is a structure runs only by calls of the cell, not by dynamic_rnn."
+        )
+    count, fixed = len(parts), len(parts) + len(body.captured)
+
+    def prepare(plan: Any) -> Callable[..., Any]:
+        function = body.compiled(plan)
+
+        def compute(values: torch.Tensor, *rest: torch.Tensor) -> list[torch.Tensor]:
+            lengths = rest[fixed] if len(rest) > fixed else None
+            steps = values if time_major else values.transpose(0, 1)
+            outputs, final = _loop(function, steps, rest[:count], rest[count:fixed], lengths, reverse)
+            return [outputs if time_major else outputs.transpose(0, 1), *final]
+
+        return compute
+
+    output_size = (None,) if output.sizes is None else output.sizes[1:]
+    return None, prepare, [x, *parts, *body.captured], state, output_size
+
+
+def _loop(
+    function: Callable[..., Any], steps: torch.Tensor, state: Sequence[torch.Tensor],
+    captured: Sequence[torch.Tensor], lengths: torch.Tensor | None, reverse: bool,
+) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:  # fmt: skip
+    """The outputs [T, B, ...] and the final state of a recorded step."""
+    outputs: list[Any] = [None] * len(steps)
+    order = range(len(steps))
+    for t in reversed(order) if reverse else order:
+        output, *new = function(steps[t], *state, *captured)
+        if lengths is not None:
+            alive = t < lengths
+            output = torch.where(_rows(alive, output), output, 0)
+            new = [torch.where(_rows(alive, part), part, old) for part, old in zip(new, state, strict=True)]
+        outputs[t], state = output, new
+    return torch.stack(outputs), state
+
+
+def _rows(alive: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    return alive.reshape(-1, *[1] * (values.ndim - 1))
+
+
+@public("nn.static_rnn", "contrib.rnn.static_rnn", "nn.rnn")
+def static_rnn(
+    cell: RNNCell, inputs: Any, initial_state: Any = None, dtype: Any = None, sequence_length: Any = None,
+    scope: Any = None,
+) -> tuple[list[Tensor], Any]:  # fmt: skip
+    """:func:`dynamic_rnn` on a list of steps [B, I]: a list of outputs, and the final state.
+
+    Raises:
+        TypeError: ``inputs`` is not a list.
+        ValueError: The list is empty; or as :func:`dynamic_rnn`.
+    """
+    if not isinstance(inputs, list | tuple):
+        raise TypeError(f"static_rnn got inputs {inputs!r}; expected a list of tensors: tf.unstack(x, steps, 1).")
+    if not inputs:
+        raise ValueError("static_rnn got no inputs; expected at least one step.")
+    from holdfast.tf1.graph.arrays import stack, unstack
+
+    with variable_scope(scope or "rnn"):
+        outputs, state = run_cell(cell, stack(list(inputs), 1), sequence_length, initial_state, dtype)
+    return unstack(outputs, len(inputs), 1), state

@@ -1,0 +1,54 @@
+"""A part of a graph that runs many times within one operation: the body of a loop, a branch, a cell of a program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from holdfast.tf1.graph.graph import get_default_graph, node
+from holdfast.tf1.graph.nested import flatten
+from holdfast.tf1.graph.plan import Plan
+from holdfast.tf1.graph.shapes import Sizes
+from holdfast.tf1.graph.tensors import Tensor
+
+
+class Subgraph:
+    """What a function of tensors does, recorded once.
+
+    Args:
+        function: Takes tensors and returns a structure of them.
+        arguments: The dtype and the sizes of each argument.
+
+    Attributes:
+        result: The structure that the function returned.
+        outputs: Its tensors.
+        captured: The tensors from outside that they need; inputs of the operation that runs the subgraph.
+    """
+
+    def __init__(self, function: Callable[..., Any], arguments: Sequence[tuple[Any, Sizes]]) -> None:
+        graph = get_default_graph()
+        first = len(graph.operations)
+        with graph.control_dependencies(None):
+            self.arguments = [node("Argument", None, [], dtype, sizes) for dtype, sizes in arguments]
+            self.result = function(*self.arguments)
+        self.outputs: list[Tensor] = [leaf for leaf in flatten(self.result) if isinstance(leaf, Tensor)]
+        self.captured = list(dict.fromkeys(self._outside(first)))
+
+    def _outside(self, first: int) -> list[Tensor]:
+        found: list[Tensor] = []
+        seen: set[int] = set()
+        waiting = list(self.outputs)
+        while waiting:
+            tensor = waiting.pop()
+            if tensor.op.id < first:
+                found.append(tensor)
+            elif tensor.op.id not in seen:
+                seen.add(tensor.op.id)
+                waiting += tensor.op.inputs
+        return found
+
+    def compiled(self, plan: Plan) -> Callable[..., Any]:
+        """A function of the arguments' and the captured tensors' values that returns a tuple of the outputs' values."""
+        inner = Plan(plan.session, self.outputs, [*self.arguments, *self.captured])
+        plan.variables |= inner.variables
+        return inner.function
