@@ -33,8 +33,10 @@ from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
     optimizers,
     randoms,
     rnn,
+    saving,
     scopes,
     session,
+    summaries,
     variables,
 )
 from holdfast.tf1.graph.names import find
