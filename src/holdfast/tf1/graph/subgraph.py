@@ -40,7 +40,7 @@ class Subgraph:
         waiting = list(self.outputs)
         while waiting:
             tensor = waiting.pop()
-            if tensor.op.id < first:
+            if tensor.op.id < first or tensor.op.type == "VariableV2":  # which the function may have made
                 found.append(tensor)
             elif tensor.op.id not in seen:
                 seen.add(tensor.op.id)
