@@ -20,6 +20,7 @@ from typing import Any
 
 from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
     arrays,
+    bidirectional,
     cells,
     differentiation,
     engine_cells,
@@ -28,6 +29,7 @@ from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
     maths,
     networks,
     operators,
+    optimizer_rules,
     optimizers,
     randoms,
     rnn,

@@ -169,7 +169,7 @@ def _known(tensor: Tensor) -> Any:
     if any(value is None for value in values):
         return None
     result = op.compute(*values)
-    return result if len(op.outputs) == 1 else result[tensor.value_index]
+    return result[tensor.value_index] if op.several else result
 
 
 def known_sizes(shape: Any) -> Sizes:

@@ -205,22 +205,11 @@ def nodes(
     inputs: Sequence[Tensor],
     outputs: Sequence[tuple[Any, Sizes]],
     name: str | None = None,
-    *,
-    gradient: bool = True,
-    effect: bool = False,
-    prepare: Callable[[Any], Compute] | None = None,
-    **settings: Any,
+    **options: Any,
 ) -> list[Tensor]:
-    """Records an operation and returns its outputs, each with a dtype and sizes."""
-    graph = get_default_graph()
-    for tensor in inputs:
-        if tensor.graph is not graph:
-            raise ValueError(
-                f"Tensor {tensor.name} is of another graph than the one in which {name or type_} is made; make both in "
-                "one `with graph.as_default()` block."
-            )
-    op = Operation(graph, type_, graph.unique_name(name or type_), inputs, compute)
-    op.gradient, op.effect, op.prepare, op.settings = gradient, effect, prepare, settings
+    """Records an operation and returns its outputs, each with a dtype and sizes; ``compute`` returns a tuple of them."""
+    op = _record(type_, compute, inputs, name, **options)
+    op.several = True
     op.outputs = [Tensor(op, index, as_dtype(dtype), sizes) for index, (dtype, sizes) in enumerate(outputs)]
     return op.outputs
 
@@ -232,26 +221,41 @@ def node(
     dtype: Any,
     sizes: Sizes,
     name: str | None = None,
-    **settings: Any,
+    **options: Any,
 ) -> Tensor:
     """Records an operation with one output and returns that."""
-    return nodes(type_, compute, inputs, [(dtype, sizes)], name, **settings)[0]
+    op = _record(type_, compute, inputs, name, **options)
+    op.outputs = [Tensor(op, 0, as_dtype(dtype), sizes)]
+    return op.outputs[0]
 
 
 def action(
+    type_: str, compute: Compute | None, inputs: Sequence[Tensor], name: str | None = None, **options: Any
+) -> Operation:
+    """Records an operation without outputs, which changes something."""
+    return _record(type_, compute, inputs, name, **{"effect": True, "gradient": False, **options})
+
+
+def _record(
     type_: str,
     compute: Compute | None,
     inputs: Sequence[Tensor],
-    name: str | None = None,
+    name: str | None,
     *,
-    effect: bool = True,
+    gradient: bool = True,
+    effect: bool = False,
     prepare: Callable[[Any], Compute] | None = None,
     **settings: Any,
 ) -> Operation:
-    """Records an operation without outputs."""
     graph = get_default_graph()
+    for tensor in inputs:
+        if tensor.graph is not graph:
+            raise ValueError(
+                f"Tensor {tensor.name} is of another graph than the one in which {name or type_} is made; make both in "
+                "one `with graph.as_default()` block."
+            )
     op = Operation(graph, type_, graph.unique_name(name or type_), inputs, compute)
-    op.gradient, op.effect, op.prepare, op.settings = False, effect, prepare, settings
+    op.gradient, op.effect, op.prepare, op.settings = gradient, effect, prepare, settings
     return op
 
 

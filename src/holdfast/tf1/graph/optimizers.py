@@ -1,8 +1,9 @@
-"""Optimisers with TensorFlow's own arithmetic."""
+"""What all optimisers share: gradients and their application, slots, rows that were looked up."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.tensors import Operation, Tensor
 from holdfast.tf1.graph.variables import Variable, trainable_variables
 
+Tensors = list[torch.Tensor]
+Numbers = dict[str, float]
 Gradient = Tensor | IndexedSlices | None
 
 
@@ -26,12 +29,12 @@ class Optimizer:
     """
 
     GATE_NONE, GATE_OP, GATE_GRAPH = 0, 1, 2
-    slot_names: tuple[tuple[str, str, float], ...] = ()
-    """Of each slot: its name, the name of its variables, and their first value."""
+    first_values: Mapping[str, Any] = MappingProxyType({})
+    """Of each slot, the first value of its variables."""
 
     def __init__(self, use_locking: bool = False, name: str = "Optimizer", **hyperparameters: Any) -> None:
         self._name, self._hyper = name, hyperparameters
-        self.slots: dict[str, dict[Variable, Variable]] = {slot: {} for slot, _, _ in self.slot_names}
+        self.slots: dict[str, dict[Variable, Variable]] = {slot: {} for slot in self.first_values}
 
     def get_name(self) -> str:
         """The name of its operations."""
@@ -93,61 +96,63 @@ class Optimizer:
 
     def _make_slots(self, variables: Sequence[Variable]) -> None:
         graph = get_default_graph()
-        for slot, suffix, first in self.slot_names:
-            for variable in variables:
-                if variable in self.slots[slot]:
-                    continue
-                sizes = tuple(size or 0 for size in variable.sizes or ())
-                with graph.name_scope(None):
-                    self.slots[slot][variable] = Variable(
-                        constant(first, variable.dtype, sizes), trainable=False, name=f"{variable.op.name}/{suffix}"
-                    )
+        for variable in variables:
+            sizes = tuple(size or 0 for size in variable.sizes or ())
+            for slot, first in self.first_values.items():
+                if variable not in self.slots[slot]:
+                    with graph.name_scope(None):
+                        value = constant(first, variable.dtype, sizes)
+                        name = f"{variable.op.name}/{self._name}"
+                        self.slots[slot][variable] = Variable(value, trainable=False, name=name)
 
     def _prepare(
         self, hyper: list[str], variables: list[Variable], sparse: list[bool]
     ) -> Callable[[Any], Callable[..., None]]:
         def prepare(plan: Any) -> Callable[..., None]:
-            own = [variable for slot in self.slots.values() for variable in slot.values()]
-            plan.variables.update(variables, [each for each in own if each in self._needed(variables)])
+            plan.variables.update(variables, self._own(variables))
 
             @torch.no_grad()
             def apply(*values: torch.Tensor) -> None:
                 numbers = dict(zip(hyper, (float(value) for value in values), strict=False))
-                dense: tuple[list[Variable], list[torch.Tensor]] = ([], [])
+                whole: tuple[list[Variable], list[torch.Tensor]] = ([], [])
                 rest = iter(values[len(hyper) :])
                 for variable, rows in zip(variables, sparse, strict=True):
                     gradient = next(rest)
                     if rows:
-                        self.apply_rows(variable, *_summed(gradient, next(rest)), numbers)
+                        self.step_rows(variable, *_summed(gradient, next(rest)), numbers)
                     else:
-                        dense[0].append(variable)
-                        dense[1].append(gradient)
-                if dense[0]:
-                    self.apply_dense(dense[0], dense[1], numbers)
+                        whole[0].append(variable)
+                        whole[1].append(gradient)
+                if whole[0]:
+                    slots = [self._values(slot[each] for each in whole[0]) for slot in self.slots.values()]
+                    self.step(self._values(whole[0]), whole[1], slots, numbers)
                 self.finish(numbers)
 
             return apply
 
         return prepare
 
-    def _needed(self, variables: Sequence[Variable]) -> set[Variable]:
-        return {slot[variable] for slot in self.slots.values() for variable in variables}
+    def _own(self, variables: Sequence[Variable]) -> list[Variable]:
+        """The optimiser's own variables for some that it trains."""
+        return [slot[variable] for slot in self.slots.values() for variable in variables]
 
-    def values(self, variables: Sequence[Variable], slot: str | None = None) -> list[torch.Tensor]:
-        """The values of variables, or of their slots, to change in place."""
-        chosen = variables if slot is None else [self.slots[slot][variable] for variable in variables]
-        return [variable.parameter for variable in chosen]
+    @staticmethod
+    def _values(variables: Iterable[Variable]) -> list[torch.Tensor]:
+        return [variable.parameter for variable in variables]
 
-    def apply_dense(self, variables: list[Variable], grads: list[torch.Tensor], hyper: dict[str, float]) -> None:
-        """Changes variables by whole gradients."""
+    def step(self, weights: Tensors, grads: Tensors, slots: Sequence[Tensors], hyper: Numbers) -> None:
+        """Changes weights and slots in place. ``slots`` are in the order of ``first_values``."""
         raise NotImplementedError
 
-    def apply_rows(self, variable: Variable, grad: torch.Tensor, rows: torch.Tensor, hyper: dict[str, float]) -> None:
-        """Changes the rows of a variable by their gradients; each row comes once."""
-        whole = torch.zeros_like(variable.parameter).index_add_(0, rows, grad)
-        self.apply_dense([variable], [whole], hyper)
+    def step_rows(self, variable: Variable, grad: torch.Tensor, rows: torch.Tensor, hyper: Numbers) -> None:
+        """As :meth:`step` for some rows of a variable, each of which comes once; the others stay as they are."""
+        whole = [variable.parameter, *self._values(slot[variable] for slot in self.slots.values())]
+        parts = [values[rows] for values in whole]
+        self.step([parts[0]], [grad], [[part] for part in parts[1:]], hyper)
+        for values, part in zip(whole, parts, strict=True):
+            values[rows] = part
 
-    def finish(self, hyper: dict[str, float]) -> None:
+    def finish(self, hyper: Numbers) -> None:
         """Ends a step."""
 
     def get_slot(self, var: Variable, name: str) -> Variable | None:
@@ -167,60 +172,3 @@ def _summed(values: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, tor
     """The gradients of rows, added up for each row."""
     unique, places = torch.unique(rows, return_inverse=True)
     return values.new_zeros(len(unique), *values.shape[1:]).index_add_(0, places, values), unique
-
-
-@public("train.GradientDescentOptimizer")
-class GradientDescentOptimizer(Optimizer):
-    """w - learning_rate g."""
-
-    def __init__(self, learning_rate: Any, use_locking: bool = False, name: str = "GradientDescent") -> None:
-        super().__init__(use_locking, name, learning_rate=learning_rate)
-
-    def apply_dense(self, variables: list[Variable], grads: list[torch.Tensor], hyper: dict[str, float]) -> None:
-        torch._foreach_add_(self.values(variables), grads, alpha=-hyper["learning_rate"])
-
-    def apply_rows(self, variable: Variable, grad: torch.Tensor, rows: torch.Tensor, hyper: dict[str, float]) -> None:
-        variable.parameter.index_add_(0, rows, grad, alpha=-hyper["learning_rate"])
-
-
-@public("train.AdamOptimizer")
-class AdamOptimizer(Optimizer):
-    """Adam (Kingma & Ba 2015) in its second form: epsilon outside of the correction of the bias."""
-
-    slot_names = (("m", "Adam", 0.0), ("v", "Adam_1", 0.0))
-
-    def __init__(
-        self, learning_rate: Any = 0.001, beta1: Any = 0.9, beta2: Any = 0.999, epsilon: Any = 1e-8,
-        use_locking: bool = False, name: str = "Adam",
-    ) -> None:  # fmt: skip
-        super().__init__(use_locking, name, learning_rate=learning_rate, beta1=beta1, beta2=beta2, epsilon=epsilon)
-        self._powers: list[Variable] = []
-
-    def _make_slots(self, variables: Sequence[Variable]) -> None:
-        super()._make_slots(variables)
-        if not self._powers:
-            for number, key in ((1, "beta1"), (2, "beta2")):
-                first = self._hyper[key]
-                self._powers.append(Variable(first, trainable=False, name=f"beta{number}_power", dtype="float32"))
-
-    def _needed(self, variables: Sequence[Variable]) -> set[Variable]:
-        return super()._needed(variables)
-
-    def apply_dense(self, variables: list[Variable], grads: list[torch.Tensor], hyper: dict[str, float]) -> None:
-        m, v = self.values(variables, "m"), self.values(variables, "v")
-        first, second = (float(power.parameter) for power in self._powers)
-        rate = hyper["learning_rate"] * (1 - second) ** 0.5 / (1 - first)
-        torch._foreach_mul_(m, hyper["beta1"])
-        torch._foreach_add_(m, grads, alpha=1 - hyper["beta1"])
-        torch._foreach_mul_(v, hyper["beta2"])
-        torch._foreach_addcmul_(v, grads, grads, 1 - hyper["beta2"])
-        root = torch._foreach_sqrt(v)
-        torch._foreach_add_(root, hyper["epsilon"])
-        torch._foreach_addcdiv_(self.values(variables), m, root, -rate)
-
-    def finish(self, hyper: dict[str, float]) -> None:
-        for power, key in zip(self._powers, ("beta1", "beta2"), strict=True):
-            power.parameter.mul_(hyper[key])
-
-    def variables(self) -> list[Variable]:
-        return [*super().variables(), *self._powers]

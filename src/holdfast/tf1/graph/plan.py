@@ -119,7 +119,7 @@ class Plan:
             )
         names[f"c{op.id}"] = compute
         outputs = [_local(tensor) if tensor not in fed else "_" for tensor in op.outputs]
-        left = ", ".join(outputs) + (" = " if len(outputs) == 1 else ", = " if outputs else "")
+        left = ", ".join(outputs) + (", = " if op.several and outputs else " = " if outputs else "")
         lines.append(f" {left}c{op.id}({', '.join(_local(tensor) for tensor in op.inputs)})")
         self._lines[len(lines)] = op
         lines += [f" {_local(t)} = leaf({_local(t)})" for t in op.outputs if t in leaves and t not in fed]

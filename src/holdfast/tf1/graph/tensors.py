@@ -32,6 +32,7 @@ class Operation:
         control_inputs: Operations that must run before it.
         compute: What it does in a run. None for a placeholder.
         prepare: Makes ``compute`` anew for each plan, from the plan; for what belongs to a session.
+        several: Whether ``compute`` returns a tuple of outputs, even of one.
         effect: Whether it changes something, so that it runs after all that does not depend on it.
         gradient: Whether gradients flow through it.
         settings: What else the parts of this package need to know of it.
@@ -44,7 +45,7 @@ class Operation:
         self.outputs: list[Tensor] = []
         self.control_inputs: list[Operation] = list(graph.controls)
         self.prepare: Callable[[Any], Compute] | None = None
-        self.effect, self.gradient = False, True
+        self.several, self.effect, self.gradient = False, False, True
         self.settings: dict[str, Any] = {}
         self.line = _line_of_the_program()
         self.id = graph.add(self)
