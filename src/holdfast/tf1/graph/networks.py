@@ -10,9 +10,9 @@ from torch.nn import functional as F
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.graph import node
 from holdfast.tf1.graph.initializers import Zeros, glorot_uniform
-from holdfast.tf1.graph.maths import matmul
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.operators import unary
+from holdfast.tf1.graph.products import matmul
 from holdfast.tf1.graph.randoms import random_node
 from holdfast.tf1.graph.scopes import get_variable, variable_scope
 from holdfast.tf1.graph.shapes import broadcast, merged
