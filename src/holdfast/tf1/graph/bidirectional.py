@@ -45,7 +45,9 @@ def bidirectional_dynamic_rnn(
         with variable_scope("fw"):
             forward, state_fw = run_cell(cell_fw, x, sequence_length, initial_state_fw, dtype, time_major)
         with variable_scope("bw"):
-            backward, state_bw = run_cell(cell_bw, x, sequence_length, initial_state_bw, dtype, time_major, reverse=True)
+            backward, state_bw = run_cell(
+                cell_bw, x, sequence_length, initial_state_bw, dtype, time_major, reverse=True
+            )
     return (forward, backward), (state_fw, state_bw)
 
 

@@ -9,8 +9,8 @@ import torch
 
 from holdfast.cells.nested_state import map_state
 from holdfast.tf1 import rnn_cell as eager_cell
-from holdfast.tf1.graph.arrays import zeros
 from holdfast.tf1.graph.convert import convert_to_tensor
+from holdfast.tf1.graph.filling import zeros
 from holdfast.tf1.graph.graph import nodes
 from holdfast.tf1.graph.names import public, publish
 from holdfast.tf1.graph.nested import flatten, pack_sequence_as

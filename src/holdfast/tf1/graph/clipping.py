@@ -24,8 +24,8 @@ def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: str | 
     tensor = convert_to_tensor(t)
     low, high = convert_to_tensor(clip_value_min, tensor.dtype), convert_to_tensor(clip_value_max, tensor.dtype)
     return node(
-        "ClipByValue", lambda x, a, b: torch.minimum(torch.maximum(x, a), b), [tensor, low, high], tensor.dtype,
-        broadcast(broadcast(tensor.sizes, low.sizes), high.sizes), name,
+        "ClipByValue", lambda x, a, b: torch.where(x < a, a, torch.where(x > b, b, x)), [tensor, low, high],
+        tensor.dtype, broadcast(broadcast(tensor.sizes, low.sizes), high.sizes), name,
     )  # fmt: skip
 
 
@@ -74,3 +74,15 @@ def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: str | None = No
         return x * (m / torch.maximum(norm, m))
 
     return node("ClipByNorm", compute, [tensor, most], tensor.dtype, tensor.sizes, name)
+
+
+@public("clip_by_average_norm")
+def clip_by_average_norm(t: Any, clip_norm: Any, name: str | None = None) -> Tensor:
+    """A tensor, scaled so that its norm over the number of its values is at most ``clip_norm``."""
+    tensor = convert_to_tensor(t)
+    most = convert_to_tensor(clip_norm, tensor.dtype)
+
+    def compute(x: torch.Tensor, m: torch.Tensor) -> torch.Tensor:
+        return x * (m / torch.maximum(torch.linalg.vector_norm(x) / x.numel(), m))
+
+    return node("ClipByAverageNorm", compute, [tensor, most], tensor.dtype, tensor.sizes, name)

@@ -48,9 +48,9 @@ def range_(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, nam
     if limit is None:
         start, limit = 0, start
     values = [convert_to_tensor(each) for each in (start, limit, delta)]
-    kind = as_dtype(dtype) if dtype is not None else next(
-        (each.dtype for each in values if each.dtype.is_floating), next((v.dtype for v in values if v.dtype == int64), int32)
-    )  # fmt: skip
+    kinds = [each.dtype for each in values]
+    widest = next((each for each in kinds if each.is_floating), int64 if int64 in kinds else int32)
+    kind = widest if dtype is None else as_dtype(dtype)
     known = [known_value(each) for each in values]
     size: int | None = None
     if all(each is not None for each in known):
@@ -176,3 +176,14 @@ def reverse(tensor: Any, axis: Any, name: str | None = None) -> Tensor:
 
 
 publish(boolean, "bool")
+
+
+@public("saturate_cast")
+def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
+    """:func:`cast`, of the nearest value that the dtype has."""
+    tensor, kind = convert_to_tensor(value), as_dtype(dtype)
+    low, high = kind.min, kind.max
+    return node(
+        "SaturateCast", lambda x: x.clamp(low, high).to(kind.torch), [tensor], kind, tensor.sizes, name,
+        gradient=tensor.dtype.is_floating and kind.is_floating,
+    )  # fmt: skip

@@ -63,12 +63,30 @@ def _cross_entropy(logits: Any, labels: Any, axis: int, name: str | None, consta
     sizes = merged(x.sizes, y.sizes)
 
     def compute(scores: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        if constants:
-            target = target.detach()
-        return -(target * torch.log_softmax(scores, axis)).sum(axis)
+        if scores.shape != target.shape:
+            raise ValueError(f"logits {tuple(scores.shape)}, labels {tuple(target.shape)}; expected one shape")
+        return _CrossEntropy.apply(scores, target.detach() if constants else target, axis)  # type: ignore[no-any-return,no-untyped-call]
 
     rest = None if sizes is None else tuple(s for place, s in enumerate(sizes) if place != axis % len(sizes))
     return node("SoftmaxCrossEntropy", compute, [x, y], x.dtype, rest, name, constants=constants)
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """With TensorFlow's gradient, softmax - labels, also where the labels do not sum to 1."""
+
+    @staticmethod
+    def forward(context: Any, scores: torch.Tensor, target: torch.Tensor, axis: int) -> torch.Tensor:
+        context.save_for_backward(scores, target)
+        context.axis = axis
+        return -(target * torch.log_softmax(scores, axis)).sum(axis)
+
+    @staticmethod
+    def backward(context: Any, grad: torch.Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        scores, target = context.saved_tensors
+        above = grad.unsqueeze(context.axis)
+        logs = torch.log_softmax(scores, context.axis)
+        wanted = context.needs_input_grad
+        return (logs.exp() - target) * above, -logs * above if wanted[1] else None, None
 
 
 @public("nn.softmax_cross_entropy_with_logits")

@@ -315,7 +315,9 @@ class SyncReplicasOptimizer(Optimizer):
             ValueError: There is no ``global_step``, as in TensorFlow.
         """
         if global_step is None:
-            raise ValueError("SyncReplicasOptimizer needs a global_step; expected a variable: tf.train.create_global_step().")
+            raise ValueError(
+                "SyncReplicasOptimizer needs a global_step; expected a variable: tf.train.create_global_step()."
+            )
         return self._opt.apply_gradients(grads_and_vars, global_step, name)
 
     def get_slot(self, var: Variable, name: str) -> Variable | None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from holdfast.tf1.graph.convert import convert_to_tensor
+from holdfast.tf1.graph.arrays import expand_dims, squeeze
+from holdfast.tf1.graph.convert import convert_to_tensor, same_kind
 from holdfast.tf1.graph.graph import node
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.shapes import Sizes, broadcast, merged_size
@@ -71,3 +72,26 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Tensor:
         sizes = tuple(s for i, s in enumerate(x.sizes) if i not in left)
         sizes += tuple(s for i, s in enumerate(y.sizes) if i not in right)
     return node("Tensordot", lambda p, q: torch.tensordot(p, q, over), [x, y], x.dtype, sizes, name)
+
+
+@public("einsum", "linalg.einsum")
+def einsum(equation: str, *inputs: Any, name: str | None = None) -> Tensor:
+    """The sum of products that an equation such as ``bij,jk->bik`` says."""
+    tensors = same_kind(*inputs)
+    spaceless = equation.replace(" ", "")
+    left, arrow, right = spaceless.partition("->")
+    parts = left.split(",")
+    sizes: Sizes = None
+    if arrow and "." not in spaceless and all(tensor.sizes is not None for tensor in tensors):
+        known: dict[str, int | None] = {}
+        for letters, tensor in zip(parts, tensors, strict=True):
+            for letter, size in zip(letters, tensor.sizes or (), strict=True):
+                known[letter] = merged_size(known.get(letter), size)
+        sizes = tuple(known[letter] for letter in right)
+    return node("Einsum", lambda *xs: torch.einsum(spaceless, *xs), tensors, tensors[0].dtype, sizes, name)
+
+
+@public("linalg.matvec")
+def matvec(a: Any, b: Any, transpose_a: bool = False, name: str | None = None) -> Tensor:
+    """The products of matrices [..., I, K] and vectors [..., K]."""
+    return squeeze(matmul(a, expand_dims(b, -1), transpose_a), [-1], name)

@@ -10,7 +10,7 @@ import torch
 from holdfast.tf1.graph.convert import convert_to_tensor, known_value
 from holdfast.tf1.graph.dtypes import as_dtype, int64
 from holdfast.tf1.graph.graph import node
-from holdfast.tf1.graph.names import publish
+from holdfast.tf1.graph.names import public, publish
 from holdfast.tf1.graph.shapes import Sizes, axis_of
 from holdfast.tf1.graph.tensors import Tensor
 
@@ -98,3 +98,67 @@ def _position(type_: str, compute: Callable[..., torch.Tensor], name_: str) -> A
 
 argmax = _position("ArgMax", torch.argmax, "argmax")
 argmin = _position("ArgMin", torch.argmin, "argmin")
+
+
+@public("norm", "linalg.norm")
+def norm(
+    tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: Any = None, name: str | None = None,
+    keep_dims: Any = None,
+) -> Tensor:  # fmt: skip
+    """The norm of vectors along an axis, or of all values: ``euclidean``, or of the order ``ord``."""
+    value = convert_to_tensor(tensor)
+    axes, keep = axes_of(axis, value.sizes), bool(keepdims or keep_dims)
+    order = 2.0 if ord in ("euclidean", "fro") else float(ord)
+    if axis is not None and len(axes or ()) > 1 and ord not in ("euclidean", "fro"):
+        raise NotImplementedError(f"norm got ord={ord!r} of matrices; expected 'euclidean' or 'fro'.")
+    return node(
+        "Norm", lambda x: torch.linalg.vector_norm(x, order, axes, keep), [value], value.dtype,
+        _reduced(value.sizes, axes, keep), name or "norm",
+    )  # fmt: skip
+
+
+@public("count_nonzero", "math.count_nonzero")
+def count_nonzero(
+    input_tensor: Any = None, axis: Any = None, keepdims: Any = None, dtype: Any = int64, name: str | None = None,
+    reduction_indices: Any = None, keep_dims: Any = None, input: Any = None,
+) -> Tensor:  # fmt: skip
+    """How many values are not zero."""
+    value, kind = convert_to_tensor(input_tensor if input is None else input), as_dtype(dtype)
+    axes = axes_of(axis if reduction_indices is None else reduction_indices, value.sizes)
+    keep = bool(keepdims or keep_dims)
+
+    def compute(x: torch.Tensor) -> torch.Tensor:
+        dims = list(range(x.ndim)) if axes is None else axes
+        return (x != 0).sum(dims, keep).to(kind.torch) if dims else (x != 0).to(kind.torch)
+
+    return node(
+        "CountNonzero", compute, [value], kind, _reduced(value.sizes, axes, keep), name or "count_nonzero",
+        gradient=False,
+    )  # fmt: skip
+
+
+def _cumulative(type_: str, compute: Callable[..., torch.Tensor], first: int, name_: str) -> Any:
+    def function(
+        x: Any, axis: Any = 0, exclusive: bool = False, reverse: bool = False, name: str | None = None
+    ) -> Tensor:
+        tensor, place = convert_to_tensor(x), int(axis)
+
+        def run(values: torch.Tensor) -> torch.Tensor:
+            at = axis_of(place, tuple(values.shape))
+            if reverse:
+                values = values.flip(at)
+            made = compute(values, at).to(values.dtype)
+            if exclusive:
+                head = torch.full_like(made.narrow(at, 0, min(1, made.shape[at])), first)
+                made = torch.cat([head, made.narrow(at, 0, max(0, made.shape[at] - 1))], at)
+            return made.flip(at) if reverse else made
+
+        return node(type_, run, [tensor], tensor.dtype, tensor.sizes, name)
+
+    function.__doc__ = f"``{type_}`` along an axis; ``exclusive`` leaves out each place's own value."
+    publish(function, name_, f"math.{name_}")
+    return function
+
+
+cumsum = _cumulative("Cumsum", torch.cumsum, 0, "cumsum")
+cumprod = _cumulative("Cumprod", torch.cumprod, 1, "cumprod")
