@@ -18,7 +18,6 @@ from holdfast.tf1.graph.tensors import Operation, Tensor
 
 _FILE = "<a plan of holdfast.tf1.graph>"
 _VIEWS = {"Identity", "Reshape", "Transpose", "Squeeze", "ExpandDims", "StridedSlice", "Split", "Unpack", "Cast"}
-_NOT_FOR_A_PLAN = (HoldfastError, KeyboardInterrupt, GeneratorExit, SystemExit)
 
 
 class Plan:
@@ -65,20 +64,25 @@ class Plan:
                     return self.function(*values)
             with torch.no_grad():
                 return self.function(*values)
-        except _NOT_FOR_A_PLAN:
-            raise
         except Exception as error:
-            op = self._failed(error)
-            if op is None or op.type in ("PyFunc",):
+            failure = self.failure(error)
+            if failure is error:
                 raise
-            shapes = ", ".join(written(tensor.sizes) for tensor in op.inputs)
-            message = f"{op.type} {op.name} ({op.line}; inputs {shapes}) failed: {_first_line(error)}"
-            raise InvalidArgumentError(None, op, message) from error
+            raise failure from error
+
+    def failure(self, error: Exception) -> Exception:
+        """The error to raise for one that came up in :attr:`function`: it says which operation failed."""
+        op = None if isinstance(error, HoldfastError) else self._failed(error)
+        if op is None or op.type == "PyFunc":
+            return error
+        shapes = ", ".join(written(tensor.sizes) for tensor in op.inputs)
+        message = f"{op.type} {op.name} ({op.line}; inputs {shapes}) failed: {_first_line(error)}"
+        return InvalidArgumentError(None, op, message)
 
     def _failed(self, error: BaseException) -> Operation | None:
         trace, line = error.__traceback__, 0
         while trace is not None:
-            if trace.tb_frame.f_code.co_filename == _FILE:
+            if trace.tb_frame.f_code is self.function.__code__:
                 line = trace.tb_lineno
             trace = trace.tb_next
         return self._lines.get(line)
@@ -147,7 +151,7 @@ def _needed(fetches: Iterable[Tensor | Operation], fed: set[Tensor]) -> list[Ope
     waiting = [each.op if isinstance(each, Tensor) else each for each in fetches if each not in fed]
     while waiting:
         op = waiting.pop()
-        if op.id in needed:
+        if op.id in needed or (op.outputs and fed.issuperset(op.outputs)):
             continue
         needed[op.id] = op
         waiting += [tensor.op for tensor in op.inputs if tensor not in fed]

@@ -1,0 +1,295 @@
+"""Loops: ``tf.while_loop``, ``tf.scan``, ``tf.map_fn``, ``tf.foldl``. Gradients flow through all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from holdfast.tf1.graph.branches import as_tensor
+from holdfast.tf1.graph.convert import convert_to_tensor
+from holdfast.tf1.graph.dtypes import as_dtype
+from holdfast.tf1.graph.graph import nodes
+from holdfast.tf1.graph.names import public
+from holdfast.tf1.graph.nested import flatten, is_structure, pack_sequence_as
+from holdfast.tf1.graph.shapes import Sizes, TensorShape, sizes_of, written
+from holdfast.tf1.graph.subgraph import Subgraph
+from holdfast.tf1.graph.tensor_arrays import TensorArray
+from holdfast.tf1.graph.tensors import Tensor
+
+
+@public("while_loop")
+def while_loop(
+    cond: Callable[..., Any], body: Callable[..., Any], loop_vars: Any, shape_invariants: Any = None,
+    parallel_iterations: int = 10, back_prop: bool = True, swap_memory: bool = False, name: str | None = None,
+    maximum_iterations: Any = None, return_same_structure: bool = False,
+) -> Any:  # fmt: skip
+    """Repeats ``body`` while ``cond`` holds.
+
+    Args:
+        cond: A function of the variables of the loop: a boolean tensor.
+        body: A function of the variables of the loop: their next values, in the same structure.
+        loop_vars: Their first values: tensors, tensor arrays, or structures of them.
+        shape_invariants: What stays of their shapes, in the same structure; all, by default.
+        parallel_iterations: Accepted.
+        back_prop: Whether gradients flow through it.
+        swap_memory: Accepted.
+        name: Of the operation.
+        maximum_iterations: After so many repetitions it ends in any case.
+        return_same_structure: Whether a list of one variable stays a list.
+
+    Returns:
+        Their last values.
+
+    Raises:
+        ValueError: The body returns another structure, or a variable's shape changes without a shape invariant.
+        TypeError: The body returns another dtype.
+    """
+    leaves = flatten(loop_vars)
+    firsts = [leaf.flow if isinstance(leaf, TensorArray) else convert_to_tensor(leaf) for leaf in leaves]
+    kept = _invariants(shape_invariants, leaves, firsts)
+    arguments = [(first.dtype, sizes) for first, sizes in zip(firsts, kept, strict=True)]
+
+    def restored(flat: Sequence[Tensor]) -> Any:
+        parts = [
+            leaf.again(each) if isinstance(leaf, TensorArray) else each for leaf, each in zip(leaves, flat, strict=True)
+        ]
+        return pack_sequence_as(loop_vars, parts)
+
+    def called(function: Callable[..., Any], flat: Sequence[Tensor]) -> Any:
+        packed = restored(flat)
+        return function(*packed) if isinstance(packed, list | tuple) else function(packed)
+
+    test = Subgraph(lambda *flat: convert_to_tensor(called(cond, flat), "bool"), arguments)
+    step = Subgraph(lambda *flat: _next(called(body, flat), firsts, leaves), arguments)
+    _check_kept(step, kept)
+    count, condition_count = len(firsts), len(test.captured)
+    most = None if maximum_iterations is None else convert_to_tensor(maximum_iterations)
+
+    def prepare(plan: Any) -> Callable[..., Any]:
+        holds, repeat = test.compiled(plan), step.compiled(plan)
+
+        def compute(*values: Any) -> Any:
+            state, captured = values[:count], values[count + (most is not None) :]
+            left = int(values[count]) if most is not None else -1
+            of_test, of_step = captured[:condition_count], captured[condition_count:]
+            while left and holds(*state, *of_test)[0]:
+                state = repeat(*state, *of_step)
+                left -= 1
+            return state
+
+        return compute
+
+    inputs = [*firsts, *([] if most is None else [most]), *test.captured, *step.captured]
+    outputs = nodes(
+        "While", None, inputs, arguments, name or "while", prepare=prepare, gradient=back_prop, effect=step.effect
+    )
+    if outputs:
+        outputs[0].op.control_inputs += [*test.controls, *step.controls]
+    packed = restored(outputs)
+    single = isinstance(packed, list | tuple) and len(packed) == 1 and not return_same_structure
+    return packed[0] if single else packed
+
+
+def _invariants(given: Any, leaves: list[Any], firsts: list[Tensor]) -> list[Sizes]:
+    if given is None:
+        return [first.sizes for first in firsts]
+    flat = _shapes_in(given)
+    if len(flat) != len(leaves):
+        raise ValueError(
+            f"while_loop got {len(flat)} shape_invariants for {len(leaves)} variables; expected one for each."
+        )
+    return flat
+
+
+def _shapes_in(given: Any) -> list[Sizes]:
+    if isinstance(given, TensorShape) or given is None:
+        return [sizes_of(given)]
+    if isinstance(given, list | tuple) and all(part is None or isinstance(part, int) for part in given) and given:
+        return [sizes_of(given)]
+    return [sizes for part in given for sizes in _shapes_in(part)]
+
+
+def _next(result: Any, firsts: list[Tensor], leaves: list[Any]) -> list[Tensor]:
+    """The tensors of the body's result."""
+    flat = flatten(result)
+    if len(flat) != len(firsts):
+        raise ValueError(
+            f"The body of a loop returned {len(flat)} values; expected {len(firsts)}, one for each variable."
+        )
+    made = []
+    for value, first, leaf in zip(flat, firsts, leaves, strict=True):
+        if isinstance(leaf, TensorArray):
+            made.append(value.flow)
+            continue
+        tensor = convert_to_tensor(value, None if isinstance(value, Tensor) else first.dtype)
+        if tensor.dtype != first.dtype:
+            raise TypeError(
+                f"The body of a loop returned {tensor.dtype.name} for {first.name}; expected {first.dtype.name}."
+            )
+        made.append(tensor)
+    return made
+
+
+def _check_kept(step: Subgraph, kept: list[Sizes]) -> None:
+    for tensor, sizes in zip(step.outputs, kept, strict=True):
+        got = tensor.sizes
+        if sizes is None or (
+            got is not None and len(got) == len(sizes)
+            and all(size is None or size == new for size, new in zip(sizes, got, strict=True))
+        ):  # fmt: skip
+            continue
+        raise ValueError(
+            f"A variable of a loop has shape {written(sizes)} before the body and {written(got)} after it; expected "
+            "the same. Give shape_invariants, or use set_shape in the body."
+        )
+
+
+def _rows(elems: Any) -> tuple[list[Tensor], list[tuple[Any, Sizes]]]:
+    """Tensors that are gone through by their first dimension, and what one element of each is like."""
+    tensors = [convert_to_tensor(each) for each in flatten(elems)]
+    return tensors, [(each.dtype, None if each.sizes is None else each.sizes[1:]) for each in tensors]
+
+
+@public("scan")
+def scan(
+    fn: Callable[..., Any], elems: Any, initializer: Any = None, parallel_iterations: int = 10, back_prop: bool = True,
+    swap_memory: bool = False, infer_shape: bool = True, reverse: bool = False, name: str | None = None,
+) -> Any:  # fmt: skip
+    """The results of ``fn(accumulator, element)`` for each element, one after the other.
+
+    Args:
+        fn: A function of its last result and an element (both in their structures): the next result.
+        elems: Tensors [T, ...], whose elements it goes through.
+        initializer: The first accumulator; the first element by default.
+        parallel_iterations: Accepted.
+        back_prop: Whether gradients flow through it.
+        swap_memory: Accepted.
+        infer_shape: Accepted.
+        reverse: Whether it goes from the last element to the first.
+        name: Of the operation.
+
+    Returns:
+        All results [T, ...], in the structure of the initializer.
+    """
+    return _accumulated(fn, elems, initializer, back_prop, reverse, name or "scan", every=True)
+
+
+@public("foldl")
+def foldl(
+    fn: Callable[..., Any], elems: Any, initializer: Any = None, parallel_iterations: int = 10, back_prop: bool = True,
+    swap_memory: bool = False, name: str | None = None,
+) -> Any:  # fmt: skip
+    """The last result of :func:`scan`."""
+    return _accumulated(fn, elems, initializer, back_prop, False, name or "foldl", every=False)
+
+
+@public("foldr")
+def foldr(
+    fn: Callable[..., Any], elems: Any, initializer: Any = None, parallel_iterations: int = 10, back_prop: bool = True,
+    swap_memory: bool = False, name: str | None = None,
+) -> Any:  # fmt: skip
+    """The last result of :func:`scan` from the last element to the first."""
+    return _accumulated(fn, elems, initializer, back_prop, True, name or "foldr", every=False)
+
+
+def _accumulated(
+    fn: Callable[..., Any], elems: Any, initializer: Any, back_prop: bool, reverse: bool, name: str, *, every: bool
+) -> Any:
+    rows, kinds = _rows(elems)
+    structure = elems if initializer is None else initializer
+    firsts = [] if initializer is None else [convert_to_tensor(each) for each in flatten(initializer)]
+    starts = kinds if initializer is None else [(each.dtype, each.sizes) for each in firsts]
+    count, own = len(rows), len(starts)
+
+    def step(*flat: Tensor) -> Any:
+        made = fn(pack_sequence_as(structure, flat[:own]), pack_sequence_as(elems, flat[own:]))
+        leaves = [as_tensor(leaf) for leaf in flatten(made)]
+        if len(leaves) != own:
+            raise ValueError(
+                f"The function of {name} returned {len(leaves)} tensors; expected {own}, as the accumulator."
+            )
+        return leaves
+
+    body = Subgraph(step, [*starts, *kinds])
+
+    def prepare(plan: Any) -> Callable[..., Any]:
+        function = body.compiled(plan)
+
+        def compute(*values: Any) -> Any:
+            xs, rest = values[:count], values[count:]
+            state: Any = rest[: len(firsts)]
+            captured = rest[len(firsts) :]
+            order = list(range(len(xs[0])))[:: -1 if reverse else 1]
+            results = [None] * len(order)
+            for position, t in enumerate(order):
+                elements = [x[t] for x in xs]
+                state = elements if not position and not firsts else function(*state, *elements, *captured)
+                results[t] = state
+            if not every:
+                return state
+            return [torch.stack(column) for column in zip(*results, strict=True)] if results else state
+
+        return compute
+
+    time = None if rows[0].sizes is None else rows[0].sizes[0]
+    shapes = [out.sizes for out in body.outputs]
+    outputs = nodes(
+        name.title(), None, [*rows, *firsts, *body.captured],
+        [
+            (out.dtype, sizes if not every or sizes is None else (time, *sizes))
+            for out, sizes in zip(body.outputs, shapes, strict=True)
+        ],
+        name, prepare=prepare, gradient=back_prop, effect=body.effect,
+    )  # fmt: skip
+    outputs[0].op.control_inputs += body.controls
+    return pack_sequence_as(structure, outputs)
+
+
+@public("map_fn")
+def map_fn(
+    fn: Callable[..., Any], elems: Any, dtype: Any = None, parallel_iterations: int = 10, back_prop: bool = True,
+    swap_memory: bool = False, infer_shape: bool = True, name: str | None = None,
+) -> Any:  # fmt: skip
+    """The results of ``fn(element)`` for each element, stacked.
+
+    Args:
+        fn: A function of an element, in the structure of ``elems``.
+        elems: Tensors [T, ...].
+        dtype: The structure and the dtypes of the results; as ``elems`` by default.
+        parallel_iterations: Accepted.
+        back_prop: Whether gradients flow through it.
+        swap_memory: Accepted.
+        infer_shape: Accepted.
+        name: Of the operation.
+    """
+    rows, kinds = _rows(elems)
+    structure = elems if dtype is None else dtype
+    wanted = [each.dtype for each in rows] if dtype is None else [as_dtype(each) for each in flatten(dtype)]
+    body = Subgraph(lambda *flat: [as_tensor(leaf) for leaf in flatten(fn(pack_sequence_as(elems, flat)))], kinds)
+    if [out.dtype for out in body.outputs] != wanted:
+        raise TypeError(
+            f"The function of map_fn returns {[out.dtype.name for out in body.outputs]}; expected "
+            f"{[kind.name for kind in wanted]}: give dtype=."
+        )
+    count = len(rows)
+
+    def prepare(plan: Any) -> Callable[..., Any]:
+        function = body.compiled(plan)
+
+        def compute(*values: Any) -> Any:
+            xs, captured = values[:count], values[count:]
+            results = [function(*(x[t] for x in xs), *captured) for t in range(len(xs[0]))]
+            return [torch.stack(column) for column in zip(*results, strict=True)]
+
+        return compute
+
+    time = None if rows[0].sizes is None else rows[0].sizes[0]
+    outputs = nodes(
+        "Map", None, [*rows, *body.captured],
+        [(out.dtype, None if out.sizes is None else (time, *out.sizes)) for out in body.outputs],
+        name or "map", prepare=prepare, gradient=back_prop, effect=body.effect,
+    )  # fmt: skip
+    outputs[0].op.control_inputs += body.controls
+    return pack_sequence_as(structure, outputs) if is_structure(structure) else outputs[0]
