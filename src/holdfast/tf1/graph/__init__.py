@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import Any
 
 from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
+    alignments,
     arrays,
     bidirectional,
     branches,
@@ -32,11 +33,13 @@ from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
     filling,
     indexing,
     initializers,
+    input_pipelines,
     layer_functions,
     loops,
     loss_functions,
     maths,
     matrices,
+    measures,
     networks,
     normalizing,
     operators,
@@ -50,8 +53,10 @@ from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
     reductions,
     regularizers,
     rnn,
+    schedules,
     scopes,
     session,
+    sparse_tensors,
     tensor_arrays,
     variables,
 )

@@ -17,12 +17,14 @@ from holdfast.tf1.graph.tensors import Tensor
 _CONVOLUTIONS: dict[int, Callable[..., torch.Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 
 
-def _numbers(value: Any, count: int) -> list[int]:
+def _numbers(value: Any, count: int, first: bool) -> list[int]:
     """A setting for each spatial dimension: from one number, one for each, or one for each dimension of the tensor."""
     given = [value] * count if isinstance(value, int) else [int(each) for each in value]
     if len(given) == 1:
         given *= count
-    return given[1:-1] if len(given) == count + 2 else given
+    if len(given) == count + 2:
+        return given[2:] if first else given[1:-1]
+    return given
 
 
 def _checked(padding: Any) -> str:
@@ -69,11 +71,8 @@ def _convolve(
     x = convert_to_tensor(input)
     kernel = convert_to_tensor(filters, x.dtype)
     kind, first = _checked(padding), _first(data_format)
-    steps, spread = ([each[2:] if first and len(each) > rank else each for each in (
-        [list(given)] if not isinstance(given, int) else [[given]]
-    )][0] for given in (strides, dilations))  # fmt: skip
-    steps, spread = _numbers(steps, rank), _numbers(spread, rank)
-    windows = [None if s is None else s for s in (kernel.sizes or (None,) * (rank + 2))[:rank]]
+    steps, spread = _numbers(strides, rank, first), _numbers(dilations, rank, first)
+    windows = (kernel.sizes or (None,) * (rank + 2))[:rank]
     sizes = _convolved(x, kernel, windows, steps, spread, kind, first, rank, groups_by_channel)
 
     def compute(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -168,11 +167,11 @@ def conv2d_transpose(
     value: Any = None, filter: Any = None, output_shape: Any = None, strides: Any = None, padding: Any = "SAME",
     data_format: str = "NHWC", name: str | None = None, input: Any = None, filters: Any = None,
 ) -> Tensor:  # fmt: skip
-    """The transpose of :func:`conv2d`: from [B, H', W', D] with filters [h, w, C, D] to ``output_shape`` [B, H, W, C]."""
+    """The transpose of :func:`conv2d`: [B, H', W', D] with filters [h, w, C, D] to ``output_shape`` [B, H, W, C]."""
     x = convert_to_tensor(value if input is None else input)
     kernel = convert_to_tensor(filter if filters is None else filters, x.dtype)
     kind, first, target = _checked(padding), _first(data_format), whole_numbers(output_shape)
-    steps = _numbers(strides, 2)
+    steps = _numbers(strides, 2, first)
 
     def compute(values: torch.Tensor, weights: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
         image = values if first else _channels_first(values)
@@ -197,10 +196,7 @@ def _pool(type_: str, function: Callable[..., torch.Tensor], *names: str) -> Any
     ) -> Tensor:  # fmt: skip
         x = convert_to_tensor(value if input is None else input)
         kind, first = _checked(padding), _first(data_format)
-        windows, steps = (
-            _numbers(list(given)[2:] if first and not isinstance(given, int) else given, 2)
-            for given in (ksize, strides)
-        )
+        windows, steps = (_numbers(given, 2, first) for given in (ksize, strides))
         sizes = x.sizes
         if sizes is not None:
             space = sizes[2:] if first else sizes[1:3]

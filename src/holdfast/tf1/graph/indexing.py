@@ -8,7 +8,7 @@ import torch
 
 from holdfast.tf1.graph.convert import convert_to_tensor, known_sizes, known_value, whole_numbers
 from holdfast.tf1.graph.graph import node
-from holdfast.tf1.graph.names import public
+from holdfast.tf1.graph.names import public, publish
 from holdfast.tf1.graph.shapes import Dimension, Sizes
 from holdfast.tf1.graph.tensors import OPERATORS, Tensor
 
@@ -228,3 +228,4 @@ def _sliced(size: int | None, key: slice) -> int | None:
 
 
 OPERATORS["__getitem__"] = part
+publish(None, "newaxis")

@@ -100,7 +100,17 @@ def _invariants(given: Any, leaves: list[Any], firsts: list[Tensor]) -> list[Siz
         raise ValueError(
             f"while_loop got {len(flat)} shape_invariants for {len(leaves)} variables; expected one for each."
         )
+    for first, sizes in zip(firsts, flat, strict=True):
+        if sizes is not None and not _keeps(first.sizes, sizes):
+            raise ValueError(f"{first.name} has shape {written(first.sizes)}; its shape invariant is {written(sizes)}.")
     return flat
+
+
+def _keeps(got: Sizes, sizes: tuple[int | None, ...]) -> bool:
+    """Whether a tensor of one static shape has the sizes that another says, for sure."""
+    return got is not None and len(got) == len(sizes) and all(
+        size is None or size == new for size, new in zip(sizes, got, strict=True)
+    )  # fmt: skip
 
 
 def _shapes_in(given: Any) -> list[Sizes]:
@@ -135,10 +145,7 @@ def _next(result: Any, firsts: list[Tensor], leaves: list[Any]) -> list[Tensor]:
 def _check_kept(step: Subgraph, kept: list[Sizes]) -> None:
     for tensor, sizes in zip(step.outputs, kept, strict=True):
         got = tensor.sizes
-        if sizes is None or (
-            got is not None and len(got) == len(sizes)
-            and all(size is None or size == new for size, new in zip(sizes, got, strict=True))
-        ):  # fmt: skip
+        if sizes is None or _keeps(got, sizes):
             continue
         raise ValueError(
             f"A variable of a loop has shape {written(sizes)} before the body and {written(got)} after it; expected "

@@ -217,11 +217,11 @@ def softmax_cross_entropy(
     scores = convert_to_tensor(logits)
     truth = cast(convert_to_tensor(onehot_labels), scores.dtype)
     if label_smoothing > 0:
-        classes = merged(truth.sizes, scores.sizes)
-        count = None if classes is None else classes[-1]
-        if count is None:
-            raise ValueError("label_smoothing needs the number of classes; give the last size of the labels.")
-        truth = truth * (1 - label_smoothing) + label_smoothing / count
+        smooth = label_smoothing
+        truth = node(
+            "Smooth", lambda y: y * (1 - smooth) + smooth / y.shape[-1], [truth], truth.dtype, truth.sizes,
+            gradient=False,
+        )  # fmt: skip
     losses = softmax_cross_entropy_with_logits_v2(labels=stop_gradient(truth), logits=scores)
     return compute_weighted_loss(losses, weights, scope, loss_collection, reduction)
 

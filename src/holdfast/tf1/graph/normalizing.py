@@ -9,7 +9,6 @@ import torch
 from holdfast.tf1.graph.arrays import squeeze
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.differentiation import stop_gradient
-from holdfast.tf1.graph.dtypes import as_dtype
 from holdfast.tf1.graph.graph import node
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.operators import multiply, rsqrt, squared_difference
@@ -61,9 +60,7 @@ def batch_normalization(
 def zero_fraction(value: Any, name: str | None = None) -> Tensor:
     """How much of a tensor is zero."""
     tensor = convert_to_tensor(value)
-    return node(
-        "ZeroFraction", lambda x: (x == 0).float().mean(), [tensor], as_dtype("float32"), (), name, gradient=False
-    )
+    return node("ZeroFraction", lambda x: (x == 0).float().mean(), [tensor], "float32", (), name, gradient=False)
 
 
 @public("nn.lrn", "nn.local_response_normalization")
