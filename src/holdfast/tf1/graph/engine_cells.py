@@ -125,7 +125,9 @@ class _Dropout(EngineCell):
         return lambda value: self.eager.set_keep_prob(key, value)
 
 
-class _OwnWrapper(RNNCell):
+class OwnWrapper(RNNCell):
+    """A cell around another, with its sizes."""
+
     def __init__(self, cell: RNNCell) -> None:
         super().__init__()
         self._cell = cell
@@ -145,7 +147,7 @@ class _OwnWrapper(RNNCell):
         return self._cell.zero_state(batch_size, dtype)
 
 
-class _OwnDropout(_OwnWrapper):
+class _OwnDropout(OwnWrapper):
     """A program's own cell with dropout."""
 
     def __init__(self, cell: RNNCell, before: Any, after: Any, seed: int | None) -> None:
@@ -195,7 +197,7 @@ def DropoutWrapper(
     return _Dropout(cell, probabilities, options)
 
 
-class _OwnResidual(_OwnWrapper):
+class _OwnResidual(OwnWrapper):
     def __init__(self, cell: RNNCell, function: Any) -> None:
         super().__init__(cell)
         self._function = function or add
