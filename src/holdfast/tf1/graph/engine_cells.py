@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -24,11 +25,11 @@ def _single(cls: Any, *names: str) -> Any:
 
         def __init__(self, *args: Any, **options: Any) -> None:
             given = {key: value for key, value in options.items() if key not in _IGNORED}
-            if "activation" in given:
-                given["activation"] = torch_function(given["activation"])
-            positions = [torch_function(arg) if hasattr(arg, "torch") else arg for arg in args]
+            arguments = inspect.signature(cls).bind(*args, **given).arguments
+            if "activation" in arguments:
+                arguments["activation"] = torch_function(arguments["activation"])
             self._remade = lambda: type(self)(*args, **options)
-            super().__init__(cls(*positions, **given))
+            super().__init__(cls(**arguments))
 
     Cell.__name__ = Cell.__qualname__ = cls.__name__
     return public(*names)(Cell)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -199,6 +200,8 @@ class Filled(Initializer):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
+        while isinstance(function, partial):
+            function = function.func
         module = getattr(function, "__module__", None) or ""
         self._fills = module.startswith("torch.") or module.startswith("holdfast.tf1.variables")
 
