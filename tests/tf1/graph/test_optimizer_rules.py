@@ -137,7 +137,11 @@ def test_rows_that_were_looked_up(name: str) -> None:
     rng = np.random.default_rng(2)
     first, grads = rng.standard_normal((5, 3)), rng.standard_normal((STEPS, 4, 3))
     ids = [[0, 0, 3, 1], [3, 3, 3, 0], [1, 1, 0, 0], [0, 3, 1, 0], [3, 1, 1, 3], [0, 0, 0, 0]]
-    table, rows, g = tf.Variable(first, dtype=tf.float32), tf.placeholder(tf.int32, [4]), tf.placeholder(tf.float32, [4, 3])
+    table, rows, g = (
+        tf.Variable(first, dtype=tf.float32),
+        tf.placeholder(tf.int32, [4]),
+        tf.placeholder(tf.float32, [4, 3]),
+    )
     loss = tf.reduce_sum(tf.nn.embedding_lookup(table, rows) * g)
     got, _ = trained(name, loss, table, [{rows: row, g: grad} for row, grad in zip(ids, grads, strict=True)])
     _, rule, lazy = OPTIMIZERS[name]

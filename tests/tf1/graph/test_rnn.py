@@ -53,7 +53,9 @@ class Own(tf.contrib.rnn.RNNCell):
         return new * 2.0, new
 
 
-def eager(name: str, values: dict[str, np.ndarray], lengths: Any, reverse: bool = False) -> tuple[Any, list[np.ndarray]]:
+def eager(
+    name: str, values: dict[str, np.ndarray], lengths: Any, reverse: bool = False
+) -> tuple[Any, list[np.ndarray]]:
     """Outputs, final state and gradients by the eager functions, with the same values of the variables."""
     with tf1.VariableStore().as_default():
         cell = CELLS[name](tf1)
@@ -165,11 +167,17 @@ def test_a_state_is_carried_from_run_to_run_and_fed_as_a_structure() -> None:
     np.testing.assert_array_equal(one_by_one, fresh)
 
 
-def test_the_loop_of_a_graph_runs_on_the_kernels() -> None:
-    x = tf.placeholder(tf.float32, [None, T, I])
-    outputs, _ = tf.nn.dynamic_rnn(tf.contrib.rnn.GRUCell(H), x, dtype=tf.float32)
-    cell = outputs.op.settings["cell"].eager
-    assert tf1.explain(cell, torch.from_numpy(X), dtype=torch.float32).choices[0].engine == "native"
+def test_explain_says_what_runs_each_loop() -> None:
+    x, keep = tf.placeholder(tf.float32, [None, T, I]), tf.placeholder(tf.float32, [])
+    cell = tf.contrib.rnn.DropoutWrapper(tf.contrib.rnn.GRUCell(H), output_keep_prob=keep)
+    first, _ = tf.nn.dynamic_rnn(cell, x, dtype=tf.float32)
+    second, _ = tf.nn.dynamic_rnn(Own(H), first, LENGTHS, dtype=tf.float32, scope="second")
+    tf.nn.dynamic_rnn(tf.contrib.rnn.BasicRNNCell(H), x, dtype=tf.float32, scope="third")
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        explanation = tf.explain([second], {x: X, keep: 0.5}, session)
+    assert [choice.engine for choice in explanation.choices] == ["native", "unroll"]
+    assert "Own is a program's own cell" in str(explanation)
 
 
 @pytest.mark.parametrize(

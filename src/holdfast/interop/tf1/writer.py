@@ -49,12 +49,18 @@ def write_checkpoint(path: str | Path, variables: Mapping[str, Tensor]) -> None:
         number = _NUMBERS.get(value.dtype)
         if number is None:
             raise ConversionError(f"Variable {name} is {value.dtype}, which TensorFlow does not have; leave it out.")
-        content = memoryview(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        content = _content(value)
         entries[name.encode()] = _entry(number, tuple(value.shape), offset, content)
         data.append(content)
         offset += len(content)
     replace_file(path.with_name(f"{path.name}.data-00000-of-00001"), *data)
     replace_file(path.with_name(f"{path.name}.index"), _table(sorted(entries.items())))
+
+
+def _content(value: Tensor) -> memoryview:
+    if not value.numel():
+        return memoryview(b"")
+    return memoryview(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
 
 
 def _varint(value: int) -> bytes:

@@ -45,7 +45,7 @@ class Plan:
         self.session, self.fetches, self.feeds = session, list(fetches), list(feeds)
         self.variables: set[Any] = set()
         fed = set(self.feeds)
-        self.operations = _needed(self.fetches, fed)
+        self.operations = needed(self.fetches, fed)
         self.differentiates = [op for op in self.operations if op.settings.get("differentiates")]
         late = _after_effects(self.operations)
         pure = [op for op in self.operations if op.id not in late]
@@ -145,7 +145,7 @@ def _leaf(value: Any) -> Any:
     return value if value.requires_grad else value.detach().requires_grad_()
 
 
-def _needed(fetches: Iterable[Tensor | Operation], fed: set[Tensor]) -> list[Operation]:
+def needed(fetches: Iterable[Tensor | Operation], fed: set[Tensor]) -> list[Operation]:
     """The operations behind the fetches, in the order of their making, which is an order in which they can run."""
     needed: dict[int, Operation] = {}
     waiting = [each.op if isinstance(each, Tensor) else each for each in fetches if each not in fed]

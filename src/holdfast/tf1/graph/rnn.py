@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 
+from holdfast.engines import ENGINES, EngineChoice, Explanation
 from holdfast.tf1 import rnn as eager
 from holdfast.tf1.graph.cells import EngineCell, RNNCell, told
 from holdfast.tf1.graph.convert import convert_to_tensor
-from holdfast.tf1.graph.graph import nodes
+from holdfast.tf1.graph.graph import get_default_graph, nodes
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.nested import flatten, is_structure, map_structure, pack_sequence_as
+from holdfast.tf1.graph.plan import needed
 from holdfast.tf1.graph.scopes import variable_scope
 from holdfast.tf1.graph.shapes import Sizes
 from holdfast.tf1.graph.subgraph import Subgraph
-from holdfast.tf1.graph.tensors import Tensor
+from holdfast.tf1.graph.tensors import Operation, Tensor
 
 
 @public("nn.dynamic_rnn")
@@ -63,14 +66,42 @@ def run_cell(
     run = _engine(cell, x, state, time_major, reverse) if isinstance(cell, EngineCell) else _by_steps(
         cell, x, initial_state, dtype, time_major, reverse
     )  # fmt: skip
-    compute, prepare, inputs, state, output_size = run
+    compute, prepare, inputs, state, output_size, explains = run
     tensors = [*inputs, *([] if lengths is None else [lengths])]
     outputs = nodes(
         "DynamicRNN", compute, tensors,
         [(x.dtype, (*outer, *output_size)), *[(part.dtype, part.sizes) for part in flatten(state)]],
-        "dynamic_rnn", prepare=prepare, cell=cell, has_lengths=lengths is not None,
+        "dynamic_rnn", prepare=prepare, explains=explains,
     )  # fmt: skip
     return outputs[0], pack_sequence_as(state, outputs[1:])
+
+
+@public("explain")
+def explain(fetches: Any, feed_dict: Any = None, session: Any = None) -> Explanation:
+    """Which engine runs each loop over time that a run of ``fetches`` needs, and why no other.
+
+    Args:
+        fetches: A tensor or an operation, or a structure of them.
+        feed_dict: The values of a run: the choice depends on sizes and dtypes.
+        session: The session; None for the default one.
+
+    Example:
+        >>> from holdfast.tf1 import graph as tf
+        >>> with tf.Graph().as_default(), tf.Session() as session:
+        ...     outputs, _ = tf.nn.dynamic_rnn(tf.nn.rnn_cell.GRUCell(4), tf.zeros([2, 7, 3]), dtype=tf.float32)
+        ...     session.run(tf.global_variables_initializer())
+        ...     explain(outputs).choices[0].engine
+        'native'
+    """
+    leaves = [fetch if isinstance(fetch, Operation) else convert_to_tensor(fetch).op for fetch in flatten(fetches)]
+    run = get_default_graph().session(session).run
+    choices: list[EngineChoice] = []
+    for op in needed(leaves, set()):
+        if "explains" in op.settings:
+            choices += op.settings["explains"](
+                op.name, [torch.as_tensor(value) for value in run(list(op.inputs), feed_dict)]
+            )
+    return Explanation(tuple(choices))
 
 
 class _Zeros:
@@ -107,8 +138,15 @@ def _engine(cell: EngineCell, x: Tensor, state: Any, time_major: bool, reverse: 
         outputs, final = eager.run_cell(layer, values, lengths, before, dtype, time_major=time_major, reverse=reverse)
         return [outputs, *flatten(final)]
 
+    def explains(name: str, values: list[torch.Tensor]) -> list[EngineChoice]:
+        told(settings, values[1 + count : 1 + count + told_count])
+        before = None if first is None else pack_sequence_as(first, values[1 : 1 + count])
+        lengths = values[1 + fixed] if len(values) > 1 + fixed else None
+        explanation = eager.explain(layer, values[0], lengths, before, dtype, time_major=time_major)
+        return [replace(choice, part=f"{name}: {choice.part}") for choice in explanation.choices]
+
     tensors = [x, *parts, *[tensor for tensor, _ in settings], *variables]
-    return compute, None, tensors, state, (cell.output_size,)
+    return compute, None, tensors, state, (cell.output_size,), explains
 
 
 def _by_steps(cell: RNNCell, x: Tensor, initial_state: Any, dtype: Any, time_major: bool, reverse: bool) -> Any:
@@ -147,7 +185,12 @@ def _by_steps(cell: RNNCell, x: Tensor, initial_state: Any, dtype: Any, time_maj
         return compute
 
     output_size = (None,) if output.sizes is None else output.sizes[1:]
-    return None, prepare, [x, *parts, *body.captured], state, output_size
+
+    def explains(name: str, values: list[torch.Tensor]) -> list[EngineChoice]:
+        why = f"{type(cell).__name__} is a program's own cell, so it runs step by step."
+        return [EngineChoice(name, "unroll", dict.fromkeys(ENGINES, why))]
+
+    return None, prepare, [x, *parts, *body.captured], state, output_size, explains
 
 
 def _loop(

@@ -41,7 +41,11 @@ def _summary(
 
     def compute(x: torch.Tensor) -> np.ndarray[Any, Any]:
         messages = _library()
-        content = b"" if messages is None else messages.Summary(value=values_of(messages, tag, x.detach())).SerializeToString()
+        content = (
+            b""
+            if messages is None
+            else messages.Summary(value=values_of(messages, tag, x.detach())).SerializeToString()
+        )
         return np.array(content, dtype=np.object_)
 
     made = node(type_, compute, [value], "string", (), name, gradient=False)
@@ -104,9 +108,7 @@ def _picture(messages: Any, picture: np.ndarray[Any, Any]) -> Any:
     height, width, channels = picture.shape
     file = io.BytesIO()
     Image.fromarray(picture[..., 0] if channels == 1 else picture).save(file, "PNG")
-    return messages.Summary.Image(
-        height=height, width=width, colorspace=channels, encoded_image_string=file.getvalue()
-    )
+    return messages.Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=file.getvalue())
 
 
 @public("summary.merge", "merge_summary")

@@ -159,6 +159,51 @@ class Tensor:
         return f"<tf.Tensor {self.name!r} shape={written(self.sizes)} dtype={self.dtype.name}>"
 
 
+def _operator(name: str) -> Callable[..., Any]:
+    def method(*args: Any) -> Any:
+        return OPERATORS[name](*args)
+
+    method.__name__ = name
+    return method
+
+
+for _name in [
+    "add",
+    "radd",
+    "sub",
+    "rsub",
+    "mul",
+    "rmul",
+    "truediv",
+    "rtruediv",
+    "floordiv",
+    "rfloordiv",
+    "mod",
+    "rmod",
+    "pow",
+    "rpow",
+    "matmul",
+    "rmatmul",
+    "neg",
+    "abs",
+    "invert",
+    "and",
+    "rand",
+    "or",
+    "ror",
+    "xor",
+    "rxor",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "getitem",
+    "div",
+    "rdiv",
+]:
+    setattr(Tensor, f"__{_name}__", _operator(f"__{_name}__"))
+
+
 def _line_of_the_program() -> str:
     """Where the program calls this package."""
     frame = sys._getframe(1)
