@@ -38,7 +38,8 @@ class RNNCell:
     eager: eager_cell.RNNCell | None = None
 
     def __init__(self, trainable: bool = True, name: str | None = None, dtype: Any = None, **options: Any) -> None:
-        self._name, self._scope = name, None
+        self._name = name
+        self._scope: VariableScope | None = None
 
     @property
     def state_size(self) -> Any:

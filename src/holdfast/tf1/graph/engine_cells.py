@@ -112,7 +112,9 @@ class _Dropout(EngineCell):
 
     def __init__(self, cell: RNNCell, probabilities: dict[str, Any], options: dict[str, Any]) -> None:
         assert cell.eager is not None
-        numbers = {key: 1.0 if isinstance(value, Tensor) else value for key, value in probabilities.items()}
+        numbers: dict[str, Any] = {
+            key: 1.0 if isinstance(value, Tensor) else value for key, value in probabilities.items()
+        }
         super().__init__(tf1.DropoutWrapper(cell.eager, **numbers, **options), [cell])
         self._tensors = {key: value for key, value in probabilities.items() if isinstance(value, Tensor)}
         self._remade = lambda: _Dropout(_another(cell), probabilities, options)
@@ -172,12 +174,12 @@ def DropoutWrapper(
     variational_recurrent: bool = False, input_size: Any = None, dtype: Any = None, seed: int | None = None,
     dropout_state_filter_visitor: Any = None,
 ) -> RNNCell:  # fmt: skip
-    """A cell with dropout of its inputs, outputs and state; the probabilities to keep a value may be tensors.
+    """A cell with dropout of its inputs, outputs and state; the probabilities may be tensors.
 
     A new mask is drawn for each step of each run, and for each run alone with ``variational_recurrent``.
 
     Raises:
-        NotImplementedError: The cell is a program's own, and its state is dropped or the mask is the same for all steps.
+        NotImplementedError: The cell is a program's own, and its state is dropped, or all steps share a mask.
     """
     if cell.eager is None:
         if variational_recurrent or not isinstance(state_keep_prob, int | float) or state_keep_prob != 1:

@@ -38,7 +38,7 @@ class Graph:
         return len(self.operations) - 1
 
     def unique_name(self, name: str) -> str:
-        """``name`` in the open name scope; with ``_1``, ``_2``, ... if it is taken; as it is if it ends with a slash."""
+        """``name`` in the open scope, with ``_1``, ``_2``, ... if it is taken; as it is if it ends with a slash."""
         if name.endswith("/"):
             return name[:-1]
         full = f"{self.scope}{name}"
@@ -170,14 +170,16 @@ _DEFAULT = [Graph()]
 def _stack() -> list[Graph]:
     if not hasattr(_GRAPHS, "stack"):
         _GRAPHS.stack = []
-    return _GRAPHS.stack
+    stack: list[Graph] = _GRAPHS.stack
+    return stack
 
 
 def session_stack() -> list[Any]:
     """The sessions of this thread's ``with`` blocks, the innermost last."""
     if not hasattr(_SESSIONS, "stack"):
         _SESSIONS.stack = []
-    return _SESSIONS.stack
+    stack: list[Any] = _SESSIONS.stack
+    return stack
 
 
 @public("get_default_graph")
@@ -207,7 +209,7 @@ def nodes(
     name: str | None = None,
     **options: Any,
 ) -> list[Tensor]:
-    """Records an operation and returns its outputs, each with a dtype and sizes; ``compute`` returns a tuple of them."""
+    """Records an operation and returns its outputs, each with a dtype and sizes; ``compute`` returns a tuple."""
     op = _record(type_, compute, inputs, name, **options)
     op.several = True
     op.outputs = [Tensor(op, index, as_dtype(dtype), sizes) for index, (dtype, sizes) in enumerate(outputs)]

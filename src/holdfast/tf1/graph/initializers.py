@@ -44,6 +44,7 @@ class Zeros(Initializer):
         return made if shape is None else made(shape, dtype)
 
     def make(self, sizes: tuple[int, ...], dtype: DType) -> Tensor:
+        """The value, for known sizes."""
         return constant(0, dtype, sizes, "zeros")
 
 
@@ -57,6 +58,7 @@ class Ones(Initializer):
         return made if shape is None else made(shape, dtype)
 
     def make(self, sizes: tuple[int, ...], dtype: DType) -> Tensor:
+        """The value, for known sizes."""
         return constant(1, dtype, sizes, "ones")
 
 
@@ -68,6 +70,7 @@ class Constant(Initializer):
         self.value, self.dtype = value, dtype
 
     def make(self, sizes: tuple[int, ...], dtype: DType) -> Tensor:
+        """The value, for known sizes."""
         value = np.asarray(self.value, dtype=dtype.as_numpy_dtype)
         return constant(value, dtype, sizes)
 
@@ -80,6 +83,7 @@ class RandomNormal(Initializer):
         self.mean, self.stddev, self.seed, self.dtype = mean, stddev, seed, dtype
 
     def make(self, sizes: tuple[int, ...], dtype: DType) -> Tensor:
+        """The value, for known sizes."""
         return random_normal(sizes, self.mean, self.stddev, dtype, self.seed)
 
 
@@ -88,6 +92,7 @@ class TruncatedNormal(RandomNormal):
     """A normal distribution without what is further than two standard deviations from its mean."""
 
     def make(self, sizes: tuple[int, ...], dtype: DType) -> Tensor:
+        """The value, for known sizes."""
         return truncated_normal(sizes, self.mean, self.stddev, dtype, self.seed)
 
 
@@ -99,6 +104,7 @@ class RandomUniform(Initializer):
         self.minval, self.maxval, self.seed, self.dtype = minval, maxval, seed, dtype
 
     def make(self, sizes: tuple[int, ...], dtype: DType) -> Tensor:
+        """The value, for known sizes."""
         return random_uniform(sizes, self.minval, self.maxval, dtype, self.seed)
 
 
@@ -110,6 +116,7 @@ class UniformUnitScaling(Initializer):
         self.factor, self.seed, self.dtype = factor, seed, dtype
 
     def make(self, sizes: tuple[int, ...], dtype: DType) -> Tensor:
+        """The value, for known sizes."""
         limit = math.sqrt(3 / max(1, math.prod(sizes[:-1]))) * self.factor
         return random_uniform(sizes, -limit, limit, dtype, self.seed)
 
@@ -122,13 +129,15 @@ class Orthogonal(Initializer):
         self.gain, self.seed, self.dtype = gain, seed, dtype
 
     def make(self, sizes: tuple[int, ...], dtype: DType) -> Tensor:
+        """The value, for known sizes."""
         numbers = random_normal((math.prod(sizes[:-1]), sizes[-1]), dtype=dtype, seed=self.seed)
 
         def orthogonal(x: torch.Tensor) -> torch.Tensor:
             wide = x.shape[0] < x.shape[1]
             q, r = torch.linalg.qr(x.T if wide else x)
             q = q * torch.diagonal(r).sign()
-            return self.gain * (q.T if wide else q).reshape(sizes)
+            matrix: torch.Tensor = self.gain * (q.T if wide else q)
+            return matrix.reshape(sizes)
 
         return node("Orthogonal", orthogonal, [numbers], dtype, sizes)
 
@@ -144,6 +153,7 @@ class VarianceScaling(Initializer):
         self.scale, self.mode, self.distribution, self.seed, self.dtype = scale, mode, distribution, seed, dtype
 
     def make(self, sizes: tuple[int, ...], dtype: DType) -> Tensor:
+        """The value, for known sizes."""
         fan_in, fan_out = _fans(sizes)
         count = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         variance = self.scale / max(1.0, count)
@@ -203,9 +213,10 @@ class Filled(Initializer):
         while isinstance(function, partial):
             function = function.func
         module = getattr(function, "__module__", None) or ""
-        self._fills = module.startswith("torch.") or module.startswith("holdfast.tf1.variables")
+        self._fills = module.startswith(("torch.", "holdfast.tf1.variables"))
 
     def make(self, sizes: tuple[int, ...], dtype: DType) -> Tensor:
+        """The value, for known sizes."""
         if not self._fills:
             return convert_to_tensor(self.function(list(sizes), dtype=dtype))
 

@@ -96,6 +96,7 @@ class Refused:
         return ConversionError(f"tf.{self._name} does not run on Holdfast. {self._advice}")
 
     def __call__(self, *args: Any, **options: Any) -> Any:
+        """It cannot be called."""
         raise self._refusal()
 
     def __getattr__(self, name: str) -> Any:
@@ -104,6 +105,7 @@ class Refused:
         return Refused(f"{self._name}.{name}", self._advice)
 
     def __mro_entries__(self, bases: Any) -> Any:
+        """A class cannot extend it."""
         raise self._refusal()
 
     def __repr__(self) -> str:

@@ -255,7 +255,10 @@ def _proximal(w: torch.Tensor, g: torch.Tensor, rate: Any, hyper: Numbers) -> No
 
 @public("train.AdagradDAOptimizer")
 class AdagradDAOptimizer(Optimizer):
-    """Adagrad by dual averaging (Duchi et al. 2011): w = -lr s(G) / (sqrt(GG) + lr l2 t), G and GG the sums of g and g^2."""
+    """Adagrad by dual averaging (Duchi et al. 2011).
+
+    w = -lr s(G) / (sqrt(GG) + lr l2 t), with G and GG the sums of g and g^2, and s the shrinking by l1 t.
+    """
 
     def __init__(
         self, learning_rate: Any, global_step: Variable, initial_gradient_squared_accumulator_value: float = 0.1,

@@ -59,7 +59,7 @@ class Optimizer:
         self, loss: Tensor, var_list: Any = None, gate_gradients: int = 1, aggregation_method: Any = None,
         colocate_gradients_with_ops: bool = False, grad_loss: Any = None,
     ) -> list[tuple[Gradient, Variable]]:  # fmt: skip
-        """Pairs of the gradient of the loss and its variable; the gradient is None where the loss does not depend on it."""
+        """Pairs of a gradient of the loss and its variable; None where the loss does not depend on it."""
         variables = list(var_list) if var_list is not None else trainable_variables()
         if not variables:
             raise ValueError("There are no variables to train; expected one that is trainable.")

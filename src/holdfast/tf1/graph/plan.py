@@ -115,12 +115,9 @@ class Plan:
             return
         compute = op.prepare(self) if op.prepare else op.compute
         if compute is None:
-            raise InvalidArgumentError(
-                None,
-                op,
-                f"Placeholder {op.name!r} ({op.outputs[0].dtype.name}, shape {written(op.outputs[0].sizes)}, {op.line}) "
-                "got no value; expected one in feed_dict.",
-            )
+            what = f"{op.outputs[0].dtype.name}, shape {written(op.outputs[0].sizes)}, {op.line}"
+            message = f"Placeholder {op.name!r} ({what}) got no value; expected one in feed_dict."
+            raise InvalidArgumentError(None, op, message)
         names[f"c{op.id}"] = compute
         outputs = [_local(tensor) if tensor not in fed else "_" for tensor in op.outputs]
         left = ", ".join(outputs) + (", = " if op.several and outputs else " = " if outputs else "")

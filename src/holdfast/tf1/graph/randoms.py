@@ -47,15 +47,19 @@ def _generator(session: Any, tensor: Tensor, graph_seed: int | None, seed: int |
         first = _DEFAULT_SEED if graph_seed is None else graph_seed
         second = tensor.op.id if seed is None else int(seed)
         session.generators[tensor] = torch.Generator().manual_seed((first * 1_000_003 + second) % 2**63)
-    return session.generators[tensor]
+    generator: torch.Generator = session.generators[tensor]
+    return generator
 
 
-def _shaped(type_: str, shape: Any, dtype: Any, seed: int | None, name: str | None, fill: Callable[..., Any]) -> Tensor:
+def _shaped(
+    type_: str, shape: Any, dtype: Any, seed: int | None, name: str | None, fill: Callable[..., torch.Tensor]
+) -> Tensor:
     kind = as_dtype(dtype)
     sizes = known_sizes(shape)
     if sizes is not None and None not in sizes:
+        known = [size or 0 for size in sizes]
         return random_node(
-            type_, lambda generator: fill(torch.empty(sizes, dtype=kind.torch), generator), [], kind, sizes, seed, name
+            type_, lambda generator: fill(torch.empty(known, dtype=kind.torch), generator), [], kind, sizes, seed, name
         )
 
     def draw(generator: torch.Generator | None, given: torch.Tensor) -> torch.Tensor:

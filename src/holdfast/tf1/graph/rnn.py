@@ -10,6 +10,8 @@ import torch
 
 from holdfast.engines import ENGINES, EngineChoice, Explanation
 from holdfast.tf1 import rnn as eager
+from holdfast.tf1.graph import indexing
+from holdfast.tf1.graph.arrays import shape, stack, unstack
 from holdfast.tf1.graph.cells import EngineCell, RNNCell, told
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.graph import get_default_graph, nodes
@@ -153,9 +155,7 @@ def _by_steps(cell: RNNCell, x: Tensor, initial_state: Any, dtype: Any, time_maj
     """A program's own cell: recorded once, run for each step."""
     batch = (x.sizes or (None, None))[1 if time_major else 0]
     if initial_state is None:
-        from holdfast.tf1.graph.arrays import shape
-
-        rows: Any = batch if batch is not None else shape(x)[1 if time_major else 0]
+        rows: Any = batch if batch is not None else indexing.part(shape(x), 1 if time_major else 0)
         state = cell.zero_state(rows, dtype)
     else:
         state = map_structure(convert_to_tensor, initial_state)
@@ -166,8 +166,8 @@ def _by_steps(cell: RNNCell, x: Tensor, initial_state: Any, dtype: Any, time_maj
         return cell(inputs, pack_sequence_as(state, flat))
 
     body = Subgraph(step, [(x.dtype, step_sizes), *[(part.dtype, part.sizes) for part in parts]])
-    output = body.result[0]
-    if is_structure(output):
+    output = body.outputs[0] if not is_structure(body.result[0]) else None
+    if output is None:
         raise NotImplementedError(
             "A cell whose output is a structure runs only by calls of the cell, not by dynamic_rnn."
         )
@@ -229,8 +229,6 @@ def static_rnn(
         raise TypeError(f"static_rnn got inputs {inputs!r}; expected a list of tensors: tf.unstack(x, steps, 1).")
     if not inputs:
         raise ValueError("static_rnn got no inputs; expected at least one step.")
-    from holdfast.tf1.graph.arrays import stack, unstack
-
     with variable_scope(scope or "rnn"):
         outputs, state = run_cell(cell, stack(list(inputs), 1), sequence_length, initial_state, dtype)
     return unstack(outputs, len(inputs), 1), state

@@ -216,7 +216,7 @@ def _whole_number(
     graph: Graph, scope: VariableScope, full: str, sizes: Any, kind: Any, initializer: Any, trainable: bool
 ) -> Variable:
     """A variable of whole numbers, which no cell shares."""
-    found = next((each for each in graph.variables if each.op.name == full), None)
+    found: Variable | None = next((each for each in graph.variables if each.op.name == full), None)
     if found is not None and scope.reuse:
         return found
     if (found is None and scope.reuse is True) or found is not None:

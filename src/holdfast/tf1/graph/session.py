@@ -265,10 +265,10 @@ def _structured(fetches: Any, results: Any) -> Any:
     if isinstance(fetches, list | tuple) and not hasattr(fetches, "fetched"):
         parts = [_structured(part, results) for part in fetches]
         return type(fetches)(*parts) if hasattr(fetches, "_fields") else type(fetches)(parts)
-    parts = getattr(fetches, "fetched", None)
-    if parts is None:
+    several = getattr(fetches, "fetched", None)
+    if several is None:
         return next(results)
-    return fetches.together([next(results) for _ in parts])
+    return fetches.together([next(results) for _ in several])
 
 
 def _order(fetches: dict[Any, Any]) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from holdfast.tf1.graph.names import public
@@ -38,7 +38,7 @@ class Dimension:
     def __str__(self) -> str:
         return "?" if self.value is None else str(self.value)
 
-    def _with(self, other: Any, function: Any) -> Any:
+    def _with(self, other: Any, function: Callable[[int, int], int]) -> Dimension:
         value = Dimension(other).value
         return Dimension(None if self.value is None or value is None else function(self.value, value))
 

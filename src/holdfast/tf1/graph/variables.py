@@ -192,7 +192,8 @@ def _wanted(value: Any, dtype: Any) -> Any:
 def _assignment(method: str, *names: str) -> None:
     def function(ref: Any, value: Any, *args: Any, **options: Any) -> Tensor:
         options = {key: option for key, option in options.items() if key == "name"}
-        return getattr(ref, method)(value, **options)
+        changed: Tensor = getattr(ref, method)(value, **options)
+        return changed
 
     function.__doc__ = f"``ref.{method}(value)``."
     publish(function, *names)
