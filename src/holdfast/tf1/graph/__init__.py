@@ -59,10 +59,13 @@ from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
     regularizers,
     rnn,
     saving,
+    schedules,
     scopes,
     sequence_losses,
     session,
+    sparse_tensors,
     summaries,
+    tensor_arrays,
     variables,
     wrapping_cells,
 )

@@ -47,12 +47,17 @@ class Subgraph:
         waiting = [tensor.op for tensor in self.outputs]
         found += [tensor for tensor in self.outputs if self._is_outside(tensor.op)]
         while waiting:
-            tensor = waiting.pop()
-            if tensor.op.id < first or tensor.op.type == "VariableV2":  # which the function may have made
-                found.append(tensor)
-            elif tensor.op.id not in seen:
-                seen.add(tensor.op.id)
-                waiting += tensor.op.inputs
+            op = waiting.pop()
+            if op.id in seen or self._is_outside(op):
+                continue
+            seen.add(op.id)
+            self.effect = self.effect or op.effect
+            found += [tensor for tensor in op.inputs if self._is_outside(tensor.op)]
+            waiting += [tensor.op for tensor in op.inputs]
+            outside = [control for control in op.control_inputs if control.id < self._first]
+            self.controls += outside
+            op.control_inputs = [control for control in op.control_inputs if control not in outside]
+            waiting += op.control_inputs
         return found
 
     def _is_outside(self, op: Operation) -> bool:
