@@ -81,7 +81,7 @@ def _kind(error: Exception) -> str:
 
 def everything(tf: Any) -> dict[str, Any]:
     """The results of all cases, with known and with unknown sizes, and of all programs."""
-    from tensorflow_cases import CASES
+    from tensorflow_network_cases import CASES
     from tensorflow_programs import PROGRAMS
 
     found: dict[str, Any] = {}

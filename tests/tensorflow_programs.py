@@ -86,7 +86,8 @@ _MODELS = {
         "loss = tf.losses.huber_loss(r, tf.matmul(h, w(5, 1)))"
     ),
     "penalties": (
-        "a = w(6, 3)\nloss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels=y, logits=tf.matmul(x, a)))\n"
+        "scores = tf.matmul(x, w(6, 3))\n"
+        "loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels=y, logits=scores))\n"
         "loss += 0.05 * tf.add_n([tf.nn.l2_loss(each) for each in tf.trainable_variables()])"
     ),
 }  # fmt: skip

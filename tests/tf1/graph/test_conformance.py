@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow_probe
-from tensorflow_cases import CASES
-from tensorflow_programs import PROGRAMS
 
+import tensorflow_probe
 from holdfast.tf1 import graph as tf
+from tensorflow_network_cases import CASES
+from tensorflow_programs import PROGRAMS
 
 PYTHON = os.environ.get("HOLDFAST_TENSORFLOW")
 needs_tensorflow = pytest.mark.skipif(not PYTHON, reason="HOLDFAST_TENSORFLOW names no Python with TensorFlow")

@@ -41,6 +41,7 @@ from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
     layer_functions,
     legacy_decoders,
     loops,
+    loops_over_rows,
     loss_functions,
     maths,
     matrices,

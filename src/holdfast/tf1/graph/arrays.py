@@ -218,7 +218,7 @@ def split(
 ) -> list[Tensor]:
     """A list of parts of a tensor along an axis: so many of equal size, or of the sizes of a list.
 
-    With a whole number first, the arguments are those of before TensorFlow 1.0: the axis, the number of parts, the value.
+    With a whole number first, the arguments are in the order of before TensorFlow 1.0: axis, number of parts, value.
 
     Raises:
         ValueError: The size is not a multiple of the number of parts.

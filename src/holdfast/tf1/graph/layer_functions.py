@@ -164,8 +164,8 @@ def batch_norm(
 
 @public("contrib.layers.embed_sequence")
 def embed_sequence(
-    ids: Any, vocab_size: int | None = None, embed_dim: int | None = None, unique: bool = False, initializer: Any = None,
-    regularizer: Any = None, trainable: bool = True, scope: Any = None, reuse: Any = None,
+    ids: Any, vocab_size: int | None = None, embed_dim: int | None = None, unique: bool = False,
+    initializer: Any = None, regularizer: Any = None, trainable: bool = True, scope: Any = None, reuse: Any = None,
 ) -> Tensor:  # fmt: skip
     """Vectors [B, T, embed_dim] of ids [B, T], from a table of its own."""
     if not reuse and (vocab_size is None or embed_dim is None):

@@ -111,7 +111,12 @@ class Plan:
         self, op: Operation, names: dict[str, Any], lines: list[str], leaves: set[Tensor], fed: set[Tensor]
     ) -> None:
         if op.type == "Const":
-            names[_local(op.outputs[0])] = op.settings["value"]
+            output = op.outputs[0]
+            if output in leaves:
+                names[f"c{op.id}"] = op.settings["value"]
+                lines.append(f" {_local(output)} = leaf(c{op.id})")
+            else:
+                names[_local(output)] = op.settings["value"]
             return
         compute = op.prepare(self) if op.prepare else op.compute
         if compute is None:

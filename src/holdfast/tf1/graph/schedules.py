@@ -50,8 +50,8 @@ def exponential_decay(
         np.float32(0.125)
     """
     return _schedule(
-        lambda lr, t, steps, rate: lr * rate ** _periods(t, steps, staircase), name or "ExponentialDecay", learning_rate,
-        global_step, decay_steps, decay_rate,
+        lambda lr, t, steps, rate: lr * rate ** _periods(t, steps, staircase), name or "ExponentialDecay",
+        learning_rate, global_step, decay_steps, decay_rate,
     )  # fmt: skip
 
 
@@ -62,8 +62,8 @@ def natural_exp_decay(
 ) -> Tensor:  # fmt: skip
     """``learning_rate exp(-decay_rate global_step / decay_steps)``."""
     return _schedule(
-        lambda lr, t, steps, rate: lr * torch.exp(-rate * _periods(t, steps, staircase)), name or "ExponentialTimeDecay",
-        learning_rate, global_step, decay_steps, decay_rate,
+        lambda lr, t, steps, rate: lr * torch.exp(-rate * _periods(t, steps, staircase)),
+        name or "ExponentialTimeDecay", learning_rate, global_step, decay_steps, decay_rate,
     )  # fmt: skip
 
 

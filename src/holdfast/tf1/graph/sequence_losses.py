@@ -108,7 +108,7 @@ def sequence_loss_by_example(
     """
     if not len(logits) == len(targets) == len(weights):
         raise ValueError(
-            f"Got {len(logits)} logits, {len(targets)} targets and {len(weights)} weights; expected lists of one length."
+            f"Got {len(logits)} logits, {len(targets)} targets and {len(weights)} weights; expected as many of each."
         )
     factors = [convert_to_tensor(weight) for weight in weights]
     losses = []

@@ -139,9 +139,9 @@ def sparse_to_dense(
 def edit_distance(
     hypothesis: SparseTensor, truth: SparseTensor, normalize: bool = True, name: str = "edit_distance"
 ) -> Tensor:
-    """How many insertions, deletions and substitutions make each hypothesis the truth; over its length, if ``normalize``.
+    """How many insertions, deletions and substitutions make each hypothesis the truth; over the truth's length.
 
-    An empty truth has the distance infinity if ``normalize``, and 0 if the hypothesis is empty too.
+    Without ``normalize`` it is not divided. An empty truth has the distance infinity, and 0 if both are empty.
     """
 
     def compute(

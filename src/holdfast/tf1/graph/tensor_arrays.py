@@ -109,8 +109,8 @@ class TensorArray:
     def size(self, name: str | None = None) -> Tensor:
         """How many tensors there are."""
         return node(
-            "TensorArraySizeV3", lambda parts: torch.tensor(len(parts), dtype=torch.int32), [self.flow], int32, (), name,
-            gradient=False,
+            "TensorArraySizeV3", lambda parts: torch.tensor(len(parts), dtype=torch.int32), [self.flow], int32, (),
+            name, gradient=False,
         )  # fmt: skip
 
     def identity(self) -> TensorArray:
