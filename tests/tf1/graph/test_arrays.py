@@ -90,7 +90,7 @@ def test_dtypes_by_name_and_from_numpy(session: tf.Session) -> None:
     assert tf.constant(3).dtype == tf.int32
     hits = tf.equal(tf.argmax([[1.0, 2.0]], 1), tf.cast([1], tf.int64))
     assert session.run(hits).tolist() == [True]
-    with pytest.raises(TypeError, match="int64; expected int32|expected int64"):
+    with pytest.raises(TypeError, match="is int32; expected int64"):
         tf.equal(tf.argmax([[1.0, 2.0]], 1), tf.constant([1], tf.int32))
     with pytest.raises(TypeError, match="expected float32"):
         _ = tf.zeros([2]) + tf.zeros([2], tf.float64)

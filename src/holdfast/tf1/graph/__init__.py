@@ -20,12 +20,13 @@ from typing import Any
 
 from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
     alignments,
+    arithmetic,
     arrays,
     bidirectional,
-    branches,
     cells,
     clipping,
     conditional_fields,
+    conditions,
     convolution_layers,
     convolutions,
     decoding_helpers,
@@ -48,7 +49,6 @@ from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
     measures,
     networks,
     normalizing,
-    operators,
     optimizer_rules,
     optimizers,
     ordering,

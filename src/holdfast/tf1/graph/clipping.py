@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
+from holdfast.tf1.graph.arithmetic import multiply
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.differentiation import IndexedSlices
 from holdfast.tf1.graph.graph import node
 from holdfast.tf1.graph.names import public
-from holdfast.tf1.graph.operators import multiply
 from holdfast.tf1.graph.reductions import axes_of
 from holdfast.tf1.graph.shapes import broadcast
 from holdfast.tf1.graph.tensors import Tensor
@@ -37,7 +37,7 @@ def global_norm(t_list: Any, name: str | None = None) -> Tensor:
         raise ValueError("global_norm got no tensors; expected one that is not None.")
 
     def compute(*xs: torch.Tensor) -> torch.Tensor:
-        return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(x) for x in xs]))
+        return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(x) for x in xs]))  # type: ignore[no-any-return]
 
     return node("GlobalNorm", compute, values, values[0].dtype, (), name or "global_norm")
 

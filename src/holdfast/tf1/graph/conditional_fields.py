@@ -137,7 +137,8 @@ def crf_decode(potentials: Any, transition_params: Any, sequence_length: Any) ->
         scores = torch.zeros(len(v), dtype=v.dtype)
         for row, (values, count) in enumerate(zip(v, n.tolist(), strict=True)):
             if count:
-                best, scores[row] = viterbi_decode(values[:count].detach().numpy(), a.detach().numpy())
+                best, total = viterbi_decode(values[:count].detach().numpy(), a.detach().numpy())
+                scores[row] = float(total)
                 tags[row, :count] = torch.tensor(best, dtype=torch.int32)
         return tags, scores
 

@@ -46,7 +46,7 @@ def _convolution(
         if not use_bias:
             return made
         bias = get_variable(names[1], [int(filters)], x.dtype, initializers[1] or Zeros(), trainable=trainable)
-        return made + reshape(bias, [-1] + [1] * rank) if first else bias_add(made, bias)  # type: ignore[no-any-return]
+        return made + reshape(bias, [-1] + [1] * rank) if first else bias_add(made, bias)
 
 
 def _layer(rank: int) -> None:
@@ -61,7 +61,7 @@ def _layer(rank: int) -> None:
             rank, inputs, filters, kernel_size, strides, padding, data_format, dilation_rate, (name, f"conv{rank}d"),
             ("kernel", "bias"), (kernel_initializer, bias_initializer), use_bias, trainable, reuse, kernel_regularizer,
         )  # fmt: skip
-        return outputs if activation is None else activation(outputs)  # type: ignore[no-any-return]
+        return outputs if activation is None else activation(outputs)
 
     layer.__doc__ = f"A convolution over {rank} dimension(s) with variables of its own."
     public(f"layers.conv{rank}d")(layer)
@@ -87,7 +87,7 @@ def contrib_conv2d(
     )  # fmt: skip
     if normalizer_fn is not None:
         outputs = normalizer_fn(outputs, **(normalizer_params or {}))
-    return outputs if activation_fn is None else activation_fn(outputs)  # type: ignore[no-any-return]
+    return outputs if activation_fn is None else activation_fn(outputs)
 
 
 def _pooling(function: Any, kind: str) -> None:

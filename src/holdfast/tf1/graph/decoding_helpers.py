@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from holdfast.tf1.graph.arithmetic import equal, greater_equal
 from holdfast.tf1.graph.arrays import shape, transpose
-from holdfast.tf1.graph.branches import cond
+from holdfast.tf1.graph.conditions import cond
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.dtypes import int32
 from holdfast.tf1.graph.filling import fill, zeros_like
@@ -16,7 +17,6 @@ from holdfast.tf1.graph.graph import node
 from holdfast.tf1.graph.indexing import embedding_lookup
 from holdfast.tf1.graph.maths import cast
 from holdfast.tf1.graph.names import public
-from holdfast.tf1.graph.operators import equal, greater_equal
 from holdfast.tf1.graph.randoms import multinomial
 from holdfast.tf1.graph.reductions import argmax, reduce_all
 from holdfast.tf1.graph.tensors import Tensor
@@ -78,7 +78,7 @@ class TrainingHelper(Helper):
 
     def next_inputs(self, time: Any, outputs: Any, state: Any, sample_ids: Any, name: str | None = None) -> Any:
         """The next step of the inputs."""
-        following = convert_to_tensor(time) + 1  # type: ignore[operator]
+        following = convert_to_tensor(time) + 1
         finished = greater_equal(cast(following, self.sequence_length.dtype), self.sequence_length)
         step = self._step(following)
         return finished, cond(reduce_all(finished), lambda: zeros_like(step), lambda: step), state

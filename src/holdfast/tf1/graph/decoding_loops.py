@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from holdfast.tf1.graph.branches import as_tensor
 from holdfast.tf1.graph.cells import RNNCell
+from holdfast.tf1.graph.conditions import as_tensor
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.decoding_helpers import Helper, TrainingHelper
 from holdfast.tf1.graph.dtypes import int32

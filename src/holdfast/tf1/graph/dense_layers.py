@@ -136,6 +136,6 @@ class Dense:
         made = node("MatMul", lambda a, w: a @ w, [x, *self.variables[:1]], x.dtype, sizes)
         if self.bias is not None:
             made = bias_add(made, self.bias)
-        return made if self._activation is None else self._activation(made)  # type: ignore[no-any-return]
+        return made if self._activation is None else self._activation(made)
 
     apply = call = __call__

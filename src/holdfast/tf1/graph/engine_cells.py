@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from holdfast import tf1
+from holdfast.tf1.graph.arithmetic import add
 from holdfast.tf1.graph.arrays import concat, split
 from holdfast.tf1.graph.cells import EngineCell, RNNCell, Setting, torch_function
 from holdfast.tf1.graph.graph import get_default_graph
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.networks import dropout
-from holdfast.tf1.graph.operators import add
 from holdfast.tf1.graph.scopes import variable_scope
 from holdfast.tf1.graph.tensors import Tensor
 

@@ -38,7 +38,8 @@ def fill(dims: Any, value: Any, name: str | None = None) -> Tensor:
 def _full(shape: Any, value: Any, dtype: Any, name: str) -> Tensor:
     kind, sizes = as_dtype(dtype), known_sizes(shape)
     if sizes is not None and None not in sizes:
-        return node("Zeros", lambda: torch.full(sizes, value, dtype=kind.torch), [], kind, sizes, name, gradient=False)
+        whole = tuple(size or 0 for size in sizes)
+        return node("Zeros", lambda: torch.full(whole, value, dtype=kind.torch), [], kind, sizes, name, gradient=False)
     return node(
         "Zeros", lambda to: torch.full(to.tolist(), value, dtype=kind.torch), [whole_numbers(shape)], kind, sizes, name,
         gradient=False,

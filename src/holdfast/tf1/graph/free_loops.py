@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from holdfast.tf1.graph.arithmetic import logical_not, logical_or
 from holdfast.tf1.graph.arrays import shape
 from holdfast.tf1.graph.cells import RNNCell
 from holdfast.tf1.graph.convert import constant, convert_to_tensor
@@ -14,7 +15,6 @@ from holdfast.tf1.graph.loops import while_loop
 from holdfast.tf1.graph.maths import where
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.nested import flatten, map_structure, pack_sequence_as
-from holdfast.tf1.graph.operators import logical_not, logical_or
 from holdfast.tf1.graph.reductions import reduce_all
 from holdfast.tf1.graph.scopes import variable_scope
 from holdfast.tf1.graph.tensor_arrays import TensorArray

@@ -85,7 +85,7 @@ def _numbers_of(values: Any) -> list[Any]:
     """The bounds of a slice, one by one: numbers, or tensors."""
     known = known_value(values)
     if known is not None:
-        return known.tolist()
+        return known.tolist()  # type: ignore[no-any-return]
     if not isinstance(values, Tensor):
         return list(values)
     count = (values.sizes or (None,))[0]

@@ -232,7 +232,7 @@ class DatasetIterator:
                 row = next(places[self], None)
                 if row is None:
                     raise OutOfRangeError(None, outputs[0].op, "End of sequence: the data set has no further row.")
-                return row
+                return row  # type: ignore[no-any-return]
 
             return following
 

@@ -73,7 +73,7 @@ def _normalized(
         raise ValueError(f"Axis {axis} of {x.name} has an unknown size; batch normalization needs it.")
     place, rank = axis % len(x.sizes), len(x.sizes)
     depth = x.sizes[place]
-    own = [
+    own: list[Any] = [
         None if name is None else get_variable(name, [depth], x.dtype, first, trainable=trainable and number < 2)
         for number, (name, first) in enumerate(zip(names, initializers, strict=True))
     ]
@@ -159,7 +159,7 @@ def batch_norm(
         else:
             for update in updates:
                 get_default_graph().add_to_collection(updates_collections, update)
-    return outputs if activation_fn is None else activation_fn(outputs)  # type: ignore[no-any-return]
+    return outputs if activation_fn is None else activation_fn(outputs)
 
 
 @public("contrib.layers.embed_sequence")

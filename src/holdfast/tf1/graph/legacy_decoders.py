@@ -44,7 +44,8 @@ def rnn_decoder(
         if loop_function is None and isinstance(cell, EngineCell) and steps:
             whole, state = run_cell(cell, stack(steps, 1), None, initial_state, None)
             return unstack(whole, len(steps), 1), state
-        state, outputs = initial_state, []
+        outputs: list[Tensor] = []
+        state = initial_state
         for number, step in enumerate(steps):
             if loop_function is not None and outputs:
                 with variable_scope("loop_function", reuse=True):

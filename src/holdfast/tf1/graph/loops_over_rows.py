@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from holdfast.tf1.graph.branches import as_tensor
+from holdfast.tf1.graph.conditions import as_tensor
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.dtypes import as_dtype
 from holdfast.tf1.graph.graph import nodes

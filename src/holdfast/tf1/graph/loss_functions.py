@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from holdfast.tf1.graph.arithmetic import absolute, add_n, log, squared_difference
 from holdfast.tf1.graph.arrays import squeeze
 from holdfast.tf1.graph.convert import constant, convert_to_tensor
 from holdfast.tf1.graph.differentiation import stop_gradient
@@ -18,7 +19,6 @@ from holdfast.tf1.graph.networks import (
     softmax_cross_entropy_with_logits_v2,
     sparse_softmax_cross_entropy_with_logits,
 )
-from holdfast.tf1.graph.operators import absolute, add_n, log, squared_difference
 from holdfast.tf1.graph.reductions import reduce_sum
 from holdfast.tf1.graph.shapes import merged
 from holdfast.tf1.graph.tensors import Tensor

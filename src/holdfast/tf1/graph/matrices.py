@@ -95,7 +95,7 @@ def matrix_solve(matrix: Any, rhs: Any, adjoint: bool = False, name: str | None 
     b = convert_to_tensor(rhs, a.dtype)
 
     def compute(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
-        return torch.linalg.solve(p.transpose(-1, -2) if adjoint else p, q)
+        return torch.linalg.solve(p.transpose(-1, -2) if adjoint else p, q)  # type: ignore[no-any-return]
 
     return node("MatrixSolve", compute, [a, b], a.dtype, b.sizes, name)
 

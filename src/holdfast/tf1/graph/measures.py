@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 
+from holdfast.tf1.graph.arithmetic import absolute, equal, logical_and, sqrt, squared_difference
 from holdfast.tf1.graph.arrays import reshape
 from holdfast.tf1.graph.convert import constant, convert_to_tensor
 from holdfast.tf1.graph.dtypes import float32
 from holdfast.tf1.graph.graph import get_default_graph, node
 from holdfast.tf1.graph.maths import cast
 from holdfast.tf1.graph.names import public
-from holdfast.tf1.graph.operators import absolute, equal, logical_and, sqrt, squared_difference
 from holdfast.tf1.graph.scopes import variable_scope
 from holdfast.tf1.graph.tensors import Tensor
 from holdfast.tf1.graph.variables import LOCAL, Variable

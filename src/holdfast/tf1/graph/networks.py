@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+from holdfast.tf1.graph.arithmetic import exp, unary
 from holdfast.tf1.graph.arrays import concat
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.graph import node
 from holdfast.tf1.graph.names import public
-from holdfast.tf1.graph.operators import exp, unary
 from holdfast.tf1.graph.products import matmul
 from holdfast.tf1.graph.randoms import random_node
 from holdfast.tf1.graph.shapes import broadcast, merged
@@ -80,7 +80,7 @@ class _CrossEntropy(torch.autograd.Function):
         return -(target * torch.log_softmax(scores, axis)).sum(axis)
 
     @staticmethod
-    def backward(context: Any, grad: torch.Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+    def backward(context: Any, grad: torch.Tensor) -> tuple[Any, ...]:
         scores, target = context.saved_tensors
         above = grad.unsqueeze(context.axis)
         logs = torch.log_softmax(scores, context.axis)

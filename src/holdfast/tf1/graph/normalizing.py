@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 
+from holdfast.tf1.graph.arithmetic import multiply, rsqrt, squared_difference
 from holdfast.tf1.graph.arrays import squeeze
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.differentiation import stop_gradient
 from holdfast.tf1.graph.graph import node
 from holdfast.tf1.graph.names import public
-from holdfast.tf1.graph.operators import multiply, rsqrt, squared_difference
 from holdfast.tf1.graph.reductions import axes_of, reduce_mean
 from holdfast.tf1.graph.tensors import Tensor
 

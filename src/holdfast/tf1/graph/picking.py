@@ -65,7 +65,8 @@ def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: int =
             sizes = (*value.sizes[:axis], None, *value.sizes[end:])
 
     def compute(x: torch.Tensor, m: torch.Tensor) -> torch.Tensor:
-        return x[(*[slice(None)] * axis, m)]
+        key: tuple[Any, ...] = (*[slice(None)] * axis, m)
+        return x[key]
 
     return node("BooleanMask", compute, [value, chosen], value.dtype, sizes, name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from holdfast.tf1.graph.arithmetic import absolute, add_n
 from holdfast.tf1.graph.arrays import identity
 from holdfast.tf1.graph.clipping import clip_by_global_norm
 from holdfast.tf1.graph.convert import convert_to_tensor
@@ -12,7 +13,6 @@ from holdfast.tf1.graph.graph import get_default_graph
 from holdfast.tf1.graph.initializers import Constant
 from holdfast.tf1.graph.names import find, public
 from holdfast.tf1.graph.networks import l2_loss
-from holdfast.tf1.graph.operators import absolute, add_n
 from holdfast.tf1.graph.optimizers import Optimizer
 from holdfast.tf1.graph.reductions import reduce_sum
 from holdfast.tf1.graph.scopes import get_variable, variable_scope
@@ -119,4 +119,4 @@ def _optimizer(optimizer: Any, rate: Any) -> Optimizer:
         if optimizer not in _OPTIMIZERS:
             raise ValueError(f"There is no optimizer {optimizer!r}; expected one of {', '.join(_OPTIMIZERS)}.")
         optimizer = find(_OPTIMIZERS[optimizer])
-    return optimizer if isinstance(optimizer, Optimizer) else optimizer(rate)  # type: ignore[no-any-return]
+    return optimizer if isinstance(optimizer, Optimizer) else optimizer(rate)

@@ -59,7 +59,7 @@ def run_cell(
     """:func:`dynamic_rnn` in the open scope; with ``reverse``, from each row's last step to its first."""
     if initial_state is None and dtype is None:
         raise ValueError("There is no initial_state and no dtype; expected one of them: give dtype=tf.float32.")
-    if x.sizes is not None and len(x.sizes) < 3:
+    if x.sizes is not None and len(x.sizes) < (3 if isinstance(cell, EngineCell) else 2):
         raise ValueError(f"The inputs {x.name} have shape {x.shape}; expected [batch, time, depth].")
     time, batch = (x.sizes or (None, None))[:2] if time_major else (x.sizes or (None, None))[1::-1]
     outer = (time, batch) if time_major else (batch, time)

@@ -91,7 +91,7 @@ def polynomial_decay(
             steps = steps * torch.clamp(torch.ceil(t / steps), min=1)
         else:
             t = torch.minimum(t, steps)
-        return (lr - end) * (1 - t / steps) ** p + end
+        return (lr - end) * (1 - t / steps) ** p + end  # type: ignore[no-any-return]
 
     return _schedule(rule, name or "PolynomialDecay", learning_rate, global_step, decay_steps, end_learning_rate, power)
 

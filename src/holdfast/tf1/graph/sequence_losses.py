@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from holdfast.tf1.graph.arithmetic import add_n, multiply, truediv
 from holdfast.tf1.graph.arrays import reshape, shape
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.maths import cast
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.networks import sparse_softmax_cross_entropy_with_logits
-from holdfast.tf1.graph.operators import add_n, multiply, truediv
 from holdfast.tf1.graph.reductions import reduce_sum
 from holdfast.tf1.graph.tensors import Tensor
 

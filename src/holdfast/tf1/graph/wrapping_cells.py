@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from holdfast.tf1.graph.arithmetic import sigmoid, tanh
 from holdfast.tf1.graph.arrays import reshape, split
 from holdfast.tf1.graph.cells import RNNCell
 from holdfast.tf1.graph.engine_cells import OwnWrapper
@@ -12,7 +13,6 @@ from holdfast.tf1.graph.indexing import embedding_lookup
 from holdfast.tf1.graph.initializers import RandomUniform, Zeros
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.networks import bias_add, relu
-from holdfast.tf1.graph.operators import sigmoid, tanh
 from holdfast.tf1.graph.products import matmul
 from holdfast.tf1.graph.scopes import get_variable, get_variable_scope
 from holdfast.tf1.graph.tensors import Tensor
