@@ -1,4 +1,4 @@
-"""``tf.while_loop``: effects, tensor arrays, conditions within, errors. Values and gradients are in test_conformance."""
+"""``tf.while_loop``: effects, tensor arrays, conditions within, errors. More values are in test_conformance."""
 
 from __future__ import annotations
 

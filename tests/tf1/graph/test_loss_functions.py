@@ -19,7 +19,8 @@ def session() -> Iterator[tf.Session]:
 @pytest.mark.parametrize(
     ("reduction", "expected"),
     [
-        ("NONE", [[2, 0], [0, 4]]), ("SUM", 6), ("MEAN", 2), ("SUM_OVER_BATCH_SIZE", 1.5), ("SUM_BY_NONZERO_WEIGHTS", 3),
+        ("NONE", [[2, 0], [0, 4]]), ("SUM", 6), ("MEAN", 2), ("SUM_OVER_BATCH_SIZE", 1.5),
+        ("SUM_BY_NONZERO_WEIGHTS", 3),
     ],
 )  # fmt: skip
 def test_reductions(session: tf.Session, reduction: str, expected: object) -> None:

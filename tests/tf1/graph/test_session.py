@@ -169,7 +169,7 @@ def test_seeds_make_random_numbers_again() -> None:
 def test_feeds_that_do_not_fit(session: tf.Session) -> None:
     x = tf.placeholder("float", [None, 3], name="x")
     n = tf.placeholder("int32", name="n")
-    with pytest.raises(tf.errors.InvalidArgumentError, match="'x'.*got no value"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"'x'.*got no value"):
         session.run(x + 1)
     with pytest.raises(ValueError, match=r"shape \(2, 4\); expected \(\?, 3\)"):
         session.run(x, {x: np.zeros((2, 4))})

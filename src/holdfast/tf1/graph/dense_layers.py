@@ -75,7 +75,7 @@ def dense(
     return outputs if activation is None else activation(outputs)
 
 
-@public("layers.Dense", "python.layers.core.Dense", "keras.layers.Dense")
+@public("layers.Dense", "python.layers.core.Dense")
 class Dense:
     """A dense layer along the last dimension, whose variables are made by its first call and shared by the others.
 

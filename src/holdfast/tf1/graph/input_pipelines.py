@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,8 @@ class Dataset:
             ...     session.run(row), session.run(row)
             (np.int32(1), np.int32(2))
         """
-        parts = [convert_to_tensor(each) for each in flatten(tensors)]
+        tensors = _as_tensors(tensors)
+        parts = flatten(tensors)
         kinds = [(each.dtype, None if each.sizes is None else each.sizes[1:]) for each in parts]
         return Dataset(lambda plan, values: zip(*values, strict=True), tensors, kinds, parts)
 
@@ -79,6 +81,22 @@ class Dataset:
                 yield tuple(_value(part, kind) for part, kind in zip(parts, kinds, strict=True))
 
         return Dataset(source, output_types, [(kind, None) for kind in kinds], [])
+
+    @staticmethod
+    def zip(datasets: Any) -> Dataset:
+        """Rows of several data sets side by side, as many as the shortest has."""
+        parts = flatten(datasets)
+        counts = [len(part._inputs) for part in parts]
+
+        def source(plan: Any, values: tuple[Any, ...]) -> Iterator[Row]:
+            rest, sources = iter(values), []
+            for part, count in zip(parts, counts, strict=True):
+                sources.append(part._source(plan, tuple(islice(rest, count))))
+            return (tuple(chain.from_iterable(rows)) for rows in zip(*sources, strict=False))
+
+        structure = pack_sequence_as(datasets, [part._structure for part in parts])
+        kinds = [kind for part in parts for kind in part._kinds]
+        return Dataset(source, structure, kinds, [tensor for part in parts for tensor in part._inputs])
 
     @property
     def output_types(self) -> Any:
@@ -241,6 +259,16 @@ class DatasetIterator:
             gradient=False,
         )  # fmt: skip
         return pack_sequence_as(self._dataset._structure, outputs)
+
+
+def _as_tensors(value: Any) -> Any:
+    """A structure of tuples and dicts with tensors; a list is one tensor."""
+    if isinstance(value, dict):
+        return type(value)((key, _as_tensors(part)) for key, part in value.items())
+    if isinstance(value, tuple):
+        parts = [_as_tensors(part) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    return convert_to_tensor(value)
 
 
 def _value(part: Any, kind: DType) -> Any:
