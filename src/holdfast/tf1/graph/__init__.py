@@ -37,7 +37,7 @@ from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
     filling,
     free_loops,
     indexing,
-    initializers,
+    initial_values,
     input_pipelines,
     layer_functions,
     legacy_decoders,

@@ -7,7 +7,7 @@ from typing import Any
 from holdfast.tf1.graph.arrays import reshape
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.convolutions import avg_pool, conv1d, conv2d, max_pool
-from holdfast.tf1.graph.initializers import Zeros, glorot_uniform
+from holdfast.tf1.graph.initial_values import Zeros, glorot_uniform
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.networks import bias_add, relu
 from holdfast.tf1.graph.scopes import get_variable, variable_scope

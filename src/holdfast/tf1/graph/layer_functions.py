@@ -11,7 +11,7 @@ from holdfast.tf1.graph.arrays import shape as shape_of
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.graph import get_default_graph, node, nodes
 from holdfast.tf1.graph.indexing import embedding_lookup
-from holdfast.tf1.graph.initializers import Ones, Zeros
+from holdfast.tf1.graph.initial_values import Ones, Zeros
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.networks import dropout as nn_dropout
 from holdfast.tf1.graph.scopes import get_variable, variable_scope

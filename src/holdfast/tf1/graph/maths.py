@@ -139,9 +139,7 @@ def one_hot(
 ) -> Tensor:  # fmt: skip
     """For each index a vector of ``depth`` values: ``on_value`` (1) at the index, ``off_value`` (0) elsewhere."""
     ids, count = convert_to_tensor(indices), known_value(depth)
-    if count is None:
-        raise ValueError("one_hot got a depth that is not known before the run; expected a whole number.")
-    width, place = int(count), -1 if axis is None else axis
+    width, place = None if count is None else int(count), -1 if axis is None else axis
     kind = as_dtype(
         dtype if dtype is not None else "float32" if on_value is None else convert_to_tensor(on_value).dtype
     )
@@ -150,15 +148,16 @@ def one_hot(
         for given, default in ((on_value, 1), (off_value, 0))
     )
 
-    def compute(which: torch.Tensor, one: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:
-        hit = which.long().unsqueeze(-1) == torch.arange(width)
+    def compute(which: torch.Tensor, one: torch.Tensor, zero: torch.Tensor, most: Any = width) -> torch.Tensor:
+        hit = which.long().unsqueeze(-1) == torch.arange(int(most))
         return torch.where(hit, one, zero).movedim(-1, place)
 
     sizes: Sizes = None
     if ids.sizes is not None:
         at = axis_of(place, (*ids.sizes, None))
         sizes = (*ids.sizes[:at], width, *ids.sizes[at:])
-    return node("OneHot", compute, [ids, on, off], kind, sizes, name, gradient=False)
+    inputs = [ids, on, off, *([] if width is not None else [convert_to_tensor(depth)])]
+    return node("OneHot", compute, inputs, kind, sizes, name, gradient=False)
 
 
 @public("reverse", "reverse_v2")

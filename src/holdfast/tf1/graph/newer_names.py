@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.tf1.graph import initializers, networks, normalizing, ordering, randoms  # noqa: F401  (the older names)
+from holdfast.tf1.graph import initial_values, networks, normalizing, ordering, randoms  # noqa: F401  (the older names)
 from holdfast.tf1.graph.names import find, publish
 
 for _newer, _older in {

@@ -10,7 +10,7 @@ from holdfast.tf1.graph.arrays import identity
 from holdfast.tf1.graph.clipping import clip_by_global_norm
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.graph import get_default_graph
-from holdfast.tf1.graph.initializers import Constant
+from holdfast.tf1.graph.initial_values import Constant
 from holdfast.tf1.graph.names import find, public
 from holdfast.tf1.graph.networks import l2_loss
 from holdfast.tf1.graph.optimizers import Optimizer

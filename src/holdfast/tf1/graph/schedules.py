@@ -11,7 +11,7 @@ import torch
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.dtypes import float32
 from holdfast.tf1.graph.graph import get_default_graph, node
-from holdfast.tf1.graph.initializers import Zeros
+from holdfast.tf1.graph.initial_values import Zeros
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.scopes import get_variable
 from holdfast.tf1.graph.tensors import Tensor

@@ -14,7 +14,7 @@ from holdfast.tf1 import variables as eager
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.dtypes import as_dtype, float32
 from holdfast.tf1.graph.graph import Graph, get_default_graph
-from holdfast.tf1.graph.initializers import Initializer, as_initializer, glorot_uniform
+from holdfast.tf1.graph.initial_values import Initializer, as_initializer, glorot_uniform
 from holdfast.tf1.graph.names import public, publish
 from holdfast.tf1.graph.tensors import Tensor
 from holdfast.tf1.graph.variables import Variable

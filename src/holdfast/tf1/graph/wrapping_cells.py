@@ -10,7 +10,7 @@ from holdfast.tf1.graph.arrays import reshape, split
 from holdfast.tf1.graph.cells import RNNCell
 from holdfast.tf1.graph.engine_cells import OwnWrapper
 from holdfast.tf1.graph.indexing import embedding_lookup
-from holdfast.tf1.graph.initializers import RandomUniform, Zeros
+from holdfast.tf1.graph.initial_values import RandomUniform, Zeros
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.networks import bias_add, relu
 from holdfast.tf1.graph.products import matmul
