@@ -57,13 +57,13 @@ case(
     x=p(2, 3), y=f(2, 3), z=f(2, 3),
 )  # fmt: skip
 case("tf.gradients(x * y, [x, y], grad_ys=[z])", x=f(2), y=f(2), z=f(2))
-case("tf.gradients(tf.maximum(x, 0) + tf.minimum(x, y), [x, y])", Y)
-case("tf.gradients(tf.nn.embedding_lookup(x, y), x)[0]", x=f(4, 2), y=these(1, 1, 3, dtype="int32"))
-case("tf.gradients(tf.reduce_prod(x), x)[0]", x=these(1, 0, 3))
+case("[tf.stop_gradient(g) for g in tf.gradients(tf.maximum(x, 0) + tf.minimum(x, y), [x, y])]", Y)
+case("tf.stop_gradient(tf.gradients(tf.nn.embedding_lookup(x, y), x)[0])", x=f(4, 2), y=these(1, 1, 3, dtype="int32"))
+case("tf.gradients(tf.reduce_prod(x), x)[0]", x=these(1, 2, 3))
 case("tf.gradients(tf.sqrt(tf.reduce_sum(x * x)), x)[0]", X)
 case("tf.gradients(tf.norm(x), x)[0]", X)
 case("tf.gradients(x[0] * y[1], [x, y])", Y)
-case("tf.gradients(tf.stop_gradient(x) * y, [y])[0]", Y)
+case("tf.stop_gradient(tf.gradients(tf.stop_gradient(x) * y, [y])[0])", Y)
 case("tf.gradients(tf.floor(x) + tf.sign(x), [x])[0] is None or x", X)
 case(
     "tf.while_loop(lambda i, a: i < 4, lambda i, a: (i + 1, tf.cond(i > 1, lambda: a * x, lambda: a + x)), [0, x])[1]",
@@ -71,7 +71,7 @@ case(
 )
 case("tf.while_loop(lambda i, a: i < 2, lambda i, a: (i + 1, tf.matmul(a, y)), [0, x])[1]", x=f(2, 3), y=f(3, 3))
 case(
-    "ta = tf.TensorArray(tf.float32, 3)\n"
+    "ta = tf.TensorArray(tf.float32, 3, clear_after_read=False)\n"
     "_, ta = tf.while_loop(lambda i, t: i < 3, lambda i, t: (i + 1, t.write(i, x[i] * y)), [0, ta])\n"
     "out = (ta.stack(), ta.concat(), ta.gather([2, 0]), ta.read(1))",
     x=f(3), y=f(2),
@@ -91,7 +91,8 @@ case("tf.losses.softmax_cross_entropy(x, y, reduction=tf.losses.Reduction.NONE)"
 case("v = tf.Variable(x[0] * 2)\nout = tf.assign_add(v, [1.0, 1.0])", x=these([1, 2], [3, 4]))
 case("v = tf.Variable([[1.0], [2.0], [3.0]])\nout = tf.scatter_add(v, [0, 0, 2], [[1.0], [1.0], [5.0]])", {})
 case(
-    "v = tf.get_variable('v', [2, 3], initializer=tf.constant_initializer([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]))\nout = v * x",
+    "first = tf.constant_initializer([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])\n"
+    "out = tf.get_variable('v', [2, 3], initializer=first) * x",
     X,
 )
 case("tf.fill([2, 3], tf.reduce_sum(x))", X)

@@ -61,6 +61,14 @@ def test_normalization_of_images_has_a_gradient(session: tf.Session) -> None:
     np.testing.assert_allclose(found, 0.99 + 0.01 * values.var(0, ddof=1), rtol=1e-5)
 
 
+def test_layer_norm_is_of_each_row(session: tf.Session) -> None:
+    y = tf.contrib.layers.layer_norm(tf.constant(X))
+    session.run(tf.global_variables_initializer())
+    normal = (X - X.mean(1, keepdims=True)) / X.std(1, keepdims=True)
+    np.testing.assert_allclose(session.run(y), normal, rtol=1e-4, atol=1e-5)
+    assert {v.op.name for v in tf.trainable_variables()} == {"LayerNorm/beta", "LayerNorm/gamma"}
+
+
 def test_dropout(session: tf.Session) -> None:
     ones, training = tf.ones([1000]), tf.placeholder(tf.bool, [])
     assert session.run(tf.layers.dropout(ones, 0.3)).min() == 1

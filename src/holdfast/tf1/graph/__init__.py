@@ -59,6 +59,7 @@ from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
     rearranging,
     reductions,
     regularizers,
+    repeated_runs,
     rnn,
     row_updates,
     saving,

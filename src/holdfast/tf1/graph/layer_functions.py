@@ -14,6 +14,8 @@ from holdfast.tf1.graph.indexing import embedding_lookup
 from holdfast.tf1.graph.initial_values import Ones, Zeros
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.networks import dropout as nn_dropout
+from holdfast.tf1.graph.normalizing import batch_normalization as normalized
+from holdfast.tf1.graph.normalizing import moments
 from holdfast.tf1.graph.scopes import get_variable, variable_scope
 from holdfast.tf1.graph.shapes import product
 from holdfast.tf1.graph.tensors import Tensor
@@ -159,6 +161,26 @@ def batch_norm(
         else:
             for update in updates:
                 get_default_graph().add_to_collection(updates_collections, update)
+    return outputs if activation_fn is None else activation_fn(outputs)
+
+
+@public("contrib.layers.layer_norm")
+def layer_norm(
+    inputs: Any, center: bool = True, scale: bool = True, activation_fn: Any = None, reuse: Any = None,
+    variables_collections: Any = None, outputs_collections: Any = None, trainable: bool = True,
+    begin_norm_axis: int = 1, begin_params_axis: int = -1, scope: Any = None,
+) -> Tensor:  # fmt: skip
+    """Values less their mean, over their deviation: of each row, from ``begin_norm_axis`` on (Ba et al. 2016)."""
+    x = convert_to_tensor(inputs)
+    if x.sizes is None or None in x.sizes[begin_params_axis:]:
+        raise ValueError(f"{x.name} has shape {x.shape}; layer_norm needs the sizes from {begin_params_axis} on.")
+    sizes = [size or 0 for size in x.sizes[begin_params_axis:]]
+    over = list(range(len(x.sizes)))[begin_norm_axis:]
+    with variable_scope(scope, "LayerNorm", reuse=reuse):
+        beta = get_variable("beta", sizes, x.dtype, Zeros(), trainable=trainable) if center else None
+        gamma = get_variable("gamma", sizes, x.dtype, Ones(), trainable=trainable) if scale else None
+        mean, variance = moments(x, over, keepdims=True)
+        outputs = normalized(x, mean, variance, beta, gamma, 1e-12)
     return outputs if activation_fn is None else activation_fn(outputs)
 
 
