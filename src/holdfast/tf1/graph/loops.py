@@ -127,6 +127,8 @@ def _next(result: Any, firsts: list[Tensor], leaves: list[Any]) -> list[Tensor]:
     made = []
     for value, first, leaf in zip(flat, firsts, leaves, strict=True):
         if isinstance(leaf, TensorArray):
+            if leaf.element_shape is None:
+                leaf.element_shape = value.element_shape  # what the body writes
             made.append(value.flow)
             continue
         tensor = convert_to_tensor(value, None if isinstance(value, Tensor) else first.dtype)

@@ -10,7 +10,7 @@ from holdfast.tf1.graph.convert import convert_to_tensor, known_value
 from holdfast.tf1.graph.dtypes import DType, as_dtype, float32, int32
 from holdfast.tf1.graph.graph import node
 from holdfast.tf1.graph.names import public
-from holdfast.tf1.graph.shapes import Sizes, sizes_of
+from holdfast.tf1.graph.shapes import Sizes, product, sizes_of
 from holdfast.tf1.graph.tensors import Tensor
 
 
@@ -82,7 +82,10 @@ class TensorArray:
 
     def concat(self, name: str | None = None) -> Tensor:
         """All tensors one after the other along their first dimension."""
-        sizes = None if self.element_shape is None else (None, *self.element_shape[1:])
+        sizes: Sizes = None
+        if self.element_shape:
+            rows = None if self._count is None else product([self._count, self.element_shape[0]])
+            sizes = (rows, *self.element_shape[1:])
         return node(
             "TensorArrayConcatV3", lambda parts: torch.cat(_filled(parts)), [self.flow], self.dtype, sizes, name
         )
