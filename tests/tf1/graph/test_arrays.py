@@ -69,6 +69,8 @@ def test_arguments_of_before_one(session: tf.Session) -> None:
     assert session.run(tf.concat(1, [x, y])).tolist() == [[1, 2, 3, 4]]
     assert session.run(tf.concat(0, (x, y))).shape == (2, 2)
     assert session.run(tf.split(1, 2, x))[1].tolist() == [[2]]
+    assert session.run(tf.concat(concat_dim=1, values=[x, y])).tolist() == [[1, 2, 3, 4]]
+    assert session.run(tf.split(split_dim=1, num_split=2, value=x))[0].tolist() == [[1]]
     assert session.run(tf.pack([x, y])).shape == (2, 1, 2)
     assert session.run(tf.unpack(x))[0].tolist() == [1, 2]
     assert session.run(tf.reduce_sum(x, reduction_indices=1)).tolist() == [3]

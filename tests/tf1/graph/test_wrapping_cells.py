@@ -64,3 +64,24 @@ def test_embedding(session: tf.Session) -> None:
     session.run(tf.global_variables_initializer())
     assert session.run(outputs[1]).shape == (2, 3)
     assert tf.trainable_variables()[0].shape.as_list() == [5, 4]
+
+
+def test_a_cell_of_a_program_by_linear(session: tf.Session) -> None:
+    class Own(tf.nn.rnn_cell.RNNCell):  # type: ignore[misc, name-defined]
+        state_size = output_size = 3
+
+        def __call__(self, inputs: tf.Tensor, state: tf.Tensor, scope: object = None) -> tuple[tf.Tensor, tf.Tensor]:
+            with tf.variable_scope(scope or type(self).__name__):
+                output = tf.tanh(tf.nn.rnn_cell._linear([inputs, state], 3, True, 0.5))
+            return output, output
+
+    outputs, state = tf.nn.dynamic_rnn(Own(), X, dtype=tf.float32)
+    session.run(tf.global_variables_initializer())
+    kernel, bias = session.run(tf.trainable_variables())
+    assert kernel.shape == (7, 3)
+    assert bias.tolist() == [0.5] * 3
+    h = np.zeros((2, 3))
+    for t in range(3):
+        h = np.tanh(np.concatenate([X[:, t], h], 1) @ kernel + bias)
+    np.testing.assert_allclose(session.run(state), h, atol=1e-6)
+    assert None not in tf.gradients(outputs, tf.trainable_variables())

@@ -152,8 +152,9 @@ def squeeze(input: Any, axis: Any = None, name: str | None = None, squeeze_dims:
 
 
 @public("concat", "concat_v2")
-def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
+def concat(values: Any, axis: Any = None, name: str = "concat", concat_dim: Any = None) -> Tensor:
     """Tensors one after the other along an axis; also with the axis first, as before TensorFlow 1.0."""
+    axis = concat_dim if axis is None else axis
     if isinstance(values, int) or (not isinstance(values, list | tuple) and isinstance(axis, list | tuple)):
         values, axis = axis, values
     tensors = [convert_to_tensor(each) for each in (values if isinstance(values, list | tuple) else [values])]
@@ -214,8 +215,9 @@ def unstack(value: Any, num: int | None = None, axis: int = 0, name: str = "unst
 
 @public("split", "split_v")
 def split(
-    value: Any, num_or_size_splits: Any, axis: Any = 0, num: Any = None, name: str = "split", **old: Any
-) -> list[Tensor]:
+    value: Any, num_or_size_splits: Any = None, axis: Any = 0, num: Any = None, name: str = "split",
+    split_dim: Any = None, num_split: Any = None,
+) -> list[Tensor]:  # fmt: skip
     """A list of parts of a tensor along an axis: so many of equal size, or of the sizes of a list.
 
     With a whole number first, the arguments are in the order of before TensorFlow 1.0: axis, number of parts, value.
@@ -225,8 +227,8 @@ def split(
     """
     if isinstance(value, int) and not isinstance(axis, int):
         value, num_or_size_splits, axis = axis, num_or_size_splits, value
-    if "split_dim" in old:
-        axis, num_or_size_splits = old["split_dim"], old.get("num_split", num_or_size_splits)
+    axis = axis if split_dim is None else split_dim
+    num_or_size_splits = num_or_size_splits if num_split is None else num_split
     tensor = convert_to_tensor(value)
     sizes = tensor.sizes
     known = known_value(num_or_size_splits)

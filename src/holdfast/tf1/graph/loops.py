@@ -15,6 +15,25 @@ from holdfast.tf1.graph.tensor_arrays import TensorArray
 from holdfast.tf1.graph.tensors import Tensor
 
 
+class _Variables:
+    """The variables of a loop: their structure, its leaves, and a tensor for each of these."""
+
+    def __init__(self, structure: Any) -> None:
+        self.structure, self.leaves = structure, flatten(structure)
+        self.firsts = [leaf.flow if isinstance(leaf, TensorArray) else convert_to_tensor(leaf) for leaf in self.leaves]
+
+    def restored(self, flat: Sequence[Tensor]) -> Any:
+        """The structure with other tensors."""
+        pairs = zip(self.leaves, flat, strict=True)
+        made = [leaf.again(each) if isinstance(leaf, TensorArray) else each for leaf, each in pairs]
+        return pack_sequence_as(self.structure, made)
+
+    def called(self, function: Callable[..., Any], flat: Sequence[Tensor]) -> Any:
+        """What a function of the variables returns."""
+        packed = self.restored(flat)
+        return function(*packed) if isinstance(packed, list | tuple) else function(packed)
+
+
 @public("while_loop")
 def while_loop(
     cond: Callable[..., Any], body: Callable[..., Any], loop_vars: Any, shape_invariants: Any = None,
@@ -42,23 +61,12 @@ def while_loop(
         ValueError: The body returns another structure, or a variable's shape changes without a shape invariant.
         TypeError: The body returns another dtype.
     """
-    leaves = flatten(loop_vars)
-    firsts = [leaf.flow if isinstance(leaf, TensorArray) else convert_to_tensor(leaf) for leaf in leaves]
+    variables = _Variables(loop_vars)
+    leaves, firsts = variables.leaves, variables.firsts
     kept = _invariants(shape_invariants, leaves, firsts)
     arguments = [(first.dtype, sizes) for first, sizes in zip(firsts, kept, strict=True)]
-
-    def restored(flat: Sequence[Tensor]) -> Any:
-        parts = [
-            leaf.again(each) if isinstance(leaf, TensorArray) else each for leaf, each in zip(leaves, flat, strict=True)
-        ]
-        return pack_sequence_as(loop_vars, parts)
-
-    def called(function: Callable[..., Any], flat: Sequence[Tensor]) -> Any:
-        packed = restored(flat)
-        return function(*packed) if isinstance(packed, list | tuple) else function(packed)
-
-    test = Subgraph(lambda *flat: convert_to_tensor(called(cond, flat), "bool"), arguments)
-    step = Subgraph(lambda *flat: _next(called(body, flat), firsts, leaves), arguments)
+    test = Subgraph(lambda *flat: convert_to_tensor(variables.called(cond, flat), "bool"), arguments)
+    step = Subgraph(lambda *flat: _next(variables.called(body, flat), firsts, leaves), arguments)
     _check_kept(step, kept)
     count, condition_count = len(firsts), len(test.captured)
     most = None if maximum_iterations is None else convert_to_tensor(maximum_iterations)
@@ -83,7 +91,7 @@ def while_loop(
     )
     if outputs:
         outputs[0].op.control_inputs += [*test.controls, *step.controls]
-    packed = restored(outputs)
+    packed = variables.restored(outputs)
     single = isinstance(packed, list | tuple) and len(packed) == 1 and not return_same_structure
     return packed[0] if single else packed
 

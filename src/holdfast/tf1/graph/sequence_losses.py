@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.tf1.graph.arithmetic import add_n, multiply, truediv
+from holdfast.tf1.graph.arithmetic import add_n, multiply, not_equal, truediv
 from holdfast.tf1.graph.arrays import reshape, shape
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.maths import cast
@@ -85,7 +85,7 @@ def _rows(logits: Tensor) -> Tensor:
 
 
 def _counted(weights: Tensor, axis: int | None) -> Any:
-    return reduce_sum(cast(weights > 0, weights.dtype), axis)
+    return reduce_sum(cast(not_equal(weights, 0), weights.dtype), axis)
 
 
 @public("contrib.legacy_seq2seq.sequence_loss_by_example")

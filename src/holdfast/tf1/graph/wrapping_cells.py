@@ -6,15 +6,15 @@ import math
 from typing import Any
 
 from holdfast.tf1.graph.arithmetic import sigmoid, tanh
-from holdfast.tf1.graph.arrays import reshape, split
+from holdfast.tf1.graph.arrays import concat, reshape, split
 from holdfast.tf1.graph.cells import RNNCell
 from holdfast.tf1.graph.engine_cells import OwnWrapper
 from holdfast.tf1.graph.indexing import embedding_lookup
-from holdfast.tf1.graph.initial_values import RandomUniform, Zeros
+from holdfast.tf1.graph.initial_values import Constant, RandomUniform, Zeros
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.networks import bias_add, relu
 from holdfast.tf1.graph.products import matmul
-from holdfast.tf1.graph.scopes import get_variable, get_variable_scope
+from holdfast.tf1.graph.scopes import get_variable, get_variable_scope, variable_scope
 from holdfast.tf1.graph.tensors import Tensor
 from holdfast.tf1.rnn_cell import LSTMStateTuple
 
@@ -72,12 +72,30 @@ class NASCell(RNNCell):
         return output, LSTMStateTuple(new_c, output)
 
 
-def _linear(inputs: Any, size: int) -> Tensor:
+def _linear(inputs: Any, size: int, bias: bool = True, first: Any = 0.0) -> Tensor:
     depth = (inputs.sizes or (None,))[-1]
     if depth is None:
         raise ValueError(f"The last size of {inputs.name} is unknown; a projection needs it. Give it by set_shape.")
     product = matmul(inputs, get_variable("kernel", [depth, size]))
-    return bias_add(product, get_variable("bias", [size], initializer=Zeros()))
+    return bias_add(product, get_variable("bias", [size], initializer=Constant(first))) if bias else product
+
+
+@public("contrib.rnn._linear", "contrib.rnn.linear", "nn.rnn_cell._linear")
+def linear(args: Any, output_size: int, bias: bool, bias_start: Any = 0.0, scope: Any = None, **options: Any) -> Tensor:
+    """``[args] W + b`` for a program's own cell: of one tensor [B, I], or of several side by side.
+
+    Args:
+        args: A tensor, or a list of them.
+        output_size: The size of the result.
+        bias: Whether there is a b.
+        bias_start: Its first value.
+        scope: The scope of the variables; the open one by default.
+        options: Accepted.
+    """
+    parts = list(args) if isinstance(args, list | tuple) else [args]
+    inputs = parts[0] if len(parts) == 1 else concat(parts, 1)
+    with variable_scope(get_variable_scope() if scope is None else scope):
+        return _linear(inputs, output_size, bias, bias_start)
 
 
 @public("contrib.rnn.OutputProjectionWrapper")
