@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tensorflow_further_cases  # noqa: F401  (its cases)
+import tensorflow_loop_cases  # noqa: F401
 from tensorflow_cases import CASES, X, Y, case, f, i, p, these
 
 __all__ = ["CASES"]
