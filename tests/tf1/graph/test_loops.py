@@ -57,6 +57,21 @@ def test_what_a_body_changes(session: tf.Session) -> None:
     assert session.run(total) == 10
 
 
+def test_what_was_made_outside_runs_once_before(session: tf.Session) -> None:
+    total = tf.Variable(0.0)
+    for outside in (total.assign_add(1.0), tf.group(total.assign_add(1.0))):
+
+        def element(x: tf.Tensor, before: object = outside) -> tf.Tensor:
+            with tf.control_dependencies([before]):
+                return x + total
+
+        session.run(tf.global_variables_initializer())
+        assert session.run(tf.map_fn(element, tf.zeros([3]))).tolist() == [1, 1, 1]
+        session.run(tf.global_variables_initializer())
+        _, state = tf.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, element(a)), [0, tf.constant(0.0)])
+        assert session.run([state, total])[0] == 3
+
+
 def test_random_numbers_are_new_in_each_step(session: tf.Session) -> None:
     rows = tf.map_fn(lambda _: tf.random_normal([2]), tf.zeros([3]))
     found = session.run(rows)

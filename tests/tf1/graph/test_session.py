@@ -75,7 +75,8 @@ def test_a_step_under_control_dependencies_is_seen(session: tf.Session) -> None:
     with tf.control_dependencies([w.assign_add(1.0)]):
         after = w * 10
     session.run(tf.global_variables_initializer())
-    assert session.run(after) == 20
+    assert session.run([after, w]) == [20, 1]
+    assert session.run([w, after]) == [2, 30]
 
 
 def test_the_graph_grows_while_it_runs(session: tf.Session) -> None:

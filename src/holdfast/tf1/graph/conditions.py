@@ -103,8 +103,6 @@ def cond(
         [(a.dtype, common(a.sizes, b.sizes)) for a, b in zip(first.outputs, second.outputs, strict=True)],
         name or "cond", prepare=prepare, effect=first.effect or second.effect,
     )  # fmt: skip
-    if outputs:
-        outputs[0].op.control_inputs += [*first.controls, *second.controls]
     packed = pack_sequence_as(first.result, outputs)
     return packed[0] if isinstance(packed, list) and len(packed) == 1 and not strict else packed
 

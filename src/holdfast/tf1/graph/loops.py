@@ -89,8 +89,6 @@ def while_loop(
     outputs = nodes(
         "While", None, inputs, arguments, name or "while", prepare=prepare, gradient=back_prop, effect=step.effect
     )
-    if outputs:
-        outputs[0].op.control_inputs += [*test.controls, *step.controls]
     packed = variables.restored(outputs)
     single = isinstance(packed, list | tuple) and len(packed) == 1 and not return_same_structure
     return packed[0] if single else packed

@@ -115,7 +115,6 @@ def _accumulated(
         ],
         name, prepare=prepare, gradient=back_prop, effect=body.effect,
     )  # fmt: skip
-    outputs[0].op.control_inputs += body.controls
     return pack_sequence_as(structure, outputs)
 
 
@@ -163,5 +162,4 @@ def map_fn(
         [(out.dtype, None if out.sizes is None else (time, *out.sizes)) for out in body.outputs],
         name or "map", prepare=prepare, gradient=back_prop, effect=body.effect,
     )  # fmt: skip
-    outputs[0].op.control_inputs += body.controls
     return pack_sequence_as(structure, outputs) if is_structure(structure) else outputs[0]

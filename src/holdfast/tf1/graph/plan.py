@@ -94,6 +94,7 @@ class Plan:
         self._lines: dict[int, Operation] = {}
         lines += [f" {_local(tensor)} = leaf({_local(tensor)})" for tensor in self.feeds if tensor in leaves]
         fed = set(self.feeds)
+        kept: dict[Tensor, str] = {}  # what is fetched as it was before anything changes
         for group in (pure, late):
             for op in group:
                 self._write_operation(op, names, lines, leaves, fed)
@@ -101,8 +102,9 @@ class Plan:
                 before = {op.id for op in pure}
                 fetched = [each for each in self.fetches if isinstance(each, Tensor)]
                 aliases = [t for t in dict.fromkeys(fetched) if t.op.id in before and _may_be_of_a_variable(t)]
-                lines += [f" {_local(tensor)} = {_local(tensor)}.clone()" for tensor in aliases]
-        results = [_local(each) if isinstance(each, Tensor) else "None" for each in self.fetches]
+                lines += [f" kept_{_local(tensor)} = {_local(tensor)}.clone()" for tensor in aliases]
+                kept |= {tensor: f"kept_{_local(tensor)}" for tensor in aliases}
+        results = [kept.get(each, _local(each)) if isinstance(each, Tensor) else "None" for each in self.fetches]
         lines.append(f" return ({''.join(f'{result}, ' for result in results)})")
         exec(compile("\n".join(lines), _FILE, "exec"), names)
         self.function: Callable[..., Any] = names["function"]

@@ -24,9 +24,8 @@ class Subgraph:
     Attributes:
         result: The structure that the function returned.
         outputs: Its tensors.
-        captured: The tensors from outside that they need, all variables among them; inputs of the operation that runs
-            the subgraph.
-        controls: The operations from outside that must run before.
+        captured: The tensors from outside that they need, all variables among them, and one of each operation that must
+            run before; inputs of the operation that runs the subgraph.
         effect: Whether it changes something.
     """
 
@@ -37,7 +36,6 @@ class Subgraph:
             self.arguments = [node("Argument", None, [], dtype, sizes) for dtype, sizes in arguments]
             self.result = function(*self.arguments)
         self.outputs: list[Tensor] = [leaf for leaf in flatten(self.result) if isinstance(leaf, Tensor)]
-        self.controls: list[Operation] = []
         self.effect = False
         self.captured = list(dict.fromkeys(self._outside()))
 
@@ -55,7 +53,7 @@ class Subgraph:
             found += [tensor for tensor in op.inputs if self._is_outside(tensor.op)]
             waiting += [tensor.op for tensor in op.inputs]
             outside = [control for control in op.control_inputs if control.id < self._first]
-            self.controls += outside
+            found += [_after(control) for control in outside]
             op.control_inputs = [control for control in op.control_inputs if control not in outside]
             waiting += op.control_inputs
         return found
@@ -82,3 +80,11 @@ class Subgraph:
                 raise failure from error
 
         return run
+
+
+def _after(op: Operation) -> Tensor:
+    """A tensor that is there when an operation has run."""
+    if op.outputs:
+        return op.outputs[0]
+    with op.graph.control_dependencies([op]):
+        return node("After", lambda: torch.tensor(True), [], "bool", (), gradient=False)
