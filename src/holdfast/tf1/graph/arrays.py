@@ -55,10 +55,24 @@ def reshape(tensor: Any, shape: Any, name: str | None = None) -> Tensor:
     if known is not None:
         target = tuple(int(size) for size in known.ravel())
         return node("Reshape", lambda x: x.reshape(target), [value], value.dtype, _reshaped(value.sizes, target), name)
-    sizes = known_sizes(shape)
     return node(
-        "Reshape", lambda x, to: x.reshape(to.tolist()), [value, whole_numbers(shape)], value.dtype, sizes, name
-    )
+        "Reshape", lambda x, to: x.reshape(to.tolist()), [value, whole_numbers(shape)], value.dtype,
+        _partly_known(value.sizes, shape), name,
+    )  # fmt: skip
+
+
+def _partly_known(before: Sizes, shape: Any) -> Sizes:
+    """The sizes of a reshape whose target has sizes that only a run knows."""
+    sizes = known_sizes(shape)
+    parts = shape.op.inputs if isinstance(shape, Tensor) and shape.op.type == "Pack" else shape
+    if sizes is None or before is None or isinstance(parts, Tensor):
+        return sizes
+    values = [known_value(part) for part in parts]
+    free = [place for place, part in enumerate(values) if part is not None and int(part) == -1]
+    count, rest = product(before), product([size for place, size in enumerate(sizes) if place not in free])
+    if len(free) != 1 or count is None or not rest or count % rest:
+        return sizes
+    return tuple(count // rest if place in free else size for place, size in enumerate(sizes))
 
 
 def _reshaped(before: Sizes, target: tuple[int, ...]) -> Sizes:
@@ -123,17 +137,24 @@ def squeeze(input: Any, axis: Any = None, name: str | None = None, squeeze_dims:
         sizes = None if tensor.sizes is None or None in tensor.sizes else tuple(s for s in tensor.sizes if s != 1)
         return node("Squeeze", torch.squeeze, [tensor], tensor.dtype, sizes, name)
     axes = [axis_of(each, tensor.sizes) for each in (given if isinstance(given, list | tuple) else [given])]
+
+    def compute(x: torch.Tensor) -> torch.Tensor:
+        if any(x.shape[each] != 1 for each in axes):
+            raise ValueError(f"squeeze of axes {axes} of {tuple(x.shape)}; expected sizes of 1")
+        return x.squeeze(axes)
+
     if tensor.sizes is None:
-        return node("Squeeze", lambda x: x.squeeze(axes), [tensor], tensor.dtype, None, name)
+        return node("Squeeze", compute, [tensor], tensor.dtype, None, name)
     for each in axes:
         merged_size(tensor.sizes[each], 1, tensor.sizes, None)
     sizes = tuple(size for place, size in enumerate(tensor.sizes) if place not in axes)
-    return node("Squeeze", lambda x: x.squeeze(axes), [tensor], tensor.dtype, sizes, name)
+    return node("Squeeze", compute, [tensor], tensor.dtype, sizes, name)
 
 
 @public("concat", "concat_v2")
-def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
+def concat(values: Any, axis: Any = None, name: str = "concat", concat_dim: Any = None) -> Tensor:
     """Tensors one after the other along an axis; also with the axis first, as before TensorFlow 1.0."""
+    axis = concat_dim if axis is None else axis
     if isinstance(values, int) or (not isinstance(values, list | tuple) and isinstance(axis, list | tuple)):
         values, axis = axis, values
     tensors = [convert_to_tensor(each) for each in (values if isinstance(values, list | tuple) else [values])]
@@ -194,19 +215,20 @@ def unstack(value: Any, num: int | None = None, axis: int = 0, name: str = "unst
 
 @public("split", "split_v")
 def split(
-    value: Any, num_or_size_splits: Any, axis: Any = 0, num: Any = None, name: str = "split", **old: Any
-) -> list[Tensor]:
+    value: Any, num_or_size_splits: Any = None, axis: Any = 0, num: Any = None, name: str = "split",
+    split_dim: Any = None, num_split: Any = None,
+) -> list[Tensor]:  # fmt: skip
     """A list of parts of a tensor along an axis: so many of equal size, or of the sizes of a list.
 
-    With a whole number first, the arguments are those of before TensorFlow 1.0: the axis, the number of parts, the value.
+    With a whole number first, the arguments are in the order of before TensorFlow 1.0: axis, number of parts, value.
 
     Raises:
         ValueError: The size is not a multiple of the number of parts.
     """
     if isinstance(value, int) and not isinstance(axis, int):
         value, num_or_size_splits, axis = axis, num_or_size_splits, value
-    if "split_dim" in old:
-        axis, num_or_size_splits = old["split_dim"], old.get("num_split", num_or_size_splits)
+    axis = axis if split_dim is None else split_dim
+    num_or_size_splits = num_or_size_splits if num_split is None else num_split
     tensor = convert_to_tensor(value)
     sizes = tensor.sizes
     known = known_value(num_or_size_splits)
@@ -224,61 +246,17 @@ def split(
         parts = [None if whole is None else whole // count] * count
     else:
         parts = [int(size) for size in known]
+        if -1 in parts and whole is not None:
+            parts[parts.index(-1)] = whole - sum(part or 0 for part in parts) - 1
+        parts = [None if part == -1 else part for part in parts]
 
     def compute(x: torch.Tensor) -> Any:
-        if known.ndim == 0:
-            return x.tensor_split(len(parts), place)
-        return x.split_with_sizes([int(size) for size in known], place)
+        if known.ndim:
+            given = sum(part or 0 for part in parts)
+            return x.split_with_sizes([x.shape[place] - given if part is None else part for part in parts], place)
+        if x.shape[place] % len(parts):
+            raise ValueError(f"split of {x.shape[place]} into {len(parts)} parts; expected a number that divides it")
+        return x.tensor_split(len(parts), place)
 
     shapes = [None if sizes is None else (*sizes[:place], part, *sizes[place + 1 :]) for part in parts]
     return nodes("Split", compute, [tensor], [(tensor.dtype, each) for each in shapes], name)
-
-
-@public("zeros")
-def zeros(shape: Any, dtype: Any = "float32", name: str | None = None) -> Tensor:
-    """Zeros of a shape."""
-    return _full(shape, 0, dtype, name or "zeros")
-
-
-@public("ones")
-def ones(shape: Any, dtype: Any = "float32", name: str | None = None) -> Tensor:
-    """Ones of a shape."""
-    return _full(shape, 1, dtype, name or "ones")
-
-
-@public("fill")
-def fill(dims: Any, value: Any, name: str | None = None) -> Tensor:
-    """A shape full of one value."""
-    tensor = convert_to_tensor(value)
-    sizes = known_sizes(dims)
-    return node(
-        "Fill", lambda to, x: x.expand(to.tolist()).clone(), [whole_numbers(dims), tensor], tensor.dtype, sizes, name
-    )
-
-
-def _full(shape: Any, value: Any, dtype: Any, name: str) -> Tensor:
-    kind, sizes = as_dtype(dtype), known_sizes(shape)
-    if sizes is not None and None not in sizes:
-        return node("Zeros", lambda: torch.full(sizes, value, dtype=kind.torch), [], kind, sizes, name, gradient=False)
-    return node(
-        "Zeros", lambda to: torch.full(to.tolist(), value, dtype=kind.torch), [whole_numbers(shape)], kind, sizes, name,
-        gradient=False,
-    )  # fmt: skip
-
-
-@public("zeros_like")
-def zeros_like(tensor: Any, dtype: Any = None, name: str | None = None, optimize: bool = True) -> Tensor:
-    """Zeros of a tensor's shape."""
-    return _like(tensor, dtype, torch.zeros_like, name or "zeros_like")
-
-
-@public("ones_like")
-def ones_like(tensor: Any, dtype: Any = None, name: str | None = None, optimize: bool = True) -> Tensor:
-    """Ones of a tensor's shape."""
-    return _like(tensor, dtype, torch.ones_like, name or "ones_like")
-
-
-def _like(tensor: Any, dtype: Any, make: Any, name: str) -> Tensor:
-    value = convert_to_tensor(tensor)
-    kind = as_dtype(dtype or value.dtype)
-    return node("Like", lambda x: make(x, dtype=kind.torch), [value], kind, value.sizes, name, gradient=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,8 +10,8 @@ import torch
 
 from holdfast.cells.nested_state import map_state
 from holdfast.tf1 import rnn_cell as eager_cell
-from holdfast.tf1.graph.arrays import zeros
 from holdfast.tf1.graph.convert import convert_to_tensor
+from holdfast.tf1.graph.filling import zeros
 from holdfast.tf1.graph.graph import nodes
 from holdfast.tf1.graph.names import public, publish
 from holdfast.tf1.graph.nested import flatten, pack_sequence_as
@@ -88,7 +89,9 @@ class RNNCell:
 
 
 def _snake(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+    """The name of a cell's scope: ``MyLSTMCell`` is ``my_lstm_cell``."""
+    parted = re.sub("([a-z])([A-Z])", r"\1_\2", re.sub("(.)([A-Z][a-z0-9]+)", r"\1_\2", name))
+    return parted.lower()
 
 
 class EngineCell(RNNCell):

@@ -81,12 +81,15 @@ def gradients(
         ys: A tensor or a list.
         xs: A tensor or a list.
         grad_ys: Gradients of each of ``ys``; None for ones.
-        stop_gradients: Tensors that count as constants.
+        stop_gradients: Tensors through which no gradient flows further.
         name: The beginning of the operation's name.
 
     Returns:
         A list: None for an x of which no y depends; :class:`IndexedSlices` for a variable of which rows are looked up
         and nothing else.
+
+    Raises:
+        NotImplementedError: One of ``stop_gradients`` depends on one of ``xs``.
 
     Example:
         >>> from holdfast.tf1 import graph as tf
@@ -99,6 +102,13 @@ def gradients(
     x_list = [x.values if isinstance(x, IndexedSlices) else convert_to_tensor(x) for x in _as_list(xs)]
     upstream = [None if g is None else convert_to_tensor(g) for g in _as_list(grad_ys)] or [None] * len(y_list)
     stops = {convert_to_tensor(tensor) for tensor in _as_list(stop_gradients)}
+    for stop in stops:
+        behind = set(_readers([stop], stops - {stop})) - {stop}
+        if behind & set(x_list):
+            raise NotImplementedError(
+                f"stop_gradients has {stop.name}, which depends on one of xs; expected tensors that do not. Use "
+                "tf.stop_gradient where it is made."
+            )
     readers = _readers(y_list, stops)
     reached = {tensor for tensor in readers if tensor.dtype.is_floating}
     found = list(dict.fromkeys(x for x in x_list if x in reached))
@@ -133,7 +143,7 @@ def _readers(ys: Sequence[Tensor], stops: set[Tensor]) -> dict[Tensor, list[Oper
         seen.add(op.id)
         blocked = op.settings.get("constants", ())  # inputs that have no gradient
         for place, read in enumerate(op.inputs):
-            if place in blocked or not read.dtype.is_floating or read in stops:
+            if place in blocked or not read.dtype.is_floating:
                 continue
             found.setdefault(read, []).append(op)
             waiting.append(read)

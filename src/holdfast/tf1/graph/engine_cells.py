@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from holdfast import tf1
+from holdfast.tf1.graph.arithmetic import add
 from holdfast.tf1.graph.arrays import concat, split
 from holdfast.tf1.graph.cells import EngineCell, RNNCell, Setting, torch_function
 from holdfast.tf1.graph.graph import get_default_graph
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.networks import dropout
-from holdfast.tf1.graph.operators import add
 from holdfast.tf1.graph.scopes import variable_scope
 from holdfast.tf1.graph.tensors import Tensor
 
@@ -128,7 +128,9 @@ class _Dropout(EngineCell):
         return lambda value: self.eager.set_keep_prob(key, value)
 
 
-class _OwnWrapper(RNNCell):
+class OwnWrapper(RNNCell):
+    """A cell around another, with its sizes."""
+
     def __init__(self, cell: RNNCell) -> None:
         super().__init__()
         self._cell = cell
@@ -148,7 +150,7 @@ class _OwnWrapper(RNNCell):
         return self._cell.zero_state(batch_size, dtype)
 
 
-class _OwnDropout(_OwnWrapper):
+class _OwnDropout(OwnWrapper):
     """A program's own cell with dropout."""
 
     def __init__(self, cell: RNNCell, before: Any, after: Any, seed: int | None) -> None:
@@ -198,7 +200,7 @@ def DropoutWrapper(
     return _Dropout(cell, probabilities, options)
 
 
-class _OwnResidual(_OwnWrapper):
+class _OwnResidual(OwnWrapper):
     def __init__(self, cell: RNNCell, function: Any) -> None:
         super().__init__(cell)
         self._function = function or add

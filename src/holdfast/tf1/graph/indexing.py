@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from holdfast.tf1.graph.convert import convert_to_tensor, known_value, whole_numbers
+from holdfast.tf1.graph.convert import convert_to_tensor, known_sizes, known_value, whole_numbers
 from holdfast.tf1.graph.graph import node
-from holdfast.tf1.graph.names import public
+from holdfast.tf1.graph.names import public, publish
 from holdfast.tf1.graph.shapes import Dimension, Sizes
 from holdfast.tf1.graph.tensors import OPERATORS, Tensor
 
@@ -65,18 +65,10 @@ def strided_slice(
     ellipsis_mask: int = 0, new_axis_mask: int = 0, shrink_axis_mask: int = 0, var: Any = None,
     name: str | None = None,
 ) -> Tensor:  # fmt: skip
-    """The part from ``begin`` to ``end`` in steps of ``strides``; the bits of the masks say which count.
-
-    Raises:
-        NotImplementedError: A bound is not known before the run.
-    """
-    bounds = [known_value(each) for each in (begin, end, [1] * len(begin) if strides is None else strides)]
-    if any(bound is None for bound in bounds):
-        raise NotImplementedError("strided_slice got a bound that is not known before the run; use tensor[begin:end].")
+    """The part from ``begin`` to ``end`` in steps of ``strides``; the bits of the masks say which count."""
+    bounds = [_numbers_of(each) for each in (begin, end, [1] * len(_numbers_of(begin)) if strides is None else strides)]
     key: list[Any] = []
-    for place, (first, last, step) in enumerate(
-        zip(*[bound.tolist() for bound in bounds if bound is not None], strict=True)
-    ):
+    for place, (first, last, step) in enumerate(zip(*bounds, strict=True)):
         bit = 1 << place
         if ellipsis_mask & bit:
             key.append(Ellipsis)
@@ -89,6 +81,19 @@ def strided_slice(
     return part(convert_to_tensor(input_), tuple(key), name)
 
 
+def _numbers_of(values: Any) -> list[Any]:
+    """The bounds of a slice, one by one: numbers, or tensors."""
+    known = known_value(values)
+    if known is not None:
+        return known.tolist()  # type: ignore[no-any-return]
+    if not isinstance(values, Tensor):
+        return list(values)
+    count = (values.sizes or (None,))[0]
+    if count is None:
+        raise ValueError(f"strided_slice got bounds {values.name} whose number is unknown; expected a known one.")
+    return [part(values, place) for place in range(count)]
+
+
 @public("slice")
 def slice_(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tensor:
     """The part of ``size`` values from ``begin`` on; a size of -1 means all that follow."""
@@ -96,15 +101,19 @@ def slice_(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tenso
     first, count = known_value(begin), known_value(size)
     if first is not None and count is not None:
         bounds = tuple(slice(int(a), None if n < 0 else int(a) + int(n)) for a, n in zip(first, count, strict=True))
-        return part(tensor, bounds, name)
+        cut = part(tensor, bounds, name)
+        cut.set_shape([None if n < 0 else int(n) for n in count])
+        return cut
 
     def compute(x: torch.Tensor, starts: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
         return x[
             tuple(slice(a, None if n < 0 else a + n) for a, n in zip(starts.tolist(), counts.tolist(), strict=True))
         ]
 
-    rank = None if tensor.sizes is None else (None,) * len(tensor.sizes)
-    return node("Slice", compute, [tensor, whole_numbers(begin), whole_numbers(size)], tensor.dtype, rank, name)
+    sizes = known_sizes(size)
+    if sizes is None and tensor.sizes is not None:
+        sizes = (None,) * len(tensor.sizes)
+    return node("Slice", compute, [tensor, whole_numbers(begin), whole_numbers(size)], tensor.dtype, sizes, name)
 
 
 def part(tensor: Tensor, key: Any, name: str | None = None) -> Tensor:
@@ -219,3 +228,4 @@ def _sliced(size: int | None, key: slice) -> int | None:
 
 
 OPERATORS["__getitem__"] = part
+publish(None, "newaxis")

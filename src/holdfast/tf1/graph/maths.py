@@ -1,8 +1,7 @@
-"""Products, sums along axes, conversions and clipping."""
+"""Conversions, ranges, choices and repetitions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,154 +11,8 @@ from holdfast.tf1.graph.differentiation import IndexedSlices
 from holdfast.tf1.graph.dtypes import DType, as_dtype, boolean, int32, int64
 from holdfast.tf1.graph.graph import node
 from holdfast.tf1.graph.names import public, publish
-from holdfast.tf1.graph.operators import multiply
-from holdfast.tf1.graph.shapes import Sizes, axis_of, broadcast, merged_size
-from holdfast.tf1.graph.tensors import OPERATORS, Tensor
-
-
-@public("matmul", "batch_matmul")
-def matmul(
-    a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False, adjoint_a: bool = False,
-    adjoint_b: bool = False, a_is_sparse: bool = False, b_is_sparse: bool = False, name: str | None = None,
-    adj_x: bool = False, adj_y: bool = False,
-) -> Tensor:  # fmt: skip
-    """The product of matrices, or of batches of matrices [..., I, K] and [..., K, J].
-
-    Raises:
-        ValueError: The sizes that are summed over differ.
-    """
-    x = convert_to_tensor(a, b.dtype if isinstance(b, Tensor) and not isinstance(a, Tensor) else None)
-    y = convert_to_tensor(b, x.dtype)
-    flip_x, flip_y = transpose_a or adjoint_a or adj_x, transpose_b or adjoint_b or adj_y
-
-    def compute(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
-        return torch.matmul(p.transpose(-1, -2) if flip_x else p, q.transpose(-1, -2) if flip_y else q)
-
-    return node(
-        "MatMul", compute if flip_x or flip_y else torch.matmul, [x, y], x.dtype,
-        _product_sizes(x, y, flip_x, flip_y), name,
-    )  # fmt: skip
-
-
-def _product_sizes(x: Tensor, y: Tensor, flip_x: bool, flip_y: bool) -> Sizes:
-    if x.sizes is None or y.sizes is None:
-        return None
-    if len(x.sizes) < 2 or len(y.sizes) < 2:
-        raise ValueError(f"matmul of shapes {x.shape} and {y.shape}; expected matrices, of two dimensions or more.")
-    rows, left = x.sizes[-2:][::-1] if flip_x else x.sizes[-2:]
-    right, columns = y.sizes[-2:][::-1] if flip_y else y.sizes[-2:]
-    merged_size(left, right, x.sizes, y.sizes)
-    batch = broadcast(x.sizes[:-2], y.sizes[:-2])
-    return (*(batch or ()), rows, columns)
-
-
-OPERATORS["__matmul__"] = matmul
-OPERATORS["__rmatmul__"] = lambda x, y: matmul(y, x)
-
-
-@public("tensordot")
-def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Tensor:
-    """The product of tensors, summed over ``axes``: a number of last and first ones, or two lists."""
-    x = convert_to_tensor(a)
-    y = convert_to_tensor(b, x.dtype)
-    if isinstance(axes, int):
-        over: Any = axes
-        left = list(range(len(x.sizes or ()) - axes, len(x.sizes or ())))
-        right = list(range(axes))
-    else:
-        left, right = ([each] if isinstance(each, int) else list(each) for each in axes)
-        over = (left, right)
-    sizes: Sizes = None
-    if x.sizes is not None and y.sizes is not None:
-        left, right = [a % len(x.sizes) for a in left], [b % len(y.sizes) for b in right]
-        sizes = tuple(s for i, s in enumerate(x.sizes) if i not in left)
-        sizes += tuple(s for i, s in enumerate(y.sizes) if i not in right)
-    return node("Tensordot", lambda p, q: torch.tensordot(p, q, over), [x, y], x.dtype, sizes, name)
-
-
-def _axes(axis: Any, sizes: Sizes) -> list[int] | None:
-    """The axes of a sum; None for all."""
-    if axis is None:
-        return None if sizes is None else list(range(len(sizes)))
-    known = known_value(axis)
-    if known is None:
-        raise ValueError("The axis of a sum is not known before the run; expected a number or a list of numbers.")
-    return [axis_of(each, sizes) for each in known.ravel()]
-
-
-def _reduced(sizes: Sizes, axes: list[int] | None, keep: bool) -> Sizes:
-    if sizes is None or axes is None:
-        return () if axes is None and not keep else None
-    if keep:
-        return tuple(1 if place in axes else size for place, size in enumerate(sizes))
-    return tuple(size for place, size in enumerate(sizes) if place not in axes)
-
-
-def _reduction(type_: str, compute: Callable[..., torch.Tensor], *names: str, gradient: bool = True) -> Any:
-    def function(
-        input_tensor: Any, axis: Any = None, keepdims: Any = None, name: str | None = None,
-        reduction_indices: Any = None, keep_dims: Any = None,
-    ) -> Tensor:  # fmt: skip
-        tensor = convert_to_tensor(input_tensor)
-        axes = _axes(axis if reduction_indices is None else reduction_indices, tensor.sizes)
-        keep = bool(keepdims or keep_dims)
-
-        def reduce(x: torch.Tensor) -> torch.Tensor:
-            dims = list(range(x.ndim)) if axes is None else axes
-            return compute(x, dims, keep) if dims else x
-
-        return node(type_, reduce, [tensor], tensor.dtype, _reduced(tensor.sizes, axes, keep), name, gradient=gradient)
-
-    function.__doc__ = f"``{type_}`` of the values along ``axis``; of all without one."
-    function.__name__ = names[0]
-    publish(function, *names)
-    return function
-
-
-def _sum(x: torch.Tensor, dims: list[int], keep: bool) -> torch.Tensor:
-    return x.sum(dims, keep, dtype=x.dtype)
-
-
-def _mean(x: torch.Tensor, dims: list[int], keep: bool) -> torch.Tensor:
-    if x.is_floating_point():
-        return x.mean(dims, keep)
-    count = torch.tensor([x.shape[dim] for dim in dims]).prod()
-    return torch.div(x.sum(dims, keep), count, rounding_mode="trunc").to(x.dtype)
-
-
-def _product(x: torch.Tensor, dims: list[int], keep: bool) -> torch.Tensor:
-    for dim in sorted(dims, reverse=True):
-        x = x.prod(dim, keep, dtype=x.dtype)
-    return x
-
-
-reduce_sum = _reduction("Sum", _sum, "reduce_sum")
-reduce_mean = _reduction("Mean", _mean, "reduce_mean")
-reduce_max = _reduction("Max", torch.amax, "reduce_max")
-reduce_min = _reduction("Min", torch.amin, "reduce_min")
-reduce_prod = _reduction("Prod", _product, "reduce_prod")
-reduce_logsumexp = _reduction("LogSumExp", torch.logsumexp, "reduce_logsumexp")
-reduce_all = _reduction("All", lambda x, dims, keep: torch.all(x, dims, keep), "reduce_all", gradient=False)
-reduce_any = _reduction("Any", lambda x, dims, keep: torch.any(x, dims, keep), "reduce_any", gradient=False)
-
-
-def _position(type_: str, compute: Callable[..., torch.Tensor], name_: str) -> Any:
-    def function(
-        input: Any, axis: Any = None, name: str | None = None, dimension: Any = None, output_type: Any = int64
-    ) -> Tensor:
-        tensor, kind = convert_to_tensor(input), as_dtype(output_type)
-        place = axis_of(known_value(dimension if axis is None else axis) if (axis, dimension) != (None, None) else 0,
-                        tensor.sizes)  # fmt: skip
-        sizes = _reduced(tensor.sizes, [place], False) if tensor.sizes is not None else None
-        return node(type_, lambda x: compute(x, place).to(kind.torch), [tensor], kind, sizes, name, gradient=False)
-
-    function.__doc__ = f"The place of the value along ``axis`` (0 by default): ``{type_}``."
-    publish(function, name_, name_.replace("arg", "arg_"))
-    return function
-
-
-argmax = _position("ArgMax", torch.argmax, "argmax")
-argmin = _position("ArgMin", torch.argmin, "argmin")
+from holdfast.tf1.graph.shapes import Sizes, axis_of
+from holdfast.tf1.graph.tensors import Tensor
 
 
 @public("cast")
@@ -195,9 +48,9 @@ def range_(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, nam
     if limit is None:
         start, limit = 0, start
     values = [convert_to_tensor(each) for each in (start, limit, delta)]
-    kind = as_dtype(dtype) if dtype is not None else next(
-        (each.dtype for each in values if each.dtype.is_floating), next((v.dtype for v in values if v.dtype == int64), int32)
-    )  # fmt: skip
+    kinds = [each.dtype for each in values]
+    widest = next((each for each in kinds if each.is_floating), int64 if int64 in kinds else int32)
+    kind = widest if dtype is None else as_dtype(dtype)
     known = [known_value(each) for each in values]
     size: int | None = None
     if all(each is not None for each in known):
@@ -258,66 +111,6 @@ def tile(input: Any, multiples: Any, name: str | None = None) -> Tensor:
     return node("Tile", lambda x: x.repeat(counts), [tensor], tensor.dtype, sizes, name)
 
 
-@public("clip_by_value")
-def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: str | None = None) -> Any:
-    """Values below the first bound or above the second replaced by it."""
-    if isinstance(t, IndexedSlices):
-        return t.with_values(clip_by_value(t.values, clip_value_min, clip_value_max, name))
-    tensor = convert_to_tensor(t)
-    low, high = convert_to_tensor(clip_value_min, tensor.dtype), convert_to_tensor(clip_value_max, tensor.dtype)
-    return node(
-        "ClipByValue", lambda x, a, b: torch.minimum(torch.maximum(x, a), b), [tensor, low, high], tensor.dtype,
-        broadcast(broadcast(tensor.sizes, low.sizes), high.sizes), name,
-    )  # fmt: skip
-
-
-@public("global_norm")
-def global_norm(t_list: Any, name: str | None = None) -> Tensor:
-    """The norm of all tensors of a list together; of rows that were looked up, of each of them."""
-    values = [convert_to_tensor(t.values if isinstance(t, IndexedSlices) else t) for t in t_list if t is not None]
-    if not values:
-        raise ValueError("global_norm got no tensors; expected one that is not None.")
-
-    def compute(*xs: torch.Tensor) -> torch.Tensor:
-        return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(x) for x in xs]))
-
-    return node("GlobalNorm", compute, values, values[0].dtype, (), name or "global_norm")
-
-
-@public("clip_by_global_norm")
-def clip_by_global_norm(
-    t_list: Any, clip_norm: Any, use_norm: Any = None, name: str | None = None
-) -> tuple[list[Any], Tensor]:
-    """The tensors of a list, scaled so that their norm together is at most ``clip_norm``; and that norm before."""
-    norm = global_norm(t_list) if use_norm is None else use_norm
-    most = convert_to_tensor(clip_norm, norm.dtype)
-    scale = node("Scale", lambda n, m: m / torch.maximum(n, m), [norm, most], norm.dtype, ())
-    clipped: list[Any] = []
-    for t in t_list:
-        if t is None:
-            clipped.append(None)
-        elif isinstance(t, IndexedSlices):
-            clipped.append(t.with_values(multiply(t.values, scale)))
-        else:
-            clipped.append(multiply(convert_to_tensor(t), scale))
-    return clipped, norm
-
-
-@public("clip_by_norm")
-def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: str | None = None) -> Any:
-    """A tensor, scaled so that its norm (along ``axes``) is at most ``clip_norm``."""
-    if isinstance(t, IndexedSlices):
-        return t.with_values(clip_by_norm(t.values, clip_norm, axes, name))
-    tensor = convert_to_tensor(t)
-    most, over = convert_to_tensor(clip_norm, tensor.dtype), _axes(axes, tensor.sizes)
-
-    def compute(x: torch.Tensor, m: torch.Tensor) -> torch.Tensor:
-        norm = torch.linalg.vector_norm(x, dim=over, keepdim=True) if over else x.abs()
-        return x * (m / torch.maximum(norm, m))
-
-    return node("ClipByNorm", compute, [tensor, most], tensor.dtype, tensor.sizes, name)
-
-
 @public("where", "select")
 def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None) -> Tensor:
     """``x`` where the condition holds, otherwise ``y``; without them, the places where it holds [N, dimensions].
@@ -346,9 +139,7 @@ def one_hot(
 ) -> Tensor:  # fmt: skip
     """For each index a vector of ``depth`` values: ``on_value`` (1) at the index, ``off_value`` (0) elsewhere."""
     ids, count = convert_to_tensor(indices), known_value(depth)
-    if count is None:
-        raise ValueError("one_hot got a depth that is not known before the run; expected a whole number.")
-    width, place = int(count), -1 if axis is None else axis
+    width, place = None if count is None else int(count), -1 if axis is None else axis
     kind = as_dtype(
         dtype if dtype is not None else "float32" if on_value is None else convert_to_tensor(on_value).dtype
     )
@@ -357,15 +148,16 @@ def one_hot(
         for given, default in ((on_value, 1), (off_value, 0))
     )
 
-    def compute(which: torch.Tensor, one: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:
-        hit = which.long().unsqueeze(-1) == torch.arange(width)
+    def compute(which: torch.Tensor, one: torch.Tensor, zero: torch.Tensor, most: Any = width) -> torch.Tensor:
+        hit = which.long().unsqueeze(-1) == torch.arange(int(most))
         return torch.where(hit, one, zero).movedim(-1, place)
 
     sizes: Sizes = None
     if ids.sizes is not None:
         at = axis_of(place, (*ids.sizes, None))
         sizes = (*ids.sizes[:at], width, *ids.sizes[at:])
-    return node("OneHot", compute, [ids, on, off], kind, sizes, name, gradient=False)
+    inputs = [ids, on, off, *([] if width is not None else [convert_to_tensor(depth)])]
+    return node("OneHot", compute, inputs, kind, sizes, name, gradient=False)
 
 
 @public("reverse", "reverse_v2")
@@ -383,3 +175,14 @@ def reverse(tensor: Any, axis: Any, name: str | None = None) -> Tensor:
 
 
 publish(boolean, "bool")
+
+
+@public("saturate_cast")
+def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
+    """:func:`cast`, of the nearest value that the dtype has."""
+    tensor, kind = convert_to_tensor(value), as_dtype(dtype)
+    low, high = kind.min, kind.max
+    return node(
+        "SaturateCast", lambda x: x.clamp(low, high).to(kind.torch), [tensor], kind, tensor.sizes, name,
+        gradient=tensor.dtype.is_floating and kind.is_floating,
+    )  # fmt: skip

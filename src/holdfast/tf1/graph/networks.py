@@ -1,4 +1,4 @@
-"""``tf.nn``: activations, softmax and cross-entropy, dropout; and dense layers."""
+"""``tf.nn``: activations, softmax and cross-entropy, dropout."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+from holdfast.tf1.graph.arithmetic import exp, unary
+from holdfast.tf1.graph.arrays import concat
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.graph import node
-from holdfast.tf1.graph.initializers import Zeros, glorot_uniform
-from holdfast.tf1.graph.maths import matmul
 from holdfast.tf1.graph.names import public
-from holdfast.tf1.graph.operators import unary
+from holdfast.tf1.graph.products import matmul
 from holdfast.tf1.graph.randoms import random_node
-from holdfast.tf1.graph.scopes import get_variable, variable_scope
 from holdfast.tf1.graph.shapes import broadcast, merged
 from holdfast.tf1.graph.tensors import Tensor
 
@@ -63,12 +62,30 @@ def _cross_entropy(logits: Any, labels: Any, axis: int, name: str | None, consta
     sizes = merged(x.sizes, y.sizes)
 
     def compute(scores: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        if constants:
-            target = target.detach()
-        return -(target * torch.log_softmax(scores, axis)).sum(axis)
+        if scores.shape != target.shape:
+            raise ValueError(f"logits {tuple(scores.shape)}, labels {tuple(target.shape)}; expected one shape")
+        return _CrossEntropy.apply(scores, target.detach() if constants else target, axis)  # type: ignore[no-any-return,no-untyped-call]
 
     rest = None if sizes is None else tuple(s for place, s in enumerate(sizes) if place != axis % len(sizes))
     return node("SoftmaxCrossEntropy", compute, [x, y], x.dtype, rest, name, constants=constants)
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """With TensorFlow's gradient, softmax - labels, also where the labels do not sum to 1."""
+
+    @staticmethod
+    def forward(context: Any, scores: torch.Tensor, target: torch.Tensor, axis: int) -> torch.Tensor:
+        context.save_for_backward(scores, target)
+        context.axis = axis
+        return -(target * torch.log_softmax(scores, axis)).sum(axis)
+
+    @staticmethod
+    def backward(context: Any, grad: torch.Tensor) -> tuple[Any, ...]:
+        scores, target = context.saved_tensors
+        above = grad.unsqueeze(context.axis)
+        logs = torch.log_softmax(scores, context.axis)
+        wanted = context.needs_input_grad
+        return (logs.exp() - target) * above, -logs * above if wanted[1] else None, None
 
 
 @public("nn.softmax_cross_entropy_with_logits")
@@ -180,69 +197,50 @@ def xw_plus_b(x: Any, weights: Any, biases: Any, name: str | None = None) -> Ten
     return bias_add(matmul(x, weights), biases, name=name or "xw_plus_b")
 
 
+@public("nn.relu_layer")
+def relu_layer(x: Any, weights: Any, biases: Any, name: str | None = None) -> Tensor:
+    """The positive part of X W + b."""
+    return relu(xw_plus_b(x, weights, biases), name)  # type: ignore[no-any-return]
+
+
+@public("nn.crelu")
+def crelu(features: Any, name: str | None = None, axis: int = -1) -> Tensor:
+    """The positive parts of x and of -x, side by side."""
+    x = convert_to_tensor(features)
+    return relu(concat([x, -x], axis), name)  # type: ignore[no-any-return]
+
+
+@public("nn.weighted_cross_entropy_with_logits")
+def weighted_cross_entropy_with_logits(
+    labels: Any = None, logits: Any = None, pos_weight: Any = None, name: str | None = None, targets: Any = None
+) -> Tensor:
+    """:func:`sigmoid_cross_entropy_with_logits` with the part of positive labels times ``pos_weight``."""
+    x = convert_to_tensor(logits)
+    y = convert_to_tensor(labels if targets is None else targets, x.dtype)
+    weight = convert_to_tensor(pos_weight, x.dtype)
+    return node(
+        "WeightedCrossEntropy",
+        lambda scores, target, w: (1 - target) * scores + (1 + (w - 1) * target) * F.softplus(-scores),
+        [x, y, weight], x.dtype, merged(x.sizes, y.sizes), name,
+    )  # fmt: skip
+
+
+@public("nn.log_poisson_loss")
+def log_poisson_loss(targets: Any, log_input: Any, compute_full_loss: bool = False, name: str | None = None) -> Tensor:
+    """``exp(log_input) - log_input targets``; the terms of the targets alone are left out.
+
+    Raises:
+        NotImplementedError: ``compute_full_loss`` is asked for.
+    """
+    if compute_full_loss:
+        raise NotImplementedError("log_poisson_loss got compute_full_loss=True; expected False.")
+    x = convert_to_tensor(log_input)
+    y = convert_to_tensor(targets, x.dtype)
+    return exp(x) - x * y  # type: ignore[no-any-return]
+
+
 @public("nn.l2_loss")
 def l2_loss(t: Any, name: str | None = None) -> Tensor:
     """Half the sum of squares."""
     tensor = convert_to_tensor(t)
     return node("L2Loss", lambda x: x.square().sum() / 2, [tensor], tensor.dtype, (), name or "L2Loss")
-
-
-def linear_layer(
-    inputs: Any, units: int, scope: Any, default_scope: str, names: tuple[str, str], initializers: tuple[Any, Any],
-    reuse: Any = None, use_bias: bool = True, trainable: bool = True, regularizer: Any = None,
-) -> Tensor:  # fmt: skip
-    """Inputs W + b along the last dimension, with variables in a scope of their own."""
-    x = convert_to_tensor(inputs)
-    depth = None if x.sizes is None else x.sizes[-1]
-    if depth is None:
-        raise ValueError(f"The last size of {x.name} is unknown; a dense layer needs it. Give it by set_shape.")
-    with variable_scope(scope, default_scope, reuse=reuse):
-        kernel = get_variable(
-            names[0], [depth, units], x.dtype, initializers[0] or glorot_uniform(), regularizer, trainable
-        )
-        bias = (
-            get_variable(names[1], [units], x.dtype, initializers[1] or Zeros(), trainable=trainable)
-            if use_bias
-            else None
-        )
-        product = node("MatMul", lambda a, w: torch.matmul(a, w), [x, kernel], x.dtype, (*(x.sizes or ())[:-1], units))
-        return product if bias is None else bias_add(product, bias)
-
-
-@public("contrib.layers.fully_connected")
-def fully_connected(
-    inputs: Any, num_outputs: int, activation_fn: Any = relu, normalizer_fn: Any = None, normalizer_params: Any = None,
-    weights_initializer: Any = None, weights_regularizer: Any = None, biases_initializer: Any = Zeros,
-    biases_regularizer: Any = None, reuse: Any = None, variables_collections: Any = None,
-    outputs_collections: Any = None, trainable: bool = True, scope: Any = None,
-) -> Tensor:  # fmt: skip
-    """A dense layer along the last dimension; ReLU by default."""
-    bias = biases_initializer is not None and normalizer_fn is None
-    outputs = linear_layer(
-        inputs, int(num_outputs), scope, "fully_connected", ("weights", "biases"),
-        (weights_initializer, biases_initializer), reuse, bias, trainable, weights_regularizer,
-    )  # fmt: skip
-    if normalizer_fn is not None:
-        outputs = normalizer_fn(outputs, **(normalizer_params or {}))
-    return outputs if activation_fn is None else activation_fn(outputs)
-
-
-@public("contrib.layers.linear")
-def linear(*args: Any, **options: Any) -> Tensor:
-    """:func:`fully_connected` without an activation."""
-    return fully_connected(*args, **{"activation_fn": None, **options})
-
-
-@public("layers.dense")
-def dense(
-    inputs: Any, units: int, activation: Any = None, use_bias: bool = True, kernel_initializer: Any = None,
-    bias_initializer: Any = None, kernel_regularizer: Any = None, bias_regularizer: Any = None,
-    activity_regularizer: Any = None, kernel_constraint: Any = None, bias_constraint: Any = None,
-    trainable: bool = True, name: str | None = None, reuse: Any = None,
-) -> Tensor:  # fmt: skip
-    """A dense layer along the last dimension."""
-    outputs = linear_layer(
-        inputs, int(units), name, "dense", ("kernel", "bias"), (kernel_initializer, bias_initializer), reuse, use_bias,
-        trainable, kernel_regularizer,
-    )  # fmt: skip
-    return outputs if activation is None else activation(outputs)

@@ -18,7 +18,6 @@ from holdfast.tf1.graph.tensors import Operation, Tensor
 
 _FILE = "<a plan of holdfast.tf1.graph>"
 _VIEWS = {"Identity", "Reshape", "Transpose", "Squeeze", "ExpandDims", "StridedSlice", "Split", "Unpack", "Cast"}
-_NOT_FOR_A_PLAN = (HoldfastError, KeyboardInterrupt, GeneratorExit, SystemExit)
 
 
 class Plan:
@@ -65,20 +64,25 @@ class Plan:
                     return self.function(*values)
             with torch.no_grad():
                 return self.function(*values)
-        except _NOT_FOR_A_PLAN:
-            raise
         except Exception as error:
-            op = self._failed(error)
-            if op is None or op.type in ("PyFunc",):
+            failure = self.failure(error)
+            if failure is error:
                 raise
-            shapes = ", ".join(written(tensor.sizes) for tensor in op.inputs)
-            message = f"{op.type} {op.name} ({op.line}; inputs {shapes}) failed: {_first_line(error)}"
-            raise InvalidArgumentError(None, op, message) from error
+            raise failure from error
+
+    def failure(self, error: Exception) -> Exception:
+        """The error to raise for one that came up in :attr:`function`: it says which operation failed."""
+        op = None if isinstance(error, HoldfastError) else self._failed(error)
+        if op is None or op.type == "PyFunc":
+            return error
+        shapes = ", ".join(written(tensor.sizes) for tensor in op.inputs)
+        message = f"{op.type} {op.name} ({op.line}; inputs {shapes}) failed: {_first_line(error)}"
+        return InvalidArgumentError(None, op, message)
 
     def _failed(self, error: BaseException) -> Operation | None:
         trace, line = error.__traceback__, 0
         while trace is not None:
-            if trace.tb_frame.f_code.co_filename == _FILE:
+            if trace.tb_frame.f_code is self.function.__code__:
                 line = trace.tb_lineno
             trace = trace.tb_next
         return self._lines.get(line)
@@ -90,6 +94,7 @@ class Plan:
         self._lines: dict[int, Operation] = {}
         lines += [f" {_local(tensor)} = leaf({_local(tensor)})" for tensor in self.feeds if tensor in leaves]
         fed = set(self.feeds)
+        kept: dict[Tensor, str] = {}  # what is fetched as it was before anything changes
         for group in (pure, late):
             for op in group:
                 self._write_operation(op, names, lines, leaves, fed)
@@ -97,8 +102,9 @@ class Plan:
                 before = {op.id for op in pure}
                 fetched = [each for each in self.fetches if isinstance(each, Tensor)]
                 aliases = [t for t in dict.fromkeys(fetched) if t.op.id in before and _may_be_of_a_variable(t)]
-                lines += [f" {_local(tensor)} = {_local(tensor)}.clone()" for tensor in aliases]
-        results = [_local(each) if isinstance(each, Tensor) else "None" for each in self.fetches]
+                lines += [f" kept_{_local(tensor)} = {_local(tensor)}.clone()" for tensor in aliases]
+                kept |= {tensor: f"kept_{_local(tensor)}" for tensor in aliases}
+        results = [kept.get(each, _local(each)) if isinstance(each, Tensor) else "None" for each in self.fetches]
         lines.append(f" return ({''.join(f'{result}, ' for result in results)})")
         exec(compile("\n".join(lines), _FILE, "exec"), names)
         self.function: Callable[..., Any] = names["function"]
@@ -107,7 +113,12 @@ class Plan:
         self, op: Operation, names: dict[str, Any], lines: list[str], leaves: set[Tensor], fed: set[Tensor]
     ) -> None:
         if op.type == "Const":
-            names[_local(op.outputs[0])] = op.settings["value"]
+            output = op.outputs[0]
+            if output in leaves:
+                names[f"c{op.id}"] = op.settings["value"]
+                lines.append(f" {_local(output)} = leaf(c{op.id})")
+            else:
+                names[_local(output)] = op.settings["value"]
             return
         compute = op.prepare(self) if op.prepare else op.compute
         if compute is None:
@@ -144,7 +155,7 @@ def needed(fetches: Iterable[Tensor | Operation], fed: set[Tensor]) -> list[Oper
     waiting = [each.op if isinstance(each, Tensor) else each for each in fetches if each not in fed]
     while waiting:
         op = waiting.pop()
-        if op.id in needed:
+        if op.id in needed or (op.outputs and fed.issuperset(op.outputs)):
             continue
         needed[op.id] = op
         waiting += [tensor.op for tensor in op.inputs if tensor not in fed]

@@ -19,7 +19,7 @@ from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.nested import flatten, is_structure, map_structure, pack_sequence_as
 from holdfast.tf1.graph.plan import needed
 from holdfast.tf1.graph.scopes import variable_scope
-from holdfast.tf1.graph.shapes import Sizes
+from holdfast.tf1.graph.shapes import Sizes, merged
 from holdfast.tf1.graph.subgraph import Subgraph
 from holdfast.tf1.graph.tensors import Operation, Tensor
 
@@ -59,7 +59,7 @@ def run_cell(
     """:func:`dynamic_rnn` in the open scope; with ``reverse``, from each row's last step to its first."""
     if initial_state is None and dtype is None:
         raise ValueError("There is no initial_state and no dtype; expected one of them: give dtype=tf.float32.")
-    if x.sizes is not None and len(x.sizes) < 3:
+    if x.sizes is not None and len(x.sizes) < (3 if isinstance(cell, EngineCell) else 2):
         raise ValueError(f"The inputs {x.name} have shape {x.shape}; expected [batch, time, depth].")
     time, batch = (x.sizes or (None, None))[:2] if time_major else (x.sizes or (None, None))[1::-1]
     outer = (time, batch) if time_major else (batch, time)
@@ -106,8 +106,8 @@ def explain(fetches: Any, feed_dict: Any = None, session: Any = None) -> Explana
     return Explanation(tuple(choices))
 
 
-class _Zeros:
-    """Stands for a part of a state of zeros, which the operation itself makes."""
+class _Part:
+    """Stands for a part of a state: what is known of its shape, and its dtype."""
 
     def __init__(self, sizes: Sizes, dtype: Any) -> None:
         self.sizes, self.dtype = sizes, dtype
@@ -125,7 +125,7 @@ def _engine(cell: EngineCell, x: Tensor, state: Any, time_major: bool, reverse: 
     batch = (x.sizes or (None, None))[1 if time_major else 0]
     if state is None:
         sizes = cell.state_size
-        state = pack_sequence_as(sizes, [_Zeros((batch, int(size)), x.dtype) for size in flatten(sizes)])
+        state = pack_sequence_as(sizes, [_Part((batch, int(size)), x.dtype) for size in flatten(sizes)])
         first = None
     else:
         first = state
@@ -190,7 +190,10 @@ def _by_steps(cell: RNNCell, x: Tensor, initial_state: Any, dtype: Any, time_maj
         why = f"{type(cell).__name__} is a program's own cell, so it runs step by step."
         return [EngineChoice(name, "unroll", dict.fromkeys(ENGINES, why))]
 
-    return None, prepare, [x, *parts, *body.captured], state, output_size, explains
+    after = [
+        _Part(merged(part.sizes, new.sizes), part.dtype) for part, new in zip(parts, body.outputs[1:], strict=True)
+    ]
+    return None, prepare, [x, *parts, *body.captured], pack_sequence_as(state, after), output_size, explains
 
 
 def _loop(

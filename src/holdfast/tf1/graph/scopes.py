@@ -14,7 +14,7 @@ from holdfast.tf1 import variables as eager
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.dtypes import as_dtype, float32
 from holdfast.tf1.graph.graph import Graph, get_default_graph
-from holdfast.tf1.graph.initializers import Initializer, as_initializer, glorot_uniform
+from holdfast.tf1.graph.initial_values import Initializer, as_initializer, glorot_uniform
 from holdfast.tf1.graph.names import public, publish
 from holdfast.tf1.graph.tensors import Tensor
 from holdfast.tf1.graph.variables import Variable
@@ -58,8 +58,8 @@ class GraphStore(eager.VariableStore):
 class VariableScope:
     """An open scope of variables, whose ``reuse`` a program may change."""
 
-    def __init__(self, scope: eager.VariableScope, name_scope: str = "") -> None:
-        self.scope, self.original_name_scope = scope, name_scope
+    def __init__(self, scope: eager.VariableScope, name_scope: str = "", regularizer: Any = None) -> None:
+        self.scope, self.original_name_scope, self.regularizer = scope, name_scope, regularizer
 
     @property
     def name(self) -> str:
@@ -83,6 +83,10 @@ class VariableScope:
     def set_initializer(self, initializer: Any) -> None:
         """Sets the initializer of the variables that follow."""
         self.scope = replace(self.scope, initializer=as_initializer(initializer))
+
+    def set_regularizer(self, regularizer: Any) -> None:
+        """Sets the regularizer of the variables that follow."""
+        self.regularizer = regularizer
 
     def global_variables(self) -> list[Any]:
         """The variables of this scope."""
@@ -111,8 +115,18 @@ def cells_make_variables_here() -> Iterator[GraphStore]:
     """Within the block, cells of :mod:`holdfast.tf1` make their variables in the graph and its open scope."""
     graph = get_default_graph()
     scope = _current(graph)
+    known = len(graph.variables)
     with eager.within(graph.store, scope.scope):
         yield graph.store
+    for variable in graph.variables[known:]:
+        _penalize(variable, scope.regularizer)
+
+
+def _penalize(variable: Variable, regularizer: Any) -> None:
+    """Adds what a regularizer says of a new variable to the regularization losses."""
+    penalty = None if regularizer is None else regularizer(variable)
+    if penalty is not None:
+        variable.graph.add_to_collection("regularization_losses", penalty)
 
 
 @public("variable_scope")
@@ -129,14 +143,15 @@ def variable_scope(
         name_or_scope: A name, or a scope to open again.
         default_name: The name if there is none; made unique.
         initializer: Of variables without one of their own.
+        regularizer: A function of each new variable, whose value goes to the regularization losses.
         reuse: Whether variables are shared: True, False or ``tf.AUTO_REUSE``.
         values, caching_device, partitioner, use_resource, dtype: Accepted.
 
     Raises:
         ValueError: There is no name.
-        NotImplementedError: A ``regularizer``, ``custom_getter`` or ``constraint`` is given.
+        NotImplementedError: A ``custom_getter`` or ``constraint`` is given.
     """
-    for option, given in (("regularizer", regularizer), ("custom_getter", custom_getter), ("constraint", constraint)):
+    for option, given in (("custom_getter", custom_getter), ("constraint", constraint)):
         if given is not None:
             raise NotImplementedError(f"variable_scope got {option}; expected None: Holdfast's graphs have none.")
     graph = get_default_graph()
@@ -150,7 +165,8 @@ def variable_scope(
         eager.variable_scope(wanted, default_name, reuse, as_initializer(initializer)) as scope,
         graph.name_scope(scope.name.rsplit("/", 1)[-1] or None) as names,
     ):
-        graph.variable_scope = VariableScope(scope, names)
+        outer = name_or_scope if isinstance(name_or_scope, VariableScope) else before
+        graph.variable_scope = VariableScope(scope, names, regularizer or outer.regularizer)
         try:
             yield graph.variable_scope
         finally:
@@ -207,8 +223,8 @@ def get_variable(
         variable: Variable = graph.store.of[id(parameter)]
     else:
         variable = _whole_number(graph, scope, full, sizes, kind, initializer, trainable)
-    if regularizer is not None and not known:
-        graph.add_to_collection("regularization_losses", regularizer(variable))
+    if not known:
+        _penalize(variable, regularizer or scope.regularizer)
     return variable
 
 

@@ -262,7 +262,7 @@ def _structured(fetches: Any, results: Any) -> Any:
     if isinstance(fetches, dict):
         made = {key: _structured(fetches[key], results) for key in _order(fetches)}
         return type(fetches)((key, made[key]) for key in fetches)
-    if isinstance(fetches, list | tuple):
+    if isinstance(fetches, list | tuple) and not hasattr(fetches, "fetched"):
         parts = [_structured(part, results) for part in fetches]
         return type(fetches)(*parts) if hasattr(fetches, "_fields") else type(fetches)(parts)
     several = getattr(fetches, "fetched", None)

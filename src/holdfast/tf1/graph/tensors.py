@@ -17,7 +17,7 @@ Compute = Callable[..., Any]
 """Takes torch's tensors, one for each input of an operation, and returns its output, or a tuple of several."""
 
 OPERATORS: dict[str, Callable[..., Any]] = {}
-"""What ``a + b``, ``a[i]`` and their like do, by the names of Python's methods; filled by :mod:`operators`."""
+"""What ``a + b``, ``a[i]`` and their like do, by the names of Python's methods; filled by :mod:`arithmetic`."""
 
 
 @public("Operation")
@@ -61,6 +61,14 @@ class Operation:
 
     def __repr__(self) -> str:
         return f"<tf.Operation {self.name!r} type={self.type}>"
+
+
+def _operator(name: str) -> Callable[..., Any]:
+    def method(*args: Any) -> Any:
+        return OPERATORS[name](*args)
+
+    method.__name__ = name
+    return method
 
 
 @public("Tensor")
@@ -109,6 +117,23 @@ class Tensor:
         """Its value in a run of a session; None for the default one."""
         return self.graph.session(session).run(self, feed_dict)
 
+    __add__, __radd__ = _operator("__add__"), _operator("__radd__")
+    __sub__, __rsub__ = _operator("__sub__"), _operator("__rsub__")
+    __mul__, __rmul__ = _operator("__mul__"), _operator("__rmul__")
+    __div__, __rdiv__ = _operator("__div__"), _operator("__rdiv__")
+    __truediv__, __rtruediv__ = _operator("__truediv__"), _operator("__rtruediv__")
+    __floordiv__, __rfloordiv__ = _operator("__floordiv__"), _operator("__rfloordiv__")
+    __mod__, __rmod__ = _operator("__mod__"), _operator("__rmod__")
+    __pow__, __rpow__ = _operator("__pow__"), _operator("__rpow__")
+    __matmul__, __rmatmul__ = _operator("__matmul__"), _operator("__rmatmul__")
+    __and__, __rand__ = _operator("__and__"), _operator("__rand__")
+    __or__, __ror__ = _operator("__or__"), _operator("__ror__")
+    __xor__, __rxor__ = _operator("__xor__"), _operator("__rxor__")
+    __lt__, __le__ = _operator("__lt__"), _operator("__le__")
+    __gt__, __ge__ = _operator("__gt__"), _operator("__ge__")
+    __neg__, __abs__ = _operator("__neg__"), _operator("__abs__")
+    __invert__, __getitem__ = _operator("__invert__"), _operator("__getitem__")
+
     def __hash__(self) -> int:
         return id(self)
 
@@ -132,51 +157,6 @@ class Tensor:
 
     def __repr__(self) -> str:
         return f"<tf.Tensor {self.name!r} shape={written(self.sizes)} dtype={self.dtype.name}>"
-
-
-def _operator(name: str) -> Callable[..., Any]:
-    def method(*args: Any) -> Any:
-        return OPERATORS[name](*args)
-
-    method.__name__ = name
-    return method
-
-
-for _name in [
-    "add",
-    "radd",
-    "sub",
-    "rsub",
-    "mul",
-    "rmul",
-    "truediv",
-    "rtruediv",
-    "floordiv",
-    "rfloordiv",
-    "mod",
-    "rmod",
-    "pow",
-    "rpow",
-    "matmul",
-    "rmatmul",
-    "neg",
-    "abs",
-    "invert",
-    "and",
-    "rand",
-    "or",
-    "ror",
-    "xor",
-    "rxor",
-    "lt",
-    "le",
-    "gt",
-    "ge",
-    "getitem",
-    "div",
-    "rdiv",
-]:
-    setattr(Tensor, f"__{_name}__", _operator(f"__{_name}__"))
 
 
 def _line_of_the_program() -> str:

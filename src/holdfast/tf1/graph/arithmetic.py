@@ -15,12 +15,13 @@ from holdfast.tf1.graph.tensors import OPERATORS, Tensor
 
 
 def _binary(
-    type_: str, compute: Callable[..., torch.Tensor], *names: str, compares: bool = False, says: str = ""
-) -> Any:
+    type_: str, compute: Callable[..., torch.Tensor], *names: str, compares: bool = False, steps: bool = False,
+    says: str = "",
+) -> Any:  # fmt: skip
     def function(x: Any, y: Any, name: str | None = None) -> Tensor:
         a, b = same_kind(x, y)
         dtype = boolean if compares else a.dtype
-        return node(type_, compute, [a, b], dtype, all_broadcast([a, b]), name, gradient=not compares)
+        return node(type_, compute, [a, b], dtype, all_broadcast([a, b]), name, gradient=not compares and not steps)
 
     function.__doc__ = says or f"``{type_}`` of x and y, by elements; their shapes are broadcast."
     function.__name__ = names[0].rsplit(".", 1)[-1]
@@ -33,15 +34,28 @@ def _quotient(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return a / b if a.is_floating_point() else torch.div(a, b, rounding_mode="floor")
 
 
+def _first_of_equals(a: torch.Tensor, b: torch.Tensor, chosen: torch.Tensor, function: Any) -> torch.Tensor:
+    """The larger or smaller value, with the gradient in the first of two equal ones; torch halves it."""
+    if a.requires_grad or b.requires_grad:
+        return torch.where(chosen | a.isnan(), a, b)
+    return function(a, b)  # type: ignore[no-any-return]
+
+
 add = _binary("Add", torch.add, "add")
 subtract = _binary("Sub", torch.sub, "subtract", "sub")
 multiply = _binary("Mul", torch.mul, "multiply", "mul")
 div = _binary("Div", _quotient, "div", says="x / y; of whole numbers, rounded down.")
-floordiv = _binary("FloorDiv", lambda a, b: torch.div(a, b, rounding_mode="floor"), "floordiv", "floor_div")
+floordiv = _binary("FloorDiv", lambda a, b: torch.div(a, b, rounding_mode="floor"), "floordiv", "floor_div", steps=True)
 mod = _binary("FloorMod", torch.remainder, "mod", "floormod")
 power = _binary("Pow", torch.pow, "pow")
-maximum = _binary("Maximum", torch.maximum, "maximum")
-minimum = _binary("Minimum", torch.minimum, "minimum")
+maximum = _binary("Maximum", lambda a, b: _first_of_equals(a, b, a >= b, torch.maximum), "maximum")
+minimum = _binary("Minimum", lambda a, b: _first_of_equals(a, b, a <= b, torch.minimum), "minimum")
+truncatediv = _binary("TruncateDiv", lambda a, b: torch.div(a, b, rounding_mode="trunc"), "truncatediv", steps=True)
+truncatemod = _binary("TruncateMod", torch.fmod, "truncatemod", steps=True)
+div_no_nan = _binary(
+    "DivNoNan", lambda a, b: torch.where(b == 0, 0, a / torch.where(b == 0, 1, b)), "div_no_nan",
+    says="x / y, and 0 where y is 0.",
+)  # fmt: skip
 squared_difference = _binary("SquaredDifference", lambda a, b: (a - b).square(), "squared_difference")
 atan2 = _binary("Atan2", torch.atan2, "atan2")
 less = _binary("Less", torch.lt, "less", compares=True)
@@ -77,12 +91,14 @@ def add_n(inputs: Any, name: str | None = None) -> Tensor:
     )
 
 
-def unary(type_: str, compute: Callable[..., torch.Tensor], *names: str, gradient: bool = True) -> Any:
+def unary(
+    type_: str, compute: Callable[..., torch.Tensor], *names: str, gradient: bool = True, dtype: Any = None
+) -> Any:
     """A function of one tensor by elements, registered under its names."""
 
     def function(x: Any, name: str | None = None) -> Tensor:
         tensor = convert_to_tensor(x)
-        return node(type_, compute, [tensor], tensor.dtype, tensor.sizes, name, gradient=gradient)
+        return node(type_, compute, [tensor], dtype or tensor.dtype, tensor.sizes, name, gradient=gradient)
 
     function.__doc__ = f"``{type_}`` of x, by elements."
     function.__name__ = names[0].rsplit(".", 1)[-1]
@@ -101,7 +117,7 @@ expm1 = unary("Expm1", torch.expm1, "expm1")
 sqrt = unary("Sqrt", torch.sqrt, "sqrt")
 rsqrt = unary("Rsqrt", torch.rsqrt, "rsqrt")
 square = unary("Square", torch.square, "square")
-reciprocal = unary("Reciprocal", torch.reciprocal, "reciprocal")
+reciprocal = unary("Reciprocal", torch.reciprocal, "reciprocal", "inv")
 sign = unary("Sign", torch.sign, "sign")
 floor = unary("Floor", torch.floor, "floor", gradient=False)
 ceil = unary("Ceil", torch.ceil, "ceil", gradient=False)
@@ -116,7 +132,16 @@ erf = unary("Erf", torch.erf, "erf")
 lgamma = unary("Lgamma", torch.lgamma, "lgamma")
 tanh = unary("Tanh", torch.tanh, "tanh", "nn.tanh")
 sigmoid = unary("Sigmoid", torch.sigmoid, "sigmoid", "nn.sigmoid")
-is_nan = unary("IsNan", torch.isnan, "is_nan", gradient=False)
+sinh = unary("Sinh", torch.sinh, "sinh")
+cosh = unary("Cosh", torch.cosh, "cosh")
+asinh = unary("Asinh", torch.asinh, "asinh")
+acosh = unary("Acosh", torch.acosh, "acosh")
+atanh = unary("Atanh", torch.atanh, "atanh")
+digamma = unary("Digamma", torch.digamma, "digamma")
+erfc = unary("Erfc", torch.erfc, "erfc")
+is_nan = unary("IsNan", torch.isnan, "is_nan", gradient=False, dtype=boolean)
+is_inf = unary("IsInf", torch.isinf, "is_inf", gradient=False, dtype=boolean)
+is_finite = unary("IsFinite", torch.isfinite, "is_finite", gradient=False, dtype=boolean)
 
 
 def _swapped(function: Any) -> Any:
