@@ -21,24 +21,31 @@ from typing import Any
 from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
     arrays,
     cells,
+    command_flags,
     differentiation,
     engine_cells,
+    file_access,
     indexing,
     initializers,
     maths,
+    messages,
+    mnist,
     networks,
     operators,
     optimizers,
     randoms,
+    refusals,
     rnn,
     scopes,
     session,
+    surroundings,
+    texts,
     variables,
 )
 from holdfast.tf1.graph.names import find
 
 
 def __getattr__(name: str) -> Any:
-    if name.startswith("__") and name.endswith("__"):
+    if name.startswith("__") and name.endswith("__") and name != "__version__":
         raise AttributeError(name)
     return find(name)

@@ -44,7 +44,7 @@ def convert_to_tensor(value: Any, dtype: Any = None, name: str | None = None, pr
 
 
 def _is_symbolic(value: Any) -> bool:
-    return isinstance(value, Tensor | tuple(kind for kind, _ in CONVERSIONS))
+    return isinstance(value, Tensor) or any(isinstance(value, kind) for kind, _ in CONVERSIONS)
 
 
 def _stacked(parts: list[Any], wanted: DType | None, name: str | None) -> Tensor:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from holdfast.tf1.graph.dtypes import DType
 from holdfast.tf1.graph.names import public
+from holdfast.tf1.graph.program_lines import line_of_the_program
 from holdfast.tf1.graph.shapes import Sizes, TensorShape, merged, sizes_of, written
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Operation:
         self.prepare: Callable[[Any], Compute] | None = None
         self.effect, self.gradient = False, True
         self.settings: dict[str, Any] = {}
-        self.line = _line_of_the_program()
+        self.line = line_of_the_program()
         self.id = graph.add(self)
 
     @property
@@ -141,15 +141,38 @@ def _operator(name: str) -> Callable[..., Any]:
     return method
 
 
-for _name in ["add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "floordiv", "rfloordiv", "mod", "rmod", "pow", "rpow", "matmul", "rmatmul", "neg", "abs", "invert", "and", "rand", "or", "ror", "xor", "rxor", "lt", "le", "gt", "ge", "getitem", "div", "rdiv"]:
+for _name in [
+    "add",
+    "radd",
+    "sub",
+    "rsub",
+    "mul",
+    "rmul",
+    "truediv",
+    "rtruediv",
+    "floordiv",
+    "rfloordiv",
+    "mod",
+    "rmod",
+    "pow",
+    "rpow",
+    "matmul",
+    "rmatmul",
+    "neg",
+    "abs",
+    "invert",
+    "and",
+    "rand",
+    "or",
+    "ror",
+    "xor",
+    "rxor",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "getitem",
+    "div",
+    "rdiv",
+]:
     setattr(Tensor, f"__{_name}__", _operator(f"__{_name}__"))
-
-
-def _line_of_the_program() -> str:
-    """Where the program calls this package."""
-    frame = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("holdfast."):
-        if frame.f_back is None:
-            break
-        frame = frame.f_back
-    return f"line {frame.f_lineno} of {frame.f_code.co_filename.rsplit('/', 1)[-1]}"

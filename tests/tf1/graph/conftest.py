@@ -1,0 +1,39 @@
+"""Programs of TensorFlow 1, run in the process of the tests."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from textwrap import dedent
+from types import ModuleType
+
+import pytest
+
+from holdfast.tf1.graph import programs
+from holdfast.tf1.graph.command_flags import FLAGS
+from holdfast.tf1.graph.graph import reset_default_graph, session_stack
+
+Program = Callable[..., ModuleType]
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program]:
+    """Runs a text as a program, with arguments, in a folder of its own; returns its module."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in (("argv", sys.argv), ("path", list(sys.path)), ("meta_path", list(sys.meta_path))):
+        monkeypatch.setattr(sys, name, value)
+    for name in [name for name in sys.modules if name == "__main__" or name.partition(".")[0] == "tensorflow"]:
+        monkeypatch.setitem(sys.modules, name, sys.modules[name])  # to have it back after the test
+    reset_default_graph()
+    FLAGS.__dict__.update(flags={}, parsed=False, others=[])
+
+    def run(text: str, *arguments: str, name: str = "program.py") -> ModuleType:
+        Path(name).write_text(dedent(text), "utf-8")
+        return programs.run(programs.read(Path(name)), name, arguments)
+
+    yield run
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tensorflow"]:
+        del sys.modules[name]
+    session_stack().clear()
+    reset_default_graph()
