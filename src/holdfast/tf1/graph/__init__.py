@@ -42,7 +42,10 @@ from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
     texts,
     variables,
 )
-from holdfast.tf1.graph.names import find
+from holdfast.tf1.graph.names import find, is_place
+
+for _name in [name for name in globals() if is_place(name)]:
+    del globals()[_name]  # a file of this package would hide the names of TensorFlow in that place
 
 
 def __getattr__(name: str) -> Any:

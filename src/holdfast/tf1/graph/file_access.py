@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, TypeVar
 
-from holdfast.tf1.graph.failures import AlreadyExistsError, NotFoundError
+from holdfast.tf1.graph.failures import AlreadyExistsError, NotFoundError, OpError
 from holdfast.tf1.graph.names import public, publish
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,6 +22,8 @@ def _with_errors_of_tensorflow(function: F) -> F:
     def checked(*args: Any, **options: Any) -> Any:
         try:
             return function(*args, **options)
+        except OpError:
+            raise
         except FileNotFoundError as error:
             raise NotFoundError(None, None, f"{error.filename}; No such file or directory") from None
         except FileExistsError as error:
@@ -52,10 +54,33 @@ class GFile:
             self._file = open(self.name, self.mode, encoding=None if "b" in self.mode else "utf-8")  # noqa: SIM115
         return self._file
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(self._opened(), name)
+    def read(self, n: int = -1) -> Any:
+        """The next ``n`` characters or bytes; all that are left for -1."""
+        return self._opened().read(n)
+
+    def readline(self) -> Any:
+        """The next line, with its end."""
+        return self._opened().readline()
+
+    def readlines(self) -> list[Any]:
+        """The lines that are left."""
+        return list(self._opened())
+
+    def write(self, file_content: Any) -> None:
+        """Writes text, or bytes."""
+        self._opened().write(file_content)
+
+    def seek(self, offset: int = 0, whence: int = 0, position: int | None = None) -> None:
+        """Goes to another place of the file."""
+        self._opened().seek(offset if position is None else position, whence)
+
+    def tell(self) -> int:
+        """The place in the file."""
+        return int(self._opened().tell())
+
+    def flush(self) -> None:
+        """Writes what waits."""
+        self._opened().flush()
 
     def size(self) -> int:
         """The bytes of the file."""
@@ -78,6 +103,9 @@ class GFile:
 
     def __exit__(self, *error: Any) -> None:
         self.close()
+
+    def __del__(self) -> None:
+        self.close()  # programs leave files open: GFile(path).read()
 
 
 @_with_errors_of_tensorflow

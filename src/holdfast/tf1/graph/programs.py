@@ -105,7 +105,7 @@ def _compiled(source: str, file: str) -> CodeType:
         raise DataError(advice) from None
     found = python2.unknown_name(tree, source)
     if found is not None:
-        raise DataError(python2.sentence(file, found[1], f"the name {found[0]}"))
+        raise DataError(python2.sentence(file, found[1], found[0]))
     return code
 
 

@@ -15,7 +15,7 @@ _SYNTAX = {
     r".*`": "backticks",
     r".*\bur[\"']": "the literal ur''",
     r".*\b0\d+\b|.*\b\d+L\b": "an octal or long number",
-    r"(def|lambda)\b.*\(": "parameters in parentheses",
+    r"def\s+\w+\([^)]*\(|.*\blambda\s*\(": "parameters in parentheses",
 }
 _NAMES = ("xrange", "raw_input", "unicode", "basestring", "unichr", "long", "reduce", "cmp", "execfile")
 _MODULES = ("cPickle", "urllib2", "ConfigParser", "Queue", "StringIO", "Tkinter", "cStringIO", "urlparse")
@@ -52,7 +52,7 @@ def syntax_in(line: str) -> str | None:
 
 
 def unknown_name(tree: ast.AST, source: str) -> tuple[str, int] | None:
-    """A name of Python 2 that a program uses without a care for Python 3, and its line; None if there is none."""
+    """What of Python 2 a program uses without a care for Python 3, though Python 3 can read it, and its line."""
     if _CARES.search(source):
         return None
     bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
@@ -64,9 +64,14 @@ def unknown_name(tree: ast.AST, source: str) -> tuple[str, int] | None:
     if "*" in bound:
         return None
     uses = [
-        (node.lineno, node.id)
+        (node.lineno, f"the name {node.id}")
         for node in ast.walk(tree)
         if isinstance(node, ast.Name) and node.id in _NAMES and node.id not in bound and not hasattr(builtins, node.id)
+    ]
+    uses += [
+        (node.lineno, "the statement print")  # print >>file
+        for node in ast.walk(tree)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.RShift) and ast.unparse(node.left) == "print"
     ]
     return (min(uses)[1], min(uses)[0]) if uses else None
 
