@@ -1,5 +1,6 @@
-"""``python -m holdfast.tf1``: see :mod:`holdfast.tf1.graph.programs`."""
+"""``python -m holdfast.tf1``: see :mod:`holdfast.tf1.graph.runner`."""
 
-from holdfast.tf1.graph.programs import main
+from holdfast.tf1.graph.runner import main
 
-main()
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from holdfast.tf1.graph import programs
+from holdfast.tf1.graph import runner
 from holdfast.tf1.graph.command_flags import FLAGS
 from holdfast.tf1.graph.graph import reset_default_graph, session_stack
 
@@ -30,7 +30,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program
 
     def run(text: str, *arguments: str, name: str = "program.py") -> ModuleType:
         Path(name).write_text(dedent(text), "utf-8")
-        return programs.run(programs.read(Path(name)), name, arguments)
+        return runner.run(runner.read(Path(name)), name, arguments)
 
     yield run
     for name in [name for name in sys.modules if name.partition(".")[0] == "tensorflow"]:

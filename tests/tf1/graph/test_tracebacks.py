@@ -81,6 +81,14 @@ def test_what_the_program_raises_while_it_handles_another_error(program: Program
     assert found[-1] == "ValueError: mine"
 
 
+def test_a_mistake_in_the_syntax_has_its_line_alone(program: Program) -> None:
+    with pytest.raises(SyntaxError) as error:
+        program("x = 1\ny = (2")
+    found = shortened(error.value, error.value.__traceback__)
+    assert found.splitlines()[-4:-2] == ['  File "program.py", line 2', "    y = (2"]
+    assert found.endswith("SyntaxError: '(' was never closed\n")
+
+
 def test_a_module_for_python_2_is_told_so(program: Program, capsys: pytest.CaptureFixture[str]) -> None:
     from pathlib import Path
 

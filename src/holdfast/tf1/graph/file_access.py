@@ -131,14 +131,14 @@ publish(os.path.isdir, "gfile.IsDirectory")
 
 @public("gfile.MakeDirs")
 def MakeDirs(dirname: Any) -> None:
-    """Makes a folder and those above it; nothing if it is there."""
+    """Makes a folder and those above it, unless it exists."""
     os.makedirs(dirname, exist_ok=True)
 
 
 @public("gfile.MkDir")
 @_with_errors_of_tensorflow
 def MkDir(dirname: Any) -> None:
-    """Makes a folder in one that is there."""
+    """Makes one folder; the folder above it must exist."""
     os.mkdir(dirname)
 
 

@@ -225,7 +225,7 @@ class Tokenizer:
         return text_to_word_sequence(text, self.filters, self.lower, self.split)
 
     def fit_on_texts(self, texts: Iterable[Any]) -> None:
-        """Counts the words of more texts and numbers them anew."""
+        """Counts the words of more texts too, and numbers all words."""
         for text in texts:
             found = self._words(text)
             self.document_count += 1

@@ -8,11 +8,10 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
-import holdfast
 from holdfast.errors import HoldfastError
 from holdfast.tf1.graph.python2 import advice_for
 
-_OURS = str(Path(holdfast.__file__).parent)
+_OURS = str(Path(__file__).parents[2])
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"

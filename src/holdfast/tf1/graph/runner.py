@@ -49,11 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not given or given[0].startswith("-"):
         got = f"there is no option {given[0]}; options of the program come after it" if given else "no program is named"
         _stop(f"{got}.\n\n{USAGE}".rstrip())
+    sys.excepthook = tracebacks.show
     try:
         code = read(Path(given[0]))
     except HoldfastError as error:
         _stop(str(error))
-    sys.excepthook = tracebacks.show
     run(code, given[0], given[1:])
 
 

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from holdfast.tf1.graph import programs
+from holdfast.tf1.graph import runner
 
 Program = Callable[..., ModuleType]
 
@@ -81,8 +81,9 @@ def test_help_and_wrong_commands(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "train_rnn.py").write_text("")
-    programs.main(["--help"])
-    assert capsys.readouterr().out == programs.USAGE
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    runner.main(["--help"])
+    assert capsys.readouterr().out == runner.USAGE
     errors = {
         (): "holdfast: no program is named.",
         ("--quick", "a.py"): "holdfast: there is no option --quick; options of the program come after it.",
@@ -92,7 +93,7 @@ def test_help_and_wrong_commands(
     }
     for arguments, message in errors.items():
         with pytest.raises(SystemExit) as end:
-            programs.main(arguments)
+            runner.main(arguments)
         assert end.value.code == 2
         assert capsys.readouterr().err.splitlines()[0] == message
 
@@ -104,6 +105,7 @@ def test_a_program_for_python_2_is_told_so(
     advice = (
         "; expected Python 3. Convert it with `2to3 -w old.py` (a part of Python up to 3.12), or change the line.\n"
     )
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     for text, feature in {
         "x = 1\nprint 'loss', x\n": "line 2 has the statement print",
         "try:\n    pass\nexcept ValueError, e:\n    pass\n": "line 3 has except X, e",
@@ -111,7 +113,7 @@ def test_a_program_for_python_2_is_told_so(
     }.items():
         (tmp_path / "old.py").write_text(text)
         with pytest.raises(SystemExit) as end:
-            programs.main(["old.py"])
+            runner.main(["old.py"])
         assert end.value.code == 2
         assert capsys.readouterr().err == f"holdfast: old.py is a program for Python 2 ({feature}){advice}"
 
