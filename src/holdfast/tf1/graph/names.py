@@ -115,11 +115,7 @@ class Refused:
         return ConversionError(f"tf.{self._name} ({line}) does not run on Holdfast. {self._advice}")
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        """Says what to do instead.
-
-        Raises:
-            ConversionError: Always.
-        """
+        """It cannot be called."""
         raise self._refusal()
 
     def __getattr__(self, name: str) -> Any:
