@@ -8,6 +8,7 @@ from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from holdfast.tf1.graph import runner
@@ -25,6 +26,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program
         monkeypatch.setattr(sys, name, value)
     for name in [name for name in sys.modules if name == "__main__" or name.partition(".")[0] == "tensorflow"]:
         monkeypatch.setitem(sys.modules, name, sys.modules[name])  # to have it back after the test
+    of_numpy = set(np.__dict__)
     reset_default_graph()
     FLAGS.__dict__.update(flags={}, parsed=False, others=[])
 
@@ -35,5 +37,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program
     yield run
     for name in [name for name in sys.modules if name.partition(".")[0] == "tensorflow"]:
         del sys.modules[name]
+    for name in set(np.__dict__) - of_numpy:
+        delattr(np, name)
     session_stack().clear()
     reset_default_graph()

@@ -62,6 +62,17 @@ def test_other_packages_are_left_alone(program: Program) -> None:
     assert new <= {"tensorflow", "colorsys"}
 
 
+def test_tensorboard_uses_its_own_parts(program: Program) -> None:
+    pytest.importorskip("tensorboard", reason="needs tensorboard")
+    ran = program("""
+        import tensorflow as tf
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        EventFileWriter("logs/new").close()
+        files = tf.gfile.ListDirectory("logs/new")
+    """)
+    assert len(ran.files) == 1
+
+
 def test_no_file_of_ours_hides_a_name_of_tensorflow() -> None:
     for file in pkgutil.iter_modules(graph.__path__):
         importlib.import_module(f"holdfast.tf1.graph.{file.name}")

@@ -12,6 +12,7 @@ from types import ModuleType
 
 from holdfast.tf1.graph.names import importable, namespace
 
+_NO_TENSORFLOW = "tensorboard.compat.notf"  # a module that has TensorBoard use its own parts and not TensorFlow's
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND")
 
 
@@ -32,6 +33,8 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         package, _, place = fullname.partition(".")
         if fullname == "matplotlib":
             _draw_without_a_display()
+        if fullname == _NO_TENSORFLOW:
+            return importlib.machinery.ModuleSpec(fullname, self)
         if package != "tensorflow":
             return None
         if not importable(place):
@@ -42,6 +45,8 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         """The namespace."""
+        if spec.name == _NO_TENSORFLOW:
+            return ModuleType(spec.name)
         return namespace(spec.name.partition(".")[2])
 
     def exec_module(self, module: ModuleType) -> None:

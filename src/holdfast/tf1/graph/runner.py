@@ -14,7 +14,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from holdfast.errors import DataError, HoldfastError, MissingDataError
-from holdfast.tf1.graph import imports, notebooks, python2, tracebacks
+from holdfast.tf1.graph import imports, notebooks, old_libraries, python2, tracebacks
 
 USAGE = """\
 usage: python -m holdfast.tf1 PROGRAM.py|NOTEBOOK.ipynb [ARGS]
@@ -143,6 +143,7 @@ def run(code: Sequence[CodeType], path: str, arguments: Sequence[str]) -> Module
     sys.argv = [path, *arguments]
     sys.path[0 : 0 if sys.flags.safe_path else 1] = [os.path.dirname(os.path.abspath(path))]
     imports.install()
+    old_libraries.give_numpy_its_old_names()
     for piece in code:
         exec(piece, module.__dict__)
     return module

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from holdfast.errors import HoldfastError
-from holdfast.tf1.graph.python2 import advice_for
+from holdfast.tf1.graph import old_libraries, python2
 
 _OURS = str(Path(__file__).parents[2])
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
@@ -20,7 +20,7 @@ _CONTEXT = "\nDuring handling of the above exception, another exception occurred
 
 def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Prints an error that ended a program; a function for ``sys.excepthook``."""
-    advice = advice_for(error)
+    advice = python2.advice_for(error) or old_libraries.advice_for(error)
     if advice is not None and isinstance(error, SyntaxError):
         print(f"holdfast: {advice}", file=sys.stderr)
         return
