@@ -35,6 +35,23 @@ def test_a_class_of_the_program_cannot_extend_one() -> None:
         exec("class Hook(tf.train.SessionRunHook): pass", {"tf": tf})
 
 
+def test_a_part_of_another_name_for_a_place_is_refused(program: Program) -> None:
+    with pytest.raises(ConversionError, match=r"tf.contrib.slim.model_analyzer.analyze_vars .* Leave it out"):
+        program("""
+            import tensorflow.contrib.slim as slim
+            slim.fully_connected
+            slim.model_analyzer.analyze_vars([], print_info=True)
+        """)
+
+
+def test_what_is_refused_and_what_beside_it_runs() -> None:
+    names_of_tutorials = "train.Supervisor nn.nce_loss estimator.Estimator keras.layers.LSTM data.TextLineDataset"
+    for name in names_of_tutorials.split():
+        assert isinstance(names.find(name), names.Refused), name
+    for name in ("test.gpu_device_name", "compat.as_str", "logging.INFO", "keras.datasets.mnist.load_data"):
+        assert not isinstance(names.find(name), names.Refused), name
+
+
 def test_an_unknown_name_has_its_line_and_the_nearest_ones(program: Program) -> None:
     with pytest.raises(AttributeError) as error:
         program("import tensorflow as tf\ntf.nn.dynamic_rn")

@@ -146,7 +146,10 @@ class Namespace(ModuleType):
             if found is None:
                 raise AttributeError(name)
             return found
-        return find(f"{self._place}.{name}" if self._place else name)
+        found = find(f"{self._place}.{name}" if self._place else name)
+        if isinstance(found, Namespace):
+            setattr(self, name, found)  # a search of all names, which a loop need not repeat
+        return found
 
     def __dir__(self) -> list[str]:
         prefix = f"{self._place}." if self._place else ""
@@ -191,16 +194,14 @@ def find(name: str) -> Any:
         if other == place:
             break
         place = other
-    for here in (name, place):
-        if any(known.startswith(f"{here}.") for known in _NAMES):
-            return namespace(here)
+    if any(known.startswith((f"{name}.", f"{place}.")) for known in _NAMES):
+        return namespace(name)
     for covered in (name, place):
         advice = _advice(covered)
         if advice is not None:
             return Refused(covered, advice)
-    for here in (name, place):
-        if is_place(here):
-            return namespace(here)
+    if is_place(name) or is_place(place):
+        return namespace(name)
     last = name.rsplit(".", 1)[-1]
     near = difflib.get_close_matches(name, _NAMES, 3, 0.8)
     near += [known for known in _NAMES if known.rsplit(".", 1)[-1] == last and known not in near][:3]
