@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from holdfast.data.readers import idx
-from holdfast.data.sets import published
 from holdfast.errors import OptionError
 from holdfast.tf1.graph.dtypes import as_dtype, float32, uint8
 from holdfast.tf1.graph.graph import get_default_graph
@@ -157,12 +155,16 @@ def read_data_sets(
 
 def files(train_dir: Any = "") -> tuple[list[Path], list[Path]]:
     """The files of MNIST: images and labels to train, and to test."""
+    from holdfast.data.sets import published  # here, so that other programs start without the readers
+
     folders = [Path(str(train_dir))] if train_dir else []
     local = published.local_folder(None)
     return published.files_of("mnist", [*folders, *([local] if local else [])])
 
 
 def _read(paths: list[Path], one_hot: Any) -> tuple[Array, Array]:
+    from holdfast.data.readers import idx
+
     images, labels = idx.values(paths[0], 3, "images"), idx.values(paths[1], 1, "labels")
     return images[..., None], dense_to_one_hot(labels) if one_hot else labels
 
