@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from holdfast.tf1.graph import runner
+from holdfast.tf1.graph import old_libraries, runner
 from holdfast.tf1.graph.command_flags import FLAGS
 from holdfast.tf1.graph.graph import reset_default_graph, session_stack
 
@@ -28,7 +28,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program
         monkeypatch.setitem(sys.modules, name, sys.modules[name])  # to have it back after the test
     of_numpy = set(np.__dict__)
     reset_default_graph()
-    FLAGS.__dict__.update(flags={}, parsed=False, others=[])
+    FLAGS.__dict__.update(_defined={}, _parsed=False, _others=[])
 
     def run(text: str, *arguments: str, name: str = "program.py") -> ModuleType:
         Path(name).write_text(dedent(text), "utf-8")
@@ -37,7 +37,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program
     yield run
     for name in [name for name in sys.modules if name.partition(".")[0] == "tensorflow"]:
         del sys.modules[name]
-    for name in set(np.__dict__) - of_numpy:
+    for name in old_libraries._NAMES.keys() & np.__dict__.keys() - of_numpy:
         delattr(np, name)
     session_stack().clear()
     reset_default_graph()

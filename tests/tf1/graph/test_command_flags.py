@@ -11,7 +11,7 @@ from holdfast.tf1.graph.command_flags import FLAGS
 
 @pytest.fixture(autouse=True)
 def _flags(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    FLAGS.__dict__.update(flags={}, parsed=False, others=[])
+    FLAGS.__dict__.update(_defined={}, _parsed=False, _others=[])
     monkeypatch.setattr("sys.argv", ["program.py"])
     tf.flags.DEFINE_string("data_dir", "data", "Folder.")
     tf.app.flags.DEFINE_integer("steps", 10, "Steps.")
@@ -21,7 +21,7 @@ def _flags(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     tf.flags.DEFINE_list("sizes", "1,2", "Sizes.")
     tf.flags.DEFINE_enum("cell", "lstm", ["lstm", "gru"], "Cell.")
     yield
-    FLAGS.__dict__.update(flags={}, parsed=False, others=[])
+    FLAGS.__dict__.update(_defined={}, _parsed=False, _others=[])
 
 
 def values() -> dict[str, object]:
@@ -115,3 +115,9 @@ def test_run_calls_main_with_the_other_arguments() -> None:
         tf.app.run(main, ["p.py", "--steps=5", "file"])
     assert end.value.code == 3
     assert calls == [["p.py", "file", "5"]]
+
+
+def test_a_flag_may_have_any_name() -> None:
+    for name in ("flags", "parsed", "others", "help_text"):
+        tf.flags.DEFINE_string(name, name, "Text.")
+    assert [getattr(FLAGS, name) for name in ("flags", "parsed", "others")] == ["flags", "parsed", "others"]

@@ -46,7 +46,7 @@ class FlagValues:
     """
 
     def __init__(self) -> None:
-        self.__dict__.update(flags={}, parsed=False, others=[])
+        self.__dict__.update(_defined={}, _parsed=False, _others=[])
 
     def __call__(self, argv: Sequence[str] | None = None, known_only: bool = True) -> list[str]:
         """Reads arguments, the first of which is the program, and returns it with those that are no flags.
@@ -55,12 +55,12 @@ class FlagValues:
             OptionError: A value does not fit its flag, or a flag that is required is missing.
         """
         given = list(sys.argv if argv is None else argv)
-        self.__dict__["parsed"] = True
-        self.__dict__["others"] = given[:1] + self._read(given[1:])
-        missing = [f"--{flag.name}" for flag in self.flags.values() if flag.required and flag.value is None]
+        self.__dict__["_parsed"] = True
+        self.__dict__["_others"] = given[:1] + self._read(given[1:])
+        missing = [f"--{flag.name}" for flag in self._defined.values() if flag.required and flag.value is None]
         if missing:
             raise OptionError(f"The program needs {', '.join(missing)}; expected a value, as in {missing[0]}=VALUE.")
-        return list(self.others)
+        return list(self._others)
 
     def _read(self, arguments: list[str]) -> list[str]:
         others: list[str] = []
@@ -69,11 +69,11 @@ class FlagValues:
             if argument == "--":
                 return others + arguments
             name, equals, text = argument.lstrip("-").partition("=")
-            if name in ("help", "helpfull", "h") and argument.startswith("-") and name not in self.flags:
+            if name in ("help", "helpfull", "h") and argument.startswith("-") and name not in self._defined:
                 print(self.get_help())
                 sys.exit(0)
-            flag = self.flags.get(name) if argument.startswith("-") else None
-            negated = self.flags.get(name.removeprefix("no")) if argument.startswith(("-no", "--no")) else None
+            flag = self._defined.get(name) if argument.startswith("-") else None
+            negated = self._defined.get(name.removeprefix("no")) if argument.startswith(("-no", "--no")) else None
             if flag is None and negated is not None and negated.boolean and not equals:
                 negated.value = False
             elif flag is None:
@@ -92,47 +92,47 @@ class FlagValues:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
-        if not self.parsed:
+        if not self._parsed:
             self()
         if name in ("__flags", "_FlagValues__flags"):
-            return self.flags
-        if name not in self.flags:
-            raise AttributeError(f"The program has no flag {name!r}; {did_you_mean(name, self.flags)}")
-        return self.flags[name].value
+            return self._defined
+        if name not in self._defined:
+            raise AttributeError(f"The program has no flag {name!r}; {did_you_mean(name, self._defined)}")
+        return self._defined[name].value
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not self.parsed:
+        if not self._parsed:
             self()
-        if name in self.flags:
-            self.flags[name].value = value
+        if name in self._defined:
+            self._defined[name].value = value
         else:
             _define(name, value, "", str)
 
     def __delattr__(self, name: str) -> None:
-        if name not in self.flags:
-            raise AttributeError(f"The program has no flag {name!r}; {did_you_mean(name, self.flags)}")
-        del self.flags[name]
+        if name not in self._defined:
+            raise AttributeError(f"The program has no flag {name!r}; {did_you_mean(name, self._defined)}")
+        del self._defined[name]
 
     def __getitem__(self, name: str) -> Flag:
-        if name not in self.flags:
+        if name not in self._defined:
             raise KeyError(name)
-        flag: Flag = self.flags[name]
+        flag: Flag = self._defined[name]
         return flag
 
     def __contains__(self, name: str) -> bool:
-        return name in self.flags
+        return name in self._defined
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict(self.flags))
+        return iter(dict(self._defined))
 
     def __len__(self) -> int:
-        return len(self.flags)
+        return len(self._defined)
 
     def __dir__(self) -> list[str]:
-        return sorted(self.flags)
+        return sorted(self._defined)
 
     def _flags(self) -> dict[str, Flag]:
-        found: dict[str, Flag] = self.flags
+        found: dict[str, Flag] = self._defined
         return found
 
     def _parse_flags(self, args: Sequence[str] | None = None) -> list[str]:
@@ -140,26 +140,26 @@ class FlagValues:
 
     def flag_values_dict(self) -> dict[str, Any]:
         """The values by their names."""
-        if not self.parsed:
+        if not self._parsed:
             self()
-        return {name: flag.value for name, flag in self.flags.items()}
+        return {name: flag.value for name, flag in self._defined.items()}
 
     def is_parsed(self) -> bool:
         """Whether the arguments have been read."""
-        return bool(self.parsed)
+        return bool(self._parsed)
 
     def mark_as_parsed(self) -> None:
         """Keeps the present values; the arguments are not read."""
-        self.__dict__["parsed"] = True
+        self.__dict__["_parsed"] = True
 
     def unparse_flags(self) -> None:
         """Has the arguments read again at the next use."""
-        self.__dict__["parsed"] = False
+        self.__dict__["_parsed"] = False
 
     def get_help(self) -> str:
         """All flags with their defaults and what they are for."""
         lines = [f"usage: {sys.argv[0]} [flags]", ""]
-        lines += [f"  --{flag.name}={flag.default}  {flag.help}".rstrip() for flag in self.flags.values()]
+        lines += [f"  --{flag.name}={flag.default}  {flag.help}".rstrip() for flag in self._defined.values()]
         return "\n".join(lines)
 
 
@@ -176,12 +176,12 @@ def _set(flag: Flag, text: str) -> None:
 
 
 def _define(name: str, default: Any, help_: str, parse: Callable[[str], Any], boolean: bool = False) -> None:
-    FLAGS.flags[name] = Flag(name, default, help_, parse, boolean)
-    if FLAGS.parsed:  # defined after the arguments were read
-        kept = {each.name: each.value for each in FLAGS.flags.values() if each.name != name}
+    FLAGS._defined[name] = Flag(name, default, help_, parse, boolean)
+    if FLAGS._parsed:  # defined after the arguments were read
+        kept = {each.name: each.value for each in FLAGS._defined.values() if each.name != name}
         FLAGS()
         for other, value in kept.items():
-            FLAGS.flags[other].value = value
+            FLAGS._defined[other].value = value
 
 
 def _whole(text: str) -> int:

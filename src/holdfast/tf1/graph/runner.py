@@ -4,6 +4,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import builtins
 import difflib
 import os
 import sys
@@ -138,7 +139,7 @@ def run(code: Sequence[CodeType], path: str, arguments: Sequence[str]) -> Module
         arguments: The program's own arguments.
     """
     module = ModuleType("__main__")
-    module.__dict__.update(__file__=path, __builtins__=__builtins__, __package__=None)
+    module.__dict__.update(__file__=path, __builtins__=builtins, __package__=None)
     sys.modules["__main__"] = module
     sys.argv = [path, *arguments]
     sys.path[0 : 0 if sys.flags.safe_path else 1] = [os.path.dirname(os.path.abspath(path))]
