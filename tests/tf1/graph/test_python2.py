@@ -59,10 +59,23 @@ def test_names_of_python_2(source: str, found: tuple[str, int] | None) -> None:
 
 
 def test_errors_while_a_program_runs() -> None:
-    for text, feature in (("{}.iteritems()", "iteritems"), ("unicode", "unicode"), ("import cPickle", "cPickle")):
+    for text, feature in (
+        ("{}.iteritems()", "iteritems"),
+        ("'a'.decode('utf-8')", "decode"),
+        ("unicode", "unicode"),
+        ("import cPickle", "cPickle"),
+    ):
         with pytest.raises((AttributeError, NameError, ImportError)) as error:
             exec(compile(f"\n{text}", "folder/old.py", "exec"), {})
         assert str(advice_for(error.value)).startswith(f"old.py is a program for Python 2 (line 2 has {feature});")
     with pytest.raises(NameError) as error:
         exec("nowhere", {})
     assert advice_for(error.value) is None
+
+
+def test_tabs_and_spaces_mixed() -> None:
+    with pytest.raises(TabError) as error:
+        compile("if 1:\n        x = 1\n\ty = 2\n", "old.py", "exec")
+    assert str(advice_for(error.value)).startswith(
+        "old.py is a program for Python 2 (line 3 has tabs and spaces mixed)"
+    )

@@ -30,10 +30,11 @@ def advice_for(error: BaseException) -> str | None:
         return None if feature is None else sentence(str(error.filename), error.lineno or 0, feature)
     if isinstance(error, TabError):
         return sentence(str(error.filename), error.lineno or 0, "tabs and spaces mixed")
+    of_a_text = isinstance(getattr(error, "obj", None), str)
     known = (
         (NameError, getattr(error, "name", None), _NAMES),
         (ModuleNotFoundError, getattr(error, "name", None), _MODULES),
-        (AttributeError, getattr(error, "name", None), _METHODS),
+        (AttributeError, getattr(error, "name", None), (*_METHODS, "decode") if of_a_text else _METHODS),
     )
     for kind, name, names in known:
         if isinstance(error, kind) and name in names and error.__traceback__ is not None:
