@@ -8,66 +8,69 @@ from types import ModuleType
 Program = Callable[..., ModuleType]
 
 
+CHARACTERS = """
+from __future__ import print_function
+import numpy as np
+import tensorflow as tf
+
+text = "the rain in spain stays mainly in the plain. " * 20
+signs = sorted(set(text))
+number = {sign: i for i, sign in enumerate(signs)}
+data = np.array([number[sign] for sign in text], dtype=np.int32)
+tf.set_random_seed(3)
+np.random.seed(3)
+
+class Model(object):
+    def __init__(self, batch, steps, training=True):
+        self.x = tf.placeholder(tf.int32, [batch, steps], name='x')
+        self.y = tf.placeholder(tf.int32, [batch, steps], name='y')
+        cell = tf.nn.rnn_cell.BasicLSTMCell(48, state_is_tuple=True)
+        self.initial = cell.zero_state(batch, tf.float32)
+        embedding = tf.get_variable('embedding', [len(signs), 24])
+        inputs = tf.nn.embedding_lookup(embedding, self.x)
+        outputs, self.final = tf.nn.dynamic_rnn(cell, inputs, initial_state=self.initial)
+        with tf.variable_scope('softmax'):
+            w = tf.get_variable('w', [48, len(signs)])
+            b = tf.get_variable('b', [len(signs)], initializer=tf.constant_initializer(0.0))
+        logits = tf.matmul(tf.reshape(outputs, [-1, 48]), w) + b
+        self.probabilities = tf.nn.softmax(logits)
+        self.choice = tf.multinomial(logits, 1)
+        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(logits=logits, labels=tf.reshape(self.y, [-1]))
+        self.loss = tf.reduce_mean(loss)
+        if training:
+            self.train = tf.train.AdamOptimizer(0.02).minimize(self.loss)
+
+with tf.variable_scope('model'):
+    model = Model(5, 15)
+with tf.variable_scope('model', reuse=True):
+    sampler = Model(1, 1, training=False)
+
+losses = []
+sess = tf.Session()
+sess.run(tf.global_variables_initializer())
+per_row = (len(data) - 1) // 5
+xs, ys = data[:5 * per_row].reshape(5, -1), data[1:5 * per_row + 1].reshape(5, -1)
+for epoch in range(12):
+    state = sess.run(model.initial)
+    for start in range(0, per_row - 15, 15):
+        feed = {model.x: xs[:, start:start + 15], model.y: ys[:, start:start + 15], model.initial: state}
+        loss, state, _ = sess.run([model.loss, model.final, model.train], feed)
+        losses.append(loss)
+
+# sampling: the most likely sign each time
+state, sign, said = sess.run(sampler.initial), 't', 't'
+for _ in range(40):
+    chances, drawn, state = sess.run(
+        [sampler.probabilities, sampler.choice, sampler.final],
+        {sampler.x: [[number[sign]]], sampler.initial: state})
+    sign = signs[int(np.argmax(chances[0]))]
+    said += sign
+names = [v.name for v in tf.trainable_variables()]
+"""
+
+
 def test_characters_with_carried_state_and_sampling(program: Program) -> None:
-    ran = program("""
-        from __future__ import print_function
-        import numpy as np
-        import tensorflow as tf
-
-        text = "the rain in spain stays mainly in the plain. " * 20
-        signs = sorted(set(text))
-        number = {sign: i for i, sign in enumerate(signs)}
-        data = np.array([number[sign] for sign in text], dtype=np.int32)
-        tf.set_random_seed(3)
-        np.random.seed(3)
-
-        class Model(object):
-            def __init__(self, batch, steps, training=True):
-                self.x = tf.placeholder(tf.int32, [batch, steps], name='x')
-                self.y = tf.placeholder(tf.int32, [batch, steps], name='y')
-                cell = tf.nn.rnn_cell.BasicLSTMCell(48, state_is_tuple=True)
-                self.initial = cell.zero_state(batch, tf.float32)
-                embedding = tf.get_variable('embedding', [len(signs), 24])
-                inputs = tf.nn.embedding_lookup(embedding, self.x)
-                outputs, self.final = tf.nn.dynamic_rnn(cell, inputs, initial_state=self.initial)
-                with tf.variable_scope('softmax'):
-                    w = tf.get_variable('w', [48, len(signs)])
-                    b = tf.get_variable('b', [len(signs)], initializer=tf.constant_initializer(0.0))
-                logits = tf.matmul(tf.reshape(outputs, [-1, 48]), w) + b
-                self.probabilities = tf.nn.softmax(logits)
-                self.choice = tf.multinomial(logits, 1)
-                loss = tf.nn.sparse_softmax_cross_entropy_with_logits(logits=logits, labels=tf.reshape(self.y, [-1]))
-                self.loss = tf.reduce_mean(loss)
-                if training:
-                    self.train = tf.train.AdamOptimizer(0.02).minimize(self.loss)
-
-        with tf.variable_scope('model'):
-            model = Model(5, 15)
-        with tf.variable_scope('model', reuse=True):
-            sampler = Model(1, 1, training=False)
-
-        losses = []
-        sess = tf.Session()
-        sess.run(tf.global_variables_initializer())
-        per_row = (len(data) - 1) // 5
-        xs, ys = data[:5 * per_row].reshape(5, -1), data[1:5 * per_row + 1].reshape(5, -1)
-        for epoch in range(12):
-            state = sess.run(model.initial)
-            for start in range(0, per_row - 15, 15):
-                feed = {model.x: xs[:, start:start + 15], model.y: ys[:, start:start + 15], model.initial: state}
-                loss, state, _ = sess.run([model.loss, model.final, model.train], feed)
-                losses.append(loss)
-
-        # sampling: the most likely sign each time
-        state, sign, said = sess.run(sampler.initial), 't', 't'
-        for _ in range(40):
-            chances, drawn, state = sess.run(
-                [sampler.probabilities, sampler.choice, sampler.final],
-                {sampler.x: [[number[sign]]], sampler.initial: state})
-            sign = signs[int(np.argmax(chances[0]))]
-            said += sign
-        names = [v.name for v in tf.trainable_variables()]
-    """)
+    ran = program(CHARACTERS)
     assert ran.losses[0] > 2.4
     assert ran.losses[-1] < 0.3
     assert ran.said in ran.text * 2
@@ -78,72 +81,75 @@ def test_characters_with_carried_state_and_sampling(program: Program) -> None:
     ]  # fmt: skip
 
 
+LANGUAGE_MODEL = """
+import tensorflow as tf
+import numpy as np
+
+BATCH, STEPS, SIZE, WORDS = 4, 5, 20, 7
+words = tf.placeholder(tf.int32, [BATCH, STEPS])
+targets = tf.placeholder(tf.int32, [BATCH, STEPS])
+keep = tf.placeholder(tf.float32, name="keep_prob")
+
+def make_cell():
+    cell = tf.contrib.rnn.BasicLSTMCell(SIZE, forget_bias=0.0, state_is_tuple=True,
+                                        reuse=tf.get_variable_scope().reuse)
+    return tf.contrib.rnn.DropoutWrapper(cell, output_keep_prob=keep)
+
+scale = tf.random_uniform_initializer(-0.4, 0.4, seed=2)
+with tf.variable_scope("lm", initializer=scale):
+    cell = tf.contrib.rnn.MultiRNNCell([make_cell() for _ in range(2)], state_is_tuple=True)
+    initial = cell.zero_state(BATCH, tf.float32)
+    with tf.device("/cpu:0"):
+        table = tf.get_variable("table", [WORDS, SIZE], dtype=tf.float32)
+        inputs = tf.nn.dropout(tf.nn.embedding_lookup(table, words), keep)
+    outputs, state = [], initial
+    with tf.variable_scope("RNN"):
+        for t in range(STEPS):
+            if t > 0:
+                tf.get_variable_scope().reuse_variables()
+            output, state = cell(inputs[:, t, :], state)
+            outputs.append(output)
+    output = tf.reshape(tf.concat(outputs, 1), [-1, SIZE])
+    w = tf.get_variable("softmax_w", [SIZE, WORDS])
+    b = tf.get_variable("softmax_b", [WORDS])
+    logits = tf.matmul(output, w) + b
+each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tf.reshape(targets, [-1]), logits=logits)
+cost = tf.reduce_sum(each) / BATCH
+lr = tf.Variable(0.0, trainable=False)
+tvars = tf.trainable_variables()
+grads, norm = tf.clip_by_global_norm(tf.gradients(cost, tvars), 5)
+step = tf.Variable(0, name="global_step", trainable=False)
+train = tf.train.GradientDescentOptimizer(lr).apply_gradients(zip(grads, tvars), global_step=step)
+new_lr = tf.placeholder(tf.float32, shape=[], name="new_learning_rate")
+update = tf.assign(lr, new_lr)
+
+rng = np.random.RandomState(0)
+stream = np.stack([(np.arange(101) * 3 + rng.randint(WORDS)) % WORDS for _ in range(BATCH)])
+perplexities = []
+config = tf.ConfigProto(gpu_options=tf.GPUOptions(allow_growth=True))
+config.gpu_options.per_process_gpu_memory_fraction = 0.5
+with tf.Session(config=config) as session:
+    tf.global_variables_initializer().run()
+    for epoch in range(8):
+        session.run(update, feed_dict={new_lr: 1.0 * 0.9 ** max(epoch - 3, 0)})
+        state_now = session.run(initial)
+        total, count = 0.0, 0
+        for at in range(0, 100, STEPS):
+            feed = {words: stream[:, at:at + STEPS], targets: stream[:, at + 1:at + STEPS + 1], keep: 0.9}
+            for i, (c, h) in enumerate(initial):
+                feed[c] = state_now[i].c
+                feed[h] = state_now[i].h
+            now, state_now, _ = session.run([cost, state, train], feed)
+            total, count = total + now, count + STEPS
+        perplexities.append(np.exp(total / count))
+    rate, steps_made = session.run([lr, step])
+names = [v.op.name for v in tvars]
+largest = max(perplexities[:1])
+"""
+
+
 def test_a_language_model_with_clipping_and_an_assigned_learning_rate(program: Program) -> None:
-    ran = program("""
-        import tensorflow as tf
-        import numpy as np
-
-        BATCH, STEPS, SIZE, WORDS = 4, 5, 20, 7
-        words = tf.placeholder(tf.int32, [BATCH, STEPS])
-        targets = tf.placeholder(tf.int32, [BATCH, STEPS])
-        keep = tf.placeholder(tf.float32, name="keep_prob")
-
-        def make_cell():
-            cell = tf.contrib.rnn.BasicLSTMCell(SIZE, forget_bias=0.0, state_is_tuple=True,
-                                                reuse=tf.get_variable_scope().reuse)
-            return tf.contrib.rnn.DropoutWrapper(cell, output_keep_prob=keep)
-
-        scale = tf.random_uniform_initializer(-0.4, 0.4, seed=2)
-        with tf.variable_scope("lm", initializer=scale):
-            cell = tf.contrib.rnn.MultiRNNCell([make_cell() for _ in range(2)], state_is_tuple=True)
-            initial = cell.zero_state(BATCH, tf.float32)
-            with tf.device("/cpu:0"):
-                table = tf.get_variable("table", [WORDS, SIZE], dtype=tf.float32)
-                inputs = tf.nn.dropout(tf.nn.embedding_lookup(table, words), keep)
-            outputs, state = [], initial
-            with tf.variable_scope("RNN"):
-                for t in range(STEPS):
-                    if t > 0:
-                        tf.get_variable_scope().reuse_variables()
-                    output, state = cell(inputs[:, t, :], state)
-                    outputs.append(output)
-            output = tf.reshape(tf.concat(outputs, 1), [-1, SIZE])
-            w = tf.get_variable("softmax_w", [SIZE, WORDS])
-            b = tf.get_variable("softmax_b", [WORDS])
-            logits = tf.matmul(output, w) + b
-        each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tf.reshape(targets, [-1]), logits=logits)
-        cost = tf.reduce_sum(each) / BATCH
-        lr = tf.Variable(0.0, trainable=False)
-        tvars = tf.trainable_variables()
-        grads, norm = tf.clip_by_global_norm(tf.gradients(cost, tvars), 5)
-        step = tf.Variable(0, name="global_step", trainable=False)
-        train = tf.train.GradientDescentOptimizer(lr).apply_gradients(zip(grads, tvars), global_step=step)
-        new_lr = tf.placeholder(tf.float32, shape=[], name="new_learning_rate")
-        update = tf.assign(lr, new_lr)
-
-        rng = np.random.RandomState(0)
-        stream = np.stack([(np.arange(101) * 3 + rng.randint(WORDS)) % WORDS for _ in range(BATCH)])
-        perplexities = []
-        config = tf.ConfigProto(gpu_options=tf.GPUOptions(allow_growth=True))
-        config.gpu_options.per_process_gpu_memory_fraction = 0.5
-        with tf.Session(config=config) as session:
-            tf.global_variables_initializer().run()
-            for epoch in range(8):
-                session.run(update, feed_dict={new_lr: 1.0 * 0.9 ** max(epoch - 3, 0)})
-                state_now = session.run(initial)
-                total, count = 0.0, 0
-                for at in range(0, 100, STEPS):
-                    feed = {words: stream[:, at:at + STEPS], targets: stream[:, at + 1:at + STEPS + 1], keep: 0.9}
-                    for i, (c, h) in enumerate(initial):
-                        feed[c] = state_now[i].c
-                        feed[h] = state_now[i].h
-                    now, state_now, _ = session.run([cost, state, train], feed)
-                    total, count = total + now, count + STEPS
-                perplexities.append(np.exp(total / count))
-            rate, steps_made = session.run([lr, step])
-        names = [v.op.name for v in tvars]
-        largest = max(perplexities[:1])
-    """)
+    ran = program(LANGUAGE_MODEL)
     assert ran.perplexities[0] > 3
     assert ran.perplexities[-1] < 2
     assert abs(ran.rate - 0.9**4) < 1e-6
