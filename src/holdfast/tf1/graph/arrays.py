@@ -196,7 +196,7 @@ def unstack(value: Any, num: int | None = None, axis: int = 0, name: str = "unst
 def split(
     value: Any, num_or_size_splits: Any, axis: Any = 0, num: Any = None, name: str = "split", **old: Any
 ) -> list[Tensor]:
-    """A list of parts of a tensor along an axis: so many of equal size, or of the sizes of a list.
+    """A list of parts of a tensor along an axis: a number of equal parts, or the sizes of a list.
 
     With a whole number first, the arguments are those of before TensorFlow 1.0: the axis, the number of parts, the value.
 

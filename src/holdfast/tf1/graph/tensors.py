@@ -31,7 +31,7 @@ class Operation:
         outputs: The tensors that it makes.
         control_inputs: Operations that must run before it.
         compute: What it does in a run. None for a placeholder.
-        prepare: Makes ``compute`` anew for each plan, from the plan; for what belongs to a session.
+        prepare: Makes ``compute`` for each plan, from the plan; for what belongs to a session.
         effect: Whether it changes something, so that it runs after all that does not depend on it.
         gradient: Whether gradients flow through it.
         settings: What else the parts of this package need to know of it.
