@@ -29,6 +29,8 @@ def why_misplaced(file: Path) -> str | None:
         return f"src/holdfast has no folder {folder}"
     if any(module.parent == folder and f"{name}_".startswith(f"{module.name}_") for module in MODULES):
         return None
+    if name == folder.name:
+        return None
     elsewhere = [str(module) for module in MODULES if module.name == name]
     if len(elsewhere) == 1:
         return f"{name} is in {elsewhere[0]}"

@@ -46,18 +46,27 @@ def read(path: Path, settings: ReadingSettings, labels: Path | None = None, targ
         DataError: A file is not IDX, is cut short or does not have the size of its header, or there are not as many
             labels as images.
     """
-    images = _values(path, 3, "images")
+    images = values(path, 3, "images")
     names: list[str] | None = None
     if labels is not None:
-        names = [str(value) for value in _values(labels, 1, "labels").tolist()]
+        names = [str(value) for value in values(labels, 1, "labels").tolist()]
         if len(names) != len(images):
             raise DataError(f"{labels} holds {len(names)} labels; {path} holds {len(images)} images. Expected as many.")
     origins = [f"{path}[{index}]" for index in range(len(images))]
     return Examples(arrange(images, settings.layout), from_labels(names, origins, targets), origins)
 
 
-def _values(path: Path, rank: int, content: str) -> Array:
-    """The values of an IDX file, uint8; memory is allocated only for the bytes in the file."""
+def values(path: Path, rank: int, content: str) -> Array:
+    """The values of an IDX file, uint8; memory is allocated only for the bytes in the file.
+
+    Args:
+        path: The file.
+        rank: The number of its dimensions.
+        content: What it holds, for messages.
+
+    Raises:
+        DataError: The file is not IDX of that rank, is cut short or does not have the size of its header.
+    """
     actual = dimensions(path)
     if actual != rank:
         got = "is not an IDX file of unsigned bytes" if actual is None else f"is an IDX file of {actual} dimensions"
@@ -76,10 +85,10 @@ def _values(path: Path, rank: int, content: str) -> Array:
                 f"{path} is cut short or damaged: its header claims {claim}, more than the file can hold. "
                 "Copy or download it again."
             )
-        values = bytearray()
-        while len(values) <= size and (chunk := file.read(_CHUNK)):
-            values += chunk
-    if len(values) != size:
-        got = "more" if len(values) > size else f"only {len(values)}"
+        content_bytes = bytearray()
+        while len(content_bytes) <= size and (chunk := file.read(_CHUNK)):
+            content_bytes += chunk
+    if len(content_bytes) != size:
+        got = "more" if len(content_bytes) > size else f"only {len(content_bytes)}"
         raise DataError(f"{path} does not have the right size: its header claims {claim} and {got} follow.")
-    return np.frombuffer(values, dtype=np.uint8).reshape(shape)
+    return np.frombuffer(content_bytes, dtype=np.uint8).reshape(shape)

@@ -241,12 +241,24 @@ def locate(
             f"data.source is {settings.source!r}, which has its own files, but data.train or data.test names others; "
             'set data.source = "files" to use them.'
         )
-    return ([], []) if settings.source in made else _published(PUBLISHED[settings.source], local_folder(data_dir))
+    if settings.source in made:
+        return [], []
+    folder = local_folder(data_dir)
+    return files_of(settings.source, [folder] if folder else [])
 
 
-def _published(known: Published, data_dir: Path | None) -> tuple[list[Path], list[Path]]:
-    """Finds or downloads the files of a public set."""
-    local = [data_dir, data_dir / known.folder] if data_dir else []
+def files_of(source: str, folders: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """The training files and the test files of a public set; missing files are downloaded.
+
+    Args:
+        source: The name of the set.
+        folders: Where to search before the cache: in each folder, and in its subfolder with the name of the set.
+
+    Raises:
+        MissingDataError: A file was not found.
+    """
+    known = PUBLISHED[source]
+    local = [place for folder in folders for place in (folder, folder / known.folder)]
     cache = download.cache_dir() / known.folder
     wanted = [*known.train, *known.test]
     places = {file.name: place for file in wanted if (place := _find(file.name, [*local, cache]))}

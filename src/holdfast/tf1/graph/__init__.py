@@ -25,6 +25,7 @@ from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
     bidirectional,
     cells,
     clipping,
+    command_flags,
     conditional_fields,
     conditions,
     convolution_layers,
@@ -34,6 +35,7 @@ from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
     dense_layers,
     differentiation,
     engine_cells,
+    file_access,
     filling,
     free_loops,
     indexing,
@@ -47,6 +49,8 @@ from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
     maths,
     matrices,
     measures,
+    messages,
+    mnist,
     networks,
     newer_names,
     normalizing,
@@ -58,6 +62,7 @@ from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
     randoms,
     rearranging,
     reductions,
+    refusals,
     regularizers,
     repeated_runs,
     rnn,
@@ -69,7 +74,9 @@ from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
     session,
     sparse_tensors,
     summaries,
+    surroundings,
     tensor_arrays,
+    texts,
     variables,
     wrapping_cells,
 )
@@ -77,6 +84,6 @@ from holdfast.tf1.graph.names import find
 
 
 def __getattr__(name: str) -> Any:
-    if name.startswith("__") and name.endswith("__"):
+    if name.startswith("__") and name.endswith("__") and name != "__version__":
         raise AttributeError(name)
     return find(name)

@@ -218,7 +218,7 @@ def split(
     value: Any, num_or_size_splits: Any = None, axis: Any = 0, num: Any = None, name: str = "split",
     split_dim: Any = None, num_split: Any = None,
 ) -> list[Tensor]:  # fmt: skip
-    """A list of parts of a tensor along an axis: so many of equal size, or of the sizes of a list.
+    """A list of parts of a tensor along an axis: a number of equal parts, or the sizes of a list.
 
     With a whole number first, the arguments are in the order of before TensorFlow 1.0: axis, number of parts, value.
 

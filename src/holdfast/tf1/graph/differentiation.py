@@ -170,8 +170,9 @@ def _node(ys: list[Tensor], upstream: list[Tensor | None], targets: list[Tensor]
         def compute(*values: torch.Tensor) -> tuple[torch.Tensor, ...]:
             rest = iter(values[count : count + len(given)])
             xs = values[count + len(given) :]
-            heads = [
-                next(rest) if g is not None else torch.ones_like(y) for g, y in zip(upstream, values, strict=False)
+            heads = [  # torch takes None as 1 for a single number, and checks other heads with a slow import
+                next(rest) if g is not None else None if y.ndim == 0 else torch.ones_like(y)
+                for g, y in zip(upstream, values, strict=False)
             ]
             pairs = [(y, head) for y, head in zip(values, heads, strict=False) if y.requires_grad]
             if not pairs:

@@ -42,3 +42,26 @@ class NotFoundError(OpError, FileNotFoundError):
 @public("errors.OutOfRangeError")
 class OutOfRangeError(OpError, IndexError):
     """A data set has no further elements."""
+
+
+@public("errors.AlreadyExistsError")
+class AlreadyExistsError(OpError, FileExistsError):
+    """A file is there already."""
+
+    __str__ = Exception.__str__  # OSError's __str__ expects an errno
+
+
+@public("errors.ResourceExhaustedError")
+class ResourceExhaustedError(OpError, MemoryError):
+    """There is not enough memory. Holdfast raises Python's own errors; a program may name this one."""
+
+
+@public("errors.UnimplementedError")
+class UnimplementedError(OpError, NotImplementedError):
+    """An operation cannot do this."""
+
+
+@public("errors.AbortedError", "errors.CancelledError", "errors.DataLossError", "errors.DeadlineExceededError")
+@public("errors.InternalError", "errors.PermissionDeniedError", "errors.UnavailableError", "errors.UnknownError")
+class OtherError(OpError):
+    """Stands for the errors that Holdfast never raises and a program may name."""

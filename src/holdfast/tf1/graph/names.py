@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from holdfast.errors import ConversionError
+from holdfast.tf1.graph.program_lines import line_of_the_program
 
 T = TypeVar("T")
 
@@ -60,6 +61,23 @@ _SAME = {
     "examples.tutorials.mnist.input_data": "contrib.learn.python.learn.datasets.mnist",
     "contrib.layers.python.layers": "contrib.layers",
     "contrib.slim": "contrib.layers",
+    "contrib.learn.datasets.mnist": "contrib.learn.python.learn.datasets.mnist",
+    "contrib.learn.python.learn.preprocessing": "contrib.learn.preprocessing",
+    "contrib.learn.python.learn.preprocessing.text": "contrib.learn.preprocessing",
+    "python.keras": "keras",
+    "python.layers": "layers",
+    "python.layers.core": "layers",
+    "python.platform.app": "app",
+    "python.platform.tf_logging": "logging",
+    "python.framework.errors": "errors",
+    "python.framework.errors_impl": "errors",
+    "python.framework.random_seed": "",
+    "python.framework.tensor_shape": "",
+    "python.ops.state_ops": "",
+    "python.ops.nn_impl": "nn",
+    "python.training.training": "train",
+    "python.summary.summary": "summary",
+    "python.util": "",
 }
 _SEVERAL_LEVELS = 3  # an alias may lead to another
 
@@ -93,7 +111,8 @@ class Refused:
         self._name, self._advice = name, advice
 
     def _refusal(self) -> ConversionError:
-        return ConversionError(f"tf.{self._name} does not run on Holdfast. {self._advice}")
+        line = line_of_the_program()
+        return ConversionError(f"tf.{self._name} ({line}) does not run on Holdfast. {self._advice}")
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         """It cannot be called."""
@@ -121,12 +140,17 @@ class Namespace(ModuleType):
         self._place = place
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__all__":
+            return dir(self)
         if name.startswith("__") and name.endswith("__"):
             found = _NAMES.get(name) if not self._place else None
             if found is None:
                 raise AttributeError(name)
             return found
-        return find(f"{self._place}.{name}" if self._place else name)
+        found = find(f"{self._place}.{name}" if self._place else name)
+        if isinstance(found, Namespace):
+            setattr(self, name, found)  # a search of all names, which a loop need not repeat
+        return found
 
     def __dir__(self) -> list[str]:
         prefix = f"{self._place}." if self._place else ""
@@ -145,6 +169,18 @@ def is_place(place: str) -> bool:
     return not place or place in _SAME or any(same.startswith(f"{place}.") for same in (*_NAMES, *_SAME, *_REFUSED))
 
 
+def importable(place: str) -> bool:
+    """Whether a program may import ``tensorflow.PLACE``: a place, or something that is refused when it is used."""
+    known = _last_alias(place)
+    return is_place(place) or is_place(known) or _advice(place) is not None or _advice(known) is not None
+
+
+def _last_alias(name: str) -> str:
+    for _ in range(_SEVERAL_LEVELS):
+        name = _resolved(name)
+    return name
+
+
 def find(name: str) -> Any:
     """What a program gets for ``tf.NAME``.
 
@@ -159,17 +195,19 @@ def find(name: str) -> Any:
         if other == place:
             break
         place = other
+    if any(known.startswith((f"{name}.", f"{place}.")) for known in _NAMES):
+        return namespace(name)
     for covered in (name, place):
         advice = _advice(covered)
         if advice is not None:
             return Refused(covered, advice)
     if is_place(name) or is_place(place):
-        return namespace(place if is_place(place) and not is_place(name) else name)
+        return namespace(name)
     last = name.rsplit(".", 1)[-1]
     near = difflib.get_close_matches(name, _NAMES, 3, 0.8)
     near += [known for known in _NAMES if known.rsplit(".", 1)[-1] == last and known not in near][:3]
     hint = f" The nearest names are {', '.join(f'tf.{known}' for known in near)}." if near else ""
-    raise AttributeError(f"Holdfast has no tf.{name}.{hint} docs/tf1.md lists what it runs.")
+    raise AttributeError(f"Holdfast has no tf.{name} ({line_of_the_program()}).{hint} docs/tf1.md says what it runs.")
 
 
 def _resolved(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Random numbers: drawn anew in each run, from torch's own state or from the seeds of the program."""
+"""Random numbers: new in each run, from torch's own state or from the seeds of the program."""
 
 from __future__ import annotations
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from holdfast.tf1.graph.dtypes import DType
 from holdfast.tf1.graph.names import public
+from holdfast.tf1.graph.program_lines import line_of_the_program
 from holdfast.tf1.graph.shapes import Sizes, TensorShape, merged, sizes_of, written
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Operation:
         outputs: The tensors that it makes.
         control_inputs: Operations that must run before it.
         compute: What it does in a run. None for a placeholder.
-        prepare: Makes ``compute`` anew for each plan, from the plan; for what belongs to a session.
+        prepare: Makes ``compute`` for each plan, from the plan; for what belongs to a session.
         several: Whether ``compute`` returns a tuple of outputs, even of one.
         effect: Whether it changes something, so that it runs after all that does not depend on it.
         gradient: Whether gradients flow through it.
@@ -47,7 +47,7 @@ class Operation:
         self.prepare: Callable[[Any], Compute] | None = None
         self.several, self.effect, self.gradient = False, False, True
         self.settings: dict[str, Any] = {}
-        self.line = _line_of_the_program()
+        self.line = line_of_the_program()
         self.id = graph.add(self)
 
     @property
@@ -157,13 +157,3 @@ class Tensor:
 
     def __repr__(self) -> str:
         return f"<tf.Tensor {self.name!r} shape={written(self.sizes)} dtype={self.dtype.name}>"
-
-
-def _line_of_the_program() -> str:
-    """Where the program calls this package."""
-    frame = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("holdfast."):
-        if frame.f_back is None:
-            break
-        frame = frame.f_back
-    return f"line {frame.f_lineno} of {frame.f_code.co_filename.rsplit('/', 1)[-1]}"
