@@ -11,8 +11,8 @@ import torch
 from holdfast import tf1
 from holdfast.tf1 import graph as tf
 
-B, T, I, H = 3, 6, 4, 5
-X = np.random.default_rng(0).standard_normal((B, T, I)).astype(np.float32)
+B, T, D, H = 3, 6, 4, 5
+X = np.random.default_rng(0).standard_normal((B, T, D)).astype(np.float32)
 LENGTHS = [6, 0, 4]
 CELLS = {
     "rnn": lambda m: m.BasicRNNCell(H),
@@ -22,7 +22,7 @@ CELLS = {
     "flat_state": lambda m: m.BasicLSTMCell(H, state_is_tuple=False),
     "normalised": lambda m: m.LayerNormBasicLSTMCell(H),
     "stack": lambda m: m.MultiRNNCell([m.BasicLSTMCell(4), m.GRUCell(H)]),
-    "residual": lambda m: m.ResidualWrapper(m.GRUCell(I)),
+    "residual": lambda m: m.ResidualWrapper(m.GRUCell(D)),
 }
 
 
@@ -60,7 +60,7 @@ def eager(
     with tf1.VariableStore().as_default():
         cell = CELLS[name](tf1)
         x = torch.tensor(X, requires_grad=True)
-        tf1.build(cell, I)
+        tf1.build(cell, D)
         with torch.no_grad():
             for key, variable in tf1.default_store().variables.items():
                 variable.copy_(torch.from_numpy(values[key]))
@@ -74,7 +74,7 @@ def eager(
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "lengths"])
 @pytest.mark.parametrize("name", CELLS)
 def test_the_numbers_and_gradients_are_those_of_the_eager_functions(name: str, lengths: Any) -> None:
-    x = tf.placeholder(tf.float32, [None, T, I])
+    x = tf.placeholder(tf.float32, [None, T, D])
     given = None if lengths is None else tf.placeholder(tf.int32, [None])
     outputs, state = tf.nn.dynamic_rnn(CELLS[name](tf.contrib.rnn), x, given, dtype=tf.float32)
     leaves = [outputs, *tf.nest.flatten(state)]
@@ -94,7 +94,7 @@ def test_the_numbers_and_gradients_are_those_of_the_eager_functions(name: str, l
 
 def test_every_form_of_a_loop_computes_the_same() -> None:
     cell = tf.contrib.rnn.BasicLSTMCell(H)
-    x = tf.placeholder(tf.float32, [B, T, I])
+    x = tf.placeholder(tf.float32, [B, T, D])
     dynamic, state = tf.nn.dynamic_rnn(cell, x, dtype=tf.float32)
     by_time, _ = tf.nn.dynamic_rnn(cell, tf.transpose(x, [1, 0, 2]), dtype=tf.float32, time_major=True)
     static, static_state = tf.nn.static_rnn(cell, tf.unstack(x, T, 1), dtype=tf.float32)
@@ -120,7 +120,7 @@ def test_every_form_of_a_loop_computes_the_same() -> None:
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "lengths"])
 @pytest.mark.parametrize("reverse", [False, True])
 def test_a_programs_own_cell_runs_by_steps_with_lengths_and_gradients(lengths: Any, reverse: bool) -> None:
-    x = tf.placeholder(tf.float32, [None, T, I])
+    x = tf.placeholder(tf.float32, [None, T, D])
     if reverse:
         _, (outputs, state) = zip(*tf.nn.bidirectional_dynamic_rnn(
             tf.contrib.rnn.GRUCell(2), Own(H), x, lengths, dtype=tf.float32), strict=True)  # fmt: skip
@@ -149,7 +149,7 @@ def test_a_programs_own_cell_runs_by_steps_with_lengths_and_gradients(lengths: A
 
 def test_a_state_is_carried_from_run_to_run_and_fed_as_a_structure() -> None:
     cell = tf.contrib.rnn.MultiRNNCell([tf.contrib.rnn.BasicLSTMCell(H), tf.contrib.rnn.BasicLSTMCell(H)])
-    x = tf.placeholder(tf.float32, [B, None, I])
+    x = tf.placeholder(tf.float32, [B, None, D])
     first = cell.zero_state(B, tf.float32)
     outputs, final = tf.nn.dynamic_rnn(cell, x, initial_state=first)
     with tf.Session() as session:
@@ -168,7 +168,7 @@ def test_a_state_is_carried_from_run_to_run_and_fed_as_a_structure() -> None:
 
 
 def test_explain_says_what_runs_each_loop() -> None:
-    x, keep = tf.placeholder(tf.float32, [None, T, I]), tf.placeholder(tf.float32, [])
+    x, keep = tf.placeholder(tf.float32, [None, T, D]), tf.placeholder(tf.float32, [])
     cell = tf.contrib.rnn.DropoutWrapper(tf.contrib.rnn.GRUCell(H), output_keep_prob=keep)
     first, _ = tf.nn.dynamic_rnn(cell, x, dtype=tf.float32)
     second, _ = tf.nn.dynamic_rnn(Own(H), first, LENGTHS, dtype=tf.float32, scope="second")
@@ -194,4 +194,4 @@ def test_explain_says_what_runs_each_loop() -> None:
 )  # fmt: skip
 def test_wrong_arguments_are_errors_when_the_graph_is_made(make: Any, error: Any, message: str) -> None:
     with pytest.raises(error, match=message):
-        make(tf.placeholder(tf.float32, [None, T, I]), tf.contrib.rnn.GRUCell(H))
+        make(tf.placeholder(tf.float32, [None, T, D]), tf.contrib.rnn.GRUCell(H))

@@ -167,7 +167,8 @@ def test_what_cannot_be_saved_or_restored_is_one_clear_error(tmp_path: Path) -> 
 READ = """
 import sys, numpy as np, tensorflow.compat.v1 as tf
 reader = tf.train.NewCheckpointReader(sys.argv[1])
-np.savez(sys.argv[2], **{name.replace("/", "|"): reader.get_tensor(name) for name in reader.get_variable_to_shape_map()})
+names = reader.get_variable_to_shape_map()
+np.savez(sys.argv[2], **{name.replace("/", "|"): reader.get_tensor(name) for name in names})
 """
 WRITE = """
 import sys, tensorflow.compat.v1 as tf

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from holdfast.errors import ConversionError
@@ -60,7 +62,8 @@ def write_checkpoint(path: str | Path, variables: Mapping[str, Tensor]) -> None:
 def _content(value: Tensor) -> memoryview:
     if not value.numel():
         return memoryview(b"")
-    return memoryview(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    content: NDArray[np.uint8] = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    return content.data
 
 
 def _varint(value: int) -> bytes:

@@ -63,6 +63,7 @@ from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
     rearranging,
     reductions,
     refusals,
+    regularised_optimizers,
     regularizers,
     repeated_runs,
     rnn,

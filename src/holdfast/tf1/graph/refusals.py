@@ -9,8 +9,8 @@ _FEED = (
 )
 refuse(
     _FEED,
-    "data.Dataset.zip", "data.TextLineDataset", "data.TFRecordDataset", "data.FixedLengthRecordDataset",
-    "data.experimental", "data.Dataset.from_generator", "contrib.data", "TFRecordReader", "TextLineReader",
+    "data.TextLineDataset", "data.TFRecordDataset", "data.FixedLengthRecordDataset",
+    "data.experimental", "contrib.data", "TFRecordReader", "TextLineReader",
     "WholeFileReader", "FixedLengthRecordReader", "FIFOQueue", "RandomShuffleQueue", "PaddingFIFOQueue", "read_file",
     "decode_csv", "decode_raw", "parse_example", "parse_single_example", "parse_single_sequence_example",
     "train.range_input_producer", "train.string_input_producer", "train.slice_input_producer", "train.input_producer",
@@ -86,7 +86,7 @@ refuse(
 refuse(
     "Check the values with Python's assert, on what session.run returns.",
     "assert_equal", "assert_positive", "assert_less", "assert_less_equal", "assert_greater", "assert_greater_equal",
-    "assert_non_negative", "assert_rank", "assert_type", "Assert", "check_numerics", "add_check_numerics_ops", "Print",
+    "assert_non_negative", "assert_rank", "assert_type", "check_numerics", "add_check_numerics_ops",
 )  # fmt: skip
 refuse(
     "Call the function within `with tf.variable_scope('NAME', reuse=tf.AUTO_REUSE):`, which shares its variables.",

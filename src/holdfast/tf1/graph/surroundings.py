@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from holdfast.tf1.graph.graph import get_default_graph
 from holdfast.tf1.graph.names import public, publish
 from holdfast.tf1.graph.tensors import Tensor
 
@@ -42,14 +41,6 @@ class Settings:
     def CopyFrom(self, other: Settings) -> None:
         """Takes all settings of another."""
         self.__dict__.update(other.__dict__)
-
-
-@public("device")
-@contextmanager
-def device(device_name_or_function: Any) -> Iterator[None]:
-    """Accepted; the kernels choose the device."""
-    with get_default_graph().device(device_name_or_function):
-        yield
 
 
 @public("test.gpu_device_name")
