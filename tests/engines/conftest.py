@@ -26,6 +26,12 @@ def isa(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
+def each_isa() -> dict[str, NativeEngine]:
+    """An engine for each instruction set, to be compared with one computation by the reference."""
+    return {isa: NativeEngine(isa) for isa in ISAS}
+
+
+@pytest.fixture
 def nan_filled() -> Iterator[None]:
     """Every allocation of the test holds NaN."""
     with filled_with_nan():

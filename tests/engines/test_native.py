@@ -29,6 +29,7 @@ from verification import (
     results_and_gradients,
     tolerance,
     verify,
+    verify_each,
 )
 
 pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
@@ -50,7 +51,7 @@ LAYOUTS: list[Callable[[Tensor], Tensor]] = [
 
 @pytest.mark.usefixtures("nan_filled")
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_variant_on_every_instruction_set(isa: str, name: str) -> None:
+def test_every_variant_on_every_instruction_set(each_isa: dict[str, NativeEngine], name: str) -> None:
     kind, options = VARIANTS[name]
     modes = itertools.product((False, True), (False, True), (torch.float64, torch.float32))
     for (batch, steps, inputs, units, lengths), (training, reverse, dtype) in itertools.product(SIZES, modes):
@@ -67,14 +68,14 @@ def test_every_variant_on_every_instruction_set(isa: str, name: str) -> None:
             dtype=dtype,
             **fitting(options, units),
         )
-        verify("native", request)
+        verify_each(each_isa, request)
 
 
 @pytest.mark.usefixtures("nan_filled")
 @pytest.mark.parametrize("gate_clip", [None, 0.6])
 @pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
 @pytest.mark.parametrize("name", NAMES)
-def test_every_activation(isa: str, name: str, kind: Kind, gate_clip: float | None) -> None:
+def test_every_activation(each_isa: dict[str, NativeEngine], name: str, kind: Kind, gate_clip: float | None) -> None:
     """In every place at once, over few steps: what grows without bound would soon be infinite."""
     places, steps = {"rnn": 1, "gru": 2, "lstm": 3}[kind], 1 if name == "exponential" else 2
     options = dict.fromkeys(("activation", "recurrent_activation", "output_activation")[:places], name)
@@ -82,7 +83,7 @@ def test_every_activation(isa: str, name: str, kind: Kind, gate_clip: float | No
         request = make_request(
             kind, batch=5, steps=steps, hidden_size=units, gate_clip=gate_clip, dtype=dtype, **options
         )
-        verify("native", request)
+        verify_each(each_isa, request)
 
 
 @given(
