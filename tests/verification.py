@@ -185,7 +185,7 @@ def amplifications(request: Request, exact: Request, runs: list[dict[str, Tensor
 
 
 def verify(engine_name: str, request: Request, *, gradients: bool = True) -> dict[str, float]:
-    """Compares an engine with the reference in float64.
+    """Compares an engine with the reference in float64, which keeps everything.
 
     Args:
         engine_name: A name of ``ENGINES``.
@@ -208,7 +208,7 @@ def verify_each(engines: Mapping[str, Any], request: Request, *, gradients: bool
     for engine_name, engine in engines.items():
         reason = engine.why_not(request)
         assert reason is None, f"{engine_name} cannot run this: {reason}"
-    exact = converted(request, torch.float64)
+    exact = converted(replace(request, memory="keep", segment=None), torch.float64)
     generator = torch.Generator().manual_seed(1)
     reference = Run(ReferenceEngine(), exact, requires_grad=gradients)
     random = {
