@@ -45,7 +45,7 @@ std::string names(bool only_here) {
     std::string all;
     for (const InstructionSet& set : all_instruction_sets())
         if (!only_here || set.runs_here()) all += std::string(all.empty() ? "" : ", ") + set.name;
-    return all;
+    return all.empty() ? "none" : all;
 }
 
 }  // namespace
@@ -67,16 +67,19 @@ const InstructionSet& instruction_set_named(const std::string& name) {
 
 const InstructionSet& chosen_instruction_set() {
     static const InstructionSet& chosen = [&]() -> const InstructionSet& {
-        if (const char* name = std::getenv("HOLDFAST_ISA"); name && *name) try {
+        const char* name = std::getenv("HOLDFAST_ISA");
+        if (name && *name) {
+            try {
                 return instruction_set_named(name);
             } catch (const InstructionSetError& error) {
                 throw InstructionSetError("HOLDFAST_ISA is " + std::string(name) + ". " + error.what() +
                                           " Without HOLDFAST_ISA, the best compiled set is used.");
             }
+        }
         for (const InstructionSet& set : all_instruction_sets())
             if (set.runs_here()) return set;
         throw InstructionSetError("This processor can run none of the kernels in this installation (" + names(false) +
-                                  "). Install Holdfast again on this processor, or with HOLDFAST_ISAS=all for every one.");
+                                  "). Install Holdfast again on this processor, or with HOLDFAST_ISAS=all for any.");
     }();
     return chosen;
 }

@@ -87,9 +87,8 @@ def test_without_the_kernels_it_says_what_to_do() -> None:
     )
 
 
-@pytest.mark.usefixtures("native")
-def test_an_instruction_set_that_was_forced_is_a_problem_where_it_is_not_the_best() -> None:
-    compiled = doctor()["kernels"]["instruction sets"]
+def test_an_instruction_set_that_was_forced_is_a_problem_where_it_is_not_the_best(native: Any) -> None:
+    compiled = native.instruction_sets()
     best, last = compiled[0], compiled[-1]
     found = doctor(HOLDFAST_ISA=last)
     assert (found["kernels"]["chosen"], found["kernels"]["HOLDFAST_ISA"]) == (last, last)
