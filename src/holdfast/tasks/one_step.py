@@ -51,8 +51,10 @@ def one_step(
         embedding: The name of the embedding whose vectors they read, if a step reads ids; else empty.
         output: The name of the linear layer that reads their outputs, if it is part of a step; else empty.
     """
+    if not _is_plain(model) or not 0 < rows <= MOST_ROWS or steps < LEAST_STEPS:  # first, as a tracer may have no sizes
+        return None
     recurrent = cast(RecurrentLayer, model.get_submodule(layers))
-    if not 0 < rows <= MOST_ROWS or steps < LEAST_STEPS or not _is_plain(model) or not _can_stream(recurrent):
+    if not _can_stream(recurrent):
         return None
     below, above = (cast(Any, model.get_submodule(name)) if name else None for name in (embedding, output))
     if below is not None and (below.max_norm is not None or not _is_plain_part(below, nn.Embedding, recurrent)):

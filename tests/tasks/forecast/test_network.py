@@ -62,3 +62,14 @@ def test_the_layers_forecast_with_gradients_and_what_a_stream_does_not_compute(s
         net = forecaster(dropout=0.5).train()
         assert not torch.equal(net(window, future), net(window, future))  # dropout is drawn in training
     assert streams == [None] * 6
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch recommends torch.export
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@torch.no_grad()
+def test_a_trace_records_the_layers_for_any_number_of_windows(streams: list[Any]) -> None:
+    net = forecaster()
+    traced = torch.jit.trace(net, (torch.randn(3, 6, 2), torch.zeros(3, 12, 0)), check_trace=False)
+    assert streams == [None]
+    window, future = torch.randn(70, 6, 2), torch.zeros(70, 12, 0)
+    torch.testing.assert_close(traced(window, future), net(window, future))

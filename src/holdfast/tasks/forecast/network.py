@@ -137,8 +137,8 @@ class Forecaster(nn.Module):
         """Each forecast is the input of the next step."""
         outputs, state = self.recurrent(window)
         rows = [self.output(self.dropout(outputs[:, -1:]))]
-        horizon = future.shape[1]
-        next_row = one_step(self, "recurrent", rows=len(window), steps=horizon - 1, output="output") or self._next_row
+        count, horizon = window.shape[0], future.shape[1]
+        next_row = one_step(self, "recurrent", rows=count, steps=horizon - 1, output="output") or self._next_row
         for row in range(1, horizon):
             forecast, state = next_row(torch.cat([rows[-1], future[:, row : row + 1]], -1), state)
             rows.append(forecast)

@@ -147,7 +147,7 @@ class Translator(nn.Module):
         """
         outputs, state = self.encoder(self.dropout(self.source_embedding(sources)), lengths=lengths)
         memory = self.attention.prepare(outputs, lengths) if self.attention is not None else None
-        rows = hypotheses * len(sources)
+        rows = hypotheses * sources.shape[0]
         steps = one_step(self, "decoder", rows=rows, steps=tokens, embedding="target_embedding")
         return Decoding(self._initial(state, outputs), memory, steps=steps)
 
