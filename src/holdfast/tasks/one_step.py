@@ -1,6 +1,6 @@
 """Layers that are called for one step at a time, because a step needs the answer to the step before.
 
-Such a call of a layer takes longer to prepare than to compute: it finds its engine anew, and looks whether the weights
+Such a call of a layer takes longer to prepare than to compute: it looks for its engine, and whether the weights
 have changed since they were packed. A stream packs them once and is ready for every step. A task that goes step by step
 asks :func:`one_step` before its first step; only here is it decided whether a stream computes the steps.
 """
@@ -74,7 +74,7 @@ class OneStep:
     stream is half empty, a smaller one takes its place.
 
     Args:
-        network: The layers. Its arrays may be the model's own, as every stream packs them anew.
+        network: The layers. Its arrays may be the model's own, as every stream packs them.
         rows: Rows of the first stream.
         vectors: Of ids, [V, I], if a step reads ids.
         output: A layer above the network, which the stream does not compute; None for none.
