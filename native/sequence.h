@@ -98,9 +98,9 @@ const T* previous_h(const Layer<T>& l, const Rows& rows, long b, long t) {
     return before < 0 || before >= rows.length[b] ? l.h0 + b * l.O : l.y.at(b, before);
 }
 
-// What belongs to the vector of units from `first` on, of row b at step t.
+// What belongs to the vector of units from `first` on, of row b at step t; beside it, of row `next`.
 template <class T>
-Unit<T> unit_at(const Layer<T>& l, long b, long t, long first) {
+HF_INLINE Unit<T> unit_at(const Layer<T>& l, long b, long t, long first, long next) {
     Unit<T> u{std::min(lanes<T>, l.H - first)};
     const long at = (t * l.B + b) * l.H + first;
     if (l.peephole) {
@@ -110,7 +110,12 @@ Unit<T> unit_at(const Layer<T>& l, long b, long t, long first) {
     if (l.candidate) u.candidate = l.candidate + at;
     if (l.zoned_h) u.zoned_h = l.zoned_h + at;
     if (l.zoned_c) u.zoned_c = l.zoned_c + at;
+    u.apart = (next - b) * l.H;
     return u;
+}
+template <class T>
+Unit<T> unit_at(const Layer<T>& l, long b, long t, long first) {
+    return unit_at(l, b, t, first, b);
 }
 
 }  // namespace holdfast::HOLDFAST_ISA
