@@ -108,7 +108,7 @@ class Forward {
     Forward(const Layer<T>& l, const Panels& p, Team& team, long thread, const ForwardMemory<T>& memory)
         : l_(l), p_(p), team_(team), thread_(thread), memory_(memory), rows_(team.rows), group_(team.group(thread)),
           first_(rows_.start[group_]), panels_(Share::of(p.count, team.member(thread), team.members)),
-          weights_(l, p, memory.packed), sums_(l, weights_, memory.ld_in, memory.ldh, memory.ldx),
+          weights_(l, p, memory.packed), sums_(l, p, panels_, weights_, memory.ld_in, memory.ldh, memory.ldx),
           writes_h_in_(has_h_in(l)), usual_(has_usual_activations(l)),
           x_(memory.x + thread * memory.x_thread), c_(memory.c + first_ * p.padded) {
         for (int k = 0; k < 2; k++) {

@@ -30,7 +30,7 @@ class StagesForward : StagesNorm<T, kind, N> {
     StagesForward(const Layer<T>& l, const Panels& p, Team& team, long thread, const Memory& memory)
         : Base(l, p, team, thread, memory.norm, memory.packed_stages), memory_(memory),
           last_(StagesWeights<T>(l, p, memory.packed_stages).last()), ldh_(memory.ldh), ld_in_(memory.ld_in),
-          ldx_(memory.ldx), weights_(l, p, memory.packed), sums_(l, weights_, ld_in_, ldh_, ldx_),
+          ldx_(memory.ldx), weights_(l, p, memory.packed), sums_(l, p, panels_, weights_, ld_in_, ldh_, ldx_),
           x_(memory.x + thread * memory.x_thread), c_(memory.c + first_ * p.padded) {
         for (int k = 0; k < 2; k++) {
             h_[k] = memory.h[k] + first_ * ldh_;

@@ -141,6 +141,28 @@ def test_odd_sizes(kind: Kind, batch: int, steps: int, inputs: int, units: int) 
     verify("native", request)
 
 
+@pytest.mark.usefixtures("nan_filled")
+@pytest.mark.parametrize("batch", [2, 5, 20])
+@pytest.mark.parametrize(
+    ("name", "inputs", "units"),
+    [("rnn", 900, 1000), ("lstm", 400, 500), ("lstm dropout of the gates", 400, 500), ("gru", 500, 600)],
+)
+def test_weights_that_leave_the_cache(isa: str, name: str, batch: int, inputs: int, units: int) -> None:
+    """These products have tiles of other sizes and request the next weights in advance."""
+    kind, options = VARIANTS[name]
+    request = make_request(
+        kind,
+        batch=batch,
+        steps=2,
+        input_size=inputs,
+        hidden_size=units,
+        training=True,
+        dtype=torch.float32,
+        **options,
+    )
+    verify("native", request)
+
+
 def test_twenty_thousand_steps() -> None:
     request = make_request("gru", batch=2, steps=20_000, lengths=[20_000, 12_345], input_size=1, hidden_size=3)
     cotangents = {"outputs": torch.randn(2, 20_000, 3, dtype=torch.float64)}
@@ -204,10 +226,13 @@ def test_a_second_derivative_is_that_of_the_reference(kind: str) -> None:
         torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("hidden", [5, 20, 33])
+@pytest.mark.parametrize("hidden", [5, 20, 33, 700])
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
 def test_a_row_has_the_same_bits_alone_and_in_any_batch(isa: str, kind: str, hidden: int) -> None:
-    """Tiles of one row and of several, units of one row and of two side by side, with and without gradients."""
+    """Tiles of one row and of several, units of one row and of two side by side, with and without gradients.
+
+    With 700 units, the weights of an LSTM and a GRU leave the cache.
+    """
     layer = getattr(holdfast, kind)(3, hidden, engine="native", batch_first=True)
     x = torch.randn(13, 4, 3)
     whole = layer(x)[0]
