@@ -11,6 +11,7 @@ namespace holdfast {
     namespace isa {               \
     extern const Kernels kernels; \
     }
+HF_KERNELS(avx512_amx)
 HF_KERNELS(avx512_bf16)
 HF_KERNELS(avx512)
 HF_KERNELS(avx2)
@@ -19,6 +20,9 @@ HF_KERNELS(scalar)
 
 const std::vector<InstructionSet>& all_instruction_sets() {
     static const std::vector<InstructionSet> all = {
+#if defined(HOLDFAST_HAS_avx512_amx)
+        {"avx512_amx", &avx512::kernels, &avx512_amx::kernels},
+#endif
 #if defined(HOLDFAST_HAS_avx512_bf16)
         {"avx512_bf16", &avx512::kernels, &avx512_bf16::kernels},
 #endif

@@ -34,9 +34,9 @@ bool has_h_in(const Layer<T>& l) {
 // Takes the memory that the state and the inputs of all rows need.
 template <class T>
 void take_forward_memory(const Layer<T>& l, const Panels& p, const Team& team, Scratch& scratch, ForwardMemory<T>& m) {
-    m.ldh = padded_stride(p.padded, p.W);
+    m.ldh = padded_stride(p.padded, pair<T> * p.W);  // so rows of operands begin with a cache line too
     m.ld_in = l.masks * m.ldh;
-    m.ldx = padded_stride(l.I, p.W);
+    m.ldx = padded_stride(l.I, pair<T> * p.W);
     for (int k = 0; k < 2; k++) {
         m.h[k] = scratch.take<T>(l.B * m.ldh);
         if constexpr (!paired<T>) m.h_in[k] = m.h[k];
@@ -50,7 +50,8 @@ void take_forward_memory(const Layer<T>& l, const Panels& p, const Team& team, S
 // Writes a vector of row b's h, from value `at` on, as the product reads it.
 template <class T>
 HF_INLINE void put_state(const Layer<T>& l, const T* h, Operand<T>* to, long ldh, long b, long at) {
-    const Vec<T> v = load<T>(h);
+    Vec<T> v = load<T>(h);
+    if constexpr (on_tiles<T>) v = only<T>(v, l.O - at);  // tiles read one value more if O is odd
     if (!l.state_mask) return put<T>(to, v, l.rounded);
     for (long k = 0; k < l.masks; k++) put<T>(to + k * ldh, v * load_some<T>(l.mask(b, k) + at, l.O - at), l.rounded);
 }

@@ -1,13 +1,14 @@
 // The sums of a panel's gates: bias + h product + x product.
 #pragma once
 
+#include "matmul_amx.h"
 #include "pack.h"
 
 namespace holdfast::HOLDFAST_ISA {
 
 // The functions that compute a tile of N columns, for 1, 2, ... rows.
 template <class T, int N, bool apart>
-constexpr auto sum_tiles = by_rows<far_tile_rows<T, N>>([](auto m) { return sum_tile<T, m, N, apart>; });
+constexpr auto sum_tiles = by_rows<far_tile_rows<T, N>>([](auto m) { return sum_function<T, m, N, apart>(); });
 
 // The most rows of a tile that takes two panels at once.
 template <class T, int N>
@@ -30,6 +31,7 @@ class GateSums {
 
     // out[row] = from + h product + x product for `rows` rows of panel q. A null h or x: without its product.
     void operator()(long q, const T* from, const Operand<T>* h, const Operand<T>* x, long rows, T* out) const {
+        [[maybe_unused]] const UsesTiles<T> tiles;
         if constexpr (kind == Kind::gru) return gru(q, from, h, x, rows, out);
         for (int part = 0; part < Weights::parts; part++) {
             TileSum<T> s{from + part * columns * W, 0, N * W, (columns - 1) * W, weights_.next_part(), 0, {}};

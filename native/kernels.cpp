@@ -4,12 +4,17 @@
 //     HOLDFAST_BYTES  the bytes of a vector; 0: one value at a time
 //     HOLDFAST_CHECK  the expression that is true if this processor has the set
 //     HOLDFAST_BF16   defined for kernels that use the processor's dot product of bfloat16; they have no double
+//     HOLDFAST_AMX    defined for those of them that use its matrix unit instead
 #include "clip_ends.h"
 #include "fingerprint.h"
 #include "loops.h"
 #include "pack.h"
 #include "stages.h"
 #include "steps.h"
+
+#if defined(HOLDFAST_AMX)
+#include "amx_permission.h"
+#endif
 
 #if defined(HOLDFAST_BF16)
 // They have no cells in stages: the other kernels of AVX-512 compute these, and round the operands of products.

@@ -8,20 +8,22 @@
 #include <array>
 #include <utility>
 
+#include "amx.h"
 #include "matmul_bf16.h"
 #include "operand.h"
 
 namespace holdfast::HOLDFAST_ISA {
 
 // Rows of a tile of N vectors: as many as the registers hold beside the N vectors of B and one value of A. AVX-512 and
-// NEON have 32 registers, the others 16.
+// NEON have 32 registers, the others 16. On the tiles of AMX: as many as those have.
 template <class T, int N>
-constexpr int tile_rows = Types<T>::bytes == 64 || Types<T>::bytes == 16 ? (N >= 4 ? 6 : 8)
-                          : Types<T>::bytes == 32                        ? (N >= 4 ? 3 : N == 3 ? 4 : 6)
-                                                                         : (N >= 4 ? 4 : 6);
+constexpr int tile_rows = on_tiles<T>                                      ? rows_of_tiles
+                          : Types<T>::bytes == 64 || Types<T>::bytes == 16 ? (N >= 4 ? 6 : 8)
+                          : Types<T>::bytes == 32                          ? (N >= 4 ? 3 : N == 3 ? 4 : 6)
+                                                                           : (N >= 4 ? 4 : 6);
 // The same where the weights come from far away: the more rows, the fewer times they are read.
 template <class T, int N>
-constexpr int far_tile_rows = Types<T>::bytes == 64 && N == 2 ? 12 : tile_rows<T, N>;
+constexpr int far_tile_rows = !on_tiles<T> && Types<T>::bytes == 64 && N == 2 ? 12 : tile_rows<T, N>;
 
 // acc[m][column of n] += sum over k of A[m * lda + k] * B[k * NB * W + n * W ...]. The column of n is n, but `last`
 // for the last vector of B: the GRU's candidate has one column for its x product and one for its h product.
@@ -170,34 +172,44 @@ struct Slots {
     }
 };
 
+// Calls add(values, B, count) for the values of each of the slots that a product with N vectors of outputs reads. Slots
+// without padding between them are read together.
+template <class T, int N, class Add>
+HF_INLINE void over_slots(const Operand<T>* g, const Slots& slots, const Operand<T>* B, Add add) {
+    constexpr long W = lanes<T>;
+    const Slots s = slots;
+    for (long p = 0; p < s.panels; p++, g += s.stride) {
+        const bool full = p + 1 < s.panels || s.lanes == W;
+        for (long slot = 0; slot < s.head + s.tail;) {
+            const bool is_head = slot < s.head;
+            const long vectors = !full ? 1 : is_head ? s.head : s.tail, count = full ? vectors * W : s.lanes;
+            add(g + (is_head ? slot : slot + s.skip) * W, B, count);
+            B += whole<T>(count) * N * W;
+            slot += vectors;
+        }
+    }
+}
+
 // sums[m][n] += sum over the panels of gates. `begins`: the sums are 0 so far, and are not read. `ahead`: what to ask
 // for during the sum, a line of the cache at each step (in pairs: at each pair); may be null.
 template <class T, int M, int N>
 void transposed_tile(const Operand<T>* g, const Slots& slots, const Operand<T>* B, bool begins,
                      const Operand<T>* ahead, T* sums) {
     constexpr long W = lanes<T>;
-    const Slots s = slots;
     Vec<T> acc[M][N];
 #pragma GCC unroll 12
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
         for (int n = 0; n < N; n++) acc[m][n] = begins ? Vec<T>{} : load<T>(sums + (m * N + n) * W);
-    for (long p = 0; p < s.panels; p++, g += s.stride) {
-        const bool full = p + 1 < s.panels || s.lanes == W;
-        for (long slot = 0; slot < s.head + s.tail;) {
-            const bool is_head = slot < s.head;
-            const long vectors = !full ? 1 : is_head ? s.head : s.tail, count = full ? vectors * W : s.lanes;
-            const Operand<T>* from = g + (is_head ? slot : slot + s.skip) * W;
-            if (ahead) {
-                accumulate<T, M, N, N, N - 1>(acc, from, s.row, B, count, Ahead{ahead});
-                ahead += count / pair<T> * (64 / long(sizeof(Operand<T>)));
-            } else {
-                accumulate<T, M, N, N, N - 1>(acc, from, s.row, B, count);
-            }
-            B += whole<T>(count) * N * W;
-            slot += vectors;
+    auto add = [&](const Operand<T>* values, const Operand<T>* b, long count) __attribute__((always_inline)) {
+        if (ahead) {
+            accumulate<T, M, N, N, N - 1>(acc, values, slots.row, b, count, Ahead{ahead});
+            ahead += count / pair<T> * (64 / long(sizeof(Operand<T>)));
+        } else {
+            accumulate<T, M, N, N, N - 1>(acc, values, slots.row, b, count);
         }
-    }
+    };
+    over_slots<T, N>(g, slots, B, add);
 #pragma GCC unroll 12
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4

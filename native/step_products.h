@@ -41,7 +41,11 @@ using Integers = typename Types<float>::Mask;
 
 // acc + w0 v0 + w1 v1 in every lane: w has two 8-bit weights in a lane, `both` is two 16-bit values.
 HF_INLINE Integers add_products(Integers acc, const std::uint16_t* w, std::int32_t both) {
-#if defined(__AVX2__)
+#if defined(__AVX512BW__)
+    __m256i narrow;
+    std::memcpy(&narrow, w, sizeof narrow);
+    return acc + (Integers)_mm512_madd_epi16(_mm512_set1_epi32(both), _mm512_cvtepi8_epi16(narrow));
+#elif defined(__AVX2__)
     if constexpr (Types<float>::bytes >= 32) {
         constexpr int parts = Types<float>::bytes / 32;
         const __m256i values = _mm256_set1_epi32(both);

@@ -38,8 +38,9 @@ def test_the_features_explain_the_instruction_sets(native: Any) -> None:
     features = diagnose().facts["processor"]["features"]
     if not features:
         pytest.skip("this torch does not tell them")
-    needed = {"avx512": {"avx512_f", "avx512_dq"}, "avx2": {"avx2", "fma3"}, "neon": {"neon"}}
+    needed = {"avx512": {"avx512_bw", "avx512_dq"}, "avx2": {"avx2", "fma3"}, "neon": {"neon"}}
     needed["avx512_bf16"] = needed["avx512"] | {"avx512_bf16"}
+    needed["avx512_amx"] = needed["avx512_bf16"] | {"amx_bf16"}
     for isa in native.instruction_sets():
         assert needed.get(isa, set()) <= set(features)
 

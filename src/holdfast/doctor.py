@@ -25,7 +25,7 @@ except ImportError as error:  # installed without the kernels
 
 # The features that kernels for recurrent networks can use, by torch's names.
 _FEATURES = (
-    *("avx2", "fma3", "avx512_f", "avx512_dq", "avx512_bf16", "avx512_fp16", "amx_bf16"),  # x86
+    *("avx2", "fma3", "avx512_f", "avx512_bw", "avx512_dq", "avx512_bf16", "avx512_fp16", "amx_bf16"),  # x86
     *("neon", "bf16", "sve", "sve2", "sve_bf16", "sme"),  # ARM
 )
 

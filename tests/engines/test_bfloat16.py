@@ -36,7 +36,7 @@ LARGEST, AVERAGE, AVERAGE_GRADIENT = 2.0**-7, 2.0**-9, 2.0**-11
 SIZES: list[tuple[int, int, int, int, list[int] | None]] = [
     (1, 1, 1, 1, None),
     (3, 5, 2, 3, [4, 0, 5]),
-    (13, 3, 5, 63, None),
+    (37, 3, 5, 63, None),
     (2, 3, 33, 100, [3, 1]),
     (7, 40, 6, 17, [40, 40, 39, 40, 31, 7, 0]),
 ]
@@ -223,6 +223,19 @@ def test_the_same_threads_the_same_bits() -> None:
         for a, b in zip(found[0], other, strict=True):
             torch.testing.assert_close(a, b, rtol=0, atol=LARGEST)
     assert all(torch.equal(a, b) for a, b in zip(found[1], found[2], strict=True))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_a_row_has_the_same_bits_alone_and_in_any_batch(isa: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Full tiles and parts of them, in rows and in steps."""
+    monkeypatch.setitem(ENGINES, "native", NativeEngine(isa))
+    layer = getattr(holdfast, kind)(37, 70, engine="native", batch_first=True)
+    x = torch.randn(50, 4, 37)
+    with torch.no_grad(), torch.autocast(**AUTOCAST):
+        whole = layer(x)[0]
+        for rows in (1, 2, 16, 17, 33):
+            assert torch.equal(layer(x[:rows])[0], whole[:rows])
 
 
 def test_what_stands_in_the_padding_changes_no_bit() -> None:
