@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "bindings_reader.h"
+#include "bindings_tensors.h"
 #include "packed_weights.h"
 
 namespace nb = nanobind;
@@ -96,14 +97,16 @@ class BoundCell {
     }
 
     void forward(long threads, long B, long steps_, nb::tuple x, nb::tuple parameters, nb::tuple state, nb::tuple y,
-                 nb::tuple final_state, std::uintptr_t kept, PackedWeights<T>* packed) const {
+                 nb::tuple final_state, std::uintptr_t kept, PackedWeights<T>* packed,
+                 std::uintptr_t lengths) const {
         Layer<T> l = call(threads, B, steps_, x, parameters, state, pointer<T>(kept));
+        l.lengths = pointer<const std::int64_t>(lengths);
         l.y = steps<T>(y);
         l.h_n = static_cast<T*>(address(final_state, 0));
         if (l.kind == Kind::lstm) l.c_n = static_cast<T*>(address(final_state, 1));
         nb::gil_scoped_release release;
         typename PackedWeights<T>::Packed held;
-        if (packed) {
+        if (packed && !in_place(l)) {
             held = packed->of(kernels_, l);
             l.packed = static_cast<const T*>(held->data());
         }
@@ -135,7 +138,17 @@ class BoundCell {
             kernels_.backward_f64(l);
     }
 
+    // Whether a call reads the weights where they are.
+    bool in_place(long B, long steps_) const { return in_place(of_sizes(B, steps_)); }
+
   private:
+    bool in_place(const Layer<T>& l) const {
+        if constexpr (sizeof(T) == 4)
+            return kernels_.in_place_f32(l);
+        else
+            return kernels_.in_place_f64(l);
+    }
+
     Layer<T> of_sizes(long B, long steps_) const {
         Layer<T> l = cell_;
         l.B = B;
@@ -188,14 +201,16 @@ void bind(nb::module_& m, const char* name, const char* packed) {
     nb::class_<BoundCell<T>>(m, name, "A cell in one direction; see native/bindings_cell.cpp.")
         .def(nb::init<nb::dict, std::vector<std::string>, bool, std::string>())
         .def("kept", &BoundCell<T>::kept)
+        .def("in_place", nb::overload_cast<long, long>(&BoundCell<T>::in_place, nb::const_), "batch"_a, "steps"_a)
         .def("forward", &BoundCell<T>::forward, "threads"_a, "B"_a, "steps"_a, "x"_a, "parameters"_a, "state"_a, "y"_a,
-             "final_state"_a, "kept"_a, "packed"_a.none())
+             "final_state"_a, "kept"_a, "packed"_a.none(), "lengths"_a = 0)
         .def("backward", &BoundCell<T>::backward);
 }
 
 }  // namespace
 
 void bind_cells(nb::module_& m) {
+    m.def("can_read", can_read, "tensors"_a, "shapes"_a, "dtype"_a, "strided"_a);
     bind<float>(m, "Cell_f32", "PackedWeights_f32");
     bind<double>(m, "Cell_f64", "PackedWeights_f64");
 }

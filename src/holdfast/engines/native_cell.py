@@ -1,4 +1,4 @@
-"""One cell on the kernels, for the usual call: no masks, no lengths, no state of every step, float32 or float64.
+"""One cell on the kernels, for the usual call: no masks, no state of every step, float32 or float64.
 
 Such a call often takes microseconds, so no request is made for it. The kernels get the same arguments as from a request
 and compute the same bits. Nothing is remembered from one call to the next but what follows from the cell alone.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any, TypeGuard, cast
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -66,30 +66,21 @@ class NativeCell:
         from holdfast.runtime import _native  # absent where Holdfast was installed without kernels
 
         make = _native.Cell_f32 if dtype == torch.float32 else _native.Cell_f64
+        self._can_read = _native.can_read
         self.kernels = make(arguments, list(spec.parameter_names), reverse, isa)
         self.kept = self.kernels.kept()
         self.weights = sum(map(math.prod, self.shapes))
 
     def fits(self, parameters: Sequence[Tensor | None]) -> TypeGuard[list[Tensor]]:
         """Whether the parameters exist, have the right shapes, and memory that the kernels can read."""
-        dtype, shapes = self.dtype, self.shapes
-        if not calling.are_plain(parameters):
-            return False
-        for parameter, shape in zip(cast(list[Tensor], parameters), shapes, strict=True):
-            if not can_read(parameter, dtype) or parameter.shape != shape or not parameter.is_contiguous():
-                return False
-        return True
+        return calling.are_plain(parameters) and self._can_read(parameters, self.shapes, self.dtype, torch.strided)
 
     def fits_state(self, axes: Axes, x: Tensor, state: Sequence[Any], cells: int = 1) -> bool:
         """Whether a state of this number of cells like this one has the right shapes, and memory to read."""
         if len(state) != len(self.sizes) or not calling.are_plain(state):
             return False
-        for part, size in zip(state, self.sizes, strict=True):
-            if not can_read(part, self.dtype) or part.shape != axes.state_shape(x, size, cells):
-                return False
-            if not part.is_contiguous():
-                return False
-        return True
+        shapes = [axes.state_shape(x, size, cells) for size in self.sizes]
+        return self._can_read(state, shapes, self.dtype, torch.strided)
 
     def no_weights(self) -> Any:
         """Where calls of :meth:`run` keep packed weights for the next ones; empty at first."""
@@ -104,6 +95,7 @@ class NativeCell:
         state: Sequence[Tensor],
         parameters: Sequence[Tensor],
         packed: Any = None,
+        lengths: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
         """The outputs (of one step without an axis: none, as they are h) and the final state, for autograd too.
 
@@ -114,11 +106,12 @@ class NativeCell:
             parameters: Tensors that :meth:`fits` accepts.
             packed: What :meth:`no_weights` returned, where a call finds and leaves packed weights; None to pack them
                 for this call.
+            lengths: Steps in each row, int64 [B]; None where all rows have all steps. Only without gradients.
         """
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *state, *parameters)):
             results: tuple[Tensor, ...] = _Recorded.apply(self, axes, packed, x, len(state), *state, *parameters)  # type: ignore[no-untyped-call]
             return results
-        return self.forward(axes, x, state, parameters, packed=packed)
+        return self.forward(axes, x, state, parameters, packed=packed, lengths=lengths)
 
     def forward(
         self,
@@ -128,6 +121,7 @@ class NativeCell:
         parameters: Sequence[Tensor],
         kept: Tensor | None = None,
         packed: Any = None,
+        lengths: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
         """As :meth:`run`, without autograd; writes what :meth:`backward` needs to ``kept``."""
         final = [x.new_empty(*axes.state_shape(x, size)) for size in self.sizes]
@@ -142,6 +136,7 @@ class NativeCell:
             _addresses(final),
             0 if kept is None else kept.data_ptr(),
             packed,
+            0 if lengths is None else lengths.data_ptr(),
         )
         return tuple(results)
 

@@ -1,7 +1,9 @@
 """What native/bindings.cpp offers."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -30,9 +32,14 @@ class PackedWeights_f32:  # noqa: N801
 
 class PackedWeights_f64(PackedWeights_f32): ...  # noqa: N801
 
+def can_read(
+    tensors: Sequence[Any], shapes: Sequence[tuple[int, ...]], dtype: torch.dtype, strided: torch.layout
+) -> bool: ...
+
 class Cell_f32:  # noqa: N801  (the name that bindings_cell.cpp gives)
     def __init__(self, cell: dict[str, Any], parameters: list[str], reverse: bool, isa: str) -> None: ...
     def kept(self) -> int: ...
+    def in_place(self, batch: int, steps: int) -> bool: ...
     def forward(
         self,
         threads: int,
@@ -45,6 +52,7 @@ class Cell_f32:  # noqa: N801  (the name that bindings_cell.cpp gives)
         final_state: Addresses,
         kept: int,
         packed: PackedWeights_f32 | PackedWeights_f64 | None,
+        lengths: int = 0,
     ) -> None: ...
     def backward(
         self,
