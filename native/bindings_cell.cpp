@@ -110,10 +110,42 @@ class BoundCell {
             held = packed->of(kernels_, l);
             l.packed = static_cast<const T*>(held->data());
         }
-        if constexpr (sizeof(T) == 4)
-            kernels_.forward_f32(l);
-        else
-            kernels_.forward_f64(l);
+        run_forward(l);
+    }
+
+    // One step that reads the weights in place, x [B, I] or [I] and a state of like shape: the new state, or None for a
+    // call that is not one, or with tensors that `tensors` cannot read.
+    nb::object step(const Tensors& tensors, long threads, nb::handle x, nb::handle state, nb::handle parameters) const {
+        static const Attribute shape_of("shape"), stride("stride"), new_empty("new_empty");
+        const auto* values = static_cast<const T*>(tensors.values(x));
+        if (!values || !PyDict_Check(parameters.ptr())) return nb::none();
+        const nb::object shape = shape_of.of(x), strides = stride.call(x);
+        const long axes = PyTuple_Size(shape.ptr()), parts = cell_.kind == Kind::lstm ? 2 : 1;
+        if (axes != 1 && axes != 2) return nb::none();
+        Layer<T> l = of_sizes(axes == 2 ? number(shape, 0) : 1, 1);
+        if (l.B == 0 || number(shape, axes - 1) != l.I || !in_place(l)) return nb::none();
+        l.threads = threads;
+        l.x = {values, axes == 2 ? number(strides, 0) : 0, 0};
+        l.x_value = number(strides, axes - 1);
+        for (std::size_t k = 0; k < parameters_.size(); k++)
+            if (!(l.*parameters_[k].value = static_cast<const T*>(tensors.parameter(parameters, k)))) return nb::none();
+        const nb::tuple of_state = axes == 2 ? nb::make_tuple(l.B, l.H) : nb::make_tuple(l.H);
+        l.h0 = l.c0 = state.is_none() ? zeros<T>(l.B * l.H) : nullptr;
+        if (!state.is_none()) {
+            if (!(PyTuple_Check(state.ptr()) || PyList_Check(state.ptr())) || PySequence_Size(state.ptr()) != parts)
+                return nb::none();
+            const T** const to[] = {&l.h0, &l.c0};
+            for (long k = 0; k < parts; k++)
+                if (!(*to[k] = static_cast<const T*>(tensors.array(nb::object(state[k]), of_state)))) return nb::none();
+        }
+        nb::object h = new_empty.call(x, of_state), c;
+        l.y = {l.h_n = static_cast<T*>(tensors.values(h)), l.H, 0};
+        if (parts == 2) l.c_n = static_cast<T*>(tensors.values(c = new_empty.call(x, of_state)));
+        {
+            nb::gil_scoped_release release;
+            run_forward(l);
+        }
+        return parts == 2 ? nb::make_tuple(h, c) : nb::make_tuple(h);
     }
 
     void backward(long threads, long B, long steps_, nb::tuple x, nb::tuple parameters, nb::tuple state, nb::tuple y,
@@ -142,6 +174,13 @@ class BoundCell {
     bool in_place(long B, long steps_) const { return in_place(of_sizes(B, steps_)); }
 
   private:
+    void run_forward(const Layer<T>& l) const {
+        if constexpr (sizeof(T) == 4)
+            kernels_.forward_f32(l);
+        else
+            kernels_.forward_f64(l);
+    }
+
     bool in_place(const Layer<T>& l) const {
         if constexpr (sizeof(T) == 4)
             return kernels_.in_place_f32(l);
@@ -204,13 +243,16 @@ void bind(nb::module_& m, const char* name, const char* packed) {
         .def("in_place", nb::overload_cast<long, long>(&BoundCell<T>::in_place, nb::const_), "batch"_a, "steps"_a)
         .def("forward", &BoundCell<T>::forward, "threads"_a, "B"_a, "steps"_a, "x"_a, "parameters"_a, "state"_a, "y"_a,
              "final_state"_a, "kept"_a, "packed"_a.none(), "lengths"_a = 0)
+        .def("step", &BoundCell<T>::step, "tensors"_a, "threads"_a, "x"_a, "state"_a.none(), "parameters"_a)
         .def("backward", &BoundCell<T>::backward);
 }
 
 }  // namespace
 
 void bind_cells(nb::module_& m) {
-    m.def("can_read", can_read, "tensors"_a, "shapes"_a, "dtype"_a, "strided"_a);
+    nb::class_<Tensors>(m, "Tensors", "The tensors that a cell can read; see native/bindings_tensors.h.")
+        .def(nb::init<nb::object, nb::object, nb::object, nb::tuple, nb::tuple>())
+        .def("can_read", &Tensors::can_read, "tensors"_a, "shapes"_a);
     bind<float>(m, "Cell_f32", "PackedWeights_f32");
     bind<double>(m, "Cell_f64", "PackedWeights_f64");
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
 import torch
@@ -66,27 +66,40 @@ class NativeCell:
         from holdfast.runtime import _native  # absent where Holdfast was installed without kernels
 
         make = _native.Cell_f32 if dtype == torch.float32 else _native.Cell_f64
-        self._can_read = _native.can_read
+        shapes = tuple(map(tuple, self.shapes))
+        self._tensors = _native.Tensors(calling.PLAIN, dtype, torch.strided, tuple(spec.parameter_names), shapes)
         self.kernels = make(arguments, list(spec.parameter_names), reverse, isa)
         self.kept = self.kernels.kept()
         self.weights = sum(map(math.prod, self.shapes))
 
     def fits(self, parameters: Sequence[Tensor | None]) -> TypeGuard[list[Tensor]]:
         """Whether the parameters exist, have the right shapes, and memory that the kernels can read."""
-        return calling.are_plain(parameters) and self._can_read(parameters, self.shapes, self.dtype, torch.strided)
+        return self._tensors.can_read(parameters, self.shapes)
 
     def fits_state(self, axes: Axes, x: Tensor, state: Sequence[Any], cells: int = 1) -> bool:
         """Whether a state of this number of cells like this one has the right shapes, and memory to read."""
-        if len(state) != len(self.sizes) or not calling.are_plain(state):
+        if len(state) != len(self.sizes):
             return False
-        shapes = [axes.state_shape(x, size, cells) for size in self.sizes]
-        return self._can_read(state, shapes, self.dtype, torch.strided)
+        return self._tensors.can_read(state, [axes.state_shape(x, size, cells) for size in self.sizes])
 
     def no_weights(self) -> Any:
         """Where calls of :meth:`run` keep packed weights for the next ones; empty at first."""
         from holdfast.runtime import _native
 
         return _native.PackedWeights_f32() if self.dtype == torch.float32 else _native.PackedWeights_f64()
+
+    def step(self, x: Tensor, state: Any, parameters: Mapping[str, Tensor | None]) -> tuple[Tensor, ...] | None:
+        """One step without gradients that needs no packed weights, in the least time; None for every other call.
+
+        Args:
+            x: [B, I] or [I].
+            state: The parts of the state in a tuple or list, [B, size] or [size]; None for zeros.
+            parameters: By name.
+
+        Returns:
+            The new state; None if a tensor does not fit, or :func:`can_read` does not accept it.
+        """
+        return self.kernels.step(self._tensors, torch.get_num_threads(), x, state, parameters)
 
     def run(
         self,

@@ -73,17 +73,22 @@ def run_usual_step(module: CellModule, x: Any, hx: Any) -> tuple[Tensor, ...] | 
         return None
     if (spec.is_random or spec.weight_dropout) and module.training:
         return None
-    if not calling.are_plain((x,)) or not can_read(x, x.dtype) or x.ndim not in (1, 2) or 0 in x.shape:
+    if not calling.are_plain((x,)):
         return None
     cell = select_cell("auto", spec, x.dtype)
-    if cell is None or x.shape[-1] != spec.input_size:
+    if cell is None:
+        return None
+    state = hx if hx is None or module.kind == "lstm" else (hx,)
+    if not torch.is_grad_enabled() and (new := cell.step(x, state, module.named_weights())) is not None:
+        return new
+    state = () if hx is None else state
+    if not can_read(x, x.dtype) or x.ndim not in (1, 2) or 0 in x.shape or x.shape[-1] != spec.input_size:
         return None
     axes = STEP if x.ndim == 2 else STEP_OF_ONE_ROW
     rows = axes.sizes(x)[0]
     in_place = cell.kernels.in_place(rows, 1)
     if not in_place and torch.is_grad_enabled() and _packing_dominates(cell, rows):
         return None
-    state = () if hx is None else hx if module.kind == "lstm" else (hx,)
     if hx is not None and not (isinstance(state, tuple | list) and cell.fits_state(axes, x, state)):
         return None
     own = _stored(cell, module.named_weights(), "")

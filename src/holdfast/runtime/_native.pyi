@@ -1,6 +1,6 @@
 """What native/bindings.cpp offers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -32,9 +32,16 @@ class PackedWeights_f32:  # noqa: N801
 
 class PackedWeights_f64(PackedWeights_f32): ...  # noqa: N801
 
-def can_read(
-    tensors: Sequence[Any], shapes: Sequence[tuple[int, ...]], dtype: torch.dtype, strided: torch.layout
-) -> bool: ...
+class Tensors:
+    def __init__(
+        self,
+        classes: set[type],
+        dtype: torch.dtype,
+        strided: torch.layout,
+        names: tuple[str, ...],
+        shapes: tuple[tuple[int, ...], ...],
+    ) -> None: ...
+    def can_read(self, tensors: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> bool: ...
 
 class Cell_f32:  # noqa: N801  (the name that bindings_cell.cpp gives)
     def __init__(self, cell: dict[str, Any], parameters: list[str], reverse: bool, isa: str) -> None: ...
@@ -54,6 +61,9 @@ class Cell_f32:  # noqa: N801  (the name that bindings_cell.cpp gives)
         packed: PackedWeights_f32 | PackedWeights_f64 | None,
         lengths: int = 0,
     ) -> None: ...
+    def step(
+        self, tensors: Tensors, threads: int, x: Tensor, state: Any, parameters: Mapping[str, Any]
+    ) -> tuple[Tensor, ...] | None: ...
     def backward(
         self,
         threads: int,
