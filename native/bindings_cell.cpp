@@ -2,7 +2,7 @@
 // cell once. A call gives only sizes, addresses as numbers (0: null), and (address, strides ...) of arrays over time.
 //
 // src/holdfast/engines/native_cell.py allocates every array, keeps it alive during the call, and checks types, shapes
-// and layout.
+// and layout; `step` does this itself.
 #include "bindings_cell.h"
 
 #include <nanobind/stl/string.h>
@@ -113,9 +113,10 @@ class BoundCell {
         run_forward(l);
     }
 
-    // One step that reads the weights in place, x [B, I] or [I] and a state of like shape: the new state, or None for a
-    // call that is not one, or with tensors that `tensors` cannot read.
-    nb::object step(const Tensors& tensors, long threads, nb::handle x, nb::handle state, nb::handle parameters) const {
+    // One step that reads the weights in place, x [B, I] or [I] and a state of like shape: the new state, and if
+    // `keeps` what backward needs. None for a call that is not one, or with tensors that `tensors` cannot read.
+    nb::object step(const Tensors& tensors, long threads, nb::handle x, nb::handle state, nb::handle parameters,
+                    bool keeps) const {
         static const Attribute shape_of("shape"), stride("stride"), new_empty("new_empty");
         const auto* values = static_cast<const T*>(tensors.values(x));
         if (!values || !PyDict_Check(parameters.ptr())) return nb::none();
@@ -138,13 +139,18 @@ class BoundCell {
             for (long k = 0; k < parts; k++)
                 if (!(*to[k] = static_cast<const T*>(tensors.array(nb::object(state[k]), of_state)))) return nb::none();
         }
-        nb::object h = new_empty.call(x, of_state), c;
+        nb::object h = new_empty.call(x, of_state), c, kept;
         l.y = {l.h_n = static_cast<T*>(tensors.values(h)), l.H, 0};
         if (parts == 2) l.c_n = static_cast<T*>(tensors.values(c = new_empty.call(x, of_state)));
+        if (keeps) {
+            kept = new_empty.call(x, nb::int_(l.B * this->kept()));
+            keep(l, static_cast<T*>(tensors.values(kept)));
+        }
         {
             nb::gil_scoped_release release;
             run_forward(l);
         }
+        if (keeps) return parts == 2 ? nb::make_tuple(h, c, kept) : nb::make_tuple(h, kept);
         return parts == 2 ? nb::make_tuple(h, c) : nb::make_tuple(h);
     }
 
@@ -211,13 +217,16 @@ class BoundCell {
         l.h0 = static_cast<const T*>(address(state, 0));
         if (l.kind == Kind::lstm) l.c0 = static_cast<const T*>(address(state, 1));
         if (!l.h0) l.h0 = l.c0 = zeros<T>(B * std::max(l.O, l.H));
-        if (kept) {
-            const Kept size = kept_of(l);
-            l.gates = kept;
-            if (size.c_before) l.c_before = kept + size.gates;
-            if (size.stages) l.stages = kept + size.gates + size.c_before;
-        }
+        if (kept) keep(l, kept);
         return l;
+    }
+
+    // Has forward keep what backward needs.
+    void keep(Layer<T>& l, T* kept) const {
+        const Kept size = kept_of(l);
+        l.gates = kept;
+        if (size.c_before) l.c_before = kept + size.gates;
+        if (size.stages) l.stages = kept + size.gates + size.c_before;
     }
 
     Kept kept_of(const Layer<T>& l) const {
@@ -243,7 +252,8 @@ void bind(nb::module_& m, const char* name, const char* packed) {
         .def("in_place", nb::overload_cast<long, long>(&BoundCell<T>::in_place, nb::const_), "batch"_a, "steps"_a)
         .def("forward", &BoundCell<T>::forward, "threads"_a, "B"_a, "steps"_a, "x"_a, "parameters"_a, "state"_a, "y"_a,
              "final_state"_a, "kept"_a, "packed"_a.none(), "lengths"_a = 0)
-        .def("step", &BoundCell<T>::step, "tensors"_a, "threads"_a, "x"_a, "state"_a.none(), "parameters"_a)
+        .def("step", &BoundCell<T>::step, "tensors"_a, "threads"_a, "x"_a, "state"_a.none(), "parameters"_a,
+             "keeps"_a)
         .def("backward", &BoundCell<T>::backward);
 }
 

@@ -1,5 +1,5 @@
-// The loops of one instruction set. rows.cpp and stages.cpp have them; both are compiled once per type, HOLDFAST_REAL,
-// so that a build uses all cores. The large part of what is compiled is there.
+// The loops of one instruction set. rows.cpp, stages.cpp and single.cpp have them; each is compiled once per type,
+// HOLDFAST_REAL, so that a build uses all cores. The large part of what is compiled is there.
 #pragma once
 
 #include "sequence.h"

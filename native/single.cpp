@@ -6,8 +6,8 @@
 
 namespace holdfast::HOLDFAST_ISA {
 
-// How many threads a call is worth. Waking a thread takes as long as reading about 2^16 weights; with every row, the
-// work on a weight that has been read is about a quarter of that again.
+// How many threads a call is worth. Waking a thread takes as long as reading about 2^16 weights, or as 2^18
+// multiply-adds.
 template <class T>
 long single_threads(const Layer<T>& l) {
     if (sanitized) return std::max(1L, l.threads);
@@ -242,7 +242,8 @@ void run_single_backward(const Layer<T>& l) {
 template <class T>
 void single_forward(const Layer<T>& l) {
     with_cell(l, [&](auto kind, auto columns) {
-        l.options.plain ? run_single_forward<T, kind, columns, true>(l) : run_single_forward<T, kind, columns, false>(l);
+        l.options.plain ? run_single_forward<T, kind, columns, true>(l)
+                        : run_single_forward<T, kind, columns, false>(l);
     });
 }
 

@@ -20,7 +20,7 @@ from verification import converted, make_request, results_and_gradients, toleran
 pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
 
 # rows, inputs, units: one of everything; a vector and less, and more; several vectors; odd numbers and even ones
-SIZES = [(1, 1, 1), (2, 3, 5), (5, 17, 16), (7, 9, 63), (13, 33, 40), (33, 5, 100), (64, 2, 3)]
+SIZES = [(1, 1, 1), (3, 3, 5), (7, 9, 63), (33, 17, 40)]
 
 
 def in_place(kind: Kind, batch: int, steps: int, **options: object) -> bool:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from holdfast.cells import CellSpec, calling
-from holdfast.engines.axes import Axes
+from holdfast.engines.axes import STEP, STEP_OF_ONE_ROW, Axes
 from holdfast.engines.function import Gradient, differentiable_gradients, needs_reference
 from holdfast.engines.request import Request
 from holdfast.runtime import kernels
@@ -89,7 +89,7 @@ class NativeCell:
         return _native.PackedWeights_f32() if self.dtype == torch.float32 else _native.PackedWeights_f64()
 
     def step(self, x: Tensor, state: Any, parameters: Mapping[str, Tensor | None]) -> tuple[Tensor, ...] | None:
-        """One step without gradients that needs no packed weights, in the least time; None for every other call.
+        """One step that needs no packed weights, for autograd too, in the least time; None for every other call.
 
         Args:
             x: [B, I] or [I].
@@ -99,7 +99,14 @@ class NativeCell:
         Returns:
             The new state; None if a tensor does not fit, or :func:`can_read` does not accept it.
         """
-        return self.kernels.step(self._tensors, torch.get_num_threads(), x, state, parameters)
+        keeps = torch.is_grad_enabled()
+        new: tuple[Tensor, ...] | None
+        new = self.kernels.step(self._tensors, torch.get_num_threads(), x, state, parameters, keeps)
+        if new is None or not keeps:
+            return new
+        *results, kept = new
+        own = [parameters[name] for name in self.spec.parameter_names]
+        return _record(self, STEP if x.ndim == 2 else STEP_OF_ONE_ROW, (results, kept), x, state or (), own)
 
     def run(
         self,
@@ -122,8 +129,10 @@ class NativeCell:
             lengths: Steps in each row, int64 [B]; None where all rows have all steps. Only without gradients.
         """
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *state, *parameters)):
-            results: tuple[Tensor, ...] = _Recorded.apply(self, axes, packed, x, len(state), *state, *parameters)  # type: ignore[no-untyped-call]
-            return results
+            batch, steps = axes.sizes(x)
+            kept = x.new_empty(batch * steps * self.kept)
+            results = self.forward(axes, x, state, parameters, kept, packed)
+            return _record(self, axes, (results, kept), x, state, parameters)
         return self.forward(axes, x, state, parameters, packed=packed, lengths=lengths)
 
     def forward(
@@ -202,20 +211,37 @@ class NativeCell:
         return Request(self.spec, inputs, tuple(inner), named, reverse=self.reverse)
 
 
+def _record(
+    cell: NativeCell,
+    axes: Axes,
+    computed: tuple[Sequence[Tensor], Tensor],
+    x: Tensor,
+    state: Sequence[Tensor],
+    parameters: Sequence[Tensor | None],
+) -> tuple[Tensor, ...]:
+    """The results of a forward call, with their backward pass. ``computed``: the results and ``kept``."""
+    results: tuple[Tensor, ...] = _Recorded.apply(cell, axes, computed, x, len(state), *state, *parameters)  # type: ignore[no-untyped-call]
+    return results
+
+
 class _Recorded(torch.autograd.Function):
     """As :class:`holdfast.engines.function._EngineFunction`, for a :class:`NativeCell`."""
 
     @staticmethod
     def forward(
-        ctx: Any, cell: NativeCell, axes: Axes, packed: Any, x: Tensor, parts: int, *tensors: Tensor
+        ctx: Any,
+        cell: NativeCell,
+        axes: Axes,
+        computed: tuple[Sequence[Tensor], Tensor],
+        x: Tensor,
+        parts: int,
+        *tensors: Tensor,
     ) -> tuple[Tensor, ...]:
-        batch, steps = axes.sizes(x)
-        kept = x.new_empty(batch * steps * cell.kept)
-        results = cell.forward(axes, x, tensors[:parts], tensors[parts:], kept, packed)
+        results, kept = computed
         ctx.call, ctx.again = (cell, axes, parts), False
         ctx.save_for_backward(x, *tensors, None if axes.steps is None else results[0], kept)
         ctx.set_materialize_grads(False)
-        return results
+        return tuple(results)
 
     @staticmethod
     def backward(ctx: Any, *received: Tensor | None) -> tuple[Any, ...]:

@@ -1,8 +1,9 @@
 """The usual call of a layer or of a module for one step, in less time than its ``forward`` takes in general.
 
 Usual is a call without states of every step, random masks and transforms, with tensors that the kernels can read where
-they are, and with lengths only if it has no gradients. Every other call, and every wrong one, is left to ``forward``. Nothing is remembered from call to
-call but packed weights, which notice every change, so no change to a module makes a result wrong.
+they are, and with lengths only if it has no gradients. Every other call, and every wrong one, is left to ``forward``.
+Nothing is remembered from call to call but packed weights, which notice every change, so no change to a module makes a
+result wrong.
 """
 
 from __future__ import annotations
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
     from holdfast.layers.recurrent_layer import RecurrentLayer
 
 
-def run_usual_call(
-    layer: RecurrentLayer, x: Any, hx: Any, lengths: Lengths | None = None
-) -> tuple[Any, ...] | None:
+def run_usual_call(layer: RecurrentLayer, x: Any, hx: Any, lengths: Lengths | None = None) -> tuple[Any, ...] | None:
     """What :meth:`RecurrentLayer.forward` returns for these arguments, or None for a call that is not usual."""
     if not calling.is_plain() or torch.is_autocast_enabled("cpu") or not _is_usual(layer):
         return None
@@ -79,23 +78,19 @@ def run_usual_step(module: CellModule, x: Any, hx: Any) -> tuple[Tensor, ...] | 
     if cell is None:
         return None
     state = hx if hx is None or module.kind == "lstm" else (hx,)
-    if not torch.is_grad_enabled() and (new := cell.step(x, state, module.named_weights())) is not None:
+    if (new := cell.step(x, state, module.named_weights())) is not None:
         return new
     state = () if hx is None else state
     if not can_read(x, x.dtype) or x.ndim not in (1, 2) or 0 in x.shape or x.shape[-1] != spec.input_size:
         return None
     axes = STEP if x.ndim == 2 else STEP_OF_ONE_ROW
-    rows = axes.sizes(x)[0]
-    in_place = cell.kernels.in_place(rows, 1)
-    if not in_place and torch.is_grad_enabled() and _packing_dominates(cell, rows):
+    if torch.is_grad_enabled() and _packing_dominates(cell, axes.sizes(x)[0]):
         return None
     if hx is not None and not (isinstance(state, tuple | list) and cell.fits_state(axes, x, state)):
         return None
     own = _stored(cell, module.named_weights(), "")
     if own is None:
         return None
-    if in_place:
-        return cell.run(axes, x, state, own)
     if module.packed_weights is None:
         module.packed_weights = PackedWeights()
     return cell.run(axes, x, state, own, module.packed_weights.of((cell,))[0])

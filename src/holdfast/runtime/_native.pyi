@@ -62,7 +62,7 @@ class Cell_f32:  # noqa: N801  (the name that bindings_cell.cpp gives)
         lengths: int = 0,
     ) -> None: ...
     def step(
-        self, tensors: Tensors, threads: int, x: Tensor, state: Any, parameters: Mapping[str, Any]
+        self, tensors: Tensors, threads: int, x: Tensor, state: Any, parameters: Mapping[str, Any], keeps: bool
     ) -> tuple[Tensor, ...] | None: ...
     def backward(
         self,
