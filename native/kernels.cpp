@@ -8,6 +8,7 @@
 #include "fingerprint.h"
 #include "loops.h"
 #include "pack.h"
+#include "single.h"
 #include "stages.h"
 #include "steps.h"
 

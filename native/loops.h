@@ -1,5 +1,5 @@
-// The loops of one instruction set. rows.cpp, stages.cpp and single.cpp have them; each is compiled once per type,
-// HOLDFAST_REAL, so that a build uses all cores. The large part of what is compiled is there.
+// The loops of one instruction set. rows.cpp and stages.cpp have them; both are compiled once per type, HOLDFAST_REAL,
+// so that a build uses all cores. The large part of what is compiled is there.
 #pragma once
 
 #include "sequence.h"
@@ -19,19 +19,6 @@ template <class T>
 void stages_forward(const Layer<T>& l);
 template <class T>
 void stages_backward(const Layer<T>& l);
-
-// A call of one step that reads the weights where they are (single.cpp), and whether there is one: packing the weights
-// takes longer than the products of up to this many rows.
-constexpr long rows_in_place = 64;
-template <class T>
-void single_forward(const Layer<T>& l);
-template <class T>
-void single_backward(const Layer<T>& l);
-template <class T>
-bool reads_in_place(const Layer<T>& l) {
-    return !paired<T> && l.T_ == 1 && l.B <= rows_in_place && !l.lengths && !l.rounded && !l.state_mask &&
-           !l.in_stages();
-}
 
 // Calls f(kind, columns of a tile), both known at compile time.
 template <class T, class F>

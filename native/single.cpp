@@ -3,6 +3,7 @@
 #include "forward.h"
 #include "in_place.h"
 #include "loops.h"
+#include "single.h"
 
 namespace holdfast::HOLDFAST_ISA {
 
