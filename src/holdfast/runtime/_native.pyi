@@ -1,6 +1,7 @@
 """What native/bindings.cpp offers."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import torch
@@ -35,7 +36,7 @@ class PackedWeights_f64(PackedWeights_f32): ...  # noqa: N801
 class Tensors:
     def __init__(
         self,
-        classes: set[type],
+        classes: AbstractSet[type],
         dtype: torch.dtype,
         strided: torch.layout,
         names: tuple[str, ...],
