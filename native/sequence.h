@@ -78,6 +78,12 @@ long threads_for(const Layer<T>& l, const Panels& p) {
     return Team::shares_units(l.B, threads) ? std::clamp(step >> 15, 1L, threads) : threads;
 }
 
+// Calls run(wanted), which returns the number of available threads, until that is the number that was wanted.
+template <class Run>
+void in_threads(long wanted, Run run) {
+    for (long available; (available = run(wanted)) != wanted;) wanted = available;
+}
+
 // Plans a call for its threads and runs it. plan(team) takes the memory and returns a function of the thread's number.
 // If there are fewer threads than wanted, plans again for these.
 template <class T, class Plan>
