@@ -154,19 +154,19 @@ def tolerance(request: Request, name: str) -> float:
 
 
 def amplifications(request: Request, exact: Request, runs: list[dict[str, Tensor] | None]) -> list[float]:
-    """How many times the usual rounding layer normalisation makes of it, from 1 to 32, for each set of cotangents.
+    """How many times the usual rounding is lost, from 1 to 32, for each set of cotangents.
 
-    It divides by a deviation that may be next to nothing, as where all units are clipped, and who computes it loses
-    digits then. How many is measured on the reference alone: 8 times the most that it loses in float32, in the measure
+    Layer normalisation divides by a deviation that may be next to nothing, as where all units are clipped; and the
+    exponential function makes a candidate a hundred times as large as the output, where a gate next to 1 leaves little
+    of it. Who computes these loses digits. How many is measured on the reference alone: 8 times the most that it loses in float32, in the measure
     of :func:`tolerance`, on three requests beside this one.
     """
     most = [1.0 for _ in runs]
-    if not request.spec.layer_norm:
+    spec = request.spec
+    if not spec.layer_norm and "exponential" not in (spec.activation, spec.recurrent_activation):
         return most
-    if (
-        request.spec.hidden_size == 1
-    ):  # a cell state alone: torch loses the factor 1 / sqrt(ε) = 316, the kernels nothing
-        return [32.0 for _ in runs]
+    if spec.layer_norm and spec.hidden_size == 1:
+        return [32.0 for _ in runs]  # a cell state alone: torch loses the factor 1 / sqrt(ε) = 316, the kernels nothing
     generator = torch.Generator().manual_seed(2)
     for _ in range(3):
         noise = 1 + 0.001 * torch.randn(exact.inputs.shape, generator=generator, dtype=torch.float64)
