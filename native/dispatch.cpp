@@ -61,7 +61,7 @@ const InstructionSet& instruction_set_named(const std::string& name) {
         throw InstructionSetError("This processor does not have " + name + " instructions; it can run: " + names(true) +
                                   ".");
     }
-    for (const char* known : {"avx512_bf16", "avx512", "avx2", "neon", "scalar"})
+    for (const char* known : {"avx512_amx", "avx512_bf16", "avx512", "avx2", "neon", "scalar"})
         if (name == known)
             throw InstructionSetError("This installation has kernels for " + names(false) + ", not for " + name +
                                       ". Install Holdfast again with HOLDFAST_ISAS=native, which compiles all that the "

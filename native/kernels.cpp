@@ -88,7 +88,8 @@ extern const Kernels kernels;
 #if defined(HOLDFAST_BF16)
 const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept<float>, nullptr, reads_in_place<float>, nullptr,
                       packed_size<float>, pack<float>, nullptr, nullptr, forward<float>, backward<float>,
-                      activate_each<float>, nullptr, nullptr, nullptr, fingerprint, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
+                      activate_each<float>, nullptr, nullptr, nullptr, fingerprint,
+                      nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
 #else
 const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept<float>, kept<double>, reads_in_place<float>,
                       reads_in_place<double>, packed_size<float>, pack<float>, packed_size<double>, pack<double>,

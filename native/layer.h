@@ -176,7 +176,7 @@ struct Kernels {
     // Both need the kind, the options and the sizes of the layer, and no arrays.
     Kept (*kept_f32)(const Layer<float>&);
     Kept (*kept_f64)(const Layer<double>&);
-    // Whether a call reads the weights where they are, so that packed ones are of no use to it.
+    // Whether a call without packed weights reads them where they are, so that packing is of no use to it.
     bool (*in_place_f32)(const Layer<float>&);
     bool (*in_place_f64)(const Layer<double>&);
     // `pack` writes `packed_size` values to out, as `packed` of any number of calls of forward. These calls read no

@@ -14,8 +14,8 @@ long rows_in_place(const Layer<T>& l) {
 // Whether a call is of this kind.
 template <class T>
 bool reads_in_place(const Layer<T>& l) {
-    return !paired<T> && l.T_ == 1 && l.B <= rows_in_place(l) && !l.lengths && !l.rounded && !l.state_mask &&
-           !l.in_stages();
+    return !paired<T> && !l.packed && l.T_ == 1 && l.B <= rows_in_place(l) && !l.lengths && !l.rounded &&
+           !l.state_mask && !l.in_stages();
 }
 
 template <class T>
