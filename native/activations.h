@@ -68,17 +68,26 @@ struct Activated {
     V value, stored;
 };
 
-// φ and σ of the gates' sums, each with the gate clip, and ψ of c'. With `plain` they are tanh, sigmoid and tanh,
+// Whether the activations that a cell has are tanh, sigmoid and tanh, without a gate clip.
+template <class T>
+bool has_usual_activations(const Layer<T>& l) {
+    const Options<T>& o = l.options;
+    return !(o.gate_clip > 0) && o.phi.name == Activation::tanh &&
+           (l.kind == Kind::rnn || o.sigma.name == Activation::sigmoid) &&
+           (l.kind != Kind::lstm || o.psi.name == Activation::tanh);
+}
+
+// φ and σ of the gates' sums, each with the gate clip, and ψ of c'. With `usual` they are tanh, sigmoid and tanh,
 // without a clip, at compile time.
 //
 // For a sum beyond ±gate_clip forward stores the same bits as for the bound itself; backward recognises these bits and
 // gives the sum no gradient. NaN gets no gradient either, as in the reference's clip.
-template <class T, bool plain>
+template <class T, bool usual>
 struct Functions {
     const Options<T>& o;
     template <class V>
     HF_INLINE Activated<V> phi(V x) const {
-        if constexpr (plain) {
+        if constexpr (usual) {
             const V y = tanh<T>(x);
             return {y, y};
         } else {
@@ -87,7 +96,7 @@ struct Functions {
     }
     template <class V>
     HF_INLINE Activated<V> sigma(V x) const {
-        if constexpr (plain) {
+        if constexpr (usual) {
             const V y = sigmoid<T>(x);
             return {y, y};
         } else {
@@ -96,27 +105,27 @@ struct Functions {
     }
     template <class V>
     HF_INLINE V psi(V x) const {
-        if constexpr (plain)
+        if constexpr (usual)
             return tanh<T>(x);
         else
             return activate<T>(o.psi, x);
     }
 
     // The value of φ or σ, from what forward stored.
-    HF_INLINE Vec<T> phi_of(Vec<T> stored) const { return plain ? stored : value(o.phi, stored); }
-    HF_INLINE Vec<T> sigma_of(Vec<T> stored) const { return plain ? stored : value(o.sigma, stored); }
+    HF_INLINE Vec<T> phi_of(Vec<T> stored) const { return usual ? stored : value(o.phi, stored); }
+    HF_INLINE Vec<T> sigma_of(Vec<T> stored) const { return usual ? stored : value(o.sigma, stored); }
 
     // The gradient of the argument, from the gradient d of the value.
     HF_INLINE Vec<T> phi_backward(Vec<T> stored, Vec<T> d) const {
-        return plain ? d * (T(1) - stored * stored)
+        return usual ? d * (T(1) - stored * stored)
                      : unclipped(stored, activate_backward<T>(o.phi, stored, d), o.phi_ends);
     }
     HF_INLINE Vec<T> sigma_backward(Vec<T> stored, Vec<T> d) const {
-        return plain ? d * (stored * (T(1) - stored))
+        return usual ? d * (stored * (T(1) - stored))
                      : unclipped(stored, activate_backward<T>(o.sigma, stored, d), o.sigma_ends);
     }
     HF_INLINE Vec<T> psi_backward(Vec<T> x, Vec<T> y, Vec<T> d) const {
-        return plain ? d * (T(1) - y * y) : activate_backward<T>(o.psi, stores_argument(o.psi) ? x : y, d);
+        return usual ? d * (T(1) - y * y) : activate_backward<T>(o.psi, stores_argument(o.psi) ? x : y, d);
     }
 
   private:

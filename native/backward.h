@@ -151,7 +151,8 @@ class Backward {
                 operands = gates;
             add_to_units(t, n);
             for (long q = panels_.begin; q < panels_.end; q++) {
-                panel(t, n, q, gates + q * l_.B * width);
+                usual_ ? panel<true>(t, n, q, gates + q * l_.B * width)
+                       : panel<plain>(t, n, q, gates + q * l_.B * width);
                 if (paired<T> || l_.rounded) put_panel(n, gates + q * l_.B * width, operands + q * l_.B * width);
             }
             team_.wait(thread_);
@@ -182,6 +183,7 @@ class Backward {
     }
 
     // The gradients of the gates' sums `g` of a panel, for all rows.
+    template <bool usual>
     void panel(long t, long n, long q, T* g) {
         for (long r = 0; r < n; r++, g += width)
             for (long v = 0; v < units; v++) {
@@ -189,11 +191,12 @@ class Backward {
                 if (count <= 0)
                     store<T>(g + v * W, Vec<T>{});
                 else
-                    unit(t, r, at, count, g + v * W);
+                    unit<usual>(t, r, at, count, g + v * W);
             }
     }
 
     // The same for one vector of units of a row, the `count` units from `at` on.
+    template <bool usual>
     HF_INLINE void unit(long t, long r, long at, long count, T* slots) {
         const long b = rows_.order[first_ + r], place = r * p_.padded + at;
         Unit<T> u = plain ? Unit<T>{W} : unit_at(l_, b, t, at);
@@ -201,15 +204,15 @@ class Backward {
             u.peephole_gradient = dpeephole_ + at;
             u.gradient_stride = p_.padded;
         }
-        if constexpr (kind == Kind::rnn) rnn_backward<T, plain>(l_.options, u, slots, dh_ + place);
+        if constexpr (kind == Kind::rnn) rnn_backward<T, plain, usual>(l_.options, u, slots, dh_ + place);
         if constexpr (lstm) {
             const T* c_old = l_.c_before + (t * l_.B + first_) * p_.padded + place;
-            lstm_backward<T, plain>(l_.options, u, slots, c_old, dh_ + place, dc_ + place);
+            lstm_backward<T, plain, usual>(l_.options, u, slots, c_old, dh_ + place, dc_ + place);
         }
         if constexpr (gru) {
             alignas(64) T h_old[W];
             store<T>(h_old, load_some<T>(previous_h(l_, rows_, b, t) + at, count));
-            gru_backward<T, plain>(l_.options, u, slots, h_old, dh_ + place);
+            gru_backward<T, plain, usual>(l_.options, u, slots, h_old, dh_ + place);
         }
         clear_padding<T>(slots, N / units, count);
     }
@@ -237,6 +240,7 @@ class Backward {
     const BackwardMemory<T>& memory_;
     const long thread_, member_, group_, first_;  // the group and its first row
     const Share panels_;
+    const bool usual_ = plain || has_usual_activations(l_);
     T *dh_, *dc_, *dpeephole_;  // from the group's first row on; the thread's sums
 };
 

@@ -140,9 +140,19 @@ void bind_activate(nb::module_& m, const char* name) {
     m.def(name, &activate<T>, "activation"_a, "a"_a, "b"_a, "x"_a.noconvert(), "y"_a.noconvert(), "isa"_a = "");
 }
 
+// An InstructionSetError becomes an error of Holdfast, which the command line prints in one line.
+void translate(const std::exception_ptr& raised, void*) {
+    try {
+        std::rethrow_exception(raised);
+    } catch (const InstructionSetError& error) {
+        PyErr_SetString(nb::module_::import_("holdfast.errors").attr("EngineError").ptr(), error.what());
+    }
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
+    nb::register_exception_translator(translate);
     nb::set_leak_warnings(false);  // cells are in caches, and torch keeps the modules of its operators to the end
     auto bind = [&](const char* name, auto function) { m.def(name, function, "call"_a, "isa"_a = ""); };
     m.def("instruction_sets", &instruction_sets,

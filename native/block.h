@@ -1,10 +1,8 @@
 // Memory that a stream or a layer keeps for packed weights.
 #pragma once
 
-#include <algorithm>
 #include <cstdlib>
 #include <memory>
-#include <new>
 
 #include "threads.h"
 
@@ -14,12 +12,7 @@ namespace holdfast {
 class Block {
   public:
     Block() = default;
-    explicit Block(long bytes) {
-        void* data;
-        if (posix_memalign(&data, 64, std::max(bytes, 1L))) throw std::bad_alloc();
-        data_.reset(data);
-        prefer_large_pages(data, bytes);
-    }
+    explicit Block(long bytes) : data_(new_block(bytes), std::free) {}
     void* data() const { return data_.get(); }
 
   private:

@@ -2,7 +2,6 @@
 #include "dispatch.h"
 
 #include <cstdlib>
-#include <stdexcept>
 #include <string>
 
 namespace holdfast {
@@ -12,6 +11,7 @@ namespace holdfast {
     namespace isa {               \
     extern const Kernels kernels; \
     }
+HF_KERNELS(avx512_amx)
 HF_KERNELS(avx512_bf16)
 HF_KERNELS(avx512)
 HF_KERNELS(avx2)
@@ -20,6 +20,9 @@ HF_KERNELS(scalar)
 
 const std::vector<InstructionSet>& all_instruction_sets() {
     static const std::vector<InstructionSet> all = {
+#if defined(HOLDFAST_HAS_avx512_amx)
+        {"avx512_amx", &avx512::kernels, &avx512_amx::kernels},
+#endif
 #if defined(HOLDFAST_HAS_avx512_bf16)
         {"avx512_bf16", &avx512::kernels, &avx512_bf16::kernels},
 #endif
@@ -39,24 +42,48 @@ const std::vector<InstructionSet>& all_instruction_sets() {
     return all;
 }
 
+namespace {
+
+// The names of the compiled sets, or only of those that run here.
+std::string names(bool only_here) {
+    std::string all;
+    for (const InstructionSet& set : all_instruction_sets())
+        if (!only_here || set.runs_here()) all += std::string(all.empty() ? "" : ", ") + set.name;
+    return all.empty() ? "none" : all;
+}
+
+}  // namespace
+
 const InstructionSet& instruction_set_named(const std::string& name) {
-    std::string here;
     for (const InstructionSet& set : all_instruction_sets()) {
-        if (name == set.name) {
-            if (set.runs_here()) return set;
-            throw std::runtime_error("This processor does not have " + name + " instructions.");
-        }
-        if (set.runs_here()) here += std::string(here.empty() ? "" : ", ") + set.name;
+        if (name != set.name) continue;
+        if (set.runs_here()) return set;
+        throw InstructionSetError("This processor does not have " + name + " instructions; it can run: " + names(true) +
+                                  ".");
     }
-    throw std::runtime_error("There are no kernels for '" + name + "'; this processor can run: " + here + ".");
+    for (const char* known : {"avx512_amx", "avx512_bf16", "avx512", "avx2", "neon", "scalar"})
+        if (name == known)
+            throw InstructionSetError("This installation has kernels for " + names(false) + ", not for " + name +
+                                      ". Install Holdfast again with HOLDFAST_ISAS=native, which compiles all that the "
+                                      "processor has, or with HOLDFAST_ISAS=" + name + ".");
+    throw InstructionSetError("There are no kernels for '" + name + "'; this processor can run: " + names(true) + ".");
 }
 
 const InstructionSet& chosen_instruction_set() {
     static const InstructionSet& chosen = [&]() -> const InstructionSet& {
-        if (const char* name = std::getenv("HOLDFAST_ISA"); name && *name) return instruction_set_named(name);
+        const char* name = std::getenv("HOLDFAST_ISA");
+        if (name && *name) {
+            try {
+                return instruction_set_named(name);
+            } catch (const InstructionSetError& error) {
+                throw InstructionSetError("HOLDFAST_ISA is " + std::string(name) + ". " + error.what() +
+                                          " Without HOLDFAST_ISA, the best compiled set is used.");
+            }
+        }
         for (const InstructionSet& set : all_instruction_sets())
             if (set.runs_here()) return set;
-        throw std::runtime_error("No kernels run on this processor.");
+        throw InstructionSetError("This processor can run none of the kernels in this installation (" + names(false) +
+                                  "). Install Holdfast again on this processor, or with HOLDFAST_ISAS=all for any.");
     }();
     return chosen;
 }

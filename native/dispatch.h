@@ -1,6 +1,7 @@
 // The compiled kernels, and the kernels in use.
 #pragma once
 
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -21,9 +22,14 @@ struct InstructionSet {
     bool runs_here() const { return full->runs_here() && bfloat16->runs_here(); }
 };
 
-const std::vector<InstructionSet>& all_instruction_sets();             // the best first
-const InstructionSet& instruction_set_named(const std::string& name);  // throws std::runtime_error with the reason
-const InstructionSet& chosen_instruction_set();  // throws the same if the set in HOLDFAST_ISA does not run here
+// An instruction set that is not compiled or does not run here; says what does, and how to get others.
+struct InstructionSetError : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+const std::vector<InstructionSet>& all_instruction_sets();             // the compiled ones, the best first
+const InstructionSet& instruction_set_named(const std::string& name);  // throws InstructionSetError
+const InstructionSet& chosen_instruction_set();                        // throws the same
 const Kernels& kernels_named(const std::string& name, Products products = Products::full);
 const Kernels& chosen_kernels(Products products = Products::full);
 

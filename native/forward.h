@@ -6,12 +6,12 @@
 namespace holdfast::HOLDFAST_ISA {
 
 // The unit-wise part of a step for R vectors of units.
-template <class T, Kind kind, bool plain, int R>
+template <class T, Kind kind, bool plain, int R, bool usual = plain>
 HF_INLINE void forward_units(const Layer<T>& l, const Unit<T>& u, Place<T, R> g, Place<const T, R> h_old,
                              Place<T, R> h, Place<T, R> c) {
-    if constexpr (kind == Kind::rnn) rnn_forward<T, plain, R>(l.options, u, g, h_old, h);
-    if constexpr (kind == Kind::lstm) lstm_forward<T, plain, R>(l.options, u, g, h_old, h, c);
-    if constexpr (kind == Kind::gru) gru_forward<T, plain, R>(l.options, u, g, h_old, h);
+    if constexpr (kind == Kind::rnn) rnn_forward<T, plain, R, usual>(l.options, u, g, h_old, h);
+    if constexpr (kind == Kind::lstm) lstm_forward<T, plain, R, usual>(l.options, u, g, h_old, h, c);
+    if constexpr (kind == Kind::gru) gru_forward<T, plain, R, usual>(l.options, u, g, h_old, h);
 }
 
 // The memory of a call; rows in the order of Team. h is double-buffered: some threads still read the old state while
@@ -34,9 +34,9 @@ bool has_h_in(const Layer<T>& l) {
 // Takes the memory that the state and the inputs of all rows need.
 template <class T>
 void take_forward_memory(const Layer<T>& l, const Panels& p, const Team& team, Scratch& scratch, ForwardMemory<T>& m) {
-    m.ldh = padded_stride(p.padded, p.W);
+    m.ldh = padded_stride(p.padded, pair<T> * p.W);  // so rows of operands begin with a cache line too
     m.ld_in = l.masks * m.ldh;
-    m.ldx = padded_stride(l.I, p.W);
+    m.ldx = padded_stride(l.I, pair<T> * p.W);
     for (int k = 0; k < 2; k++) {
         m.h[k] = scratch.take<T>(l.B * m.ldh);
         if constexpr (!paired<T>) m.h_in[k] = m.h[k];
@@ -50,7 +50,8 @@ void take_forward_memory(const Layer<T>& l, const Panels& p, const Team& team, S
 // Writes a vector of row b's h, from value `at` on, as the product reads it.
 template <class T>
 HF_INLINE void put_state(const Layer<T>& l, const T* h, Operand<T>* to, long ldh, long b, long at) {
-    const Vec<T> v = load<T>(h);
+    Vec<T> v = load<T>(h);
+    if constexpr (on_tiles<T>) v = only<T>(v, l.O - at);  // tiles read one value more if O is odd
     if (!l.state_mask) return put<T>(to, v, l.rounded);
     for (long k = 0; k < l.masks; k++) put<T>(to + k * ldh, v * load_some<T>(l.mask(b, k) + at, l.O - at), l.rounded);
 }
@@ -108,8 +109,9 @@ class Forward {
     Forward(const Layer<T>& l, const Panels& p, Team& team, long thread, const ForwardMemory<T>& memory)
         : l_(l), p_(p), team_(team), thread_(thread), memory_(memory), rows_(team.rows), group_(team.group(thread)),
           first_(rows_.start[group_]), panels_(Share::of(p.count, team.member(thread), team.members)),
-          weights_(l, p, memory.packed), sums_(l, weights_, memory.ld_in, memory.ldh, memory.ldx),
-          writes_h_in_(has_h_in(l)), x_(memory.x + thread * memory.x_thread), c_(memory.c + first_ * p.padded) {
+          weights_(l, p, memory.packed), sums_(l, p, panels_, weights_, memory.ld_in, memory.ldh, memory.ldx),
+          writes_h_in_(has_h_in(l)), usual_(has_usual_activations(l)),
+          x_(memory.x + thread * memory.x_thread), c_(memory.c + first_ * p.padded) {
         for (int k = 0; k < 2; k++) {
             h_[k] = memory.h[k] + first_ * memory.ldh;
             h_in_[k] = memory.h_in[k] + first_ * memory.ld_in;
@@ -178,15 +180,15 @@ class Forward {
         if (first >= H) return;
         if (across) count = std::min(count, (H - first + step - 1) / step);
         long k = 0;
-        auto run = [&](auto together) __attribute__((always_inline)) {
+        auto run = [&](auto together, auto usual) __attribute__((always_inline)) {
             constexpr int R = together;
             for (; k + R <= count; k += R) {
-                const long begin = first + (across ? k * step : 0);
-                const Unit<T> u = plain ? Unit<T>{W} : unit_at(l, across ? one : order[k], t, begin);
+                const long begin = first + (across ? k * step : 0), b = across ? one : order[k];
+                const Unit<T> u = plain ? Unit<T>{W} : unit_at(l, b, t, begin, across ? one : order[k + R - 1]);
                 const Place<T, R> at_h(h + k * next_h, next_h), at_c(c + k * next_c, next_c);
                 if (kept) Place<T, R>(kept + k * next_c, next_c).store(at_c.load());
-                forward_units<T, kind, plain, R>(l, u, {g + k * width, width}, {h_old + k * next_h, next_h}, at_h,
-                                                 at_c);
+                forward_units<T, kind, plain, R, usual>(l, u, {g + k * width, width}, {h_old + k * next_h, next_h},
+                                                        at_h, at_c);
 #pragma GCC unroll 4
                 for (int j = 0; j < R; j++) {
                     const long at = begin + (across ? j * step : 0), b = across ? one : order[k + j];
@@ -195,8 +197,10 @@ class Forward {
                 }
             }
         };
-        if constexpr (plain) run(std::integral_constant<int, 2>{});
-        run(std::integral_constant<int, 1>{});
+        using One = std::integral_constant<int, 1>;
+        if (!plain && !usual_) return run(One{}, std::bool_constant<plain>{});
+        if constexpr (plain || !across) run(std::integral_constant<int, 2>{}, std::true_type{});
+        run(One{}, std::true_type{});
     }
 
     // Writes the h of units as the product reads it, and c where it is wanted.
@@ -218,7 +222,7 @@ class Forward {
     const Share panels_;
     const Weights weights_;
     const GateSums<T, kind, N> sums_;
-    const bool writes_h_in_;
+    const bool writes_h_in_, usual_;
     Operand<T>* const x_;
     T* const c_;
     T* h_[2];  // the h that a step reads, and the h that it writes

@@ -1,16 +1,20 @@
 // The sums of a panel's gates: bias + h product + x product.
 #pragma once
 
+#include "matmul_amx.h"
 #include "pack.h"
 
 namespace holdfast::HOLDFAST_ISA {
 
 // The functions that compute a tile of N columns, for 1, 2, ... rows.
 template <class T, int N, bool apart>
-constexpr auto sum_tiles = by_rows<tile_rows<T, N>>([](auto m) { return sum_tile<T, m, N, apart>; });
+constexpr auto sum_tiles = by_rows<far_tile_rows<T, N>>([](auto m) { return sum_function<T, m, N, apart>(); });
 
+// The most rows of a tile that takes two panels at once.
 template <class T, int N>
-constexpr auto sum_tiles_of_both = by_rows<3>([](auto m) { return sum_tile_of_both<T, m, N>; });
+constexpr int rows_of_both = Types<T>::bytes == 64 ? tile_rows<T, 2 * N> : 3;
+template <class T, int N>
+constexpr auto sum_tiles_of_both = by_rows<rows_of_both<T, N>>([](auto m) { return sum_tile_of_both<T, m, N>; });
 
 template <class T, Kind kind, int N>
 class GateSums {
@@ -18,14 +22,16 @@ class GateSums {
     static constexpr long W = lanes<T>, columns = Weights::columns;
 
   public:
-    // Rows of h are `ld_h` values apart, and the h of each gate `apart` values where gates have masks of their own;
-    // rows of x are `ld_x` values apart.
-    GateSums(const Layer<T>& l, const Weights& weights, long ld_h, long apart, long ld_x)
-        : weights_(weights), ld_h_(ld_h), apart_(l.masks > 1 ? apart : 0), ld_x_(ld_x), O_(l.O), I_(l.I),
-          resets_(l.options.reset_before) {}
+    // For a thread that computes the panels of a share, in turn, at every step. Rows of h are `ld_h` values apart, and
+    // the h of each gate `apart` values where gates have masks of their own; rows of x are `ld_x` values apart.
+    GateSums(const Layer<T>& l, const Panels& p, Share panels, const Weights& weights, long ld_h, long apart, long ld_x)
+        : weights_(weights), panels_(panels), ld_h_(ld_h), apart_(l.masks > 1 ? apart : 0), ld_x_(ld_x), O_(l.O),
+          I_(l.I), resets_(l.options.reset_before),
+          far_(Weights::size(l, p) / p.count * panels.size() * long(sizeof(T)) > kept_weights()) {}
 
     // out[row] = from + h product + x product for `rows` rows of panel q. A null h or x: without its product.
     void operator()(long q, const T* from, const Operand<T>* h, const Operand<T>* x, long rows, T* out) const {
+        [[maybe_unused]] const UsesTiles<T> tiles;
         if constexpr (kind == Kind::gru) return gru(q, from, h, x, rows, out);
         for (int part = 0; part < Weights::parts; part++) {
             TileSum<T> s{from + part * columns * W, 0, N * W, (columns - 1) * W, weights_.next_part(), 0, {}};
@@ -37,10 +43,19 @@ class GateSums {
 
   private:
     HF_INLINE Factors<T> state(long q, int part, const Operand<T>* h) const {
-        return {h + part * columns * apart_, ld_h_, weights_.state(q, part), O_, apart_};
+        const Operand<T>* B = weights_.state(q, part);
+        return {h + part * columns * apart_, ld_h_, B, O_, apart_, ahead(q, part, B)};
     }
     HF_INLINE Factors<T> input(long q, int part, const Operand<T>* x) const {
-        return {x, ld_x_, weights_.input(q, part), I_};
+        const Operand<T>* B = weights_.input(q, part);
+        return {x, ld_x_, B, I_, 0, ahead(q, part, B)};
+    }
+    // What to ask for while B, of this part of a panel, is multiplied: the same of the next part, and at last of the
+    // first one, which the next step reads.
+    HF_INLINE const Operand<T>* ahead(long q, int part, const Operand<T>* B) const {
+        if (!far_) return nullptr;
+        const bool ends = q + 1 == panels_.end && part + 1 == Weights::parts;
+        return ends ? B - (panels_.size() * Weights::parts - 1) * weights_.next_part() : B + weights_.next_part();
     }
 
     // The h product has the columns r, z and u_n (with the reset before it, only r and z), the x product r, z and n.
@@ -62,25 +77,31 @@ class GateSums {
     }
 
     // Computes all tiles of rows. `both`: a tile of few rows takes the columns of both parts at once, when part 0 is
-    // computed, and nothing when part 1 is. Returns whether all tiles were of this kind.
+    // computed, and nothing when part 1 is. Returns whether all tiles were of this kind. With 32 registers, they are
+    // of this kind unless the weights come from far away.
     template <int n, bool both = false>
     HF_INLINE bool run(TileSum<T>& s, bool apart, long rows, T* out, int part = 0) const {
-        constexpr long few = 3;
+        constexpr bool wide = both && Types<T>::bytes == 64;
+        constexpr long lines = n * W * pair<T> * long(sizeof(Operand<T>)) / 64;  // of the cache, of each step of B
+        const long few = apart ? 0 : wide && far_ ? 3 : rows_of_both<T, n>;
+        const long most = far_ ? far_tile_rows<T, n> : wide && few ? few : tile_rows<T, n>;
         const auto& tiles = kind != Kind::rnn && apart ? sum_tiles<T, n, kind != Kind::rnn> : sum_tiles<T, n, false>;
-        over_rows(rows, tiles.size(), [&](long m, long) __attribute__((always_inline)) {
-            if (!both || m > few || apart)
+        long asked = 0;
+        over_rows(rows, most, [&](long m, long) __attribute__((always_inline)) {
+            if (!both || m > few)
                 tiles[m - 1](s, out);
             else if constexpr (both)
                 if (part == 0) sum_tiles_of_both<T, n>[m - 1](s, out);
-            s.skip(m);
+            s.skip(m, ++asked < lines);
             out += m * s.ld_out;
         });
-        return both && rows <= few && !apart;
+        return both && std::min(rows, most) <= few;
     }
 
     const Weights weights_;
+    const Share panels_;
     const long ld_h_, apart_, ld_x_, O_, I_;
-    const bool resets_;
+    const bool resets_, far_;  // whether the weights of all panels are too many for the cache
 };
 
 }  // namespace holdfast::HOLDFAST_ISA

@@ -4,8 +4,8 @@
 // forward also takes R of them and computes them side by side (several.h).
 // `slots` holds the unit's vectors side by side, [slots][W]: before forward the sums of the matrix products and biases
 // (a), after forward what the activations store, after backward the gradients of the sums. `plain` means that all
-// options are off: the checks of options, which are in unit.h, activations.h and LstmUnit, then vanish at compile
-// time.
+// options are off, and `usual` that the activations are: the checks of options, which are in unit.h and LstmUnit, or
+// those of activations.h then vanish at compile time.
 #pragma once
 
 #include "gates_gru.h"

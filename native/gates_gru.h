@@ -24,9 +24,9 @@ struct GruGates {
     V r, z;
 };
 
-template <class T, bool plain, int R = 1>
+template <class T, bool plain, int R = 1, bool usual = plain>
 HF_INLINE GruGates<Side<T, R>> gru_gates(const Options<T>& o, Place<T, R> slots) {
-    const Functions<T, plain> fn{o};
+    const Functions<T, usual> fn{o};
     const GruSlots<T, R> at(slots);
     const auto r = fn.sigma(at.r.load()), z = fn.sigma(at.z.load());
     at.r.store(r.stored);
@@ -35,11 +35,11 @@ HF_INLINE GruGates<Side<T, R>> gru_gates(const Options<T>& o, Place<T, R> slots)
 }
 
 // sum_n: the argument of φ.
-template <class T, bool plain, int R = 1>
+template <class T, bool plain, int R = 1, bool usual = plain>
 HF_INLINE void gru_state(const Options<T>& o, const Unit<T>& u, Place<T, R> slots, Side<T, R> z, Side<T, R> sum_n,
                          Place<const T, R> h_old, Place<T, R> h_out) {
     using V = Side<T, R>;
-    const Functions<T, plain> fn{o};
+    const Functions<T, usual> fn{o};
     const UnitOptions<T, plain> unit{o, u};
     const auto n = fn.phi(sum_n);
     const V h = h_old.load(), n_kept = unit.dropout(n.value);
@@ -48,18 +48,18 @@ HF_INLINE void gru_state(const Options<T>& o, const Unit<T>& u, Place<T, R> slot
     h_out.store(unit.zoneout_h(h_old, h_new));
 }
 
-template <class T, bool plain, int R = 1>
+template <class T, bool plain, int R = 1, bool usual = plain>
 HF_INLINE void gru_forward(const Options<T>& o, const Unit<T>& u, Place<T, R> slots, Place<const T, R> h_old,
                            Place<T, R> h_out) {
     const GruSlots<T, R> at(slots);
-    const auto [r, z] = gru_gates<T, plain, R>(o, slots);
-    gru_state<T, plain, R>(o, u, slots, z, at.n.load() + r * at.u_n.load(), h_old, h_out);
+    const auto [r, z] = gru_gates<T, plain, R, usual>(o, slots);
+    gru_state<T, plain, R, usual>(o, u, slots, z, at.n.load() + r * at.u_n.load(), h_old, h_out);
 }
 
 // Writes the gradient of a_z and returns the gradient of sum_n. dh: as for rnn_backward.
-template <class T, bool plain>
+template <class T, bool plain, bool usual = plain>
 HF_INLINE Vec<T> gru_state_backward(const Options<T>& o, const Unit<T>& u, T* slots, const T* h_old, T* dh) {
-    const Functions<T, plain> fn{o};
+    const Functions<T, usual> fn{o};
     const UnitOptions<T, plain> unit{o, u};
     const GruSlots<T> at(slots);
     const Vec<T> stored_z = at.z.load(), stored_n = at.n.load();
@@ -70,12 +70,12 @@ HF_INLINE Vec<T> gru_state_backward(const Options<T>& o, const Unit<T>& u, T* sl
     return fn.phi_backward(stored_n, d.updated * (T(1) - z) * mask);
 }
 
-template <class T, bool plain>
+template <class T, bool plain, bool usual = plain>
 HF_INLINE void gru_backward(const Options<T>& o, const Unit<T>& u, T* slots, const T* h_old, T* dh) {
-    const Functions<T, plain> fn{o};
+    const Functions<T, usual> fn{o};
     const GruSlots<T> at(slots);
     const Vec<T> stored_r = at.r.load(), u_n = at.u_n.load();
-    const Vec<T> d_n = gru_state_backward<T, plain>(o, u, slots, h_old, dh);
+    const Vec<T> d_n = gru_state_backward<T, plain, usual>(o, u, slots, h_old, dh);
     at.r.store(fn.sigma_backward(stored_r, d_n * u_n));
     at.n.store(d_n);
     at.u_n.store(d_n * fn.sigma_of(stored_r));

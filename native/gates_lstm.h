@@ -11,11 +11,11 @@ namespace holdfast::HOLDFAST_ISA {
 
 // One unit's slots, its activations, and the options that only the LSTM has. As in UnitOptions, a function whose
 // option is off returns the value unchanged.
-template <class T, bool plain>
+template <class T, bool plain, bool usual = plain>
 struct LstmUnit : UnitOptions<T, plain> {
     using UnitOptions<T, plain>::options;
     using UnitOptions<T, plain>::u;
-    const Functions<T, plain> fn;
+    const Functions<T, usual> fn;
     const bool coupled;
     T *slot_i, *slot_f, *slot_g, *slot_o;
 
@@ -68,7 +68,7 @@ struct LstmUnit : UnitOptions<T, plain> {
         if constexpr (plain)
             return c;
         else
-            return clip<T>(options.cell_clip, c);
+            return clip<T, V>(options.cell_clip, c);
     }
     HF_INLINE Vec<T> clip_c_backward(Vec<T> unclipped, Vec<T> c, Vec<T> d) const {
         if (!plain && options.cell_clip > 0) return unclipped == c ? d : Vec<T>{};
@@ -79,7 +79,7 @@ struct LstmUnit : UnitOptions<T, plain> {
         if constexpr (plain)
             return c;
         else
-            return zoned<T>(u.zoned_c, u.n, options.zoneout_c, c_old, c);
+            return zoned<T, V>(u.zoned_c, u.apart, u.n, options.zoneout_c, c_old, c);
     }
     HF_INLINE ZonedGradients<T> zoneout_c_backward(Vec<T> d) const {
         if constexpr (plain) return {Vec<T>{}, d};
@@ -92,7 +92,7 @@ struct LstmUnit : UnitOptions<T, plain> {
         if constexpr (plain)
             return a;
         else
-            return u.peephole ? a + load_some<T>(u.peephole + k * u.peephole_stride, u.n) * c : a;
+            return u.peephole ? a + V(load_some<T>(u.peephole + k * u.peephole_stride, u.n)) * c : a;
     }
     HF_INLINE Vec<T> peephole_backward(long k, Vec<T> dc, Vec<T> da, Vec<T> c) const {
         dc = dc + da * load_some<T>(u.peephole + k * u.peephole_stride, u.n);
@@ -109,12 +109,12 @@ struct LstmOutput {
 };
 
 // The gates and the cell state. c_inout: on entry the old c, on return c' after its zoneout.
-template <class T, bool plain, int R = 1>
+template <class T, bool plain, int R = 1, bool usual = plain>
 HF_INLINE LstmOutput<Side<T, R>> lstm_state(const Options<T>& options, const Unit<T>& u, Place<T, R> slots,
                                             Place<T, R> c_inout) {
     using V = Side<T, R>;
-    const LstmUnit<T, plain> unit(options, u, slots.first);
-    const Functions<T, plain>& fn = unit.fn;
+    const LstmUnit<T, plain, usual> unit(options, u, slots.first);
+    const Functions<T, usual>& fn = unit.fn;
     const auto slot_f = slots.at(unit.at_f()), slot_g = slots.at(unit.at_g()), slot_o = slots.at(unit.at_o());
     const V c = c_inout.load();
     const auto i = fn.sigma(unit.peephole_i(slots.load(), c));
@@ -130,22 +130,22 @@ HF_INLINE LstmOutput<Side<T, R>> lstm_state(const Options<T>& options, const Uni
     return {o.value, c_new};
 }
 
-template <class T, bool plain, int R = 1>
+template <class T, bool plain, int R = 1, bool usual = plain>
 HF_INLINE void lstm_forward(const Options<T>& options, const Unit<T>& u, Place<T, R> slots, Place<const T, R> h_old,
                             Place<T, R> h_out, Place<T, R> c_inout) {
-    const LstmUnit<T, plain> unit(options, u, slots.first);
-    const auto [o, c] = lstm_state<T, plain, R>(options, u, slots, c_inout);
+    const LstmUnit<T, plain, usual> unit(options, u, slots.first);
+    const auto [o, c] = lstm_state<T, plain, R, usual>(options, u, slots, c_inout);
     h_out.store(unit.zoneout_h(h_old, o * unit.fn.psi(c)));
 }
 
 // The values of forward, computed again from the slots and the old c.
-template <class T, bool plain>
-struct LstmGates : LstmUnit<T, plain> {
+template <class T, bool plain, bool usual = plain>
+struct LstmGates : LstmUnit<T, plain, usual> {
     Vec<T> stored_i, stored_g, stored_o;
     Vec<T> i, f, g, o, c, c_unclipped, c_new;
 
     HF_INLINE LstmGates(const Options<T>& cell, const Unit<T>& unit, T* slots, const T* c_old)
-        : LstmUnit<T, plain>(cell, unit, slots) {
+        : LstmUnit<T, plain, usual>(cell, unit, slots) {
         stored_i = load<T>(this->slot_i);
         stored_g = load<T>(this->slot_g);
         stored_o = load<T>(this->slot_o);
@@ -161,9 +161,9 @@ struct LstmGates : LstmUnit<T, plain> {
 };
 
 // d_o: the gradient of a_o. d_seen: the gradient of c' through h'. dc: as for lstm_backward.
-template <class T, bool plain>
-HF_INLINE void lstm_state_backward(const LstmGates<T, plain>& unit, Vec<T> d_o, Vec<T> d_seen, T* dc) {
-    const Functions<T, plain>& fn = unit.fn;
+template <class T, bool plain, bool usual>
+HF_INLINE void lstm_state_backward(const LstmGates<T, plain, usual>& unit, Vec<T> d_o, Vec<T> d_seen, T* dc) {
+    const Functions<T, usual>& fn = unit.fn;
     const Vec<T> i = unit.i, f = unit.f, g = unit.g, c = unit.c, c_new = unit.c_new, mask = unit.dropout_mask();
     const ZonedGradients<T> d = unit.zoneout_c_backward(load<T>(dc));
     Vec<T> dc_new = unit.peephole_o_backward(d.updated + d_seen, d_o, c_new);
@@ -182,13 +182,13 @@ HF_INLINE void lstm_state_backward(const LstmGates<T, plain>& unit, Vec<T> d_o, 
 
 // c_old: the cell state before the step. dh and dc: on entry the gradients of h' and c'; on return the gradients of
 // the old h, without the part through the products, and of the old c.
-template <class T, bool plain>
+template <class T, bool plain, bool usual = plain>
 HF_INLINE void lstm_backward(const Options<T>& options, const Unit<T>& u, T* slots, const T* c_old, T* dh, T* dc) {
-    const LstmGates<T, plain> unit(options, u, slots, c_old);
-    const Functions<T, plain>& fn = unit.fn;
+    const LstmGates<T, plain, usual> unit(options, u, slots, c_old);
+    const Functions<T, usual>& fn = unit.fn;
     const ZonedGradients<T> d = unit.zoneout_h_backward(load<T>(dh));
     const Vec<T> seen = fn.psi(unit.c_new), d_o = fn.sigma_backward(unit.stored_o, d.updated * seen);
-    lstm_state_backward<T, plain>(unit, d_o, fn.psi_backward(unit.c_new, seen, d.updated * unit.o), dc);
+    lstm_state_backward<T, plain, usual>(unit, d_o, fn.psi_backward(unit.c_new, seen, d.updated * unit.o), dc);
     store<T>(dh, d.old);
 }
 

@@ -1,15 +1,21 @@
-// The kernels of one instruction set. This file, rows.cpp and stages.cpp are compiled once per set, with its flags and
-// with
+// The kernels of one instruction set. This file, rows.cpp, stages.cpp, single.cpp and steps.cpp are compiled once per
+// set, with its flags and with
 //     HOLDFAST_ISA    its name, also the namespace of everything in the headers
 //     HOLDFAST_BYTES  the bytes of a vector; 0: one value at a time
 //     HOLDFAST_CHECK  the expression that is true if this processor has the set
 //     HOLDFAST_BF16   defined for kernels that use the processor's dot product of bfloat16; they have no double
+//     HOLDFAST_AMX    defined for those of them that use its matrix unit instead
 #include "clip_ends.h"
 #include "fingerprint.h"
 #include "loops.h"
 #include "pack.h"
+#include "single.h"
 #include "stages.h"
 #include "steps.h"
+
+#if defined(HOLDFAST_AMX)
+#include "amx_permission.h"
+#endif
 
 #if defined(HOLDFAST_BF16)
 // They have no cells in stages: the other kernels of AVX-512 compute these, and round the operands of products.
@@ -32,10 +38,14 @@ namespace holdfast::HOLDFAST_ISA {
 
 template <class T>
 void forward_of(const Layer<T>& l) {
+    if constexpr (!paired<T>)
+        if (reads_in_place(l)) return single_forward(l);
     l.in_stages() ? stages_forward(l) : rows_forward(l);
 }
 template <class T>
 void backward_of(const Layer<T>& l) {
+    if constexpr (!paired<T>)
+        if (reads_in_place(l)) return single_backward(l);
     l.in_stages() ? stages_backward(l) : rows_backward(l);
 }
 
@@ -76,12 +86,14 @@ bool runs_here() { return HOLDFAST_CHECK; }
 #define HF_NAME(x) HF_STRING(x)
 extern const Kernels kernels;
 #if defined(HOLDFAST_BF16)
-const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept<float>, nullptr, packed_size<float>, pack<float>, nullptr,
-                      nullptr, forward<float>, backward<float>, activate_each<float>, nullptr, nullptr, nullptr,
-                      fingerprint, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
+const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept<float>, nullptr, reads_in_place<float>, nullptr,
+                      packed_size<float>, pack<float>, nullptr, nullptr, forward<float>, backward<float>,
+                      activate_each<float>, nullptr, nullptr, nullptr, fingerprint,
+                      nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
 #else
-const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept<float>, kept<double>, packed_size<float>, pack<float>,
-                      packed_size<double>, pack<double>, forward<float>, backward<float>, activate_each<float>,
+const Kernels kernels{HF_NAME(HOLDFAST_ISA), runs_here, kept<float>, kept<double>, reads_in_place<float>,
+                      reads_in_place<double>, packed_size<float>, pack<float>, packed_size<double>, pack<double>,
+                      forward<float>, backward<float>, activate_each<float>,
                       forward<double>, backward<double>, activate_each<double>, fingerprint, steps_bytes,
                       pack_steps, steps, linear_bytes, pack_linear, linear};
 #endif

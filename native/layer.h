@@ -176,6 +176,9 @@ struct Kernels {
     // Both need the kind, the options and the sizes of the layer, and no arrays.
     Kept (*kept_f32)(const Layer<float>&);
     Kept (*kept_f64)(const Layer<double>&);
+    // Whether a call without packed weights reads them where they are, so that packing is of no use to it.
+    bool (*in_place_f32)(const Layer<float>&);
+    bool (*in_place_f64)(const Layer<double>&);
     // `pack` writes `packed_size` values to out, as `packed` of any number of calls of forward. These calls read no
     // weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, norm_ih and norm_hh.
     long (*packed_size_f32)(const Layer<float>&);

@@ -8,28 +8,34 @@
 #include <array>
 #include <utility>
 
+#include "amx.h"
 #include "matmul_bf16.h"
 #include "operand.h"
 
 namespace holdfast::HOLDFAST_ISA {
 
 // Rows of a tile of N vectors: as many as the registers hold beside the N vectors of B and one value of A. AVX-512 and
-// NEON have 32 registers, the others 16.
+// NEON have 32 registers, the others 16. On the tiles of AMX: as many as those have.
 template <class T, int N>
-constexpr int tile_rows = Types<T>::bytes == 64 || Types<T>::bytes == 16 ? (N >= 4 ? 6 : 8)
-                          : Types<T>::bytes == 32                        ? (N >= 4 ? 3 : N == 3 ? 4 : 6)
-                                                                         : (N >= 4 ? 4 : 6);
+constexpr int tile_rows = on_tiles<T>                                      ? rows_of_tiles
+                          : Types<T>::bytes == 64 || Types<T>::bytes == 16 ? (N >= 4 ? 6 : 8)
+                          : Types<T>::bytes == 32                          ? (N >= 4 ? 3 : N == 3 ? 4 : 6)
+                                                                           : (N >= 4 ? 4 : 6);
+// The same where the weights come from far away: the more rows, the fewer times they are read.
+template <class T, int N>
+constexpr int far_tile_rows = !on_tiles<T> && Types<T>::bytes == 64 && N == 2 ? 12 : tile_rows<T, N>;
 
 // acc[m][column of n] += sum over k of A[m * lda + k] * B[k * NB * W + n * W ...]. The column of n is n, but `last`
 // for the last vector of B: the GRU's candidate has one column for its x product and one for its h product.
-template <class T, int M, int N, int NB, int last>
-HF_INLINE void accumulate(Vec<T> (&acc)[M][N], const T* A, long lda, const T* B, long K) {
+template <class T, int M, int N, int NB, int last, class F = NothingAhead>
+HF_INLINE void accumulate(Vec<T> (&acc)[M][N], const T* A, long lda, const T* B, long K, F ahead = {}) {
     constexpr long W = lanes<T>;
     for (long k = 0; k < K; k++, B += NB * W) {
+        ahead(k);
         Vec<T> b[NB];
 #pragma GCC unroll 4
         for (int n = 0; n < NB; n++) b[n] = load<T>(B + n * W);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
         for (int m = 0; m < M; m++) {
             const Vec<T> a = all<T>(A[m * lda + k]);
 #pragma GCC unroll 4
@@ -46,7 +52,7 @@ HF_INLINE void accumulate_apart(Vec<T> (&acc)[M][N], const T* A, long lda, long 
 #pragma GCC unroll 4
         for (int n = 0; n < NB; n++) {
             const Vec<T> b = load<T>(B + n * W);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
             for (int m = 0; m < M; m++) acc[m][n + 1 == NB ? last : n] += all<T>(A[n * apart + m * lda + k]) * b;
         }
 }
@@ -59,7 +65,7 @@ HF_INLINE void accumulate_both(Vec<T> (&acc)[M][2 * N], const T* A, long lda, co
         Vec<T> b[2 * N];
 #pragma GCC unroll 4
         for (int n = 0; n < 2 * N; n++) b[n] = load<T>(B + n / N * next + n % N * W);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
         for (int m = 0; m < M; m++) {
             const Vec<T> a = all<T>(A[m * lda + k]);
 #pragma GCC unroll 4
@@ -69,12 +75,14 @@ HF_INLINE void accumulate_both(Vec<T> (&acc)[M][2 * N], const T* A, long lda, co
 }
 
 // The two operands of a product: rows of A and a packed panel of B, with K steps. `apart`: as in accumulate_apart.
+// `ahead`: what to ask for during the product, a line of the cache at each step (in pairs: at each pair); may be null.
 template <class T>
 struct Factors {
     const Operand<T>* A;
     long lda;
     const Operand<T>* B;
     long K, apart = 0;
+    const Operand<T>* ahead = nullptr;
 };
 
 // What the tiles of a panel add up: `from` and `count` products. Rows of `from` are `ld_from` values apart (0: one row
@@ -87,10 +95,13 @@ struct TileSum {
     long count;
     Factors<T> products[2];
 
-    // Moves on to the tile after `rows` rows.
-    HF_INLINE void skip(long rows) {
+    // Moves on to the tile after `rows` rows. `more`: whether there is more to ask for.
+    HF_INLINE void skip(long rows, bool more) {
         from += rows * ld_from;
-        for (Factors<T>& f : products) f.A += rows * f.lda;
+        for (Factors<T>& f : products) {
+            f.A += rows * f.lda;
+            if (f.ahead) f.ahead = more ? f.ahead + f.K / pair<T> * (64 / long(sizeof(Operand<T>))) : nullptr;
+        }
     }
 };
 
@@ -101,7 +112,7 @@ __attribute__((noinline)) void sum_tile(const TileSum<T>& s, T* out) {
     constexpr long W = lanes<T>;
     auto column = [&](int n) { return n + 1 == N ? s.last : n * W; };
     Vec<T> acc[M][N];
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
         for (int n = 0; n < N; n++) acc[m][n] = load<T>(s.from + m * s.ld_from + column(n));
@@ -109,10 +120,12 @@ __attribute__((noinline)) void sum_tile(const TileSum<T>& s, T* out) {
         const Factors<T>& f = s.products[k];
         if (apart && k == 0)
             accumulate_apart<T, M, N, N, N - 1>(acc, f.A, f.lda, f.apart, f.B, f.K);
+        else if (f.ahead)
+            accumulate<T, M, N, N, N - 1>(acc, f.A, f.lda, f.B, f.K, Ahead{f.ahead});
         else
             accumulate<T, M, N, N, N - 1>(acc, f.A, f.lda, f.B, f.K);
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
         for (int n = 0; n < N; n++) store<T>(out + m * s.ld_out + column(n), acc[m][n]);
@@ -159,27 +172,45 @@ struct Slots {
     }
 };
 
-// sums[m][n] += sum over the panels of gates. `begins`: the sums are 0 so far, and are not read.
-template <class T, int M, int N>
-void transposed_tile(const Operand<T>* g, const Slots& slots, const Operand<T>* B, bool begins, T* sums) {
+// Calls add(values, B, count) for the values of each of the slots that a product with N vectors of outputs reads. Slots
+// without padding between them are read together.
+template <class T, int N, class Add>
+HF_INLINE void over_slots(const Operand<T>* g, const Slots& slots, const Operand<T>* B, Add add) {
     constexpr long W = lanes<T>;
     const Slots s = slots;
-    Vec<T> acc[M][N];
-#pragma GCC unroll 8
-    for (int m = 0; m < M; m++)
-#pragma GCC unroll 4
-        for (int n = 0; n < N; n++) acc[m][n] = begins ? Vec<T>{} : load<T>(sums + (m * N + n) * W);
     for (long p = 0; p < s.panels; p++, g += s.stride) {
         const bool full = p + 1 < s.panels || s.lanes == W;
         for (long slot = 0; slot < s.head + s.tail;) {
             const bool is_head = slot < s.head;
             const long vectors = !full ? 1 : is_head ? s.head : s.tail, count = full ? vectors * W : s.lanes;
-            accumulate<T, M, N, N, N - 1>(acc, g + (is_head ? slot : slot + s.skip) * W, s.row, B, count);
+            add(g + (is_head ? slot : slot + s.skip) * W, B, count);
             B += whole<T>(count) * N * W;
             slot += vectors;
         }
     }
-#pragma GCC unroll 8
+}
+
+// sums[m][n] += sum over the panels of gates. `begins`: the sums are 0 so far, and are not read. `ahead`: what to ask
+// for during the sum, a line of the cache at each step (in pairs: at each pair); may be null.
+template <class T, int M, int N>
+void transposed_tile(const Operand<T>* g, const Slots& slots, const Operand<T>* B, bool begins,
+                     const Operand<T>* ahead, T* sums) {
+    constexpr long W = lanes<T>;
+    Vec<T> acc[M][N];
+#pragma GCC unroll 12
+    for (int m = 0; m < M; m++)
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++) acc[m][n] = begins ? Vec<T>{} : load<T>(sums + (m * N + n) * W);
+    auto add = [&](const Operand<T>* values, const Operand<T>* b, long count) __attribute__((always_inline)) {
+        if (ahead) {
+            accumulate<T, M, N, N, N - 1>(acc, values, slots.row, b, count, Ahead{ahead});
+            ahead += count / pair<T> * (64 / long(sizeof(Operand<T>)));
+        } else {
+            accumulate<T, M, N, N, N - 1>(acc, values, slots.row, b, count);
+        }
+    };
+    over_slots<T, N>(g, slots, B, add);
+#pragma GCC unroll 12
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
         for (int n = 0; n < N; n++) store<T>(sums + (m * N + n) * W, acc[m][n]);
@@ -192,32 +223,38 @@ struct Stretch {
 
 // sums[m][n] += sum over all rows of the stretches of left[row][m] * g[row * ldg + column of n]. `left` has M values
 // per row, and its rows are those of all stretches in turn. There is at least one. `begins`: as in transposed_tile.
+// Asks for the same number of sums behind these, which come next.
 template <class T, int M, int N, int last>
 void outer_tile(const T* left, const Stretch* stretches, long count, const T* g, long ldg, bool begins, T* sums) {
     constexpr long W = lanes<T>;
     Vec<T> acc[M][N];
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
         for (int n = 0; n < N; n++) acc[m][n] = begins ? Vec<T>{} : load<T>(sums + (m * N + n) * W);
     const Stretch* const end = stretches + count;
+    const T *ahead = sums + M * N * W, *const ahead_end = ahead + M * N * W;
     do {
         const T *from = g + stretches->at, *const stop = from + stretches->rows * ldg;
         do {
             Vec<T> b[N];
 #pragma GCC unroll 4
             for (int n = 0; n < N; n++) b[n] = load<T>(from + (n + 1 == N ? last : n) * W);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
             for (int m = 0; m < M; m++) {
                 const Vec<T> v = all<T>(left[m]);
 #pragma GCC unroll 4
                 for (int n = 0; n < N; n++) acc[m][n] += v * b[n];
             }
+            if (ahead < ahead_end) {
+                __builtin_prefetch(ahead);
+                ahead += 64 / long(sizeof(T));
+            }
             left += M;
             from += ldg;
         } while (from != stop);
     } while (++stretches != end);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
         for (int n = 0; n < N; n++) store<T>(sums + (m * N + n) * W, acc[m][n]);

@@ -39,7 +39,22 @@ HF_INLINE T sum_of_lanes(Vec<T> v) {
     return lane[0];
 }
 
-// The memory of a call, for `rows` rows in a group.
+// The same sums, in the same order, of the vectors of W rows, which are `stride` values apart: one per lane.
+template <class T>
+HF_INLINE Vec<T> sums_of_rows(const T* first, long stride) {
+    constexpr int W = lanes<T>;
+    Vec<T> v[W];
+#pragma GCC unroll 16
+    for (int k = 0; k < W; k++) v[k] = load<T>(first + k * stride);
+    transpose_lanes<T>(v);
+#pragma GCC unroll 8
+    for (int half = W / 2; half; half /= 2)
+#pragma GCC unroll 8
+        for (int k = 0; k < half; k++) v[k] = v[k] + v[k + half];
+    return v[0];
+}
+
+// The memory of a call. `rows` is the rows of a group, rounded up to whole vectors.
 template <class T>
 struct NormMemory {
     T *sums, *published;
@@ -47,13 +62,26 @@ struct NormMemory {
 
     static NormMemory take(Scratch& scratch, long threads, long parts, long rows) {
         NormMemory m{};
-        m.rows = rows;
-        m.thread_sums = padded_stride(parts * rows * (2 * lanes<T> + 4), lanes<T>);
-        m.thread_published = padded_stride(parts * rows * 3, 64 / sizeof(T));
+        m.rows = (rows + lanes<T> - 1) / lanes<T> * lanes<T>;
+        m.thread_sums = padded_stride(parts * m.rows * (2 * lanes<T> + 4), lanes<T>);
+        m.thread_published = padded_stride(parts * m.rows * 3, 64 / sizeof(T));
         m.sums = scratch.take<T>(threads * m.thread_sums);
         m.published = scratch.take<T>(threads * m.thread_published);
         return m;
     }
+};
+
+// A row's mean and 1 / sqrt(var + ε), in all lanes.
+template <class T>
+struct Normal {
+    Vec<T> mean, scale;
+    HF_INLINE Vec<T> operator()(Vec<T> a) const { return (a - mean) * scale; }
+};
+// The same for the gradients: the mean of d, of d y, and 1 / sqrt(var + ε).
+template <class T>
+struct NormalGradient {
+    Vec<T> mean, products, scale;
+    HF_INLINE Vec<T> operator()(Vec<T> d, Vec<T> y) const { return (d - mean - y * products) * scale; }
 };
 
 // Normalisation in one thread.
@@ -85,6 +113,7 @@ class Norm {
         if (begins) {
             Vec<T> total{};
             long count = 0;
+#pragma GCC unroll 4
             for (long n = 0; n < vectors; n++) {
                 const long units = lanes_of(n);
                 total = total + (units >= W ? load<T>(v + n * W) : only<T>(load<T>(v + n * W), units));
@@ -96,6 +125,7 @@ class Norm {
             squares = load<T>(sums + W);
         }
         const Vec<T> shift = all<T>(shift_[at]);
+#pragma GCC unroll 4
         for (long n = 0; n < vectors; n++) {
             const long units = lanes_of(n);
             Vec<T> d = load<T>(v + n * W) - shift;
@@ -109,47 +139,55 @@ class Norm {
 
     // Publishes this thread's count, mean and sum of squares of a part: `count` values of each of `rows` rows.
     void publish(long part, long rows, long count) {
-        for (long r = 0; r < rows; r++) {
+        const Vec<T> n = all<T>(T(count));
+        for (long r = 0; r < rows; r += W) {
             const long at = part * m_.rows + r;
-            T* to = m_.published + thread_ * m_.thread_published + at * 3;
-            to[0] = T(count);
+            T* to = published_by(thread_ - first_, part, r);
+            store<T>(to, n);
             if (!count) continue;
-            const T sum = sum_of_lanes<T>(load<T>(vectors_ + at * 2 * W)), n = T(count);
-            const T squares = sum_of_lanes<T>(load<T>(vectors_ + at * 2 * W + W));
-            const T rest = squares - sum * (sum / n);
-            to[1] = shift_[at] + sum / n;
-            to[2] = rest < 0 ? T(0) : rest;
+            const Vec<T> sum = sums_of_rows<T>(vectors_ + at * 2 * W, 2 * W);
+            const Vec<T> squares = sums_of_rows<T>(vectors_ + at * 2 * W + W, 2 * W);
+            const Vec<T> rest = squares - sum * (sum / n);
+            store<T>(to + m_.rows, load<T>(shift_ + at) + sum / n);
+            store<T>(to + 2 * m_.rows, rest < T(0) ? Vec<T>{} : rest);
         }
     }
 
     // The mean and 1 / sqrt(var + ε) of whole rows, from what all threads published. Returns whether the sums of a row
     // overflowed. `again`: the second time, after such rows were multiplied by `smaller`.
     bool collect(long part, long rows, bool again) {
-        bool any = false;
-        for (long r = 0; r < rows; r++) {
+        const Vec<T> one = all<T>(1), low = all<T>(smaller);
+        typename Types<T>::Mask any{};
+        for (long r = 0; r < rows; r += W) {
             const long at = part * m_.rows + r;
-            T count = 0, sum = 0, squares = 0;
+            T count = 0;
+            Vec<T> sum{}, squares{};
             for (long k = 0; k < members_; k++)
-                if (const T* other = published_by(k, at); other[0] > 0) {
+                if (const T* other = published_by(k, part, r); other[0] > 0) {
                     count += other[0];
-                    sum += other[0] * other[1];
+                    sum = sum + other[0] * load<T>(other + m_.rows);
                 }
-            const T mean = sum / count;
+            const Vec<T> mean = sum / count;
             for (long k = 0; k < members_; k++)
-                if (const T* other = published_by(k, at); other[0] > 0)
-                    squares += other[2] + other[0] * (other[1] - mean) * (other[1] - mean);
-            if (!again) factor_[at] = std::isfinite(squares) ? T(1) : smaller;
-            any |= overflowed(part, r);
-            const T least = overflowed(part, r) ? std::numeric_limits<T>::min() : epsilon;
-            mean_[at] = mean;
-            scale_[at] = T(1) / std::sqrt(squares / count + least);
+                if (const T* other = published_by(k, part, r); other[0] > 0) {
+                    const Vec<T> d = load<T>(other + m_.rows) - mean;
+                    squares = squares + (load<T>(other + 2 * m_.rows) + other[0] * d * d);
+                }
+            if (!again) store<T>(factor_ + at, abs<T>(squares) <= std::numeric_limits<T>::max() ? one : low);
+            const auto over = load<T>(factor_ + at) != one;
+            any |= over & first_lanes<T>(rows - r);
+            const Vec<T> least = over ? all<T>(std::numeric_limits<T>::min()) : all<T>(epsilon);
+            store<T>(mean_ + at, mean);
+            store<T>(scale_ + at, one / square_root<T>(squares / count + least));
         }
-        return any;
+        bool result = false;
+        for (long k = 0; k < W; k++) result |= any[k] != 0;
+        return result;
     }
     bool overflowed(long part, long r) const { return factor_[part * m_.rows + r] != 1; }
-    HF_INLINE Vec<T> normalised(long part, long r, Vec<T> a) const {
+    HF_INLINE Normal<T> normal(long part, long r) const {
         const long at = part * m_.rows + r;
-        return (a - mean_[at]) * scale_[at];
+        return {all<T>(mean_[at]), all<T>(scale_[at])};
     }
     // 1 / sqrt(var + ε) of the row before it was multiplied by `smaller`.
     T scale(long part, long r) const { return scale_[part * m_.rows + r] * factor_[part * m_.rows + r]; }
@@ -164,34 +202,35 @@ class Norm {
         store<T>(sums + W, load<T>(sums + W) + d_times_y);
     }
     void publish_gradients(long part, long rows) {
-        for (long r = 0; r < rows; r++) {
-            const long at = part * m_.rows + r;
-            T* to = m_.published + thread_ * m_.thread_published + at * 3;
-            for (int k = 0; k < 2; k++) to[k] = sum_of_lanes<T>(load<T>(vectors_ + (at * 2 + k) * W));
-        }
+        for (long r = 0; r < rows; r += W)
+            for (int k = 0; k < 2; k++)
+                store<T>(published_by(thread_ - first_, part, r) + k * m_.rows,
+                         sums_of_rows<T>(vectors_ + ((part * m_.rows + r) * 2 + k) * W, 2 * W));
     }
     // `count`: values of a whole row. scales: 1 / sqrt(var + ε) of forward, `stride` values apart from row to row.
     void collect_gradients(long part, long rows, long count, const T* scales, long stride) {
-        for (long r = 0; r < rows; r++) {
+        for (long r = 0; r < rows; r += W) {
             const long at = part * m_.rows + r;
-            T sum = 0, products = 0;
+            Vec<T> sum{}, products{};
             for (long k = 0; k < members_; k++) {
-                sum += published_by(k, at)[0];
-                products += published_by(k, at)[1];
+                const T* other = published_by(k, part, r);
+                sum = sum + load<T>(other);
+                products = products + load<T>(other + m_.rows);
             }
-            mean_[at] = sum / T(count);
-            shift_[at] = products / T(count);
-            scale_[at] = scales[r * stride];
+            store<T>(mean_ + at, sum / T(count));
+            store<T>(shift_ + at, products / T(count));
         }
+        for (long r = 0; r < rows; r++) scale_[part * m_.rows + r] = scales[r * stride];
     }
-    HF_INLINE Vec<T> gradient(long part, long r, Vec<T> d, Vec<T> y) const {
+    HF_INLINE NormalGradient<T> normal_gradient(long part, long r) const {
         const long at = part * m_.rows + r;
-        return (d - mean_[at] - y * shift_[at]) * scale_[at];
+        return {all<T>(mean_[at]), all<T>(shift_[at]), all<T>(scale_[at])};
     }
 
   private:
-    const T* published_by(long member, long at) const {
-        return m_.published + (first_ + member) * m_.thread_published + at * 3;
+    // [parts][3][rows]: forward publishes counts, means and sums of squares.
+    T* published_by(long member, long part, long r) const {
+        return m_.published + (first_ + member) * m_.thread_published + part * 3 * m_.rows + r;
     }
 
     const NormMemory<T>& m_;

@@ -13,7 +13,7 @@ template <class T, Kind kind, int N>
 class ForwardWeights {
   public:
     static constexpr int all_columns = kind == Kind::gru ? 3 : N;
-    static constexpr int parts = N == 4 && all_columns == 4 && Types<T>::bytes == 32 ? 2 : 1;
+    static constexpr int parts = N == 4 && all_columns == 4 && Types<T>::bytes >= 32 && !paired<T> ? 2 : 1;
     static constexpr int columns = all_columns / parts;
 
     ForwardWeights(const Layer<T>& l, const Panels& p, const T* packed)

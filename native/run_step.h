@@ -12,12 +12,6 @@ inline long step_threads(long step, long steps, long threads) {
     return std::min(std::clamp(step * steps >> 19, 1L, threads), std::clamp(step >> 15, 1L, threads));
 }
 
-// Calls run(wanted), which returns the number of available threads, until that is the number that was wanted.
-template <class Run>
-void in_threads(long wanted, Run run) {
-    for (long available; (available = run(wanted)) != wanted;) wanted = available;
-}
-
 template <Kind kind>
 void run_steps(const Layer<float>& l, Storage storage) {
     const StepWeights w(l, storage, l.packed);

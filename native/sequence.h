@@ -78,6 +78,12 @@ long threads_for(const Layer<T>& l, const Panels& p) {
     return Team::shares_units(l.B, threads) ? std::clamp(step >> 15, 1L, threads) : threads;
 }
 
+// Calls run(wanted), which returns the number of available threads, until that is the number that was wanted.
+template <class Run>
+void in_threads(long wanted, Run run) {
+    for (long available; (available = run(wanted)) != wanted;) wanted = available;
+}
+
 // Plans a call for its threads and runs it. plan(team) takes the memory and returns a function of the thread's number.
 // If there are fewer threads than wanted, plans again for these.
 template <class T, class Plan>
@@ -98,9 +104,9 @@ const T* previous_h(const Layer<T>& l, const Rows& rows, long b, long t) {
     return before < 0 || before >= rows.length[b] ? l.h0 + b * l.O : l.y.at(b, before);
 }
 
-// What belongs to the vector of units from `first` on, of row b at step t.
+// What belongs to the vector of units from `first` on, of row b at step t; beside it, of row `next`.
 template <class T>
-Unit<T> unit_at(const Layer<T>& l, long b, long t, long first) {
+HF_INLINE Unit<T> unit_at(const Layer<T>& l, long b, long t, long first, long next) {
     Unit<T> u{std::min(lanes<T>, l.H - first)};
     const long at = (t * l.B + b) * l.H + first;
     if (l.peephole) {
@@ -110,7 +116,12 @@ Unit<T> unit_at(const Layer<T>& l, long b, long t, long first) {
     if (l.candidate) u.candidate = l.candidate + at;
     if (l.zoned_h) u.zoned_h = l.zoned_h + at;
     if (l.zoned_c) u.zoned_c = l.zoned_c + at;
+    u.apart = (next - b) * l.H;
     return u;
+}
+template <class T>
+Unit<T> unit_at(const Layer<T>& l, long b, long t, long first) {
+    return unit_at(l, b, t, first, b);
 }
 
 }  // namespace holdfast::HOLDFAST_ISA

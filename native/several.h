@@ -74,6 +74,31 @@ HF_INLINE Several<T, R> power_in_low_bits(Several<T, R> a) {
 template <class T, int R>
 using Side = std::conditional_t<R == 1, Vec<T>, Several<T, R>>;
 
+// f(0), ... f(R - 1) side by side; V is one vector or several. And the vector at place k of V.
+template <class T, class F>
+HF_INLINE void fill(Vec<T>& x, F f) {
+    x = f(0);
+}
+template <class T, int R, class F>
+HF_INLINE void fill(Several<T, R>& x, F f) {
+#pragma GCC unroll 8
+    for (int k = 0; k < R; k++) x.v[k] = f(k);
+}
+template <class T, class V, class F>
+HF_INLINE V side_by_side(F f) {
+    V x;
+    fill<T>(x, f);
+    return x;
+}
+template <class T>
+HF_INLINE Vec<T> at_place(Vec<T> x, int) {
+    return x;
+}
+template <class T, int R>
+HF_INLINE Vec<T> at_place(Several<T, R> x, int k) {
+    return x.v[k];
+}
+
 // A place of R vectors in memory, `apart` values from one to the next.
 template <class T, int R>
 struct Place {

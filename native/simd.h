@@ -151,6 +151,23 @@ HF_INLINE Vec<T> at_least(Vec<T> x, T low) {
     return x < low ? all<T>(low) : x;
 }
 
+template <class T>
+HF_INLINE Vec<T> square_root(Vec<T> x) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return (Vec<T>)_mm512_sqrt_ps((__m512)x);
+    else
+        return (Vec<T>)_mm512_sqrt_pd((__m512d)x);
+#elif defined(__AVX2__)
+    if constexpr (Types<T>::bytes == 32 && sizeof(T) == 4)
+        return (Vec<T>)_mm256_sqrt_ps((__m256)x);
+    else if constexpr (Types<T>::bytes == 32)
+        return (Vec<T>)_mm256_sqrt_pd((__m256d)x);
+#endif
+    for (long k = 0; k < lanes<T>; k++) x[k] = std::sqrt(x[k]);
+    return x;
+}
+
 // a * b + c, fused where the processor can. Where c is a product too, this names the product that is fused; otherwise
 // the compiler chooses one, and not always the same, so that equal rows would get different bits.
 template <class T>

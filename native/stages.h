@@ -126,7 +126,8 @@ class StagesThread {
 
     StagesThread(const Layer<T>& l, const Panels& p, Team& team, long thread, const NormMemory<T>& norm)
         : l_(l), p_(p), team_(team), thread_(thread), member_(team.member(thread)), o_(l.options),
-          norm_(l.options.norm), projects_(l.O != l.H), resets_(l.options.reset_before), rows_(team.rows),
+          norm_(l.options.norm), projects_(l.O != l.H), resets_(l.options.reset_before),
+          usual_(has_usual_activations(l)), rows_(team.rows),
           group_(team.group(thread)), first_(rows_.start[group_]), panels_(Share::of(p.count, member_, team.members)),
           norms_(norm, team, thread, P::all) {
         if (projects_) o_.zoneout_h = 0;  // h' gets its zoneout after the projection
@@ -134,8 +135,8 @@ class StagesThread {
 
     T* row(T* of_step, long q, long r) const { return of_step + (q * l_.B + r) * width; }
     Share share_of_4(long values) const { return Share::of(panels_of_4(values, W), member_, team_.members); }
-    Unit<T> unit(long b, long at) const {
-        Unit<T> u = unit_at(l_, b, t_, at);
+    HF_INLINE Unit<T> unit(long b, long at, long next) const {
+        Unit<T> u = unit_at(l_, b, t_, at, next);
         if (projects_) u.zoned_h = nullptr;
         return u;
     }
@@ -145,7 +146,7 @@ class StagesThread {
     Team& team_;
     const long thread_, member_;
     Options<T> o_;  // of the units
-    const bool norm_, projects_, resets_;
+    const bool norm_, projects_, resets_, usual_;
     const Rows& rows_;
     const long group_, first_;  // the group and its first row
     const Share panels_;

@@ -1,8 +1,7 @@
 // The loop over time, backward, of the cells in stages.
 #pragma once
 
-#include "stages.h"
-#include "stages_sums.h"
+#include "stages_norm.h"
 
 namespace holdfast::HOLDFAST_ISA {
 
@@ -17,18 +16,19 @@ struct StagesBackwardMemory {
 
 // What one thread does in a call.
 template <class T, Kind kind, int N>
-class StagesBackward : StagesThread<T, kind, N> {
-    using Base = StagesThread<T, kind, N>;
+class StagesBackward : StagesNorm<T, kind, N> {
+    using Base = StagesNorm<T, kind, N>;
     using P = typename Base::P;
     using Base::l_, Base::p_, Base::team_, Base::thread_, Base::member_, Base::o_, Base::norm_, Base::projects_;
     using Base::resets_, Base::rows_, Base::group_, Base::first_, Base::panels_, Base::norms_, Base::t_, Base::gates_;
     using Base::step_, Base::W, Base::width, Base::lstm, Base::gru, Base::row, Base::share_of_4, Base::unit;
+    using Base::usual_, Base::add_gradients, Base::share_gradients, Base::gradients_of_products;
     using Memory = StagesBackwardMemory<T>;
 
   public:
     StagesBackward(const Layer<T>& l, const Panels& p, const Panels& outputs, Team& team, long thread,
                    const Memory& memory)
-        : Base(l, p, team, thread, memory.norm), outputs_(outputs), memory_(memory), ldo_(outputs.padded),
+        : Base(l, p, team, thread, memory.norm, memory.gains), outputs_(outputs), memory_(memory), ldo_(outputs.padded),
           ldi_(p.padded), dh_(memory.dh + first_ * ldo_), dc_(memory.dc + first_ * ldi_),
           dinner_(memory.dinner + first_ * ldi_), dcell_(memory.dcell + first_ * ldi_),
           sums_(memory.sums + thread * memory.places.size) {}
@@ -62,14 +62,16 @@ class StagesBackward : StagesThread<T, kind, N> {
         add_to_units(t, n);
         if (projects_) project(n);
         if constexpr (lstm)
-            if (norm_) outputs(n);
-        for (long q = panels_.begin; q < panels_.end; q++)
+            if (norm_) usual_ ? outputs<true>(n) : outputs<false>(n);
+        for (long q = panels_.begin; q < panels_.end; q++) {
             for (long r = 0; r < n; r++) {
-                units(q, r);
+                usual_ ? units<true>(q, r) : units<false>(q, r);
                 round(row(gates_, q, r), resets_, N);
-                if (norm_)
-                    for (int part = resets_ ? 2 : 0; part < P::count; part++) add_gradients(part, q, r);
             }
+            if (norm_)
+                for (int part = resets_ ? 2 : 0; part < P::count; part++)
+                    add_gradients(part, q, n, memory_.places, sums_);
+        }
         if constexpr (gru)
             if (resets_) candidates(d_state, n);
         if (norm_) gradients_of_products(0, resets_ ? 2 : P::count, n);
@@ -123,8 +125,9 @@ class StagesBackward : StagesThread<T, kind, N> {
     }
 
     // The gradients of o ψ(LN(c')): of o's sum, which goes to o's slot, and of the normalised c', which goes to dcell.
+    template <bool usual>
     void outputs(long n) {
-        const Functions<T, false> fn{o_};
+        const Functions<T, usual> fn{o_};
         for (long q = panels_.begin; q < panels_.end; q++) {
             const long at = q * W, count = l_.H - at;
             const Vec<T> gain = load_some<T>(l_.norm_c + at, count), shift = load_some<T>(l_.norm_c_bias + at, count);
@@ -151,7 +154,8 @@ class StagesBackward : StagesThread<T, kind, N> {
     }
 
     // The gradients of the gates' sums of panel q's units in row r; with the reset before the product, without r.
-    void units(long q, long r) {
+    template <bool usual>
+    HF_INLINE void units(long q, long r) {
         T* slots = row(gates_, q, r);
         const long b = rows_.order[first_ + r];
         for (long v = 0; v < p_.units; v++, slots += W) {
@@ -160,7 +164,7 @@ class StagesBackward : StagesThread<T, kind, N> {
                 store<T>(slots, Vec<T>{});
                 continue;
             }
-            Unit<T> u = unit(b, at);
+            Unit<T> u = unit(b, at, b);
             if (l_.peephole) {
                 u.peephole_gradient = sums_ + memory_.places.peepholes + at;
                 u.gradient_stride = p_.padded;
@@ -169,30 +173,30 @@ class StagesBackward : StagesThread<T, kind, N> {
                 T* dc = dc_ + r * ldi_ + at;
                 const T* c_old = l_.c_before + (t_ * l_.B + first_ + r) * ldi_ + at;
                 if (norm_) {
-                    const LstmGates<T, false> gates(o_, u, slots, c_old);
+                    const LstmGates<T, false, usual> gates(o_, u, slots, c_old);
                     const Vec<T> y = load<T>(step_.cell + r * ldi_ + at), dy = load<T>(dcell_ + r * ldi_ + at);
                     const Vec<T> d_o = gates.stored_o;  // `outputs` has put it into the slot
-                    lstm_state_backward<T, false>(gates, d_o, norms_.gradient(P::cell, r, dy, y), dc);
+                    lstm_state_backward<T, false>(gates, d_o, norms_.normal_gradient(P::cell, r)(dy, y), dc);
                 } else {
-                    lstm_backward<T, false>(o_, u, slots, c_old, dinner_ + r * ldi_ + at, dc);
+                    lstm_backward<T, false, usual>(o_, u, slots, c_old, dinner_ + r * ldi_ + at, dc);
                 }
                 clear_padding<T>(slots, p_.slots, count);
                 continue;
             }
             T* dh = dh_ + r * ldo_ + at;
             if constexpr (kind == Kind::rnn) {
-                rnn_backward<T, false>(o_, u, slots, dh);
+                rnn_backward<T, false, usual>(o_, u, slots, dh);
                 clear_padding<T>(slots, 1, count);
             }
             if constexpr (gru) {
                 alignas(64) T h_old[W];
                 store<T>(h_old, load_some<T>(previous_h(l_, rows_, b, t_) + at, count));
                 if (resets_) {
-                    const Vec<T> d_n = gru_state_backward<T, false>(o_, u, slots, h_old, dh);
+                    const Vec<T> d_n = gru_state_backward<T, false, usual>(o_, u, slots, h_old, dh);
                     store<T>(slots + 2 * W, d_n);
                     store<T>(slots + 3 * W, d_n);
                 } else {
-                    gru_backward<T, false>(o_, u, slots, h_old, dh);
+                    gru_backward<T, false, usual>(o_, u, slots, h_old, dh);
                 }
                 clear_padding<T>(slots, p_.slots, count);
                 return;
@@ -209,11 +213,11 @@ class StagesBackward : StagesThread<T, kind, N> {
                             memory_.packed_last, l_.H, share_of_4(l_.H), keep);
         team_.wait(thread_);
         for (long q = panels_.begin; q < panels_.end; q++)
-            for (long r = 0; r < n; r++) {
-                reset(q, r);
-                if (norm_)
-                    for (int part = 0; part < 2; part++) add_gradients(part, q, r);
-            }
+        {
+            for (long r = 0; r < n; r++) reset(q, r);
+            if (norm_)
+                for (int part = 0; part < 2; part++) add_gradients(part, q, n, memory_.places, sums_);
+        }
     }
 
     // From the gradient of r h, in dinner: the gradient of r's sum, and its part of the gradient of h.
@@ -234,49 +238,6 @@ class StagesBackward : StagesThread<T, kind, N> {
     void round(T* slots, long begin, long end) const {
         if (l_.rounded && !norm_)
             for (T* v = slots + begin * W; v < slots + end * W; v += W) put<T>(v, load<T>(v), true);
-    }
-
-    // Adds one row of a panel to the gradients of gains and biases, and to the sums of the row's norm.
-    void add_gradients(int number, long q, long r) {
-        const Part part = P::of(number);
-        const T *d = row(gates_, q, r), *y = row(step_.products[part.state], q, r);
-        const T* gain = memory_.gains + (part.state * p_.count + q) * width;
-        T *dgain = sums_ + memory_.places.gain(part.state) + q * width, *dbias = dgain + memory_.places.columns;
-        Vec<T> sum{}, products{};
-        for (long k = part.begin * W; k < part.end * W; k += W) {
-            const Vec<T> dk = load<T>(d + k), yk = load<T>(y + k), scaled = dk * load<T>(gain + k);
-            store<T>(dgain + k, load<T>(dgain + k) + dk * yk);
-            store<T>(dbias + k, load<T>(dbias + k) + dk);
-            sum = sum + scaled;
-            products = products + scaled * yk;
-        }
-        norms_.add_gradient(number, r, sum, products);
-    }
-
-    // Combines the sums of the group's threads for the norms of parts.
-    void share_gradients(int begin, int end, long n) {
-        for (int part = begin; part < end; part++) norms_.publish_gradients(part, n);
-        team_.wait(thread_);
-        for (int part = begin; part < end; part++)
-            norms_.collect_gradients(part, n, (part < P::count ? P::gates(part) : 1) * l_.H, step_.scales + part,
-                                     StagesKept<T>::parts);
-    }
-
-    // The gradients of the products of parts, which replace the normalised products.
-    void gradients_of_products(int begin, int end, long n) {
-        share_gradients(begin, end, n);
-        for (long q = panels_.begin; q < panels_.end; q++)
-            for (long r = 0; r < n; r++)
-                for (int k = begin; k < end; k++) {
-                    const Part part = P::of(k);
-                    const T *d = row(gates_, q, r), *gain = memory_.gains + (part.state * p_.count + q) * width;
-                    T* y = row(step_.products[part.state], q, r);
-                    for (long v = part.begin * W; v < part.end * W; v += W) {
-                        const Vec<T> of_y = load<T>(d + v) * load<T>(gain + v);
-                        const Vec<T> d_product = norms_.gradient(k, r, of_y, load<T>(y + v));
-                        put<T>(y + v, only<T>(d_product, p_.lanes_of(q, v / W)), l_.rounded);
-                    }
-                }
     }
 
     const Panels& outputs_;

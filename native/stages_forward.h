@@ -2,7 +2,7 @@
 #pragma once
 
 #include "forward.h"
-#include "stages.h"
+#include "stages_norm.h"
 
 namespace holdfast::HOLDFAST_ISA {
 
@@ -15,21 +15,23 @@ struct StagesForwardMemory : ForwardMemory<T> {
 
 // What one thread does in a call.
 template <class T, Kind kind, int N>
-class StagesForward : StagesThread<T, kind, N> {
-    using Base = StagesThread<T, kind, N>;
+class StagesForward : StagesNorm<T, kind, N> {
+    using Base = StagesNorm<T, kind, N>;
     using P = typename Base::P;
     using Base::l_, Base::p_, Base::team_, Base::thread_, Base::member_, Base::o_, Base::norm_, Base::projects_;
     using Base::resets_, Base::rows_, Base::group_, Base::first_, Base::panels_, Base::norms_, Base::t_, Base::gates_;
     using Base::step_, Base::W, Base::width, Base::lstm, Base::gru, Base::row, Base::share_of_4, Base::unit;
+    using Base::usual_;
+    using Base::add_products, Base::normalise, Base::normalised, Base::sum_normalised;
     using Weights = ForwardWeights<T, kind, N>;
     using Memory = StagesForwardMemory<T>;
 
   public:
     StagesForward(const Layer<T>& l, const Panels& p, Team& team, long thread, const Memory& memory)
-        : Base(l, p, team, thread, memory.norm), memory_(memory), ldh_(memory.ldh), ld_in_(memory.ld_in),
-          ldx_(memory.ldx), weights_(l, p, memory.packed), sums_(l, weights_, ld_in_, ldh_, ldx_),
-          stages_(l, p, memory.packed_stages), x_(memory.x + thread * memory.x_thread),
-          c_(memory.c + first_ * p.padded) {
+        : Base(l, p, team, thread, memory.norm, memory.packed_stages), memory_(memory),
+          last_(StagesWeights<T>(l, p, memory.packed_stages).last()), ldh_(memory.ldh), ld_in_(memory.ld_in),
+          ldx_(memory.ldx), weights_(l, p, memory.packed), sums_(l, p, panels_, weights_, ld_in_, ldh_, ldx_),
+          x_(memory.x + thread * memory.x_thread), c_(memory.c + first_ * p.padded) {
         for (int k = 0; k < 2; k++) {
             h_[k] = memory.h[k] + first_ * ldh_;
             h_in_[k] = memory.h_in[k] + first_ * ld_in_;
@@ -72,16 +74,12 @@ class StagesForward : StagesThread<T, kind, N> {
         if constexpr (lstm)
             if (norm_) {
                 normalise(P::cell, P::all, n, panels_);
-                for (long q = panels_.begin; q < panels_.end; q++) outputs(q, n);
+                for (long q = panels_.begin; q < panels_.end; q++)
+                    usual_ ? outputs<true>(q, n) : outputs<false>(q, n);
             }
         if constexpr (gru)
             if (resets_) candidates(n);
         if (projects_) project(n);
-    }
-
-    long units_of(Share panels) const {
-        const long each = p_.units * W;
-        return std::min(l_.H, panels.end * each) - std::min(l_.H, panels.begin * each);
     }
 
     // The products of rows `begin` to `end` (excluded) for panel q. Without layer norm their sum with the biases, else
@@ -92,119 +90,85 @@ class StagesForward : StagesThread<T, kind, N> {
         alignas(64) static const T zeros[width] = {};
         sums_(q, zeros, nullptr, x, end - begin, row(step_.products[0], q, begin));
         sums_(q, zeros, h, nullptr, end - begin, row(step_.products[1], q, begin));
-        const bool begins = q == panels_.begin;
-        for (long r = begin; r < end; r++)
-            for (int k = 0; k < P::count - resets_; k++) {
-                const Part part = P::of(k);
-                norms_.add(k, r, begins, row(step_.products[part.state], q, r) + part.begin * W, part.end - part.begin,
-                           [&](long n) { return p_.lanes_of(q, part.begin + n); });
-            }
-    }
-
-    // Computes the means and scales of the parts from `begin` to `end` (excluded) over whole rows, of which this
-    // thread has added its own panels.
-    void normalise(int begin, int end, long n, Share panels) {
-        if (exchange(begin, end, n, panels, false)) {  // all threads of the group get the same answer
-            team_.wait(thread_);                       // until all have read what is published again now
-            for (int part = begin; part < end; part++)
-                for (long r = 0; r < n; r++)
-                    if (norms_.overflowed(part, r)) add_smaller(part, r, panels);
-            exchange(begin, end, n, panels, true);
-        }
-        if (l_.gates && member_ == 0)
-            for (int part = begin; part < end; part++)
-                for (long r = 0; r < n; r++) step_.scales[r * StagesKept<T>::parts + part] = norms_.scale(part, r);
-    }
-    // Returns whether the sums of a row overflowed.
-    bool exchange(int begin, int end, long n, Share panels, bool again) {
-        bool overflowed = false;
-        for (int part = begin; part < end; part++)
-            norms_.publish(part, n, units_of(panels) * (part < P::count ? P::gates(part) : 1));
-        team_.wait(thread_);
-        for (int part = begin; part < end; part++) overflowed |= norms_.collect(part, n, again);
-        return overflowed;
-    }
-
-    // Scales this thread's values of a row down and adds them up once more.
-    void add_smaller(int part, long r, Share panels) {
-        const Part of = part < P::count ? P::of(part) : Part{false, 0, 1};
-        const long vectors = of.end - of.begin;
-        for (long q = panels.begin; q < panels.end; q++) {
-            T* v = part < P::count ? row(step_.products[of.state], q, r) + of.begin * W
-                                   : step_.cell + r * p_.padded + q * W;
-            for (long k = 0; k < vectors; k++) store<T>(v + k * W, load<T>(v + k * W) * Norm<T>::smaller);
-            norms_.add(part, r, q == panels.begin, v, vectors, [&](long k) { return p_.lanes_of(q, of.begin + k); });
-        }
-    }
-
-    // A column of a product, normalised, times its gain.
-    HF_INLINE Vec<T> normalised(bool state, long q, long r, long column) {
-        T* a = row(step_.products[state], q, r) + column * W;
-        const int part = gru && column > 1 ? 2 + state : state;
-        const Vec<T> y = only<T>(norms_.normalised(part, r, load<T>(a)), p_.lanes_of(q, column));
-        if (l_.gates) store<T>(a, y);
-        return y * load<T>(stages_.gain(state, q) + column * W);
-    }
-
-    // The gates' sums of row r, from the normalised products.
-    void sum_normalised(long q, long r, T* g) {
-        for (long n = 0; n < N; n++) {
-            Vec<T> sum = load<T>(weights_.bias(q) + n * W);
-            if (!(gru && n == 3)) sum = sum + normalised(false, q, r, n);
-            if (!(gru && n == 2) && !(n == 3 && resets_)) sum = sum + normalised(true, q, r, n);
-            store<T>(g + n * W, sum);
-        }
+        add_products(q, begin, end);
     }
 
     // The units of panel q, rows `begin` to `end` (excluded): their whole step, or the part before the next stage.
     void units(long q, long begin, long end) {
-        for (long r = begin; r < end; r++) {
-            T* g = row(gates_, q, r);
-            if (norm_) sum_normalised(q, r, g);
-            const long b = rows_.order[first_ + r];
-            for (long v = 0; v < p_.units; v++, g += W) {
-                const long at = (q * p_.units + v) * W, count = l_.H - at;
-                if (count <= 0) break;
-                const Unit<T> u = unit(b, at);
-                const T* h_old = h_[0] + r * ldh_ + at;
-                T *to = h_[1] + r * ldh_ + at, *inner = step_.inner + r * memory_.kept.inner_row + at;
-                if constexpr (lstm) {
-                    T* c = c_ + r * p_.padded + at;
-                    if (l_.c_before) store<T>(l_.c_before + (t_ * l_.B + first_ + r) * p_.padded + at, load<T>(c));
-                    if (norm_) {
-                        T* seen = step_.cell + r * p_.padded + at;
-                        store<T>(seen, lstm_state<T, false, 1>(o_, u, g, c).c);
-                        norms_.add(P::cell, r, q == panels_.begin, seen, 1, [&](long) { return count; });
-                    } else {
-                        lstm_forward<T, false, 1>(o_, u, g, h_old, inner, c);
-                        put<T>(inner, only<T>(load<T>(inner), count), l_.rounded);
-                    }
-                    if (l_.c_all) store_some<T>(l_.c_all.at(b, t_) + at, load<T>(c), count);
+        long r = begin;
+        auto run = [&](auto together, auto usual) __attribute__((always_inline)) {
+            for (; r + together <= end; r += together) units_of<together, usual>(q, r);
+        };
+        using One = std::integral_constant<int, 1>;
+        if (!usual_) return run(One{}, std::false_type{});
+        run(std::integral_constant<int, 2>{}, std::true_type{});
+        run(One{}, std::true_type{});
+    }
+
+    // The same for R rows side by side.
+    template <int R, bool usual>
+    HF_INLINE void units_of(long q, long r) {
+        T* g = row(gates_, q, r);
+        for (long k = 0; k < R && norm_; k++) sum_normalised(q, r + k, weights_.bias(q), g + k * width);
+        const long* const order = &rows_.order[first_ + r];
+        for (long v = 0; v < p_.units; v++, g += W) {
+            const long at = (q * p_.units + v) * W, count = l_.H - at, inner_row = memory_.kept.inner_row;
+            if (count <= 0) break;
+            const Unit<T> u = unit(order[0], at, order[R - 1]);
+            const Place<T, R> slots(g, width), to(h_[1] + r * ldh_ + at, ldh_);
+            const Place<const T, R> h_old(h_[0] + r * ldh_ + at, ldh_);
+            const Place<T, R> inner(step_.inner + r * inner_row + at, inner_row);
+            auto put_inner = [&](Side<T, R> m) __attribute__((always_inline)) {
+                for (int k = 0; k < R; k++)
+                    put<T>(inner.first + k * inner_row, only<T>(at_place<T>(m, k), count), l_.rounded);
+            };
+            if constexpr (lstm) {
+                const Place<T, R> c(c_ + r * p_.padded + at, p_.padded);
+                if (l_.c_before)
+                    Place<T, R>(l_.c_before + (t_ * l_.B + first_ + r) * p_.padded + at, p_.padded).store(c.load());
+                if (norm_) {
+                    T* seen = step_.cell + r * p_.padded + at;
+                    Place<T, R>(seen, p_.padded).store(lstm_state<T, false, R, usual>(o_, u, slots, c).c);
+                    for (long k = 0; k < R; k++, seen += p_.padded)
+                        norms_.add(P::cell, r + k, q == panels_.begin, seen, 1, [&](long) { return count; });
+                } else {
+                    lstm_forward<T, false, R, usual>(o_, u, slots, h_old, inner, c);
+                    put_inner(inner.load());
+                }
+                for (long k = 0; k < R && l_.c_all; k++)
+                    store_some<T>(l_.c_all.at(order[k], t_) + at, load<T>(c.first + k * p_.padded), count);
+                continue;
+            }
+            if constexpr (kind == Kind::rnn) rnn_forward<T, false, R, usual>(o_, u, slots, h_old, to);
+            if constexpr (gru) {
+                if (resets_) {
+                    put_inner(gru_gates<T, false, R, usual>(o_, slots).r * candidate_state<R>(order, at, h_old));
                     continue;
                 }
-                if constexpr (kind == Kind::rnn) rnn_forward<T, false, 1>(o_, u, g, h_old, to);
-                if constexpr (gru) {
-                    if (resets_) {
-                        Vec<T> h = load<T>(h_old);
-                        if (l_.state_mask) h = h * load_some<T>(l_.mask(b, l_.masks - 1) + at, count);  // the candidate's
-                        put<T>(inner, only<T>(gru_gates<T, false, 1>(o_, g).r * h, count), l_.rounded);
-                        continue;
-                    }
-                    gru_forward<T, false, 1>(o_, u, g, h_old, to);
-                }
-                finish(r, b, at, l_.H, to);
+                gru_forward<T, false, R, usual>(o_, u, slots, h_old, to);
             }
+            for (long k = 0; k < R; k++) finish(r + k, order[k], at, l_.H, to.first + k * ldh_);
         }
     }
 
+    // h as the candidate's product reads it, after its dropout.
+    template <int R>
+    HF_INLINE Side<T, R> candidate_state(const long* order, long at, Place<const T, R> h_old) {
+        const Side<T, R> h = h_old.load();
+        if (!l_.state_mask) return h;
+        return h * side_by_side<T, Side<T, R>>(
+                       [&](int k) { return load_some<T>(l_.mask(order[k], l_.masks - 1) + at, l_.H - at); });
+    }
+
     // The LSTM's m or h' = o ψ(LN(c')), for panel q.
+    template <bool usual>
     void outputs(long q, long n) {
-        const Functions<T, false> fn{o_};
+        const Functions<T, usual> fn{o_};
         const long at = q * W, count = l_.H - at;
         const Vec<T> gain = load_some<T>(l_.norm_c + at, count), shift = load_some<T>(l_.norm_c_bias + at, count);
         for (long r = 0; r < n; r++) {
             T* seen = step_.cell + r * p_.padded + at;
-            const Vec<T> y = only<T>(norms_.normalised(P::cell, r, load<T>(seen)), count);
+            const Vec<T> y = only<T>(norms_.normal(P::cell, r)(load<T>(seen)), count);
             store<T>(seen, y);
             const Vec<T> o = fn.sigma_of(load<T>(row(gates_, q, r) + (N - 1) * W)), h = o * fn.psi(gain * y + shift);
             if (projects_) {
@@ -243,7 +207,7 @@ class StagesForward : StagesThread<T, kind, N> {
             store<T>(to, sum);
             norms_.add(3, r, at == share.begin * 4 * W, to, 1, [&](long) { return l_.H - at; });
         };
-        times_transposed<T>(step_.inner, inner_slots(), n, stages_.last(), l_.H, share, take);
+        times_transposed<T>(step_.inner, inner_slots(), n, last_, l_.H, share, take);
         if (norm_)
             normalise(3, 4, n, {std::min(p_.count, share.begin * 4), std::min(p_.count, share.end * 4)});
         else
@@ -253,9 +217,9 @@ class StagesForward : StagesThread<T, kind, N> {
                 const long b = rows_.order[first_ + r], at = q * W;
                 T *g = row(gates_, q, r), *to = h_[1] + r * ldh_ + at;
                 Vec<T> sum = load<T>(g + 2 * W) + load<T>(g + 3 * W);
-                if (norm_) sum = sum + normalised(true, q, r, 3);
+                if (norm_) sum = sum + normalised(norms_.normal(3, r), true, q, r, 3);
                 const Vec<T> z = Functions<T, false>{o_}.sigma_of(load<T>(g + W));
-                gru_state<T, false, 1>(o_, unit(b, at), g, z, sum, h_[0] + r * ldh_ + at, to);
+                gru_state<T, false, 1>(o_, unit(b, at, b), g, z, sum, h_[0] + r * ldh_ + at, to);
                 finish(r, b, at, l_.H, to);
             }
     }
@@ -268,14 +232,14 @@ class StagesForward : StagesThread<T, kind, N> {
             const long b = rows_.order[first_ + r];
             finish(r, b, at, l_.O, zoneout(r, b, at, l_.O, clip<T>(l_.options.proj_clip, h)));
         };
-        times_transposed<T>(step_.inner, inner_slots(), n, stages_.last(), l_.O, share_of_4(l_.O), take);
+        times_transposed<T>(step_.inner, inner_slots(), n, last_, l_.O, share_of_4(l_.O), take);
     }
 
     const Memory& memory_;
+    const T* const last_;  // the matrix of the last product
     const long ldh_, ld_in_, ldx_;
     const Weights weights_;
     const GateSums<T, kind, N> sums_;
-    const StagesWeights<T> stages_;
     T *x_, *c_, *h_[2], *h_in_[2];  // the h that a step reads, and the h that it writes
 };
 

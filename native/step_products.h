@@ -41,7 +41,11 @@ using Integers = typename Types<float>::Mask;
 
 // acc + w0 v0 + w1 v1 in every lane: w has two 8-bit weights in a lane, `both` is two 16-bit values.
 HF_INLINE Integers add_products(Integers acc, const std::uint16_t* w, std::int32_t both) {
-#if defined(__AVX2__)
+#if defined(__AVX512BW__)
+    __m256i narrow;
+    std::memcpy(&narrow, w, sizeof narrow);
+    return acc + (Integers)_mm512_madd_epi16(_mm512_set1_epi32(both), _mm512_cvtepi8_epi16(narrow));
+#elif defined(__AVX2__)
     if constexpr (Types<float>::bytes >= 32) {
         constexpr int parts = Types<float>::bytes / 32;
         const __m256i values = _mm256_set1_epi32(both);
@@ -174,11 +178,11 @@ class StepMatrix {
     void pack(const float* weights, std::byte* out) const {
         for (long q = 0; q < panels_.count; q++, out += panel_bytes_)
             for (long n = 0; n < count_; n++) {
-                const long column = n + 1 == count_ ? last_ : n;
-                for (long lane = 0; lane < W; lane++) {
-                    const bool present = lane < panels_.lanes_of(q, column);
-                    const float* row = present ? weights + (panels_.row(q, column) + lane) * K_ : nullptr;
-                    if (storage_ == Storage::float32) pack_float(row, n, lane, out);
+                const long column = n + 1 == count_ ? last_ : n, present = panels_.lanes_of(q, column);
+                const float* first = weights + panels_.row(q, column) * K_;
+                if (storage_ == Storage::float32) pack_floats(first, present, n, out);
+                for (long lane = 0; lane < W && storage_ != Storage::float32; lane++) {
+                    const float* row = lane < present ? first + lane * K_ : nullptr;
                     if (storage_ == Storage::bfloat16) pack_bfloat16(row, n, lane, out);
                     if (storage_ == Storage::int8) pack_int8(row, n, lane, out);
                 }
@@ -206,8 +210,13 @@ class StepMatrix {
         return reinterpret_cast<Weight*>(panel) + (step * count_ + n) * W + lane;
     }
     float value(const float* row, long k) const { return row && k < K_ ? row[k] : 0; }
-    void pack_float(const float* row, long n, long lane, std::byte* panel) const {
-        for (long k = 0; k < K_; k++) *at<float>(panel, k, n, lane) = value(row, k);
+    // Some steps at a time: the lines of the panel that they fill stay in the cache until all lanes are written.
+    void pack_floats(const float* rows, long present, long n, std::byte* panel) const {
+        constexpr long some = 16;
+        for (long begin = 0; begin < K_; begin += some)
+            for (long lane = 0; lane < W; lane++)
+                for (long k = begin; k < std::min(K_, begin + some); k++)
+                    *at<float>(panel, k, n, lane) = lane < present ? rows[lane * K_ + k] : 0;
     }
     void pack_bfloat16(const float* row, long n, long lane, std::byte* panel) const {
         auto bits = [&](long k) { return __builtin_bit_cast(std::uint32_t, nearest(value(row, k))); };

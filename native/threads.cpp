@@ -4,6 +4,7 @@
 #include <sched.h>
 #if defined(__linux__)
 #include <sys/mman.h>
+#include <unistd.h>
 #endif
 
 #include <algorithm>
@@ -97,14 +98,40 @@ long parallel(long threads, void (*f)(void*, long), void* context) {
     return available;
 }
 
+long kept_weights() {
+    if (sanitized) return 16 << 10;  // so that small cells have both kinds of products
+    static const long bytes = [] {
+        long cache = 0;
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+        cache = sysconf(_SC_LEVEL2_CACHE_SIZE);  // 0 or -1: unknown
+#endif
+        return (cache > 0 ? cache : 1L << 20) * 3 / 4;
+    }();
+    return bytes;
+}
+
+namespace {
+
+constexpr std::uintptr_t large = 2 << 20;  // bytes of a large page
+
+}  // namespace
+
 void prefer_large_pages([[maybe_unused]] void* data, [[maybe_unused]] long bytes) {
 #if defined(MADV_HUGEPAGE)
-    constexpr std::uintptr_t large = 2 << 20;
     const auto begin = (reinterpret_cast<std::uintptr_t>(data) + large - 1) / large * large;
     const auto end = (reinterpret_cast<std::uintptr_t>(data) + bytes) / large * large;
     // May fail: it is only advice.
     if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 #endif
+}
+
+void* new_block(long bytes) {
+    const bool pages = !sanitized && bytes >= 2 * long(large);
+    const std::size_t wanted = pages ? (bytes + large - 1) / large * large : std::max(bytes, 1L);
+    void* data;
+    if (posix_memalign(&data, pages ? large : 64, wanted)) throw std::bad_alloc();
+    prefer_large_pages(data, long(wanted));
+    return data;
 }
 
 Scratch& Scratch::begin() {
@@ -120,11 +147,8 @@ void* Scratch::bytes(long count) {
     if (sanitized || block.size < wanted) {
         std::free(block.data);
         block = {nullptr, 0};
-        void* data;
-        if (posix_memalign(&data, 64, wanted)) throw std::bad_alloc();
-        block = {data, wanted};
-        prefer_large_pages(data, wanted);
-        if (sanitized) std::memset(data, 0xff, wanted);
+        block = {new_block(wanted), wanted};
+        if (sanitized) std::memset(block.data, 0xff, wanted);
     }
     return block.data;
 }

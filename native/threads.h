@@ -81,9 +81,16 @@ long parallel(long threads, F f) {
     return parallel(threads, [](void* context, long thread) { (*static_cast<F*>(context))(thread); }, &f);
 }
 
+// The bytes of weights that stay in a core's second-level cache from step to step, beside all else that a step reads.
+long kept_weights();
+
 // Asks for large pages under memory that is about to be filled: mapping small pages one by one takes longer than some
 // layers do. Does nothing for small blocks and on systems without large pages.
 void prefer_large_pages(void* data, long bytes);
+
+// Memory at a multiple of 64 bytes, for `free`; a large block is in large pages from end to end, where the system has
+// them. Throws std::bad_alloc.
+void* new_block(long bytes);
 
 // Blocks of memory that the calling thread keeps for its next call. After `begin`, `take` returns the same blocks in
 // the same order. A call takes the memory for all threads before it starts them, so no thread can run out of memory.

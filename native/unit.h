@@ -1,8 +1,8 @@
-// One vector of units of one row at one step: its masks, zoneout, clips and padding.
+// One vector of units at one step, of one row or of several side by side: its masks, zoneout, clips and padding.
 #pragma once
 
 #include "layer.h"
-#include "simd.h"
+#include "several.h"
 
 namespace holdfast::HOLDFAST_ISA {
 
@@ -17,6 +17,7 @@ struct Unit {
     const T* candidate = nullptr;    // the dropout mask of the candidate
     const std::uint8_t* zoned_h = nullptr;  // nonzero where h keeps its old value
     const std::uint8_t* zoned_c = nullptr;  // nonzero where c keeps its old value
+    long apart = 0;                         // from the masks of a row to those of the row beside it
 };
 
 // The lanes in which the zoneout mask is nonzero.
@@ -30,11 +31,20 @@ HF_INLINE typename Types<T>::Mask keeps_old(const std::uint8_t* mask, long n) {
     return __builtin_convertvector(zoned, typename Types<T>::Mask) != 0;
 }
 
-// Zoneout. With a mask (training): the old value where the mask is nonzero. Without one: the expected value.
+// Zoneout. With a mask (training): the old value where the mask is nonzero. Without one: the expected value. The masks
+// of rows side by side are `apart` values apart.
+template <class T, class V>
+HF_INLINE V zoned(const std::uint8_t* mask, long apart, long n, T probability, V old, V updated) {
+    if (mask)
+        return side_by_side<T, V>([&](int k) {
+            return keeps_old<T>(mask + k * apart, n) ? at_place<T>(old, k) : at_place<T>(updated, k);
+        });
+    return probability != 0 ? updated + probability * (old - updated) : updated;
+}
+
 template <class T>
 HF_INLINE Vec<T> zoned(const std::uint8_t* mask, long n, T probability, Vec<T> old, Vec<T> updated) {
-    if (mask) return keeps_old<T>(mask, n) ? old : updated;
-    return probability != 0 ? updated + probability * (old - updated) : updated;
+    return zoned<T, Vec<T>>(mask, 0, n, probability, old, updated);
 }
 
 // The gradients of the two arguments of `zoned`, from the gradient d of its result.
@@ -54,9 +64,11 @@ HF_INLINE ZonedGradients<T> zoned_backward(const std::uint8_t* mask, long n, T p
 }
 
 // x between -bound and bound; a bound of 0 means no clip. NaN stays NaN.
-template <class T>
-HF_INLINE Vec<T> clip(T bound, Vec<T> x) {
-    return bound > 0 ? min<T>(max<T>(x, all<T>(-bound)), all<T>(bound)) : x;
+template <class T, class V>
+HF_INLINE V clip(T bound, V x) {
+    if (!(bound > 0)) return x;
+    return side_by_side<T, V>(
+        [&](int k) { return min<T>(max<T>(at_place<T>(x, k), all<T>(-bound)), all<T>(bound)); });
 }
 
 // The options that a unit of any cell can have. Where an option is off, its function returns the value unchanged.
@@ -71,7 +83,7 @@ struct UnitOptions {
         if constexpr (plain)
             return h;
         else
-            return zoned<T>(u.zoned_h, u.n, options.zoneout_h, h_old.load(), h);
+            return zoned<T, V>(u.zoned_h, u.apart, u.n, options.zoneout_h, h_old.load(), h);
     }
     HF_INLINE ZonedGradients<T> zoneout_h_backward(Vec<T> d) const {
         if constexpr (plain) return {Vec<T>{}, d};
@@ -82,8 +94,10 @@ struct UnitOptions {
     HF_INLINE V dropout(V candidate) const {
         if constexpr (plain)
             return candidate;
+        else if (!u.candidate)
+            return candidate;
         else
-            return u.candidate ? candidate * load_some<T>(u.candidate, u.n) : candidate;
+            return candidate * side_by_side<T, V>([&](int k) { return load_some<T>(u.candidate + k * u.apart, u.n); });
     }
     HF_INLINE Vec<T> dropout_mask() const {
         return !plain && u.candidate ? load_some<T>(u.candidate, u.n) : all<T>(1);

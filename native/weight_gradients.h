@@ -2,6 +2,7 @@
 // weights, left is h and right is the gates' gradients.
 #pragma once
 
+#include "matmul_amx.h"
 #include "row_pairs.h"
 #include "sequence.h"
 
@@ -36,7 +37,7 @@ struct WeightSum {
     static WeightSum of(Left left, long size, const T* right, T* weight, T* bias) {
         Tile tile;
         if constexpr (paired<T>)
-            tile = outer_tile_of_pairs<T, M, vectors, N, last>;
+            tile = outer_function<T, M, vectors, N, last>();
         else
             tile = outer_tile<T, M, vectors, last>;
         return {right, vectors, last, tile, left, size, weight, bias};
@@ -74,7 +75,7 @@ class WeightGradients {
         while (team.threads % along_) along_--;
         const long most = std::max(1L, (strips_ + along_ - 1) / along_);
         piece_ = whole<T>(std::min(piece_rows, l.B * l.T_));
-        strip_ = M * piece_ + 64 / long(sizeof(Operand<T>));
+        strip_ = M * (on_tiles<T> ? (piece_ + 31) / 32 * 32 : piece_) + 64 / long(sizeof(Operand<T>));
         left_thread_ = most * strip_;
         sums_thread_ = most * M * columns * W;  // of one panel
         if (l.B * l.T_ > piece_) sums_thread_ *= (p.count * along_ + team.threads - 1) / team.threads;
@@ -121,7 +122,8 @@ class WeightGradients {
   private:
     // The rows of a piece. Each tile reads the right factors of all of them: 24 KB, which stay in a first-level cache
     // of 32 KB. With fewer rows, reading and writing the sums would take more of the time.
-    static constexpr long piece_rows = std::min(256L, (24 << 10) / (N * W * long(sizeof(T))));
+    static constexpr long piece_rows =
+        std::min(256L, (24 << 10) / (N * W * long(on_tiles<T> ? sizeof(Operand<T>) : sizeof(T))));
 
     // Rows of some steps.
     struct Piece {
@@ -147,6 +149,10 @@ class WeightGradients {
             pairs += thread * piece_ * p_.width();
             if (piece.rows % 2) copy(strips, thread, piece.rows, -1, 0);
         }
+        if constexpr (on_tiles<T>)
+            for (long s = 0; s < strips.size(); s++)
+                put_pairs_in_tiles(left_ + thread * left_thread_ + s * strip_, (piece.rows + 1) / 2);
+        [[maybe_unused]] const UsesTiles<T> tiles;
         for (long q = panels.begin; q < panels.end; q++) {
             const long panel = q * l_.B * p_.width();
             if constexpr (paired<T>)

@@ -91,20 +91,38 @@ def results_and_gradients(
     engine: Any, request: Request, cotangents: Mapping[str, Tensor] | None
 ) -> dict[str, Tensor | None]:
     """Everything that an engine computes, by name; the gradients are those of the results times ``cotangents``."""
-    request = converted(request, request.inputs.dtype, requires_grad=cotangents is not None)
-    results = named_results(request.spec, engine.run(request))
-    found: dict[str, Tensor | None] = {name: result.detach() for name, result in results.items()}
-    if cotangents is not None:
-        used = [name for name in results if name in cotangents]
-        tensors = differentiable(request)
+    run = Run(engine, request, requires_grad=cotangents is not None)
+    return run.everything(cotangents)
+
+
+class Run:
+    """One forward pass of an engine, and any number of backward passes.
+
+    Args:
+        engine: What computes the request.
+        request: The request; its tensors are copied.
+        requires_grad: Whether gradients will be wanted.
+    """
+
+    def __init__(self, engine: Any, request: Request, *, requires_grad: bool) -> None:
+        self.request = converted(request, request.inputs.dtype, requires_grad=requires_grad)
+        self.results = named_results(request.spec, engine.run(self.request))
+
+    def everything(self, cotangents: Mapping[str, Tensor] | None) -> dict[str, Tensor | None]:
+        """The results, and the gradients of the results times ``cotangents``, by name."""
+        found: dict[str, Tensor | None] = {name: result.detach() for name, result in self.results.items()}
+        if cotangents is None:
+            return found
+        used = [name for name in self.results if name in cotangents]
+        tensors = differentiable(self.request)
         gradients = torch.autograd.grad(
-            [results[name] for name in used],
+            [self.results[name] for name in used],
             list(tensors.values()),
-            [cotangents[name].to(request.inputs.dtype) for name in used],
+            [cotangents[name].to(self.request.inputs.dtype) for name in used],
+            retain_graph=True,
             allow_unused=True,
         )
-        found |= {f"gradient of {name}": gradient for name, gradient in zip(tensors, gradients, strict=True)}
-    return found
+        return found | {f"gradient of {name}": gradient for name, gradient in zip(tensors, gradients, strict=True)}
 
 
 @contextmanager
@@ -135,36 +153,39 @@ def tolerance(request: Request, name: str) -> float:
     return 8 * torch.finfo(request.inputs.dtype).eps * terms
 
 
-def amplification(request: Request, exact: Request, cotangents: Mapping[str, Tensor] | None) -> float:
-    """How many times the usual rounding layer normalisation makes of it, from 1 to 32.
+def amplifications(request: Request, exact: Request, runs: list[dict[str, Tensor] | None]) -> list[float]:
+    """How many times the usual rounding is lost, from 1 to 32, for each set of cotangents.
 
-    It divides by a deviation that may be next to nothing, as where all units are clipped, and who computes it loses
-    digits then. How many is measured on the reference alone: 8 times the most that it loses in float32, in the measure
+    Layer normalisation divides by a deviation that may be next to nothing, as where all units are clipped; and the
+    exponential function makes a candidate a hundred times as large as the output, where a gate next to 1 leaves little
+    of it. Who computes these loses digits. How many is measured on the reference alone: 8 times the most that it loses in float32, in the measure
     of :func:`tolerance`, on three requests beside this one.
     """
-    if not request.spec.layer_norm:
-        return 1.0
-    if (
-        request.spec.hidden_size == 1
-    ):  # a cell state alone: torch loses the factor 1 / sqrt(ε) = 316, the kernels nothing
-        return 32.0
+    most = [1.0 for _ in runs]
+    spec = request.spec
+    if not spec.layer_norm and "exponential" not in (spec.activation, spec.recurrent_activation):
+        return most
+    if spec.layer_norm and spec.hidden_size == 1:
+        return [32.0 for _ in runs]  # a cell state alone: torch loses the factor 1 / sqrt(ε) = 316, the kernels nothing
     generator = torch.Generator().manual_seed(2)
-    most = 1.0
     for _ in range(3):
         noise = 1 + 0.001 * torch.randn(exact.inputs.shape, generator=generator, dtype=torch.float64)
         single = converted(replace(exact, inputs=exact.inputs * noise), torch.float32)
-        expected = results_and_gradients(ReferenceEngine(), converted(single, torch.float64), cotangents)
-        got = results_and_gradients(ReferenceEngine(), single, cotangents)
-        for name, value in expected.items():
-            other = got[name]
-            if value is not None and other is not None and value.numel():
-                lost = float((other.double() - value).abs().max()) / max(1.0, float(value.abs().max()))
-                most = max(most, 8 * lost / tolerance(single, name))
-    return min(most, 32.0)
+        requires_grad = runs[0] is not None
+        double = Run(ReferenceEngine(), converted(single, torch.float64), requires_grad=requires_grad)
+        rounding = Run(ReferenceEngine(), single, requires_grad=requires_grad)
+        for k, cotangents in enumerate(runs):
+            got = rounding.everything(cotangents)
+            for name, value in double.everything(cotangents).items():
+                other = got[name]
+                if value is not None and other is not None and value.numel():
+                    lost = float((other.double() - value).abs().max()) / max(1.0, float(value.abs().max()))
+                    most[k] = max(most[k], 8 * lost / tolerance(single, name))
+    return [min(factor, 32.0) for factor in most]
 
 
 def verify(engine_name: str, request: Request, *, gradients: bool = True) -> dict[str, float]:
-    """Compares an engine with the reference in float64.
+    """Compares an engine with the reference in float64, which keeps everything.
 
     Args:
         engine_name: A name of ``ENGINES``.
@@ -176,42 +197,64 @@ def verify(engine_name: str, request: Request, *, gradients: bool = True) -> dic
         The largest difference of everything compared, by name, relative to the largest value.
 
     Raises:
-        AssertionError: Something differs by more than :func:`tolerance`, times :func:`amplification`, or has another
+        AssertionError: Something differs by more than :func:`tolerance`, times :func:`amplifications`, or has another
             shape or dtype.
     """
-    engine = ENGINES[engine_name]
-    reason = engine.why_not(request)
-    assert reason is None, f"{engine_name} cannot run this: {reason}"
-    exact = converted(request, torch.float64)
+    return verify_each({engine_name: ENGINES[engine_name]}, request, gradients=gradients)[engine_name]
+
+
+def verify_each(engines: Mapping[str, Any], request: Request, *, gradients: bool = True) -> dict[str, dict[str, float]]:
+    """The same as :func:`verify` for several engines by name, with one computation by the reference for all."""
+    for engine_name, engine in engines.items():
+        reason = engine.why_not(request)
+        assert reason is None, f"{engine_name} cannot run this: {reason}"
+    exact = converted(replace(request, memory="keep", segment=None), torch.float64)
     generator = torch.Generator().manual_seed(1)
-    plain = named_results(request.spec, ReferenceEngine().run(exact))
+    reference = Run(ReferenceEngine(), exact, requires_grad=gradients)
     random = {
-        name: torch.randn(result.shape, generator=generator, dtype=torch.float64) for name, result in plain.items()
+        name: torch.randn(result.shape, generator=generator, dtype=torch.float64)
+        for name, result in reference.results.items()
     }
     runs: list[dict[str, Tensor] | None] = [random, *({name: random[name]} for name in random)] if gradients else [None]
-    differences: dict[str, float] = {}
+    more = amplifications(request, exact, runs)
+    forward = {engine_name: Run(engine, request, requires_grad=gradients) for engine_name, engine in engines.items()}
+    differences: dict[str, dict[str, float]] = {engine_name: {} for engine_name in engines}
     problems = []
-    for cotangents in runs:
-        expected = results_and_gradients(ReferenceEngine(), exact, cotangents)
-        actual = results_and_gradients(engine, request, cotangents)
-        more = amplification(request, exact, cotangents)
+    for k, cotangents in enumerate(runs):
+        expected = reference.everything(cotangents)
         of = "" if cotangents is None or len(cotangents) > 1 else f" of {next(iter(cotangents))} alone"
-        assert actual.keys() == expected.keys()
-        for name, value in expected.items():
-            got = actual[name]
-            if value is None or got is None:
-                given = value if got is None else got
-                if given is not None and given.any():
-                    problems.append(f"{name}{of}: {'missing' if got is None else 'should not be there'}")
-                continue
-            if got.shape != value.shape or got.dtype != request.inputs.dtype:
-                problems.append(f"{name}{of}: {got.dtype} {tuple(got.shape)}, expected {tuple(value.shape)}")
-                continue
-            size = max(1.0, float(value.abs().max())) if value.numel() else 1.0
-            difference = float((got.double() - value).abs().max()) / size if value.numel() else 0.0
-            differences[name] = max(difference, differences.get(name, 0.0))
-            allowed = more * tolerance(request, name)
-            if not difference <= allowed:  # NaN is a difference too
-                problems.append(f"{name}{of}: differs by {difference:.3g}, allowed {allowed:.3g}")
-    assert not problems, f"{engine_name} differs from the reference:\n  " + "\n  ".join(problems)
+        for engine_name, run in forward.items():
+            found = compare(request, run.everything(cotangents), expected, more[k], differences[engine_name])
+            problems += [f"{engine_name}, {name}{of}: {problem}" for name, problem in found]
+    assert not problems, "These differ from the reference:\n  " + "\n  ".join(problems)
     return differences
+
+
+def compare(
+    request: Request,
+    actual: Mapping[str, Tensor | None],
+    expected: Mapping[str, Tensor | None],
+    more: float,
+    differences: dict[str, float],
+) -> Iterator[tuple[str, str]]:
+    """The names of what differs by more than ``more`` times :func:`tolerance`, each with a reason.
+
+    ``differences`` gets the largest difference of each name.
+    """
+    assert actual.keys() == expected.keys()
+    for name, value in expected.items():
+        got = actual[name]
+        if value is None or got is None:
+            given = value if got is None else got
+            if given is not None and given.any():
+                yield name, "missing" if got is None else "should not be there"
+            continue
+        if got.shape != value.shape or got.dtype != request.inputs.dtype:
+            yield name, f"{got.dtype} {tuple(got.shape)}, expected {tuple(value.shape)}"
+            continue
+        size = max(1.0, float(value.abs().max())) if value.numel() else 1.0
+        difference = float((got.double() - value).abs().max()) / size if value.numel() else 0.0
+        differences[name] = max(difference, differences.get(name, 0.0))
+        allowed = more * tolerance(request, name)
+        if not difference <= allowed:  # NaN is a difference too
+            yield name, f"differs by {difference:.3g}, allowed {allowed:.3g}"

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_info
 
 from holdfast.cells import make_spec
 from holdfast.engines import ENGINES, Request
+from holdfast.errors import EngineError
 
 _native: Any
 try:
@@ -24,7 +25,7 @@ except ImportError as error:  # installed without the kernels
 
 # The features that kernels for recurrent networks can use, by torch's names.
 _FEATURES = (
-    *("avx2", "fma3", "avx512_f", "avx512_dq", "avx512_bf16", "avx512_fp16", "amx_bf16"),  # x86
+    *("avx2", "fma3", "avx512_f", "avx512_bw", "avx512_dq", "avx512_bf16", "avx512_fp16", "amx_bf16"),  # x86
     *("neon", "bf16", "sve", "sve2", "sve_bf16", "sme"),  # ARM
 )
 
@@ -115,9 +116,9 @@ def _kernels(problems: list[str]) -> dict[str, Any]:
     here = _native.instruction_sets()
     try:
         chosen = _native.chosen()
-    except RuntimeError as error:
+    except EngineError as error:  # HOLDFAST_ISA names a set that cannot be used, or none of the compiled ones runs here
         chosen = None
-        problems.append(f"HOLDFAST_ISA is {forced}. {error} Unset it, or set it to one of them.")
+        problems.append(str(error))
     if chosen and chosen != here[0]:
         problems.append(f"HOLDFAST_ISA forces {chosen}, and this processor has {here[0]}. Unset it for full speed.")
     return {"instruction sets": here, "chosen": chosen, "HOLDFAST_ISA": forced}

@@ -29,8 +29,10 @@ def assert_derivatives(request: Request) -> None:
         return tuple(named_results(request.spec, ReferenceEngine().run(perturbed)).values())
 
     leaves = tuple(tensor.clone().requires_grad_() for tensor in differentiable(request).values())
-    assert gradcheck(run, leaves)
-    assert gradgradcheck(run, leaves)
+    # Gradients that are not there concern a Function of our own; the other operations are torch's.
+    own_function = request.memory == "recompute"
+    assert gradcheck(run, leaves, check_undefined_grad=own_function)
+    assert gradgradcheck(run, leaves, check_undefined_grad=own_function)
 
 
 TINY: dict[str, Any] = {"batch": 2, "steps": 2, "input_size": 2}

@@ -14,8 +14,8 @@ try:
     from holdfast.runtime import _native
 except ImportError:  # installed without it: the tests of the kernels are skipped
     ISAS = []
-else:  # avx512_bf16 shares its kernels for float32 and float64 with another set; test_bfloat16.py has all sets
-    ISAS = [isa for isa in _native.instruction_sets() if isa != "avx512_bf16"]
+else:  # these share their kernels for float32 and float64 with another set; test_bfloat16.py has all sets
+    ISAS = [isa for isa in _native.instruction_sets() if isa not in ("avx512_amx", "avx512_bf16")]
 
 
 @pytest.fixture(params=ISAS)
@@ -23,6 +23,12 @@ def isa(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each instruction set in turn, as the engine ``"native"``."""
     monkeypatch.setitem(ENGINES, "native", NativeEngine(request.param))
     return str(request.param)
+
+
+@pytest.fixture
+def each_isa() -> dict[str, NativeEngine]:
+    """An engine for each instruction set, to be compared with one computation by the reference."""
+    return {isa: NativeEngine(isa) for isa in ISAS}
 
 
 @pytest.fixture

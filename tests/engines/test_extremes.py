@@ -25,7 +25,7 @@ from verification import make_request, results_and_gradients
 
 _native = pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
 
-ISAS = [isa for isa in _native.instruction_sets() if isa != "avx512_bf16"]
+ISAS = [isa for isa in _native.instruction_sets() if isa not in ("avx512_amx", "avx512_bf16")]
 NAMES = [name for name in (*ACTIVATIONS, *PARAMETRISED) if function(name) and name != "exponential"]
 COUNT = int(os.environ.get("HOLDFAST_SWEEP", "15"))  # random cells; `make sweep` has 300
 

@@ -29,6 +29,7 @@ from verification import (
     results_and_gradients,
     tolerance,
     verify,
+    verify_each,
 )
 
 pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
@@ -50,7 +51,7 @@ LAYOUTS: list[Callable[[Tensor], Tensor]] = [
 
 @pytest.mark.usefixtures("nan_filled")
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_variant_on_every_instruction_set(isa: str, name: str) -> None:
+def test_every_variant_on_every_instruction_set(each_isa: dict[str, NativeEngine], name: str) -> None:
     kind, options = VARIANTS[name]
     modes = itertools.product((False, True), (False, True), (torch.float64, torch.float32))
     for (batch, steps, inputs, units, lengths), (training, reverse, dtype) in itertools.product(SIZES, modes):
@@ -67,14 +68,14 @@ def test_every_variant_on_every_instruction_set(isa: str, name: str) -> None:
             dtype=dtype,
             **fitting(options, units),
         )
-        verify("native", request)
+        verify_each(each_isa, request)
 
 
 @pytest.mark.usefixtures("nan_filled")
 @pytest.mark.parametrize("gate_clip", [None, 0.6])
 @pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
 @pytest.mark.parametrize("name", NAMES)
-def test_every_activation(isa: str, name: str, kind: Kind, gate_clip: float | None) -> None:
+def test_every_activation(each_isa: dict[str, NativeEngine], name: str, kind: Kind, gate_clip: float | None) -> None:
     """In every place at once, over few steps: what grows without bound would soon be infinite."""
     places, steps = {"rnn": 1, "gru": 2, "lstm": 3}[kind], 1 if name == "exponential" else 2
     options = dict.fromkeys(("activation", "recurrent_activation", "output_activation")[:places], name)
@@ -82,7 +83,7 @@ def test_every_activation(isa: str, name: str, kind: Kind, gate_clip: float | No
         request = make_request(
             kind, batch=5, steps=steps, hidden_size=units, gate_clip=gate_clip, dtype=dtype, **options
         )
-        verify("native", request)
+        verify_each(each_isa, request)
 
 
 @given(
@@ -137,6 +138,28 @@ def test_random_combinations(kind: Kind, sizes: tuple[int, int, int, int], data:
 )
 def test_odd_sizes(kind: Kind, batch: int, steps: int, inputs: int, units: int) -> None:
     request = make_request(kind, batch=batch, steps=steps, input_size=inputs, hidden_size=units, dtype=torch.float32)
+    verify("native", request)
+
+
+@pytest.mark.usefixtures("nan_filled")
+@pytest.mark.parametrize("batch", [2, 5, 20])
+@pytest.mark.parametrize(
+    ("name", "inputs", "units"),
+    [("rnn", 900, 1000), ("lstm", 400, 500), ("lstm dropout of the gates", 400, 500), ("gru", 500, 600)],
+)
+def test_weights_that_leave_the_cache(isa: str, name: str, batch: int, inputs: int, units: int) -> None:
+    """These products have tiles of other sizes and request the next weights in advance."""
+    kind, options = VARIANTS[name]
+    request = make_request(
+        kind,
+        batch=batch,
+        steps=2,
+        input_size=inputs,
+        hidden_size=units,
+        training=True,
+        dtype=torch.float32,
+        **options,
+    )
     verify("native", request)
 
 
@@ -203,10 +226,13 @@ def test_a_second_derivative_is_that_of_the_reference(kind: str) -> None:
         torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("hidden", [5, 20, 33])
+@pytest.mark.parametrize("hidden", [5, 20, 33, 700])
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
 def test_a_row_has_the_same_bits_alone_and_in_any_batch(isa: str, kind: str, hidden: int) -> None:
-    """Tiles of one row and of several, units of one row and of two side by side, with and without gradients."""
+    """Tiles of one row and of several, units of one row and of two side by side, with and without gradients.
+
+    With 700 units, the weights of an LSTM and a GRU leave the cache.
+    """
     layer = getattr(holdfast, kind)(3, hidden, engine="native", batch_first=True)
     x = torch.randn(13, 4, 3)
     whole = layer(x)[0]

@@ -12,9 +12,12 @@ import holdfast
 from holdfast.engines import ENGINES, Request
 from holdfast.engines.memory import MEMORY_POLICIES
 from holdfast.engines.native import NativeEngine
+from holdfast.errors import EngineError
 from verification import converted, make_request
 
-pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
+_native: Any = pytest.importorskip(
+    "holdfast.runtime._native", reason="Holdfast was installed without its native kernels"
+)
 
 
 def on_meta(request: Request) -> Request:
@@ -60,5 +63,17 @@ def test_auto_takes_the_native_engine_and_says_so() -> None:
 
 
 def test_an_instruction_set_that_is_not_here_is_named() -> None:
-    with pytest.raises(RuntimeError, match="There are no kernels for 'sse9'; this processor can run: "):
+    with pytest.raises(EngineError, match="There are no kernels for 'sse9'; this processor can run: "):
         NativeEngine("sse9").run(make_request())
+
+
+def test_an_instruction_set_that_is_not_compiled_is_named_with_what_compiles_it() -> None:
+    other = "neon" if "neon" not in _native.instruction_sets() else "avx2"
+    with pytest.raises(EngineError) as caught:
+        NativeEngine(other).run(make_request())
+    said = str(caught.value)
+    assert said.startswith(f"This installation has kernels for {_native.instruction_sets()[0]}")
+    assert said.endswith(
+        f", not for {other}. Install Holdfast again with HOLDFAST_ISAS=native, which compiles all that the processor "
+        f"has, or with HOLDFAST_ISAS={other}."
+    )

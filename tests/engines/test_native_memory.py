@@ -41,7 +41,7 @@ from holdfast.engines import ENGINES, Request
 torch.set_num_threads(1)
 spec = make_spec("lstm", {"input_size": 8, "hidden_size": 4000})
 parameters = {name: torch.zeros(shape) for name, shape in spec.parameter_shapes().items()}
-request = Request(spec, torch.zeros(1, 1, 8), (torch.zeros(1, 4000), torch.zeros(1, 4000)), parameters)
+request = Request(spec, torch.zeros(1, 2, 8), (torch.zeros(1, 4000), torch.zeros(1, 4000)), parameters)
 _, hard = resource.getrlimit(resource.RLIMIT_AS)
 now = int(re.search(r"VmSize:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) * 1024
 resource.setrlimit(resource.RLIMIT_AS, (now + 2**26, hard))  # the weights, packed, take four times as much

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import holdfast
+from holdfast.errors import ShapeError
 from holdfast.layers import cell_modules, recurrent_layer
 from holdfast.layers.usual_call import run_usual_call, run_usual_step
 
@@ -251,3 +252,32 @@ def test_a_change_in_place_before_the_backward_pass_is_noticed() -> None:
             next(module.parameters()).add_(1)
         with pytest.raises(RuntimeError, match="modified by an inplace operation"):
             torch.autograd.backward(h.sum())
+
+
+@pytest.mark.parametrize("options", LAYERS.values(), ids=LAYERS)
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("lengths", [[3, 0, 4], [4, 4, 4], [1, 1, 1]], ids=str)
+def test_lengths_without_gradients(
+    kind: str, options: dict[str, Any], lengths: list[int], general: Callable[..., Any]
+) -> None:
+    layer = getattr(holdfast, kind)(5, 5, **options)
+    x = torch.randn((3, 4, 5) if layer.batch_first else (4, 3, 5))
+    for given in (lengths, torch.tensor(lengths), torch.tensor(lengths, dtype=torch.int32)):
+        for hx in (None, random_state(layer, (3,))):
+            with torch.no_grad():
+                assert run_usual_call(layer, x, hx, given) is not None
+                found = [tensors_of(call(general, layer, x, hx, given)) for call in CALLS]
+            assert run_usual_call(layer, x, hx, given) is None  # with gradients
+            for got, expected in zip(*found, strict=True):
+                assert torch.equal(got, expected)
+
+
+def test_lengths_that_are_wrong_raise_the_same_error(general: Callable[..., Any]) -> None:
+    layer, x = holdfast.LSTM(5, 5), torch.randn(4, 3, 5)
+    for lengths in ([5, 0, 4], [-1, 1, 1], [1, 2], torch.rand(3), [1.5, 1, 1], ["a", "b", "c"]):
+        found = []
+        for call in CALLS:
+            with torch.no_grad(), pytest.raises(ShapeError) as raised:
+                call(general, layer, x, None, lengths)
+            found.append(str(raised.value))
+        assert found[0] == found[1]

@@ -1,10 +1,9 @@
-"""A tiny task, data and model for the tests of training; as a program, a run that can be killed (see test_kill.py)."""
+"""A tiny task, data and model for the tests of training; a run that can be killed (see test_kill.py)."""
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -128,8 +127,8 @@ def toy_model() -> ToyModel:
     return ToyModel()
 
 
-def main(folder: str, pause: str, optimizer: str, schedule: str) -> None:
-    """Trains into a folder, going on with what is there."""
+def main(folder: str, pause: float, optimizer: str, schedule: str, ready: Callable[[], object]) -> None:
+    """Trains into a folder, going on with what is there; calls ``ready`` before training begins."""
     options = {"momentum": 0.9} if optimizer == "SGD" else {}
     how = settings(
         epochs=6,
@@ -144,10 +143,6 @@ def main(folder: str, pause: str, optimizer: str, schedule: str) -> None:
     )
     with run_in(folder, {"name": "toy", "train": how.model_dump()}) as run:
         model = toy_model()
-        print("ready", flush=True)
-        fit(model, ToyTask(), ToyBatches(12, pause=float(pause)), ToyBatches(3, seed=1), how, run=run)
+        ready()
+        fit(model, ToyTask(), ToyBatches(12, pause=pause), ToyBatches(3, seed=1), how, run=run)
         storage.write(Path(run.model_path), model.state_dict(), {}, "model")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -23,7 +23,7 @@ R = TypeVar("R")
 warnings.filterwarnings("ignore", category=torch.jit._trace.TracerWarning, module=r"holdfast\.")
 
 # Classes of tensors whose memory holds their values. Other classes need a closer check.
-_PLAIN = {Tensor, nn.Parameter, nn.Buffer}
+PLAIN = {Tensor, nn.Parameter, nn.Buffer}
 _PRE_DISPATCH = torch._C.DispatchKey.PreDispatch
 _tracing_state, _dispatch_modes = torch._C._get_tracing_state, torch._C._len_torch_dispatch_stack
 _transforms_active, _key_included = (
@@ -81,7 +81,7 @@ def is_exported_to_onnx() -> bool:
 
 def are_plain(tensors: Iterable[Any]) -> bool:
     """Whether all of these are tensors of torch's own classes, whose memory holds their values."""
-    return _PLAIN.issuperset(map(type, tensors))
+    return PLAIN.issuperset(map(type, tensors))
 
 
 def foreign(tensors: dict[str, Tensor]) -> str | None:
@@ -96,7 +96,7 @@ def foreign(tensors: dict[str, Tensor]) -> str | None:
 
 def is_fake(tensor: Tensor) -> bool:
     """Whether a tensor has a shape but no values, as those of FakeTensorMode."""
-    return type(tensor) not in _PLAIN and isinstance(tensor, FakeTensor)
+    return type(tensor) not in PLAIN and isinstance(tensor, FakeTensor)
 
 
 def is_batched(*tensors: Tensor | None) -> bool:

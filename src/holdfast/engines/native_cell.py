@@ -1,4 +1,4 @@
-"""One cell on the kernels, for the usual call: no masks, no lengths, no state of every step, float32 or float64.
+"""One cell on the kernels, for the usual call: no masks, no state of every step, float32 or float64.
 
 Such a call often takes microseconds, so no request is made for it. The kernels get the same arguments as from a request
 and compute the same bits. Nothing is remembered from one call to the next but what follows from the cell alone.
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from typing import Any, TypeGuard, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
 
 from holdfast.cells import CellSpec, calling
-from holdfast.engines.axes import Axes
+from holdfast.engines.axes import STEP, STEP_OF_ONE_ROW, Axes
 from holdfast.engines.function import Gradient, differentiable_gradients, needs_reference
 from holdfast.engines.request import Request
 from holdfast.runtime import kernels
@@ -66,36 +66,47 @@ class NativeCell:
         from holdfast.runtime import _native  # absent where Holdfast was installed without kernels
 
         make = _native.Cell_f32 if dtype == torch.float32 else _native.Cell_f64
+        shapes = tuple(map(tuple, self.shapes))
+        self._tensors = _native.Tensors(calling.PLAIN, dtype, torch.strided, tuple(spec.parameter_names), shapes)
         self.kernels = make(arguments, list(spec.parameter_names), reverse, isa)
         self.kept = self.kernels.kept()
         self.weights = sum(map(math.prod, self.shapes))
 
     def fits(self, parameters: Sequence[Tensor | None]) -> TypeGuard[list[Tensor]]:
         """Whether the parameters exist, have the right shapes, and memory that the kernels can read."""
-        dtype, shapes = self.dtype, self.shapes
-        if not calling.are_plain(parameters):
-            return False
-        for parameter, shape in zip(cast(list[Tensor], parameters), shapes, strict=True):
-            if not can_read(parameter, dtype) or parameter.shape != shape or not parameter.is_contiguous():
-                return False
-        return True
+        return self._tensors.can_read(parameters, self.shapes)
 
     def fits_state(self, axes: Axes, x: Tensor, state: Sequence[Any], cells: int = 1) -> bool:
         """Whether a state of this number of cells like this one has the right shapes, and memory to read."""
-        if len(state) != len(self.sizes) or not calling.are_plain(state):
+        if len(state) != len(self.sizes):
             return False
-        for part, size in zip(state, self.sizes, strict=True):
-            if not can_read(part, self.dtype) or part.shape != axes.state_shape(x, size, cells):
-                return False
-            if not part.is_contiguous():
-                return False
-        return True
+        return self._tensors.can_read(state, [axes.state_shape(x, size, cells) for size in self.sizes])
 
     def no_weights(self) -> Any:
         """Where calls of :meth:`run` keep packed weights for the next ones; empty at first."""
         from holdfast.runtime import _native
 
         return _native.PackedWeights_f32() if self.dtype == torch.float32 else _native.PackedWeights_f64()
+
+    def step(self, x: Tensor, state: Any, parameters: Mapping[str, Tensor | None]) -> tuple[Tensor, ...] | None:
+        """One step that needs no packed weights, for autograd too, in the least time; None for every other call.
+
+        Args:
+            x: [B, I] or [I].
+            state: The parts of the state in a tuple or list, [B, size] or [size]; None for zeros.
+            parameters: By name.
+
+        Returns:
+            The new state; None if a tensor does not fit, or :func:`can_read` does not accept it.
+        """
+        keeps = torch.is_grad_enabled()
+        new: tuple[Tensor, ...] | None
+        new = self.kernels.step(self._tensors, torch.get_num_threads(), x, state, parameters, keeps)
+        if new is None or not keeps:
+            return new
+        *results, kept = new
+        own = [parameters[name] for name in self.spec.parameter_names]
+        return _record(self, STEP if x.ndim == 2 else STEP_OF_ONE_ROW, (results, kept), x, state or (), own)
 
     def run(
         self,
@@ -104,6 +115,7 @@ class NativeCell:
         state: Sequence[Tensor],
         parameters: Sequence[Tensor],
         packed: Any = None,
+        lengths: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
         """The outputs (of one step without an axis: none, as they are h) and the final state, for autograd too.
 
@@ -114,11 +126,14 @@ class NativeCell:
             parameters: Tensors that :meth:`fits` accepts.
             packed: What :meth:`no_weights` returned, where a call finds and leaves packed weights; None to pack them
                 for this call.
+            lengths: Steps in each row, int64 [B]; None where all rows have all steps. Only without gradients.
         """
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *state, *parameters)):
-            results: tuple[Tensor, ...] = _Recorded.apply(self, axes, packed, x, len(state), *state, *parameters)  # type: ignore[no-untyped-call]
-            return results
-        return self.forward(axes, x, state, parameters, packed=packed)
+            batch, steps = axes.sizes(x)
+            kept = x.new_empty(batch * steps * self.kept)
+            results = self.forward(axes, x, state, parameters, kept, packed)
+            return _record(self, axes, (results, kept), x, state, parameters)
+        return self.forward(axes, x, state, parameters, packed=packed, lengths=lengths)
 
     def forward(
         self,
@@ -128,6 +143,7 @@ class NativeCell:
         parameters: Sequence[Tensor],
         kept: Tensor | None = None,
         packed: Any = None,
+        lengths: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
         """As :meth:`run`, without autograd; writes what :meth:`backward` needs to ``kept``."""
         final = [x.new_empty(*axes.state_shape(x, size)) for size in self.sizes]
@@ -142,6 +158,7 @@ class NativeCell:
             _addresses(final),
             0 if kept is None else kept.data_ptr(),
             packed,
+            0 if lengths is None else lengths.data_ptr(),
         )
         return tuple(results)
 
@@ -194,20 +211,37 @@ class NativeCell:
         return Request(self.spec, inputs, tuple(inner), named, reverse=self.reverse)
 
 
+def _record(
+    cell: NativeCell,
+    axes: Axes,
+    computed: tuple[Sequence[Tensor], Tensor],
+    x: Tensor,
+    state: Sequence[Tensor],
+    parameters: Sequence[Tensor | None],
+) -> tuple[Tensor, ...]:
+    """The results of a forward call, with their backward pass. ``computed``: the results and ``kept``."""
+    results: tuple[Tensor, ...] = _Recorded.apply(cell, axes, computed, x, len(state), *state, *parameters)  # type: ignore[no-untyped-call]
+    return results
+
+
 class _Recorded(torch.autograd.Function):
     """As :class:`holdfast.engines.function._EngineFunction`, for a :class:`NativeCell`."""
 
     @staticmethod
     def forward(
-        ctx: Any, cell: NativeCell, axes: Axes, packed: Any, x: Tensor, parts: int, *tensors: Tensor
+        ctx: Any,
+        cell: NativeCell,
+        axes: Axes,
+        computed: tuple[Sequence[Tensor], Tensor],
+        x: Tensor,
+        parts: int,
+        *tensors: Tensor,
     ) -> tuple[Tensor, ...]:
-        batch, steps = axes.sizes(x)
-        kept = x.new_empty(batch * steps * cell.kept)
-        results = cell.forward(axes, x, tensors[:parts], tensors[parts:], kept, packed)
+        results, kept = computed
         ctx.call, ctx.again = (cell, axes, parts), False
         ctx.save_for_backward(x, *tensors, None if axes.steps is None else results[0], kept)
         ctx.set_materialize_grads(False)
-        return results
+        return tuple(results)
 
     @staticmethod
     def backward(ctx: Any, *received: Tensor | None) -> tuple[Any, ...]:

@@ -140,7 +140,7 @@ class RecurrentLayer(nn.Module):
         """
         if isinstance(input, torch.fx.Proxy):
             return cast(tuple[Any, ...], calling.leaf(self, RecurrentLayer, input, hx, lengths, return_states))
-        if lengths is None and not return_states and (result := run_usual_call(self, input, hx)) is not None:
+        if not return_states and (result := run_usual_call(self, input, hx, lengths)) is not None:
             return result  # as below, in less time
         call = prepare_call(self, input, hx, lengths)
         x = call.inputs

@@ -176,18 +176,23 @@ def _network(model: nn.Module) -> StreamNetwork:
             f"Stream got a {type(model).__module__}.{type(model).__name__}; expected a layer or a cell of Holdfast, a "
             "classifier, or the path of a saved model. A layer of torch.nn: load its state_dict into Holdfast's."
         )
-    return StreamNetwork(chain, _copies(weights))
+    return StreamNetwork(chain, _arrays(weights))
 
 
-def chain_network(chain: Chain, model: nn.Module) -> StreamNetwork:
+def chain_network(chain: Chain, model: nn.Module, *, copy: bool = True) -> StreamNetwork:
     """A chain of parts of a module, with copies of their weights.
+
+    Args:
+        chain: The parts; a stream packs their weights when it is made.
+        model: The module.
+        copy: Whether the network has copies. Without them it changes with the weights of a module on the CPU.
 
     Raises:
         OptionError: A stream cannot compute it.
     """
     check_streams(chain)
     _refuse_own_forward(cast(RecurrentLayer, model.get_submodule(chain.recurrent.name)))
-    return StreamNetwork(chain, _copies({name: parameters.named(model, name) for name in chain.tensor_shapes()}))
+    return StreamNetwork(chain, _arrays({name: parameters.named(model, name) for name in chain.tensor_shapes()}, copy))
 
 
 def _refuse_own_forward(model: RecurrentLayer | CellModule) -> None:
@@ -199,7 +204,7 @@ def _refuse_own_forward(model: RecurrentLayer | CellModule) -> None:
         )
 
 
-def _copies(tensors: dict[str, Tensor]) -> dict[str, Array]:
+def _arrays(tensors: dict[str, Tensor], copy: bool = True) -> dict[str, Array]:
     for name, tensor in tensors.items():
         if tensor.dtype not in (torch.float32, torch.float64):
             raise OptionError(
@@ -210,4 +215,4 @@ def _copies(tensors: dict[str, Tensor]) -> dict[str, Array]:
             raise OptionError(
                 f"The parameter {name!r} is on meta and has no values: load them by load_state_dict(..., assign=True)."
             )
-    return {name: tensor.detach().to("cpu", copy=True).contiguous().numpy() for name, tensor in tensors.items()}
+    return {name: tensor.detach().to("cpu", copy=copy).contiguous().numpy() for name, tensor in tensors.items()}

@@ -1,8 +1,9 @@
 """The usual call of a layer or of a module for one step, in less time than its ``forward`` takes in general.
 
-Usual is a call without lengths, states of every step, random masks and transforms, with tensors that the kernels can
-read where they are. Every other call, and every wrong one, is left to ``forward``. Nothing is remembered from call to
-call but packed weights, which notice every change, so no change to a module makes a result wrong.
+Usual is a call without states of every step, random masks and transforms, with tensors that the kernels can read where
+they are, and with lengths only if it has no gradients. Every other call, and every wrong one, is left to ``forward``.
+Nothing is remembered from call to call but packed weights, which notice every change, so no change to a module makes a
+result wrong.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from holdfast.cells import calling
 from holdfast.cells.parameter_names import layer_suffix
 from holdfast.engines import select_cell
 from holdfast.engines.axes import BATCH_FIRST, ONE_ROW, STEP, STEP_OF_ONE_ROW, TIME_FIRST, Axes
+from holdfast.engines.lengths import Lengths, check_lengths
 from holdfast.engines.native_cell import NativeCell, can_read
 from holdfast.layers.packed_weights import PackedWeights
 from holdfast.layers.parameters import Weights
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
     from holdfast.layers.recurrent_layer import RecurrentLayer
 
 
-def run_usual_call(layer: RecurrentLayer, x: Any, hx: Any) -> tuple[Any, ...] | None:
-    """What :meth:`RecurrentLayer.forward` returns for ``x`` and ``hx``, or None for a call that is not usual."""
+def run_usual_call(layer: RecurrentLayer, x: Any, hx: Any, lengths: Lengths | None = None) -> tuple[Any, ...] | None:
+    """What :meth:`RecurrentLayer.forward` returns for these arguments, or None for a call that is not usual."""
     if not calling.is_plain() or torch.is_autocast_enabled("cpu") or not _is_usual(layer):
         return None
     if not calling.are_plain((x,)) or not can_read(x, x.dtype) or x.ndim not in (2, 3) or 0 in x.shape:
@@ -43,6 +45,10 @@ def run_usual_call(layer: RecurrentLayer, x: Any, hx: Any) -> tuple[Any, ...] | 
     states = _split(cells, axes, x, hx)
     if states is None or x.shape[-1] != layer.input_size:
         return None
+    if lengths is not None:
+        if torch.is_grad_enabled() or x.ndim != 3 or not (type(lengths) is list or calling.are_plain((lengths,))):
+            return None
+        lengths = check_lengths(lengths, *axes.sizes(x), x.device)
     weights = layer.named_weights()
     calls: list[tuple[NativeCell, list[Tensor]]] = []
     for number, cell in enumerate(cells):
@@ -52,10 +58,10 @@ def run_usual_call(layer: RecurrentLayer, x: Any, hx: Any) -> tuple[Any, ...] | 
         calls.append((cell, own))
     packed = _packed(layer, cells)
     if len(calls) == 1:
-        y, *final = cells[0].run(axes, x, states[0], calls[0][1], packed[0])
+        y, *final = cells[0].run(axes, x, states[0], calls[0][1], packed[0], lengths)
         return y, tuple(final) if len(final) > 1 else final[0]
     return _run_all(
-        layer, axes, x, [(*call, state, own) for call, state, own in zip(calls, states, packed, strict=True)]
+        layer, axes, x, [(*call, state, own, lengths) for call, state, own in zip(calls, states, packed, strict=True)]
     )
 
 
@@ -66,15 +72,20 @@ def run_usual_step(module: CellModule, x: Any, hx: Any) -> tuple[Tensor, ...] | 
         return None
     if (spec.is_random or spec.weight_dropout) and module.training:
         return None
-    if not calling.are_plain((x,)) or not can_read(x, x.dtype) or x.ndim not in (1, 2) or 0 in x.shape:
+    if not calling.are_plain((x,)):
         return None
     cell = select_cell("auto", spec, x.dtype)
-    if cell is None or x.shape[-1] != spec.input_size:
+    if cell is None:
+        return None
+    state = hx if hx is None or module.kind == "lstm" else (hx,)
+    if (new := cell.step(x, state, module.named_weights())) is not None:
+        return new
+    state = () if hx is None else state
+    if not can_read(x, x.dtype) or x.ndim not in (1, 2) or 0 in x.shape or x.shape[-1] != spec.input_size:
         return None
     axes = STEP if x.ndim == 2 else STEP_OF_ONE_ROW
     if torch.is_grad_enabled() and _packing_dominates(cell, axes.sizes(x)[0]):
         return None
-    state = () if hx is None else hx if module.kind == "lstm" else (hx,)
     if hx is not None and not (isinstance(state, tuple | list) and cell.fits_state(axes, x, state)):
         return None
     own = _stored(cell, module.named_weights(), "")
@@ -136,14 +147,14 @@ def _run_all(
     layer: RecurrentLayer,
     axes: Axes,
     x: Tensor,
-    calls: list[tuple[NativeCell, list[Tensor], tuple[Tensor, ...], Any]],
+    calls: list[tuple[NativeCell, list[Tensor], tuple[Tensor, ...], Any, Tensor | None]],
 ) -> tuple[Any, ...]:
     """Several layers or directions: the output and the final state."""
     finals = []
     for first in range(0, len(calls), layer.num_directions):
         outputs = []
-        for cell, own, state, packed in calls[first : first + layer.num_directions]:
-            y, *final = cell.run(axes, x, state, own, packed)
+        for cell, own, state, packed, lengths in calls[first : first + layer.num_directions]:
+            y, *final = cell.run(axes, x, state, own, packed, lengths)
             outputs.append(y)
             finals.append(final)
         if layer.num_directions > 1:

@@ -1,7 +1,10 @@
 """What native/bindings.cpp offers."""
 
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -30,9 +33,21 @@ class PackedWeights_f32:  # noqa: N801
 
 class PackedWeights_f64(PackedWeights_f32): ...  # noqa: N801
 
+class Tensors:
+    def __init__(
+        self,
+        classes: AbstractSet[type],
+        dtype: torch.dtype,
+        strided: torch.layout,
+        names: tuple[str, ...],
+        shapes: tuple[tuple[int, ...], ...],
+    ) -> None: ...
+    def can_read(self, tensors: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> bool: ...
+
 class Cell_f32:  # noqa: N801  (the name that bindings_cell.cpp gives)
     def __init__(self, cell: dict[str, Any], parameters: list[str], reverse: bool, isa: str) -> None: ...
     def kept(self) -> int: ...
+    def in_place(self, batch: int, steps: int) -> bool: ...
     def forward(
         self,
         threads: int,
@@ -45,7 +60,11 @@ class Cell_f32:  # noqa: N801  (the name that bindings_cell.cpp gives)
         final_state: Addresses,
         kept: int,
         packed: PackedWeights_f32 | PackedWeights_f64 | None,
+        lengths: int = 0,
     ) -> None: ...
+    def step(
+        self, tensors: Tensors, threads: int, x: Tensor, state: Any, parameters: Mapping[str, Any], keeps: bool
+    ) -> tuple[Tensor, ...] | None: ...
     def backward(
         self,
         threads: int,

@@ -12,6 +12,7 @@ from holdfast.layers.chain.parts import Head, Linear
 from holdfast.layers.chain.special import Horizon, KnownAhead, WindowScaling
 from holdfast.tasks.forecast.settings import ForecastModel
 from holdfast.tasks.network import recurrent_layers
+from holdfast.tasks.one_step import one_step
 
 _LOCAL = 16
 """Values per row of the horizon that the window gives, where the row has known columns."""
@@ -136,7 +137,13 @@ class Forecaster(nn.Module):
         """Each forecast is the input of the next step."""
         outputs, state = self.recurrent(window)
         rows = [self.output(self.dropout(outputs[:, -1:]))]
-        for row in range(1, future.shape[1]):
-            outputs, state = self.recurrent(torch.cat([rows[-1], future[:, row : row + 1]], -1), state)
-            rows.append(self.output(self.dropout(outputs)))
+        count, horizon = window.shape[0], future.shape[1]
+        next_row = one_step(self, "recurrent", rows=count, steps=horizon - 1, output="output") or self._next_row
+        for row in range(1, horizon):
+            forecast, state = next_row(torch.cat([rows[-1], future[:, row : row + 1]], -1), state)
+            rows.append(forecast)
         return torch.cat(rows, 1)
+
+    def _next_row(self, row: Tensor, state: Any) -> tuple[Tensor, Any]:
+        outputs, state = self.recurrent(row, state)
+        return self.output(self.dropout(outputs)), state

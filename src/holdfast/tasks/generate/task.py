@@ -182,7 +182,7 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
         """The generated ``text`` for each ``prompt``, which starts with the prompt."""
         settings = self.answering
         drawn = generate(
-            for_steps(model, len(batch.prompts)),
+            for_steps(model, len(batch.prompts), settings.length),
             batch.inputs,
             batch.lengths,
             uniform(settings.seed, [prompt.key for prompt in batch.prompts], settings.length),

@@ -7,7 +7,7 @@ over all target tokens in one call, and the attention reads all their outputs at
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Embedding, Linear
 from holdfast.layers.chain.special import Attention, Decoder
 from holdfast.tasks.network import recurrent_layers
+from holdfast.tasks.one_step import OneStep, one_step, select_rows
 from holdfast.tasks.translate.settings import TranslateModel
 
 
@@ -31,11 +32,13 @@ class Decoding:
         recurrent: The state of the decoder layers, N * K rows; the rows of a sentence follow one another.
         memory: The memory of the attention, N rows; None without attention.
         hypotheses: K.
+        steps: What computes the steps of the decoder layers; None for the layers themselves.
     """
 
     recurrent: Any
     memory: Memory | None
     hypotheses: int = 1
+    steps: OneStep | None = None
 
 
 class Translator(nn.Module):
@@ -132,26 +135,40 @@ class Translator(nn.Module):
         source = Embedding.of("source_embedding", self.source_embedding)
         return Chain((source, self.encoder.part("encoder"), decoder))
 
-    def begin(self, sources: Tensor, lengths: Tensor | None) -> Decoding:
-        """Reads sources [B, S] and returns the initial state of the decoder, with one hypothesis per source."""
+    def begin(self, sources: Tensor, lengths: Tensor | None, hypotheses: int = 0, tokens: int = 0) -> Decoding:
+        """Reads sources and returns the initial state of the decoder, with one hypothesis per source.
+
+        Args:
+            sources: [B, S] ids.
+            lengths: Tokens of each source, [B]; None when all have S.
+            hypotheses: For a search, the largest number of hypotheses per source. It continues from the latest state
+                alone, so a stream may compute the steps. Without it, the layers do, from any state.
+            tokens: For a search, the largest number of tokens.
+        """
         outputs, state = self.encoder(self.dropout(self.source_embedding(sources)), lengths=lengths)
         memory = self.attention.prepare(outputs, lengths) if self.attention is not None else None
-        return Decoding(self._initial(state, outputs), memory)
+        rows = hypotheses * sources.shape[0]
+        steps = one_step(self, "decoder", rows=rows, steps=tokens, embedding="target_embedding")
+        return Decoding(self._initial(state, outputs), memory, steps=steps)
 
     def step(self, tokens: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
         """As :meth:`holdfast.decoding.Decoder.step`; padding, unknown and begin tokens have probability 0."""
-        embedded = self.target_embedding(tokens.flatten()[:, None])
-        outputs, recurrent = self.decoder(embedded, state.recurrent)
+        outputs, recurrent = (state.steps or self._decoded)(tokens.flatten()[:, None], state.recurrent)
         outputs = self._attended(outputs.view(*tokens.shape, -1), state.memory)
         log_probabilities = torch.log_softmax(self.output(outputs), -1)
         log_probabilities[:, :, [PADDING, UNKNOWN, BEGIN]] = -torch.inf
-        return log_probabilities, Decoding(recurrent, state.memory, tokens.shape[1])
+        return log_probabilities, Decoding(recurrent, state.memory, tokens.shape[1], state.steps)
+
+    def _decoded(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """The outputs of the decoder layers for tokens, and their state."""
+        return cast(tuple[Tensor, Any], self.decoder(self.target_embedding(tokens), state))
 
     def select(self, state: Decoding, sentences: Tensor, hypotheses: Tensor) -> Decoding:
         """As :meth:`holdfast.decoding.Decoder.select`."""
         rows = (sentences[:, None] * state.hypotheses + hypotheses).flatten()
         memory = None if state.memory is None else state.memory.select(sentences)
-        return Decoding(_select_rows(state.recurrent, rows), memory, hypotheses.shape[1])
+        select = state.steps.select if state.steps else select_rows
+        return Decoding(select(state.recurrent, rows), memory, hypotheses.shape[1], state.steps)
 
     def _initial(self, state: Any, outputs: Tensor) -> Any:
         """The decoder's initial state: the final state of the encoder, with directions merged like its outputs.
@@ -184,10 +201,3 @@ def _embedding(tokens: int, width: int) -> nn.Embedding:
     embedding = nn.Embedding(tokens, width)
     nn.init.uniform_(embedding.weight, -0.1, 0.1)
     return embedding
-
-
-def _select_rows(state: Any, rows: Tensor) -> Any:
-    """Selects rows of a recurrent state with tensors [layers, B, size]."""
-    if isinstance(state, Tensor):
-        return state.index_select(1, rows)
-    return tuple(_select_rows(part, rows) for part in state)

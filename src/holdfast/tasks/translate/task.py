@@ -173,7 +173,7 @@ class TranslateTask(RecipeTask[Pairs]):
         settings, lengths = self.answering, batch.lengths
         decoder = cast(Translator, model)
         limits = torch.full_like(lengths, settings.longest) if settings.longest else 2 * lengths + 20
-        state = decoder.begin(batch.inputs, lengths)
+        state = decoder.begin(batch.inputs, lengths, settings.beam, int(limits.max()))
         if settings.beam == 1:
             return [[hypothesis] for hypothesis in greedy(decoder, state, limits, begin=BEGIN, end=END)]
         return beam_search(
