@@ -115,7 +115,7 @@ def _as_tensors(result: Any) -> Any:
 
 
 def as_tensor(leaf: Any) -> Tensor:
-    """A tensor, a value as a tensor, or one that is there when an operation has run."""
+    """A tensor, a value as a tensor, or one whose only purpose is to follow an operation."""
     if isinstance(leaf, Operation):
         with get_default_graph().control_dependencies([leaf]):
             return identity(constant(True))

@@ -87,7 +87,7 @@ def dynamic_decode(
         decoder: The decoder.
         output_time_major: Whether time comes before the batch in the results.
         impute_finished: Whether the outputs of finished rows are zero, and their states stay.
-        maximum_iterations: After so many steps it ends in any case.
+        maximum_iterations: The number of steps after which it ends in any case.
         parallel_iterations: Accepted.
         swap_memory: Accepted.
         scope: The scope of the variables; ``decoder`` by default.

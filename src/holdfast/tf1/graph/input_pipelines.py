@@ -110,7 +110,7 @@ class Dataset:
         )
 
     def batch(self, batch_size: Any, drop_remainder: bool = False) -> Dataset:
-        """So many rows as one; the last may have fewer, unless ``drop_remainder``."""
+        """Batches of rows; the last may have fewer, unless ``drop_remainder``."""
         count = int(batch_size)
 
         def batched(rows: Iterator[Row]) -> Iterator[Row]:
@@ -176,7 +176,7 @@ class Dataset:
     cache = prefetch
 
     def map(self, map_func: Callable[..., Any], num_parallel_calls: Any = None) -> Dataset:
-        """What a function of tensors makes of each row."""
+        """The results of a function of tensors for each row."""
 
         def called(*flat: Tensor) -> Any:
             packed = pack_sequence_as(self._structure, flat)

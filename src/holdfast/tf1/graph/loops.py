@@ -51,7 +51,7 @@ def while_loop(
         back_prop: Whether gradients flow through it.
         swap_memory: Accepted.
         name: Of the operation.
-        maximum_iterations: After so many repetitions it ends in any case.
+        maximum_iterations: The number of repetitions after which it ends in any case.
         return_same_structure: Whether a list of one variable stays a list.
 
     Returns:

@@ -102,7 +102,7 @@ def matrix_solve(matrix: Any, rhs: Any, adjoint: bool = False, name: str | None 
 
 @public("matrix_band_part", "linalg.band_part")
 def matrix_band_part(input: Any, num_lower: Any, num_upper: Any, name: str | None = None) -> Tensor:
-    """Matrices with zeros further than so many places below and above the diagonal; none with a negative number."""
+    """Matrices with zeros outside of a band around the diagonal, given as places below and above; negative: no end."""
     tensor, lower, upper = convert_to_tensor(input), convert_to_tensor(num_lower), convert_to_tensor(num_upper)
 
     def compute(x: torch.Tensor, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:

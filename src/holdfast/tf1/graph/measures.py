@@ -70,7 +70,7 @@ def mean(
 
     Returns:
         The mean so far, and an operation that takes the values of a run in and returns the new mean. What was taken in
-        is in local variables: ``tf.local_variables_initializer()`` begins anew.
+        is in local variables: ``tf.local_variables_initializer()`` begins again.
     """
     measure = _averaged(convert_to_tensor(values), weights, name or "mean")
     return _collected(measure, metrics_collections, updates_collections)

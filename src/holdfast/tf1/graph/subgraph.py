@@ -83,7 +83,7 @@ class Subgraph:
 
 
 def _after(op: Operation) -> Tensor:
-    """A tensor that is there when an operation has run."""
+    """A tensor whose only purpose is to follow an operation."""
     if op.outputs:
         return op.outputs[0]
     with op.graph.control_dependencies([op]):
