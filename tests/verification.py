@@ -158,8 +158,8 @@ def amplifications(request: Request, exact: Request, runs: list[dict[str, Tensor
 
     Layer normalisation divides by a deviation that may be next to nothing, as where all units are clipped; and the
     exponential function makes a candidate a hundred times as large as the output, where a gate next to 1 leaves little
-    of it. Who computes these loses digits. How many is measured on the reference alone: 8 times the most that it loses in float32, in the measure
-    of :func:`tolerance`, on three requests beside this one.
+    of it. Who computes these loses digits. How many is measured on the reference alone: 8 times the most that it loses
+    in float32, in the measure of :func:`tolerance`, on three requests beside this one.
     """
     most = [1.0 for _ in runs]
     spec = request.spec
