@@ -52,15 +52,19 @@ _OTHER_TENSORS = {
 }
 
 
-class _Item(NamedTuple):
-    """The parts of a pickled value that the check needs, and how deep the value nests."""
+class _Parts(NamedTuple):
+    """A value on the stack that is made of others. Any other value there is itself.
 
-    value: Any = None
-    depth: int = 0
-    parts: tuple[_Item, ...] = ()
+    Attributes:
+        depth: How deep values lie in it.
+        members: What it holds, if it is a tuple.
+    """
+
+    depth: int
+    members: tuple[Any, ...] = ()
 
 
-_MARK = _Item("mark")
+_MARK = object()
 
 
 def check_pickle(file: BytesIO, path: Path) -> dict[str, int]:
@@ -77,8 +81,8 @@ def check_pickle(file: BytesIO, path: Path) -> dict[str, int]:
         ModelFileError: It holds more than tensors, numbers and texts, or is damaged, too long, or nested too deep.
     """
     storages: dict[str, int] = {}
-    stack: list[_Item] = []
-    memo: dict[int, _Item] = {}
+    stack: list[Any] = []
+    memo: dict[int, Any] = {}
     try:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
             if count > MAX_OPCODES:
@@ -96,39 +100,39 @@ def check_pickle(file: BytesIO, path: Path) -> dict[str, int]:
 
 
 def _step(
-    name: str, argument: Any, stack: list[_Item], memo: dict[int, _Item], storages: dict[str, int], path: Path
+    name: str, argument: Any, stack: list[Any], memo: dict[int, Any], storages: dict[str, int], path: Path
 ) -> None:
     """Applies one opcode to the stack."""
     if name in _PUSHES:
         if name == "LONG1" and argument.bit_length() > 63:
             raise ModelFileError(f"{path} has a number of {argument.bit_length()} bits: that is no state dict.")
-        stack.append(_Item(argument))
+        stack.append(argument)
     elif name in ("BINPUT", "LONG_BINPUT"):
         memo[argument] = stack[-1]
     elif name in ("BINGET", "LONG_BINGET"):
         stack.append(memo[argument])
     elif name == "GLOBAL":
-        stack.append(_Item(_allowed(argument, path)))
+        stack.append(_allowed(argument, path))
     elif name == "MARK":
         stack.append(_MARK)
     elif name in _POPS:
         count, to_mark = _POPS[name]
-        parts: list[_Item] = []
+        parts: list[Any] = []
         while to_mark and (item := stack.pop()) is not _MARK:
             parts.append(item)
         parts += [stack.pop() for _ in range(count)]
-        depth = 1 + max((part.depth for part in parts), default=0)
+        depth = 1 + max(map(_depth, parts), default=0)
         if depth > MAX_DEPTH:
             raise ModelFileError(f"{path} nests values more than {MAX_DEPTH} deep: that is no state dict.")
         parts.reverse()
-        if name in ("SETITEM", "SETITEMS") and any(key.depth for key in parts[1::2]):
+        if name in ("SETITEM", "SETITEMS") and any(map(_depth, parts[1::2])):
             raise ModelFileError(
                 f"{path} has a dict with a key that is neither text nor number: that is no state dict."
             )
         if name == "BINPERSID":
-            key, elements = _storage(parts[0].parts, path)
+            key, elements = _storage(parts[0], path)
             storages[key] = max(elements, storages.get(key, 0))
-        stack.append(_Item(None, depth, tuple(parts) if name.startswith("TUPLE") else ()))
+        stack.append(_Parts(depth, tuple(parts) if name.startswith("TUPLE") else ()))
     elif name != "PROTO":
         raise ModelFileError(
             f"{path} has {name} in its pickle, which torch.save does not write for a state dict. Save the model's "
@@ -151,11 +155,16 @@ def _allowed(argument: str, path: Path) -> tuple[str, str]:
     )
 
 
-def _storage(parts: tuple[_Item, ...], path: Path) -> tuple[str, int]:
+def _depth(value: Any) -> int:
+    return value.depth if isinstance(value, _Parts) else 0
+
+
+def _storage(reference: Any, path: Path) -> tuple[str, int]:
     """The key and the number of elements in a reference to a storage."""
-    match [part.value for part in parts[:5]]:
-        case ["storage", (_, str()), str() as key, _, int() as elements] if elements >= 0:
-            if all(part.value is None and not part.parts for part in parts[5:]):
+    parts = reference.members if isinstance(reference, _Parts) else ()
+    match parts[:5]:
+        case ("storage", (_, str()), str() as key, _, int() as elements) if elements >= 0:
+            if all(part is None for part in parts[5:]):
                 return key, elements
     raise ModelFileError(
         f"{path} refers to a storage in a way that torch.save does not: it is damaged. Take another copy of it."
