@@ -16,7 +16,13 @@ from holdfast.tf1.graph.graph import nodes
 from holdfast.tf1.graph.names import public, publish
 from holdfast.tf1.graph.nested import flatten, pack_sequence_as
 from holdfast.tf1.graph.plan import Plan
-from holdfast.tf1.graph.scopes import VariableScope, cells_make_variables_here, variable_scope, variables_of
+from holdfast.tf1.graph.scopes import (
+    VariableScope,
+    cells_make_variables_here,
+    get_variable,
+    variable_scope,
+    variables_of,
+)
 from holdfast.tf1.graph.subgraph import Subgraph
 from holdfast.tf1.graph.tensors import Tensor
 from holdfast.tf1.rnn_cell import LSTMStateTuple
@@ -70,8 +76,6 @@ class RNNCell:
 
     def add_variable(self, name: str, shape: Any, dtype: Any = None, initializer: Any = None, **options: Any) -> Tensor:
         """A variable in the cell's scope."""
-        from holdfast.tf1.graph.scopes import get_variable
-
         return get_variable(name, shape, dtype, initializer)
 
     add_weight = add_variable
