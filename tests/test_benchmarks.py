@@ -60,18 +60,16 @@ def test_a_short_run(small: tuple[str, Path]) -> None:
         for which, found in case["passes"].items():
             assert found["rounds"] == 2
             assert found["ms"] > 0
-            peers = (
-                [cases.TORCH, cases.ONNXRUNTIME, cases.PRODUCTS]
-                if which == "forward"
-                else [cases.TORCH, cases.PRODUCTS]
-            )
-            assert list(found["peers"]) == peers
+            # onnxruntime has no training and always uses the best instruction set of the processor.
+            other = [cases.ONNXRUNTIME] if which == "forward" and not instruction_sets.limited() else []
+            assert list(found["peers"]) == [cases.TORCH, *other, cases.PRODUCTS]
             for name, peer in found["peers"].items():
                 assert 0.2 < peer["ratio"] / (peer["ms"] / found["ms"]) < 5
                 assert peer["quartiles"][0] <= peer["ratio"] <= peer["quartiles"][1]
                 assert terminal.figure(name, peer["ratio"]) in printed
     assert results["threads"] == 1
-    assert results["skipped"] == {"openvino": "its environment is not there (make bench-peers makes it)"}
+    missing = {"openvino": "its environment is not there (make bench-peers makes it)"}
+    assert results["skipped"] == ({} if instruction_sets.limited() else missing)  # not asked for where it is left out
 
 
 def test_a_run_that_was_interrupted_continues(small: tuple[str, Path], tmp_path: Path) -> None:
