@@ -144,7 +144,7 @@ def case(
     pred_fn_pairs: Any, default: Callable[[], Any] | None = None, exclusive: bool = False, strict: bool = False,
     name: str = "case",
 ) -> Any:  # fmt: skip
-    """What the function of the first condition that holds returns, otherwise that of ``default``."""
+    """The result of the function whose condition holds first, otherwise the result of ``default``."""
     pairs = list(pred_fn_pairs.items() if isinstance(pred_fn_pairs, dict) else pred_fn_pairs)
     if not pairs:
         raise ValueError("case got no pairs; expected a condition and a function, or more.")

@@ -231,7 +231,7 @@ def _as_kind(part: Any, kind: DType) -> Any:
 
 
 def same_kind(*values: Any) -> list[Tensor]:
-    """Values of an operation by elements as tensors of one dtype: that of the first tensor among them."""
+    """Values of an operation by elements as tensors of one dtype, the dtype of the first tensor among them."""
     first = next((value for value in values if isinstance(value, Tensor)), None)
     if first is None:
         first = convert_to_tensor(values[0])

@@ -244,7 +244,7 @@ class DatasetIterator:
                 if self not in places:
                     if not self._by_itself:
                         raise FailedPreconditionError(
-                            None, outputs[0].op, "The iterator has not begun; run its initializer first."
+                            None, outputs[0].op, "The iterator was not initialized; run its initializer first."
                         )
                     places[self] = self._dataset._source(plan, values)
                 row = next(places[self], None)

@@ -82,7 +82,7 @@ def _magic_line(lines: list[str], place: int) -> int | None:
 
 
 def compiled(cell: Cell, flags: int) -> list[CodeType]:
-    """The cell's code, and that of its last expression, whose value is shown as in a notebook.
+    """The cell's code, and the code of its last expression, whose value is shown as in a notebook.
 
     Raises:
         SyntaxError: The cell is not Python.

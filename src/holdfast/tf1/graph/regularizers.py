@@ -71,7 +71,7 @@ def optimize_loss(
 
     Args:
         loss: The loss.
-        global_step: The variable that counts the steps; None for that of the graph.
+        global_step: The variable that counts the steps; None for the graph's own.
         learning_rate: A number or a tensor.
         optimizer: A name such as ``"Adam"``, an optimiser, its class, or a function of the learning rate.
         gradient_noise_scale: None.

@@ -48,7 +48,7 @@ class Variable(Tensor):
         collections: Where it is listed; None for the global variables.
         validate_shape: Whether its shape is fixed.
         name: Its name; ``Variable``, ``Variable_1``, ... by default.
-        dtype: Its dtype; None for that of the initial value.
+        dtype: Its dtype; None for the dtype of the initial value.
         expected_shape: What the shape must be.
 
     Raises:
