@@ -75,7 +75,7 @@ struct Size {
     long B, T, I, H;
 };
 inline const Size sizes[] = {{1, 1, 1, 1},   {5, 4, 3, 7},  {13, 3, 5, 33},
-                             {2, 3, 18, 65}, {41, 2, 2, 5}, {9, 37, 3, 17}};
+                             {2, 3, 18, 65}, {41, 2, 2, 5}, {9, 37, 3, 17}, {7, 1, 18, 65}};
 
 // The kernels of an instruction set, full or with products in bfloat16.
 struct Tested {
