@@ -19,7 +19,7 @@ PYTHON = sorted(
 OTHER = sorted(
     [*ROOT.glob("native/*.*"), *ROOT.glob("src/holdfast/**/*.pyi"), *ROOT.glob("src/holdfast/recipes/*.toml")]
 )
-PAGES = sorted([ROOT / "CONTRIBUTING.md", ROOT / "README.md", *ROOT.glob("docs/*.md")])
+PAGES = sorted([ROOT / "CONTRIBUTING.md", ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 FILES = [*PYTHON, *OTHER, *PAGES]
 
 
