@@ -46,6 +46,7 @@ ORDER = (
     "doctor",
     "terminal",
     "cli",
+    "__main__",
 )
 # These know nothing of networks. Of those before them, they import one another and ``runtime.scaling`` alone.
 LEAVES = ("lazy", "errors", "files", "decoding", "settings", "data")
