@@ -31,6 +31,7 @@ def test_a_run_directory_holds_recipe_history_checkpoint_and_model(run):
         "history.jsonl",
         "checkpoint.safetensors",
         "model.safetensors",
+        "results.toml",
     }
     assert recipes.load(str(run.path / "recipe.toml")) == recipes.load("digits", QUICK)
     rows = [json.loads(line) for line in (run.path / "history.jsonl").read_text().splitlines()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from holdfast.training import (
     validate,
 )
 from holdfast.training.determinism import reproducible
-from holdfast.training.run_directory import RECIPE_NAME, data_folder, results_in
-from holdfast.training.sealed import read_sealed
+from holdfast.training.finished_run import FinishedRun, write_results
+from holdfast.training.run_directory import RECIPE_NAME, data_folder, is_run, results_in
+from holdfast.training.sealed import read_sealed, set_values
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,53 @@ def train(
             first = splits.test.subset(range(min(settings.report_first, len(splits.test))))
             for name, value in measure(predictor, first).metrics.items():
                 results[f"first_{settings.report_first}_{name}"] = value
+        write_results(run.path, results)
     last = history[-1]
     return Trained(run.path, results, last["epoch"], last["step"], last["seconds"])
+
+
+def train_seeds(
+    recipe: Recipe,
+    out: Path,
+    count: int,
+    *,
+    data_dir: Path | None = None,
+    resume: bool = False,
+    listeners: Callable[[int], Sequence[Listener]] = lambda seed: (),
+) -> list[Trained]:
+    """Trains a recipe several times, with the seed of the recipe and those that follow it.
+
+    A seed decides the initial values, the order, the dropout and which examples are held out.
+
+    Args:
+        recipe: As for :func:`train`.
+        out: The folder for the runs, ``seed-0``, ``seed-1``, ...
+        count: The number of runs.
+        data_dir: As for :func:`train`.
+        resume: Keep the runs in ``out`` that have ended, resume one that was stopped, and train the rest.
+        listeners: Makes the listeners of a run from its seed.
+
+    Raises:
+        HoldfastError: As for :func:`train`.
+        TrainingInterrupted: Ctrl-C was pressed; the runs can be resumed.
+    """
+    done = []
+    for seed in range(recipe.train.seed, recipe.train.seed + count):
+        folder = out / f"seed-{seed}"
+        seeded = recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": seed})})
+        ended = FinishedRun.read(folder) if resume and is_run(folder) else None
+        if ended is not None and ended.results is not None and ended.recipe == _stored(seeded):
+            done.append(Trained(folder, ended.results, ended.epochs, ended.updates, ended.seconds))
+            continue
+        watching = listeners(seed)
+        done.append(train(seeded, folder, data_dir=data_dir, resume=ended is not None, listeners=watching))
+    return done
+
+
+def _stored(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as a run stores it."""
+    stored: dict[str, Any] = set_values(recipe.model_dump(mode="json"))
+    return stored
 
 
 def run_folder(name: str, *, resume: bool = False) -> Path:
@@ -103,7 +149,7 @@ def run_folder(name: str, *, resume: bool = False) -> Path:
         resume: Return the latest one with a run instead (``runs/NAME`` if there is none).
     """
     latest, number, folder = Path("runs") / name, 1, Path("runs") / name
-    while results_in(folder):
+    while results_in(folder) or any(map(results_in, folder.glob("seed-*"))):
         latest, number = folder, number + 1
         folder = Path("runs") / f"{name}-{number}"
     return latest if resume else folder

@@ -23,6 +23,7 @@ from holdfast.errors import HoldfastError
 from holdfast.interop import formats
 from holdfast.predictor import Predictor
 from holdfast.training import fit
+from holdfast.training.finished_run import FinishedRun
 from training.standin import ToyBatches, ToyTask, run_in, settings, toy_model, without_time
 
 DAMAGES = int(os.environ.get("HOLDFAST_DAMAGES", "25"))
@@ -86,6 +87,10 @@ def evaluated(path: Path) -> Any:
     return experiment.evaluate(path.parent).metrics
 
 
+def results(path: Path) -> Any:
+    return FinishedRun.read(path.parent).results
+
+
 FILES: dict[str, tuple[str, str, Callable[[Path], Any], float]] = {
     "model": ("run", "model.safetensors", predicted, 1),
     "model as a stream": ("run", "model.safetensors", streamed, 1),
@@ -95,6 +100,7 @@ FILES: dict[str, tuple[str, str, Callable[[Path], Any], float]] = {
     "network": ("run", "network.safetensors", as_network, 1),
     "recipe, to evaluate": ("run", "recipe.toml", evaluated, 0.4),
     "place of the data, to evaluate": ("run", "data.toml", evaluated, 0.4),
+    "results": ("run", "results.toml", results, 1),
     "checkpoint": ("toy", "checkpoint.safetensors", resumed, 1),
     "history": ("toy", "history.jsonl", resumed, 1),
     "recipe, to go on": ("toy", "recipe.toml", resumed, 1),

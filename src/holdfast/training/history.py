@@ -24,6 +24,32 @@ from holdfast.files.json_values import finite
 from holdfast.training.listener import Listener
 
 
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a history file; empty if there is no file. A last line that is still being written is left out.
+
+    Raises:
+        RunError: The file cannot be read, or a row is not JSON.
+    """
+    try:
+        content = path.read_bytes() if path.exists() else b""
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}. Check the file's permissions.") from error
+    return [_parsed(line, path, number) for number, line in enumerate(content.split(b"\n")[:-1], start=1)]
+
+
+def _parsed(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    """One row of the file."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise RunError(
+            f"{path}, line {number}, is not JSON ({error}). Restore the file, or start again in another folder."
+        ) from error
+    if not isinstance(row, dict):
+        raise RunError(f"{path}, line {number}, is no row. Restore the file, or start again in another folder.")
+    return row
+
+
 class History(list[dict[str, Any]], Listener):
     """The rows of a run, in order. It is the first listener of every training.
 
@@ -57,12 +83,7 @@ class History(list[dict[str, Any]], Listener):
                 "Restore the file, or start again in another folder."
             )
         for number, line in enumerate(lines[:keep], start=1):
-            try:
-                self.append(json.loads(line))
-            except (ValueError, RecursionError) as error:
-                raise RunError(
-                    f"{path}, line {number}, is not JSON ({error}). Restore the file, or start again in another folder."
-                ) from error
+            self.append(_parsed(line, path, number))
         if content:
             with self._writing():
                 os.truncate(path, len(kept))

@@ -21,6 +21,7 @@ from holdfast.training.sealed import read_sealed, write_sealed
 RECIPE_NAME = "recipe.toml"
 HISTORY_NAME = "history.jsonl"
 CHECKPOINT_NAME = "checkpoint.safetensors"
+RESULTS_NAME = "results.toml"
 _LOCK, _DATA = ".lock", "data.toml"
 
 
@@ -99,7 +100,7 @@ class RunDirectory:
                 f"Resume it by `{resume_command(self.path)}`, or choose another --out."
             )
         if resume and self.recipe_path.exists():
-            stored, current = _flat(read_sealed(self.recipe_path)), _flat(recipe)
+            stored, current = flattened(read_sealed(self.recipe_path)), flattened(recipe)
             differing = [
                 f"{key} = {_shown(stored, key)} there, {_shown(current, key)} here"
                 for key in sorted(stored.keys() | current.keys())
@@ -171,12 +172,12 @@ def _near(path: Path) -> str:
     return f"; near it are {', '.join(str(path.with_name(name)) for name in near)}." if near else "."
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """The values of nested tables by dotted keys, as in ``--set``."""
     flat: dict[str, Any] = {}
     for key, value in table.items():
         if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
+            flat |= flattened(value, f"{prefix}{key}.")
         elif value is not None:
             flat[prefix + key] = value
     return flat

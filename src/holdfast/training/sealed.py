@@ -26,7 +26,7 @@ def write_sealed(path: Path, table: Mapping[str, Any]) -> None:
     Raises:
         RunError: The file cannot be written.
     """
-    text = tomli_w.dumps(_set_values(table)).encode()
+    text = tomli_w.dumps(set_values(table)).encode()
     try:
         replace_file(path, _SEAL.format(hashlib.sha256(text).hexdigest()).encode(), text)
     except OSError as error:
@@ -59,10 +59,10 @@ def read_sealed(path: Path) -> dict[str, Any]:
         raise RunError(f"{path} is not TOML: {error}. Restore it, or choose another --out.") from error
 
 
-def _set_values(table: Mapping[str, Any]) -> dict[str, Any]:
+def set_values(table: Mapping[str, Any]) -> dict[str, Any]:
     """The table without the values that are not set, because TOML has no null."""
     return {
-        key: _set_values(value) if isinstance(value, Mapping) else value
+        key: set_values(value) if isinstance(value, Mapping) else value
         for key, value in table.items()
         if value is not None
     }
