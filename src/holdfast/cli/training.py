@@ -113,8 +113,10 @@ def _show_spread(done: list[Trained], as_json: bool) -> None:
         return
     for name, value in spread.items():
         low, high = min(value.values), max(value.values)
-        figures = f"{value.mean:.4f} ± {value.deviation:.4f} ({low:.4f} to {high:.4f})"
-        print(f"test {name.replace('_', ' ')}: {figures}")
+        print(
+            f"test {name.replace('_', ' ')}: {value.mean:.4f} ± {value.deviation:.4f} ({low:.4f} to {high:.4f}, "
+            f"{len(done)} runs)"
+        )
 
 
 @app.command()

@@ -48,7 +48,7 @@ class FinishedRun:
                 f"There is no run in {path}. Give a folder that `holdfast train` wrote, such as runs/digits."
             )
         rows = read_rows(path / HISTORY_NAME)
-        last = rows[-1] if rows else {"epoch": 0, "step": 0, "seconds": 0.0}
+        last: dict[str, Any] = rows[-1] if rows else {"epoch": 0, "step": 0, "seconds": 0.0}
         results = None
         if (path / RESULTS_NAME).exists():
             results = _results(path / RESULTS_NAME)

@@ -16,7 +16,7 @@ STYLES = ("-", "--", "-.", ":")
 
 
 def new_figure(width: float = 8.0, height: float = 4.5, **options: Any) -> Figure:
-    """A figure that is not registered with pyplot, so that nobody must close it.
+    """A figure outside of pyplot: it needs no closing.
 
     Args:
         width: Inches.
