@@ -42,6 +42,7 @@ ORDER = (
     "keras",
     "tf1",
     "conversion",
+    "estimators",
     "experiment",
     "doctor",
     "terminal",

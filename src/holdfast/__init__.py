@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from holdfast.conversion import convert
     from holdfast.engines.unrolling import unroll
     from holdfast.errors import HoldfastError
+    from holdfast.estimators.classify import SequenceClassifier, TextClassifier
+    from holdfast.estimators.loading import load
     from holdfast.inspect import summarise
     from holdfast.interop.pytorch.classes import safe_globals
     from holdfast.interop.pytorch.replacement import replace_recurrent
@@ -34,10 +36,13 @@ _HOMES = {
     "LSTMCell": "holdfast.layers.cell_modules",
     "Predictor": "holdfast.predictor",
     "RNNCell": "holdfast.layers.cell_modules",
+    "SequenceClassifier": "holdfast.estimators.classify",
     "Stream": "holdfast.layers.stream",
+    "TextClassifier": "holdfast.estimators.classify",
     "TranscriptStream": "holdfast.tasks.transcribe.stream",
     "convert": "holdfast.conversion",
     "explain": "holdfast.layers.explanation",
+    "load": "holdfast.estimators.loading",
     "replace_recurrent": "holdfast.interop.pytorch.replacement",
     "safe_globals": "holdfast.interop.pytorch.classes",
     "summarise": "holdfast.inspect",
@@ -53,11 +58,14 @@ __all__ = [
     "LSTMCell",
     "Predictor",
     "RNNCell",
+    "SequenceClassifier",
     "Stream",
+    "TextClassifier",
     "TranscriptStream",
     "__version__",
     "convert",
     "explain",
+    "load",
     "replace_recurrent",
     "safe_globals",
     "summarise",

@@ -44,6 +44,10 @@ class DataError(HoldfastError, ValueError):
     """A data file cannot be read, or its content is wrong."""
 
 
+class DataTypeError(DataError, TypeError):
+    """Values in memory are of a type that cannot be used; scikit-learn raises TypeError for it."""
+
+
 class MissingDataError(DataError, FileNotFoundError):
     """A data file is not there and could not be downloaded."""
 

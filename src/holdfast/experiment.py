@@ -16,13 +16,7 @@ from holdfast.interop.format_table import detect_format, index_or_file
 from holdfast.predictor import Predictor
 from holdfast.settings import Recipe
 from holdfast.tasks import TASKS, model_file
-from holdfast.training import (
-    Listener,
-    RunDirectory,
-    fit,
-    seed_everything,
-    validate,
-)
+from holdfast.training import Listener, RunDirectory, learn, validate
 from holdfast.training.determinism import reproducible
 from holdfast.training.finished_run import FinishedRun, write_results
 from holdfast.training.run_directory import RECIPE_NAME, data_folder, is_run, results_in
@@ -77,15 +71,9 @@ def train(
     where = Path.cwd() if folder is None and recipe.data.source == "files" else folder
     run_directory = RunDirectory(out, recipe.model_dump(mode="json"), resume=resume, data_dir=where)
     with run_directory as run, reproducible(settings.threads):
-        kind = TASKS[recipe.task]
-        splits = kind.load(recipe, folder)
-        task = kind.fit(recipe, splits.train)
-        seed_everything(settings.seed)
-        model = task.build()
-        training = task.batches(splits.train, settings)
-        validation = None if splits.validation is None else task.batches(splits.validation)
-        history = fit(model, task, training, validation, settings, run=run, listeners=listeners)
-        model_file.save(run.model_path, task, model)
+        splits = TASKS[recipe.task].load(recipe, folder)
+        learned = learn(recipe, splits.train, splits.validation, run=run, listeners=listeners)
+        model_file.save(run.model_path, learned.task, learned.model)
         predictor = Predictor(run.path, settings.device)
         results = measure(predictor, splits.test).metrics
         if settings.report_first:
@@ -93,7 +81,7 @@ def train(
             for name, value in measure(predictor, first).metrics.items():
                 results[f"first_{settings.report_first}_{name}"] = value
         write_results(run.path, results)
-    last = history[-1]
+    last = learned.history[-1]
     return Trained(run.path, results, last["epoch"], last["step"], last["seconds"])
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from torch import nn
 
 from holdfast.engines.devices import choose_device
 from holdfast.files.pointers import refuse_pointers
@@ -15,9 +16,14 @@ from holdfast.recipes import changed
 from holdfast.tasks import model_file
 from holdfast.tasks.task import RecipeTask
 
+Result = TypeVar("Result")
+
 
 class Predictor:
     """Predicts with a trained model: for files, lines of text or examples in memory.
+
+    Several threads may use one predictor at the same time; each gets the same bits as alone. The settings of
+    ``predictor.task`` must not be changed meanwhile.
 
     Args:
         path: A run directory or a model file.
@@ -38,11 +44,29 @@ class Predictor:
             self.task.answering = changed(self.task.answering, options)
         self.model = model.to(self.device)
 
-    def predict(self, paths: Sequence[Path | str], batch_size: int = 256) -> Iterator[dict[str, Any]]:
-        """Predicts for files: one answer per example, in the order of the files.
+    @classmethod
+    def of(cls, task: RecipeTask[Any], model: nn.Module, device: str = "cpu") -> Predictor:
+        """Predicts with a model in memory.
 
         Args:
-            paths: Files or folders, of the same kinds as for training; labels are not needed.
+            task: The fitted task.
+            model: Its trained model; it is moved to the device and set to evaluation.
+            device: As in the constructor.
+
+        Raises:
+            OptionError: There is no such device.
+        """
+        predictor = cls.__new__(cls)
+        predictor.device, predictor.task = choose_device(device), task
+        predictor.model = model.eval().to(predictor.device)
+        return predictor
+
+    def predict(self, examples: Any, batch_size: int = 256) -> Iterator[dict[str, Any]]:
+        """Predicts for files or for values in memory: one answer per example, in their order.
+
+        Args:
+            examples: Files or folders, of the same kinds as for training; labels are not needed. Or values as in
+                :meth:`predict_values`, except that a list of texts is a list of paths here.
             batch_size: Examples per batch.
 
         Returns:
@@ -52,7 +76,9 @@ class Predictor:
         Raises:
             DataError: A file is not there, cannot be read, or does not fit the training files.
         """
-        return self.answer(self.read(paths), batch_size)
+        if isinstance(examples, list | tuple) and all(isinstance(example, str | Path) for example in examples):
+            return self.answer(self.read(examples), batch_size)
+        return self.predict_values(examples, batch_size)
 
     def read(self, paths: Sequence[Path | str]) -> Any:
         """Reads the examples in files, in the same way as the training files; targets may be missing.
@@ -126,10 +152,22 @@ class Predictor:
     def answer(self, examples: Any, batch_size: int = 256) -> Iterator[dict[str, Any]]:
         """As :meth:`predict`, for examples in memory."""
         unlabelled = examples.unlabelled()
-        batches = self.task.batches(unlabelled, size=batch_size)
         origins = iter(unlabelled.origins)
-        for batch in batches.epoch(0):
-            with torch.inference_mode():
-                answers = self.task.answers(self.model, batch.to(self.device))
+        for answers in self.compute(unlabelled, self.task.answers, batch_size):
             for answer in answers:
                 yield {"origin": next(origins), **answer}
+
+    def compute(
+        self, unlabelled: Any, function: Callable[[nn.Module, Any], Result], batch_size: int = 256
+    ) -> Iterator[Result]:
+        """The value of a function for each batch of examples, in their order.
+
+        Args:
+            unlabelled: Examples without targets.
+            function: Takes the model and a batch on its device; it is called in inference mode.
+            batch_size: Examples per batch.
+        """
+        for batch in self.task.batches(unlabelled, size=batch_size).epoch(0):
+            with torch.inference_mode():
+                result = function(self.model, batch.to(self.device))
+            yield result

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from holdfast.lazy import on_demand
 
 if TYPE_CHECKING:
-    from holdfast.data.batches import Batch, Batches, Dataset, SequenceDataset
+    from holdfast.data.batches import Batch, Batches, Dataset, SequenceDataset, Weighted
     from holdfast.data.encoders import Encoder, SequenceEncoder, fit_scaling
     from holdfast.data.examples import Examples
     from holdfast.data.labels import Labels
@@ -31,6 +31,7 @@ __all__ = [
     "SequenceEncoder",
     "Splits",
     "TextEncoder",
+    "Weighted",
     "divided",
     "fit_scaling",
     "load",
@@ -44,6 +45,7 @@ _HOMES = {
     "Batches": "holdfast.data.batches",
     "Dataset": "holdfast.data.batches",
     "SequenceDataset": "holdfast.data.batches",
+    "Weighted": "holdfast.data.batches",
     "Encoder": "holdfast.data.encoders",
     "SequenceEncoder": "holdfast.data.encoders",
     "fit_scaling": "holdfast.data.encoders",

@@ -6,7 +6,7 @@ The order of an epoch depends only on the seed and the number of the epoch. No g
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Protocol, Self
 
 import numpy as np
@@ -28,11 +28,13 @@ class Batch:
         inputs: [B, T, C], float32, or ids [B, T], int64; zero past the length of a row.
         lengths: Steps of each row, [B], int64; None when every row has all T steps.
         targets: What is learned, [B, ...], such as the class of each row, int64; None without targets.
+        weights: The weight of each row in the loss, [B], float32; None where all rows count alike.
     """
 
     inputs: Tensor
     lengths: Tensor | None
     targets: Tensor | None
+    weights: Tensor | None = field(default=None, kw_only=True)
 
     def __len__(self) -> int:
         """The number of sequences, B."""
@@ -56,9 +58,14 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Self:
         """The same batch on a device."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         moved = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
         return replace(self, **moved)
+
+
+def weighted_mean(losses: Tensor, weights: Tensor | None) -> Tensor:
+    """The mean of the losses of rows [B], a scalar: each times its weight [B], divided by B."""
+    return losses.mean() if weights is None else (losses * weights).mean()
 
 
 class Dataset(Protocol):
@@ -72,6 +79,37 @@ class Dataset(Protocol):
 
     def __getitems__(self, indices: Indices) -> Batch:
         """The examples at these positions, in this order, as one batch."""
+
+
+class Weighted:
+    """A data set whose rows have weights in the loss.
+
+    Attributes:
+        lengths: Those of the data set.
+    """
+
+    def __init__(self, dataset: Dataset, weights: Array) -> None:
+        """Adds weights to a data set.
+
+        Args:
+            dataset: N examples.
+            weights: [N]; a mean of 1 keeps the scale of the loss.
+
+        Raises:
+            ShapeError: The numbers of examples and weights differ.
+        """
+        if len(weights) != len(dataset):
+            raise ShapeError(f"Weighted got {len(dataset)} examples and {len(weights)} weights; expected one for each.")
+        self._dataset, self._weights = dataset, torch.from_numpy(np.asarray(weights, dtype=np.float32))
+        self.lengths = dataset.lengths
+
+    def __len__(self) -> int:
+        """The number of examples, N."""
+        return len(self._dataset)
+
+    def __getitems__(self, indices: Indices) -> Batch:
+        """The examples at these positions, in this order, as one batch with weights."""
+        return replace(self._dataset.__getitems__(indices), weights=self._weights[torch.from_numpy(indices)])
 
 
 class SequenceDataset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ class Examples:
         origins: Where each sequence came from, such as ``digits/7/12.png`` or ``test.ts[3]``.
         gaps: Whether NaN stands for a missing value.
         columns: The names of the channels in a table, C; empty where they have no names.
+        weights: The weight of each sequence in the loss, N; None where all count alike.
 
     Raises:
         DataError: There are not as many inputs as targets and origins, the sequences differ in channels, a sequence has
@@ -38,6 +39,7 @@ class Examples:
     origins: list[str]
     gaps: bool = False
     columns: tuple[str, ...] = ()
+    weights: Array | None = None
 
     def __post_init__(self) -> None:
         _check_counts(self)
@@ -93,11 +95,13 @@ class Examples:
             else [self.inputs[index] for index in chosen]
         )
         targets = None if self.targets is None else [self.targets[index] for index in chosen]
-        return Examples(inputs, targets, [self.origins[index] for index in chosen], self.gaps, self.columns)
+        weights = None if self.weights is None else self.weights[np.array(chosen, dtype=np.int64)]
+        origins = [self.origins[index] for index in chosen]
+        return replace(self, inputs=inputs, targets=targets, origins=origins, weights=weights)
 
     def unlabelled(self) -> Examples:
         """The same sequences without targets."""
-        return Examples(self.inputs, None, self.origins, self.gaps, self.columns)
+        return replace(self, targets=None, weights=None)
 
     def ordered(self, columns: Sequence[str]) -> Examples:
         """The same sequences with the channels in the order of these names; unchanged where either has no names.
@@ -116,14 +120,14 @@ class Examples:
         places = [self.columns.index(name) for name in wanted]
         inputs = self.inputs
         turned = inputs[:, :, places] if isinstance(inputs, np.ndarray) else [part[:, places] for part in inputs]
-        return Examples(turned, self.targets, self.origins, self.gaps, wanted)
+        return replace(self, inputs=turned, columns=wanted)
 
     @staticmethod
     def join(parts: Sequence[Examples]) -> Examples:
         """All sequences of several sets, one after another; named channels get the order of the first set.
 
         Args:
-            parts: At least one set; all with targets, or none.
+            parts: At least one set, all with targets, or none; without weights.
 
         Raises:
             DataError: The sets differ in channels or their names, or only some have targets.

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from holdfast.errors import DataError
 
 Input = TypeVar("Input")
@@ -21,6 +24,7 @@ class Records(Generic[Input, Target]):
         targets: What is learned of each, N; None if unknown.
         origins: Where each came from, such as ``fra.txt[12]``, N.
         stratified: Whether the targets are labels, whose shares every part of a split keeps.
+        weights: The weight of each example in the loss, N; None where all count alike.
 
     Raises:
         DataError: There are not as many inputs as targets and origins.
@@ -30,6 +34,7 @@ class Records(Generic[Input, Target]):
     targets: list[Target] | None
     origins: list[str]
     stratified: bool = False
+    weights: npt.NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         counts = {"inputs": len(self.inputs), "origins": len(self.origins)}
@@ -57,18 +62,19 @@ class Records(Generic[Input, Target]):
         chosen = [int(index) for index in indices]
         targets = None if self.targets is None else [self.targets[index] for index in chosen]
         inputs, origins = [self.inputs[index] for index in chosen], [self.origins[index] for index in chosen]
-        return replace(self, inputs=inputs, targets=targets, origins=origins)
+        weights = None if self.weights is None else self.weights[np.array(chosen, dtype=np.int64)]
+        return replace(self, inputs=inputs, targets=targets, origins=origins, weights=weights)
 
     def unlabelled(self) -> Records[Input, Target]:
         """The same without targets."""
-        return replace(self, targets=None)
+        return replace(self, targets=None, weights=None)
 
     @staticmethod
     def join(parts: Sequence[Records[Input, Target]]) -> Records[Input, Target]:
         """All examples of several sets, one after another.
 
         Args:
-            parts: At least one set; all with targets, or none.
+            parts: At least one set, all with targets, or none; without weights.
 
         Raises:
             DataError: Only some have targets.

@@ -100,6 +100,11 @@ class Windows:
         """None: series are split in time, without shares of labels."""
         return
 
+    @property
+    def weights(self) -> None:
+        """None: all windows count alike."""
+        return
+
     def subset(self, indices: Iterable[int]) -> Windows:
         """The windows at these positions, in this order."""
         return replace(self, starts=self.starts[np.fromiter(indices, np.int64)])

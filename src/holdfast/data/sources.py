@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from holdfast.data import readers
 from holdfast.data.examples import Examples
@@ -33,6 +34,10 @@ class Collection(Protocol):
     @property
     def labels(self) -> Sequence[str] | None:
         """The label of each example, whose shares ``split`` keeps in every part; None for no shares to keep."""
+
+    @property
+    def weights(self) -> npt.NDArray[np.float64] | None:
+        """The weight of each example in the loss; None where all count alike."""
 
     def __len__(self) -> int: ...
 

@@ -97,7 +97,7 @@ def from_dict(table: Mapping[str, Any], source: str) -> Recipe:
         raise RecipeError(
             f"The recipe {source} cannot be used: task is {_shown(task)}: {did_you_mean(str(task), RECIPES)}"
         )
-    return _validated(RECIPES[task], table, f"The recipe {source} cannot be used: ")
+    return validated(RECIPES[task], table, f"The recipe {source} cannot be used: ")
 
 
 def changed(settings: Table, overrides: Sequence[str]) -> Table:
@@ -113,11 +113,20 @@ def changed(settings: Table, overrides: Sequence[str]) -> Table:
     table = settings.model_dump(mode="json")
     for override in overrides:
         _set(table, *parsed(override))
-    return _validated(type(settings), table, "")
+    return validated(type(settings), table, "")
 
 
-def _validated(kind: type[Table], table: Mapping[str, Any], before: str) -> Table:
-    """Validates a table; raises one error that names all faults."""
+def validated(kind: type[Table], table: Mapping[str, Any], before: str) -> Table:
+    """Validates a table.
+
+    Args:
+        kind: Its class.
+        table: The values, by name.
+        before: The beginning of the message.
+
+    Raises:
+        RecipeError: Keys or values are not allowed; the message names all of them.
+    """
     try:
         return kind.model_validate(table)
     except ValidationError as error:

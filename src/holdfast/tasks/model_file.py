@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,19 @@ from holdfast.tasks import TASKS, RecipeTask
 _DAMAGE_ERRORS = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError)
 
 
-def save(path: Path, task: RecipeTask[Any], model: nn.Module) -> None:
+def save(path: Path, task: RecipeTask[Any], model: nn.Module, notes: Mapping[str, Any] | None = None) -> None:
     """Writes a model atomically; replaces an existing file.
+
+    Args:
+        path: The file.
+        task: The fitted task.
+        model: Its model.
+        notes: Further entries of the document, by names that the task does not use; JSON values.
 
     Raises:
         ModelFileError: The file cannot be written.
     """
-    document = {"task": task.name, "chain": task.chain(model).to_document(), **task.to_dict()}
+    document = {**(notes or {}), "task": task.name, "chain": task.chain(model).to_document(), **task.to_dict()}
     storage.write(path, model.state_dict(), document, "model")
 
 
@@ -37,6 +45,27 @@ def load(path: Path) -> tuple[RecipeTask[Any], nn.Module]:
     Raises:
         ModelFileError: There is no model, or the file is truncated, damaged, too new, or of another kind.
     """
+    return load_with_document(path)[:2]
+
+
+def to_bytes(task: RecipeTask[Any], model: nn.Module) -> bytes:
+    """The content of the file that :func:`save` writes."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:
+        path = Path(folder) / container.MODEL_NAME
+        save(path, task, model)
+        return path.read_bytes()
+
+
+def from_bytes(content: bytes) -> tuple[RecipeTask[Any], nn.Module]:
+    """As :func:`load`, from the content of a file."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:
+        path = Path(folder) / container.MODEL_NAME
+        path.write_bytes(content)
+        return load(path)
+
+
+def load_with_document(path: Path) -> tuple[RecipeTask[Any], nn.Module, dict[str, Any]]:
+    """As :func:`load`; also gives the document of the file, with the ``notes`` of :func:`save`."""
     path = container.model_path(path)
     tensors, document = storage.read(path, "model")
     name = document.get("task")
@@ -57,7 +86,7 @@ def load(path: Path) -> tuple[RecipeTask[Any], nn.Module]:
             raise
         raise ModelFileError(f"{path} is damaged: {_first_line(error)}. Take another copy of it.") from error
     storage.fit_tensors(model, tensors, path)
-    return task, model.eval()
+    return task, model.eval(), document
 
 
 def _first_line(error: Exception) -> str:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
 import torch
 from torch import nn
 
-from holdfast.data import Batch, Batches, Dataset, Splits
+from holdfast.data import Batch, Batches, Dataset, Splits, Weighted
 from holdfast.data.sources import Collection
 from holdfast.errors import DataError, OptionError
 from holdfast.layers.chain import Chain, HasChain
@@ -27,7 +27,7 @@ class TaskStep:
     """The result of a task for one batch."""
 
     loss: torch.Tensor
-    """The loss to minimise, a scalar: the mean over the batch's sequences."""
+    """The loss to minimise, a scalar: the mean over the batch's sequences, each times its weight."""
     outputs: torch.Tensor
     """The input of the metrics, with the batch as its first dimension: ``[B, ...]``."""
     state: Any = None
@@ -158,10 +158,13 @@ class RecipeTask(ABC, Generic[Examples]):
 
     def batches(self, examples: Examples, training: TrainSettings | None = None, *, size: int = 256) -> Epochs:
         """The batches of examples: to train on, shuffled and cut by the settings; else in order, ``size`` each."""
+        dataset = self.encode(examples)
+        if examples.weights is not None:
+            dataset = Weighted(dataset, examples.weights)
         if training is None:
-            return Batches(self.encode(examples), size)
+            return Batches(dataset, size)
         return Batches(
-            self.encode(examples),
+            dataset,
             training.batch_size,
             shuffle=True,
             seed=training.seed,

@@ -3,6 +3,7 @@
 from holdfast.training.determinism import seed_everything
 from holdfast.training.history import History
 from holdfast.training.interrupt import TrainingInterrupted
+from holdfast.training.learning import Learned, learn
 from holdfast.training.listener import Listener, Plan
 from holdfast.training.loop import fit, run_epoch, train_step, validate
 from holdfast.training.progress import LiveProgress, PlainProgress, choose_progress
@@ -10,6 +11,7 @@ from holdfast.training.run_directory import RunDirectory
 
 __all__ = [
     "History",
+    "Learned",
     "Listener",
     "LiveProgress",
     "PlainProgress",
@@ -18,6 +20,7 @@ __all__ = [
     "TrainingInterrupted",
     "choose_progress",
     "fit",
+    "learn",
     "run_epoch",
     "seed_everything",
     "train_step",

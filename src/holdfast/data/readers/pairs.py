@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from holdfast.data.readers.compressed import lines
 from holdfast.data.records import Records
 from holdfast.errors import DataError, MissingDataError
@@ -68,7 +70,9 @@ def apart(pairs: Pairs) -> Pairs:
     """The pairs with one target per record."""
     rows = zip(pairs.inputs, pairs.targets or [], pairs.origins, strict=True)
     each = [(source, [target], origin) for source, targets, origin in rows for target in targets]
-    return Records([row[0] for row in each], [row[1] for row in each], [row[2] for row in each])
+    counts = [len(targets) for targets in pairs.targets or []]
+    weights = None if pairs.weights is None else np.repeat(pairs.weights, counts)
+    return Records([row[0] for row in each], [row[1] for row in each], [row[2] for row in each], weights=weights)
 
 
 def _two_columns(path: Path) -> Pairs:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from holdfast.data.batches import weighted_mean
 from holdfast.data.labels import Labels
 from holdfast.errors import OptionError, RecipeError, did_you_mean
 from holdfast.tasks.classify.metrics import ClassificationMetrics, MultilabelMetrics
@@ -35,12 +36,22 @@ class Labelling(ABC):
         self.labels, self.weights = labels, None if weights is None else [float(weight) for weight in weights]
 
     @abstractmethod
-    def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """The mean loss of a batch, a scalar, from scores [B, classes] and targets [B, ...]."""
+    def loss(self, scores: Tensor, targets: Tensor, rows: Tensor | None = None) -> Tensor:
+        """The mean loss of a batch, a scalar.
+
+        Args:
+            scores: [B, classes].
+            targets: [B, ...].
+            rows: The weight of each sequence, [B]; None for equal weights.
+        """
 
     @abstractmethod
     def metrics(self) -> ClassificationMetrics | MultilabelMetrics:
         """New metrics."""
+
+    @abstractmethod
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """The probability of each label, [B, classes], float64, from scores [B, classes]."""
 
     @abstractmethod
     def answers(self, scores: Tensor) -> list[dict[str, Any]]:
@@ -61,21 +72,25 @@ class OneLabel(Labelling):
 
     score = "accuracy"
 
-    def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """The mean cross-entropy; each sequence counts with the weight of its label."""
+    def loss(self, scores: Tensor, targets: Tensor, rows: Tensor | None = None) -> Tensor:
+        """The mean cross-entropy; each sequence counts with its weight and the weight of its label."""
         weights = self._weights_as(scores)
-        if weights is None:
+        if weights is None and rows is None:
             return F.cross_entropy(scores, targets)
         # torch's own mean divides by the weights of the batch, so each batch would have another scale.
-        return F.cross_entropy(scores, targets, weight=weights, reduction="none").mean()
+        return weighted_mean(F.cross_entropy(scores, targets, weight=weights, reduction="none"), rows)
 
     def metrics(self) -> ClassificationMetrics:
         """New metrics: accuracy and macro F1."""
         return ClassificationMetrics(len(self.labels))
 
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """The softmax; the probabilities of a row add up to 1."""
+        return torch.softmax(scores.double(), -1)
+
     def answers(self, scores: Tensor) -> list[dict[str, Any]]:
         """The most likely label, and the probability of every label."""
-        rows = self._by_label(torch.softmax(scores.double(), -1))
+        rows = self._by_label(self.probabilities(scores))
         return [{"label": next(iter(row)), "probabilities": row} for row in rows]
 
 
@@ -84,18 +99,25 @@ class SeveralLabels(Labelling):
 
     score = "macro_f1"
 
-    def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
+    def loss(self, scores: Tensor, targets: Tensor, rows: Tensor | None = None) -> Tensor:
         """The mean over sequences and labels; where a sequence has the label, times the weight of the label."""
-        return F.binary_cross_entropy_with_logits(scores, targets.to(scores.dtype), pos_weight=self._weights_as(scores))
+        weights, reduction = self._weights_as(scores), "mean" if rows is None else "none"
+        known = targets.to(scores.dtype)
+        losses = F.binary_cross_entropy_with_logits(scores, known, pos_weight=weights, reduction=reduction)
+        return losses if rows is None else weighted_mean(losses.mean(1), rows)
 
     def metrics(self) -> MultilabelMetrics:
         """New metrics: exact match and F1."""
         return MultilabelMetrics(len(self.labels))
 
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """The sigmoid of each score."""
+        return torch.sigmoid(scores.double())
+
     def answers(self, scores: Tensor) -> list[dict[str, Any]]:
         """``labels``: those with probability 1/2 or more; ``label``: the same as one string, as in the files."""
         answers = []
-        for row in self._by_label(torch.sigmoid(scores.double())):
+        for row in self._by_label(self.probabilities(scores)):
             likely = [label for label, probability in row.items() if probability >= 0.5]
             answers.append({"label": self.labels.separator.join(likely), "labels": likely, "probabilities": row})
         return answers

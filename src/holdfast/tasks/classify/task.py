@@ -119,7 +119,7 @@ class ClassifyTask(RecipeTask[Any]):
     def loss(self, model: nn.Module, batch: Batch, state: Any = None) -> TaskStep:
         """The cross-entropy of a batch, the scores [B, classes] and the final state."""
         scores, state = model(batch.inputs, batch.lengths, state)
-        return TaskStep(self.labelling.loss(scores, batch.known_targets), scores, state)
+        return TaskStep(self.labelling.loss(scores, batch.known_targets, batch.weights), scores, state)
 
     def metrics(self) -> ClassificationMetrics | MultilabelMetrics:
         """New metrics: accuracy and macro F1; with several labels per sequence, exact match and F1."""
@@ -153,6 +153,11 @@ class ClassifyTask(RecipeTask[Any]):
             DataError: A value does not fit.
         """
         return from_values(values, self.encoder)
+
+    def probabilities(self, model: nn.Module, batch: Batch) -> Tensor:
+        """The probability of each label for each sequence, [B, classes], float64."""
+        scores, _ = model(batch.inputs, batch.lengths)
+        return self.labelling.probabilities(scores)
 
     def answers(self, model: nn.Module, batch: Batch) -> list[dict[str, Any]]:
         """``label`` and ``probabilities`` by label for each sequence, the most likely label first."""

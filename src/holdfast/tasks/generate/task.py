@@ -130,7 +130,7 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
         by_token = F.cross_entropy(scores.flatten(0, 1), targets.flatten(), ignore_index=PADDING, reduction="none")
         by_row = by_token.view(targets.shape).sum(1)
         real = targets != PADDING
-        loss = by_row.sum() / real.sum()
+        loss = (by_row if batch.weights is None else by_row * batch.weights).sum() / real.sum()
         if model.training:
             loss = loss + self._penalty(outputs, dropped, real)
         return TaskStep(loss * batch.share, by_row, state)

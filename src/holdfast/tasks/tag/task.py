@@ -93,12 +93,15 @@ class TagTask(RecipeTask[Records[Any, Any]]):
         scores, state = self._scores(model, batch, state)
         targets = batch.known_targets
         known, known_targets = scores[targets >= 0], targets[targets >= 0]
+        reduction = "sum" if batch.weights is None else "none"
         if scores.shape[-1] > 1:
-            loss = F.cross_entropy(known, known_targets, reduction="sum")
+            loss = F.cross_entropy(known, known_targets, reduction=reduction)
         elif self.settings.loss == "squared-error":
-            loss = F.mse_loss(known[:, 0].sigmoid(), known_targets.to(scores.dtype), reduction="sum")
+            loss = F.mse_loss(known[:, 0].sigmoid(), known_targets.to(scores.dtype), reduction=reduction)
         else:
-            loss = F.binary_cross_entropy_with_logits(known[:, 0], known_targets.to(scores.dtype), reduction="sum")
+            loss = F.binary_cross_entropy_with_logits(known[:, 0], known_targets.to(scores.dtype), reduction=reduction)
+        if batch.weights is not None:
+            loss = (loss * batch.weights[:, None].expand(targets.shape)[targets >= 0]).sum()
         return TaskStep(loss / max(1, len(known_targets)), best_tags(scores), state)
 
     def _scores(self, model: nn.Module, batch: Any, state: Any = None) -> tuple[Tensor, Any]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.data import Examples, Scaling, SequenceDataset, Splits, fit_scaling
+from holdfast.data.batches import weighted_mean
 from holdfast.data.readers import transcripts
 from holdfast.data.vocabulary import PADDING, Vocabulary
 from holdfast.decoding import ctc
@@ -110,7 +111,10 @@ class TranscribeTask(RecipeTask[Recordings]):
         """The negative log probability of the transcripts per label, the scores [B, T, V] and the final state."""
         log_probs, state = model(batch.inputs, batch.lengths, state)
         lengths, sizes = _lengths(log_probs, batch.lengths), batch.known_target_lengths
-        loss = F.ctc_loss(log_probs.transpose(0, 1), batch.known_targets, lengths, sizes, blank=BLANK)
+        steps_first, reduction = log_probs.transpose(0, 1), "mean" if batch.weights is None else "none"
+        loss = F.ctc_loss(steps_first, batch.known_targets, lengths, sizes, blank=BLANK, reduction=reduction)
+        if batch.weights is not None:  # the mean divides the loss of each transcript by its number of labels
+            loss = weighted_mean(loss / sizes.clamp(min=1), batch.weights)
         return TaskStep(loss, log_probs, state)
 
     def metrics(self) -> TranscriptionMetrics:

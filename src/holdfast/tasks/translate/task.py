@@ -125,7 +125,8 @@ class TranslateTask(RecipeTask[Pairs]):
         if not model.training:
             ids, _ = padded([[*best.tokens, END] for best, *_ in self.search(model, batch)])
             outputs = torch.cat([outputs, ids.to(outputs)], 1)
-        return TaskStep(losses.sum() / len(batch), outputs)
+        weighted = losses if batch.weights is None else losses * batch.weights[rows]
+        return TaskStep(weighted.sum() / len(batch), outputs)
 
     def metrics(self) -> TranslationMetrics:
         """New metrics: loss per token, and BLEU, chrF and exact match of the answers."""

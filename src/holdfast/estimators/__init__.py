@@ -1,0 +1,25 @@
+"""Estimators: the tasks for programs. Arrays, lists and texts in memory go in; ``fit``, ``predict``, ``score``.
+
+They follow the conventions of scikit-learn. Each trains, predicts and saves with the same code as the command line, so
+the same data and seed give the same bits. Each name is imported when it is first used.
+"""
+
+from typing import TYPE_CHECKING
+
+from holdfast.lazy import on_demand
+
+if TYPE_CHECKING:
+    from holdfast.estimators.base import Estimator
+    from holdfast.estimators.classify import SequenceClassifier, TextClassifier
+    from holdfast.estimators.loading import load
+
+__all__ = ["Estimator", "SequenceClassifier", "TextClassifier", "load"]
+
+_HOMES = {
+    "Estimator": "holdfast.estimators.base",
+    "SequenceClassifier": "holdfast.estimators.classify",
+    "TextClassifier": "holdfast.estimators.classify",
+    "load": "holdfast.estimators.loading",
+}
+
+__getattr__ = on_demand(__name__, _HOMES)

@@ -1,0 +1,70 @@
+"""From examples to a trained model: what the command line and the estimators share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from holdfast.settings import Recipe
+from holdfast.tasks import TASKS, RecipeTask
+from holdfast.training.determinism import reproducible, seed_everything
+from holdfast.training.history import History
+from holdfast.training.listener import Listener
+from holdfast.training.loop import fit
+from holdfast.training.run_directory import RunDirectory
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The result of :func:`learn`.
+
+    Attributes:
+        task: The task, fitted on the training examples.
+        model: The model with the weights of the best epoch, on the device of the settings.
+        history: The rows of the history.
+    """
+
+    task: RecipeTask[Any]
+    model: nn.Module
+    history: History
+
+
+def learn(
+    recipe: Recipe,
+    train: Any,
+    validation: Any = None,
+    *,
+    start: Learned | None = None,
+    run: RunDirectory | None = None,
+    listeners: Sequence[Listener] = (),
+) -> Learned:
+    """Fits the task of a recipe to examples, builds its model and trains it.
+
+    The same recipe, examples, thread count and engine give the same bits. The global random generators are seeded.
+
+    Args:
+        recipe: The task, the model and how to train; its sources of data are not read.
+        train: The training examples, as the task takes them.
+        validation: The examples that decide which epoch is best; None to keep the latest weights.
+        start: Train the model of this result further, with its task, instead of a new one. The model is changed.
+        run: The folder for history and checkpoints, as :func:`holdfast.training.fit` takes it.
+        listeners: They watch training.
+
+    Raises:
+        HoldfastError: The examples or the recipe cannot be used; the message says why.
+        TrainingInterrupted: Ctrl-C was pressed.
+    """
+    settings = recipe.train
+    with reproducible(settings.threads):
+        if start is None:
+            task = TASKS[recipe.task].fit(recipe, train)
+            seed_everything(settings.seed)
+            model = task.build()
+        else:
+            task, model = start.task, start.model
+        measured = None if validation is None else task.batches(validation)
+        history = fit(model, task, task.batches(train, settings), measured, settings, run=run, listeners=listeners)
+    return Learned(task, model, history)
