@@ -23,6 +23,7 @@ SOURCE = Path(holdfast.__file__).parent
 ORDER = (
     "lazy",
     "errors",
+    "register",
     "files",
     "cells",
     "runtime.scaling",
@@ -50,7 +51,7 @@ ORDER = (
     "__main__",
 )
 # These know nothing of networks. Of those before them, they import one another and ``runtime.scaling`` alone.
-LEAVES = ("lazy", "errors", "files", "decoding", "settings", "data")
+LEAVES = ("lazy", "errors", "register", "files", "decoding", "settings", "data")
 
 RANK = {name: rank for rank, name in enumerate(ORDER)}
 

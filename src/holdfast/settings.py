@@ -12,7 +12,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from holdfast import register
+
 Number = bool | int | float
+CELLS = ("lstm", "gru", "rnn")
 _LARGEST_WHOLE, _LARGEST_SEED, _LARGEST_NUMBER = 2**31 - 1, 2**32 - 1, 3.4e38
 
 
@@ -32,6 +35,13 @@ class Settings(BaseModel):
             if isinstance(part, int | float) and not abs(part) <= largest:
                 raise PydanticCustomError("out_of_reach", f"numbers go up to {largest:.6g} here")
         return value
+
+
+def known_part(kind: register.Kind, name: str, known: tuple[str, ...]) -> str:
+    """The name, if it is that of a part of Holdfast or of one that was registered; else pydantic's error."""
+    if name not in known and not register.is_registered(kind, name):
+        raise PydanticCustomError("unknown_part", "{message}", {"message": register.unknown(kind, name, known)})
+    return name
 
 
 class DataSettings(Settings):
@@ -55,8 +65,8 @@ class DataSettings(Settings):
 class RecurrentSettings(Settings):
     """``[model]``: the recurrent layers."""
 
-    cell: Literal["lstm", "gru", "rnn"] = "lstm"
-    """The cell: ``lstm``, ``gru`` or ``rnn``."""
+    cell: str = "lstm"
+    """The cell: ``lstm``, ``gru``, ``rnn``, or the name of a cell of your own (see :mod:`holdfast.register`)."""
     hidden_size: int | list[int] = 128
     """Units of each layer, or a list with one size per layer."""
     num_layers: int = Field(1, ge=1, le=1000)
@@ -80,12 +90,22 @@ class RecurrentSettings(Settings):
     """What the forward pass keeps for the backward pass: ``keep``: everything; ``recompute``: the ends of segments, and
     the rest is recomputed; ``offload``: everything, in host memory."""
 
+    @field_validator("cell")
+    @classmethod
+    def _check_cell(cls, value: str) -> str:
+        return known_part("cell", value, CELLS)
+
     @field_validator("hidden_size")
     @classmethod
     def _check_sizes(cls, value: int | list[int]) -> int | list[int]:
         if not value or any(size < 1 for size in (value if isinstance(value, list) else [value])):
             raise PydanticCustomError("no_size", "a layer has at least one unit, and there is at least one layer")
         return value
+
+    @property
+    def own_parts(self) -> list[tuple[register.Kind, str]]:
+        """The parts of one's own that the model needs: the kind and the name of each."""
+        return [("cell", self.cell)] if self.cell not in CELLS else []
 
     @property
     def layers(self) -> int:

@@ -24,6 +24,7 @@ from holdfast.layers import layer_state, layout, parameters, scripting
 from holdfast.layers.call_arguments import CallArguments, prepare_call
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Recurrent
+from holdfast.layers.directions import merged
 from holdfast.layers.layer_options import DEFAULTS, Merge, check_options, layer_sizes, make_specs
 from holdfast.layers.packed_weights import PackedWeights
 from holdfast.layers.usual_call import run_usual_call
@@ -193,16 +194,7 @@ class RecurrentLayer(nn.Module):
 
     def merged(self, directions: list[Tensor]) -> Tensor:
         """The outputs of all directions, [..., O] each, as one tensor, as ``merge`` says."""
-        if len(directions) == 1:
-            return directions[0]
-        forwards, backwards = directions
-        if self.merge == "concat":
-            if forwards.ndim == 3:  # outputs, whose memory order is time first and stays so
-                return torch.cat([part.transpose(0, 1) for part in directions], -1).transpose(0, 1)
-            return torch.cat(directions, -1)
-        if self.merge == "product":
-            return forwards * backwards
-        return (forwards + backwards) / (2 if self.merge == "mean" else 1)
+        return merged(directions, self.merge)
 
     def _dropped(self, x: Tensor, packed: PackedSequence | None) -> Tensor:
         """Dropout between two layers, [B, T, O]."""

@@ -19,6 +19,7 @@ from holdfast.cells.spec import CellSpec
 from holdfast.errors import HoldfastError, ModelFileError, OptionError
 from holdfast.files import container
 from holdfast.layers.chain import Chain
+from holdfast.layers.chain.own import Own
 from holdfast.layers.chain.parts import Head, Linear, LogSoftmax, Part, Recurrent, Scaled
 from holdfast.runtime import kernels, narrow_weights, old_files
 from holdfast.runtime.scaling import Scaling
@@ -266,6 +267,11 @@ def check_streams(chain: Chain) -> None:
         raise CannotStreamError(
             "The model reads texts; a stream takes numbers, step by step. Use `holdfast predict` or holdfast.Predictor "
             "for texts."
+        )
+    if own := chain.find(Own):
+        raise CannotStreamError(
+            f"The model has the {own.kind} {own.part_name!r}, which is no part of Holdfast. Only a program that "
+            "registers it can run the model: use holdfast.Predictor."
         )
     order: list[type[Part]] = [Scaled, Linear, Recurrent, Head, Linear, LogSoftmax]
     for part in chain.parts:

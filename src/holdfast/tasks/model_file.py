@@ -5,12 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from pydantic import ValidationError
 from torch import nn
 
+from holdfast import register
 from holdfast.errors import ModelFileError, did_you_mean
 from holdfast.files import container, storage
 from holdfast.layers.chain import Chain
@@ -33,6 +34,8 @@ def save(path: Path, task: RecipeTask[Any], model: nn.Module, notes: Mapping[str
         ModelFileError: The file cannot be written.
     """
     document = {**(notes or {}), "task": task.name, "chain": task.chain(model).to_document(), **task.to_dict()}
+    if own := task.settings.own_parts:
+        document["own_parts"] = [list(part) for part in own]
     storage.write(path, model.state_dict(), document, "model")
 
 
@@ -71,6 +74,7 @@ def load_with_document(path: Path) -> tuple[RecipeTask[Any], nn.Module, dict[str
     name = document.get("task")
     if not isinstance(name, str) or name not in TASKS:
         raise ModelFileError(f"{path} is a model for the task {name!r:.60}: {did_you_mean(str(name), TASKS)}")
+    _check_own_parts(document.get("own_parts", []), path)
     try:
         task = TASKS[name].from_dict(document)
         if task.settings.layers > len(tensors):
@@ -87,6 +91,27 @@ def load_with_document(path: Path) -> tuple[RecipeTask[Any], nn.Module, dict[str
         raise ModelFileError(f"{path} is damaged: {_first_line(error)}. Take another copy of it.") from error
     storage.fit_tensors(model, tensors, path)
     return task, model.eval(), document
+
+
+def _check_own_parts(parts: Any, path: Path) -> None:
+    """Refuses a file that needs parts of one's own that nobody has registered.
+
+    Raises:
+        ModelFileError: It does, or the list is damaged.
+    """
+    pairs = parts if isinstance(parts, list) else [None]
+    if not all(isinstance(p, list) and len(p) == 2 and isinstance(p[0], str) and isinstance(p[1], str) for p in pairs):
+        raise ModelFileError(f"{path} is damaged: its list of own parts does not fit. Take another copy of it.")
+    missing = [f"the {kind} {name!r:.60}" for kind, name in pairs if not _is_registered(kind, name)]
+    if missing:
+        raise ModelFileError(
+            f"{path} needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} no part of Holdfast. "
+            "Import the file that registers it first: --import FILE, or `import` in a program."
+        )
+
+
+def _is_registered(kind: str, name: str) -> bool:
+    return any(kind == known and register.is_registered(known, name) for known in get_args(register.Kind))
 
 
 def _first_line(error: Exception) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from holdfast.errors import OptionError
 from holdfast.layers.chain.document import to_part, to_value
+from holdfast.layers.chain.own import Own
 from holdfast.layers.chain.parts import Part, Recurrent, Shapes, check_widths
 
 Kind = TypeVar("Kind", bound=Part)
@@ -64,6 +65,11 @@ class Chain:
             OptionError: The chain has none, or several parts of them.
         """
         layers = [part for part in self.parts if isinstance(part, Recurrent)]
+        if own := self.find(Own):
+            raise OptionError(
+                f"The model has the {own.kind} {own.part_name!r}, which is no part of Holdfast: only a program that "
+                "registers it can run the model, with holdfast.Predictor."
+            )
         if len(layers) != 1:
             raise OptionError(f"The chain has {len(layers)} parts with recurrent layers; expected one.")
         return layers[0]

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from holdfast.cells.options import NAMES
 from holdfast.cells.spec import CellSpec, make_spec
 from holdfast.errors import OptionError, did_you_mean
-from holdfast.layers.chain import parts, special
+from holdfast.layers.chain import own, parts, special
 from holdfast.layers.chain.parts import Part
 from holdfast.runtime.scaling import Scaling
 
@@ -28,6 +28,8 @@ PARTS: dict[str, type[Part]] = {
     "horizon": special.Horizon,
     "attention": special.Attention,
     "decoder": special.Decoder,
+    "own": own.Own,
+    "own_tensor": own.OwnTensor,
 }
 """Every part, by its name in a model file."""
 _NAMES = {kind: name for name, kind in PARTS.items()}

@@ -19,7 +19,7 @@ from holdfast.layers.attention import Memory, make_attention
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Embedding, Linear
 from holdfast.layers.chain.special import Attention, Decoder
-from holdfast.tasks.network import recurrent_layers
+from holdfast.tasks.network import known_layers
 from holdfast.tasks.one_step import OneStep, one_step, select_rows
 from holdfast.tasks.translate.settings import TranslateModel
 
@@ -68,11 +68,11 @@ class Translator(nn.Module):
         self.dropout = nn.Dropout(settings.dropout)
         self.target_embedding = _embedding(targets, width)
         self.source_embedding = self.target_embedding if settings.tied == "all" else _embedding(sources, width)
-        self.encoder = recurrent_layers(width, settings)
+        self.encoder = known_layers(width, settings)
         directions = self.encoder.num_directions if settings.merge == "concat" else 1
         sizes = [settings.decoder_size or spec.hidden_size * directions for spec in self.encoder.specs]
         one_way = {"hidden_size": sizes if len(sizes) > 1 else sizes[0], "bidirectional": False}
-        self.decoder = recurrent_layers(width, settings.model_copy(update=one_way))
+        self.decoder = known_layers(width, settings.model_copy(update=one_way))
         self.bridge = nn.ModuleDict()
         for number, (encoder_spec, decoder_spec) in enumerate(zip(self.encoder.specs, self.decoder.specs, strict=True)):
             for part, size in encoder_spec.state_sizes.items():
