@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from holdfast.lazy import on_demand
 
 if TYPE_CHECKING:
+    from holdfast import register
     from holdfast.conversion import convert
     from holdfast.engines.unrolling import unroll
     from holdfast.errors import HoldfastError
@@ -43,6 +44,7 @@ _HOMES = {
     "convert": "holdfast.conversion",
     "explain": "holdfast.layers.explanation",
     "load": "holdfast.estimators.loading",
+    "register": "holdfast.register",
     "replace_recurrent": "holdfast.interop.pytorch.replacement",
     "safe_globals": "holdfast.interop.pytorch.classes",
     "summarise": "holdfast.inspect",
@@ -66,6 +68,7 @@ __all__ = [
     "convert",
     "explain",
     "load",
+    "register",
     "replace_recurrent",
     "safe_globals",
     "summarise",

@@ -13,7 +13,7 @@ def on_demand(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
 
     Args:
         package: The package's ``__name__``.
-        homes: The module that defines each name.
+        homes: The module that defines each name, or the module of this name itself.
 
     Returns:
         A function from a name to its value. It raises AttributeError for a name that is not in ``homes``.
@@ -22,7 +22,8 @@ def on_demand(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     def load(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(homes[name]), name)
+        module = import_module(homes[name])
+        value = module if homes[name] == f"{package}.{name}" else getattr(module, name)
         setattr(sys.modules[package], name, value)
         return value
 

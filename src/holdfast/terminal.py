@@ -41,6 +41,25 @@ Format = Annotated[
     str | None,
     typer.Option("--from", metavar="FORMAT", help="The format of the source.", show_default="detected from the file"),
 ]
+
+
+def _import_parts(sources: list[str] | None) -> list[str] | None:
+    from holdfast.register import import_parts
+
+    for source in sources or []:
+        import_parts(source)
+    return sources
+
+
+Imports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--import",
+        metavar="FILE",
+        callback=_import_parts,
+        help="A Python file, or a module, that registers parts of your own. Repeatable.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory or a model file.")]
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.app import app
-from holdfast.terminal import AnswerCommand, Answering, AsJson, DataDir, Run, as_one_line
+from holdfast.terminal import AnswerCommand, Answering, AsJson, DataDir, Imports, Run, as_one_line
 
 
 @app.command(cls=AnswerCommand)
@@ -21,6 +21,7 @@ def evaluate(
     options: Answering = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
+    imports: Imports = None,
 ) -> None:
     """Measure a trained model on its test data or on your own files.
 
@@ -54,6 +55,7 @@ def predict(
     options: Answering = None,
     text: Annotated[bool, typer.Option("--text", help="Print only the answers, not JSON.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw the series and the forecast into this picture.")] = None,
+    imports: Imports = None,
 ) -> None:
     """Predict for files or lines of text; prints one JSON object per line.
 

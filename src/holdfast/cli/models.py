@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.app import app
-from holdfast.terminal import AsJson, DataDir, Format, Overrides, RecipeCommand, as_one_line
+from holdfast.terminal import AsJson, DataDir, Format, Imports, Overrides, RecipeCommand, as_one_line
 
 
 @app.command(cls=RecipeCommand)
@@ -20,6 +20,7 @@ def summary(
     source_format: Format = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
+    imports: Imports = None,
 ) -> None:
     """Show a model's layers, their output shapes and parameters.
 
@@ -52,6 +53,7 @@ def convert(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     as_json: AsJson = False,
+    imports: Imports = None,
 ) -> None:
     """Convert a model from one format to another, and check that it still computes the same.
 

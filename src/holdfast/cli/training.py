@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.app import app
-from holdfast.terminal import AsJson, DataDir, Overrides, RecipeCommand, as_one_line, messages
+from holdfast.terminal import AsJson, DataDir, Imports, Overrides, RecipeCommand, as_one_line, messages
 
 if TYPE_CHECKING:
     from holdfast.experiment import Trained
@@ -38,6 +38,7 @@ def train(
     ] = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    imports: Imports = None,
 ) -> None:
     """Train a model, keep the best one, and measure it on the test data.
 
@@ -52,6 +53,8 @@ def train(
         holdfast train my-recipe.toml --out runs/mine --resume
 
         holdfast train digits --seeds 5
+
+        holdfast train digits --import my_parts.py --set model.cell=mingru
     """
     from holdfast import experiment, recipes
     from holdfast.training import Listener, TrainingInterrupted, choose_progress

@@ -100,6 +100,7 @@ def _network(chain: Chain, tensors: Mapping[str, Tensor], task: str, path: Path)
     for name in chain.tensor_shapes():
         if name not in tensors:
             raise ModelFileError(f"{path} is damaged: it has no tensor {name!r}. Take another copy of it.")
+    chain.refuse_own_parts()
     head = chain.find(Head)
     if head is not None:
         layers = chain.recurrent

@@ -44,9 +44,11 @@ def write_trained(path: Path, task: RecipeTask[Any], model: nn.Module, *, stream
 
     Raises:
         ConversionError: ONNX's operators cannot say the model, or it cannot stream; no file is written.
+        OptionError: The model has a part of one's own.
         ModelFileError: A file cannot be written.
         MissingLibraryError: A library of the extra ``onnx`` is not installed.
     """
+    task.chain(model).refuse_own_parts()
     forms = task.exports(model, streaming=streaming)
     return write_all(
         {path.with_suffix(f".{part}{path.suffix}") if part else path: form for part, form in forms.items()}

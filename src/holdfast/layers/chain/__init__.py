@@ -65,14 +65,22 @@ class Chain:
             OptionError: The chain has none, or several parts of them.
         """
         layers = [part for part in self.parts if isinstance(part, Recurrent)]
+        self.refuse_own_parts()
+        if len(layers) != 1:
+            raise OptionError(f"The chain has {len(layers)} parts with recurrent layers; expected one.")
+        return layers[0]
+
+    def refuse_own_parts(self) -> None:
+        """Refuses a model that only a program with somebody's own code can run.
+
+        Raises:
+            OptionError: The chain has a part of one's own.
+        """
         if own := self.find(Own):
             raise OptionError(
                 f"The model has the {own.kind} {own.part_name!r}, which is no part of Holdfast: only a program that "
                 "registers it can run the model, with holdfast.Predictor."
             )
-        if len(layers) != 1:
-            raise OptionError(f"The chain has {len(layers)} parts with recurrent layers; expected one.")
-        return layers[0]
 
     def find(self, kind: type[Kind]) -> Kind | None:
         """The first part of a class; None without one."""
