@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -171,4 +171,4 @@ def _output_size(name: str, cell: nn.Module, inputs: int) -> int:
 def _first_tensor(state: State) -> Tensor:
     while not isinstance(state, Tensor):
         state = next(iter(state.values())) if isinstance(state, dict) else state[0]
-    return cast(Tensor, state)
+    return state

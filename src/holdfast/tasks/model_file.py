@@ -99,7 +99,7 @@ def _check_own_parts(parts: Any, path: Path) -> None:
     Raises:
         ModelFileError: It does, or the list is damaged.
     """
-    pairs = parts if isinstance(parts, list) else [None]
+    pairs: list[Any] = parts if isinstance(parts, list) else [None]
     if not all(isinstance(p, list) and len(p) == 2 and isinstance(p[0], str) and isinstance(p[1], str) for p in pairs):
         raise ModelFileError(f"{path} is damaged: its list of own parts does not fit. Take another copy of it.")
     missing = [f"the {kind} {name!r:.60}" for kind, name in pairs if not _is_registered(kind, name)]

@@ -13,8 +13,8 @@ from holdfast.layers.own_layer import OwnLayer
 from holdfast.layers.recurrent_layer import RecurrentLayer
 from holdfast.settings import CELLS, RecurrentSettings
 
-_LAYERS: dict[str, Any] = {**LAYERS}
-_NAMES: dict[str, str] = {**NAMES}
+_LAYERS: dict[str, Any] = dict(LAYERS.items())
+_NAMES: dict[str, str] = dict(NAMES.items())
 
 _OPTIONS = {*LayerOptions.__annotations__, "bias", "proj_size"} - RecurrentSettings.model_fields.keys()
 """The names in ``model.options``: the arguments of a layer that are not fields of ``[model]``."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor, nn
 
 from holdfast.errors import ConversionError
 from holdfast.layers.forms import Form, Input, check_streams, parts_of, state_inputs, state_of, states_after
+from holdfast.layers.recurrent_layer import RecurrentLayer
 from holdfast.tasks.forecast.network import Forecaster
 
 _MOST_ROWS = 50
@@ -41,8 +44,9 @@ def _by_rows(model: Forecaster, window: dict[str, Input]) -> dict[str, Form]:
             "The forecaster says all rows of its horizon at once; only one with model.method = 'recursive' has a "
             "streaming form. Write the whole model instead."
         )
-    check_streams(model.recurrent)
-    states = state_inputs(model.recurrent)
+    layer = cast(RecurrentLayer, model.recurrent)  # a model with a cell of one's own is refused before
+    check_streams(layer)
+    states = state_inputs(layer)
     after = states_after(states)
     scale = {name: Input(("batch", 1, model.targets)) for name in ("centre", "spread")}
     return {
@@ -85,5 +89,7 @@ class _Rows(nn.Module):
         self.model = model
 
     def forward(self, inputs: Tensor, centre: Tensor, spread: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        row, after = self.model.follow(inputs, (centre, spread), state_of(self.model.recurrent, state))
+        row, after = self.model.follow(
+            inputs, (centre, spread), state_of(cast(RecurrentLayer, self.model.recurrent), state)
+        )
         return (row, *parts_of(after))
