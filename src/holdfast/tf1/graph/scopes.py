@@ -16,6 +16,7 @@ from holdfast.tf1.graph.dtypes import as_dtype, float32
 from holdfast.tf1.graph.graph import Graph, get_default_graph
 from holdfast.tf1.graph.initial_values import Initializer, as_initializer, glorot_uniform
 from holdfast.tf1.graph.names import public, publish
+from holdfast.tf1.graph.recording import Snapshot, scope_closed, scope_opened, snapshot
 from holdfast.tf1.graph.tensors import Tensor
 from holdfast.tf1.graph.variables import Variable
 
@@ -52,6 +53,16 @@ class GraphStore(eager.VariableStore):
         parameter = super().get(scope, name, shape, dtype, lambda tensor: None, device, True)
         self.of[id(parameter)] = Variable.of_parameter(full, value, parameter, trainable)
         return parameter
+
+    @contextmanager
+    def opened(self, name: str, *, again: bool) -> Iterator[None]:
+        """As of the base, and kept for ``.meta`` files: the names of later scopes depend on it."""
+        number = scope_opened(self.graph, name, again)
+        try:
+            with super().opened(name, again=again):
+                yield
+        finally:
+            scope_closed(self.graph, number)
 
 
 @public("VariableScope")
@@ -95,6 +106,9 @@ class VariableScope:
     def trainable_variables(self) -> list[Any]:
         """The trainable variables of this scope."""
         return get_default_graph().get_collection("trainable_variables", f"{self.name}/" if self.name else None)
+
+
+snapshot(VariableScope, lambda scope: Snapshot("scope", scope.scope, scope.original_name_scope, scope.regularizer))
 
 
 def _current(graph: Graph) -> VariableScope:
