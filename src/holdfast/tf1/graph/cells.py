@@ -16,7 +16,7 @@ from holdfast.tf1.graph.graph import nodes
 from holdfast.tf1.graph.names import public, publish
 from holdfast.tf1.graph.nested import flatten, pack_sequence_as
 from holdfast.tf1.graph.plan import Plan
-from holdfast.tf1.graph.recording import extended, method
+from holdfast.tf1.graph.recorded_names import extended, method
 from holdfast.tf1.graph.scopes import (
     VariableScope,
     cells_make_variables_here,

@@ -18,7 +18,7 @@ from holdfast.tf1.graph.indexing import embedding_lookup
 from holdfast.tf1.graph.maths import cast
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.randoms import multinomial
-from holdfast.tf1.graph.recording import extended, method
+from holdfast.tf1.graph.recorded_names import extended, method
 from holdfast.tf1.graph.reductions import argmax, reduce_all
 from holdfast.tf1.graph.tensors import Tensor
 

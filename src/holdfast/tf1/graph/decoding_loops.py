@@ -16,7 +16,7 @@ from holdfast.tf1.graph.graph import node, nodes
 from holdfast.tf1.graph.maths import cast
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.nested import flatten, map_structure, pack_sequence_as
-from holdfast.tf1.graph.recording import extended, method
+from holdfast.tf1.graph.recorded_names import extended, method
 from holdfast.tf1.graph.reductions import argmax
 from holdfast.tf1.graph.rnn import run_cell
 from holdfast.tf1.graph.scopes import variable_scope

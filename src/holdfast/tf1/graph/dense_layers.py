@@ -9,7 +9,7 @@ from holdfast.tf1.graph.graph import node
 from holdfast.tf1.graph.initial_values import Zeros, glorot_uniform
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.networks import bias_add, relu
-from holdfast.tf1.graph.recording import method
+from holdfast.tf1.graph.recorded_names import method
 from holdfast.tf1.graph.scopes import get_variable, variable_scope
 from holdfast.tf1.graph.tensors import Tensor
 from holdfast.tf1.graph.variables import Variable

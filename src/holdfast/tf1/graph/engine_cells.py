@@ -13,7 +13,7 @@ from holdfast.tf1.graph.cells import EngineCell, RNNCell, Setting, torch_functio
 from holdfast.tf1.graph.graph import get_default_graph
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.networks import dropout
-from holdfast.tf1.graph.recording import method
+from holdfast.tf1.graph.recorded_names import method
 from holdfast.tf1.graph.scopes import variable_scope
 from holdfast.tf1.graph.tensors import Tensor
 

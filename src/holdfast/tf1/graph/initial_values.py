@@ -15,7 +15,7 @@ from holdfast.tf1.graph.dtypes import DType, as_dtype, float32
 from holdfast.tf1.graph.graph import node
 from holdfast.tf1.graph.names import public, publish
 from holdfast.tf1.graph.randoms import random_normal, random_uniform, truncated_normal
-from holdfast.tf1.graph.recording import extended, method
+from holdfast.tf1.graph.recorded_names import extended, method
 from holdfast.tf1.graph.shapes import sizes_of
 from holdfast.tf1.graph.tensors import Tensor
 

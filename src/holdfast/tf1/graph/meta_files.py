@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.errors import ConversionError, ModelFileError
+from holdfast.errors import ConversionError
 from holdfast.tf1.graph.graph import Graph, get_default_graph
 from holdfast.tf1.graph.meta_graphs import MetaGraph, make_again, read
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.saving import Saver
-from holdfast.tf1.graph.variables import GLOBAL, Variable
+from holdfast.tf1.graph.variables import GLOBAL
 
 
 @public("train.export_meta_graph")
@@ -87,18 +87,5 @@ def import_meta_graph(
     in_memory = isinstance(meta_graph_or_file, MetaGraph)
     name = "The graph" if in_memory else str(meta_graph_or_file)
     meta = meta_graph_or_file if in_memory else read(meta_graph_or_file)
-    make_again(meta, name)
-    return _saver(meta.content["saver"], name)
-
-
-def _saver(stored: Any, name: str) -> Saver | None:
-    if stored is None:
-        return None
-    graph = get_default_graph()
-    variables = {key: graph.get_operation_by_name(op).outputs[0] for key, op in stored["variables"].items()}
-    if not all(isinstance(variable, Variable) for variable in variables.values()):
-        raise ModelFileError(f"{name} is damaged: its saver names what is not a variable. Take another copy of it.")
-    return Saver(
-        variables, max_to_keep=stored["max_to_keep"], keep_checkpoint_every_n_hours=stored["hours"],
-        pad_step_number=stored["pad"], save_relative_paths=stored["relative"],
-    )  # fmt: skip
+    saved = make_again(meta, name)
+    return None if saved is None else Saver(saved[0], **saved[1])

@@ -18,8 +18,10 @@ from holdfast.files import container
 from holdfast.tf1.graph.failures import NotFoundError
 from holdfast.tf1.graph.graph import Graph, get_default_graph
 from holdfast.tf1.graph.meta_reader import NotTheSameError, Reader, check, described
-from holdfast.tf1.graph.meta_writer import CannotStoreError, Writer
+from holdfast.tf1.graph.meta_values_written import CannotStoreError
+from holdfast.tf1.graph.meta_writer import Writer
 from holdfast.tf1.graph.names import public
+from holdfast.tf1.graph.variables import Variable
 
 _KIND, _VERSION = "tf1 graph", 1
 _MOST_TEXT = 2**27
@@ -68,7 +70,8 @@ def _nothing(reason: str) -> dict[str, Any]:
 def meta_graph(graph: Graph, saver: dict[str, Any] | None) -> MetaGraph:
     """A graph as the content of a file; a graph that cannot be made again gives a file that says why."""
     writer = Writer(graph)
-    covered, lines = 0, {}
+    covered = 0
+    lines: dict[str, int] = {}
     try:
         for entry in graph.tape:
             if entry.first > covered:
@@ -76,7 +79,8 @@ def meta_graph(graph: Graph, saver: dict[str, Any] | None) -> MetaGraph:
             covered = max(covered, entry.last)
         if covered < len(graph.operations):
             op = graph.operations[covered]
-            raise CannotStoreError(f"operation {op.name} ({op.type}, {op.line}) cannot be made again")
+            who = f"operation {op.name} ({op.type}, {op.line})"
+            raise CannotStoreError(f"{who} was made by a function that files do not hold, such as tf.data")
         calls = writer.calls(graph.tape)
     except CannotStoreError as error:
         return MetaGraph(_nothing(str(error)), [])
@@ -123,8 +127,15 @@ def read(path: str | Path) -> MetaGraph:
     return MetaGraph(content, arrays)
 
 
-def make_again(meta: MetaGraph, name: str) -> None:
+def make_again(meta: MetaGraph, name: str) -> tuple[dict[str, Variable], dict[str, Any]] | None:
     """Makes a graph again, in the default graph. If that fails, the default graph is as it was.
+
+    Args:
+        meta: The graph.
+        name: Its file, for messages.
+
+    Returns:
+        The saved variables by their names in the checkpoint, and the options of their ``Saver``; None without any.
 
     Raises:
         ConversionError: The graph could not be stored, or its names are taken.
@@ -133,17 +144,13 @@ def make_again(meta: MetaGraph, name: str) -> None:
     graph, content = get_default_graph(), meta.content
     if content.get("refused"):
         raise ConversionError(f"{name} does not hold its graph: {content['refused']}. {_INSTEAD}")
-    before = _contents(graph)
-    first = len(graph.operations)
+    before, first = _contents(graph), len(graph.operations)
     try:
-        taken = [op[0] for op in content["operations"] if graph.has_name(op[0])]
-        if taken:
-            raise ConversionError(
-                f"{name} has an operation {taken[0]}, and so has the default graph; expected other names. Call "
-                "tf.reset_default_graph() first, or open `with tf.Graph().as_default():`."
-            )
+        _check_free(graph, content, name)
         Reader(graph, content, meta.arrays).calls(content["calls"])
         check(graph, first, content)
+        saver = _saver(graph, content["saver"])
+        left_out = [f"{name} does not hold {str(what)[:300]}." for what in content["left_out"]]
     except NotTheSameError as error:
         _reset(graph, before)
         raise ModelFileError(f"{name} does not give the graph that was saved: {error}. {_INSTEAD}") from None
@@ -155,9 +162,36 @@ def make_again(meta: MetaGraph, name: str) -> None:
         _reset(graph, before)
         reason = str(error).split("\n")[0][:300]
         raise ModelFileError(f"{name} is damaged, or of another version ({reason}). {_INSTEAD}") from error
+    finally:
+        graph.most_operations = graph.most_values = None
     graph.scope, graph.controls, graph.seed, graph.variable_scope = before["open"]
-    for what in content["left_out"]:
-        warnings.warn(f"{name} does not hold {what}.", HoldfastWarning, stacklevel=4)
+    for what in left_out:
+        warnings.warn(what, HoldfastWarning, stacklevel=3)
+    return saver
+
+
+def _check_free(graph: Graph, content: dict[str, Any], name: str) -> None:
+    taken = next((op[0] for op in content["operations"] if graph.has_name(op[0])), None)
+    if taken is not None:
+        raise ConversionError(
+            f"{name} has an operation {taken}, and so has the default graph; expected other names. Call "
+            "tf.reset_default_graph() first, or open `with tf.Graph().as_default():`."
+        )
+
+
+def _saver(graph: Graph, stored: Any) -> tuple[dict[str, Variable], dict[str, Any]] | None:
+    if stored is None:
+        return None
+    variables = {str(key): graph.get_operation_by_name(op).outputs[0] for key, op in stored["variables"].items()}
+    numbers = [stored["max_to_keep"], stored["keep_checkpoint_every_n_hours"]]
+    if not all(isinstance(variable, Variable) for variable in variables.values()) or not all(
+        isinstance(number, int | float) for number in numbers
+    ):
+        raise ModelFileError("its saver names what is not a variable, or does not have numbers")
+    options = {"max_to_keep": int(numbers[0]), "keep_checkpoint_every_n_hours": float(numbers[1])} | {
+        key: bool(stored[key]) for key in ("pad_step_number", "save_relative_paths")
+    }  # fmt: skip
+    return variables, options  # type: ignore[return-value]
 
 
 def _contents(graph: Graph) -> dict[str, Any]:

@@ -7,37 +7,30 @@ make the operations that the file lists; so a file cannot do more than a program
 
 from __future__ import annotations
 
-from collections import namedtuple
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from holdfast.errors import HoldfastError, ModelFileError
-from holdfast.tf1.graph.differentiation import IndexedSlices
-from holdfast.tf1.graph.dtypes import as_dtype
 from holdfast.tf1.graph.graph import Graph
-from holdfast.tf1.graph.initial_values import as_initializer
-from holdfast.tf1.graph.meta_writer import NAMED, TYPES
-from holdfast.tf1.graph.names import find
+from holdfast.tf1.graph.meta_values_read import DEEPEST, ValueReader
 from holdfast.tf1.graph.recording import CLASSES, EXTENDED
 from holdfast.tf1.graph.scopes import GraphStore, VariableScope
-from holdfast.tf1.graph.shapes import Dimension, TensorShape
-from holdfast.tf1.graph.sparse_tensors import SparseTensor
-from holdfast.tf1.graph.tensor_arrays import TensorArray
-from holdfast.tf1.graph.tensors import Operation, Tensor
-from holdfast.tf1.variables import AUTO_REUSE
+from holdfast.tf1.graph.tensors import Operation
 from holdfast.tf1.variables import VariableScope as Scope
 
-_DEEPEST = 60  # lists and objects in each other, and calls
-_LONGEST = 10_000_000  # a range
+_HELD = ("Const", "VariableV2")
+_MOST_VALUES = 2**31
+"""The largest number of values in all constants and variables of a file."""
 
 
 class NotTheSameError(Exception):
     """The calls do not make the graph that was saved; the message says where."""
 
 
-class Reader:
+class Reader(ValueReader):
     """Makes the calls of a file again.
 
     Args:
@@ -51,9 +44,11 @@ class Reader:
     """
 
     def __init__(self, graph: Graph, content: dict[str, Any], arrays: list[np.ndarray[Any, Any]]) -> None:
-        self.graph, self.content, self.arrays = graph, content, arrays
+        super().__init__(graph, arrays)
+        self.content = content
         self._operations = content["operations"]
         self._first = self._checked = len(graph.operations)
+        self._limit()
         self._results: list[Any] = []
         self._callbacks: dict[int, Callable[..., Any]] = {}
         self._own: dict[int, Any] = {}
@@ -61,10 +56,21 @@ class Reader:
         self._back: list[list[Any]] = []  # of each call that is running: what calls back
         self._open: dict[int, Any] = {}  # scopes of variables
 
+    def _limit(self) -> None:
+        """Keeps the graph from growing beyond what the file lists, as a call with other sizes would make it."""
+        sizes = [_count(each) for *_, outputs, _ in self._operations for _, each in outputs]
+        total = sum(_count(outputs[0][1]) for _, kind, *_, outputs, _ in self._operations if kind in _HELD)
+        if total > _MOST_VALUES:
+            raise ModelFileError(
+                f"its constants and variables have {total:,} values; at most {_MOST_VALUES:,} are made"
+            )
+        self.graph.most_operations = self._first + len(self._operations)
+        self.graph.most_values = max([*sizes, *(len(outputs) for *_, outputs, _ in self._operations), 1])
+
     def calls(self, calls: list[Any], depth: int = 0) -> None:
         """Makes calls."""
-        if depth > _DEEPEST:
-            raise ModelFileError(f"calls are in each other more than {_DEEPEST} deep")
+        if depth > DEEPEST:
+            raise ModelFileError(f"calls are in each other more than {DEEPEST} deep")
         for call in calls:
             self._call(call)
 
@@ -94,7 +100,7 @@ class Reader:
         if name == "scope closed":
             return self._scope_closed
         if "on" not in call:
-            return self._registered(name)
+            return self.registered(name)
         owner = call["on"]
         target = self.value(owner)
         kind: type = type(target)
@@ -107,13 +113,6 @@ class Reader:
         if not getattr(method, "recorded_method", False):
             raise ModelFileError(f"{name!r} is not a method of {kind.__name__} that makes a graph")
         return lambda *args, **options: method(target, *args, **options)  # type: ignore[misc]
-
-    @staticmethod
-    def _registered(name: Any) -> Callable[..., Any]:
-        thing = find(name) if isinstance(name, str) else None
-        if not hasattr(thing, "recorded_name") and not (isinstance(thing, type) and thing in CLASSES):
-            raise ModelFileError(f"{name!r} is not a function that makes a graph")
-        return thing  # type: ignore[no-any-return]
 
     def _scope_opened(self, number: int, name: str, again: bool) -> None:
         self._open[number] = self._store().opened(name, again=again)
@@ -164,24 +163,12 @@ class Reader:
                 raise NotTheSameError(f"there is operation {made[number].name}; expected {expected}")
         self._checked = len(made)
 
-    def value(self, stored: Any, depth: int = 0) -> Any:
-        """A value from JSON."""
-        if depth > _DEEPEST:
-            raise ModelFileError(f"values are in each other more than {_DEEPEST} deep")
-        if isinstance(stored, list):
-            return [self.value(each, depth + 1) for each in stored]
-        if not isinstance(stored, dict):
-            return stored
-        if len(stored) != 1:
-            raise ModelFileError(f"a value has {len(stored)} kinds")
-        ((kind, content),) = stored.items()
-        if kind not in _READERS:
-            raise ModelFileError(f"there is no kind of value {kind!r}")
-        if kind in _WITH_PARTS:
-            content = [self.value(each, depth + 1) for each in content]
-        return _READERS[kind](self, content)
+    def result(self, number: int) -> Any:
+        """What a call made."""
+        return self._results[number]
 
-    def _callback(self, number: int) -> Callable[..., Any]:
+    def callback(self, number: int) -> Callable[..., Any]:
+        """A function of the program: it does what it did."""
         if number not in self._callbacks:
 
             def function(*args: Any, **options: Any) -> Any:
@@ -190,7 +177,7 @@ class Reader:
             self._callbacks[number] = function
         return self._callbacks[number]
 
-    def _own_object(self, number: int) -> Any:
+    def own(self, number: int) -> Any:
         """An object of a class of the program, whose methods return what they returned."""
         if number in self._own:
             return self._own[number]
@@ -206,21 +193,25 @@ class Reader:
             if not str(each).isidentifier() or (each.startswith("__") and each != "__call__"):
                 raise ModelFileError(f"{each!r} is not the name of a method")
         for each in methods:
-            parts[each] = lambda self_, *args, _name=each, **options: self.called_back(owner, _name)
+            parts[each] = self._replayed(owner, each)
         for each in properties:
-            parts[each] = property(lambda self_, _name=each: self.called_back(owner, _name))
+            parts[each] = property(self._replayed(owner, each))
         for each, value in values:
             parts[each] = self.value(value)
-        kind = type(str(name), (base,), parts)
+        kind: Any = type(str(name), (base,), parts)
         self._own_bases[number] = base
         self._own[number] = made = kind.__new__(kind)
         return made
 
-    def array(self, number: int) -> np.ndarray[Any, Any]:
-        """An array of the file."""
-        if not isinstance(number, int) or not 0 <= number < len(self.arrays):
-            raise ModelFileError(f"there is no array {number!r}")
-        return self.arrays[number]
+    def _replayed(self, owner: Any, name: str) -> Callable[..., Any]:
+        def function(itself: Any, *args: Any, **options: Any) -> Any:
+            return self.called_back(owner, name)
+
+        return function
+
+
+def _count(sizes: Any) -> int:
+    return math.prod(int(size or 0) for size in sizes or ())
 
 
 def check(graph: Graph, first: int, content: dict[str, Any]) -> None:
@@ -249,91 +240,3 @@ def described(op: Operation) -> list[Any]:
 
 def _size(size: Any) -> int | None:
     return None if size is None else int(size)
-
-
-def _named(reader: Reader, content: Any) -> Any:
-    name, fields, parts = content
-    values = [reader.value(each) for each in parts]
-    if fields is None:
-        return NAMED[name]._make(values)  # type: ignore[attr-defined]
-    return namedtuple(name, fields)._make(values)  # type: ignore[misc]
-
-
-def _scope(reader: Reader, content: Any) -> VariableScope:
-    name, reuse, initializer, names, regularizer = content
-    if not isinstance(name, str) or (reuse is not AUTO_REUSE and not isinstance(reuse, bool | None)):
-        raise ModelFileError(f"{name!r} is not a scope of variables")
-    return VariableScope(Scope(name, reuse, initializer), str(names), regularizer)
-
-
-def _rows(reader: Reader, content: Any) -> IndexedSlices:
-    made = IndexedSlices(*content[:3])
-    made.rows = content[3]
-    return made
-
-
-def _tensor_array(reader: Reader, content: Any) -> TensorArray:
-    dtype, flow, sizes, count = content
-    if not isinstance(flow, Tensor):
-        raise ModelFileError("a TensorArray has no tensor")
-    made = TensorArray(dtype, flow=flow)
-    made.element_shape, made._count = None if sizes is None else tuple(sizes), count
-    return made
-
-
-def _range(reader: Reader, content: Any) -> range:
-    made = range(*content)
-    if len(made) > _LONGEST:
-        raise ModelFileError(f"a range has {len(made)} numbers")
-    return made
-
-
-def _number(reader: Reader, content: Any) -> Any:
-    return np.dtype(as_dtype(content[0]).as_numpy_dtype).type(content[1])
-
-
-def _strings(reader: Reader, content: Any) -> Any:
-    sizes, parts = content
-    made = np.empty(len(parts), np.object_)
-    made[:] = [reader.value(each) for each in parts]
-    return made.reshape(sizes)
-
-
-_READERS: dict[str, Callable[[Reader, Any], Any]] = {
-    "float": lambda reader, content: float(content),
-    "tensor": lambda reader, content: reader.graph.get_tensor_by_name(content),
-    "operation": lambda reader, content: reader.graph.get_operation_by_name(content),
-    "tuple": lambda reader, content: tuple(content),
-    "dict": lambda reader, content: {_hashable(key): each for key, each in content},
-    "sparse": lambda reader, content: tuple.__new__(SparseTensor, content),
-    "named": _named,
-    "function": lambda reader, content: reader._registered(content),
-    "class": lambda reader, content: reader._registered(content),
-    "result": lambda reader, content: reader._results[content],
-    "callback": Reader._callback,
-    "own": Reader._own_object,
-    "type": lambda reader, content: TYPES[content] if content in TYPES else as_dtype(content).as_numpy_dtype,
-    "bytes": lambda reader, content: bytes.fromhex(content),
-    "dtype": lambda reader, content: as_dtype(content),
-    "array": Reader.array,
-    "strings": _strings,
-    "number": _number,
-    "slice": lambda reader, content: slice(*content),
-    "ellipsis": lambda reader, content: ...,
-    "range": _range,
-    "shape": lambda reader, content: TensorShape(content),
-    "dimension": lambda reader, content: Dimension(content),
-    "graph": lambda reader, content: reader.graph,
-    "auto": lambda reader, content: AUTO_REUSE,
-    "rows": _rows,
-    "scope": _scope,
-    "tensor_array": _tensor_array,
-    "filled": lambda reader, content: as_initializer(content[0]),
-}
-_WITH_PARTS = {"tuple", "dict", "sparse", "slice", "rows", "scope", "tensor_array", "filled"}
-
-
-def _hashable(key: Any) -> Any:
-    if isinstance(key, list | dict):
-        raise ModelFileError("a key of a dict is a list")
-    return key

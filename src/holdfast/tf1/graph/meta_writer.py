@@ -25,53 +25,36 @@ begin.
 
 from __future__ import annotations
 
-import math
-from types import FunctionType
 from typing import Any
 
 import numpy as np
-import torch
 
-from holdfast.tf1.graph.decoding_loops import BasicDecoderOutput
-from holdfast.tf1.graph.differentiation import IndexedSlices
-from holdfast.tf1.graph.dtypes import DType, as_dtype
+from holdfast.tf1.graph.call_entries import Called, Entry, Snapshot, State
+from holdfast.tf1.graph.dtypes import as_dtype
 from holdfast.tf1.graph.graph import Graph
-from holdfast.tf1.graph.initial_values import Filled
-from holdfast.tf1.graph.ordering import TopKV2
-from holdfast.tf1.graph.recording import CLASSES, EXTENDED, Called, Entry, Large, Snapshot, is_own
-from holdfast.tf1.graph.shapes import Dimension, TensorShape
-from holdfast.tf1.graph.sparse_tensors import SparseTensor, SparseTensorValue
-from holdfast.tf1.graph.tensors import Operation, Tensor
-from holdfast.tf1.rnn_cell import LSTMStateTuple
-from holdfast.tf1.variables import AUTO_REUSE, VariableScope
+from holdfast.tf1.graph.meta_values_written import TYPES, CannotStoreError, ValueWriter
+from holdfast.tf1.graph.recorded_names import is_own
+from holdfast.tf1.graph.recording import CLASSES, EXTENDED
 
-NAMED = {kind.__name__: kind for kind in (LSTMStateTuple, BasicDecoderOutput, SparseTensorValue, TopKV2)}
-"""The classes of named tuples that files know by their names."""
-TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
-"""Python's types that stand for dtypes."""
+_NO_STATE: State = ("", [], None, None, None, None)
+"""Of an object that was made in another graph."""
 _RECENT = 100
 """The last states that a new one is compared with: an equal one is used again."""
 _NEVER = {"py_func": "tf.py_func runs a Python function in each run"}
 
 
-class CannotStoreError(Exception):
-    """A graph, or a value, that a ``.meta`` file cannot hold; the message says why."""
-
-
-class Writer:
+class Writer(ValueWriter):
     """Puts the calls of a graph into JSON.
 
     Args:
         graph: The graph.
 
     Attributes:
-        arrays: The arrays that the calls were given.
         states, classes, left_out: As of the format.
     """
 
     def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.arrays: list[np.ndarray[Any, Any]] = []
+        super().__init__(graph)
         self.states: list[Any] = []
         self.classes: list[Any] = []
         self.left_out: list[str] = []
@@ -79,7 +62,6 @@ class Writer:
         self._functions: dict[int, int] = {}
         self._own: dict[int, int] = {}
         self._known_states: dict[Any, int] = {}
-        self._arrays: dict[int, int] = {}
         self._calls: list[Any] = []  # the list that is being written
 
     def calls(self, entries: list[Entry]) -> list[Any]:
@@ -101,7 +83,6 @@ class Writer:
             return
         if entry.name in _NEVER:
             raise CannotStoreError(f"{_NEVER[entry.name]} ({self._line(entry)})")
-        target = entry.target
         if entry.name == "add_to_collection":
             try:
                 self.value(entry.args)
@@ -109,9 +90,12 @@ class Writer:
                 self.left_out.append(f"a value of collection {entry.args[0]!r}: {error}")
                 return
         try:
+            target = self.value(entry.target)
+            if id(entry) in self._results:  # an object of the program's own class: its first call came with it
+                return
             made = {
                 "do": entry.name,
-                "on": self.value(target),
+                "on": target,
                 "args": [self.value(each) for each in entry.args],
                 "options": {key: self.value(each) for key, each in entry.options.items()},
                 "state": self._state(entry),
@@ -139,57 +123,18 @@ class Writer:
         return [self.value(called.owner), called.name, inner, result, called.failed]
 
     def _state(self, entry: Entry) -> int:
-        scope, controls, seed, variables = entry.state
-        if entry.graph is not self.graph:
-            scope, controls, seed, variables = "", [], None, None
-        key = (scope, tuple(controls), seed, variables and (id(variables[0]), variables[1], id(variables[2])))
-        if key not in self._known_states:
-            names = [op.name for op in controls]
-            open_scope = None if variables is None else self.value(Snapshot("scope", *variables))
-            state = [scope, names, None if seed is None else int(seed), open_scope]
+        stored = entry.state if entry.graph is self.graph else _NO_STATE
+        if id(stored) not in self._known_states:
+            scope, controls, seed, *variables = stored
+            open_scope = None if variables[0] is None else self.value(Snapshot("scope", *variables))
+            state = [scope, [op.name for op in controls], None if seed is None else int(seed), open_scope]
             if state not in self.states[-_RECENT:]:
                 self.states.append(state)
-            self._known_states[key] = len(self.states) - 1 - self.states[::-1].index(state)
-        return self._known_states[key]
+            self._known_states[id(stored)] = len(self.states) - 1 - self.states[::-1].index(state)
+        return self._known_states[id(stored)]
 
-    def value(self, value: Any) -> Any:
-        """A value as JSON.
-
-        Raises:
-            CannotStoreError: It cannot be stored.
-        """
-        if value is None or value is True or value is False or type(value) in (int, str):
-            return value
-        if isinstance(value, float) and not isinstance(value, np.generic):
-            return float(value) if math.isfinite(value) else {"float": str(float(value))}
-        if isinstance(value, Tensor | Operation):
-            return self._node(value)
-        if isinstance(value, list):
-            return [self.value(each) for each in value]
-        if isinstance(value, tuple):
-            return self._tuple(value)
-        if isinstance(value, dict):
-            return {"dict": [[self.value(key), self.value(each)] for key, each in value.items()]}
-        for kinds, write in _WRITERS:
-            if isinstance(value, kinds):
-                return write(self, value)
-        return self._object(value)
-
-    def _node(self, value: Tensor | Operation) -> Any:
-        if value.graph is not self.graph:
-            raise CannotStoreError(f"{value.name} is of another graph")
-        return {"tensor" if isinstance(value, Tensor) else "operation": value.name}
-
-    def _tuple(self, value: Any) -> Any:
-        parts = [self.value(each) for each in value]
-        if isinstance(value, SparseTensor):
-            return {"sparse": parts}
-        if hasattr(value, "_fields"):
-            own = NAMED.get(type(value).__name__) is not type(value)
-            return {"named": [type(value).__name__, list(value._fields) if own else None, parts]}
-        return {"tuple": parts}
-
-    def _function(self, value: Any) -> Any:
+    def function(self, value: Any) -> Any:
+        """A registered function, one that a call made, or one of the program."""
         if hasattr(value, "recorded_name"):
             return {"function": value.recorded_name}
         if hasattr(value, "made_by"):
@@ -208,7 +153,8 @@ class Writer:
             self._call(entry)
         return {"result": self._results[id(entry)]}
 
-    def _object(self, value: Any) -> Any:
+    def object(self, value: Any) -> Any:
+        """A class, or an object that a call made."""
         kind = type(value)
         if isinstance(value, type):
             if value in CLASSES:
@@ -237,11 +183,12 @@ class Writer:
             raise CannotStoreError(f"an object of the class {kind.__name__} cannot be stored")
         names: list[list[str]] = [[], []]
         values: dict[str, Any] = {}
+        known = {"made_by", "set_by_base", *getattr(value, "set_by_base", ())}
         parts = {name: part for each in reversed(kind.__mro__) if is_own(each) for name, part in vars(each).items()}
         for name, part in {**parts, **vars(value)}.items():
             if hasattr(part, "own") or hasattr(getattr(part, "fget", None), "own"):
                 names[isinstance(part, property)].append(name)
-            elif hasattr(base, name) and not name.startswith("__") and name != "made_by":
+            elif hasattr(base, name) and not name.startswith("__") and name not in known:
                 values[name] = part
         number = self._own[id(value)] = len(self.classes)
         self.classes.append(None)
@@ -250,71 +197,3 @@ class Writer:
         if hasattr(value, "made_by"):
             self._call(value.made_by)
         return {"own": number}
-
-    def array(self, value: Any) -> Any:
-        """An array: its number, or its strings."""
-        array = value.array if isinstance(value, Large) else value
-        if array.dtype.kind in "OSU":
-            parts = array.ravel().tolist()
-            if not all(isinstance(part, str | bytes) for part in parts):
-                raise CannotStoreError("an array of objects cannot be stored")
-            return {"strings": [list(array.shape), [self.value(part) for part in parts]]}
-        if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-            raise CannotStoreError(f"an array of {array.dtype.name} cannot be stored")
-        if id(array) not in self._arrays:
-            self._arrays[id(array)] = len(self.arrays)
-            self.arrays.append(array)
-        return {"array": self._arrays[id(array)]}
-
-
-def _slice(writer: Writer, value: slice) -> Any:
-    return {"slice": [writer.value(each) for each in (value.start, value.stop, value.step)]}
-
-
-def _number(writer: Writer, value: np.generic) -> Any:
-    if value.dtype.kind not in "biuf" or value.dtype.itemsize > 8:
-        return writer.array(np.asarray(value)) if value.dtype.kind in "OSU" else writer._object(value)
-    return {"number": [value.dtype.name, writer.value(value.item())]}
-
-
-def _slices(writer: Writer, value: IndexedSlices) -> Any:
-    return {"rows": [writer.value(each) for each in (value.values, value.indices, value.dense_shape, value.rows)]}
-
-
-def _scope(writer: Writer, value: VariableScope) -> Any:
-    return [value.name, {"auto": None} if value.reuse is AUTO_REUSE else value.reuse, writer.value(value.initializer)]
-
-
-def _graph(writer: Writer, value: Graph) -> Any:
-    if value is not writer.graph:
-        raise CannotStoreError("another graph is an argument")
-    return {"graph": None}
-
-
-def _snapshot(writer: Writer, value: Snapshot) -> Any:
-    first, *rest = value.parts
-    start = _scope(writer, first) if value.kind == "scope" else [writer.value(first)]
-    return {value.kind: [*start, *(writer.value(each) for each in rest)]}
-
-
-_WRITERS: list[tuple[Any, Any]] = [
-    (str, lambda writer, value: str(value)),
-    (bytes, lambda writer, value: {"bytes": value.hex()}),
-    (DType, lambda writer, value: {"dtype": value.name}),
-    (torch.dtype, lambda writer, value: {"dtype": as_dtype(value).name}),
-    (np.dtype, lambda writer, value: {"dtype": as_dtype(value).name}),
-    (np.ndarray | Large, Writer.array),
-    (np.generic, _number),
-    (torch.Tensor, lambda writer, value: writer.array(value.detach().numpy())),
-    (slice, _slice),
-    (type(Ellipsis), lambda writer, value: {"ellipsis": None}),
-    (range, lambda writer, value: {"range": [value.start, value.stop, value.step]}),
-    (TensorShape, lambda writer, value: {"shape": value.dims and [size.value for size in value.dims]}),
-    (Dimension, lambda writer, value: {"dimension": value.value}),
-    (Graph, _graph),
-    (type(AUTO_REUSE), lambda writer, value: {"auto": None}),
-    (IndexedSlices, _slices),
-    (Snapshot, _snapshot),
-    (Filled, lambda writer, value: {"filled": writer.value(value.function)}),
-    (FunctionType, Writer._function),
-]

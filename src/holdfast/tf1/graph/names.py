@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from holdfast.errors import ConversionError
 from holdfast.tf1.graph.program_lines import line_of_the_program
-from holdfast.tf1.graph.recording import registered
+from holdfast.tf1.graph.recorded_names import registered
 
 T = TypeVar("T")
 

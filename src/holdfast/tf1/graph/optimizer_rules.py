@@ -15,7 +15,7 @@ from holdfast.tf1.graph.differentiation import IndexedSlices
 from holdfast.tf1.graph.graph import action, get_default_graph
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.optimizers import Numbers, Optimizer, Tensors
-from holdfast.tf1.graph.recording import method
+from holdfast.tf1.graph.recorded_names import method
 from holdfast.tf1.graph.tensors import Operation, Tensor
 from holdfast.tf1.graph.variables import Variable
 

@@ -12,7 +12,7 @@ from holdfast.tf1.graph.convert import constant, convert_to_tensor
 from holdfast.tf1.graph.differentiation import IndexedSlices, gradients
 from holdfast.tf1.graph.graph import action, get_default_graph
 from holdfast.tf1.graph.names import public
-from holdfast.tf1.graph.recording import extended, method
+from holdfast.tf1.graph.recorded_names import extended, method
 from holdfast.tf1.graph.tensors import Operation, Tensor
 from holdfast.tf1.graph.variables import Variable, trainable_variables
 

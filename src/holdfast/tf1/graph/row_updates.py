@@ -11,7 +11,7 @@ from holdfast.tf1.graph.conditions import group
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.graph import get_default_graph, node
 from holdfast.tf1.graph.names import public
-from holdfast.tf1.graph.recording import method
+from holdfast.tf1.graph.recorded_names import method
 from holdfast.tf1.graph.tensors import Operation, Tensor
 from holdfast.tf1.graph.variables import Variable, trainable_variables
 

@@ -135,7 +135,8 @@ class Saver:
         if self._meta is None or self._meta[0] != key:
             saver = {
                 "variables": {name: variable.op.name for name, variable in self._variables.items()},
-                "max_to_keep": self._keep, "hours": self._hours, "pad": self._pad, "relative": self._relative,
+                "max_to_keep": self._keep, "keep_checkpoint_every_n_hours": self._hours,
+                "pad_step_number": self._pad, "save_relative_paths": self._relative,
             }  # fmt: skip
             self._meta = key, meta_graph(graph, saver if self._variables else None)
         return self._meta[1]

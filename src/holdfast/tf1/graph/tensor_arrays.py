@@ -6,11 +6,13 @@ from typing import Any
 
 import torch
 
+from holdfast.tf1.graph.call_entries import Snapshot
 from holdfast.tf1.graph.convert import convert_to_tensor, known_value
 from holdfast.tf1.graph.dtypes import DType, as_dtype, float32, int32
 from holdfast.tf1.graph.graph import node
 from holdfast.tf1.graph.names import public
-from holdfast.tf1.graph.recording import Snapshot, method, snapshot
+from holdfast.tf1.graph.recorded_names import method
+from holdfast.tf1.graph.recording import snapshot
 from holdfast.tf1.graph.shapes import Sizes, product, sizes_of
 from holdfast.tf1.graph.tensors import Tensor
 

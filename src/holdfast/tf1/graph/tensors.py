@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from holdfast.tf1.graph.dtypes import DType
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.program_lines import line_of_the_program
-from holdfast.tf1.graph.recording import method as recorded
+from holdfast.tf1.graph.recorded_names import graph_method
+from holdfast.tf1.graph.recorded_names import method as recorded
 from holdfast.tf1.graph.recording import plain
 from holdfast.tf1.graph.shapes import Sizes, TensorShape, merged, sizes_of, written
 
@@ -107,7 +108,7 @@ class Tensor:
         """The static shape."""
         return self.shape
 
-    @recorded
+    @graph_method
     def set_shape(self, shape: Any) -> None:
         """Adds what the program knows of the shape."""
         self.sizes = merged(self.sizes, sizes_of(shape))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,8 @@ from holdfast.tf1.graph.dtypes import as_dtype
 from holdfast.tf1.graph.failures import InvalidArgumentError
 from holdfast.tf1.graph.graph import action, get_default_graph, node
 from holdfast.tf1.graph.names import public, publish
-from holdfast.tf1.graph.recording import method, plain
+from holdfast.tf1.graph.recorded_names import method
+from holdfast.tf1.graph.recording import plain
 from holdfast.tf1.graph.shapes import Sizes, merged, sizes_of, written
 from holdfast.tf1.graph.tensors import Operation, Tensor
 
@@ -84,6 +86,7 @@ class Variable(Tensor):
         super().__init__(op, 0, first.dtype, sizes if validate_shape else None)
         op.outputs, op.prepare = [self], self._prepared
         known = [size or 0 for size in sizes or ()]
+        graph.allow(math.prod(known))
         empty = torch.empty(known, dtype=self.dtype.torch)
         self.parameter: torch.Tensor = nn.Parameter(empty) if self.dtype.is_floating else empty
         self.validate_shape, self.initial_value = validate_shape, first
