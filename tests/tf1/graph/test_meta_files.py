@@ -208,7 +208,7 @@ def test_cells_that_a_program_wrote(tmp_path: Path) -> None:
     outputs, state = tf.nn.dynamic_rnn(dropped, x, dtype=tf.float32)
     stack = tf.nn.rnn_cell.MultiRNNCell([BiggerCell(4), OwnCell(3), tf.nn.rnn_cell.GRUCell(2, activation=tf.nn.relu)])
     stacked, _ = tf.nn.dynamic_rnn(stack, outputs, [7, 6, 5, 1], dtype=tf.float32, scope="stack")
-    one, _ = stack(x[:, 0], stack.zero_state(4, tf.float32), "stack/rnn")
+    one, _ = stack(outputs[:, 0], stack.zero_state(4, tf.float32), "stack/rnn")
     penalty = tf.losses.get_regularization_loss()
     train = tf.train.MomentumOptimizer(0.1, 0.9).minimize(tf.reduce_sum(stacked) + penalty)
     made = assert_same(tmp_path, outputs, state.slow, stacked, one, penalty, feeds={"x:0": X})

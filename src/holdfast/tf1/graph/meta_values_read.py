@@ -26,6 +26,7 @@ from holdfast.tf1.variables import AUTO_REUSE
 from holdfast.tf1.variables import VariableScope as Scope
 
 DEEPEST = 60  # lists and objects in each other, and calls
+_MOST_FIELDS = 1000  # of a named tuple
 _LONGEST = 10_000_000  # a range
 
 
@@ -89,6 +90,8 @@ class ValueReader:
 def _named(reader: ValueReader, content: Any) -> Any:
     name, fields, parts = content
     values = [reader.value(each) for each in parts]
+    if fields is not None and len(fields) > _MOST_FIELDS:
+        raise ModelFileError(f"a named tuple has {len(fields)} fields")
     kind: Any = NAMED[name] if fields is None else namedtuple(name, fields)
     return kind._make(values)
 

@@ -33,14 +33,13 @@ from holdfast.tf1.graph.call_entries import Called, Entry, Snapshot, State
 from holdfast.tf1.graph.dtypes import as_dtype
 from holdfast.tf1.graph.graph import Graph
 from holdfast.tf1.graph.meta_values_written import TYPES, CannotStoreError, ValueWriter
-from holdfast.tf1.graph.recorded_names import is_own
+from holdfast.tf1.graph.recorded_names import NEVER, is_own
 from holdfast.tf1.graph.recording import CLASSES, EXTENDED
 
 _NO_STATE: State = ("", [], None, None, None, None)
 """Of an object that was made in another graph."""
 _RECENT = 100
 """The last states that a new one is compared with: an equal one is used again."""
-_NEVER = {"py_func": "tf.py_func runs a Python function in each run"}
 
 
 class Writer(ValueWriter):
@@ -81,8 +80,8 @@ class Writer(ValueWriter):
     def _call(self, entry: Entry) -> None:
         if id(entry) in self._results:
             return
-        if entry.name in _NEVER:
-            raise CannotStoreError(f"{_NEVER[entry.name]} ({self._line(entry)})")
+        if entry.name in NEVER:
+            raise CannotStoreError(f"{NEVER[entry.name]} ({self._line(entry)})")
         if entry.name == "add_to_collection":
             try:
                 self.value(entry.args)

@@ -31,6 +31,9 @@ _NOT_RECORDED = {
 }  # fmt: skip
 """What makes no operations itself: scopes, whose state is part of each entry, and classes that are values."""
 
+NEVER = {"py_func": "tf.py_func runs a Python function in each run"}
+"""What is recorded, so that it is known, and never called by a file; with the reason."""
+
 
 def registered(thing: Any, name: str) -> Any:
     """What a program gets for a thing that is registered under a name: the thing itself, or one that is recorded."""
@@ -57,7 +60,8 @@ def _function(function: Callable[..., Any], name: str) -> Callable[..., Any]:
             return function(*args, **options)
         return record(now, function, name, args, options)
 
-    call.recorded_name = name  # type: ignore[attr-defined]
+    if name not in NEVER:
+        call.recorded_name = name  # type: ignore[attr-defined]
     return call
 
 
