@@ -234,4 +234,4 @@ def test_the_operation_of_a_step_has_the_name_that_the_program_gave() -> None:
         with tf.name_scope("scope"):
             made.append(tf.train.AdagradOptimizer(0.1).minimize(loss, step))
         assert [op.name for op in made] == ["Adam", "Adam_1", "train", "other", "scope/Adagrad"]
-        assert graph.get_operation_by_name("train").run.__self__ is made[2]
+        assert graph.get_operation_by_name("train") is made[2]

@@ -35,6 +35,9 @@ class Entry:
         self.calls: list[Called] | tuple[()] = ()
         self.failed = self.changed = False
 
+    def __deepcopy__(self, memo: Any) -> Entry:
+        return self  # a copy of a cell was made by the same call, in the same graph
+
 
 def state_of(graph: Any) -> State:
     """What is open, in one tuple for all calls between which nothing changes."""

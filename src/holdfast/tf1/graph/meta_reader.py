@@ -106,7 +106,7 @@ class Reader(ValueReader):
         kind: type = type(target)
         if isinstance(owner, dict) and "own" in owner:
             kind = self._own_bases[owner["own"]]
-            if name in {CLASSES.get(each) for each in kind.__mro__}:
+            if isinstance(name, str) and name in {CLASSES.get(each) for each in kind.__mro__}:
                 init: Any = kind.__init__  # type: ignore[misc]
                 return lambda *args, **options: init(target, *args, **options)
         method = getattr(kind, name, None) if isinstance(name, str) else None
@@ -182,7 +182,7 @@ class Reader(ValueReader):
         if number in self._own:
             return self._own[number]
         name, base_name, methods, properties, values = self.content["classes"][number]
-        bases = {CLASSES.get(each, each.__name__): each for each in EXTENDED} | {
+        bases: dict[str, type] = {CLASSES.get(each, each.__name__): each for each in (*EXTENDED, object)} | {
             known: each for each, known in CLASSES.items() if issubclass(each, tuple(EXTENDED))
         }  # fmt: skip
         if base_name not in bases or not str(name).isidentifier():

@@ -33,11 +33,14 @@ from holdfast.tf1.graph.call_entries import Called, Entry, Snapshot, State
 from holdfast.tf1.graph.dtypes import as_dtype
 from holdfast.tf1.graph.graph import Graph
 from holdfast.tf1.graph.meta_values_written import TYPES, CannotStoreError, ValueWriter
-from holdfast.tf1.graph.recorded_names import NEVER, is_own
-from holdfast.tf1.graph.recording import CLASSES, EXTENDED
+from holdfast.tf1.graph.nested import flatten, is_structure
+from holdfast.tf1.graph.recorded_names import NEVER
+from holdfast.tf1.graph.recording import CLASSES, EXTENDED, OWN, is_own
+from holdfast.tf1.graph.shapes import Dimension
 
 _NO_STATE: State = ("", [], None, None, None, None)
 """Of an object that was made in another graph."""
+_FEW = 100
 _RECENT = 100
 """The last states that a new one is compared with: an equal one is used again."""
 
@@ -164,7 +167,7 @@ class Writer(ValueWriter):
             if issubclass(value, np.generic):
                 return {"type": as_dtype(value).name}
             raise CannotStoreError(f"the class {value.__name__} is not one of the graph's")
-        if is_own(kind) and isinstance(value, tuple(EXTENDED)):
+        if kind in OWN or (is_own(kind) and isinstance(value, tuple(EXTENDED))):
             return self._own_object(value)
         if hasattr(value, "made_by"):
             return self._result(value)
@@ -174,20 +177,22 @@ class Writer(ValueWriter):
         raise CannotStoreError(f"an object of the class {kind.__name__} cannot be stored")
 
     def _own_object(self, value: Any) -> Any:
+        """An object of a class of the program: its methods by their names, and what it has in place of its base's."""
         if id(value) in self._own:
             return {"own": self._own[id(value)]}
         kind = type(value)
-        base = next(each for each in kind.__mro__ if not is_own(each))
-        if base not in CLASSES and base not in EXTENDED:
-            raise CannotStoreError(f"an object of the class {kind.__name__} cannot be stored")
+        base = next(each for each in kind.__mro__ if not is_own(each) or each is object)
         names: list[list[str]] = [[], []]
         values: dict[str, Any] = {}
         known = {"made_by", "set_by_base", *getattr(value, "set_by_base", ())}
-        parts = {name: part for each in reversed(kind.__mro__) if is_own(each) for name, part in vars(each).items()}
+        own = kind.__mro__[: kind.__mro__.index(base)]
+        parts = {name: part for each in reversed(own) for name, part in vars(each).items()}
         for name, part in {**parts, **vars(value)}.items():
             if hasattr(part, "own") or hasattr(getattr(part, "fget", None), "own"):
                 names[isinstance(part, property)].append(name)
-            elif hasattr(base, name) and not name.startswith("__") and name not in known:
+            elif name in known or name.startswith("__"):
+                continue
+            elif hasattr(base, name) or (base is object and _is_size(part)):
                 values[name] = part
         number = self._own[id(value)] = len(self.classes)
         self.classes.append(None)
@@ -196,3 +201,9 @@ class Writer(ValueWriter):
         if hasattr(value, "made_by"):
             self._call(value.made_by)
         return {"own": number}
+
+
+def _is_size(value: Any) -> bool:
+    """Whether a value is a number, a text, or a few of them, such as the size of a state."""
+    leaves = flatten(value) if is_structure(value) and len(value) < _FEW else [value]
+    return all(type(leaf) in (int, float, bool, str, Dimension) for leaf in leaves)

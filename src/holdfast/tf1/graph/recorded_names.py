@@ -8,7 +8,7 @@ from types import FunctionType
 from typing import Any, TypeVar
 
 from holdfast.tf1.graph.call_entries import LOCAL
-from holdfast.tf1.graph.recording import CLASSES, EXTENDED, call_back, record, with_callbacks
+from holdfast.tf1.graph.recording import CLASSES, EXTENDED, is_own, record, record_methods, with_callbacks
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
@@ -135,36 +135,15 @@ def _record_constructor(cls: Any, name: str) -> None:
     cls.__init__ = wraps(init)(initialized)
 
 
-def is_own(kind: type) -> bool:
-    """Whether a class is a program's own, which extends one of Holdfast's."""
-    return not kind.__module__.startswith("holdfast.")
-
-
 def extended(cls: C) -> C:
     """Records what a program's subclasses override, when a recorded call calls it."""
     base: type = cls
 
     def init_subclass(kind: type, /, **options: Any) -> None:
         super(base, kind).__init_subclass__(**options)  # type: ignore[arg-type]
-        if not is_own(kind):
-            return
-        for name, value in list(vars(kind).items()):
-            if isinstance(value, FunctionType) and (not name.startswith("__") or name == "__call__"):
-                setattr(kind, name, _own(name, value))
-            elif isinstance(value, property) and value.fget is not None:
-                setattr(kind, name, property(_own(name, value.fget), value.fset, value.fdel, value.__doc__))
+        if is_own(kind):
+            record_methods(kind)
 
     cls.__init_subclass__ = classmethod(init_subclass)  # type: ignore[assignment]
     EXTENDED.append(cls)
     return cls
-
-
-def _own(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(function)
-    def call(self: Any, *args: Any, **options: Any) -> Any:
-        if not LOCAL.now.depth:
-            return function(self, *args, **options)
-        return call_back(self, name, partial(function, self), args, options)
-
-    call.own = True  # type: ignore[attr-defined]
-    return call

@@ -11,7 +11,7 @@ Nothing here runs within a session: plans call the functions of operations, not 
 from __future__ import annotations
 
 from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
-from functools import partial, update_wrapper
+from functools import partial, update_wrapper, wraps
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
@@ -22,12 +22,15 @@ from holdfast.tf1.graph.call_entries import LOCAL, Called, Entry, Large, Now
 _FUNCTIONS = (FunctionType, MethodType, BuiltinFunctionType, partial)
 _MARKS = ("recorded_name", "made_by", "of_the_program")
 _ITERATORS = (Iterator, KeysView, ValuesView, ItemsView)
+_LIBRARIES = ("holdfast.", "torch", "numpy")  # not a program's own
 _SMALL = 2**16  # bytes: a larger array is shared with the constant that was made from it, if there is one
 
 CLASSES: dict[type, str] = {}
 """The recorded classes with their names."""
 EXTENDED: list[type] = []
 """The classes that a program may extend; what it overrides is recorded as its functions are."""
+OWN: set[type] = set()
+"""The classes of a program that extend none of Holdfast's and are recorded too, as their objects were called."""
 _PLAIN: set[type] = {int, float, bool, str, bytes, type(None), complex, slice, type(Ellipsis)}
 _SNAPSHOTS: dict[type, Callable[[Any], Any]] = {}
 
@@ -146,6 +149,39 @@ def _callback(function: Any) -> Callable[..., Any]:
     return call
 
 
+def is_own(kind: type) -> bool:
+    """Whether a class is a program's own, which extends one of Holdfast's."""
+    return not kind.__module__.startswith("holdfast.")
+
+
+def record_methods(kind: Any) -> None:
+    """Records the methods and properties of a program's own class, when a recorded call calls them."""
+    for name, value in list(vars(kind).items()):
+        if isinstance(value, FunctionType) and (not name.startswith("__") or name == "__call__"):
+            setattr(kind, name, _own(name, value))
+        elif isinstance(value, property) and value.fget is not None:
+            setattr(kind, name, property(_own(name, value.fget), value.fset, value.fdel, value.__doc__))
+
+
+def _record_object(kind: Any) -> None:
+    """:func:`record_methods` of a class whose objects act as a cell or a function, and that extends none of ours."""
+    for each in kind.__mro__:
+        if each is not object and each not in OWN and not each.__module__.startswith(_LIBRARIES):
+            OWN.add(each)
+            record_methods(each)
+
+
+def _own(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def call(self: Any, *args: Any, **options: Any) -> Any:
+        if not LOCAL.now.depth:
+            return function(self, *args, **options)
+        return call_back(self, name, partial(function, self), args, options)
+
+    call.own = True  # type: ignore[attr-defined]
+    return call
+
+
 def with_callbacks(value: Any) -> Any:
     """A value of the program for a scope: the functions in it may be called back by later calls."""
     return _kept(value)[0]
@@ -179,6 +215,8 @@ def _kept(value: Any) -> tuple[Any, Any]:
     if isinstance(value, _FUNCTIONS) and not any(hasattr(value, mark) for mark in _MARKS):
         wrapped = _callback(value)
         return wrapped, wrapped
+    if callable(value) and isinstance(kind.__call__, FunctionType) and not kind.__module__.startswith(_LIBRARIES):
+        _record_object(kind)
     return _kept(list(value)) if isinstance(value, _ITERATORS) else (value, value)
 
 
