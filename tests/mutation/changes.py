@@ -191,6 +191,18 @@ def in_document(name: str) -> Layer:
     return layer
 
 
+def in_last_tensor(data: bytes, change: Change) -> bytes:
+    """The bytes of the last tensor of a safetensors file."""
+    start = 8 + int.from_bytes(data[:8], "little")
+    table = json.loads(data[8:start])
+    name = max((name for name in table if name != "__metadata__"), key=lambda name: table[name]["data_offsets"])
+    first, last = table[name]["data_offsets"]
+    body = change(data[start + first : start + last])
+    table[name] |= {"data_offsets": [first, first + len(body)], "shape": [len(body)]}
+    header = json.dumps(table, separators=(",", ":")).encode()
+    return len(header).to_bytes(8, "little") + header + data[start : start + first] + body
+
+
 def with_digest(layer: Layer) -> Layer:
     """The change with a right digest, as somebody can write who means harm."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from tests.mutation.changes import in_document, in_header, in_zip, outside, with_digest
+from tests.mutation.changes import in_document, in_header, in_last_tensor, in_zip, outside, with_digest
 from tests.mutation.subjects import Subject
 from torch import nn
 
@@ -85,6 +85,26 @@ def own() -> list[Subject]:
     def network(folder: Path) -> None:
         formats.write(folder / "file.safetensors", _network())
 
+    def graph(folder: Path) -> None:
+        from holdfast.tf1 import graph as tf
+
+        with tf.Graph().as_default():
+            x = tf.placeholder(tf.float32, [None, 7, 3], name="x")
+            outputs, _ = tf.nn.dynamic_rnn(tf.nn.rnn_cell.BasicLSTMCell(4), x, [7, 6], dtype=tf.float32)
+            with tf.variable_scope("out", initializer=tf.zeros_initializer()):
+                outputs = tf.layers.dense(outputs * np.float32([1, 2, 3, 4]), 2, tf.nn.relu)
+            parts = tf.split(outputs, [3, 4], 1)
+            _, total = tf.while_loop(lambda i, s: i < 3, lambda i, s: (i + 1, s + tf.fill([2], 2.0)), (0, tf.zeros(2)))
+            tf.add_to_collection("total", total)
+            tf.train.AdamOptimizer().minimize(tf.reduce_sum(parts[1]) + tf.reduce_sum(tf.stack(tf.unstack(total))))
+            tf.train.export_meta_graph(str(folder / "file.meta"))
+
+    def import_graph(path: Path) -> Any:
+        from holdfast.tf1 import graph as tf
+
+        with tf.Graph().as_default():
+            return tf.train.import_meta_graph(str(path))
+
     classify = _trained(
         "japanese-vowels",
         table,
@@ -103,6 +123,13 @@ def own() -> list[Subject]:
         Subject("model, without torch", classify, "model.safetensors", runtime.load, layers=IN_OWN),
         Subject("network", network, "file.safetensors", formats.read, layers=IN_OWN),
         Subject("checkpoint", run, "run/checkpoint.safetensors", resume, layers=IN_OWN),
+        Subject(
+            "graph of TF1",
+            graph,
+            "file.meta",
+            import_graph,
+            layers=(outside, with_digest(in_last_tensor), with_digest(in_last_tensor), with_digest(in_header)),
+        ),
         Subject("run directory", run, "run", reopen, ("run/history.jsonl", "run/recipe.toml")),
     ]
 

@@ -220,3 +220,18 @@ def test_slots_have_tensorflows_names() -> None:
     assert [variable.op.name for variable in tf.global_variables()] == [
         "layer/w", "beta1_power", "beta2_power", "layer/w/Adam", "layer/w/Adam_1"
     ]  # fmt: skip
+
+
+def test_the_operation_of_a_step_has_the_name_that_the_program_gave() -> None:
+    with tf.Graph().as_default() as graph:
+        loss, step = tf.square(tf.Variable(1.0)), tf.train.create_global_step()
+        made = [
+            tf.train.AdamOptimizer().minimize(loss),
+            tf.train.AdamOptimizer().minimize(loss, step),
+            tf.train.GradientDescentOptimizer(0.1).minimize(loss, name="train"),
+            tf.train.MomentumOptimizer(0.1, 0.9).minimize(loss, step, name="other"),
+        ]
+        with tf.name_scope("scope"):
+            made.append(tf.train.AdagradOptimizer(0.1).minimize(loss, step))
+        assert [op.name for op in made] == ["Adam", "Adam_1", "train", "other", "scope/Adagrad"]
+        assert graph.get_operation_by_name("train") is made[2]

@@ -93,8 +93,8 @@ def test_only_the_last_checkpoints_stay(tmp_path: Path) -> None:
         for step in range(5):
             saver.save(session, f"{tmp_path}/model", global_step=step)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "checkpoint", "model-3.data-00000-of-00001", "model-3.index", "model-3.index.mine",
-        "model-4.data-00000-of-00001", "model-4.index",
+        "checkpoint", "model-3.data-00000-of-00001", "model-3.index", "model-3.index.mine", "model-3.meta",
+        "model-4.data-00000-of-00001", "model-4.index", "model-4.meta",
     ]  # fmt: skip
     state = tf.train.get_checkpoint_state(str(tmp_path))
     assert state.model_checkpoint_path == f"{tmp_path}/model-4"

@@ -50,6 +50,7 @@ from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
     matrices,
     measures,
     messages,
+    meta_files,
     mnist,
     networks,
     newer_names,

@@ -8,7 +8,7 @@ import torch
 
 from holdfast.tf1.graph.convert import convert_to_tensor, known_sizes, known_value, same_kind, whole_numbers
 from holdfast.tf1.graph.dtypes import as_dtype, int32
-from holdfast.tf1.graph.graph import node, nodes
+from holdfast.tf1.graph.graph import get_default_graph, node, nodes
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.shapes import Sizes, axis_of, merged, merged_size, product, sizes_of
 from holdfast.tf1.graph.tensors import Tensor
@@ -207,6 +207,7 @@ def unstack(value: Any, num: int | None = None, axis: int = 0, name: str = "unst
     count = None if sizes is None else sizes[axis_of(axis, sizes)]
     if num is not None:
         count = merged_size(count, int(num), sizes)
+    get_default_graph().allow(count or 0)
     if count is None:
         raise ValueError(f"unstack of {tensor.name} got num=None, and the size of axis {axis} is unknown; give num.")
     rest = None if sizes is None else tuple(s for place, s in enumerate(sizes) if place != axis_of(axis, sizes))
@@ -239,6 +240,7 @@ def split(
     parts: list[int | None]
     if known.ndim == 0:
         count = int(known)
+        get_default_graph().allow(count)
         if whole is not None and whole % count:
             raise ValueError(
                 f"split of {whole} along axis {axis} into {count} parts; expected a number that divides it."

@@ -16,6 +16,7 @@ from holdfast.tf1.graph.graph import nodes
 from holdfast.tf1.graph.names import public, publish
 from holdfast.tf1.graph.nested import flatten, pack_sequence_as
 from holdfast.tf1.graph.plan import Plan
+from holdfast.tf1.graph.recorded_names import extended, method
 from holdfast.tf1.graph.scopes import (
     VariableScope,
     cells_make_variables_here,
@@ -34,6 +35,7 @@ Setting = tuple[Tensor, Callable[[float], None]]
 
 
 @public("contrib.rnn.RNNCell", "nn.rnn_cell_impl.RNNCell", "contrib.rnn.LayerRNNCell")
+@extended
 class RNNCell:
     """The base of all cells. A program's own cell has ``state_size``, ``output_size`` and ``call`` or ``__call__``.
 
@@ -57,6 +59,7 @@ class RNNCell:
         """The size of an output."""
         raise NotImplementedError(f"{type(self).__name__} has no output_size; a subclass of RNNCell defines it.")
 
+    @method
     def zero_state(self, batch_size: Any, dtype: Any = "float32") -> Any:
         """A state of zeros for ``batch_size`` rows, a number or a tensor."""
         batch = batch_size if isinstance(batch_size, Tensor) else int(batch_size)
@@ -74,12 +77,14 @@ class RNNCell:
     def build(self, inputs_shape: Any) -> None:
         """Makes the variables, for a program's cell that makes them before its first step."""
 
+    @method
     def add_variable(self, name: str, shape: Any, dtype: Any = None, initializer: Any = None, **options: Any) -> Tensor:
         """A variable in the cell's scope."""
         return get_variable(name, shape, dtype, initializer)
 
     add_weight = add_variable
 
+    @method
     def __call__(self, inputs: Any, state: Any, scope: Any = None, **options: Any) -> Any:
         """One step: the output and the new state."""
         x = convert_to_tensor(inputs)
@@ -153,6 +158,7 @@ class EngineCell(RNNCell):
             self.eager.make_variables(depth, inputs.dtype.torch or torch.float32, None, _scope(scope))
         return variables_of(self.eager.parameters())
 
+    @method
     def __call__(self, inputs: Any, state: Any, scope: Any = None, **options: Any) -> Any:
         """One step: the output and the new state."""
         x = convert_to_tensor(inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,12 +10,13 @@ import numpy as np
 import torch
 
 from holdfast.tf1.graph.dtypes import DType, as_dtype, string
-from holdfast.tf1.graph.graph import node
+from holdfast.tf1.graph.graph import get_default_graph, node
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.nested import flatten, is_structure
 from holdfast.tf1.graph.shapes import Dimension, Sizes, TensorShape, broadcast, merged, sizes_of
 from holdfast.tf1.graph.tensors import Tensor
 
+_MOST_KNOWN = 2**20  # values: a larger tensor is not computed before a run
 CONVERSIONS: list[tuple[type, Callable[[Any], Tensor]]] = []
 """How other things of the graph become tensors, such as slices of rows; in the files that define them."""
 
@@ -133,7 +135,8 @@ def constant(
     array = array_of(value, kind)
     if shape is not None:
         sizes = tuple(int(size) for size in TensorShape(shape).as_list())  # type: ignore[arg-type]
-        count = int(np.prod(sizes, dtype=np.int64))
+        count = math.prod(sizes)
+        get_default_graph().allow(count)
         if array.size > count or (verify_shape and array.shape != sizes):
             raise ValueError(f"A constant has shape {array.shape}; expected one that fits {sizes}.")
         if array.size == count:
@@ -164,6 +167,8 @@ def _known(tensor: Tensor) -> Any:
         sizes = op.inputs[0].sizes
         return None if sizes is None or None in sizes else torch.tensor(sizes, dtype=tensor.dtype.torch)
     if op.compute is None or op.prepare is not None or op.effect or op.type == "Placeholder" or not op.inputs:
+        return None
+    if math.prod(size or 0 for size in tensor.sizes or ()) > _MOST_KNOWN:
         return None
     values = [_known(each) for each in op.inputs]
     if any(value is None for value in values):

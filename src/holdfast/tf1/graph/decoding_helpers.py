@@ -18,11 +18,13 @@ from holdfast.tf1.graph.indexing import embedding_lookup
 from holdfast.tf1.graph.maths import cast
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.randoms import multinomial
+from holdfast.tf1.graph.recorded_names import extended, method
 from holdfast.tf1.graph.reductions import argmax, reduce_all
 from holdfast.tf1.graph.tensors import Tensor
 
 
 @public("contrib.seq2seq.Helper")
+@extended
 class Helper:
     """The base of all helpers. A program's own has ``initialize``, ``sample`` and ``next_inputs``."""
 
@@ -68,14 +70,17 @@ class TrainingHelper(Helper):
             "Step", lambda v, t: v[:, min(int(t), v.shape[1] - 1)], [x, convert_to_tensor(time)], x.dtype, sizes
         )
 
+    @method
     def initialize(self, name: str | None = None) -> tuple[Any, Any]:
         """The first step of the inputs."""
         return equal(0, self.sequence_length), self._step(0)
 
+    @method
     def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
         """The most probable symbols."""
         return cast(argmax(outputs, -1), int32)
 
+    @method
     def next_inputs(self, time: Any, outputs: Any, state: Any, sample_ids: Any, name: str | None = None) -> Any:
         """The next step of the inputs."""
         following = convert_to_tensor(time) + 1
@@ -107,14 +112,17 @@ class GreedyEmbeddingHelper(Helper):
         self.end_token = convert_to_tensor(end_token, int32)
         self.batch_size = shape(self.start_tokens)[0]
 
+    @method
     def initialize(self, name: str | None = None) -> tuple[Any, Any]:
         """The vectors of the first symbols."""
         return fill([self.batch_size], False), self._look_up(self.start_tokens)
 
+    @method
     def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
         """The most probable symbols."""
         return cast(argmax(outputs, -1), int32)
 
+    @method
     def next_inputs(self, time: Any, outputs: Any, state: Any, sample_ids: Any, name: str | None = None) -> Any:
         """The vectors of the symbols."""
         finished = equal(sample_ids, self.end_token)
@@ -136,6 +144,7 @@ class SampleEmbeddingHelper(GreedyEmbeddingHelper):
         super().__init__(embedding, start_tokens, end_token)
         self._temperature, self._seed = softmax_temperature, seed
 
+    @method
     def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
         """Drawn symbols."""
         logits = outputs if self._temperature is None else outputs / self._temperature

@@ -16,6 +16,7 @@ from holdfast.tf1.graph.graph import node, nodes
 from holdfast.tf1.graph.maths import cast
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.nested import flatten, map_structure, pack_sequence_as
+from holdfast.tf1.graph.recorded_names import extended, method
 from holdfast.tf1.graph.reductions import argmax
 from holdfast.tf1.graph.rnn import run_cell
 from holdfast.tf1.graph.scopes import variable_scope
@@ -32,6 +33,7 @@ class BasicDecoderOutput(NamedTuple):
 
 
 @public("contrib.seq2seq.Decoder")
+@extended
 class Decoder:
     """The base of all decoders. A program's own has ``initialize`` and ``step``."""
 
@@ -61,11 +63,13 @@ class BasicDecoder(Decoder):
         self.cell, self.helper, self.output_layer = cell, helper, output_layer
         self.initial_state = map_structure(convert_to_tensor, initial_state)
 
+    @method
     def initialize(self, name: str | None = None) -> tuple[Any, Any, Any]:
         """The helper's first inputs, and the first state."""
         finished, inputs = self.helper.initialize()
         return finished, inputs, self.initial_state
 
+    @method
     def step(self, time: Any, inputs: Any, state: Any, name: str | None = None) -> tuple[Any, Any, Any, Any]:
         """One step of the cell."""
         outputs, new = self.cell(inputs, state)

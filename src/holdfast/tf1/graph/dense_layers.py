@@ -9,6 +9,7 @@ from holdfast.tf1.graph.graph import node
 from holdfast.tf1.graph.initial_values import Zeros, glorot_uniform
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.networks import bias_add, relu
+from holdfast.tf1.graph.recorded_names import method
 from holdfast.tf1.graph.scopes import get_variable, variable_scope
 from holdfast.tf1.graph.tensors import Tensor
 from holdfast.tf1.graph.variables import Variable
@@ -113,6 +114,7 @@ class Dense:
 
     weights = trainable_weights = trainable_variables = variables
 
+    @method
     def build(self, depth: Any, dtype: Any) -> None:
         """Makes the variables."""
         with variable_scope(self._scope or self.name, "dense", reuse=self._reuse):
@@ -124,6 +126,7 @@ class Dense:
                 first = self._initializers[1] or Zeros()
                 self.bias = get_variable("bias", [self.units], dtype, first, trainable=self._trainable)
 
+    @method
     def __call__(self, inputs: Any, *args: Any, **options: Any) -> Tensor:
         """The outputs [..., units] of inputs [..., depth]."""
         x = convert_to_tensor(inputs)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from holdfast.tf1.graph.names import publish
+from holdfast.tf1.graph.recording import plain
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +88,7 @@ for _dtype in _ALL:
 publish(float64, "double")
 publish(float16, "half")
 publish(DType, "DType")
+plain(DType)
 
 
 def as_dtype(value: Any) -> DType:

@@ -13,6 +13,7 @@ from holdfast.tf1.graph.cells import EngineCell, RNNCell, Setting, torch_functio
 from holdfast.tf1.graph.graph import get_default_graph
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.networks import dropout
+from holdfast.tf1.graph.recorded_names import method
 from holdfast.tf1.graph.scopes import variable_scope
 from holdfast.tf1.graph.tensors import Tensor
 
@@ -67,6 +68,7 @@ class _OwnStack(RNNCell):
         """Of the last cell."""
         return self._cells[-1].output_size
 
+    @method
     def __call__(self, inputs: Any, state: Any, scope: Any = None, **options: Any) -> Any:
         """One step."""
         parts = state
@@ -145,6 +147,7 @@ class OwnWrapper(RNNCell):
         """Of the inner cell."""
         return self._cell.output_size
 
+    @method
     def zero_state(self, batch_size: Any, dtype: Any = "float32") -> Any:
         """Of the inner cell."""
         return self._cell.zero_state(batch_size, dtype)
@@ -157,6 +160,7 @@ class _OwnDropout(OwnWrapper):
         super().__init__(cell)
         self._before, self._after, self._seed = before, after, seed
 
+    @method
     def __call__(self, inputs: Any, state: Any, scope: Any = None, **options: Any) -> Any:
         """One step."""
         output, new = self._cell(self._dropped(inputs, self._before), state, scope)
@@ -205,6 +209,7 @@ class _OwnResidual(OwnWrapper):
         super().__init__(cell)
         self._function = function or add
 
+    @method
     def __call__(self, inputs: Any, state: Any, scope: Any = None, **options: Any) -> Any:
         """One step."""
         output, new = self._cell(inputs, state, scope)

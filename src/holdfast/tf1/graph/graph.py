@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from holdfast.tf1.graph.call_entries import Entry
 from holdfast.tf1.graph.dtypes import as_dtype
 from holdfast.tf1.graph.names import public, publish
+from holdfast.tf1.graph.recorded_names import graph_method
+from holdfast.tf1.graph.recording import graphs_by
 from holdfast.tf1.graph.shapes import Sizes
 from holdfast.tf1.graph.tensors import Compute, Operation, Tensor
 
@@ -30,17 +33,36 @@ class Graph:
         self._by_name: dict[str, Operation] = {}
         self._used: dict[str, int] = {}
         self.lock = threading.RLock()
+        self.tape: list[Entry] = []  # the program's calls that made it
+        self.changes = 0  # counts every change
+        self.most_operations: int | None = None  # while a .meta file is read: what the file lists
+        self.most_values: int | None = None
+        self.last_state: Any = ("", self.controls, None, None, None, None)  # of recording.py
 
     def add(self, op: Operation) -> int:
         """Records an operation and returns its number."""
+        if self.most_operations is not None and len(self.operations) >= self.most_operations:
+            raise ValueError(f"there is an operation {op.name} more than the file lists")
         self._by_name[op.name] = op
+        self.changes += 1
         self.operations.append(op)
         return len(self.operations) - 1
 
+    def allow(self, values: int) -> None:
+        """Refuses to make more values at once than the ``.meta`` file that is being read lists.
+
+        Raises:
+            ValueError: There are more.
+        """
+        if self.most_values is not None and values > self.most_values:
+            raise ValueError(f"there are {values:,} values; the largest tensor that the file lists has fewer")
+
+    @graph_method
     def unique_name(self, name: str) -> str:
         """``name`` in the open scope, with ``_1``, ``_2``, ... if it is taken; as it is if it ends with a slash."""
         if name.endswith("/"):
             return name[:-1]
+        self.changes += 1
         full = f"{self.scope}{name}"
         key = full.lower()
         count = self._used.get(key, 0)
@@ -105,6 +127,10 @@ class Graph:
             )
         return found
 
+    def has_name(self, name: str) -> bool:
+        """Whether a name of an operation or a scope is taken; upper and lower case are the same."""
+        return name.lower() in self._used
+
     def get_operations(self) -> list[Operation]:
         """All operations, in the order in which they were made."""
         return list(self.operations)
@@ -154,8 +180,10 @@ class Graph:
         found = self.collections.get(name, [])
         return [each for each in found if not scope or getattr(each, "name", "").startswith(scope)]
 
+    @graph_method
     def add_to_collection(self, name: Any, value: Any) -> None:
         """Adds a value to a collection."""
+        self.changes += 1
         self.collections.setdefault(name, []).append(value)
 
     def finalize(self) -> None:
@@ -262,3 +290,4 @@ def _record(
 
 
 publish(Graph, "python.framework.ops.Graph")
+graphs_by(get_default_graph)

@@ -15,13 +15,16 @@ from holdfast.tf1.graph.dtypes import DType, as_dtype, float32
 from holdfast.tf1.graph.graph import node
 from holdfast.tf1.graph.names import public, publish
 from holdfast.tf1.graph.randoms import random_normal, random_uniform, truncated_normal
+from holdfast.tf1.graph.recorded_names import extended, method
 from holdfast.tf1.graph.shapes import sizes_of
 from holdfast.tf1.graph.tensors import Tensor
 
 
+@extended
 class Initializer:
     """Makes the initial value of a variable from its shape and dtype."""
 
+    @method
     def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> Tensor:
         """The value, as a tensor of the graph."""
         sizes = sizes_of(shape)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from holdfast.errors import ConversionError
 from holdfast.tf1.graph.program_lines import line_of_the_program
+from holdfast.tf1.graph.recorded_names import registered
 
 T = TypeVar("T")
 
@@ -94,8 +95,9 @@ def public(*names: str) -> Callable[[T], T]:
 
 def publish(thing: Any, *names: str) -> None:
     """:func:`public` for a value."""
+    recorded = registered(thing, names[0])
     for name in names:
-        _NAMES[name] = thing
+        _NAMES[name] = recorded
 
 
 def refuse(advice: str, *names: str) -> None:

@@ -15,6 +15,7 @@ from holdfast.tf1.graph.differentiation import IndexedSlices
 from holdfast.tf1.graph.graph import action, get_default_graph
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.optimizers import Numbers, Optimizer, Tensors
+from holdfast.tf1.graph.recorded_names import method
 from holdfast.tf1.graph.tensors import Operation, Tensor
 from holdfast.tf1.graph.variables import Variable
 
@@ -198,10 +199,12 @@ class SyncReplicasOptimizer(Optimizer):
         super().__init__(use_locking, name)
         self._opt = opt
 
+    @method
     def compute_gradients(self, *args: Any, **options: Any) -> list[tuple[Tensor | IndexedSlices | None, Variable]]:
         """Of the optimiser."""
         return self._opt.compute_gradients(*args, **options)
 
+    @method
     def apply_gradients(self, grads_and_vars: Any, global_step: Any = None, name: str | None = None) -> Operation:
         """Of the optimiser.
 
@@ -232,6 +235,7 @@ class SyncReplicasOptimizer(Optimizer):
     def get_chief_queue_runner(self) -> None:
         """None: one replica waits for nobody."""
 
+    @method
     def get_init_tokens_op(self, num_tokens: int = -1) -> Operation:
         """An operation that does nothing."""
         return action("NoOp", lambda: None, [], "get_init_tokens_op", effect=False)

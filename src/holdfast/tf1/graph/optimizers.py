@@ -12,6 +12,7 @@ from holdfast.tf1.graph.convert import constant, convert_to_tensor
 from holdfast.tf1.graph.differentiation import IndexedSlices, gradients
 from holdfast.tf1.graph.graph import action, get_default_graph
 from holdfast.tf1.graph.names import public
+from holdfast.tf1.graph.recorded_names import extended, method
 from holdfast.tf1.graph.tensors import Operation, Tensor
 from holdfast.tf1.graph.variables import Variable, trainable_variables
 
@@ -21,6 +22,7 @@ Gradient = Tensor | IndexedSlices | None
 
 
 @public("train.Optimizer")
+@extended
 class Optimizer:
     """The base of all optimisers.
 
@@ -40,6 +42,7 @@ class Optimizer:
         """The name of its operations."""
         return self._name
 
+    @method
     def minimize(
         self, loss: Tensor, global_step: Any = None, var_list: Any = None, gate_gradients: int = 1,
         aggregation_method: Any = None, colocate_gradients_with_ops: bool = False, name: str | None = None,
@@ -55,6 +58,7 @@ class Optimizer:
             raise ValueError(f"The loss {loss.name} depends on none of the variables; expected at least one.")
         return self.apply_gradients(pairs, global_step, name)
 
+    @method
     def compute_gradients(
         self, loss: Tensor, var_list: Any = None, gate_gradients: int = 1, aggregation_method: Any = None,
         colocate_gradients_with_ops: bool = False, grad_loss: Any = None,
@@ -65,6 +69,7 @@ class Optimizer:
             raise ValueError("There are no variables to train; expected one that is trainable.")
         return list(zip(gradients(loss, variables, grad_loss), variables, strict=True))
 
+    @method
     def apply_gradients(self, grads_and_vars: Any, global_step: Any = None, name: str | None = None) -> Operation:
         """An operation that changes the variables by their gradients, and adds 1 to ``global_step``.
 
@@ -75,7 +80,7 @@ class Optimizer:
         if not pairs:
             raise ValueError("apply_gradients got no gradient; expected at least one that is not None.")
         graph = get_default_graph()
-        with graph.name_scope(name or self._name), graph.control_dependencies(None):
+        with graph.name_scope(name or self._name) as scope, graph.control_dependencies(None):
             hyper = {key: convert_to_tensor(value, "float32") for key, value in self._hyper.items()}
         variables = [variable for _, variable in pairs]
         with graph.control_dependencies(None):
@@ -87,12 +92,13 @@ class Optimizer:
                 convert_to_tensor(gradient, variable.dtype)
             ]  # fmt: skip
         step = action(
-            self._name, None, inputs, name or self._name, prepare=self._prepare(list(hyper), variables, sparse)
-        )
+            self._name, None, inputs, scope if global_step is None else f"{scope}update/",
+            prepare=self._prepare(list(hyper), variables, sparse),
+        )  # fmt: skip
         if global_step is None:
             return step
         with graph.control_dependencies([step]):
-            return global_step.assign_add(constant(1, global_step.dtype)).op  # type: ignore[no-any-return]
+            return global_step.assign_add(constant(1, global_step.dtype), name=scope).op  # type: ignore[no-any-return]
 
     def _make_slots(self, variables: Sequence[Variable]) -> None:
         graph = get_default_graph()

@@ -70,11 +70,6 @@ refuse(
     "contrib.lite", "lite", "import_graph_def", "GraphDef", "python.tools", "python.saved_model",
 )  # fmt: skip
 refuse(
-    "Make the graph by the program's own code, as it was made for training, and restore the variables into it: "
-    "tf.train.Saver().restore(session, path).",
-    "train.import_meta_graph", "train.export_meta_graph", "MetaGraphDef",
-)  # fmt: skip
-refuse(
     "Write the loop in Python: session.run(tensors, feed_dict) for each set of values.",
     "contrib.learn.run_n", "contrib.learn.run_feeds",
 )  # fmt: skip

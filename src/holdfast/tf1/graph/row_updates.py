@@ -11,6 +11,7 @@ from holdfast.tf1.graph.conditions import group
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.graph import get_default_graph, node
 from holdfast.tf1.graph.names import public
+from holdfast.tf1.graph.recorded_names import method
 from holdfast.tf1.graph.tensors import Operation, Tensor
 from holdfast.tf1.graph.variables import Variable, trainable_variables
 
@@ -70,6 +71,7 @@ class ExponentialMovingAverage:
         self._decay, self._updates, self.name = decay, num_updates, name
         self._averages: dict[Tensor, Variable] = {}
 
+    @method
     def apply(self, var_list: Any = None) -> Operation:
         """An operation that moves the averages of variables, or of other tensors, which it makes."""
         tensors = trainable_variables() if var_list is None else list(var_list)

@@ -17,7 +17,8 @@ from holdfast.interop.tf1.checkpoint import Checkpoint
 from holdfast.interop.tf1.names import modern
 from holdfast.interop.tf1.writer import write_checkpoint
 from holdfast.tf1.graph.failures import InvalidArgumentError, NotFoundError
-from holdfast.tf1.graph.graph import get_default_graph
+from holdfast.tf1.graph.graph import Graph, get_default_graph
+from holdfast.tf1.graph.meta_graphs import MetaGraph, meta_graph
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.session import Session
 from holdfast.tf1.graph.shapes import written
@@ -57,6 +58,8 @@ class Saver:
             raise ValueError("tf.train.Saver found no variables to save; expected one. Make it after the model.")
         self._keep, self._hours, self._pad = max_to_keep or 0, keep_checkpoint_every_n_hours, pad_step_number
         self._relative = save_relative_paths
+        self._graph = graph
+        self._meta: tuple[Any, MetaGraph] | None = None  # of the graph as it was at the last save
         self._last: list[tuple[str, float]] = []
         self._kept_for_good = time.time() + self._hours * 3600
 
@@ -88,7 +91,9 @@ class Saver:
             global_step: A number, or a variable with it, that is added to the name.
             latest_filename: The file that names the last checkpoint; ``checkpoint`` by default.
             write_state: Whether that file is written.
-            write_meta_graph, meta_graph_suffix, strip_default_attrs: Accepted.
+            write_meta_graph: Whether the graph is written too, for ``tf.train.import_meta_graph``.
+            meta_graph_suffix: The end of the name of that file.
+            strip_default_attrs: Accepted.
 
         Returns:
             The name of the checkpoint.
@@ -105,12 +110,36 @@ class Saver:
             raise NotFoundError(None, None, f"There is no folder {folder} for checkpoint {save_path}; make it first.")
         values = sess.run(dict(self._variables))
         write_checkpoint(save_path, {name: torch.as_tensor(value) for name, value in values.items()})
+        if write_meta_graph:
+            self._written(sess.graph).write(f"{save_path}.{meta_graph_suffix}")
         self._remember(save_path)
         if write_state:
             update_checkpoint_state(
                 folder, save_path, self.last_checkpoints, latest_filename, save_relative_paths=self._relative
             )
         return save_path
+
+    def export_meta_graph(self, filename: str | None = None, *args: Any, **options: Any) -> MetaGraph:
+        """The graph with this saver as ``tf.train.import_meta_graph`` takes it; written to a file if one is given.
+
+        Raises:
+            ModelFileError: The file cannot be written.
+        """
+        meta = self._written(self._graph)
+        if filename is not None:
+            meta.write(filename)
+        return meta
+
+    def _written(self, graph: Graph) -> MetaGraph:
+        key = graph, graph.changes
+        if self._meta is None or self._meta[0] != key:
+            saver = {
+                "variables": {name: variable.op.name for name, variable in self._variables.items()},
+                "max_to_keep": self._keep, "keep_checkpoint_every_n_hours": self._hours,
+                "pad_step_number": self._pad, "save_relative_paths": self._relative,
+            }  # fmt: skip
+            self._meta = key, meta_graph(graph, saver if self._variables else None)
+        return self._meta[1]
 
     def _remember(self, path: str) -> None:
         self._last = [each for each in self._last if each[0] != path] + [(path, time.time())]

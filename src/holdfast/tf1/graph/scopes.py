@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,11 +12,13 @@ import torch
 from torch import nn
 
 from holdfast.tf1 import variables as eager
+from holdfast.tf1.graph.call_entries import Snapshot
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.dtypes import as_dtype, float32
 from holdfast.tf1.graph.graph import Graph, get_default_graph
 from holdfast.tf1.graph.initial_values import Initializer, as_initializer, glorot_uniform
 from holdfast.tf1.graph.names import public, publish
+from holdfast.tf1.graph.recording import scope_closed, scope_opened, snapshot
 from holdfast.tf1.graph.tensors import Tensor
 from holdfast.tf1.graph.variables import Variable
 
@@ -49,9 +52,20 @@ class GraphStore(eager.VariableStore):
             else:
                 value = convert_to_tensor(first, dtype)
                 shape = tuple(size or 0 for size in value.sizes or ())
+        self.graph.allow(math.prod(shape))
         parameter = super().get(scope, name, shape, dtype, lambda tensor: None, device, True)
         self.of[id(parameter)] = Variable.of_parameter(full, value, parameter, trainable)
         return parameter
+
+    @contextmanager
+    def opened(self, name: str, *, again: bool) -> Iterator[None]:
+        """As of the base, and kept for ``.meta`` files: the names of later scopes depend on it."""
+        number = scope_opened(self.graph, name, again)
+        try:
+            with super().opened(name, again=again):
+                yield
+        finally:
+            scope_closed(self.graph, number)
 
 
 @public("VariableScope")
@@ -95,6 +109,9 @@ class VariableScope:
     def trainable_variables(self) -> list[Any]:
         """The trainable variables of this scope."""
         return get_default_graph().get_collection("trainable_variables", f"{self.name}/" if self.name else None)
+
+
+snapshot(VariableScope, lambda scope: Snapshot("scope", scope.scope, scope.original_name_scope, scope.regularizer))
 
 
 def _current(graph: Graph) -> VariableScope:

@@ -13,6 +13,7 @@ from holdfast.tf1.graph.dtypes import DType, float32, int64
 from holdfast.tf1.graph.graph import node
 from holdfast.tf1.graph.maths import cast
 from holdfast.tf1.graph.names import public
+from holdfast.tf1.graph.recording import plain
 from holdfast.tf1.graph.shapes import Sizes, TensorShape
 from holdfast.tf1.graph.tensors import Tensor
 
@@ -75,6 +76,9 @@ class SparseTensor(tuple[Tensor, Tensor, Tensor]):
 
     def __eq__(self, other: object) -> bool:
         return self is other
+
+
+plain(SparseTensor)
 
 
 def dense_sizes(sparse: SparseTensor) -> Sizes:

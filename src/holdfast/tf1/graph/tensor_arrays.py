@@ -6,10 +6,13 @@ from typing import Any
 
 import torch
 
+from holdfast.tf1.graph.call_entries import Snapshot
 from holdfast.tf1.graph.convert import convert_to_tensor, known_value
 from holdfast.tf1.graph.dtypes import DType, as_dtype, float32, int32
 from holdfast.tf1.graph.graph import node
 from holdfast.tf1.graph.names import public
+from holdfast.tf1.graph.recorded_names import method
+from holdfast.tf1.graph.recording import snapshot
 from holdfast.tf1.graph.shapes import Sizes, product, sizes_of
 from holdfast.tf1.graph.tensors import Tensor
 
@@ -52,6 +55,7 @@ class TensorArray:
         other.element_shape, other._count = self.element_shape, self._count
         return other
 
+    @method
     def write(self, index: Any, value: Any, name: str | None = None) -> TensorArray:
         """The array with another tensor at ``index``."""
         tensor = convert_to_tensor(value, self.dtype)
@@ -60,12 +64,14 @@ class TensorArray:
         flow = node("TensorArrayWriteV3", _written, [self.flow, convert_to_tensor(index), tensor], float32, (), name)
         return self.again(flow)
 
+    @method
     def read(self, index: Any, name: str | None = None) -> Tensor:
         """The tensor at ``index``."""
         return node(
             "TensorArrayReadV3", _read, [self.flow, convert_to_tensor(index)], self.dtype, self.element_shape, name
         )
 
+    @method
     def stack(self, name: str | None = None) -> Tensor:
         """All tensors, in one [N, ...]."""
         sizes = None if self.element_shape is None else (self._count, *self.element_shape)
@@ -80,6 +86,7 @@ class TensorArray:
 
     pack = stack
 
+    @method
     def concat(self, name: str | None = None) -> Tensor:
         """All tensors one after the other along their first dimension."""
         sizes: Sizes = None
@@ -90,6 +97,7 @@ class TensorArray:
             "TensorArrayConcatV3", lambda parts: torch.cat(_filled(parts)), [self.flow], self.dtype, sizes, name
         )
 
+    @method
     def gather(self, indices: Any, name: str | None = None) -> Tensor:
         """The tensors at ``indices``, in one [N, ...]."""
         sizes = None if self.element_shape is None else (None, *self.element_shape)
@@ -99,6 +107,7 @@ class TensorArray:
 
         return node("TensorArrayGatherV3", gathered, [self.flow, convert_to_tensor(indices)], self.dtype, sizes, name)
 
+    @method
     def unstack(self, value: Any, name: str | None = None) -> TensorArray:
         """The array of the parts of a tensor."""
         tensor = convert_to_tensor(value, self.dtype)
@@ -109,6 +118,7 @@ class TensorArray:
 
     unpack = unstack
 
+    @method
     def size(self, name: str | None = None) -> Tensor:
         """How many tensors there are."""
         return node(
@@ -122,6 +132,12 @@ class TensorArray:
 
     def close(self, name: str | None = None) -> None:
         """Accepted: nothing is held."""
+
+
+snapshot(
+    TensorArray,
+    lambda array: Snapshot("tensor_array", array.dtype, array.flow, array.element_shape, array._count),
+)
 
 
 class _List(list[Any]):

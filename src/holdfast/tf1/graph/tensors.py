@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 from holdfast.tf1.graph.dtypes import DType
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.program_lines import line_of_the_program
+from holdfast.tf1.graph.recorded_names import graph_method
+from holdfast.tf1.graph.recorded_names import method as recorded
+from holdfast.tf1.graph.recording import plain
 from holdfast.tf1.graph.shapes import Sizes, TensorShape, merged, sizes_of, written
 
 if TYPE_CHECKING:
@@ -68,7 +71,7 @@ def _operator(name: str) -> Callable[..., Any]:
         return OPERATORS[name](*args)
 
     method.__name__ = name
-    return method
+    return recorded(method)
 
 
 @public("Tensor")
@@ -105,9 +108,11 @@ class Tensor:
         """The static shape."""
         return self.shape
 
+    @graph_method
     def set_shape(self, shape: Any) -> None:
         """Adds what the program knows of the shape."""
         self.sizes = merged(self.sizes, sizes_of(shape))
+        self.graph.changes += 1
 
     def consumers(self) -> list[Operation]:
         """The operations that read it."""
@@ -157,3 +162,6 @@ class Tensor:
 
     def __repr__(self) -> str:
         return f"<tf.Tensor {self.name!r} shape={written(self.sizes)} dtype={self.dtype.name}>"
+
+
+plain(Operation, Tensor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,8 @@ from holdfast.tf1.graph.dtypes import as_dtype
 from holdfast.tf1.graph.failures import InvalidArgumentError
 from holdfast.tf1.graph.graph import action, get_default_graph, node
 from holdfast.tf1.graph.names import public, publish
+from holdfast.tf1.graph.recorded_names import method
+from holdfast.tf1.graph.recording import plain
 from holdfast.tf1.graph.shapes import Sizes, merged, sizes_of, written
 from holdfast.tf1.graph.tensors import Operation, Tensor
 
@@ -83,6 +86,7 @@ class Variable(Tensor):
         super().__init__(op, 0, first.dtype, sizes if validate_shape else None)
         op.outputs, op.prepare = [self], self._prepared
         known = [size or 0 for size in sizes or ()]
+        graph.allow(math.prod(known))
         empty = torch.empty(known, dtype=self.dtype.torch)
         self.parameter: torch.Tensor = nn.Parameter(empty) if self.dtype.is_floating else empty
         self.validate_shape, self.initial_value = validate_shape, first
@@ -149,14 +153,17 @@ class Variable(Tensor):
             effect=True, gradient=False, prepare=prepare,
         )  # fmt: skip
 
+    @method
     def assign(self, value: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True) -> Tensor:
         """An operation that sets the value, and its output: the new value."""
         return self._assign(convert_to_tensor(value, self.dtype), "Assign", lambda old, new: new, name, True)
 
+    @method
     def assign_add(self, delta: Any, use_locking: bool = False, name: str | None = None) -> Tensor:
         """As :meth:`assign`, of the value with ``delta`` added."""
         return self._assign(convert_to_tensor(delta, self.dtype), "AssignAdd", lambda old, new: old + new, name)
 
+    @method
     def assign_sub(self, delta: Any, use_locking: bool = False, name: str | None = None) -> Tensor:
         """As :meth:`assign`, of the value less ``delta``."""
         return self._assign(convert_to_tensor(delta, self.dtype), "AssignSub", lambda old, new: old - new, name)
@@ -165,6 +172,7 @@ class Variable(Tensor):
         """The initial value, for another variable's."""
         return self.initial_value
 
+    @method
     def read_value(self) -> Tensor:
         """The value when this operation runs."""
         return node("Identity", lambda x: x, [self], self.dtype, self.sizes, "read")
@@ -180,6 +188,9 @@ class Variable(Tensor):
 
     def __repr__(self) -> str:
         return f"<tf.Variable {self.name!r} shape={written(self.sizes)} dtype={self.dtype.name}>"
+
+
+plain(Variable)
 
 
 def _wanted(value: Any, dtype: Any) -> Any:
