@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from holdfast.data import Examples
+from holdfast.settings import TrainSettings
 from holdfast.tasks import RegressTask
 from holdfast.tasks.regress.settings import RegressData, RegressModel, RegressRecipe
 
@@ -24,14 +25,17 @@ def examples(*, targets: int = 1, per_step: bool = False, unequal: bool = False)
     return Examples(inputs, values, [f"row {k}" for k in range(12)], per_step=per_step)
 
 
-def task(train: Examples, *, scaling: str = "standard", data: Any = None, **model: Any) -> RegressTask:
+def task(
+    examples: Examples, *, scaling: str = "standard", data: Any = None, train: Any = None, **model: Any
+) -> RegressTask:
     """A task fitted on examples."""
     recipe = RegressRecipe(
         name="x",
         data=RegressData(scaling=scaling, **(data or {})),
         model=RegressModel(**{"hidden_size": 8, **model}),
+        train=TrainSettings(**(train or {})),
     )
-    return RegressTask.fit(recipe, train)
+    return RegressTask.fit(recipe, examples)
 
 
 def network(of: RegressTask) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -107,18 +108,25 @@ def test_missing_targets_of_steps_do_not_train() -> None:
 
 
 def test_weights_of_rows_scale_their_losses() -> None:
-    from dataclasses import fields, replace
-
     given = examples()
     of = task(given)
     batch = next(iter(of.batches(given).epoch(0)))
-    if "weights" not in {field.name for field in fields(batch)}:
-        pytest.skip("batches have no weights")
     model, weights = network(of), torch.rand(12)
     each = [of.loss(model, of.encode(given.subset([k])).__getitems__(np.array([0]))).loss for k in range(12)]
     assert of.loss(model, replace(batch, weights=weights)).loss.item() == pytest.approx(
         float((torch.stack(each).detach() * weights).mean()), rel=1e-5
     )
+    steps = examples(per_step=True, unequal=True)
+    of = task(steps, data={"window": 3}, train={"carry_state": True})
+    weighted = replace(steps, weights=np.arange(12.0))
+    for training in (None, TrainSettings(carry_state=True, batch_size=4), TrainSettings(batch_size=4)):
+        for batch in of.batches(weighted, training).epoch(0):
+            assert batch.weights is not None
+            for row, weight in zip(batch.inputs, batch.weights.tolist(), strict=True):
+                if len(batch) == 12:
+                    continue
+                own = of.encoder.scaling.apply(np.asarray(steps.inputs[int(weight)]))
+                assert any((np.abs(own - row[0].numpy()).max(1) < 1e-6).tolist()) or not row[0].any()
 
 
 # Carried state
@@ -126,7 +134,7 @@ def test_weights_of_rows_scale_their_losses() -> None:
 
 def test_windows_carry_the_state_within_a_sequence() -> None:
     given = examples(per_step=True, unequal=True)
-    of = task(given, data={"window": 3})
+    of = task(given, data={"window": 3}, train={"carry_state": True})
     batches = of.batches(given, TrainSettings(batch_size=5, carry_state=True))
     assert isinstance(batches, WindowBatches)
     model, state, whole = network(of), None, {}
@@ -241,7 +249,7 @@ def test_settings_that_do_not_fit_each_other(tables: Any, message: str) -> None:
 
 def test_windows_are_for_targets_of_steps() -> None:
     with pytest.raises(RecipeError, match=r"^data.window is 5, which is for targets per step; leave it out.$"):
-        task(examples(), data={"window": 5})
+        task(examples(), data={"window": 5}, train={"carry_state": True})
 
 
 def test_sequences_without_targets_or_with_other_ones() -> None:

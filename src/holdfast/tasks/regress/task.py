@@ -38,6 +38,7 @@ class SavedRegressTask(SavedTask):
 
     settings: RegressModel = Field(alias="model")
     encoder: Annotated[NumbersEncoder | WordsEncoder, Field(discriminator="kind")]
+    window: int = 0
 
 
 class RegressTask(RecipeTask[Any]):
@@ -47,7 +48,7 @@ class RegressTask(RecipeTask[Any]):
         settings: The ``[model]`` table of the recipe.
         encoder: Scaling of inputs and targets, or vocabulary, fitted on the training split.
         quantiles: The quantiles of each target; ``[0.5]`` for a point prediction.
-        window: Steps per update in training with carried state; only in a task that was just fitted, else 0.
+        window: Steps per update in training with carried state; 0 for whole sequences.
         vectors: Initial vectors of the embedding, by id; only in a task that was just fitted, else None.
     """
 
@@ -61,7 +62,6 @@ class RegressTask(RecipeTask[Any]):
         self,
         settings: RegressModel,
         encoder: NumbersEncoder | WordsEncoder,
-        *,
         window: int = 0,
         vectors: Vectors | None = None,
     ) -> None:
@@ -85,8 +85,9 @@ class RegressTask(RecipeTask[Any]):
 
         Raises:
             DataError: The sequences have no targets, or the file of word vectors cannot be used.
-            RecipeError: ``data.window`` is set, and the targets are not per step.
+            RecipeError: ``data.window`` is set, and the targets are not per step; or settings do not fit each other.
         """
+        _check(recipe)
         encoder = fit(train, recipe.data)
         window = recipe.data.window
         if window and encoder.settings.per != "step":
@@ -129,8 +130,8 @@ class RegressTask(RecipeTask[Any]):
         if training is None or not self.per_step or not training.carry_state:
             return super().batches(examples, training, size=size)
         if self.window:
-            return WindowBatches(self.encode(examples), training.batch_size, self.window, training.seed)
-        return Batches(self.encode(examples), training.batch_size, drop_last=True)
+            return WindowBatches(self.weighted(examples), training.batch_size, self.window, training.seed)
+        return Batches(self.weighted(examples), training.batch_size, drop_last=True)
 
     def loss(self, model: nn.Module, batch: Batch, state: Any = None) -> TaskStep:
         """The loss of a batch in scaled units, without missing targets.
@@ -141,7 +142,7 @@ class RegressTask(RecipeTask[Any]):
         if isinstance(batch, WindowBatch) and batch.fresh:
             state = None
         scaled, state = self._scaled(model, batch, state)
-        loss = known_loss(scaled, batch.known_targets, self.settings.loss, self.quantiles)
+        loss = known_loss(scaled, batch.known_targets, self.settings.loss, self.quantiles, batch.weights)
         return TaskStep(loss, self.encoder.targets.restored(scaled.detach()), state)
 
     def _scaled(self, model: nn.Module, batch: Batch, state: Any = None) -> tuple[Tensor, Any]:
@@ -186,6 +187,13 @@ class RegressTask(RecipeTask[Any]):
             return texts_in_memory(values)
         return sequences_in_memory(values, self.encoder)
 
+    def predictions(self, model: nn.Module, batch: Batch) -> list[Tensor]:
+        """The predictions for each sequence: [K, Q], or [T_i, K, Q] for targets per step; quantiles ascend, float64."""
+        rows = self.encoder.targets.restored(self._scaled(model, batch)[0])
+        if not self.per_step or batch.lengths is None:
+            return list(rows)
+        return [row[:length] for row, length in zip(rows, batch.lengths.tolist(), strict=True)]
+
     def answers(self, model: nn.Module, batch: Batch) -> list[dict[str, Any]]:
         """The predictions for each sequence.
 
@@ -193,21 +201,14 @@ class RegressTask(RecipeTask[Any]):
             For each sequence ``values``: for each target its number, or one number per step; and with ``loss =
             "quantile"``, ``quantiles``: for each target and quantile the same.
         """
-        scaled, _ = self._scaled(model, batch)
-        rows = (
-            self.encoder.targets.restored(scaled).movedim(1, -1)
-            if self.per_step
-            else self.encoder.targets.restored(scaled)
-        )
         names, middle = self.encoder.targets.names, self.quantiles.index(0.5)
-        steps = [rows.shape[-1]] * len(rows) if batch.lengths is None else batch.lengths.tolist()
         answers = []
-        for row, count in zip(rows, steps, strict=True):  # [K, Q], or [K, Q, T]
-            known = row[..., :count] if self.per_step else row
-            answer: dict[str, Any] = {"values": dict(zip(names, known[:, middle].tolist(), strict=True))}
+        for row in self.predictions(model, batch):
+            values = row.movedim(0, -1) if self.per_step else row  # [K, Q], or [K, Q, T]
+            answer: dict[str, Any] = {"values": dict(zip(names, values[:, middle].tolist(), strict=True))}
             if self.settings.loss == "quantile":
                 levels = [f"{quantile:g}" for quantile in self.quantiles]
-                by_level = [dict(zip(levels, each, strict=True)) for each in known.tolist()]
+                by_level = [dict(zip(levels, each, strict=True)) for each in values.tolist()]
                 answer["quantiles"] = dict(zip(names, by_level, strict=True))
             answers.append(answer)
         return answers

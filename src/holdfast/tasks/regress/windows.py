@@ -87,4 +87,4 @@ class WindowBatches:
         part = slice(begin, begin + self._window)
         inputs = whole.inputs[:, part]
         lengths = None if whole.lengths is None else (whole.lengths - begin).clamp(0, inputs.shape[1])
-        return WindowBatch(inputs, lengths, whole.known_targets[:, part], fresh=begin == 0)
+        return WindowBatch(inputs, lengths, whole.known_targets[:, part], fresh=begin == 0, weights=whole.weights)
