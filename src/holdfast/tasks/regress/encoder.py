@@ -117,13 +117,13 @@ class NumbersEncoder(SequenceEncoder):
     settings: NumbersSettings
     targets: Targets
 
-    def encode(self, examples: Examples) -> SequenceDataset | StepDataset:
-        """The sequences with their scaled targets [N, K], or [N, T, K] for targets per step.
+    def labelled(self, examples: Examples) -> SequenceDataset | StepDataset:
+        """The sequences of :meth:`encode` with their scaled targets [N, K], or [N, T, K] for targets per step.
 
         Raises:
             DataError: The channels or the number of targets differ from those of the training split.
         """
-        sequences = super().encode(examples.unlabelled())
+        sequences = self.encode(examples.unlabelled())
         if examples.targets is None:
             return sequences
         targets = self.targets.scaled(examples)
@@ -147,7 +147,7 @@ class WordsEncoder(Saved):
     settings: NumbersSettings
     targets: Targets
 
-    def encode(self, texts: Records[str, Any]) -> IdDataset:
+    def labelled(self, texts: Records[str, Any]) -> IdDataset:
         """The ids of texts and their scaled targets [N, K]. A text without tokens becomes one unknown token.
 
         Raises:

@@ -30,6 +30,9 @@ def exports(model: nn.Module, chain: Chain, streaming: bool) -> dict[str, Form]:
 class _Values(nn.Module):
     """The values of a form in the units of the targets: [..., K], or with quantiles [..., K, Q], ascending."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, form: nn.Module, restored: Restored) -> None:
         super().__init__()
         self.form, self.shape = form, (len(restored.scaling.mean), restored.quantiles)

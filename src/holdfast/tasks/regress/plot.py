@@ -82,8 +82,8 @@ def _points(axes: Axes, name: str, answers: Answers, true: Any) -> None:
     levels = [answer["quantiles"][name] for answer in answers if "quantiles" in answer]
     if levels:
         low, high = min(levels[0], key=float), max(levels[0], key=float)
-        spread = [[row[low] for row in levels], [row[high] for row in levels]]
-        axes.vlines(x, *spread, color="0.7", linewidth=1, zorder=1, label=f"quantiles {low} to {high}")
+        bottom, top = [row[low] for row in levels], [row[high] for row in levels]
+        axes.vlines(x, bottom, top, color="0.7", linewidth=1, zorder=1, label=f"quantiles {low} to {high}")
     axes.scatter(x, predicted, s=16, facecolors="none", edgecolors="tab:blue", zorder=2, label="sequences")
     if true is not None:
         both = np.concatenate([true, predicted])
@@ -106,4 +106,4 @@ def _curves(axes: Axes, name: str, answer: Mapping[str, Any], true: Any) -> None
         axes.fill_between(steps, levels[low], levels[high], color="0.8", label=f"quantiles {low} to {high}")
     axes.set_xlabel("step")
     axes.set_ylabel(name)
-    axes.legend(loc="upper right")
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))

@@ -123,7 +123,7 @@ class RegressTask(RecipeTask[Any]):
 
     def encode(self, examples: Any) -> Dataset:
         """The sequences as numbers or ids, and their scaled targets."""
-        return self.encoder.encode(examples)
+        return self.encoder.labelled(examples)
 
     def batches(self, examples: Any, training: TrainSettings | None = None, *, size: int = 256) -> Epochs:
         """As :meth:`RecipeTask.batches`; with carried state windows, or batches in order, of targets per step."""
