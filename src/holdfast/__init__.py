@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from holdfast.errors import HoldfastError
     from holdfast.estimators.classify import SequenceClassifier, TextClassifier
     from holdfast.estimators.loading import load
+    from holdfast.estimators.regress import SequenceRegressor, TextRegressor
     from holdfast.inspect import summarise
     from holdfast.interop.pytorch.classes import safe_globals
     from holdfast.interop.pytorch.replacement import replace_recurrent
@@ -38,8 +39,10 @@ _HOMES = {
     "Predictor": "holdfast.predictor",
     "RNNCell": "holdfast.layers.cell_modules",
     "SequenceClassifier": "holdfast.estimators.classify",
+    "SequenceRegressor": "holdfast.estimators.regress",
     "Stream": "holdfast.layers.stream",
     "TextClassifier": "holdfast.estimators.classify",
+    "TextRegressor": "holdfast.estimators.regress",
     "TranscriptStream": "holdfast.tasks.transcribe.stream",
     "convert": "holdfast.conversion",
     "explain": "holdfast.layers.explanation",
@@ -61,8 +64,10 @@ __all__ = [
     "Predictor",
     "RNNCell",
     "SequenceClassifier",
+    "SequenceRegressor",
     "Stream",
     "TextClassifier",
+    "TextRegressor",
     "TranscriptStream",
     "__version__",
     "convert",

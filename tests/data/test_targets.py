@@ -9,7 +9,7 @@ import polars
 import pytest
 
 from holdfast.data import Examples, read, read_sequences, split
-from holdfast.data.settings import ReadingSettings
+from holdfast.data.settings import NumbersSettings, ReadingSettings
 from holdfast.data.targets import Targets
 from holdfast.errors import DataError, RecipeError
 
@@ -61,8 +61,60 @@ def test_a_number_for_each_step(tmp_path: Path) -> None:
     assert [target.tolist() for target in examples.targets or []] == [[7.0, 2.5], [4.0]]
     assert [target.tolist() for target in examples.subset([1]).targets or []] == [[4.0]]
     assert len(Examples.join([examples, examples]).targets or []) == 4
-    assert refusal(path, ReadingSettings(feature_columns=["x"]), "steps") == (
-        "Numbers for each step need data.id_column, which makes each row a step."
+
+
+def test_a_table_without_ids_is_one_sequence_where_a_row_is_a_step(tmp_path: Path) -> None:
+    path = text(tmp_path, "t,x,label\n2,5,2.5\n1,6,\n3,7,4\n")
+    settings = ReadingSettings(time_column="t")
+    for targets in ("steps", "detect"):
+        examples = read([path], settings, targets=targets)
+        assert (examples.origins, examples.lengths.tolist(), examples.per_step) == ([str(path)], [3], True)
+        np.testing.assert_equal((examples.targets or [])[0], [np.nan, 2.5, 4])
+    assert read([path], ReadingSettings(feature_columns=["x"]), targets="steps").inputs[0].tolist() == [[5], [6], [7]]
+    assert refusal(path, settings, "numbers").startswith("data.time_column needs data.id_column")
+
+
+def test_several_targets(tmp_path: Path) -> None:
+    columns = NumbersSettings(target_columns=["y", "z"])
+    path = text(tmp_path, "a,b,z,y\n1,2,3,4\n5,6,7,8\n")
+    examples = read([path], columns, targets="detect")
+    assert ([t.tolist() for t in examples.targets or []], examples.lengths.tolist()) == ([[4, 3], [8, 7]], [2, 2])
+    long = columns.model_copy(update={"id_column": "id"})
+    examples = read([text(tmp_path, "id,a,z,y\nq,2,3,4\nq,6,,8\n")], long, targets="detect")
+    np.testing.assert_equal((examples.targets or [])[0], [[4, 3], [8, np.nan]])
+    assert refusal(text(tmp_path, "id,a,z,y\nq,2,3,4\nq,6,3,8\n"), long, "numbers") == (
+        "[id=q] has the targets [4.0, 3.0], [8.0, 3.0]; expected one in all of its rows."
+    )
+    assert refusal(text(tmp_path, "a,z\n1,2\n"), columns, "numbers").startswith(
+        " has no column 'y' (data.target_columns);"
+    )
+    assert read([text(tmp_path, "a,b\n1,2\n")], columns, targets="numbers").targets is None
+    assert refusal(text(tmp_path, "a,b,z,y\n1,2,,4\n"), columns, "detect").startswith(
+        ", line 2: the column 'z' is empty; expected a number."
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "target"),
+    [((2,), ()), ((2, 1), ()), ((2, 4), (4,)), ((2, 3), (3,)), ((2, 3, 1), (3,)), ((2, 3, 2), (3, 2))],
+)
+def test_arrays_show_what_has_the_targets(tmp_path: Path, shape: tuple[int, ...], target: tuple[int, ...]) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, inputs=np.zeros((2, 3, 1)), y=np.ones(shape))
+    examples = read([path], ROWS, targets="detect")
+    assert examples.per_step == (shape[1:2] == (3,))
+    assert [np.shape(each) for each in examples.targets or []] == [target] * 2
+
+
+def test_files_agree_on_what_has_the_targets(tmp_path: Path) -> None:
+    steps, whole = tmp_path / "a.npz", tmp_path / "b.npz"
+    np.savez(steps, inputs=np.zeros((2, 3, 1)), y=np.ones((2, 3)))
+    np.savez(whole, inputs=np.zeros((2, 3, 1)), y=np.ones(2))
+    with pytest.raises(DataError) as error:
+        read([steps, whole], ROWS, targets="detect")
+    assert str(error.value) == (
+        f"{steps}[0] has targets for each step, and {whole}[0] has them for the whole sequence; expected one kind in "
+        'all files. Set data.per = "step" or "sequence".'
     )
 
 
@@ -74,10 +126,16 @@ def test_arrays_with_numbers(tmp_path: Path) -> None:
     steps = read([path], ROWS, targets="steps").targets or []
     assert [target.tolist() for target in steps] == [[1, 2, 3], [4, 5]]
     assert refusal(path, ROWS, "numbers") == (
-        ": labels has shape (2, 3) and type float64; expected numbers of shape (2,)."
+        "[1] has a target that is not a finite number. Correct it or leave the sequence out."
     )
     np.savez(path, inputs=inputs, y=["a", "b"])
-    assert refusal(path, ROWS, "numbers") == ": labels has shape (2,) and type <U1; expected numbers of shape (2,)."
+    assert refusal(path, ROWS, "numbers") == (
+        ": labels has shape (2,) and type <U1; expected numbers of shape (2,), or (2, K) for K targets."
+    )
+    np.savez(path, inputs=inputs, y=np.zeros((3, 3)))
+    assert refusal(path, ROWS, "steps") == (
+        ": labels has shape (3, 3) and type float64; expected numbers of shape (2, 3), or (2, 3, K) for K targets."
+    )
     np.savez(path, inputs=inputs, y=[1, np.inf])
     assert refusal(path, ROWS, "numbers") == (
         "[1] has a target that is not a finite number. Correct it or leave the sequence out."
@@ -94,8 +152,8 @@ def test_a_ts_file_for_regression(tmp_path: Path) -> None:
     path = text(tmp_path, "@targetLabel true\n@data\n1,2:0.5\n3,4:-1e2\n", "a.ts")
     assert read([path], ROWS, targets="numbers").targets == [0.5, -100.0]
     assert refusal(path, ROWS, "steps") == (
-        "[0] has one target; expected a number for each step. Give a table with data.id_column, or arrays with targets "
-        "[N, T]."
+        "[0] has one target; expected a number for each step. Give a table with one row per step, or arrays with "
+        "targets [N, T]."
     )
     assert refusal(text(tmp_path, "@targetLabel true\n@data\n1,2:nan\n", "a.ts"), ROWS, "numbers") == (
         "[0] has the target 'nan'; expected a finite number. Correct it."
@@ -113,10 +171,15 @@ def test_texts_with_numbers(tmp_path: Path) -> None:
 
 def test_a_target_for_each_step_has_the_steps_of_its_sequence() -> None:
     with pytest.raises(DataError) as error:
-        Examples(np.zeros((1, 3, 1)), [np.zeros(2)], ["p"])
+        Examples(np.zeros((1, 3, 1)), [np.zeros(2)], ["p"], per_step=True)
     assert str(error.value) == "p has targets of shape (2,); expected one for each of its 3 steps."
-    gaps = Examples(np.zeros((1, 2, 1)), [np.array([1, np.nan])], ["p"], gaps=True)
+    gaps = Examples(np.zeros((1, 2, 1)), [np.array([1, np.nan])], ["p"], per_step=True)
     assert gaps.targets is not None
+    with pytest.raises(DataError) as error:
+        Examples(np.zeros((2, 3, 1)), [np.zeros(2), np.zeros(3)], ["p", "q"])
+    assert str(error.value) == (
+        "q has targets of shape (3,), and p has targets of shape (2,); expected the same number of values in all."
+    )
 
 
 def test_a_split_keeps_no_shares_of_numbers() -> None:

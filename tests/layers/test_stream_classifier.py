@@ -54,7 +54,7 @@ def test_a_classifier_that_needs_the_whole_sequence_is_refused(tmp_path: Path) -
             with pytest.raises(OptionError) as error:
                 holdfast.Stream(model)
             assert str(error.value) == (
-                f"The classifier's head is {head!r}, over all steps of a sequence; a stream gives the scores of its "
+                f"The model's head is {head!r}, over all steps of a sequence; a stream gives the values of its "
                 "last output, so it needs head = 'last_state' or 'last_output'."
             )
     _, network, _ = classifier(path, hidden_size=5, bidirectional=True)

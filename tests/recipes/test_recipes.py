@@ -3,7 +3,8 @@ import pytest
 from holdfast import recipes
 from holdfast.errors import RecipeError
 from holdfast.settings import Recipe, TrainSettings
-from holdfast.tasks.classify.settings import ClassifyData, ClassifyModel, LinearSettings
+from holdfast.tasks.classify.settings import ClassifyData, ClassifyModel
+from holdfast.tasks.network_settings import LinearSettings
 
 
 @pytest.mark.parametrize("name", recipes.names())

@@ -52,7 +52,7 @@ def test_any_value_of_a_document_changed(written: Path) -> None:
     for _ in range(TRIES):
         place, value = generator.choice(places), generator.choice(HOSTILE)
         path = with_document(written, untrained.changed(document, lambda *_, v=value: v, place))
-        readers = [model_file.load, *([runtime.load] if document["task"] == "classify" else [])]
+        readers = [model_file.load, *([runtime.load] if document["task"] in ("classify", "regress") else [])]
         for read in readers:
             try:
                 read(path)
@@ -66,6 +66,8 @@ SIZES = {
     "numbers": [("model", "hidden_size"), ("model", "input_layer", "size"), ("encoder", "channels")],
     "texts": [("model", "hidden_size"), ("model", "embedding_size")],
     "weighted": [("model", "hidden_size"), ("model", "embedding_size")],
+    "regress": [("model", "hidden_size"), ("model", "input_layer", "size"), ("encoder", "channels")],
+    "stars": [("model", "hidden_size"), ("model", "embedding_size")],
     "forecast": [("model", "hidden_size"), ("encoder", "settings", "horizon")],
     "tag": [("model", "hidden_size"), ("model", "word_size"), ("model", "spelling_size"), ("model", "character_size")],
     "sums": [("model", "hidden_size")],

@@ -18,6 +18,10 @@ SMALL: dict[str, str] = {
     "texts": CLASSIFY + 'unit = "words"\n[model]\nhidden_size = 4\nembedding_size = 3\n',
     "weighted": CLASSIFY
     + 'unit = "characters"\nlabel_separator = "|"\n[model]\nhidden_size = 4\nclass_weights = "balanced"\n',
+    "regress": 'name = "x"\ntask = "regress"\n[data]\ntrain = ["steps.csv"]\nid_column = "id"\nvalidation = 0.0\n'
+    'scaling = "standard"\n[model]\nhidden_size = 4\nloss = "quantile"\n[model.input_layer]\nsize = 3\n',
+    "stars": 'name = "x"\ntask = "regress"\n[data]\ntrain = ["train.csv"]\nunit = "words"\nvalidation = 0.0\n'
+    'target_columns = ["text", "text"]\n[model]\nhidden_size = 4\nembedding_size = 3\n',
     "forecast": 'name = "x"\ntask = "forecast"\n[data]\ntrain = ["series.csv"]\nvalidation = 0.0\nwindow = 4\n'
     'horizon = 2\ncalendar = ["month"]\ntime_column = "time"\n[model]\nhidden_size = 4\nloss = "quantile"\n',
     "tag": 'name = "x"\ntask = "tag"\n[data]\ntrain = ["tagged.tsv"]\nvalidation = 0.0\n[model]\nhidden_size = 4\n',
@@ -31,6 +35,7 @@ SMALL: dict[str, str] = {
 FILES: dict[str, str] = {
     "train.csv": "text,label\n" + "1,yes\n2,no\n3,yes\n4,no\n5,no\n6,yes\n" * 3,
     "series.csv": "time,value\n" + "".join(f"{1990 + k // 12}-{k % 12 + 1:02d}-01,{k % 7}\n" for k in range(60)),
+    "steps.csv": "id,x,label\n" + "".join(f"{k // 4},{k % 5},{k % 3}\n" for k in range(40)),
     "tagged.tsv": "the\tD\nboat\tN\n\nrow\tV\nit\tP\n\n" * 8,
     "text.txt": "row, row, row your boat, gently down the stream. " * 30,
     "pairs.tsv": "one two\tun deux\nthree\ttrois\nfour one\tquatre un\ntwo\tdeux\n" * 5,

@@ -54,7 +54,7 @@ def predict(
     ] = None,
     options: Answering = None,
     text: Annotated[bool, typer.Option("--text", help="Print only the answers, not JSON.")] = False,
-    plot: Annotated[Path | None, typer.Option(help="Draw the series and the forecast into this picture.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw forecasts, or predicted numbers, into this picture.")] = None,
     imports: Imports = None,
 ) -> None:
     """Predict for files or lines of text; prints one JSON object per line.

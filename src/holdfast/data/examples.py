@@ -22,12 +22,14 @@ class Examples:
         inputs: The values. An array [N, T, C] when every sequence has the same length, else a list of N arrays
             [T_i, C]. N sequences, T steps, C values (channels) per step; any real dtype, for example uint8 for
             images. A list of arrays that all have one length is stacked on construction.
-        targets: What is learned of each sequence, N: a label (text), a number, or an array [T_i] with one number per
-            step. All of one kind; None where there are no targets.
+        targets: What is learned of each sequence, N: a label (text), a number, or an array [K] of several numbers;
+            with ``per_step``, an array [T_i] or [T_i, K] with one or several numbers per step. All of one kind; None
+            where there are no targets.
         origins: Where each sequence came from, such as ``digits/7/12.png`` or ``test.ts[3]``.
         gaps: Whether NaN stands for a missing value.
         columns: The names of the channels in a table, C; empty where they have no names.
         weights: The weight of each sequence in the loss, N; None where all count alike.
+        per_step: Whether the targets are numbers for each step; NaN then stands for a step without a target.
 
     Raises:
         DataError: There are not as many inputs as targets and origins, the sequences differ in channels, a sequence has
@@ -40,6 +42,7 @@ class Examples:
     gaps: bool = False
     columns: tuple[str, ...] = ()
     weights: Array | None = None
+    per_step: bool = False
 
     def __post_init__(self) -> None:
         _check_counts(self)
@@ -101,7 +104,7 @@ class Examples:
 
     def unlabelled(self) -> Examples:
         """The same sequences without targets."""
-        return replace(self, targets=None, weights=None)
+        return replace(self, targets=None, weights=None, per_step=False)
 
     def ordered(self, columns: Sequence[str]) -> Examples:
         """The same sequences with the channels in the order of these names; unchanged where either has no names.
@@ -130,7 +133,8 @@ class Examples:
             parts: At least one set, all with targets, or none; without weights.
 
         Raises:
-            DataError: The sets differ in channels or their names, or only some have targets.
+            DataError: The sets differ in channels or their names, only some have targets, or only some have them for
+                each step.
         """
         if len(parts) == 1:
             return parts[0]
@@ -146,12 +150,19 @@ class Examples:
                 f"{bare[0].origins[0]} has no label but {labelled.origins[0]} has one; expected all or none of the "
                 "sequences to be labelled. Read them separately."
             )
+        per_step = {part.per_step: part.origins[0] for part in parts if part.targets is not None}
+        if len(per_step) > 1:
+            raise DataError(
+                f"{per_step[True]} has targets for each step, and {per_step[False]} has them for the whole sequence; "
+                'expected one kind in all files. Set data.per = "step" or "sequence".'
+            )
         targets = None if bare else [target for part in parts for target in part.targets or []]
+        fields = (targets, origins, gaps, columns, None, True in per_step)
         arrays = [part.inputs for part in parts if isinstance(part.inputs, np.ndarray)]
         if len(arrays) == len(parts) and len({array.shape[1:] for array in arrays}) == 1:
-            return Examples(np.concatenate(arrays), targets, origins, gaps, columns)
+            return Examples(np.concatenate(arrays), *fields)
         sequences = [sequence for part in parts for sequence in part.inputs]
-        return Examples(sequences, targets, origins, gaps, columns)
+        return Examples(sequences, *fields)
 
 
 def _check_counts(examples: Examples) -> None:
@@ -166,14 +177,22 @@ def _check_counts(examples: Examples) -> None:
 
 def _check_targets(examples: Examples) -> None:
     """Checks targets that are numbers."""
-    for target, origin, inputs in zip(examples.targets or [], examples.origins, examples.inputs, strict=False):
-        if isinstance(target, str):
-            return
-        if np.ndim(target) and np.shape(target) != (len(inputs),):
+    targets = examples.targets or []
+    if targets and isinstance(targets[0], str):
+        return
+    steps = int(examples.per_step)
+    values = np.shape(targets[0])[steps:] if targets else ()
+    for target, origin, inputs in zip(targets, examples.origins, examples.inputs, strict=False):
+        if examples.per_step and (np.ndim(target) not in (1, 2) or len(target) != len(inputs)):
             raise DataError(
                 f"{origin} has targets of shape {np.shape(target)}; expected one for each of its {len(inputs)} steps."
             )
-        if np.isinf(target).any() if examples.gaps else not np.isfinite(target).all():
+        if np.shape(target)[steps:] != values or len(values) > 1 or 0 in values:
+            raise DataError(
+                f"{origin} has targets of shape {np.shape(target)}, and {examples.origins[0]} has targets of shape "
+                f"{np.shape(targets[0])}; expected the same number of values in all."
+            )
+        if np.isinf(target).any() if examples.gaps or examples.per_step else not np.isfinite(target).all():
             raise DataError(f"{origin} has a target that is not a finite number. Correct it or leave the sequence out.")
 
 

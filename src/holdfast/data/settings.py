@@ -124,10 +124,31 @@ class ReadingSettings(TableSettings):
     """Texts: each line of a text file starts with its label and a blank, ``LABEL text``. Not needed for fastText's
     ``__label__x text`` and for files that end in ``.label``."""
 
+    @property
+    def target_names(self) -> list[str]:
+        """Tables: the columns that hold the targets."""
+        return [self.label_column]
+
     @classmethod
-    def of(cls, settings: ReadingSettings) -> ReadingSettings:
+    def of(cls, settings: ReadingSettings) -> Self:
         """Keeps only the fields of this class; the settings of a task may have more."""
         return cls.model_validate({name: getattr(settings, name) for name in cls.model_fields})
+
+
+class NumbersSettings(ReadingSettings):
+    """``[data]``: how files become sequences of numbers or texts whose targets are numbers."""
+
+    target_columns: list[str] = []
+    """Tables: the columns that hold the targets. Empty: ``label_column`` alone."""
+    per: Literal["", "sequence", "step"] = ""
+    """What has a target: each ``sequence``, or each ``step``. Empty: detected in the files. A table with ``id_column``
+    whose targets change within a sequence has them per step, and so have arrays with targets ``[N, T]`` or ``[N, T,
+    K]``. With ``step`` and without ``id_column``, a table is one sequence, with one row per step."""
+
+    @property
+    def target_names(self) -> list[str]:
+        """Tables: the columns that hold the targets."""
+        return self.target_columns or [self.label_column]
 
 
 class SeriesSettings(TableSettings):

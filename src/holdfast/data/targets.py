@@ -8,8 +8,9 @@ from typing import Literal
 
 from holdfast.errors import DataError
 
-Targets = Literal["labels", "numbers", "steps"]
-"""What the targets of sequences are: a label each, a number each, or a number for each of their steps."""
+Targets = Literal["labels", "numbers", "steps", "detect"]
+"""What the targets of sequences are: a label each; a number (or several) each; a number (or several) for each of their
+steps; or numbers, with the file showing whether each sequence or each step has them."""
 
 
 def from_labels(labels: list[str] | None, origins: Sequence[str], targets: Targets) -> list[str] | list[float] | None:
@@ -30,7 +31,7 @@ def from_labels(labels: list[str] | None, origins: Sequence[str], targets: Targe
         return labels
     if targets == "steps":
         raise DataError(
-            f"{origins[0]} has one target; expected a number for each step. Give a table with data.id_column, or "
+            f"{origins[0]} has one target; expected a number for each step. Give a table with one row per step, or "
             "arrays with targets [N, T]."
         )
     return [_number(label, origin) for label, origin in zip(labels, origins, strict=True)]

@@ -12,13 +12,16 @@ if TYPE_CHECKING:
     from holdfast.estimators.base import Estimator
     from holdfast.estimators.classify import SequenceClassifier, TextClassifier
     from holdfast.estimators.loading import load
+    from holdfast.estimators.regress import SequenceRegressor, TextRegressor
 
-__all__ = ["Estimator", "SequenceClassifier", "TextClassifier", "load"]
+__all__ = ["Estimator", "SequenceClassifier", "SequenceRegressor", "TextClassifier", "TextRegressor", "load"]
 
 _HOMES = {
     "Estimator": "holdfast.estimators.base",
     "SequenceClassifier": "holdfast.estimators.classify",
+    "SequenceRegressor": "holdfast.estimators.regress",
     "TextClassifier": "holdfast.estimators.classify",
+    "TextRegressor": "holdfast.estimators.regress",
     "load": "holdfast.estimators.loading",
 }
 

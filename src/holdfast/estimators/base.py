@@ -113,7 +113,7 @@ class Estimator(BaseEstimator):
             )
         if held is None and recipe.data.validation:
             train, held = self._split(train, recipe)
-        with _ONE_AT_A_TIME, untouched_random_state():
+        with _ONE_AT_A_TIME, untouched_random_state(), parameters.as_arguments(self.parameters):
             learned = learn(recipe, train, held, start=start, listeners=self._listeners())
         self._recipe, self.history_ = recipe, list(learned.history)
         self._predictor = Predictor.of(learned.task, learned.model, recipe.train.device)
@@ -194,7 +194,11 @@ class Estimator(BaseEstimator):
         if kept is not None:
             y = rows_of(y, kept, len(inputs))
             inputs = inputs.subset(kept)
-        return replace(inputs, targets=self._targets(y, inputs, reset=reset), weights=weights)
+        return replace(self._labelled(inputs, y, reset=reset), weights=weights)
+
+    def _labelled(self, inputs: Any, y: Any, *, reset: bool) -> Any:
+        """The inputs with their targets."""
+        return replace(inputs, targets=self._targets(y, inputs, reset=reset))
 
     def _validation_pair(self) -> Any:
         if len(self.validation) != 2:

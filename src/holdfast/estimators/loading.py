@@ -16,6 +16,7 @@ from holdfast.tasks import model_file
 
 CLASSES = {
     "classify": ("holdfast.estimators.classify", ("SequenceClassifier", "TextClassifier")),
+    "regress": ("holdfast.estimators.regress", ("SequenceRegressor", "TextRegressor")),
 }
 """The module and the classes for each task. Of several, the first that opens a model is taken."""
 

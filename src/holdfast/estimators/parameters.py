@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,8 +129,19 @@ def recipe_of(kind: type[Recipe], name: str, parameters: Mapping[str, Parameter]
         for key in outer:
             inner = inner.setdefault(key, {})
         inner[last] = _plain(value)
-    try:
+    with as_arguments(parameters):
         return validated(kind, table, f"{name} cannot be used: ")
+
+
+@contextlib.contextmanager
+def as_arguments(parameters: Mapping[str, Parameter]) -> Iterator[None]:
+    """In the block, an error of a recipe becomes an OptionError that has the names of arguments.
+
+    Args:
+        parameters: The parameters of the estimator.
+    """
+    try:
+        yield
     except RecipeError as error:
         message = str(error)
         for parameter in parameters.values():

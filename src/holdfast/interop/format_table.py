@@ -168,7 +168,7 @@ FORMATS: dict[str, Format] = {
         Format(
             "holdfast",
             (".safetensors",),
-            "everything; read also: trained classifiers, language models and taggers of numbers",
+            "everything; read also: trained classifiers, regressors, language models and taggers of numbers",
             _is_holdfast,
             "holdfast.interop.trained:read",
             "holdfast.interop.network:save",

@@ -14,7 +14,7 @@ from holdfast.files import container, storage
 from holdfast.interop import network as networks
 from holdfast.interop.network import Network, Node
 from holdfast.layers.chain import Chain
-from holdfast.layers.chain.parts import Embedding, Head, Linear, Part, Recurrent, Scaled
+from holdfast.layers.chain.parts import Embedding, Head, Linear, Part, Recurrent, Restored, Scaled
 from holdfast.layers.summary import LayerRow, of_chain
 from holdfast.runtime import network as streams
 from holdfast.runtime import old_files
@@ -37,7 +37,8 @@ def read(path: Path) -> Network:
     """The network in a file of Holdfast, in evaluation mode.
 
     A classifier takes raw values, as :func:`holdfast.runtime.load` does, or ids, with 0 for padding, and gives scores
-    before softmax; a language model and a tagger of numbers give them at every step.
+    before softmax; a language model and a tagger of numbers give them at every step. A regressor takes the same and
+    gives values in the units of the targets.
 
     Args:
         path: A saved network, a model file, or a run directory.
@@ -107,14 +108,14 @@ def _network(chain: Chain, tensors: Mapping[str, Tensor], task: str, path: Path)
         direct = head.kind == "last_output" and not layers.bidirectional and not layers.residual
         if head.kind != "last_state" and not direct:
             raise ConversionError(
-                f"{path} is a classifier with model.head = {head.kind!r}; only one with 'last_state' (or with "
-                "'last_output', in one direction and without residual connections) can be written in other formats."
+                f"{path} has model.head = {head.kind!r}; only a model with 'last_state' (or with 'last_output', in one "
+                "direction and without residual connections) can be written in other formats."
             )
     builder = _Builder(chain, tensors)
     if not all(map(builder.add, chain.parts)):
         raise ConversionError(
-            f"{path} is a model for the task {task!r}, which is no chain of layers; classifiers, language models and "
-            "taggers of numbers can be written in other formats."
+            f"{path} is a model for the task {task!r}, which is no chain of layers; classifiers, regressors without "
+            "quantiles, language models and taggers of numbers can be written in other formats."
         )
     with torch.device("meta"):
         network = Network([builder.input], [builder.value], builder.nodes)
@@ -142,6 +143,11 @@ class _Builder:
         match part:
             case Scaled():
                 self._scaling(part.scaling, self._chain.input_size or 0)
+            case Restored(quantiles=1):
+                mean, std = (
+                    torch.tensor(values, dtype=torch.float64) for values in (part.scaling.mean, part.scaling.std)
+                )
+                self._diagonal("restored", std, mean)
             case Embedding():
                 sizes = {"num_embeddings": part.tokens, "embedding_dim": part.size}
                 name = _node_name(part)
@@ -175,14 +181,17 @@ class _Builder:
         self.value = next(value for value in outputs if value)
 
     def _scaling(self, scaling: Scaling, count: int) -> None:
-        """What is done to raw values first, as a linear layer with zeros beside the diagonal."""
+        """The node of what is done to raw values first."""
         if scaling.kind == "none":
             return
         mean = torch.tensor(scaling.mean if scaling.kind == "standard" else [0.0] * count, dtype=torch.float64)
         std = torch.tensor(scaling.std if scaling.kind == "standard" else [255.0] * count, dtype=torch.float64)
-        tensors = {"weight": torch.diag(1 / std).float(), "bias": (-mean / std).float()}
-        sizes = {"in_features": count, "out_features": count, "bias": True}
-        self._node("scaling", "Linear", sizes, tensors, "scaling")
+        self._diagonal("scaling", 1 / std, -mean / std)
+
+    def _diagonal(self, name: str, weight: Tensor, bias: Tensor) -> None:
+        """A linear layer with zeros beside the diagonal."""
+        sizes = {"in_features": len(weight), "out_features": len(weight), "bias": True}
+        self._node(name, "Linear", sizes, {"weight": torch.diag(weight).float(), "bias": bias.float()}, name)
 
 
 def _node_name(part: Embedding | Linear | Recurrent) -> str:

@@ -86,9 +86,8 @@ def of_chain(model: nn.Module, chain: Chain, *, streaming: bool = False) -> Form
         return scored(model, {"inputs": x, "lengths": LENGTHS})
     if head is not None and head.kind not in ("last_state", "last_output"):
         raise ConversionError(
-            f"The classifier's head is {head.kind!r}, over all steps of a sequence; the streaming form gives the "
-            "scores of its last output, so it needs head = 'last_state' or 'last_output'. Write the whole model "
-            "instead."
+            f"The model's head is {head.kind!r}, over all steps of a sequence; the streaming form gives the values of "
+            "its last output, so it needs head = 'last_state' or 'last_output'. Write the whole model instead."
         )
     layer = cast(RecurrentLayer, model.get_submodule(chain.recurrent.name))
     check_streams(layer)

@@ -21,8 +21,9 @@ from holdfast.layers.chain import Chain, HasChain
 from holdfast.layers.chain.parts import Recurrent
 from holdfast.layers.recurrent_layer import RecurrentLayer
 from holdfast.runtime.narrow_weights import Weights
-from holdfast.runtime.network import Array, StreamNetwork, check_streams, read
+from holdfast.runtime.network import Array, StreamNetwork, read
 from holdfast.runtime.steps import Steps
+from holdfast.runtime.streamable import check_streams
 
 
 class Stream(runtime.Stream):

@@ -13,16 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from holdfast.cells.options import NAMES
 from holdfast.cells.parameter_names import layer_suffix
 from holdfast.cells.spec import CellSpec
 from holdfast.errors import HoldfastError, ModelFileError, OptionError
 from holdfast.files import container
 from holdfast.layers.chain import Chain
-from holdfast.layers.chain.own import Own
-from holdfast.layers.chain.parts import Head, Linear, LogSoftmax, Part, Recurrent, Scaled
+from holdfast.layers.chain.parts import Head, Linear, Restored, Scaled
 from holdfast.runtime import kernels, narrow_weights, old_files
 from holdfast.runtime.scaling import Scaling
+from holdfast.runtime.streamable import CannotStreamError, check_streams
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -38,8 +37,9 @@ DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 class StreamNetwork:
     """A chain that a stream can compute, with its arrays: layers in one direction, as they are in evaluation.
 
-    The parts are a scaling, a linear layer, recurrent layers, a head that reads the last step, a linear layer and a
-    softmax, of which all but the recurrent layers may be missing. A stream stops before the softmax.
+    The parts are a scaling, a linear layer, recurrent layers, a head that reads the last step, a linear layer, and a
+    softmax or a return to the units of the targets, of which all but the recurrent layers may be missing. A stream
+    stops before the softmax.
 
     Attributes:
         chain: The parts.
@@ -98,6 +98,11 @@ class StreamNetwork:
         part = self.chain.find(Scaled)
         return None if part is None else part.scaling
 
+    @cached_property
+    def restored(self) -> Restored | None:
+        """How the output gets the units of the targets; None: it is what the last layer gives."""
+        return self.chain.find(Restored)
+
     @property
     def specs(self) -> tuple[CellSpec, ...]:
         """The cell of each recurrent layer."""
@@ -143,7 +148,7 @@ class StreamNetwork:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What the values of the output are the scores of; empty where they are none."""
+        """What the values of the output are the scores of, or the names of the targets; empty where they have none."""
         return self.chain.labels
 
     @property
@@ -251,52 +256,3 @@ def _network(document: Mapping[str, Any], arrays: Arrays) -> StreamNetwork:
     if weights not in NARROW:
         raise OptionError(f"Its weights are {weights!r}; expected 'bfloat16' or 'int8'.")
     return StreamNetwork(chain, narrow_weights.decoded(arrays, narrow_weights.matrices(chain), weights), weights)
-
-
-class CannotStreamError(OptionError):
-    """A model that is in order, and that a stream cannot compute."""
-
-
-def check_streams(chain: Chain) -> None:
-    """Refuses a chain that needs steps that have not come yet, or parts that a stream does not have.
-
-    Raises:
-        OptionError: It is one.
-    """
-    if any(part.reads_ids for part in chain.parts):
-        raise CannotStreamError(
-            "The model reads texts; a stream takes numbers, step by step. Use `holdfast predict` or holdfast.Predictor "
-            "for texts."
-        )
-    if own := chain.find(Own):
-        raise CannotStreamError(
-            f"The model has the {own.kind} {own.part_name!r}, which is no part of Holdfast. Only a program that "
-            "registers it can run the model: use holdfast.Predictor."
-        )
-    order: list[type[Part]] = [Scaled, Linear, Recurrent, Head, Linear, LogSoftmax]
-    for part in chain.parts:
-        while order and not isinstance(part, order[0]):
-            del order[0]
-        if not order:
-            raise CannotStreamError(
-                f"The model has the part {type(part).__name__} where a stream has none; expected at most a scaling, a "
-                "linear layer, recurrent layers, a head, a linear layer and a softmax. Use holdfast.Predictor."
-            )
-        del order[0]
-    layers, head = chain.recurrent, chain.find(Head)
-    name = NAMES[layers.cells[0].kind]
-    if layers.bidirectional:
-        raise CannotStreamError(
-            f"The {name} is bidirectional: its output depends on steps that have not come yet. "
-            "A stream needs one with bidirectional=False."
-        )
-    if layers.reverse:
-        raise CannotStreamError(
-            f"The {name} runs in reverse: its first output depends on the last step. "
-            "A stream needs one with reverse=False."
-        )
-    if head is not None and head.kind not in ("last_state", "last_output"):
-        raise CannotStreamError(
-            f"The classifier's head is {head.kind!r}, over all steps of a sequence; a stream gives the scores of its "
-            "last output, so it needs head = 'last_state' or 'last_output'."
-        )

@@ -62,6 +62,22 @@ class Scaling:
             values /= np.asarray(self.std, dtype)
         return values.astype(np.float32, copy=False)
 
+    def restore(self, values: NDArray[Any], axis: int = -1) -> NDArray[np.float64]:
+        """The inverse of :meth:`apply`, in float64.
+
+        Args:
+            values: Scaled values; ``axis`` has the C channels.
+            axis: Negative.
+        """
+        values = values.astype(np.float64)
+        if self.kind == "unit":
+            values *= 255
+        elif self.kind == "standard":
+            shape = (-1,) + (1,) * (-axis - 1)
+            values *= np.reshape(self.std, shape)
+            values += np.reshape(self.mean, shape)
+        return values
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON that ``from_dict`` reads."""
         return {"kind": self.kind, "mean": list(self.mean), "std": list(self.std)}

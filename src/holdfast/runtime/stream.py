@@ -38,7 +38,8 @@ class Stream:
         input_size: I, values in a step of input.
         output_size: O, values in a step of output.
         dtype: float32 or float64: what is computed in, what the input has, unless the model scales it, and the output.
-        labels: For a saved classifier, what the values of the output are the scores (before softmax) of.
+        labels: For a saved classifier, what the values of the output are the scores (before softmax) of; for a model
+            of numbers, the names of the targets.
 
     Raises:
         OptionError: ``batch`` is not a number of sequences, or the weights cannot be stored so.
@@ -57,7 +58,8 @@ class Stream:
         ends = np.cumsum([batch * size for _, size in sizes])
         self._parts = [part.reshape(batch, -1) for part in np.split(self._state, ends[:-1])]
         self._advance = self._steps().advance
-        self._converts = network.scaling is not None and network.scaling.kind != "none"
+        scaled = network.scaling is not None and network.scaling.kind != "none"
+        self._converts = scaled or network.restored is not None
         # The shape of a step's output by the dimensions of its input; None where the input cannot be a step.
         self._shapes = {2: (batch, self.output_size)} | ({1: (self.output_size,)} if batch == 1 else {})
 
@@ -140,7 +142,7 @@ class Stream:
         y = np.empty((*x.shape[:-1], self.output_size), self.dtype)
         if not self._advance(laid_out(x), y):
             raise AssertionError(f"steps of shape {x.shape} were checked, and do not fit")
-        return y
+        return y if self.network.restored is None else self.network.restored.apply(y)
 
     @property
     def state(self) -> Any:
@@ -278,7 +280,8 @@ def load(path: Path | str, batch: int = 1, *, weights: Weights | None = None) ->
     """Opens a saved model as a stream. Opening a file never runs code from it.
 
     A model that ``holdfast train`` made takes raw values, as they stand in the data files, and scales them itself; a
-    classifier gives the scores (before softmax) of the sequence so far, one for each of ``labels``.
+    classifier gives the scores (before softmax) of the sequence so far, one for each of ``labels``; a model of numbers
+    gives them in the units of the targets.
 
     Args:
         path: A model file, or a folder (such as that of a run) that holds a ``model.safetensors``.

@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from holdfast.tasks.classify.task import ClassifyTask
     from holdfast.tasks.forecast.task import ForecastTask
     from holdfast.tasks.generate.task import GenerateTask
+    from holdfast.tasks.regress.task import RegressTask
     from holdfast.tasks.tag.task import TagTask
     from holdfast.tasks.task import RecipeTask
     from holdfast.tasks.transcribe.task import TranscribeTask
     from holdfast.tasks.translate.task import TranslateTask
 
-NAMES = ("classify", "forecast", "generate", "tag", "transcribe", "translate")
+NAMES = ("classify", "forecast", "generate", "regress", "tag", "transcribe", "translate")
 """Every task. The folder of a task has ``settings.RECIPE`` and ``task.TASK``."""
 
 
@@ -46,6 +47,7 @@ __all__ = [
     "ForecastTask",
     "GenerateTask",
     "RecipeTask",
+    "RegressTask",
     "TagTask",
     "TranscribeTask",
     "TranslateTask",

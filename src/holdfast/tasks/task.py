@@ -156,11 +156,14 @@ class RecipeTask(ABC, Generic[Examples]):
             DataError: The examples do not fit the training examples.
         """
 
+    def weighted(self, examples: Examples) -> Dataset:
+        """The examples as the network reads them, with their weights in the loss."""
+        dataset = self.encode(examples)
+        return dataset if examples.weights is None else Weighted(dataset, examples.weights)
+
     def batches(self, examples: Examples, training: TrainSettings | None = None, *, size: int = 256) -> Epochs:
         """The batches of examples: to train on, shuffled and cut by the settings; else in order, ``size`` each."""
-        dataset = self.encode(examples)
-        if examples.weights is not None:
-            dataset = Weighted(dataset, examples.weights)
+        dataset = self.weighted(examples)
         if training is None:
             return Batches(dataset, size)
         return Batches(

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from holdfast.data.encoders import SequenceEncoder
+from holdfast.data.examples import Examples
+from holdfast.data.records import Records
 from holdfast.errors import DataError
 
 
@@ -66,3 +69,42 @@ def array_of(value: Any, origin: str, expected: str) -> npt.NDArray[Any]:
     if array.dtype.kind not in "buif":
         raise DataError(f"{origin} holds values of type {array.dtype}; expected {expected}, all real numbers.")
     return array
+
+
+def texts_in_memory(values: Any) -> Records[str, Any]:
+    """Texts without targets.
+
+    Args:
+        values: A list of texts.
+
+    Raises:
+        DataError: A value is no text.
+    """
+    texts = texts_in(values)
+    return Records(texts, None, origins(texts))
+
+
+def sequences_in_memory(values: Any, encoder: SequenceEncoder) -> Examples:
+    """Sequences of numbers without targets.
+
+    Args:
+        values: A list of sequences, each [T, C] as lists, an array or a tensor on the CPU, or [T] where a step has one
+            value; or one array [N, T, C]. The C values are in the order of the training files.
+        encoder: As fitted on the training split.
+
+    Raises:
+        DataError: A value does not fit.
+    """
+    channels = encoder.channels - len(encoder.filling.masked)
+    shape = f"[T, {channels}], T steps of {channels} values" if channels > 1 else "[T, 1] or [T], a value per step"
+    sequences = []
+    for index, value in enumerate(examples_in(values, f"a list of sequences {shape}")):
+        sequence = array_of(value, f"values[{index}]", f"a sequence {shape}")
+        if sequence.ndim == 1 and channels == 1:
+            sequence = sequence[:, None]
+        if sequence.ndim != 2 or sequence.shape[1] != channels:
+            raise DataError(
+                f"values[{index}] has shape {sequence.shape}; expected {shape}. Give a list of sequences, also for one."
+            )
+        sequences.append(sequence)
+    return Examples(sequences, None, origins(sequences), gaps=encoder.settings.missing != "error")

@@ -213,7 +213,7 @@ def test_a_translator_is_an_encoder_and_a_decoder(attention: str, tmp_path: Path
         (
             "digits",
             ("model.bidirectional=false", "model.head=max"),
-            "The classifier's head is 'max', over all steps of a sequence; the streaming form gives the scores of its "
+            "The model's head is 'max', over all steps of a sequence; the streaming form gives the values of its "
             "last output, so it needs head = 'last_state' or 'last_output'. Write the whole model instead.",
         ),
         (

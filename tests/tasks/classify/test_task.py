@@ -3,9 +3,10 @@ import torch
 
 from holdfast.data import Batch, Encoder, Examples
 from holdfast.errors import DataError, OptionError
-from holdfast.tasks.classify.network import Classifier, pooled
+from holdfast.tasks.classify.network import Classifier
 from holdfast.tasks.classify.settings import ClassifyData, ClassifyModel
 from holdfast.tasks.classify.task import ClassifyTask
+from holdfast.tasks.head_network import pooled
 
 HEADS = ("last_state", "last_output", "mean", "max")
 

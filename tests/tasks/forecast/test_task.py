@@ -12,7 +12,8 @@ from holdfast.errors import OptionError, RecipeError
 from holdfast.recipes import from_dict
 from holdfast.tasks.forecast.encoder import SeriesEncoder
 from holdfast.tasks.forecast.settings import ForecastAnswers, ForecastData, ForecastModel
-from holdfast.tasks.forecast.task import ForecastTask, pinball
+from holdfast.tasks.forecast.task import ForecastTask
+from holdfast.tasks.losses import pinball
 
 
 def series(rows=40, channels=2, known=0, more=0):

@@ -61,9 +61,9 @@ def examples(where: str, named: Mapping[str, Array], targets: Targets, *, gaps: 
     Args:
         where: The file, for messages and origins.
         named: ``inputs``, [N, T, C], or [N, T] for one channel. ``labels``, where there are targets: labels [N] or
-            [N, 1], integers, whole numbers or text, or one-hot [N, classes]; numbers [N] or [N, 1]; numbers of steps
-            [N, T] or [N, T, 1]. ``lengths``, [N], the steps of each sequence, where they differ: later steps are
-            left out.
+            [N, 1], integers, whole numbers or text, or one-hot [N, classes]; numbers [N] or, for several per sequence,
+            [N, K]; numbers of steps [N, T] or, for several per step, [N, T, K]. ``lengths``, [N], the steps of each
+            sequence, where they differ: later steps are left out.
         targets: What the task learns.
         gaps: Whether NaN stands for a missing value.
 
@@ -76,15 +76,18 @@ def examples(where: str, named: Mapping[str, Array], targets: Targets, *, gaps: 
     if inputs.ndim != 3 or 0 in inputs.shape:
         raise DataError(f"{where}: inputs has shape {inputs.shape}; expected [N, T, C] or [N, T], none of them 0.")
     values: list[Any] | None = None
+    per_step = labels is not None and (targets == "steps" or (targets == "detect" and _fit_steps(labels, inputs)))
     if labels is not None:
-        values = _names(where, labels, len(inputs)) if targets == "labels" else _numbers(where, labels, inputs, targets)
+        named_ = targets == "labels"
+        values = _names(where, labels, len(inputs)) if named_ else _numbers(where, labels, inputs, per_step=per_step)
     sequences: Array | list[Array] = inputs
     if lengths is not None:
         _check_lengths(where, lengths, inputs)
         sequences = [row[:length] for row, length in zip(inputs, lengths, strict=True)]
-        if values is not None and targets == "steps":
+        if values is not None and per_step:
             values = [row[:length] for row, length in zip(values, lengths, strict=True)]
-    return Examples(sequences, values, [f"{where}[{index}]" for index in range(len(inputs))], gaps=gaps)
+    origins = [f"{where}[{index}]" for index in range(len(inputs))]
+    return Examples(sequences, values, origins, gaps=gaps, per_step=per_step)
 
 
 def _check_lengths(where: str, lengths: Array, inputs: Array) -> None:
@@ -101,17 +104,29 @@ def _check_lengths(where: str, lengths: Array, inputs: Array) -> None:
         )
 
 
-def _numbers(where: str, numbers: Array, inputs: Array, targets: Targets) -> list[Any]:
-    """Numbers, one for each sequence or for each of its steps."""
-    expected = inputs.shape[:2] if targets == "steps" else inputs.shape[:1]
-    if numbers.shape == (*expected, 1):
-        numbers = numbers[..., 0]
-    if numbers.shape != expected or numbers.dtype.kind not in "iubf":
+def _fit_steps(numbers: Array, inputs: Array) -> bool:
+    """Whether the shape is one of targets for each step: [N, T] or [N, T, K], where T is more than one step."""
+    return inputs.shape[1] > 1 and numbers.ndim in (2, 3) and numbers.shape[:2] == inputs.shape[:2]
+
+
+def _numbers(where: str, numbers: Array, inputs: Array, *, per_step: bool) -> list[Any]:
+    """Numbers, one or several for each sequence or for each of its steps."""
+    expected = inputs.shape[:2] if per_step else inputs.shape[:1]
+    several = numbers.ndim == len(expected) + 1 and 0 not in numbers.shape
+    if several and numbers.shape[-1] == 1:
+        numbers, several = numbers[..., 0], False
+    if (
+        numbers.shape[: len(expected)] != expected
+        or numbers.dtype.kind not in "iubf"
+        or not (several or numbers.ndim == len(expected))
+    ):
+        more = "".join(f"{size}, " for size in expected)
         raise DataError(
-            f"{where}: labels has shape {numbers.shape} and type {numbers.dtype}; expected numbers of shape {expected}."
+            f"{where}: labels has shape {numbers.shape} and type {numbers.dtype}; expected numbers of shape "
+            f"{expected}, or ({more}K) for K targets."
         )
     numbers = numbers.astype(np.float64)
-    return list(numbers) if targets == "steps" else numbers.tolist()
+    return list(numbers) if per_step or several else numbers.tolist()
 
 
 def _names(where: str, labels: Array, count: int) -> list[str]:

@@ -25,11 +25,12 @@ def read(path: Path, settings: ReadingSettings, targets: Targets = "labels") -> 
 
     Args:
         path: The file.
-        settings: ``id_column``, ``time_column``, ``label_column``, ``feature_columns`` and the fields of
+        settings: ``id_column``, ``time_column``, ``target_names``, ``feature_columns`` and the fields of
             ``TableSettings`` are used. With an id column (long format) a row is a step, the feature columns are the
             channels, and the sequences come in the order in which their ids first occur. Without one, a row is a
-            sequence and each feature column is a step of one channel.
-        targets: What the task learns: the label column holds it. Numbers for each step need an id column.
+            sequence and each feature column is a step of one channel; but with numbers for each step, or where they
+            are detected and there is a time column, the table is one sequence in long format.
+        targets: What the task learns: the label column or the target columns hold it.
 
     Returns:
         The sequences; without targets where the table has no label column.
@@ -37,19 +38,20 @@ def read(path: Path, settings: ReadingSettings, targets: Targets = "labels") -> 
     Raises:
         DataError: The file cannot be parsed, a named column is missing, a feature is not a number, a time is not a
             time, or the rows of one sequence differ in its target.
-        RecipeError: A time column is set without an id column.
+        RecipeError: A time column is set without an id column, and a row is not a step.
     """
-    if settings.time_column and not settings.id_column:
+    rows_are_steps = bool(settings.id_column) or targets == "steps"
+    if targets == "detect" and settings.time_column:
+        rows_are_steps = True
+    if settings.time_column and not rows_are_steps:
         raise RecipeError("data.time_column needs data.id_column, which says which sequence a row belongs to.")
     table = load(path, settings)
     features = _features(table, settings)
     if not table.frame.height:
         raise DataError(f"{path} has column names but no rows; expected at least one.")
     row_targets = targets_of(table, settings, targets)
-    if settings.id_column:
-        return _long(table, features, row_targets, settings, per_step=targets == "steps")
-    if targets == "steps" and row_targets is not None:
-        raise RecipeError("Numbers for each step need data.id_column, which makes each row a step.")
+    if rows_are_steps:
+        return _long(table, features, row_targets, settings, per_step=targets in ("steps", "detect"))
     inputs = cells.numbers(table, features, settings, _ADVICE)[:, :, None]
     origins = [f"{path}[{row}]" for row in range(len(inputs))]
     return Examples(inputs, row_targets, origins, gaps=settings.missing != "error")
@@ -81,7 +83,7 @@ def _features(table: Table, settings: ReadingSettings) -> list[str]:
             table.check_column(name, setting)
     for name in settings.feature_columns:
         table.check_column(name, "feature_columns")
-    named = [settings.id_column, settings.time_column, settings.label_column]
+    named = [settings.id_column, settings.time_column, *settings.target_names]
     features = settings.feature_columns or table.others(named, "data.feature_columns or data.time_column")
     if not features:
         raise DataError(
@@ -91,24 +93,31 @@ def _features(table: Table, settings: ReadingSettings) -> list[str]:
 
 
 def targets_of(table: Table, settings: ReadingSettings, targets: Targets) -> list[Any] | None:
-    """The target of each row, as its label column holds it; None without a label column.
+    """The target of each row, as its label column or its target columns hold it; None without such a column.
 
     Args:
         table: The table.
-        settings: ``label_column`` and ``label_separator`` are used, and for numbers ``decimal`` and ``missing``.
-        targets: What the task learns. Labels are text, several with the separator between them; others are numbers.
+        settings: ``target_names`` and ``label_separator`` are used, and for numbers ``decimal`` and ``missing``. A step
+            may always lack its target.
+        targets: What the task learns. Labels are text, several with the separator between them; others are numbers, or
+            arrays of several numbers.
 
     Raises:
-        DataError: A row has no label, unless it may have several; it has a list of labels and may have only one; or a
-            target is not a number.
+        DataError: A row has no label, unless it may have several; it has a list of labels and may have only one; a
+            target is not a number; or the table has only some of the target columns.
     """
-    if settings.label_column not in table.columns:
+    names = settings.target_names
+    if not any(name in table.columns for name in names):
         return None
     if targets == "labels":
         return _labels(table, settings)
-    advice = "Name the column of the targets in data.label_column."
-    numbers: list[float] = cells.numbers(table, [settings.label_column], settings, advice)[:, 0].astype(float).tolist()
-    return numbers
+    for name in names:
+        table.check_column(name, "target_columns")
+    if targets == "steps" or (targets == "detect" and (settings.id_column or settings.time_column)):
+        settings = settings.model_copy(update={"missing": "mean"})
+    advice = "Name the columns of the targets in data.target_columns."
+    numbers = cells.numbers(table, names, settings, advice).astype(np.float64)
+    return list(numbers) if len(names) > 1 else numbers[:, 0].tolist()
 
 
 def _labels(table: Table, settings: ReadingSettings) -> list[str]:
@@ -139,7 +148,7 @@ def _long(
     table: Table, features: list[str], row_targets: list[Any] | None, settings: ReadingSettings, *, per_step: bool
 ) -> Examples:
     """Groups the rows by id, in the order of first occurrence; sorts each group by time."""
-    ids = _ids(table, settings)
+    ids = _ids(table, settings) if settings.id_column else [""] * table.frame.height
     values = cells.numbers(table, features, settings, _ADVICE)
     groups: dict[str, list[int]] = {name: [] for name in ids}
     for row in _order(table, settings).tolist():
@@ -149,7 +158,7 @@ def _long(
         targets = [np.array([row_targets[row] for row in rows]) for rows in groups.values()]
     elif row_targets is not None:
         for name, rows in groups.items():
-            different = sorted({str(row_targets[row]) for row in rows})
+            different = sorted({str(np.asarray(row_targets[row]).tolist()) for row in rows})
             if len(different) > 1:
                 kind = "labels" if isinstance(row_targets[0], str) else "targets"
                 raise DataError(
@@ -159,9 +168,10 @@ def _long(
     return Examples(
         [values[rows] for rows in groups.values()],
         targets,
-        [f"{table.path}[id={name}]" for name in groups],
+        [f"{table.path}[id={name}]" if settings.id_column else str(table.path) for name in groups],
         gaps=settings.missing != "error",
         columns=tuple(features),
+        per_step=per_step and targets is not None,
     )
 
 

@@ -14,8 +14,8 @@ from holdfast.errors import MissingDataError, RecipeError, did_you_mean
 from holdfast.files.pointers import refuse_pointers
 from holdfast.settings import DataSettings
 
-Content = Literal["sequences", "series", "sentences", "pairs", "text", "recordings"]
-"""What the files of a data set hold: labelled sequences, time series, tagged sentences, pairs of texts, ..."""
+Content = Literal["sequences", "numbers", "series", "sentences", "pairs", "text", "recordings"]
+"""What the files of a data set hold: labelled sequences, sequences with numbers, time series, tagged sentences, ..."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ _MNIST_SITES = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
-_VOWELS_SITES = (
-    "https://raw.githubusercontent.com/sktime/sktime/7bd7d1620c0656f3210eeb850bb1c0034159ee47/"
-    "sktime/datasets/data/JapaneseVowels/",
+_SKTIME = (
+    "https://raw.githubusercontent.com/sktime/sktime/7bd7d1620c0656f3210eeb850bb1c0034159ee47/sktime/datasets/data/"
 )
+_VOWELS_SITES = (_SKTIME + "JapaneseVowels/",)
 _SURNAMES_SITES = (
     "https://raw.githubusercontent.com/spro/practical-pytorch/c520c52e68e945d88fff563dba1c028b6ec0197b/data/names/",
 )
@@ -97,14 +97,23 @@ PUBLISHED = {
             {"JapaneseVowels_TEST.ts": "b3d41d6a0ca3bcad3afb9ca7d4365382aa51341e2e58bae2a574babdda5b9462"},
         ),
     ),
+    "covid3month": Published(
+        "numbers",
+        "ucr",
+        _files(
+            (_SKTIME + "Covid3Month/",),
+            {"Covid3Month_TRAIN.ts": "8a58e6186143714d47dfeb2a24e954ef1fb5e7a1d72344b6bb9bbce10ccdfd6f"},
+        ),
+        _files(
+            (_SKTIME + "Covid3Month/",),
+            {"Covid3Month_TEST.ts": "5bf6d4ce5cce67735f0893673221c86f10effe284cf4555a162060329b388bea"},
+        ),
+    ),
     "airline": Published(
         "series",
         "timeseries",
         _files(
-            (
-                "https://raw.githubusercontent.com/sktime/sktime/7bd7d1620c0656f3210eeb850bb1c0034159ee47/"
-                "sktime/datasets/data/Airline/",
-            ),
+            (_SKTIME + "Airline/",),
             {"Airline.csv": "28af0eb869db6d9fbd31d5af03993a0cbf36c0857c3eb046a068c094b60da851"},
         ),
     ),

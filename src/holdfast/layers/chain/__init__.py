@@ -25,7 +25,8 @@ class Chain:
 
     Attributes:
         parts: In the order they run.
-        labels: What the values of the output are the scores of; empty where they are none.
+        labels: What the values of the output are the scores of, or the names of the targets; empty where they have
+            none.
 
     Raises:
         OptionError: The parts do not fit one another, or two have a tensor of one name.

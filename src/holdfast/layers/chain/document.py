@@ -22,6 +22,7 @@ PARTS: dict[str, type[Part]] = {
     "recurrent": parts.Recurrent,
     "head": parts.Head,
     "log_softmax": parts.LogSoftmax,
+    "restored": parts.Restored,
     "word_vectors": special.WordVectors,
     "window_scaling": special.WindowScaling,
     "known_ahead": special.KnownAhead,

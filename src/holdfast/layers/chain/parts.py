@@ -7,13 +7,18 @@ its tensors begin with in a model file: a :class:`Linear` called ``output`` has 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
 
 from holdfast.cells.options import NAMES
 from holdfast.cells.parameter_names import layer_suffix
 from holdfast.cells.spec import CellSpec
 from holdfast.errors import OptionError
 from holdfast.runtime.scaling import Scaling
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Shapes = dict[str, tuple[int, ...]]
 HeadKind = Literal["last_state", "last_output", "mean", "max"]
@@ -215,6 +220,43 @@ class Head(Part):
 @dataclass(frozen=True)
 class LogSoftmax(Part):
     """Scores become the logarithms of probabilities."""
+
+
+@dataclass(frozen=True)
+class Restored(Part):
+    """Scaled values become numbers in the units of the targets: y = std x + mean; the quantiles of a target ascend.
+
+    Attributes:
+        scaling: The scaling of the K targets, whose inverse this is; its kind is ``standard``.
+        quantiles: Q, values per target, one beside the other.
+
+    Raises:
+        OptionError: The scaling is of another kind, or there is no quantile.
+    """
+
+    scaling: Scaling
+    quantiles: int = 1
+
+    def __post_init__(self) -> None:
+        if self.scaling.kind != "standard" or not self.scaling.mean or self.quantiles < 1:
+            raise OptionError(
+                f"Outputs with the scaling {self.scaling.kind!r} and {self.quantiles} quantiles; expected 'standard', "
+                "with a mean and a deviation for each target, and at least one quantile."
+            )
+
+    @property
+    def input_size(self) -> int:
+        """K Q."""
+        return len(self.scaling.mean) * self.quantiles
+
+    def apply(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Restores values; the dtype stays.
+
+        Args:
+            values: [..., K Q].
+        """
+        rows = values.reshape(*values.shape[:-1], -1, self.quantiles)
+        return self.scaling.restore(np.sort(rows, -1), axis=-2).reshape(values.shape).astype(values.dtype, copy=False)
 
 
 def check_widths(parts: list[Part]) -> tuple[int | None, int | None]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from holdfast.data import Encoder, Examples, Records, TextEncoder
-from holdfast.errors import DataError
-from holdfast.tasks.values import array_of, examples_in, origins, texts_in
+from holdfast.tasks.values import sequences_in_memory, texts_in_memory
 
 
 def from_values(values: Any, encoder: Encoder | TextEncoder) -> Examples | Records[str, str]:
@@ -24,18 +23,5 @@ def from_values(values: Any, encoder: Encoder | TextEncoder) -> Examples | Recor
         DataError: A value does not fit.
     """
     if isinstance(encoder, TextEncoder):
-        texts = texts_in(values)
-        return Records(texts, None, origins(texts))
-    channels = encoder.channels - len(encoder.filling.masked)
-    shape = f"[T, {channels}], T steps of {channels} values" if channels > 1 else "[T, 1] or [T], a value per step"
-    sequences = []
-    for index, value in enumerate(examples_in(values, f"a list of sequences {shape}")):
-        sequence = array_of(value, f"values[{index}]", f"a sequence {shape}")
-        if sequence.ndim == 1 and channels == 1:
-            sequence = sequence[:, None]
-        if sequence.ndim != 2 or sequence.shape[1] != channels:
-            raise DataError(
-                f"values[{index}] has shape {sequence.shape}; expected {shape}. Give a list of sequences, also for one."
-            )
-        sequences.append(sequence)
-    return Examples(sequences, None, origins(sequences), gaps=encoder.settings.missing != "error")
+        return texts_in_memory(values)
+    return sequences_in_memory(values, encoder)

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
-from torch import Tensor, nn
-
-from holdfast.layers.chain import Chain
-from holdfast.layers.chain.parts import Embedding, Head, Linear, Part
-from holdfast.tasks.classify.embedding import TokenEmbedding
-from holdfast.tasks.classify.settings import ClassifyModel, LinearSettings
-from holdfast.tasks.network import recurrent_layers
+from holdfast.tasks.classify.settings import ClassifyModel
+from holdfast.tasks.embedding import TokenEmbedding
+from holdfast.tasks.head_network import HeadNetwork
 
 
-class Classifier(nn.Module):
-    """An optional linear layer on every step, recurrent layers, and a linear layer on one vector per sequence.
+class Classifier(HeadNetwork):
+    """A network that gives a score for each label: see :class:`~holdfast.tasks.head_network.HeadNetwork`.
 
-    For texts, an embedding comes first. ``settings.head`` says what that vector is.
+    ``settings.head`` says which vector of a sequence the scores are computed from.
     """
 
     def __init__(
@@ -34,72 +27,4 @@ class Classifier(nn.Module):
         Raises:
             OptionError: An option of the cell is unknown or does not fit.
         """
-        super().__init__()
-        self.head, self.bidirectional, self.merge = settings.head, settings.bidirectional, settings.merge
-        self.embedding = embedding
-        width = settings.input_layer.size
-        self.input = linear(channels, width, settings.input_layer) if width else None
-        self.recurrent = recurrent_layers(width or channels, settings)
-        self.dropout = nn.Dropout(settings.dropout)
-        self.output = linear(self.recurrent.output_size, classes, settings.output_layer)
-
-    def forward(self, inputs: Tensor, lengths: Tensor | None = None, state: Any = None) -> tuple[Tensor, Any]:
-        """Computes a score for each label.
-
-        Args:
-            inputs: [B, T, C], or ids [B, T].
-            lengths: [B], or None when all rows have T steps.
-            state: The recurrent layers' initial state; None for zeros.
-
-        Returns:
-            The scores before softmax or sigmoid [B, classes], and the recurrent layers' final state.
-        """
-        x = inputs if self.embedding is None else self.embedding(inputs)
-        x = x if self.input is None else self.input(x)
-        outputs, state = self.recurrent(x, state, lengths=lengths)
-        vector = self.recurrent.last_hidden(state) if self.head == "last_state" else pooled(outputs, lengths, self.head)
-        return self.output(self.dropout(vector)), state
-
-    def chain(self) -> Chain:
-        """The parts of the network."""
-        parts: list[Part] = []
-        if self.embedding is not None:
-            parts.append(Embedding.of("embedding.table", self.embedding.table, mask_zero=True))
-        if self.input is not None:
-            parts.append(Linear.of("input", self.input))
-        return Chain((*parts, self.recurrent.part("recurrent"), Head(self.head), Linear.of("output", self.output)))
-
-
-def linear(inputs: int, outputs: int, settings: LinearSettings) -> nn.Linear:
-    """A linear layer with the initial values of the recipe."""
-    layer = nn.Linear(inputs, outputs)
-    if settings.weight_std:
-        nn.init.normal_(layer.weight, std=settings.weight_std)
-    if settings.bias is not None:
-        nn.init.constant_(layer.bias, settings.bias)
-    return layer
-
-
-def pooled(outputs: Tensor, lengths: Tensor | None, head: str) -> Tensor:
-    """One vector per sequence, from the steps within its length; zeros for a sequence without steps.
-
-    Args:
-        outputs: [B, T, O], zero past a row's length.
-        lengths: [B], or None when all rows have T steps.
-        head: ``"last_output"``, ``"mean"`` or ``"max"``.
-
-    Returns:
-        [B, O].
-    """
-    steps = outputs.shape[1]
-    if lengths is None:
-        lengths = torch.full((outputs.shape[0],), steps, device=outputs.device)
-    has_steps = (lengths > 0)[:, None]
-    if head == "last_output":
-        last = (lengths - 1).clamp(min=0)
-        return outputs[torch.arange(outputs.shape[0], device=outputs.device), last]
-    if head == "mean":
-        return outputs.sum(1) / lengths.clamp(min=1)[:, None].to(outputs.dtype)
-    padding = torch.arange(steps, device=outputs.device) >= lengths[:, None]
-    highest = outputs.masked_fill(padding[:, :, None], -torch.inf).amax(1)
-    return torch.where(has_steps, highest, torch.zeros_like(highest))
+        super().__init__(channels, classes, settings, embedding, head=settings.head)

@@ -17,11 +17,11 @@ from holdfast.errors import RecipeError
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Scaled
 from holdfast.tasks.classify.data import from_values
-from holdfast.tasks.classify.embedding import TokenEmbedding, Vectors, known_vectors
 from holdfast.tasks.classify.labelling import class_weights, labelling
 from holdfast.tasks.classify.metrics import ClassificationMetrics, MultilabelMetrics
 from holdfast.tasks.classify.network import Classifier
 from holdfast.tasks.classify.settings import ClassifyModel, ClassifyRecipe
+from holdfast.tasks.embedding import TokenEmbedding, Vectors, known_vectors
 from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from holdfast.data import Splits
 from holdfast.data.missing import Filling
@@ -23,10 +22,9 @@ from holdfast.tasks.forecast.exports import exports
 from holdfast.tasks.forecast.metrics import ForecastMetrics
 from holdfast.tasks.forecast.network import Forecaster
 from holdfast.tasks.forecast.settings import ForecastAnswers, ForecastData, ForecastModel, ForecastRecipe
+from holdfast.tasks.losses import check_quantiles, known_loss
 from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
-
-_POINT: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
 
 
 class SavedForecastTask(SavedTask):
@@ -97,17 +95,8 @@ class ForecastTask(RecipeTask[Windows]):
         """
         targets = batch.known_targets
         scaled = model(batch.inputs, batch.future, _teacher_rows(batch.inputs, targets) if model.training else None)
-        return TaskStep(self._loss(scaled, targets), self.encoder.restored(scaled))
-
-    def _loss(self, scaled: Tensor, targets: Tensor) -> Tensor:
-        gaps = targets.isnan()
-        if gaps.all():
-            return scaled.sum() * 0
-        if gaps.any():
-            scaled, targets = scaled[~gaps], targets[~gaps]
-        if self.settings.loss == "quantile":
-            return pinball(scaled, targets, self.quantiles)
-        return _POINT[self.settings.loss](scaled[..., 0], targets)
+        loss = known_loss(scaled, targets, self.settings.loss, self.quantiles)
+        return TaskStep(loss, self.encoder.restored(scaled))
 
     def metrics(self) -> ForecastMetrics:
         """New metrics: errors of the model and of the naive forecasts."""
@@ -171,19 +160,6 @@ class ForecastTask(RecipeTask[Windows]):
         return torch.zeros(size, size, sum(self.encoder.channels)), torch.zeros(size, self.horizon, known)
 
 
-def pinball(forecasts: Tensor, actual: Tensor, quantiles: Sequence[float]) -> Tensor:
-    """The mean pinball loss: q times the error of forecasts that are too low, 1 - q times the error of the others.
-
-    Args:
-        forecasts: [..., Q].
-        actual: [...].
-        quantiles: The Q quantiles.
-    """
-    low = actual[..., None] - forecasts
-    q = torch.tensor(quantiles, dtype=forecasts.dtype, device=forecasts.device)
-    return torch.maximum(q * low, (q - 1) * low).mean()
-
-
 def _teacher_rows(inputs: Tensor, targets: Tensor) -> Tensor:
     """The true rows from which the next rows are forecast, [B, H, C]; a missing target repeats the known one before."""
     count = targets.shape[-1]
@@ -203,7 +179,7 @@ def _horizon(data: ForecastData, model: ForecastModel, answering: ForecastAnswer
 
 def _check(recipe: ForecastRecipe) -> None:
     """Checks that the settings fit each other."""
-    model, quantiles = recipe.model, recipe.model.quantiles
+    model = recipe.model
     if model.method == "recursive":
         excluded = {
             'model.loss = "quantile"': model.loss == "quantile",
@@ -217,10 +193,7 @@ def _check(recipe: ForecastRecipe) -> None:
                     f'{setting} does not go with model.method = "recursive", whose inputs are its own point forecasts, '
                     'row by row; expected model.method = "direct".'
                 )
-    if sorted(set(quantiles)) != quantiles or 0.5 not in quantiles or not 0 < quantiles[0] <= quantiles[-1] < 1:
-        raise RecipeError(
-            f"model.quantiles is {quantiles}; expected ascending numbers between 0 and 1, with 0.5 among them."
-        )
+    check_quantiles(model.quantiles)
 
 
 TASK = ForecastTask

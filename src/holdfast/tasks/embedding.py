@@ -14,7 +14,7 @@ from holdfast.data.readers import vectors
 from holdfast.data.vocabulary import PADDING, SPECIAL, UNKNOWN, Vocabulary
 from holdfast.errors import DataError
 from holdfast.files.pointers import refuse_pointers
-from holdfast.tasks.classify.settings import ClassifyModel
+from holdfast.tasks.network_settings import HeadSettings
 
 Vectors = Mapping[int, npt.NDArray[np.float32]]
 """Pretrained vectors [E], by id."""
@@ -45,7 +45,7 @@ class TokenEmbedding(nn.Module):
     2015), which removes words; here the unknown token replaces them.
     """
 
-    def __init__(self, ids: int, settings: ClassifyModel, pretrained: Vectors | None = None) -> None:
+    def __init__(self, ids: int, settings: HeadSettings, pretrained: Vectors | None = None) -> None:
         """Draws the vectors from a normal distribution of mean 0.
 
         Args:

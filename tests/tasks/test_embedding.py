@@ -4,14 +4,14 @@ import torch
 
 from holdfast.data.vocabulary import UNKNOWN, Vocabulary
 from holdfast.errors import DataError
-from holdfast.tasks.classify.embedding import TokenEmbedding, known_vectors
-from holdfast.tasks.classify.settings import ClassifyModel
+from holdfast.tasks.embedding import TokenEmbedding, known_vectors
+from holdfast.tasks.network_settings import HeadSettings
 
 WORDS = Vocabulary.fit(["the house , the garden"], "words")
 
 
 def settings(**values):
-    return ClassifyModel.model_validate({"embedding_size": 3, **values})
+    return HeadSettings.model_validate({"embedding_size": 3, **values})
 
 
 def test_padding_is_zero_and_stays_so():

@@ -1,0 +1,1 @@
+"""Regress: a number or several for a sequence, or for every step."""

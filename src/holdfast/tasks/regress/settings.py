@@ -1,0 +1,51 @@
+"""The fields of a recipe of the task ``regress``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from holdfast.data.settings import NumbersSettings
+from holdfast.settings import Recipe
+from holdfast.tasks.network_settings import HeadSettings
+
+
+class RegressData(NumbersSettings):
+    """``[data]``: the source of the sequences and how they are prepared."""
+
+    source: str = "files"
+    """``files`` (see ``train`` and ``test``), ``cosine`` or ``adding`` (generated), or a known data set:
+    ``covid3month``."""
+    window: int = Field(0, ge=0)
+    """Targets per step, with ``train.carry_state``: the number of steps per update. A batch then has the next window of
+    the same sequences as the batch before it, and starts from its final state; gradients stop at the edges of windows.
+    0: whole sequences, each batch from the final state of the batch before it, in the order of the files."""
+    steps: int = Field(200, ge=10)
+    """``adding``: steps per sequence; ``cosine``: steps to train on."""
+    examples: int = Field(10000, ge=1)
+    """``adding``: number of random sequences to train on."""
+
+
+class RegressModel(HeadSettings):
+    """``[model]``: the network. ``head`` is not used with targets per step, where each step has an output."""
+
+    loss: Literal["mse", "mae", "huber", "quantile"] = "mse"
+    """The loss, in scaled units; ``quantile``: the pinball loss of ``quantiles``."""
+    quantiles: list[float] = [0.1, 0.5, 0.9]
+    """With ``loss = "quantile"``: the quantiles of each target, ascending; 0.5 must be one of them and is the answer
+    that is measured."""
+
+
+class RegressRecipe(Recipe):
+    """A recipe of the task ``regress``."""
+
+    task: Literal["regress"] = "regress"
+    """``regress`` gives a sequence of numbers or a text a number or several, or gives each step a number or several."""
+    data: RegressData = RegressData()
+    """The source of the sequences and how they are prepared."""
+    model: RegressModel = RegressModel()
+    """The network."""
+
+
+RECIPE = RegressRecipe
