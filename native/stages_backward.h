@@ -190,7 +190,7 @@ class StagesBackward : StagesNorm<T, kind, N> {
             }
             if constexpr (gru) {
                 alignas(64) T h_old[W];
-                store<T>(h_old, load_some<T>(previous_h(l_, rows_, b, t_) + at, count));
+                store<T>(h_old, load_some<T>(previous_h(l_, rows_.length.data(), b, t_) + at, count));
                 if (resets_) {
                     const Vec<T> d_n = gru_state_backward<T, false, usual>(o_, u, slots, h_old, dh);
                     store<T>(slots + 2 * W, d_n);
@@ -228,7 +228,7 @@ class StagesBackward : StagesNorm<T, kind, N> {
         const Vec<T> mask = l_.state_mask ? load_some<T>(l_.mask(b, l_.masks - 1) + at, count) : all<T>(1);
         const Vec<T> d = load<T>(dinner_ + r * ldi_ + at) * mask, gate = load<T>(slots);
         store<T>(dh, load<T>(dh) + d * fn.sigma_of(gate));
-        const Vec<T> d_gate = d * load_some<T>(previous_h(l_, rows_, b, t_) + at, count);
+        const Vec<T> d_gate = d * load_some<T>(previous_h(l_, rows_.length.data(), b, t_) + at, count);
         store<T>(slots, only<T>(fn.sigma_backward(gate, d_gate), count));
         round(slots, 0, 1);
     }
