@@ -28,8 +28,8 @@ constexpr int rows_of_tiles = 16;
 // Transposes blocks of 16 x 16 pairs: from [pairs][rows] to [blocks][rows][16 pairs].
 void put_pairs_in_tiles(Bfloat16* pairs, long count);
 
-// The sums of M rows and N vectors of columns.
-template <int M, int N>
+// The sums of some rows and N vectors of columns.
+template <int N>
 class TileSums;
 
 // While it exists, a thread may use tiles. Afterwards they are released: a switch of threads would save them.
@@ -91,13 +91,13 @@ HF_INLINE UsesTiles<T>::~UsesTiles() {
     tile_shapes = {};
 }
 
-template <int M, int N>
+template <int N>
 class TileSums {
     static constexpr long W = lanes<float>;
 
   public:
-    TileSums() {
-        if (tile_shapes.rows != M) tile_shapes.set(M, 0);
+    explicit TileSums(long rows) {
+        if (tile_shapes.rows != rows) tile_shapes.set(rows, 0);
     }
 
     void clear() {
@@ -144,10 +144,10 @@ class TileSums {
 
     void set_rest(long rest) {
         if (tile_shapes.rest == rest) return;
-        alignas(64) float sums[M * N * W];
+        alignas(64) float sums[rows_of_tiles * N * W];
         auto column = [](int n) { return n * W; };
         store(sums, N * W, column);
-        tile_shapes.set(M, rest);
+        tile_shapes.set(tile_shapes.rows, rest);
         load(sums, N * W, column);
     }
 };

@@ -165,8 +165,9 @@ class Forward {
         if (first >= l_.H) return;
         const long at = r * memory_.ldh + first, at_c = r * p_.padded + first;
         T* const c_before = lstm && l_.c_before ? l_.c_before + (t_ * l_.B + first_) * p_.padded + at_c : nullptr;
-        units_({l_, &rows_.order[first_ + r], t_, first, apart, count, g, width, h_[0] + at, h_[1] + at,
-                apart ? apart : memory_.ldh, lstm ? c_ + at_c : nullptr, c_before, apart ? apart : p_.padded});
+        const long next_h = apart ? apart : memory_.ldh;
+        units_({l_, &rows_.order[first_ + r], t_, first, apart, count, g, width, h_[0] + at, next_h, h_[1] + at, next_h,
+                lstm ? c_ + at_c : nullptr, c_before, apart ? apart : p_.padded});
         for (long k = 0; k < count && writes_more_; k++) write_more(apart ? r : r + k, first + k * apart);
     }
 

@@ -112,7 +112,7 @@ class SingleForward : SingleStep<T> {
             store<T>(c + k * W, c_old);
             if (l.c_before) store<T>(l.c_before + rows.order[k] * p_.padded + at, c_old);
         }
-        forward_({l, rows.order, 0, at, 0, rows.count, g, width_, h_old, h, W, c, nullptr, W});
+        forward_({l, rows.order, 0, at, 0, rows.count, g, width_, h_old, W, h, W, c, nullptr, W});
         for (long k = 0; k < rows.count; k++) {
             const long b = rows.order[k], place = b * l.H + at;
             store_some<T>(l.h_n + place, load<T>(h + k * W), count);

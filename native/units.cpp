@@ -8,7 +8,7 @@ void forward_units(const UnitsForward<T>& of) {
     const UnitsForward<T> s = of;
     const Layer<T>& l = s.l;
     constexpr bool lstm = kind == Kind::lstm;
-    T* const y = l.y.data + s.t * l.y.step;
+    T* const y = l.y ? l.y.at(0, s.t) : nullptr;
     const long y_row = l.y.row, H = l.H;
     long k = 0;
     auto run = [&](auto together, auto usual) __attribute__((always_inline)) {
@@ -17,10 +17,11 @@ void forward_units(const UnitsForward<T>& of) {
             const long *const order = s.order + (s.apart ? 0 : k), first = s.first + k * s.apart;
             const Unit<T> u = plain ? Unit<T>{lanes<T>} : unit_at(l, order[0], s.t, first, order[R - 1]);
             const Place<T, R> slots(s.slots + k * s.next_slots, s.next_slots), h(s.h + k * s.next_h, s.next_h);
-            const Place<const T, R> h_old(s.h_old + k * s.next_h, s.next_h);
+            const Place<const T, R> h_old(s.h_old + k * s.next_h_old, s.next_h_old);
             const Place<T, R> c(lstm ? s.c + k * s.next_c : nullptr, s.next_c);
             if (lstm && s.c_before) Place<T, R>(s.c_before + k * s.next_c, s.next_c).store(c.load());
             cell_forward<T, kind, plain, R, usual>(l.options, u, slots, h_old, h, c);
+            if (!y) continue;
 #pragma GCC unroll 4
             for (int j = 0; j < R; j++) {
                 const long at = first + j * s.apart, b = order[s.apart ? 0 : j];

@@ -8,7 +8,7 @@ namespace holdfast {
 
 // `count` vectors of units at step t: the units from `first` on of as many rows; or, if `apart` is not 0, of one row,
 // each vector `apart` units after the one before. In memory they are `next_...` values apart. What each array holds
-// is in gates.h. y and the c_before of the call are written too.
+// is in gates.h. h is written to y too, if the call has it.
 template <class T>
 struct UnitsForward {
     const Layer<T>& l;
@@ -17,6 +17,7 @@ struct UnitsForward {
     T* slots;
     long next_slots;
     const T* h_old;
+    long next_h_old;
     T* h;
     long next_h;
     T *c, *c_before;  // LSTM only; c_before may be null
