@@ -19,10 +19,10 @@ template <class T, Kind kind, int N>
 class StagesBackward : StagesNorm<T, kind, N> {
     using Base = StagesNorm<T, kind, N>;
     using P = typename Base::P;
-    using Base::l_, Base::p_, Base::team_, Base::thread_, Base::member_, Base::units_layer_, Base::norm_, Base::projects_;
+    using Base::l_, Base::p_, Base::team_, Base::thread_, Base::member_, Base::units_layer_, Base::norm_;
     using Base::resets_, Base::rows_, Base::group_, Base::first_, Base::panels_, Base::norms_, Base::t_, Base::gates_;
     using Base::step_, Base::W, Base::width, Base::lstm, Base::gru, Base::row, Base::share_of_4;
-    using Base::usual_, Base::add_gradients, Base::share_gradients, Base::gradients_of_products;
+    using Base::projects_, Base::usual_, Base::add_gradients, Base::share_gradients, Base::gradients_of_products;
     using Memory = StagesBackwardMemory<T>;
 
   public:
@@ -159,8 +159,8 @@ class StagesBackward : StagesNorm<T, kind, N> {
         }
         const long at = q * p_.units * W;
         const T* c_before = lstm ? l_.c_before + (t_ * l_.B + first_) * ldi_ + at : nullptr;
-        backward_({units_layer_, &rows_.order[first_], rows_.length.data(), t_, at, p_.units, n, row(gates_, q, 0), width,
-                   c_before, ldi_, (lstm ? dinner_ : dh_) + at, lstm ? dc_ + at : nullptr, lstm ? ldi_ : ldo_,
+        backward_({units_layer_, &rows_.order[first_], rows_.length.data(), t_, at, p_.units, n, row(gates_, q, 0),
+                   width, c_before, ldi_, (lstm ? dinner_ : dh_) + at, lstm ? dc_ + at : nullptr, lstm ? ldi_ : ldo_,
                    l_.peephole ? sums_ + memory_.places.peepholes + at : nullptr, p_.padded});
     }
 

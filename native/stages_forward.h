@@ -18,10 +18,10 @@ template <class T, Kind kind, int N>
 class StagesForward : StagesNorm<T, kind, N> {
     using Base = StagesNorm<T, kind, N>;
     using P = typename Base::P;
-    using Base::l_, Base::p_, Base::team_, Base::thread_, Base::member_, Base::units_layer_, Base::norm_, Base::projects_;
+    using Base::l_, Base::p_, Base::team_, Base::thread_, Base::member_, Base::units_layer_, Base::norm_;
     using Base::resets_, Base::rows_, Base::group_, Base::first_, Base::panels_, Base::norms_, Base::t_, Base::gates_;
     using Base::step_, Base::W, Base::width, Base::lstm, Base::gru, Base::row, Base::share_of_4;
-    using Base::usual_;
+    using Base::projects_, Base::usual_;
     using Base::add_products, Base::normalise, Base::normalised, Base::sum_normalised;
     using Weights = ForwardWeights<T, kind, N>;
     using Memory = StagesForwardMemory<T>;
@@ -105,8 +105,10 @@ class StagesForward : StagesNorm<T, kind, N> {
                 first_part(q, begin, end, at, g);
             else
                 whole_step(begin, end, at, g);
-            for (long r = begin; r < end && lstm && l_.c_all; r++)
-                store_some<T>(l_.c_all.at(rows_.order[first_ + r], t_) + at, load<T>(c_ + r * p_.padded + at), l_.H - at);
+            for (long r = begin; r < end && lstm && l_.c_all; r++) {
+                T* const to = l_.c_all.at(rows_.order[first_ + r], t_) + at;
+                store_some<T>(to, load<T>(c_ + r * p_.padded + at), l_.H - at);
+            }
         }
     }
 
@@ -130,7 +132,8 @@ class StagesForward : StagesNorm<T, kind, N> {
     void first_part(long q, long begin, long end, long at, T* g) {
         long r = begin;
         auto run = [&](auto together, auto usual) __attribute__((always_inline)) {
-            for (; r + together <= end; r += together) first_part_of<together, usual>(q, r, at, g + (r - begin) * width);
+            for (; r + together <= end; r += together, g += together * width)
+                first_part_of<together, usual>(q, r, at, g);
         };
         using One = std::integral_constant<int, 1>;
         if (!usual_) return run(One{}, std::false_type{});
