@@ -7,6 +7,12 @@
 
 #include "operand.h"
 
+#if defined(HOLDFAST_EMULATED_TILES)
+#include "../tests/native/amx_instructions.h"
+#elif defined(HOLDFAST_AMX)
+#include "amx_instructions.h"
+#endif
+
 namespace holdfast::HOLDFAST_ISA {
 
 // Whether products are computed on tiles; and the rows of a tile.
@@ -22,8 +28,8 @@ constexpr int rows_of_tiles = 16;
 // Transposes blocks of 16 x 16 pairs: from [pairs][rows] to [blocks][rows][16 pairs].
 void put_pairs_in_tiles(Bfloat16* pairs, long count);
 
-// The sums of M rows and N vectors of columns.
-template <int M, int N>
+// The sums of some rows and N vectors of columns.
+template <int N>
 class TileSums;
 
 // While it exists, a thread may use tiles. Afterwards they are released: a switch of threads would save them.
@@ -54,24 +60,6 @@ inline void put_pairs_in_tiles(Bfloat16* pairs, long count) {
     }
 }
 
-// The instructions. `stride` is in bytes.
-template <int tile>
-HF_INLINE void load_tile(const void* from, long stride) {
-    asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(stride), "i"(tile) : "memory");
-}
-template <int tile>
-HF_INLINE void store_tile(void* to, long stride) {
-    asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(stride), "i"(tile) : "memory");
-}
-template <int tile>
-HF_INLINE void clear_tile() {
-    asm volatile("tilezero %%tmm%c0" ::"i"(tile));
-}
-template <int sums, int a, int b>
-HF_INLINE void multiply_tiles() {
-    asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(sums), "i"(a), "i"(b));
-}
-
 // The shapes of a thread's tiles. 0 to 3: sums; 4 and 5: the left and the right operands of 32 steps; 6 and 7: those of
 // the last steps, if they are fewer.
 struct TileShapes {
@@ -79,11 +67,7 @@ struct TileShapes {
 
     // Sets them. All tiles lose their values.
     void set(long new_rows, long new_rest) {
-        struct alignas(64) {
-            std::uint8_t palette = 1, start = 0, reserved[14]{};
-            std::uint16_t bytes[16]{};
-            std::uint8_t rows[16]{};
-        } to;
+        TileConfig to;
         for (int tile = 0; tile < 6; tile++) {
             to.bytes[tile] = 64;
             to.rows[tile] = tile == 5 ? 16 : new_rows;
@@ -94,7 +78,7 @@ struct TileShapes {
             to.bytes[7] = 64;
             to.rows[7] = new_rest / 2;
         }
-        asm volatile("ldtilecfg %0" ::"m"(to) : "memory");
+        configure_tiles(to);
         rows = new_rows;
         rest = new_rest;
     }
@@ -103,17 +87,17 @@ inline thread_local TileShapes tile_shapes;
 
 template <class T>
 HF_INLINE UsesTiles<T>::~UsesTiles() {
-    asm volatile("tilerelease");
+    release_tiles();
     tile_shapes = {};
 }
 
-template <int M, int N>
+template <int N>
 class TileSums {
     static constexpr long W = lanes<float>;
 
   public:
-    TileSums() {
-        if (tile_shapes.rows != M) tile_shapes.set(M, 0);
+    explicit TileSums(long rows) {
+        if (tile_shapes.rows != rows) tile_shapes.set(rows, 0);
     }
 
     void clear() {
@@ -160,10 +144,10 @@ class TileSums {
 
     void set_rest(long rest) {
         if (tile_shapes.rest == rest) return;
-        alignas(64) float sums[M * N * W];
+        alignas(64) float sums[rows_of_tiles * N * W];
         auto column = [](int n) { return n * W; };
         store(sums, N * W, column);
-        tile_shapes.set(M, rest);
+        tile_shapes.set(tile_shapes.rows, rest);
         load(sums, N * W, column);
     }
 };

@@ -3,6 +3,7 @@
 
 #include "pack.h"
 #include "product.h"
+#include "units.h"
 #include "weight_gradients.h"
 
 namespace holdfast::HOLDFAST_ISA {
@@ -122,7 +123,7 @@ struct BackwardMemory {
 };
 
 // What one thread does in the loop over time.
-template <class T, Kind kind, int N, bool plain>
+template <class T, Kind kind, int N>
 class Backward {
     static constexpr long W = lanes<T>, width = N * W;
     static constexpr bool gru = kind == Kind::gru, lstm = kind == Kind::lstm;
@@ -151,8 +152,7 @@ class Backward {
                 operands = gates;
             add_to_units(t, n);
             for (long q = panels_.begin; q < panels_.end; q++) {
-                usual_ ? panel<true>(t, n, q, gates + q * l_.B * width)
-                       : panel<plain>(t, n, q, gates + q * l_.B * width);
+                panel(t, n, q, gates + q * l_.B * width);
                 if (paired<T> || l_.rounded) put_panel(n, gates + q * l_.B * width, operands + q * l_.B * width);
             }
             team_.wait(thread_);
@@ -174,47 +174,21 @@ class Backward {
         if constexpr (lstm) add_given(l_.dc_all, order, n, t, next, share, dc_, p_.padded);
         for (long r = 0; r < n; r++) {
             const long row = (t * l_.B + order[r]) * l_.H;
-            if constexpr (gru) prefetch(previous_h(l_, rows_, order[r], t), share.begin, share.end);
+            if constexpr (gru) prefetch(previous_h(l_, rows_.length.data(), order[r], t), share.begin, share.end);
             if constexpr (lstm) prefetch(l_.c_before + (t * l_.B + first_ + r) * p_.padded, share.begin, share.end);
-            if (!plain && l_.candidate) prefetch(l_.candidate + row, share.begin, share.end);
-            if (!plain && l_.zoned_h) prefetch(l_.zoned_h + row, share.begin, share.end);
-            if (!plain && l_.zoned_c) prefetch(l_.zoned_c + row, share.begin, share.end);
+            if (l_.candidate) prefetch(l_.candidate + row, share.begin, share.end);
+            if (l_.zoned_h) prefetch(l_.zoned_h + row, share.begin, share.end);
+            if (l_.zoned_c) prefetch(l_.zoned_c + row, share.begin, share.end);
         }
     }
 
     // The gradients of the gates' sums `g` of a panel, for all rows.
-    template <bool usual>
     void panel(long t, long n, long q, T* g) {
-        for (long r = 0; r < n; r++, g += width)
-            for (long v = 0; v < units; v++) {
-                const long at = (q * units + v) * W, count = l_.H - at;
-                if (count <= 0)
-                    store<T>(g + v * W, Vec<T>{});
-                else
-                    unit<usual>(t, r, at, count, g + v * W);
-            }
-    }
-
-    // The same for one vector of units of a row, the `count` units from `at` on.
-    template <bool usual>
-    HF_INLINE void unit(long t, long r, long at, long count, T* slots) {
-        const long b = rows_.order[first_ + r], place = r * p_.padded + at;
-        Unit<T> u = plain ? Unit<T>{W} : unit_at(l_, b, t, at);
-        if (!plain && l_.peephole) {
-            u.peephole_gradient = dpeephole_ + at;
-            u.gradient_stride = p_.padded;
-        }
-        if constexpr (kind == Kind::rnn) rnn_backward<T, plain, usual>(l_.options, u, slots, dh_ + place);
-        if constexpr (lstm) {
-            const T* c_old = l_.c_before + (t * l_.B + first_) * p_.padded + place;
-            lstm_backward<T, plain, usual>(l_.options, u, slots, c_old, dh_ + place, dc_ + place);
-        }
-        if constexpr (gru) {
-            alignas(64) T h_old[W];
-            store<T>(h_old, load_some<T>(previous_h(l_, rows_, b, t) + at, count));
-            gru_backward<T, plain, usual>(l_.options, u, slots, h_old, dh_ + place);
-        }
-        clear_padding<T>(slots, N / units, count);
+        const long first = q * units * W;
+        const T* c_before = lstm ? l_.c_before + (t * l_.B + first_) * p_.padded + first : nullptr;
+        units_({l_, &rows_.order[first_], rows_.length.data(), t, first, units, n, g, width, c_before, p_.padded,
+                dh_ + first, lstm ? dc_ + first : nullptr, p_.padded, l_.peephole ? dpeephole_ + first : nullptr,
+                p_.padded});
     }
 
     // Writes a panel of gradients as the products read it.
@@ -240,7 +214,7 @@ class Backward {
     const BackwardMemory<T>& memory_;
     const long thread_, member_, group_, first_;  // the group and its first row
     const Share panels_;
-    const bool usual_ = plain || has_usual_activations(l_);
+    void (*const units_)(const UnitsBackward<T>&) = backward_units_of(l_);
     T *dh_, *dc_, *dpeephole_;  // from the group's first row on; the thread's sums
 };
 
@@ -254,7 +228,7 @@ void add_up(const Team& team, const T* of_threads, long stride, long values, T* 
     }
 }
 
-template <class T, Kind kind, int N, bool plain>
+template <class T, Kind kind, int N>
 void run_backward(const Layer<T>& l) {
     const Panels p = Panels::of(l);
     using Weights = BackwardWeights<T, kind, N>;
@@ -277,7 +251,7 @@ void run_backward(const Layer<T>& l) {
             Weights::pack(l, p, true, Share::of(panels_of_4(l.H, p.W), thread, team.threads), m.packed_h);
             if (l.dx) Weights::pack(l, p, false, Share::of(panels_of_4(l.I, p.W), thread, team.threads), m.packed_x);
             team.wait_for_all();
-            Backward<T, kind, N, plain>(l, p, team, thread, m).run();
+            Backward<T, kind, N>(l, p, team, thread, m).run();
             team.wait_for_all();
             gradients.run(thread);
             if (l.peephole && thread == 0)

@@ -1,8 +1,11 @@
 // Chooses the kernels of the best instruction set of this processor, once per process; HOLDFAST_ISA names another.
 #include "dispatch.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
+
+#include "dot_product_speed.h"
 
 namespace holdfast {
 
@@ -19,26 +22,32 @@ HF_KERNELS(neon)
 HF_KERNELS(scalar)
 
 const std::vector<InstructionSet>& all_instruction_sets() {
-    static const std::vector<InstructionSet> all = {
+    static const std::vector<InstructionSet> all = [] {
+        std::vector<InstructionSet> sets = {
 #if defined(HOLDFAST_HAS_avx512_amx)
-        {"avx512_amx", &avx512::kernels, &avx512_amx::kernels},
+            {"avx512_amx", &avx512::kernels, &avx512_amx::kernels},
 #endif
 #if defined(HOLDFAST_HAS_avx512_bf16)
-        {"avx512_bf16", &avx512::kernels, &avx512_bf16::kernels},
+            {"avx512_bf16", &avx512::kernels, &avx512_bf16::kernels},
 #endif
 #if defined(HOLDFAST_HAS_avx512)
-        {"avx512", &avx512::kernels, &avx512::kernels},
+            {"avx512", &avx512::kernels, &avx512::kernels},
 #endif
 #if defined(HOLDFAST_HAS_avx2)
-        {"avx2", &avx2::kernels, &avx2::kernels},
+            {"avx2", &avx2::kernels, &avx2::kernels},
 #endif
 #if defined(HOLDFAST_HAS_neon)
-        {"neon", &neon::kernels, &neon::kernels},
+            {"neon", &neon::kernels, &neon::kernels},
 #endif
 #if defined(HOLDFAST_HAS_scalar)
-        {"scalar", &scalar::kernels, &scalar::kernels},
+            {"scalar", &scalar::kernels, &scalar::kernels},
 #endif
-    };
+        };
+        const auto is_bf16 = [](const InstructionSet& set) { return set.name == std::string("avx512_bf16"); };
+        const auto bf16 = std::find_if(sets.begin(), sets.end(), is_bf16);
+        if (bf16 != sets.end() && !dot_product_pays()) std::swap(bf16[0], bf16[1]);  // AVX-512 comes before it
+        return sets;
+    }();
     return all;
 }
 

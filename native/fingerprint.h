@@ -1,4 +1,4 @@
-// A number from the bits of an array. If the array changes, the number is another one, but for about one change in 2^32.
+// A number from the bits of an array. If the array changes, the number changes too, but for about one change in 2^32.
 //
 // Each lane is h = rotate(h, 5) xor word, times an odd number: a function that has an inverse, so a change of one word
 // always changes its lane. The rotation brings the highest bits down, where the product mixes them: without it, two

@@ -2,17 +2,9 @@
 #pragma once
 
 #include "gate_sums.h"
+#include "units.h"
 
 namespace holdfast::HOLDFAST_ISA {
-
-// The unit-wise part of a step for R vectors of units.
-template <class T, Kind kind, bool plain, int R, bool usual = plain>
-HF_INLINE void forward_units(const Layer<T>& l, const Unit<T>& u, Place<T, R> g, Place<const T, R> h_old,
-                             Place<T, R> h, Place<T, R> c) {
-    if constexpr (kind == Kind::rnn) rnn_forward<T, plain, R, usual>(l.options, u, g, h_old, h);
-    if constexpr (kind == Kind::lstm) lstm_forward<T, plain, R, usual>(l.options, u, g, h_old, h, c);
-    if constexpr (kind == Kind::gru) gru_forward<T, plain, R, usual>(l.options, u, g, h_old, h);
-}
 
 // The memory of a call; rows in the order of Team. h is double-buffered: some threads still read the old state while
 // others write the new one. h_in is h as the recurrent product reads it: after its dropout, once per mask (`ldh`
@@ -99,7 +91,7 @@ constexpr long block = 96;
 
 // What one thread does in a call. It computes the sums of the gates for a block of rows of one panel, then the units
 // of that block, two rows side by side. A single row instead takes all panels, and two panels side by side.
-template <class T, Kind kind, int N, bool plain>
+template <class T, Kind kind, int N>
 class Forward {
     static constexpr long W = lanes<T>, width = N * W;
     static constexpr bool lstm = kind == Kind::lstm;
@@ -110,7 +102,7 @@ class Forward {
         : l_(l), p_(p), team_(team), thread_(thread), memory_(memory), rows_(team.rows), group_(team.group(thread)),
           first_(rows_.start[group_]), panels_(Share::of(p.count, team.member(thread), team.members)),
           weights_(l, p, memory.packed), sums_(l, p, panels_, weights_, memory.ld_in, memory.ldh, memory.ldx),
-          writes_h_in_(has_h_in(l)), usual_(has_usual_activations(l)),
+          units_(forward_units_of(l)), writes_more_(has_h_in(l) || l.c_all),
           x_(memory.x + thread * memory.x_thread), c_(memory.c + first_ * p.padded) {
         for (int k = 0; k < 2; k++) {
             h_[k] = memory.h[k] + first_ * memory.ldh;
@@ -152,7 +144,7 @@ class Forward {
             const long m = std::min(block, n - r);
             T* g = gates(q, r);
             sums_(q, weights_.bias(q), h_in_[0] + r * memory_.ld_in, x_ + r * memory_.ldx, m, g);
-            for (long v = 0; v < p_.units; v++) units<false>((q * p_.units + v) * W, r, m, g + v * W);
+            for (long v = 0; v < p_.units; v++) units((q * p_.units + v) * W, 0, r, m, g + v * W);
         }
     }
 
@@ -160,53 +152,29 @@ class Forward {
         T* const g = gates(panels_.begin, 0);
         for (long q = panels_.begin; q < panels_.end; q++)
             sums_(q, weights_.bias(q), h_in_[0], x_, 1, g + (q - panels_.begin) * width);
-        for (long v = 0; v < p_.units; v++)
-            units<true>((panels_.begin * p_.units + v) * W, 0, panels_.size(), g + v * W);
+        const long apart = p_.units * W;
+        for (long v = 0; v < p_.units; v++) {
+            const long first = (panels_.begin * p_.units + v) * W, vectors = (l_.H - first + apart - 1) / apart;
+            units(first, apart, 0, std::min(panels_.size(), vectors), g + v * W);
+        }
     }
 
-    // The vector of units from `first` on, of `count` rows from r on. `across`: of row r, with the vectors at the same
-    // place in the next panels, `count` in all. g: their gates, `width` values apart.
-    template <bool across>
-    void units(long first, long r, long count, T* g) {
-        const Layer<T>& l = l_;
-        const long step = p_.units * W, t = t_, H = l.H;
-        const long next_h = across ? step : memory_.ldh, next_c = across ? step : p_.padded;
-        const long *const order = &rows_.order[first_ + r], y_row = l.y.row, one = order[0];
-        T *h_old = h_[0] + r * memory_.ldh + first, *h = h_[1] + r * memory_.ldh + first;
-        T* c = lstm ? c_ + r * p_.padded + first : nullptr;
-        T* kept = lstm && l.c_before ? l.c_before + (t * l.B + first_ + r) * p_.padded + first : nullptr;
-        T* const y = l.y.data + t * l.y.step;
-        const bool extra = writes_h_in_ || l.c_all;
-        if (first >= H) return;
-        if (across) count = std::min(count, (H - first + step - 1) / step);
-        long k = 0;
-        auto run = [&](auto together, auto usual) __attribute__((always_inline)) {
-            constexpr int R = together;
-            for (; k + R <= count; k += R) {
-                const long begin = first + (across ? k * step : 0), b = across ? one : order[k];
-                const Unit<T> u = plain ? Unit<T>{W} : unit_at(l, b, t, begin, across ? one : order[k + R - 1]);
-                const Place<T, R> at_h(h + k * next_h, next_h), at_c(c + k * next_c, next_c);
-                if (kept) Place<T, R>(kept + k * next_c, next_c).store(at_c.load());
-                forward_units<T, kind, plain, R, usual>(l, u, {g + k * width, width}, {h_old + k * next_h, next_h},
-                                                        at_h, at_c);
-#pragma GCC unroll 4
-                for (int j = 0; j < R; j++) {
-                    const long at = begin + (across ? j * step : 0), b = across ? one : order[k + j];
-                    store_some<T>(y + b * y_row + at, load<T>(h + (k + j) * next_h), H - at);
-                    if (extra) write_more(across ? r : r + k + j, at);
-                }
-            }
-        };
-        using One = std::integral_constant<int, 1>;
-        if (!plain && !usual_) return run(One{}, std::bool_constant<plain>{});
-        if constexpr (plain || !across) run(std::integral_constant<int, 2>{}, std::true_type{});
-        run(One{}, std::true_type{});
+    // The vector of units from `first` on of `count` rows from r on; or, if `apart` is not 0, of row r that many
+    // vectors, each `apart` units after the one before. g: their gates, `width` values from one to the next.
+    void units(long first, long apart, long r, long count, T* g) {
+        if (first >= l_.H) return;
+        const long at = r * memory_.ldh + first, at_c = r * p_.padded + first;
+        T* const c_before = lstm && l_.c_before ? l_.c_before + (t_ * l_.B + first_) * p_.padded + at_c : nullptr;
+        const long next_h = apart ? apart : memory_.ldh;
+        units_({l_, &rows_.order[first_ + r], t_, first, apart, count, g, width, h_[0] + at, next_h, h_[1] + at, next_h,
+                lstm ? c_ + at_c : nullptr, c_before, apart ? apart : p_.padded});
+        for (long k = 0; k < count && writes_more_; k++) write_more(apart ? r : r + k, first + k * apart);
     }
 
     // Writes the h of units as the product reads it, and c where it is wanted.
-    __attribute__((noinline)) void write_more(long r, long at) {
+    void write_more(long r, long at) {
         const long b = rows_.order[first_ + r];
-        if (writes_h_in_)
+        if (has_h_in(l_))
             put_state(l_, h_[1] + r * memory_.ldh + at, h_in_[1] + r * memory_.ld_in + at, memory_.ldh, b, at);
         if (lstm && l_.c_all)
             store_some<T>(l_.c_all.at(b, t_) + at, load<T>(c_ + r * p_.padded + at), l_.H - at);
@@ -222,7 +190,8 @@ class Forward {
     const Share panels_;
     const Weights weights_;
     const GateSums<T, kind, N> sums_;
-    const bool writes_h_in_, usual_;
+    void (*const units_)(const UnitsForward<T>&);
+    const bool writes_more_;
     Operand<T>* const x_;
     T* const c_;
     T* h_[2];  // the h that a step reads, and the h that it writes
@@ -230,7 +199,7 @@ class Forward {
     long t_;  // the step
 };
 
-template <class T, Kind kind, int N, bool plain>
+template <class T, Kind kind, int N>
 void run_forward(const Layer<T>& l) {
     const Panels p = Panels::of(l);
     using Weights = ForwardWeights<T, kind, N>;
@@ -250,7 +219,7 @@ void run_forward(const Layer<T>& l) {
                 Weights::pack(l, p, Share::of(p.count, thread, team.threads), packed);
                 team.wait_for_all();
             }
-            Forward<T, kind, N, plain>(l, p, team, thread, m).run();
+            Forward<T, kind, N>(l, p, team, thread, m).run();
         };
     });
 }

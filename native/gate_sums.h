@@ -1,20 +1,10 @@
 // The sums of a panel's gates: bias + h product + x product.
 #pragma once
 
-#include "matmul_amx.h"
 #include "pack.h"
+#include "tiles.h"
 
 namespace holdfast::HOLDFAST_ISA {
-
-// The functions that compute a tile of N columns, for 1, 2, ... rows.
-template <class T, int N, bool apart>
-constexpr auto sum_tiles = by_rows<far_tile_rows<T, N>>([](auto m) { return sum_function<T, m, N, apart>(); });
-
-// The most rows of a tile that takes two panels at once.
-template <class T, int N>
-constexpr int rows_of_both = Types<T>::bytes == 64 ? tile_rows<T, 2 * N> : 3;
-template <class T, int N>
-constexpr auto sum_tiles_of_both = by_rows<rows_of_both<T, N>>([](auto m) { return sum_tile_of_both<T, m, N>; });
 
 template <class T, Kind kind, int N>
 class GateSums {
@@ -85,13 +75,14 @@ class GateSums {
         constexpr long lines = n * W * pair<T> * long(sizeof(Operand<T>)) / 64;  // of the cache, of each step of B
         const long few = apart ? 0 : wide && far_ ? 3 : rows_of_both<T, n>;
         const long most = far_ ? far_tile_rows<T, n> : wide && few ? few : tile_rows<T, n>;
-        const auto& tiles = kind != Kind::rnn && apart ? sum_tiles<T, n, kind != Kind::rnn> : sum_tiles<T, n, false>;
+        constexpr bool has_masks = kind != Kind::rnn;  // an RNN has one gate, so none of its own masks
+        const auto& tiles = has_masks && apart ? SumTiles<T, n, has_masks>::of_rows : SumTiles<T, n, false>::of_rows;
         long asked = 0;
         over_rows(rows, most, [&](long m, long) __attribute__((always_inline)) {
             if (!both || m > few)
-                tiles[m - 1](s, out);
+                tiles[m - 1](s, m, out);
             else if constexpr (both)
-                if (part == 0) sum_tiles_of_both<T, n>[m - 1](s, out);
+                if (part == 0) SumTilesOfBoth<T, n>::of_rows[m - 1](s, m, out);
             s.skip(m, ++asked < lines);
             out += m * s.ld_out;
         });

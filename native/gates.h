@@ -11,3 +11,15 @@
 #include "gates_gru.h"
 #include "gates_lstm.h"
 #include "gates_rnn.h"
+
+namespace holdfast::HOLDFAST_ISA {
+
+template <class T, Kind kind, bool plain, int R, bool usual = plain>
+HF_INLINE void cell_forward(const Options<T>& o, const Unit<T>& u, Place<T, R> slots, Place<const T, R> h_old,
+                            Place<T, R> h, Place<T, R> c) {
+    if constexpr (kind == Kind::rnn) rnn_forward<T, plain, R, usual>(o, u, slots, h_old, h);
+    if constexpr (kind == Kind::lstm) lstm_forward<T, plain, R, usual>(o, u, slots, h_old, h, c);
+    if constexpr (kind == Kind::gru) gru_forward<T, plain, R, usual>(o, u, slots, h_old, h);
+}
+
+}  // namespace holdfast::HOLDFAST_ISA

@@ -1,5 +1,5 @@
-// The kernels of one instruction set. This file, rows.cpp, stages.cpp, single.cpp and steps.cpp are compiled once per
-// set, with its flags and with
+// The kernels of one instruction set. This file, rows.cpp, stages.cpp, single.cpp, units.cpp, tiles.cpp and steps.cpp
+// are compiled once per set, with its flags and with
 //     HOLDFAST_ISA    its name, also the namespace of everything in the headers
 //     HOLDFAST_BYTES  the bytes of a vector; 0: one value at a time
 //     HOLDFAST_CHECK  the expression that is true if this processor has the set

@@ -1,5 +1,5 @@
 // The loops of one instruction set. rows.cpp and stages.cpp have them; both are compiled once per type, HOLDFAST_REAL,
-// so that a build uses all cores. The large part of what is compiled is there.
+// so that a build uses all cores. What all cells share is compiled apart: units.cpp and tiles.cpp.
 #pragma once
 
 #include "sequence.h"

@@ -106,9 +106,9 @@ struct TileSum {
 };
 
 // out[m][column of n] = from[m][column of n] + the products, for M rows and N columns. `apart`: in the first
-// product each column has rows of A of its own.
+// product each column has rows of A of its own. The number of rows, M, is an argument too, for matmul_amx.h.
 template <class T, int M, int N, bool apart>
-__attribute__((noinline)) void sum_tile(const TileSum<T>& s, T* out) {
+__attribute__((noinline)) void sum_tile(const TileSum<T>& s, long /* rows */, T* out) {
     constexpr long W = lanes<T>;
     auto column = [&](int n) { return n + 1 == N ? s.last : n * W; };
     Vec<T> acc[M][N];
@@ -134,7 +134,7 @@ __attribute__((noinline)) void sum_tile(const TileSum<T>& s, T* out) {
 // The same for two panels of N columns at once, whose 2 N columns are contiguous in `from` and in the sums. For few
 // rows: N columns alone have too few chains of additions.
 template <class T, int M, int N>
-__attribute__((noinline)) void sum_tile_of_both(const TileSum<T>& s, T* out) {
+__attribute__((noinline)) void sum_tile_of_both(const TileSum<T>& s, long /* rows */, T* out) {
     constexpr long W = lanes<T>;
     Vec<T> acc[M][2 * N];
 #pragma GCC unroll 4
@@ -193,7 +193,7 @@ HF_INLINE void over_slots(const Operand<T>* g, const Slots& slots, const Operand
 // sums[m][n] += sum over the panels of gates. `begins`: the sums are 0 so far, and are not read. `ahead`: what to ask
 // for during the sum, a line of the cache at each step (in pairs: at each pair); may be null.
 template <class T, int M, int N>
-void transposed_tile(const Operand<T>* g, const Slots& slots, const Operand<T>* B, bool begins,
+void transposed_tile(const Operand<T>* g, const Slots& slots, long /* rows */, const Operand<T>* B, bool begins,
                      const Operand<T>* ahead, T* sums) {
     constexpr long W = lanes<T>;
     Vec<T> acc[M][N];

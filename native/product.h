@@ -1,42 +1,10 @@
 // Products of rows with a whole matrix, packed for each panel of up to 4 vectors of outputs as [values][vectors].
 #pragma once
 
-#include "matmul_amx.h"
 #include "sequence.h"
+#include "tiles.h"
 
 namespace holdfast::HOLDFAST_ISA {
-
-// A product reads the packed weights in blocks of this many bytes, each for all rows before the next: half of the
-// smallest first-level cache among processors of our instruction sets, 32 KB. The other half is for the rows' values
-// and sums. Without blocks, every tile of rows would read a whole panel from the second-level cache or from memory.
-// Tiles are only in processors with 48 KB, and for them reading and writing the sums takes more of the time.
-template <class T>
-constexpr long block_bytes = on_tiles<T> ? 32 << 10 : 16 << 10;
-// The most rows that are multiplied at once; a multiple of the rows of every tile.
-template <class T>
-constexpr long block_rows = on_tiles<T> ? 96 : 72;
-
-// sums[r][n] = the product of the values of `g` that `slots` names with one packed panel of N vectors of outputs, for
-// at most block_rows rows. `far`: the weights come from far away.
-template <class T, int N>
-void times_panel(const Operand<T>* g, const Slots& slots, long rows, const Operand<T>* packed, bool far, T* sums) {
-    constexpr long W = lanes<T>, steps = block_bytes<T> / (N * W * long(sizeof(Operand<T>)));
-    constexpr auto tiles = by_rows<tile_rows<T, N>>([](auto m) { return transposed_function<T, m, N>(); });
-    [[maybe_unused]] const UsesTiles<T> tiles_in_use;
-    const bool one_tile = rows <= long(tiles.size());
-    const long panels = one_tile ? slots.panels : std::max(1L, steps / ((slots.head + slots.tail) * W));
-    for (long p = 0; p < slots.panels; p += panels, g += panels * slots.stride) {
-        const Slots block = slots.part(p, panels, W);
-        const long values = block.template size<T>(W) * N * W, lines = values / N / W / pair<T>;
-        const Operand<T>*next = packed + values, *ahead = far && !one_tile ? next : nullptr, *const end = next + values;
-        over_rows(rows, tiles.size(), [&](long m, long r) __attribute__((always_inline)) {
-            tiles[m - 1](g + r * slots.row, block, packed, p == 0, ahead, sums + r * N * W);
-            if (ahead) ahead += lines * (64 / long(sizeof(Operand<T>)));
-            if (ahead >= end) ahead = nullptr;
-        });
-        packed = next;
-    }
-}
 
 // Multiplies the values of `g` that `slots` names with `packed`. Calls take(row, first output, sum) for every row and
 // every vector of outputs in the panels of `share`.

@@ -7,16 +7,12 @@ namespace holdfast::HOLDFAST_ISA {
 
 template <class T>
 void rows_forward(const Layer<T>& l) {
-    with_cell(l, [&](auto kind, auto columns) {
-        l.options.plain ? run_forward<T, kind, columns, true>(l) : run_forward<T, kind, columns, false>(l);
-    });
+    with_cell(l, [&](auto kind, auto columns) { run_forward<T, kind, columns>(l); });
 }
 
 template <class T>
 void rows_backward(const Layer<T>& l) {
-    with_cell(l, [&](auto kind, auto columns) {
-        l.options.plain ? run_backward<T, kind, columns, true>(l) : run_backward<T, kind, columns, false>(l);
-    });
+    with_cell(l, [&](auto kind, auto columns) { run_backward<T, kind, columns>(l); });
 }
 
 template void rows_forward<HOLDFAST_REAL>(const Layer<HOLDFAST_REAL>&);

@@ -97,11 +97,11 @@ void run_in_team(const Layer<T>& l, const Panels& p, Plan plan) {
     }
 }
 
-// h of row b before step t.
+// h of row b before step t; `length`: the lengths of all rows, or null.
 template <class T>
-const T* previous_h(const Layer<T>& l, const Rows& rows, long b, long t) {
+const T* previous_h(const Layer<T>& l, const long* length, long b, long t) {
     const long before = l.reverse ? t + 1 : t - 1;
-    return before < 0 || before >= rows.length[b] ? l.h0 + b * l.O : l.y.at(b, before);
+    return before < 0 || before >= (length ? length[b] : l.T_) ? l.h0 + b * l.O : l.y.at(b, before);
 }
 
 // What belongs to the vector of units from `first` on, of row b at step t; beside it, of row `next`.

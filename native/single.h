@@ -5,10 +5,14 @@
 
 namespace holdfast::HOLDFAST_ISA {
 
-// The most rows of such a call: with more, packing the weights pays. It pays later where they leave the nearer caches.
+// The most rows of such a call: with more, packing the weights pays. For backward they would be packed twice more, so
+// it pays later in training. For inference they stay packed from call to call, so packed ones that fill the caches pay
+// sooner.
 template <class T>
 long rows_in_place(const Layer<T>& l) {
-    return l.gate_count() * l.H * (l.I + l.O) >= 1 << 18 ? 128 : 64;
+    const long weights = l.gate_count() * l.H * (l.I + l.O);
+    if (l.gates) return weights < 1 << 20 ? 256 : 128;
+    return weights < 1 << 18 ? 64 : weights < 1 << 20 ? 128 : weights <= 1 << 21 ? 64 : 16;
 }
 
 // Whether a call is of this kind.

@@ -13,6 +13,7 @@
 #include "norm.h"
 #include "pack.h"
 #include "product.h"
+#include "units.h"
 
 namespace holdfast::HOLDFAST_ISA {
 
@@ -125,27 +126,24 @@ class StagesThread {
     using P = Parts<kind, N>;
 
     StagesThread(const Layer<T>& l, const Panels& p, Team& team, long thread, const NormMemory<T>& norm)
-        : l_(l), p_(p), team_(team), thread_(thread), member_(team.member(thread)), o_(l.options),
+        : l_(l), p_(p), team_(team), thread_(thread), member_(team.member(thread)), units_layer_(l),
           norm_(l.options.norm), projects_(l.O != l.H), resets_(l.options.reset_before),
           usual_(has_usual_activations(l)), rows_(team.rows),
           group_(team.group(thread)), first_(rows_.start[group_]), panels_(Share::of(p.count, member_, team.members)),
           norms_(norm, team, thread, P::all) {
-        if (projects_) o_.zoneout_h = 0;  // h' gets its zoneout after the projection
+        if (!projects_) return;  // h' gets its zoneout, and is written to y, after the projection
+        units_layer_.options.zoneout_h = 0;
+        units_layer_.zoned_h = nullptr;
+        units_layer_.y = {};
     }
 
     T* row(T* of_step, long q, long r) const { return of_step + (q * l_.B + r) * width; }
     Share share_of_4(long values) const { return Share::of(panels_of_4(values, W), member_, team_.members); }
-    HF_INLINE Unit<T> unit(long b, long at, long next) const {
-        Unit<T> u = unit_at(l_, b, t_, at, next);
-        if (projects_) u.zoned_h = nullptr;
-        return u;
-    }
-
     const Layer<T>& l_;
     const Panels& p_;
     Team& team_;
     const long thread_, member_;
-    Options<T> o_;  // of the units
+    Layer<T> units_layer_;  // as the units alone see it
     const bool norm_, projects_, resets_, usual_;
     const Rows& rows_;
     const long group_, first_;  // the group and its first row

@@ -19,10 +19,10 @@ template <class T, Kind kind, int N>
 class StagesBackward : StagesNorm<T, kind, N> {
     using Base = StagesNorm<T, kind, N>;
     using P = typename Base::P;
-    using Base::l_, Base::p_, Base::team_, Base::thread_, Base::member_, Base::o_, Base::norm_, Base::projects_;
+    using Base::l_, Base::p_, Base::team_, Base::thread_, Base::member_, Base::units_layer_, Base::norm_;
     using Base::resets_, Base::rows_, Base::group_, Base::first_, Base::panels_, Base::norms_, Base::t_, Base::gates_;
-    using Base::step_, Base::W, Base::width, Base::lstm, Base::gru, Base::row, Base::share_of_4, Base::unit;
-    using Base::usual_, Base::add_gradients, Base::share_gradients, Base::gradients_of_products;
+    using Base::step_, Base::W, Base::width, Base::lstm, Base::gru, Base::row, Base::share_of_4;
+    using Base::projects_, Base::usual_, Base::add_gradients, Base::share_gradients, Base::gradients_of_products;
     using Memory = StagesBackwardMemory<T>;
 
   public:
@@ -64,10 +64,8 @@ class StagesBackward : StagesNorm<T, kind, N> {
         if constexpr (lstm)
             if (norm_) usual_ ? outputs<true>(n) : outputs<false>(n);
         for (long q = panels_.begin; q < panels_.end; q++) {
-            for (long r = 0; r < n; r++) {
-                usual_ ? units<true>(q, r) : units<false>(q, r);
-                round(row(gates_, q, r), resets_, N);
-            }
+            units(q, n);
+            for (long r = 0; r < n; r++) round(row(gates_, q, r), resets_, N);
             if (norm_)
                 for (int part = resets_ ? 2 : 0; part < P::count; part++)
                     add_gradients(part, q, n, memory_.places, sums_);
@@ -127,7 +125,7 @@ class StagesBackward : StagesNorm<T, kind, N> {
     // The gradients of o ψ(LN(c')): of o's sum, which goes to o's slot, and of the normalised c', which goes to dcell.
     template <bool usual>
     void outputs(long n) {
-        const Functions<T, usual> fn{o_};
+        const Functions<T, usual> fn{l_.options};
         for (long q = panels_.begin; q < panels_.end; q++) {
             const long at = q * W, count = l_.H - at;
             const Vec<T> gain = load_some<T>(l_.norm_c + at, count), shift = load_some<T>(l_.norm_c_bias + at, count);
@@ -153,55 +151,45 @@ class StagesBackward : StagesNorm<T, kind, N> {
         share_gradients(P::cell, P::all, n);
     }
 
-    // The gradients of the gates' sums of panel q's units in row r; with the reset before the product, without r.
+    // The gradients of the gates' sums of panel q's units; with the reset before the product, without r.
+    void units(long q, long n) {
+        if (lstm ? norm_ : resets_) {
+            for (long r = 0; r < n; r++) usual_ ? unit_before<true>(q, r) : unit_before<false>(q, r);
+            return;
+        }
+        const long at = q * p_.units * W;
+        const T* c_before = lstm ? l_.c_before + (t_ * l_.B + first_) * ldi_ + at : nullptr;
+        backward_({units_layer_, &rows_.order[first_], rows_.length.data(), t_, at, p_.units, n, row(gates_, q, 0),
+                   width, c_before, ldi_, (lstm ? dinner_ : dh_) + at, lstm ? dc_ + at : nullptr, lstm ? ldi_ : ldo_,
+                   l_.peephole ? sums_ + memory_.places.peepholes + at : nullptr, p_.padded});
+    }
+
+    // The same for the vector of units of row r, up to c' before its norm or to the candidate's product.
     template <bool usual>
-    HF_INLINE void units(long q, long r) {
-        T* slots = row(gates_, q, r);
-        const long b = rows_.order[first_ + r];
-        for (long v = 0; v < p_.units; v++, slots += W) {
-            const long at = (q * p_.units + v) * W, count = l_.H - at;
-            if (count <= 0) {
-                store<T>(slots, Vec<T>{});
-                continue;
-            }
-            Unit<T> u = unit(b, at, b);
+    HF_INLINE void unit_before(long q, long r) {
+        const long b = rows_.order[first_ + r], at = q * W, count = l_.H - at;
+        T* const slots = row(gates_, q, r);
+        Unit<T> u = unit_at(units_layer_, b, t_, at);
+        if constexpr (lstm) {
             if (l_.peephole) {
                 u.peephole_gradient = sums_ + memory_.places.peepholes + at;
                 u.gradient_stride = p_.padded;
             }
-            if constexpr (lstm) {
-                T* dc = dc_ + r * ldi_ + at;
-                const T* c_old = l_.c_before + (t_ * l_.B + first_ + r) * ldi_ + at;
-                if (norm_) {
-                    const LstmGates<T, false, usual> gates(o_, u, slots, c_old);
-                    const Vec<T> y = load<T>(step_.cell + r * ldi_ + at), dy = load<T>(dcell_ + r * ldi_ + at);
-                    const Vec<T> d_o = gates.stored_o;  // `outputs` has put it into the slot
-                    lstm_state_backward<T, false>(gates, d_o, norms_.normal_gradient(P::cell, r)(dy, y), dc);
-                } else {
-                    lstm_backward<T, false, usual>(o_, u, slots, c_old, dinner_ + r * ldi_ + at, dc);
-                }
-                clear_padding<T>(slots, p_.slots, count);
-                continue;
-            }
-            T* dh = dh_ + r * ldo_ + at;
-            if constexpr (kind == Kind::rnn) {
-                rnn_backward<T, false, usual>(o_, u, slots, dh);
-                clear_padding<T>(slots, 1, count);
-            }
-            if constexpr (gru) {
-                alignas(64) T h_old[W];
-                store<T>(h_old, load_some<T>(previous_h(l_, rows_, b, t_) + at, count));
-                if (resets_) {
-                    const Vec<T> d_n = gru_state_backward<T, false, usual>(o_, u, slots, h_old, dh);
-                    store<T>(slots + 2 * W, d_n);
-                    store<T>(slots + 3 * W, d_n);
-                } else {
-                    gru_backward<T, false, usual>(o_, u, slots, h_old, dh);
-                }
-                clear_padding<T>(slots, p_.slots, count);
-                return;
-            }
+            const T* c_old = l_.c_before + (t_ * l_.B + first_ + r) * ldi_ + at;
+            const LstmGates<T, false, usual> gates(l_.options, u, slots, c_old);
+            const Vec<T> y = load<T>(step_.cell + r * ldi_ + at), dy = load<T>(dcell_ + r * ldi_ + at);
+            const Vec<T> d_o = gates.stored_o;  // `outputs` has put it into the slot
+            lstm_state_backward<T, false>(gates, d_o, norms_.normal_gradient(P::cell, r)(dy, y), dc_ + r * ldi_ + at);
         }
+        if constexpr (gru) {
+            alignas(64) T h_old[W];
+            store<T>(h_old, load_some<T>(previous_h(l_, rows_.length.data(), b, t_) + at, count));
+            const Vec<T> d_n =
+                gru_state_backward<T, false, usual>(l_.options, u, slots, h_old, dh_ + r * ldo_ + at);
+            store<T>(slots + 2 * W, d_n);
+            store<T>(slots + 3 * W, d_n);
+        }
+        clear_padding<T>(slots, p_.slots, count);
     }
 
     // With the reset before the product: the gradient of r h from the candidate's product, then of r's sum.
@@ -222,13 +210,13 @@ class StagesBackward : StagesNorm<T, kind, N> {
 
     // From the gradient of r h, in dinner: the gradient of r's sum, and its part of the gradient of h.
     void reset(long q, long r) {
-        const Functions<T, false> fn{o_};
+        const Functions<T, false> fn{l_.options};
         const long b = rows_.order[first_ + r], at = q * W, count = l_.H - at;
         T *slots = row(gates_, q, r), *dh = dh_ + r * ldo_ + at;
         const Vec<T> mask = l_.state_mask ? load_some<T>(l_.mask(b, l_.masks - 1) + at, count) : all<T>(1);
         const Vec<T> d = load<T>(dinner_ + r * ldi_ + at) * mask, gate = load<T>(slots);
         store<T>(dh, load<T>(dh) + d * fn.sigma_of(gate));
-        const Vec<T> d_gate = d * load_some<T>(previous_h(l_, rows_, b, t_) + at, count);
+        const Vec<T> d_gate = d * load_some<T>(previous_h(l_, rows_.length.data(), b, t_) + at, count);
         store<T>(slots, only<T>(fn.sigma_backward(gate, d_gate), count));
         round(slots, 0, 1);
     }
@@ -243,6 +231,7 @@ class StagesBackward : StagesNorm<T, kind, N> {
     const Panels& outputs_;
     const Memory& memory_;
     const long ldo_, ldi_;                     // padded values of a row of outputs, and of units
+    void (*const backward_)(const UnitsBackward<T>&) = backward_units_of(units_layer_);
     T *dh_, *dc_, *dinner_, *dcell_, *sums_;  // from the group's first row on; the thread's sums
 };
 

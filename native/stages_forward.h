@@ -18,10 +18,10 @@ template <class T, Kind kind, int N>
 class StagesForward : StagesNorm<T, kind, N> {
     using Base = StagesNorm<T, kind, N>;
     using P = typename Base::P;
-    using Base::l_, Base::p_, Base::team_, Base::thread_, Base::member_, Base::o_, Base::norm_, Base::projects_;
+    using Base::l_, Base::p_, Base::team_, Base::thread_, Base::member_, Base::units_layer_, Base::norm_;
     using Base::resets_, Base::rows_, Base::group_, Base::first_, Base::panels_, Base::norms_, Base::t_, Base::gates_;
-    using Base::step_, Base::W, Base::width, Base::lstm, Base::gru, Base::row, Base::share_of_4, Base::unit;
-    using Base::usual_;
+    using Base::step_, Base::W, Base::width, Base::lstm, Base::gru, Base::row, Base::share_of_4;
+    using Base::projects_, Base::usual_;
     using Base::add_products, Base::normalise, Base::normalised, Base::sum_normalised;
     using Weights = ForwardWeights<T, kind, N>;
     using Memory = StagesForwardMemory<T>;
@@ -69,7 +69,8 @@ class StagesForward : StagesNorm<T, kind, N> {
             }
         if (norm_) {
             normalise(0, P::count - resets_, n, panels_);
-            for (long q = panels_.begin; q < panels_.end; q++) units(q, 0, n);
+            for (long q = panels_.begin; q < panels_.end; q++)
+                for (long r = 0; r < n; r += block) units(q, r, std::min(n, r + block));
         }
         if constexpr (lstm)
             if (norm_) {
@@ -95,9 +96,44 @@ class StagesForward : StagesNorm<T, kind, N> {
 
     // The units of panel q, rows `begin` to `end` (excluded): their whole step, or the part before the next stage.
     void units(long q, long begin, long end) {
+        for (long r = begin; r < end && norm_; r++) sum_normalised(q, r, weights_.bias(q), row(gates_, q, r));
+        for (long v = 0; v < p_.units; v++) {
+            const long at = (q * p_.units + v) * W;
+            if (at >= l_.H) break;
+            T* const g = row(gates_, q, begin) + v * W;
+            if (lstm ? norm_ : resets_)
+                first_part(q, begin, end, at, g);
+            else
+                whole_step(begin, end, at, g);
+            for (long r = begin; r < end && lstm && l_.c_all; r++) {
+                T* const to = l_.c_all.at(rows_.order[first_ + r], t_) + at;
+                store_some<T>(to, load<T>(c_ + r * p_.padded + at), l_.H - at);
+            }
+        }
+    }
+
+    // The whole step of the vector of units from `at` on. g: their gates, `width` values from row to row.
+    void whole_step(long begin, long end, long at, T* g) {
+        const long next = lstm ? memory_.kept.inner_row : ldh_, place = begin * p_.padded + at, count = l_.H - at;
+        T* const h = lstm ? step_.inner + begin * next + at : h_[1] + begin * next + at;
+        T* const c_before = lstm && l_.c_before ? l_.c_before + (t_ * l_.B + first_) * p_.padded + place : nullptr;
+        forward_({units_layer_, &rows_.order[first_ + begin], t_, at, 0, end - begin, g, width,
+                  h_[0] + begin * ldh_ + at, ldh_, h, next, lstm ? c_ + place : nullptr, c_before, p_.padded});
+        for (long r = begin; r < end; r++) {
+            T* const to = h + (r - begin) * next;
+            if (lstm)
+                put<T>(to, only<T>(load<T>(to), count), l_.rounded);
+            else if (has_h_in(l_))
+                put_state(l_, to, h_in_[1] + r * ld_in_ + at, ldh_, rows_.order[first_ + r], at);
+        }
+    }
+
+    // The same up to c' before its norm, or to the r h that the candidate's product reads.
+    void first_part(long q, long begin, long end, long at, T* g) {
         long r = begin;
         auto run = [&](auto together, auto usual) __attribute__((always_inline)) {
-            for (; r + together <= end; r += together) units_of<together, usual>(q, r);
+            for (; r + together <= end; r += together, g += together * width)
+                first_part_of<together, usual>(q, r, at, g);
         };
         using One = std::integral_constant<int, 1>;
         if (!usual_) return run(One{}, std::false_type{});
@@ -107,47 +143,25 @@ class StagesForward : StagesNorm<T, kind, N> {
 
     // The same for R rows side by side.
     template <int R, bool usual>
-    HF_INLINE void units_of(long q, long r) {
-        T* g = row(gates_, q, r);
-        for (long k = 0; k < R && norm_; k++) sum_normalised(q, r + k, weights_.bias(q), g + k * width);
+    HF_INLINE void first_part_of(long q, long r, long at, T* g) {
         const long* const order = &rows_.order[first_ + r];
-        for (long v = 0; v < p_.units; v++, g += W) {
-            const long at = (q * p_.units + v) * W, count = l_.H - at, inner_row = memory_.kept.inner_row;
-            if (count <= 0) break;
-            const Unit<T> u = unit(order[0], at, order[R - 1]);
-            const Place<T, R> slots(g, width), to(h_[1] + r * ldh_ + at, ldh_);
+        const long count = l_.H - at, inner_row = memory_.kept.inner_row;
+        const Place<T, R> slots(g, width);
+        if constexpr (lstm) {
+            const Place<T, R> c(c_ + r * p_.padded + at, p_.padded);
+            if (l_.c_before)
+                Place<T, R>(l_.c_before + (t_ * l_.B + first_ + r) * p_.padded + at, p_.padded).store(c.load());
+            T* seen = step_.cell + r * p_.padded + at;
+            const Unit<T> u = unit_at(units_layer_, order[0], t_, at, order[R - 1]);
+            Place<T, R>(seen, p_.padded).store(lstm_state<T, false, R, usual>(l_.options, u, slots, c).c);
+            for (long k = 0; k < R; k++, seen += p_.padded)
+                norms_.add(P::cell, r + k, q == panels_.begin, seen, 1, [&](long) { return count; });
+        }
+        if constexpr (gru) {
             const Place<const T, R> h_old(h_[0] + r * ldh_ + at, ldh_);
-            const Place<T, R> inner(step_.inner + r * inner_row + at, inner_row);
-            auto put_inner = [&](Side<T, R> m) __attribute__((always_inline)) {
-                for (int k = 0; k < R; k++)
-                    put<T>(inner.first + k * inner_row, only<T>(at_place<T>(m, k), count), l_.rounded);
-            };
-            if constexpr (lstm) {
-                const Place<T, R> c(c_ + r * p_.padded + at, p_.padded);
-                if (l_.c_before)
-                    Place<T, R>(l_.c_before + (t_ * l_.B + first_ + r) * p_.padded + at, p_.padded).store(c.load());
-                if (norm_) {
-                    T* seen = step_.cell + r * p_.padded + at;
-                    Place<T, R>(seen, p_.padded).store(lstm_state<T, false, R, usual>(o_, u, slots, c).c);
-                    for (long k = 0; k < R; k++, seen += p_.padded)
-                        norms_.add(P::cell, r + k, q == panels_.begin, seen, 1, [&](long) { return count; });
-                } else {
-                    lstm_forward<T, false, R, usual>(o_, u, slots, h_old, inner, c);
-                    put_inner(inner.load());
-                }
-                for (long k = 0; k < R && l_.c_all; k++)
-                    store_some<T>(l_.c_all.at(order[k], t_) + at, load<T>(c.first + k * p_.padded), count);
-                continue;
-            }
-            if constexpr (kind == Kind::rnn) rnn_forward<T, false, R, usual>(o_, u, slots, h_old, to);
-            if constexpr (gru) {
-                if (resets_) {
-                    put_inner(gru_gates<T, false, R, usual>(o_, slots).r * candidate_state<R>(order, at, h_old));
-                    continue;
-                }
-                gru_forward<T, false, R, usual>(o_, u, slots, h_old, to);
-            }
-            for (long k = 0; k < R; k++) finish(r + k, order[k], at, l_.H, to.first + k * ldh_);
+            const auto m = gru_gates<T, false, R, usual>(l_.options, slots).r * candidate_state<R>(order, at, h_old);
+            for (int k = 0; k < R; k++)
+                put<T>(step_.inner + (r + k) * inner_row + at, only<T>(at_place<T>(m, k), count), l_.rounded);
         }
     }
 
@@ -163,7 +177,7 @@ class StagesForward : StagesNorm<T, kind, N> {
     // The LSTM's m or h' = o ψ(LN(c')), for panel q.
     template <bool usual>
     void outputs(long q, long n) {
-        const Functions<T, usual> fn{o_};
+        const Functions<T, usual> fn{l_.options};
         const long at = q * W, count = l_.H - at;
         const Vec<T> gain = load_some<T>(l_.norm_c + at, count), shift = load_some<T>(l_.norm_c_bias + at, count);
         for (long r = 0; r < n; r++) {
@@ -218,8 +232,8 @@ class StagesForward : StagesNorm<T, kind, N> {
                 T *g = row(gates_, q, r), *to = h_[1] + r * ldh_ + at;
                 Vec<T> sum = load<T>(g + 2 * W) + load<T>(g + 3 * W);
                 if (norm_) sum = sum + normalised(norms_.normal(3, r), true, q, r, 3);
-                const Vec<T> z = Functions<T, false>{o_}.sigma_of(load<T>(g + W));
-                gru_state<T, false, 1>(o_, unit(b, at, b), g, z, sum, h_[0] + r * ldh_ + at, to);
+                const Vec<T> z = Functions<T, false>{l_.options}.sigma_of(load<T>(g + W));
+                gru_state<T, false, 1>(l_.options, unit_at(l_, b, t_, at), g, z, sum, h_[0] + r * ldh_ + at, to);
                 finish(r, b, at, l_.H, to);
             }
     }
@@ -240,6 +254,7 @@ class StagesForward : StagesNorm<T, kind, N> {
     const long ldh_, ld_in_, ldx_;
     const Weights weights_;
     const GateSums<T, kind, N> sums_;
+    void (*const forward_)(const UnitsForward<T>&) = forward_units_of(units_layer_);
     T *x_, *c_, *h_[2], *h_in_[2];  // the h that a step reads, and the h that it writes
 };
 

@@ -198,7 +198,7 @@ class StepThread {
                             store<float>(inner, only<float>(r * load<float>(h_old), count));
                             continue;
                         }
-                    forward_units<float, kind, plain, 1>(l_, u, g, h_old, to, c);
+                    cell_forward<float, kind, plain, 1>(l_.options, u, g, h_old, to, c);
                     finish(b, t, at, l_.H, to);
                 }
     }

@@ -183,7 +183,7 @@ class WeightGradients {
     Values values(const Sum& sum, long place, long t) const {
         const long b = team_.rows.order[place];
         if (sum.left == Sum::Left::state)
-            return {previous_h(l_, team_.rows, b, t), 1, l_.state_mask ? l_.mask(b, sum.mask) : nullptr};
+            return {previous_h(l_, team_.rows.length.data(), b, t), 1, l_.state_mask ? l_.mask(b, sum.mask) : nullptr};
         if (sum.left == Sum::Left::input) return {l_.x.at(b, t), l_.x_value, nullptr};
         return {sum.rows + t * sum.step + place * sum.row, 1, nullptr};
     }

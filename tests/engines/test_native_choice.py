@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,6 +62,16 @@ def test_auto_takes_the_native_engine_and_says_so() -> None:
     reason = "an activation is a callable, which the kernels cannot call."
     assert own.choices[0].reasons == {"recorded": unrecorded, "native": reason, "cudnn": elsewhere}
     assert own.engine == "reference"
+
+
+def test_the_dot_product_of_bfloat16_is_chosen_only_where_it_is_faster_than_float() -> None:
+    sets, processors = _native.instruction_sets(), Path("/proc/cpuinfo")
+    if not {"avx512_bf16", "avx512"} <= set(sets) or not processors.exists():
+        pytest.skip("needs Linux and a processor with AVX512-BF16, with all its instruction sets compiled")
+    intel = "GenuineIntel" in processors.read_text()
+    assert (sets.index("avx512") < sets.index("avx512_bf16")) == intel
+    if not os.environ.get("HOLDFAST_ISA"):
+        assert _native.chosen() == sets[0]
 
 
 def test_an_instruction_set_that_is_not_here_is_named() -> None:

@@ -52,7 +52,7 @@ def test_every_variant_on_every_instruction_set(isa: str, name: str) -> None:
 
 @pytest.mark.usefixtures("nan_filled")
 @pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
-@pytest.mark.parametrize("batch", [*range(1, 20), 64])
+@pytest.mark.parametrize("batch", [*range(1, 20), 64, 65, 256, 257])
 def test_every_number_of_rows(isa: str, kind: Kind, batch: int) -> None:
     verify("native", make_request(kind, batch=batch, steps=1, input_size=21, hidden_size=37, dtype=torch.float32))
 
@@ -102,4 +102,8 @@ def test_which_calls_read_the_weights_in_place() -> None:
     assert not in_place("lstm", 65, 1)
     assert in_place("lstm", 128, 1, hidden_size=300)
     assert not in_place("lstm", 129, 1, hidden_size=300)
+    assert in_place("lstm", 64, 1, hidden_size=512)
+    assert not in_place("lstm", 65, 1, hidden_size=512)
+    assert in_place("lstm", 16, 1, hidden_size=1024)
+    assert not in_place("lstm", 17, 1, hidden_size=1024)
     assert not in_place("lstm", 1, 2)
