@@ -66,11 +66,18 @@ class NativeCell:
         from holdfast.runtime import _native  # absent where Holdfast was installed without kernels
 
         make = _native.Cell_f32 if dtype == torch.float32 else _native.Cell_f64
-        shapes = tuple(map(tuple, self.shapes))
-        self._tensors = _native.Tensors(calling.PLAIN, dtype, torch.strided, tuple(spec.parameter_names), shapes)
+        self._tensors = self.tensors_named(tuple(spec.parameter_names))
         self.kernels = make(arguments, list(spec.parameter_names), reverse, isa)
         self.kept = self.kernels.kept()
         self.weights = sum(map(math.prod, self.shapes))
+
+    def tensors_named(self, names: tuple[str, ...]) -> Any:
+        """What reads the cell's tensors in C++, with the names that its parameters have in a dictionary."""
+        from holdfast.runtime import _native
+
+        exchange = getattr(Tensor, "__dlpack_c_exchange_api__", None)  # from torch 2.10 on
+        shapes = tuple(map(tuple, self.shapes))
+        return _native.Tensors(calling.PLAIN, self.dtype, torch.strided, exchange, names, shapes)
 
     def fits(self, parameters: Sequence[Tensor | None]) -> TypeGuard[list[Tensor]]:
         """Whether the parameters exist, have the right shapes, and memory that the kernels can read."""

@@ -26,6 +26,7 @@ from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Recurrent
 from holdfast.layers.layer_options import DEFAULTS, Merge, check_options, layer_sizes, make_specs
 from holdfast.layers.packed_weights import PackedWeights
+from holdfast.layers.prepared_call import PreparedCall
 from holdfast.layers.usual_call import run_usual_call
 
 
@@ -58,6 +59,7 @@ class RecurrentLayer(nn.Module):
 
     kind: Kind
     packed_weights: PackedWeights | None = None  # for the next call without gradients
+    prepared_call: PreparedCall | None = None
 
     def __init__(
         self,
@@ -107,7 +109,7 @@ class RecurrentLayer(nn.Module):
         self.reset_parameters()
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        self.packed_weights = None  # the layer moves or gets another dtype
+        self.packed_weights = self.prepared_call = None  # the layer moves or gets another dtype
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch's, with no types
 
     def forward(

@@ -39,6 +39,7 @@ class Tensors:
         classes: AbstractSet[type],
         dtype: torch.dtype,
         strided: torch.layout,
+        exchange: Any,
         names: tuple[str, ...],
         shapes: tuple[tuple[int, ...], ...],
     ) -> None: ...
@@ -83,6 +84,19 @@ class Cell_f32:  # noqa: N801  (the name that bindings_cell.cpp gives)
     ) -> None: ...
 
 class Cell_f64(Cell_f32): ...  # noqa: N801
+
+class Layer_f32:  # noqa: N801  (the name that bindings_cell.cpp gives)
+    def __init__(
+        self,
+        layer: Any,
+        attributes: tuple[str, ...],
+        cells: tuple[tuple[Cell_f32, Tensors, PackedWeights_f32], ...],
+        directions: int,
+        batch_first: bool,
+    ) -> None: ...
+    def infer(self, layer: Any, threads: int, x: Any, state: Any) -> tuple[Any, ...] | None: ...
+
+class Layer_f64(Layer_f32): ...  # noqa: N801
 
 class Stream_f32:  # noqa: N801  (the name that bindings_stream.cpp gives)
     def __init__(
