@@ -5,6 +5,7 @@
 #include <nanobind/stl/vector.h>
 
 #include "bindings_layer.h"
+#include "masks.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -32,9 +33,27 @@ void bind(nb::module_& m, const char* name, const char* packed, const char* laye
         .def("infer", &BoundLayer<T>::infer, "layer"_a, "threads"_a, "x"_a.none(), "state"_a.none());
 }
 
+template <class T>
+void draw(Sfc64& bits, double probability, long count, std::uintptr_t to) {
+    nb::gil_scoped_release release;
+    const T yes = std::is_integral_v<T> ? T(1) : T(1) / T(probability);
+    draw_mask<T>(bits, probability, yes, count, pointer<T>(to));
+}
+
+void bind_masks(nb::module_& m) {
+    nb::class_<Sfc64>(m, "MaskGenerator", "Draws random masks; see native/masks.h.")
+        .def("__init__", [](Sfc64* self, std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t counter) {
+            new (self) Sfc64{a, b, c, counter};
+        })
+        .def("draw_u8", &draw<std::uint8_t>, "probability"_a, "count"_a, "to"_a)
+        .def("draw_f32", &draw<float>, "probability"_a, "count"_a, "to"_a)
+        .def("draw_f64", &draw<double>, "probability"_a, "count"_a, "to"_a);
+}
+
 }  // namespace
 
 void bind_cells(nb::module_& m) {
+    bind_masks(m);
     nb::class_<Tensors>(m, "Tensors", "The tensors that a cell can read; see native/bindings_tensors.h.")
         .def(nb::init<nb::object, nb::object, nb::object, nb::object, nb::tuple, nb::tuple>(), "classes"_a, "dtype"_a,
              "strided"_a, "exchange"_a.none(), "names"_a, "shapes"_a)

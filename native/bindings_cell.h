@@ -171,7 +171,7 @@ class BoundCell {
         return l;
     }
 
-    // Finds the parameters of a call in a dictionary, and keeps them alive; false if one is not there or cannot be read.
+    // Finds the parameters of a call in a dictionary, and keeps them alive; false if one cannot be read.
     bool set_parameters(Layer<T>& l, const Tensors& tensors, nanobind::handle all,
                         std::vector<nanobind::object>& alive) const {
         if (!PyDict_Check(all.ptr())) return false;

@@ -160,7 +160,7 @@ class BoundLayer {
         return tensors.empty_strided(x, std::array{B, T_, W}, std::array{W, B * W, 1L}, y);
     }
 
-    // The number of values that forward keeps: the outputs of all layers but the last, and per cell what the kernel keeps.
+    // How many values forward keeps: the outputs of all layers but the last, and what the kernel keeps per cell.
     long kept_size(const LayerInput<T>& input, long first) const {
         const long steps = input.B * input.T_;
         long size = (layers() - 1) * aligned_count(steps * width(cells_[0].cell->of_sizes(1, 1)));

@@ -1,5 +1,5 @@
-// What a call asks of torch's tensors, without being linked with torch. From torch 2.10 on, DLPack's table of C functions
-// answers in some nanoseconds; before, the attributes of Python's objects do.
+// What a call asks of torch's tensors: the kernels are not linked with torch. From torch 2.10 on, DLPack's table of C
+// functions answers in some nanoseconds; before, the attributes of Python's objects do.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -80,8 +80,8 @@ struct ExchangeTable {
     }
 };
 
-// The tensors that a cell can read: the classes, the dtype, torch.strided, the capsule of ExchangeTable or None, and the
-// names and shapes of its parameters.
+// The tensors that a cell can read: the classes, the dtype, torch.strided, the capsule of ExchangeTable or None, and
+// the names and shapes of its parameters.
 class Tensors {
   public:
     Tensors(nanobind::object classes, nanobind::object dtype, nanobind::object strided, nanobind::object exchange,

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from holdfast.cells import NAMES, CellSpec, Kind, Noise, calling, draw_noise
+from holdfast.cells import NAMES, CellSpec, Kind, Noise, calling
 from holdfast.cells.parameter_names import layer_suffix
 from holdfast.engines import Request, check_engine, select
 from holdfast.engines.lengths import Lengths
 from holdfast.engines.memory import Memory, check_memory
+from holdfast.engines.native_masks import draw_noise
 from holdfast.layers import layer_state, layout, parameters, scripting
 from holdfast.layers.call_arguments import CallArguments, prepare_call
 from holdfast.layers.chain import Chain
