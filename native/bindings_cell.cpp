@@ -30,7 +30,12 @@ void bind(nb::module_& m, const char* name, const char* packed, const char* laye
     nb::class_<BoundLayer<T>>(m, layer, "All cells of a layer; see native/bindings_layer.h.")
         .def(nb::init<nb::handle, nb::tuple, nb::tuple, long, bool>(), "layer"_a, "attributes"_a, "cells"_a,
              "directions"_a, "batch_first"_a)
-        .def("infer", &BoundLayer<T>::infer, "layer"_a, "threads"_a, "x"_a.none(), "state"_a.none());
+        .def("infer", &BoundLayer<T>::infer, "layer"_a, "threads"_a, "x"_a.none(), "state"_a.none())
+        .def("train", &BoundLayer<T>::train, "layer"_a, "threads"_a, "x"_a.none(), "state"_a.none())
+        .def("forward", &BoundLayer<T>::forward, "threads"_a, "x"_a, "state"_a.none(), "parameters"_a, "first"_a,
+             "kept"_a)
+        .def("backward", &BoundLayer<T>::backward, "threads"_a, "x"_a, "state"_a.none(), "parameters"_a, "y"_a,
+             "kept"_a, "first"_a, "received"_a, "wants_x"_a, "wants_state"_a);
 }
 
 template <class T>

@@ -155,10 +155,7 @@ class BoundCell {
         for (std::size_t k = 0; k < parameters_.size(); k++)
             l.*parameters_[k].gradient = static_cast<T*>(address(d_parameters, long(k)));
         nanobind::gil_scoped_release release;
-        if constexpr (sizeof(T) == 4)
-            kernels_.backward_f32(l);
-        else
-            kernels_.backward_f64(l);
+        run_backward(l);
     }
 
     // Whether a call reads the weights where they are.
@@ -219,6 +216,15 @@ class BoundCell {
         else
             kernels_.forward_f64(l);
     }
+
+    void run_backward(const Layer<T>& l) const {
+        if constexpr (sizeof(T) == 4)
+            kernels_.backward_f32(l);
+        else
+            kernels_.backward_f64(l);
+    }
+
+    const std::vector<Parameter<T>>& parameters() const { return parameters_; }
 
   private:
     bool in_place(const Layer<T>& l) const {

@@ -29,6 +29,9 @@ struct LayerInput {
 };
 
 template <class T>
+class LayerGradients;
+
+template <class T>
 class BoundLayer {
     using Object = nanobind::object;
     using Handle = nanobind::handle;
@@ -40,7 +43,7 @@ class BoundLayer {
 
   public:
     // attributes: the names of those that a call expects to be the same objects as now. cells: tuples of a cell, its
-    // Tensors with the names of the parameters in the layer, and its PackedWeights.
+    // Tensors with the names of the parameters in the layer, and its PackedWeights or, for training, None.
     BoundLayer(Handle layer, nanobind::tuple attributes, nanobind::tuple cells, long directions, bool batch_first)
         : type_(nanobind::borrow(reinterpret_cast<PyObject*>(Py_TYPE(layer.ptr())))), directions_(directions),
           batch_first_(batch_first) {
@@ -52,19 +55,24 @@ class BoundLayer {
                               nanobind::cast<const Tensors*>(cell[1]), nanobind::cast<PackedWeights<T>*>(cell[2])});
     }
 
-    // The output and the final state of a call without gradients. None if the layer is not as it was, or for tensors
-    // that the kernels cannot read.
+    // The output and the final state of a call without gradients, which has packed weights. None if the layer is not as
+    // it was, or for tensors that the kernels cannot read.
     Object infer(Handle layer, long threads, Handle x, Handle state) const {
-        static PyObject* const name = PyUnicode_InternFromString("_parameters");
-        const Object values = dictionary(layer);
-        if (Py_TYPE(layer.ptr()) != reinterpret_cast<PyTypeObject*>(type_.ptr())) return nanobind::none();
-        for (const auto& [attribute, value] : attributes_)
-            if (item(values, attribute).ptr() != value.ptr()) return nanobind::none();
-        return forward(threads, x, state, item(values, name), layers(), nullptr);
+        const Handle parameters = cells_[0].packed ? parameters_of(layer) : Handle();
+        return parameters ? forward(threads, x, state, parameters, layers(), Handle()) : nanobind::none();
     }
 
-    // The same with the parameters in a dictionary, for a backward pass that ends at layer `first`: also returns what
-    // that needs.
+    // The same for a backward pass, without packed weights: also what that needs, and the first layer with gradients.
+    Object train(Handle layer, long threads, Handle x, Handle state) const {
+        const Handle parameters = cells_[0].packed ? Handle() : parameters_of(layer);
+        if (!parameters) return nanobind::none();
+        const long first = first_with_gradients(x, state, parameters);
+        const Object results = forward(threads, x, state, parameters, first, Handle());
+        return results.is_none() || first == layers() ? results : results + nanobind::make_tuple(first);
+    }
+
+    // The same with the parameters in a dictionary, for a backward pass that ends at layer `first`. What that needs goes
+    // to `kept_before`, or is returned if this is null.
     Object forward(long threads, Handle x, Handle state, Handle parameters, long first, Handle kept_before) const {
         const Tensors& tensors = *cells_[0].tensors;
         const std::optional<LayerInput<T>> input = input_of(x);
@@ -76,7 +84,7 @@ class BoundLayer {
         const Object h_n = tensors.empty(x, state_shape(*input, calls[0].O), h);
         const Object c_n = lstm ? tensors.empty(x, state_shape(*input, calls[0].H), c) : nanobind::none();
         Object kept_now = nanobind::none();
-        if (kept_before.is_valid())
+        if (kept_before)
             kept = static_cast<T*>(tensors.read(kept_before).data);
         else if (keeps)
             kept_now = tensors.empty(x, std::array{kept_size(*input, first)}, kept);
@@ -92,7 +100,33 @@ class BoundLayer {
         return keeps ? nanobind::make_tuple(output, final_state, kept_now) : nanobind::make_tuple(output, final_state);
     }
 
+    // The gradients of x, of the parts of the state, and of the parameters from layer `first` on; None for those of x
+    // and the state that are not wanted. Overwrites `kept`. received: those of the results, or None. None for tensors
+    // that the kernels cannot read.
+    Object backward(long threads, Handle x, Handle state, Handle parameters, Handle y, Handle kept, long first,
+                    nanobind::tuple received, bool wants_x, bool wants_state) const {
+        const Tensors& tensors = *cells_[0].tensors;
+        const std::optional<LayerInput<T>> input = input_of(x);
+        const Memory y_memory = tensors.read(y), kept_memory = tensors.read(kept);
+        Calls calls;
+        if (!input || !y_memory || !kept_memory || !begin(calls, *input, threads, state, parameters))
+            return nanobind::none();
+        Gradients to(*this, x, *input, calls, received, first, wants_x, wants_state);
+        T* values = static_cast<T*>(kept_memory.data);
+        const long size = inner_size(calls);
+        connect(calls, static_cast<T*>(y_memory.data), values + (layers() - 1) * size, first,
+                [&](long layer) { return values + layer * size; });
+        {
+            nanobind::gil_scoped_release release;
+            to.run();
+        }
+        return nanobind::make_tuple(to.dx, nanobind::tuple(to.d_state), nanobind::tuple(to.d_parameters));
+    }
+
   private:
+    friend class LayerGradients<T>;
+    using Gradients = LayerGradients<T>;
+
     struct Cell {
         Object owner;
         const BoundCell<T>* cell;
@@ -113,6 +147,30 @@ class BoundLayer {
         PyObject* value = PyDict_GetItemWithError(values.ptr(), name.ptr());
         if (!value && PyErr_Occurred()) nanobind::raise_python_error();
         return value;
+    }
+
+    // The parameters of a layer that is as it was; else null.
+    Handle parameters_of(Handle layer) const {
+        static PyObject* const name = PyUnicode_InternFromString("_parameters");
+        const Object values = dictionary(layer);
+        if (Py_TYPE(layer.ptr()) != reinterpret_cast<PyTypeObject*>(type_.ptr())) return {};
+        for (const auto& [attribute, value] : attributes_)
+            if (item(values, attribute).ptr() != value.ptr()) return {};
+        return item(values, name);  // the layer keeps it alive
+    }
+    // The first layer of which a tensor requires gradients; the number of layers if none does.
+    long first_with_gradients(Handle x, Handle state, Handle parameters) const {
+        static const Attribute requires_grad("requires_grad");
+        auto requires_it = [](Handle tensor) { return requires_grad.of(tensor).ptr() == Py_True; };
+        if (!cells_[0].tensors->read(x) || requires_it(x)) return 0;
+        if (!state.is_none())
+            for (Handle part : state)
+                if (!cells_[0].tensors->read(part) || requires_it(part)) return 0;
+        for (std::size_t k = 0; k < cells_.size(); k++)
+            for (std::size_t n = 0; n < cells_[k].tensors->count(); n++)
+                if (const Object tensor = cells_[k].tensors->parameter(parameters, n); tensor && requires_it(tensor))
+                    return long(k) / directions_;
+        return layers();
     }
 
     std::optional<LayerInput<T>> input_of(Handle x) const {
@@ -210,3 +268,5 @@ class BoundLayer {
 };
 
 }  // namespace holdfast
+
+#include "bindings_layer_gradients.h"

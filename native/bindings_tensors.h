@@ -111,6 +111,7 @@ class Tensors {
         return nanobind::borrow(tensor);
     }
     std::span<const long> shape(std::size_t k) const { return shapes_[k]; }
+    std::size_t count() const { return shapes_.size(); }
     // Whether all of these are arrays of these shapes.
     bool can_read(nanobind::sequence tensors, nanobind::sequence shapes) const {
         for (std::size_t k = 0; k < nanobind::len(tensors); k++)

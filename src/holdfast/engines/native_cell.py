@@ -16,7 +16,7 @@ from torch import Tensor
 
 from holdfast.cells import CellSpec, calling
 from holdfast.engines.axes import STEP, STEP_OF_ONE_ROW, Axes
-from holdfast.engines.function import Gradient, differentiable_gradients, needs_reference
+from holdfast.engines.function import Gradient, differentiable_gradients, needs_reference, plain_apply
 from holdfast.engines.request import Request
 from holdfast.runtime import kernels
 
@@ -227,8 +227,7 @@ def _record(
     parameters: Sequence[Tensor | None],
 ) -> tuple[Tensor, ...]:
     """The results of a forward call, with their backward pass. ``computed``: the results and ``kept``."""
-    results: tuple[Tensor, ...] = _Recorded.apply(cell, axes, computed, x, len(state), *state, *parameters)  # type: ignore[no-untyped-call]
-    return results
+    return _apply(cell, axes, computed, x, len(state), *state, *parameters)
 
 
 class _Recorded(torch.autograd.Function):
@@ -265,6 +264,9 @@ class _Recorded(torch.autograd.Function):
             ctx.again = True
             dx, *others = cell.backward(axes, (x, state, parameters, y, kept), received, wanted)
         return None, None, None, dx, None, *others
+
+
+_apply = plain_apply(_Recorded)
 
 
 def _from_reference(

@@ -30,18 +30,19 @@ _ATTRIBUTES = (
     "merge",
     "residual",
     "dropout",
+    "memory",
     "packed_weights",
     "named_weights",
 )
 
 
 class PreparedCall:
-    """The usual call of a layer, without gradients. A copy or a pickle of a layer has none.
+    """The usual call of a layer, with gradients or without. A copy or a pickle of a layer has none.
 
     Args:
-        layer: A layer with packed weights, for which :meth:`serves` is true.
+        layer: A layer for which :meth:`serves` is true.
         cells: Its cells, forwards first in each layer.
-        packed: Where they keep their packed weights.
+        packed: Where they keep their packed weights, for calls without gradients; None each for the others.
     """
 
     def __init__(self, layer: RecurrentLayer, cells: Sequence[NativeCell], packed: Sequence[Any]) -> None:

@@ -33,7 +33,7 @@ def run_usual_call(layer: RecurrentLayer, x: Any, hx: Any, lengths: Lengths | No
     """What :meth:`RecurrentLayer.forward` returns for these arguments, or None for a call that is not usual."""
     if not calling.is_plain() or torch.is_autocast_enabled("cpu"):
         return None
-    kept = None if lengths is not None or torch.is_grad_enabled() else layer.prepared_call
+    kept = layer.prepared_call if lengths is None else None
     if kept is not None and (result := kept.run(layer, x, hx)) is not None:
         return result
     if not _is_usual(layer):
@@ -63,7 +63,7 @@ def run_usual_call(layer: RecurrentLayer, x: Any, hx: Any, lengths: Lengths | No
             return None
         calls.append((cell, own))
     packed = _packed(layer, cells)
-    if not torch.is_grad_enabled() and PreparedCall.serves(layer):
+    if PreparedCall.serves(layer):
         layer.prepared_call = PreparedCall(layer, cells, packed)
     if len(calls) == 1:
         y, *final = cells[0].run(axes, x, states[0], calls[0][1], packed[0], lengths)

@@ -96,11 +96,28 @@ class Layer_f32:  # noqa: N801  (the name that bindings_cell.cpp gives)
         self,
         layer: Any,
         attributes: tuple[str, ...],
-        cells: tuple[tuple[Cell_f32, Tensors, PackedWeights_f32], ...],
+        cells: tuple[tuple[Cell_f32, Tensors, PackedWeights_f32 | None], ...],
         directions: int,
         batch_first: bool,
     ) -> None: ...
     def infer(self, layer: Any, threads: int, x: Any, state: Any) -> tuple[Any, ...] | None: ...
+    def train(self, layer: Any, threads: int, x: Any, state: Any) -> tuple[Any, ...] | None: ...
+    def forward(
+        self, threads: int, x: Any, state: Any, parameters: Mapping[str, Any], first: int, kept: Tensor
+    ) -> tuple[Any, ...] | None: ...
+    def backward(
+        self,
+        threads: int,
+        x: Tensor,
+        state: tuple[Tensor, ...] | None,
+        parameters: Mapping[str, Any],
+        y: Tensor,
+        kept: Tensor,
+        first: int,
+        received: tuple[Tensor | None, ...],
+        wants_x: bool,
+        wants_state: bool,
+    ) -> tuple[Tensor | None, tuple[Tensor, ...], tuple[Tensor, ...]] | None: ...
 
 class Layer_f64(Layer_f32): ...  # noqa: N801
 
