@@ -240,3 +240,129 @@ def test_a_layer_frees_its_memory() -> None:
     alive[layer.weight_hh_l0] = 1
     del layer
     assert not len(alive)  # at once: the prepared call makes no cycle
+
+
+def gradients(layer: Any, x: Tensor, hx: Any, call: Callable[..., list[Tensor]], **options: Any) -> list[Tensor | None]:
+    """The results and their gradients for everything that requires some."""
+    results = call(layer, x, hx)
+    wanted = [
+        tensor for tensor in (x, *tensors_of(() if hx is None else hx), *layer.parameters()) if tensor.requires_grad
+    ]
+    generator = torch.Generator().manual_seed(0)
+    received = [torch.randn(result.shape, dtype=result.dtype, generator=generator) for result in results]
+    of_all = torch.autograd.grad(results, wanted, received, retain_graph=True, **options)
+    of_state = torch.autograd.grad(results[1].sum(), wanted, allow_unused=True, retain_graph=True)
+    of_output = torch.autograd.grad(results[0].expand(2, *results[0].shape).sum(), wanted, allow_unused=True)
+    return [*results, *of_all, *of_state, *of_output]
+
+
+def trained(layer: Any, x: Tensor, hx: Any) -> list[Tensor]:
+    """The results of a layer's prepared call for autograd."""
+    layer(x)  # prepares it
+    result = layer.prepared_call.run(layer, x, hx)
+    assert result is not None
+    return tensors_of(result)
+
+
+FROZEN: dict[str, Callable[[Any], Any]] = {
+    "nothing": lambda layer: layer,
+    "the first layer": lambda layer: [p.requires_grad_(False) for n, p in layer.named_parameters() if "_l0" in n],
+    "the last layer": lambda layer: [p.requires_grad_(False) for n, p in layer.named_parameters() if "_l1" in n],
+    "a bias": lambda layer: layer.bias_hh_l0.requires_grad_(False),
+    "all": lambda layer: layer.requires_grad_(False),
+}
+
+
+@pytest.mark.parametrize("frozen", FROZEN.values(), ids=FROZEN)
+@pytest.mark.parametrize("options", [{}, {"bidirectional": True, "batch_first": True}], ids=str)
+@pytest.mark.parametrize("kind", ["LSTM", "RNN"])
+def test_gradients_of_frozen_layers(kind: str, options: dict[str, Any], frozen: Callable[[Any], Any]) -> None:
+    layer = getattr(holdfast, kind)(5, 6, num_layers=2, **options)
+    frozen(layer)
+    for needs_x, needs_state in itertools.product((False, True), repeat=2):
+        x = torch.randn(3, 3, 5, requires_grad=needs_x)
+        hx = state_of(layer, 3)
+        for part in tensors_of(hx):
+            part.requires_grad_(needs_state)
+        if not any(tensor.requires_grad for tensor in (x, *tensors_of(hx), *layer.parameters())):
+            assert not any(result.requires_grad for result in trained(layer, x, hx))
+            continue
+        found = [gradients(layer, x, hx, call, allow_unused=True) for call in (general, trained)]
+        for expected, actual in zip(*found, strict=True):
+            if expected is None or actual is None:
+                assert expected is actual or not (actual if expected is None else expected).any()
+            else:
+                assert torch.equal(expected, actual)
+
+
+def test_one_more_backward_pass_and_many_gradients_at_once() -> None:
+    layer = holdfast.GRU(3, 4, num_layers=2, bidirectional=True, dtype=torch.float64)
+    x = torch.randn(4, 2, 3, dtype=torch.float64)
+    inputs = list(layer.parameters())
+    found = []
+    for call in (general, trained):
+        results = call(layer, x, None)
+        each = [torch.autograd.grad(results[0][..., k].sum(), inputs, retain_graph=True) for k in range(8)]
+        ones = torch.eye(8, dtype=torch.float64)[:, None, None].expand(8, 4, 2, 8)
+        at_once = torch.autograd.grad(results[0], inputs, ones, is_grads_batched=True, retain_graph=True)
+        for k, of_one in enumerate(each):
+            for one, many in zip(of_one, at_once, strict=True):
+                torch.testing.assert_close(one, many[k])
+        first = torch.autograd.grad(results[0].square().sum(), inputs, create_graph=True)
+        loss = sum((gradient.square().sum() for gradient in first), torch.zeros(()))
+        found.append([*each[0], *each[7], *torch.autograd.grad(loss, inputs)])
+    for expected, actual in zip(*found, strict=True):
+        torch.testing.assert_close(expected, actual, rtol=1e-12, atol=1e-12)
+
+
+def test_hooks_that_change_the_layout_of_saved_tensors() -> None:
+    layer, cell, x = holdfast.LSTM(3, 4), holdfast.LSTMCell(3, 4), torch.randn(4, 2, 3)
+    layer(x)
+    calls: list[tuple[nn.Module, Callable[[], Any]]] = [(layer, lambda: layer(x)), (cell, lambda: cell(x[0]))]
+
+    def transposed(tensor: Tensor) -> Tensor:
+        return tensor.mT.contiguous().mT if tensor.ndim == 2 else tensor
+
+    for module, call in calls:
+        expected = torch.autograd.grad(call()[0].sum(), list(module.parameters()))
+        with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, transposed):
+            output = call()[0]
+        actual = torch.autograd.grad(output.sum(), list(module.parameters()))
+        for one, other in zip(expected, actual, strict=True):
+            torch.testing.assert_close(one, other)
+
+
+def test_gradients_that_the_kernels_cannot_read() -> None:
+    layer, x = holdfast.LSTM(3, 4), torch.randn(4, 2, 3, requires_grad=True)
+    for change in (lambda d: d.mT.contiguous().mT, torch._neg_view, lambda d: d[:, :1].expand_as(d)):
+        d = change(torch.randn(4, 2, 4))
+        found = [torch.autograd.grad(call(layer, x, None)[0], [x], d)[0] for call in (general, trained)]
+        assert torch.equal(*found)
+    d = torch._efficientzerotensor((4, 2, 4))
+    results = trained(layer, x, None)
+    assert not torch.autograd.grad(results[0], [x], d)[0].any()
+
+
+def test_training_and_inference_in_turn() -> None:
+    layer, x = holdfast.LSTM(3, 4, num_layers=2), torch.randn(4, 2, 3)
+    optimiser = torch.optim.SGD(layer.parameters(), lr=0.1)
+    for _ in range(3):
+        for _ in range(2):
+            optimiser.zero_grad()
+            results = tensors_of(layer(x))
+            assert all(map(torch.equal, results, general(layer, x)))
+            torch.autograd.backward(results[0].sum())
+            optimiser.step()
+            assert layer.packed_weights is None
+        for _ in range(2):
+            with torch.no_grad():
+                assert all(map(torch.equal, tensors_of(layer(x)), general(layer, x)))
+            assert layer.packed_weights is not None
+
+
+def test_recomputing_is_not_prepared() -> None:
+    layer, x = holdfast.LSTM(3, 4), torch.randn(4, 2, 3)
+    layer(x)
+    layer.memory = "recompute"
+    assert layer.prepared_call is not None
+    assert layer.prepared_call.run(layer, x, None) is None

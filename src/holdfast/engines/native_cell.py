@@ -253,6 +253,7 @@ class _Recorded(torch.autograd.Function):
     def backward(ctx: Any, *received: Tensor | None) -> tuple[Any, ...]:
         cell, axes, parts = ctx.call
         x, *tensors, y, kept = ctx.saved_tensors
+        tensors = [tensor.contiguous() for tensor in tensors]  # a hook may have given them another layout
         state, parameters = tensors[:parts], tensors[parts:]
         needs = ctx.needs_input_grad
         wanted = (needs[3], *needs[5:])

@@ -137,7 +137,8 @@ def _differentiable(
         views = [
             tensor.view_as(tensor) if need else tensor.detach() for tensor, need in zip(tensors, wanted, strict=True)
         ]
-        results = layer.by_cells(views[0], views[1 : 1 + parts], views[1 + parts :])
+        x, *others = [_in_order(view) for view in views]
+        results = layer.by_cells(x, others[:parts], others[parts:])
         pairs = [(y, d) for y, d in zip(results, received, strict=True) if d is not None and y.requires_grad]
         needed = [view for view, need in zip(views, wanted, strict=True) if need]
         computed = torch.autograd.grad(
@@ -146,6 +147,13 @@ def _differentiable(
     values = iter(computed)
     gradients = [_or_zeros(next(values), view) if need else None for view, need in zip(views, wanted, strict=True)]
     return [gradients[0], None, *gradients[1:]]
+
+
+def _in_order(tensor: Tensor) -> Tensor:
+    """The tensor in memory that the kernels can read."""
+    if tensor.is_contiguous() and not tensor.is_neg():
+        return tensor
+    return tensor.clone(memory_format=torch.contiguous_format)
 
 
 def _or_zeros(gradient: Tensor | None, like: Tensor) -> Tensor:

@@ -65,6 +65,8 @@ def run_usual_call(layer: RecurrentLayer, x: Any, hx: Any, lengths: Lengths | No
     packed = _packed(layer, cells)
     if PreparedCall.serves(layer):
         layer.prepared_call = PreparedCall(layer, cells, packed)
+        if lengths is None:  # the first call saves the same tensors for autograd as the next ones
+            return layer.prepared_call.run(layer, x, hx)
     if len(calls) == 1:
         y, *final = cells[0].run(axes, x, states[0], calls[0][1], packed[0], lengths)
         return y, tuple(final) if len(final) > 1 else final[0]
