@@ -67,7 +67,48 @@ class Noise:
 _FIELDS = tuple((mask.name, bool(mask.metadata)) for mask in fields(Noise))
 
 
-def draw_noise(spec: CellSpec, batch: int, steps: int, like: Tensor) -> Noise | None:
+# Draws a mask of a shape and dtype: with a probability True or, in a dtype of numbers, 1 / probability; else 0.
+Draw = Callable[[float, tuple[int, ...], torch.dtype], Tensor]
+
+
+def draw_by_numpy(bits: np.random.SFC64) -> Draw:
+    """Draws masks on the CPU by one of NumPy's generators.
+
+    torch takes 6 ns per value, as long as all the sums in a step of a small LSTM; this takes 0.5 ns. Eight random bits
+    decide; if they equal the threshold, in one of 256 cases, another 64 bits decide.
+
+    Args:
+        bits: The generator, seeded from torch's random state.
+    """
+
+    def draw(probability: float, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        size = math.prod(shape)
+        whole, rest = divmod(probability * 256, 1)
+        drawn = bits.random_raw(-(-size // 8)).view(np.uint8)[:size]
+        values = drawn < int(whole)
+        undecided = np.flatnonzero(drawn == int(whole))
+        values[undecided] = bits.random_raw(len(undecided)) < rest * 2.0**64
+        if dtype == torch.bool:
+            return torch.from_numpy(values).view(shape)
+        numbers = torch.from_numpy(values.view(np.uint8))  # torch converts these in a third of the time
+        return numbers.to(dtype).div_(probability).view(shape)
+
+    return draw
+
+
+def _draw_by_torch(device: torch.device) -> Draw:
+    """Draws masks by torch's operators, which can be recorded and transformed."""
+
+    def draw(probability: float, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        values = torch.rand(shape, device=device) < probability
+        return values if dtype == torch.bool else values.to(dtype).div_(probability)
+
+    return draw
+
+
+def draw_noise(
+    spec: CellSpec, batch: int, steps: int, like: Tensor, draw_by: Callable[[np.random.SFC64], Draw] = draw_by_numpy
+) -> Noise | None:
     """Draws the masks of ``batch`` sequences of ``steps`` steps from torch's random state.
 
     Args:
@@ -75,6 +116,7 @@ def draw_noise(spec: CellSpec, batch: int, steps: int, like: Tensor) -> Noise | 
         batch: B.
         steps: T.
         like: A tensor whose device the masks have, and whose dtype those of dropout have.
+        draw_by: What draws on the CPU in a plain call, such as :func:`draw_by_numpy`.
 
     Returns:
         The masks, or None when the cell has no random part.
@@ -87,20 +129,16 @@ def draw_noise(spec: CellSpec, batch: int, steps: int, like: Tensor) -> Noise | 
     if not spec.is_random:
         return None
     O, H = spec.output_size, spec.hidden_size  # noqa: E741 (O is the output size everywhere)
-    by_numpy = like.device.type == "cpu" and calling.is_plain()
-    bernoulli = _bernoulli_by_numpy() if by_numpy else _bernoulli_by_torch(like.device)
+    if like.device.type == "cpu" and calling.is_plain():
+        draw = draw_by(np.random.SFC64(int(torch.empty((), dtype=torch.int64).random_())))
+    else:
+        draw = _draw_by_torch(like.device)
 
     def keep(*shape: int) -> Tensor | None:
-        p = spec.recurrent_dropout
-        if not p:
-            return None
-        kept = bernoulli(1 - p, shape)
-        if by_numpy:
-            kept = kept.view(torch.uint8)  # torch converts these in a third of the time
-        return kept.to(like.dtype).div_(1 - p)
+        return draw(1 - spec.recurrent_dropout, shape, like.dtype) if spec.recurrent_dropout else None
 
     def zone(p: float, *shape: int) -> Tensor | None:
-        return bernoulli(p, shape) if p else None
+        return draw(p, shape, torch.bool) if p else None
 
     mode = spec.recurrent_dropout_mode
     per_gate = (len(spec.gates),) if mode == "gates" else ()
@@ -110,31 +148,6 @@ def draw_noise(spec: CellSpec, batch: int, steps: int, like: Tensor) -> Noise | 
         zoneout_h=zone(spec.zoneout_h, steps, batch, O),
         zoneout_c=zone(spec.zoneout_c, steps, batch, H),
     )
-
-
-def _bernoulli_by_torch(device: torch.device) -> Callable[[float, tuple[int, ...]], Tensor]:
-    """Draws booleans that are true with a probability, by torch's operators, which can be recorded and transformed."""
-    return lambda probability, shape: torch.rand(shape, device=device) < probability
-
-
-def _bernoulli_by_numpy() -> Callable[[float, tuple[int, ...]], Tensor]:
-    """The same on the CPU, by one of NumPy's generators, which is seeded from torch's random state.
-
-    torch takes 6 ns per value, as long as all the sums in a step of a small LSTM; this takes 0.5 ns. Eight random bits
-    decide; if they equal the threshold, in one of 256 cases, another 64 bits decide.
-    """
-    bits = np.random.SFC64(int(torch.empty((), dtype=torch.int64).random_()))
-
-    def bernoulli(probability: float, shape: tuple[int, ...]) -> Tensor:
-        size = math.prod(shape)
-        whole, rest = divmod(probability * 256, 1)
-        drawn = bits.random_raw(-(-size // 8)).view(np.uint8)[:size]
-        values = drawn < int(whole)
-        undecided = np.flatnonzero(drawn == int(whole))
-        values[undecided] = bits.random_raw(len(undecided)) < rest * 2.0**64
-        return torch.from_numpy(values).view(shape)
-
-    return bernoulli
 
 
 def dropped(x: Tensor, mask: Tensor | None) -> Tensor:

@@ -88,10 +88,16 @@ def select_cell(name: str, spec: CellSpec, dtype: torch.dtype, reverse: bool = F
 
     They are for plain calls on the CPU without autocast: with these, :func:`select` takes the native engine too.
     """
+    engine = select_native(name)
+    return None if engine is None else engine.cell(spec, dtype, reverse)
+
+
+def select_native(name: str) -> NativeEngine | None:
+    """The native engine; None if ``name`` is another engine's, or ``"auto"`` while the native engine is off."""
     engine = ENGINES.get("native")
     if name not in ("auto", "native") or (name == "auto" and "native" in _SWITCHED_OFF):
         return None
-    return engine.cell(spec, dtype, reverse) if isinstance(engine, NativeEngine) else None
+    return engine if isinstance(engine, NativeEngine) else None
 
 
 def _why_not_auto(engine: Engine, request: Request) -> str | None:

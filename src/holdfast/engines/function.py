@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -120,6 +120,12 @@ def _autocast_of(request: Request, gradients: Iterable[Tensor | None]) -> torch.
     dtype = next(g.dtype for g in gradients if g is not None)
     changed = any(tensor.dtype != dtype for tensor in differentiable(request).values())
     return torch.autocast(request.inputs.device.type, dtype if changed else None, enabled=changed)
+
+
+def plain_apply(function: type[torch.autograd.Function]) -> Callable[..., tuple[Tensor, ...]]:
+    """``function.apply`` without torch.func's checks, for calls that are plain (:func:`calling.is_plain`)."""
+    apply: Callable[..., tuple[Tensor, ...]] = super(torch.autograd.Function, function).apply  # type: ignore[misc]
+    return apply
 
 
 class _EngineFunction(torch.autograd.Function):

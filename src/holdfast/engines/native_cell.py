@@ -16,7 +16,7 @@ from torch import Tensor
 
 from holdfast.cells import CellSpec, calling
 from holdfast.engines.axes import STEP, STEP_OF_ONE_ROW, Axes
-from holdfast.engines.function import Gradient, differentiable_gradients, needs_reference
+from holdfast.engines.function import Gradient, differentiable_gradients, needs_reference, plain_apply
 from holdfast.engines.request import Request
 from holdfast.runtime import kernels
 
@@ -66,11 +66,18 @@ class NativeCell:
         from holdfast.runtime import _native  # absent where Holdfast was installed without kernels
 
         make = _native.Cell_f32 if dtype == torch.float32 else _native.Cell_f64
-        shapes = tuple(map(tuple, self.shapes))
-        self._tensors = _native.Tensors(calling.PLAIN, dtype, torch.strided, tuple(spec.parameter_names), shapes)
+        self._tensors = self.tensors_named(tuple(spec.parameter_names))
         self.kernels = make(arguments, list(spec.parameter_names), reverse, isa)
         self.kept = self.kernels.kept()
         self.weights = sum(map(math.prod, self.shapes))
+
+    def tensors_named(self, names: tuple[str, ...]) -> Any:
+        """What reads the cell's tensors in C++, with the names that its parameters have in a dictionary."""
+        from holdfast.runtime import _native
+
+        exchange = getattr(Tensor, "__dlpack_c_exchange_api__", None)  # from torch 2.10 on
+        shapes = tuple(map(tuple, self.shapes))
+        return _native.Tensors(calling.PLAIN, self.dtype, torch.strided, exchange, names, shapes)
 
     def fits(self, parameters: Sequence[Tensor | None]) -> TypeGuard[list[Tensor]]:
         """Whether the parameters exist, have the right shapes, and memory that the kernels can read."""
@@ -220,8 +227,7 @@ def _record(
     parameters: Sequence[Tensor | None],
 ) -> tuple[Tensor, ...]:
     """The results of a forward call, with their backward pass. ``computed``: the results and ``kept``."""
-    results: tuple[Tensor, ...] = _Recorded.apply(cell, axes, computed, x, len(state), *state, *parameters)  # type: ignore[no-untyped-call]
-    return results
+    return _apply(cell, axes, computed, x, len(state), *state, *parameters)
 
 
 class _Recorded(torch.autograd.Function):
@@ -247,6 +253,7 @@ class _Recorded(torch.autograd.Function):
     def backward(ctx: Any, *received: Tensor | None) -> tuple[Any, ...]:
         cell, axes, parts = ctx.call
         x, *tensors, y, kept = ctx.saved_tensors
+        tensors = [tensor.contiguous() for tensor in tensors]  # a hook may have given them another layout
         state, parameters = tensors[:parts], tensors[parts:]
         needs = ctx.needs_input_grad
         wanted = (needs[3], *needs[5:])
@@ -258,6 +265,9 @@ class _Recorded(torch.autograd.Function):
             ctx.again = True
             dx, *others = cell.backward(axes, (x, state, parameters, y, kept), received, wanted)
         return None, None, None, dx, None, *others
+
+
+_apply = plain_apply(_Recorded)
 
 
 def _from_reference(

@@ -8,9 +8,10 @@ from typing import Any, Unpack, cast
 import torch
 from torch import Tensor, nn
 
-from holdfast.cells import NAMES, Activation, BoundCell, CellOptions, Kind, calling, draw_noise, make_spec
+from holdfast.cells import NAMES, Activation, BoundCell, CellOptions, Kind, calling, make_spec
 from holdfast.cells.options import one_activation
 from holdfast.engines.check import check_like, check_parameters, check_state_part, check_state_parts, size_name
+from holdfast.engines.native_masks import draw_noise
 from holdfast.errors import ShapeError
 from holdfast.layers import parameters, scripting
 from holdfast.layers.packed_weights import PackedWeights

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from holdfast.cells import NAMES, CellSpec, Kind, Noise, calling, draw_noise
+from holdfast.cells import NAMES, CellSpec, Kind, Noise, calling
 from holdfast.cells.parameter_names import layer_suffix
 from holdfast.engines import Request, check_engine, select
 from holdfast.engines.lengths import Lengths
 from holdfast.engines.memory import Memory, check_memory
+from holdfast.engines.native_masks import draw_noise
 from holdfast.layers import layer_state, layout, parameters, scripting
 from holdfast.layers.call_arguments import CallArguments, prepare_call
 from holdfast.layers.chain import Chain
@@ -27,6 +28,7 @@ from holdfast.layers.chain.parts import Recurrent
 from holdfast.layers.directions import merged
 from holdfast.layers.layer_options import DEFAULTS, Merge, check_options, layer_sizes, make_specs
 from holdfast.layers.packed_weights import PackedWeights
+from holdfast.layers.prepared_call import PreparedCall
 from holdfast.layers.usual_call import run_usual_call
 
 
@@ -59,6 +61,7 @@ class RecurrentLayer(nn.Module):
 
     kind: Kind
     packed_weights: PackedWeights | None = None  # for the next call without gradients
+    prepared_call: PreparedCall | None = None
 
     def __init__(
         self,
@@ -108,7 +111,7 @@ class RecurrentLayer(nn.Module):
         self.reset_parameters()
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        self.packed_weights = None  # the layer moves or gets another dtype
+        self.packed_weights = self.prepared_call = None  # the layer moves or gets another dtype
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch's, with no types
 
     def forward(

@@ -2,8 +2,8 @@
 
 Usual is a call without states of every step, random masks and transforms, with tensors that the kernels can read where
 they are, and with lengths only if it has no gradients. Every other call, and every wrong one, is left to ``forward``.
-Nothing is remembered from call to call but packed weights, which notice every change, so no change to a module makes a
-result wrong.
+What is remembered from call to call notices every change: packed weights, and for a layer what its call reads of it. So
+no change to a module makes a result wrong.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from holdfast.engines.lengths import Lengths, check_lengths
 from holdfast.engines.native_cell import NativeCell, can_read
 from holdfast.layers.packed_weights import PackedWeights
 from holdfast.layers.parameters import Weights
+from holdfast.layers.prepared_call import PreparedCall
 
 if TYPE_CHECKING:
     from holdfast.layers.cell_modules import CellModule
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
 
 def run_usual_call(layer: RecurrentLayer, x: Any, hx: Any, lengths: Lengths | None = None) -> tuple[Any, ...] | None:
     """What :meth:`RecurrentLayer.forward` returns for these arguments, or None for a call that is not usual."""
-    if not calling.is_plain() or torch.is_autocast_enabled("cpu") or not _is_usual(layer):
+    if not calling.is_plain() or torch.is_autocast_enabled("cpu"):
+        return None
+    kept = layer.prepared_call if lengths is None else None
+    if kept is not None and (result := kept.run(layer, x, hx)) is not None:
+        return result
+    if not _is_usual(layer):
         return None
     if not calling.are_plain((x,)) or not can_read(x, x.dtype) or x.ndim not in (2, 3) or 0 in x.shape:
         return None
@@ -57,6 +63,10 @@ def run_usual_call(layer: RecurrentLayer, x: Any, hx: Any, lengths: Lengths | No
             return None
         calls.append((cell, own))
     packed = _packed(layer, cells)
+    if PreparedCall.serves(layer):
+        layer.prepared_call = PreparedCall(layer, cells, packed)
+        if lengths is None:  # the first call saves the same tensors for autograd as the next ones
+            return layer.prepared_call.run(layer, x, hx)
     if len(calls) == 1:
         y, *final = cells[0].run(axes, x, states[0], calls[0][1], packed[0], lengths)
         return y, tuple(final) if len(final) > 1 else final[0]

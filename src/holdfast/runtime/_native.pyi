@@ -33,12 +33,19 @@ class PackedWeights_f32:  # noqa: N801
 
 class PackedWeights_f64(PackedWeights_f32): ...  # noqa: N801
 
+class MaskGenerator:
+    def __init__(self, a: int, b: int, c: int, counter: int) -> None: ...
+    def draw_u8(self, probability: float, count: int, to: int) -> None: ...
+    def draw_f32(self, probability: float, count: int, to: int) -> None: ...
+    def draw_f64(self, probability: float, count: int, to: int) -> None: ...
+
 class Tensors:
     def __init__(
         self,
         classes: AbstractSet[type],
         dtype: torch.dtype,
         strided: torch.layout,
+        exchange: Any,
         names: tuple[str, ...],
         shapes: tuple[tuple[int, ...], ...],
     ) -> None: ...
@@ -83,6 +90,36 @@ class Cell_f32:  # noqa: N801  (the name that bindings_cell.cpp gives)
     ) -> None: ...
 
 class Cell_f64(Cell_f32): ...  # noqa: N801
+
+class Layer_f32:  # noqa: N801  (the name that bindings_cell.cpp gives)
+    def __init__(
+        self,
+        layer: Any,
+        attributes: tuple[str, ...],
+        cells: tuple[tuple[Cell_f32, Tensors, PackedWeights_f32 | None], ...],
+        directions: int,
+        batch_first: bool,
+    ) -> None: ...
+    def infer(self, layer: Any, threads: int, x: Any, state: Any) -> tuple[Any, ...] | None: ...
+    def train(self, layer: Any, threads: int, x: Any, state: Any) -> tuple[Any, ...] | None: ...
+    def forward(
+        self, threads: int, x: Any, state: Any, parameters: Mapping[str, Any], first: int, kept: Tensor
+    ) -> tuple[Any, ...] | None: ...
+    def backward(
+        self,
+        threads: int,
+        x: Tensor,
+        state: tuple[Tensor, ...] | None,
+        parameters: Mapping[str, Any],
+        y: Tensor,
+        kept: Tensor,
+        first: int,
+        received: tuple[Tensor | None, ...],
+        wants_x: bool,
+        wants_state: bool,
+    ) -> tuple[Tensor | None, tuple[Tensor, ...], tuple[Tensor, ...]] | None: ...
+
+class Layer_f64(Layer_f32): ...  # noqa: N801
 
 class Stream_f32:  # noqa: N801  (the name that bindings_stream.cpp gives)
     def __init__(
