@@ -32,6 +32,7 @@ ORDER = (
     "layers",
     "decoding",
     "settings",
+    "defaults",
     "data",
     "tasks",
     "recipes",

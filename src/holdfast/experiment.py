@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holdfast import recipes
+from holdfast import defaults, recipes
 from holdfast.data.sets.published import local_folder
 from holdfast.errors import DataError, ModelFileError, RecipeError
 from holdfast.inspect import Summary, summarise
@@ -70,19 +70,31 @@ def train(
         HoldfastError: The data, the recipe or the run directory cannot be used; the message says why.
         TrainingInterrupted: Ctrl-C was pressed; the run can be resumed.
     """
-    settings = recipe.train
     remembered = data_folder(out) if resume and data_dir is None else None
     folder = remembered or local_folder(data_dir)
     where = Path.cwd() if folder is None and recipe.data.source == "files" else folder
     run_directory = RunDirectory(out, recipe.model_dump(mode="json"), resume=resume, data_dir=where)
-    with run_directory as run, reproducible(settings.threads):
+    with run_directory as run, reproducible(recipe.train.threads):
+        given = recipes.from_dict(run.recipe, str(run.recipe_path)) if resume else recipe
         kind = TASKS[recipe.task]
-        splits = kind.load(recipe, folder)
-        task = kind.fit(recipe, splits.train)
-        seed_everything(settings.seed)
+        splits = kind.load(given, folder)
+        task = kind.fit(given, splits.train)
+        seed_everything(given.train.seed)
         model = task.build()
-        training = task.batches(splits.train, settings)
+        training = task.batches(splits.train, given.train)
         validation = None if splits.validation is None else task.batches(splits.validation)
+        recipe = defaults.resolve_recipe(
+            given,
+            batches=len(training),
+            batch_size=training.batch_size,
+            validated=validation is not None,
+            data=task.choices,
+        )
+        run.store_recipe(recipe.model_dump(mode="json"))
+        note = defaults.explain_choices(given, recipe, examples=len(splits.train), batches=len(training))
+        for listener in listeners if note else ():
+            listener.note(note)
+        settings = recipe.train
         history = fit(model, task, training, validation, settings, run=run, listeners=listeners)
         model_file.save(run.model_path, task, model)
         predictor = Predictor(run.path, settings.device)
