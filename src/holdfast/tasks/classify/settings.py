@@ -33,7 +33,14 @@ class LinearSettings(Settings):
 class ClassifyModel(RecurrentSettings):
     """``[model]``: the network."""
 
-    head: Literal["last_state", "last_output", "mean", "max"] = "last_state"
+    hidden_size: int | list[int] = 64
+    """Units of each layer in each direction, or a list with one size per layer."""
+    bidirectional: bool = True
+    """Run each layer in both directions, from start to end and from end to start; a model that answers live, while a
+    sequence goes on, needs ``false``."""
+    dropout: float = Field(0.3, ge=0, lt=1)
+    """Dropout probability between layers and before the output layer."""
+    head: Literal["last_state", "last_output", "mean", "max"] = "max"
     """The input of the output layer: the final hidden state, the output of the last step, or the mean or the maximum of
     the outputs over time."""
     input_layer: LinearSettings = LinearSettings()
