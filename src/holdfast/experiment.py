@@ -19,7 +19,7 @@ from holdfast.tasks import TASKS, model_file
 from holdfast.training import Listener, RunDirectory, learn, validate
 from holdfast.training.determinism import reproducible
 from holdfast.training.finished_run import FinishedRun, write_results
-from holdfast.training.run_directory import RECIPE_NAME, data_folder, is_run, results_in
+from holdfast.training.run_directory import RECIPE_NAME, data_folder, is_run, results_in, with_choices
 from holdfast.training.sealed import read_sealed, set_values
 
 
@@ -65,14 +65,15 @@ def train(
         HoldfastError: The data, the recipe or the run directory cannot be used; the message says why.
         TrainingInterrupted: Ctrl-C was pressed; the run can be resumed.
     """
-    settings = recipe.train
     remembered = data_folder(out) if resume and data_dir is None else None
     folder = remembered or local_folder(data_dir)
     where = Path.cwd() if folder is None and recipe.data.source == "files" else folder
     run_directory = RunDirectory(out, recipe.model_dump(mode="json"), resume=resume, data_dir=where)
-    with run_directory as run, reproducible(settings.threads):
-        splits = TASKS[recipe.task].load(recipe, folder)
-        learned = learn(recipe, splits.train, splits.validation, run=run, listeners=listeners)
+    with run_directory as run, reproducible(recipe.train.threads):
+        given = recipes.from_dict(run.recipe, str(run.recipe_path)) if resume else recipe
+        splits = TASKS[recipe.task].load(given, folder)
+        learned = learn(given, splits.train, splits.validation, run=run, listeners=listeners)
+        settings = learned.recipe.train
         model_file.save(run.model_path, learned.task, learned.model)
         predictor = Predictor(run.path, settings.device)
         results = measure(predictor, splits.test).metrics
@@ -115,7 +116,7 @@ def train_seeds(
         folder = out / f"seed-{seed}"
         seeded = recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": seed})})
         ended = FinishedRun.read(folder) if resume and is_run(folder) else None
-        if ended is not None and ended.results is not None and ended.recipe == _stored(seeded):
+        if ended is not None and ended.results is not None and _is_run_of(ended.recipe, seeded):
             done.append(Trained(folder, ended.results, ended.epochs, ended.updates, ended.seconds))
             continue
         watching = listeners(seed)
@@ -123,10 +124,9 @@ def train_seeds(
     return done
 
 
-def _stored(recipe: Recipe) -> dict[str, Any]:
-    """A recipe as a run stores it."""
-    stored: dict[str, Any] = set_values(recipe.model_dump(mode="json"))
-    return stored
+def _is_run_of(stored: dict[str, Any], recipe: Recipe) -> bool:
+    """Whether a stored recipe is this recipe, with a value in the place of every ``auto``."""
+    return stored == set_values(with_choices(recipe.model_dump(mode="json"), stored))
 
 
 def run_folder(name: str, *, resume: bool = False) -> Path:

@@ -21,7 +21,7 @@ from holdfast.estimators.checking import checked_weights, in_our_words, rows_of
 from holdfast.predictor import Predictor
 from holdfast.recipes import RECIPES
 from holdfast.tasks import RecipeTask, model_file
-from holdfast.training import History, Learned, Listener, choose_progress, learn, validate
+from holdfast.training import Listener, choose_progress, learn, validate
 from holdfast.training.determinism import untouched_random_state
 
 _ONE_AT_A_TIME = threading.RLock()
@@ -219,11 +219,11 @@ class Estimator(BaseEstimator):
             return int(check_random_state(self.random_state).randint(2**31 - 1))
         return self.random_state
 
-    def _start(self) -> Learned | None:
+    def _start(self) -> tuple[RecipeTask[Any], nn.Module] | None:
         """What a warm start continues from."""
         if not (self.warm_start and hasattr(self, "_predictor")):
             return None
-        return Learned(self._predictor.task, self._predictor.model, History())
+        return self._predictor.task, self._predictor.model
 
     def _listeners(self) -> list[Listener]:
         listeners = list(self.callbacks or [])

@@ -62,8 +62,8 @@ def _guess(path: Path, columns: _Columns) -> Guess:
     if columns.texts:
         return _texts(columns)
     if columns.id and columns.time and not columns.label:
-        data = {"id_column": columns.id, "time_column": columns.time, "target_columns": columns.numbers}
-        return Guess("forecast", f"each {columns.id} has rows over time", data)
+        uses = {"id_column": columns.id, "time_column": columns.time, "target_columns": columns.numbers}
+        return Guess("forecast", f"each {columns.id} has rows over time", uses)
     if columns.id and columns.label:
         return _long(columns)
     if columns.label and not columns.time:
@@ -74,9 +74,9 @@ def _guess(path: Path, columns: _Columns) -> Guess:
         return Guess(task, reason, data, {"scaling": "zero mean and unit variance"})
     if columns.numbers:
         numbers = [*columns.numbers, *([columns.label] if columns.label in columns.numeric else [])]
-        data = {"time_column": columns.time} if columns.time else {}
-        data["target_columns"] = numbers
-        return Guess("forecast", "rows of numbers follow one another in time", data)
+        over = {"time_column": columns.time} if columns.time else {}
+        reason = "rows of numbers follow one another in time"
+        return Guess("forecast", reason, {**over, "target_columns": numbers})
     raise DataError(
         f"The columns of {path} ({', '.join(columns.frame.columns)}) fit no task. Name the task with --task, and "
         "set the columns in the recipe."

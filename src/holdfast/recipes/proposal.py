@@ -14,7 +14,8 @@ import tomli_w
 from holdfast.data import Splits
 from holdfast.errors import DataError, HoldfastError
 from holdfast.recipes import RECIPES, from_dict
-from holdfast.recipes.guessing import Guess, guess, split_by_name
+from holdfast.recipes.columns import Guess
+from holdfast.recipes.guessing import guess, split_by_name
 from holdfast.settings import Recipe
 from holdfast.tasks import TASKS
 
@@ -73,7 +74,9 @@ def propose(files: Sequence[Path], task: str | None = None) -> Proposal:
 
 
 def _data_fields(task: str) -> Mapping[str, Any]:
-    return RECIPES[task].model_fields["data"].annotation.model_fields  # type: ignore[union-attr]
+    kind: Any = RECIPES[task].model_fields["data"].annotation
+    fields: Mapping[str, Any] = kind.model_fields
+    return fields
 
 
 def _base(path: Path) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from holdfast import defaults
 from holdfast.settings import Recipe
 from holdfast.tasks import TASKS, RecipeTask
 from holdfast.training.determinism import reproducible, seed_everything
@@ -25,11 +26,13 @@ class Learned:
         task: The task, fitted on the training examples.
         model: The model with the weights of the best epoch, on the device of the settings.
         history: The rows of the history.
+        recipe: The recipe with a value in the place of every ``auto``.
     """
 
     task: RecipeTask[Any]
     model: nn.Module
     history: History
+    recipe: Recipe
 
 
 def learn(
@@ -37,7 +40,7 @@ def learn(
     train: Any,
     validation: Any = None,
     *,
-    start: Learned | None = None,
+    start: tuple[RecipeTask[Any], nn.Module] | None = None,
     run: RunDirectory | None = None,
     listeners: Sequence[Listener] = (),
 ) -> Learned:
@@ -49,7 +52,7 @@ def learn(
         recipe: The task, the model and how to train; its sources of data are not read.
         train: The training examples, as the task takes them.
         validation: The examples that decide which epoch is best; None to keep the latest weights.
-        start: Train the model of this result further, with its task, instead of a new one. The model is changed.
+        start: A fitted task and its model, which is trained further and changed; None for new ones.
         run: The folder for history and checkpoints, as :func:`holdfast.training.fit` takes it.
         listeners: They watch training.
 
@@ -57,14 +60,26 @@ def learn(
         HoldfastError: The examples or the recipe cannot be used; the message says why.
         TrainingInterrupted: Ctrl-C was pressed.
     """
-    settings = recipe.train
-    with reproducible(settings.threads):
+    with reproducible(recipe.train.threads):
         if start is None:
             task = TASKS[recipe.task].fit(recipe, train)
-            seed_everything(settings.seed)
+            seed_everything(recipe.train.seed)
             model = task.build()
         else:
-            task, model = start.task, start.model
+            task, model = start
+        batches = task.batches(train, recipe.train)
         measured = None if validation is None else task.batches(validation)
-        history = fit(model, task, task.batches(train, settings), measured, settings, run=run, listeners=listeners)
-    return Learned(task, model, history)
+        resolved = defaults.resolve_recipe(
+            recipe,
+            batches=len(batches),
+            batch_size=batches.batch_size,
+            validated=validation is not None,
+            data=task.choices,
+        )
+        if run is not None:
+            run.store_recipe(resolved.model_dump(mode="json"))
+        note = defaults.explain_choices(recipe, resolved, examples=len(train), batches=len(batches))
+        for listener in listeners if note else ():
+            listener.note(note)
+        history = fit(model, task, batches, measured, resolved.train, run=run, listeners=listeners)
+    return Learned(task, model, history, resolved)
