@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
@@ -92,7 +92,9 @@ def _type(kind: Any) -> str:
         return f"list of {_type(parts[0])}{'' if get_origin(parts[0]) is Literal else 's'}"
     if origin is dict:
         return "table"
-    if isinstance(kind, UnionType):
+    if origin is Annotated:
+        return _type(parts[0])
+    if origin in (Union, UnionType):
         return " or ".join(_type(part) for part in parts if part is not type(None))
     return {str: "string", int: "whole number", float: "number", bool: "true or false"}[kind]
 

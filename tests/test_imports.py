@@ -33,6 +33,7 @@ ORDER = (
     "layers",
     "decoding",
     "settings",
+    "defaults",
     "data",
     "tasks",
     "recipes",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holdfast import recipes
+from holdfast import defaults, recipes
 from holdfast.data.sets.published import local_folder
 from holdfast.errors import DataError, ModelFileError, RecipeError
 from holdfast.inspect import Summary, summarise
@@ -65,14 +65,15 @@ def train(
         HoldfastError: The data, the recipe or the run directory cannot be used; the message says why.
         TrainingInterrupted: Ctrl-C was pressed; the run can be resumed.
     """
-    settings = recipe.train
     remembered = data_folder(out) if resume and data_dir is None else None
     folder = remembered or local_folder(data_dir)
     where = Path.cwd() if folder is None and recipe.data.source == "files" else folder
     run_directory = RunDirectory(out, recipe.model_dump(mode="json"), resume=resume, data_dir=where)
-    with run_directory as run, reproducible(settings.threads):
-        splits = TASKS[recipe.task].load(recipe, folder)
-        learned = learn(recipe, splits.train, splits.validation, run=run, listeners=listeners)
+    with run_directory as run, reproducible(recipe.train.threads):
+        given = recipes.from_dict(run.recipe, str(run.recipe_path)) if resume else recipe  # with what the run has chosen
+        splits = TASKS[given.task].load(given, folder)
+        learned = learn(given, splits.train, splits.validation, run=run, listeners=listeners)
+        settings = learned.recipe.train
         model_file.save(run.model_path, learned.task, learned.model)
         predictor = Predictor(run.path, settings.device)
         results = measure(predictor, splits.test).metrics

@@ -7,15 +7,32 @@ task adds fields in the file ``settings.py`` of its folder. The docstring below 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from holdfast import register
 
 Number = bool | int | float
 CELLS = ("lstm", "gru", "rnn")
+NUMBER = "a number"
+"""The tag of a number where a field also takes ``auto``; no key of a recipe has this name."""
+
+
+def _tag(value: object) -> str:
+    return "auto" if value == "auto" else NUMBER
+
+
+_Auto = Annotated[Literal["auto"], Tag("auto")]
+WholeOrAuto = Annotated[Annotated[int, Field(ge=1), Tag(NUMBER)] | _Auto, Discriminator(_tag)]
+"""A whole number from 1 on, or ``auto``; a wrong value gives one fault, about the number."""
+RateOrAuto = Annotated[Annotated[float, Field(gt=0), Tag(NUMBER)] | _Auto, Discriminator(_tag)]
+"""A number above 0, or ``auto``."""
+FractionOrAuto = Annotated[Annotated[float, Field(ge=0, lt=1), Tag(NUMBER)] | _Auto, Discriminator(_tag)]
+"""A number from 0 to below 1, or ``auto``."""
+HELD_OUT = 0.1
+"""The fraction of the training data that ``data.validation = "auto"`` holds out, if it holds any out."""
 _LARGEST_WHOLE, _LARGEST_SEED, _LARGEST_NUMBER = 2**31 - 1, 2**32 - 1, 3.4e38
 
 
@@ -54,8 +71,9 @@ class DataSettings(Settings):
     "files"``."""
     test: list[str] = []
     """Files or folders to test on; if empty, ``test_fraction`` of the training sequences is held out."""
-    validation: float = Field(0.1, ge=0, lt=1)
-    """Fraction of the training data held out to choose the best epoch; 0 for none."""
+    validation: FractionOrAuto = "auto"
+    """Fraction of the training data held out to choose the best epoch; 0 for none. ``auto``: 0.1 where that is at least
+    100 examples, or where ``train.patience`` or the schedule ``plateau`` needs a score, else 0."""
     test_fraction: float = Field(0.2, gt=0, lt=1)
     """Fraction of the data held out for the test if there are no ``test`` files."""
     limit: int = Field(0, ge=0)
@@ -116,30 +134,35 @@ class RecurrentSettings(Settings):
 class TrainSettings(Settings):
     """``[train]``: how to train the network."""
 
-    epochs: int = Field(10, ge=1)
-    """Number of passes over the training sequences."""
+    epochs: WholeOrAuto = "auto"
+    """Number of passes over the training sequences. ``auto``: 10, or as many as make 1,500 updates; at most 20,000
+    updates, but at least one epoch."""
     max_steps: int = Field(0, ge=0)
     """Stop after this many updates, also within an epoch, however many epochs that takes; 0 to use ``epochs``."""
-    batch_size: int = Field(32, ge=1)
-    """Sequences per batch."""
+    batch_size: WholeOrAuto = "auto"
+    """Sequences per batch. ``auto``: 16 with fewer than 1,000 training sequences, 32 with fewer than 10,000, 64 with fewer
+    than 50,000, else 128."""
     bucket: int = Field(0, ge=0)
     """For unequal lengths: after shuffling, sort by length within groups of this many batches, so that a batch has
     little padding; 0 for no sorting."""
     optimizer: str = "Adam"
     """The class name, in upper or lower case, of any optimiser of ``torch.optim`` for dense gradients; or
     ``AdagradDA``, ``Ftrl``, ``ProximalAdagrad``, ``ProximalSGD``."""
-    learning_rate: float = Field(1e-3, gt=0)
-    """The learning rate; with a schedule, its highest value."""
+    learning_rate: RateOrAuto = "auto"
+    """The learning rate; with a schedule, its highest value. ``auto``: 0.005 with the schedule ``one-cycle``, else
+    0.001."""
     optimizer_options: dict[str, Number] = {}
     """Further arguments of the optimiser, such as ``momentum = 0.9``."""
     weight_decay: float = Field(0, ge=0)
     """The optimiser's weight decay."""
-    schedule: Literal["constant", "one-cycle", "cosine", "plateau"] = "constant"
-    """How the learning rate changes; ``plateau`` halves it after 3 epochs without a better validation score."""
+    schedule: Literal["auto", "constant", "one-cycle", "cosine", "plateau"] = "auto"
+    """How the learning rate changes; ``one-cycle`` raises it and then lowers it to almost 0 at the last update;
+    ``plateau`` halves it after 3 epochs without a better validation score. ``auto``: ``one-cycle``, or ``constant`` with
+    ``patience`` or ``warmup_steps``."""
     warmup_steps: int = Field(0, ge=0)
     """Raise the learning rate linearly from 0 over this many updates; not with ``one-cycle``, which has its own
     warm-up."""
-    clip_norm: float = Field(0, ge=0)
+    clip_norm: float = Field(1, ge=0)
     """Largest total norm of the gradient, which is scaled down to it; 0 for no bound."""
     clip_value: float = Field(0, ge=0)
     """Clamp each gradient value to the range from minus this to plus this; 0 for no bound."""
@@ -185,3 +208,11 @@ class Recipe(Settings):
     """How to train the network."""
     small: dict[str, Any] = {}
     """The values that ``train.limit = "small"`` sets, by dotted keys: ``"train.epochs" = 1``."""
+
+    @model_validator(mode="after")
+    def _hold_out_for_a_score(self) -> Self:
+        """Holds validation data out where the training needs a score and ``data.validation`` is ``auto``."""
+        if self.data.validation == "auto" and (self.train.patience or self.train.schedule == "plateau"):
+            held_out = self.data.model_copy(update={"validation": HELD_OUT})
+            object.__setattr__(self, "data", held_out)  # the recipe is frozen, but not yet given to anyone
+        return self

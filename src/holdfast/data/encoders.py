@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,16 +22,18 @@ _CHUNK = 4096
 """Sequences whose statistics are taken at once."""
 
 
-def fit_scaling(examples: Examples, kind: ScalingKind) -> Scaling:
+def fit_scaling(examples: Examples, kind: ScalingKind | Literal["auto"]) -> Scaling:
     """Takes the statistics of each channel over all steps of all sequences.
 
     Args:
         examples: The training split, and nothing else; missing values are left out.
-        kind: Which scaling; only ``standard`` looks at the examples.
+        kind: Which scaling. ``auto``: ``unit`` for pixels, which are values of one byte that reach 128, else ``standard``.
 
     Raises:
         DataError: All values of a channel are missing.
     """
+    if kind == "auto":
+        kind = "unit" if _are_pixels(examples) else "standard"
     if kind != "standard":
         return Scaling(kind)
     from sklearn.preprocessing import StandardScaler
@@ -50,6 +52,12 @@ def fit_scaling(examples: Examples, kind: ScalingKind) -> Scaling:
             )
         scaler.partial_fit(steps)
     return Scaling(kind, tuple(scaler.mean_.tolist()), tuple(scaler.scale_.tolist()))
+
+
+def _are_pixels(examples: Examples) -> bool:
+    """Whether the values are of one byte and use its range; those of ticks or classes are of one byte, but small."""
+    parts = [examples.inputs] if isinstance(examples.inputs, np.ndarray) else examples.inputs
+    return all(part.dtype == np.uint8 for part in parts) and max((int(part.max()) for part in parts), default=0) >= 128
 
 
 class SequenceEncoder(Saved):
@@ -83,13 +91,15 @@ class SequenceEncoder(Saved):
         columns = list(train.columns or settings.feature_columns)
         kept = ReadingSettings.of(settings).model_copy(update={"feature_columns": columns})
         if settings.missing == "error":
-            return SequenceEncoder(scaling=fit_scaling(train, settings.scaling), channels=train.channels, settings=kept)
+            scaling = fit_scaling(train, settings.scaling)
+            return SequenceEncoder(scaling=scaling, channels=train.channels, settings=kept)
         known = fit_scaling(train, "standard")
         filling = Filling.of(settings.missing, known.mean, train.missing)
         # Masks are 0 or 1; scaling must not change them.
         masks = len(filling.masked)
         standard = Scaling("standard", known.mean + (0.0,) * masks, known.std + (1.0,) * masks)
-        scaling = standard if settings.scaling == "standard" else Scaling(settings.scaling)
+        # Values with gaps are not of one byte.
+        scaling = standard if settings.scaling in ("auto", "standard") else Scaling(settings.scaling)
         return SequenceEncoder(scaling=scaling, channels=train.channels + masks, settings=kept, filling=filling)
 
     def encode(self, examples: Examples) -> SequenceDataset:

@@ -105,9 +105,9 @@ class ReadingSettings(TableSettings):
     independently. Empty: exactly one label per sequence."""
     feature_columns: list[str] = []
     """Tables: the columns that hold the inputs, in order. Empty: every other column that has a name."""
-    scaling: Literal["none", "unit", "standard"] = "none"
+    scaling: Literal["auto", "none", "unit", "standard"] = "auto"
     """``unit``: divide by 255 (images); ``standard``: zero mean and unit variance per channel, fitted on the training
-    split."""
+    split; ``auto``: ``unit`` for pixels, ``standard`` for other numbers."""
     audio: AudioSettings = AudioSettings()
     """How recordings are read."""
     unit: Literal["", "words", "characters", "pieces"] = ""

@@ -20,6 +20,7 @@ from holdfast.data.sets import spoken_digits
 from holdfast.data.sets.published import locate
 from holdfast.data.settings import ReadingSettings
 from holdfast.data.targets import Targets
+from holdfast.defaults import validation_fraction
 from holdfast.errors import DataError, RecipeError
 from holdfast.settings import DataSettings
 
@@ -54,7 +55,7 @@ class Splits(Generic[Kind]):
 
     Attributes:
         train: The examples that everything is fitted on.
-        validation: None when ``data.validation`` is 0.
+        validation: None when ``data.validation`` is 0, or ``auto`` and the examples are few.
         test: Used only to measure the final figures.
     """
 
@@ -132,9 +133,10 @@ def divided(train: Kind, test: Kind | None, settings: DataSettings, seed: int) -
     if settings.limit:
         train = train.subset(range(min(settings.limit, len(train))))
         test = test.subset(range(min(settings.limit, len(test))))
-    if not settings.validation:
+    fraction = validation_fraction(settings.validation, len(train))
+    if not fraction:
         return Splits(train, None, test)
-    train, validation = split(train, settings.validation, seed)
+    train, validation = split(train, fraction, seed)
     return Splits(train, validation, test)
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from holdfast.errors import RecipeError, did_you_mean
-from holdfast.settings import Recipe, Settings
+from holdfast.settings import NUMBER, Recipe, Settings
 from holdfast.tasks import NAMES
 
 RECIPES: dict[str, type[Recipe]] = {name: import_module(f"holdfast.tasks.{name}.settings").RECIPE for name in NAMES}
@@ -162,6 +162,8 @@ def _set(table: dict[str, Any], key: str, value: Any) -> None:
 
 def _fault(kind: type[Settings], place: tuple[int | str, ...], error: str, message: str, value: Any) -> str:
     """One sentence about one fault of a table."""
+    or_auto = place[-1:] == (NUMBER,)
+    place = place[:-1] if or_auto else place
     key = ".".join(str(part) for part in place)
     if error == "extra_forbidden":
         fields = _fields_at(kind, place[:-1])
@@ -171,7 +173,8 @@ def _fault(kind: type[Settings], place: tuple[int | str, ...], error: str, messa
         return f"There is no key {key!r}: {did_you_mean(str(place[-1]), fields)}"
     if error == "missing":
         return f"The key {key!r} is missing."
-    return f"{key} is {_shown(value)}: {message[0].lower()}{message[1:]}."
+    ending = ', or "auto"' if or_auto else ""
+    return f"{key} is {_shown(value)}: {message[0].lower()}{message[1:]}{ending}."
 
 
 def keys(kind: type[BaseModel], last: str) -> list[str]:

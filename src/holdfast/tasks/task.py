@@ -13,6 +13,7 @@ from torch import nn
 
 from holdfast.data import Batch, Batches, Dataset, Splits, Weighted
 from holdfast.data.sources import Collection
+from holdfast.defaults import batch_size
 from holdfast.errors import DataError, OptionError
 from holdfast.layers.chain import Chain, HasChain
 from holdfast.layers.forms import Form, of_chain
@@ -84,6 +85,14 @@ class Epochs(Protocol):
         """The batches of epoch ``number`` (from 0), without the first ``start``."""
 
 
+class SizedEpochs(Epochs, Protocol):
+    """The batches of every epoch, of a known size; :class:`holdfast.data.Batches` is an example."""
+
+    @property
+    def batch_size(self) -> int:
+        """Sequences per batch."""
+
+
 class RecipeTask(ABC, Generic[Examples]):
     """A task from files to answers. It is also a :class:`Task`.
 
@@ -128,6 +137,11 @@ class RecipeTask(ABC, Generic[Examples]):
             DataError: There are no training examples.
         """
 
+    @property
+    def choices(self) -> dict[str, Any]:
+        """The values that were chosen for fields of ``[data]`` that say ``auto``, by field; ``validation`` apart."""
+        return {}
+
     @abstractmethod
     def build(self) -> nn.Module:
         """A new model with random initial values from torch's random state."""
@@ -161,14 +175,18 @@ class RecipeTask(ABC, Generic[Examples]):
         dataset = self.encode(examples)
         return dataset if examples.weights is None else Weighted(dataset, examples.weights)
 
-    def batches(self, examples: Examples, training: TrainSettings | None = None, *, size: int = 256) -> Epochs:
-        """The batches of examples: to train on, shuffled and cut by the settings; else in order, ``size`` each."""
+    def batches(self, examples: Examples, training: TrainSettings | None = None, *, size: int = 256) -> SizedEpochs:
+        """The batches of examples: to train on, shuffled and cut by the settings; else in order, ``size`` each.
+
+        Where ``batch_size`` of the settings is ``auto``, it depends on the number of examples
+        (:func:`holdfast.defaults.batch_size`).
+        """
         dataset = self.weighted(examples)
         if training is None:
             return Batches(dataset, size)
         return Batches(
             dataset,
-            training.batch_size,
+            batch_size(training.batch_size, len(examples)),
             shuffle=True,
             seed=training.seed,
             bucket=training.bucket,

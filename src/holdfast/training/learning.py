@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from holdfast import defaults
 from holdfast.settings import Recipe
 from holdfast.tasks import TASKS, RecipeTask
 from holdfast.training.determinism import reproducible, seed_everything
@@ -25,11 +26,13 @@ class Learned:
         task: The task, fitted on the training examples.
         model: The model with the weights of the best epoch, on the device of the settings.
         history: The rows of the history.
+        recipe: The recipe, with what was chosen where it said ``auto``.
     """
 
     task: RecipeTask[Any]
     model: nn.Module
     history: History
+    recipe: Recipe
 
 
 def learn(
@@ -66,5 +69,13 @@ def learn(
         else:
             task, model = start.task, start.model
         measured = None if validation is None else task.batches(validation)
-        history = fit(model, task, task.batches(train, settings), measured, settings, run=run, listeners=listeners)
-    return Learned(task, model, history)
+        batches = task.batches(train, settings)
+        size = {"batches": len(batches), "batch_size": batches.batch_size, "validated": measured is not None}
+        resolved = defaults.resolve_recipe(recipe, **size, data=task.choices)
+        if run is not None:
+            run.store_recipe(resolved.model_dump(mode="json"))
+        note = defaults.explain_choices(recipe, resolved, examples=len(train), batches=len(batches))
+        for listener in listeners if note else ():
+            listener.note(note)
+        history = fit(model, task, batches, measured, resolved.train, run=run, listeners=listeners)
+    return Learned(task, model, history, resolved)

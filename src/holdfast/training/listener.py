@@ -41,6 +41,9 @@ class Listener:
     def begin(self, plan: Plan) -> None:
         """Training begins, or resumes."""
 
+    def note(self, text: str) -> None:
+        """A sentence for the person, before training begins: what was chosen where the recipe says ``auto``."""
+
     def update(self, training: Training, sequences: int) -> None:
         """An update on a batch of ``sequences`` is done. It is called often: return fast."""
 

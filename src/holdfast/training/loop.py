@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from holdfast.cells.nested_state import map_tensors
+from holdfast.defaults import resolve
 from holdfast.engines.devices import choose_device
 from holdfast.errors import DataError, HoldfastWarning, OptionError
 from holdfast.settings import TrainSettings
@@ -22,6 +23,7 @@ from holdfast.training.determinism import (
     seed_everything,
     untouched_random_state,
 )
+from holdfast.training.ending import why_unfinished
 from holdfast.training.history import History
 from holdfast.training.interrupt import deferred_interrupt
 from holdfast.training.listener import Listener, Plan
@@ -57,7 +59,7 @@ def fit(
         train: The training batches.
         validation: The validation batches. Each starts from a zero state unless it continues the one before. With None,
             the model keeps the latest weights.
-        settings: How to train.
+        settings: How to train. What is ``auto`` is chosen by :func:`holdfast.defaults.resolve`.
         run: The folder for history and checkpoints; training resumes from its checkpoint, if it has one.
         listeners: Called in this order, after the history has recorded a row.
 
@@ -72,6 +74,7 @@ def fit(
         TrainingInterrupted: Ctrl-C was pressed; the current update is finished and stored.
     """
     _check(train, validation, settings)
+    settings = resolve(settings, len(train))
     device = choose_device(settings.device)
     mode = model.training
     with reproducible(settings.threads), deferred_interrupt() as interrupt:
@@ -89,8 +92,11 @@ def fit(
                 listener.begin(plan)
             while not training.finished:
                 run_epoch(session)
-        losses = [row["train"]["loss"] for row in session.history if row["event"] == "epoch"]
-        if (reason := training.why_nothing_was_learned(losses)) is not None:
+        rows = [row for row in session.history if row["event"] == "epoch"]
+        reason = training.why_nothing_was_learned([row["train"]["loss"] for row in rows])
+        if reason is None and settings.limit != "small":
+            reason = why_unfinished(rows, settings)
+        if reason is not None:
             warnings.warn(reason, HoldfastWarning, stacklevel=2)
         training.restore_best()
     return session.history

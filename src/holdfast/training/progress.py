@@ -79,6 +79,10 @@ class PlainProgress(Listener):
         self._console = console
         self._figures = _Figures(interval, clock)
 
+    def note(self, text: str) -> None:
+        """Prints it in one line."""
+        self._print(text)
+
     def begin(self, plan: Plan) -> None:
         """Says from which update a run resumes, if it does."""
         self._figures.begin(plan)
@@ -113,6 +117,10 @@ class LiveProgress(Listener):
         self._console = console
         self._figures = _Figures(interval, clock)
         self._live: Live | None = None
+
+    def note(self, text: str) -> None:
+        """Prints it, in as many lines as it needs."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def begin(self, plan: Plan) -> None:
         """Draws the empty bar."""

@@ -30,9 +30,12 @@ class RunDirectory:
 
     Args:
         path: The folder; it is created if it is not there.
-        recipe: The resolved recipe, as TOML values, with None for what is not set.
+        recipe: The recipe, as TOML values, with None for what is not set.
         resume: Resume the run in the folder, even if it was killed before its first update.
         data_dir: The folder of the data, to remember; None keeps the one that is remembered.
+
+    Attributes:
+        recipe: The recipe. In a run that is resumed, ``auto`` is replaced by the value that the run has chosen.
 
     Raises:
         RunError: Another process trains into the folder; there is a run and ``resume`` is off; there is no run and
@@ -56,7 +59,7 @@ class RunDirectory:
             raise RunError(f"{self.path} cannot be used for a run: {error.strerror}. Choose another --out.") from error
         try:
             self._take_lock()
-            self._settle_recipe(recipe, resume)
+            self.recipe = self._settle_recipe(recipe, resume)
             if data_dir is not None:
                 remember_data(self.path, data_dir)
             for leftover in self.path.glob(".*.tmp"):  # of a write that was killed
@@ -92,7 +95,17 @@ class RunDirectory:
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, f"{os.getpid()}\n".encode("ascii"), 0)
 
-    def _settle_recipe(self, recipe: Mapping[str, Any], resume: bool) -> None:
+    def store_recipe(self, recipe: Mapping[str, Any]) -> None:
+        """Replaces the stored recipe by one in which fewer values are ``auto``.
+
+        Raises:
+            RunError: The file cannot be written.
+        """
+        if recipe != self.recipe:
+            write_sealed(self.recipe_path, recipe)
+            self.recipe = recipe
+
+    def _settle_recipe(self, recipe: Mapping[str, Any], resume: bool) -> Mapping[str, Any]:
         results = results_in(self.path)
         if results and not resume:
             raise RunError(
@@ -100,7 +113,9 @@ class RunDirectory:
                 f"Resume it by `{resume_command(self.path)}`, or choose another --out."
             )
         if resume and self.recipe_path.exists():
-            stored, current = flattened(read_sealed(self.recipe_path)), flattened(recipe)
+            table = read_sealed(self.recipe_path)
+            recipe = _with_choices(recipe, table)
+            stored, current = flattened(table), flattened(recipe)
             differing = [
                 f"{key} = {_shown(stored, key)} there, {_shown(current, key)} here"
                 for key in sorted(stored.keys() | current.keys())
@@ -113,6 +128,7 @@ class RunDirectory:
                 )
         else:
             write_sealed(self.recipe_path, recipe)
+        return recipe
 
 
 def results_in(folder: Path) -> list[str]:
@@ -170,6 +186,18 @@ def _near(path: Path) -> str:
     runs = sorted(folder.name for folder in path.parent.iterdir() if is_run(folder)) if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, runs, n=3) or runs[:3]
     return f"; near it are {', '.join(str(path.with_name(name)) for name in near)}." if near else "."
+
+
+def _with_choices(recipe: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe with the stored value wherever it says ``auto``."""
+    chosen: dict[str, Any] = {}
+    for key, value in recipe.items():
+        inner = stored.get(key)
+        if isinstance(value, Mapping) and isinstance(inner, Mapping):
+            chosen[key] = _with_choices(value, inner)
+        else:
+            chosen[key] = inner if value == "auto" and inner is not None else value
+    return chosen
 
 
 def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

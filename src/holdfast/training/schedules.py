@@ -19,8 +19,8 @@ from typing import Any
 import torch
 from torch.optim import lr_scheduler
 
+from holdfast.defaults import ResolvedTrainSettings
 from holdfast.errors import OptionError
-from holdfast.settings import TrainSettings
 
 PLATEAU_EPOCHS = 3
 
@@ -41,7 +41,7 @@ class Schedule:
     def __init__(
         self,
         optimizer: torch.optim.Optimizer,
-        settings: TrainSettings,
+        settings: ResolvedTrainSettings,
         *,
         updates: int,
         higher_is_better: bool,

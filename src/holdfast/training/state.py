@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from holdfast.defaults import ResolvedTrainSettings
 from holdfast.errors import OptionError, RunError, did_you_mean
 from holdfast.files.storage import check_fit, fit_tensors
-from holdfast.settings import TrainSettings
 from holdfast.tasks.task import Task
 from holdfast.training.optimizers import make_optimizer
 from holdfast.training.running import Losses, Running
@@ -52,7 +52,7 @@ class Training:
     """
 
     def __init__(
-        self, model: nn.Module, task: Task, settings: TrainSettings, updates: int, device: torch.device
+        self, model: nn.Module, task: Task, settings: ResolvedTrainSettings, updates: int, device: torch.device
     ) -> None:
         self.model, self.task, self.settings = model, task, settings
         self.updates, self.device = updates, device

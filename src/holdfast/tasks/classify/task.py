@@ -98,6 +98,11 @@ class ClassifyTask(RecipeTask[Any]):
         size = len(next(iter(vectors.values())))
         return cls(recipe.model.model_copy(update={"embedding_size": size}), encoder, weights, vectors)
 
+    @property
+    def choices(self) -> dict[str, Any]:
+        """The scaling of numbers."""
+        return {"scaling": self.encoder.scaling.kind} if isinstance(self.encoder, Encoder) else {}
+
     def build(self) -> Classifier:
         """A new model with random initial values from torch's random state."""
         classes = len(self.encoder.labels)

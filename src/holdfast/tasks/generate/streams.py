@@ -109,6 +109,11 @@ class Streams:
             row[: len(stream)] = stream
         return torch.from_numpy(cut)
 
+    @property
+    def batch_size(self) -> int:
+        """The number of streams, B."""
+        return self.rows
+
     def __len__(self) -> int:
         """The number of windows per epoch."""
         return math.ceil(self._length / self.steps)

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from holdfast.data import Records, Splits
 from holdfast.data.vocabulary import BEGIN, END, PADDING, UNKNOWN, Vocabulary
 from holdfast.decoding.sampling import Sampling, generate, uniform
+from holdfast.defaults import batch_size
 from holdfast.settings import TrainSettings
 from holdfast.tasks.generate.data import Prompt, PromptDataset, from_values, load, read
 from holdfast.tasks.generate.metrics import LanguageMetrics
@@ -24,7 +25,7 @@ from holdfast.tasks.generate.one_step import for_steps
 from holdfast.tasks.generate.settings import GenerateAnswers, GenerateData, GenerateModel, GenerateRecipe
 from holdfast.tasks.generate.streams import Streams, TokenLines, Tokens
 from holdfast.tasks.saved import SavedTask
-from holdfast.tasks.task import Epochs, RecipeTask, TaskStep
+from holdfast.tasks.task import RecipeTask, SizedEpochs, TaskStep
 
 MEASURED_ROWS = 8
 """Number of streams in which a text is measured. Each starts from zeros; a single stream would be exact, but slow."""
@@ -99,13 +100,17 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
         characters = sum(len(line) + 1 for line in examples.inputs)
         return TokenLines([np.array(line, np.int32) for line in self.vocabulary.encode(examples.inputs)], characters)
 
-    def batches(self, examples: Records[Any, str], training: TrainSettings | None = None, *, size: int = 256) -> Epochs:
+    def batches(
+        self, examples: Records[Any, str], training: TrainSettings | None = None, *, size: int = 256
+    ) -> SizedEpochs:
         """The streams of a text; batches of lines or prompts."""
         if examples.targets is None or self.data.sequences == "lines":
             return super().batches(examples, training, size=size)
+        texts = [self.tokens(text) for text in examples.inputs]
+        windows = sum(map(len, texts)) // self.data.window
         return Streams(
-            [self.tokens(text) for text in examples.inputs],
-            training.batch_size if training else MEASURED_ROWS,
+            texts,
+            batch_size(training.batch_size, windows) if training else MEASURED_ROWS,
             self.data.window,
             characters=sum(map(len, examples.inputs)),
             vary=self.data.vary_window and training is not None,

@@ -21,7 +21,7 @@ from holdfast.errors import RecipeError
 from holdfast.layers.forms import Form
 from holdfast.settings import TrainSettings
 from holdfast.tasks.saved import SavedTask
-from holdfast.tasks.task import Epochs, RecipeTask, TaskStep
+from holdfast.tasks.task import RecipeTask, SizedEpochs, TaskStep
 from holdfast.tasks.translate.data import PairBatch, PairDataset, from_values, load, padded
 from holdfast.tasks.translate.exports import exports
 from holdfast.tasks.translate.metrics import TranslationMetrics
@@ -97,7 +97,7 @@ class TranslateTask(RecipeTask[Pairs]):
         firsts = None if examples.targets is None else self.target.encode([texts[0] for texts in examples.targets])
         return PairDataset(examples, self.source.encode(examples.inputs), firsts)
 
-    def batches(self, examples: Pairs, training: TrainSettings | None = None, *, size: int = 256) -> Epochs:
+    def batches(self, examples: Pairs, training: TrainSettings | None = None, *, size: int = 256) -> SizedEpochs:
         """As :meth:`RecipeTask.batches`; in training, each target of a source makes a pair."""
         if training is not None:
             examples = pairs.apart(examples)

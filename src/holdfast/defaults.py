@@ -1,0 +1,153 @@
+"""What a run does where a recipe says ``auto``, which is the default: one rule each, from the size of the data.
+
+================  ====================================================================================================
+field             value where it is ``auto``
+================  ====================================================================================================
+data.validation   0.1 where that is at least 100 examples (``LEAST_HELD_OUT``), else 0: a score on fewer examples chooses
+                  the best epoch by chance, and the training needs them more. 0.1 also where ``patience`` or the schedule
+                  ``plateau`` needs a score.
+batch_size        16 below 1,000 training examples, 32 below 10,000, 64 below 50,000, else 128
+epochs            10, or as many as make 1,500 updates (``LEAST_UPDATES``); at most 20,000 updates (``MOST_UPDATES``), but
+                  at least one epoch
+schedule          ``one-cycle``, which ends with a rate near 0, so that the last weights can be kept without a validation
+                  score; ``constant`` with ``patience``, which may stop at any epoch, or with ``warmup_steps``
+learning_rate     0.005, the highest rate of ``one-cycle``; 0.001 with the other schedules
+================  ====================================================================================================
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field
+
+from holdfast.settings import HELD_OUT, Recipe, TrainSettings
+
+LEAST_HELD_OUT = 100
+LEAST_EPOCHS, LEAST_UPDATES, MOST_UPDATES = 10, 1500, 20_000
+_BATCH_SIZES = ((1_000, 16), (10_000, 32), (50_000, 64))
+_LARGEST_BATCH = 128
+
+Kind = TypeVar("Kind", bound=Recipe)
+
+
+class ResolvedTrainSettings(TrainSettings):
+    """The table ``[train]`` of a run whose data are known: nothing that training reads is ``auto``."""
+
+    epochs: int = Field(ge=1)
+    """As in :class:`TrainSettings`."""
+    schedule: Literal["constant", "one-cycle", "cosine", "plateau"]
+    """As in :class:`TrainSettings`."""
+    learning_rate: float = Field(gt=0)
+    """As in :class:`TrainSettings`."""
+
+
+def validation_fraction(setting: float | Literal["auto"], examples: int) -> float:
+    """The fraction of the training examples to hold out for validation.
+
+    Args:
+        setting: The field ``data.validation``.
+        examples: The number of training examples before any is held out.
+
+    Example:
+        >>> validation_fraction("auto", 270), validation_fraction("auto", 1437), validation_fraction(0.2, 270)
+        (0.0, 0.1, 0.2)
+    """
+    if setting != "auto":
+        return setting
+    return HELD_OUT if math.ceil(HELD_OUT * examples) >= LEAST_HELD_OUT else 0.0
+
+
+def batch_size(setting: int | Literal["auto"], examples: int) -> int:
+    """The number of sequences per batch.
+
+    Args:
+        setting: The field ``train.batch_size``.
+        examples: The number of training examples, without those held out.
+
+    Example:
+        >>> batch_size("auto", 270), batch_size("auto", 60_000), batch_size(8, 270)
+        (16, 128, 8)
+    """
+    if setting != "auto":
+        return setting
+    return next((size for below, size in _BATCH_SIZES if examples < below), _LARGEST_BATCH)
+
+
+def resolve(settings: TrainSettings, batches: int) -> ResolvedTrainSettings:
+    """The settings of a run with a number in the place of every ``auto`` that training reads.
+
+    ``batch_size`` stays as it is: whoever cuts the batches needs it, before their number is known.
+
+    Args:
+        settings: The table ``[train]``.
+        batches: The number of batches per epoch, at least 1.
+
+    Example:
+        >>> resolved = resolve(TrainSettings(), batches=17)
+        >>> resolved.epochs, resolved.schedule
+        (89, 'one-cycle')
+    """
+    table: dict[str, Any] = dict(settings)
+    if settings.epochs == "auto":
+        table["epochs"] = _epochs(settings, batches)
+    if settings.schedule == "auto":
+        table["schedule"] = "constant" if settings.patience or settings.warmup_steps else "one-cycle"
+    if settings.learning_rate == "auto":
+        table["learning_rate"] = 5e-3 if table["schedule"] == "one-cycle" else 1e-3
+    return ResolvedTrainSettings(**table)
+
+
+def _epochs(settings: TrainSettings, batches: int) -> int:
+    if settings.max_steps:
+        return math.ceil(settings.max_steps / batches)
+    return min(max(LEAST_EPOCHS, math.ceil(LEAST_UPDATES / batches)), max(1, MOST_UPDATES // batches))
+
+
+def resolve_recipe(recipe: Kind, *, batches: int, batch_size: int, validated: bool, data: Mapping[str, Any]) -> Kind:
+    """The recipe of a run with a value in the place of every ``auto`` of the module's table.
+
+    Args:
+        recipe: A recipe of any task.
+        batches: The number of batches per epoch.
+        batch_size: Sequences per batch.
+        validated: Whether validation data are held out.
+        data: What the task has chosen in the table ``[data]``, by field.
+    """
+    train = resolve(recipe.train.model_copy(update={"batch_size": batch_size}), batches)
+    chosen = dict(data)
+    if recipe.data.validation == "auto":
+        chosen["validation"] = HELD_OUT if validated else 0.0
+    return recipe.model_copy(update={"train": train, "data": recipe.data.model_copy(update=chosen)})
+
+
+def explain_choices(given: Recipe, resolved: Recipe, *, examples: int, batches: int) -> str:
+    """One line for the person: each value that was chosen, and why; empty if the recipe sets them all.
+
+    Args:
+        given: The recipe as it was given.
+        resolved: The result of :func:`resolve_recipe`.
+        examples: The number of training examples, without those held out.
+        batches: The number of batches per epoch.
+    """
+    train = resolved.train
+    updates = train.max_steps or int(train.epochs) * batches
+    reasons = {
+        ("data", "validation"): f"0.1 is held out where that is at least {LEAST_HELD_OUT} examples",
+        ("train", "epochs"): f"{updates:,} updates",
+        ("train", "schedule"): f"up to learning_rate = {train.learning_rate:g} and down to almost 0"
+        if train.schedule == "one-cycle"
+        else "because of patience or warmup_steps",
+    }
+    choices = []
+    for table in ("data", "train"):
+        before, after = getattr(given, table), getattr(resolved, table)
+        for field in type(before).model_fields:
+            if getattr(before, field) == "auto" != getattr(after, field):
+                value = getattr(after, field)
+                shown = f'"{value}"' if isinstance(value, str) else f"{value:g}"
+                reason = reasons.get((table, field))
+                choices.append(f"{table}.{field} = {shown}{f' ({reason})' if reason else ''}")
+    return f"Chosen for {examples:,} training examples: {', '.join(choices)}." if choices else ""
