@@ -1,18 +1,18 @@
 """What a run does where a recipe says ``auto``, which is the default: one rule each, from the size of the data.
 
-================  ====================================================================================================
-field             value where it is ``auto``
-================  ====================================================================================================
-data.validation   0.1 where that is at least 100 examples (``LEAST_HELD_OUT``), else 0: a score on fewer examples chooses
-                  the best epoch by chance, and the training needs them more. 0.1 also where ``patience`` or the schedule
-                  ``plateau`` needs a score.
-batch_size        16 below 1,000 training examples, 32 below 10,000, 64 below 50,000, else 128
-epochs            10, or as many as make 1,500 updates (``LEAST_UPDATES``); at most 20,000 updates (``MOST_UPDATES``), but
-                  at least one epoch
-schedule          ``one-cycle``, which ends with a rate near 0, so that the last weights can be kept without a validation
-                  score; ``constant`` with ``patience``, which may stop at any epoch, or with ``warmup_steps``
-learning_rate     0.005, the highest rate of ``one-cycle``; 0.001 with the other schedules
-================  ====================================================================================================
+===================  =================================================================================================
+field                value where it is ``auto``
+===================  =================================================================================================
+data.validation      0.1 where that is at least 100 examples (``LEAST_HELD_OUT``), else 0: a score on fewer examples
+                     chooses the best epoch by chance, and the training needs them more. 0.1 also where ``patience`` or
+                     the schedule ``plateau`` needs a score.
+train.batch_size     16 below 1,000 training examples, 32 below 10,000, 64 below 50,000, else 128
+train.epochs         10, or as many as make 1,500 updates (``LEAST_UPDATES``); at most 20,000 updates
+                     (``MOST_UPDATES``), but at least one epoch
+train.schedule       ``one-cycle``, which ends with a rate near 0, so that the last weights need no validation score;
+                     ``constant`` with ``patience``, which may stop at any epoch, or with ``warmup_steps``
+train.learning_rate  0.005, the highest rate of ``one-cycle``; 0.001 with the other schedules
+===================  =================================================================================================
 """
 
 from __future__ import annotations
@@ -44,20 +44,20 @@ class ResolvedTrainSettings(TrainSettings):
     """As in :class:`TrainSettings`."""
 
 
-def validation_fraction(setting: float | Literal["auto"], examples: int) -> float:
+def validation_fraction(setting: float | Literal["auto"], held_out: int) -> float:
     """The fraction of the training examples to hold out for validation.
 
     Args:
         setting: The field ``data.validation``.
-        examples: The number of training examples before any is held out.
+        held_out: The number of examples that the fraction ``HELD_OUT`` would hold out.
 
     Example:
-        >>> validation_fraction("auto", 270), validation_fraction("auto", 1437), validation_fraction(0.2, 270)
+        >>> validation_fraction("auto", 27), validation_fraction("auto", 144), validation_fraction(0.2, 27)
         (0.0, 0.1, 0.2)
     """
     if setting != "auto":
         return setting
-    return HELD_OUT if math.ceil(HELD_OUT * examples) >= LEAST_HELD_OUT else 0.0
+    return HELD_OUT if held_out >= LEAST_HELD_OUT else 0.0
 
 
 def batch_size(setting: int | Literal["auto"], examples: int) -> int:
@@ -118,7 +118,7 @@ def resolve_recipe(recipe: Kind, *, batches: int, batch_size: int, validated: bo
     """
     train = resolve(recipe.train.model_copy(update={"batch_size": batch_size}), batches)
     chosen = dict(data)
-    if recipe.data.validation == "auto":
+    if recipe.data.validation == "auto" and not getattr(recipe.data, "split", None):  # a split in rows or times wins
         chosen["validation"] = HELD_OUT if validated else 0.0
     return recipe.model_copy(update={"train": train, "data": recipe.data.model_copy(update=chosen)})
 

@@ -140,8 +140,8 @@ class TrainSettings(Settings):
     max_steps: int = Field(0, ge=0)
     """Stop after this many updates, also within an epoch, however many epochs that takes; 0 to use ``epochs``."""
     batch_size: WholeOrAuto = "auto"
-    """Sequences per batch. ``auto``: 16 with fewer than 1,000 training sequences, 32 with fewer than 10,000, 64 with fewer
-    than 50,000, else 128."""
+    """Sequences per batch. ``auto``: 16 with fewer than 1,000 training sequences, 32 with fewer than 10,000, 64 with
+    fewer than 50,000, else 128."""
     bucket: int = Field(0, ge=0)
     """For unequal lengths: after shuffling, sort by length within groups of this many batches, so that a batch has
     little padding; 0 for no sorting."""
@@ -157,8 +157,8 @@ class TrainSettings(Settings):
     """The optimiser's weight decay."""
     schedule: Literal["auto", "constant", "one-cycle", "cosine", "plateau"] = "auto"
     """How the learning rate changes; ``one-cycle`` raises it and then lowers it to almost 0 at the last update;
-    ``plateau`` halves it after 3 epochs without a better validation score. ``auto``: ``one-cycle``, or ``constant`` with
-    ``patience`` or ``warmup_steps``."""
+    ``plateau`` halves it after 3 epochs without a better validation score. ``auto``: ``one-cycle``, or ``constant``
+    with ``patience`` or ``warmup_steps``."""
     warmup_steps: int = Field(0, ge=0)
     """Raise the learning rate linearly from 0 over this many updates; not with ``one-cycle``, which has its own
     warm-up."""

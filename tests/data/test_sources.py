@@ -179,8 +179,14 @@ def test_without_test_files_a_fraction_is_held_out(tmp_path: Path) -> None:
     rows = "".join(f"{index},{'ab'[index % 2]}\n" for index in range(40))
     (tmp_path / "train.csv").write_text("x,label\n" + rows)
     settings = ClassifyData(train=["train.csv"], test_fraction=0.25)
-    splits = load(settings, tmp_path, 0)
+    splits = load(settings.model_copy(update={"validation": 0.1}), tmp_path, 0)
     assert (len(splits.train), len(splits.validation or []), len(splits.test)) == (27, 3, 10)
+    splits = load(settings, tmp_path, 0)
+    assert (len(splits.train), splits.validation, len(splits.test)) == (
+        30,
+        None,
+        10,
+    )  # 3 would be too few to validate on
     assert Counter(splits.test.labels or []) == {"a": 5, "b": 5}
     assert load(settings, tmp_path, 0).test.origins == splits.test.origins
     assert load(settings, tmp_path, 1).test.origins != splits.test.origins

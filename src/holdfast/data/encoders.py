@@ -27,7 +27,7 @@ def fit_scaling(examples: Examples, kind: ScalingKind | Literal["auto"]) -> Scal
 
     Args:
         examples: The training split, and nothing else; missing values are left out.
-        kind: Which scaling. ``auto``: ``unit`` for pixels, which are values of one byte that reach 128, else ``standard``.
+        kind: Which scaling. ``auto``: ``unit`` for pixels (values of one byte that reach 128), else ``standard``.
 
     Raises:
         DataError: All values of a channel are missing.

@@ -22,7 +22,7 @@ from holdfast.data.settings import ReadingSettings
 from holdfast.data.targets import Targets
 from holdfast.defaults import validation_fraction
 from holdfast.errors import DataError, RecipeError
-from holdfast.settings import DataSettings
+from holdfast.settings import HELD_OUT, DataSettings
 
 
 class Collection(Protocol):
@@ -133,7 +133,7 @@ def divided(train: Kind, test: Kind | None, settings: DataSettings, seed: int) -
     if settings.limit:
         train = train.subset(range(min(settings.limit, len(train))))
         test = test.subset(range(min(settings.limit, len(test))))
-    fraction = validation_fraction(settings.validation, len(train))
+    fraction = validation_fraction(settings.validation, math.ceil(HELD_OUT * len(train)))
     if not fraction:
         return Splits(train, None, test)
     train, validation = split(train, fraction, seed)

@@ -22,6 +22,16 @@ class ClassifyData(ReadingSettings):
 class ClassifyModel(HeadSettings):
     """``[model]``: the network."""
 
+    hidden_size: int | list[int] = 64
+    """Units of each layer in each direction, or a list with one size per layer."""
+    bidirectional: bool = True
+    """Run each layer in both directions, from start to end and from end to start; a model that answers live, while a
+    sequence goes on, needs ``false``."""
+    dropout: float = Field(0.3, ge=0, lt=1)
+    """Dropout probability between layers and before the output layer."""
+    head: Literal["last_state", "last_output", "mean", "max"] = "max"
+    """The input of the output layer: the final hidden state, the output of the last step, or the mean or the maximum of
+    the outputs over time."""
     class_weights: str | dict[str, Annotated[float, Field(ge=0)]] = ""
     """The weight of each label in the loss: a table such as ``{ rare = 5.0 }``, where labels without an entry have
     weight 1; ``balanced`` for weights inverse to the frequency of the labels; empty for equal weights. With several

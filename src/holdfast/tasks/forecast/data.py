@@ -16,7 +16,9 @@ from holdfast.data.series import Series, Windows
 from holdfast.data.sets.published import locate
 from holdfast.data.sources import Splits
 from holdfast.data.time_axis import TimeAxis
+from holdfast.defaults import validation_fraction
 from holdfast.errors import DataError, MissingLibraryError, RecipeError
+from holdfast.settings import HELD_OUT
 from holdfast.tasks.forecast.settings import ForecastData
 from holdfast.tasks.values import array_of, examples_in, origins
 
@@ -43,6 +45,8 @@ def load(settings: ForecastData, data_dir: Path | None, horizon: int) -> Splits[
     files, test_files = locate(settings, "series", data_dir, made=["sine"])
     all_series = (_sine(),) if settings.source == "sine" else read(files, settings)
     test_series = read(test_files, settings) if test_files else ()
+    fraction = validation_fraction(settings.validation, _held_out_windows(all_series, settings, not test_series))
+    settings = settings.model_copy(update={"validation": fraction})
     ends = [_split_ends(series, settings, held_out=not test_series) for series in all_series]
     cuts, before = list(zip(all_series, ends, strict=True)), context(settings)
     train = [series.part(0, end) for series, (end, _, _) in cuts]
@@ -72,13 +76,20 @@ def _windows(name: str, parts: Sequence[Series], settings: ForecastData, horizon
     return windows.subset(range(min(settings.limit or len(windows), len(windows))))
 
 
+def _held_out_windows(all_series: Sequence[Series], settings: ForecastData, test_held_out: bool) -> int:
+    """The number of windows that the fraction ``HELD_OUT`` would hold out for validation."""
+    kept = 1 - settings.test_fraction if test_held_out else 1
+    rows = [math.ceil(HELD_OUT * math.floor(kept * len(series))) for series in all_series]
+    return sum(max(0, 1 + (count - settings.horizon) // settings.stride) for count in rows)
+
+
 def _split_ends(series: Series, settings: ForecastData, held_out: bool) -> tuple[int, int, int]:
     """The rows before which training, validation and test end."""
     rows, split = len(series), settings.split
     if not split:
         tested = math.ceil(rows * settings.test_fraction) if held_out else 0
         before = rows - tested
-        return before - math.ceil(before * settings.validation), before, rows
+        return before - math.ceil(before * float(settings.validation)), before, rows
     counts = [count for count in split if isinstance(count, int)]
     if len(counts) == len(split) == 3 and min(counts) >= 0 and counts[0]:
         if sum(counts) > rows:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from holdfast.data.settings import SeriesSettings
-from holdfast.settings import Recipe, RecurrentSettings, Settings
+from holdfast.settings import FractionOrAuto, Recipe, RecurrentSettings, Settings
 
 
 class ForecastData(SeriesSettings):
@@ -21,8 +21,10 @@ class ForecastData(SeriesSettings):
     one row per time; with ``source = "files"``."""
     test: list[str] = []
     """Further series to test on; if empty, the test is the end of each series."""
-    validation: float = Field(0.1, ge=0, lt=1)
-    """Fraction of the rows before the test, counted from their end, held out to choose the best epoch; 0 for none."""
+    validation: FractionOrAuto = "auto"
+    """Fraction of the rows before the test, counted from their end, held out to choose the best epoch; 0 for none.
+    ``auto``: 0.1 where that gives at least 100 windows, or where ``train.patience`` or the schedule ``plateau`` needs a
+    score, else 0."""
     test_fraction: float = Field(0.2, gt=0, lt=1)
     """Fraction of the rows, counted from the end, held out for the test if there are no ``test`` files."""
     split: list[int] | list[str] = []
@@ -56,7 +58,7 @@ class ForecastModel(RecurrentSettings):
     quantiles: list[float] = [0.1, 0.5, 0.9]
     """With ``loss = "quantile"``: the quantiles to forecast, ascending; 0.5 must be one of them and is the point
     forecast."""
-    window_scaling: Literal["none", "last", "standard"] = "none"
+    window_scaling: Literal["none", "last", "standard"] = "last"
     """Normalises the targets of each window before the recurrent layers and restores them afterwards: by the last value
     of the window, or by its mean and deviation."""
 

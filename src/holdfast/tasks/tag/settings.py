@@ -28,6 +28,8 @@ class TagData(TaggedSettings):
 class TagModel(RecurrentSettings):
     """``[model]``: the network."""
 
+    bidirectional: bool = True
+    """Run each layer in both directions: the tag of a word often depends on the words after it."""
     word_size: int = Field(100, ge=1)
     """Values per word vector."""
     character_size: int = Field(32, ge=1)
