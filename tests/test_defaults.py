@@ -106,8 +106,8 @@ def test_a_wrong_value_gives_one_fault() -> None:
         recipe(train={"epochs": "many", "batch_size": 0}, data={"validation": 1.0})
     assert str(error.value) == (
         'The recipe x cannot be used: data.validation is 1.0: input should be less than 1, or "auto". train.epochs is '
-        "'many': input should be a valid integer, unable to parse string as an integer, or \"auto\". train.batch_size is "
-        '0: input should be greater than or equal to 1, or "auto".'
+        "'many': input should be a valid integer, unable to parse string as an integer, or \"auto\". "
+        'train.batch_size is 0: input should be greater than or equal to 1, or "auto".'
     )
 
 

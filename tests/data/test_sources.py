@@ -186,7 +186,7 @@ def test_without_test_files_a_fraction_is_held_out(tmp_path: Path) -> None:
         30,
         None,
         10,
-    )  # 3 would be too few to validate on
+    )  # 3 are too few
     assert Counter(splits.test.labels or []) == {"a": 5, "b": 5}
     assert load(settings, tmp_path, 0).test.origins == splits.test.origins
     assert load(settings, tmp_path, 1).test.origins != splits.test.origins

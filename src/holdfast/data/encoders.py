@@ -98,8 +98,8 @@ class SequenceEncoder(Saved):
         # Masks are 0 or 1; scaling must not change them.
         masks = len(filling.masked)
         standard = Scaling("standard", known.mean + (0.0,) * masks, known.std + (1.0,) * masks)
-        # Values with gaps are not of one byte.
-        scaling = standard if settings.scaling in ("auto", "standard") else Scaling(settings.scaling)
+        kind: ScalingKind = "standard" if settings.scaling == "auto" else settings.scaling  # pixels have no gaps
+        scaling = standard if kind == "standard" else Scaling(kind)
         return SequenceEncoder(scaling=scaling, channels=train.channels + masks, settings=kept, filling=filling)
 
     def encode(self, examples: Examples) -> SequenceDataset:
