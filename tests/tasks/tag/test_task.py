@@ -103,7 +103,7 @@ def test_word_dropout_takes_words_for_unknown_ones_in_training_only() -> None:
 
 @pytest.mark.parametrize("loss", ["cross-entropy", "squared-error"])
 def test_two_tags_take_one_unit_and_either_loss(loss: str) -> None:
-    settings = TagModel.model_validate({"hidden_size": 4, "loss": loss, "output_std": 0.01})
+    settings = TagModel.model_validate({"hidden_size": 4, "loss": loss, "output_std": 0.01, "bidirectional": False})
     of = TagTask(settings, SumEncoder(bits=6))
     model = of.build()
     assert model.output.weight.shape == (1, 4)
