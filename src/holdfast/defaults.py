@@ -79,7 +79,7 @@ def batch_size(setting: int | Literal["auto"], examples: int) -> int:
 def resolve(settings: TrainSettings, batches: int) -> ResolvedTrainSettings:
     """The settings of a run with a number in the place of every ``auto`` that training reads.
 
-    ``batch_size`` stays as it is: whoever cuts the batches needs it, before their number is known.
+    ``batch_size`` does not change: it is needed to cut the batches, before their number is known.
 
     Args:
         settings: The table ``[train]``.
