@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holdfast import defaults, recipes
+from holdfast import recipes
 from holdfast.data.sets.published import local_folder
 from holdfast.errors import DataError, ModelFileError, RecipeError
 from holdfast.inspect import Summary, summarise
@@ -70,7 +70,7 @@ def train(
     where = Path.cwd() if folder is None and recipe.data.source == "files" else folder
     run_directory = RunDirectory(out, recipe.model_dump(mode="json"), resume=resume, data_dir=where)
     with run_directory as run, reproducible(recipe.train.threads):
-        given = recipes.from_dict(run.recipe, str(run.recipe_path)) if resume else recipe  # with what the run has chosen
+        given = recipes.from_dict(run.recipe, str(run.recipe_path)) if resume else recipe
         splits = TASKS[given.task].load(given, folder)
         learned = learn(given, splits.train, splits.validation, run=run, listeners=listeners)
         settings = learned.recipe.train

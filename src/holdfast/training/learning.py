@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from holdfast import defaults
+from holdfast.data import defaults
 from holdfast.settings import Recipe
 from holdfast.tasks import TASKS, RecipeTask
 from holdfast.training.determinism import reproducible, seed_everything

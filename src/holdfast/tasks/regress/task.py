@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from holdfast.data import Batches, Dataset, Splits
 from holdfast.data.batches import Batch
+from holdfast.data.defaults import batch_size
 from holdfast.data.records import Records
 from holdfast.data.vocabulary import UNKNOWN
 from holdfast.errors import RecipeError
@@ -29,7 +30,7 @@ from holdfast.tasks.regress.network import Regressor
 from holdfast.tasks.regress.settings import RegressModel, RegressRecipe
 from holdfast.tasks.regress.windows import WindowBatch, WindowBatches
 from holdfast.tasks.saved import SavedTask
-from holdfast.tasks.task import Epochs, RecipeTask, TaskStep
+from holdfast.tasks.task import RecipeTask, SizedEpochs, TaskStep
 from holdfast.tasks.values import sequences_in_memory, texts_in_memory
 
 
@@ -100,6 +101,11 @@ class RegressTask(RecipeTask[Any]):
         size = len(next(iter(vectors.values())))
         return cls(recipe.model.model_copy(update={"embedding_size": size}), encoder, vectors=vectors)
 
+    @property
+    def choices(self) -> dict[str, Any]:
+        """The scaling of numbers."""
+        return {"scaling": self.encoder.scaling.kind} if isinstance(self.encoder, NumbersEncoder) else {}
+
     def build(self) -> Regressor:
         """A new model with random initial values from torch's random state."""
         targets, per = len(self.encoder.targets), self.encoder.settings.per
@@ -125,13 +131,14 @@ class RegressTask(RecipeTask[Any]):
         """The sequences as numbers or ids, and their scaled targets."""
         return self.encoder.labelled(examples)
 
-    def batches(self, examples: Any, training: TrainSettings | None = None, *, size: int = 256) -> Epochs:
+    def batches(self, examples: Any, training: TrainSettings | None = None, *, size: int = 256) -> SizedEpochs:
         """As :meth:`RecipeTask.batches`; with carried state windows, or batches in order, of targets per step."""
         if training is None or not self.per_step or not training.carry_state:
             return super().batches(examples, training, size=size)
+        rows = batch_size(training.batch_size, len(examples))
         if self.window:
-            return WindowBatches(self.weighted(examples), training.batch_size, self.window, training.seed)
-        return Batches(self.weighted(examples), training.batch_size, drop_last=True)
+            return WindowBatches(self.weighted(examples), rows, self.window, training.seed)
+        return Batches(self.weighted(examples), rows, drop_last=True)
 
     def loss(self, model: nn.Module, batch: Batch, state: Any = None) -> TaskStep:
         """The loss of a batch in scaled units, without missing targets.

@@ -48,7 +48,7 @@ class WindowBatches:
             window: Steps per batch.
             seed: The seed of the orders.
         """
-        self._dataset, self._batch_size, self._window, self._seed = dataset, batch_size, window, seed
+        self._dataset, self.batch_size, self._window, self._seed = dataset, batch_size, window, seed
         self._count = sum(len(range(0, steps, window)) for _, steps in self._groups(0))
 
     def __len__(self) -> int:
@@ -79,7 +79,7 @@ class WindowBatches:
         generator = np.random.default_rng((self._seed, number))
         order = generator.permutation(len(lengths))
         order = order[np.argsort(lengths[order], kind="stable")]
-        groups = [order[begin : begin + self._batch_size] for begin in range(0, len(order), self._batch_size)]
+        groups = [order[begin : begin + self.batch_size] for begin in range(0, len(order), self.batch_size)]
         return [(groups[k], int(lengths[groups[k]].max())) for k in generator.permutation(len(groups)).tolist()]
 
     def _cut(self, whole: Batch, begin: int) -> WindowBatch:

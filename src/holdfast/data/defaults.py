@@ -73,7 +73,8 @@ def batch_size(setting: int | Literal["auto"], examples: int) -> int:
     """
     if setting != "auto":
         return setting
-    return next((size for below, size in _BATCH_SIZES if examples < below), _LARGEST_BATCH)
+    size = next((size for below, size in _BATCH_SIZES if examples < below), _LARGEST_BATCH)
+    return max(1, min(size, examples))  # with carried state, every batch must be full
 
 
 def resolve(settings: TrainSettings, batches: int) -> ResolvedTrainSettings:
