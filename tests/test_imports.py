@@ -33,7 +33,6 @@ ORDER = (
     "layers",
     "decoding",
     "settings",
-    "defaults",
     "data",
     "tasks",
     "recipes",

@@ -71,7 +71,7 @@ def train(
     run_directory = RunDirectory(out, recipe.model_dump(mode="json"), resume=resume, data_dir=where)
     with run_directory as run, reproducible(recipe.train.threads):
         given = recipes.from_dict(run.recipe, str(run.recipe_path)) if resume else recipe
-        splits = TASKS[recipe.task].load(given, folder)
+        splits = TASKS[given.task].load(given, folder)
         learned = learn(given, splits.train, splits.validation, run=run, listeners=listeners)
         settings = learned.recipe.train
         model_file.save(run.model_path, learned.task, learned.model)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.defaults import resolve
+from holdfast.data.defaults import resolve
 from holdfast.errors import HoldfastWarning
 from holdfast.settings import TrainSettings
 from holdfast.training import fit

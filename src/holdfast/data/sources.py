@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from holdfast.data import readers
+from holdfast.data.defaults import validation_fraction
 from holdfast.data.examples import Examples
 from holdfast.data.readers import texts
 from holdfast.data.readers.layout import arrange
@@ -20,7 +21,6 @@ from holdfast.data.sets import spoken_digits
 from holdfast.data.sets.published import locate
 from holdfast.data.settings import ReadingSettings
 from holdfast.data.targets import Targets
-from holdfast.defaults import validation_fraction
 from holdfast.errors import DataError, RecipeError
 from holdfast.settings import HELD_OUT, DataSettings
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,13 +16,15 @@ from sklearn.utils.validation import check_random_state
 from torch import nn
 
 from holdfast.data import split
+from holdfast.data.defaults import validation_fraction
 from holdfast.errors import OptionError, did_you_mean
 from holdfast.estimators import parameters
 from holdfast.estimators.checking import checked_weights, in_our_words, rows_of
 from holdfast.predictor import Predictor
 from holdfast.recipes import RECIPES
+from holdfast.settings import HELD_OUT
 from holdfast.tasks import RecipeTask, model_file
-from holdfast.training import Listener, choose_progress, learn, validate
+from holdfast.training import History, Learned, Listener, choose_progress, learn, validate
 from holdfast.training.determinism import untouched_random_state
 
 _ONE_AT_A_TIME = threading.RLock()
@@ -111,8 +114,9 @@ class Estimator(BaseEstimator):
                 "warm_start continues the fitted network, and arguments for the network or the data have changed since "
                 "then. Set warm_start=False, or change them back."
             )
-        if held is None and recipe.data.validation:
-            train, held = self._split(train, recipe)
+        fraction = validation_fraction(recipe.data.validation, math.ceil(HELD_OUT * len(train)))
+        if held is None and fraction:
+            train, held = self._split(train, fraction, recipe.train.seed)
         with _ONE_AT_A_TIME, untouched_random_state(), parameters.as_arguments(self.parameters):
             learned = learn(recipe, train, held, start=start, listeners=self._listeners())
         self._recipe, self.history_ = recipe, list(learned.history)
@@ -184,9 +188,9 @@ class Estimator(BaseEstimator):
         """Whether the class is the one for a task from a model file of ``task_name``."""
         return True
 
-    def _split(self, examples: Any, recipe: Any) -> tuple[Any, Any]:
-        """Holds out the fraction of examples for validation, as the command line does for this task."""
-        return split(examples, recipe.data.validation, recipe.train.seed)
+    def _split(self, examples: Any, fraction: float, seed: int) -> tuple[Any, Any]:
+        """Holds out a fraction of the examples for validation, as the command line does for this task."""
+        return split(examples, fraction, seed)
 
     def _examples(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> Any:
         inputs = self._inputs(X, reset=reset)
@@ -219,11 +223,11 @@ class Estimator(BaseEstimator):
             return int(check_random_state(self.random_state).randint(2**31 - 1))
         return self.random_state
 
-    def _start(self) -> tuple[RecipeTask[Any], nn.Module] | None:
+    def _start(self) -> Learned | None:
         """What a warm start continues from."""
         if not (self.warm_start and hasattr(self, "_predictor")):
             return None
-        return self._predictor.task, self._predictor.model
+        return Learned(self._predictor.task, self._predictor.model, History(), self._recipe)
 
     def _listeners(self) -> list[Listener]:
         listeners = list(self.callbacks or [])

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from holdfast.data import Batch, Batches, Dataset, Splits, Weighted
+from holdfast.data.defaults import batch_size
 from holdfast.data.sources import Collection
-from holdfast.defaults import batch_size
 from holdfast.errors import DataError, OptionError
 from holdfast.layers.chain import Chain, HasChain
 from holdfast.layers.forms import Form, of_chain
@@ -179,7 +179,7 @@ class RecipeTask(ABC, Generic[Examples]):
         """The batches of examples: to train on, shuffled and cut by the settings; else in order, ``size`` each.
 
         Where ``batch_size`` of the settings is ``auto``, it depends on the number of examples
-        (:func:`holdfast.defaults.batch_size`).
+        (:func:`holdfast.data.defaults.batch_size`).
         """
         dataset = self.weighted(examples)
         if training is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from holdfast.defaults import ResolvedTrainSettings
+from holdfast.data.defaults import ResolvedTrainSettings
 
 _LEAST_EPOCHS = 5
 """With fewer epochs, there is no course of the loss to judge."""

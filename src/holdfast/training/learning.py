@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from holdfast import defaults
+from holdfast.data import defaults
 from holdfast.settings import Recipe
 from holdfast.tasks import TASKS, RecipeTask
 from holdfast.training.determinism import reproducible, seed_everything
@@ -26,7 +26,7 @@ class Learned:
         task: The task, fitted on the training examples.
         model: The model with the weights of the best epoch, on the device of the settings.
         history: The rows of the history.
-        recipe: The recipe with a value in the place of every ``auto``.
+        recipe: The recipe, with what was chosen where it said ``auto``.
     """
 
     task: RecipeTask[Any]
@@ -40,7 +40,7 @@ def learn(
     train: Any,
     validation: Any = None,
     *,
-    start: tuple[RecipeTask[Any], nn.Module] | None = None,
+    start: Learned | None = None,
     run: RunDirectory | None = None,
     listeners: Sequence[Listener] = (),
 ) -> Learned:
@@ -52,7 +52,7 @@ def learn(
         recipe: The task, the model and how to train; its sources of data are not read.
         train: The training examples, as the task takes them.
         validation: The examples that decide which epoch is best; None to keep the latest weights.
-        start: A fitted task and its model, which is trained further and changed; None for new ones.
+        start: Train the model of this result further, with its task, instead of a new one. The model is changed.
         run: The folder for history and checkpoints, as :func:`holdfast.training.fit` takes it.
         listeners: They watch training.
 
@@ -60,22 +60,18 @@ def learn(
         HoldfastError: The examples or the recipe cannot be used; the message says why.
         TrainingInterrupted: Ctrl-C was pressed.
     """
-    with reproducible(recipe.train.threads):
+    settings = recipe.train
+    with reproducible(settings.threads):
         if start is None:
             task = TASKS[recipe.task].fit(recipe, train)
-            seed_everything(recipe.train.seed)
+            seed_everything(settings.seed)
             model = task.build()
         else:
-            task, model = start
-        batches = task.batches(train, recipe.train)
+            task, model = start.task, start.model
         measured = None if validation is None else task.batches(validation)
-        resolved = defaults.resolve_recipe(
-            recipe,
-            batches=len(batches),
-            batch_size=batches.batch_size,
-            validated=validation is not None,
-            data=task.choices,
-        )
+        batches = task.batches(train, settings)
+        size = {"batches": len(batches), "batch_size": batches.batch_size, "validated": measured is not None}
+        resolved = defaults.resolve_recipe(recipe, **size, data=task.choices)
         if run is not None:
             run.store_recipe(resolved.model_dump(mode="json"))
         note = defaults.explain_choices(recipe, resolved, examples=len(train), batches=len(batches))

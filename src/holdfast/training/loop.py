@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from holdfast.cells.nested_state import map_tensors
-from holdfast.defaults import resolve
+from holdfast.data.defaults import resolve
 from holdfast.engines.devices import choose_device
 from holdfast.errors import DataError, HoldfastWarning, OptionError
 from holdfast.settings import TrainSettings
@@ -59,7 +59,7 @@ def fit(
         train: The training batches.
         validation: The validation batches. Each starts from a zero state unless it continues the one before. With None,
             the model keeps the latest weights.
-        settings: How to train. What is ``auto`` is chosen by :func:`holdfast.defaults.resolve`.
+        settings: How to train. What is ``auto`` is chosen by :func:`holdfast.data.defaults.resolve`.
         run: The folder for history and checkpoints; training resumes from its checkpoint, if it has one.
         listeners: Called in this order, after the history has recorded a row.
 

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch.optim import lr_scheduler
 
-from holdfast.defaults import ResolvedTrainSettings
+from holdfast.data.defaults import ResolvedTrainSettings
 from holdfast.errors import OptionError
 
 PLATEAU_EPOCHS = 3

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from holdfast.defaults import ResolvedTrainSettings
+from holdfast.data.defaults import ResolvedTrainSettings
 from holdfast.errors import OptionError, RunError, did_you_mean
 from holdfast.files.storage import check_fit, fit_tensors
 from holdfast.tasks.task import Task

@@ -137,9 +137,8 @@ def test_several_labels_of_sequences_of_numbers(tmp_path):
         rows.append(",".join([*(f"{v:.3f}" for v in values), "|".join(["up"] * up + ["late"] * late)]))
     (tmp_path / "t.csv").write_text("\n".join(rows) + "\n")
     tables = {"data": {"train": ["t.csv"], "unit": "", "label_separator": "|"}, "train": {"epochs": 12}}
-    done = experiment.train(
-        recipe(**tables, model={"head": "last_state", "bidirectional": False}), tmp_path / "run", data_dir=tmp_path
-    )
+    live = {"head": "last_state", "bidirectional": False}
+    done = experiment.train(recipe(**tables, model=live), tmp_path / "run", data_dir=tmp_path)
     assert done.results["exact_match"] >= 0.95
     stream = runtime.load(tmp_path / "run")
     assert stream.labels == ("late", "up")

@@ -19,13 +19,8 @@ def table(tmp_path, **data):
     lines = [f"{word}\t{word[::-1]}" for word in ("ab", "ba", "abc", "cab", "bc", "cc", "a", "bb", "ca", "ac")]
     lines += ["ab\tsame", "abc\tsame", "cc\tsame"]
     (tmp_path / "all.tsv").write_text("\n".join(lines))
-    settings = {
-        "train": [str(tmp_path / "all.tsv")],
-        "unit": "characters",
-        "test_fraction": 0.3,
-        "validation": 0.1,
-        **data,
-    }
+    fractions = {"test_fraction": 0.3, "validation": 0.1}
+    settings = {"train": [str(tmp_path / "all.tsv")], "unit": "characters", **fractions, **data}
     return TranslateRecipe(name="t", data=settings)
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from holdfast.data.defaults import validation_fraction
 from holdfast.data.readers.series import from_table, read
 from holdfast.data.readers.table import Table
 from holdfast.data.series import Series, Windows
 from holdfast.data.sets.published import locate
 from holdfast.data.sources import Splits
 from holdfast.data.time_axis import TimeAxis
-from holdfast.defaults import validation_fraction
 from holdfast.errors import DataError, MissingLibraryError, RecipeError
 from holdfast.settings import HELD_OUT
 from holdfast.tasks.forecast.settings import ForecastData

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.data import Records, Splits
+from holdfast.data.defaults import batch_size
 from holdfast.data.vocabulary import BEGIN, END, PADDING, UNKNOWN, Vocabulary
 from holdfast.decoding.sampling import Sampling, generate, uniform
-from holdfast.defaults import batch_size
 from holdfast.settings import TrainSettings
 from holdfast.tasks.generate.data import Prompt, PromptDataset, from_values, load, read
 from holdfast.tasks.generate.metrics import LanguageMetrics

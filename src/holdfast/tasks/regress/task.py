@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from holdfast.data import Batches, Dataset, Splits
 from holdfast.data.batches import Batch
+from holdfast.data.defaults import batch_size
 from holdfast.data.records import Records
 from holdfast.data.vocabulary import UNKNOWN
-from holdfast.defaults import batch_size
 from holdfast.errors import RecipeError
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Restored, Scaled
@@ -135,10 +135,10 @@ class RegressTask(RecipeTask[Any]):
         """As :meth:`RecipeTask.batches`; with carried state windows, or batches in order, of targets per step."""
         if training is None or not self.per_step or not training.carry_state:
             return super().batches(examples, training, size=size)
-        size = batch_size(training.batch_size, len(examples))
+        rows = batch_size(training.batch_size, len(examples))
         if self.window:
-            return WindowBatches(self.weighted(examples), size, self.window, training.seed)
-        return Batches(self.weighted(examples), size, drop_last=True)
+            return WindowBatches(self.weighted(examples), rows, self.window, training.seed)
+        return Batches(self.weighted(examples), rows, drop_last=True)
 
     def loss(self, model: nn.Module, batch: Batch, state: Any = None) -> TaskStep:
         """The loss of a batch in scaled units, without missing targets.

@@ -73,13 +73,14 @@ def batch_size(setting: int | Literal["auto"], examples: int) -> int:
     """
     if setting != "auto":
         return setting
-    return next((size for below, size in _BATCH_SIZES if examples < below), _LARGEST_BATCH)
+    size = next((size for below, size in _BATCH_SIZES if examples < below), _LARGEST_BATCH)
+    return max(1, min(size, examples))  # with carried state, every batch must be full
 
 
 def resolve(settings: TrainSettings, batches: int) -> ResolvedTrainSettings:
     """The settings of a run with a number in the place of every ``auto`` that training reads.
 
-    ``batch_size`` stays as it is: whoever cuts the batches needs it, before their number is known.
+    ``batch_size`` does not change: it is needed to cut the batches, before their number is known.
 
     Args:
         settings: The table ``[train]``.

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from holdfast import defaults, experiment, recipes
+from holdfast import experiment, recipes
+from holdfast.data import defaults
 from holdfast.errors import RunError
 from holdfast.files import storage
 from holdfast.settings import Recipe

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from holdfast import recipes
-from holdfast.defaults import (
+from holdfast.data.defaults import (
     LEAST_UPDATES,
     MOST_UPDATES,
     ResolvedTrainSettings,
@@ -25,7 +25,19 @@ def recipe(**tables: object) -> Recipe:
 
 @pytest.mark.parametrize(
     ("examples", "size"),
-    [(1, 16), (999, 16), (1_000, 32), (9_999, 32), (10_000, 64), (49_999, 64), (50_000, 128), (10**7, 128)],
+    [
+        (0, 1),
+        (1, 1),
+        (15, 15),
+        (16, 16),
+        (999, 16),
+        (1_000, 32),
+        (9_999, 32),
+        (10_000, 64),
+        (49_999, 64),
+        (50_000, 128),
+        (10**7, 128),
+    ],
 )
 def test_the_batch_size_follows_the_number_of_examples(examples: int, size: int) -> None:
     assert batch_size("auto", examples) == size
