@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -19,7 +19,7 @@ from holdfast.errors import OptionError, did_you_mean
 from holdfast.estimators import parameters
 from holdfast.estimators.checking import checked_weights, in_our_words, rows_of
 from holdfast.predictor import Predictor
-from holdfast.recipes import RECIPES
+from holdfast.recipes import RECIPES, validated
 from holdfast.tasks import RecipeTask, model_file
 from holdfast.training import History, Learned, Listener, choose_progress, learn, validate
 from holdfast.training.determinism import untouched_random_state
@@ -135,6 +135,20 @@ class Estimator(BaseEstimator):
             examples = self._examples(X, y, None, reset=False)
         return validate(predictor.model, predictor.task, predictor.task.batches(examples), predictor.device)
 
+    def score(self, X: Any, y: Any = None) -> float:
+        """The figure of the task that chooses the best epoch, such as an accuracy; negative where lower is better.
+
+        Args:
+            X: N inputs.
+            y: N targets.
+
+        Raises:
+            DataError: The examples cannot be used.
+            sklearn.exceptions.NotFittedError: There was no ``fit``.
+        """
+        figure, task = self.evaluate(X, y), self.task_
+        return figure[task.score] if task.higher_is_better else -figure[task.score]
+
     @property
     def model_(self) -> nn.Module:
         """The trained network."""
@@ -159,6 +173,23 @@ class Estimator(BaseEstimator):
         train = self._recipe.train.model_dump(mode="json", exclude_defaults=True)
         notes = {"class": type(self).__name__, "train": train, **self._notes()}
         model_file.save(Path(path), predictor.task, predictor.model, {"estimator": notes})
+
+    def _answers(self, inputs: Any) -> Iterator[dict[str, Any]]:
+        """The answers to these inputs, with the arguments for predictions as they are now."""
+        predictor, answering = self._fitted(), self._answering()
+        if answering != predictor.task.answering:
+            predictor = predictor.answering(answering)
+        return predictor.answer(inputs)
+
+    def _answering(self, **changes: Any) -> Any:
+        """The ``[predict]`` table of the arguments for predictions as they are now, with these changes."""
+        own = self.task_.answering
+        values = {p.place[1]: getattr(self, p.name) for p in self.parameters.values() if p.place[:1] == ("predict",)}
+        if not (values or changes):
+            return own
+        values = {key: value for key, value in values.items() if value is not None}
+        before = f"{type(self).__name__} cannot be used: "
+        return validated(type(own), {**own.model_dump(), **values, **changes}, before)
 
     def _inputs(self, X: Any, *, reset: bool) -> Any:
         """The inputs as examples without targets; with ``reset``, what is known of inputs starts from these."""

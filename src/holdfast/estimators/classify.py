@@ -60,7 +60,7 @@ class _Classifier(ClassifierMixin, Estimator):
         order = self._labels.order(task.encoder.labels.classes)
         return cast("npt.NDArray[np.float64]", rows[:, order].numpy())
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """The accuracy: the fraction of right labels.
 
         Args:
