@@ -132,10 +132,22 @@ def divided(train: Kind, test: Kind | None, settings: DataSettings, seed: int) -
     if settings.limit:
         train = train.subset(range(min(settings.limit, len(train))))
         test = test.subset(range(min(settings.limit, len(test))))
-    if not settings.validation:
-        return Splits(train, None, test)
-    train, validation = split(train, settings.validation, seed)
+    train, validation = hold_out(train, settings, seed)
     return Splits(train, validation, test)
+
+
+def hold_out(train: Kind, settings: DataSettings, seed: int) -> tuple[Kind, Kind | None]:
+    """Holds the validation split of the settings out of the training examples.
+
+    Args:
+        train: The training examples.
+        settings: ``validation`` is read.
+        seed: The same seed gives the same split.
+
+    Raises:
+        DataError: There are too few examples.
+    """
+    return split(train, settings.validation, seed) if settings.validation else (train, None)
 
 
 def split(examples: Kind, fraction: float, seed: int) -> tuple[Kind, Kind]:

@@ -14,8 +14,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_random_state
 from torch import nn
 
-from holdfast.data import split
-from holdfast.errors import OptionError, did_you_mean
+from holdfast.data import hold_out
+from holdfast.errors import OptionError
 from holdfast.estimators import parameters
 from holdfast.estimators.checking import checked_weights, in_our_words, rows_of
 from holdfast.predictor import Predictor
@@ -61,19 +61,8 @@ class Estimator(BaseEstimator):
         cls.parameters = parameters.of_recipe(
             RECIPES[cls.task_name], cls.fields, cls.without, {**parameters.OWN, **cls.own}
         )
-
-        def __init__(self: Estimator, **arguments: Any) -> None:  # noqa: N807  (it becomes the method of this name)
-            for name in arguments:
-                if name not in cls.parameters:
-                    raise OptionError(
-                        f"{type(self).__name__} has no argument {name!r}: {did_you_mean(name, cls.parameters)}"
-                    )
-            for name, parameter in cls.parameters.items():
-                setattr(self, name, arguments.get(name, parameter.default))
-
-        __init__.__signature__ = parameters.signature(cls.parameters)  # type: ignore[attr-defined]
-        cls.__init__ = __init__  # type: ignore[method-assign,assignment]
-        cls.__doc__ = f"{(cls.__doc__ or '').rstrip()}\n\n{parameters.described(cls.parameters)}\n"
+        cls.__init__ = parameters.constructor(cls.parameters)  # type: ignore[method-assign]
+        cls.__doc__ = parameters.described(cls.__doc__, cls.parameters)
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Trains a model on examples.
@@ -111,7 +100,7 @@ class Estimator(BaseEstimator):
                 "warm_start continues the fitted network, and arguments for the network or the data have changed since "
                 "then. Set warm_start=False, or change them back."
             )
-        if held is None and recipe.data.validation:
+        if held is None:
             train, held = self._split(train, recipe)
         with _ONE_AT_A_TIME, untouched_random_state(), parameters.as_arguments(self.parameters):
             learned = learn(recipe, train, held, start=start, listeners=self._listeners())
@@ -216,8 +205,8 @@ class Estimator(BaseEstimator):
         return True
 
     def _split(self, examples: Any, recipe: Any) -> tuple[Any, Any]:
-        """Holds out the fraction of examples for validation, as the command line does for this task."""
-        return split(examples, recipe.data.validation, recipe.train.seed)
+        """The training and the validation examples, split as the command line does for this task; None for none."""
+        return hold_out(examples, recipe.data, recipe.train.seed)
 
     def _examples(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> Any:
         inputs = self._inputs(X, reset=reset)

@@ -8,7 +8,7 @@ from holdfast.data import Records
 from holdfast.errors import DataError
 from holdfast.estimators.base import Estimator
 from holdfast.estimators.checking import in_our_words
-from holdfast.tasks.generate.data import check, held_out
+from holdfast.tasks.generate.data import check, hold_out
 from holdfast.tasks.values import texts_in
 
 
@@ -117,4 +117,4 @@ class LanguageModel(Estimator):
         return recipe
 
     def _split(self, examples: Any, recipe: Any) -> tuple[Any, Any]:
-        return held_out(examples, recipe.data, recipe.data.validation, recipe.train.seed)
+        return hold_out(examples, recipe)

@@ -89,12 +89,10 @@ def load(recipe: GenerateRecipe, data_dir: Path | None) -> Splits[Records[Any, s
     train_files, test_files = locate(data, "text", data_dir)
     train, test = read(train_files, data), read(test_files, data) if test_files else None
     if test is None and data.test_fraction:
-        train, test = held_out(train, data, data.test_fraction, recipe.train.seed)
+        train, test = _held_out(train, data, data.test_fraction, recipe.train.seed)
     if data.limit:
         train, test = _first(train, data), None if test is None else _first(test, data)
-    validation = None
-    if data.validation:
-        train, validation = held_out(train, data, data.validation, recipe.train.seed)
+    train, validation = hold_out(train, recipe)
     final = validation if test is None else test
     if final is None:
         raise RecipeError("data.test_fraction and data.validation are 0: there is no data to measure the model on.")
@@ -112,7 +110,13 @@ def check(recipe: GenerateRecipe) -> None:
         raise RecipeError('train.carry_state goes with data.sequences = "streams"; lines are independent.')
 
 
-def held_out(
+def hold_out(train: Records[Any, str], recipe: GenerateRecipe) -> tuple[Records[Any, str], Records[Any, str] | None]:
+    """Holds the validation split of the recipe out of the training text; None where it has none."""
+    data = recipe.data
+    return _held_out(train, data, data.validation, recipe.train.seed) if data.validation else (train, None)
+
+
+def _held_out(
     examples: Records[Any, str], data: GenerateData, fraction: float, seed: int
 ) -> tuple[Records[Any, str], Records[Any, str]]:
     """The kept part and the held-out fraction: lines at random, or the end of the text."""
