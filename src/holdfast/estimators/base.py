@@ -192,6 +192,10 @@ class Estimator(BaseEstimator):
         """The values of parameters that are written differently in a recipe, by the name of the parameter."""
         return {}
 
+    def _settings(self) -> dict[str, Any]:
+        """The values of fields of the recipe that the examples decide, by dotted key."""
+        return {}
+
     def _notes(self) -> dict[str, Any]:
         """What a model file says beyond the task, as JSON values; :meth:`_restore` reads it."""
         return {}
@@ -232,7 +236,8 @@ class Estimator(BaseEstimator):
         values |= {"random_state": self._seed(), **self._changes()}
         pair = isinstance(self.validation, tuple | list)
         values["validation"] = 0 if pair or self.validation is None else self.validation
-        return parameters.recipe_of(RECIPES[self.task_name], type(self).__name__, self.parameters, values)
+        kind = RECIPES[self.task_name]
+        return parameters.recipe_of(kind, type(self).__name__, self.parameters, values, self._settings())
 
     def _seed(self) -> Any:
         if self.random_state is None or isinstance(self.random_state, np.random.RandomState):

@@ -126,7 +126,13 @@ def described(text: str | None, parameters: Mapping[str, Parameter]) -> str:
     return f"{(text or '').rstrip()}\n\nArgs:\n{lines}\n"
 
 
-def recipe_of(kind: type[Recipe], name: str, parameters: Mapping[str, Parameter], values: Mapping[str, Any]) -> Any:
+def recipe_of(
+    kind: type[Recipe],
+    name: str,
+    parameters: Mapping[str, Parameter],
+    values: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> Any:
     """The recipe that the arguments of an estimator describe.
 
     Args:
@@ -134,16 +140,17 @@ def recipe_of(kind: type[Recipe], name: str, parameters: Mapping[str, Parameter]
         name: The name of the estimator.
         parameters: Its parameters.
         values: The value of each; None for the recipe's default.
+        settings: Values of further fields, by dotted key.
 
     Raises:
         OptionError: A value is not allowed.
     """
     table: dict[str, Any] = {"name": name, "data": {}, "model": {}, "train": {}}
-    for parameter in parameters.values():
-        value = values[parameter.name]
-        if not parameter.place or value is None:
+    placed = [(p.place, values[p.name]) for p in parameters.values() if p.place]
+    for place, value in [*placed, *((tuple(key.split(".")), value) for key, value in settings.items())]:
+        if value is None:
             continue
-        *outer, last = parameter.place
+        *outer, last = place
         inner = table
         for key in outer:
             inner = inner.setdefault(key, {})
