@@ -75,10 +75,9 @@ class _Classifier(ClassifierMixin, Estimator):
         """
         self._fitted()
         with in_our_words():
-            answers = self.predict(X)
-            right = self._checked_labels(y, len(answers))
-            self._labels.encode(right)
-            hits = (answers == right).reshape(len(answers), -1).all(1)
+            answers = self._labels.encode(self.predict(X))
+            right = self._labels.encode(self._checked_labels(y, len(answers)))
+            hits = [answer == label for answer, label in zip(answers, right, strict=True)]
             return float(np.average(hits, weights=sample_weight))
 
     def _checked_labels(self, y: Any, count: int) -> npt.NDArray[Any]:
@@ -146,8 +145,8 @@ class SequenceClassifier(_Classifier, SequenceInputs):
 
     ``X`` is an array [N, T, F] (N sequences, T steps, F values per step), an array or a frame [N, T] (one value per
     step), or a list of N sequences [T_i, F] or [T_i] of unequal lengths; tensors are taken like arrays. ``y`` has N
-    labels: integers, floats, truth values or texts; or it is an array [N, classes] of zeros and ones, with any number of
-    labels for each sequence.
+    labels: integers, floats, truth values or texts; or it is an array [N, classes] of zeros and ones, with any number
+    of labels for each sequence.
 
     Example:
         >>> import numpy as np
