@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from holdfast.engines.unrolling import unroll
     from holdfast.errors import HoldfastError
     from holdfast.estimators.classify import SequenceClassifier, TextClassifier
+    from holdfast.estimators.generate import LanguageModel
     from holdfast.estimators.loading import load
     from holdfast.estimators.regress import SequenceRegressor, TextRegressor
+    from holdfast.estimators.tag import SequenceTagger, TextTagger
+    from holdfast.estimators.transcribe import Transcriber
+    from holdfast.estimators.translate import Translator
     from holdfast.inspect import summarise
     from holdfast.interop.pytorch.classes import safe_globals
     from holdfast.interop.pytorch.replacement import replace_recurrent
@@ -36,6 +40,7 @@ _HOMES = {
     "GRUCell": "holdfast.layers.cell_modules",
     "HoldfastError": "holdfast.errors",
     "LSTMCell": "holdfast.layers.cell_modules",
+    "LanguageModel": "holdfast.estimators.generate",
     "Predictor": "holdfast.predictor",
     "RNNCell": "holdfast.layers.cell_modules",
     "SequenceClassifier": "holdfast.estimators.classify",
@@ -43,7 +48,11 @@ _HOMES = {
     "Stream": "holdfast.layers.stream",
     "TextClassifier": "holdfast.estimators.classify",
     "TextRegressor": "holdfast.estimators.regress",
+    "SequenceTagger": "holdfast.estimators.tag",
+    "TextTagger": "holdfast.estimators.tag",
+    "Transcriber": "holdfast.estimators.transcribe",
     "TranscriptStream": "holdfast.tasks.transcribe.stream",
+    "Translator": "holdfast.estimators.translate",
     "convert": "holdfast.conversion",
     "explain": "holdfast.layers.explanation",
     "load": "holdfast.estimators.loading",
@@ -61,14 +70,19 @@ __all__ = [
     "GRUCell",
     "HoldfastError",
     "LSTMCell",
+    "LanguageModel",
     "Predictor",
     "RNNCell",
     "SequenceClassifier",
     "SequenceRegressor",
+    "SequenceTagger",
     "Stream",
     "TextClassifier",
     "TextRegressor",
+    "TextTagger",
+    "Transcriber",
     "TranscriptStream",
+    "Translator",
     "__version__",
     "convert",
     "explain",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -60,6 +61,12 @@ class Predictor:
         predictor.device, predictor.task = choose_device(device), task
         predictor.model = model.eval().to(predictor.device)
         return predictor
+
+    def answering(self, settings: Any) -> Predictor:
+        """A predictor with the same model and another ``[predict]`` table."""
+        task = copy.copy(self.task)
+        task.answering = settings
+        return Predictor.of(task, self.model, str(self.device))
 
     def predict(self, examples: Any, batch_size: int = 256) -> Iterator[dict[str, Any]]:
         """Predicts for files or for values in memory: one answer per example, in their order.

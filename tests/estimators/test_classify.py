@@ -237,6 +237,31 @@ def test_class_weights_by_label_and_balanced() -> None:
         SequenceClassifier(**by_text, class_weight={5: 1.0}).fit(X, y)
 
 
+def test_several_labels_for_each_sequence(tmp_path: Path) -> None:
+    X, _ = sequences()
+    y = (X[:, :3, 0] > 0).astype(np.int32)
+    estimator = SequenceClassifier(**SMALL, class_weight={1: 2.0}).fit(X, y)
+    probabilities = estimator.predict_proba(X)
+    assert estimator.predict(X).dtype == np.int32
+    assert np.array_equal(estimator.predict(X), probabilities >= 0.5)
+    assert estimator.score(X, y) == (estimator.predict(X) == y).all(1).mean() == estimator.evaluate(X, y)["exact_match"]
+    assert estimator.task_.weights == [1.0, 2.0, 1.0]
+    estimator.save(tmp_path / "model.safetensors")
+    opened: Any = holdfast.load(tmp_path / "model.safetensors")
+    assert opened.predict(X).dtype == np.int32
+    assert np.array_equal(opened.predict_proba(X), probabilities)
+    np.savez(tmp_path / "x.npz", inputs=X)
+    answers = list(Predictor(tmp_path / "model.safetensors").predict([tmp_path / "x.npz"]))
+    assert [answer["labels"] for answer in answers] == [
+        sorted((str(k) for k in np.flatnonzero(row)), key=lambda k: -answer["probabilities"][k])
+        for row, answer in zip(estimator.predict(X), answers, strict=True)
+    ]
+    with pytest.raises(DataError, match=r"y has shape \(60, 2\); expected \(60, 3\), a column for each label"):
+        estimator.score(X, y[:, :2])
+    with pytest.raises(DataError, match="Column 1 of y is 0 in all training examples"):
+        estimator.fit(X, y * [1, 0, 1])
+
+
 def test_warm_start_continues() -> None:
     X, y = sequences()
     estimator = SequenceClassifier(**SMALL, warm_start=True, validation=None).fit(X, y)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from holdfast.data.labels import Labels
     from holdfast.data.readers import read
     from holdfast.data.records import Records
-    from holdfast.data.sources import Splits, divided, load, read_sequences, split
+    from holdfast.data.sources import Splits, divided, hold_out, load, read_sequences, split
     from holdfast.data.text_encoder import TextEncoder
     from holdfast.runtime.scaling import Scaling
 
@@ -34,6 +34,7 @@ __all__ = [
     "Weighted",
     "divided",
     "fit_scaling",
+    "hold_out",
     "load",
     "read",
     "read_sequences",
@@ -56,6 +57,7 @@ _HOMES = {
     "Records": "holdfast.data.records",
     "Splits": "holdfast.data.sources",
     "divided": "holdfast.data.sources",
+    "hold_out": "holdfast.data.sources",
     "load": "holdfast.data.sources",
     "read_sequences": "holdfast.data.sources",
     "split": "holdfast.data.sources",

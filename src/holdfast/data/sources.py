@@ -133,11 +133,23 @@ def divided(train: Kind, test: Kind | None, settings: DataSettings, seed: int) -
     if settings.limit:
         train = train.subset(range(min(settings.limit, len(train))))
         test = test.subset(range(min(settings.limit, len(test))))
-    fraction = validation_fraction(settings.validation, math.ceil(HELD_OUT * len(train)))
-    if not fraction:
-        return Splits(train, None, test)
-    train, validation = split(train, fraction, seed)
+    train, validation = hold_out(train, settings, seed)
     return Splits(train, validation, test)
+
+
+def hold_out(train: Kind, settings: DataSettings, seed: int) -> tuple[Kind, Kind | None]:
+    """Holds the validation split of the settings out of the training examples.
+
+    Args:
+        train: The training examples.
+        settings: ``validation`` is read; ``auto`` holds out what the number of examples allows.
+        seed: The same seed gives the same split.
+
+    Raises:
+        DataError: There are too few examples.
+    """
+    fraction = validation_fraction(settings.validation, math.ceil(HELD_OUT * len(train)))
+    return split(train, fraction, seed) if fraction else (train, None)
 
 
 def split(examples: Kind, fraction: float, seed: int) -> tuple[Kind, Kind]:

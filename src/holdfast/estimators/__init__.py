@@ -11,17 +11,38 @@ from holdfast.lazy import on_demand
 if TYPE_CHECKING:
     from holdfast.estimators.base import Estimator
     from holdfast.estimators.classify import SequenceClassifier, TextClassifier
+    from holdfast.estimators.generate import LanguageModel
     from holdfast.estimators.loading import load
     from holdfast.estimators.regress import SequenceRegressor, TextRegressor
+    from holdfast.estimators.tag import SequenceTagger, TextTagger
+    from holdfast.estimators.transcribe import Transcriber
+    from holdfast.estimators.translate import Translator
 
-__all__ = ["Estimator", "SequenceClassifier", "SequenceRegressor", "TextClassifier", "TextRegressor", "load"]
+__all__ = [
+    "Estimator",
+    "LanguageModel",
+    "SequenceClassifier",
+    "SequenceRegressor",
+    "SequenceTagger",
+    "TextClassifier",
+    "TextRegressor",
+    "TextTagger",
+    "Transcriber",
+    "Translator",
+    "load",
+]
 
 _HOMES = {
     "Estimator": "holdfast.estimators.base",
+    "LanguageModel": "holdfast.estimators.generate",
     "SequenceClassifier": "holdfast.estimators.classify",
     "SequenceRegressor": "holdfast.estimators.regress",
     "TextClassifier": "holdfast.estimators.classify",
     "TextRegressor": "holdfast.estimators.regress",
+    "SequenceTagger": "holdfast.estimators.tag",
+    "TextTagger": "holdfast.estimators.tag",
+    "Transcriber": "holdfast.estimators.transcribe",
+    "Translator": "holdfast.estimators.translate",
     "load": "holdfast.estimators.loading",
 }
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -15,16 +14,14 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_random_state
 from torch import nn
 
-from holdfast.data import split
-from holdfast.data.defaults import validation_fraction
-from holdfast.errors import OptionError, did_you_mean
+from holdfast.data import hold_out
+from holdfast.errors import OptionError
 from holdfast.estimators import parameters
 from holdfast.estimators.checking import checked_weights, in_our_words, rows_of
 from holdfast.predictor import Predictor
-from holdfast.recipes import RECIPES
-from holdfast.settings import HELD_OUT
+from holdfast.recipes import RECIPES, validated
 from holdfast.tasks import RecipeTask, model_file
-from holdfast.training import History, Learned, Listener, choose_progress, learn, validate
+from holdfast.training import Listener, choose_progress, learn, validate
 from holdfast.training.determinism import untouched_random_state
 
 _ONE_AT_A_TIME = threading.RLock()
@@ -64,19 +61,8 @@ class Estimator(BaseEstimator):
         cls.parameters = parameters.of_recipe(
             RECIPES[cls.task_name], cls.fields, cls.without, {**parameters.OWN, **cls.own}
         )
-
-        def __init__(self: Estimator, **arguments: Any) -> None:  # noqa: N807  (it becomes the method of this name)
-            for name in arguments:
-                if name not in cls.parameters:
-                    raise OptionError(
-                        f"{type(self).__name__} has no argument {name!r}: {did_you_mean(name, cls.parameters)}"
-                    )
-            for name, parameter in cls.parameters.items():
-                setattr(self, name, arguments.get(name, parameter.default))
-
-        __init__.__signature__ = parameters.signature(cls.parameters)  # type: ignore[attr-defined]
-        cls.__init__ = __init__  # type: ignore[method-assign,assignment]
-        cls.__doc__ = f"{(cls.__doc__ or '').rstrip()}\n\n{parameters.described(cls.parameters)}\n"
+        cls.__init__ = parameters.constructor(cls.parameters)  # type: ignore[method-assign]
+        cls.__doc__ = parameters.described(cls.__doc__, cls.parameters)
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Trains a model on examples.
@@ -114,9 +100,8 @@ class Estimator(BaseEstimator):
                 "warm_start continues the fitted network, and arguments for the network or the data have changed since "
                 "then. Set warm_start=False, or change them back."
             )
-        fraction = validation_fraction(recipe.data.validation, math.ceil(HELD_OUT * len(train)))
-        if held is None and fraction:
-            train, held = self._split(train, fraction, recipe.train.seed)
+        if held is None:
+            train, held = self._split(train, recipe)
         with _ONE_AT_A_TIME, untouched_random_state(), parameters.as_arguments(self.parameters):
             learned = learn(recipe, train, held, start=start, listeners=self._listeners())
         self._recipe, self.history_ = recipe, list(learned.history)
@@ -138,6 +123,20 @@ class Estimator(BaseEstimator):
         with in_our_words():
             examples = self._examples(X, y, None, reset=False)
         return validate(predictor.model, predictor.task, predictor.task.batches(examples), predictor.device)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """The figure of the task that chooses the best epoch, such as an accuracy; negative where lower is better.
+
+        Args:
+            X: N inputs.
+            y: N targets.
+
+        Raises:
+            DataError: The examples cannot be used.
+            sklearn.exceptions.NotFittedError: There was no ``fit``.
+        """
+        figure, task = self.evaluate(X, y), self.task_
+        return figure[task.score] if task.higher_is_better else -figure[task.score]
 
     @property
     def model_(self) -> nn.Module:
@@ -164,6 +163,23 @@ class Estimator(BaseEstimator):
         notes = {"class": type(self).__name__, "train": train, **self._notes()}
         model_file.save(Path(path), predictor.task, predictor.model, {"estimator": notes})
 
+    def _answers(self, inputs: Any) -> Iterator[dict[str, Any]]:
+        """The answers to these inputs, with the arguments for predictions as they are now."""
+        predictor, answering = self._fitted(), self._answering()
+        if answering != predictor.task.answering:
+            predictor = predictor.answering(answering)
+        return predictor.answer(inputs)
+
+    def _answering(self, **changes: Any) -> Any:
+        """The ``[predict]`` table of the arguments for predictions as they are now, with these changes."""
+        own = self.task_.answering
+        values = {p.place[1]: getattr(self, p.name) for p in self.parameters.values() if p.place[:1] == ("predict",)}
+        if not (values or changes):
+            return own
+        values = {key: value for key, value in values.items() if value is not None}
+        before = f"{type(self).__name__} cannot be used: "
+        return validated(type(own), {**own.model_dump(), **values, **changes}, before)
+
     def _inputs(self, X: Any, *, reset: bool) -> Any:
         """The inputs as examples without targets; with ``reset``, what is known of inputs starts from these."""
         raise NotImplementedError
@@ -174,6 +190,10 @@ class Estimator(BaseEstimator):
 
     def _changes(self) -> dict[str, Any]:
         """The values of parameters that are written differently in a recipe, by the name of the parameter."""
+        return {}
+
+    def _settings(self) -> dict[str, Any]:
+        """The values of fields of the recipe that the examples decide, by dotted key."""
         return {}
 
     def _notes(self) -> dict[str, Any]:
@@ -188,9 +208,9 @@ class Estimator(BaseEstimator):
         """Whether the class is the one for a task from a model file of ``task_name``."""
         return True
 
-    def _split(self, examples: Any, fraction: float, seed: int) -> tuple[Any, Any]:
-        """Holds out a fraction of the examples for validation, as the command line does for this task."""
-        return split(examples, fraction, seed)
+    def _split(self, examples: Any, recipe: Any) -> tuple[Any, Any]:
+        """The training and the validation examples, split as the command line does for this task; None for none."""
+        return hold_out(examples, recipe.data, recipe.train.seed)
 
     def _examples(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> Any:
         inputs = self._inputs(X, reset=reset)
@@ -216,18 +236,19 @@ class Estimator(BaseEstimator):
         values |= {"random_state": self._seed(), **self._changes()}
         pair = isinstance(self.validation, tuple | list)
         values["validation"] = 0 if pair or self.validation is None else self.validation
-        return parameters.recipe_of(RECIPES[self.task_name], type(self).__name__, self.parameters, values)
+        kind = RECIPES[self.task_name]
+        return parameters.recipe_of(kind, type(self).__name__, self.parameters, values, self._settings())
 
     def _seed(self) -> Any:
         if self.random_state is None or isinstance(self.random_state, np.random.RandomState):
             return int(check_random_state(self.random_state).randint(2**31 - 1))
         return self.random_state
 
-    def _start(self) -> Learned | None:
+    def _start(self) -> tuple[RecipeTask[Any], nn.Module] | None:
         """What a warm start continues from."""
         if not (self.warm_start and hasattr(self, "_predictor")):
             return None
-        return Learned(self._predictor.task, self._predictor.model, History(), self._recipe)
+        return self._predictor.task, self._predictor.model
 
     def _listeners(self) -> list[Listener]:
         listeners = list(self.callbacks or [])

@@ -22,9 +22,9 @@ def in_our_words() -> Iterator[None]:
     except HoldfastError:
         raise
     except TypeError as error:
-        raise DataTypeError(str(error)) from error
+        raise DataTypeError(" ".join(str(error).split())) from error
     except ValueError as error:
-        raise DataError(str(error)) from error
+        raise DataError(" ".join(str(error).split())) from error
 
 
 def plain(values: Any) -> Any:

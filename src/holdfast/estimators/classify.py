@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.base import ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
 from holdfast.data import TextEncoder
 from holdfast.errors import DataError
 from holdfast.estimators.base import Estimator
 from holdfast.estimators.checking import in_our_words, plain
-from holdfast.estimators.labels import LabelTexts
+from holdfast.estimators.labels import LabelSets, LabelTexts
 from holdfast.estimators.sequences import SequenceInputs
 from holdfast.estimators.texts import TextInputs
 from holdfast.tasks import RecipeTask
@@ -43,12 +43,14 @@ class _Classifier(ClassifierMixin, Estimator):
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """The most likely label of each input, [N], in the type of ``y``.
 
+        After ``fit`` on an array of zeros and ones, one for each label with a probability of 1/2 or more, [N, classes].
+
         Raises:
             DataError: The inputs do not fit those of ``fit``.
             sklearn.exceptions.NotFittedError: There was no ``fit``.
         """
-        places = self.predict_proba(X).argmax(1)
-        return cast("npt.NDArray[Any]", self.classes_[places])
+        probabilities = self.predict_proba(X)
+        return self._labels.predictions(probabilities)
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """The probability of each label, [N, classes], in the order of ``classes_``; errors as :meth:`predict`."""
@@ -60,12 +62,12 @@ class _Classifier(ClassifierMixin, Estimator):
         order = self._labels.order(task.encoder.labels.classes)
         return cast("npt.NDArray[np.float64]", rows[:, order].numpy())
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The accuracy: the fraction of right labels.
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """The accuracy: the fraction of inputs whose labels are right.
 
         Args:
             X: N inputs.
-            y: N labels.
+            y: N labels, or zeros and ones [N, classes].
             sample_weight: The weight of each example, [N]; None for equal weights.
 
         Raises:
@@ -73,10 +75,10 @@ class _Classifier(ClassifierMixin, Estimator):
         """
         self._fitted()
         with in_our_words():
-            answers = self.predict(X)
-            right = self._checked_labels(y, len(answers))
-            self._labels.encode(right)
-            return float(np.average(answers == right, weights=sample_weight))
+            answers = self._labels.encode(self.predict(X))
+            right = self._labels.encode(self._checked_labels(y, len(answers)))
+            hits = [answer == label for answer, label in zip(answers, right, strict=True)]
+            return float(np.average(hits, weights=sample_weight))
 
     def _checked_labels(self, y: Any, count: int) -> npt.NDArray[Any]:
         if y is None:
@@ -84,7 +86,11 @@ class _Classifier(ClassifierMixin, Estimator):
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y is None: give a label "
                 "for each input."
             )
-        labels = column_or_1d(plain(y), warn=True)
+        labels = plain(y)
+        if type_of_target(labels, input_name="y") == "multilabel-indicator":
+            labels = check_array(labels, input_name="y", dtype=None)
+        else:
+            labels = column_or_1d(labels, warn=True)
         check_consistent_length(range(count), labels)
         check_classification_targets(labels)
         return cast("npt.NDArray[Any]", labels)
@@ -93,7 +99,7 @@ class _Classifier(ClassifierMixin, Estimator):
         labels = self._checked_labels(y, len(inputs))
         if not reset:
             return self._labels.encode(labels)
-        known = LabelTexts.of(labels)
+        known = LabelSets.of(labels) if labels.ndim == 2 else LabelTexts.of(labels)
         if len(known.classes) < 2:
             raise DataError(
                 f"y has one class, {known.texts[0]!r}, in {len(labels)} examples; expected at least two classes to "
@@ -105,13 +111,22 @@ class _Classifier(ClassifierMixin, Estimator):
     def _changes(self) -> dict[str, Any]:
         return {"class_weight": self._labels.weights(self.class_weight)}
 
+    def _settings(self) -> dict[str, Any]:
+        return {**super()._settings(), "data.label_separator": self._labels.separator}
+
     def _notes(self) -> dict[str, Any]:
         return {**super()._notes(), "labels": self._labels.kind}
 
     def _restore(self, notes: Mapping[str, Any]) -> None:
         super()._restore(notes)
         task = cast(ClassifyTask, self.task_)
-        self._labels = LabelTexts.from_texts(task.encoder.labels.classes, str(notes.get("labels", "str")))
+        labels = task.encoder.labels
+        if not labels.separator:
+            self._labels = LabelTexts.from_texts(labels.classes, str(notes.get("labels", "str")))
+        elif "labels" in notes:
+            self._labels = LabelSets(np.arange(len(labels)), str(notes["labels"]))
+        else:
+            self._labels = LabelSets(np.array(labels.classes))
         if isinstance(self.class_weight, Mapping):
             self.class_weight = {
                 label: self.class_weight[text]
@@ -119,13 +134,19 @@ class _Classifier(ClassifierMixin, Estimator):
                 if text in self.class_weight
             }
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
 
 class SequenceClassifier(_Classifier, SequenceInputs):
     """Classifies sequences of numbers: an LSTM, a GRU or a simple RNN, and a linear layer.
 
     ``X`` is an array [N, T, F] (N sequences, T steps, F values per step), an array or a frame [N, T] (one value per
     step), or a list of N sequences [T_i, F] or [T_i] of unequal lengths; tensors are taken like arrays. ``y`` has N
-    labels: integers, floats, truth values or texts.
+    labels: integers, floats, truth values or texts; or it is an array [N, classes] of zeros and ones, with any number
+    of labels for each sequence.
 
     Example:
         >>> import numpy as np
@@ -163,8 +184,9 @@ class SequenceClassifier(_Classifier, SequenceInputs):
 class TextClassifier(_Classifier, TextInputs):
     """Classifies texts: an embedding, an LSTM, a GRU or a simple RNN, and a linear layer.
 
-    ``X`` is a list or an array of N texts, ``y`` has N labels: integers, floats, truth values or texts. The library
-    ``tokenizers`` cuts the texts: ``pip install 'holdfast[text]'``.
+    ``X`` is a list or an array of N texts, ``y`` has N labels: integers, floats, truth values or texts; or it is an
+    array [N, classes] of zeros and ones, with any number of labels for each text. The library ``tokenizers`` cuts the
+    texts: ``pip install 'holdfast[text]'``.
 
     Example:
         >>> from holdfast import TextClassifier

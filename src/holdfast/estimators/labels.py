@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,12 @@ class LabelTexts:
     """The labels of a program and their texts.
 
     Attributes:
+        separator: The text between the labels of one example in the texts; empty where each has exactly one label.
         classes: The labels, sorted, in the program's type: integers, floats, truth values or texts.
         texts: The text of each, as the labels of a task are.
     """
+
+    separator: ClassVar[str] = ""
 
     def __init__(self, classes: npt.NDArray[Any]) -> None:
         """Gives each label its text.
@@ -54,6 +57,10 @@ class LabelTexts:
     def kind(self) -> str:
         """The NumPy type of the labels, for :meth:`from_texts`."""
         return "str" if self.classes.dtype.kind == "U" else self.classes.dtype.name
+
+    def predictions(self, probabilities: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+        """The most likely label of each row, [N], from probabilities [N, classes]."""
+        return cast("npt.NDArray[Any]", self.classes[probabilities.argmax(1)])
 
     def encode(self, y: npt.NDArray[Any]) -> list[str]:
         """The text of each label [N].
@@ -96,3 +103,48 @@ class LabelTexts:
                     f"{', '.join(self.texts)}."
                 )
         return {str(label): float(weight) for label, weight in class_weight.items()}
+
+
+class LabelSets(LabelTexts):
+    """The labels of examples that have any number of them: the columns of an array [N, classes] of zeros and ones.
+
+    Attributes:
+        dtype: The type of the zeros and ones.
+    """
+
+    separator = "|"
+
+    def __init__(self, classes: npt.NDArray[Any], dtype: str = "int64") -> None:
+        super().__init__(classes)
+        self.dtype = np.dtype(dtype)
+
+    @classmethod
+    def of(cls, y: npt.NDArray[Any]) -> Self:
+        """The columns of an array.
+
+        Raises:
+            DataError: A column has no one.
+        """
+        empty = np.flatnonzero(~y.any(0))
+        if len(empty):
+            raise DataError(f"Column {empty[0]} of y is 0 in all training examples; expected it to be 1 in some.")
+        return cls(np.arange(y.shape[1]), y.dtype.name)
+
+    @property
+    def kind(self) -> str:
+        """The type of the zeros and ones."""
+        return self.dtype.name
+
+    def predictions(self, probabilities: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+        """Ones where a probability is 1/2 or more, [N, classes]."""
+        return (probabilities >= 0.5).astype(self.dtype)
+
+    def encode(self, y: npt.NDArray[Any]) -> list[str]:
+        """The labels of each row of zeros and ones [N, classes], with the separator between them.
+
+        Raises:
+            DataError: There is another number of columns than in the training data.
+        """
+        if y.ndim != 2 or y.shape[1] != len(self.texts):
+            raise DataError(f"y has shape {y.shape}; expected ({len(y)}, {len(self.texts)}), a column for each label.")
+        return [self.separator.join(self.texts[k] for k in np.flatnonzero(row)) for row in y]

@@ -17,6 +17,10 @@ from holdfast.tasks import model_file
 CLASSES = {
     "classify": ("holdfast.estimators.classify", ("SequenceClassifier", "TextClassifier")),
     "regress": ("holdfast.estimators.regress", ("SequenceRegressor", "TextRegressor")),
+    "generate": ("holdfast.estimators.generate", ("LanguageModel",)),
+    "tag": ("holdfast.estimators.tag", ("SequenceTagger", "TextTagger")),
+    "transcribe": ("holdfast.estimators.transcribe", ("Transcriber",)),
+    "translate": ("holdfast.estimators.translate", ("Translator",)),
 }
 """The module and the classes for each task. Of several, the first that opens a model is taken."""
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
 
-from holdfast.errors import OptionError, RecipeError
+from holdfast.errors import OptionError, RecipeError, did_you_mean
 from holdfast.recipes import validated
 from holdfast.settings import Recipe
 
@@ -94,20 +94,45 @@ def of_recipe(
     return parameters
 
 
-def signature(parameters: Mapping[str, Parameter]) -> inspect.Signature:
-    """The signature of a constructor: ``self``, and keyword arguments with their defaults."""
+def constructor(
+    parameters: Mapping[str, Parameter], then: Callable[[Any], None] = lambda estimator: None
+) -> Callable[..., None]:
+    """The ``__init__`` of a class, with the parameters as keyword arguments.
+
+    Args:
+        parameters: The parameters, by name.
+        then: Called with the new object when it has its attributes.
+    """
+
+    def __init__(self: Any, **arguments: Any) -> None:  # noqa: N807  (it becomes the method of this name)
+        for name in arguments:
+            if name not in parameters:
+                raise OptionError(f"{type(self).__name__} has no argument {name!r}: {did_you_mean(name, parameters)}")
+        for name, parameter in parameters.items():
+            setattr(self, name, arguments.get(name, parameter.default))
+        then(self)
+
     keywords = [
         inspect.Parameter(p.name, inspect.Parameter.KEYWORD_ONLY, default=p.default) for p in parameters.values()
     ]
-    return inspect.Signature([inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD), *keywords])
+    first = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    __init__.__signature__ = inspect.Signature([first, *keywords])  # type: ignore[attr-defined]
+    return __init__
 
 
-def described(parameters: Mapping[str, Parameter]) -> str:
-    """The section ``Args`` of a docstring."""
-    return "Args:\n" + "\n".join(f"    {p.name}: {' '.join(p.text.split())}" for p in parameters.values())
+def described(text: str | None, parameters: Mapping[str, Parameter]) -> str:
+    """The docstring of a class with its parameters."""
+    lines = "\n".join(f"    {p.name}: {' '.join(p.text.split())}" for p in parameters.values())
+    return f"{(text or '').rstrip()}\n\nArgs:\n{lines}\n"
 
 
-def recipe_of(kind: type[Recipe], name: str, parameters: Mapping[str, Parameter], values: Mapping[str, Any]) -> Any:
+def recipe_of(
+    kind: type[Recipe],
+    name: str,
+    parameters: Mapping[str, Parameter],
+    values: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> Any:
     """The recipe that the arguments of an estimator describe.
 
     Args:
@@ -115,16 +140,17 @@ def recipe_of(kind: type[Recipe], name: str, parameters: Mapping[str, Parameter]
         name: The name of the estimator.
         parameters: Its parameters.
         values: The value of each; None for the recipe's default.
+        settings: Values of further fields, by dotted key.
 
     Raises:
         OptionError: A value is not allowed.
     """
     table: dict[str, Any] = {"name": name, "data": {}, "model": {}, "train": {}}
-    for parameter in parameters.values():
-        value = values[parameter.name]
-        if not parameter.place or value is None:
+    placed = [(p.place, values[p.name]) for p in parameters.values() if p.place]
+    for place, value in [*placed, *((tuple(key.split(".")), value) for key, value in settings.items())]:
+        if value is None:
             continue
-        *outer, last = parameter.place
+        *outer, last = place
         inner = table
         for key in outer:
             inner = inner.setdefault(key, {})

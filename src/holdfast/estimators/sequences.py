@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.utils.validation import check_array, validate_data
 
-from holdfast.data import Examples
+from holdfast.data import Examples, SequenceEncoder
 from holdfast.errors import DataError, OptionError
 from holdfast.estimators.base import Estimator
 from holdfast.estimators.checking import plain
@@ -99,12 +99,16 @@ class SequenceInputs(Estimator):
                 f"X has {channels} features, but {type(self).__name__} is expecting {self._channels} features as input."
             )
 
+    def _encoder(self) -> SequenceEncoder:
+        """What was fitted on the values."""
+        return cast(SequenceEncoder, self.task_.encoder)  # type: ignore[attr-defined]
+
     def _notes(self) -> dict[str, Any]:
         return {**super()._notes(), "features": self.n_features_in_}
 
     def _restore(self, notes: Any) -> None:
         super()._restore(notes)
-        encoder = self.task_.encoder  # type: ignore[attr-defined]
+        encoder = self._encoder()
         self._channels = encoder.channels - len(encoder.filling.masked)
         self.n_features_in_ = int(notes.get("features", self._channels))
 

@@ -40,7 +40,7 @@ def learn(
     train: Any,
     validation: Any = None,
     *,
-    start: Learned | None = None,
+    start: tuple[RecipeTask[Any], nn.Module] | None = None,
     run: RunDirectory | None = None,
     listeners: Sequence[Listener] = (),
 ) -> Learned:
@@ -52,7 +52,7 @@ def learn(
         recipe: The task, the model and how to train; its sources of data are not read.
         train: The training examples, as the task takes them.
         validation: The examples that decide which epoch is best; None to keep the latest weights.
-        start: Train the model of this result further, with its task, instead of a new one. The model is changed.
+        start: A fitted task and its model, which is trained further and changed; None for new ones.
         run: The folder for history and checkpoints, as :func:`holdfast.training.fit` takes it.
         listeners: They watch training.
 
@@ -67,7 +67,7 @@ def learn(
             seed_everything(settings.seed)
             model = task.build()
         else:
-            task, model = start.task, start.model
+            task, model = start
         measured = None if validation is None else task.batches(validation)
         batches = task.batches(train, settings)
         size = {"batches": len(batches), "batch_size": batches.batch_size, "validated": measured is not None}

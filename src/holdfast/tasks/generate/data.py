@@ -85,17 +85,14 @@ def load(recipe: GenerateRecipe, data_dir: Path | None) -> Splits[Records[Any, s
         RecipeError: The state would be carried between lines, or there is no data to measure the model on.
     """
     data = recipe.data
-    if data.sequences == "lines" and recipe.train.carry_state:
-        raise RecipeError('train.carry_state goes with data.sequences = "streams"; lines are independent.')
+    check(recipe)
     train_files, test_files = locate(data, "text", data_dir)
     train, test = read(train_files, data), read(test_files, data) if test_files else None
     if test is None and data.test_fraction:
         train, test = _held_out(train, data, data.test_fraction, recipe.train.seed)
     if data.limit:
         train, test = _first(train, data), None if test is None else _first(test, data)
-    validation = None
-    if data.validation:
-        train, validation = _held_out(train, data, data.validation, recipe.train.seed)
+    train, validation = hold_out(train, recipe)
     final = validation if test is None else test
     if final is None:
         raise RecipeError("data.test_fraction and data.validation are 0: there is no data to measure the model on.")
@@ -105,6 +102,18 @@ def load(recipe: GenerateRecipe, data_dir: Path | None) -> Splits[Records[Any, s
 def read(paths: Sequence[Path], data: GenerateData) -> Records[Any, str]:
     """Text files, each as a whole or line by line, as ``data.sequences`` says."""
     return documents.lines(paths) if data.sequences == "lines" else documents.whole(paths)
+
+
+def check(recipe: GenerateRecipe) -> None:
+    """Raises RecipeError where the state would be carried between lines."""
+    if recipe.data.sequences == "lines" and recipe.train.carry_state:
+        raise RecipeError('train.carry_state goes with data.sequences = "streams"; lines are independent.')
+
+
+def hold_out(train: Records[Any, str], recipe: GenerateRecipe) -> tuple[Records[Any, str], Records[Any, str] | None]:
+    """Holds the validation split of the recipe out of the training text; None where it has none."""
+    data = recipe.data
+    return _held_out(train, data, data.validation, recipe.train.seed) if data.validation else (train, None)
 
 
 def _held_out(

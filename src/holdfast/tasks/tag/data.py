@@ -24,7 +24,6 @@ from holdfast.data.vocabulary import PADDING, UNKNOWN, Vocabulary
 from holdfast.errors import DataError
 from holdfast.tasks.tag import sums
 from holdfast.tasks.tag.settings import TagData, TagRecipe
-from holdfast.tasks.tag.sums import SumEncoder
 from holdfast.tasks.values import examples_in, origins
 
 NO_TARGET = -100
@@ -166,6 +165,24 @@ class SentenceEncoder(Saved):
         """One sentence per text, with spaces between its words."""
         return tagged.plain(texts, origins)
 
+    @staticmethod
+    def from_values(values: Any) -> Sentences:
+        """Sentences without tags.
+
+        Args:
+            values: A list of sentences, each a list of words.
+
+        Raises:
+            DataError: A value does not fit.
+        """
+        sentences = examples_in(values, "a list of sentences, each a list of words")
+        for index, words in enumerate(sentences):
+            if isinstance(words, str):
+                raise DataError(f"values[{index}] is a text; expected a list of words. Cut it: text.split().")
+            if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
+                raise DataError(f"values[{index}] is of type {type(words).__name__}; expected a list of words (str).")
+        return Records([list(words) for words in sentences], None, origins(sentences))
+
     def encode(self, sentences: Sentences) -> SentenceDataset:
         """The sentences as ids, and their tags as numbers."""
         targets = None
@@ -216,24 +233,3 @@ def load(recipe: TagRecipe, data_dir: Path | None) -> Splits[Records[Any, Any]]:
         train = tagged.read(train_files, data)
         test = tagged.read(test_files, data) if test_files else None
     return divided(train, test, data, seed)
-
-
-def from_values(values: Any, encoder: SentenceEncoder | SumEncoder) -> Records[Any, Any]:
-    """Sentences without tags, or sums.
-
-    Args:
-        values: A list of sentences, each a list of words; for a model of sums, a list of pairs of whole numbers.
-        encoder: As fitted on the training split.
-
-    Raises:
-        DataError: A value does not fit.
-    """
-    if isinstance(encoder, SumEncoder):
-        return encoder.from_values(values)
-    sentences = examples_in(values, "a list of sentences, each a list of words")
-    for index, words in enumerate(sentences):
-        if isinstance(words, str):
-            raise DataError(f"values[{index}] is a text; expected a list of words. Cut it: text.split().")
-        if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
-            raise DataError(f"values[{index}] is of type {type(words).__name__}; expected a list of words (str).")
-    return Records([list(words) for words in sentences], None, origins(sentences))

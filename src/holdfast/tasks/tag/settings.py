@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from holdfast.data.settings import TaggedSettings
+from holdfast.data.settings import Missing, TaggedSettings
 from holdfast.settings import Recipe, RecurrentSettings
 
 
@@ -19,6 +19,11 @@ class TagData(TaggedSettings):
     """Ignore capitals when words are looked up; the characters of a word keep them."""
     least: int = Field(1, ge=1)
     """Words that occur less often than this in the training split count as unknown."""
+    scaling: Literal["none", "unit", "standard"] = "none"
+    """Steps of numbers, as programs give them: ``unit``: divide by 255; ``standard``: zero mean and unit variance per
+    channel, fitted on the training split."""
+    missing: Missing = "error"
+    """Steps of numbers: what replaces a missing value (NaN), as for the other tasks with sequences of numbers."""
     bits: int = Field(8, ge=2, le=62)
     """``addition``: bits of a sum; the two numbers have one bit less."""
     sums: int = Field(64000, ge=1)

@@ -73,6 +73,7 @@ class SumEncoder(Saved):
 
     kind: Literal["sums"] = "sums"
     bits: int
+    channels: ClassVar[int] = 2
     answer_key: ClassVar[str] = "sum"
     tags: ClassVar[Labels] = Labels(classes=["0", "1"])
 

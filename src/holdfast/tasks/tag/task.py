@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
+import numpy as np
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,12 +15,15 @@ from torch.nn import functional as F
 from holdfast.data import Dataset, Records, Splits
 from holdfast.data.spans import looks_like_spans
 from holdfast.errors import OptionError
+from holdfast.layers.chain import Chain
+from holdfast.layers.chain.parts import Scaled
 from holdfast.layers.forms import Form
 from holdfast.tasks.saved import SavedTask
-from holdfast.tasks.tag.data import SentenceEncoder, from_values, load
+from holdfast.tasks.tag.data import SentenceEncoder, load
 from holdfast.tasks.tag.exports import exports
 from holdfast.tasks.tag.metrics import TaggingMetrics
 from holdfast.tasks.tag.network import Tagger, Words
+from holdfast.tasks.tag.numbers import NumberEncoder
 from holdfast.tasks.tag.settings import TagModel, TagRecipe
 from holdfast.tasks.tag.sums import SumEncoder
 from holdfast.tasks.task import RecipeTask, TaskStep
@@ -28,15 +33,15 @@ class SavedTagTask(SavedTask):
     """What a model file says of a tagger."""
 
     settings: TagModel = Field(alias="model")
-    encoder: Annotated[SentenceEncoder | SumEncoder, Field(discriminator="kind")]
+    encoder: Annotated[SentenceEncoder | SumEncoder | NumberEncoder, Field(discriminator="kind")]
 
 
 class TagTask(RecipeTask[Records[Any, Any]]):
-    """Tagging of words, and of the bits of sums.
+    """Tagging of words, of steps of numbers, and of the bits of sums.
 
     Attributes:
         settings: The ``[model]`` table of the recipe.
-        encoder: Vocabularies and tags, fitted on the training split; or the bits of sums.
+        encoder: Vocabularies or scaling, and tags, fitted on the training split; or the bits of sums.
         score: The F1 of spans where tags mark them, else the accuracy.
     """
 
@@ -44,7 +49,7 @@ class TagTask(RecipeTask[Records[Any, Any]]):
     saved = SavedTagTask
     higher_is_better = True
 
-    def __init__(self, settings: TagModel, encoder: SentenceEncoder | SumEncoder) -> None:
+    def __init__(self, settings: TagModel, encoder: SentenceEncoder | SumEncoder | NumberEncoder) -> None:
         """Checks that the loss fits the tags.
 
         Raises:
@@ -66,21 +71,30 @@ class TagTask(RecipeTask[Records[Any, Any]]):
 
     @classmethod
     def fit(cls, recipe: TagRecipe, train: Records[Any, Any]) -> Self:
-        """The task, with vocabularies and tags fitted on the training sentences."""
+        """The task, with tags and vocabularies (or scaling, where steps are numbers) of the training examples."""
         if recipe.data.source == "addition":
             return cls(recipe.model, SumEncoder(bits=recipe.data.bits))
+        if len(train) and isinstance(train.inputs[0], np.ndarray):
+            return cls(recipe.model, NumberEncoder.fit(train, recipe.data))
         return cls(recipe.model, SentenceEncoder.fit(train, recipe.data))
 
     def build(self) -> Tagger:
         """A new model with random initial values from torch's random state."""
-        if isinstance(self.encoder, SumEncoder):
-            return Tagger(2, len(self.encoder.tags), self.settings)
+        if not isinstance(self.encoder, SentenceEncoder):
+            return Tagger(self.encoder.channels, len(self.encoder.tags), self.settings)
         words = Words(len(self.encoder.words), len(self.encoder.characters), self.settings)
         return Tagger(words, len(self.encoder.tags), self.settings)
 
+    def chain(self, model: nn.Module) -> Chain:
+        """The network; for steps of numbers, after the scaling."""
+        network = super().chain(model)
+        if not isinstance(self.encoder, NumberEncoder):
+            return network
+        return Chain((Scaled(self.encoder.sequences.scaling), *network.parts))
+
     def exports(self, model: nn.Module, *, streaming: bool = False) -> dict[str, Form]:
         """As :meth:`RecipeTask.exports`; a tagger of words has inputs for their spelling."""
-        if isinstance(self.encoder, SumEncoder):
+        if not isinstance(self.encoder, SentenceEncoder):
             return super().exports(model, streaming=streaming)
         return exports(self.encoder, model, bool(self.settings.spelling_size), streaming)
 
@@ -130,15 +144,24 @@ class TagTask(RecipeTask[Records[Any, Any]]):
         return self.encoder.parsed(lines, [f"line {number}" for number in range(1, len(lines) + 1)])
 
     def from_values(self, values: Any) -> Records[Any, Any]:
-        """Sentences as lists of words, or pairs of numbers to add.
+        """Sentences as lists of words, sequences of numbers, or pairs of numbers to add.
 
         Args:
-            values: As :func:`holdfast.tasks.tag.data.from_values` takes them.
+            values: As ``from_values`` of the encoder takes them.
 
         Raises:
             DataError: A value does not fit.
         """
-        return from_values(values, self.encoder)
+        return self.encoder.from_values(values)
+
+    def probabilities(self, model: nn.Module, batch: Any) -> list[Tensor]:
+        """The probability of each tag at each step, [T_i, tags], float64, for each sequence."""
+        scores, _ = self._scores(model, batch)
+        scores = scores.double()
+        if scores.shape[-1] == 1:
+            scores = torch.cat([F.logsigmoid(-scores), F.logsigmoid(scores)], -1)
+        lengths = [scores.shape[1]] * len(scores) if batch.lengths is None else batch.lengths.tolist()
+        return [row[:length] for row, length in zip(scores.softmax(-1), lengths, strict=True)]
 
     def answers(self, model: nn.Module, batch: Any) -> list[dict[str, Any]]:
         """The words with their tags and spans; for sums, the numbers with their sum."""

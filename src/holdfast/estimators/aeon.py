@@ -1,0 +1,67 @@
+"""The estimators as classes of aeon, with its conventions: ``X`` is [N, C, T], or a list of N arrays [C, T_i].
+
+It needs the library aeon: ``pip install aeon``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from holdfast.errors import MissingLibraryError
+from holdfast.estimators.classify import SequenceClassifier
+from holdfast.estimators.parameters import constructor, described
+
+try:
+    from aeon.classification import BaseClassifier
+except ImportError as error:
+    raise MissingLibraryError("holdfast.estimators.aeon needs the library aeon: pip install aeon.") from error
+
+_PARAMETERS = {name: p for name, p in SequenceClassifier.parameters.items() if name not in ("layout", "warm_start")}
+
+
+class HoldfastClassifier(BaseClassifier):
+    """:class:`holdfast.SequenceClassifier` as a classifier of aeon.
+
+    Example:
+        >>> from aeon.datasets import load_basic_motions
+        >>> from holdfast.estimators.aeon import HoldfastClassifier
+        >>> X, y = load_basic_motions(split="train")
+        >>> classifier = HoldfastClassifier(epochs=5, scaling="standard").fit(X, y)
+
+    Attributes:
+        estimator_: The fitted :class:`holdfast.SequenceClassifier`, for ``save``, ``history_`` and ``model_``.
+    """
+
+    _tags: ClassVar = {
+        "X_inner_type": ["np-list", "numpy3D"],
+        "capability:multivariate": True,
+        "capability:unequal_length": True,
+        "algorithm_type": "deeplearning",
+    }
+
+    def _with_tags(self) -> None:
+        BaseClassifier.__init__(self)
+        self.set_tags(**{"capability:missing_values": self.missing not in ("error", None)})
+
+    __init__ = constructor(_PARAMETERS, _with_tags)
+
+    def _fit(self, X: Any, y: npt.NDArray[Any]) -> HoldfastClassifier:
+        arguments = {name: getattr(self, name) for name in _PARAMETERS}
+        self.estimator_ = SequenceClassifier(**arguments, layout="channels_first").fit(X, y)
+        return self
+
+    def _predict(self, X: Any) -> npt.NDArray[Any]:
+        return self.estimator_.predict(X)
+
+    def _predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        return self.estimator_.predict_proba(X)
+
+    @classmethod
+    def _get_test_params(cls, parameter_set: str = "default") -> dict[str, Any]:
+        return {"hidden_size": 4, "epochs": 2, "threads": 1, "validation": None}
+
+
+HoldfastClassifier.__doc__ = described(HoldfastClassifier.__doc__, _PARAMETERS)

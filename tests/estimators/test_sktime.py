@@ -1,0 +1,34 @@
+"""The adapter for sktime passes sktime's own checks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sktime", reason="needs sktime: pip install sktime")
+
+from sktime.utils.estimator_checks import parametrize_with_checks
+
+from holdfast import SequenceClassifier
+from holdfast.estimators.sktime import HoldfastClassifier
+
+SMALL: dict[str, Any] = {"hidden_size": 8, "epochs": 2, "threads": 1}
+
+
+@parametrize_with_checks(HoldfastClassifier)
+@pytest.mark.filterwarnings("ignore")  # checks of sktime warn on purpose
+def test_the_checks_of_sktime(obj: Any, test_name: str) -> None:
+    from sktime.utils.estimator_checks import check_estimator
+
+    check_estimator(obj, tests_to_run=test_name, raise_exceptions=True, verbose=False)
+
+
+def test_it_answers_as_the_estimator() -> None:
+    X = np.random.default_rng(0).normal(size=(40, 2, 9)).astype(np.float32)
+    y = np.where(X[:, 0].sum(1) > 0, "up", "down")
+    adapted = HoldfastClassifier(**SMALL).fit(X, y)
+    own = SequenceClassifier(**SMALL).fit(X.transpose(0, 2, 1), y)
+    assert np.array_equal(adapted.predict_proba(X), own.predict_proba(X.transpose(0, 2, 1)))
+    assert adapted.score(X, y) == own.score(X.transpose(0, 2, 1), y)
