@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +25,9 @@ class Series:
         known: [T + A, F]: columns known ahead of time.
         names: The names of the targets, C.
         first: The position of the first row among the rows of the file.
+        name: The id of the series, in a table of many series.
+        static: The values of the static columns, as text.
+        keys: The names of the id column and of the time column; empty without one.
     """
 
     origin: str
@@ -35,6 +37,9 @@ class Series:
     known: Numbers
     names: tuple[str, ...]
     first: int = 0
+    name: str = ""
+    static: tuple[str, ...] = ()
+    keys: tuple[str, str] = ("", "")
 
     def __len__(self) -> int:
         """T, the rows that have targets."""
@@ -79,10 +84,9 @@ class Windows:
             stride: Rows from one window to the next.
         """
         all_series = tuple(series)
-        starts = [
-            (k, row) for k, part in enumerate(all_series) for row in range(first, len(part) - horizon + 1, stride)
-        ]
-        return cls(all_series, np.array(starts, np.int64).reshape(-1, 2), horizon)
+        starts = [np.arange(first, len(part) - horizon + 1, stride, dtype=np.int64) for part in all_series]
+        numbers = np.repeat(np.arange(len(starts)), [len(rows) for rows in starts])
+        return cls(all_series, np.stack([numbers, np.concatenate([*starts, np.zeros(0, np.int64)])], 1), horizon)
 
     def __len__(self) -> int:
         """The number of windows, N."""
@@ -111,5 +115,5 @@ class Windows:
 
     def unlabelled(self) -> Windows:
         """One window per series, which forecasts the rows after its last row."""
-        ends: Any = [(k, len(series)) for k, series in enumerate(self.series)]
+        ends = [(k, len(series)) for k, series in enumerate(self.series)]
         return replace(self, starts=np.array(ends, np.int64).reshape(-1, 2), ahead=True)

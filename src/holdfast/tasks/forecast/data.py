@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from holdfast.data.series import Series, Windows
 from holdfast.data.sets.published import locate
 from holdfast.data.sources import Splits
 from holdfast.data.time_axis import TimeAxis
-from holdfast.errors import DataError, MissingLibraryError, RecipeError
+from holdfast.errors import DataError, HoldfastWarning, MissingLibraryError, RecipeError
 from holdfast.tasks.forecast.settings import ForecastData
 from holdfast.tasks.values import array_of, examples_in, origins
 
@@ -45,11 +46,15 @@ def load(settings: ForecastData, data_dir: Path | None, horizon: int) -> Splits[
     test_series = read(test_files, settings) if test_files else ()
     ends = [_split_ends(series, settings, held_out=not test_series) for series in all_series]
     cuts, before = list(zip(all_series, ends, strict=True)), context(settings)
-    train = [series.part(0, end) for series, (end, _, _) in cuts]
+    # A series of a table of many may start after a part, or end before it.
+    train = [series.part(0, end) for series, (end, _, _) in cuts if end > 0]
     validation = [series.part(max(0, begin - before), end) for series, (begin, end, _) in cuts if begin < end]
-    test = test_series or [series.part(max(0, begin - before), end) for series, (_, begin, end) in cuts]
+    test = test_series or [series.part(max(0, begin - before), end) for series, (_, begin, end) in cuts if begin < end]
+    train_windows = _windows("training", train, settings, settings.horizon)
+    if not settings.limit:
+        _warn_of_short(all_series, train_windows)
     return Splits(
-        _windows("training", train, settings, settings.horizon),
+        train_windows,
         _windows("validation", validation, settings, settings.horizon) if validation else None,
         _windows("test", test, settings, horizon),
     )
@@ -61,15 +66,33 @@ def context(settings: ForecastData) -> int:
 
 
 def _windows(name: str, parts: Sequence[Series], settings: ForecastData, horizon: int) -> Windows:
+    if not parts:
+        raise DataError(f"No series has rows for the {name} part. Change data.split, or give longer series.")
     windows = Windows.of(parts, context(settings), horizon, settings.stride)
     if not len(windows):
         before = context(settings)
+        longest = max(parts, key=len)
+        of = longest.origin if len(parts) == 1 else f"{longest.origin}, the longest of {len(parts)} series,"
         raise DataError(
-            f"The {name} part of {parts[0].origin} is too short: with the rows before it, it has {len(parts[0])} rows; "
+            f"The {name} part of {of} is too short: with the rows before it, it has {len(longest)} rows; "
             f"expected at least {before + horizon}: {before} before it and the horizon of {horizon}. "
             "Give longer series, or lower data.window or data.horizon."
         )
     return windows.subset(range(min(settings.limit or len(windows), len(windows))))
+
+
+def _warn_of_short(all_series: Sequence[Series], train: Windows) -> None:
+    """Warns of series without a training window, in a table of many series."""
+    trained = {train.series[k].name for k in np.unique(train.starts[:, 0]).tolist()}
+    short = [series for series in all_series if series.name and series.name not in trained]
+    if short:
+        warnings.warn(
+            f"{len(short)} of {len(all_series)} series, such as {short[0].origin}, have too few rows in the training "
+            "part for a window and its horizon, so nothing is learned from them. To use them, lower data.window or "
+            "data.horizon.",
+            HoldfastWarning,
+            stacklevel=2,
+        )
 
 
 def _split_ends(series: Series, settings: ForecastData, held_out: bool) -> tuple[int, int, int]:
@@ -95,7 +118,7 @@ def _split_ends(series: Series, settings: ForecastData, held_out: bool) -> tuple
             f"in the form of {series.origin}, at which validation and test begin."
         )
     train, validated = begins
-    if not 0 < train <= validated < rows:
+    if not (train <= validated if series.name else 0 < train <= validated < rows):
         raise RecipeError(
             f"data.split is {split}, which leaves {train} rows of {series.origin} to train on, {validated - train} to "
             f"validate on and {rows - validated} to test on; expected ascending times within the series."
@@ -183,5 +206,5 @@ def _all_windows(tables: list[tuple[str, Mapping[str, Any]]], settings: Forecast
         except (TypeError, ValueError, OverflowError, RuntimeError, polars.exceptions.PolarsError) as error:
             reason = str(error).splitlines()[0].rstrip(".")
             raise DataError(f"{origin} is no table ({reason}); expected columns of one length.") from error
-        series.append(from_table(Table(Path(origin), frame), settings))
+        series.extend(from_table(Table(Path(origin), frame), settings))
     return Windows.of(series, context(settings), horizon, settings.stride)

@@ -17,11 +17,12 @@ from holdfast.data.series import Windows
 from holdfast.errors import RecipeError
 from holdfast.layers.forms import Form
 from holdfast.tasks.forecast.data import context, from_values, load
-from holdfast.tasks.forecast.encoder import ForecastBatch, SeriesEncoder, WindowDataset
+from holdfast.tasks.forecast.encoder import SeriesEncoder
 from holdfast.tasks.forecast.exports import exports
 from holdfast.tasks.forecast.metrics import ForecastMetrics
 from holdfast.tasks.forecast.network import Forecaster
 from holdfast.tasks.forecast.settings import ForecastAnswers, ForecastData, ForecastModel, ForecastRecipe
+from holdfast.tasks.forecast.windows import ForecastBatch, WindowDataset
 from holdfast.tasks.losses import check_quantiles, known_loss
 from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
@@ -96,7 +97,7 @@ class ForecastTask(RecipeTask[Windows]):
         targets = batch.known_targets
         scaled = model(batch.inputs, batch.future, _teacher_rows(batch.inputs, targets) if model.training else None)
         loss = known_loss(scaled, targets, self.settings.loss, self.quantiles)
-        return TaskStep(loss, self.encoder.restored(scaled))
+        return TaskStep(loss, self.encoder.restored(scaled, batch.scale))
 
     def metrics(self) -> ForecastMetrics:
         """New metrics: errors of the model and of the naive forecasts."""
@@ -106,6 +107,10 @@ class ForecastTask(RecipeTask[Windows]):
     def details(self, metrics: ForecastMetrics) -> str:
         """The errors of the model and of the naive forecasts, as text."""
         return metrics.table()
+
+    def figures(self, metrics: ForecastMetrics) -> dict[str, Any]:
+        """With quantiles, the coverage of each row of the horizon."""
+        return metrics.figures()
 
     def read(self, paths: Sequence[Path]) -> Windows:
         """Reads tables with the settings of the training files; gives every window."""
@@ -130,7 +135,7 @@ class ForecastTask(RecipeTask[Windows]):
             For each series ``times``; ``values``: for each column one number per time; and with ``loss = "quantile"``,
             ``quantiles``: for each column and quantile one number per time.
         """
-        forecasts = self.encoder.restored(model(batch.inputs, batch.future))
+        forecasts = self.encoder.restored(model(batch.inputs, batch.future), batch.scale)
         names, middle = self.encoder.settings.target_columns, self.quantiles.index(0.5)
         answers = []
         for times, rows in zip(batch.times, forecasts.movedim(1, -1), strict=True):  # rows: [C, Q, H]
