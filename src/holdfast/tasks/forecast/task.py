@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -16,6 +16,7 @@ from holdfast.data.readers import series
 from holdfast.data.series import Windows
 from holdfast.errors import RecipeError
 from holdfast.layers.forms import Form
+from holdfast.tasks.forecast.columns import as_csv
 from holdfast.tasks.forecast.data import context, from_values, load
 from holdfast.tasks.forecast.encoder import SeriesEncoder
 from holdfast.tasks.forecast.exports import exports
@@ -133,13 +134,15 @@ class ForecastTask(RecipeTask[Windows]):
 
         Returns:
             For each series ``times``; ``values``: for each column one number per time; and with ``loss = "quantile"``,
-            ``quantiles``: for each column and quantile one number per time.
+            ``quantiles``: for each column and quantile one number per time. In a table of many series also ``id``.
         """
         forecasts = self.encoder.restored(model(batch.inputs, batch.future), batch.scale)
         names, middle = self.encoder.settings.target_columns, self.quantiles.index(0.5)
         answers = []
-        for times, rows in zip(batch.times, forecasts.movedim(1, -1), strict=True):  # rows: [C, Q, H]
-            answer = {"times": times, "values": dict(zip(names, rows[:, middle].tolist(), strict=True))}
+        for place, rows in enumerate(forecasts.movedim(1, -1)):  # [C, Q, H]
+            answer: dict[str, Any] = {"id": batch.names[place]} if batch.names else {}
+            answer["times"] = batch.times[place]
+            answer["values"] = dict(zip(names, rows[:, middle].tolist(), strict=True))
             if self.settings.loss == "quantile":
                 levels = [f"{quantile:g}" for quantile in self.quantiles]
                 by_level = [dict(zip(levels, channel, strict=True)) for channel in rows.tolist()]
@@ -148,16 +151,25 @@ class ForecastTask(RecipeTask[Windows]):
         return answers
 
     def text(self, answer: Mapping[str, Any]) -> str:
-        """An answer as CSV: one row per time, one column per target."""
-        columns = {"time": answer["times"], **answer["values"]}
-        rows = zip(*columns.values(), strict=True)
-        return "\n".join([",".join(columns), *(",".join(map(str, row)) for row in rows)])
+        """An answer as CSV: one row per time, one column per target and quantile, after the id and the time."""
+        return as_csv(answer, self._keys)
+
+    def texts(self, answers: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+        """As :meth:`RecipeTask.texts`; the forecasts of many series are one table."""
+        for place, answer in enumerate(answers):
+            yield as_csv(answer, self._keys, header=place == 0 or not self._keys[0])
+
+    @property
+    def _keys(self) -> tuple[str, str]:
+        """The names of the id column and of the time column in tables; a single series has no id."""
+        data = self.encoder.settings
+        return (data.id_column, data.time_column) if data.id_column else ("", "time")
 
     def plot(self, examples: Windows, answers: Sequence[Mapping[str, Any]], path: Path) -> None:
         """Draws the last rows of each series and its forecast."""
-        from holdfast.tasks.forecast.plot import draw
+        from holdfast.tasks.forecast.plot import drawings, figure, save
 
-        draw(examples.series, answers, path, rows=3 * context(self.encoder.settings))
+        save(figure(drawings(examples.series, answers, 3 * context(self.encoder.settings))), path)
 
     def example_inputs(self, size: int) -> tuple[Tensor, Tensor]:
         """Zeros: windows of ``size`` rows [size, size, C + P + F], and the known values of the next rows."""
