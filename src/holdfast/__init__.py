@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from holdfast.engines.unrolling import unroll
     from holdfast.errors import HoldfastError
     from holdfast.estimators.classify import SequenceClassifier, TextClassifier
+    from holdfast.estimators.forecast import Forecaster
     from holdfast.estimators.generate import LanguageModel
     from holdfast.estimators.loading import load
     from holdfast.estimators.regress import SequenceRegressor, TextRegressor
@@ -37,6 +38,7 @@ _HOMES = {
     "GRU": "holdfast.layers",
     "LSTM": "holdfast.layers",
     "RNN": "holdfast.layers",
+    "Forecaster": "holdfast.estimators.forecast",
     "GRUCell": "holdfast.layers.cell_modules",
     "HoldfastError": "holdfast.errors",
     "LSTMCell": "holdfast.layers.cell_modules",
@@ -67,6 +69,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "Forecaster",
     "GRUCell",
     "HoldfastError",
     "LSTMCell",

@@ -66,9 +66,7 @@ def like(frame: polars.DataFrame, template: Any) -> Any:
         plain = column.dtype.is_numeric() or isinstance(column.dtype, polars.Datetime)
         columns[column.name] = column.to_numpy() if plain and not column.null_count() else column.to_list()
     table = narwhals.from_dict(columns, backend=wanted.implementation)
-    zoned = [
-        narwhals.col(name).dt.replace_time_zone("UTC").dt.convert_time_zone(zone) for name, zone in zones.items()
-    ]
+    zoned = [narwhals.col(name).dt.replace_time_zone("UTC").dt.convert_time_zone(zone) for name, zone in zones.items()]
     table = table.with_columns(*zoned) if zoned else table
     kinds = {name: wanted.schema[name] for name in table.columns if name in wanted.schema}
     times = [

@@ -11,6 +11,7 @@ from holdfast.lazy import on_demand
 if TYPE_CHECKING:
     from holdfast.estimators.base import Estimator
     from holdfast.estimators.classify import SequenceClassifier, TextClassifier
+    from holdfast.estimators.forecast import Forecaster
     from holdfast.estimators.generate import LanguageModel
     from holdfast.estimators.loading import load
     from holdfast.estimators.regress import SequenceRegressor, TextRegressor
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Estimator",
+    "Forecaster",
     "LanguageModel",
     "SequenceClassifier",
     "SequenceRegressor",
@@ -34,6 +36,7 @@ __all__ = [
 
 _HOMES = {
     "Estimator": "holdfast.estimators.base",
+    "Forecaster": "holdfast.estimators.forecast",
     "LanguageModel": "holdfast.estimators.generate",
     "SequenceClassifier": "holdfast.estimators.classify",
     "SequenceRegressor": "holdfast.estimators.regress",

@@ -21,6 +21,7 @@ CLASSES = {
     "tag": ("holdfast.estimators.tag", ("SequenceTagger", "TextTagger")),
     "transcribe": ("holdfast.estimators.transcribe", ("Transcriber",)),
     "translate": ("holdfast.estimators.translate", ("Translator",)),
+    "forecast": ("holdfast.estimators.forecast", ("Forecaster",)),
 }
 """The module and the classes for each task. Of several, the first that opens a model is taken."""
 

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from holdfast.data.readers.series import from_table, read
-from holdfast.data.readers.table import Table
+from holdfast.data.readers.series import read
 from holdfast.data.series import Series, Windows
 from holdfast.data.sets.published import locate
 from holdfast.data.sources import Splits
 from holdfast.data.time_axis import TimeAxis
-from holdfast.errors import DataError, HoldfastWarning, MissingLibraryError, RecipeError
+from holdfast.errors import DataError, HoldfastWarning, RecipeError
 from holdfast.tasks.forecast.settings import ForecastData
-from holdfast.tasks.values import array_of, examples_in, origins
 
 SINE_ROWS, SINE_STEP = 3000, 0.2
 """The generated series sin(0.2 t); its period is not a whole number of rows."""
@@ -50,13 +46,13 @@ def load(settings: ForecastData, data_dir: Path | None, horizon: int) -> Splits[
     train = [series.part(0, end) for series, (end, _, _) in cuts if end > 0]
     validation = [series.part(max(0, begin - before), end) for series, (begin, end, _) in cuts if begin < end]
     test = test_series or [series.part(max(0, begin - before), end) for series, (_, begin, end) in cuts if begin < end]
-    train_windows = _windows("training", train, settings, settings.horizon)
+    train_windows = windows_of("training", train, settings, settings.horizon)
     if not settings.limit:
-        _warn_of_short(all_series, train_windows)
+        warn_of_short(all_series, train_windows)
     return Splits(
         train_windows,
-        _windows("validation", validation, settings, settings.horizon) if validation else None,
-        _windows("test", test, settings, horizon),
+        windows_of("validation", validation, settings, settings.horizon) if validation else None,
+        windows_of("test", test, settings, horizon),
     )
 
 
@@ -65,7 +61,18 @@ def context(settings: ForecastData) -> int:
     return max(settings.window, settings.season)
 
 
-def _windows(name: str, parts: Sequence[Series], settings: ForecastData, horizon: int) -> Windows:
+def windows_of(name: str, parts: Sequence[Series], settings: ForecastData, horizon: int) -> Windows:
+    """The windows of a part of the series.
+
+    Args:
+        name: The part, for messages.
+        parts: Its rows of each series, with the rows before them that the first window reads.
+        settings: ``window``, ``season``, ``stride`` and ``limit`` are used.
+        horizon: Rows to forecast.
+
+    Raises:
+        DataError: No series has enough rows for a window.
+    """
     if not parts:
         raise DataError(f"No series has rows for the {name} part. Change data.split, or give longer series.")
     windows = Windows.of(parts, context(settings), horizon, settings.stride)
@@ -81,7 +88,7 @@ def _windows(name: str, parts: Sequence[Series], settings: ForecastData, horizon
     return windows.subset(range(min(settings.limit or len(windows), len(windows))))
 
 
-def _warn_of_short(all_series: Sequence[Series], train: Windows) -> None:
+def warn_of_short(all_series: Sequence[Series], train: Windows) -> None:
     """Warns of series without a training window, in a table of many series."""
     trained = {train.series[k].name for k in np.unique(train.starts[:, 0]).tolist()}
     short = [series for series in all_series if series.name and series.name not in trained]
@@ -130,81 +137,3 @@ def _sine() -> Series:
     rows = np.arange(SINE_ROWS)
     nothing = np.zeros((SINE_ROWS, 0))
     return Series("sine", TimeAxis(rows), np.sin(SINE_STEP * rows)[:, None], nothing, nothing, ("value",))
-
-
-def from_values(values: Any, settings: ForecastData, horizon: int) -> Windows:
-    """Series from values in memory.
-
-    Args:
-        values: One series: a mapping from the names of columns to their values, or a list of rows, each a mapping from
-            names to values. Where the model reads no times, also an array [T, C] or lists of numbers, or [T] for one
-            column: the target, past and known columns, in this order. Or several series: a list of mappings from names
-            to columns. None and NaN are missing values, where ``data.missing`` allows them.
-        settings: The ``[data]`` table of the model.
-        horizon: Rows to forecast.
-
-    Raises:
-        DataError: A value does not fit.
-        MissingLibraryError: polars is not installed.
-    """
-    if isinstance(values, Mapping):
-        return _all_windows([("values", values)], settings, horizon)
-    rows = examples_in(values, "a mapping of columns, a list of rows, or a list of such mappings")
-    if not rows:
-        raise DataError("The values are empty; expected a mapping of columns, or at least one row.")
-    if not isinstance(rows[0], Mapping):
-        return _all_windows([("values", _named_columns(rows, settings))], settings, horizon)
-    for index, row in enumerate(rows):
-        if not isinstance(row, Mapping) or row.keys() != rows[0].keys():
-            raise DataError(f"values[{index}] does not have the columns of values[0]: {', '.join(map(str, rows[0]))}.")
-    if not any(_is_column(value) for value in rows[0].values()):
-        return _all_windows([("values", {name: [row[name] for row in rows] for name in rows[0]})], settings, horizon)
-    return _all_windows(list(zip(origins(rows), rows, strict=True)), settings, horizon)
-
-
-def _named_columns(rows: list[Any], settings: ForecastData) -> dict[str, Any]:
-    """Rows of numbers as the columns that a model without times reads."""
-    names = [*settings.target_columns, *settings.past_columns, *settings.known_columns]
-    expected = f"rows of {len(names)} numbers: {', '.join(names)}"
-    if settings.time_column:
-        raise DataError(
-            f"The values have no names; expected a mapping of columns, since the model reads times from the column "
-            f"{settings.time_column!r}: {{{settings.time_column!r}: [...], {names[0]!r}: [...]}}."
-        )
-    table = array_of(rows, "values", expected)
-    table = table[:, None] if table.ndim == 1 else table
-    if table.ndim != 2 or table.shape[1] != len(names):
-        raise DataError(f"The values have shape {table.shape}; expected {expected}.")
-    return dict(zip(names, table.T, strict=True))
-
-
-def _is_column(value: Any) -> bool:
-    return isinstance(value, Iterable) and not isinstance(value, str | bytes) and getattr(value, "ndim", 1) > 0
-
-
-def _column(values: Any) -> Any:
-    """A column for polars, which knows arrays and Python's numbers, but no scalars of numpy's times or of torch."""
-    if isinstance(values, np.ndarray) and values.dtype.kind == "M":
-        return values
-    if isinstance(values, np.ma.MaskedArray | Tensor):
-        return values.tolist()
-    return list(values)
-
-
-def _all_windows(tables: list[tuple[str, Mapping[str, Any]]], settings: ForecastData, horizon: int) -> Windows:
-    """Every window of series that are given as columns."""
-    try:
-        import polars
-    except ImportError as error:
-        raise MissingLibraryError(
-            "A series needs the library polars, which is not installed: pip install 'holdfast[tables]'."
-        ) from error
-    series = []
-    for origin, columns in tables:
-        try:
-            frame = polars.DataFrame({str(name): polars.Series(_column(values)) for name, values in columns.items()})
-        except (TypeError, ValueError, OverflowError, RuntimeError, polars.exceptions.PolarsError) as error:
-            reason = str(error).splitlines()[0].rstrip(".")
-            raise DataError(f"{origin} is no table ({reason}); expected columns of one length.") from error
-        series.extend(from_table(Table(Path(origin), frame), settings))
-    return Windows.of(series, context(settings), horizon, settings.stride)

@@ -82,7 +82,7 @@ class SeriesEncoder(Saved):
             deviations=deviations,
             naive_errors=tuple(naive.tolist()),
             filling=filling,
-            panel=_panel(all_series, settings, scaling) if settings.id_column else None,
+            panel=_panel(all_series, settings, scaling) if all_series[0].name else None,
             statics=tuple(
                 StaticColumn.fit(name, [series.static[place] for series in all_series])
                 for place, name in enumerate(settings.static_columns)
@@ -111,7 +111,7 @@ class SeriesEncoder(Saved):
         """
         if windows.ahead:
             for series in windows.series:
-                self._check_ahead(series, horizon)
+                self.check_ahead(series, horizon)
         elif not len(windows):
             raise DataError(
                 f"{windows.series[0].origin} has {len(windows.series[0])} rows; expected at least "
@@ -123,9 +123,16 @@ class SeriesEncoder(Saved):
         rows = [self._encoded(series, scales.mean[k], scales.std[k], more) for k, series in enumerate(windows.series)]
         count = len(self.settings.target_columns) + len(self.settings.past_columns)
         filling = self.filling.model_copy(update={"mean": self.filling.mean[:count]})
-        return WindowDataset(windows, more or windows.horizon, self.settings, filling, rows, scales)
+        dataset = WindowDataset(windows, more or windows.horizon, self.settings, filling, rows, scales)
+        dataset.by_series = self.panel is not None
+        return dataset
 
-    def _check_ahead(self, series: Series, horizon: int) -> None:
+    def check_ahead(self, series: Series, horizon: int) -> None:
+        """Checks that a series has the rows that a forecast after its end needs.
+
+        Raises:
+            DataError: It has too few rows, or known columns have too few rows ahead.
+        """
         needed = max(context(self.settings), 2)  # the step between times needs two rows
         if len(series) < needed:
             raise DataError(f"{series.origin} has {len(series)} rows; expected at least {needed} to forecast from.")

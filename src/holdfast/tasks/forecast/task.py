@@ -17,12 +17,13 @@ from holdfast.data.series import Windows
 from holdfast.errors import RecipeError
 from holdfast.layers.forms import Form
 from holdfast.tasks.forecast.columns import as_csv
-from holdfast.tasks.forecast.data import context, from_values, load
+from holdfast.tasks.forecast.data import context, load
 from holdfast.tasks.forecast.encoder import SeriesEncoder
 from holdfast.tasks.forecast.exports import exports
 from holdfast.tasks.forecast.metrics import ForecastMetrics
 from holdfast.tasks.forecast.network import Forecaster
 from holdfast.tasks.forecast.settings import ForecastAnswers, ForecastData, ForecastModel, ForecastRecipe
+from holdfast.tasks.forecast.values import from_values
 from holdfast.tasks.forecast.windows import ForecastBatch, WindowDataset
 from holdfast.tasks.losses import check_quantiles, known_loss
 from holdfast.tasks.saved import SavedTask
@@ -60,12 +61,13 @@ class ForecastTask(RecipeTask[Windows]):
     @classmethod
     def load(cls, recipe: ForecastRecipe, data_dir: Path | None) -> Splits[Windows]:
         """Reads the series of a recipe and splits them by time."""
-        _check(recipe)
+        check(recipe)
         return load(recipe.data, data_dir, _horizon(recipe.data, recipe.model, recipe.predict))
 
     @classmethod
     def fit(cls, recipe: ForecastRecipe, train: Windows) -> Self:
         """The task, with scales fitted on the training part."""
+        check(recipe)
         return cls(recipe.model, SeriesEncoder.fit(train, recipe.data), recipe.predict)
 
     def build(self) -> Forecaster:
@@ -122,7 +124,7 @@ class ForecastTask(RecipeTask[Windows]):
         """Series from columns, rows or numbers.
 
         Args:
-            values: As :func:`holdfast.tasks.forecast.data.from_values` takes them.
+            values: As :func:`holdfast.tasks.forecast.values.from_values` takes them.
 
         Raises:
             DataError: A value does not fit.
@@ -140,7 +142,7 @@ class ForecastTask(RecipeTask[Windows]):
         names, middle = self.encoder.settings.target_columns, self.quantiles.index(0.5)
         answers = []
         for place, rows in enumerate(forecasts.movedim(1, -1)):  # [C, Q, H]
-            answer: dict[str, Any] = {"id": batch.names[place]} if batch.names else {}
+            answer: dict[str, Any] = {"id": batch.names[place]} if any(batch.names) else {}
             answer["times"] = batch.times[place]
             answer["values"] = dict(zip(names, rows[:, middle].tolist(), strict=True))
             if self.settings.loss == "quantile":
@@ -194,8 +196,12 @@ def _horizon(data: ForecastData, model: ForecastModel, answering: ForecastAnswer
     return answering.horizon or data.horizon
 
 
-def _check(recipe: ForecastRecipe) -> None:
-    """Checks that the settings fit each other."""
+def check(recipe: ForecastRecipe) -> None:
+    """Checks that the settings fit each other.
+
+    Raises:
+        RecipeError: They do not.
+    """
     model = recipe.model
     if model.method == "recursive":
         excluded = {

@@ -85,7 +85,10 @@ class WindowDataset:
 
     Attributes:
         lengths: The number of rows in each window, [N], int64.
+        by_series: Whether each series has scales of its own, which a batch then has.
     """
+
+    by_series = False
 
     def __init__(
         self,
@@ -138,7 +141,6 @@ class WindowDataset:
         now = self._now[before]
         filled, masks = self._filling.filled(now), self._filling.mask(now)
         static = self._static[number][:, None]
-        named = bool(self._windows.series[0].name)
         return ForecastBatch(
             inputs=torch.cat([filled, masks, self._known[before + 1], static.expand(-1, self._window, -1)], -1),
             lengths=None,
@@ -147,10 +149,10 @@ class WindowDataset:
             history=self._history(start, number),
             actual=None if ahead else self._targets[after],
             times=tuple(self._times[k] for k in series.tolist()) if ahead else (),
-            names=tuple(self._windows.series[k].name for k in series.tolist()) if ahead and named else (),
-            series=number if named else None,
-            scale=self._scale[number] if named else None,
-            measures=self._measures[number] if named else None,
+            names=tuple(self._windows.series[k].name for k in series.tolist()) if ahead and self.by_series else (),
+            series=number if self.by_series else None,
+            scale=self._scale[number] if self.by_series else None,
+            measures=self._measures[number] if self.by_series else None,
         )
 
     def _history(self, start: Tensor, series: Tensor) -> Tensor:
