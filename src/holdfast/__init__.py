@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from holdfast.conversion import convert
     from holdfast.engines.unrolling import unroll
     from holdfast.errors import HoldfastError
+    from holdfast.estimators.anomalies import AnomalyDetector
     from holdfast.estimators.classify import SequenceClassifier, TextClassifier
     from holdfast.estimators.forecast import Forecaster
     from holdfast.estimators.generate import LanguageModel
@@ -38,6 +39,7 @@ _HOMES = {
     "GRU": "holdfast.layers",
     "LSTM": "holdfast.layers",
     "RNN": "holdfast.layers",
+    "AnomalyDetector": "holdfast.estimators.anomalies",
     "Forecaster": "holdfast.estimators.forecast",
     "GRUCell": "holdfast.layers.cell_modules",
     "HoldfastError": "holdfast.errors",
@@ -69,6 +71,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "AnomalyDetector",
     "Forecaster",
     "GRUCell",
     "HoldfastError",

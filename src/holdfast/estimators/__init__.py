@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from holdfast.lazy import on_demand
 
 if TYPE_CHECKING:
+    from holdfast.estimators.anomalies import AnomalyDetector
     from holdfast.estimators.base import Estimator
     from holdfast.estimators.classify import SequenceClassifier, TextClassifier
     from holdfast.estimators.forecast import Forecaster
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from holdfast.estimators.translate import Translator
 
 __all__ = [
+    "AnomalyDetector",
     "Estimator",
     "Forecaster",
     "LanguageModel",
@@ -35,6 +37,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AnomalyDetector": "holdfast.estimators.anomalies",
     "Estimator": "holdfast.estimators.base",
     "Forecaster": "holdfast.estimators.forecast",
     "LanguageModel": "holdfast.estimators.generate",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +16,7 @@ from holdfast.estimators import parameters
 from holdfast.estimators.ahead import answer_of, at_cutoffs, before, forecasts, value_columns
 from holdfast.estimators.base import Estimator
 from holdfast.estimators.series import SeriesInput, read_series, with_known
-from holdfast.tasks.forecast.data import context, warn_of_short, windows_of
+from holdfast.tasks.forecast.data import context, held_out, warn_of_short, windows_of
 from holdfast.tasks.forecast.settings import ForecastData
 from holdfast.tasks.forecast.task import ForecastTask
 
@@ -263,15 +262,7 @@ class Forecaster(Estimator):
         return windows
 
     def _split(self, examples: Windows, recipe: Any) -> tuple[Windows, Windows]:
-        data = recipe.data
-        train, held = [], []
-        for series in examples.series:
-            end = len(series) - max(math.ceil(len(series) * data.validation), data.horizon)
-            train += [series.part(0, end)] if end > 0 else []
-            held.append(series.part(max(0, end - context(data)), len(series)))
-        windows = windows_of("training", train, data, data.horizon)
-        warn_of_short(examples.series, windows)
-        return windows, windows_of("validation", held, data, data.horizon)
+        return held_out(examples.series, recipe.data)
 
     def _changes(self) -> dict[str, Any]:
         return dict(self._columns)

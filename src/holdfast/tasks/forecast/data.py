@@ -88,6 +88,25 @@ def windows_of(name: str, parts: Sequence[Series], settings: ForecastData, horiz
     return windows.subset(range(min(settings.limit or len(windows), len(windows))))
 
 
+def held_out(all_series: Sequence[Series], settings: ForecastData) -> tuple[Windows, Windows]:
+    """Holds out the last rows of each series, the fraction ``validation`` of them and at least one horizon.
+
+    Returns:
+        The training windows and the validation windows.
+
+    Raises:
+        DataError: One of the two parts has no window.
+    """
+    train, held, before = [], [], context(settings)
+    for series in all_series:
+        end = len(series) - max(math.ceil(len(series) * settings.validation), settings.horizon)
+        train += [series.part(0, end)] if end > 0 else []
+        held.append(series.part(max(0, end - before), len(series)))
+    windows = windows_of("training", train, settings, settings.horizon)
+    warn_of_short(all_series, windows)
+    return windows, windows_of("validation", held, settings, settings.horizon)
+
+
 def warn_of_short(all_series: Sequence[Series], train: Windows) -> None:
     """Warns of series without a training window, in a table of many series."""
     trained = {train.series[k].name for k in np.unique(train.starts[:, 0]).tolist()}
