@@ -126,13 +126,19 @@ def complete(series: Series, settings: SeriesSettings) -> Series:
             '"rows" to count each row as one step.'
         )
     past = int(rows[len(series) - 1]) + 1
-    sizes = {"targets": past, "past": past, "known": len(times)}
-    filled: dict[str, Numbers] = {}
-    for name, size in sizes.items():
-        values = getattr(series, name)
-        filled[name] = np.full((size, values.shape[1]), np.nan)
-        filled[name][rows[: len(values)]] = values
-    return replace(series, times=times, **filled)
+
+    def spread(values: Numbers, size: int) -> Numbers:
+        filled = np.full((size, values.shape[1]), np.nan)
+        filled[rows[: len(values)]] = values
+        return filled
+
+    return replace(
+        series,
+        times=times,
+        targets=spread(series.targets, past),
+        past=spread(series.past, past),
+        known=spread(series.known, len(times)),
+    )
 
 
 def _ids(table: Table, column_name: str) -> tuple[list[str], Indices]:

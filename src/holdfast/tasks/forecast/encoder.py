@@ -170,12 +170,16 @@ class SeriesEncoder(Saved):
             (*mean.tolist(), *self.scaling.mean[len(mean) :]),
             (*std.tolist(), *self.scaling.std[len(mean) :]),
         )
-        scaled, known = np.split(scaling.apply(np.concatenate([now, known], 1)), [now.shape[1]], 1)
+        scaled, scaled_known = np.split(scaling.apply(np.concatenate([now, known], 1)), [now.shape[1]], 1)
         filling = self.filling.model_copy(update={"mean": self.filling.mean[len(mean) :], "masked": ()})
         return EncodedSeries(
             now=scaled,
             known=np.concatenate(
-                [filling.filled(torch.from_numpy(known)).numpy(), series.times_with(more).calendar(data.calendar)], 1
+                [
+                    filling.filled(torch.from_numpy(scaled_known)).numpy(),
+                    series.times_with(more).calendar(data.calendar),
+                ],
+                1,
             ),
             static=[
                 value
