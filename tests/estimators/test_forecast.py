@@ -17,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 
 import holdfast
 from holdfast import Forecaster, experiment, recipes
-from holdfast.errors import DataError, OptionError
+from holdfast.errors import DataError, HoldfastWarning, OptionError
 from holdfast.files import storage
 from holdfast.predictor import Predictor
 
@@ -144,6 +144,19 @@ def test_a_series_that_fit_has_not_seen(fitted: Forecaster) -> None:
     new = panel(more=5).filter(polars.col("unique_id") == "s2").with_columns(unique_id=polars.lit("new"))
     found, known = fitted.predict(history=new)["y"], fitted.predict()["y"][10:15]
     assert (found / known).to_list() == pytest.approx([1] * 5, rel=0.05)
+
+
+def test_series_that_are_too_short_are_left_out_with_a_warning() -> None:
+    frame = polars.concat([panel(2), panel(3).filter(polars.col("unique_id") == "s2").tail(9)])
+    with pytest.warns(
+        HoldfastWarning, match=r"^1 of 3 series, such as X\[id=s2\], have too few rows in the training part"
+    ):
+        forecaster = Forecaster(**SMALL).fit(frame)
+    with pytest.warns(
+        HoldfastWarning, match=r"^1 of 3 series, such as X\[id=s2\] with 9 rows, have fewer than 14 rows"
+    ):
+        found = forecaster.predict()
+    assert found["unique_id"].unique(maintain_order=True).to_list() == ["s0", "s1"]
 
 
 def test_arrays_and_lists_of_arrays() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from sklearn.base import clone
 
-from holdfast.data.series import Numbers, Windows
+from holdfast.data.series import Numbers, Windows, long_enough
 from holdfast.errors import DataError, HoldfastError, OptionError, RecipeError, did_you_mean
 from holdfast.estimators import parameters
 from holdfast.estimators.ahead import answer_of, at_cutoffs, before, forecasts, value_columns
@@ -237,7 +237,10 @@ class Forecaster(Estimator):
                     "This model comes from a file, without series; expected history, the series to continue."
                 )
             given = cast(SeriesInput, self._input) if history is None else read_series(history, self._settings())
-            return given if X is None else with_known(given, X, self._settings())
+            given = given if X is None else with_known(given, X, self._settings())
+            if given.frame is None:
+                return given
+            return replace(given, series=long_enough(given.series, context(self._settings())))
 
     def _ahead(self, h: int | None, X: Any, history: Any) -> tuple[SeriesInput, Numbers]:
         """The series, and the forecasts after them, [K, h, C, Q]."""

@@ -171,7 +171,7 @@ class ForecastTask(RecipeTask[Windows]):
         """Draws the last rows of each series and its forecast."""
         from holdfast.tasks.forecast.plot import drawings, figure, save
 
-        save(figure(drawings(examples.series, answers, 3 * context(self.encoder.settings))), path)
+        save(figure(drawings(examples.unlabelled().series, answers, 3 * context(self.encoder.settings))), path)
 
     def example_inputs(self, size: int) -> tuple[Tensor, Tensor]:
         """Zeros: windows of ``size`` rows [size, size, C + P + F], and the known values of the next rows."""
