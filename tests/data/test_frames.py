@@ -74,7 +74,7 @@ def test_columns_that_only_pandas_has() -> None:
 
 
 def test_what_is_not_a_frame() -> None:
-    assert not any(map(is_frame, ([1, 2], np.zeros(3), {"a": [1]}, "text", None)))
+    assert not any(map(is_frame, ([1, 2], np.zeros(3), {"a": [1]}, "text", None, BASE.lazy())))
     with pytest.raises(DataError) as error:
         to_polars(BASE.lazy())
     assert str(error.value) == (

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 def is_frame(values: Any) -> bool:
     """Whether a value is a frame: a table with named columns that is not a mapping."""
-    named = hasattr(values, "columns") or hasattr(values, "column_names")
-    return named and not isinstance(values, Mapping) and hasattr(values, "shape")
+    if isinstance(values, Mapping) or not hasattr(values, "shape"):  # a lazy frame has no shape
+        return False
+    return hasattr(values, "columns") or hasattr(values, "column_names")
 
 
 def to_polars(frame: Any) -> polars.DataFrame:
