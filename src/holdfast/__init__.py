@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from holdfast.conversion import convert
     from holdfast.engines.unrolling import unroll
     from holdfast.errors import HoldfastError
+    from holdfast.estimators.anomalies import AnomalyDetector
     from holdfast.estimators.classify import SequenceClassifier, TextClassifier
+    from holdfast.estimators.forecast import Forecaster
     from holdfast.estimators.generate import LanguageModel
     from holdfast.estimators.loading import load
     from holdfast.estimators.regress import SequenceRegressor, TextRegressor
@@ -37,6 +39,8 @@ _HOMES = {
     "GRU": "holdfast.layers",
     "LSTM": "holdfast.layers",
     "RNN": "holdfast.layers",
+    "AnomalyDetector": "holdfast.estimators.anomalies",
+    "Forecaster": "holdfast.estimators.forecast",
     "GRUCell": "holdfast.layers.cell_modules",
     "HoldfastError": "holdfast.errors",
     "LSTMCell": "holdfast.layers.cell_modules",
@@ -67,6 +71,8 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "AnomalyDetector",
+    "Forecaster",
     "GRUCell",
     "HoldfastError",
     "LSTMCell",

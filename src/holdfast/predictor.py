@@ -133,7 +133,7 @@ class Predictor:
             values: A list of examples. To classify and to regress: sequences [T, C] (lists, arrays; [T] for one value
                 per step), or texts. To tag: lists of words, or pairs of numbers. To translate or to generate from:
                 texts. To transcribe: samples [N] from -1 to 1 at the rate of the recipe. To forecast: the columns of a
-                series by name, or its rows; see :func:`holdfast.tasks.forecast.data.from_values`.
+                series by name, or its rows; see :func:`holdfast.tasks.forecast.values.from_values`.
             batch_size: Number of examples to compute at once.
 
         Returns:

@@ -245,3 +245,10 @@ def test_what_cannot_be_encoded_is_said() -> None:
         "s[0]: the column 'y0' holds 0; expected numbers above 0, as data.log = true forecasts the "
         "logarithm. Set data.log = false."
     )
+
+
+def test_windows_of_many_series_are_those_of_each() -> None:
+    parts = [series(np.arange(float(rows)), origin=f"s{rows}") for rows in (9, 3, 6, 20)]
+    starts = [[k, row] for k, part in enumerate(parts) for row in range(4, len(part) - 1, 3)]
+    assert Windows.of(parts, 4, 2, stride=3).starts.tolist() == starts
+    assert len(Windows.of([], 4, 2)) == 0

@@ -159,6 +159,11 @@ WIDE = "t0,t1,t2,label\n" + "".join(f"{row},{row / 3:.2f},-{row},{'ab'[row % 2]}
 TIMES = "time,load,heat\n" + "".join(
     f"2024-01-{1 + row // 24:02} {row % 24:02}:00,{row * 1.5},{row}\n" for row in range(60)
 )
+PANEL = "unique_id,ds,y,k,kind\n" + "".join(
+    f"s{row % 3},2024-01-{1 + row // 3:02},{row * 1.5 if row < 36 else ''},{row % 2},{'ab'[row % 3 % 2]}\n"
+    for row in range(42)
+    if row != 10
+)
 TS = (
     "# made\n@problemName P\n@timeStamps false\n@univariate false\n@dimensions 2\n@equalLength false\n"
     "@classLabel true a e\n@data\n1.8,1.9,2.0:0.1,0.2,0.1:a\n0.7,0.6:1.1,1.3:e\n1.7,2.1:0.3,0.1:a\n"
@@ -184,6 +189,10 @@ def tables() -> list[Subject]:
     def forecast(path: Path) -> Any:
         return series.read([path], ForecastData(time_column="time", target_columns=["load"], calendar=["hour"]))
 
+    def many(path: Path) -> object:
+        columns = {"known_columns": ["k"], "static_columns": ["kind"], "missing": "previous"}
+        return series.read([path], ForecastData.model_validate(columns))
+
     return [
         _file("CSV, one row per sequence", ".csv", WIDE, wide),
         _file("CSV, one row per step", ".csv", LONG, long),
@@ -193,6 +202,7 @@ def tables() -> list[Subject]:
         Subject("Parquet, wide", parquet(WIDE), "file.parquet", wide),
         Subject("Parquet, lists", lists, "file.parquet", several),
         _file("series, CSV", ".csv", TIMES, forecast),
+        _file("many series, CSV", ".csv", PANEL, many),
         Subject("series, Parquet", parquet(TIMES), "file.parquet", forecast),
         _file("CSV, decimal commas", ".csv", WIDE.replace(",", ";").replace(".", ","), wide),
         _file("CSV, UTF-16", ".csv", WIDE.encode("utf-16"), wide),

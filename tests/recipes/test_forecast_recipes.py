@@ -193,9 +193,9 @@ def test_the_sample_in_the_docs_is_trained_and_continued(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HOLDFAST_DATA", raising=False)
     docs = (Path(__file__).resolve().parents[2] / "docs" / "forecast.md").read_text("utf-8")
-    [program] = re.findall(r"^```python\n(.*?)^```", docs, re.M | re.S)
+    program = re.findall(r"^```python\n(.*?)^```", docs, re.M | re.S)[0]
     exec(compile(program, "docs/forecast.md", "exec"), {})
-    [table] = re.findall(r"^```toml\n(.*?)^```", docs, re.M | re.S)
+    table = re.findall(r"^```toml\n(.*?)^```", docs, re.M | re.S)[0]
     Path("visitors.toml").write_text(table)
     recipe = recipes.load("visitors.toml", ["train.threads=1"])
     done = experiment.train(recipe, Path("run"))

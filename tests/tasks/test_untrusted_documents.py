@@ -69,6 +69,7 @@ SIZES = {
     "regress": [("model", "hidden_size"), ("model", "input_layer", "size"), ("encoder", "channels")],
     "stars": [("model", "hidden_size"), ("model", "embedding_size")],
     "forecast": [("model", "hidden_size"), ("encoder", "settings", "horizon")],
+    "panel": [("model", "hidden_size"), ("encoder", "settings", "horizon")],
     "tag": [("model", "hidden_size"), ("model", "word_size"), ("model", "spelling_size"), ("model", "character_size")],
     "sums": [("model", "hidden_size")],
     "generate": [("model", "hidden_size"), ("model", "embedding_size")],

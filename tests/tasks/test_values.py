@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import Any
@@ -171,4 +172,19 @@ def test_series_without_the_library(folder: Path, monkeypatch: pytest.MonkeyPatc
         predictor.predict_values({"time": ["2000-01-01"], "value": [1.0]})
     assert str(caught.value) == (
         "A series needs the library polars, which is not installed: pip install 'holdfast[tables]'."
+    )
+
+
+def test_frames_of_many_series(folder: Path) -> None:
+    predictor = model("panel", folder)
+    content = untrained.FILES["panel.csv"]
+    frame = polars.read_csv(io.StringIO(content))
+    pytest.importorskip("narwhals")
+    answers = compare(predictor, frame, folder / "other.csv", content)
+    assert [answer["id"] for answer in answers] == ["a", "b"]
+    compare(predictor, frame.to_dict(), folder / "other.csv", content)
+    compare(predictor, frame.to_dicts(), folder / "other.csv", content)
+    assert error(predictor, [[1.0], [2.0]]) == (
+        "The values have no names; expected a mapping of columns, since the model reads ids from the column "
+        "'unique_id': {'unique_id': [...], 'y': [...]}."
     )

@@ -24,6 +24,8 @@ SMALL: dict[str, str] = {
     'target_columns = ["text", "text"]\n[model]\nhidden_size = 4\nembedding_size = 3\n',
     "forecast": 'name = "x"\ntask = "forecast"\n[data]\ntrain = ["series.csv"]\nvalidation = 0.0\nwindow = 4\n'
     'horizon = 2\ncalendar = ["month"]\ntime_column = "time"\n[model]\nhidden_size = 4\nloss = "quantile"\n',
+    "panel": 'name = "x"\ntask = "forecast"\n[data]\ntrain = ["panel.csv"]\nvalidation = 0.0\nwindow = 4\nhorizon = 2\n'
+    'static_columns = ["kind", "area"]\nmissing = "mask"\n[model]\nhidden_size = 4\n',
     "tag": 'name = "x"\ntask = "tag"\n[data]\ntrain = ["tagged.tsv"]\nvalidation = 0.0\n[model]\nhidden_size = 4\n',
     "sums": 'name = "x"\ntask = "tag"\n[data]\nsource = "addition"\nsums = 30\n[model]\nhidden_size = 4\n',
     "generate": 'name = "x"\ntask = "generate"\n[data]\ntrain = ["text.txt"]\nwindow = 4\n[model]\nhidden_size = 4\n'
@@ -36,6 +38,8 @@ FILES: dict[str, str] = {
     "train.csv": "text,label\n" + "1,yes\n2,no\n3,yes\n4,no\n5,no\n6,yes\n" * 3,
     "series.csv": "time,value\n" + "".join(f"{1990 + k // 12}-{k % 12 + 1:02d}-01,{k % 7}\n" for k in range(60)),
     "steps.csv": "id,x,label\n" + "".join(f"{k // 4},{k % 5},{k % 3}\n" for k in range(40)),
+    "panel.csv": "unique_id,ds,y,kind,area\n"
+    + "".join(f"{'ab'[k % 2]},{k // 2},{k % 7 if k % 11 else ''},{'xy'[k % 2]},{k % 2}\n" for k in range(60)),
     "tagged.tsv": "the\tD\nboat\tN\n\nrow\tV\nit\tP\n\n" * 8,
     "text.txt": "row, row, row your boat, gently down the stream. " * 30,
     "pairs.tsv": "one two\tun deux\nthree\ttrois\nfour one\tquatre un\ntwo\tdeux\n" * 5,

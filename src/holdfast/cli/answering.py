@@ -79,5 +79,5 @@ def predict(
         answers = iter(predictor.plot(files or [], plot))
     else:
         answers = predictor.predict(files or [])
-    for answer in answers:
-        print(predictor.task.text(answer) if text else as_one_line(answer), flush=True)
+    for line in predictor.task.texts(answers) if text else map(as_one_line, answers):
+        print(line, flush=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from holdfast.data.time_axis import TimeAxis
+from holdfast.errors import HoldfastWarning
 
 Numbers = npt.NDArray[np.float64]
 
@@ -26,6 +27,9 @@ class Series:
         known: [T + A, F]: columns known ahead of time.
         names: The names of the targets, C.
         first: The position of the first row among the rows of the file.
+        name: The id of the series, in a table of many series.
+        static: The values of the static columns, as text.
+        keys: The names of the id column and of the time column; empty without one.
     """
 
     origin: str
@@ -35,6 +39,9 @@ class Series:
     known: Numbers
     names: tuple[str, ...]
     first: int = 0
+    name: str = ""
+    static: tuple[str, ...] = ()
+    keys: tuple[str, str] = ("", "")
 
     def __len__(self) -> int:
         """T, the rows that have targets."""
@@ -61,12 +68,14 @@ class Windows:
         starts: The series and the first row to forecast of each window, [N, 2], int64.
         horizon: Rows to forecast per window; their targets are within the series unless ``ahead``.
         ahead: Whether each window ends with its series, so that the forecast rows are unknown.
+        least: Rows that a series needs before a forecast.
     """
 
     series: tuple[Series, ...]
     starts: npt.NDArray[np.int64]
     horizon: int
     ahead: bool = False
+    least: int = 0
 
     @classmethod
     def of(cls, series: Iterable[Series], first: int, horizon: int, stride: int = 1) -> Windows:
@@ -79,10 +88,10 @@ class Windows:
             stride: Rows from one window to the next.
         """
         all_series = tuple(series)
-        starts = [
-            (k, row) for k, part in enumerate(all_series) for row in range(first, len(part) - horizon + 1, stride)
-        ]
-        return cls(all_series, np.array(starts, np.int64).reshape(-1, 2), horizon)
+        starts = [np.arange(first, len(part) - horizon + 1, stride, dtype=np.int64) for part in all_series]
+        numbers = np.repeat(np.arange(len(starts)), [len(rows) for rows in starts])
+        places = np.stack([numbers, np.concatenate([*starts, np.zeros(0, np.int64)])], 1)
+        return cls(all_series, places, horizon, least=first)
 
     def __len__(self) -> int:
         """The number of windows, N."""
@@ -110,6 +119,29 @@ class Windows:
         return replace(self, starts=self.starts[np.fromiter(indices, np.int64)])
 
     def unlabelled(self) -> Windows:
-        """One window per series, which forecasts the rows after its last row."""
-        ends: Any = [(k, len(series)) for k, series in enumerate(self.series)]
-        return replace(self, starts=np.array(ends, np.int64).reshape(-1, 2), ahead=True)
+        """One window per series, which forecasts the rows after its last row.
+
+        Of a table of many series, those with too few rows are left out, with a warning.
+        """
+        series = long_enough(self.series, self.least)
+        ends = [(k, len(each)) for k, each in enumerate(series)]
+        return replace(self, series=series, starts=np.array(ends, np.int64).reshape(-1, 2), ahead=True)
+
+
+def long_enough(series: Sequence[Series], least: int) -> tuple[Series, ...]:
+    """The series with enough rows to forecast from; all of them if none has, or if they have no ids.
+
+    Args:
+        series: Any number of series.
+        least: Rows that a forecast needs.
+    """
+    short = [each for each in series if each.name and len(each) < max(least, 2)]  # two rows show the step between times
+    if not short or len(short) == len(series):
+        return tuple(series)
+    warnings.warn(
+        f"{len(short)} of {len(series)} series, such as {short[0].origin} with {len(short[0])} rows, have fewer than "
+        f"{max(least, 2)} rows to forecast from, and are left out.",
+        HoldfastWarning,
+        stacklevel=3,
+    )
+    return tuple(each for each in series if not each.name or len(each) >= max(least, 2))

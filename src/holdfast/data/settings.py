@@ -154,6 +154,10 @@ class NumbersSettings(ReadingSettings):
 class SeriesSettings(TableSettings):
     """``[data]``: which columns of a table form a series, and the use of each."""
 
+    id_column: str = ""
+    """Tables of many series: the column with the series of each row; the rows may be in any order. Empty: one series
+    per table. A table with the columns ``unique_id``, ``ds`` and ``y`` needs neither this setting nor ``time_column``
+    and ``target_columns``."""
     time_column: str = ""
     """The column of times; see ``time_format``. Empty: the rows are numbered from 0."""
     target_columns: list[str] = []
@@ -162,6 +166,13 @@ class SeriesSettings(TableSettings):
     """Further columns to forecast from, known only up to now."""
     known_columns: list[str] = []
     """Further columns to forecast from, known ahead of time, such as holidays and prices."""
+    static_columns: list[str] = []
+    """Tables of many series: columns with one value per series, such as the type of a store: numbers or categories. The
+    network gets them at every step."""
+    gaps: Literal["", "fill", "rows"] = ""
+    """What happens where the times of two rows are more than one step apart. ``fill``: each time between them becomes a
+    row of missing values; with ``missing = "error"`` it is an error. ``rows``: each row counts as one step after the
+    row above it. Empty: ``fill`` with an ``id_column``, else ``rows``."""
     calendar: list[Literal["hour", "weekday", "month", "day_of_year"]] = []
     """Parts of each time that the network gets as sine and cosine, in the time zone of the data."""
 

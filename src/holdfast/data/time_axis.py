@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from holdfast.data.settings import TableSettings
 from holdfast.data.time_form import AS_ISO, Form, Times
+from holdfast.data.time_steps import Positions, day_steps, most_frequent, regular
 from holdfast.data.time_text import parse
 from holdfast.data.time_zone import instants_of, offsets_of
 from holdfast.errors import DataError
@@ -18,7 +19,6 @@ from holdfast.errors import DataError
 if TYPE_CHECKING:
     import polars
 
-_DAY = np.timedelta64(1, "D").astype("timedelta64[us]")
 _PERIODS = {"hour": 24.0, "weekday": 7.0, "month": 12.0, "day_of_year": 365.2425}
 
 
@@ -130,23 +130,50 @@ class TimeAxis:
         """
         if not count:
             return self
-        if not self.dated:
-            step = _most_frequent(np.diff(self.instants))
-            more = np.asarray(self.instants[-1] + np.arange(1, count + 1) * step, self.instants.dtype)
-            return TimeAxis(np.concatenate([self.instants, more]))
-        local = _following_days(self.local, count)
+        ahead = np.arange(1, count + 1)
+        local = day_steps(self.local) if self.dated else None
         if local is None:
-            step = _most_frequent(np.diff(self.instants))
-            more = self.instants[-1] + np.arange(1, count + 1) * step
+            more = self.instants[-1] + ahead * most_frequent(np.diff(self.instants))
         elif self.offsets is None:
-            more = local
+            more = local(ahead)
         else:
-            more = self._in_zone(local, instants_of) if self.form.zone else local - self.offsets[-1]
+            more = self._in_zone(local(ahead), instants_of) if self.form.zone else local(ahead) - self.offsets[-1]
         offsets = self.offsets
         if offsets is not None:
             ahead = self._in_zone(more, offsets_of) if self.form.zone else np.full(count, offsets[-1])
             offsets = np.concatenate([offsets, ahead.astype("timedelta64[us]")])
         return TimeAxis(np.concatenate([self.instants, more.astype(self.instants.dtype)]), offsets, self.form)
+
+    def completed(self) -> tuple[TimeAxis, Positions]:
+        """Every time from the first to the last of a series, by its step, which is that of :meth:`extended`.
+
+        Returns:
+            The times, and the position of each of the T rows among them, [T]; -1 for a row between two steps. A series
+            that would have far more steps than rows is not completed: its later rows have the position -1.
+        """
+        if len(self) < 2:
+            return self, np.arange(len(self))
+        local = day_steps(self.local) if self.dated else None
+        times = self.instants if local is None else self.local
+        grid, positions = regular(times, local)
+        if (positions < 0).any() or len(grid) == len(self):
+            return self, positions
+        before = np.searchsorted(positions, np.arange(len(grid)), "right") - 1
+        offsets = None if self.offsets is None else self.offsets[before]
+        if offsets is None:
+            instants = grid
+        elif local is None:
+            instants = grid
+            offsets = self._in_zone(grid, offsets_of) if self.form.zone else offsets
+        else:
+            instants = self._in_zone(grid, instants_of) if self.form.zone else grid - offsets
+            offsets = self._in_zone(instants, offsets_of) if self.form.zone else offsets
+        instants = instants.astype(self.instants.dtype)
+        instants[positions] = self.instants
+        if offsets is not None and self.offsets is not None:
+            offsets = offsets.astype("timedelta64[us]")
+            offsets[positions] = self.offsets
+        return TimeAxis(instants, offsets, self.form), positions
 
     def _in_zone(self, times: Times, convert: Callable[[polars.Series, str], polars.Series]) -> Times:
         import polars
@@ -180,49 +207,3 @@ class TimeAxis:
     def as_json(self) -> list[Any]:
         """Numbers, or text in the form and the zone of the file."""
         return self.form.texts(self.local, self.offsets) if self.dated else list(self.instants.tolist())
-
-
-def _following_days(times: Times, count: int) -> Times | None:
-    """The next local times, by months, working days or whole days; None for any other step."""
-    ahead = np.arange(1, count + 1)
-    days, clock = times.astype("datetime64[D]"), times - times.astype("datetime64[D]")
-    if len(np.unique(clock)) > 1:
-        return None
-    months = days.astype("datetime64[M]")
-    steps = np.diff(months.astype(np.int64))
-    if (steps > 0).all():
-        following = months[-1] + ahead * _most_frequent(steps)
-        for rule in _month_rules(days):
-            if (rule(months) == days).all():
-                return np.asarray(rule(following) + clock[-1])
-    step = _most_frequent(np.diff(times))
-    if step == _DAY and len(times) > 7 and np.is_busday(days).all():
-        return np.asarray(np.busday_offset(days[-1], ahead) + clock[-1])
-    # Shorter steps are elapsed time: a local time occurs twice when the clock is set back.
-    return np.asarray(times[-1] + ahead * step) if step >= _DAY else None
-
-
-def _month_rules(days: Times) -> list[Callable[[Times], Times]]:
-    """Rules that give the day of each month of a monthly series, the most likely rule first."""
-    latest = int((days - days.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64).max())
-
-    def last(months: Times) -> Times:
-        return np.asarray((months + 1).astype("datetime64[D]") - 1)
-
-    def same_day(months: Times) -> Times:
-        """The same day of each month, or the last day of a shorter month."""
-        return np.asarray(np.minimum(months.astype("datetime64[D]") + latest, last(months)))
-
-    def last_working(months: Times) -> Times:
-        return np.asarray(np.busday_offset(last(months), 0, "backward"))
-
-    def first_working(months: Times) -> Times:
-        return np.asarray(np.busday_offset(months.astype("datetime64[D]"), 0, "forward"))
-
-    return [last, same_day, last_working, first_working]
-
-
-def _most_frequent(steps: npt.NDArray[Any]) -> Any:
-    """The step that occurs most often; of several, the shortest."""
-    different, counts = np.unique(steps, return_counts=True)
-    return different[counts.argmax()]

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from holdfast.lazy import on_demand
 
 if TYPE_CHECKING:
+    from holdfast.estimators.anomalies import AnomalyDetector
     from holdfast.estimators.base import Estimator
     from holdfast.estimators.classify import SequenceClassifier, TextClassifier
+    from holdfast.estimators.forecast import Forecaster
     from holdfast.estimators.generate import LanguageModel
     from holdfast.estimators.loading import load
     from holdfast.estimators.regress import SequenceRegressor, TextRegressor
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from holdfast.estimators.translate import Translator
 
 __all__ = [
+    "AnomalyDetector",
     "Estimator",
+    "Forecaster",
     "LanguageModel",
     "SequenceClassifier",
     "SequenceRegressor",
@@ -33,7 +37,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AnomalyDetector": "holdfast.estimators.anomalies",
     "Estimator": "holdfast.estimators.base",
+    "Forecaster": "holdfast.estimators.forecast",
     "LanguageModel": "holdfast.estimators.generate",
     "SequenceClassifier": "holdfast.estimators.classify",
     "SequenceRegressor": "holdfast.estimators.regress",

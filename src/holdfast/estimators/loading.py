@@ -16,13 +16,14 @@ from holdfast.tasks import model_file
 
 CLASSES = {
     "classify": ("holdfast.estimators.classify", ("SequenceClassifier", "TextClassifier")),
+    "forecast": ("holdfast.estimators", ("Forecaster", "AnomalyDetector")),
     "regress": ("holdfast.estimators.regress", ("SequenceRegressor", "TextRegressor")),
     "generate": ("holdfast.estimators.generate", ("LanguageModel",)),
     "tag": ("holdfast.estimators.tag", ("SequenceTagger", "TextTagger")),
     "transcribe": ("holdfast.estimators.transcribe", ("Transcriber",)),
     "translate": ("holdfast.estimators.translate", ("Translator",)),
 }
-"""The module and the classes for each task. Of several, the first that opens a model is taken."""
+"""The module and the classes for each task. Of several, the one that wrote a file, or else the first that opens it."""
 
 
 def load(path: Path | str, device: str = "auto") -> Estimator:
@@ -46,6 +47,7 @@ def load(path: Path | str, device: str = "auto") -> Estimator:
     notes = notes if isinstance(notes, dict) else {}
     home, names = CLASSES.get(task.name, ("", ()))
     kinds = [getattr(import_module(home), name) for name in names]
+    kinds.sort(key=lambda kind: kind.__name__ != notes.get("class"))
     kind: Any = next((kind for kind in kinds if kind._opens(task)), None)
     if kind is None:
         raise ModelFileError(f"{path} is a model for the task {task.name!r}, which no estimator has. Use Predictor.")

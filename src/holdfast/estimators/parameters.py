@@ -169,11 +169,15 @@ def as_arguments(parameters: Mapping[str, Parameter]) -> Iterator[None]:
     try:
         yield
     except RecipeError as error:
-        message = str(error)
-        for parameter in parameters.values():
-            if parameter.place:
-                message = re.sub(rf"\b{re.escape('.'.join(parameter.place))}\b", parameter.name, message)
-        raise OptionError(message) from error
+        raise OptionError(in_arguments(parameters, str(error))) from error
+
+
+def in_arguments(parameters: Mapping[str, Parameter], message: str) -> str:
+    """A message about fields of a recipe, such as ``data.window``, as one about arguments."""
+    for parameter in parameters.values():
+        if parameter.place:
+            message = re.sub(rf"\b{re.escape('.'.join(parameter.place))}\b", parameter.name, message)
+    return message
 
 
 def arguments_of(parameters: Mapping[str, Parameter], tables: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
@@ -240,6 +240,10 @@ class RecipeTask(ABC, Generic[Examples]):
     def text(self, answer: Mapping[str, Any]) -> str:
         """An answer as one string."""
         return str(answer[self.answer_key])
+
+    def texts(self, answers: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+        """Answers as strings, in order."""
+        return map(self.text, answers)
 
     def plot(self, examples: Examples, answers: Sequence[Mapping[str, Any]], path: Path) -> None:
         """Draws examples and answers.

@@ -17,6 +17,7 @@ NO_TIME = (
     "expected a time such as 2016-07-01 00:15 in every row (with a zone in all or in none), or a number in every row; "
     "set data.time_format if times are written in another form."
 )
+MANY = " If the table has many series, name the column that tells them apart in data.id_column."
 TIMED = ForecastData(time_column="t", target_columns=["y"])
 
 
@@ -88,13 +89,14 @@ def test_rows_that_have_known_columns_alone_are_ahead(tmp_path: Path) -> None:
         ),
         (
             "t,y\n2020-01-02,1\n2020-01-01,2\n",
-            "a.csv, line 3: the time 2020-01-01 comes after 2020-01-02; expected ascending times. Sort the rows.",
+            "a.csv, line 3: the time 2020-01-01 comes after 2020-01-02; expected ascending times. Sort the rows."
+            f"{MANY}",
         ),
-        ("t,y\n1,1\n2,2\n2,3\n", "a.csv, line 4: the time 2 occurs twice; expected one row per time."),
+        ("t,y\n1,1\n2,2\n2,3\n", "a.csv, line 4: the time 2 occurs twice; expected one row per time." + MANY),
         (
             "t,y\n2024-10-27 02:00,1\n2024-10-27 02:00,2\n",
             "a.csv, line 3: the time 2024-10-27 02:00 occurs twice; expected one row per time. If a clock was set back "
-            "there, set data.time_zone.",
+            "there, set data.time_zone." + MANY,
         ),
         (
             "t,y\n2020-01-01,1\nlater,2\n",

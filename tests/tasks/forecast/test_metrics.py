@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from holdfast.errors import DataError
-from holdfast.tasks.forecast.encoder import ForecastBatch
 from holdfast.tasks.forecast.metrics import ForecastMetrics
+from holdfast.tasks.forecast.windows import ForecastBatch
 
 
 def forecast_batch(actual, history):

@@ -166,8 +166,9 @@ def test_answers_say_when_and_what_of_each_column():
     assert list(answer["quantiles"]["b"]) == ["0.1", "0.5", "0.75", "0.9"]
     assert answer["quantiles"]["b"]["0.9"] == expected[:, 1, 3].tolist()
     assert json.loads(json.dumps(answer)) == answer
-    first = answer["values"]["a"][0], answer["values"]["b"][0]
-    assert of.text(answer).splitlines()[:2] == ["time,a,b", f"40,{first[0]},{first[1]}"]
+    header, row = of.text(answer).splitlines()[:2]
+    assert header == "time,a,a-lo-80,a-hi-50,a-hi-80,b,b-lo-80,b-hi-50,b-hi-80"
+    assert [float(cell) for cell in row.split(",")] == [40, *expected[0, :, [1, 0, 2, 3]].flatten().tolist()]
 
 
 def test_a_recursive_model_goes_on_as_far_as_it_is_asked_to():

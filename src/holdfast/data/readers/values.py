@@ -57,14 +57,19 @@ def numbers(table: Table, columns: Sequence[str], settings: TableSettings, advic
         gaps = column.is_null() | (column.is_nan() if column.dtype.is_float() else False)
         if settings.missing == "error" and gaps.any():
             row = gaps.arg_max() or 0
-            value = table.frame[name][row]
-            got = "is empty" if value is None or not str(value).strip() else f"holds {str(value).strip()!r}"
-            raise DataError(
-                f"{table.where(row)}: the column {name!r} {got}; expected a number. Fill it in, leave the row out, or "
-                "set data.missing."
-            )
+            raise missing_value(table, name, row)
     values = polars.DataFrame(parsed).to_numpy()
     return values.astype(np.uint8) if values.dtype == np.bool_ else np.asarray(values)
+
+
+def missing_value(table: Table, name: str, row: int) -> DataError:
+    """The error for a value that is missing, where none may be."""
+    value = table.frame[name][row]
+    got = "is empty" if value is None or not str(value).strip() else f"holds {str(value).strip()!r}"
+    return DataError(
+        f"{table.where(row)}: the column {name!r} {got}; expected a number. Fill it in, leave the row out, or set "
+        "data.missing."
+    )
 
 
 def decimal_comma(table: Table, columns: Sequence[str], settings: TableSettings) -> bool:

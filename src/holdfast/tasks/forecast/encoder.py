@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +11,6 @@ import torch
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 from torch import Tensor
 
-from holdfast.data.batches import Batch, Indices
 from holdfast.data.encoders import fit_scaling
 from holdfast.data.examples import Examples
 from holdfast.data.missing import NOTHING_FILLED, Filling
@@ -22,39 +19,9 @@ from holdfast.data.series import Numbers, Series, Windows
 from holdfast.errors import DataError, HoldfastWarning
 from holdfast.runtime.scaling import Scaling
 from holdfast.tasks.forecast.data import context
+from holdfast.tasks.forecast.scales import PanelScales, Scales, StaticColumn, measured
 from holdfast.tasks.forecast.settings import ForecastData
-
-
-@dataclass(frozen=True, eq=False)
-class ForecastBatch(Batch):
-    """A few windows.
-
-    Attributes:
-        inputs: [B, W, C + P + F], float32: for each row the scaled targets and past columns, the masks of columns with
-            missing values (included in P), and the known columns of the next row.
-        targets: The next H rows, scaled, [B, H, C], float32, NaN for a missing value; None if they are not known.
-        future: The known columns of the next H rows, [B, H, F], float32.
-        history: The targets of the season before these rows, in original units, [B, S, C], float64.
-        actual: The next H rows in original units, [B, H, C], float64, NaN for a missing value; None if they are not
-            known.
-        times: The times of the next H rows for each window; empty if the rows are in the series.
-    """
-
-    future: Tensor
-    history: Tensor
-    actual: Tensor | None
-    times: tuple[list[Any], ...] = ()
-
-    @property
-    def known_actual(self) -> Tensor:
-        """The next rows in original units.
-
-        Raises:
-            DataError: These rows are not known.
-        """
-        if self.actual is None:
-            raise DataError("The rows that follow the windows are not known; expected them, to measure a forecast.")
-        return self.actual
+from holdfast.tasks.forecast.windows import EncodedSeries, WindowDataset
 
 
 class SeriesEncoder(Saved):
@@ -62,11 +29,15 @@ class SeriesEncoder(Saved):
 
     Attributes:
         settings: The ``[data]`` table, with the names of all target columns.
-        scaling: The scales of targets (with ``log``, of their logarithms), past and known columns, in this order.
+        scaling: The scales of targets (with ``log``, of their logarithms), past and known columns, in this order, over
+            all training series.
         deviations: Standard deviation of each target in original units, C; 1 for a constant target.
         naive_errors: Mean absolute error of each target's seasonal-naive forecast of one row within the training part,
             C (Hyndman and Koehler 2006).
         filling: How missing values of targets, past and known columns are filled, after scaling.
+        panel: In a table of many series, the scales of targets and past columns of each training series. Another series
+            is scaled by its own rows before the first forecast.
+        statics: The static columns.
     """
 
     settings: ForecastData
@@ -74,6 +45,8 @@ class SeriesEncoder(Saved):
     deviations: tuple[float, ...]
     naive_errors: tuple[float, ...]
     filling: Filling = NOTHING_FILLED
+    panel: PanelScales | None = None
+    statics: tuple[StaticColumn, ...] = ()
 
     @classmethod
     def fit(cls, train: Windows, settings: ForecastData) -> SeriesEncoder:
@@ -87,7 +60,8 @@ class SeriesEncoder(Saved):
             DataError: With ``data.log``, a target is not above 0.
         """
         all_series, season = train.series, settings.season
-        settings = settings.model_copy(update={"target_columns": list(all_series[0].names)})
+        columns = dict(zip(("id_column", "time_column"), all_series[0].keys, strict=True))
+        settings = settings.model_copy(update={**columns, "target_columns": list(all_series[0].names)})
         gaps = settings.missing != "error"
         values = [np.concatenate([_levels(s, settings), s.past, s.known[: len(s)]], 1) for s in all_series]
         rows = Examples(list(values), None, [series.origin for series in all_series], gaps)
@@ -108,16 +82,21 @@ class SeriesEncoder(Saved):
             deviations=deviations,
             naive_errors=tuple(naive.tolist()),
             filling=filling,
+            panel=_panel(all_series, settings, scaling) if all_series[0].name else None,
+            statics=tuple(
+                StaticColumn.fit(name, [series.static[place] for series in all_series])
+                for place, name in enumerate(settings.static_columns)
+            ),
         )
 
     @property
     def channels(self) -> tuple[int, int, int]:
         """C, P and F: the numbers of target, past and known values per row.
 
-        P includes the masks of missing values, F includes the calendar.
+        P includes the masks of missing values, F includes the calendar and the static columns.
         """
         data = self.settings
-        known = len(data.known_columns) + 2 * len(data.calendar)
+        known = len(data.known_columns) + 2 * len(data.calendar) + sum(column.size for column in self.statics)
         return len(data.target_columns), len(data.past_columns) + len(self.filling.masked), known
 
     def encode(self, windows: Windows, horizon: int) -> WindowDataset:
@@ -132,16 +111,28 @@ class SeriesEncoder(Saved):
         """
         if windows.ahead:
             for series in windows.series:
-                self._check_ahead(series, horizon)
+                self.check_ahead(series, horizon)
         elif not len(windows):
             raise DataError(
                 f"{windows.series[0].origin} has {len(windows.series[0])} rows; expected at least "
                 f"{context(self.settings) + windows.horizon}, {context(self.settings)} to forecast from and "
                 f"{windows.horizon} to measure the forecast on."
             )
-        return WindowDataset(self, windows, horizon if windows.ahead else windows.horizon)
+        scales = self._scales(windows)
+        more = horizon if windows.ahead else 0
+        rows = [self._encoded(series, scales.mean[k], scales.std[k], more) for k, series in enumerate(windows.series)]
+        count = len(self.settings.target_columns) + len(self.settings.past_columns)
+        filling = self.filling.model_copy(update={"mean": self.filling.mean[:count]})
+        dataset = WindowDataset(windows, more or windows.horizon, self.settings, filling, rows, scales)
+        dataset.by_series = self.panel is not None
+        return dataset
 
-    def _check_ahead(self, series: Series, horizon: int) -> None:
+    def check_ahead(self, series: Series, horizon: int) -> None:
+        """Checks that a series has the rows that a forecast after its end needs.
+
+        Raises:
+            DataError: It has too few rows, or known columns have too few rows ahead.
+        """
         needed = max(context(self.settings), 2)  # the step between times needs two rows
         if len(series) < needed:
             raise DataError(f"{series.origin} has {len(series)} rows; expected at least {needed} to forecast from.")
@@ -153,108 +144,74 @@ class SeriesEncoder(Saved):
                 "the time and these columns."
             )
 
-    def levels(self, series: Series) -> Numbers:
-        """The targets, or with ``data.log`` their logarithms."""
-        return _levels(series, self.settings)
+    def _scales(self, windows: Windows) -> Scales:
+        """The scales of each series of some windows."""
+        count = len(self.settings.target_columns) + len(self.settings.past_columns)
+        usual = (np.array(self.scaling.mean[:count]), np.array(self.scaling.std[:count]))
+        if self.panel is None:
+            alike = (*usual, np.array(self.deviations), np.array(self.naive_errors))
+            return Scales.stacked([alike] * len(windows.series))
+        by_name = self.panel.by_name()
+        first = np.array([len(series) for series in windows.series])
+        np.minimum.at(first, windows.starts[:, 0], windows.starts[:, 1])
+        return Scales.stacked(
+            by_name.get(series.name) or _measured(series.part(0, rows), self.settings, usual)
+            for series, rows in zip(windows.series, first.tolist(), strict=True)
+        )
 
-    def restored(self, scaled: Tensor) -> Tensor:
+    def _encoded(self, series: Series, mean: Numbers, std: Numbers, more: int) -> EncodedSeries:
+        """A series, scaled, with ``more`` rows ahead that have known columns only."""
+        rows, data = len(series), self.settings
+        now = np.concatenate([_levels(series, data), series.past], 1)
+        now = np.concatenate([now, np.full((more, now.shape[1]), np.nan)])
+        known = series.known[: rows + more] if data.known_columns else np.zeros((rows + more, 0))
+        scaling = Scaling(
+            "standard",
+            (*mean.tolist(), *self.scaling.mean[len(mean) :]),
+            (*std.tolist(), *self.scaling.std[len(mean) :]),
+        )
+        scaled, scaled_known = np.split(scaling.apply(np.concatenate([now, known], 1)), [now.shape[1]], 1)
+        filling = self.filling.model_copy(update={"mean": self.filling.mean[len(mean) :], "masked": ()})
+        return EncodedSeries(
+            now=scaled,
+            known=np.concatenate(
+                [
+                    filling.filled(torch.from_numpy(scaled_known)).numpy(),
+                    series.times_with(more).calendar(data.calendar),
+                ],
+                1,
+            ),
+            static=[
+                value
+                for column, text in zip(self.statics, series.static, strict=True)
+                for value in column.encoded(text, series)
+            ],
+            targets=np.concatenate([series.targets, np.full((more, series.targets.shape[1]), np.nan)]),
+        )
+
+    def restored(self, scaled: Tensor, scale: Tensor | None = None) -> Tensor:
         """Scaled targets, back in original units.
 
         Args:
             scaled: [B, H, C, Q].
+            scale: The ``scale`` of the batch, [B, 2, C]; None for the scales of all series.
 
         Returns:
             [B, H, C, Q], float64.
         """
-        count = len(self.deviations)
-        mean, std = (
-            torch.tensor(values[:count], dtype=torch.float64, device=scaled.device)[:, None]
-            for values in (self.scaling.mean, self.scaling.std)
-        )
+        if scale is None:
+            count = len(self.deviations)
+            scale = torch.tensor([[self.scaling.mean[:count], self.scaling.std[:count]]], dtype=torch.float64)
+        mean, std = scale.to(scaled.device)[:, :, None, :, None].unbind(1)
         levels = scaled.double() * std + mean
         return levels.exp() if self.settings.log else levels
 
     @model_serializer(mode="wrap")
-    def _without_filling(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Files of models that refuse missing values have no ``filling``."""
+    def _without_unused(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Files of models that refuse missing values have no ``filling``; those of single series no ``panel``."""
         document: dict[str, Any] = write(self)
-        return {name: value for name, value in document.items() if name != "filling" or self.filling.kind != "error"}
-
-
-class WindowDataset:
-    """Encoded windows. Indexing by a list of positions gives a batch.
-
-    Windows overlap, and each row is stored once.
-
-    Attributes:
-        lengths: The number of rows in each window, [N], int64.
-    """
-
-    def __init__(self, encoder: SeriesEncoder, windows: Windows, horizon: int) -> None:
-        self._windows, self._horizon = windows, horizon
-        self._window, self._season = encoder.settings.window, encoder.settings.season
-        self._names = encoder.settings.calendar
-        self.lengths = np.full(len(windows), self._window, dtype=np.int64)
-        now_columns = len(encoder.settings.target_columns) + len(encoder.settings.past_columns)
-        self._now_filling, self._known_filling = (
-            encoder.filling.model_copy(update={"mean": encoder.filling.mean[part]})
-            for part in (slice(now_columns), slice(now_columns, None))
-        )
-        # The naive forecasts repeat known values; a season without any known value gets the mean.
-        mean = encoder.restored(torch.zeros(1, 1, len(encoder.deviations), 1)).flatten().tolist()
-        self._history_filling = Filling(kind="previous", mean=tuple(mean))
-        rows = [self._encoded(encoder, series, horizon if windows.ahead else 0) for series in windows.series]
-        scaled = np.concatenate([values for values, _ in rows])
-        self._now, self._known = (torch.from_numpy(part.copy()) for part in np.split(scaled, [now_columns], 1))
-        self._targets = torch.from_numpy(np.concatenate([values for _, values in rows]))
-        self._bases = np.cumsum([0, *(len(values) for values, _ in rows)])
-
-    def __len__(self) -> int:
-        """The number of windows, N."""
-        return len(self._windows)
-
-    def __getitems__(self, indices: Indices) -> ForecastBatch:
-        """The windows at these positions, in this order, as one batch."""
-        series, row = self._windows.starts[np.asarray(indices, np.int64)].T
-        start = torch.from_numpy(self._bases[series] + row)[:, None]
-        before = start + torch.arange(-self._window, 0)
-        after = start + torch.arange(self._horizon)
-        ahead = self._windows.ahead
-        count = self._targets.shape[1]
-        now = self._now[before]
-        filled, masks = self._now_filling.filled(now), self._now_filling.mask(now)
-        return ForecastBatch(
-            inputs=torch.cat([filled, masks, self._known[before + 1]], -1),
-            lengths=None,
-            targets=None if ahead else self._now[after][..., :count],
-            future=self._known[after],
-            history=self._history(start),
-            actual=None if ahead else self._targets[after],
-            times=tuple(self._times[k] for k in series.tolist()) if ahead else (),
-        )
-
-    def _history(self, start: Tensor) -> Tensor:
-        """The targets of the season before the given rows, [B, S, C]; missing values repeat the value before them."""
-        rows = self._targets[start + torch.arange(-max(self._window, self._season), 0)]
-        return self._history_filling.filled(rows)[:, -self._season :]
-
-    @cached_property
-    def _times(self) -> list[list[Any]]:
-        """The times after the end of each series."""
-        return [series.times_with(self._horizon)[len(series) :].as_json() for series in self._windows.series]
-
-    def _encoded(self, encoder: SeriesEncoder, series: Series, more: int) -> tuple[Any, Numbers]:
-        """A series and the known columns of ``more`` rows ahead: scaled rows [T + more, I], and unscaled targets."""
-        rows = len(series)
-        count = len(encoder.settings.target_columns)
-        empty = np.full((more, count + len(encoder.settings.past_columns)), np.nan)
-        now = np.concatenate([np.concatenate([encoder.levels(series), series.past], 1), empty])
-        known = series.known[: rows + more] if encoder.settings.known_columns else np.zeros((rows + more, 0))
-        scaled = encoder.scaling.apply(np.concatenate([now, known], 1))
-        scaled[:, now.shape[1] :] = self._known_filling.filled(torch.from_numpy(scaled[:, now.shape[1] :])).numpy()
-        calendar = series.times_with(more).calendar(self._names)
-        targets = np.concatenate([series.targets, empty[:, :count]])
-        return np.concatenate([scaled, calendar], 1), targets
+        unused = {"filling": self.filling.kind == "error", "panel": self.panel is None, "statics": not self.statics}
+        return {name: value for name, value in document.items() if not unused.get(name)}
 
 
 def _warn_of_constants(targets: Numbers, names: Sequence[str]) -> None:
@@ -281,3 +238,19 @@ def _levels(series: Series, settings: ForecastData) -> Numbers:
             "Set data.log = false."
         )
     return np.log(series.targets)
+
+
+def _measured(
+    series: Series, settings: ForecastData, usual: tuple[Numbers, Numbers]
+) -> tuple[Numbers, Numbers, Numbers, Numbers]:
+    """The scales of a series by its own rows."""
+    levels = np.concatenate([_levels(series, settings), series.past], 1)
+    return measured(levels, series.targets, settings.season, usual)
+
+
+def _panel(all_series: Sequence[Series], settings: ForecastData, scaling: Scaling) -> PanelScales:
+    """The scales of each training series."""
+    count = len(settings.target_columns) + len(settings.past_columns)
+    usual = (np.array(scaling.mean[:count]), np.array(scaling.std[:count]))
+    scales = Scales.stacked(_measured(series, settings, usual) for series in all_series)
+    return PanelScales.of([series.name for series in all_series], scales)

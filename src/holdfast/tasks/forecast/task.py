@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -16,12 +16,15 @@ from holdfast.data.readers import series
 from holdfast.data.series import Windows
 from holdfast.errors import RecipeError
 from holdfast.layers.forms import Form
-from holdfast.tasks.forecast.data import context, from_values, load
-from holdfast.tasks.forecast.encoder import ForecastBatch, SeriesEncoder, WindowDataset
+from holdfast.tasks.forecast.columns import as_csv
+from holdfast.tasks.forecast.data import context, load
+from holdfast.tasks.forecast.encoder import SeriesEncoder
 from holdfast.tasks.forecast.exports import exports
 from holdfast.tasks.forecast.metrics import ForecastMetrics
 from holdfast.tasks.forecast.network import Forecaster
 from holdfast.tasks.forecast.settings import ForecastAnswers, ForecastData, ForecastModel, ForecastRecipe
+from holdfast.tasks.forecast.values import from_values
+from holdfast.tasks.forecast.windows import ForecastBatch, WindowDataset
 from holdfast.tasks.losses import check_quantiles, known_loss
 from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
@@ -58,12 +61,13 @@ class ForecastTask(RecipeTask[Windows]):
     @classmethod
     def load(cls, recipe: ForecastRecipe, data_dir: Path | None) -> Splits[Windows]:
         """Reads the series of a recipe and splits them by time."""
-        _check(recipe)
+        check(recipe)
         return load(recipe.data, data_dir, _horizon(recipe.data, recipe.model, recipe.predict))
 
     @classmethod
     def fit(cls, recipe: ForecastRecipe, train: Windows) -> Self:
         """The task, with scales fitted on the training part."""
+        check(recipe)
         return cls(recipe.model, SeriesEncoder.fit(train, recipe.data), recipe.predict)
 
     def build(self) -> Forecaster:
@@ -96,7 +100,7 @@ class ForecastTask(RecipeTask[Windows]):
         targets = batch.known_targets
         scaled = model(batch.inputs, batch.future, _teacher_rows(batch.inputs, targets) if model.training else None)
         loss = known_loss(scaled, targets, self.settings.loss, self.quantiles)
-        return TaskStep(loss, self.encoder.restored(scaled))
+        return TaskStep(loss, self.encoder.restored(scaled, batch.scale))
 
     def metrics(self) -> ForecastMetrics:
         """New metrics: errors of the model and of the naive forecasts."""
@@ -107,6 +111,10 @@ class ForecastTask(RecipeTask[Windows]):
         """The errors of the model and of the naive forecasts, as text."""
         return metrics.table()
 
+    def figures(self, metrics: ForecastMetrics) -> dict[str, Any]:
+        """With quantiles, the coverage of each row of the horizon."""
+        return metrics.figures()
+
     def read(self, paths: Sequence[Path]) -> Windows:
         """Reads tables with the settings of the training files; gives every window."""
         data = self.encoder.settings
@@ -116,7 +124,7 @@ class ForecastTask(RecipeTask[Windows]):
         """Series from columns, rows or numbers.
 
         Args:
-            values: As :func:`holdfast.tasks.forecast.data.from_values` takes them.
+            values: As :func:`holdfast.tasks.forecast.values.from_values` takes them.
 
         Raises:
             DataError: A value does not fit.
@@ -128,13 +136,15 @@ class ForecastTask(RecipeTask[Windows]):
 
         Returns:
             For each series ``times``; ``values``: for each column one number per time; and with ``loss = "quantile"``,
-            ``quantiles``: for each column and quantile one number per time.
+            ``quantiles``: for each column and quantile one number per time. In a table of many series also ``id``.
         """
-        forecasts = self.encoder.restored(model(batch.inputs, batch.future))
+        forecasts = self.encoder.restored(model(batch.inputs, batch.future), batch.scale)
         names, middle = self.encoder.settings.target_columns, self.quantiles.index(0.5)
         answers = []
-        for times, rows in zip(batch.times, forecasts.movedim(1, -1), strict=True):  # rows: [C, Q, H]
-            answer = {"times": times, "values": dict(zip(names, rows[:, middle].tolist(), strict=True))}
+        for place, rows in enumerate(forecasts.movedim(1, -1)):  # [C, Q, H]
+            answer: dict[str, Any] = {"id": batch.names[place]} if any(batch.names) else {}
+            answer["times"] = batch.times[place]
+            answer["values"] = dict(zip(names, rows[:, middle].tolist(), strict=True))
             if self.settings.loss == "quantile":
                 levels = [f"{quantile:g}" for quantile in self.quantiles]
                 by_level = [dict(zip(levels, channel, strict=True)) for channel in rows.tolist()]
@@ -143,16 +153,25 @@ class ForecastTask(RecipeTask[Windows]):
         return answers
 
     def text(self, answer: Mapping[str, Any]) -> str:
-        """An answer as CSV: one row per time, one column per target."""
-        columns = {"time": answer["times"], **answer["values"]}
-        rows = zip(*columns.values(), strict=True)
-        return "\n".join([",".join(columns), *(",".join(map(str, row)) for row in rows)])
+        """An answer as CSV: one row per time, one column per target and quantile, after the id and the time."""
+        return as_csv(answer, self._keys)
+
+    def texts(self, answers: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+        """As :meth:`RecipeTask.texts`; the forecasts of many series are one table."""
+        for place, answer in enumerate(answers):
+            yield as_csv(answer, self._keys, header=place == 0 or not self._keys[0])
+
+    @property
+    def _keys(self) -> tuple[str, str]:
+        """The names of the id column and of the time column in tables; a single series has no id."""
+        data = self.encoder.settings
+        return (data.id_column, data.time_column) if data.id_column else ("", "time")
 
     def plot(self, examples: Windows, answers: Sequence[Mapping[str, Any]], path: Path) -> None:
         """Draws the last rows of each series and its forecast."""
-        from holdfast.tasks.forecast.plot import draw
+        from holdfast.tasks.forecast.plot import drawings, figure, save
 
-        draw(examples.series, answers, path, rows=3 * context(self.encoder.settings))
+        save(figure(drawings(examples.unlabelled().series, answers, 3 * context(self.encoder.settings))), path)
 
     def example_inputs(self, size: int) -> tuple[Tensor, Tensor]:
         """Zeros: windows of ``size`` rows [size, size, C + P + F], and the known values of the next rows."""
@@ -177,8 +196,12 @@ def _horizon(data: ForecastData, model: ForecastModel, answering: ForecastAnswer
     return answering.horizon or data.horizon
 
 
-def _check(recipe: ForecastRecipe) -> None:
-    """Checks that the settings fit each other."""
+def check(recipe: ForecastRecipe) -> None:
+    """Checks that the settings fit each other.
+
+    Raises:
+        RecipeError: They do not.
+    """
     model = recipe.model
     if model.method == "recursive":
         excluded = {
