@@ -70,7 +70,7 @@ def test_modules_of_scikit_learn_that_have_another_name_today(program: Program) 
         parts = sorted(one + other), len(other), joblib.dump.__name__, search.GridSearchCV.__name__
     """)
     assert ran.parts == (list(range(10)), 3, "dump", "GridSearchCV")
-    with pytest.raises(ModuleNotFoundError, match="sklearn.nowhere"):
+    with pytest.raises(ModuleNotFoundError, match="nowhere"):
         program("import sklearn.nowhere")
 
 
@@ -78,7 +78,7 @@ def test_methods_of_pandas_that_have_another_name_today(program: Program) -> Non
     # a library of that name, as pandas itself is not needed for the tests
     ran = program("""
         import sys, pathlib
-        text = "class DataFrame:\\n def to_numpy(self): return 1\\nclass Series(DataFrame):\\n def as_matrix(self): return 2"
+        text = "class DataFrame:\\n to_numpy = lambda self: 1\\nclass Series(DataFrame):\\n as_matrix = lambda self: 2"
         pathlib.Path("pandas.py").write_text(text)
         sys.modules.pop("pandas", None)
         sys.path.insert(0, ".")

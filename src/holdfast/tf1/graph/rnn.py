@@ -14,7 +14,9 @@ from holdfast.tf1.graph import indexing
 from holdfast.tf1.graph.arrays import concat, shape, stack, unstack
 from holdfast.tf1.graph.cells import EngineCell, RNNCell, is_joined, split_state, told
 from holdfast.tf1.graph.convert import convert_to_tensor
+from holdfast.tf1.graph.dtypes import int32
 from holdfast.tf1.graph.graph import get_default_graph, nodes
+from holdfast.tf1.graph.maths import cast
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.nested import flatten, is_structure, map_structure, pack_sequence_as
 from holdfast.tf1.graph.plan import needed
@@ -68,7 +70,7 @@ def run_cell(
     if joined:
         initial_state = split_state(cell, initial_state)
     state = None if initial_state is None else map_structure(convert_to_tensor, initial_state)
-    lengths = None if sequence_length is None else convert_to_tensor(sequence_length)
+    lengths = None if sequence_length is None else _whole(convert_to_tensor(sequence_length))
     run = _engine(cell, x, state, time_major, reverse) if isinstance(cell, EngineCell) else _by_steps(
         cell, x, initial_state, dtype, time_major, reverse
     )  # fmt: skip
@@ -115,6 +117,11 @@ class _Part:
 
     def __init__(self, sizes: Sizes, dtype: Any) -> None:
         self.sizes, self.dtype = sizes, dtype
+
+
+def _whole(lengths: Tensor) -> Tensor:
+    """Lengths as whole numbers: a program may count steps with reduce_sum of float numbers."""
+    return cast(lengths, int32) if lengths.dtype.is_floating else lengths
 
 
 def _engine(cell: EngineCell, x: Tensor, state: Any, time_major: bool, reverse: bool) -> Any:
