@@ -70,6 +70,16 @@ def test_names_of_before_1_0(tmp_path: Path) -> None:
     assert (event.step, event.value) == (4, 2.0)
 
 
+@pytest.mark.parametrize("name", ["graph", "graph_def"])
+def test_the_graph_of_a_session_as_before_1_0(name: str, tmp_path: Path) -> None:
+    total = tf.add(1, 2, name="total")
+    with tf.Session() as session:
+        writer = tf.train.SummaryWriter(tmp_path, **{name: session.graph_def})
+        assert session.run(total) == 3
+    writer.close()
+    assert "total" in {node.name for node in read(tmp_path).Graph().node}
+
+
 def test_a_graph_without_summaries_has_nothing_to_merge() -> None:
     assert tf.summary.merge_all() is None
 

@@ -135,7 +135,7 @@ class FileWriter:
 
     Args:
         logdir: The folder; made if it is not there.
-        graph: A graph to show.
+        graph: A graph to show; ``graph_def`` is another name of it.
         max_queue: Summaries that wait before they are written.
         flush_secs: Seconds after which they are written at the latest.
         filename_suffix: The end of the file's name.
@@ -159,8 +159,9 @@ class FileWriter:
         else:
             Path(self._folder).mkdir(parents=True, exist_ok=True)
             self._writer = EventFileWriter(self._folder, max_queue, flush_secs, filename_suffix or "")
-        if graph is not None:
-            self.add_graph(graph)
+        shown = graph if graph is not None else graph_def
+        if shown is not None:
+            self.add_graph(shown)
 
     def get_logdir(self) -> str:
         """The folder."""
