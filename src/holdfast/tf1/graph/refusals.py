@@ -58,6 +58,26 @@ refuse(
     "contrib.seq2seq.simple_decoder_fn_train", "contrib.rnn.AttentionCellWrapper",
 )  # fmt: skip
 refuse(
+    "Write the cell in the program, as a subclass of tf.nn.rnn_cell.RNNCell with state_size, output_size and call: "
+    "docs/tf1.md.",
+    "contrib.rnn.PhasedLSTMCell", "contrib.rnn.UGRNNCell", "contrib.rnn.IntersectionRNNCell",
+    "contrib.rnn.GridLSTMCell", "contrib.rnn.BidirectionalGridLSTMCell", "contrib.rnn.TimeFreqLSTMCell",
+    "contrib.rnn.CoupledInputForgetGateLSTMCell", "contrib.rnn.GLSTMCell", "contrib.rnn.ConvLSTMCell",
+    "contrib.rnn.Conv1DLSTMCell", "contrib.rnn.Conv2DLSTMCell", "contrib.rnn.Conv3DLSTMCell",
+    "contrib.rnn.WeightNormLSTMCell", "contrib.rnn.LayerNormLSTMCell", "contrib.rnn.NTMCell",
+    "contrib.rnn.IndRNNCell", "contrib.rnn.IndyGRUCell", "contrib.rnn.IndyLSTMCell", "contrib.rnn.HighwayWrapper",
+    "contrib.rnn.CompiledWrapper", "contrib.grid_rnn",
+)  # fmt: skip
+refuse(
+    "Look the rows up with tf.nn.embedding_lookup, and take their mean with tf.reduce_mean.",
+    "contrib.layers.safe_embedding_lookup_sparse", "nn.embedding_lookup_sparse", "nn.safe_embedding_lookup_sparse",
+)  # fmt: skip
+refuse(
+    "Write the loop with tf.Session; for a time series, train a forecast with `holdfast train`: docs/forecast.md.",
+    "contrib.learn.TensorFlowEstimator", "contrib.learn.TensorFlowRNNClassifier",
+    "contrib.learn.TensorFlowRNNRegressor", "contrib.skflow",
+)  # fmt: skip
+refuse(
     "Use the whole softmax: tf.nn.sparse_softmax_cross_entropy_with_logits. It is exact, and fast enough for "
     "vocabularies of tutorials.",
     "nn.nce_loss", "nn.sampled_softmax_loss", "nn.learned_unigram_candidate_sampler",
