@@ -17,10 +17,12 @@ from holdfast.tf1.graph.tensors import Tensor
 
 @public("cast")
 def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
-    """The same values in another dtype; fractions are cut off."""
+    """The same values in another dtype; fractions are cut off. A sparse tensor stays one."""
     kind = as_dtype(dtype)
     if isinstance(x, IndexedSlices):
         x = x.dense()
+    elif hasattr(x, "with_values"):
+        return x.with_values(cast(x.values, kind, name))  # type: ignore[no-any-return]
     tensor = convert_to_tensor(x)
     if tensor.dtype == kind:
         return tensor
