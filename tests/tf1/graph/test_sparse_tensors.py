@@ -59,9 +59,9 @@ def test_the_value_of_a_sparse_tensor_is_taken_for_one(session: tf.Session) -> N
 def test_a_sparse_tensor_is_not_a_dense_one(session: tf.Session) -> None:
     sparse = tf.SparseTensor([[0]], [1.0], [2])
     for use in (lambda: tf.reduce_sum(sparse), lambda: tf.add(sparse, 1.0)):
-        with pytest.raises(TypeError, match="Make it dense: tf.sparse_tensor_to_dense"):
+        with pytest.raises(TypeError, match=r"Make it dense: tf\.sparse_tensor_to_dense"):
             use()
-    with pytest.raises(TypeError, match="sparse_tensor_to_dense got 3; expected a tf.SparseTensor"):
+    with pytest.raises(TypeError, match=r"sparse_tensor_to_dense got 3; expected a tf\.SparseTensor"):
         tf.sparse_tensor_to_dense(3)
 
 
