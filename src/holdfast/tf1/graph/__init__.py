@@ -77,6 +77,7 @@ from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
     session,
     sparse_tensors,
     summaries,
+    summary_messages,
     surroundings,
     tensor_arrays,
     texts,

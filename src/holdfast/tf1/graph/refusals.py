@@ -45,8 +45,7 @@ refuse(
 refuse(
     "Write encoder and decoder with tf.nn.dynamic_rnn, or train them, with attention, by `holdfast train`: "
     "docs/translate.md.",
-    "contrib.legacy_seq2seq.embedding_attention_seq2seq", "contrib.legacy_seq2seq.embedding_rnn_seq2seq",
-    "contrib.legacy_seq2seq.embedding_tied_rnn_seq2seq", "contrib.legacy_seq2seq.embedding_attention_decoder",
+    "contrib.legacy_seq2seq.embedding_attention_seq2seq", "contrib.legacy_seq2seq.embedding_attention_decoder",
     "contrib.legacy_seq2seq.attention_decoder", "contrib.legacy_seq2seq.model_with_buckets",
     "contrib.legacy_seq2seq.one2many_rnn_seq2seq", "contrib.seq2seq.AttentionWrapper",
     "contrib.seq2seq.AttentionWrapperState", "contrib.seq2seq.AttentionMechanism", "contrib.seq2seq.BahdanauAttention",

@@ -19,6 +19,7 @@ from holdfast.errors import HoldfastWarning
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.graph import Graph, get_default_graph, node
 from holdfast.tf1.graph.names import public
+from holdfast.tf1.graph.summary_messages import Summary as OwnSummary
 from holdfast.tf1.graph.tensors import Tensor
 
 _COLLECTION = "summaries"
@@ -174,6 +175,9 @@ class FileWriter:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
 
+        if isinstance(summary, OwnSummary):
+            values = [Summary.Value(tag=each.tag, simple_value=each.simple_value) for each in summary.value]
+            summary = Summary(value=values)
         message = Summary.FromString(summary) if isinstance(summary, bytes) else summary
         self._add(Event(summary=message), global_step)
 

@@ -147,6 +147,12 @@ class InputProjectionWrapper(OwnWrapper):
         return self._cell(projected if self._activation is None else self._activation(projected), state)  # type: ignore[no-any-return]
 
 
+def embedding_table(classes: int, size: int, initializer: Any = None) -> Tensor:
+    """The table [classes, size] of :class:`EmbeddingWrapper`, in the open scope."""
+    first = initializer or get_variable_scope().initializer or RandomUniform(-math.sqrt(3), math.sqrt(3))
+    return get_variable("embedding", [classes, size], initializer=first)
+
+
 @public("contrib.rnn.EmbeddingWrapper")
 class EmbeddingWrapper(OwnWrapper):
     """A cell whose inputs [B] or [B, 1] are numbers of classes, with a table of their vectors."""
@@ -159,6 +165,5 @@ class EmbeddingWrapper(OwnWrapper):
 
     def call(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
         """One step."""
-        first = self._initializer or get_variable_scope().initializer or RandomUniform(-math.sqrt(3), math.sqrt(3))
-        table = get_variable("embedding", self._sizes, initializer=first)
+        table = embedding_table(*self._sizes, self._initializer)
         return self._cell(embedding_lookup(table, reshape(inputs, [-1])), state)  # type: ignore[no-any-return]
