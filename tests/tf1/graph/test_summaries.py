@@ -94,6 +94,14 @@ def test_a_summary_that_a_program_writes_itself(tmp_path: Path) -> None:
         tf.Summary.Value(tag="weights", histo=None)
 
 
+def test_tags_have_tensorflows_letters(tmp_path: Path) -> None:
+    for name in ("Cost Function", "/loss (train)", "a/b-c.d"):
+        tf.summary.scalar(name, tf.constant(1.0))
+    with tf.Session() as session, tf.summary.FileWriter(tmp_path) as writer:
+        writer.add_summary(session.run(tf.summary.merge_all()), 1)
+    assert sorted(read(tmp_path).Tags()["scalars"]) == ["Cost_Function", "a/b-c.d", "loss__train_"]
+
+
 def test_a_graph_without_summaries_has_nothing_to_merge() -> None:
     assert tf.summary.merge_all() is None
 

@@ -55,6 +55,7 @@ from holdfast.tf1.graph import (  # noqa: F401  (each registers its names)
     networks,
     newer_names,
     normalizing,
+    older_arguments,
     oldest_cells,
     optimizer_rules,
     optimizers,

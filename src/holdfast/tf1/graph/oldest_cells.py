@@ -10,7 +10,7 @@ from holdfast.tf1.graph.names import public
 
 
 @public("models.rnn.rnn_cell.BasicLSTMCell")
-class BasicLSTMCell(engine_cells.BasicLSTMCell):  # type: ignore[misc, valid-type]
+class BasicLSTMCell(engine_cells.BasicLSTMCell):  # type: ignore[misc]
     """The LSTM cell with the arguments of its time.
 
     Args:
@@ -29,7 +29,7 @@ class BasicLSTMCell(engine_cells.BasicLSTMCell):  # type: ignore[misc, valid-typ
 
 
 @public("models.rnn.rnn_cell.LSTMCell")
-class LSTMCell(engine_cells.LSTMCell):  # type: ignore[misc, valid-type]
+class LSTMCell(engine_cells.LSTMCell):  # type: ignore[misc]
     """The LSTM cell with peepholes, clip and projection, with the arguments of its time.
 
     Args:

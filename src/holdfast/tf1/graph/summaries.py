@@ -6,6 +6,7 @@ are empty and nothing is written, which a warning says once.
 
 from __future__ import annotations
 
+import re
 import time
 import warnings
 from collections.abc import Callable
@@ -49,14 +50,15 @@ def _summary(
         )
         return np.array(content, dtype=np.object_)
 
-    made = node(type_, compute, [value], "string", (), name, gradient=False)
+    cleaned = re.sub(r"[^-/\w.]", "_", name).lstrip("/")  # as TensorFlow's tags
+    made = node(type_, compute, [value], "string", (), cleaned, gradient=False)
     tag = made.op.name
     for collection in [_COLLECTION] if collections is None else collections:
         get_default_graph().add_to_collection(collection, made)
     return made
 
 
-@public("summary.scalar", "scalar_summary", "contrib.deprecated.scalar_summary")
+@public("summary.scalar")
 def scalar(name: str, tensor: Any, collections: Any = None, family: str | None = None) -> Tensor:
     """A number."""
     return _summary(
@@ -65,7 +67,7 @@ def scalar(name: str, tensor: Any, collections: Any = None, family: str | None =
     )  # fmt: skip
 
 
-@public("summary.histogram", "histogram_summary", "contrib.deprecated.histogram_summary")
+@public("summary.histogram")
 def histogram(name: str, values: Any, collections: Any = None, family: str | None = None) -> Tensor:
     """The distribution of values."""
     return _summary("HistogramSummary", name, values, collections, _histogram_values)
@@ -84,7 +86,7 @@ def _histogram_values(messages: Any, tag: str, x: torch.Tensor) -> list[Any]:
     return [messages.Summary.Value(tag=tag, histo=distribution)]
 
 
-@public("summary.image", "image_summary")
+@public("summary.image")
 def image(name: str, tensor: Any, max_outputs: int = 3, collections: Any = None, family: str | None = None) -> Tensor:
     """Pictures [B, height, width, channels]: bytes, or fractions that are scaled to fill their range."""
 

@@ -161,9 +161,9 @@ class EmbeddingWrapper(OwnWrapper):
         self, cell: RNNCell, embedding_classes: int, embedding_size: int, initializer: Any = None, reuse: Any = None
     ) -> None:
         super().__init__(cell)
-        self._sizes, self._initializer = [int(embedding_classes), int(embedding_size)], initializer
+        self._classes, self._size, self._initializer = int(embedding_classes), int(embedding_size), initializer
 
     def call(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
         """One step."""
-        table = embedding_table(*self._sizes, self._initializer)
+        table = embedding_table(self._classes, self._size, self._initializer)
         return self._cell(embedding_lookup(table, reshape(inputs, [-1])), state)  # type: ignore[no-any-return]
