@@ -61,6 +61,27 @@ def test_rows_of_unequal_lengths_are_an_array_of_objects(program: Program) -> No
     assert ran.equal.dtype == np.int64
 
 
+def test_rows_of_unequal_lengths_cannot_be_fed(program: Program) -> None:
+    ran = program("""
+        import numpy as np
+        import tensorflow as tf
+        x = tf.placeholder(tf.float32, [None, None])
+        session = tf.Session()
+        messages = []
+        for use in (
+            lambda: session.run(x, {x: [[1, 2], [3]]}), lambda: session.run(x, {x: np.array([[1, 2], [3]])}),
+            lambda: tf.constant([[1, 2], [3]]),
+        ):
+            try:
+                use()
+            except TypeError as error:
+                messages.append(str(error))
+    """)
+    assert len(ran.messages) == 3
+    for message in ran.messages:
+        assert message.endswith("is not one array; expected rows of equal length. Pad the shorter rows.")
+
+
 def test_modules_of_scikit_learn_that_have_another_name_today(program: Program) -> None:
     ran = program("""
         from sklearn.cross_validation import train_test_split
