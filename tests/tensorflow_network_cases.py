@@ -31,6 +31,9 @@ case("tf.nn.moments(x, [0])", x=f(4, 3))
 case("tf.nn.moments(x, [0, 1], keep_dims=True)", x=f(4, 3, 2))
 case("tf.nn.batch_normalization(x, y, z, y, z, 0.001)", x=f(4, 3), y=f(3), z=p(3))
 case("tf.nn.batch_normalization(x, y, z, None, None, 0.001)", x=f(4, 3), y=f(3), z=p(3))
+for _scaled in (True, False):
+    code = f"tf.nn.batch_norm_with_global_normalization(x, y, z, z, y, 0.001, {_scaled})"
+    case(code, x=f(2, 2, 2, 3), y=f(3), z=p(3))
 case("tf.nn.zero_fraction(x)", x=i(2, 3, 4).astype("float32"))
 case("tf.nn.lrn(x, 2)", x=f(1, 2, 2, 6))
 case("tf.nn.log_poisson_loss(tf.abs(x), y)", Y)

@@ -274,3 +274,16 @@ def test_recurrent_dropout_is_off_in_evaluation_and_new_at_every_step() -> None:
         g = [torch.autograd.grad(y.sum(), cells[0].trainable_variables) for y in (a, b)]
         for one, two in zip(*g, strict=True):
             torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
+
+
+def test_the_same_settings_are_checked_once_and_changed_ones_again() -> None:
+    cell = tf1.LSTMCell(4)
+    assert cell.spec(3) is cell.spec(3)
+    assert tf1.LSTMCell(4).spec(3) is cell.spec(3)
+    assert cell.spec(5).input_size == 5
+    cell.num_units = 6
+    assert cell.spec(3).hidden_size == 6
+    own = tf1.GRUCell(4, activation=lambda x: x)
+    assert own.spec(3).activation is own.activation
+    with pytest.raises(OptionError, match="hidden_size"):
+        tf1.GRUCell(4.0).spec(3)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from torch import nn
 
 from holdfast.cells import Activation, CellSpec
 from holdfast.errors import OptionError
-from holdfast.tf1.layer_cell import LayerCell, activation_of
+from holdfast.tf1.layer_cell import LayerCell, activation_of, spec_of
 from holdfast.tf1.variables import Initializer, Reuse
 
 _ZEROS, _ONES = nn.init.zeros_, nn.init.ones_
@@ -57,7 +57,7 @@ class BasicRNNCell(LayerCell):
 
     def spec(self, depth: int) -> CellSpec:
         """An RNN with one bias."""
-        return CellSpec(
+        return spec_of(
             kind="rnn", input_size=depth, hidden_size=self.num_units, single_bias=True, activation=self.activation
         )
 
@@ -116,7 +116,7 @@ class GRUCell(LayerCell):
 
     def spec(self, depth: int) -> CellSpec:
         """A GRU with ``reset_after=False`` and one bias."""
-        return CellSpec(
+        return spec_of(
             kind="gru",
             input_size=depth,
             hidden_size=self.num_units,
@@ -205,7 +205,7 @@ class CudnnCompatibleGRUCell(GRUCell):
 
     def spec(self, depth: int) -> CellSpec:
         """A GRU with ``reset_after=True`` and two biases."""
-        return CellSpec(kind="gru", input_size=depth, hidden_size=self.num_units)
+        return spec_of(kind="gru", input_size=depth, hidden_size=self.num_units)
 
     def make(self, depth: int) -> None:
         """Gates as in :class:`GRUCell`; the candidate has a kernel and a bias for the input and for the state."""

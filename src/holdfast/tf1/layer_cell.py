@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 from torch import Tensor
@@ -35,6 +36,14 @@ def activation_of(activation: Activation | None) -> Activation:
     if isinstance(activation, str):
         return "hard_sigmoid_02" if activation == "hard_sigmoid" else activation
     return _NAMES.get(activation, activation)
+
+
+def spec_of(**settings: Any) -> CellSpec:
+    """The :class:`~holdfast.cells.CellSpec` of these settings; the same settings are checked once, not at each call."""
+    return _checked_once(**settings) if isinstance(settings.get("activation", ""), str) else CellSpec(**settings)
+
+
+_checked_once = lru_cache(256, typed=True)(CellSpec)
 
 
 class LayerCell(RNNCell):

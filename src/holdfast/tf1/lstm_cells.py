@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from holdfast.cells import Activation, CellSpec
 from holdfast.cells.nested_state import State
 from holdfast.errors import OptionError
-from holdfast.tf1.layer_cell import LayerCell, activation_of
+from holdfast.tf1.layer_cell import LayerCell, activation_of, spec_of
 from holdfast.tf1.rnn_cell import LSTMStateTuple
 from holdfast.tf1.variables import Initializer, Reuse
 
@@ -105,7 +105,7 @@ class LSTMCell(LayerCell):
     def spec(self, depth: int) -> CellSpec:
         """An LSTM with one bias."""
         cell_clip, proj_clip = self._clips
-        return CellSpec(
+        return spec_of(
             kind="lstm",
             input_size=depth,
             hidden_size=self.num_units,

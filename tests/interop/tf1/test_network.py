@@ -135,7 +135,10 @@ def test_older_names(scope: str, tmp_path: Path) -> None:
         ("rnn/gru_cell/w_ru", "rnn/gru_cell/gates/kernel"),
         ("rnn/basic_lstm_cell/kernel", "rnn/basic_lstm_cell/kernel"),
         ("rnn/basic_lstm_cell/kernel/Adam", "rnn/basic_lstm_cell/kernel/Adam"),
+        ("rnn/basic_lstm_cell/biases/RMSProp_1", "rnn/basic_lstm_cell/bias/RMSProp_1"),
+        ("RNN/GRUCell/Gates/Linear/Matrix/Adam", "rnn/gru_cell/gates/kernel/Adam"),
         ("dense/weights", "dense/weights"),
+        ("dense/weights/Adam", "dense/weights/Adam"),
     ],
 )
 def test_modern_names(old: str, new: str) -> None:

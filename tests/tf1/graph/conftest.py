@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
@@ -26,7 +27,11 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program
         monkeypatch.setattr(sys, name, value)
     for name in [name for name in sys.modules if name == "__main__" or name.partition(".")[0] == "tensorflow"]:
         monkeypatch.setitem(sys.modules, name, sys.modules[name])  # to have it back after the test
-    of_numpy = set(np.__dict__)
+    for name in ("array", "asarray"):
+        monkeypatch.setattr(np, name, getattr(np, name))
+    removed = [(import_module(place), names) for place, names in old_libraries._NAMES.items()]
+    given = [(module, name) for module, names in removed for name in names if name not in module.__dict__]
+    loaded = set(sys.modules)
     reset_default_graph()
     FLAGS.__dict__.update(_defined={}, _parsed=False, _others=[])
 
@@ -37,7 +42,9 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program
     yield run
     for name in [name for name in sys.modules if name.partition(".")[0] == "tensorflow"]:
         del sys.modules[name]
-    for name in old_libraries._NAMES.keys() & np.__dict__.keys() - of_numpy:
-        delattr(np, name)
+    for name in sys.modules.keys() - loaded & old_libraries._MOVED.keys():
+        del sys.modules[name]
+    for module, name in given:
+        module.__dict__.pop(name, None)
     session_stack().clear()
     reset_default_graph()

@@ -104,6 +104,30 @@ def test_time_may_come_first(session: tf.Session) -> None:
     assert session.run(outputs.rnn_output).shape == (5, 3, 5)
 
 
+def test_a_line_that_takes_two_results_gets_two_as_from_tensorflow_1_1(session: tf.Session) -> None:
+    cell = tf.nn.rnn_cell.GRUCell(5)
+    decoder = seq2seq.BasicDecoder(cell, seq2seq.TrainingHelper(INPUTS, LENGTHS), cell.zero_state(3, tf.float32))
+    with tf.variable_scope("share", reuse=tf.AUTO_REUSE):
+        outputs, state = seq2seq.dynamic_decode(decoder)
+        (inner, _), other = seq2seq.dynamic_decode(
+            decoder,
+            impute_finished=False,
+        )
+        whole = seq2seq.dynamic_decode(decoder)
+        first = seq2seq.dynamic_decode(decoder)[0]
+        a, b, lengths = seq2seq.dynamic_decode(decoder)
+        head, *rest = seq2seq.dynamic_decode(decoder)
+    assert len(whole) == 3
+    assert len(rest) == 2
+    session.run(tf.global_variables_initializer())
+    made = session.run([outputs.rnn_output, inner, first.rnn_output, a.rnn_output, head.rnn_output])
+    for each in made[1:]:
+        np.testing.assert_array_equal(each, made[0])
+    for one, another in (session.run([state, other]), session.run([b, whole[1]])):
+        np.testing.assert_array_equal(one, another)
+    assert session.run(lengths).tolist() == list(LENGTHS)
+
+
 def test_a_helper_of_a_program(session: tf.Session) -> None:
     class Counting(seq2seq.Helper):  # type: ignore[misc, name-defined]
         def initialize(self, name: str | None = None) -> Any:

@@ -121,3 +121,37 @@ def test_a_seed_of_the_graph_makes_runs_repeatable() -> None:
 
     for one, other in zip(run(), run(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_one_tensor_of_all_parts_is_a_state_as_before_tensorflow_0_11(layers: int) -> None:
+    def make() -> Any:
+        cells = [tf.nn.rnn_cell.BasicLSTMCell(4) for _ in range(layers)]
+        return tf.nn.rnn_cell.MultiRNNCell(cells) if layers > 1 else cells[0]
+
+    x = tf.random_normal([2, 3, 5], seed=1)
+    joined = tf.random_normal([2, 8 * layers], seed=2)
+    pairs = [tf.nn.rnn_cell.LSTMStateTuple(*tf.split(each, 2, 1)) for each in tf.split(joined, layers, 1)]
+    parts = tuple(pairs) if layers > 1 else pairs[0]
+    results = []
+    with tf.variable_scope("model", reuse=tf.AUTO_REUSE):
+        for state in (joined, parts):
+            outputs, final = tf.nn.dynamic_rnn(make(), x, initial_state=state)
+            steps, last = tf.nn.static_rnn(make(), tf.unstack(x, 3, 1), initial_state=state)
+            with tf.variable_scope("rnn"):
+                one, new = make()(x[:, 0], state)
+            results.append([outputs, final, tf.stack(steps, 1), last, one, new])
+    assert results[0][1].shape == results[0][5].shape == (2, 8 * layers)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        whole, apart = session.run(results)
+    for one, other in zip(whole, apart, strict=True):
+        flat = np.concatenate(tf.contrib.framework.nest.flatten(other), 1) if isinstance(other, tuple) else other
+        np.testing.assert_array_equal(one, flat)
+
+
+def test_one_tensor_of_another_size_is_no_state() -> None:
+    with pytest.raises(
+        ValueError, match=r"shape \(2, 4\); expected LSTMStateTuple\(c=4, h=4\), or one tensor \[batch, 8\]"
+    ):
+        tf.nn.dynamic_rnn(tf.nn.rnn_cell.BasicLSTMCell(4), tf.zeros([2, 3, 5]), initial_state=tf.zeros([2, 4]))

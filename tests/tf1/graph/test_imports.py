@@ -80,3 +80,26 @@ def test_no_file_of_ours_hides_a_name_of_tensorflow() -> None:
     assert not {name for name in tops if f"holdfast.tf1.graph.{name}" in sys.modules}
     assert isinstance(graph.initializers, names.Namespace)
     assert graph.initializers.zeros is graph.zeros_initializer
+
+
+def test_modules_in_which_tensorflow_keeps_its_functions(program: Program) -> None:
+    ran = program("""
+        import tensorflow as tf
+        from tensorflow.python.ops import array_ops, clip_ops, gradients_impl, init_ops, math_ops, nn_ops, sparse_ops
+        from tensorflow.python.ops import gen_array_ops, tensor_array_ops, variable_scope as vs
+        from tensorflow.python.ops.ctc_ops import ctc_loss
+        from tensorflow.python.training import moving_averages, saver as saver_lib
+        from tensorflow.python.training.adam import AdamOptimizer
+        from tensorflow.python.client.session import Session
+        from tensorflow.python.pywrap_tensorflow import NewCheckpointReader
+        pairs = [
+            (clip_ops.clip_by_norm, tf.clip_by_norm), (gradients_impl.gradients, tf.gradients),
+            (nn_ops.softmax, tf.nn.softmax), (sparse_ops.sparse_to_dense, tf.sparse_to_dense),
+            (gen_array_ops.reshape, tf.reshape), (tensor_array_ops.TensorArray, tf.TensorArray),
+            (ctc_loss, tf.nn.ctc_loss), (moving_averages.ExponentialMovingAverage, tf.train.ExponentialMovingAverage),
+            (saver_lib.Saver, tf.train.Saver), (AdamOptimizer, tf.train.AdamOptimizer), (Session, tf.Session),
+            (NewCheckpointReader, tf.train.NewCheckpointReader), (vs.get_variable, tf.get_variable),
+        ]
+        different = [one for one, other in pairs if one is not other]
+    """)
+    assert ran.different == []

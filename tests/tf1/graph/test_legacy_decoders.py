@@ -91,3 +91,58 @@ def test_symbols(session: tf.Session) -> None:
     np.testing.assert_allclose(first, second, atol=1e-6)
     same = session.run(given[1], {symbols[1]: first.argmax(1)})
     np.testing.assert_allclose(last, same, atol=1e-6)
+
+
+@pytest.mark.parametrize("projected", [True, False])
+def test_symbols_to_symbols(session: tf.Session, projected: bool) -> None:
+    rng = np.random.RandomState(1)
+    source = [tf.constant(rng.randint(0, 6, 2)) for _ in range(3)]
+    target = [tf.constant(rng.randint(0, 5, 2)) for _ in range(4)]
+    projection = (tf.constant(rng.randn(4, 5), tf.float32), tf.zeros([5])) if projected else None
+    cell = tf.nn.rnn_cell.GRUCell(4)
+    results = []
+    with tf.variable_scope("model") as scope:
+        for feed in (False, True):
+            results.append(legacy.embedding_rnn_seq2seq(source, target, cell, 6, 5, 3, projection, feed)[0])
+            scope.reuse_variables()
+        asked = tf.placeholder(tf.bool, [])
+        chosen, state = legacy.embedding_rnn_seq2seq(source, target, cell, 6, 5, 3, projection, asked)
+    head = "model/embedding_rnn_seq2seq"
+    wrapper = "/output_projection_wrapper" if not projected else ""
+    decoder = f"{head}/embedding_rnn_decoder/rnn_decoder{wrapper}"
+    gru = [f"gru_cell/{part}/{kind}" for part in ("gates", "candidate") for kind in ("kernel", "bias")]
+    assert sorted(v.op.name for v in tf.trainable_variables()) == sorted([
+        f"{head}/rnn/embedding_wrapper/embedding", *[f"{head}/rnn/embedding_wrapper/{name}" for name in gru],
+        f"{head}/embedding_rnn_decoder/embedding", *[f"{decoder}/{name}" for name in gru],
+        *([f"{decoder}/kernel", f"{decoder}/bias"] if wrapper else []),
+    ])  # fmt: skip
+    session.run(tf.global_variables_initializer())
+    given, fed = session.run(results)
+    assert [each.shape for each in given] == [(2, 4 if projected else 5)] * 4
+    np.testing.assert_allclose(given[0], fed[0], atol=1e-6)
+    scores = fed[0] @ session.run(projection[0]) if projection else fed[0]
+    replaced = session.run(results[0], {target[1]: scores.argmax(1)})
+    np.testing.assert_allclose(replaced[1], fed[1], atol=1e-6)  # the second step reads the first's best symbol
+    for value, expected in ((False, given), (True, fed)):
+        for one, other in zip(session.run(chosen, {asked: value}), expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert session.run(state, {asked: True}).shape == (2, 4)
+
+
+def test_symbols_to_symbols_with_shared_weights(session: tf.Session) -> None:
+    symbols = [tf.constant([1, 2]), tf.constant([3, 0]), tf.constant([0, 0])]
+    cell = tf.nn.rnn_cell.BasicLSTMCell(4)
+    with tf.variable_scope("model") as scope:
+        given, state = legacy.embedding_tied_rnn_seq2seq(symbols, symbols, cell, 4, 3)
+        scope.reuse_variables()
+        fed, _ = legacy.embedding_tied_rnn_seq2seq(symbols, symbols, cell, 4, 3, feed_previous=True)
+    assert len(tf.trainable_variables()) == 5  # one table, one cell, one projection
+    loss = legacy.sequence_loss(given, symbols, [tf.ones([2])] * 3)
+    train = tf.train.AdamOptimizer(0.1).minimize(loss)
+    session.run(tf.global_variables_initializer())
+    first = session.run(loss)
+    for _ in range(30):
+        session.run(train)
+    assert session.run(loss) < 0.3 * first
+    assert session.run(fed)[2].shape == (2, 4)
+    assert session.run(state.h).shape == (2, 4)

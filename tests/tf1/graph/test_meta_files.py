@@ -169,6 +169,38 @@ def test_the_reason_names_the_operation_and_its_line(build: Any, reason: str) ->
         tf.train.import_meta_graph(meta)
 
 
+def test_forms_of_other_versions(tmp_path: Path) -> None:
+    old, legacy, seq2seq = tf.models.rnn.rnn_cell, tf.contrib.legacy_seq2seq, tf.contrib.seq2seq
+    x = tf.placeholder(tf.float32, [None, 7, 5], name="x")
+    fed_back = tf.placeholder(tf.bool, [], name="fed_back")
+    stack = old.MultiRNNCell([old.BasicLSTMCell(4), old.LSTMCell(3, 4)])
+    _, joined = tf.nn.dynamic_rnn(stack, x, tf.reduce_sum(tf.ones([4, 7]), 1), tf.ones([4, 14]), scope="joined")
+    decoder = seq2seq.BasicDecoder(
+        tf.nn.rnn_cell.GRUCell(6), seq2seq.TrainingHelper(x, [7, 2, 3, 4]), tf.zeros([4, 6]), tf.layers.Dense(2)
+    )
+    outputs, last = seq2seq.dynamic_decode(decoder)
+    symbols = [tf.constant([1, 2]), tf.constant([3, 0])]
+    made, state = legacy.embedding_rnn_seq2seq(
+        symbols, symbols, tf.nn.rnn_cell.GRUCell(4), 6, 5, 3, feed_previous=fed_back
+    )
+    tf.scalar_summary(["a", "b"], tf.ones([2]))
+    moving = tf.train.ExponentialMovingAverage(0.9)
+    moving.apply([tf.reduce_sum(joined)])
+    chosen = tf.select(tf.reverse(joined, dims=[False, True]) > 0, joined, -joined)
+    sparse = tf.cast(tf.SparseTensor([[0, 1]], [2.5], [2, 3]), tf.int32)
+    for each in (chosen, outputs.rnn_output, outputs.sample_id, last, *made, state, tf.sparse_tensor_to_dense(sparse)):
+        tf.add_to_collection("results", each)
+    feeds = {"x:0": X, "fed_back:0": True}
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver().save(session, str(tmp_path / "model"))
+        expected = session.run(tf.get_collection("results"), feeds)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.import_meta_graph(str(tmp_path / "model.meta")).restore(session, str(tmp_path / "model"))
+        for one, other in zip(session.run(tf.get_collection("results"), feeds), expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_a_graph_that_is_not_empty(tmp_path: Path) -> None:
     x = tf.placeholder(tf.float32, [], name="x")
     tf.multiply(x, 2, name="twice")

@@ -195,3 +195,23 @@ def test_explain_says_what_runs_each_loop() -> None:
 def test_wrong_arguments_are_errors_when_the_graph_is_made(make: Any, error: Any, message: str) -> None:
     with pytest.raises(error, match=message):
         make(tf.placeholder(tf.float32, [None, T, D]), tf.contrib.rnn.GRUCell(H))
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_lengths_may_be_counted_in_float_numbers(own: bool) -> None:
+    def make() -> Any:
+        return Own(H) if own else tf.contrib.rnn.GRUCell(H)
+
+    counted = tf.reduce_sum(tf.sequence_mask(LENGTHS, T, tf.float32), 1)
+    results = []
+    for lengths in (counted, LENGTHS):
+        with tf.variable_scope("model", reuse=tf.AUTO_REUSE):
+            results.append([
+                tf.nn.dynamic_rnn(make(), X, lengths, dtype=tf.float32),
+                tf.nn.static_rnn(make(), tf.unstack(X, axis=1), dtype=tf.float32, sequence_length=lengths),
+            ])  # fmt: skip
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        one, other = session.run(results)
+    for a, b in zip(tf.nest.flatten(one), tf.nest.flatten(other), strict=True):
+        np.testing.assert_array_equal(a, b)

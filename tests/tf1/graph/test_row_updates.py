@@ -40,6 +40,19 @@ def test_averages(session: tf.Session) -> None:
     assert list(moving.variables_to_restore()) == ["w/ExponentialMovingAverage"]
 
 
+def test_the_average_of_a_placeholder_begins_at_zero(session: tf.Session) -> None:
+    cost, row = tf.placeholder(tf.float32, []), tf.placeholder(tf.float32, [None])
+    moving = tf.train.ExponentialMovingAverage(0.9)
+    move = moving.apply([cost])
+    session.run(tf.global_variables_initializer())  # needs no value of the placeholder
+    session.run(move, {cost: 2.0})
+    session.run(move, {cost: 4.0})
+    assert session.run(moving.average(cost)) == pytest.approx(0.58)
+    moving.apply([row])
+    session.run(moving.average(row).initializer, {row: [1.0, 2.0]})
+    assert session.run(moving.average(row)).tolist() == [0, 0]
+
+
 def test_regularizers_of_scopes(session: tf.Session) -> None:
     with tf.variable_scope("model", regularizer=tf.contrib.layers.l2_regularizer(0.5)):
         tf.get_variable("a", [2], initializer=tf.constant_initializer(2.0))

@@ -37,6 +37,34 @@ def test_known_shapes(session: tf.Session) -> None:
     assert session.run(tf.sparse_tensor_to_dense(sparse)).tolist() == [0, 2.5, 0]
 
 
+def test_a_cast_keeps_a_tensor_sparse(session: tf.Session) -> None:
+    sparse = tf.SparseTensor([[0, 0], [1, 2]], tf.constant([7.9, 8.1]), [2, 3])
+    for made in (tf.cast(sparse, tf.int32), tf.to_int32(sparse)):
+        assert isinstance(made, tf.SparseTensor)
+        value = session.run(made)
+        assert value.values.tolist() == [7, 8]
+        assert value.values.dtype == np.int32
+        assert value.indices.tolist() == [[0, 0], [1, 2]]
+        assert made.get_shape().as_list() == [2, 3]
+
+
+def test_the_value_of_a_sparse_tensor_is_taken_for_one(session: tf.Session) -> None:
+    value = session.run(tf.SparseTensor([[0, 0], [0, 1]], [7, 8], [1, 3]))
+    assert session.run(tf.sparse_tensor_to_dense(value, default_value=-1)).tolist() == [[7, 8, -1]]
+    assert session.run(tf.edit_distance(value, tf.SparseTensor.from_value(value))).tolist() == [0]
+    loss = tf.nn.ctc_loss(tf.SparseTensorValue(np.int64([[0, 0]]), np.int32([1]), [1, 1]), tf.zeros([2, 1, 3]), [2])
+    np.testing.assert_allclose(session.run(loss), -np.log(3 / 9), rtol=1e-6)
+
+
+def test_a_sparse_tensor_is_not_a_dense_one(session: tf.Session) -> None:
+    sparse = tf.SparseTensor([[0]], [1.0], [2])
+    for use in (lambda: tf.reduce_sum(sparse), lambda: tf.add(sparse, 1.0)):
+        with pytest.raises(TypeError, match=r"Make it dense: tf\.sparse_tensor_to_dense"):
+            use()
+    with pytest.raises(TypeError, match=r"sparse_tensor_to_dense got 3; expected a tf\.SparseTensor"):
+        tf.sparse_tensor_to_dense(3)
+
+
 def test_a_network_learns_by_ctc(session: tf.Session) -> None:
     labels = tf.sparse_placeholder(tf.int32)
     x = tf.constant(np.random.RandomState(0).standard_normal((6, 2, 4)), tf.float32)
@@ -64,7 +92,7 @@ def test_ctc_without_an_alignment(session: tf.Session) -> None:
         session.run(tf.nn.ctc_loss(labels, logits, [3]))
     ignored = tf.nn.ctc_loss(labels, logits, [3], ignore_longer_outputs_than_inputs=True)
     assert session.run(ignored).tolist() == [0]
-    with pytest.raises(ValueError, match=r"expected a tf\.SparseTensor"):
+    with pytest.raises(TypeError, match=r"expected a tf\.SparseTensor"):
         tf.nn.ctc_loss(tf.constant([[0]]), logits, [3])
 
 

@@ -70,6 +70,38 @@ def test_names_of_before_1_0(tmp_path: Path) -> None:
     assert (event.step, event.value) == (4, 2.0)
 
 
+@pytest.mark.parametrize("name", ["graph", "graph_def"])
+def test_the_graph_of_a_session_as_before_1_0(name: str, tmp_path: Path) -> None:
+    total = tf.add(1, 2, name="total")
+    with tf.Session() as session:
+        writer = tf.train.SummaryWriter(tmp_path, **{name: session.graph_def})
+        assert session.run(total) == 3
+    writer.close()
+    assert "total" in {node.name for node in read(tmp_path).Graph().node}
+
+
+def test_a_summary_that_a_program_writes_itself(tmp_path: Path) -> None:
+    summary = tf.Summary(value=[tf.Summary.Value(tag="loss", simple_value=np.float32(2.5))])
+    summary.value.add(tag="score/accuracy", simple_value=0.75)
+    with tf.summary.FileWriter(tmp_path) as writer:
+        writer.add_summary(summary, 3)
+        writer.add_summary(tf.Summary(), 4)
+    found = read(tmp_path)
+    for tag, value in (("loss", 2.5), ("score/accuracy", 0.75)):
+        (event,) = found.Scalars(tag)
+        assert (event.step, event.value) == (3, value)
+    with pytest.raises(NotImplementedError, match="got histo; expected tag and simple_value"):
+        tf.Summary.Value(tag="weights", histo=None)
+
+
+def test_tags_have_tensorflows_letters(tmp_path: Path) -> None:
+    for name in ("Cost Function", "/loss (train)", "a/b-c.d"):
+        tf.summary.scalar(name, tf.constant(1.0))
+    with tf.Session() as session, tf.summary.FileWriter(tmp_path) as writer:
+        writer.add_summary(session.run(tf.summary.merge_all()), 1)
+    assert sorted(read(tmp_path).Tags()["scalars"]) == ["Cost_Function", "a/b-c.d", "loss__train_"]
+
+
 def test_a_graph_without_summaries_has_nothing_to_merge() -> None:
     assert tf.summary.merge_all() is None
 

@@ -85,3 +85,22 @@ def test_a_cell_of_a_program_by_linear(session: tf.Session) -> None:
         h = np.tanh(np.concatenate([X[:, t], h], 1) @ kernel + bias)
     np.testing.assert_allclose(session.run(state), h, atol=1e-6)
     assert None not in tf.gradients(outputs, tf.trainable_variables())
+
+
+def test_linear_has_the_arguments_of_all_versions(session: tf.Session) -> None:
+    linear, ones = tf.nn.rnn_cell._linear, tf.ones([2, 2])
+    with tf.variable_scope("a", initializer=tf.ones_initializer()):
+        made = [linear(ones, 3, 0), linear([ones], 3, True, 4.0, "gate"), linear(ones, 1, 1, scope="other")]
+    with tf.variable_scope("b"):
+        made.append(linear(ones, 3, True, tf.constant_initializer(4.0), tf.ones_initializer()))
+    with tf.variable_scope("c"):
+        start = tf.constant_initializer(1.0)
+        made.append(linear([ones], 3, True, bias_initializer=start, kernel_initializer=tf.zeros_initializer()))
+    assert [variable.op.name for variable in tf.global_variables()] == [
+        "a/kernel", "a/gate/kernel", "a/gate/bias", "a/other/kernel", "a/other/bias", "b/kernel", "b/bias",
+        "c/kernel", "c/bias",
+    ]  # fmt: skip
+    session.run(tf.global_variables_initializer())
+    sums = [[2] * 3] * 2, [[6] * 3] * 2, [[2]] * 2, [[6] * 3] * 2, [[1] * 3] * 2
+    for one, other in zip(session.run(made), sums, strict=True):
+        np.testing.assert_array_equal(one, other)

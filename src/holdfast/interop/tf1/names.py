@@ -98,10 +98,11 @@ def parse_name(name: str) -> tuple[str, str, str] | None:
 
 
 def modern(name: str) -> str:
-    """The name of a cell's variable in TensorFlow 1.2 and later; any other variable keeps its name."""
+    """The name of a cell's variable, or of its slot, in TensorFlow 1.2 and later; any other variable keeps its name."""
     parts = parse_name(name)
     if parts is None:
-        return name
+        variable, _, slot = name.rpartition("/")  # of an optimiser: .../biases/Adam_1
+        return f"{modern(variable)}/{slot}" if parse_name(variable) else name
     scope, cell, variable = parts
     before, _, last = scope.rpartition("/")
     number = re.search(r"_\d+$", last)

@@ -11,7 +11,7 @@ from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.dtypes import float32, int64
 from holdfast.tf1.graph.graph import node, nodes
 from holdfast.tf1.graph.names import public
-from holdfast.tf1.graph.sparse_tensors import SparseTensor
+from holdfast.tf1.graph.sparse_tensors import SparseTensor, as_sparse
 from holdfast.tf1.graph.tensors import Tensor
 
 
@@ -35,12 +35,9 @@ def ctc_loss(
 
     Raises:
         NotImplementedError: Repeated labels are to be treated otherwise.
-        ValueError: The labels are not a sparse tensor.
+        TypeError: The labels are not a sparse tensor.
     """
-    if not isinstance(labels, SparseTensor):
-        raise ValueError(
-            f"ctc_loss got labels {labels!r}; expected a tf.SparseTensor: tf.sparse_placeholder(tf.int32)."
-        )
+    targets = as_sparse(labels, "ctc_loss")
     if preprocess_collapse_repeated or not ctc_merge_repeated:
         raise NotImplementedError("ctc_loss collapses repeated outputs, and no labels; expected the default of both.")
     x, lengths = convert_to_tensor(inputs if logits is None else logits), convert_to_tensor(sequence_length)
@@ -63,7 +60,7 @@ def ctc_loss(
         return losses
 
     batch = (lengths.sizes or (None,))[0]
-    return node("CTCLoss", compute, [*labels, x, lengths], float32, (batch,), "ctc_loss")
+    return node("CTCLoss", compute, [*targets, x, lengths], float32, (batch,), "ctc_loss")
 
 
 @public("nn.ctc_greedy_decoder")

@@ -10,11 +10,12 @@ import torch
 
 from holdfast.cells.nested_state import map_state
 from holdfast.tf1 import rnn_cell as eager_cell
+from holdfast.tf1.graph.arrays import concat, split
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.filling import zeros
 from holdfast.tf1.graph.graph import nodes
 from holdfast.tf1.graph.names import public, publish
-from holdfast.tf1.graph.nested import flatten, pack_sequence_as
+from holdfast.tf1.graph.nested import flatten, is_structure, pack_sequence_as
 from holdfast.tf1.graph.plan import Plan
 from holdfast.tf1.graph.recorded_names import extended, method
 from holdfast.tf1.graph.scopes import (
@@ -162,6 +163,9 @@ class EngineCell(RNNCell):
     def __call__(self, inputs: Any, state: Any, scope: Any = None, **options: Any) -> Any:
         """One step: the output and the new state."""
         x = convert_to_tensor(inputs)
+        joined = is_joined(self, state)
+        if joined:
+            state = split_state(self, state)
         parts = [convert_to_tensor(part) for part in flatten(state)]
         variables, settings = self.prepare(x, scope), self.settings()
         cell, structure, count = self.eager, state, len(parts)
@@ -176,7 +180,29 @@ class EngineCell(RNNCell):
             type(self).__name__, step, [x, *parts, *[tensor for tensor, _ in settings], *variables],
             [(x.dtype, (batch, self.output_size)), *[(part.dtype, part.sizes) for part in parts]],
         )  # fmt: skip
-        return outputs[0], pack_sequence_as(state, outputs[1:])
+        return outputs[0], concat(outputs[1:], 1) if joined else pack_sequence_as(state, outputs[1:])
+
+
+def is_joined(cell: RNNCell, state: Any) -> bool:
+    """Whether a state is one tensor where the cell has several parts: c and h in one, as before TensorFlow 0.11."""
+    return state is not None and not is_structure(state) and is_structure(cell.state_size)
+
+
+def split_state(cell: RNNCell, state: Any) -> Any:
+    """The parts of one tensor [B, S]: those of the cell's state, one after the other.
+
+    Raises:
+        ValueError: The tensor has another size.
+    """
+    sizes = [int(size) for size in flatten(cell.state_size)]
+    tensor = convert_to_tensor(state)
+    size = None if tensor.sizes is None else tensor.sizes[-1] if len(tensor.sizes) == 2 else 0
+    if size not in (None, sum(sizes)):
+        raise ValueError(
+            f"The state {tensor.name} has shape {tensor.shape}; expected {cell.state_size}, or one tensor "
+            f"[batch, {sum(sizes)}] of all its parts."
+        )
+    return pack_sequence_as(cell.state_size, split(tensor, sizes, 1))
 
 
 def told(settings: Sequence[Setting], values: Sequence[torch.Tensor]) -> None:

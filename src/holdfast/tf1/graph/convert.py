@@ -86,6 +86,8 @@ def array_of(value: Any, dtype: DType | None = None, preferred: Any = None) -> n
         array = np.asarray(value)
     except ValueError as error:
         raise TypeError(f"{value!r} is not one array ({error}); expected rows of equal length.") from None
+    if array.dtype.kind == "O" and any(isinstance(part, list | tuple | np.ndarray) for part in array.ravel()):
+        raise TypeError(f"{_short(value)} is not one array; expected rows of equal length. Pad the shorter rows.")
     if array.dtype.kind in "OSU":
         if dtype is not None and dtype != string:
             raise TypeError(f"{_short(value)} is not a number; expected {dtype.name}.")

@@ -16,6 +16,7 @@ from holdfast.tf1.graph.graph import node, nodes
 from holdfast.tf1.graph.maths import cast
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.nested import flatten, map_structure, pack_sequence_as
+from holdfast.tf1.graph.program_lines import results_that_the_program_takes
 from holdfast.tf1.graph.recorded_names import extended, method
 from holdfast.tf1.graph.reductions import argmax
 from holdfast.tf1.graph.rnn import run_cell
@@ -84,7 +85,7 @@ class BasicDecoder(Decoder):
 def dynamic_decode(
     decoder: Decoder, output_time_major: bool = False, impute_finished: bool = False, maximum_iterations: Any = None,
     parallel_iterations: int = 32, swap_memory: bool = False, scope: Any = None,
-) -> tuple[Any, Any, Tensor]:  # fmt: skip
+) -> tuple[Any, ...]:  # fmt: skip
     """Runs a decoder until all rows are finished.
 
     Args:
@@ -97,7 +98,9 @@ def dynamic_decode(
         scope: The scope of the variables; ``decoder`` by default.
 
     Returns:
-        The outputs of all steps, as :class:`BasicDecoderOutput`; the final state; and the steps of each row [B].
+        The outputs of all steps, as :class:`BasicDecoderOutput`; the final state; and the steps of each row [B]. A line
+        that takes two results, ``outputs, state = dynamic_decode(...)``, gets the first two, as from TensorFlow 1.0
+        and 1.1.
     """
     if not isinstance(decoder, Decoder):
         raise TypeError(f"dynamic_decode got {decoder!r}; expected a decoder such as tf.contrib.seq2seq.BasicDecoder.")
@@ -108,6 +111,8 @@ def dynamic_decode(
             outputs, state, lengths = _by_steps(decoder, impute_finished, maximum_iterations)
     if output_time_major:
         outputs = map_structure(_turned, outputs)
+    if results_that_the_program_takes() == 2:
+        return outputs, state
     return outputs, state, lengths
 
 

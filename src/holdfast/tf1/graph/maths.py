@@ -17,10 +17,12 @@ from holdfast.tf1.graph.tensors import Tensor
 
 @public("cast")
 def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
-    """The same values in another dtype; fractions are cut off."""
+    """The same values in another dtype; fractions are cut off. A sparse tensor stays one."""
     kind = as_dtype(dtype)
     if isinstance(x, IndexedSlices):
         x = x.dense()
+    elif hasattr(x, "with_values"):
+        return x.with_values(cast(x.values, kind, name))  # type: ignore[no-any-return]
     tensor = convert_to_tensor(x)
     if tensor.dtype == kind:
         return tensor
@@ -111,7 +113,7 @@ def tile(input: Any, multiples: Any, name: str | None = None) -> Tensor:
     return node("Tile", lambda x: x.repeat(counts), [tensor], tensor.dtype, sizes, name)
 
 
-@public("where", "select")
+@public("where")
 def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None) -> Tensor:
     """``x`` where the condition holds, otherwise ``y``; without them, the places where it holds [N, dimensions].
 
@@ -161,10 +163,10 @@ def one_hot(
 
 
 @public("reverse", "reverse_v2")
-def reverse(tensor: Any, axis: Any, name: str | None = None) -> Tensor:
-    """A tensor backwards along axes; also with a list of booleans, as before TensorFlow 1.0."""
+def reverse(tensor: Any, axis: Any = None, name: str | None = None, dims: Any = None) -> Tensor:
+    """A tensor backwards along axes; also with a list of booleans, ``dims``, as before TensorFlow 1.0."""
     value = convert_to_tensor(tensor)
-    known = known_value(axis)
+    known = known_value(dims if axis is None else axis)
     if known is None:
         raise ValueError("reverse got axes that are not known before the run; expected a list of numbers.")
     flags = known.ravel().tolist()

@@ -22,7 +22,7 @@ _REFUSED: dict[str, str] = {}
 _MODULES: dict[str, Namespace] = {}
 
 # Places that are one: what comes after the first is looked up in the second.
-_SAME = {
+_SAME: dict[str, str] = {
     "nn.rnn_cell": "contrib.rnn",
     "python.ops.rnn_cell": "contrib.rnn",
     "python.ops.rnn_cell_impl": "contrib.rnn",
@@ -79,7 +79,31 @@ _SAME = {
     "python.training.training": "train",
     "python.summary.summary": "summary",
     "python.util": "",
+    "python.pywrap_tensorflow": "train",
+    "python.client.session": "",
+    "python.ops.gen_nn_ops": "nn",
+    "python.ops.ctc_ops": "nn",
+    "python.ops.candidate_sampling_ops": "nn",
 }
+_SAME |= dict.fromkeys(
+    (
+        f"python.ops.{name}"
+        for name in (
+            "clip_ops", "check_ops", "confusion_matrix", "data_flow_ops", "functional_ops", "gen_array_ops",
+            "gen_math_ops", "gradients", "gradients_impl", "io_ops", "linalg_ops", "logging_ops", "map_fn",
+            "numerics", "script_ops", "sparse_ops", "standard_ops", "string_ops", "template", "tensor_array_ops",
+        )
+    ), "",
+)  # fmt: skip
+_SAME |= dict.fromkeys(
+    (
+        f"python.training.{name}"
+        for name in (
+            "adadelta", "adagrad", "adam", "checkpoint_management", "ftrl", "gradient_descent", "learning_rate_decay",
+            "momentum", "moving_averages", "optimizer", "rmsprop", "saver", "training_util",
+        )
+    ), "train",
+)  # fmt: skip
 _SEVERAL_LEVELS = 3  # an alias may lead to another
 
 

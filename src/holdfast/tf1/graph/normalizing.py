@@ -56,6 +56,15 @@ def batch_normalization(
     return multiply(tensor, factor) + (shifted if offset is None else offset + shifted)  # type: ignore[no-any-return]
 
 
+@public("nn.batch_norm_with_global_normalization")
+def batch_norm_with_global_normalization(
+    t: Any, m: Any, v: Any, beta: Any, gamma: Any, variance_epsilon: float, scale_after_normalization: bool,
+    name: str | None = None,
+) -> Tensor:  # fmt: skip
+    """:func:`batch_normalization` with TensorFlow 0.x's arguments; gamma counts with ``scale_after_normalization``."""
+    return batch_normalization(t, m, v, beta, gamma if scale_after_normalization else None, variance_epsilon, name)
+
+
 @public("nn.zero_fraction")
 def zero_fraction(value: Any, name: str | None = None) -> Tensor:
     """How much of a tensor is zero."""

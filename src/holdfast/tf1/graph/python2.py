@@ -80,7 +80,10 @@ def unknown_name(tree: ast.AST, source: str) -> tuple[str, int] | None:
 def sentence(file: str, line: int, feature: str) -> str:
     """That a program is for Python 2, and what to do."""
     name = file.rsplit("/", 1)[-1]
+    convert = f"Convert it with `2to3 -w {name}` (a part of Python up to 3.12)"
+    if ".ipynb, cell " in name:
+        convert = "Save it as a program, `jupyter nbconvert --to script`, and convert that with 2to3"
     return (
-        f"{name} is a program for Python 2 (line {line} has {feature}); expected Python 3. Convert it with "
-        f"`2to3 -w {name}` (a part of Python up to 3.12), or change the line."
+        f"{name} is a program for Python 2 (line {line} has {feature}); expected Python 3. {convert}, or change the "
+        "line."
     )

@@ -18,9 +18,10 @@ _MODULES = {
     "convert", "convolution_layers", "convolutions", "decoding_helpers", "decoding_loops", "dense_layers",
     "differentiation", "engine_cells", "filling", "free_loops", "indexing", "initial_values", "layer_functions",
     "legacy_decoders", "loops", "loops_over_rows", "loss_functions", "maths", "matrices", "measures", "networks",
-    "normalizing", "optimizer_rules", "optimizers", "ordering", "picking", "products", "randoms", "rearranging",
-    "reductions", "regularised_optimizers", "regularizers", "rnn", "row_updates", "schedules", "scopes",
-    "sequence_losses", "sparse_tensors", "summaries", "tensor_arrays", "variables", "wrapping_cells",
+    "normalizing", "older_arguments", "oldest_cells", "optimizer_rules", "optimizers", "ordering", "picking",
+    "products", "randoms", "rearranging", "reductions", "regularised_optimizers", "regularizers", "rnn", "row_updates",
+    "schedules", "scopes", "sequence_losses", "sparse_tensors", "summaries", "tensor_arrays", "variables",
+    "wrapping_cells",
 }  # fmt: skip
 """The modules whose functions and classes make operations. Nothing else is recorded, so nothing else runs again."""
 

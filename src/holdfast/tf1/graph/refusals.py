@@ -45,8 +45,7 @@ refuse(
 refuse(
     "Write encoder and decoder with tf.nn.dynamic_rnn, or train them, with attention, by `holdfast train`: "
     "docs/translate.md.",
-    "contrib.legacy_seq2seq.embedding_attention_seq2seq", "contrib.legacy_seq2seq.embedding_rnn_seq2seq",
-    "contrib.legacy_seq2seq.embedding_tied_rnn_seq2seq", "contrib.legacy_seq2seq.embedding_attention_decoder",
+    "contrib.legacy_seq2seq.embedding_attention_seq2seq", "contrib.legacy_seq2seq.embedding_attention_decoder",
     "contrib.legacy_seq2seq.attention_decoder", "contrib.legacy_seq2seq.model_with_buckets",
     "contrib.legacy_seq2seq.one2many_rnn_seq2seq", "contrib.seq2seq.AttentionWrapper",
     "contrib.seq2seq.AttentionWrapperState", "contrib.seq2seq.AttentionMechanism", "contrib.seq2seq.BahdanauAttention",
@@ -56,6 +55,26 @@ refuse(
     "contrib.seq2seq.attention_decoder_fn_train", "contrib.seq2seq.dynamic_rnn_decoder",
     "contrib.seq2seq.prepare_attention", "contrib.seq2seq.simple_decoder_fn_inference",
     "contrib.seq2seq.simple_decoder_fn_train", "contrib.rnn.AttentionCellWrapper",
+)  # fmt: skip
+refuse(
+    "Write the cell in the program, as a subclass of tf.nn.rnn_cell.RNNCell with state_size, output_size and call: "
+    "docs/tf1.md.",
+    "contrib.rnn.PhasedLSTMCell", "contrib.rnn.UGRNNCell", "contrib.rnn.IntersectionRNNCell",
+    "contrib.rnn.GridLSTMCell", "contrib.rnn.BidirectionalGridLSTMCell", "contrib.rnn.TimeFreqLSTMCell",
+    "contrib.rnn.CoupledInputForgetGateLSTMCell", "contrib.rnn.GLSTMCell", "contrib.rnn.ConvLSTMCell",
+    "contrib.rnn.Conv1DLSTMCell", "contrib.rnn.Conv2DLSTMCell", "contrib.rnn.Conv3DLSTMCell",
+    "contrib.rnn.WeightNormLSTMCell", "contrib.rnn.LayerNormLSTMCell", "contrib.rnn.NTMCell",
+    "contrib.rnn.IndRNNCell", "contrib.rnn.IndyGRUCell", "contrib.rnn.IndyLSTMCell", "contrib.rnn.HighwayWrapper",
+    "contrib.rnn.CompiledWrapper", "contrib.grid_rnn",
+)  # fmt: skip
+refuse(
+    "Look the rows up with tf.nn.embedding_lookup, and take their mean with tf.reduce_mean.",
+    "contrib.layers.safe_embedding_lookup_sparse", "nn.embedding_lookup_sparse", "nn.safe_embedding_lookup_sparse",
+)  # fmt: skip
+refuse(
+    "Write the loop with tf.Session; for a time series, train a forecast with `holdfast train`: docs/forecast.md.",
+    "contrib.learn.TensorFlowEstimator", "contrib.learn.TensorFlowRNNClassifier",
+    "contrib.learn.TensorFlowRNNRegressor", "contrib.skflow",
 )  # fmt: skip
 refuse(
     "Use the whole softmax: tf.nn.sparse_softmax_cross_entropy_with_logits. It is exact, and fast enough for "

@@ -11,10 +11,12 @@ import torch
 from holdfast.engines import ENGINES, EngineChoice, Explanation
 from holdfast.tf1 import rnn as eager
 from holdfast.tf1.graph import indexing
-from holdfast.tf1.graph.arrays import shape, stack, unstack
-from holdfast.tf1.graph.cells import EngineCell, RNNCell, told
+from holdfast.tf1.graph.arrays import concat, shape, stack, unstack
+from holdfast.tf1.graph.cells import EngineCell, RNNCell, is_joined, split_state, told
 from holdfast.tf1.graph.convert import convert_to_tensor
+from holdfast.tf1.graph.dtypes import int32
 from holdfast.tf1.graph.graph import get_default_graph, nodes
+from holdfast.tf1.graph.maths import cast
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.nested import flatten, is_structure, map_structure, pack_sequence_as
 from holdfast.tf1.graph.plan import needed
@@ -35,7 +37,8 @@ def dynamic_rnn(
         cell: The cell.
         inputs: [B, T, I], or [T, B, I] with ``time_major``.
         sequence_length: Steps in each row [B]; past them, the output is zero and the state stays.
-        initial_state: The state before the first step; None for zeros.
+        initial_state: The state before the first step; None for zeros. One tensor [B, S] of all its parts is taken
+            as before TensorFlow 0.11; then the final state is one, too.
         dtype: The dtype of these zeros.
         parallel_iterations, swap_memory: Accepted.
         time_major: Whether time comes before the batch.
@@ -63,8 +66,11 @@ def run_cell(
         raise ValueError(f"The inputs {x.name} have shape {x.shape}; expected [batch, time, depth].")
     time, batch = (x.sizes or (None, None))[:2] if time_major else (x.sizes or (None, None))[1::-1]
     outer = (time, batch) if time_major else (batch, time)
-    state = _first_state(cell, initial_state, batch)
-    lengths = None if sequence_length is None else convert_to_tensor(sequence_length)
+    joined = is_joined(cell, initial_state)
+    if joined:
+        initial_state = split_state(cell, initial_state)
+    state = None if initial_state is None else map_structure(convert_to_tensor, initial_state)
+    lengths = None if sequence_length is None else _whole(convert_to_tensor(sequence_length))
     run = _engine(cell, x, state, time_major, reverse) if isinstance(cell, EngineCell) else _by_steps(
         cell, x, initial_state, dtype, time_major, reverse
     )  # fmt: skip
@@ -75,7 +81,7 @@ def run_cell(
         [(x.dtype, (*outer, *output_size)), *[(part.dtype, part.sizes) for part in flatten(state)]],
         "dynamic_rnn", prepare=prepare, explains=explains,
     )  # fmt: skip
-    return outputs[0], pack_sequence_as(state, outputs[1:])
+    return outputs[0], concat(outputs[1:], 1) if joined else pack_sequence_as(state, outputs[1:])
 
 
 @public("explain")
@@ -113,10 +119,9 @@ class _Part:
         self.sizes, self.dtype = sizes, dtype
 
 
-def _first_state(cell: RNNCell, initial_state: Any, batch: int | None) -> Any:
-    if initial_state is None:
-        return None
-    return map_structure(convert_to_tensor, initial_state)
+def _whole(lengths: Tensor) -> Tensor:
+    """Lengths as whole numbers: a program may count steps with reduce_sum of float numbers."""
+    return cast(lengths, int32) if lengths.dtype.is_floating else lengths
 
 
 def _engine(cell: EngineCell, x: Tensor, state: Any, time_major: bool, reverse: bool) -> Any:

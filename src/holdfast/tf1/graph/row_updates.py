@@ -9,6 +9,7 @@ import torch
 
 from holdfast.tf1.graph.conditions import group
 from holdfast.tf1.graph.convert import convert_to_tensor
+from holdfast.tf1.graph.filling import zeros
 from holdfast.tf1.graph.graph import get_default_graph, node
 from holdfast.tf1.graph.names import public
 from holdfast.tf1.graph.recorded_names import method
@@ -88,9 +89,15 @@ class ExponentialMovingAverage:
         moves = []
         for tensor in tensors:
             if tensor not in self._averages:
-                first = tensor.initial_value if isinstance(tensor, Variable) else 0 * tensor
+                known = tensor.sizes is not None and None not in tensor.sizes
+                first = 0 * tensor  # needs the value of a tensor of unknown shape
+                if isinstance(tensor, Variable):
+                    first = tensor.initial_value
+                elif known:
+                    first = zeros(tensor.sizes, tensor.dtype)
+                name = self.average_name(tensor)
                 with get_default_graph().name_scope(None):
-                    self._averages[tensor] = Variable(first, trainable=False, name=f"{tensor.op.name}/{self.name}")
+                    self._averages[tensor] = Variable(first, trainable=False, validate_shape=known, name=name)
             average = self._averages[tensor]
             moves.append(average.assign_sub((average - tensor) * (1 - decay)))
         return group(*moves)

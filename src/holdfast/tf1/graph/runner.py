@@ -144,7 +144,7 @@ def run(code: Sequence[CodeType], path: str, arguments: Sequence[str]) -> Module
     sys.argv = [path, *arguments]
     sys.path[0 : 0 if sys.flags.safe_path else 1] = [os.path.dirname(os.path.abspath(path))]
     imports.install()
-    old_libraries.give_numpy_its_old_names()
+    old_libraries.give_libraries_their_old_names()
     for piece in code:
         exec(piece, module.__dict__)
     return module

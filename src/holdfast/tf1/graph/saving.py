@@ -184,6 +184,13 @@ class Saver:
             variable.load(value, sess)
 
 
+@public("train.SaverDef")
+class SaverDef:
+    """The forms of checkpoints, for the ``write_version`` of a Saver, which writes V2."""
+
+    LEGACY, V1, V2 = range(3)
+
+
 @public("train.checkpoint_exists")
 def checkpoint_exists(checkpoint_prefix: str) -> bool:
     """Whether there is a checkpoint of that name."""

@@ -49,6 +49,11 @@ class Session:
         """Empty, as for every session in this process."""
         return ""
 
+    @property
+    def graph_def(self) -> Graph:
+        """What programs before TensorFlow 1.0 give to a SummaryWriter: here, the graph itself."""
+        return self.graph
+
     def run(self, fetches: Any, feed_dict: Any = None, options: Any = None, run_metadata: Any = None) -> Any:
         """The values of ``fetches``, in the same structure.
 

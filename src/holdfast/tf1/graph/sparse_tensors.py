@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from holdfast.tf1.graph.arrays import placeholder
-from holdfast.tf1.graph.convert import convert_to_tensor, known_value, whole_numbers
+from holdfast.tf1.graph.convert import CONVERSIONS, convert_to_tensor, known_value, whole_numbers
 from holdfast.tf1.graph.dtypes import DType, float32, int64
 from holdfast.tf1.graph.graph import node
 from holdfast.tf1.graph.maths import cast
@@ -44,6 +44,11 @@ class SparseTensor(tuple[Tensor, Tensor, Tensor]):
         places = cast(convert_to_tensor(indices), int64)
         return super().__new__(cls, (places, convert_to_tensor(values), cast(convert_to_tensor(sizes), int64)))
 
+    @classmethod
+    def from_value(cls, sparse_tensor_value: Any) -> SparseTensor:
+        """A sparse tensor from its value, or from one."""
+        return as_sparse(sparse_tensor_value, "SparseTensor.from_value")
+
     _fields = ("indices", "values", "dense_shape")
 
     indices = property(lambda self: self[0])
@@ -71,6 +76,10 @@ class SparseTensor(tuple[Tensor, Tensor, Tensor]):
 
     shape = property(get_shape)
 
+    def with_values(self, values: Tensor) -> SparseTensor:
+        """Other values at the same places."""
+        return SparseTensor(self[0], values, self[2])
+
     def __hash__(self) -> int:
         return id(self)
 
@@ -81,6 +90,15 @@ class SparseTensor(tuple[Tensor, Tensor, Tensor]):
 plain(SparseTensor)
 
 
+def _refused(sparse: SparseTensor) -> Tensor:
+    raise TypeError(
+        "A sparse tensor was given where a dense one is expected. Make it dense: tf.sparse_tensor_to_dense(tensor)."
+    )
+
+
+CONVERSIONS.append((SparseTensor, _refused))
+
+
 def dense_sizes(sparse: SparseTensor) -> Sizes:
     """The sizes of the whole, if they are known."""
     known = known_value(sparse[2])
@@ -88,6 +106,19 @@ def dense_sizes(sparse: SparseTensor) -> Sizes:
         return tuple(None if size < 0 else int(size) for size in known)
     rank = (sparse[2].sizes or (None,))[0]
     return None if rank is None else (None,) * rank
+
+
+def as_sparse(value: Any, name: str) -> SparseTensor:
+    """A sparse tensor from one, or from the value of one.
+
+    Raises:
+        TypeError: The value is something else.
+    """
+    if isinstance(value, SparseTensorValue):
+        return SparseTensor(*value)
+    if not isinstance(value, SparseTensor):
+        raise TypeError(f"{name} got {value!r}; expected a tf.SparseTensor or a tf.SparseTensorValue.")
+    return value
 
 
 @public("sparse_placeholder")
@@ -114,10 +145,10 @@ def sparse_tensor_to_dense(
     sp_input: SparseTensor, default_value: Any = 0, validate_indices: bool = True, name: str | None = None
 ) -> Tensor:
     """The whole tensor, with ``default_value`` where there is no value."""
-    default = 0 if default_value is None else default_value
+    sparse, default = as_sparse(sp_input, "sparse_tensor_to_dense"), 0 if default_value is None else default_value
     return node(
-        "SparseToDense", lambda i, v, s: scattered(i, v, s.tolist(), default), list(sp_input), sp_input.dtype,
-        dense_sizes(sp_input), name, gradient=False,
+        "SparseToDense", lambda i, v, s: scattered(i, v, s.tolist(), default), list(sparse), sparse.dtype,
+        dense_sizes(sparse), name, gradient=False,
     )  # fmt: skip
 
 
@@ -162,9 +193,10 @@ def edit_distance(
             distances[place] = distance
         return distances
 
-    sizes = dense_sizes(truth)
+    guessed, right = as_sparse(hypothesis, "edit_distance"), as_sparse(truth, "edit_distance")
+    sizes = dense_sizes(right)
     return node(
-        "EditDistance", compute, [*hypothesis, *truth], float32, None if sizes is None else sizes[:-1], name,
+        "EditDistance", compute, [*guessed, *right], float32, None if sizes is None else sizes[:-1], name,
         gradient=False,
     )  # fmt: skip
 

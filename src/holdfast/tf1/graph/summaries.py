@@ -6,6 +6,7 @@ are empty and nothing is written, which a warning says once.
 
 from __future__ import annotations
 
+import re
 import time
 import warnings
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from holdfast.errors import HoldfastWarning
 from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.graph import Graph, get_default_graph, node
 from holdfast.tf1.graph.names import public
+from holdfast.tf1.graph.summary_messages import Summary as OwnSummary
 from holdfast.tf1.graph.tensors import Tensor
 
 _COLLECTION = "summaries"
@@ -48,14 +50,15 @@ def _summary(
         )
         return np.array(content, dtype=np.object_)
 
-    made = node(type_, compute, [value], "string", (), name, gradient=False)
+    cleaned = re.sub(r"[^-/\w.]", "_", name).lstrip("/")  # as TensorFlow's tags
+    made = node(type_, compute, [value], "string", (), cleaned, gradient=False)
     tag = made.op.name
     for collection in [_COLLECTION] if collections is None else collections:
         get_default_graph().add_to_collection(collection, made)
     return made
 
 
-@public("summary.scalar", "scalar_summary", "contrib.deprecated.scalar_summary")
+@public("summary.scalar")
 def scalar(name: str, tensor: Any, collections: Any = None, family: str | None = None) -> Tensor:
     """A number."""
     return _summary(
@@ -64,7 +67,7 @@ def scalar(name: str, tensor: Any, collections: Any = None, family: str | None =
     )  # fmt: skip
 
 
-@public("summary.histogram", "histogram_summary", "contrib.deprecated.histogram_summary")
+@public("summary.histogram")
 def histogram(name: str, values: Any, collections: Any = None, family: str | None = None) -> Tensor:
     """The distribution of values."""
     return _summary("HistogramSummary", name, values, collections, _histogram_values)
@@ -83,7 +86,7 @@ def _histogram_values(messages: Any, tag: str, x: torch.Tensor) -> list[Any]:
     return [messages.Summary.Value(tag=tag, histo=distribution)]
 
 
-@public("summary.image", "image_summary")
+@public("summary.image")
 def image(name: str, tensor: Any, max_outputs: int = 3, collections: Any = None, family: str | None = None) -> Tensor:
     """Pictures [B, height, width, channels]: bytes, or fractions that are scaled to fill their range."""
 
@@ -135,7 +138,7 @@ class FileWriter:
 
     Args:
         logdir: The folder; made if it is not there.
-        graph: A graph to show.
+        graph: A graph to show; ``graph_def`` is another name of it.
         max_queue: Summaries that wait before they are written.
         flush_secs: Seconds after which they are written at the latest.
         filename_suffix: The end of the file's name.
@@ -159,8 +162,9 @@ class FileWriter:
         else:
             Path(self._folder).mkdir(parents=True, exist_ok=True)
             self._writer = EventFileWriter(self._folder, max_queue, flush_secs, filename_suffix or "")
-        if graph is not None:
-            self.add_graph(graph)
+        shown = graph if graph is not None else graph_def
+        if shown is not None:
+            self.add_graph(shown)
 
     def get_logdir(self) -> str:
         """The folder."""
@@ -173,6 +177,9 @@ class FileWriter:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
 
+        if isinstance(summary, OwnSummary):
+            values = [Summary.Value(tag=each.tag, simple_value=each.simple_value) for each in summary.value]
+            summary = Summary(value=values)
         message = Summary.FromString(summary) if isinstance(summary, bytes) else summary
         self._add(Event(summary=message), global_step)
 

@@ -264,6 +264,13 @@ def is_variable_initialized(variable: Variable) -> Tensor:
     return node("IsVariableInitialized", None, [], "bool", (), prepare=prepare, gradient=False)
 
 
+@public("get_collection_ref")
+def get_collection_ref(key: Any) -> list[Any]:
+    """A collection itself: what is added to the list is in the collection."""
+    found: list[Any] = get_default_graph().collections.setdefault(key, [])
+    return found
+
+
 @public("get_collection")
 def get_collection(key: Any, scope: str | None = None) -> list[Any]:
     """What was added to a collection of the graph."""

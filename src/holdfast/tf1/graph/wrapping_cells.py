@@ -8,6 +8,7 @@ from typing import Any
 from holdfast.tf1.graph.arithmetic import sigmoid, tanh
 from holdfast.tf1.graph.arrays import concat, reshape, split
 from holdfast.tf1.graph.cells import RNNCell
+from holdfast.tf1.graph.convert import convert_to_tensor
 from holdfast.tf1.graph.engine_cells import OwnWrapper
 from holdfast.tf1.graph.indexing import embedding_lookup
 from holdfast.tf1.graph.initial_values import Constant, RandomUniform, Zeros
@@ -72,17 +73,25 @@ class NASCell(RNNCell):
         return output, LSTMStateTuple(new_c, output)
 
 
-def _linear(inputs: Any, size: int, bias: bool = True, first: Any = 0.0) -> Tensor:
+def _linear(inputs: Any, size: int, bias: bool = True, first: Any = 0.0, kernel: Any = None) -> Tensor:
     depth = (inputs.sizes or (None,))[-1]
     if depth is None:
         raise ValueError(f"The last size of {inputs.name} is unknown; a projection needs it. Give it by set_shape.")
-    product = matmul(inputs, get_variable("kernel", [depth, size]))
-    return bias_add(product, get_variable("bias", [size], initializer=Constant(first))) if bias else product
+    product = matmul(inputs, get_variable("kernel", [depth, size], inputs.dtype, kernel))
+    if not bias:
+        return product
+    start = first if callable(first) else Constant(first)
+    return bias_add(product, get_variable("bias", [size], inputs.dtype, start))
 
 
 @public("contrib.rnn._linear", "contrib.rnn.linear", "nn.rnn_cell._linear")
-def linear(args: Any, output_size: int, bias: bool, bias_start: Any = 0.0, scope: Any = None, **options: Any) -> Tensor:
+def linear(
+    args: Any, output_size: int, bias: bool, bias_start: Any = 0.0, scope: Any = None, bias_initializer: Any = None,
+    kernel_initializer: Any = None,
+) -> Tensor:  # fmt: skip
     """``[args] W + b`` for a program's own cell: of one tensor [B, I], or of several side by side.
+
+    From TensorFlow 1.2 on, the fourth and fifth arguments are the initializers of b and W; they are taken, too.
 
     Args:
         args: A tensor, or a list of them.
@@ -90,12 +99,16 @@ def linear(args: Any, output_size: int, bias: bool, bias_start: Any = 0.0, scope
         bias: Whether there is a b.
         bias_start: Its first value.
         scope: The scope of the variables; the open one by default.
-        options: Accepted.
+        bias_initializer: Of b.
+        kernel_initializer: Of W.
     """
+    if callable(scope):
+        scope, kernel_initializer = None, scope
+    first = bias_initializer or (0.0 if bias_start is None else bias_start)
     parts = list(args) if isinstance(args, list | tuple) else [args]
-    inputs = parts[0] if len(parts) == 1 else concat(parts, 1)
+    inputs = convert_to_tensor(parts[0]) if len(parts) == 1 else concat(parts, 1)
     with variable_scope(get_variable_scope() if scope is None else scope):
-        return _linear(inputs, output_size, bias, bias_start)
+        return _linear(inputs, output_size, bias, first, kernel_initializer)
 
 
 @public("contrib.rnn.OutputProjectionWrapper")
@@ -134,6 +147,12 @@ class InputProjectionWrapper(OwnWrapper):
         return self._cell(projected if self._activation is None else self._activation(projected), state)  # type: ignore[no-any-return]
 
 
+def embedding_table(classes: int, size: int, initializer: Any = None) -> Tensor:
+    """The table [classes, size] of :class:`EmbeddingWrapper`, in the open scope."""
+    first = initializer or get_variable_scope().initializer or RandomUniform(-math.sqrt(3), math.sqrt(3))
+    return get_variable("embedding", [classes, size], initializer=first)
+
+
 @public("contrib.rnn.EmbeddingWrapper")
 class EmbeddingWrapper(OwnWrapper):
     """A cell whose inputs [B] or [B, 1] are numbers of classes, with a table of their vectors."""
@@ -142,10 +161,9 @@ class EmbeddingWrapper(OwnWrapper):
         self, cell: RNNCell, embedding_classes: int, embedding_size: int, initializer: Any = None, reuse: Any = None
     ) -> None:
         super().__init__(cell)
-        self._sizes, self._initializer = [int(embedding_classes), int(embedding_size)], initializer
+        self._classes, self._size, self._initializer = int(embedding_classes), int(embedding_size), initializer
 
     def call(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
         """One step."""
-        first = self._initializer or get_variable_scope().initializer or RandomUniform(-math.sqrt(3), math.sqrt(3))
-        table = get_variable("embedding", self._sizes, initializer=first)
+        table = embedding_table(self._classes, self._size, self._initializer)
         return self._cell(embedding_lookup(table, reshape(inputs, [-1])), state)  # type: ignore[no-any-return]
