@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from holdfast import register
+from holdfast.cells.nested_state import describe
+from holdfast.errors import OptionError
 from holdfast.layers.chain import Chain
+from holdfast.layers.chain.own import Own, OwnTensor
 from holdfast.layers.chain.parts import Embedding, Head, HeadKind, Linear, Part
 from holdfast.tasks.embedding import TokenEmbedding
 from holdfast.tasks.network import recurrent_layers
-from holdfast.tasks.network_settings import HeadSettings, LinearSettings
+from holdfast.tasks.network_settings import HEADS, HeadSettings, LinearSettings
 
 
 class HeadNetwork(nn.Module):
@@ -28,7 +32,7 @@ class HeadNetwork(nn.Module):
         settings: HeadSettings,
         embedding: TokenEmbedding | None = None,
         *,
-        head: HeadKind | None,
+        head: str | None,
     ) -> None:
         """Builds the network.
 
@@ -48,8 +52,12 @@ class HeadNetwork(nn.Module):
         width = settings.input_layer.size
         self.input = linear(channels, width, settings.input_layer) if width else None
         self.recurrent = recurrent_layers(width or channels, settings)
+        self.own_head, width = None, self.recurrent.output_size
+        if head is not None and head not in HEADS:
+            self.own_head = register.find("head", head)(width)
+            width = _own_width(head, self.own_head, width)
         self.dropout = nn.Dropout(settings.dropout)
-        self.output = linear(self.recurrent.output_size, outputs, settings.output_layer)
+        self.output = linear(width, outputs, settings.output_layer)
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None, state: Any = None) -> tuple[Tensor, Any]:
         """Computes the values of the output layer.
@@ -65,7 +73,9 @@ class HeadNetwork(nn.Module):
         x = inputs if self.embedding is None else self.embedding(inputs)
         x = x if self.input is None else self.input(x)
         outputs, state = self.recurrent(x, state, lengths=lengths)
-        if self.head == "last_state":
+        if self.own_head is not None:
+            outputs = self.own_head(outputs, lengths)
+        elif self.head == "last_state":
             outputs = self.recurrent.last_hidden(state)
         elif self.head is not None:
             outputs = pooled(outputs, lengths, self.head)
@@ -78,8 +88,34 @@ class HeadNetwork(nn.Module):
             parts.append(Embedding.of("embedding.table", self.embedding.table, mask_zero=True))
         if self.input is not None:
             parts.append(Linear.of("input", self.input))
-        head = [] if self.head is None else [Head(self.head)]
-        return Chain((*parts, self.recurrent.part("recurrent"), *head, Linear.of("output", self.output)))
+        return Chain((*parts, self.recurrent.part("recurrent"), *self._head_part(), Linear.of("output", self.output)))
+
+    def _head_part(self) -> list[Part]:
+        if self.own_head is None or self.head is None:
+            return [] if self.head is None else [Head(cast(HeadKind, self.head))]
+        tensors = tuple(OwnTensor(f"own_head.{k}", tuple(v.shape)) for k, v in self.own_head.state_dict().items())
+        return [Own("head", self.head, self.recurrent.output_size, self.output.in_features, tensors)]
+
+
+def _own_width(name: str, head: Any, inputs: int) -> int:
+    """The values that a head of one's own gives, from a call on zeros.
+
+    Raises:
+        OptionError: It is no module, or does not give one vector per sequence.
+    """
+    if not isinstance(head, nn.Module):
+        raise OptionError(f"The head {name!r} is {describe(head)}; expected a module with forward(outputs, lengths).")
+    like = next((parameter for parameter in head.parameters()), torch.empty(0))
+    was_training = head.training
+    head.eval()
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        vector = head(torch.zeros(2, 3, inputs, dtype=like.dtype, device=like.device), None)
+    head.train(was_training)
+    if not isinstance(vector, Tensor) or vector.ndim != 2 or len(vector) != 2:
+        raise OptionError(
+            f"The head {name!r} made {describe(vector)} of outputs [2, 3, {inputs}]; expected one vector per sequence."
+        )
+    return int(vector.shape[1])
 
 
 def linear(inputs: int, outputs: int, settings: LinearSettings) -> nn.Linear:

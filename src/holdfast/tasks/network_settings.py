@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from holdfast.settings import RecurrentSettings, Settings
+from holdfast import register
+from holdfast.settings import RecurrentSettings, Settings, known_part
+
+HEADS = ("last_state", "last_output", "mean", "max")
 
 
 class LinearSettings(Settings):
@@ -24,9 +27,12 @@ class LinearSettings(Settings):
 class HeadSettings(RecurrentSettings):
     """``[model]``: a network with one output vector per sequence."""
 
-    head: Literal["last_state", "last_output", "mean", "max"] = "last_state"
-    """The input of the output layer: the final hidden state, the output of the last step, or the mean or the maximum of
-    the outputs over time."""
+    head: str = "last_state"
+    """The input of the output layer: ``last_state``: the final hidden state; ``last_output``: the output of the last
+    step; ``mean`` or ``max``: the mean or the maximum of the outputs over time; or the name of a head of your own (see
+    :mod:`holdfast.register`)."""
+    metrics: list[str] = []
+    """Further metrics to report: the names of metrics of your own."""
     input_layer: LinearSettings = LinearSettings()
     """A linear layer applied to every step before the recurrent layers."""
     output_layer: LinearSettings = LinearSettings()
@@ -44,3 +50,29 @@ class HeadSettings(RecurrentSettings):
     """Texts: in training, the probability of replacing a token with the unknown token."""
     input_dropout: float = Field(0, ge=0, lt=1)
     """Texts: dropout probability of the values of a token vector."""
+    losses: ClassVar[tuple[str, ...]]
+    """The losses that the task has itself."""
+
+    @field_validator("head")
+    @classmethod
+    def _check_head(cls, value: str) -> str:
+        return known_part("head", value, HEADS)
+
+    @field_validator("loss", check_fields=False)
+    @classmethod
+    def _check_loss(cls, value: str) -> str:
+        return known_part("loss", value, cls.losses)
+
+    @field_validator("metrics")
+    @classmethod
+    def _check_metrics(cls, value: list[str]) -> list[str]:
+        return [known_part("metric", name, ()) for name in value]
+
+    @property
+    def own_parts(self) -> list[tuple[register.Kind, str]]:
+        """As in :class:`RecurrentSettings`, with head, loss and metrics."""
+        loss: str = getattr(self, "loss")  # noqa: B009 (each task has its own default)
+        parts: list[tuple[register.Kind, str]] = [*super().own_parts]
+        parts += [("head", self.head)] if self.head not in HEADS else []
+        parts += [("loss", loss)] if loss not in self.losses else []
+        return parts + [("metric", name) for name in self.metrics]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -29,9 +29,13 @@ class ClassifyModel(HeadSettings):
     sequence goes on, needs ``false``."""
     dropout: float = Field(0.3, ge=0, lt=1)
     """Dropout probability between layers and before the output layer."""
-    head: Literal["last_state", "last_output", "mean", "max"] = "max"
-    """The input of the output layer: the final hidden state, the output of the last step, or the mean or the maximum of
-    the outputs over time."""
+    head: str = "max"
+    """The input of the output layer: ``last_state``: the final hidden state; ``last_output``: the output of the last
+    step; ``mean`` or ``max``: the mean or the maximum of the outputs over time; or the name of a head of your own (see
+    :mod:`holdfast.register`)."""
+    loss: str = "cross-entropy"
+    """``cross-entropy``, or the name of a loss of your own."""
+    losses: ClassVar = ("cross-entropy",)
     class_weights: str | dict[str, Annotated[float, Field(ge=0)]] = ""
     """The weight of each label in the loss: a table such as ``{ rare = 5.0 }``, where labels without an entry have
     weight 1; ``balanced`` for weights inverse to the frequency of the labels; empty for equal weights. With several

@@ -22,6 +22,7 @@ from holdfast.tasks.classify.metrics import ClassificationMetrics, MultilabelMet
 from holdfast.tasks.classify.network import Classifier
 from holdfast.tasks.classify.settings import ClassifyModel, ClassifyRecipe
 from holdfast.tasks.embedding import TokenEmbedding, Vectors, known_vectors
+from holdfast.tasks.own import own_loss, with_own
 from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
 
@@ -86,10 +87,13 @@ class ClassifyTask(RecipeTask[Any]):
 
         Raises:
             DataError: The sequences have no labels, or the file of word vectors cannot be used.
-            RecipeError: ``model.class_weights`` has a label that no training sequence has.
+            RecipeError: ``model.class_weights`` has a label that no training sequence has, or goes with a loss of one's
+                own.
         """
         encoder = TextEncoder.fit(train, recipe.data) if recipe.data.unit else Encoder.fit(train, recipe.data)
         weights = class_weights(recipe.model.class_weights, encoder.labels, train.targets or [])
+        if weights is not None and recipe.model.loss not in recipe.model.losses:
+            raise RecipeError("model.class_weights goes with the loss cross-entropy, not with one of your own.")
         if not recipe.model.embedding_file:
             return cls(recipe.model, encoder, weights)
         if not isinstance(encoder, TextEncoder):
@@ -124,11 +128,16 @@ class ClassifyTask(RecipeTask[Any]):
     def loss(self, model: nn.Module, batch: Batch, state: Any = None) -> TaskStep:
         """The cross-entropy of a batch, the scores [B, classes] and the final state."""
         scores, state = model(batch.inputs, batch.lengths, state)
-        return TaskStep(self.labelling.loss(scores, batch.known_targets, batch.weights), scores, state)
+        if self.settings.loss in self.settings.losses:
+            loss = self.labelling.loss(scores, batch.known_targets, batch.weights)
+        else:
+            loss = own_loss(self.settings.loss, scores, batch.known_targets, batch.weights)
+        return TaskStep(loss, scores, state)
 
     def metrics(self) -> ClassificationMetrics | MultilabelMetrics:
         """New metrics: accuracy and macro F1; with several labels per sequence, exact match and F1."""
-        return self.labelling.metrics()
+        metrics: ClassificationMetrics | MultilabelMetrics = with_own(self.labelling.metrics(), self.settings.metrics)
+        return metrics
 
     def details(self, metrics: ClassificationMetrics | MultilabelMetrics) -> str:
         """The confusion matrix, or the figures of each label, as text."""

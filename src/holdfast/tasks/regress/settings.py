@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -30,8 +30,10 @@ class RegressData(NumbersSettings):
 class RegressModel(HeadSettings):
     """``[model]``: the network. ``head`` is not used with targets per step, where each step has an output."""
 
-    loss: Literal["mse", "mae", "huber", "quantile"] = "mse"
-    """The loss, in scaled units; ``quantile``: the pinball loss of ``quantiles``."""
+    loss: str = "mse"
+    """The loss, in scaled units: ``mse``, ``mae``, ``huber``; ``quantile``: the pinball loss of ``quantiles``; or the
+    name of a loss of your own (see :mod:`holdfast.register`)."""
+    losses: ClassVar = ("mse", "mae", "huber", "quantile")
     quantiles: list[float] = [0.1, 0.5, 0.9]
     """With ``loss = "quantile"``: the quantiles of each target, ascending; 0.5 must be one of them and is the answer
     that is measured."""

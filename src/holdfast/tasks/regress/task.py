@@ -21,7 +21,8 @@ from holdfast.layers.chain.parts import Restored, Scaled
 from holdfast.layers.forms import Form
 from holdfast.settings import TrainSettings
 from holdfast.tasks.embedding import TokenEmbedding, Vectors, known_vectors
-from holdfast.tasks.losses import check_quantiles, known_loss
+from holdfast.tasks.losses import LossKind, check_quantiles, known_loss
+from holdfast.tasks.own import own_loss, with_own
 from holdfast.tasks.regress.data import load, read
 from holdfast.tasks.regress.encoder import NumbersEncoder, WordsEncoder, fit
 from holdfast.tasks.regress.exports import exports
@@ -149,8 +150,14 @@ class RegressTask(RecipeTask[Any]):
         if isinstance(batch, WindowBatch) and batch.fresh:
             state = None
         scaled, state = self._scaled(model, batch, state)
-        loss = known_loss(scaled, batch.known_targets, self.settings.loss, self.quantiles, batch.weights)
+        loss = self._loss(scaled, batch)
         return TaskStep(loss, self.encoder.targets.restored(scaled.detach()), state)
+
+    def _loss(self, scaled: Tensor, batch: Batch) -> Tensor:
+        kind = self.settings.loss
+        if kind not in self.settings.losses:
+            return own_loss(kind, scaled[..., 0], batch.known_targets, batch.weights)
+        return known_loss(scaled, batch.known_targets, cast(LossKind, kind), self.quantiles, batch.weights)
 
     def _scaled(self, model: nn.Module, batch: Batch, state: Any = None) -> tuple[Tensor, Any]:
         """The scaled predictions [B, K, Q] or [B, T, K, Q], quantiles ascending, and the final state."""
@@ -160,7 +167,12 @@ class RegressTask(RecipeTask[Any]):
 
     def metrics(self) -> RegressionMetrics:
         """New metrics: errors of the model, and of predictions without a model."""
-        return RegressionMetrics(self.encoder.targets, per_step=self.per_step, quantiles=self.quantiles)
+        metrics = RegressionMetrics(self.encoder.targets, per_step=self.per_step, quantiles=self.quantiles)
+        return cast(RegressionMetrics, with_own(metrics, self.settings.metrics, self._in_units))
+
+    def _in_units(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """The predictions, or their medians, and the targets: [B, K] or [B, T, K] each, in the units of the targets."""
+        return outputs[..., self.quantiles.index(0.5)], self.encoder.targets.restored(targets[..., None])[..., 0]
 
     def details(self, metrics: RegressionMetrics) -> str:
         """The errors of each target, of the model and of predictions without a model, as text."""
