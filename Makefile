@@ -102,7 +102,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check -c constraints
 	$(BIN)/python $(PIP_INSTALL) scikit-build-core nanobind cmake ninja
 	touch $@
 
-# make demo compiles the best kernels of this processor, in two thirds of the time that all of them take with AVX-512.
+# make demo compiles the best kernels of this processor, in about 60 % of the time that all of them take with AVX-512.
 # Tests and benchmarks need all, and where these are installed, make demo keeps them.
 $(RUN_INSTALL): export HOLDFAST_ISAS ?= $(if $(wildcard $(DEV_INSTALL)),native,best)
 $(RUN_INSTALL): .venv/.build-tools .venv/.modules $(NATIVE)
