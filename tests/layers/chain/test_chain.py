@@ -17,6 +17,7 @@ from holdfast.errors import OptionError
 from holdfast.layers.attention import ATTENTIONS, make_attention
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.document import PARTS
+from holdfast.layers.chain.own import Own, OwnTensor
 from holdfast.layers.chain.parts import Embedding, Head, Linear, LogSoftmax, Part, Recurrent, Restored, Scaled
 from holdfast.layers.chain.special import (
     Attention,
@@ -56,6 +57,7 @@ CHAINS = {
             Recurrent("r", (cell(8, 5),), residual=True, merge="sum", bidirectional=True),
         )
     ),
+    "own": Chain((Own("cell", "mine", 4, 5, (OwnTensor("recurrent.weight", (4, 5)),)), Linear("output", 5, 2))),
     "forecast": Chain(
         (
             WindowScaling("last", 1),
@@ -101,6 +103,7 @@ def test_sizes() -> None:
         "regressor": (4, 6),
         "words": (None, 5),
         "spelling": (None, 5),
+        "own": (4, 2),
         "forecast": (4, 6),
         "translate": (None, 8),
     }
