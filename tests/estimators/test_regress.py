@@ -35,7 +35,7 @@ def sequences(count: int = 40, steps: int = 7, seed: int = 0) -> tuple[np.ndarra
 
 
 @parametrize_with_checks(
-    [SequenceRegressor(cell="rnn", hidden_size=8, epochs=10, batch_size=16, learning_rate=0.03, threads=1)],
+    [SequenceRegressor(cell="rnn", hidden_size=8, batch_size=16, learning_rate=0.03, threads=1, validation=None)],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
 )
 @pytest.mark.filterwarnings("ignore")  # scikit-learn's checks pass values on purpose that warn

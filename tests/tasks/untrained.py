@@ -20,8 +20,8 @@ SMALL: dict[str, str] = {
     + 'unit = "characters"\nlabel_separator = "|"\n[model]\nhidden_size = 4\nclass_weights = "balanced"\n',
     "regress": 'name = "x"\ntask = "regress"\n[data]\ntrain = ["steps.csv"]\nid_column = "id"\nvalidation = 0.0\n'
     'scaling = "standard"\n[model]\nhidden_size = 4\nloss = "quantile"\n[model.input_layer]\nsize = 3\n',
-    "stars": 'name = "x"\ntask = "regress"\n[data]\ntrain = ["train.csv"]\nunit = "words"\nvalidation = 0.0\n'
-    'target_columns = ["text", "text"]\n[model]\nhidden_size = 4\nembedding_size = 3\n',
+    "stars": 'name = "x"\ntask = "regress"\n[data]\ntrain = ["stars.csv"]\nunit = "words"\nvalidation = 0.0\n'
+    'target_columns = ["stars", "likes"]\n[model]\nhidden_size = 4\nembedding_size = 3\n',
     "forecast": 'name = "x"\ntask = "forecast"\n[data]\ntrain = ["series.csv"]\nvalidation = 0.0\nwindow = 4\n'
     'horizon = 2\ncalendar = ["month"]\ntime_column = "time"\n[model]\nhidden_size = 4\nloss = "quantile"\n',
     "panel": 'name = "x"\ntask = "forecast"\n[data]\ntrain = ["panel.csv"]\nvalidation = 0.0\nwindow = 4\nhorizon = 2\n'
@@ -40,6 +40,7 @@ FILES: dict[str, str] = {
     "steps.csv": "id,x,label\n" + "".join(f"{k // 4},{k % 5},{k % 3}\n" for k in range(40)),
     "panel.csv": "unique_id,ds,y,kind,area\n"
     + "".join(f"{'ab'[k % 2]},{k // 2},{k % 7 if k % 11 else ''},{'xy'[k % 2]},{k % 2}\n" for k in range(60)),
+    "stars.csv": "text,stars,likes\n" + "good film,5,9\nbad film,1,0\nfilm,3,2\n" * 5,
     "tagged.tsv": "the\tD\nboat\tN\n\nrow\tV\nit\tP\n\n" * 8,
     "text.txt": "row, row, row your boat, gently down the stream. " * 30,
     "pairs.tsv": "one two\tun deux\nthree\ttrois\nfour one\tquatre un\ntwo\tdeux\n" * 5,

@@ -182,9 +182,10 @@ def split(examples: Kind, fraction: float, seed: int) -> tuple[Kind, Kind]:
         firsts = {label: index for index, label in reversed(list(enumerate(labels)))}
         rest = np.setdiff1d(np.arange(count), list(firsts.values()))
         if len(rest) < held:
+            of, rest_of = (f" of {len(groups)} labels", "one of each label") if examples.labels else ("", "one")
             raise DataError(
-                f"{count} sequences of {len(groups)} labels are too few to hold out {fraction:g} of them ({held}) "
-                "and keep one of each label. Add data, or lower data.validation or data.test_fraction."
+                f"{count} sequences{of} are too few to hold out {fraction:g} of them ({held}) and keep {rest_of}. Add "
+                "data, or lower data.validation or data.test_fraction."
             )
         chosen = rest if len(rest) == held else train_test_split(rest, test_size=held, random_state=seed)[1]
     return examples.subset(np.setdiff1d(np.arange(count), chosen)), examples.subset(np.sort(chosen))

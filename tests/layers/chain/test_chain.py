@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,8 @@ from holdfast.errors import OptionError
 from holdfast.layers.attention import ATTENTIONS, make_attention
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.document import PARTS
-from holdfast.layers.chain.parts import Embedding, Head, Linear, LogSoftmax, Part, Recurrent, Scaled
+from holdfast.layers.chain.own import Own, OwnTensor
+from holdfast.layers.chain.parts import Embedding, Head, Linear, LogSoftmax, Part, Recurrent, Restored, Scaled
 from holdfast.layers.chain.special import (
     Attention,
     Decoder,
@@ -47,6 +49,7 @@ CHAINS = {
         ),
         tuple("abcde"),
     ),
+    "regressor": Chain((LAYERS, Linear("output", 5, 6), Restored(SCALING, 3)), tuple("abcdef")),
     "words": Chain((WordVectors(Embedding("words.words", 9, 2)), Recurrent("r", (cell(2, 5),)))),
     "spelling": Chain(
         (
@@ -54,6 +57,7 @@ CHAINS = {
             Recurrent("r", (cell(8, 5),), residual=True, merge="sum", bidirectional=True),
         )
     ),
+    "own": Chain((Own("cell", "mine", 4, 5, (OwnTensor("recurrent.weight", (4, 5)),)), Linear("output", 5, 2))),
     "forecast": Chain(
         (
             WindowScaling("last", 1),
@@ -96,8 +100,10 @@ def test_sizes() -> None:
     sizes = {name: (chain.input_size, chain.output_size) for name, chain in CHAINS.items()}
     assert sizes == {
         "classifier": (2, 5),
+        "regressor": (4, 6),
         "words": (None, 5),
         "spelling": (None, 5),
+        "own": (4, 2),
         "forecast": (4, 6),
         "translate": (None, 8),
     }
@@ -190,6 +196,7 @@ def test_a_module_that_is_called_chain_is_no_description() -> None:
         ((LAYERS, Head("max"), Linear("o", 4, 2)), "Linear takes 4 values; the part before it gives 5."),
         ((LAYERS, Embedding("e", 3, 4)), "Embedding reads ids; expected it as the first part."),
         ((Linear("o", 4, 4), Linear("o", 4, 2)), "Two parts of a chain have a tensor of one name."),
+        ((LAYERS, Linear("o", 5, 5), Restored(SCALING, 2)), "Restored takes 4 values; the part before it gives 5."),
         ((LAYERS, Linear("o", 5, 5), Horizon(2, 2)), "Horizon takes 4 values; the part before it gives 5."),
     ],
     ids=str,
@@ -214,6 +221,14 @@ def test_parts_that_do_not_fit(parts: tuple[Part, ...], message: str) -> None:
             lambda: KnownAhead(Linear("c", 5, 12), Linear("h", 7, 3), Linear("o", 3, 2), 2),
             "The layers that read what is known ahead do not fit one another.",
         ),
+        (
+            lambda: Restored(Scaling("unit")),
+            "Outputs with the scaling 'unit' and 1 quantiles; expected 'standard', with a mean and a deviation for",
+        ),
+        (
+            lambda: Restored(SCALING, 0),
+            "Outputs with the scaling 'standard' and 0 quantiles; expected 'standard', with",
+        ),
         (lambda: Chain((LAYERS,), ("a",)), "There are 1 labels for 5 scores."),
         (
             lambda: holdfast.LSTM(2, 3, activation=torch.sin).chain().to_document(),
@@ -224,6 +239,21 @@ def test_parts_that_do_not_fit(parts: tuple[Part, ...], message: str) -> None:
 def test_descriptions_that_are_refused(make: Any, message: str) -> None:
     with pytest.raises(OptionError, match=f"^{re.escape(message)}"):
         make()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_restored_values_are_in_the_units_of_the_targets_and_ascend(dtype: Any) -> None:
+    values = np.array([[[3, 1, 2, 0, -1, 1], [0, 0, 1, 2, 2, 0]]], dtype)
+    restored = Restored(SCALING, 3).apply(values)  # the targets: 2 x + 0.5 and x + 1
+    assert restored.dtype == dtype
+    assert restored.tolist() == [[[2.5, 4.5, 6.5, 0, 1, 2], [0.5, 0.5, 2.5, 1, 3, 3]]]
+    assert Restored(SCALING).apply(values[..., :2]).tolist() == [[[6.5, 2], [0.5, 1]]]
+
+
+@pytest.mark.parametrize("scaling", [SCALING, Scaling("unit"), Scaling()])
+def test_restoring_undoes_scaling(scaling: Scaling) -> None:
+    values = np.random.default_rng(0).normal(size=(4, 3, 2)) * 100
+    np.testing.assert_allclose(scaling.restore(scaling.apply(values)), values, rtol=1e-5)
 
 
 def test_the_summary_of_a_chain() -> None:

@@ -61,6 +61,16 @@ def test_several_columns_and_arrays(tmp_path: Path) -> None:
     assert (kept.per_step, np.shape(kept.targets)) == (True, (3, 3, 2))
 
 
+def test_one_sequence_cannot_be_split(tmp_path: Path) -> None:
+    table(tmp_path, ["1,2", "2,3", "3,4"], head="t,label")
+    with pytest.raises(DataError) as error:
+        train(tmp_path, train=["a.csv"], per="step")
+    assert str(error.value) == (
+        "1 sequences are too few to hold out 0.2 of them (1) and keep one. Add data, or lower data.validation or "
+        "data.test_fraction."
+    )
+
+
 def test_a_known_set_of_labels_is_not_one_of_numbers() -> None:
     with pytest.raises(RecipeError, match=r"^data.source is 'digits'; "):
         train(Path(), source="digits")
