@@ -141,7 +141,7 @@ class TrainSettings(Settings):
     """Stop after this many updates, also within an epoch, however many epochs that takes; 0 to use ``epochs``."""
     batch_size: WholeOrAuto = "auto"
     """Sequences per batch. ``auto``: 16 with fewer than 1,000 training sequences, 32 with fewer than 10,000, 64 with
-    fewer than 50,000, else 128."""
+    fewer than 50,000, else 128; never more than there are."""
     bucket: int = Field(0, ge=0)
     """For unequal lengths: after shuffling, sort by length within groups of this many batches, so that a batch has
     little padding; 0 for no sorting."""

@@ -70,8 +70,13 @@ def learn(
             task, model = start
         measured = None if validation is None else task.batches(validation)
         batches = task.batches(train, settings)
-        size = {"batches": len(batches), "batch_size": batches.batch_size, "validated": measured is not None}
-        resolved = defaults.resolve_recipe(recipe, **size, data=task.choices)
+        resolved = defaults.resolve_recipe(
+            recipe,
+            batches=len(batches),
+            batch_size=batches.batch_size,
+            validated=measured is not None,
+            data=task.choices,
+        )
         if run is not None:
             run.store_recipe(resolved.model_dump(mode="json"))
         note = defaults.explain_choices(recipe, resolved, examples=len(train), batches=len(batches))
