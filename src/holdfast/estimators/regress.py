@@ -64,7 +64,7 @@ class _Regressor(RegressorMixin, Estimator):
             raise OptionError('The model was trained without quantiles; set loss="quantile" before fit.')
         return self._joined(self._predictions(X), X)
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """The coefficient of determination R2 of the predictions, the mean over several targets.
 
         With targets per step, it is over all steps of all sequences; steps whose target is NaN are left out.
