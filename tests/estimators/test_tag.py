@@ -26,7 +26,7 @@ TAGS = [["DET", "NOUN", "VERB"], ["DET", "NOUN", "VERB", "PUNCT"], ["NOUN", "VER
 
 
 def steps(count: int = 40, length: int = 9) -> tuple[np.ndarray, np.ndarray]:
-    X = np.random.default_rng(0).normal(size=(count, length, 2)).astype(np.float32)
+    X = np.random.default_rng(0).normal(size=(count, length, 2))
     return X, (X[:, :, 0].cumsum(1) > 0).astype(int) + (X[:, :, 1] > 0.5)
 
 

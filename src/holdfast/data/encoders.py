@@ -26,7 +26,8 @@ def fit_scaling(examples: Examples, kind: ScalingKind | Literal["auto"]) -> Scal
     """Takes the statistics of each channel over all steps of all sequences.
 
     Args:
-        examples: The training split, and nothing else; missing values are left out.
+        examples: The training split, and nothing else; missing values are left out, and each sequence counts with its
+            weight.
         kind: Which scaling. ``auto``: ``unit`` for pixels (values of one byte that reach 128), else ``standard``.
 
     Raises:
@@ -50,7 +51,10 @@ def fit_scaling(examples: Examples, kind: ScalingKind | Literal["auto"]) -> Scal
                 f"Value {empty[0]} of a step (from 0) is missing in all training sequences, such as "
                 f"{examples.origins[0]}; expected it in some. Leave it out."
             )
-        scaler.partial_fit(steps)
+        weights = None
+        if examples.weights is not None:
+            weights = np.repeat(examples.weights[begin : begin + chunk], examples.lengths[begin : begin + chunk])
+        scaler.partial_fit(steps, sample_weight=weights)
     return Scaling(kind, tuple(scaler.mean_.tolist()), tuple(scaler.scale_.tolist()))
 
 

@@ -192,7 +192,7 @@ class Estimator(BaseEstimator):
         """The values of parameters that are written differently in a recipe, by the name of the parameter."""
         return {}
 
-    def _settings(self) -> dict[str, Any]:
+    def _decided(self) -> dict[str, Any]:
         """The values of fields of the recipe that the examples decide, by dotted key."""
         return {}
 
@@ -237,7 +237,7 @@ class Estimator(BaseEstimator):
         pair = isinstance(self.validation, tuple | list)
         values["validation"] = 0 if pair or self.validation is None else self.validation
         kind = RECIPES[self.task_name]
-        return parameters.recipe_of(kind, type(self).__name__, self.parameters, values, self._settings())
+        return parameters.recipe_of(kind, type(self).__name__, self.parameters, values, self._decided())
 
     def _seed(self) -> Any:
         if self.random_state is None or isinstance(self.random_state, np.random.RandomState):

@@ -111,8 +111,8 @@ class _Classifier(ClassifierMixin, Estimator):
     def _changes(self) -> dict[str, Any]:
         return {"class_weight": self._labels.weights(self.class_weight)}
 
-    def _settings(self) -> dict[str, Any]:
-        return {**super()._settings(), "data.label_separator": self._labels.separator}
+    def _decided(self) -> dict[str, Any]:
+        return {**super()._decided(), "data.label_separator": self._labels.separator}
 
     def _notes(self) -> dict[str, Any]:
         return {**super()._notes(), "labels": self._labels.kind}

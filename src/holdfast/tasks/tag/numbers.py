@@ -148,4 +148,5 @@ class NumberEncoder(Saved):
 
 def _examples(steps: Steps, settings: ReadingSettings) -> Examples:
     """The sequences alone, checked."""
-    return Examples(list(map(np.asarray, steps.inputs)), None, steps.origins, gaps=settings.missing != "error")
+    inputs, gaps = list(map(np.asarray, steps.inputs)), settings.missing != "error"
+    return Examples(inputs, None, steps.origins, gaps=gaps, weights=steps.weights)

@@ -19,9 +19,10 @@ class TagData(TaggedSettings):
     """Ignore capitals when words are looked up; the characters of a word keep them."""
     least: int = Field(1, ge=1)
     """Words that occur less often than this in the training split count as unknown."""
-    scaling: Literal["none", "unit", "standard"] = "none"
+    scaling: Literal["auto", "none", "unit", "standard"] = "auto"
     """Steps of numbers, as programs give them: ``unit``: divide by 255; ``standard``: zero mean and unit variance per
-    channel, fitted on the training split."""
+    channel, fitted on the training split. ``auto``: ``unit`` for values of one byte that reach 128, else
+    ``standard``."""
     missing: Missing = "error"
     """Steps of numbers: what replaces a missing value (NaN), as for the other tasks with sequences of numbers."""
     bits: int = Field(8, ge=2, le=62)

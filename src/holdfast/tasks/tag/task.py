@@ -78,6 +78,11 @@ class TagTask(RecipeTask[Records[Any, Any]]):
             return cls(recipe.model, NumberEncoder.fit(train, recipe.data))
         return cls(recipe.model, SentenceEncoder.fit(train, recipe.data))
 
+    @property
+    def choices(self) -> dict[str, Any]:
+        """The scaling of numbers."""
+        return {"scaling": self.encoder.sequences.scaling.kind} if isinstance(self.encoder, NumberEncoder) else {}
+
     def build(self) -> Tagger:
         """A new model with random initial values from torch's random state."""
         if not isinstance(self.encoder, SentenceEncoder):
