@@ -16,7 +16,7 @@ from holdfast.estimators import parameters
 from holdfast.estimators.ahead import answer_of, at_cutoffs, before, forecasts, value_columns
 from holdfast.estimators.base import Estimator
 from holdfast.estimators.series import SeriesInput, read_series, with_known
-from holdfast.tasks.forecast.data import context, held_out, warn_of_short, windows_of
+from holdfast.tasks.forecast.data import context, held_out, windows_of
 from holdfast.tasks.forecast.settings import ForecastData
 from holdfast.tasks.forecast.task import ForecastTask
 
@@ -124,7 +124,7 @@ class Forecaster(Estimator):
         if given.frame is None:
             return given.arrays(values[..., self._task.quantiles.index(0.5)])
         axes = [series.times_with(rows)[len(series) :] for series in given.series]
-        names = self._settings().target_columns
+        names = self._data().target_columns
         return given.table({**given.keys(axes), **value_columns(values, names, self._task.quantiles)})
 
     def predict_quantiles(self, h: int | None = None, X: Any = None, *, history: Any = None) -> Any:
@@ -164,7 +164,7 @@ class Forecaster(Estimator):
             raise OptionError(f"h is {h}, windows is {windows} and step is {step}; expected at least 1 for each.")
         model: Forecaster = clone(self).set_params(horizon=h, warm_start=False)
         with self._in_arguments():
-            given = self._given(None, None) if X is None else read_series(X, self._settings())
+            given = self._given(None, None) if X is None else read_series(X, self._data())
             held = h + (windows - 1) * step
             parts = tuple(series.part(0, len(series) - held) for series in given.series if len(series) > held)
             if not parts:
@@ -205,7 +205,7 @@ class Forecaster(Estimator):
         """
         from holdfast.tasks.forecast.plot import drawings, figure, save
 
-        given, data = self._given(X, history), self._settings()
+        given, data = self._given(X, history), self._data()
         rows, quantiles = data.horizon, self._task.quantiles
         series = [before(part, rows) for part in given.series] if truth else given.series
         with self._in_arguments():
@@ -224,7 +224,7 @@ class Forecaster(Estimator):
     def _task(self) -> ForecastTask:
         return cast(ForecastTask, self._fitted().task)
 
-    def _settings(self) -> ForecastData:
+    def _data(self) -> ForecastData:
         """The use of each column, as the model was fitted, or before that as the arguments say."""
         return self._task.encoder.settings if hasattr(self, "_predictor") else self._described().data
 
@@ -236,33 +236,30 @@ class Forecaster(Estimator):
                 raise DataError(
                     "This model comes from a file, without series; expected history, the series to continue."
                 )
-            given = cast(SeriesInput, self._input) if history is None else read_series(history, self._settings())
-            given = given if X is None else with_known(given, X, self._settings())
+            given = cast(SeriesInput, self._input) if history is None else read_series(history, self._data())
+            given = given if X is None else with_known(given, X, self._data())
             if given.frame is None:
                 return given
-            return replace(given, series=long_enough(given.series, context(self._settings())))
+            return replace(given, series=long_enough(given.series, context(self._data())))
 
     def _ahead(self, h: int | None, X: Any, history: Any) -> tuple[SeriesInput, Numbers]:
         """The series, and the forecasts after them, [K, h, C, Q]."""
         given = self._given(X, history)
         with self._in_arguments():
-            rows = self._settings().horizon if h is None else h
+            rows = self._data().horizon if h is None else h
             return given, forecasts(self._fitted(), given.series, rows)
 
     def _examples(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> Windows:
         recipe = self._described()
         if not reset and hasattr(self, "_predictor"):
-            data = self._settings()
+            data = self._data()
             return Windows.of(read_series(X, data).series, context(data), data.horizon, data.stride)
         if self.quantiles is not None and recipe.model.loss != "quantile":
             raise OptionError(
                 f'quantiles is {self.quantiles} and loss is {recipe.model.loss!r}; expected loss="quantile".'
             )
         series = read_series(X, recipe.data).series
-        windows = windows_of("training", series, recipe.data, recipe.data.horizon)
-        if not recipe.data.validation:
-            warn_of_short(series, windows)
-        return windows
+        return windows_of("training", series, recipe.data, recipe.data.horizon)
 
     def _split(self, examples: Windows, recipe: Any) -> tuple[Windows, Windows | None]:
         return held_out(examples.series, recipe.data)

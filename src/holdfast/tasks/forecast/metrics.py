@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from holdfast.tasks.losses import pinball
+
 _SHOWN = 12
 """Rows of the horizon whose coverage the text shows."""
 
@@ -68,7 +70,8 @@ class ForecastMetrics:
             self._add(name, series, torch.stack([errors.abs().sum(1), errors.square().sum(1)], 1))
         low, high = forecasts[..., 0], forecasts[..., -1]
         within = (low <= actual) & (actual <= high)
-        self._add("pinball", series, _pinball(forecasts, actual, self._quantiles).masked_fill(~known, 0).sum(1))
+        losses = pinball(forecasts, actual, self._quantiles, reduction="none").mean(-1)
+        self._add("pinball", series, losses.masked_fill(~known, 0).sum(1))
         self._add("within", series, within.sum(1))
         self._add("count", series, known.sum(1))
         if not self._by_row.shape[1]:
@@ -149,13 +152,6 @@ class ForecastMetrics:
         """Continues from what ``state_dict`` gave."""
         self._sums = {name: values.clone() for name, values in state["sums"].items()}
         self._measures, self._by_row = state["measures"].clone(), state["by_row"].clone()
-
-
-def _pinball(forecasts: Tensor, actual: Tensor, quantiles: Sequence[float]) -> Tensor:
-    """The mean pinball loss over the quantiles, [B, H, C], of forecasts [B, H, C, Q]."""
-    low = actual[..., None] - forecasts
-    q = torch.tensor(quantiles, dtype=forecasts.dtype, device=forecasts.device)
-    return torch.maximum(q * low, (q - 1) * low).mean(-1)
 
 
 def _longer(values: Tensor, more: int) -> Tensor:
