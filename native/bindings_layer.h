@@ -71,8 +71,8 @@ class BoundLayer {
         return results.is_none() || first == layers() ? results : results + nanobind::make_tuple(first);
     }
 
-    // The same with the parameters in a dictionary, for a backward pass that ends at layer `first`. What that needs goes
-    // to `kept_before`, or is returned if this is null.
+    // The same with the parameters in a dictionary, for a backward pass that ends at layer `first`. What that needs
+    // goes to `kept_before`, or is returned if this is null.
     Object forward(long threads, Handle x, Handle state, Handle parameters, long first, Handle kept_before) const {
         const Tensors& tensors = *cells_[0].tensors;
         const std::optional<LayerInput<T>> input = input_of(x);

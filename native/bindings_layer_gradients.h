@@ -1,4 +1,4 @@
-// The backward pass of all cells of a layer: takes the memory of the gradients, and runs the cells from the last one on.
+// The backward pass of all cells of a layer: takes the memory of the gradients, and runs the cells, the last one first.
 #pragma once
 
 #include "bindings_layer.h"

@@ -20,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import holdfast
 from holdfast.engines import ENGINES, Request, Result
 from holdfast.engines.native_cell import NativeCell
+from holdfast.engines.native_layer import NativeLayer
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "convert.md"
 CELLS: dict[str, dict[str, Any]] = {"torch.nn's": {}, "others": {"layer_norm": True}}
@@ -260,7 +261,12 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append("native")
         return of(cell, *arguments)  # type: ignore[no-any-return]
 
+    def run_layer(layer: NativeLayer, *arguments: Any, of: Any = NativeLayer.run) -> tuple[Any, Any] | None:
+        names.append("native")
+        return of(layer, *arguments)  # type: ignore[no-any-return]
+
     monkeypatch.setattr(NativeCell, "run", run_cell)
+    monkeypatch.setattr(NativeLayer, "run", run_layer)
     return names
 
 

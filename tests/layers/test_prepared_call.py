@@ -305,9 +305,11 @@ def test_one_more_backward_pass_and_many_gradients_at_once() -> None:
         each = [torch.autograd.grad(results[0][..., k].sum(), inputs, retain_graph=True) for k in range(8)]
         ones = torch.eye(8, dtype=torch.float64)[:, None, None].expand(8, 4, 2, 8)
         at_once = torch.autograd.grad(results[0], inputs, ones, is_grads_batched=True, retain_graph=True)
+        by_vmap = torch.func.vmap(lambda d: torch.autograd.grad(results[0], inputs, d, retain_graph=True))(ones)  # noqa: B023
         for k, of_one in enumerate(each):
-            for one, many in zip(of_one, at_once, strict=True):
+            for one, many, mapped in zip(of_one, at_once, by_vmap, strict=True):
                 torch.testing.assert_close(one, many[k])
+                torch.testing.assert_close(one, mapped[k])
         first = torch.autograd.grad(results[0].square().sum(), inputs, create_graph=True)
         loss = sum((gradient.square().sum() for gradient in first), torch.zeros(()))
         found.append([*each[0], *each[7], *torch.autograd.grad(loss, inputs)])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ from holdfast.engines.axes import STEP, STEP_OF_ONE_ROW, Axes
 from holdfast.engines.function import Gradient, differentiable_gradients, needs_reference, plain_apply
 from holdfast.engines.request import Request
 from holdfast.runtime import kernels
+
+if TYPE_CHECKING:
+    from holdfast.runtime import _native
 
 _NO_ARRAY = (0, 0, 0, 0)
 
@@ -71,7 +74,7 @@ class NativeCell:
         self.kept = self.kernels.kept()
         self.weights = sum(map(math.prod, self.shapes))
 
-    def tensors_named(self, names: tuple[str, ...]) -> Any:
+    def tensors_named(self, names: tuple[str, ...]) -> _native.Tensors:
         """What reads the cell's tensors in C++, with the names that its parameters have in a dictionary."""
         from holdfast.runtime import _native
 

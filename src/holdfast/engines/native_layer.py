@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from holdfast.engines.axes import BATCH_FIRST, ONE_ROW, TIME_FIRST
+from holdfast.cells import calling
+from holdfast.engines.axes import BATCH_FIRST, ONE_ROW, TIME_FIRST, Axes
 from holdfast.engines.function import needs_reference, plain_apply
 from holdfast.engines.native_cell import NativeCell
+from holdfast.engines.reference import ReferenceEngine
 
 
 class NativeLayer:
@@ -43,7 +45,8 @@ class NativeLayer:
     ) -> None:
         from holdfast.runtime import _native  # absent where Holdfast was installed without kernels
 
-        parts, names = [], []
+        parts: list[tuple[Any, ...]] = []
+        names: list[str] = []
         for cell, suffix, weights in zip(cells, suffixes, packed, strict=True):
             own = tuple([name + suffix for name in cell.spec.parameter_names])
             parts.append((cell.kernels, cell.tensors_named(own), weights))
@@ -63,21 +66,23 @@ class NativeLayer:
         """
         state = hx if hx is None or self.state_parts > 1 else (hx,)
         if not torch.is_grad_enabled():
-            return self.kernels.infer(module, torch.get_num_threads(), x, state)  # type: ignore[return-value]
+            return self.kernels.infer(module, torch.get_num_threads(), x, state)
         computed = self.kernels.train(module, torch.get_num_threads(), x, state)
         if computed is None or len(computed) == 2:
-            return computed  # type: ignore[return-value]
+            return computed
         own = map(module._parameters.__getitem__, self.names)
         y, *final = _record(self, computed, x, state is not None, *(state or ()), *own)
         return y, tuple(final) if len(final) > 1 else final[0]
 
     def by_cells(self, x: Tensor, state: Sequence[Tensor], parameters: Sequence[Tensor]) -> list[Tensor]:
-        """The same results from one call per cell, of which autograd can record every derivative."""
+        """The same results from one call per cell, for derivatives of gradients and for torch.func's transforms."""
         axes = ONE_ROW if x.ndim == 2 else BATCH_FIRST if self.batch_first else TIME_FIRST
         values, finals, outputs = iter(parameters), [], []
         for number, cell in enumerate(self.cells):
             own = [next(values) for _ in cell.spec.parameter_names]
-            y, *final = cell.run(axes, x, [part[number : number + 1] for part in state], own)
+            own_state = [part[number : number + 1] for part in state]
+            run = _by_reference if calling.is_transformed() else NativeCell.run
+            y, *final = run(cell, axes, x, own_state, own)
             finals.append(final)
             outputs.append(y)
             if len(outputs) == self.directions:
@@ -121,6 +126,15 @@ class _RecordedLayer(torch.autograd.Function):
 
 
 _record = plain_apply(_RecordedLayer)
+
+
+def _by_reference(
+    cell: NativeCell, axes: Axes, x: Tensor, state: Sequence[Tensor], parameters: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
+    """As :meth:`NativeCell.run`, by torch's operations."""
+    result = ReferenceEngine().run(cell.request(axes, x, state, parameters))
+    shapes = [axes.state_shape(x, size) for size in cell.sizes]
+    return axes.outward(result.outputs), *map(torch.reshape, result.state, shapes)
 
 
 def _differentiable(
