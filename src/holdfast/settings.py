@@ -122,7 +122,7 @@ class RecurrentSettings(Settings):
 
     @property
     def own_parts(self) -> list[tuple[register.Kind, str]]:
-        """The parts of one's own that the model needs: the kind and the name of each."""
+        """The parts of your own that the model needs: the kind and the name of each."""
         return [("cell", self.cell)] if self.cell not in CELLS else []
 
     @property
