@@ -42,7 +42,7 @@ def sequences(count: int = 60, steps: int = 9, seed: int = 0) -> tuple[np.ndarra
 
 
 @parametrize_with_checks(
-    [SequenceClassifier(hidden_size=8, epochs=20, learning_rate=0.05, threads=1, validation=None)],
+    [SequenceClassifier(hidden_size=8, epochs=20, learning_rate=0.05, dropout=0, threads=1, validation=None)],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
 )
 @pytest.mark.filterwarnings("ignore")  # scikit-learn's checks pass values on purpose that warn
@@ -215,7 +215,7 @@ def test_validation_is_a_fraction_a_pair_or_nothing() -> None:
 def test_weights_are_repetitions() -> None:
     X, y = sequences()
     weights = np.random.default_rng(2).integers(0, 4, len(X))
-    whole = {**SMALL, "batch_size": 400, "validation": None}
+    whole = {**SMALL, "batch_size": 400, "validation": None, "dropout": 0}
     weighted = SequenceClassifier(**whole).fit(X, y, sample_weight=weights)
     repeated = SequenceClassifier(**whole).fit(X.repeat(weights, 0), y.repeat(weights))
     assert not np.allclose(weighted.predict_proba(X), SequenceClassifier(**whole).fit(X, y).predict_proba(X), atol=1e-4)
