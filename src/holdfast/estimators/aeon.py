@@ -76,6 +76,12 @@ HoldfastClassifier.__doc__ = described(HoldfastClassifier.__doc__, _PARAMETERS)
 class HoldfastRegressor(BaseRegressor):
     """:class:`holdfast.SequenceRegressor` as a regressor of aeon.
 
+    Example:
+        >>> import numpy as np
+        >>> from holdfast.estimators.aeon import HoldfastRegressor
+        >>> X = np.random.default_rng(0).normal(size=(30, 2, 20))  # [N, C, T]
+        >>> regressor = HoldfastRegressor(epochs=5).fit(X, X[:, 0].sum(1))
+
     Attributes:
         estimator_: The fitted :class:`holdfast.SequenceRegressor`, for ``save``, ``history_`` and ``model_``.
     """

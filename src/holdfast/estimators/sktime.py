@@ -89,6 +89,12 @@ def _small() -> list[dict[str, Any]]:
 class HoldfastRegressor(BaseRegressor):
     """:class:`holdfast.SequenceRegressor` as a regressor of sktime.
 
+    Example:
+        >>> import numpy as np
+        >>> from holdfast.estimators.sktime import HoldfastRegressor
+        >>> X = np.random.default_rng(0).normal(size=(30, 2, 20))  # [N, C, T]
+        >>> regressor = HoldfastRegressor(epochs=5).fit(X, X[:, 0].sum(1))
+
     Attributes:
         estimator_: The fitted :class:`holdfast.SequenceRegressor`, for ``save``, ``history_`` and ``model_``.
     """
