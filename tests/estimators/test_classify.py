@@ -32,7 +32,11 @@ EXPECTED_FAILURES = {
     "check_sample_weight_equivalence_on_dense_data": (
         "weighted and repeated examples are summed in another order, and float32 rounds: 2e-7 apart after 20 epochs "
         "(test_weights_are_repetitions has the tolerance of float32)"
-    )
+    ),
+    "check_methods_subset_invariance": (
+        "float32: the kernels of some processors sum a batch of one in another order, 2e-7 apart where the check "
+        "allows 1e-7 (test_unequal_lengths_and_missing_values compares the two within 1e-6)"
+    ),
 }
 
 
@@ -44,6 +48,7 @@ def sequences(count: int = 60, steps: int = 9, seed: int = 0) -> tuple[np.ndarra
 @parametrize_with_checks(
     [SequenceClassifier(hidden_size=8, epochs=20, learning_rate=0.05, dropout=0, threads=1, validation=None)],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
+    xfail_strict=False,  # on other processors they may pass
 )
 @pytest.mark.filterwarnings("ignore")  # scikit-learn's checks pass values on purpose that warn
 def test_the_checks_of_scikit_learn(estimator: Estimator, check: Any) -> None:
