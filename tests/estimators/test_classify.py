@@ -32,7 +32,11 @@ EXPECTED_FAILURES = {
     "check_sample_weight_equivalence_on_dense_data": (
         "weighted and repeated examples are summed in another order, and float32 rounds: 2e-7 apart after 20 epochs "
         "(test_weights_are_repetitions has the tolerance of float32)"
-    )
+    ),
+    "check_methods_subset_invariance": (
+        "float32: the kernels of some processors sum a batch of one in another order, 2e-7 apart where the check "
+        "allows 1e-7 (test_unequal_lengths_and_missing_values compares the two within 1e-6)"
+    ),
 }
 
 
@@ -42,8 +46,9 @@ def sequences(count: int = 60, steps: int = 9, seed: int = 0) -> tuple[np.ndarra
 
 
 @parametrize_with_checks(
-    [SequenceClassifier(hidden_size=8, epochs=20, learning_rate=0.05, threads=1, validation=None)],
+    [SequenceClassifier(hidden_size=8, epochs=20, learning_rate=0.05, dropout=0, threads=1, validation=None)],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
+    xfail_strict=False,  # on other processors they may pass
 )
 @pytest.mark.filterwarnings("ignore")  # scikit-learn's checks pass values on purpose that warn
 def test_the_checks_of_scikit_learn(estimator: Estimator, check: Any) -> None:
@@ -215,7 +220,7 @@ def test_validation_is_a_fraction_a_pair_or_nothing() -> None:
 def test_weights_are_repetitions() -> None:
     X, y = sequences()
     weights = np.random.default_rng(2).integers(0, 4, len(X))
-    whole = {**SMALL, "batch_size": 400, "validation": None}
+    whole = {**SMALL, "batch_size": 400, "validation": None, "dropout": 0}
     weighted = SequenceClassifier(**whole).fit(X, y, sample_weight=weights)
     repeated = SequenceClassifier(**whole).fit(X.repeat(weights, 0), y.repeat(weights))
     assert not np.allclose(weighted.predict_proba(X), SequenceClassifier(**whole).fit(X, y).predict_proba(X), atol=1e-4)

@@ -57,7 +57,7 @@ def test_texts_are_generated_by_the_arguments_as_they_are_now() -> None:
 
 def test_weights_are_repetitions() -> None:
     weights = np.arange(len(LINES)) % 3
-    whole = {**SMALL, "batch_size": 400, "validation": None, "sequences": "lines", "bucket": 0}
+    whole = {**SMALL, "batch_size": 400, "validation": None, "sequences": "lines", "dropout": 0}
     weighted = LanguageModel(**whole).fit(LINES, sample_weight=weights)
     repeated = LanguageModel(**whole).fit([LINES[k] for k in np.repeat(np.arange(len(LINES)), weights)])
     assert weighted.score(LINES) == pytest.approx(repeated.score(LINES), abs=1e-3)

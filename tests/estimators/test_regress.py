@@ -174,7 +174,7 @@ def test_errors_name_the_place_and_the_next_step() -> None:
     steps, whole = SequenceRegressor(**SMALL).fit(X, y), SequenceRegressor(**SMALL).fit(X, y[:, 0])
     for call, kind, message in [
         (lambda: SequenceRegressor(per="row").fit(X, y), OptionError, "per is 'row'; expected 'sequence', 'step', or"),
-        (lambda: SequenceRegressor(loss="l2").fit(X, y), OptionError, "loss is 'l2': input should be 'mse', 'mae'"),
+        (lambda: SequenceRegressor(loss="l2").fit(X, y), OptionError, "loss is 'l2': there is no loss 'l2'"),
         (
             lambda: SequenceRegressor(per="step").fit(X, y[:, :3]),
             DataError,

@@ -11,13 +11,13 @@ pytest.importorskip("sktime", reason="needs sktime: pip install sktime")
 
 from sktime.utils.estimator_checks import parametrize_with_checks
 
-from holdfast import SequenceClassifier
-from holdfast.estimators.sktime import HoldfastClassifier
+from holdfast import SequenceClassifier, SequenceRegressor
+from holdfast.estimators.sktime import HoldfastClassifier, HoldfastRegressor
 
 SMALL: dict[str, Any] = {"hidden_size": 8, "epochs": 2, "threads": 1}
 
 
-@parametrize_with_checks(HoldfastClassifier)
+@parametrize_with_checks([HoldfastClassifier, HoldfastRegressor])
 @pytest.mark.filterwarnings("ignore")  # checks of sktime warn on purpose
 def test_the_checks_of_sktime(obj: Any, test_name: str) -> None:
     from sktime.utils.estimator_checks import check_estimator
@@ -32,3 +32,11 @@ def test_it_answers_as_the_estimator() -> None:
     own = SequenceClassifier(**SMALL).fit(X.transpose(0, 2, 1), y)
     assert np.array_equal(adapted.predict_proba(X), own.predict_proba(X.transpose(0, 2, 1)))
     assert adapted.score(X, y) == own.score(X.transpose(0, 2, 1), y)
+
+
+def test_the_regressor_answers_as_the_estimator() -> None:
+    X = np.random.default_rng(0).normal(size=(40, 2, 9)).astype(np.float32)
+    y = X[:, 0].sum(1).astype(np.float64)
+    adapted = HoldfastRegressor(**SMALL).fit(X, y)
+    own = SequenceRegressor(**SMALL).fit(X.transpose(0, 2, 1), y)
+    assert np.array_equal(adapted.predict(X), own.predict(X.transpose(0, 2, 1)))

@@ -57,7 +57,7 @@ def test_it_learns_and_searches_by_the_arguments_as_they_are_now() -> None:
 
 def test_weights_are_repetitions() -> None:
     weights = np.arange(len(X)) % 3
-    whole = {**SMALL, "batch_size": 400, "validation": None}
+    whole = {**SMALL, "batch_size": 400, "validation": None, "dropout": 0}
     weighted = Translator(**whole).fit(X, Y, sample_weight=weights)
     repeated = Translator(**whole).fit(*[[rows[k] for k in np.repeat(np.arange(16), weights)] for rows in (X, Y)])
     plain = Translator(**whole).fit([X[k] for k in np.flatnonzero(weights)], [Y[k] for k in np.flatnonzero(weights)])
