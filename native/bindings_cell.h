@@ -2,7 +2,7 @@
 // cell once. A call gives only sizes, addresses as numbers (0: null), and (address, strides ...) of arrays over time.
 //
 // src/holdfast/engines/native_cell.py allocates every array, keeps it alive during the call, and checks types, shapes
-// and layout; `step`, and a layer of such cells (bindings_layer.cpp), do this themselves.
+// and layout; `step`, and a layer of such cells (bindings_layer.h), do this themselves.
 #pragma once
 
 #include <nanobind/nanobind.h>
