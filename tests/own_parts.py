@@ -1,4 +1,4 @@
-"""Cells of one's own, for tests of what takes them."""
+"""Cells of your own, for tests of what takes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of one's own by name."""
+"""Parts of your own by name."""
 
 import subprocess
 import sys

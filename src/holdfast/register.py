@@ -114,7 +114,7 @@ def find(kind: Kind, name: str) -> Callable[..., Any]:
 
 
 def is_registered(kind: Kind, name: str) -> bool:
-    """Whether a part of one's own has this name."""
+    """Whether a part of your own has this name."""
     return name in _PARTS[kind]
 
 

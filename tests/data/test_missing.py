@@ -73,7 +73,7 @@ def test_masks_are_channels_and_stay_as_they_are_when_values_are_scaled() -> Non
 
 
 def test_sequences_are_filled_by_themselves_and_else_by_the_training_mean() -> None:
-    encoder = Encoder.fit(TRAIN, ClassifyData(missing="interpolate"))
+    encoder = Encoder.fit(TRAIN, ClassifyData(missing="interpolate", scaling="none"))
     assert encoder.channels == 2
     assert encoder.encode(TRAIN)[1].inputs[0].tolist() == [[3, 5], [4, 5], [5, 5]]
     assert encoder.encode(TEST)[0].inputs[0].tolist() == [[100, 5], [100, 5]]

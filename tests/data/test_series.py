@@ -29,7 +29,9 @@ def write(folder: Path, values: object, name: str = "a.csv") -> Path:
 
 
 def settings(**values: object) -> ForecastData:
-    return ForecastData.model_validate({"train": ["a.csv"], "time_column": "t", "window": 4, "horizon": 2} | values)
+    return ForecastData.model_validate(
+        {"train": ["a.csv"], "time_column": "t", "window": 4, "horizon": 2, "validation": 0.1} | values
+    )
 
 
 def test_a_window_is_what_stands_in_the_series() -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from holdfast import recipes
 from holdfast.cli import app
+from holdfast.errors import MissingLibraryError
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("benchmarks", "docs", "examples", "native", "src", "tests")
@@ -186,6 +187,8 @@ def resolves(name: str) -> bool:
             if not (error.name or "").startswith("holdfast"):
                 return True  # it needs a library that is not installed
             continue
+        except MissingLibraryError:
+            return True
         for part in parts[count:]:
             if not hasattr(found, part) and part not in getattr(found, "__annotations__", {}):
                 return False

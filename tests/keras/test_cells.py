@@ -1,4 +1,4 @@
-"""Cells of Keras, Holdfast's and one's own, run by Holdfast's RNN layer."""
+"""Cells of Keras, Holdfast's and your own, run by Holdfast's RNN layer."""
 
 from __future__ import annotations
 

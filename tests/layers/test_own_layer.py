@@ -1,4 +1,4 @@
-"""Layers with a cell of one's own."""
+"""Layers with a cell of your own."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Every recipe of the task forecast, small, the whole way; and a table of one's own."""
+"""Every recipe of the task forecast, small, the whole way; and a table of your own."""
 
 from __future__ import annotations
 

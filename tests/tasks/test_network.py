@@ -1,4 +1,4 @@
-"""The recurrent layers of all tasks: a cell of one's own trains, is saved, opened and refused as Holdfast's are."""
+"""The recurrent layers of all tasks: a cell of your own trains, is saved, opened and refused as Holdfast's are."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Heads, losses and metrics of one's own in classifiers and regressors."""
+"""Heads, losses and metrics of your own in classifiers and regressors."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Recurrent layers with a cell of one's own, run over time by :func:`holdfast.unroll`."""
+"""Recurrent layers with a cell of your own, run over time by :func:`holdfast.unroll`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from holdfast.layers.layer_options import Merge
 
 
 class OwnLayer(nn.Module):
-    """Layers of a cell of one's own, batch first; each layer has its own cell for each direction.
+    """Layers of a cell of your own, batch first; each layer has its own cell for each direction.
 
     Args:
         name: The name of the cell.

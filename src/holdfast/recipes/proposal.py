@@ -1,4 +1,4 @@
-"""A recipe for files that nobody has described: ``holdfast new``."""
+"""A recipe for files without a description: ``holdfast new``."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ class HeadNetwork(nn.Module):
 
 
 def _own_width(name: str, head: Any, inputs: int) -> int:
-    """The values that a head of one's own gives, from a call on zeros.
+    """The values that a head of your own gives, from a call on zeros.
 
     Raises:
         OptionError: It is no module, or does not give one vector per sequence.

@@ -94,7 +94,7 @@ def load_with_document(path: Path) -> tuple[RecipeTask[Any], nn.Module, dict[str
 
 
 def _check_own_parts(parts: Any, path: Path) -> None:
-    """Refuses a file that needs parts of one's own that nobody has registered.
+    """Refuses a file that needs parts of your own that are not registered.
 
     Raises:
         ModelFileError: It does, or the list is damaged.

@@ -28,7 +28,7 @@ def recurrent_layers(inputs: int, settings: RecurrentSettings) -> RecurrentLayer
         settings: The ``[model]`` table of the recipe.
 
     Raises:
-        OptionError: An option of the cell is unknown or does not fit, or a cell of one's own cannot be made.
+        OptionError: An option of the cell is unknown or does not fit, or a cell of your own cannot be made.
     """
     return known_layers(inputs, settings) if settings.cell in CELLS else _own_layers(inputs, settings)
 

@@ -1,4 +1,4 @@
-"""Losses and metrics of one's own (:mod:`holdfast.register`) in a task."""
+"""Losses and metrics of your own (:mod:`holdfast.register`) in a task."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def _as_they_are(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class WithOwn:
-    """The metrics of a task, and those of one's own. It has the other attributes of the task's metrics too.
+    """The metrics of a task, and your own. It has the other attributes of the task's metrics too.
 
-    A metric of one's own is computed from all outputs at once, so they are kept in memory until then.
+    A metric of your own is computed from all outputs at once, so they are kept in memory until then.
     """
 
     def __init__(self, metrics: Metrics, names: Sequence[str], view: View) -> None:
@@ -75,7 +75,7 @@ class WithOwn:
         self._targets.append(targets.cpu())
 
     def compute(self) -> dict[str, float]:
-        """The task's metrics, then those of one's own; not a number where nothing was added."""
+        """The task's metrics, then your own; not a number where nothing was added."""
         values = dict(self._metrics.compute())
         for name in self._names:
             values[name] = float("nan")

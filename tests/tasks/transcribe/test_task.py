@@ -72,7 +72,7 @@ def spoken(words: list[str], seed: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of one's own data: 60 recordings to train on, 20 to test on, a table of each, and the recipe."""
+    """A folder of your own data: 60 recordings to train on, 20 to test on, a table of each, and the recipe."""
     root = tmp_path_factory.mktemp("tones")
     generator = np.random.default_rng(0)
     for split, count in (("train", 60), ("test", 20)):

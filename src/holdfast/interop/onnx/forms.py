@@ -44,7 +44,7 @@ def write_trained(path: Path, task: RecipeTask[Any], model: nn.Module, *, stream
 
     Raises:
         ConversionError: ONNX's operators cannot say the model, or it cannot stream; no file is written.
-        OptionError: The model has a part of one's own.
+        OptionError: The model has a part of your own.
         ModelFileError: A file cannot be written.
         MissingLibraryError: A library of the extra ``onnx`` is not installed.
     """

@@ -72,10 +72,10 @@ class Chain:
         return layers[0]
 
     def refuse_own_parts(self) -> None:
-        """Refuses a model that only a program with somebody's own code can run.
+        """Refuses a model that only a program with code of their own can run.
 
         Raises:
-            OptionError: The chain has a part of one's own.
+            OptionError: The chain has a part of your own.
         """
         if own := self.find(Own):
             raise OptionError(

@@ -10,7 +10,7 @@ from holdfast.layers.chain.parts import Part, Shapes
 
 @dataclass(frozen=True)
 class OwnTensor(Part):
-    """A tensor of a part of one's own.
+    """A tensor of a part of your own.
 
     Attributes:
         name: In the model file.
@@ -27,7 +27,7 @@ class OwnTensor(Part):
 
 @dataclass(frozen=True)
 class Own(Part):
-    """Recurrent layers with a cell of one's own, or a head of one's own (:mod:`holdfast.register`).
+    """Recurrent layers with a cell of your own, or a head of your own (:mod:`holdfast.register`).
 
     Attributes:
         kind: What it is.

@@ -87,7 +87,7 @@ class ClassifyTask(RecipeTask[Any]):
 
         Raises:
             DataError: The sequences have no labels, or the file of word vectors cannot be used.
-            RecipeError: ``model.class_weights`` has a label that no training sequence has, or goes with a loss of one's
+            RecipeError: ``model.class_weights`` has a label that no training sequence has, or goes with a loss of your
                 own.
         """
         encoder = TextEncoder.fit(train, recipe.data) if recipe.data.unit else Encoder.fit(train, recipe.data)

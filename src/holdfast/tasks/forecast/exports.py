@@ -44,7 +44,7 @@ def _by_rows(model: Forecaster, window: dict[str, Input]) -> dict[str, Form]:
             "The forecaster says all rows of its horizon at once; only one with model.method = 'recursive' has a "
             "streaming form. Write the whole model instead."
         )
-    layer = cast(RecurrentLayer, model.recurrent)  # a model with a cell of one's own is refused before
+    layer = cast(RecurrentLayer, model.recurrent)  # a model with a cell of your own is refused before
     check_streams(layer)
     states = state_inputs(layer)
     after = states_after(states)
