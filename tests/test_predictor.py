@@ -28,10 +28,13 @@ def test_values_and_files_get_the_same_answers(numbers: Path, tmp_path: Path) ->
     X = np.random.default_rng(1).normal(size=(5, 12, 3)).astype(np.float32)
     np.savez(tmp_path / "x.npz", inputs=X)
     files = list(predictor.predict([tmp_path / "x.npz"]))
-    for values in (X, list(X), X.tolist()):
+    expected = [{k: v for k, v in answer.items() if k != "origin"} for answer in files]
+    for values in (X, list(X)):
         answers = list(predictor.predict(values))
         assert [answer.pop("origin") for answer in answers] == [f"values[{k}]" for k in range(5)]
-        assert answers == [{k: v for k, v in answer.items() if k != "origin"} for answer in files]
+        assert answers == expected
+    for answer, other in zip(predictor.predict(X.tolist()), expected, strict=True):  # scaled in float64
+        assert answer["probabilities"] == pytest.approx(other["probabilities"], abs=1e-6)
 
 
 def test_a_list_of_texts_is_a_list_of_paths(tmp_path: Path) -> None:

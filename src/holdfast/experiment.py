@@ -68,7 +68,8 @@ def train(
     remembered = data_folder(out) if resume and data_dir is None else None
     folder = remembered or local_folder(data_dir)
     where = Path.cwd() if folder is None and recipe.data.source == "files" else folder
-    run_directory = RunDirectory(out, recipe.model_dump(mode="json"), resume=resume, data_dir=where)
+    plain = type(recipe)(name=recipe.name).model_dump(mode="json")
+    run_directory = RunDirectory(out, recipe.model_dump(mode="json"), resume=resume, data_dir=where, defaults=plain)
     with run_directory as run, reproducible(recipe.train.threads):
         given = recipes.from_dict(run.recipe, str(run.recipe_path)) if resume else recipe
         splits = TASKS[given.task].load(given, folder)

@@ -236,7 +236,7 @@ def test_mnist(real_data: Callable[[str], Path]) -> None:
 
 
 def test_japanese_vowels(real_data: Callable[[str], Path]) -> None:
-    settings = ClassifyData(source="japanese-vowels", scaling="standard")
+    settings = ClassifyData(source="japanese-vowels", scaling="standard", validation=0.1)
     splits = load(settings, real_data("JapaneseVowels").parent, 0)
     assert (len(splits.train), len(splits.validation or []), len(splits.test)) == (243, 27, 370)
     assert Counter(splits.validation.labels if splits.validation else []) == dict.fromkeys("123456789", 3)

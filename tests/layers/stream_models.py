@@ -25,6 +25,10 @@ def made(kind: str, inputs: int, units: Any, dtype: torch.dtype = torch.float64,
     return layer.eval()
 
 
+STREAMS: dict[str, Any] = {"bidirectional": False, "head": "last_state"}
+"""The settings of a classifier that can stream; the defaults read the whole sequence."""
+
+
 def classifier(path: Path, scaling: Any = "none", **model: Any) -> tuple[ClassifyTask, Any, list[Any]]:
     """A saved classifier with random weights, and the sequences its scaling was fitted on."""
     generator = np.random.default_rng(0)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.layers.stream_models import classifier
+from tests.layers.stream_models import STREAMS, classifier
 
 import holdfast
 from holdfast.errors import OptionError
@@ -29,7 +29,8 @@ from holdfast.tasks.classify.settings import ClassifyModel
     ids=lambda model: "-".join(map(str, model)),
 )
 def test_a_classifier_scores_the_sequence_so_far(tmp_path: Path, scaling: str, model: Any) -> None:
-    task, network, inputs = classifier(tmp_path / "model.safetensors", scaling, **ClassifyModel(**model).model_dump())
+    settings = ClassifyModel(**STREAMS | model).model_dump()
+    task, network, inputs = classifier(tmp_path / "model.safetensors", scaling, **settings)
     saved, loaded = holdfast.Stream(tmp_path), holdfast.Stream(network)
     assert saved.labels == ("a", "b", "c")
     for raw in inputs:
@@ -49,7 +50,7 @@ def test_a_classifier_scores_the_sequence_so_far(tmp_path: Path, scaling: str, m
 def test_a_classifier_that_needs_the_whole_sequence_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     for head in ("mean", "max"):
-        _, network, _ = classifier(path, hidden_size=5, head=head)
+        _, network, _ = classifier(path, hidden_size=5, head=head, bidirectional=False)
         for model in (network, path):
             with pytest.raises(OptionError) as error:
                 holdfast.Stream(model)

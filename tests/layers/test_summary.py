@@ -39,7 +39,7 @@ def test_the_table_of_the_tutorial():
 
 
 def test_a_free_number_of_steps_is_none_where_it_shows():
-    table = summarise(Classifier(12, 9, ClassifyModel(hidden_size=8)), (None, 12))
+    table = summarise(Classifier(12, 9, ClassifyModel(hidden_size=8, bidirectional=False)), (None, 12))
     shapes = {row.name: row.output_shape for row in table.rows}
     assert shapes["recurrent (LSTM)"] == (None, None, 8)
     assert shapes["output (Linear)"] == (None, 9)

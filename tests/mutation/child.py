@@ -73,7 +73,8 @@ def _try(subject: Subject, folder: Path, numbers: range) -> None:
         outcome, message = _outcome(subject.read, target)
         seconds = _spent() - start
         signal.setitimer(signal.ITIMER_PROF, 0)
-        most = max(_status("VmHWM") - before, _children() if _children() > children else 0)
+        # Until it runs its program, a new process counts as large as this one.
+        most = max(_status("VmHWM"), _children() if _children() > children else 0) - before
         print(json.dumps([subject.name, f"{number} {what}", outcome, message, seconds, most / 2**20]), flush=True)
         _trim(0)
         if _status("VmRSS") - before > KEPT:  # freed, but kept for later by a library: it would hide what is taken next

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.layers.stream_models import classifier
+from tests.layers.stream_models import STREAMS, classifier
 from tests.runtime.saved_streams import exported
 
 import holdfast
@@ -85,7 +85,7 @@ print(y.tobytes().hex())
 
 
 def test_a_classifier_loads_without_torch(path: Path) -> None:
-    _, _, inputs = classifier(path, "standard", cell="gru", hidden_size=5, input_layer={"size": 4})
+    _, _, inputs = classifier(path, "standard", cell="gru", hidden_size=5, input_layer={"size": 4}, **STREAMS)
     expected = holdfast.Stream(path).run(inputs[0])
     program = f"""
 import sys

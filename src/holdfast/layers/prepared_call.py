@@ -6,7 +6,7 @@ call compares the attributes of the layer that this follows from, and reads the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cells.parameter_names import layer_suffix
@@ -51,11 +51,16 @@ class PreparedCall:
         self._cells = NativeLayer(layer, _ATTRIBUTES, cells, suffixes, packed, layer.num_directions, layer.batch_first)
 
     @staticmethod
-    def serves(layer: RecurrentLayer) -> bool:
-        """Whether the calls of a layer can be prepared: it has only what :class:`NativeLayer` computes."""
+    def serves(layer: RecurrentLayer, weights: Mapping[str, Any]) -> bool:
+        """Whether the calls of a layer can be prepared: it has only what :class:`NativeLayer` computes.
+
+        Args:
+            layer: The layer.
+            weights: Its ``named_weights()``; asking for them again would compute parametrised weights twice.
+        """
         if (layer.residual and layer.num_layers > 1) or (layer.merge != "concat" and layer.num_directions > 1):
             return False
-        return layer.named_weights() is layer._parameters
+        return weights is layer._parameters
 
     def run(self, layer: RecurrentLayer, x: Any, hx: Any) -> tuple[Any, ...] | None:
         """What the layer returns; None if it has changed, or for another call than a usual one with whole rows."""

@@ -63,7 +63,7 @@ def run_usual_call(layer: RecurrentLayer, x: Any, hx: Any, lengths: Lengths | No
             return None
         calls.append((cell, own))
     packed = _packed(layer, cells)
-    if PreparedCall.serves(layer):
+    if PreparedCall.serves(layer, weights):
         layer.prepared_call = PreparedCall(layer, cells, packed)
         if lengths is None:  # the first call saves the same tensors for autograd as the next ones
             return layer.prepared_call.run(layer, x, hx)

@@ -33,6 +33,8 @@ class RunDirectory:
         recipe: The recipe, as TOML values, with None for what is not set.
         resume: Resume the run in the folder, even if it was killed before its first update.
         data_dir: The folder of the data, to remember; None keeps the one that is remembered.
+        defaults: The values of a recipe that sets nothing. A stored recipe may lack a field that has its default, as
+            older versions had fewer fields.
 
     Attributes:
         recipe: The recipe. In a run that is resumed, ``auto`` is replaced by the value that the run has chosen.
@@ -43,7 +45,13 @@ class RunDirectory:
     """
 
     def __init__(
-        self, path: Path | str, recipe: Mapping[str, Any], *, resume: bool = False, data_dir: Path | None = None
+        self,
+        path: Path | str,
+        recipe: Mapping[str, Any],
+        *,
+        resume: bool = False,
+        data_dir: Path | None = None,
+        defaults: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = Path(path)
         self.recipe_path = self.path / RECIPE_NAME
@@ -59,7 +67,7 @@ class RunDirectory:
             raise RunError(f"{self.path} cannot be used for a run: {error.strerror}. Choose another --out.") from error
         try:
             self._take_lock()
-            self.recipe = self._settle_recipe(recipe, resume)
+            self.recipe = self._settle_recipe(recipe, resume, defaults or {})
             if data_dir is not None:
                 remember_data(self.path, data_dir)
             for leftover in self.path.glob(".*.tmp"):  # of a write that was killed
@@ -105,7 +113,7 @@ class RunDirectory:
             write_sealed(self.recipe_path, recipe)
             self.recipe = recipe
 
-    def _settle_recipe(self, recipe: Mapping[str, Any], resume: bool) -> Mapping[str, Any]:
+    def _settle_recipe(self, recipe: Mapping[str, Any], resume: bool, defaults: Mapping[str, Any]) -> Mapping[str, Any]:
         results = results_in(self.path)
         if results and not resume:
             raise RunError(
@@ -116,10 +124,12 @@ class RunDirectory:
             table = read_sealed(self.recipe_path)
             recipe = with_choices(recipe, table)
             stored, current = flattened(table), flattened(recipe)
+            new = flattened(defaults)  # of fields that an older version did not have
             differing = [
                 f"{key} = {_shown(stored, key)} there, {_shown(current, key)} here"
                 for key in sorted(stored.keys() | current.keys())
                 if _shown(stored, key) != _shown(current, key)
+                and not (key not in stored and _shown(current, key) == _shown(new, key))
             ]
             if differing:
                 raise RunError(
