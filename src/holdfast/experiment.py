@@ -68,7 +68,7 @@ def train(
     remembered = data_folder(out) if resume and data_dir is None else None
     folder = remembered or local_folder(data_dir)
     where = Path.cwd() if folder is None and recipe.data.source == "files" else folder
-    plain = type(recipe)(name=recipe.name).model_dump(mode="json")
+    plain = recipes.from_dict({"name": recipe.name, "task": recipe.task}, recipe.name).model_dump(mode="json")
     run_directory = RunDirectory(out, recipe.model_dump(mode="json"), resume=resume, data_dir=where, defaults=plain)
     with run_directory as run, reproducible(recipe.train.threads):
         given = recipes.from_dict(run.recipe, str(run.recipe_path)) if resume else recipe
