@@ -282,5 +282,6 @@ class Estimator(BaseEstimator):
         content = state.pop("_model_file", None)
         super().__setstate__(state)
         if content is not None:
+            parameters.register_own(self.parameters, {name: getattr(self, name) for name in self.parameters})
             task, model = model_file.from_bytes(content)
             self._predictor = Predictor.of(task, model, self._recipe.train.device)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
+from holdfast import register
 from holdfast.errors import OptionError, RecipeError, did_you_mean
 from holdfast.recipes import validated
 from holdfast.settings import Recipe
@@ -154,9 +155,34 @@ def recipe_of(
         inner = table
         for key in outer:
             inner = inner.setdefault(key, {})
-        inner[last] = _plain(value)
+        inner[last] = _plain(_named(place, value))
     with as_arguments(parameters):
         return validated(kind, table, f"{name} cannot be used: ")
+
+
+_OWN: dict[tuple[str, ...], register.Kind] = {
+    ("model", "cell"): "cell",
+    ("model", "head"): "head",
+    ("model", "loss"): "loss",
+    ("model", "metrics"): "metric",
+}
+"""The fields that name parts, which may be given as they are: a class or a function."""
+
+
+def register_own(parameters: Mapping[str, Parameter], values: Mapping[str, Any]) -> None:
+    """Registers the parts of your own among the arguments, as :func:`recipe_of` does."""
+    for parameter in parameters.values():
+        _named(parameter.place, values[parameter.name])
+
+
+def _named(place: tuple[str, ...], value: Any) -> Any:
+    """The name of a part that is given as it is; any other value unchanged."""
+    kind = _OWN.get(tuple(place))
+    if kind is None:
+        return value
+    if isinstance(value, list | tuple):
+        return [register.name_of(kind, part) if callable(part) else part for part in value]
+    return register.name_of(kind, value) if callable(value) else value
 
 
 @contextlib.contextmanager
