@@ -134,7 +134,9 @@ def unknown(kind: Kind, name: str, known: Iterable[str] | None = None) -> str:
 
 
 def name_of(kind: Kind, part: str | Callable[..., Any]) -> str:
-    """The name of a part given by its name or as it is; a part without a name is registered under that of its class.
+    """The name of a part given by its name or as it is.
+
+    A part without a name is registered under the name of its class or function.
 
     Raises:
         OptionError: Another part has this name.

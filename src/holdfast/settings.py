@@ -55,7 +55,7 @@ class Settings(BaseModel):
 
 
 def known_part(kind: register.Kind, name: str, known: tuple[str, ...]) -> str:
-    """The name, if it is that of a part of Holdfast or of one that was registered; else pydantic's error."""
+    """The name, if a part of Holdfast or a registered part has it; else an error of pydantic."""
     if name not in known and not register.is_registered(kind, name):
         raise PydanticCustomError("unknown_part", "{message}", {"message": register.unknown(kind, name, known)})
     return name

@@ -145,7 +145,7 @@ class TimeAxis:
         return TimeAxis(np.concatenate([self.instants, more.astype(self.instants.dtype)]), offsets, self.form)
 
     def completed(self) -> tuple[TimeAxis, Positions]:
-        """Every time from the first to the last of a series, by its step, which is that of :meth:`extended`.
+        """Every time from the first to the last of a series, by the same step as :meth:`extended`.
 
         Returns:
             The times, and the position of each of the T rows among them, [T]; -1 for a row between two steps. A series

@@ -28,8 +28,8 @@ class AnomalyDetector(OutlierMixin, SequenceInputs):
 
     A recurrent network forecasts each step from the ``window`` steps before it. The score of a step is the error of the
     forecast, divided in each channel by the root mean square of the training errors; of several channels, the root mean
-    square of these. The score of a sequence is that of its worst step. The first ``window`` steps have no forecast and
-    no score.
+    square of these. The score of a sequence is the score of its worst step. The first ``window`` steps have no forecast
+    and no score.
 
     ``X`` is an array [N, T, F] (N sequences, T steps, F values per step), an array or a frame [N, T] (one value per
     step), or a list of N sequences [T_i, F] or [T_i]. A single long series is a list of one sequence.

@@ -138,7 +138,7 @@ class Forecaster(Estimator):
     def cross_validation(
         self, X: Any = None, h: int | None = None, windows: int = 1, *, step: int | None = None
     ) -> Any:
-        """Forecasts the last rows of each series by a model that has not seen them.
+        """Forecasts the last rows of each series by a model that did not see them.
 
         A copy of the estimator is trained on the rows before the first forecast, and forecasts from each cutoff with
         the rows until then. Series with too few rows before a cutoff are left out there.

@@ -21,7 +21,8 @@ class Transcriber(Estimator):
 
     ``X`` is a list of N recordings, each an array of samples from -1 to 1, ``rate`` per second; ``y`` has their N
     transcripts. The libraries ``kaldi-native-fbank`` and ``tokenizers`` are needed: ``pip install
-    'holdfast[audio,text]'``. ``score`` is the word error rate, negated; ``evaluate`` also gives that of characters.
+    'holdfast[audio,text]'``. ``score`` is the word error rate, negated; ``evaluate`` also gives the character error
+    rate.
 
     Example:
         >>> import numpy as np

@@ -99,7 +99,7 @@ class ForecastMetrics:
         variance in the training part. With several quantiles also ``coverage``, the fraction of values between the
         lowest and the highest quantile, and ``crps``, twice the mean pinball loss of the quantiles, which tends to the
         continuous ranked probability score as their number grows (Gneiting and Raftery 2007, "Strictly proper scoring
-        rules, prediction, and estimation"), in the units of the targets; that of a naive forecast is its ``mae``.
+        rules, prediction, and estimation"), in the units of the targets; for a naive forecast it is ``mae``.
         """
         results: dict[str, float] = {}
         counted = self._sums["count"].sum(1) > 0
