@@ -73,8 +73,9 @@ def _try(subject: Subject, folder: Path, numbers: range) -> None:
         outcome, message = _outcome(subject.read, target)
         seconds = _spent() - start
         signal.setitimer(signal.ITIMER_PROF, 0)
-        # Until it runs its program, a new process counts as large as this one.
-        most = max(_status("VmHWM"), _children() if _children() > children else 0) - before
+        own, started = _status("VmHWM"), _children()
+        # Until it runs its program, a new process counts as large as this one: only what is larger is its own.
+        most = max(own - before, started if started > max(children, own) else 0)
         print(json.dumps([subject.name, f"{number} {what}", outcome, message, seconds, most / 2**20]), flush=True)
         _trim(0)
         if _status("VmRSS") - before > KEPT:  # freed, but kept for later by a library: it would hide what is taken next

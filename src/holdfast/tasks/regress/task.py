@@ -116,7 +116,7 @@ class RegressTask(RecipeTask[Any]):
         return Regressor(self.settings.embedding_size, targets, self.settings, per, embedding)
 
     def chain(self, model: nn.Module) -> Chain:
-        """The network and the names of its values; for numbers, after their scaling; before that of the targets."""
+        """The scaling of numbers, the network, the scaling of the targets back, and the names of the values."""
         network = super().chain(model)
         scaled = [Scaled(self.encoder.scaling)] if isinstance(self.encoder, NumbersEncoder) else []
         restored = Restored(self.encoder.targets.scaling, len(self.quantiles))
