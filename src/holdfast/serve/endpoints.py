@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
+from holdfast.serve.facts import Facts
+
 Handler = Callable[[Request], Awaitable[Response]]
 Document = Mapping[str, Any]
 
@@ -29,7 +31,6 @@ class Endpoint:
         refusals: The statuses of refusals beyond those of every path.
         public: Answered without a token.
         in_document: Whether the OpenAPI document lists it.
-        name: The label of the path in metrics; the path unless given.
     """
 
     method: str
@@ -45,7 +46,12 @@ class Endpoint:
 
     def route(self) -> Route:
         """The route of starlette."""
-        return Route(self.path, self.handler, methods=[self.method])
+
+        async def answer(request: Request) -> Response:
+            Facts.of(request).path = self.path
+            return await self.handler(request)
+
+        return Route(self.path, answer, methods=[self.method])
 
 
 Routes = Sequence[Endpoint | WebSocketRoute]

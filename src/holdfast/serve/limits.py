@@ -28,9 +28,13 @@ class Limits(Settings):
     """Files in one request; beyond that, 413."""
     examples: int = Field(10_000, ge=1)
     """Examples in one request; beyond that, 413."""
+    batch_steps: int = Field(2**18, ge=1)
+    """Steps of the examples that are computed together, up to 256, padding included; beyond that, 422."""
+    sound_values: int = Field(2**25, ge=1)
+    """Samples of one recording, all channels together; beyond that, 413."""
     generated_tokens: int = Field(4096, ge=1)
     """Tokens that one request may generate, over all of its texts; beyond that, 413."""
-    beam: int = Field(64, ge=1)
+    beam: int = Field(16, ge=1)
     """Widest beam of a search; beyond that, 413."""
     horizon: int = Field(10_000, ge=1)
     """Longest horizon of a forecast, in rows; beyond that, 413."""

@@ -9,6 +9,7 @@ from holdfast.errors import HoldfastError
 REASONS = {
     400: "malformed",
     401: "token",
+    403: "origin",
     404: "unknown",
     405: "method",
     408: "slow_body",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -77,6 +77,7 @@ class Service:
         cors: The origins of web pages that may call the server; empty for none.
         sequences: Answers requests with a ``sequence_id``; None where nothing does.
         extensions: The extensions of Open Inference Protocol v2, by name.
+        held_bytes: Bytes of all bodies that are held now.
     """
 
     models: Models
@@ -88,6 +89,7 @@ class Service:
     cors: tuple[str, ...] = ()
     sequences: SequenceInference | None = None
     extensions: list[str] = field(default_factory=lambda: ["binary_tensor_data"])
+    held_bytes: int = 0
 
     @classmethod
     def of(cls, connection: HTTPConnection) -> Service:
@@ -104,4 +106,3 @@ class Service:
         return cls(models, limits, Work(limits, metrics), metrics, **options)
 
 
-Labels = Mapping[str, str]
