@@ -24,6 +24,10 @@ from holdfast.serve.service import Service
 from holdfast.serve.tensors import InferRequest, InferResult
 
 
+STATEFUL = ("sequence_id", "return_state", "state")
+"""A request with one of these parameters has a state before it or after it."""
+
+
 async def server(request: Request) -> Response:
     """The metadata of the server."""
     service = Service.of(request)
@@ -51,9 +55,9 @@ async def infer(request: Request) -> Response:
     model = model_of(request)
     body = await bodies.read(request)
     message = await service.work.run(_read, model, body, request.headers.get(HEADER), service.limits, client=facts.client)
-    if message.parameters.get("sequence_id"):
+    if stateful := [name for name in STATEFUL if name in message.parameters]:
         if service.sequences is None:
-            raise Refusal(400, "This server keeps no sequences; leave out sequence_id.")
+            raise Refusal(400, f"This server keeps no state; leave out {stateful[0]}.")
         result = await service.sequences(model, message)
         content, headers = write_result(model, message, result)
     else:
