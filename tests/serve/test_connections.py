@@ -6,7 +6,6 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,8 +15,14 @@ import holdfast
 from holdfast.serve.limits import Limits
 
 LIMITS = Limits(
-    head_seconds=0.3, idle_seconds=0.3, body_seconds=0.3, send_seconds=0.3, connections=8, body_bytes=100_000_000,
-    json_values=20_000_000, tensor_values=20_000_000
+    head_seconds=0.3,
+    idle_seconds=0.3,
+    body_seconds=2,
+    send_seconds=0.3,
+    connections=8,
+    body_bytes=100_000_000,
+    json_values=20_000_000,
+    tensor_values=20_000_000,
 )
 
 
@@ -45,7 +50,9 @@ def received(connection: socket.socket) -> bytes:
     return b"".join(parts)
 
 
-@pytest.mark.parametrize("start", [b"", b"POST /predict/stream HTTP/1.1\r\nHost: a\r\nX-A: "], ids=["silent", "half a head"])
+@pytest.mark.parametrize(
+    "start", [b"", b"POST /predict/stream HTTP/1.1\r\nHost: a\r\nX-A: "], ids=["silent", "half a head"]
+)
 def test_a_client_without_a_whole_head_is_let_go(server: Running, start: bytes) -> None:
     with connected(server) as connection:
         began = time.monotonic()
@@ -58,11 +65,17 @@ def test_drops_of_a_head_do_not_prolong_its_time(server: Running) -> None:
     with connected(server) as connection:
         began = time.monotonic()
         connection.sendall(b"GET /v2 HTTP/1.1\r\n")
-        with pytest.raises(OSError):  # noqa: PT011  (a reset or a broken pipe)
-            while time.monotonic() - began < 5:
+        connection.settimeout(0.05)
+        open_ = True
+        while open_:
+            assert time.monotonic() - began < 5
+            try:
                 connection.sendall(b"X-A: b\r\n")
-                time.sleep(0.05)
-        assert time.monotonic() - began < 3
+                open_ = connection.recv(1) != b""
+            except TimeoutError:
+                pass
+            except (ConnectionResetError, BrokenPipeError):
+                open_ = False
 
 
 def test_a_slow_body_is_refused(server: Running) -> None:
@@ -70,14 +83,17 @@ def test_a_slow_body_is_refused(server: Running) -> None:
         connection.sendall(b"POST /predict/stream HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
         answer = received(connection)
     assert answer.startswith(b"HTTP/1.1 408 ")
-    assert b"The body took more than 0.3 seconds to arrive (body_seconds)." in answer
+    assert b"The body took more than 2 seconds to arrive (body_seconds)." in answer
 
 
 def test_an_idle_connection_is_closed_and_a_busy_one_is_not(server: Running) -> None:
     with connected(server) as connection:
         for _ in range(6):
             connection.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\n")
-            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+            answer = b""
+            while not answer.endswith(b'{"live":true}'):
+                answer += connection.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200 ")
             time.sleep(0.1)
         began = time.monotonic()
         assert received(connection) == b""
@@ -123,3 +139,14 @@ def test_a_connection_too_many_is_closed(server: Running) -> None:
         other.close()
     assert server.get("/v2/health/live").status == 200
     assert b"holdfast_connections 1.0" in server.get("/metrics").content
+
+
+@pytest.mark.parametrize(
+    "start", [b"\x16\x03\x01", b"GET / HTTP/1.1\r\nHost a\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"a" * 70_000]
+)
+def test_what_is_not_http_is_refused(server: Running, start: bytes) -> None:
+    with connected(server) as connection:
+        connection.sendall(start + b"\r\n")
+        answer = received(connection)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.endswith(b'{"error":"The request is not HTTP/1.1"}')

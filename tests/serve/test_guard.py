@@ -65,7 +65,7 @@ def test_the_id_of_a_request_is_echoed_and_logged(server: Running, caplog: pytes
     logger.setLevel(logging.INFO)
     try:
         given = server.get("/v2/models/stream/ready", **BEARER, **{"X-Request-ID": "call-7"})
-        made = server.get("/v2/models/none", **BEARER, **{"X-Request-ID": 'forged\x0b"'})
+        made = server.get("/v2/models/none", **BEARER, **{"X-Request-ID": 'forged "id"'})
         failed = server.get("/fails?how=bug", **BEARER)
     finally:
         logger.removeHandler(caplog.handler)

@@ -160,7 +160,14 @@ def rewrite(request: bytes, dice: random.Random) -> bytes:
         b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13",
         b"Host: other",
     ]
-    paths = [b"/v2/models/" + b"../" * 20 + b"etc/passwd", b"/predict/%00", b"/" + b"a" * 9000, b"*", b"//", b"/docs?" * 9]
+    paths = [
+        b"/v2/models/" + b"../" * 20 + b"etc/passwd",
+        b"/predict/%00",
+        b"/" + b"a" * 9000,
+        b"*",
+        b"//",
+        b"/docs?" * 9,
+    ]
     if dice.random() < 0.5:
         return head + b"\r\n" + dice.choice(extra) + separator + body
     return re.sub(rb"^(\w+) \S+", rb"\1 " + dice.choice(paths), head) + separator + body

@@ -30,7 +30,10 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("runs/digits/model.safetensors", [("digits", "1", "runs/digits/model.safetensors")]),
         ("eyes=runs/digits", [("eyes", "1", "runs/digits")]),
         ("eyes@2024-b=runs/digits", [("eyes", "2024-b", "runs/digits")]),
-        ("versions", [("versions", "1", "versions/1"), ("versions", "9", "versions/9"), ("versions", "10", "versions/10")]),
+        (
+            "versions",
+            [("versions", "1", "versions/1"), ("versions", "9", "versions/9"), ("versions", "10", "versions/10")],
+        ),
         ("v=mixed", [("v", "1", "mixed/1"), ("v", "2", "mixed/2/net.onnx")]),
         ("c=a=b.safetensors", [("c", "1", "a=b.safetensors")]),
     ],
@@ -44,7 +47,10 @@ def test_names(root: Path, argument: str, expected: list[tuple[str, str, str]]) 
     [
         (["none"], "There is no model none. Give a run, a model file, or NAME=PATH."),
         (["a=none"], "There is no model none. Give a run, a model file, or NAME=PATH."),
-        (["a=b.safetensors"], "a=b.safetensors would be served as 'a=b'; expected a name of letters, digits, '.', '_' "),
+        (
+            ["a=b.safetensors"],
+            "a=b.safetensors would be served as 'a=b'; expected a name of letters, digits, '.', '_' ",
+        ),
         (["v@3=versions"], "versions is a folder of versions; name it by v=versions, without a version."),
         (
             ["runs/digits", "digits=versions/1"],
@@ -60,5 +66,5 @@ def test_errors(root: Path, arguments: list[str], error: str) -> None:
 
 def test_a_version_without_a_model(root: Path) -> None:
     (root / "mixed" / "3").mkdir()
-    with pytest.raises(HoldfastError, match="mixed/3 has 0 files; expected model.safetensors, or one model file"):
+    with pytest.raises(HoldfastError, match=r"mixed/3 has 0 files; expected model\.safetensors, or one model file"):
         places(["mixed"])

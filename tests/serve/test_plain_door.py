@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import call
 from tests.serve.running import Running, form, serving
 from tests.tasks import untrained
 from tests.tones import save, tone
 
+from command_line import call
 from holdfast.serve.limits import Limits
 
 LINES = {"Accept": "application/x-ndjson"}
@@ -162,17 +162,32 @@ def test_a_text_comes_token_by_token(server: Running, folder: Path, capsys: Any)
         ("/predict/numbers", b"{", 400, "The body is not JSON: "),
         ("/predict/numbers", b"[NaN]", 400, "The body is not JSON: "),
         ("/predict/numbers", [1], 400, "The body is a JSON list; expected an object."),
-        ("/predict/numbers", {"example": [1]}, 400, "The body has 'example'; expected examples, files, options, texts."),
+        (
+            "/predict/numbers",
+            {"example": [1]},
+            400,
+            "The body has 'example'; expected examples, files, options, texts.",
+        ),
         ("/predict/numbers", {"examples": [1], "texts": []}, 400, "The body has examples and texts; expected one of "),
         ("/predict/numbers", {"examples": 3}, 400, "examples is no list and no object; expected "),
         ("/predict/numbers", {"examples": [["a"]]}, 422, "values[0] holds values of type <U1; expected a sequence"),
-        ("/predict/numbers", {"examples": [[None]]}, 422, "values[0] holds nan at step 0, channel 0 (from 0); expected"),
+        (
+            "/predict/numbers",
+            {"examples": [[None]]},
+            422,
+            "values[0] holds nan at step 0, channel 0 (from 0); expected",
+        ),
         ("/predict/numbers", {"texts": ["1"]}, 422, "A model for the task 'classify' reads files, not lines of text."),
         ("/predict/numbers", {}, 422, "No files were given to read; expected at least one file or folder."),
         ("/predict/numbers", {"files": [{"name": "..", "content": ""}]}, 400, "A file has the name '..'; expected one"),
         ("/predict/numbers", {"files": [{"name": "a", "content": "?"}]}, 400, "The content of a file is not base64: "),
         ("/predict/spoken", {"texts": ["/etc/passwd"]}, 422, "The model 'spoken' reads recordings, not texts: send "),
-        ("/predict/translate", {"texts": ["a"], "options": {"beam": 99}}, 413, "beam is 99; at most 16 is taken (beam)."),
+        (
+            "/predict/translate",
+            {"texts": ["a"], "options": {"beam": 99}},
+            413,
+            "beam is 99; at most 16 is taken (beam).",
+        ),
         ("/predict/translate", {"texts": ["a"], "options": {"beem": 2}}, 422, "There is no beem"),
         ("/generate/generate", {"options": {"length": 10**6}}, 413, "length is 1,000,000; at most 4,096 is taken ("),
         ("/generate/generate", {"prompt": 3}, 400, "prompt is no text."),
@@ -189,7 +204,12 @@ def test_no_answer_has_a_path_of_the_server(server: Running, folder: Path) -> No
     answer = server.post("/predict/spoken", *table)
     assert answer.status == 422
     assert answer.error.startswith("t.csv is not a recording; expected one of .wav, ")
-    for name, content in [("x.csv", b"a,b\n1,2\n"), ("x.png", b"\x89PNG\r\n\x1a\n"), ("x.npy", b"\x93NUMPY"), ("x", b"")]:
+    for name, content in [
+        ("x.csv", b"a,b\n1,2\n"),
+        ("x.png", b"\x89PNG\r\n\x1a\n"),
+        ("x.npy", b"\x93NUMPY"),
+        ("x", b""),
+    ]:
         answer = server.post("/predict/numbers", *form([(name, content)]))
         assert answer.status == 422
         assert "/" not in answer.error.replace("ROOT/label/image", "").replace("ROOT/label/recording", "")

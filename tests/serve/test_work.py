@@ -85,12 +85,12 @@ def test_a_request_past_its_time_is_refused_and_counts_until_it_ends() -> None:
     async def test(work: Work) -> None:
         go = threading.Event()
         began = time.monotonic()
-        with pytest.raises(Refusal, match="more than 0.05 seconds") as caught:
+        with pytest.raises(Refusal, match=r"more than 0\.05 seconds") as caught:
             await work.run(go.wait, client="a")
         assert time.monotonic() - began < 5
         assert (caught.value.status, caught.value.reason) == (503, "time")
         assert work.busy
-        with pytest.raises(Refusal, match="more than 0.05 seconds"):
+        with pytest.raises(Refusal, match=r"more than 0\.05 seconds"):
             await work.run(int, client="b")  # waits behind the first; it is cancelled and never runs
         go.set()
         await until(lambda: not work.busy)
@@ -128,7 +128,7 @@ def test_items_come_one_by_one_and_end_with_their_reader() -> None:
 
 def test_items_past_their_time() -> None:
     async def test(work: Work) -> None:
-        with pytest.raises(Refusal, match="more than 0.05 seconds"):
+        with pytest.raises(Refusal, match=r"more than 0\.05 seconds"):
             async for _ in work.items(_slow, client="a"):
                 pass
         await until(lambda: not work.busy)

@@ -92,4 +92,6 @@ def with_changes(changes: Sequence[str]) -> Limits:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        raise OptionError(f"The limit {name} is {values[name]!r}: {first['msg'][0].lower()}{first['msg'][1:]}.") from error
+        raise OptionError(
+            f"The limit {name} is {values[name]!r}: {first['msg'][0].lower()}{first['msg'][1:]}."
+        ) from error

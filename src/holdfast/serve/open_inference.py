@@ -23,7 +23,6 @@ from holdfast.serve.refusals import Refusal
 from holdfast.serve.service import Service
 from holdfast.serve.tensors import InferRequest, InferResult
 
-
 STATEFUL = ("sequence_id", "return_state", "state")
 """A request with one of these parameters has a state before it or after it."""
 
@@ -54,7 +53,9 @@ async def infer(request: Request) -> Response:
     service, facts = Service.of(request), Facts.of(request)
     model = model_of(request)
     body = await bodies.read(request)
-    message = await service.work.run(_read, model, body, request.headers.get(HEADER), service.limits, client=facts.client)
+    message = await service.work.run(
+        _read, model, body, request.headers.get(HEADER), service.limits, client=facts.client
+    )
     if stateful := [name for name in STATEFUL if name in message.parameters]:
         if service.sequences is None:
             raise Refusal(400, f"This server keeps no state; leave out {stateful[0]}.")

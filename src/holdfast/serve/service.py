@@ -104,5 +104,3 @@ class Service:
         limits = limits or Limits()
         metrics = Metrics()
         return cls(models, limits, Work(limits, metrics), metrics, **options)
-
-
