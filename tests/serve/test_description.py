@@ -60,6 +60,6 @@ def test_the_limits_of_the_docs_are_those_of_the_server() -> None:
     for name, default in rows.items():
         shown = default.replace(",", "").strip()
         if name == "workers":
-            assert shown == "cores, up to 4"
+            assert shown == "cores up to 4"
         else:
             assert float(shown) == fields[name].default, name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,20 +60,37 @@ def test_without_the_token_there_is_only_health(server: Running, header: dict[st
     assert server.get("/v2", **BEARER).status == 200
 
 
-def test_the_id_of_a_request_is_echoed_and_logged(server: Running, caplog: pytest.LogCaptureFixture) -> None:
-    logger = logging.getLogger("holdfast.serve")
-    logger.addHandler(caplog.handler)
+class Records(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.kept.append(record)
+
+
+def test_the_id_of_a_request_is_echoed_and_logged(server: Running) -> None:
+    logger, handler = logging.getLogger("holdfast.serve"), Records()
+    logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
         given = server.get("/v2/models/stream/ready", **BEARER, **{"X-Request-ID": "call-7"})
         made = server.get("/v2/models/none", **BEARER, **{"X-Request-ID": 'forged "id"'})
         failed = server.get("/fails?how=bug", **BEARER)
+        end = time.monotonic() + 10
+        while failed.headers["x-request-id"] not in [record.__dict__["fields"]["id"] for record in handler.kept[-1:]]:
+            assert time.monotonic() < end  # the line is written after the answer
+            time.sleep(0.005)
+        time.sleep(0.05)
     finally:
-        logger.removeHandler(caplog.handler)
+        logger.removeHandler(handler)
     assert given.headers["x-request-id"] == "call-7"
     assert len(made.headers["x-request-id"]) == 32
-    lines = [json.loads(JsonLines().format(record)) for record in caplog.records]
-    first, second, error, third = (line for line in lines if line["event"] in ("request", "failed"))
+    lines = [json.loads(JsonLines().format(record)) for record in handler.kept]
+    ids = [answer.headers["x-request-id"] for answer in (given, made, failed)]
+    first, second, error, third = (line for line in lines if line["id"] in ids)
     assert first.items() >= {"id": "call-7", "status": 200, "model": "stream", "method": "GET"}.items()
     assert second.items() >= {"id": made.headers["x-request-id"], "status": 404, "reason": "unknown"}.items()
     assert "a secret of the server" in error["traceback"]

@@ -58,6 +58,13 @@ class GuardedProtocol(H11Protocol):
             self._expect_head(self.limits.head_seconds)
         super().data_received(data)
 
+    def eof_received(self) -> bool:
+        """The client sends no more. It still gets the answer to a whole request; else the connection is closed."""
+        answers = not self._waits_for_head() and not self.cycle.more_body
+        if answers:
+            self.cycle.keep_alive = False
+        return answers
+
     def handle_events(self) -> None:
         """Takes the events of bytes; the head of a request ends its deadline."""
         super().handle_events()
