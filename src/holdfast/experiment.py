@@ -20,7 +20,7 @@ from holdfast.tasks import TASKS, model_file
 from holdfast.training import Learned, Listener, RunDirectory, learn, validate
 from holdfast.training.determinism import reproducible
 from holdfast.training.finished_run import FinishedRun, write_results
-from holdfast.training.processes import joined
+from holdfast.training.processes import current, joined
 from holdfast.training.run_directory import RECIPE_NAME, data_folder, is_run, results_in, with_choices
 from holdfast.training.sealed import read_sealed, set_values
 
@@ -131,6 +131,7 @@ def train_seeds(
         folder = out / f"seed-{seed}"
         seeded = recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": seed})})
         ended = FinishedRun.read(folder) if resume and is_run(folder) else None
+        current().wait()  # all have looked before one of them trains into the folder
         if ended is not None and ended.results is not None and _is_run_of(ended.recipe, seeded):
             done.append(Trained(folder, ended.results, ended.epochs, ended.updates, ended.seconds))
             continue

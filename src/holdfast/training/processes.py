@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +22,7 @@ from holdfast.training.nest import decode, encode
 T = TypeVar("T")
 _WAIT = "HOLDFAST_WAIT_SECONDS"
 _DEFAULT_WAIT = 1800
+_RESTARTS = "TORCHELASTIC_RESTART_COUNT"
 _STATE = "state"
 
 
@@ -148,7 +151,7 @@ def joined_segments(segment: torch.Tensor, size: int) -> torch.Tensor:
     """The segments [N / processes] of all processes in a row, [N]."""
     whole = segment.new_empty(segment.numel() * size)
     with _in_time():
-        dist.all_gather_into_tensor(whole, segment)
+        dist.all_gather(list(whole.view(size, -1).unbind()), segment)
     return whole
 
 
@@ -164,6 +167,30 @@ def current() -> Processes:
     return Processes(dist.get_rank(), dist.get_world_size()) if together else ALONE
 
 
+def started_again() -> bool:
+    """Whether ``torchrun`` has started this process again, after one of its processes had ended."""
+    return int(os.environ.get(_RESTARTS, "0")) > 0
+
+
+def started_by_torchrun() -> bool:
+    """Whether this is one of the processes of ``torchrun``."""
+    return "MASTER_ADDR" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def run_again(count: int) -> int:
+    """Runs the command of this process with several processes of this machine, and returns its exit code.
+
+    The threads are shared out: each process takes as many as there are processors for it, unless ``OMP_NUM_THREADS``
+    is set. ``torchrun`` starts all of them again, at most 3 times, when one ends with an error.
+    """
+    here = "127.0.0.1"
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(count), "--local-addr", here]
+    command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"{here}:0", "--max-restarts", "3"]
+    threads = str(max(1, torch.get_num_threads() // count))
+    environment = {"OMP_NUM_THREADS": threads, **os.environ}
+    return subprocess.run([*command, "-m", "holdfast", *sys.argv[1:]], env=environment, check=False).returncode
+
+
 @contextlib.contextmanager
 def joined() -> Iterator[Processes]:
     """In the block, this process belongs to the group that ``torchrun`` started; without torchrun it is alone.
@@ -175,7 +202,7 @@ def joined() -> Iterator[Processes]:
         RunError: The other processes did not come.
     """
     here = current()
-    if not here.alone or int(os.environ.get("WORLD_SIZE", "1")) == 1 or "MASTER_ADDR" not in os.environ:
+    if not here.alone or not started_by_torchrun():
         yield here
         return
     seconds = _seconds()
@@ -183,7 +210,11 @@ def joined() -> Iterator[Processes]:
     if on_gpus:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     with _in_time():
-        dist.init_process_group("nccl" if on_gpus else "gloo", timeout=timedelta(seconds=seconds))
+        wait = timedelta(seconds=seconds)
+        store, rank, size = next(dist.rendezvous("env://", timeout=wait))
+        # The addresses of processes that have ended stay in the store when torchrun starts new ones.
+        fresh = dist.PrefixStore(f"holdfast/{os.environ.get(_RESTARTS, '0')}", store)
+        dist.init_process_group("nccl" if on_gpus else "gloo", store=fresh, rank=rank, world_size=size, timeout=wait)
     try:
         yield current()
     finally:
