@@ -6,7 +6,7 @@ import json
 import multiprocessing
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ import torch
 
 from holdfast import experiment, recipes
 from holdfast.files import storage
+from holdfast.training import Listener
 from holdfast.training.processes import joined
+from holdfast.training.state import Training
 from tones import RATE, save, tone
 
 # Each run is a process of its own. They are copies of one process that has imported torch, which takes two seconds.
@@ -71,29 +73,36 @@ def tones(folder: Path) -> dict[str, Any]:
 MADE = {"letters": letters, "tones": tones}
 
 
-def train(name: str, folder: Path, chunks: int, *more: str, resume: bool = False) -> None:
+def train(
+    name: str, folder: Path, chunks: int, *more: str, resume: bool = False, listeners: Sequence[Listener] = ()
+) -> None:
     """Trains a small recipe in this process, or with those that belong to it."""
     values = [*SMALL[name], "train.threads=1", f"train.chunks={chunks}", *more]
     if name in MADE:
         recipe = recipes.changed(recipes.from_dict(MADE[name](folder.parent), name), values)
     else:
         recipe = recipes.load(name, values)
-    experiment.train(recipe, folder, resume=resume)
+    experiment.train(recipe, folder, resume=resume, listeners=listeners)
 
 
-def run(count: int, what: Callable[..., None], *arguments: Any) -> None:
-    """Calls a function in several processes that belong together, and waits until all have ended well."""
+def run(count: int, what: Callable[..., None], *arguments: Any, ends: Sequence[int] = ()) -> None:
+    """Calls a function in several processes that belong together, and waits until all have ended.
+
+    Args:
+        count: The number of processes.
+        what: The function, by name in its module.
+        *arguments: Its arguments.
+        ends: The exit codes to expect; all 0 if there are none.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    started = [
-        PROCESSES.Process(target=_member, args=(rank, count, port, what, arguments)) for rank in range(count)
-    ]
+    started = [PROCESSES.Process(target=_member, args=(rank, count, port, what, arguments)) for rank in range(count)]
     for process in started:
         process.start()
     for process in started:
         process.join(300)
-    assert [process.exitcode for process in started] == [0] * count
+    assert [process.exitcode for process in started] == list(ends or [0] * count)
 
 
 def _member(rank: int, count: int, port: int, what: Callable[..., None], arguments: tuple[Any, ...]) -> None:
@@ -119,3 +128,14 @@ def assert_equal(one: Path, other: Path) -> None:
     for name, tensor in weights.items():
         assert torch.equal(tensor, others[name]), name
     assert rows == other_rows
+
+
+class At(Listener):
+    """Sends a signal to its own process after an update."""
+
+    def __init__(self, step: int, number: int) -> None:
+        self._step, self._number = step, number
+
+    def update(self, training: Training, sequences: int) -> None:
+        if training.step == self._step:
+            os.kill(os.getpid(), self._number)

@@ -87,6 +87,8 @@ def add_over_chunks(training: Training, pieces: Mapping[int, Batch], *, stop: bo
         summed[3:_LEADING] = flags
         added(summed)
     layout.give(summed)
+    if not processes.alone:
+        training.check_buffers()
     loss, amount, rows, stops, saves = summed[:_LEADING].cpu()
     return Sums(loss / amount if amount else loss, int(rows), bool(stops > 0), bool(saves > 0))
 

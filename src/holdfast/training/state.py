@@ -76,6 +76,8 @@ class Training:
         self.processes = processes
         self.chunks = settings.chunks if settings.exact or processes.alone else processes.size
         self.mine = owned(self.chunks, processes)  # the chunks of this process
+        # until the first update of several processes has shown that they stay as they are
+        self._buffers = {} if processes.alone else {name: value.clone() for name, value in model.named_buffers()}
         self.carried: dict[int, Any] = {}  # by chunk, the final state of the batch before, with settings.carry_state
         self.learning_rate = settings.learning_rate  # of the latest update
         self.this_epoch = Running(task)
@@ -134,6 +136,16 @@ class Training:
         """Raises RunError when a weight is not finite, so that such weights are never stored."""
         if not torch.stack([parameter.isfinite().all() for parameter in self.parameters]).all():
             raise RunError(f"A weight is not finite after update {self.step} (epoch {self.epoch}). {self._remedy()}")
+
+    def check_buffers(self) -> None:
+        """Raises OptionError when the model changes its buffers in training: several processes would disagree."""
+        for name, value in self._buffers.items():
+            if not torch.equal(value, dict(self.model.named_buffers())[name]):
+                raise OptionError(
+                    f"The model changes its buffer {name} while it trains, as batch normalisation does, and each "
+                    "process would change its own. Train in one process, or use a layer without such a buffer."
+                )
+        self._buffers = {}
 
     @property
     def measured(self) -> nn.Module:
