@@ -75,7 +75,7 @@ def test_the_schedule_and_its_rate(given: dict[str, object], schedule: str, rate
 
 
 def test_what_is_set_stays_and_resolving_again_changes_nothing() -> None:
-    own = TrainSettings(epochs=2, batch_size=8, learning_rate=0.1, schedule="plateau", clip_norm=0, seed=5)
+    own = TrainSettings(epochs=2, batch_size=8, learning_rate=0.1, schedule="plateau", clip_norm=0, seed=5, chunks=2)
     assert resolve(own, 10).model_dump() == own.model_dump()
     once = resolve(TrainSettings(seed=5), 10)
     assert resolve(once, 99) == once
