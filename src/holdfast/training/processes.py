@@ -211,9 +211,9 @@ def joined() -> Iterator[Processes]:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     with _in_time():
         wait = timedelta(seconds=seconds)
-        store, rank, size = next(dist.rendezvous("env://", timeout=wait))
+        store, rank, size = next(dist.rendezvous("env://", timeout=wait))  # type: ignore[attr-defined]
         # The addresses of processes that have ended stay in the store when torchrun starts new ones.
-        fresh = dist.PrefixStore(f"holdfast/{os.environ.get(_RESTARTS, '0')}", store)
+        fresh = dist.PrefixStore(f"holdfast/{os.environ.get(_RESTARTS, '0')}", store)  # type: ignore[attr-defined]
         dist.init_process_group("nccl" if on_gpus else "gloo", store=fresh, rank=rank, world_size=size, timeout=wait)
     try:
         yield current()
