@@ -6,29 +6,30 @@ import optuna
 from holdfast import SequenceClassifier
 from holdfast.training import Listener
 
-X = np.random.default_rng(0).normal(size=(400, 20, 3))
+X = np.random.default_rng(0).normal(size=(300, 20, 3))
 y = X[:, :, 0].cumsum(1).max(1) > 3
+held_out = X[200:], y[200:]
 
 
 class Pruning(Listener):
+    """Asks Optuna after each epoch whether to stop the trial."""
+
     def __init__(self, trial):
         self.trial = trial
 
     def epoch(self, row):
+        """Reports the accuracy of the epoch."""
         self.trial.report(row["validation"]["accuracy"], row["epoch"])
         if self.trial.should_prune():
             raise optuna.TrialPruned
 
 
 def objective(trial):
-    settings = {
-        "cell": trial.suggest_categorical("cell", ["lstm", "gru"]),
-        "hidden_size": trial.suggest_int("hidden_size", 4, 64, log=True),
-        "learning_rate": trial.suggest_float("learning_rate", 1e-3, 3e-2, log=True),
-    }
-    held_out = X[200:300], y[200:300]
-    classifier = SequenceClassifier(**settings, epochs=8, validation=held_out, callbacks=[Pruning(trial)])
-    return classifier.fit(X[:200], y[:200]).score(*held_out)
+    cell = trial.suggest_categorical("cell", ["lstm", "gru"])
+    size = trial.suggest_int("hidden_size", 4, 64, log=True)
+    rate = trial.suggest_float("learning_rate", 1e-3, 3e-2, log=True)
+    settings = {"cell": cell, "hidden_size": size, "learning_rate": rate, "epochs": 8, "validation": held_out}
+    return SequenceClassifier(**settings, callbacks=[Pruning(trial)]).fit(X[:200], y[:200]).score(*held_out)
 
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
