@@ -135,6 +135,11 @@ def test_what_does_not_fit_is_said(arguments: dict[str, Any], X: Any, message: s
         AnomalyDetector(**{**SMALL, "epochs": 1, **arguments}).fit(X)
 
 
+def test_a_training_sequence_without_a_step_to_score_counts_for_nothing() -> None:
+    detector = AnomalyDetector(**SMALL, epochs=1, contamination=0.5).fit([WAVE, WAVE[:8], -WAVE])
+    assert detector.offset_ == pytest.approx(detector.score_samples([WAVE, -WAVE]).mean())
+
+
 def test_a_sequence_without_a_step_to_score(fitted: AnomalyDetector) -> None:
     with pytest.raises(DataError) as error:
         fitted.predict([np.zeros((20, 2)), np.zeros((8, 2))])

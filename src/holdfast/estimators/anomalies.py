@@ -158,7 +158,7 @@ class AnomalyDetector(OutlierMixin, SequenceInputs):
         spread = np.sqrt(np.nanmean(rows**2, 0))
         self._spread = np.where(spread > 0, spread, 1.0)
         scores = [_scores(part, self._spread) for part in errors]
-        self.offset_ = float(np.quantile(_samples(scores), self.contamination))
+        self.offset_ = float(np.nanquantile(_samples(scores), self.contamination))
         self.step_offset_ = float(np.nanquantile(np.concatenate(scores), 1 - self.contamination))
         return self
 
@@ -275,5 +275,6 @@ def _scores(errors: Numbers, spread: Numbers) -> Numbers:
 
 
 def _samples(scores: list[Numbers]) -> Numbers:
-    """Minus the score of the worst step of each sequence, [N]."""
-    return np.array([-np.nanmax(steps) for steps in scores])
+    """Minus the score of the worst step of each sequence, [N]; NaN for one that is too short to have a score."""
+    known = [steps[~np.isnan(steps)] for steps in scores]
+    return np.array([-steps.max() if len(steps) else np.nan for steps in known])
