@@ -190,7 +190,8 @@ def test_an_autoencoder_finds_a_changed_step(autoencoder: AnomalyDetector, tmp_p
     series = _two(200)
     changed = series.copy()
     changed[150, 0] += 2
-    assert autoencoder.predict([series, changed, series[:3]]).tolist() == [1, -1, 1]
+    assert autoencoder.predict([series, changed]).tolist() == [1, -1]
+    assert np.isfinite(autoencoder.step_scores([series[:3]])[0]).all()
     assert int(np.argmax(autoencoder.step_scores([changed])[0])) == 150
     [before], [after] = autoencoder.step_scores([series]), autoencoder.step_scores([changed])
     assert after[:143].tolist() == before[:143].tolist()  # no window has both
