@@ -25,7 +25,7 @@ Clock = Callable[[], float]
 _SMALLEST_BAR, _LARGEST_BAR = 6, 24
 """Columns. With less room, the line has no bar."""
 _LATEST = 10
-"""The number of epochs whose figures a notebook shows."""
+"""The number of epochs whose figures a notebook shows, beside the best one."""
 
 
 def choose_progress(console: Console, *, quiet: bool = False) -> Listener:
@@ -163,7 +163,7 @@ class LiveProgress(Listener):
 
 
 class NotebookProgress(Listener):
-    """Shows a bar over the whole run, and a table of the latest epochs, in the output of a notebook's cell.
+    """Shows a bar over the whole run, and a table of the best and the latest epochs, in the output of a notebook's cell.
 
     The bar goes when training ends; the table stays.
 
@@ -209,7 +209,9 @@ class NotebookProgress(Listener):
 
     def _draw(self, step: int | None, line: str = "") -> None:
         """Shows the notes, the bar unless ``step`` is None, and the table, as HTML and as plain text."""
+        best = [row for row in self._rows if row.get("best")][-1:]
         rows = self._rows[-_LATEST:]
+        rows = [*(row for row in best if row not in rows), *rows]
         lines = [*self._notes, *(_epoch_line(row, self._figures.plan) for row in rows), line]
         parts = [f"<p>{html.escape(note)}</p>" for note in self._notes]
         if step is not None:
