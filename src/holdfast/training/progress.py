@@ -163,7 +163,7 @@ class LiveProgress(Listener):
 
 
 class NotebookProgress(Listener):
-    """Shows a bar over the whole run, and a table of the best and the latest epochs, in the output of a notebook's cell.
+    """Shows a bar over the whole run, and a table of the best and the latest epochs, in the output of a cell.
 
     The bar goes when training ends; the table stays.
 
