@@ -75,7 +75,7 @@ def test_a_reader_sees_text_and_pictures(path: Path) -> None:
     nbformat.validate(notebook)
     cells = code_cells(notebook)
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
-    assert all(len(cell.source.splitlines()) <= 20 for cell in cells)
+    assert all(len(cell.source.splitlines()) <= 25 for cell in cells)
     assert notebook.cells[0].cell_type == "markdown"
     assert notebook.cells[0].source.startswith("# ")
     outputs = [output for cell in cells for output in cell.outputs]

@@ -17,6 +17,7 @@ from holdfast.data import hold_out
 from holdfast.errors import OptionError
 from holdfast.estimators import parameters
 from holdfast.estimators.checking import checked_weights, in_our_words, not_fitted, rows_of
+from holdfast.estimators.parameters import Parameter
 from holdfast.predictor import Predictor
 from holdfast.recipes import RECIPES, validated
 from holdfast.settings import Recipe
@@ -47,7 +48,7 @@ class Estimator(BaseEstimator):
     fields: ClassVar[Sequence[str]] = ()
     without: ClassVar[Sequence[str]] = ()
     own: ClassVar[Mapping[str, tuple[Any, str]]] = {}
-    parameters: ClassVar[Mapping[str, parameters.Parameter]] = {}
+    parameters: ClassVar[Mapping[str, Parameter]] = {}
 
     history_: list[dict[str, Any]]
     _predictor: Predictor
@@ -250,7 +251,7 @@ class Estimator(BaseEstimator):
         kind, placed = self._recipe_fields()
         return parameters.recipe_of(kind, type(self).__name__, placed, values, self._decided())
 
-    def _recipe_fields(self) -> tuple[type[Recipe], Mapping[str, parameters.Parameter]]:
+    def _recipe_fields(self) -> tuple[type[Recipe], Mapping[str, Parameter]]:
         """The class of the recipe, and the parameters that are fields of it."""
         return RECIPES[self.task_name], self.parameters
 

@@ -34,7 +34,7 @@ class SequenceWindows(Examples):
     steps: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, sequences: Sequence[Any], origins: Sequence[str], window: int) -> SequenceWindows:
+    def of(cls, sequences: Iterable[Any], origins: Sequence[str], window: int) -> SequenceWindows:
         """Every window of some sequences; a shorter sequence is one window.
 
         Args:
