@@ -128,7 +128,7 @@ def go_on(prompts, length=4, **options):
 def test_each_prompt_is_gone_on_from_at_its_own_end():
     found, widths = go_on([[1, 2], [3], [1, 1, 1, 1]])
     assert found == [[3, 6, 2, 4], [3, 6, 2, 4], [4, 8, 6, 2]]
-    assert widths == [4, 1, 1, 1, 1]
+    assert widths == [4, 1, 1, 1]  # none after the last token
 
 
 def test_a_sample_ends_with_the_end_and_a_barred_token_is_not_drawn():
