@@ -20,6 +20,7 @@ import pytest
 import torch
 
 import holdfast
+from holdfast.serve.server import listen
 from command_line import call
 
 
@@ -180,3 +181,9 @@ def test_a_port_in_use(capsys: Any) -> None:
     assert err == (
         f"holdfast: The server cannot listen on 127.0.0.1, port {port}: Address already in use. Choose another port.\n"
     )
+
+
+def test_small_answers_are_not_delayed() -> None:
+    """asyncio turns Nagle's algorithm off only for sockets that say that they are of TCP; else 40 ms per request."""
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP

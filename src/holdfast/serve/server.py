@@ -146,12 +146,12 @@ def listen(host: str, port: int) -> socket.socket:
         OptionError: The address cannot be used.
     """
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol_number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with contextlib.ExitStack() as on_error:
-            listener = on_error.enter_context(socket.socket(family, kind))
+            listener = on_error.enter_context(socket.socket(family, kind, protocol_number))
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
-            listener.listen(2048)
+            listener.listen(2048)  # with the number of its protocol, without which asyncio leaves TCP's delay on
             on_error.pop_all()
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
