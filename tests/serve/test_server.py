@@ -20,8 +20,8 @@ import pytest
 import torch
 
 import holdfast
-from holdfast.serve.server import listen
 from command_line import call
+from holdfast.serve.server import listen
 
 
 @pytest.fixture(scope="module")
