@@ -225,7 +225,7 @@ def _range(spec: CellSpec | None, gate: str) -> tuple[float, float] | None:
 @torch.no_grad()
 def _radii(spec: CellSpec, parameters: Mapping[str, Tensor]) -> Iterator[tuple[str, float]]:
     """The spectral radius of the recurrent matrix of each gate."""
-    for letter, rows in zip(spec.gates, parameters["weight_hh"].split(spec.hidden_size), strict=True):
+    for letter, rows in zip(spec.gates, torch.split(parameters["weight_hh"], spec.hidden_size), strict=True):
         matrix = (rows @ parameters["weight_hr"] if spec.proj_size else rows).double().cpu()
         yield gate_name(letter), float(torch.linalg.eigvals(matrix).abs().max())
 
