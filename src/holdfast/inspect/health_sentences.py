@@ -1,4 +1,4 @@
-"""What stands out in the health of a model, as plain sentences: what, how much, and what to do next."""
+"""The unusual figures in the health of a model, as plain sentences with numbers and a next step."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _JUMP = 10.0
 
 
 def sentences(layers: Mapping[str, LayerHealth], history: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What stands out; one sentence that says so if nothing does.
+    """A sentence for each unusual figure; one sentence that says so if nothing does.
 
     Args:
         layers: The figures of each layer, by its name.

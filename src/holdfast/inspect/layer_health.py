@@ -107,7 +107,7 @@ class Health:
 
     @property
     def sentences(self) -> list[str]:
-        """What stands out, in plain sentences with numbers and a next step; one that says so if nothing does."""
+        """A plain sentence for each unusual figure, with numbers and a next step; one that says so if there is none."""
         return sentences(self.layers, self.history)
 
     def __str__(self) -> str:

@@ -46,7 +46,7 @@ class LayerRecording:
 
 
 def joined(parts: Sequence[LayerRecording]) -> LayerRecording:
-    """Several calls of a layer, each of which goes on from the state of the one before, as one recording."""
+    """Several calls of a layer as one recording; each call continues the one before."""
     first = parts[0]
     if len(parts) == 1:
         return first
