@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
 
 import torch
 from torch import nn
@@ -19,6 +19,9 @@ from holdfast.layers.chain import Chain, HasChain
 from holdfast.layers.forms import Form, of_chain
 from holdfast.settings import Settings, TrainSettings
 from holdfast.tasks.saved import SavedTask
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Examples = TypeVar("Examples", bound=Collection)
 
@@ -245,19 +248,53 @@ class RecipeTask(ABC, Generic[Examples]):
         """Answers as strings, in order."""
         return map(self.text, answers)
 
-    def plot(self, examples: Examples, answers: Sequence[Mapping[str, Any]], path: Path) -> None:
+    def plot(self, examples: Examples, answers: Sequence[Mapping[str, Any]]) -> Figure:
         """Draws examples and answers.
 
         Args:
             examples: The result of :meth:`read`.
             answers: The results of :meth:`answers`, in order.
-            path: The picture; its suffix determines the format.
 
         Raises:
-            OptionError: The task has nothing to draw, or the picture cannot be written.
+            OptionError: The task has no picture of its answers.
             MissingLibraryError: matplotlib is not installed.
         """
-        raise OptionError(f"A model for the task {self.name!r} draws nothing; leave out --plot.")
+        raise OptionError(
+            f"The answers of a model for the task {self.name!r} are not drawn; leave out --plot. `holdfast plot RUN` "
+            "lists its figures."
+        )
+
+    def excerpt(self, examples: Examples, index: int, steps: int) -> Examples:
+        """One example, to look inside the model; of a text that is read as one long sequence, a part.
+
+        Args:
+            examples: As they were read.
+            index: The number of the example, from 0; or of the part.
+            steps: The largest number of steps of a part.
+
+        Raises:
+            OptionError: There is no such example.
+        """
+        return cast(Examples, examples.subset([self._checked(index, len(examples))]))
+
+    @property
+    def reads_tokens(self) -> bool:
+        """Whether the network reads a token at each step, which :meth:`step_tokens` gives."""
+        return False
+
+    def step_tokens(self, example: Examples) -> list[str] | None:
+        """The token that the network reads at each step of an example; None where a step consists of numbers.
+
+        Args:
+            example: The result of :meth:`excerpt`.
+        """
+        return None
+
+    @staticmethod
+    def _checked(index: int, count: int) -> int:
+        if not 0 <= index < count:
+            raise OptionError(f"There is no example {index}; the data have the examples 0 to {count - 1}.")
+        return index
 
     @abstractmethod
     def example_inputs(self, size: int) -> tuple[Any, ...]:

@@ -126,7 +126,8 @@ def connectivity_on_text(
     for number, output in enumerate(outputs):
         # The whole text has the places of the tokens; a line shows the last ones that fit.
         first = _first_that_fits(tokens[: output + 1])
-        rows += [place._replace(line=number, index=first + place.index) for place in _places(tokens[first : output + 1])]
+        line = _places(tokens[first : output + 1], breaks=False)
+        rows += [place._replace(line=number, index=first + place.index) for place in line]
     ax = axes_or_new(ax, height=_LINE * 1.25 * len(outputs) + _EDGES)
     for number, output in enumerate(outputs):
         row = np.abs(weights[output])
@@ -139,18 +140,23 @@ def connectivity_on_text(
     return ax
 
 
-def _places(tokens: Sequence[str]) -> Iterator[_Place]:
-    """The places of tokens in lines; a line break ends a line, and long lines are broken between tokens."""
+def _places(tokens: Sequence[str], *, breaks: bool = True) -> Iterator[_Place]:
+    """The places of tokens in lines.
+
+    Args:
+        tokens: The tokens.
+        breaks: Whether a line break ends a line, and long lines are broken between tokens; else all are in one line.
+    """
     words = any(len(token) > 1 for token in tokens)
     line = column = 0
     for index, token in enumerate(tokens):
         text = shown(token)
         width = len(text)
-        if column and column + width > COLUMNS:
+        if breaks and column and column + width > COLUMNS:
             line, column = line + 1, 0
         yield _Place(index, text, line, column, width)
         column += width + words
-        if token == "\n":
+        if breaks and token == "\n":
             line, column = line + 1, 0
 
 

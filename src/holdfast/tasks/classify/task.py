@@ -168,6 +168,15 @@ class ClassifyTask(RecipeTask[Any]):
         """
         return from_values(values, self.encoder)
 
+    @property
+    def reads_tokens(self) -> bool:
+        """Whether the sequences are texts."""
+        return isinstance(self.encoder, TextEncoder)
+
+    def step_tokens(self, example: Any) -> list[str] | None:
+        """As :meth:`RecipeTask.step_tokens`: the tokens of a text."""
+        return None if isinstance(self.encoder, Encoder) else self.encoder.vocabulary.spelled(example.inputs[0])
+
     def probabilities(self, model: nn.Module, batch: Batch) -> Tensor:
         """The probability of each label for each sequence, [B, classes], float64."""
         scores, _ = model(batch.inputs, batch.lengths)

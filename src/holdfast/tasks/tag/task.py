@@ -159,6 +159,15 @@ class TagTask(RecipeTask[Records[Any, Any]]):
         """
         return self.encoder.from_values(values)
 
+    @property
+    def reads_tokens(self) -> bool:
+        """Whether the steps are words or pairs of bits."""
+        return not isinstance(self.encoder, NumberEncoder)
+
+    def step_tokens(self, example: Records[Any, Any]) -> list[str] | None:
+        """As :meth:`RecipeTask.step_tokens`: the words of a sentence, or the pairs of bits of a sum."""
+        return self.encoder.step_tokens(example.inputs[0])
+
     def probabilities(self, model: nn.Module, batch: Any) -> list[Tensor]:
         """The probability of each tag at each step, [T_i, tags], float64, for each sequence."""
         scores, _ = self._scores(model, batch)

@@ -8,7 +8,7 @@ from typing import Any, Self, cast
 
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.data import Splits
@@ -155,6 +155,31 @@ class TranslateTask(RecipeTask[Pairs]):
             DataError: A value does not fit.
         """
         return from_values(values)
+
+    @property
+    def reads_tokens(self) -> bool:
+        """True: each step is a token of the source."""
+        return True
+
+    def step_tokens(self, example: Pairs) -> list[str]:
+        """As :meth:`RecipeTask.step_tokens`: the tokens of the source, which the encoder reads."""
+        return self.source.spelled(example.inputs[0])
+
+    def alignment(self, model: nn.Module, batch: PairBatch) -> tuple[list[str], Tensor]:
+        """The answer to the first source, and where the attention was at each of its tokens.
+
+        Returns:
+            The T tokens of the answer, with the end; and the weights [T, S], S tokens of the source.
+
+        Raises:
+            OptionError: The model has no attention.
+        """
+        best, *_ = self.search(model, batch)[0]
+        ids = [*best.tokens, END]
+        inputs = torch.tensor([[BEGIN, *best.tokens]], device=batch.inputs.device)
+        weights = cast(Translator, model).attended(batch.inputs[:1], batch.lengths[:1], inputs)
+        names = self.target.tokens
+        return [names[index] for index in ids], weights[0, :, : int(batch.lengths[0])]
 
     def answers(self, model: nn.Module, batch: PairBatch) -> list[dict[str, Any]]:
         """``translation``, ``source`` and ``score``; with a beam also ``alternatives``, the next best translations."""
