@@ -11,8 +11,6 @@ from holdfast import recipes
 from holdfast.data.sets.published import local_folder
 from holdfast.errors import DataError, ModelFileError, RecipeError
 from holdfast.inspect import Summary, summarise
-from holdfast.inspect.figures.canvas import write_figure
-from holdfast.inspect.plots import Subject, draw, main_figure
 from holdfast.interop import formats, trained
 from holdfast.interop.format_table import detect_format, index_or_file
 from holdfast.predictor import Predictor
@@ -199,6 +197,9 @@ def evaluate(
         raise DataError(f"{path} is a model without a run: name the files to measure it on, or give its run directory.")
     evaluation = measure(predictor, examples)
     if plot is not None:
+        from holdfast.inspect.figures.canvas import write_figure
+        from holdfast.inspect.plots import Subject, draw, main_figure
+
         subject = Subject(predictor, lambda: examples)
         write_figure(draw(subject, main_figure(subject)), plot)
     return evaluation
