@@ -138,6 +138,25 @@ class Estimator(BaseEstimator):
         figure, task = self.evaluate(X, y), self.task_
         return figure[task.score] if task.higher_is_better else -figure[task.score]
 
+    def examples(self, X: Any) -> Any:
+        """The inputs as examples of the task, without targets, for what looks inside the model.
+
+        Args:
+            X: N inputs, as :meth:`fit` takes them.
+
+        Raises:
+            DataError: The inputs do not fit those of ``fit``.
+            sklearn.exceptions.NotFittedError: There was no ``fit``.
+        """
+        self._fitted()
+        with in_our_words():
+            return self._inputs(X, reset=False)
+
+    @property
+    def predictor_(self) -> Predictor:
+        """The trained network with its task."""
+        return self._fitted()
+
     @property
     def model_(self) -> nn.Module:
         """The trained network."""

@@ -39,6 +39,8 @@ class OwnLayer(nn.Module):
         OptionError: The cell cannot be made with these arguments, or a step of it does not give an output and a state.
     """
 
+    unroll_observer: Callable[..., tuple[Any, ...]] | None = None  # unrolls the cells, to look inside
+
     def __init__(
         self,
         name: str,
@@ -83,13 +85,13 @@ class OwnLayer(nn.Module):
         Returns:
             The outputs [B, T, O], and the state: the state of the cell of each layer and direction, as a tuple.
         """
-        x, states = input, []
+        x, states, run = input, [], self.unroll_observer or unroll
         for first in range(0, len(self.cells), self.num_directions):
             outputs = []
             for place in range(first, first + self.num_directions):
                 before = None if state is None else state[place]
                 reverse = place > first
-                output, after = unroll(self.cells[place], x, before, lengths, reverse=reverse, memory=self.memory)
+                output, after = run(self.cells[place], x, before, lengths, reverse=reverse, memory=self.memory)
                 outputs.append(output)
                 states.append(after)
             out = merged(outputs, self.merge)

@@ -197,6 +197,19 @@ class RecipeTask(ABC, Generic[Examples]):
     def loss(self, model: nn.Module, batch: Any, state: Any = None) -> TaskStep:
         """As :meth:`Task.loss`."""
 
+    def forward(self, model: nn.Module, batch: Any, state: Any = None) -> torch.Tensor:
+        """Runs the network on a batch, with or without targets.
+
+        Args:
+            model: The model, on the device of the batch.
+            batch: A batch of :meth:`batches`.
+            state: The initial state; None for zeros.
+
+        Returns:
+            The output of the network before any decoding, [B, ...] or [B, T, ...], such as scores.
+        """
+        return cast(torch.Tensor, model(batch.inputs, batch.lengths, state)[0])
+
     @abstractmethod
     def metrics(self) -> Metrics:
         """As :meth:`Task.metrics`."""

@@ -123,6 +123,10 @@ class TagTask(RecipeTask[Records[Any, Any]]):
             loss = (loss * batch.weights[:, None].expand(targets.shape)[targets >= 0]).sum()
         return TaskStep(loss / max(1, len(known_targets)), best_tags(scores), state)
 
+    def forward(self, model: nn.Module, batch: Any, state: Any = None) -> Tensor:
+        """The score of each tag at each step, [B, T, tags], or [B, T, 1] for two tags."""
+        return self._scores(model, batch, state)[0]
+
     def _scores(self, model: nn.Module, batch: Any, state: Any = None) -> tuple[Tensor, Any]:
         inputs, lengths, *spelled = self.encoder.arguments(batch)
         scores, state = model(inputs, lengths, *spelled, state=state)

@@ -128,6 +128,18 @@ class TranslateTask(RecipeTask[Pairs]):
         weighted = losses if batch.weights is None else losses * batch.weights[rows]
         return TaskStep(weighted.sum() / len(batch), outputs)
 
+    def forward(self, model: nn.Module, batch: PairBatch, state: Any = None) -> Tensor:
+        """The scores of every next token of the targets, or without targets of the model's own answer: [steps, V].
+
+        The rows of the result are the steps of all sentences, one sentence after the other.
+        """
+        if batch.targets is None:
+            targets, lengths = padded([[*best.tokens, END] for best, *_ in self.search(model, batch)])
+            targets, lengths = targets.to(batch.inputs), lengths.to(batch.inputs)
+        else:
+            targets, lengths = batch.targets, batch.target_lengths
+        return cast(Tensor, model(batch.inputs, batch.lengths, F.pad(targets[:, :-1], (1, 0), value=BEGIN), lengths))
+
     def metrics(self) -> TranslationMetrics:
         """New metrics: loss per token, and BLEU, chrF and exact match of the answers."""
         return TranslationMetrics(self.target.decode)
