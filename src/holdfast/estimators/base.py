@@ -138,24 +138,16 @@ class Estimator(BaseEstimator):
         figure, task = self.evaluate(X, y), self.task_
         return figure[task.score] if task.higher_is_better else -figure[task.score]
 
-    def examples(self, X: Any) -> Any:
-        """The inputs as examples of the task, without targets, for what looks inside the model.
-
-        Args:
-            X: N inputs, as :meth:`fit` takes them.
+    def as_examples(self, X: Any) -> tuple[Predictor, Any]:
+        """The trained network with its task, and N inputs as its examples, for :mod:`holdfast.inspect`.
 
         Raises:
             DataError: The inputs do not fit those of ``fit``.
             sklearn.exceptions.NotFittedError: There was no ``fit``.
         """
-        self._fitted()
+        predictor = self._fitted()
         with in_our_words():
-            return self._inputs(X, reset=False)
-
-    @property
-    def predictor_(self) -> Predictor:
-        """The trained network with its task."""
-        return self._fitted()
+            return predictor, self._inputs(X, reset=False)
 
     @property
     def model_(self) -> nn.Module:

@@ -77,8 +77,8 @@ def model_call(model: Any, inputs: Any, lengths: Lengths | None = None, state: A
         model = Predictor(model)
     if isinstance(model, Predictor):
         return _of_task(model, _examples(model, inputs), state)
-    if hasattr(model, "predictor_") and hasattr(model, "examples"):  # an estimator, a package above this one
-        return _of_task(model.predictor_, model.examples(inputs), state)
+    if hasattr(model, "as_examples"):  # an estimator, which a package above this one has
+        return _of_task(*model.as_examples(inputs), state)
     raise OptionError(
         f"The model is {describe(model)}; expected a torch.nn.Module, a Predictor, a run directory or a model file, or "
         "a fitted estimator of Holdfast."

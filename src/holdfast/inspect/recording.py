@@ -13,7 +13,6 @@ from holdfast.inspect.layer_recording import LayerRecording, joined
 from holdfast.inspect.model_call import model_call
 from holdfast.inspect.observation import Observer, observed, undisturbed
 
-
 __all__ = ["LayerRecording", "Recording", "record"]
 
 

@@ -8,7 +8,7 @@ from typing import Any, Self, cast
 
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.data import Splits
