@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from holdfast.cells.nested_state import describe
 from holdfast.data import Batch
+from holdfast.data.vocabulary import Vocabulary
 from holdfast.engines.lengths import Lengths
 from holdfast.errors import DataError, OptionError
 from holdfast.inspect.tensors import first_tensor, to_tensor
@@ -33,6 +34,8 @@ class ModelCall:
         forward: Calls it on other inputs of the same shape; returns its output, [B, T, O] or [B, O].
         lengths: Steps in each row, [B], int64; None where all rows have all steps, or where they are not known.
         loss: The loss of the task on the batch; None without a task or without targets.
+        output_lengths: Steps in each row of the output, [B]; None where they are ``lengths``, or all.
+        vocabulary: What ids stand for; None where that is not known, and for numbers.
     """
 
     network: nn.Module
@@ -41,6 +44,20 @@ class ModelCall:
     forward: Callable[[Tensor], Tensor]
     lengths: Tensor | None = None
     loss: Callable[[], Tensor] | None = None
+    output_lengths: Tensor | None = None
+    vocabulary: Vocabulary | None = None
+
+    def last(self, output: Tensor) -> Tensor:
+        """The output at the last step of each row: [B, T, ...] -> [B, ...]; an output [B, O] as it is."""
+        if output.ndim < 3:
+            return output
+        lengths = self.output_lengths
+        if lengths is None and self.inputs is not None and self.inputs.shape[1] == output.shape[1]:
+            lengths = self.lengths
+        if lengths is None:
+            return output[:, -1]
+        rows = torch.arange(len(output), device=output.device)
+        return output[rows, (lengths.to(output.device) - 1).clamp(min=0)]
 
     @property
     def batch(self) -> Tensor:
@@ -158,6 +175,9 @@ def _of_task(predictor: Predictor, examples: Any, state: Any) -> ModelCall:
     else:
         batch = next(iter(task.batches(examples, size=len(examples)).epoch(0)))
     batch = batch.to(predictor.device)
+    has_targets = batch.targets is not None
+    with torch.no_grad():
+        batch = task.with_answer(network, batch)
 
     def forward(x: Tensor) -> Tensor:
         return task.forward(network, replace(batch, inputs=x), state)
@@ -171,5 +191,7 @@ def _of_task(predictor: Predictor, examples: Any, state: Any) -> ModelCall:
         batch.inputs,
         forward,
         batch.lengths,
-        None if batch.targets is None else loss,
+        loss if has_targets else None,
+        task.output_lengths(batch),
+        task.input_vocabulary,
     )

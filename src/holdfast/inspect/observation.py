@@ -47,7 +47,7 @@ class Observer:
             request: The request.
         """
         result, gates = run_recorded(layer.engine, request)
-        self._add(_joined(name, request.suffix.removeprefix("_")), _from_request(request, result, gates))
+        self._add(layer_key(name, request.suffix), _from_request(request, result, gates))
         return result
 
     def unroll(self, name: str, layer: OwnLayer, cell: nn.Module, *arguments: Any, **options: Any) -> tuple[Any, Any]:
@@ -56,7 +56,6 @@ class Observer:
         if before is None:
             before = cell.initial_state(len(inputs), dtype=inputs.dtype, device=inputs.device)  # type: ignore[operator]
         outputs, after, states = unroll(cell, inputs, before, lengths, return_states=True, **options)
-        number, direction = divmod(list(layer.cells).index(cell), layer.num_directions)
         recording = LayerRecording(
             cell=layer.name,
             gates=_own_gates(cell, inputs, before, states, options.get("reverse", False)),
@@ -67,16 +66,13 @@ class Observer:
             lengths=None if lengths is None else torch.as_tensor(lengths, device=inputs.device),
             reverse=options.get("reverse", False),
         )
-        self._add(_joined(name, f"l{number}{'_reverse' if direction else ''}"), recording)
+        self._add(layer_key(name, layer.suffix(cell)), recording)
         return outputs, after
 
     def note_step(self, name: str, cell: CellModule, arguments: tuple[Any, ...], output: Any) -> None:
         """Records a call of a module for one step."""
-        x, hx = arguments
-        if hx is None:
-            zeros = cell.initial_state(x.shape[0] if x.ndim == 2 else 1, dtype=x.dtype)
-            hx = zeros if x.ndim == 2 else map_state(lambda part: part[0], zeros)
-        before, after = (tuple(part.reshape(-1, part.shape[-1]) for part in _parts(cell, s)) for s in (hx, output))
+        x = arguments[0]
+        before, after = step_arguments(cell, arguments, output)
         request = Request(cell.spec, x.reshape(-1, 1, x.shape[-1]), before, collect(cell, cell.spec, ""))
         states = tuple(part[:, None] for part in after)
         result = Result(states[0], after, states)
@@ -144,6 +140,33 @@ def named_parts(state: State) -> dict[str, Tensor]:
     return {f"state_{k}" if k else "hidden": part for k, part in enumerate(leaves)}
 
 
+def layer_key(name: str, suffix: str) -> str:
+    """The name of a layer and direction.
+
+    Args:
+        name: The name of the layer in the model; empty for the model itself.
+        suffix: What follows the names of its parameters, such as ``"_l0_reverse"``.
+    """
+    return f"{name}.{suffix.removeprefix('_')}" if name else suffix.removeprefix("_")
+
+
+def step_arguments(
+    cell: CellModule, arguments: tuple[Any, ...], output: Any
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """The state before and after a call of a module for one step, [B, size] each.
+
+    Args:
+        cell: The module.
+        arguments: The input of the call and its state, or None.
+        output: The result of the call.
+    """
+    x, hx = arguments
+    before = cell.initial_state(x.shape[0] if x.ndim == 2 else 1, dtype=x.dtype) if hx is None else hx
+    states = (tuple(state) if cell.kind == "lstm" else (state,) for state in (before, output))
+    first, second = (tuple(part.reshape(-1, part.shape[-1]) for part in state) for state in states)
+    return first, second
+
+
 def _from_request(request: Request, result: Result, gates: dict[str, Tensor]) -> LayerRecording:
     names = [STATES[letter] for letter in request.spec.state_sizes]
     return LayerRecording(
@@ -169,14 +192,6 @@ def _own_gates(cell: Any, inputs: Tensor, initial: State, states: State, reverse
         state = initial if before in (-1, steps) else map_state(lambda part, at=before: part[:, at], states)
         by_step.append(cell.gates(inputs[:, t], state))
     return {str(name): torch.stack([gates[name] for gates in by_step], 1) for name in by_step[0]}
-
-
-def _parts(cell: CellModule, state: Any) -> tuple[Tensor, ...]:
-    return tuple(state) if cell.kind == "lstm" else (state,)
-
-
-def _joined(name: str, suffix: str) -> str:
-    return f"{name}.{suffix}" if name else suffix
 
 
 def _of(function: Callable[..., Any], name: str, module: nn.Module) -> Callable[..., Any]:

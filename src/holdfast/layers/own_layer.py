@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.cells.nested_state import State, describe
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.engines.lengths import Lengths
 from holdfast.engines.memory import Memory
 from holdfast.engines.unrolling import unroll
@@ -99,6 +100,11 @@ class OwnLayer(nn.Module):
             if self.dropout and first + self.num_directions < len(self.cells):
                 x = self._dropped(x)
         return x, tuple(states)
+
+    def suffix(self, cell: nn.Module) -> str:
+        """The suffix of the layer and direction that one of the cells computes, as :func:`layer_suffix` gives it."""
+        place = next(place for place, known in enumerate(self.cells) if known is cell)
+        return layer_suffix(*divmod(place, self.num_directions))
 
     def _dropped(self, x: Tensor) -> Tensor:
         if self.locked_dropout:

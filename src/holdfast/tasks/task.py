@@ -18,6 +18,7 @@ from holdfast.errors import DataError, OptionError
 from holdfast.layers.chain import Chain, HasChain
 from holdfast.layers.forms import Form, of_chain
 from holdfast.settings import Settings, TrainSettings
+from holdfast.tasks.network_call import NetworkCall
 from holdfast.tasks.saved import SavedTask
 
 Examples = TypeVar("Examples", bound=Collection)
@@ -93,7 +94,7 @@ class SizedEpochs(Epochs, Protocol):
         """Sequences per batch."""
 
 
-class RecipeTask(ABC, Generic[Examples]):
+class RecipeTask(NetworkCall, ABC, Generic[Examples]):
     """A task from files to answers. It is also a :class:`Task`.
 
     Attributes:
@@ -196,19 +197,6 @@ class RecipeTask(ABC, Generic[Examples]):
     @abstractmethod
     def loss(self, model: nn.Module, batch: Any, state: Any = None) -> TaskStep:
         """As :meth:`Task.loss`."""
-
-    def forward(self, model: nn.Module, batch: Any, state: Any = None) -> torch.Tensor:
-        """Runs the network on a batch, with or without targets.
-
-        Args:
-            model: The model, on the device of the batch.
-            batch: A batch of :meth:`batches`.
-            state: The initial state; None for zeros.
-
-        Returns:
-            The output of the network before any decoding, [B, ...] or [B, T, ...], such as scores.
-        """
-        return cast(torch.Tensor, model(batch.inputs, batch.lengths, state)[0])
 
     @abstractmethod
     def metrics(self) -> Metrics:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from holdfast.data import Dataset, Records, Splits
 from holdfast.data.spans import looks_like_spans
+from holdfast.data.vocabulary import Vocabulary
 from holdfast.errors import OptionError
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Scaled
@@ -131,6 +132,11 @@ class TagTask(RecipeTask[Records[Any, Any]]):
         inputs, lengths, *spelled = self.encoder.arguments(batch)
         scores, state = model(inputs, lengths, *spelled, state=state)
         return scores, state
+
+    @property
+    def input_vocabulary(self) -> Vocabulary | None:
+        """The vocabulary of words; None for a model of numbers."""
+        return self.encoder.words if isinstance(self.encoder, SentenceEncoder) else None
 
     def metrics(self) -> TaggingMetrics:
         """New metrics: accuracies, and F1 where tags mark spans."""
