@@ -17,19 +17,21 @@ class InputValues:
 
     Attributes:
         given: The values of the batch, [B, T, C], a leaf with gradients.
+        reads_ids: Whether the batch has ids, whose vectors the values are.
     """
 
     given: Tensor
 
     def __init__(self, call: ModelCall) -> None:
-        self._call, self._ids = call, not call.batch.is_floating_point()
+        self._call, self.reads_ids = call, not call.batch.is_floating_point()
         self._values: Tensor | None = None
         self._seen: Tensor | None = None
+        self._table: nn.Embedding | None = None
         self._hooks: list[Any] = []
 
     def __enter__(self) -> Self:
         batch = self._call.batch
-        if not self._ids:
+        if not self.reads_ids:
             self.given = batch.detach().clone().requires_grad_()
             return self
         for module in self._call.network.modules():
@@ -56,7 +58,7 @@ class InputValues:
 
     def forward(self, values: Tensor) -> Tensor:
         """The output of the network for these values in place of those of the batch, [B, T, O] or [B, O]."""
-        if not self._ids:
+        if not self.reads_ids:
             return self._call.forward(values)
         self._values = values
         try:
@@ -70,13 +72,11 @@ class InputValues:
         Raises:
             OptionError: The network takes numbers.
         """
-        if not self._ids or self._table is None:
+        if not self.reads_ids or self._table is None:
             raise OptionError("The model takes numbers; expected a baseline of numbers, not an id.")
         with torch.no_grad():
             index = torch.tensor([token], device=self._table.weight.device)
             return nn.functional.embedding(index, self._table.weight)[0]
-
-    _table: nn.Embedding | None = None
 
     def _replace(self, module: nn.Embedding, arguments: tuple[Any, ...], output: Tensor) -> Tensor | None:
         ids, batch = arguments[0] if arguments else None, self._call.batch
