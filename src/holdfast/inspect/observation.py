@@ -21,9 +21,8 @@ from holdfast.layers.own_layer import OwnLayer
 from holdfast.layers.parameters import collect
 from holdfast.layers.recurrent_layer import RecurrentLayer
 
-GATES = {"i": "input", "f": "forget", "g": "candidate", "o": "output"}
-GATES |= {"r": "reset", "z": "update", "n": "candidate", "h": "candidate"}
-"""The names of the gates by their letters in the equations."""
+_GATES = {"i": "input", "f": "forget", "g": "candidate", "o": "output"}
+_GATES |= {"r": "reset", "z": "update", "n": "candidate", "h": "candidate"}
 STATES = {"h": "hidden", "c": "cell"}
 """The names of the parts of a state."""
 
@@ -140,6 +139,11 @@ def named_parts(state: State) -> dict[str, Tensor]:
     return {f"state_{k}" if k else "hidden": part for k, part in enumerate(leaves)}
 
 
+def gate_name(letter: str) -> str:
+    """The name of a gate or candidate, by its letter in the equations of its cell."""
+    return _GATES[letter]
+
+
 def layer_key(name: str, suffix: str) -> str:
     """The name of a layer and direction.
 
@@ -171,7 +175,7 @@ def _from_request(request: Request, result: Result, gates: dict[str, Tensor]) ->
     names = [STATES[letter] for letter in request.spec.state_sizes]
     return LayerRecording(
         cell=NAMES[request.spec.kind],
-        gates={GATES[letter]: gate for letter, gate in gates.items()},
+        gates={gate_name(letter): gate for letter, gate in gates.items()},
         states=dict(zip(names, result.states or (), strict=True)),
         output=result.outputs,
         initial=dict(zip(names, request.state, strict=True)),
