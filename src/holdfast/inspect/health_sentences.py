@@ -47,12 +47,12 @@ def _of_layer(name: str, layer: LayerHealth) -> Iterator[str]:
     if constants is not None and layer.steps >= FEW_STEPS:
         middle, most = float(constants.median()), float(constants.max())
         if middle < layer.steps / 20 and most < layer.steps / 4:
-            advice = (
-                "raise forget_bias, for example to 2 or 3" if layer.cell == "LSTM" else "try an LSTM with forget_bias"
+            longer = (
+                "raise forget_bias, for example to 3" if layer.cell == "LSTM" else "try an LSTM, with forget_bias=3"
             )
             yield (
-                f"The units of {name} keep their state for {middle:.1f} steps (the median; {most:.1f} at most), and the "
-                f"rows have {layer.steps} steps. If the task needs older steps, {advice}."
+                f"The units of {name} keep their state for {middle:.1f} steps (the median; {most:.1f} at most), and "
+                f"the rows have {layer.steps} steps. If the task needs older steps, {longer}."
             )
 
 
@@ -86,8 +86,8 @@ def _of_radius(name: str, layer: LayerHealth) -> Iterator[str]:
         )
     elif radius > GROWING:
         yield (
-            f"The recurrent matrix of {name} has the spectral radius {radius:.2f}, so gradients can grow by this factor "
-            "per step. Clip them (train.clip_norm = 1.0) or lower the learning rate."
+            f"The recurrent matrix of {name} has the spectral radius {radius:.2f}, so gradients can grow by this "
+            "factor per step. Clip them (train.clip_norm = 1.0) or lower the learning rate."
         )
 
 
@@ -96,8 +96,8 @@ def _of_training(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     broken = [row for row in rows if "train" in row and row["train"].get("loss", 0.0) is None]
     if broken:
         yield (
-            f"The training loss was not finite in {len(broken)} of {len(rows)} epochs. Lower the learning rate, or clip "
-            "the gradients (train.clip_norm = 1.0)."
+            f"The training loss was not finite in {len(broken)} of {len(rows)} epochs. Lower the learning rate, or "
+            "clip the gradients (train.clip_norm = 1.0)."
         )
     norms = [row["gradient_norm"] for row in rows if row.get("gradient_norm") is not None]
     clipped = [row["clipped"] for row in rows if row.get("clipped") is not None]

@@ -1,4 +1,4 @@
-"""The health of recurrent layers: saturated gates, dead units, spectral radii, time constants, and clipped gradients."""
+"""The health of recurrent layers: saturated gates, dead units, spectral radii, time constants, clipped gradients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from holdfast.inspect.health_sentences import sentences
 from holdfast.inspect.layer_recording import LayerRecording
 from holdfast.inspect.model_call import model_call
 from holdfast.inspect.observation import gate_name, layer_key
-from holdfast.inspect.recording import record
+from holdfast.inspect.recording import record_call
 from holdfast.layers.cell_modules import CellModule
 from holdfast.layers.parameters import collect
 from holdfast.layers.recurrent_layer import RecurrentLayer
@@ -145,9 +145,8 @@ def health(
     """
     if history is None:
         history = _history(model)
-    recording = record(model, inputs, lengths, state)
-    network = model if isinstance(model, nn.Module) else model_call(model, inputs).network
-    parts = dict(_cells(network))
+    call = model_call(model, inputs, lengths, state)
+    recording, parts = record_call(call), dict(_cells(call.network))
     layers = {name: _layer(layer, parts.get(name.partition("#")[0])) for name, layer in recording.layers.items()}
     return Health(layers, tuple(history))
 

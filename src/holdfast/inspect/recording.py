@@ -10,7 +10,7 @@ import torch
 
 from holdfast.engines.lengths import Lengths
 from holdfast.inspect.layer_recording import LayerRecording, joined
-from holdfast.inspect.model_call import model_call
+from holdfast.inspect.model_call import ModelCall, model_call
 from holdfast.inspect.observation import Observer, observed, undisturbed
 
 __all__ = ["LayerRecording", "Recording", "record"]
@@ -78,7 +78,11 @@ def record(model: Any, inputs: Any, lengths: Lengths | None = None, state: Any =
         >>> recording["l0"].gates["forget"].shape, recording["l0"].states["cell"].shape
         (torch.Size([2, 5, 4]), torch.Size([2, 5, 4]))
     """
-    call = model_call(model, inputs, lengths, state)
+    return record_call(model_call(model, inputs, lengths, state))
+
+
+def record_call(call: ModelCall) -> Recording:
+    """As :func:`record`, for a call that is prepared."""
     observer = Observer()
     with undisturbed(call.network), torch.no_grad(), observed(call.network, observer):
         output = call.run()
