@@ -18,6 +18,7 @@ from holdfast.errors import DataError, OptionError
 from holdfast.layers.chain import Chain, HasChain
 from holdfast.layers.forms import Form, of_chain
 from holdfast.settings import Settings, TrainSettings
+from holdfast.tasks.network_call import NetworkCall
 from holdfast.tasks.saved import SavedTask
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class SizedEpochs(Epochs, Protocol):
         """Sequences per batch."""
 
 
-class RecipeTask(ABC, Generic[Examples]):
+class RecipeTask(NetworkCall, ABC, Generic[Examples]):
     """A task from files to answers. It is also a :class:`Task`.
 
     Attributes:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from holdfast.data import Batch, Dataset, Encoder, Splits, TextEncoder, load, read_sequences
 from holdfast.data.records import Records
-from holdfast.data.vocabulary import UNKNOWN
+from holdfast.data.vocabulary import UNKNOWN, Vocabulary
 from holdfast.errors import RecipeError
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Scaled
@@ -133,6 +133,11 @@ class ClassifyTask(RecipeTask[Any]):
         else:
             loss = own_loss(self.settings.loss, scores, batch.known_targets, batch.weights)
         return TaskStep(loss, scores, state)
+
+    @property
+    def input_vocabulary(self) -> Vocabulary | None:
+        """The vocabulary of texts."""
+        return self.encoder.vocabulary if isinstance(self.encoder, TextEncoder) else None
 
     def metrics(self) -> ClassificationMetrics | MultilabelMetrics:
         """New metrics: accuracy and macro F1; with several labels per sequence, exact match and F1."""

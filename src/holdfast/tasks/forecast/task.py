@@ -105,6 +105,14 @@ class ForecastTask(RecipeTask[Windows]):
         loss = known_loss(scaled, targets, self.settings.loss, self.quantiles)
         return TaskStep(loss, self.encoder.restored(scaled, batch.scale))
 
+    def forward(self, model: nn.Module, batch: ForecastBatch, state: Any = None) -> Tensor:
+        """The forecasts in scaled units, [B, H, C, Q]. The network has no initial state."""
+        return cast(Tensor, model(batch.inputs, batch.future))
+
+    def output_lengths(self, batch: ForecastBatch) -> None:
+        """None: all forecasts have the same number of rows."""
+        return
+
     def metrics(self) -> ForecastMetrics:
         """New metrics: errors of the model and of the naive forecasts."""
         encoder = self.encoder

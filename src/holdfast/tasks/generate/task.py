@@ -156,6 +156,11 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
             penalty += self.settings.temporal_regularisation * change.square().mean()
         return penalty
 
+    @property
+    def input_vocabulary(self) -> Vocabulary:
+        """The vocabulary of the text."""
+        return self.vocabulary
+
     def metrics(self) -> LanguageMetrics:
         """New metrics: loss, perplexity and bits per character."""
         return LanguageMetrics()

@@ -14,7 +14,7 @@ from holdfast.data import Batches, Dataset, Splits
 from holdfast.data.batches import Batch
 from holdfast.data.defaults import batch_size
 from holdfast.data.records import Records
-from holdfast.data.vocabulary import UNKNOWN
+from holdfast.data.vocabulary import UNKNOWN, Vocabulary
 from holdfast.errors import RecipeError
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Restored, Scaled
@@ -167,6 +167,11 @@ class RegressTask(RecipeTask[Any]):
         outputs, state = model(batch.inputs, batch.lengths, state)
         rows = cast(Tensor, outputs).reshape(*outputs.shape[:-1], len(self.encoder.targets), len(self.quantiles))
         return (rows.sort(-1).values if len(self.quantiles) > 1 else rows), state
+
+    @property
+    def input_vocabulary(self) -> Vocabulary | None:
+        """The vocabulary of texts."""
+        return self.encoder.vocabulary if isinstance(self.encoder, WordsEncoder) else None
 
     def metrics(self) -> RegressionMetrics:
         """New metrics: errors of the model, and of predictions without a model."""

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from holdfast.data import Dataset, Records, Splits
 from holdfast.data.spans import looks_like_spans
+from holdfast.data.vocabulary import Vocabulary
 from holdfast.errors import OptionError
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Scaled
@@ -123,10 +124,19 @@ class TagTask(RecipeTask[Records[Any, Any]]):
             loss = (loss * batch.weights[:, None].expand(targets.shape)[targets >= 0]).sum()
         return TaskStep(loss / max(1, len(known_targets)), best_tags(scores), state)
 
+    def forward(self, model: nn.Module, batch: Any, state: Any = None) -> Tensor:
+        """The score of each tag at each step, [B, T, tags], or [B, T, 1] for two tags."""
+        return self._scores(model, batch, state)[0]
+
     def _scores(self, model: nn.Module, batch: Any, state: Any = None) -> tuple[Tensor, Any]:
         inputs, lengths, *spelled = self.encoder.arguments(batch)
         scores, state = model(inputs, lengths, *spelled, state=state)
         return scores, state
+
+    @property
+    def input_vocabulary(self) -> Vocabulary | None:
+        """The vocabulary of words; None for a model of numbers."""
+        return self.encoder.words if isinstance(self.encoder, SentenceEncoder) else None
 
     def metrics(self) -> TaggingMetrics:
         """New metrics: accuracies, and F1 where tags mark spans."""

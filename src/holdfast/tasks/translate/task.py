@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -112,7 +113,7 @@ class TranslateTask(RecipeTask[Pairs]):
         targets, lengths = batch.known_targets, batch.target_lengths
         inputs = F.pad(targets[:, :-1], (1, 0), value=BEGIN)
         scores = model(batch.inputs, batch.lengths, inputs, lengths)
-        rows, steps = (torch.arange(targets.shape[1], device=targets.device) < lengths[:, None]).nonzero(as_tuple=True)
+        rows, steps = self._steps(targets, lengths)
         next_tokens = targets[rows, steps]
         smoothing = self.settings.label_smoothing if model.training else 0.0
         losses = F.cross_entropy(scores, next_tokens, reduction="none", label_smoothing=smoothing)
@@ -127,6 +128,35 @@ class TranslateTask(RecipeTask[Pairs]):
             outputs = torch.cat([outputs, ids.to(outputs)], 1)
         weighted = losses if batch.weights is None else losses * batch.weights[rows]
         return TaskStep(weighted.sum() / len(batch), outputs)
+
+    def forward(self, model: nn.Module, batch: PairBatch, state: Any = None) -> Tensor:
+        """The scores of every next token of the targets, [B, T, V]; 0 past the targets. There is no initial state."""
+        targets, lengths = batch.known_targets, batch.target_lengths
+        scores = model(batch.inputs, batch.lengths, F.pad(targets[:, :-1], (1, 0), value=BEGIN), lengths)
+        by_row = scores.new_zeros(*targets.shape, scores.shape[-1])
+        return by_row.index_put(self._steps(targets, lengths), scores)
+
+    def with_answer(self, model: nn.Module, batch: PairBatch) -> PairBatch:
+        """A batch without targets gets the model's own translations as targets."""
+        if batch.targets is not None:
+            return batch
+        ids, lengths = padded([[*best.tokens, END] for best, *_ in self.search(model, batch)])
+        return replace(batch, targets=ids.to(batch.inputs), target_lengths=lengths.to(batch.inputs))
+
+    def output_lengths(self, batch: PairBatch) -> Tensor:
+        """The tokens of the targets."""
+        return batch.target_lengths
+
+    @property
+    def input_vocabulary(self) -> Vocabulary:
+        """The vocabulary of the sources."""
+        return self.source
+
+    @staticmethod
+    def _steps(targets: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
+        """The rows and the steps within the lengths of the targets, one row after the other."""
+        within = torch.arange(targets.shape[1], device=targets.device) < lengths[:, None]
+        return within.nonzero(as_tuple=True)
 
     def metrics(self) -> TranslationMetrics:
         """New metrics: loss per token, and BLEU, chrF and exact match of the answers."""
