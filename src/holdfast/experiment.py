@@ -19,8 +19,8 @@ from holdfast.tasks import TASKS, model_file
 from holdfast.training import Listener, RunDirectory, learn, validate
 from holdfast.training.determinism import reproducible
 from holdfast.training.finished_run import FinishedRun, write_results
-from holdfast.training.run_directory import RECIPE_NAME, data_folder, is_run, results_in, with_choices
-from holdfast.training.sealed import read_sealed, set_values
+from holdfast.training.run_directory import data_folder, is_run, results_in, with_choices
+from holdfast.training.sealed import set_values
 
 
 @dataclass(frozen=True)

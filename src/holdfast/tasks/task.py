@@ -18,6 +18,7 @@ from holdfast.errors import DataError, OptionError
 from holdfast.layers.chain import Chain, HasChain
 from holdfast.layers.forms import Form, of_chain
 from holdfast.settings import Settings, TrainSettings
+from holdfast.tasks.excerpts import Excerpts
 from holdfast.tasks.network_call import NetworkCall
 from holdfast.tasks.saved import SavedTask
 
@@ -97,7 +98,7 @@ class SizedEpochs(Epochs, Protocol):
         """Sequences per batch."""
 
 
-class RecipeTask(NetworkCall, ABC, Generic[Examples]):
+class RecipeTask(NetworkCall, Excerpts, ABC, Generic[Examples]):
     """A task from files to answers. It is also a :class:`Task`.
 
     Attributes:
@@ -264,38 +265,6 @@ class RecipeTask(NetworkCall, ABC, Generic[Examples]):
             f"The answers of a model for the task {self.name!r} are not drawn; leave out --plot. `holdfast plot RUN` "
             "lists its figures."
         )
-
-    def excerpt(self, examples: Examples, index: int, steps: int) -> Examples:
-        """One example, to look inside the model; of a text that is read as one long sequence, a part.
-
-        Args:
-            examples: As they were read.
-            index: The number of the example, from 0; or of the part.
-            steps: The largest number of steps of a part.
-
-        Raises:
-            OptionError: There is no such example.
-        """
-        return cast(Examples, examples.subset([self._checked(index, len(examples))]))
-
-    @property
-    def reads_tokens(self) -> bool:
-        """Whether the network reads a token at each step, which :meth:`step_tokens` gives."""
-        return False
-
-    def step_tokens(self, example: Examples) -> list[str] | None:
-        """The token that the network reads at each step of an example; None where a step consists of numbers.
-
-        Args:
-            example: The result of :meth:`excerpt`.
-        """
-        return None
-
-    @staticmethod
-    def _checked(index: int, count: int) -> int:
-        if not 0 <= index < count:
-            raise OptionError(f"There is no example {index}; the data have the examples 0 to {count - 1}.")
-        return index
 
     @abstractmethod
     def example_inputs(self, size: int) -> tuple[Any, ...]:

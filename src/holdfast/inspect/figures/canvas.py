@@ -1,8 +1,8 @@
 """What the figures share: one palette, Axes to draw on, their look, and a picture in a file.
 
-All colours of all figures are those of :data:`PALETTE`, at full strength or transparent, except for the images of signed
-values (:data:`SIGNED`). So a page may map them to other colours, for example on a dark background. Curves also differ in
-their lines, markers and lightness, so that a figure can be read in grey and by colour-blind people.
+All colours of all figures are those of :data:`PALETTE`, at full strength or transparent, except for the images of
+signed values (:data:`SIGNED`). So a page may map them to other colours, for example on a dark background. Curves also
+differ in their lines, markers and lightness, so that a figure can be read in grey and by colour-blind people.
 """
 
 from __future__ import annotations
@@ -211,8 +211,9 @@ def label_steps(ax: Axes, steps: Sequence[str] | None, count: int, *, centre: fl
 
 
 def svg_text(figure: Figure) -> str:
-    """A figure as SVG, for a page: texts are texts, the background is transparent, and the same figure gives the same
-    text.
+    """A figure as SVG, for a page.
+
+    Texts are texts, the background is transparent, and the same figure gives the same text.
 
     Returns:
         The element ``<svg>``, without the XML declaration.

@@ -95,7 +95,9 @@ def forecast(
     return ax
 
 
-def error_by_horizon(errors: Mapping[str, Numbers], *, name: str = "mean absolute error", ax: Axes | None = None) -> Axes:
+def error_by_horizon(
+    errors: Mapping[str, Numbers], *, name: str = "mean absolute error", ax: Axes | None = None
+) -> Axes:
     """Draws errors over the number of rows ahead: of the model, and of forecasts without a model.
 
     Args:

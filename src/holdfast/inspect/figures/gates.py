@@ -17,7 +17,6 @@ from holdfast.inspect.figures.canvas import (
     SIGNED,
     STYLES,
     VERMILION,
-    Numbers,
     as_array,
     axes_or_new,
     dress,
@@ -56,7 +55,7 @@ def gates_over_time(
     a gate, is left out. Of one unit, the lines are its own gates and candidate.
 
     Args:
-        gates: The gates by name, [T, H] each: of one row of a :class:`holdfast.inspect.recording.LayerRecording`.
+        gates: The gates by name, [T, H] each: of one row of a :class:`holdfast.inspect.LayerRecording`.
         unit: The unit, from 0; None for all.
         steps: The token of each step, T; None to number the steps.
         title: Above the Axes; empty for one that says which units are drawn.
@@ -117,7 +116,7 @@ def state_heat_map(
 
     Args:
         states: The values of one sequence, [T, H]: of one row of a
-            :class:`holdfast.inspect.recording.LayerRecording`.
+            :class:`holdfast.inspect.LayerRecording`.
         name: What the values are.
         steps: The token of each step, T; None to number the steps.
         title: Above the Axes; empty for one with the name.

@@ -42,7 +42,9 @@ def gradient_through_time(
     curves = {name: as_array(values).astype(float) for name, values in norms.items()}
     most = max((float(np.nanmax(values)) for values in curves.values() if len(values)), default=0.0)
     if not most > 0:
-        raise DataError("All gradients are 0, so there is nothing to draw. Choose an output that depends on the inputs.")
+        raise DataError(
+            "All gradients are 0, so there is nothing to draw. Choose an output that depends on the inputs."
+        )
     ax, ends = axes_or_new(ax, height=3.2), []
     longest = max(map(len, curves.values()))
     for number, (name, values) in enumerate(curves.items()):

@@ -57,7 +57,9 @@ def learning_curves(histories: Rows | Mapping[str, Rows], metric: str = "loss", 
         color, style = COLORS[number % len(COLORS)], STYLES[number % len(STYLES)]
         thin = MUTED if len(named) == 1 else color
         training = f"{name} training".strip()
-        ends.append((_curve(ax, rows, "train", metric, training, color=thin, linestyle=style, linewidth=0.9), "training", thin))
+        ends.append(
+            (_curve(ax, rows, "train", metric, training, color=thin, linestyle=style, linewidth=0.9), "training", thin)
+        )
         if any("validation" in row for row in rows):
             label = f"{name} validation".strip()
             last = _curve(ax, rows, "validation", metric, label, color=color, linestyle=style, linewidth=2.0)

@@ -54,7 +54,16 @@ def accuracy_by_length(
     ax = axes_or_new(ax, height=3.0)
     places = np.arange(len(numbers))
     ax.errorbar(
-        places, means, interval, color=BLUE, ecolor=MUTED, elinewidth=1.0, capsize=2.5, linewidth=1.6, marker="o", markersize=5
+        places,
+        means,
+        interval,
+        color=BLUE,
+        ecolor=MUTED,
+        elinewidth=1.0,
+        capsize=2.5,
+        linewidth=1.6,
+        marker="o",
+        markersize=5,
     )
     ranges = [(int(lengths[inside].min()), int(lengths[inside].max())) for inside in members]
     names = [str(low) if low == high else f"{low}-{high}" for low, high in ranges]

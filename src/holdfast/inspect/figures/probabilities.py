@@ -83,9 +83,9 @@ class _Curve(NamedTuple):
 
 
 def roc_curves(true: Numbers, probabilities: Numbers, labels: Sequence[str], *, ax: Axes | None = None) -> Axes:
-    """Draws the receiver operating characteristic: of two labels the curve of the second; else of each against the rest.
+    """Draws the receiver operating characteristic.
 
-    Of several labels, the thick line is the mean of all, and the worst one has its name.
+    Of two labels it is the curve of the second; of more labels, there is a curve of each against the rest. Of several labels, the thick line is the mean of all, and the worst one has its name.
 
     Args:
         true: The number of the label of each example, [N]; or with several labels per example [N, K], 0 or 1.
@@ -119,9 +119,9 @@ def roc_curves(true: Numbers, probabilities: Numbers, labels: Sequence[str], *, 
 def precision_recall_curves(
     true: Numbers, probabilities: Numbers, labels: Sequence[str], *, ax: Axes | None = None
 ) -> Axes:
-    """Draws precision over recall: of two labels the curve of the second; else of each against the rest.
+    """Draws precision over recall.
 
-    Arguments, results and errors are those of :func:`roc_curves`.
+    Curves, arguments, results and errors are those of :func:`roc_curves`.
     """
     from sklearn.metrics import average_precision_score, precision_recall_curve
 

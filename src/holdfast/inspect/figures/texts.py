@@ -93,7 +93,12 @@ def text_by_values(
 
 
 def connectivity_on_text(
-    weights: Any, tokens: Sequence[str], *, outputs: Sequence[int] | None = None, title: str = "", ax: Axes | None = None
+    weights: Any,
+    tokens: Sequence[str],
+    *,
+    outputs: Sequence[int] | None = None,
+    title: str = "",
+    ax: Axes | None = None,
 ) -> Axes:
     """Draws how strongly outputs depend on each token before them: a line of text per output.
 

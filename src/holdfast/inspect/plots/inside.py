@@ -54,7 +54,9 @@ def states(subject: Subject) -> Figure:
     """The state of every unit of a layer at every step of an example."""
     name, layer, tokens = subject.layer(STEPS)
     figure = new_figure(height=2.7 * len(layer.states))
-    for (part, values), axes in zip(layer.states.items(), figure.subplots(len(layer.states), squeeze=False), strict=True):
+    for (part, values), axes in zip(
+        layer.states.items(), figure.subplots(len(layer.states), squeeze=False), strict=True
+    ):
         title = f"{part.capitalize()} state of {name}"
         state_heat_map(as_array(values[0]), name=f"{part} state", steps=tokens, title=title, ax=axes[0])
     return figure
@@ -88,7 +90,9 @@ def connectivity(subject: Subject) -> Figure:
     weights = as_array(measure_connectivity(subject.predictor, example))
     if weights.shape[0] == 1:
         title = "How much the answer depends on each token"
-        return _figure(text_by_values(tokens, weights[0], title=title, name="norm of the gradient of the largest score"))
+        return _figure(
+            text_by_values(tokens, weights[0], title=title, name="norm of the gradient of the largest score")
+        )
     return _figure(connectivity_on_text(weights, tokens))
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from holdfast.errors import DataError
-
 from holdfast.inspect.figures.confusion import confusion_matrix
 from holdfast.inspect.figures.forecasts import error_by_horizon
 from holdfast.inspect.figures.lengths import accuracy_by_length

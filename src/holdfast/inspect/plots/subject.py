@@ -12,7 +12,8 @@ import numpy.typing as npt
 import torch
 
 from holdfast.errors import OptionError, did_you_mean
-from holdfast.inspect.recording import LayerRecording, Recording, record
+from holdfast.inspect.layer_recording import LayerRecording
+from holdfast.inspect.recording import Recording, record
 from holdfast.predictor import Predictor
 
 Array = npt.NDArray[Any]
@@ -109,7 +110,7 @@ class Subject:
             raise OptionError(f"The model has no layer {name!r}: {did_you_mean(name, layers)}")
         if not name:
             forwards = [each for each, layer in layers.items() if not layer.reverse] or list(layers)
-            # A translator's decoder and a tagger's spelling have steps of their own, which are not those of the example.
+            # A translator's decoder and a tagger's spelling have steps other than those of the example.
             reading = [each for each in forwards if tokens is None or layers[each].output.shape[1] == len(tokens)]
             name = (reading or forwards)[-1]
         layer = layers[name]

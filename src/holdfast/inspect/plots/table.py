@@ -127,7 +127,9 @@ PLOTS: dict[str, Plot] = {
         ("learning_rate", "gradient_norm"),
         needs=_run,
     ),
-    "gates": Plot("how open the gates are at each step of an example", inside.gates, ("gates_over_time",), needs=_gated),
+    "gates": Plot(
+        "how open the gates are at each step of an example", inside.gates, ("gates_over_time",), needs=_gated
+    ),
     "states": Plot(
         "the state of every unit at each step of an example", inside.states, ("state_heat_map",), needs=_recurrent
     ),
@@ -147,7 +149,11 @@ PLOTS: dict[str, Plot] = {
         _tokens,
     ),
     "attention": Plot(
-        "which tokens of the source the decoder looked at", inside.attention, ("attention_map",), ("translate",), _attention
+        "which tokens of the source the decoder looked at",
+        inside.attention,
+        ("attention_map",),
+        ("translate",),
+        _attention,
     ),
 }
 """Every figure by its name for ``holdfast plot``. The first one that fits a model is its main figure."""

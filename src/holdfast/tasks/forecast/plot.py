@@ -71,9 +71,7 @@ def drawings(series: Sequence[Series], answers: Sequence[Mapping[str, Any]], row
     return panels
 
 
-def window_drawings(
-    windows: Windows, forecasts: Numbers, quantiles: Sequence[float], rows: int
-) -> list[Drawing]:
+def window_drawings(windows: Windows, forecasts: Numbers, quantiles: Sequence[float], rows: int) -> list[Drawing]:
     """One panel per target of each window within a series: rows before it, the forecast, and the true values.
 
     Args:

@@ -18,6 +18,7 @@ from holdfast.data.defaults import batch_size
 from holdfast.data.vocabulary import BEGIN, END, PADDING, SPECIAL, UNKNOWN, Vocabulary
 from holdfast.decoding.sampling import Sampling, generate, uniform
 from holdfast.settings import TrainSettings
+from holdfast.tasks.excerpts import checked_example
 from holdfast.tasks.generate.data import Prompt, PromptDataset, from_values, load, read
 from holdfast.tasks.generate.metrics import LanguageMetrics
 from holdfast.tasks.generate.network import LanguageModel
@@ -189,7 +190,7 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
         return from_values(values)
 
     def excerpt(self, examples: Records[Any, str], index: int, steps: int) -> Records[Any, str]:
-        """As :meth:`RecipeTask.excerpt`, as a prompt: a line, or the part ``index`` of the texts, ``steps`` tokens long.
+        """As :meth:`RecipeTask.excerpt`, as a prompt: a line, or a part of the texts with ``steps`` tokens.
 
         Raises:
             OptionError: There is no such line or part.
@@ -197,10 +198,10 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
         if examples.targets is None:
             return super().excerpt(examples, index, steps)
         if self.data.sequences == "lines":
-            line = self._checked(index, len(examples))
+            line = checked_example(index, len(examples))
             return Records([Prompt(examples.inputs[line], 0)], None, [examples.origins[line]])
         tokens = np.concatenate([self.tokens(text) for text in examples.inputs])
-        part = self._checked(index, max(1, len(tokens) // steps)) * steps
+        part = checked_example(index, max(1, len(tokens) // steps)) * steps
         text = self.vocabulary.decode(tokens[part : part + steps].tolist())
         return Records([Prompt(text, 0)], None, [f"{examples.origins[0]}, token {part}"])
 

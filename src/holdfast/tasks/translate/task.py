@@ -198,18 +198,22 @@ class TranslateTask(RecipeTask[Pairs]):
     def alignment(self, model: nn.Module, batch: PairBatch) -> tuple[list[str], Tensor]:
         """The answer to the first source, and where the attention was at each of its tokens.
 
+        Args:
+            model: The model.
+            batch: Sources; with targets, the first target takes the place of the answer.
+
         Returns:
             The T tokens of the answer, with the end; and the weights [T, S], S tokens of the source.
 
         Raises:
             OptionError: The model has no attention.
         """
-        best, *_ = self.search(model, batch)[0]
-        ids = [*best.tokens, END]
-        inputs = torch.tensor([[BEGIN, *best.tokens]], device=batch.inputs.device)
-        weights = cast(Translator, model).attended(batch.inputs[:1], batch.lengths[:1], inputs)
+        answered = self.with_answer(model, batch)
+        ids = answered.known_targets[0, : int(answered.target_lengths[0])]
+        read = F.pad(ids[None, :-1], (1, 0), value=BEGIN)
+        weights = cast(Translator, model).attended(batch.inputs[:1], batch.lengths[:1], read)
         names = self.target.tokens
-        return [names[index] for index in ids], weights[0, :, : int(batch.lengths[0])]
+        return [names[index] for index in ids.tolist()], weights[0, :, : int(batch.lengths[0])]
 
     def answers(self, model: nn.Module, batch: PairBatch) -> list[dict[str, Any]]:
         """``translation``, ``source`` and ``score``; with a beam also ``alternatives``, the next best translations."""
