@@ -1,7 +1,7 @@
 """Figures: one function each, with ``ax=`` in and the Axes out, drawn with matplotlib.
 
-They take arrays, or tensors on any device, and know no task and no model. :mod:`holdfast.inspect.plots` draws them for a
-trained model.
+They take arrays, or tensors on any device, and know no task and no model. :mod:`holdfast.inspect.plots` draws them for
+a trained model.
 """
 
 from holdfast.inspect.figures.attention import attention_map

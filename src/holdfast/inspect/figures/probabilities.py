@@ -85,7 +85,8 @@ class _Curve(NamedTuple):
 def roc_curves(true: Numbers, probabilities: Numbers, labels: Sequence[str], *, ax: Axes | None = None) -> Axes:
     """Draws the receiver operating characteristic.
 
-    Of two labels it is the curve of the second; of more labels, there is a curve of each against the rest. Of several labels, the thick line is the mean of all, and the worst one has its name.
+    Of two labels it is the curve of the second; of more labels, there is a curve of each against the rest. Of several
+    labels, the thick line is the mean of all, and the worst one has its name.
 
     Args:
         true: The number of the label of each example, [N]; or with several labels per example [N, K], 0 or 1.
