@@ -25,6 +25,7 @@ settings.load_profile("holdfast")
 torch.set_num_threads(1)
 # A shell that starts the tests in the background has Ctrl-C ignored, and every process of theirs would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+os.environ["HOLDFAST_REPORT"] = "0"  # a report takes a second per run; the tests of reports switch it on
 os.environ.setdefault("KERAS_BACKEND", "torch")  # before a test imports Keras; tests/keras run on any of its backends
 
 if kernels := os.environ.get("HOLDFAST_TEST_KERNELS"):  # `make sanitize` has the tests run on a build of its own

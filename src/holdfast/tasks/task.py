@@ -18,6 +18,7 @@ from holdfast.errors import DataError, OptionError
 from holdfast.layers.chain import Chain, HasChain
 from holdfast.layers.forms import Form, of_chain
 from holdfast.settings import Settings, TrainSettings
+from holdfast.tasks.presentation import Presentation
 from holdfast.tasks.saved import SavedTask
 
 Examples = TypeVar("Examples", bound=Collection)
@@ -208,6 +209,11 @@ class RecipeTask(ABC, Generic[Examples]):
     def figures(self, metrics: Any) -> dict[str, Any]:
         """The numbers of :meth:`details` as JSON values, by name; empty if it shows none."""
         return {}
+
+    @property
+    @abstractmethod
+    def presentation(self) -> Presentation:
+        """How a person reads the task's examples, mistakes and metrics: for reports and model cards."""
 
     @abstractmethod
     def read(self, paths: Sequence[Path]) -> Examples:
