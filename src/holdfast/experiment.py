@@ -11,12 +11,15 @@ from holdfast import recipes
 from holdfast.data.sets.published import local_folder
 from holdfast.errors import DataError, ModelFileError, RecipeError
 from holdfast.inspect import Summary, summarise
+from holdfast.inspect.facts import WORST, circumstances_of
+from holdfast.inspect.measuring import Evaluation, measure
+from holdfast.inspect.reporting import report_at_end, wanted
 from holdfast.interop import formats, trained
 from holdfast.interop.format_table import detect_format, index_or_file
 from holdfast.predictor import Predictor
 from holdfast.settings import Recipe
 from holdfast.tasks import TASKS, model_file
-from holdfast.training import Listener, RunDirectory, learn, validate
+from holdfast.training import Listener, RunDirectory, learn
 from holdfast.training.determinism import reproducible
 from holdfast.training.finished_run import FinishedRun, write_results
 from holdfast.training.run_directory import data_folder, is_run, results_in, with_choices
@@ -53,6 +56,8 @@ def train(
 ) -> Trained:
     """Trains a recipe, keeps the model with the best validation score, and measures it on the test data.
 
+    At the end it writes a report (:func:`holdfast.inspect.reporting.report`), unless ``train.report`` is off.
+
     Args:
         recipe: The data, the model and how to train.
         out: The run directory, for recipe, history, checkpoint and model.
@@ -77,12 +82,16 @@ def train(
         settings = learned.recipe.train
         model_file.save(run.model_path, learned.task, learned.model)
         predictor = Predictor(run.path, settings.device)
-        results = measure(predictor, splits.test).metrics
+        reporting = wanted(settings)
+        evaluation = measure(predictor, splits.test, worst=WORST if reporting else 0)
+        results = dict(evaluation.metrics)
         if settings.report_first:
             first = splits.test.subset(range(min(settings.report_first, len(splits.test))))
             for name, value in measure(predictor, first).metrics.items():
                 results[f"first_{settings.report_first}_{name}"] = value
-        write_results(run.path, results)
+        write_results(run.path, results, circumstances_of(learned.task, learned.model, splits))
+        if reporting:
+            report_at_end(run.path, predictor, splits.test, evaluation)
     last = learned.history[-1]
     return Trained(run.path, results, last["epoch"], last["step"], last["seconds"])
 
@@ -144,21 +153,6 @@ def run_folder(name: str, *, resume: bool = False) -> Path:
     return latest if resume else folder
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """The quality of a model on labelled sequences.
-
-    Attributes:
-        metrics: The loss and the task's metrics, by name.
-        details: More that the task shows, as text: for classification, the confusion matrix.
-        figures: The numbers in ``details``, by name, as JSON values.
-    """
-
-    metrics: dict[str, float]
-    details: str
-    figures: dict[str, Any]
-
-
 def evaluate(
     path: Path,
     files: Sequence[Path] = (),
@@ -203,19 +197,6 @@ def evaluate(
         subject = Subject(predictor, lambda: examples)
         write_figure(draw(subject, main_figure(subject)), plot)
     return evaluation
-
-
-def measure(predictor: Predictor, examples: Any) -> Evaluation:
-    """The loss, metrics and details of a model on labelled examples.
-
-    Raises:
-        DataError: The sequences have no labels, or a label that the model does not know.
-    """
-    task = predictor.task
-    batches = task.batches(examples)
-    metrics = task.metrics()
-    results = validate(predictor.model, task, batches, predictor.device, metrics)
-    return Evaluation(results, task.details(metrics), task.figures(metrics))
 
 
 def summary(

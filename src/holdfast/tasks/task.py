@@ -20,6 +20,7 @@ from holdfast.layers.forms import Form, of_chain
 from holdfast.settings import Settings, TrainSettings
 from holdfast.tasks.excerpts import Excerpts
 from holdfast.tasks.network_call import NetworkCall
+from holdfast.tasks.presentation import Presentation
 from holdfast.tasks.saved import SavedTask
 
 if TYPE_CHECKING:
@@ -213,6 +214,11 @@ class RecipeTask(NetworkCall, Excerpts, ABC, Generic[Examples]):
     def figures(self, metrics: Any) -> dict[str, Any]:
         """The numbers of :meth:`details` as JSON values, by name; empty if it shows none."""
         return {}
+
+    @property
+    @abstractmethod
+    def presentation(self) -> Presentation:
+        """How a person reads the task's examples, mistakes and metrics: for reports and model cards."""
 
     @abstractmethod
     def read(self, paths: Sequence[Path]) -> Examples:

@@ -20,6 +20,7 @@ from holdfast.tasks.classify.data import from_values
 from holdfast.tasks.classify.labelling import class_weights, labelling
 from holdfast.tasks.classify.metrics import ClassificationMetrics, MultilabelMetrics
 from holdfast.tasks.classify.network import Classifier
+from holdfast.tasks.classify.presentation import ClassifyPresentation
 from holdfast.tasks.classify.settings import ClassifyModel, ClassifyRecipe
 from holdfast.tasks.embedding import TokenEmbedding, Vectors, known_vectors
 from holdfast.tasks.own import own_loss, with_own
@@ -151,6 +152,11 @@ class ClassifyTask(RecipeTask[Any]):
     def figures(self, metrics: ClassificationMetrics | MultilabelMetrics) -> dict[str, Any]:
         """``labels`` with the figures of each label; with one label per sequence, also ``confusion``."""
         return metrics.figures(self.encoder.labels.classes)
+
+    @property
+    def presentation(self) -> ClassifyPresentation:
+        """As :attr:`RecipeTask.presentation`."""
+        return ClassifyPresentation(self)
 
     def read(self, paths: Sequence[Path]) -> Any:
         """Reads files with the settings of the training files; labels may be missing."""

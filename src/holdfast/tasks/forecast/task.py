@@ -22,6 +22,7 @@ from holdfast.tasks.forecast.encoder import SeriesEncoder
 from holdfast.tasks.forecast.exports import exports
 from holdfast.tasks.forecast.metrics import ForecastMetrics
 from holdfast.tasks.forecast.network import Forecaster
+from holdfast.tasks.forecast.presentation import ForecastPresentation
 from holdfast.tasks.forecast.settings import ForecastAnswers, ForecastData, ForecastModel, ForecastRecipe
 from holdfast.tasks.forecast.values import from_values
 from holdfast.tasks.forecast.windows import ForecastBatch, WindowDataset
@@ -123,8 +124,13 @@ class ForecastTask(RecipeTask[Windows]):
         return metrics.table()
 
     def figures(self, metrics: ForecastMetrics) -> dict[str, Any]:
-        """With quantiles, the coverage of each row of the horizon."""
+        """The errors of each row of the horizon; with quantiles, also their coverage."""
         return metrics.figures()
+
+    @property
+    def presentation(self) -> ForecastPresentation:
+        """As :attr:`RecipeTask.presentation`."""
+        return ForecastPresentation(self)
 
     def read(self, paths: Sequence[Path]) -> Windows:
         """Reads tables with the settings of the training files; gives every window."""

@@ -23,6 +23,7 @@ from holdfast.tasks.generate.data import Prompt, PromptDataset, from_values, loa
 from holdfast.tasks.generate.metrics import LanguageMetrics
 from holdfast.tasks.generate.network import LanguageModel
 from holdfast.tasks.generate.one_step import for_steps
+from holdfast.tasks.generate.presentation import GeneratePresentation
 from holdfast.tasks.generate.settings import GenerateAnswers, GenerateData, GenerateModel, GenerateRecipe
 from holdfast.tasks.generate.streams import Streams, TokenLines, Tokens
 from holdfast.tasks.saved import SavedTask
@@ -165,6 +166,11 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
     def metrics(self) -> LanguageMetrics:
         """New metrics: loss, perplexity and bits per character."""
         return LanguageMetrics()
+
+    @property
+    def presentation(self) -> GeneratePresentation:
+        """As :attr:`RecipeTask.presentation`."""
+        return GeneratePresentation(self)
 
     def read(self, paths: Sequence[Path]) -> Records[Any, str]:
         """Reads text files with the settings of training; without files, repeats the prompt per sample."""

@@ -28,6 +28,7 @@ from holdfast.tasks.regress.encoder import NumbersEncoder, WordsEncoder, fit
 from holdfast.tasks.regress.exports import exports
 from holdfast.tasks.regress.metrics import RegressionMetrics
 from holdfast.tasks.regress.network import Regressor
+from holdfast.tasks.regress.presentation import RegressPresentation
 from holdfast.tasks.regress.settings import RegressModel, RegressRecipe
 from holdfast.tasks.regress.windows import WindowBatch, WindowBatches
 from holdfast.tasks.saved import SavedTask
@@ -189,6 +190,11 @@ class RegressTask(RecipeTask[Any]):
     def figures(self, metrics: RegressionMetrics) -> dict[str, Any]:
         """``targets``: the numbers of :meth:`details` by name."""
         return metrics.figures()
+
+    @property
+    def presentation(self) -> RegressPresentation:
+        """As :attr:`RecipeTask.presentation`."""
+        return RegressPresentation(self)
 
     def read(self, paths: Sequence[Path]) -> Any:
         """Reads files with the settings of the training files; targets may be missing."""

@@ -25,6 +25,7 @@ from holdfast.tasks.tag.exports import exports
 from holdfast.tasks.tag.metrics import TaggingMetrics
 from holdfast.tasks.tag.network import Tagger, Words
 from holdfast.tasks.tag.numbers import NumberEncoder
+from holdfast.tasks.tag.presentation import TagPresentation
 from holdfast.tasks.tag.settings import TagModel, TagRecipe
 from holdfast.tasks.tag.sums import SumEncoder
 from holdfast.tasks.task import RecipeTask, TaskStep
@@ -149,6 +150,11 @@ class TagTask(RecipeTask[Records[Any, Any]]):
     def figures(self, metrics: TaggingMetrics) -> dict[str, Any]:
         """``tags``, or ``spans`` by label, with the figures of each."""
         return metrics.figures()
+
+    @property
+    def presentation(self) -> TagPresentation:
+        """As :attr:`RecipeTask.presentation`."""
+        return TagPresentation(self)
 
     def read(self, paths: Sequence[Path]) -> Records[Any, Any]:
         """Reads sentences with or without tags; for sums, two numbers per line."""

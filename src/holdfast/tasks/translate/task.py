@@ -27,6 +27,7 @@ from holdfast.tasks.translate.data import PairBatch, PairDataset, from_values, l
 from holdfast.tasks.translate.exports import exports
 from holdfast.tasks.translate.metrics import TranslationMetrics
 from holdfast.tasks.translate.network import Translator
+from holdfast.tasks.translate.presentation import TranslatePresentation
 from holdfast.tasks.translate.settings import TranslateAnswers, TranslateData, TranslateModel, TranslateRecipe
 
 
@@ -165,6 +166,11 @@ class TranslateTask(RecipeTask[Pairs]):
     def details(self, metrics: TranslationMetrics) -> str:
         """A few answers with their references."""
         return metrics.samples(5)
+
+    @property
+    def presentation(self) -> TranslatePresentation:
+        """As :attr:`RecipeTask.presentation`."""
+        return TranslatePresentation(self)
 
     def read(self, paths: Sequence[Path]) -> Pairs:
         """Reads files with the settings of the training files; targets may be missing."""
