@@ -46,8 +46,8 @@ def attention_map(
     side = (width - 0.08 * longest - 0.8) / max(columns, 1)
     ax = axes_or_new(ax, width=width, height=min(8.0, side * rows + 0.08 * across + 1.0))
     cells(ax, weights, most=max(1e-9, float(weights.max(initial=0.0))))
-    ax.set_xticks(np.arange(columns) + 0.5, [shown(token) for token in sources])
-    ax.set_yticks(np.arange(rows) + 0.5, [shown(token) for token in targets])
+    ax.set_xticks(np.arange(columns) + 0.5, [shown(token) for token in sources], parse_math=False)
+    ax.set_yticks(np.arange(rows) + 0.5, [shown(token) for token in targets], parse_math=False)
     bare(dress(ax, title or "Attention", "", "", grid=""))
     ax.xaxis.tick_top()
     if across > 1:

@@ -8,6 +8,7 @@ differ in their lines, markers and lightness, so that a figure can be read in gr
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from holdfast.errors import MissingLibraryError, OptionError
+from holdfast.errors import HoldfastWarning, MissingLibraryError, OptionError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,9 +89,9 @@ def dress(ax: Axes, title: str, x: str, y: str, *, grid: str = "y") -> Axes:
         y: The label at the left; empty for none.
         grid: The axis whose ticks have lines: ``"x"``, ``"y"``, ``"both"``, or empty for none.
     """
-    ax.set_title(title, loc="left", fontsize=10.5, color=INK, pad=8)
-    ax.set_xlabel(x, fontsize=9.5, color=INK)
-    ax.set_ylabel(y, fontsize=9.5, color=INK)
+    ax.set_title(title, loc="left", fontsize=10.5, color=INK, pad=8, parse_math=False)
+    ax.set_xlabel(x, fontsize=9.5, color=INK, parse_math=False)
+    ax.set_ylabel(y, fontsize=9.5, color=INK, parse_math=False)
     ax.spines[["top", "right"]].set_visible(False)
     for spine in ax.spines.values():
         spine.set(linewidth=0.6, color=MUTED)
@@ -137,12 +138,15 @@ def label_ends(ax: Axes, ends: Sequence[tuple[float, str, str]], least_gap: floa
             fontsize=8.5,
             color=color,
             annotation_clip=False,
+            parse_math=False,
         )
 
 
 def legend(ax: Axes, **options: Any) -> None:
     """A legend without a frame, for curves that cannot be labelled directly."""
-    ax.legend(**{"frameon": False, "fontsize": 8.5, "labelcolor": INK, "handlelength": 2.2, **options})
+    drawn = ax.legend(**{"frameon": False, "fontsize": 8.5, "labelcolor": INK, "handlelength": 2.2, **options})
+    for text in drawn.get_texts():
+        text.set_parse_math(False)
 
 
 def shades(color: str = BLUE) -> Colormap:
@@ -202,7 +206,7 @@ def label_steps(ax: Axes, steps: Sequence[str] | None, count: int, *, centre: fl
     longest = max(map(len, words))
     if longest * count > 90 and count > 40:
         return name
-    ax.set_xticks([k + centre for k in range(count)], words)
+    ax.set_xticks([k + centre for k in range(count)], words, parse_math=False)
     if longest * count > 72:
         ax.tick_params(axis="x", labelrotation=90)
     elif longest == 1:
@@ -238,13 +242,28 @@ def write_figure(figure: Figure, path: Path) -> None:
     elif path.suffix == ".pdf":
         options["metadata"] = {"CreationDate": None}
     try:
-        _save(figure, path, options)
+        complete = _save(figure, path, options)
     except (OSError, ValueError) as error:
         raise OptionError(f"The picture {path} cannot be written: {error}. Choose another file.") from error
+    if not complete and path.suffix != ".svg":
+        warnings.warn(
+            f"Some letters in {path} are boxes, because the font of matplotlib does not have them. Write an SVG: it is "
+            "shown with the fonts of its reader.",
+            HoldfastWarning,
+            stacklevel=2,
+        )
 
 
-def _save(figure: Figure, where: Any, options: Mapping[str, Any]) -> None:
+def _save(figure: Figure, where: Any, options: Mapping[str, Any]) -> bool:
+    """Saves a figure. Returns whether matplotlib's font has all letters of its texts."""
     import matplotlib
 
-    with matplotlib.rc_context({**_FONTS, "svg.fonttype": "none", "svg.hashsalt": "holdfast"}):
+    looks = {**_FONTS, "svg.fonttype": "none", "svg.hashsalt": "holdfast"}
+    with matplotlib.rc_context(looks), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         figure.savefig(where, **options)
+    missing = [each for each in caught if "missing from" in str(each.message) and "Glyph" in str(each.message)]
+    for each in caught:
+        if each not in missing:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    return not missing

@@ -51,8 +51,8 @@ def confusion_matrix(counts: Numbers, labels: Sequence[str], *, ax: Axes | None 
     every = -(-size // _MOST_NAMES)
     places = np.arange(0, size, every)
     names = [labels[place] for place in places]
-    ax.set_xticks(places + 0.5, names)
-    ax.set_yticks(places + 0.5, names)
+    ax.set_xticks(places + 0.5, names, parse_math=False)
+    ax.set_yticks(places + 0.5, names, parse_math=False)
     right = np.trace(counts) / max(1, counts.sum())
     dress(ax, f"{right:.1%} of {int(counts.sum()):,} are right", "predicted label", "true label", grid="")
     small = 8.5 if size <= 20 else max(4.0, 8.5 * 20 / min(size, _MOST_NAMES))

@@ -199,6 +199,7 @@ def _write(ax: Axes, places: Sequence[_Place], strengths: Numbers) -> None:
             va="center_baseline",
             fontsize=8.8,
             family="monospace",
+            parse_math=False,
             color=MUTED if faint else INK,
             alpha=0.45 if faint else None,
         )
