@@ -128,7 +128,9 @@ def test_a_language_model_shows_the_text_that_surprises_it_and_writes_one(tmp_pa
 
 
 def test_a_recording_is_shown_with_both_transcripts() -> None:
-    recordings = Records([np.random.default_rng(k).random((9, 4), np.float32) for k in range(3)], ["a", "b", "ab"], list("xyz"))
+    recordings = Records(
+        [np.random.default_rng(k).random((9, 4), np.float32) for k in range(3)], ["a", "b", "ab"], list("xyz")
+    )
     recipe = TranscribeRecipe(name="x", data={"unit": "characters", "audio": {"mel_bins": 4}}, model={"hidden_size": 3})
     task = TranscribeTask.fit(recipe, recordings)
     evaluation = measure(Predictor.of(task, task.build()), recordings, worst=2)

@@ -38,7 +38,7 @@ def test_dates_have_short_labels() -> None:
 
 def test_a_single_row_can_be_seen() -> None:
     ax = forecast(HISTORY, VALUES[:1])
-    assert [line for line in ax.lines if line.get_label() == "forecast"][0].get_marker() == "."
+    assert next(line for line in ax.lines if line.get_label() == "forecast").get_marker() == "."
 
 
 def test_errors_of_the_model_and_of_naive_forecasts() -> None:
