@@ -1,4 +1,4 @@
-"""The gates of every step: what the kernels keep, and what follows from the states, against the equations step by step."""
+"""The gates that the kernels keep, and those that follow from the states, against the equations step by step."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tests.engines.native_runs import NAMES, fitting, threads
 from torch import Tensor
 
 from holdfast.cells import BoundCell
+from holdfast.engines import select
 from holdfast.engines.gates import by_reference, kept_by_kernels, run_recorded
 from holdfast.engines.native import NativeEngine
 from holdfast.engines.reference import ReferenceEngine
@@ -111,6 +112,4 @@ def test_an_engine_that_cannot_return_states_leaves_the_request_to_another() -> 
     request = make_request("lstm")
     assert largest_difference(run_recorded("cudnn", request).gates, gates_step_by_step(request)) < 1e-9
     with pytest.raises(EngineError):
-        from holdfast.engines import select
-
         select("cudnn", request)

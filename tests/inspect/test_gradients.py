@@ -29,7 +29,7 @@ def states_by_hand(layer: RecurrentLayer, x: Tensor) -> list[Tensor]:
 
 @pytest.mark.parametrize("kind", [holdfast.RNN, holdfast.GRU, holdfast.LSTM])
 def test_the_norms_are_those_of_a_loop_over_steps(kind: type[RecurrentLayer]) -> None:
-    layer, x = kind(3, 4, batch_first=True), torch.randn(2, 7, 3)  # type: ignore[call-arg]
+    layer, x = kind(3, 4, batch_first=True), torch.randn(2, 7, 3)
     hidden = states_by_hand(layer, x)
     hidden[-1].sum().backward()
     expected = [float(h.grad[0].norm(dim=1).mean()) for h in reversed(hidden) if h.grad is not None]
@@ -45,7 +45,7 @@ def scalar_lstm(forget: float) -> holdfast.LSTM:
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.zero_()
-        layer.bias_ih_l0[1] = math.log(forget / (1 - forget))  # type: ignore[operator,index]
+        layer.bias_ih_l0[1] = math.log(forget / (1 - forget))
     return layer
 
 

@@ -14,14 +14,14 @@ from holdfast.layers.kinds import LAYERS
 
 def still(kind: str, **biases: float) -> holdfast.LSTM:
     """A layer of 4 units whose weights are 0, so that its gates are what the biases say."""
-    layer = LAYERS[kind](2, 4, batch_first=True)  # type: ignore[index]
+    layer = LAYERS[kind](2, 4, batch_first=True)
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.zero_()
         for gate, bias in biases.items():
             place = layer.specs[0].gates.index(gate)
             layer.bias_ih_l0[4 * place : 4 * place + 4] = bias
-    return layer  # type: ignore[return-value]
+    return layer
 
 
 def test_saturation_is_the_share_of_values_at_the_ends() -> None:
@@ -55,7 +55,7 @@ def test_padding_is_not_counted() -> None:
 def test_a_unit_that_never_changes_is_dead() -> None:
     layer = holdfast.RNN(2, 5, nonlinearity="relu", batch_first=True)
     with torch.no_grad():
-        layer.bias_ih_l0[1] = -100.0  # type: ignore[operator,index]
+        layer.bias_ih_l0[1] = -100.0
     found = health(layer, torch.randn(4, 9, 2))
     assert 1 in found.layers["l0"].dead
     assert "of 5 units of l0 keep the same value at every step of every row." in found.sentences[0]
@@ -72,13 +72,13 @@ def test_time_constants_follow_from_the_forget_gate() -> None:
 def test_spectral_radii() -> None:
     layer = holdfast.RNN(2, 3, batch_first=True)
     with torch.no_grad():
-        layer.weight_hh_l0.copy_(torch.diag(torch.tensor([0.5, -1.7, 0.1])))  # type: ignore[operator]
+        layer.weight_hh_l0.copy_(torch.diag(torch.tensor([0.5, -1.7, 0.1])))
     found = health(layer, torch.randn(2, 30, 2))
     assert found.layers["l0"].spectral_radius == {"candidate": pytest.approx(1.7)}
     assert "The recurrent matrix of l0 has the spectral radius 1.70, so gradients can grow by this" in str(found)
     projected = holdfast.LSTM(2, 4, proj_size=2, batch_first=True)
     radii = health(projected, torch.randn(2, 3, 2)).layers["l0"].spectral_radius
-    whole = projected.weight_hh_l0[4:8] @ projected.weight_hr_l0  # type: ignore[index,operator]
+    whole = projected.weight_hh_l0[4:8] @ projected.weight_hr_l0
     assert radii["forget"] == pytest.approx(float(torch.linalg.eigvals(whole).abs().max()), rel=1e-4)
 
 

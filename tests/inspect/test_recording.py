@@ -93,9 +93,9 @@ def test_every_variant_equals_the_equations(name: str, engine: str) -> None:
 def test_ways_of_stacking_equal_the_equations(kind: str) -> None:
     x = torch.randn(3, 6, 4)
     for options in ({"reverse": True}, {"bidirectional": True, "merge": "sum", "residual": True, "num_layers": 3}):
-        layer = LAYERS[kind](4, 4, batch_first=True, **options)  # type: ignore[index]
+        layer = LAYERS[kind](4, 4, batch_first=True, **options)
         assert largest_difference(layer, record(layer, x), x, [6] * 3) < TOLERANCE
-    layer = LAYERS[kind](4, [5, 3], batch_first=True)  # type: ignore[index]
+    layer = LAYERS[kind](4, [5, 3], batch_first=True)
     assert largest_difference(layer, record(layer, x), x, [6] * 3) < TOLERANCE
 
 
