@@ -54,8 +54,6 @@ def test_deep_lift_takes_a_layer_by_its_gradient(model: Classifier) -> None:
     leaf = X.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(model(leaf)[:, 1].sum(), leaf)
     torch.testing.assert_close(found, gradient * (X - baseline), atol=1e-5, rtol=1e-4)
-    twin: nn.Module = nn.RNN if type(model.layer) is holdfast.RNN else None
-    del twin
     assert delta.shape == (3,)
     assert not model._forward_hooks
 

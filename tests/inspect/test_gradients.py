@@ -84,10 +84,8 @@ def test_lags_of_a_reversed_direction_start_at_the_first_position() -> None:
 
 def test_a_loss_of_your_own_and_modules_for_one_step() -> None:
     model = Reader()
-    ids = torch.randint(11, (2, 8))
-    norms = gradient_through_time(
-        model, ids, loss=lambda scores: nn.functional.cross_entropy(scores, torch.tensor([0, 1]))
-    )
+    ids, labels = torch.randint(11, (2, 8)), torch.tensor([0, 1])
+    norms = gradient_through_time(model, ids, loss=lambda scores: nn.functional.cross_entropy(scores, labels))
     assert {name: sorted(states) for name, states in norms.layers.items()} == {
         "layer.l0": ["hidden"],
         "cell": ["cell", "hidden"],

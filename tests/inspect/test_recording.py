@@ -33,8 +33,8 @@ def by_equations(layer: RecurrentLayer, x: Tensor, lengths: list[int]) -> dict[s
             cell = BoundCell(spec, collect(layer, spec, layer_suffix(number, direction)))
             values: dict[str, Tensor] = {}
 
-            def put(name: str, row: int, steps: Any, value: Tensor, values: dict[str, Tensor] = values) -> None:
-                values.setdefault(name, x.new_zeros(*x.shape[:2], value.shape[-1]))[row, steps] = value[0]
+            def put(name: str, row: int, steps: Any, value: Tensor, values: Any = values, shape: Any = x.shape) -> None:
+                values.setdefault(name, value.new_zeros(*shape[:2], value.shape[-1]))[row, steps] = value[0]
 
             reverse = layer.reverse or direction == 1
             for row, length in enumerate(lengths):
