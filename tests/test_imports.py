@@ -33,6 +33,7 @@ ORDER = (
     "layers",
     "decoding",
     "settings",
+    "inspect.figures",  # arrays in, pictures out: tasks and estimators draw with them
     "data",
     "tasks",
     "recipes",
@@ -51,7 +52,7 @@ ORDER = (
     "__main__",
 )
 # These know nothing of networks. Of those before them, they import one another and ``runtime.scaling`` alone.
-LEAVES = ("lazy", "errors", "register", "files", "decoding", "settings", "data")
+LEAVES = ("lazy", "errors", "register", "files", "decoding", "settings", "inspect.figures", "data")
 
 RANK = {name: rank for rank, name in enumerate(ORDER)}
 

@@ -22,8 +22,8 @@ from holdfast.tasks import TASKS, model_file
 from holdfast.training import Listener, RunDirectory, learn
 from holdfast.training.determinism import reproducible
 from holdfast.training.finished_run import FinishedRun, write_results
-from holdfast.training.run_directory import RECIPE_NAME, data_folder, is_run, results_in, with_choices
-from holdfast.training.sealed import read_sealed, set_values
+from holdfast.training.run_directory import data_folder, is_run, results_in, with_choices
+from holdfast.training.sealed import set_values
 
 
 @dataclass(frozen=True)
@@ -160,6 +160,7 @@ def evaluate(
     options: Sequence[str] = (),
     data_dir: Path | None = None,
     device: str = "auto",
+    plot: Path | None = None,
 ) -> Evaluation:
     """Measures a trained model.
 
@@ -170,6 +171,7 @@ def evaluate(
         data_dir: A folder with local data files, as in :func:`holdfast.data.load`; None for the folder that the run
             remembers, or that ``HOLDFAST_DATA`` names, if any.
         device: Where to compute, as in a recipe.
+        plot: A picture to write, with the main figure of the task, such as the confusion matrix; None to draw nothing.
 
     Raises:
         DataError: The files cannot be read or have no labels, or no files are given for a model without a run.
@@ -177,14 +179,24 @@ def evaluate(
         MissingDataError: The run's own data are not there any more.
         RecipeError: The task has no such option, or the value is not allowed.
         RunError: The run's recipe is damaged.
+        OptionError: The picture cannot be written.
+        MissingLibraryError: A picture is to be drawn, and matplotlib is not installed.
     """
     predictor = Predictor(path, device, options)
     if files:
-        return measure(predictor, predictor.read(files))
-    if not path.is_dir():
+        examples = predictor.read(files)
+    elif path.is_dir():
+        examples = FinishedRun.read(path).test_data(data_dir)
+    else:
         raise DataError(f"{path} is a model without a run: name the files to measure it on, or give its run directory.")
-    recipe = recipes.from_dict(read_sealed(path / RECIPE_NAME), str(path / RECIPE_NAME))
-    return measure(predictor, TASKS[recipe.task].load(recipe, data_dir or data_folder(path)).test)
+    evaluation = measure(predictor, examples)
+    if plot is not None:
+        from holdfast.inspect.figures.canvas import write_figure
+        from holdfast.inspect.plots import Subject, draw, main_figure
+
+        subject = Subject(predictor, lambda: examples)
+        write_figure(draw(subject, main_figure(subject)), plot)
+    return evaluation
 
 
 def summary(

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from holdfast import recipes
 from holdfast.errors import RunError
+from holdfast.tasks import TASKS
 from holdfast.training.history import read_rows
-from holdfast.training.run_directory import HISTORY_NAME, RECIPE_NAME, RESULTS_NAME, is_run
+from holdfast.training.run_directory import HISTORY_NAME, RECIPE_NAME, RESULTS_NAME, data_folder, is_run
 from holdfast.training.sealed import read_sealed, write_sealed
 
 
@@ -72,6 +74,20 @@ class FinishedRun:
             results, circumstances = _results(path / RESULTS_NAME)
         recipe = read_sealed(path / RECIPE_NAME)
         return cls(path, recipe, rows, results, last["epoch"], last["step"], last["seconds"], circumstances)
+
+    def test_data(self, data_dir: Path | None = None) -> Any:
+        """Reads the test data of the run, as examples of its task.
+
+        Args:
+            data_dir: A folder with local data files, as in :func:`holdfast.data.load`; None for the folder that the run
+                remembers, or that ``HOLDFAST_DATA`` names, if any.
+
+        Raises:
+            DataError: The data cannot be read, or are not there any more.
+            RunError: The recipe is damaged.
+        """
+        recipe = recipes.from_dict(self.recipe, str(self.path / RECIPE_NAME))
+        return TASKS[recipe.task].load(recipe, data_dir or data_folder(self.path)).test
 
 
 def _results(path: Path) -> tuple[dict[str, float], Circumstances]:

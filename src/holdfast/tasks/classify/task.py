@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from holdfast.data import Batch, Dataset, Encoder, Splits, TextEncoder, load, read_sequences
 from holdfast.data.records import Records
-from holdfast.data.vocabulary import UNKNOWN
+from holdfast.data.vocabulary import UNKNOWN, Vocabulary
 from holdfast.errors import RecipeError
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Scaled
@@ -135,6 +135,11 @@ class ClassifyTask(RecipeTask[Any]):
             loss = own_loss(self.settings.loss, scores, batch.known_targets, batch.weights)
         return TaskStep(loss, scores, state)
 
+    @property
+    def input_vocabulary(self) -> Vocabulary | None:
+        """The vocabulary of texts."""
+        return self.encoder.vocabulary if isinstance(self.encoder, TextEncoder) else None
+
     def metrics(self) -> ClassificationMetrics | MultilabelMetrics:
         """New metrics: accuracy and macro F1; with several labels per sequence, exact match and F1."""
         metrics: ClassificationMetrics | MultilabelMetrics = with_own(self.labelling.metrics(), self.settings.metrics)
@@ -173,6 +178,15 @@ class ClassifyTask(RecipeTask[Any]):
             DataError: A value does not fit.
         """
         return from_values(values, self.encoder)
+
+    @property
+    def reads_tokens(self) -> bool:
+        """Whether the sequences are texts."""
+        return isinstance(self.encoder, TextEncoder)
+
+    def step_tokens(self, example: Any) -> list[str] | None:
+        """As :meth:`RecipeTask.step_tokens`: the tokens of a text."""
+        return None if isinstance(self.encoder, Encoder) else self.encoder.vocabulary.spelled(example.inputs[0])
 
     def probabilities(self, model: nn.Module, batch: Batch) -> Tensor:
         """The probability of each label for each sequence, [B, classes], float64."""
