@@ -81,6 +81,7 @@ def facts(**changes: Any) -> Facts:
         sample="",
         inside=Inside(
             "one.csv[1]",
+            tuple("fives"),
             8,
             (LayerInside("recurrent.l0", "LSTM", {"forget": steps, "candidate": steps - 0.5}, {"cell": steps}),),
             0,
@@ -128,6 +129,7 @@ def hostile() -> Facts:
         inside=replace(
             inside,
             origin=everything,
+            steps=names[:5],
             layers=tuple(replace(inside.layers[0], name=name, cell=name) for name in names[:4]),
             norms={name: {name: np.ones(3)} for name in names[:4]},
             memory={name: {name: 2} for name in names[:4]},
