@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from holdfast.errors import MissingLibraryError, OptionError
+from holdfast.errors import OptionError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,10 +66,8 @@ def new_figure(width: float = WIDTH, height: float = 3.6, **options: Any) -> Fig
     Raises:
         MissingLibraryError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingLibraryError("Figures are drawn with matplotlib: pip install 'holdfast[plot]'.") from error
+    from matplotlib.figure import Figure
+
     return Figure(figsize=(width, height), layout="constrained", **options)
 
 
