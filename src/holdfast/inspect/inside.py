@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from holdfast.inspect.gradients import gradient_through_time
-from holdfast.inspect.health import health
+from holdfast.inspect.gradients import gradient_through_time, memory_length
+from holdfast.inspect.layer_health import health
 from holdfast.inspect.recording import record
 from holdfast.predictor import Predictor
 
@@ -19,7 +19,9 @@ Array = npt.NDArray[Any]
 
 ROWS = 16
 """Examples that gradients and health are computed on."""
-STEPS = 1000
+SHOWN = 60
+"""Steps of a long text whose gates and states are kept."""
+STEPS = 600
 """With more steps, gradients are not computed: they take a step-by-step run of the reference."""
 LAYERS = 4
 """Layers and directions whose gates and states are kept."""
@@ -48,16 +50,18 @@ class Inside:
 
     Attributes:
         origin: The example whose gates and states these are.
+        steps: The token of each of its steps; empty where a step consists of numbers.
         rows: The number of examples that gradients and health are computed on.
         layers: The layers and directions, at most :data:`LAYERS`.
         left_out: The number of further ones.
-        norms: For each layer and state, the norm of the gradient of the loss at each lag, [T].
+        norms: For each layer and state, the norm of the gradient of the output after the last step at each lag, [T].
         memory: For each layer and state, the effective memory length in steps.
         sentences: What stands out, in words.
         missing: What was not computed, and why.
     """
 
     origin: str
+    steps: tuple[str, ...]
     rows: int
     layers: tuple[LayerInside, ...]
     left_out: int
@@ -67,42 +71,52 @@ class Inside:
     missing: tuple[str, ...]
 
 
-def look_inside(predictor: Predictor, examples: Any) -> Inside:
+def look_inside(predictor: Predictor, examples: Any, history: Sequence[Mapping[str, Any]] = ()) -> Inside:
     """Runs a model on the first few examples and keeps what its recurrent layers compute.
 
     Args:
         predictor: The model.
         examples: Examples with targets, as they were read; at least one.
+        history: The rows of the history of its training.
     """
+    task = predictor.task
+    example = task.excerpt(examples, 0, SHOWN)
+    recording = record(predictor, example)
+    kept = dict(list(recording.layers.items())[:LAYERS])
     some = examples.subset(range(min(ROWS, len(examples))))
-    batch = next(iter(predictor.task.batches(some, size=ROWS).epoch(0)))
-    recording = record(predictor, batch)
-    names = list(recording.layers)
-    layers = [
-        LayerInside(name, part.cell, _of_first_row(part, part.gates), _of_first_row(part, part.states))
-        for name, part in list(recording.layers.items())[:LAYERS]
-    ]
-    norms: dict[str, dict[str, Array]] = {}
-    memory: dict[str, dict[str, int]] = {}
-    missing = []
-    steps = max((part.output.shape[1] for part in recording.layers.values()), default=0)
-    if steps <= STEPS:
-        gradients = gradient_through_time(predictor, batch)
-        shown = {name: states for name, states in gradients.layers.items() if name in names[:LAYERS]}
-        norms = {name: {state: _array(values) for state, values in states.items()} for name, states in shown.items()}
-        memory = {name: lengths for name, lengths in gradients.memory_length().items() if name in shown}
-    else:
-        missing.append(f"Gradients through time are not computed: the examples have {steps:,} steps; up to {STEPS:,}.")
+    batch = next(iter(task.batches(some, size=ROWS).epoch(0)))
+    norms, missing = _norms(predictor, some, examples)
+    shown = {name: states for name, states in norms.items() if name in kept}
     return Inside(
-        origin=str(some.origins[0]),
+        origin=str(example.origins[0]),
+        steps=tuple(task.step_tokens(example) or ()),
         rows=len(batch),
-        layers=tuple(layers),
-        left_out=max(0, len(names) - LAYERS),
-        norms=norms,
-        memory=memory,
-        sentences=tuple(health(predictor, batch).sentences),
-        missing=tuple(missing),
+        layers=tuple(
+            LayerInside(name, part.cell, _of_first_row(part, part.gates), _of_first_row(part, part.states))
+            for name, part in kept.items()
+        ),
+        left_out=len(recording.layers) - len(kept),
+        norms=shown,
+        memory={
+            layer: {name: memory_length(values) for name, values in states.items() if values.any()}
+            for layer, states in shown.items()
+        },
+        sentences=tuple(health(predictor, batch, history=history).sentences),
+        missing=missing,
     )
+
+
+def _norms(predictor: Predictor, some: Any, examples: Any) -> tuple[dict[str, dict[str, Array]], tuple[str, ...]]:
+    """The norms of the gradients by layer and state; or why they are not computed."""
+    task, unlabelled = predictor.task, some.unlabelled()
+    steps = int(max(task.encode(unlabelled).lengths, default=0))
+    if steps > STEPS:
+        unlabelled = task.excerpt(examples, 0, 2 * SHOWN).unlabelled()
+        steps = int(max(task.encode(unlabelled).lengths, default=0))
+    if steps > STEPS:
+        return {}, (f"Gradients through time are not computed: the examples have {steps:,} steps; up to {STEPS:,}.",)
+    found = gradient_through_time(predictor, unlabelled).layers
+    return {layer: {name: _array(values) for name, values in states.items()} for layer, states in found.items()}, ()
 
 
 def _of_first_row(part: Any, values: Mapping[str, Tensor]) -> dict[str, Array]:

@@ -20,7 +20,7 @@ from holdfast.inspect.figures.confusion import confusion_matrix
 from holdfast.inspect.figures.forecasts import error_by_horizon
 from holdfast.inspect.figures.gates import gates_over_time, state_heat_map
 from holdfast.inspect.figures.gradients import gradient_through_time
-from holdfast.inspect.figures.learning_curves import learning_curves
+from holdfast.inspect.figures.learning_curves import gradient_norm, learning_curves
 from holdfast.inspect.report.text import plain
 from holdfast.tasks.presentation import Curves, Picture
 
@@ -116,7 +116,7 @@ def curves_of(facts: Facts, pictures: Pictures) -> list[Figure]:
     epochs = [row for row in facts.rows if row["event"] == "epoch"]
     if not epochs:
         return []
-    rows = thinned(epochs)
+    rows = [dict(row) for row in thinned(epochs)]
     names = list(dict.fromkeys(name for row in rows for name in row["train"]))
     figures = []
     for name in [*["loss"] * ("loss" in names), *[name for name in names if name != "loss"]][:3]:
@@ -129,6 +129,15 @@ def curves_of(facts: Facts, pictures: Pictures) -> list[Figure]:
             pictures.drawn(
                 lambda ax, name=name: learning_curves(rows, name, ax=ax),  # type: ignore[misc]
                 f"Curve over {facts.updates:,} updates in {len(epochs):,} epochs: {words}.",
+            )
+        )
+    norms = [row["gradient_norm"] for row in rows if row.get("gradient_norm") is not None]
+    if norms:
+        figures.append(
+            pictures.drawn(
+                lambda ax: gradient_norm(rows, ax=ax),
+                f"Norm of the gradients before clipping, the mean of each epoch: from {number(norms[0])} to "
+                f"{number(norms[-1])}.",
             )
         )
     return figures
@@ -177,7 +186,7 @@ def inside_of(facts: Facts, pictures: Pictures) -> list[Figure]:
     if inside is None:
         return []
     figures = []
-    steps = [plain(step, 12) for step in inside.steps[:MOST_ROWS]] or None
+    steps = [plain(step, 12, lines=True) for step in inside.steps] or None
     for layer in inside.layers:
         gates = {name: as_array(values)[:MOST_ROWS] for name, values in layer.gates.items()}
         title = f"{layer.cell}, {layer.name}"
