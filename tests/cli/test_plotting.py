@@ -10,8 +10,6 @@ import pytest
 from command_line import call
 from holdfast import experiment, recipes
 
-pytest.importorskip("matplotlib")
-
 QUICK = ["train.epochs=2", "model.hidden_size=8", "data.limit=150", "train.threads=1", "train.log_every=3"]
 
 

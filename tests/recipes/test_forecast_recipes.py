@@ -170,7 +170,6 @@ def test_a_series_with_gaps_is_trained_on_measured_and_continued(tmp_path):
 
 
 def test_the_command_line_prints_and_draws(own, tmp_path):
-    pytest.importorskip("matplotlib")
     done, folder = own
     command = [sys.executable, "-c", "from holdfast.cli import main; main()", "predict", str(done.path)]
     arguments = [str(folder / "own.csv"), "--plot", str(tmp_path / "out.png")]

@@ -6,9 +6,6 @@ import numpy as np
 import pytest
 
 from holdfast.errors import DataError
-
-pytest.importorskip("matplotlib")
-
 from holdfast.inspect.figures import error_by_horizon, forecast
 
 HISTORY, VALUES = np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0])

@@ -7,9 +7,6 @@ import pytest
 import torch
 
 from holdfast.errors import DataError, OptionError, ShapeError
-
-pytest.importorskip("matplotlib")
-
 from holdfast.inspect.figures import gates_over_time, state_heat_map
 
 VALUES = torch.rand(6, 5, generator=torch.Generator().manual_seed(1))

@@ -7,9 +7,6 @@ import pytest
 from sklearn import metrics
 
 from holdfast.errors import DataError, ShapeError
-
-pytest.importorskip("matplotlib")
-
 from holdfast.inspect.figures import precision_recall_curves, reliability_diagram, roc_curves
 
 GENERATOR = np.random.default_rng(3)

@@ -20,8 +20,6 @@ from holdfast.tasks import TASKS
 from holdfast.tasks.transcribe.settings import TranscribeRecipe
 from holdfast.tasks.transcribe.task import TranscribeTask
 
-pytest.importorskip("matplotlib")
-
 ROWS = [
     {
         "event": "epoch",

@@ -192,7 +192,6 @@ def test_a_task_comes_back_from_json():
 
 
 def test_a_plot_shows_history_and_forecast(tmp_path):
-    pytest.importorskip("matplotlib")
     of, windows = task(series(), **QUANTILE)
     asked = windows.unlabelled()
     answers = of.answers(of.build().eval(), batch_of(of, asked))
@@ -205,7 +204,6 @@ def test_a_plot_shows_history_and_forecast(tmp_path):
 
 
 def test_a_plot_of_windows_also_shows_the_true_values():
-    pytest.importorskip("matplotlib")
     of, windows = task(series(), **QUANTILE)
     chosen = windows.subset([0, 3])
     outputs = of.loss(of.build().eval(), batch_of(of, chosen)).outputs.detach().numpy()

@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from tests.tasks.regress.regressors import answers, examples, network, task
 
 from holdfast.errors import DataError
-
-pytest.importorskip("matplotlib")
-from matplotlib.figure import Figure
 
 QUANTILES = {"loss": "quantile"}
 

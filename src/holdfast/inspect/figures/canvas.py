@@ -63,9 +63,6 @@ def new_figure(width: float = WIDTH, height: float = 3.6, **options: Any) -> Fig
         width: Inches.
         height: Inches.
         **options: Further arguments of matplotlib's ``Figure``.
-
-    Raises:
-        MissingLibraryError: matplotlib is not installed.
     """
     from matplotlib.figure import Figure
 

@@ -66,7 +66,6 @@ def gates_over_time(
 
     Raises:
         OptionError: There are no gates, as for the RNN, or no such unit.
-        MissingLibraryError: matplotlib is not installed.
 
     Example:
         >>> layer = record(model, inputs)["l0"]
@@ -128,7 +127,6 @@ def state_heat_map(
     Raises:
         ShapeError: The states are not [T, H].
         DataError: They have no steps.
-        MissingLibraryError: matplotlib is not installed.
     """
     states = as_array(states)
     if states.ndim != 2:
