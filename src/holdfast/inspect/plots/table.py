@@ -141,7 +141,7 @@ PLOTS: dict[str, Plot] = {
     "connectivity": Plot(
         "how much outputs depend on each token of a text",
         inside.connectivity,
-        ("connectivity_on_text", "text_by_values"),
+        ("connectivity_on_text", "text_by_values", "attention_map"),
         _TEXTS,
         _tokens,
     ),
