@@ -15,6 +15,7 @@ from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import OptionError, ShapeError
 from holdfast.inspect import LayerRecording, record
 from holdfast.inspect.observation import STATES, gate_name
+from holdfast.interop.nodes import Recurrent
 from holdfast.layers import LAYERS
 from holdfast.layers.own_layer import OwnLayer
 from holdfast.layers.parameters import collect
@@ -234,6 +235,17 @@ def test_a_cell_of_your_own() -> None:
                 torch.testing.assert_close(hidden[row, t], before)
     with torch.no_grad():
         torch.testing.assert_close(recording.output[0], layer(x, lengths=torch.tensor(lengths))[0])
+
+
+def test_a_stateful_layer_keeps_its_own_state() -> None:
+    layer = Recurrent("gru", input_size=3, hidden_size=4, stateful=True).eval()
+    x = torch.randn(2, 5, 3)
+    with torch.no_grad():
+        layer(x)
+        state = layer._state
+        recording = record(layer, x)
+        assert layer._state is state
+        torch.testing.assert_close(recording["layer.l0"].output, layer(x)[0])
 
 
 def test_models_of_torch_are_recorded_once_their_layers_are_replaced() -> None:

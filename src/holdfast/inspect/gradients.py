@@ -197,8 +197,8 @@ def connectivity(
     Example:
         >>> import torch, holdfast
         >>> from holdfast.inspect import connectivity
-        >>> map = connectivity(holdfast.GRU(3, 4, batch_first=True), torch.randn(1, 5, 3))
-        >>> map.shape, bool(map[1, 3] == 0)  # step 1 comes before step 3
+        >>> reach = connectivity(holdfast.GRU(3, 4, batch_first=True), torch.randn(1, 5, 3))
+        >>> reach.shape, bool(reach[1, 3] == 0)  # step 1 comes before step 3
         (torch.Size([5, 5]), True)
     """
     call = model_call(model, inputs, lengths, state)

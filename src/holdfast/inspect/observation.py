@@ -119,16 +119,22 @@ def observed(network: nn.Module, observer: Any) -> Iterator[None]:
 
 @contextmanager
 def undisturbed(network: nn.Module) -> Iterator[None]:
-    """Puts a network in evaluation mode. On exit, its mode and torch's random state are as they were."""
-    modes = [(module, module.training) for module in network.modules()]
+    """Puts a network in evaluation mode. On exit it is as it was, and so is torch's random state.
+
+    Its mode is restored, and what its modules set while they ran, such as the state that a stateful layer keeps.
+    """
+    before = [(module, dict(vars(module)), dict(module._buffers)) for module in network.modules()]
     devices = {tensor.device.index for tensor in network.parameters() if tensor.is_cuda}
     with torch.random.fork_rng(devices=sorted(devices)):
         try:
             network.eval()
             yield
         finally:
-            for module, training in modes:
-                module.training = training
+            for module, attributes, buffers in before:
+                vars(module).clear()
+                vars(module).update(attributes)
+                module._buffers.clear()
+                module._buffers.update(buffers)
 
 
 def named_parts(state: State) -> dict[str, Tensor]:
