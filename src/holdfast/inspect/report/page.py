@@ -16,10 +16,9 @@ from markupsafe import Markup
 from holdfast.files.json_values import finite
 from holdfast.inspect.facts import Facts
 from holdfast.inspect.inside import Passage
-from holdfast.inspect.report.pictures import (
+from holdfast.inspect.report.pictures import Figure, Pictures
+from holdfast.inspect.report.sections import (
     MOST_LABELS,
-    Figure,
-    Pictures,
     curves_of,
     inside_of,
     metrics_of,
@@ -89,7 +88,7 @@ def render(facts: Facts) -> bytes:
     pictures = Pictures()
     curves, metrics, inside = (part(facts, pictures) for part in (curves_of, metrics_of, inside_of))
     cases = [_shown(case, pictures) for case in facts.cases]
-    style = Markup(template("style.css"))  # noqa: S704
+    style = Markup(template("style.css"))
     page = environment().from_string(template("report.html"))
     left_out = 0
     while True:
