@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from holdfast.inspect.facts import Facts, Setting
-from holdfast.inspect.inside import Inside, LayerInside
+from holdfast.inspect.inside import Inside, LayerInside, Passage
 from holdfast.layers.summary import LayerRow, Summary
 from holdfast.tasks.presentation import Case, Curves, Line, Picture, Table, Text, Word, Words
 from holdfast.training.finished_run import Circumstances
@@ -85,6 +85,7 @@ def facts(**changes: Any) -> Facts:
             8,
             (LayerInside("recurrent.l0", "LSTM", {"forget": steps, "candidate": steps - 0.5}, {"cell": steps}),),
             0,
+            (Passage("how unexpected (nats)", tuple("fives"), np.array([np.nan, 0.5, 2.0, -1.0, 0.0]), 2.0),),
             {"recurrent.l0": {"hidden": steps[:, 2], "cell": steps[:, 1]}},
             {"recurrent.l0": {"hidden": 3, "cell": 4}},
             ("2 of 3 forget gates are open.",),
@@ -130,6 +131,7 @@ def hostile() -> Facts:
             inside,
             origin=everything,
             steps=names[:5],
+            passages=(Passage(everything, names, np.linspace(-1, 1, len(names)), 1.0),),
             layers=tuple(replace(inside.layers[0], name=name, cell=name) for name in names[:4]),
             norms={name: {name: np.ones(3)} for name in names[:4]},
             memory={name: {name: 2} for name in names[:4]},

@@ -20,6 +20,14 @@ def test_a_trained_run_has_a_report_and_a_card(capsys, tmp_path):
     assert (tmp_path / "card.md").read_text("utf-8").startswith("---\nlibrary_name: holdfast\n")
 
 
+def test_training_says_where_the_report_is(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOLDFAST_REPORT", "1")
+    loud = [word for word in QUICK if word != "-q"]
+    code, _, err = call(capsys, "train", "digits", *loud, "--out", tmp_path / "run")
+    assert code == 0
+    assert f"its report is {tmp_path}/run/report.html: try `holdfast evaluate" in err
+
+
 @pytest.mark.parametrize("command", ["report", "card"])
 def test_a_folder_without_a_run_is_an_error(capsys, tmp_path, command):
     code, out, err = call(capsys, command, tmp_path)

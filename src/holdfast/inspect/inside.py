@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,8 @@ from torch import Tensor
 
 from holdfast.inspect.gradients import gradient_through_time, memory_length
 from holdfast.inspect.layer_health import health
-from holdfast.inspect.recording import record
+from holdfast.inspect.recording import Recording, record
+from holdfast.inspect.tensors import first_tensor
 from holdfast.predictor import Predictor
 
 Array = npt.NDArray[Any]
@@ -20,7 +21,9 @@ Array = npt.NDArray[Any]
 ROWS = 16
 """Examples that gradients and health are computed on."""
 SHOWN = 60
-"""Steps of a long text whose gates and states are kept."""
+"""Tokens of a text over which gates and states are drawn."""
+PASSAGE = 300
+"""Tokens of a long text that are read."""
 STEPS = 600
 """With more steps, gradients are not computed: they take a step-by-step run of the reference."""
 LAYERS = 4
@@ -45,6 +48,23 @@ class LayerInside:
 
 
 @dataclass(frozen=True, eq=False)
+class Passage:
+    """A text with a number for each token.
+
+    Attributes:
+        title: What the numbers are.
+        tokens: The tokens, T.
+        values: The numbers, [T], NaN for none.
+        most: The absolute value with the strongest shade.
+    """
+
+    title: str
+    tokens: tuple[str, ...]
+    values: Array
+    most: float
+
+
+@dataclass(frozen=True, eq=False)
 class Inside:
     """What happens inside a model.
 
@@ -54,6 +74,7 @@ class Inside:
         rows: The number of examples that gradients and health are computed on.
         layers: The layers and directions, at most :data:`LAYERS`.
         left_out: The number of further ones.
+        passages: The example with a number for each token: a unit, and how unexpected the token was.
         norms: For each layer and state, the norm of the gradient of the output after the last step at each lag, [T].
         memory: For each layer and state, the effective memory length in steps.
         sentences: What stands out, in words.
@@ -65,6 +86,7 @@ class Inside:
     rows: int
     layers: tuple[LayerInside, ...]
     left_out: int
+    passages: tuple[Passage, ...]
     norms: Mapping[str, Mapping[str, Array]]
     memory: Mapping[str, Mapping[str, int]]
     sentences: tuple[str, ...]
@@ -80,8 +102,9 @@ def look_inside(predictor: Predictor, examples: Any, history: Sequence[Mapping[s
         history: The rows of the history of its training.
     """
     task = predictor.task
-    example = task.excerpt(examples, 0, SHOWN)
+    example = task.excerpt(examples, 0, PASSAGE)
     recording = record(predictor, example)
+    tokens = tuple(task.step_tokens(example) or ())
     kept = dict(list(recording.layers.items())[:LAYERS])
     some = examples.subset(range(min(ROWS, len(examples))))
     batch = next(iter(task.batches(some, size=ROWS).epoch(0)))
@@ -89,13 +112,14 @@ def look_inside(predictor: Predictor, examples: Any, history: Sequence[Mapping[s
     shown = {name: states for name, states in norms.items() if name in kept}
     return Inside(
         origin=str(example.origins[0]),
-        steps=tuple(task.step_tokens(example) or ()),
+        steps=tokens[:SHOWN],
         rows=len(batch),
         layers=tuple(
-            LayerInside(name, part.cell, _of_first_row(part, part.gates), _of_first_row(part, part.states))
+            LayerInside(name, part.cell, *(_of_first_row(part, values, tokens) for values in (part.gates, part.states)))
             for name, part in kept.items()
         ),
         left_out=len(recording.layers) - len(kept),
+        passages=tuple(_passages(predictor, example, recording, tokens)),
         norms=shown,
         memory={
             layer: {name: memory_length(values) for name, values in states.items() if values.any()}
@@ -119,9 +143,33 @@ def _norms(predictor: Predictor, some: Any, examples: Any) -> tuple[dict[str, di
     return {layer: {name: _array(values) for name, values in states.items()} for layer, states in found.items()}, ()
 
 
-def _of_first_row(part: Any, values: Mapping[str, Tensor]) -> dict[str, Array]:
-    """The values of the first row, within its length."""
+def _passages(predictor: Predictor, example: Any, recording: Recording, tokens: tuple[str, ...]) -> Iterator[Passage]:
+    """The text of an example by the unit that changes most, and by what the task knows of each token."""
+    if not tokens:
+        return
+    output = first_tensor(recording.output)
+    (batch,) = predictor.task.batches(example.unlabelled(), size=1).epoch(0)
+    if len(output.shape) == 3 and output.shape[1] == len(tokens) == batch.inputs.shape[1]:
+        known = predictor.task.presentation.token_values(output[0].cpu(), batch.inputs[0])
+        if known is not None:
+            values = _array(known[1])
+            yield Passage(known[0], tokens, values, float(np.nanmax(values, initial=0.0)))
+    reading = [name for name, part in recording.layers.items() if part.output.shape[1] == len(tokens)]
+    forwards = [name for name in reading if not recording.layers[name].reverse]
+    if forwards:
+        part = recording.layers[forwards[-1]]
+        cell = "cell" in part.states
+        values = _array(part.states["cell"][0].tanh() if cell else next(iter(part.states.values()))[0])
+        unit = int(values.std(0).argmax())
+        what = "tanh of the cell state" if cell else "hidden state"
+        title = f"{what} of unit {unit} of {forwards[-1]}, the unit that changes most"
+        yield Passage(title, tokens, values[:, unit], 1.0)
+
+
+def _of_first_row(part: Any, values: Mapping[str, Tensor], tokens: tuple[str, ...]) -> dict[str, Array]:
+    """The values of the first row, within its length; of a text, at its first tokens."""
     steps = int(part.within[0].sum())
+    steps = min(steps, SHOWN) if tokens else steps
     return {name: _array(each[0, :steps]) for name, each in values.items()}
 
 

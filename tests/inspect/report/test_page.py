@@ -86,6 +86,8 @@ def test_what_was_trained_on_what_is_told(page: Page) -> None:
         "boat V, right: N",
         "one.csv[1]; error 3.5; probability 97 %",
         "2 of 3 forget gates are open.",
+        "how unexpected (nats)",
+        "The darkest shade is 2; values below 0 are underlined.",
     ):
         assert words in text, words
 
@@ -131,6 +133,11 @@ def test_the_headings_are_an_outline(page: Page) -> None:
     assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
     assert page.all("html") == [{"lang": "en"}]
     assert all(table_head.get("scope") == "col" for table_head in page.all("th"))
+
+
+def test_tokens_are_shaded_by_their_values(content: bytes) -> None:
+    (passage,) = re.findall(r'<div class="passage" dir="auto">(.*?)</div>', content.decode())
+    assert passage == 'f<span class="v2">i</span><span class="v8">v</span><span class="n4">e</span>s'
 
 
 def test_the_values_are_in_it_as_json(page: Page) -> None:
