@@ -52,6 +52,8 @@ SIGNED = "cividis"
 WIDTH = 6.4
 """Inches; an SVG of this width has about 640 pixels, at which the texts have the size of a page's text."""
 
+_PLAIN = 2e3
+"""Up to this ratio of their ends, a logarithmic axis has plain numbers."""
 _FONTS = {"font.sans-serif": ["DejaVu Sans"], "font.monospace": ["DejaVu Sans Mono"]}  # matplotlib comes with both
 _SHOWN = {" ": "␣", "\n": "↵", "\t": "→", "": "·"}
 
@@ -65,8 +67,10 @@ def new_figure(width: float = WIDTH, height: float = 3.6, **options: Any) -> Fig
         **options: Further arguments of matplotlib's ``Figure``.
     """
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    return Figure(figsize=(width, height), layout="constrained", **options)
+    edges = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
+    return Figure(figsize=(width, height), layout=edges, **options)
 
 
 def axes_or_new(ax: Axes | None, height: float = 3.6, width: float = WIDTH) -> Axes:
@@ -137,6 +141,35 @@ def label_ends(ax: Axes, ends: Sequence[tuple[float, str, str]], least_gap: floa
         )
 
 
+def logarithmic(ax: Axes) -> None:
+    """Makes the y-axis logarithmic, with plain numbers at the ticks of a small range."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    if high / low > _PLAIN:
+        ax.yaxis.set_minor_formatter(NullFormatter())
+        return
+    subs = (1.0, 2.0, 5.0) if high / low > 10 else tuple(range(1, 10))
+    ax.yaxis.set_major_locator(LogLocator(subs=subs))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def along_diagonal(ax: Axes, x: float, text: str, *, above: bool) -> None:
+    """Writes a text along the line y = x of Axes from 0 to 1, above or below it."""
+    ax.annotate(
+        text,
+        (x, x),
+        xytext=(0, 3 if above else -3),
+        textcoords="offset points",
+        ha="right" if above else "left",
+        va="bottom" if above else "top",
+        fontsize=8,
+        color=MUTED,
+    )
+
+
 def legend(ax: Axes, **options: Any) -> None:
     """A legend without a frame, for curves that cannot be labelled directly."""
     drawn = ax.legend(**{"frameon": False, "fontsize": 8.5, "labelcolor": INK, "handlelength": 2.2, **options})
@@ -161,9 +194,9 @@ def cells(ax: Axes, values: Numbers, *, most: float = 1.0) -> None:
     """
     rows, columns = values.shape
     few = rows * columns <= 2500
-    if few:  # as vectors, with gaps between the cells
-        gap = 0.8 if max(rows, columns) <= 60 else 0.0
-        ax.pcolormesh(values, cmap=shades(), vmin=0, vmax=most, edgecolors=PAPER, linewidth=gap)
+    if few:  # as vectors, with lines between the cells
+        gap = 0.5 if max(rows, columns) <= 60 else 0.0
+        ax.pcolormesh(values, cmap=shades(), vmin=0, vmax=most, edgecolors=FAINT, linewidth=gap)
     else:
         place = (0, columns, rows, 0)
         ax.imshow(values, cmap=shades(), vmin=0, vmax=most, interpolation="none", aspect="auto", extent=place)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from holdfast.errors import ShapeError
-from holdfast.inspect.figures.canvas import FAINT, INK, PAPER, Numbers, axes_or_new, bare, cells, dress
+from holdfast.inspect.figures.canvas import INK, PAPER, Numbers, axes_or_new, bare, cells, dress
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,6 @@ def confusion_matrix(counts: Numbers, labels: Sequence[str], *, ax: Axes | None 
         ax.tick_params(axis="x", labelrotation=90)
     bare(ax)
     ax.set_aspect("equal")
-    ax.plot([0, size], [0, size], color=FAINT, linewidth=0.5, zorder=0)
     return ax
 
 

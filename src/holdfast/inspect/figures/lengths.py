@@ -42,8 +42,10 @@ def accuracy_by_length(
         raise DataError("There are no sequences to draw; expected at least one.")
     if lengths.shape != scores.shape:
         raise ShapeError(f"There are lengths {lengths.shape} and scores {scores.shape}; expected [N] of both.")
-    edges = np.unique(np.quantile(lengths, np.linspace(0, 1, _GROUPS + 1), method="inverted_cdf"))
-    group = np.searchsorted(edges, lengths, side="left").clip(min=min(1, len(edges) - 1))
+    edges = np.unique(lengths)  # the longest of each group
+    if len(edges) > _GROUPS:
+        edges = np.unique(np.quantile(lengths, np.linspace(0, 1, _GROUPS + 1)[1:], method="inverted_cdf"))
+    group = np.searchsorted(edges, lengths, side="left")
     numbers = np.unique(group)
     members = [group == number for number in numbers]
     counts = np.array([inside.sum() for inside in members])

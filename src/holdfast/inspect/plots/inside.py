@@ -10,7 +10,7 @@ import torch
 from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import DataError, OptionError, did_you_mean
 from holdfast.inspect.figures.attention import attention_map
-from holdfast.inspect.figures.canvas import as_array, new_figure
+from holdfast.inspect.figures.canvas import INK, as_array, new_figure
 from holdfast.inspect.figures.gates import gates_over_time, state_heat_map
 from holdfast.inspect.figures.gradients import gradient_through_time as draw_gradient
 from holdfast.inspect.figures.spectrum import spectrum as draw_spectrum
@@ -139,9 +139,15 @@ def spectrum(subject: Subject) -> Figure:
     panels = figure.subplots(rows, columns, squeeze=False).flatten()
     for (gate, matrix), axes in zip(matrices.items(), panels, strict=False):
         draw_spectrum(matrix, name=_NAMES.get(gate, gate), ax=axes)
-    for axes in panels[len(matrices) :]:
-        axes.set_axis_off()
-    figure.suptitle(f"Eigenvalues of the recurrent matrices of {name}", fontsize=10.5, x=0.01, ha="left")
+    for place, axes in enumerate(panels):
+        if place >= len(matrices):
+            axes.set_axis_off()
+        if place + columns < len(matrices):
+            axes.set_xlabel("")
+        if place % columns:
+            axes.set_ylabel("")
+    title = f"Eigenvalues of the recurrent matrices of {name}"
+    figure.suptitle(title, fontsize=10.5, x=0.02, ha="left", color=INK)
     return figure
 
 
