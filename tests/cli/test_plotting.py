@@ -50,8 +50,8 @@ def test_all_figures(capsys: pytest.CaptureFixture[str], run: Path, tmp_path: Pa
     assert {Path(path).name for path in written.values()} == {path.name for path in (tmp_path / "all").iterdir()}
     assert "lengths" not in written
     assert err == (
-        "lengths is left out. Each example has 8 steps; expected examples of different lengths, to draw how the quality "
-        "depends on them.\n"
+        "lengths is left out. Each example has 8 steps; expected examples of different lengths, to draw how the "
+        "quality depends on them.\n"
     )
 
 

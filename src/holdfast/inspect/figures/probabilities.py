@@ -72,7 +72,7 @@ def reliability_diagram(correct: Numbers, confidence: Numbers, *, bins: int = 10
     return dress(
         ax,
         f"Reliability; expected calibration error {error:.3f}",
-        "probability of the predicted label (bars: number of predictions)",
+        "probability of the label (bars: number of predictions)",
         "share that is right",
         grid="",
     )

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 PASSAGE = 480
 """Tokens of a text that is drawn as a whole."""
-_WINDOWS = 3
-"""Forecasts in a picture."""
+_WINDOWS, _LEAST_ROWS = 3, 24
+"""Forecasts in a picture, and the rows before each of them."""
 _MOST_DECODED = 1000
 """Examples of a task whose answers take a search."""
 _NAMES = {"model": "model", "repeat_last": "last value", "seasonal_naive": "last season"}
@@ -77,7 +77,7 @@ def forecasts(subject: Subject) -> Figure:
         return result
 
     values = torch.cat(list(subject.predictor.compute(windows, outputs))).double().cpu().numpy()
-    rows = max(2 * windows.horizon, task.encoder.settings.window)
+    rows = max(4 * windows.horizon, min(_LEAST_ROWS, task.encoder.settings.window))
     return forecast_plot.figure(forecast_plot.window_drawings(windows, values, task.quantiles, rows))
 
 
@@ -113,8 +113,8 @@ def lengths(subject: Subject) -> Figure:
     sizes, scores, name, unit = _LENGTHS[subject.task.name](subject)
     if len(np.unique(sizes)) < 2:
         raise DataError(
-            f"Each example has {sizes[0]} {unit}; expected examples of different lengths, to draw how the quality depends "
-            "on them."
+            f"Each example has {sizes[0]} {unit}; expected examples of different lengths, to draw how the quality "
+            "depends on them."
         )
     return _figure(accuracy_by_length(sizes, scores, name=name, unit=unit))
 
