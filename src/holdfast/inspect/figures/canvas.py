@@ -11,7 +11,7 @@ import io
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -78,7 +78,7 @@ def axes_or_new(ax: Axes | None, height: float = 3.6, width: float = WIDTH) -> A
     return new_figure(width, height).subplots() if ax is None else ax
 
 
-def dress(ax: Axes, title: str, x: str, y: str, *, grid: str = "y") -> Axes:
+def dress(ax: Axes, title: str, x: str, y: str, *, grid: Literal["x", "y", "both", ""] = "y") -> Axes:
     """Gives Axes their title, the labels of the axes, and the look of all figures.
 
     Args:
@@ -107,6 +107,13 @@ def bare(ax: Axes) -> Axes:
     ax.spines[:].set_visible(False)
     ax.tick_params(which="both", length=0)
     return ax
+
+
+def whole_numbers(axis: Any) -> None:
+    """Puts the ticks of an axis of Axes, ``ax.xaxis`` or ``ax.yaxis``, at whole numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(nbins="auto", integer=True, steps=[1, 2, 5, 10]))
 
 
 def label_ends(ax: Axes, ends: Sequence[tuple[float, str, str]], least_gap: float = 0.075) -> None:
@@ -154,20 +161,6 @@ def logarithmic(ax: Axes) -> None:
     ax.yaxis.set_major_locator(LogLocator(subs=subs))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.yaxis.set_minor_formatter(NullFormatter())
-
-
-def along_diagonal(ax: Axes, x: float, text: str, *, above: bool) -> None:
-    """Writes a text along the line y = x of Axes from 0 to 1, above or below it."""
-    ax.annotate(
-        text,
-        (x, x),
-        xytext=(0, 3 if above else -3),
-        textcoords="offset points",
-        ha="right" if above else "left",
-        va="bottom" if above else "top",
-        fontsize=8,
-        color=MUTED,
-    )
 
 
 def legend(ax: Axes, **options: Any) -> None:
@@ -286,7 +279,7 @@ def _save(figure: Figure, where: Any, options: Mapping[str, Any]) -> bool:
     """Saves a figure. Returns whether matplotlib's font has all letters of its texts."""
     import matplotlib
 
-    looks = {**_FONTS, "svg.fonttype": "none", "svg.hashsalt": "holdfast"}
+    looks: Any = {**_FONTS, "svg.fonttype": "none", "svg.hashsalt": "holdfast"}
     with matplotlib.rc_context(looks), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         figure.savefig(where, **options)
