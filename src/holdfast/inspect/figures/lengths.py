@@ -74,5 +74,6 @@ def accuracy_by_length(
         ax.set_ylim(bottom=0)
     if scores.max() <= 1:
         ax.set_ylim(top=1.03)
-    whole = f"{name[0].upper()}{name[1:]}"
-    return dress(ax, f"{whole} by length; mean {scores.mean():.3f}", f"{unit}, and the number of sequences below", name)
+    whole = f"{name[0].upper()}{name[1:]}" if name.partition(" ")[0].islower() else name
+    mean = f"{scores.mean():.3f}" if scores.max() <= 1 else f"{scores.mean():.1f}"
+    return dress(ax, f"{whole} by length; mean {mean}", f"{unit}, and the number of sequences below", name)

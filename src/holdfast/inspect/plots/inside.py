@@ -65,21 +65,30 @@ def states(subject: Subject) -> Figure:
 def gradient(subject: Subject) -> Figure:
     """The gradient at every number of steps back, of the layer to look at, averaged over some examples.
 
-    Where every step has an output, the gradient is that of the last output alone.
+    Where every step has an output, the gradient is that of the last output alone; of a translator, that of the loss of
+    its answers.
     """
     task, examples = subject.task, subject.examples
     some = subject.excerpt(LINE)  # checks that there is such an example
     if task.name != "generate":
         first = subject.choice.example
         some = examples.subset(range(first, min(first + _ROWS, len(examples))))
-        some = some.unlabelled() if task.name == "tag" or getattr(task, "per_step", False) else some
-    norms = gradient_through_time(subject.predictor, some)
+        every_step = task.name in ("tag", "translate") or getattr(task, "per_step", False)
+        some = some.unlabelled() if every_step else some
+    # A translator's loss would also search for an answer; this is the loss of the answer that it has found.
+    loss = _loss_of_answer if task.name == "translate" else None
+    norms = gradient_through_time(subject.predictor, some, loss=loss)
     name, _, _ = subject.layer(LINE)
     if name not in norms.layers:
         raise OptionError(f"The layer {name!r} has no gradients: {did_you_mean(name, norms.layers)}")
     curves = {part: as_array(values) for part, values in norms[name].items()}
     memory = {part: memory_length(values) for part, values in curves.items()}
     return _figure(draw_gradient(curves, memory=memory, title=f"Gradient through time, {name}"))
+
+
+def _loss_of_answer(scores: torch.Tensor) -> torch.Tensor:
+    """The mean negative log probability of the most probable token at each step, from scores [B, T, V]."""
+    return -scores.log_softmax(-1).amax(-1).mean()
 
 
 def connectivity(subject: Subject) -> Figure:

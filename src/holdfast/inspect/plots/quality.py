@@ -158,7 +158,7 @@ def _translated(subject: Subject) -> tuple[Any, Any, str, str]:
         for answer, references in zip(subject.predictor.answer(some), some.targets, strict=True)
     ]
     sizes = [len(ids) for ids in subject.task.source.encode(some.inputs)]
-    return np.array(sizes), np.array(scores), "chrF of an answer, 0 to 100", "tokens of the source"
+    return np.array(sizes), np.array(scores), "chrF (0 to 100)", "tokens of the source"
 
 
 def _transcribed(subject: Subject) -> tuple[Any, Any, str, str]:
