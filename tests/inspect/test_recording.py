@@ -79,8 +79,8 @@ def difference(found: dict[str, dict[str, Tensor]], expected: dict[str, dict[str
 def test_every_variant_equals_the_equations(name: str, engine: str) -> None:
     """Two layers, both directions, lengths.
 
-    Layer normalisation divides by a deviation that can be small: then the equations themselves lose more in float32, and
-    the tolerance is 8 times what they lose, as in ``verification.amplifications``.
+    Layer normalisation divides by a deviation that can be small: then the equations themselves lose more in float32
+    and the tolerance is 8 times what they lose, as in ``verification.amplifications``.
     """
     kind, options = VARIANTS[name]
     layer = LAYERS[kind](3, 5, 2, bidirectional=True, batch_first=True, engine=engine, **options)
@@ -147,8 +147,9 @@ class Reader(nn.Module):
         self.output = nn.Linear(6, 2)
 
     def forward(self, ids: Tensor, fail: bool = False) -> Tensor:
-        outputs, h = self.layer(self.embedding(ids[:, :3]))
-        more, _ = self.layer(self.embedding(ids[:, 3:]), h)
+        vectors = self.embedding(ids)
+        outputs, h = self.layer(vectors[:, :3])
+        more, _ = self.layer(vectors[:, 3:], h)
         state = None
         for x in torch.cat([self.dropout(outputs), self.dropout(more)], 1).unbind(1):
             state = self.cell(x, state)
