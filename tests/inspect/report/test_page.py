@@ -7,6 +7,7 @@ import re
 import unicodedata
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -94,7 +95,9 @@ def test_what_was_trained_on_what_is_told(page: Page) -> None:
 
 def test_it_loads_nothing_and_has_no_script(page: Page, content: bytes) -> None:
     assert page.all("script") == [{"type": "application/json", "id": "facts"}]
-    assert not {"link", "iframe", "object", "embed", "base", "form", "audio", "video"} & {tag for tag, _ in page.elements}
+    assert not {"link", "iframe", "object", "embed", "base", "form", "audio", "video"} & {
+        tag for tag, _ in page.elements
+    }
     assert [name for _, named in page.elements for name in named if name.startswith("on")] == []
     places = [*page.attributes("src"), *page.attributes("href")]
     assert all(place.startswith(("data:image/png;base64,", "#")) for place in places)
@@ -130,7 +133,7 @@ def test_the_headings_are_an_outline(page: Page) -> None:
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
     assert page.all("html") == [{"lang": "en"}]
     assert all(table_head.get("scope") == "col" for table_head in page.all("th"))
 
@@ -156,7 +159,7 @@ def test_the_same_facts_give_the_same_bytes(content: bytes) -> None:
 def test_the_figures_have_the_colours_of_the_page(page: Page) -> None:
     """Every colour in a figure is a variable, which the page sets for light, for dark and for print."""
     used = {name for style in page.attributes("style") for name in re.findall(r"var\((--\w+)\)", style)}
-    used |= {name for name in re.findall(r"var\((--\w+)\)", page.style)}
+    used |= set(re.findall(r"var\((--\w+)\)", page.style))
     themes = re.findall(r":root \{(.*?)\}", page.style, re.DOTALL)
     assert len(themes) == 3
     for theme in themes:
@@ -211,7 +214,18 @@ def test_hostile_names_in_pictures_are_text(attacked: bytes) -> None:
     figures = re.findall(r"<svg.*?</svg>", attacked.decode(), re.DOTALL)
     assert figures
     for figure in figures:
-        assert set(re.findall(r"<(\w+)", figure)) <= {"svg", "defs", "g", "path", "use", "text", "tspan", "image", "clipPath", "rect"}
+        assert set(re.findall(r"<(\w+)", figure)) <= {
+            "svg",
+            "defs",
+            "g",
+            "path",
+            "use",
+            "text",
+            "tspan",
+            "image",
+            "clipPath",
+            "rect",
+        }
         assert not re.search(r"\son\w+=", figure)
 
 
@@ -224,7 +238,12 @@ def large() -> Facts:
     steps = np.random.default_rng(0).random((20_000, 50), np.float32)
     layer = replace(inside.layers[0], gates={"forget": steps}, states={"cell": steps - 0.5})
     long = "<&>" * 400_000
-    curves = Curves((Line("truth", np.arange(20_000), steps[:, 0], "truth"), Line("answer", np.arange(20_000), steps[:, 1], "answer")))
+    curves = Curves(
+        (
+            Line("truth", np.arange(20_000), steps[:, 0], "truth"),
+            Line("answer", np.arange(20_000), steps[:, 1], "answer"),
+        )
+    )
     return replace(
         made,
         name=long,
@@ -240,7 +259,10 @@ def large() -> Facts:
         },
         cases=(
             *(Case(long, 1.0, True, long, long, Text(long), long) for _ in range(3)),
-            *(Case(long, 1.0, True, "", "", Words((Word("<&>" * 100, "y" * 300, "z" * 300),) * 5000)) for _ in range(3)),
+            *(
+                Case(long, 1.0, True, "", "", Words((Word("<&>" * 100, "y" * 300, "z" * 300),) * 5000))
+                for _ in range(3)
+            ),
             *(Case(long, 1.0, True, "", "", curves) for _ in range(3)),
         ),
         sample=long,
@@ -271,7 +293,9 @@ def test_what_does_not_fit_is_left_out_from_the_end(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_run_without_data_says_so() -> None:
-    bare = facts(results={}, comparison={}, tables=(), figures={}, cases=(), inside=None, rows=[], missing=("No data.",))
+    bare = facts(
+        results={}, comparison={}, tables=(), figures={}, cases=(), inside=None, rows=[], missing=("No data.",)
+    )
     page = Page(render(bare))
     assert "No data." in page.text
     assert "How good it is" not in page.text

@@ -14,7 +14,7 @@ characters, half surrogate pairs, and separators of lines and paragraphs."""
 
 
 def plain(value: object, longest: int = LONGEST, *, lines: bool = False) -> str:
-    """A value as a text that shows every character of it and cannot change the text around it.
+    r"""A value as a text that shows every character of it and cannot change the text around it.
 
     Args:
         value: The value.
@@ -22,7 +22,7 @@ def plain(value: object, longest: int = LONGEST, *, lines: bool = False) -> str:
         lines: Whether line breaks and tabs stay as they are.
 
     Example:
-        >>> plain("caf\\x00é")
+        >>> plain("caf\x00é")
         'caf⟨U+0000⟩é'
     """
     text = str(value)

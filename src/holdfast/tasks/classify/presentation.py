@@ -56,7 +56,12 @@ class ClassifyPresentation(Presentation):
         labels = self._task.encoder.labels
         wrong = set(labels.of(truth)) != set(labels.of(found)) if self._several else truth != found
         return Case(
-            examples.origins[row.index], row.error, wrong, truth, found, self._shown(examples, row.index),
+            examples.origins[row.index],
+            row.error,
+            wrong,
+            truth,
+            found,
+            self._shown(examples, row.index),
             self._note(answer["probabilities"], truth),
         )
 
