@@ -68,7 +68,7 @@ def facts(**changes: Any) -> Facts:
         epochs=3,
         updates=30,
         seconds=1.5,
-        measured_on="test data",
+        measured_on="the test data",
         results={"loss": 0.4, "accuracy": 0.9},
         comparison={"model": {"loss": 0.4, "accuracy": 0.9}, "always a": {"accuracy": 0.55}},
         tables=(Table("Each label", ("label", "recall", "count"), (("a", 1.0, 11), ("b", 0.7777777, 9))),),

@@ -69,7 +69,7 @@ class Facts:
         epochs: Epochs trained.
         updates: Updates made.
         seconds: Time spent training.
-        measured_on: The data of the metrics, in words: ``test data``, or the names of files.
+        measured_on: The data of the metrics, in words: ``the test data``, or the names of files.
         results: The metrics on these data.
         comparison: The metrics of the model and of answers that need no model, by name.
         tables: The metrics of each label, target or row.
@@ -115,7 +115,7 @@ def gather(
     examples: Any = None,
     evaluation: Evaluation | None = None,
     *,
-    measured_on: str = "test data",
+    measured_on: str = "the test data",
     missing: Sequence[str] = (),
 ) -> Facts:
     """The facts of a run.
@@ -135,7 +135,7 @@ def gather(
     inside = None
     if evaluation is not None:
         figures = evaluation.figures
-        results = dict(evaluation.metrics if measured_on != "test data" or run.results is None else run.results)
+        results = dict(evaluation.metrics if measured_on != "the test data" or run.results is None else run.results)
         comparison = presentation.comparison(evaluation.metrics, figures)
         tables = presentation.tables(figures)
         cases = tuple(presentation.case(examples, row) for row in evaluation.worst)

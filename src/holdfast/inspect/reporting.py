@@ -54,7 +54,7 @@ def facts_of(path: Path, files: Sequence[Path] = (), *, data_dir: Path | None = 
             examples, on = predictor.read(files), _named(files)
         else:
             try:
-                examples, on = run.test_data(data_dir), "test data"
+                examples, on = run.test_data(data_dir), "the test data"
             except MissingDataError as error:
                 return gather(run, predictor, missing=[f"The test data could not be read. {error}"])
         evaluation = measure(predictor, examples, worst=WORST)

@@ -37,6 +37,7 @@ _MOST_SETTINGS = 120
 _MOST_WORDS = 60
 _LONGEST_TEXT = 800
 _SHADES = 8
+_MOST_ENGINES = 8
 _ROUNDED = 6
 """Digits of numbers in the JSON."""
 
@@ -100,7 +101,8 @@ def render(facts: Facts) -> bytes:
             inside=inside,
             cases=cases,
             left_out=left_out,
-            passages=[(passage, _tokens(passage)) for passage in (facts.inside.passages if facts.inside else ())],
+            engines=_grouped(facts.circumstances.engines),
+            passages=[_shown_passage(passage) for passage in (facts.inside.passages if facts.inside else ())],
             tables=[_cut(table) for table in facts.tables],
             settings=facts.settings[:_MOST_SETTINGS],
             more_settings=len(facts.settings) - _MOST_SETTINGS,
@@ -116,6 +118,19 @@ def _shown(case: Case, pictures: Pictures) -> ShownCase:
     text = plain(case.shown.text, _LONGEST_TEXT, lines=True) if isinstance(case.shown, Text) else ""
     words = case.shown.words if isinstance(case.shown, Words) else ()
     return ShownCase(case, of_case(case.shown, pictures), text, words[:_MOST_WORDS], len(words) - _MOST_WORDS)
+
+
+@dataclass(frozen=True)
+class ShownPassage:
+    """A passage with its tokens, and whether some of its values are below 0."""
+
+    passage: Passage
+    tokens: Sequence[ShownToken]
+    signed: bool
+
+
+def _shown_passage(passage: Passage) -> ShownPassage:
+    return ShownPassage(passage, _tokens(passage), bool((passage.values < 0).any()))
 
 
 @dataclass(frozen=True)
@@ -138,6 +153,28 @@ def _tokens(passage: Passage) -> list[ShownToken]:
     return shown
 
 
+@dataclass(frozen=True)
+class ShownEngine:
+    """An engine with the layers that it runs for the same reasons, and the number of further layers."""
+
+    engine: str
+    parts: Sequence[str]
+    more: int
+    reasons: Sequence[tuple[str, str]]
+
+
+def _grouped(engines: Sequence[Mapping[str, Any]]) -> list[ShownEngine]:
+    """The engines, with the layers of equal reasons together."""
+    groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[str]] = {}
+    for row in engines:
+        groups.setdefault((row["engine"], tuple(row["not"].items())), []).append(plain(row["part"], 80))
+    shown = list(groups.items())[:_MOST_ENGINES]
+    return [
+        ShownEngine(engine, parts[:_MOST_ENGINES], max(0, len(parts) - _MOST_ENGINES), reasons)
+        for (engine, reasons), parts in shown
+    ]
+
+
 def _cut(table: Table) -> ShownTable:
     more = len(table.rows) - _MOST_TABLE_ROWS
     return ShownTable(table, table.rows[:_MOST_TABLE_ROWS] if more > 0 else table.rows, max(0, more))
@@ -150,9 +187,11 @@ def values_of(facts: Facts) -> dict[str, Any]:
     return rounded(
         finite(
             {
-                "name": facts.name,
+                "name": plain(facts.name),
                 "task": facts.task,
-                "recipe": {setting.key: plain(setting.value) for setting in facts.settings[:_MOST_SETTINGS]},
+                "recipe": {
+                    plain(setting.key, 100): plain(setting.value, 100) for setting in facts.settings[:_MOST_SETTINGS]
+                },
                 "sizes": {part: dict(counts) for part, counts in recorded.sizes.items()},
                 "versions": dict(recorded.versions),
                 "engines": [dict(row) for row in recorded.engines],
