@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 
 ROWS = 16
 """Examples that gradients and health are computed on."""
-SHOWN = 60
+SHOWN = 40
 """Tokens of a text over which gates and states are drawn."""
 PASSAGE = 300
 """Tokens of a long text that are read."""
@@ -93,6 +93,11 @@ class Inside:
     missing: tuple[str, ...]
 
 
+def place(origin: str) -> str:
+    """Where an example is from, without the folders above the last one: these differ from machine to machine."""
+    return "/".join(origin.split("/")[-2:])
+
+
 def look_inside(predictor: Predictor, examples: Any, history: Sequence[Mapping[str, Any]] = ()) -> Inside:
     """Runs a model on the first few examples and keeps what its recurrent layers compute.
 
@@ -111,7 +116,7 @@ def look_inside(predictor: Predictor, examples: Any, history: Sequence[Mapping[s
     norms, missing = _norms(predictor, some, examples)
     shown = {name: states for name, states in norms.items() if name in kept}
     return Inside(
-        origin=str(example.origins[0]),
+        origin=place(str(example.origins[0])),
         steps=tokens[:SHOWN],
         rows=len(batch),
         layers=tuple(

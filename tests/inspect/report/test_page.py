@@ -79,6 +79,7 @@ def test_what_was_trained_on_what_is_told(page: Page) -> None:
         "train.epochs 3 auto",
         "recurrent, layer 0: native. Not cudnn: the tensors are on the CPU.",
         "Python 3.11.2, holdfast 0.1.0.",
+        "Epoch 3, whose weights were kept metric training validation loss 0.3333 0.3667 accuracy 0.8333 0.8000",
         "model 0.4000 0.9000 always a 0.5500",
         "b 0.7778 9",
         "The worst mistakes",
@@ -88,7 +89,7 @@ def test_what_was_trained_on_what_is_told(page: Page) -> None:
         "boat V, right: N",
         "one.csv[1]; error 3.5; probability 97 %",
         "2 of 3 forget gates are open.",
-        "how unexpected (nats)",
+        "How unexpected (nats)",
         "The darkest shade is 2; values below 0 are underlined.",
     ):
         assert words in text, words
@@ -231,7 +232,7 @@ def test_hostile_names_in_pictures_are_text(attacked: bytes) -> None:
             "clipPath",
             "rect",
         }
-        assert not re.search(r"\son\w+=", figure)
+        assert not re.search(r"<\w[^>]*\son\w+=", figure)
 
 
 def large() -> Facts:

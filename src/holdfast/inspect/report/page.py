@@ -27,7 +27,7 @@ from holdfast.inspect.report.sections import (
     thinned,
 )
 from holdfast.inspect.report.text import plain
-from holdfast.tasks.presentation import Case, Table, Text, Word, Words
+from holdfast.tasks.presentation import Case, Curves, Table, Text, Word, Words
 
 LARGEST = 400_000
 """Bytes that a report has at most."""
@@ -38,6 +38,8 @@ _MOST_WORDS = 60
 _LONGEST_TEXT = 800
 _SHADES = 8
 _MOST_ENGINES = 8
+_MOST_CURVES = 6
+"""Examples that are curves, whose pictures are the largest and slowest of a page."""
 _ROUNDED = 6
 """Digits of numbers in the JSON."""
 
@@ -65,7 +67,14 @@ class ShownTable:
 def environment() -> Environment:
     """jinja2 with escaping on, and the filters of the templates."""
     jinja = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    jinja.filters |= {"plain": plain, "said": _said, "number": number, "cell": _cell, "name": _name}
+    jinja.filters |= {
+        "plain": plain,
+        "said": _said,
+        "number": number,
+        "cell": _cell,
+        "name": _name,
+        "counted": _counted,
+    }
     return jinja
 
 
@@ -88,7 +97,8 @@ def render(facts: Facts) -> bytes:
     """
     pictures = Pictures()
     curves, metrics, inside = (part(facts, pictures) for part in (curves_of, metrics_of, inside_of))
-    cases = [_shown(case, pictures) for case in facts.cases]
+    drawn = any(isinstance(case.shown, Curves) for case in facts.cases)
+    cases = [_shown(case, pictures) for case in facts.cases[: _MOST_CURVES if drawn else None]]
     style = Markup(template("style.css"))
     page = environment().from_string(template("report.html"))
     left_out = 0
@@ -100,7 +110,9 @@ def render(facts: Facts) -> bytes:
             metrics=metrics,
             inside=inside,
             cases=cases,
+            mistakes=sum(shown.case.wrong for shown in cases),
             left_out=left_out,
+            kept=kept_epoch(facts.rows),
             engines=_grouped(facts.circumstances.engines),
             passages=[_shown_passage(passage) for passage in (facts.inside.passages if facts.inside else ())],
             tables=[_cut(table) for table in facts.tables],
@@ -151,6 +163,32 @@ def _tokens(passage: Passage) -> list[ShownToken]:
         text = "↵\n" if token == "\n" else plain(token, 40)
         shown.append(ShownToken(text + " " * words, f"{'v' if value > 0 else 'n'}{level}" if level else ""))
     return shown
+
+
+@dataclass(frozen=True)
+class KeptEpoch:
+    """The epoch whose weights were kept.
+
+    Attributes:
+        number: The epoch, from 1.
+        parts: The data that its metrics are on: training and, if there are any, validation.
+        metrics: The name of each metric, and its value on each part.
+    """
+
+    number: int
+    parts: Sequence[str]
+    metrics: Sequence[tuple[str, Sequence[float | None]]]
+
+
+def kept_epoch(rows: Sequence[Mapping[str, Any]]) -> KeptEpoch | None:
+    """The best epoch of a history, or the last one where no validation score says which is best; None without one."""
+    epochs = [row for row in rows if row["event"] == "epoch"]
+    if not epochs:
+        return None
+    row = next((row for row in reversed(epochs) if row.get("best")), epochs[-1])
+    parts = [part for part in ("train", "validation") if part in row]
+    names = dict.fromkeys(name for part in parts for name in row[part])
+    return KeptEpoch(row["epoch"], parts, [(name, [row[part].get(name) for part in parts]) for name in names])
 
 
 @dataclass(frozen=True)
@@ -246,6 +284,12 @@ def _cell(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return "-" if value is None else plain(value, 120)
+
+
+def _counted(count: int, unit: object) -> str:
+    """A unit of the right number: ``1 text``, ``2 texts``; ``1 series``."""
+    name = _said(unit)
+    return name.removesuffix("s") if count == 1 and name != "series" else name
 
 
 def _name(value: object) -> str:

@@ -31,7 +31,7 @@ _MOST_CURVES = 2
 def curves_of(facts: Facts, pictures: Pictures) -> list[Figure]:
     """The learning curves of the loss and of the first metrics, and the norm of the gradients."""
     epochs = [row for row in facts.rows if row["event"] == "epoch"]
-    if not epochs:
+    if len(epochs) < 2:  # a curve of one point shows nothing that the table does not show
         return []
     rows = [dict(row) for row in thinned(epochs)]
     names = sorted(dict.fromkeys(name for row in rows for name in row["train"]), key=lambda name: name != "loss")
