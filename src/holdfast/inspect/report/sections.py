@@ -143,16 +143,19 @@ def _layer(layer: LayerInside, steps: list[str] | None, pictures: Pictures) -> l
 
 def _gradients(inside: Inside, pictures: Pictures) -> list[Figure]:
     """The gradient through time: of the hidden and cell state of one layer, or of one state of each of several."""
-    curves_shown, dots, words = {}, {}, []
+    curves_shown: dict[str, Any] = {}
+    dots: dict[str, int] = {}
+    words = []
+    alone = len(inside.norms) == 1
     for layer, norms in inside.norms.items():
         known = [name for name, values in norms.items() if np.nanmax(values, initial=0.0) > 0]
-        for name in known if len(inside.norms) == 1 else known[-1:]:
-            shown = in_figure(name if len(inside.norms) == 1 else layer)
+        for name in known if alone else known[-1:]:
+            shown = in_figure(name if alone else layer)
             curves_shown[shown] = norms[name]
-            if len(inside.norms) == 1:
-                dots[shown] = inside.memory[layer][name]
-            memory = inside.memory[layer][name]
-            words.append(f"{plain(layer, 60)}, {plain(name, 40)} state: 90 % within {memory} steps")
+            memory = inside.memory.get(layer, {}).get(name)
+            if memory is not None:
+                dots |= {shown: memory} if alone else {}
+                words.append(f"{plain(layer, 60)}, {plain(name, 40)} state: 90 % within {memory} steps")
     if not curves_shown:
         return []
 
