@@ -110,7 +110,9 @@ def look_inside(predictor: Predictor, examples: Any, history: Sequence[Mapping[s
     example = task.excerpt(examples, 0, PASSAGE)
     recording = record(predictor, example)
     tokens = tuple(task.step_tokens(example) or ())
-    kept = dict(list(recording.layers.items())[:LAYERS])
+    # First the layers that read the tokens of the example; a layer of their spelling, or a decoder, has other steps.
+    ordered = sorted(recording.layers.items(), key=lambda pair: bool(tokens) and pair[1].output.shape[1] != len(tokens))
+    kept = dict(ordered[:LAYERS])
     some = examples.subset(range(min(ROWS, len(examples))))
     batch = next(iter(task.batches(some, size=ROWS).epoch(0)))
     norms, missing = _norms(predictor, some, examples)

@@ -38,8 +38,8 @@ _MOST_WORDS = 60
 _LONGEST_TEXT = 800
 _SHADES = 8
 _MOST_ENGINES = 8
-_MOST_CURVES = 6
-"""Examples that are curves, whose pictures are the largest and slowest of a page."""
+_MOST_LARGE = 6
+"""Examples that are curves or tagged words, which take much room."""
 _ROUNDED = 6
 """Digits of numbers in the JSON."""
 
@@ -97,8 +97,8 @@ def render(facts: Facts) -> bytes:
     """
     pictures = Pictures()
     curves, metrics, inside = (part(facts, pictures) for part in (curves_of, metrics_of, inside_of))
-    drawn = any(isinstance(case.shown, Curves) for case in facts.cases)
-    cases = [_shown(case, pictures) for case in facts.cases[: _MOST_CURVES if drawn else None]]
+    large = any(isinstance(case.shown, Curves | Words) for case in facts.cases)
+    cases = [_shown(case, pictures) for case in facts.cases[: _MOST_LARGE if large else None]]
     style = Markup(template("style.css"))
     page = environment().from_string(template("report.html"))
     left_out = 0
