@@ -41,7 +41,7 @@ def curves(shown: Curves, *, title: str = "", ax: Axes | None = None) -> Axes:
     for label in ax.get_xticklabels():
         label.set_fontsize(7.5)
     if len(shown.lines) > 1:
-        legend(ax, ncols=len(shown.lines) + 1, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
+        legend(ax, ncols=min(3, len(shown.lines) + 1), loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
     return ax
 
 
