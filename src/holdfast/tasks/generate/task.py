@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -202,7 +202,7 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
             OptionError: There is no such line or part.
         """
         if examples.targets is None:
-            return super().excerpt(examples, index, steps)
+            return cast(Records[Any, str], super().excerpt(examples, index, steps))
         if self.data.sequences == "lines":
             line = checked_example(index, len(examples))
             return Records([Prompt(examples.inputs[line], 0)], None, [examples.origins[line]])
