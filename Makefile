@@ -97,7 +97,8 @@ MODULES := $(sort $(shell find src -name '*.py' -o -name '*.pyi'))
 
 # The tools of the build are in .venv. With isolation, pip would make a new environment for them in each installation,
 # and scikit-build-core would then compile everything again.
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP := -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL := $(PIP) -c constraints.txt
 .venv/.build-tools: .venv/bin/python pyproject.toml constraints.txt
 	$(BIN)/python $(PIP_INSTALL) scikit-build-core nanobind cmake ninja
 	touch $@
@@ -116,5 +117,5 @@ $(DEV_INSTALL): .venv/.build-tools .venv/.modules $(NATIVE)
 
 .venv-%/.installed: benchmarks/%.txt constraints.txt
 	$(PYTHON) -m venv .venv-$*
-	.venv-$*/bin/python $(PIP_INSTALL) -r $<
+	.venv-$*/bin/python $(PIP) -r $<
 	touch $@
