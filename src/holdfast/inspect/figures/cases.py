@@ -41,9 +41,6 @@ def curves(shown: Curves, *, title: str = "", ax: Axes | None = None) -> Axes:
 
     Returns:
         The Axes.
-
-    Raises:
-        MissingLibraryError: matplotlib is not installed.
     """
     ax = axes_or_new(ax, height=2.4)
     if shown.band is not None:

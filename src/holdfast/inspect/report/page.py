@@ -91,9 +91,6 @@ def render(facts: Facts) -> bytes:
 
     Returns:
         At most :data:`LARGEST` bytes of UTF-8. What does not fit is left out, with a word that says so.
-
-    Raises:
-        MissingLibraryError: matplotlib is not installed.
     """
     pictures = Pictures()
     curves, metrics, inside = (part(facts, pictures) for part in (curves_of, metrics_of, inside_of))
