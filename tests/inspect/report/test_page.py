@@ -264,11 +264,8 @@ def large() -> Facts:
             "labels": {label: {"precision": 1 / 3, "recall": 1 / 3, "f1": 1 / 3, "count": 7} for label in labels},
         },
         cases=(
+            Case(long, 1.0, True, "", "", Words((Word("<&>" * 100, "y" * 300, "z" * 300),) * 5000)),
             *(Case(long, 1.0, True, long, long, Text(long), long) for _ in range(3)),
-            *(
-                Case(long, 1.0, True, "", "", Words((Word("<&>" * 100, "y" * 300, "z" * 300),) * 5000))
-                for _ in range(3)
-            ),
             *(Case(long, 1.0, True, "", "", curves) for _ in range(3)),
         ),
         sample=long,
