@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
 
 import torch
 from torch import nn
@@ -18,6 +18,7 @@ from holdfast.errors import DataError, OptionError
 from holdfast.layers.chain import Chain, HasChain
 from holdfast.layers.forms import Form, of_chain
 from holdfast.settings import Settings, TrainSettings
+from holdfast.tasks.epochs import SizedEpochs
 from holdfast.tasks.excerpts import Excerpts
 from holdfast.tasks.network_call import NetworkCall
 from holdfast.tasks.presentation import Presentation
@@ -84,42 +85,6 @@ class Task(Protocol):
 
     def metrics(self) -> Metrics:
         """New metrics, without any batch."""
-
-
-class Epochs(Protocol):
-    """The batches of every epoch; :class:`holdfast.data.Batches` is an example."""
-
-    def __len__(self) -> int:
-        """The number of batches per epoch."""
-
-    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of epoch ``number`` (from 0), without the first ``start``."""
-
-
-@runtime_checkable
-class ChunkedEpochs(Epochs, Protocol):
-    """The batches of every epoch, also by chunks of their rows; several processes share these."""
-
-    def chunks(self, number: int, start: int, count: int, mine: Sequence[int]) -> Iterator[dict[int, Batch]]:
-        """As :meth:`Epochs.epoch`, but some chunks of each batch.
-
-        Args:
-            number: The epoch, from 0.
-            start: Batches to leave out.
-            count: The number of chunks that the rows of each batch are divided into.
-            mine: The numbers of the chunks that are wanted.
-
-        Yields:
-            For each batch its chunks, by number; a chunk without rows is missing.
-        """
-
-
-class SizedEpochs(Epochs, Protocol):
-    """The batches of every epoch, of a known size; :class:`holdfast.data.Batches` is an example."""
-
-    @property
-    def batch_size(self) -> int:
-        """Sequences per batch."""
 
 
 class RecipeTask(NetworkCall, Excerpts, ABC, Generic[Examples]):

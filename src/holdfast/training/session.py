@@ -16,7 +16,7 @@ from holdfast.training.running import Running
 from holdfast.training.state import Training
 
 if TYPE_CHECKING:
-    from holdfast.tasks.task import Epochs
+    from holdfast.tasks.epochs import Epochs
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from holdfast.data.defaults import batch_size
 from holdfast.data.vocabulary import BEGIN, END, PADDING, SPECIAL, UNKNOWN, Vocabulary
 from holdfast.decoding.sampling import Sampling, generate, uniform
 from holdfast.settings import TrainSettings
+from holdfast.tasks.epochs import SizedEpochs
 from holdfast.tasks.excerpts import checked_example
 from holdfast.tasks.generate.data import Prompt, PromptDataset, from_values, load, read
 from holdfast.tasks.generate.metrics import LanguageMetrics
@@ -27,7 +28,7 @@ from holdfast.tasks.generate.presentation import GeneratePresentation
 from holdfast.tasks.generate.settings import GenerateAnswers, GenerateData, GenerateModel, GenerateRecipe
 from holdfast.tasks.generate.streams import Streams, TokenLines, Tokens
 from holdfast.tasks.saved import SavedTask
-from holdfast.tasks.task import RecipeTask, SizedEpochs, TaskStep
+from holdfast.tasks.task import RecipeTask, TaskStep
 
 MEASURED_ROWS = 8
 """Number of streams in which a text is measured. Each starts from zeros; a single stream would be exact, but slow."""

@@ -21,6 +21,7 @@ from holdfast.layers.chain.parts import Restored, Scaled
 from holdfast.layers.forms import Form
 from holdfast.settings import TrainSettings
 from holdfast.tasks.embedding import TokenEmbedding, Vectors, known_vectors
+from holdfast.tasks.epochs import SizedEpochs
 from holdfast.tasks.losses import LossKind, check_quantiles, known_loss
 from holdfast.tasks.own import own_loss, with_own
 from holdfast.tasks.regress.data import load, read
@@ -32,7 +33,7 @@ from holdfast.tasks.regress.presentation import RegressPresentation
 from holdfast.tasks.regress.settings import RegressModel, RegressRecipe
 from holdfast.tasks.regress.windows import WindowBatch, WindowBatches
 from holdfast.tasks.saved import SavedTask
-from holdfast.tasks.task import RecipeTask, SizedEpochs, TaskStep
+from holdfast.tasks.task import RecipeTask, TaskStep
 from holdfast.tasks.values import sequences_in_memory, texts_in_memory
 
 if TYPE_CHECKING:

@@ -21,8 +21,9 @@ from holdfast.decoding import Hypothesis, beam_search, greedy
 from holdfast.errors import RecipeError
 from holdfast.layers.forms import Form
 from holdfast.settings import TrainSettings
+from holdfast.tasks.epochs import SizedEpochs
 from holdfast.tasks.saved import SavedTask
-from holdfast.tasks.task import RecipeTask, SizedEpochs, TaskStep
+from holdfast.tasks.task import RecipeTask, TaskStep
 from holdfast.tasks.translate.data import PairBatch, PairDataset, from_values, load, padded
 from holdfast.tasks.translate.exports import exports
 from holdfast.tasks.translate.metrics import TranslationMetrics
