@@ -146,7 +146,8 @@ def _pieces(training: Training, train: Epochs) -> Iterator[Mapping[int, Batch]]:
     if not isinstance(train, ChunkedEpochs):
         raise OptionError(
             f"{type(train).__name__} gives whole batches only, and training in chunks or by several processes needs "
-            "its method `chunks` (holdfast.tasks.epochs.ChunkedEpochs). Add it, or train in one process with chunks = 1."
+            "its method `chunks` (holdfast.tasks.epochs.ChunkedEpochs). Add it, or train in one process with chunks = "
+            "1."
         )
     return train.chunks(number, start, training.chunks, training.mine)
 
