@@ -254,7 +254,7 @@ def large() -> Facts:
         made,
         name=long,
         description=long,
-        settings=tuple(Setting(f"data.{'k' * 100}{k}", long, long, "set") for k in range(500)),
+        settings=tuple(Setting(f"data.{'k' * 100}{k}", "v" * 9999, long, "set") for k in range(500)),
         rows=[{**made.rows[0], "epoch": k, "step": k, "best": k == 9_999} for k in range(20_000)],
         results={f"metric {k}": 0.5 for k in range(40)},
         comparison={"model": {f"metric {k}": 0.5 for k in range(40)}},
