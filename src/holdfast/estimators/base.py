@@ -146,9 +146,7 @@ class Estimator(BaseEstimator):
             DataError: The inputs do not fit those of ``fit``.
             sklearn.exceptions.NotFittedError: There was no ``fit``.
         """
-        predictor = self._fitted()
-        with in_our_words():
-            return predictor, self._inputs(X, reset=False)
+        return self._fitted(), self._read(X)
 
     @property
     def model_(self) -> nn.Module:

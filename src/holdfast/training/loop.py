@@ -16,7 +16,8 @@ from holdfast.data.defaults import ResolvedTrainSettings, resolve
 from holdfast.engines.devices import choose_device
 from holdfast.errors import DataError, HoldfastWarning, OptionError
 from holdfast.settings import TrainSettings
-from holdfast.tasks.task import ChunkedEpochs, Metrics, Task
+from holdfast.tasks.epochs import ChunkedEpochs
+from holdfast.tasks.task import Metrics, Task
 from holdfast.training.chunks import Sums, add_over_chunks, whole_gradient
 from holdfast.training.determinism import (
     reproducible,
@@ -35,7 +36,7 @@ from holdfast.training.state import Training
 
 if TYPE_CHECKING:
     from holdfast.data import Batch
-    from holdfast.tasks.task import Epochs
+    from holdfast.tasks.epochs import Epochs
 
 
 def fit(
@@ -145,7 +146,8 @@ def _pieces(training: Training, train: Epochs) -> Iterator[Mapping[int, Batch]]:
     if not isinstance(train, ChunkedEpochs):
         raise OptionError(
             f"{type(train).__name__} gives whole batches only, and training in chunks or by several processes needs "
-            "its method `chunks` (holdfast.tasks.task.ChunkedEpochs). Add it, or train in one process with chunks = 1."
+            "its method `chunks` (holdfast.tasks.epochs.ChunkedEpochs). Add it, or train in one process with chunks = "
+            "1."
         )
     return train.chunks(number, start, training.chunks, training.mine)
 
@@ -176,7 +178,7 @@ def train_step(training: Training, pieces: Mapping[int, Batch], *, stop: bool = 
     if settings.clip_value:
         nn.utils.clip_grad_value_(training.parameters, settings.clip_value)
     if settings.clip_norm:
-        nn.utils.clip_grad_norm_(training.parameters, settings.clip_norm)
+        training.add_norm(nn.utils.clip_grad_norm_(training.parameters, settings.clip_norm))
     training.learning_rate = float(training.optimizer.param_groups[0]["lr"])
     training.optimizer.step()
     training.schedule.after_update()

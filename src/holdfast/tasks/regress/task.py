@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Self, cast
 
 import torch
 from pydantic import Field
@@ -21,6 +21,7 @@ from holdfast.layers.chain.parts import Restored, Scaled
 from holdfast.layers.forms import Form
 from holdfast.settings import TrainSettings
 from holdfast.tasks.embedding import TokenEmbedding, Vectors, known_vectors
+from holdfast.tasks.epochs import SizedEpochs
 from holdfast.tasks.losses import LossKind, check_quantiles, known_loss
 from holdfast.tasks.own import own_loss, with_own
 from holdfast.tasks.regress.data import load, read
@@ -28,11 +29,15 @@ from holdfast.tasks.regress.encoder import NumbersEncoder, WordsEncoder, fit
 from holdfast.tasks.regress.exports import exports
 from holdfast.tasks.regress.metrics import RegressionMetrics
 from holdfast.tasks.regress.network import EncoderDecoder, Regressor
+from holdfast.tasks.regress.presentation import RegressPresentation
 from holdfast.tasks.regress.settings import RegressModel, RegressRecipe
 from holdfast.tasks.regress.windows import WindowBatch, WindowBatches
 from holdfast.tasks.saved import SavedTask
-from holdfast.tasks.task import RecipeTask, SizedEpochs, TaskStep
+from holdfast.tasks.task import RecipeTask, TaskStep
 from holdfast.tasks.values import sequences_in_memory, texts_in_memory
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class SavedRegressTask(SavedTask):
@@ -194,6 +199,11 @@ class RegressTask(RecipeTask[Any]):
         """``targets``: the numbers of :meth:`details` by name."""
         return metrics.figures()
 
+    @property
+    def presentation(self) -> RegressPresentation:
+        """As :attr:`RecipeTask.presentation`."""
+        return RegressPresentation(self)
+
     def read(self, paths: Sequence[Path]) -> Any:
         """Reads files with the settings of the training files; targets may be missing."""
         return read(paths, self.encoder.settings)
@@ -251,11 +261,20 @@ class RegressTask(RecipeTask[Any]):
             return ",".join(map(str, values.values()))
         return "\n".join([",".join(values), *(",".join(map(str, row)) for row in zip(*values.values(), strict=True))])
 
-    def plot(self, examples: Any, answers: Sequence[Mapping[str, Any]], path: Path) -> None:
+    def plot(self, examples: Any, answers: Sequence[Mapping[str, Any]]) -> Figure:
         """Draws predictions against true values; with targets per step, the curves of both over the steps."""
-        from holdfast.tasks.regress.plot import draw
+        from holdfast.tasks.regress.plot import figure
 
-        draw(examples, answers, path, per_step=self.per_step)
+        return figure(examples, answers, per_step=self.per_step)
+
+    @property
+    def reads_tokens(self) -> bool:
+        """Whether the sequences are texts."""
+        return isinstance(self.encoder, WordsEncoder)
+
+    def step_tokens(self, example: Any) -> list[str] | None:
+        """As :meth:`RecipeTask.step_tokens`: the tokens of a text."""
+        return None if isinstance(self.encoder, NumbersEncoder) else self.encoder.vocabulary.spelled(example.inputs[0])
 
     def example_inputs(self, size: int) -> tuple[Tensor]:
         """Zeros [size, size, C]; for texts, unknown tokens [size, size]."""

@@ -25,6 +25,7 @@ from holdfast.tasks.tag.exports import exports
 from holdfast.tasks.tag.metrics import TaggingMetrics
 from holdfast.tasks.tag.network import Tagger, Words
 from holdfast.tasks.tag.numbers import NumberEncoder
+from holdfast.tasks.tag.presentation import TagPresentation
 from holdfast.tasks.tag.settings import TagModel, TagRecipe
 from holdfast.tasks.tag.sums import SumEncoder
 from holdfast.tasks.task import RecipeTask, TaskStep
@@ -150,6 +151,11 @@ class TagTask(RecipeTask[Records[Any, Any]]):
         """``tags``, or ``spans`` by label, with the figures of each."""
         return metrics.figures()
 
+    @property
+    def presentation(self) -> TagPresentation:
+        """As :attr:`RecipeTask.presentation`."""
+        return TagPresentation(self)
+
     def read(self, paths: Sequence[Path]) -> Records[Any, Any]:
         """Reads sentences with or without tags; for sums, two numbers per line."""
         return self.encoder.read(paths)
@@ -168,6 +174,15 @@ class TagTask(RecipeTask[Records[Any, Any]]):
             DataError: A value does not fit.
         """
         return self.encoder.from_values(values)
+
+    @property
+    def reads_tokens(self) -> bool:
+        """Whether the steps are words or pairs of bits."""
+        return not isinstance(self.encoder, NumberEncoder)
+
+    def step_tokens(self, example: Records[Any, Any]) -> list[str] | None:
+        """As :meth:`RecipeTask.step_tokens`: the words of a sentence, or the pairs of bits of a sum."""
+        return self.encoder.step_tokens(example.inputs[0])
 
     def probabilities(self, model: nn.Module, batch: Any) -> list[Tensor]:
         """The probability of each tag at each step, [T_i, tags], float64, for each sequence."""

@@ -21,12 +21,14 @@ from holdfast.decoding import Hypothesis, beam_search, greedy
 from holdfast.errors import RecipeError
 from holdfast.layers.forms import Form
 from holdfast.settings import TrainSettings
+from holdfast.tasks.epochs import SizedEpochs
 from holdfast.tasks.saved import SavedTask
-from holdfast.tasks.task import RecipeTask, SizedEpochs, TaskStep
+from holdfast.tasks.task import RecipeTask, TaskStep
 from holdfast.tasks.translate.data import PairBatch, PairDataset, from_values, load, padded
 from holdfast.tasks.translate.exports import exports
 from holdfast.tasks.translate.metrics import TranslationMetrics
 from holdfast.tasks.translate.network import Translator
+from holdfast.tasks.translate.presentation import TranslatePresentation
 from holdfast.tasks.translate.settings import TranslateAnswers, TranslateData, TranslateModel, TranslateRecipe
 
 
@@ -166,6 +168,11 @@ class TranslateTask(RecipeTask[Pairs]):
         """A few answers with their references."""
         return metrics.samples(5)
 
+    @property
+    def presentation(self) -> TranslatePresentation:
+        """As :attr:`RecipeTask.presentation`."""
+        return TranslatePresentation(self)
+
     def read(self, paths: Sequence[Path]) -> Pairs:
         """Reads files with the settings of the training files; targets may be missing."""
         examples = pairs.read(paths, parallel=self.data.parallel)
@@ -185,6 +192,40 @@ class TranslateTask(RecipeTask[Pairs]):
             DataError: A value does not fit.
         """
         return from_values(values)
+
+    @property
+    def reads_tokens(self) -> bool:
+        """True: each step is a token of the source."""
+        return True
+
+    def step_tokens(self, example: Pairs) -> list[str]:
+        """As :meth:`RecipeTask.step_tokens`: the tokens of the source, which the encoder reads."""
+        return self.source.spelled(example.inputs[0])
+
+    def alignment(self, model: nn.Module, batch: PairBatch) -> tuple[list[str], Tensor]:
+        """The answer to the first source, and where the attention was at each of its tokens.
+
+        Args:
+            model: The model.
+            batch: Sources; with targets, the first target takes the place of the answer.
+
+        Returns:
+            The T tokens of the answer, with the end; and the weights [T, S], S tokens of the source.
+
+        Raises:
+            OptionError: The model has no attention.
+        """
+        answered = self.with_answer(model, batch)
+        ids = answered.known_targets[:1, : int(answered.target_lengths[0])]
+        read = F.pad(ids[:, :-1], (1, 0), value=BEGIN)
+        weights = cast(Translator, model).attended(batch.inputs[:1], batch.lengths[:1], read)
+        return self.answer_tokens(model, answered), weights[0, :, : int(batch.lengths[0])]
+
+    def answer_tokens(self, model: nn.Module, batch: PairBatch) -> list[str]:
+        """The tokens of the answer to the first source, with the end; of its target, if the batch has targets."""
+        answered = self.with_answer(model, batch)
+        names = self.target.tokens
+        return [names[index] for index in answered.known_targets[0, : int(answered.target_lengths[0])].tolist()]
 
     def answers(self, model: nn.Module, batch: PairBatch) -> list[dict[str, Any]]:
         """``translation``, ``source`` and ``score``; with a beam also ``alternatives``, the next best translations."""
