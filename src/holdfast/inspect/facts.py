@@ -125,24 +125,27 @@ def gather(
     """
     task, model = predictor.task, predictor.model
     presentation = task.presentation
-    missing = list(missing)
-    results, comparison, tables, figures, cases = dict(run.results or {}), {}, (), {}, ()
+    notes = list(missing)
+    results = dict(run.results or {})
+    comparison: dict[str, dict[str, float]] = {}
+    tables: tuple[Table, ...] = ()
+    figures: dict[str, Any] = {}
+    cases: list[Case] = []
     inside = None
     if evaluation is not None:
         figures = evaluation.figures
         results = dict(evaluation.metrics if measured_on != "the test data" or run.results is None else run.results)
         comparison = presentation.comparison(evaluation.metrics, figures)
         tables = presentation.tables(figures)
-        cases = tuple(presentation.case(examples, row) for row in evaluation.worst)
-        cases = tuple(replace(case, origin=place(case.origin)) for case in cases)
+        cases = [presentation.case(examples, row) for row in evaluation.worst]
         inside = look_inside(predictor, examples, run.rows)
-        missing += inside.missing
+        notes += inside.missing
     circumstances = run.circumstances
     if not circumstances.engines:
-        missing.append("The run did not record its engines; those below are what would run here.")
+        notes.append("The run did not record its engines; those below are what would run here.")
         circumstances = Circumstances(circumstances.sizes, circumstances.versions, engines_of(model))
     if not circumstances.versions:
-        missing.append("The run did not record the versions of the libraries that trained it.")
+        notes.append("The run did not record the versions of the libraries that trained it.")
     return Facts(
         name=str(run.recipe["name"]),
         description=str(run.recipe.get("description", "")),
@@ -161,10 +164,10 @@ def gather(
         tables=tables,
         figures=figures,
         error_name=presentation.error_name,
-        cases=cases,
+        cases=tuple(replace(case, origin=place(case.origin)) for case in cases),
         sample=presentation.sample(model),
         inside=inside,
-        missing=tuple(missing),
+        missing=tuple(notes),
     )
 
 
