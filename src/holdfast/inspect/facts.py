@@ -140,12 +140,8 @@ def gather(
         cases = [presentation.case(examples, row) for row in evaluation.worst]
         inside = look_inside(predictor, examples, run.rows)
         notes += inside.missing
-    circumstances = run.circumstances
-    if not circumstances.engines:
-        notes.append("The run did not record its engines; those below are what would run here.")
-        circumstances = Circumstances(circumstances.sizes, circumstances.versions, engines_of(model))
-    if not circumstances.versions:
-        notes.append("The run did not record the versions of the libraries that trained it.")
+    circumstances, unknown = _recorded(run, model)
+    notes += unknown
     return Facts(
         name=str(run.recipe["name"]),
         description=str(run.recipe.get("description", "")),
@@ -169,6 +165,17 @@ def gather(
         inside=inside,
         missing=tuple(notes),
     )
+
+
+def _recorded(run: FinishedRun, model: nn.Module) -> tuple[Circumstances, list[str]]:
+    """What a run recorded at its end; and what it did not, as runs of older versions."""
+    recorded, notes = run.circumstances, []
+    if not recorded.engines:
+        notes.append("The run did not record its engines; those below are what would run here.")
+        recorded = replace(recorded, engines=engines_of(model))
+    if not recorded.versions:
+        notes.append("The run did not record the versions of the libraries that trained it.")
+    return recorded, notes
 
 
 def settings_of(recipe: Mapping[str, Any]) -> tuple[Setting, ...]:
