@@ -96,3 +96,7 @@ class _Worst:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores the metrics."""
         self._metrics.load_state_dict(state)
+
+    def add_state(self, state: Mapping[str, Any]) -> None:
+        """Adds to the metrics."""
+        self._metrics.add_state(state)
