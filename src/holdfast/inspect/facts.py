@@ -125,24 +125,23 @@ def gather(
     """
     task, model = predictor.task, predictor.model
     presentation = task.presentation
-    missing = list(missing)
-    results, comparison, tables, figures, cases = dict(run.results or {}), {}, (), {}, ()
+    notes = list(missing)
+    results = dict(run.results or {})
+    comparison: dict[str, dict[str, float]] = {}
+    tables: tuple[Table, ...] = ()
+    figures: dict[str, Any] = {}
+    cases: list[Case] = []
     inside = None
     if evaluation is not None:
         figures = evaluation.figures
         results = dict(evaluation.metrics if measured_on != "the test data" or run.results is None else run.results)
         comparison = presentation.comparison(evaluation.metrics, figures)
         tables = presentation.tables(figures)
-        cases = tuple(presentation.case(examples, row) for row in evaluation.worst)
-        cases = tuple(replace(case, origin=place(case.origin)) for case in cases)
+        cases = [presentation.case(examples, row) for row in evaluation.worst]
         inside = look_inside(predictor, examples, run.rows)
-        missing += inside.missing
-    circumstances = run.circumstances
-    if not circumstances.engines:
-        missing.append("The run did not record its engines; those below are what would run here.")
-        circumstances = Circumstances(circumstances.sizes, circumstances.versions, engines_of(model))
-    if not circumstances.versions:
-        missing.append("The run did not record the versions of the libraries that trained it.")
+        notes += inside.missing
+    circumstances, unknown = _recorded(run, model)
+    notes += unknown
     return Facts(
         name=str(run.recipe["name"]),
         description=str(run.recipe.get("description", "")),
@@ -161,11 +160,22 @@ def gather(
         tables=tables,
         figures=figures,
         error_name=presentation.error_name,
-        cases=cases,
+        cases=tuple(replace(case, origin=place(case.origin)) for case in cases),
         sample=presentation.sample(model),
         inside=inside,
-        missing=tuple(missing),
+        missing=tuple(notes),
     )
+
+
+def _recorded(run: FinishedRun, model: nn.Module) -> tuple[Circumstances, list[str]]:
+    """What a run recorded at its end; and what it did not, as runs of older versions."""
+    recorded, notes = run.circumstances, []
+    if not recorded.engines:
+        notes.append("The run did not record its engines; those below are what would run here.")
+        recorded = replace(recorded, engines=engines_of(model))
+    if not recorded.versions:
+        notes.append("The run did not record the versions of the libraries that trained it.")
+    return recorded, notes
 
 
 def settings_of(recipe: Mapping[str, Any]) -> tuple[Setting, ...]:

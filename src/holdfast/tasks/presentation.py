@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from holdfast.data import Batch, Examples
+from holdfast.data import Examples
 
 Array = npt.NDArray[Any]
 Value = str | float | int | None
@@ -121,7 +121,7 @@ class MeasuredRow:
 
     index: int
     error: float
-    batch: Batch
+    batch: Any
     place: int
     outputs: Tensor
 

@@ -280,9 +280,16 @@ def test_too_much_of_everything_is_cut_with_a_word() -> None:
     text = " ".join(page.text.split())
     assert "940 more rows are not shown" in text
     assert "380 more values are in" in text
-    assert "4940 more words are not shown" in text
+    assert "pictures and examples are left out, because the page would be too large." in text
     assert "(1,199,880 characters more)" in text
     json.loads(page.json)
+
+
+def test_a_long_sentence_is_cut_with_a_word() -> None:
+    long = Case("x", 1.0, True, "", "", Words((Word("<&>" * 100, "y" * 300, "z" * 300),) * 5000))
+    content = render(facts(cases=(long,), inside=None))
+    assert "4940 more words are not shown" in Page(content).text
+    assert len(content) < 120_000
 
 
 def test_what_does_not_fit_is_left_out_from_the_end(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:

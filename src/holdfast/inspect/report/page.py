@@ -220,7 +220,7 @@ def values_of(facts: Facts) -> dict[str, Any]:
     """The numbers of the page as JSON values, for programs that read it; long parts are cut as in the page."""
     figures = {name: value for name, value in facts.figures.items() if name != "confusion" or _fits(value)}
     recorded = facts.circumstances
-    return rounded(
+    values: dict[str, Any] = rounded(
         finite(
             {
                 "name": plain(facts.name),
@@ -246,6 +246,7 @@ def values_of(facts: Facts) -> dict[str, Any]:
             }
         )
     )
+    return values
 
 
 def _fits(confusion: Mapping[str, Any]) -> bool:

@@ -112,7 +112,8 @@ def image(shown: Picture) -> Figure:
     shades = np.rint((values - low) / (high - low or 1.0) * _GREY).astype(np.uint8)
     zeros = np.zeros_like(shades)
     content = io.BytesIO()
-    imsave(content, np.stack([zeros, zeros, zeros, shades], -1), format="png", metadata={"Software": None})
+    without_version: Any = {"Software": None}
+    imsave(content, np.stack([zeros, zeros, zeros, shades], -1), format="png", metadata=without_version)
     data = base64.b64encode(content.getvalue()).decode("ascii")
     height, width = shades.shape
     words = f"Image of {rows} rows and {columns} columns; down: {shown.axes[0]}, to the right: {shown.axes[1]}."

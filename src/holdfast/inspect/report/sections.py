@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -44,7 +44,7 @@ def curves_of(facts: Facts, pictures: Pictures) -> list[Figure]:
             words += f"; on the validation data: from {number(validation[0])} to {number(validation[-1])}"
         figures.append(
             pictures.drawn(
-                lambda ax, name=name: learning_curves(rows, name, ax=ax),
+                _curve(rows, name),
                 f"Curve over {facts.updates:,} updates in {len(epochs):,} epochs: {words}.",
             )
         )
@@ -55,6 +55,10 @@ def curves_of(facts: Facts, pictures: Pictures) -> list[Figure]:
             pictures.drawn(lambda ax: gradient_norm(rows, ax=ax), f"Norm of the gradients before clipping, {words}.")
         )
     return figures
+
+
+def _curve(rows: Sequence[Mapping[str, Any]], name: str) -> Callable[[Any], Any]:
+    return lambda ax: learning_curves(rows, name, ax=ax)
 
 
 def thinned(rows: Sequence[Mapping[str, Any]], most: int = MOST_ROWS) -> list[Mapping[str, Any]]:

@@ -81,9 +81,10 @@ class ClassifyPresentation(Presentation):
         """The metrics, and the accuracy of the answer that is right most often."""
         rows = super().comparison(results, figures)
         counts = {name: int(values["count"]) for name, values in figures["labels"].items()}
-        if not self._several and sum(counts.values()):
+        total = sum(counts.values())
+        if not self._several and total:
             most = max(counts, key=lambda name: counts[name])
-            rows[f"always {most}"] = {"accuracy": counts[most] / sum(counts.values())}
+            rows[f"always {most}"] = {"accuracy": counts[most] / total}
         return rows
 
     def tables(self, figures: Mapping[str, Any]) -> tuple[Table, ...]:
