@@ -21,8 +21,9 @@ from holdfast.training import Learned, Listener, RunDirectory, learn, validate
 from holdfast.training.determinism import reproducible
 from holdfast.training.finished_run import FinishedRun, write_results
 from holdfast.training.processes import current, joined
-from holdfast.training.run_directory import RECIPE_NAME, data_folder, is_run, results_in, with_choices
-from holdfast.training.sealed import read_sealed, set_values
+from holdfast.training.run_data import read_test_examples
+from holdfast.training.run_directory import data_folder, is_run, results_in, with_choices
+from holdfast.training.sealed import set_values
 
 
 @dataclass(frozen=True)
@@ -204,8 +205,7 @@ def evaluate(
         return measure(predictor, predictor.read(files))
     if not path.is_dir():
         raise DataError(f"{path} is a model without a run: name the files to measure it on, or give its run directory.")
-    recipe = recipes.from_dict(read_sealed(path / RECIPE_NAME), str(path / RECIPE_NAME))
-    return measure(predictor, TASKS[recipe.task].load(recipe, data_dir or data_folder(path)).test)
+    return measure(predictor, read_test_examples(path, data_dir))
 
 
 def measure(predictor: Predictor, examples: Any) -> Evaluation:

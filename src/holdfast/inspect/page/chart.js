@@ -1,0 +1,119 @@
+// A chart of lines and bands in SVG.
+
+import { drawing, element, short } from "./dom.js";
+
+const [WIDTH, HEIGHT] = [640, 300];
+const MARGIN = { left: 58, right: 14, top: 12, bottom: 38 };
+
+/** Round numbers from low to high, about `count` of them. */
+export function ticks(low, high, count) {
+  const rough = (high - low) / count || 1;
+  const size = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((factor) => factor * size).find((each) => each >= rough);
+  const first = Math.ceil(low / step);
+  const last = Math.floor(high / step);
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, k) => (first + k) * step);
+}
+
+/** Lines [x, y] and bands [x, low, high] with axes; text beside it tells the same to a screen reader. */
+export class Chart {
+  /** @param label What is drawn. */
+  constructor(label) {
+    this.label = label;
+    this.svg = drawing("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", "aria-label": label });
+    this.legend = element("ul", { class: "legend" });
+    this.element = element("figure", { class: "chart-figure" }, this.svg, this.legend);
+  }
+
+  x(value) {
+    const { x0, x1 } = this.range;
+    return MARGIN.left + ((value - x0) / (x1 - x0 || 1)) * (WIDTH - MARGIN.left - MARGIN.right);
+  }
+
+  y(value) {
+    const { y0, y1 } = this.range;
+    return HEIGHT - MARGIN.bottom - ((value - y0) / (y1 - y0 || 1)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
+  }
+
+  /** The place of a pointer in the units of the axes. */
+  at(event) {
+    const box = this.svg.getBoundingClientRect();
+    const { x0, x1, y0, y1 } = this.range;
+    const [left, top] = [((event.clientX - box.left) / box.width) * WIDTH, ((event.clientY - box.top) / box.height) * HEIGHT];
+    return {
+      x: x0 + ((left - MARGIN.left) / (WIDTH - MARGIN.left - MARGIN.right)) * (x1 - x0),
+      y: y0 + ((HEIGHT - MARGIN.bottom - top) / (HEIGHT - MARGIN.top - MARGIN.bottom)) * (y1 - y0),
+    };
+  }
+
+  /**
+   * Draws.
+   *
+   * @param lines {name, points: [[x, y]], kind}: `kind` is a class of page.css, such as "actual".
+   * @param bands {name, points: [[x, low, high]]}.
+   * @param xText Gives the text of a tick on the x axis.
+   * @param cursor An x that is marked.
+   * @param dots Places [x, y] with a dot; `chosen` is the position of one that is larger.
+   */
+  draw({ lines, bands = [], xName = "", yName = "", xText = short, cursor = null, dots = [], chosen = -1, keep = false }) {
+    const finite = (numbers) => numbers.filter(Number.isFinite);
+    const xs = finite([...lines, ...bands].flatMap(({ points }) => points.map(([x]) => x)));
+    const ys = finite([...lines, ...bands].flatMap(({ points }) => points.flatMap(([, ...values]) => values)));
+    if (!keep || !this.range) {
+      const [low, high] = [Math.min(...ys), Math.max(...ys)];
+      const space = 0.06 * (high - low) || Math.abs(high) * 0.1 || 1;
+      this.range = { x0: Math.min(...xs), x1: Math.max(...xs), y0: low - space, y1: high + space };
+    }
+    this.svg.replaceChildren(
+      ...this.axes(xName, yName, xText),
+      ...bands.map((band, k) => this.band(band, k)),
+      ...(cursor === null ? [] : [this.vertical(cursor)]),
+      ...lines.map((line, k) => this.line(line, k)),
+      ...dots.map(([x, y], k) =>
+        drawing("circle", { cx: this.x(x), cy: this.y(y), r: k === chosen ? 7 : 4, class: k === chosen ? "dot chosen" : "dot" })),
+    );
+    const entry = (name, kind) => element("li", {}, element("span", { class: `swatch ${kind}` }), name);
+    this.legend.replaceChildren(
+      ...lines.map(({ name, kind }, k) => entry(name, `line ${kind ?? `line-${k % 8}`}`)),
+      ...bands.map(({ name }, k) => entry(name, `band band-${k}`)),
+    );
+  }
+
+  axes(xName, yName, xText) {
+    const { x0, x1, y0, y1 } = this.range;
+    const [bottom, right] = [HEIGHT - MARGIN.bottom, WIDTH - MARGIN.right];
+    const horizontal = ticks(y0, y1, 5).flatMap((value) => [
+      drawing("line", { x1: MARGIN.left, x2: right, y1: this.y(value), y2: this.y(value), class: "grid" }),
+      drawing("text", { x: MARGIN.left - 8, y: this.y(value) + 5, "text-anchor": "end" }, short(value)),
+    ]);
+    const whole = [...new Set(ticks(x0, x1, 6).map(Math.round))].filter((value) => value >= x0 && value <= x1);
+    const vertical = whole.flatMap((value) => [
+      drawing("line", { x1: this.x(value), x2: this.x(value), y1: bottom, y2: bottom + 5, class: "tick" }),
+      drawing("text", { x: this.x(value), y: bottom + 20, "text-anchor": "middle" }, xText(value)),
+    ]);
+    return [
+      ...horizontal,
+      ...vertical,
+      drawing("text", { x: right, y: HEIGHT - 3, "text-anchor": "end", class: "axis" }, xName),
+      drawing("text", { x: 4, y: HEIGHT - 3, class: "axis" }, yName),
+    ];
+  }
+
+  line({ points, kind }, k) {
+    const known = points.map(([x, y]) => (Number.isFinite(y) ? `${this.x(x).toFixed(1)} ${this.y(y).toFixed(1)}` : null));
+    const path = known.map((place, t) => (place === null ? "" : `${t && known[t - 1] !== null ? "L" : "M"}${place}`)).join("");
+    return drawing("path", { d: path, class: `line ${kind ?? `line-${k % 8}`}` });
+  }
+
+  band({ points }, k) {
+    const place = (x, y) => `${this.x(x).toFixed(1)} ${this.y(y).toFixed(1)}`;
+    const upper = points.map(([x, , high]) => place(x, high));
+    const lower = points.map(([x, low]) => place(x, low)).reverse();
+    return drawing("path", { d: `M${[...upper, ...lower].join("L")}Z`, class: `band band-${k}` });
+  }
+
+  vertical(value) {
+    const [top, bottom] = [MARGIN.top, HEIGHT - MARGIN.bottom];
+    return drawing("line", { x1: this.x(value), x2: this.x(value), y1: top, y2: bottom, class: "cursor" });
+  }
+}
