@@ -41,8 +41,8 @@ def rules(vocabulary: Vocabulary) -> VocabularyRules:
     merges = [_pair(merge) for merge in document["model"].get("merges", ())]
     if _without_content(document) != _without_content(usual):
         raise OptionError(
-            f"The vocabulary of {unit} cuts texts by other rules than those of Holdfast's own vocabularies; expected one "
-            "that a training of Holdfast made."
+            f"The vocabulary of {unit} cuts texts by other rules than those of Holdfast's own vocabularies; expected "
+            "one that a training of Holdfast made."
         )
     return VocabularyRules(unit, lower, tuple(vocabulary.tokens), tuple(merges))
 

@@ -76,14 +76,12 @@ def _sequences(encoder: SequenceEncoder, examples: Any) -> Iterator[tuple[str, A
     room, ordered = _MOST_NUMBERS, examples
     if hasattr(examples, "ordered"):
         ordered = examples.ordered(encoder.settings.feature_columns)
-    count = 0
     for place, (name, values) in enumerate(_chosen(ordered)):
         room -= values.size
-        if count == MOST_SAMPLES or room < 0:
+        if place == MOST_SAMPLES or room < 0:
             return
         if values.dtype.kind == "f" and np.isnan(values).any():
             values = encoder.filling.filled(torch.from_numpy(values.astype(np.float64))).numpy()
-        count += 1
         yield name or f"example {place + 1}", values
 
 

@@ -21,10 +21,11 @@ const plain = (value) => (Array.isArray(value) ? value.map((row) => Array.from(r
 const entries = (map) => Object.fromEntries([...map].map(([name, values]) => [name, Array.from(values)]));
 
 function compute({ chain, tensors, inputs, future }) {
-  const model = new Model(chain, new Map(Object.entries(tensors).map(([name, values]) => [name, Float32Array.from(values)])));
+  const float32 = ([name, values]) => [name, Float32Array.from(values)];
+  const model = new Model(chain, new Map(Object.entries(tensors).map(float32)));
   const { value, recordings } = model.run(inputs, { future });
-  const inside = recordings.map(({ name, gates, states }) => ({ name, gates: entries(gates), states: entries(states) }));
-  return { value: plain(value), recordings: inside };
+  const shown = ({ name, gates, states }) => ({ name, gates: entries(gates), states: entries(states) });
+  return { value: plain(value), recordings: recordings.map(shown) };
 }
 
 Object.assign(window, { compute, crc32, draw, erf, probabilities, randomNumbers, Vocabulary });

@@ -211,4 +211,5 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert not (tmp_path / "small.html").exists()
     code, _, err = call(capsys, "page", path, tmp_path / "nowhere" / "sums.html")
     assert code == 2
-    assert err == f"holdfast: {tmp_path / 'nowhere' / 'sums.html'} cannot be written: No such file or directory. Choose another file.\n"
+    reason = "cannot be written: No such file or directory. Choose another file."
+    assert err == f"holdfast: {tmp_path / 'nowhere' / 'sums.html'} {reason}\n"

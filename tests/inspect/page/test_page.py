@@ -48,7 +48,8 @@ NAMED = [*sorted(set(ACTIVATIONS) - {"exponential"}), *PARAMETRISED]  # the expo
 def layers() -> dict[str, Any]:
     """Every variant, stack and activation as a layer."""
     found = {name: made(kind, INPUTS, 4, torch.float32, **options) for name, (kind, options) in VARIANTS.items()}
-    found |= {name: made(kind, INPUTS, size, torch.float32, **options) for name, (kind, size, options) in STACKS.items()}
+    for name, (kind, sizes, options) in STACKS.items():
+        found[name] = made(kind, INPUTS, sizes, torch.float32, **options)
     found |= {f"activation {name}": made("gru", INPUTS, 4, torch.float32, activation=name) for name in NAMED}
     return found
 
@@ -160,7 +161,8 @@ def test_texts_become_the_same_ids_and_texts(unit: Any, lower: bool, runtime: An
     texts = [*TEXTS, "that hat  then ran", "sat▁on", "dont"]
     found = runtime.evaluate(
         "([rules, texts]) => { const v = new Vocabulary(rules);"
-        " return texts.map((text) => { const ids = v.encode(text).map(({ id }) => id); return [ids, v.decode(ids)]; }); }",
+        " const both = (ids) => [ids, v.decode(ids)];"
+        " return texts.map((text) => both(v.encode(text).map(({ id }) => id))); }",
         [document, texts],
     )
     expected = vocabulary.encode(texts)
@@ -186,7 +188,10 @@ def test_checksums_of_texts(runtime: Any) -> None:
         assert runtime.evaluate("crc32", text) == zlib.crc32(text.encode())
 
 
-@pytest.mark.parametrize("settings", [(1.0, 0, 1.0), (0.7, 5, 1.0), (1.3, 0, 0.8), (0.9, 6, 0.5), (0.0, 0, 1.0)], ids=str)
+SETTINGS = [(1.0, 0, 1.0), (0.7, 5, 1.0), (1.3, 0, 0.8), (0.9, 6, 0.5), (0.0, 0, 1.0)]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_probabilities_and_draws(settings: tuple[float, int, float], runtime: Any) -> None:
     temperature, top_k, top_p = settings
     scores = torch.randn(12) * 2

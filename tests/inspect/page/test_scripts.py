@@ -43,5 +43,5 @@ def test_another_form_is_a_mistake(program: str) -> None:
 def test_a_module_is_small_and_uses_no_network(name: str) -> None:
     source = scripts.read(name)
     assert len(source.splitlines()) <= 300
-    assert max(map(len, source.splitlines())) <= 160
+    assert max(map(len, source.splitlines())) <= 120
     assert not re.search(r"\b(fetch|XMLHttpRequest|WebSocket|sendBeacon|innerHTML|outerHTML|eval|Function\()", source)

@@ -103,8 +103,8 @@ def test_a_large_page_is_refused_with_its_size() -> None:
     with pytest.raises(OptionError) as error:
         page_of(task, model, title="x", max_mb=0.001)
     assert str(error.value) == (
-        f"The page would have {numbers * 16 / 3e6:.1f} MB (weights alone); at most 0.001 MB are written. Allow more with "
-        "--max-mb, or train a smaller model."
+        f"The page would have {numbers * 16 / 3e6:.1f} MB (weights alone); at most 0.001 MB are written. Allow more "
+        "with --max-mb, or train a smaller model."
     )
     with pytest.raises(OptionError, match=r"^The page would have 0\.1 MB \(weights, examples and program\); at most"):
         page_of(task, model, title="x", max_mb=0.02)
@@ -128,7 +128,8 @@ def test_a_task_without_an_input_for_pages_is_named() -> None:
     with pytest.raises(OptionError) as error:
         page_of(task, model, title="x")
     assert str(error.value) == (
-        "No page runs a model of the task 'transcribe'; it runs models that classify, regress, tag, forecast or generate."
+        "No page runs a model of the task 'transcribe'; it runs models that classify, regress, tag, forecast or "
+        "generate."
     )
 
 
@@ -147,13 +148,17 @@ def test_a_head_of_your_own_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     task = ClassifyTask(
         ClassifyModel(hidden_size=3, head="first of the page tests"), Encoder.fit(examples, ClassifyData())
     )
-    with pytest.raises(OptionError, match=r"^The model has the head 'first of the page tests', which is no part of Hold"):
+    with pytest.raises(
+        OptionError, match=r"^The model has the head 'first of the page tests', which is no part of Hold"
+    ):
         page_of(task, task.build().eval(), title="x")
 
 
 def test_weights_that_are_shared_are_written_once(tmp_path: Path) -> None:
     predictor = Predictor(untrained.write("generate", tmp_path))
-    places = {name: begin for name, begin, _ in document_of(page_of(predictor.task, predictor.model, title="x"))["tensors"]}
+    places = {
+        name: begin for name, begin, _ in document_of(page_of(predictor.task, predictor.model, title="x"))["tensors"]
+    }
     assert places["embedding.weight"] == places["output.weight"] == 0
 
 

@@ -8,6 +8,12 @@ const MOST_BARS = 12;
 const MOST_LINES = 5;
 const MOST_PREFIXES = 64; // longer sequences are read as a whole only
 
+/** A table of numbers with a line of heads. */
+function table(heads, body) {
+  const line = element("tr", {}, heads.map((head) => element("th", { scope: "col" }, head)));
+  return element("table", { class: "values" }, element("thead", {}, line), body);
+}
+
 /** Names with a share each, the largest first, as bars and text. */
 export class Bars {
   constructor() {
@@ -129,14 +135,9 @@ export class ValuesAnswer {
   constructor({ names, quantiles, per_step }, model) {
     Object.assign(this, { names, quantiles, per_step, model });
     this.table = element("tbody");
-    const heads = ["", ...(quantiles.length > 1 ? quantiles.map((level) => `${short(100 * level)} %`) : ["value"])];
+    const heads = quantiles.length > 1 ? quantiles.map((level) => `${short(100 * level)} %`) : ["value"];
     this.chart = new Chart(per_step ? "The values at each step" : "The values after each step");
-    this.element = element(
-      "div",
-      { class: "answer" },
-      element("table", { class: "values" }, element("thead", {}, element("tr", {}, heads.map((head) => element("th", {}, head)))), this.table),
-      this.chart.element,
-    );
+    this.element = element("div", { class: "answer" }, table(["", ...heads], this.table), this.chart.element);
   }
 
   show(result, value) {
@@ -157,9 +158,10 @@ export class ValuesAnswer {
     const middle = Math.floor(Q / 2);
     const curve = (k, q) => this.rows.map((values, t) => [t + 1, values[k * Q + q]]);
     const shown = this.names.slice(0, MOST_LINES);
+    const band = (k) => this.rows.map((values, t) => [t + 1, values[k * Q], values[k * Q + Q - 1]]);
     this.chart.draw({
       lines: shown.map((name, k) => ({ name, points: curve(k, middle) })),
-      bands: Q > 1 ? shown.map((name, k) => ({ name: `${name}, band`, points: this.rows.map((values, t) => [t + 1, values[k * Q], values[k * Q + Q - 1]]) })) : [],
+      bands: Q > 1 ? shown.map((name, k) => ({ name: `${name}, band`, points: band(k) })) : [],
       xName: "step",
       cursor: step + 1,
     });
@@ -177,8 +179,11 @@ export class ForecastAnswer {
       "details",
       { class: "answer" },
       element("summary", {}, "The forecast as a table"),
-      element("div", { class: "scrolling", tabindex: 0, role: "region", "aria-label": "The forecast as a table" },
-        element("table", { class: "values" }, element("thead", {}, element("tr", {}, heads.map((head) => element("th", {}, head)))), this.table)),
+      element(
+        "div",
+        { class: "scrolling", tabindex: 0, role: "region", "aria-label": "The forecast as a table" },
+        table(heads, this.table),
+      ),
     );
   }
 

@@ -25,7 +25,7 @@ const NAMES = { i: "input", f: "forget", g: "candidate", o: "output", r: "reset"
 /** A cell with its weights, ready to run over time. */
 export class Cell {
   /**
-   * @param description The cell as a model file describes it: kind, sizes and the options that are not at their defaults.
+   * @param description The cell as a model file describes it: kind, sizes, and the options that were changed.
    * @param parameter Gives the tensor of a name such as "weight_ih"; undefined where the cell does not have it.
    */
   constructor(description, parameter) {

@@ -24,7 +24,7 @@ function lookUp({ name, size }, tensors) {
   return (id) => table.subarray(id * size, (id + 1) * size);
 }
 
-/** Vectors of words, each {word: id, letters: ids}: one from a table beside the last states of layers over its letters. */
+/** Vectors of words {word: id, letters: ids}: one from a table, and the last states of layers over the letters. */
 function wordVectors({ words, characters, spelling }, tensors) {
   const wordVector = lookUp(words, tensors);
   if (!spelling) return (sentence) => sentence.map(({ word }) => wordVector(word));

@@ -39,7 +39,8 @@ export class Chart {
   at(event) {
     const box = this.svg.getBoundingClientRect();
     const { x0, x1, y0, y1 } = this.range;
-    const [left, top] = [((event.clientX - box.left) / box.width) * WIDTH, ((event.clientY - box.top) / box.height) * HEIGHT];
+    const left = ((event.clientX - box.left) / box.width) * WIDTH;
+    const top = ((event.clientY - box.top) / box.height) * HEIGHT;
     return {
       x: x0 + ((left - MARGIN.left) / (WIDTH - MARGIN.left - MARGIN.right)) * (x1 - x0),
       y: y0 + ((HEIGHT - MARGIN.bottom - top) / (HEIGHT - MARGIN.top - MARGIN.bottom)) * (y1 - y0),
@@ -55,7 +56,9 @@ export class Chart {
    * @param cursor An x that is marked.
    * @param dots Places [x, y] with a dot; `chosen` is the position of one that is larger.
    */
-  draw({ lines, bands = [], xName = "", yName = "", xText = short, cursor = null, dots = [], chosen = -1, keep = false }) {
+  draw(picture) {
+    const { lines, bands = [], xName = "", yName = "", xText = short, cursor = null } = picture;
+    const { dots = [], chosen = -1, keep = false } = picture;
     const finite = (numbers) => numbers.filter(Number.isFinite);
     const xs = finite([...lines, ...bands].flatMap(({ points }) => points.map(([x]) => x)));
     const ys = finite([...lines, ...bands].flatMap(({ points }) => points.flatMap(([, ...values]) => values)));
@@ -69,8 +72,7 @@ export class Chart {
       ...bands.map((band, k) => this.band(band, k)),
       ...(cursor === null ? [] : [this.vertical(cursor)]),
       ...lines.map((line, k) => this.line(line, k)),
-      ...dots.map(([x, y], k) =>
-        drawing("circle", { cx: this.x(x), cy: this.y(y), r: k === chosen ? 7 : 4, class: k === chosen ? "dot chosen" : "dot" })),
+      ...dots.map((place, k) => this.dot(place, k === chosen)),
     );
     const entry = (name, kind) => element("li", {}, element("span", { class: `swatch ${kind}` }), name);
     this.legend.replaceChildren(
@@ -100,9 +102,14 @@ export class Chart {
   }
 
   line({ points, kind }, k) {
-    const known = points.map(([x, y]) => (Number.isFinite(y) ? `${this.x(x).toFixed(1)} ${this.y(y).toFixed(1)}` : null));
-    const path = known.map((place, t) => (place === null ? "" : `${t && known[t - 1] !== null ? "L" : "M"}${place}`)).join("");
-    return drawing("path", { d: path, class: `line ${kind ?? `line-${k % 8}`}` });
+    const place = ([x, y]) => (Number.isFinite(y) ? `${this.x(x).toFixed(1)} ${this.y(y).toFixed(1)}` : "");
+    const places = points.map(place);
+    const step = (each, t) => each && `${t && places[t - 1] ? "L" : "M"}${each}`;
+    return drawing("path", { d: places.map(step).join(""), class: `line ${kind ?? `line-${k % 8}`}` });
+  }
+
+  dot([x, y], chosen) {
+    return drawing("circle", { cx: this.x(x), cy: this.y(y), r: chosen ? 7 : 4, class: chosen ? "dot chosen" : "dot" });
   }
 
   band({ points }, k) {

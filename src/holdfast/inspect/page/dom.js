@@ -5,7 +5,8 @@ const SVG = "http://www.w3.org/2000/svg";
 function filled(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value);
   }
   node.append(...children.flat().filter((child) => child !== null));
   return node;
@@ -40,11 +41,12 @@ export function chooser(names, onchoose, { first = null } = {}) {
 
 const VISIBLE = new Map([["\n", "↵"], ["\t", "⇥"], [" ", "␣"]]);
 
-/** A token as a person can see it: a space, a line break and control characters get a sign. */
+const sign = (letter) => VISIBLE.get(letter) ?? (/\s/u.test(letter) ? "·" : letter);
+
+/** A token as a person can see it: blanks alone and control characters get a sign. */
 export function visible(token) {
-  // eslint-disable-next-line no-control-regex
-  return token.replace(/^[\s]+$/u, (blank) => Array.from(blank, (letter) => VISIBLE.get(letter) ?? "·").join(""))
-    .replace(/[\u0000-\u0008\u000b-\u001f\u007f]/gu, "�");
+  const shown = token.trim() ? token : Array.from(token, sign).join("");
+  return shown.replace(/[\u0000-\u001f\u007f]/gu, (letter) => VISIBLE.get(letter) ?? "�");
 }
 
 /** A number with few digits. */

@@ -40,7 +40,8 @@ export class DrawInput {
     this.canvas.addEventListener("pointermove", (event) => this.follow(event));
     this.canvas.addEventListener("keydown", (event) => this.press(event));
     for (const name of ["focus", "blur"]) this.canvas.addEventListener(name, () => this.paint());
-    this.brush = element("input", { type: "range", min: 0.5, max: 4, step: 0.1, value: 1 + 0.05 * Math.max(width, height) });
+    const pen = 1 + 0.05 * Math.max(width, height);
+    this.brush = element("input", { type: "range", min: 0.5, max: 4, step: 0.1, value: pen });
     this.sample = chooser(this.samples.map(({ name }) => name), (place) => this.show(this.samples[place].values));
     this.element = element(
       "div",

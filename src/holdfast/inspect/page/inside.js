@@ -24,7 +24,7 @@ class Map2D {
     this.name = name;
     this.canvas = element("canvas", { role: "img" });
     this.text = element("p", { class: "numbers-text" });
-    const title = isGate(name) ? `${name} gate` : name === "hidden" ? "hidden state h" : name === "cell" ? "cell state c" : name;
+    const title = isGate(name) ? `${name} gate` : { hidden: "hidden state h", cell: "cell state c" }[name] ?? name;
     this.element = element(
       "figure",
       { class: "map" },
@@ -82,7 +82,8 @@ export class Inside {
     this.timer = null;
     this.slider = element("input", { type: "range", min: 0, value: 0, oninput: () => this.moved() });
     this.where = element("output", { class: "where" });
-    this.button = element("button", { type: "button", onclick: () => (this.timer ? this.stop() : this.play()) }, "Play");
+    const toggle = () => (this.timer ? this.stop() : this.play());
+    this.button = element("button", { type: "button", onclick: toggle }, "Play");
     this.layers = element("div", { class: "layer" });
     this.maps = element("div", { class: "maps" });
     this.element = element(

@@ -69,8 +69,8 @@ export class NextAnswer {
    * @param inside The panel with the gates.
    */
   constructor(description, model, input, inside) {
-    Object.assign(this, { description, model, input, inside, vocabulary: input.vocabulary, unit: 0, source: 0, chosen: -1 });
-    const number = (name, value, attributes) => element("input", { type: "number", name, value, min: 0, ...attributes });
+    Object.assign(this, { description, model, input, inside, vocabulary: input.vocabulary, unit: 0, source: 0 });
+    const number = (name, value, more) => element("input", { type: "number", name, value, min: 0, ...more });
     this.controls = {
       temperature: number("temperature", description.temperature, { step: 0.1 }),
       length: number("length", description.length, { step: 1 }),
@@ -78,7 +78,8 @@ export class NextAnswer {
       top_k: number("top_k", description.top_k, { step: 1 }),
       top_p: number("top_p", description.top_p, { step: 0.05, max: 1 }),
     };
-    this.button = element("button", { type: "button", class: "main", onclick: () => (this.running ? this.stop() : this.start()) }, "Write");
+    const toggle = () => (this.running ? this.stop() : this.start());
+    this.button = element("button", { type: "button", class: "main", onclick: toggle }, "Write");
     this.status = element("p", { class: "hint", role: "status" });
     this.text = element("div", { class: "written", tabindex: 0, role: "region", "aria-label": "The text" });
     this.text.addEventListener("click", (event) => this.pick(event));
@@ -157,8 +158,9 @@ export class NextAnswer {
     this.button.textContent = "Write";
     if (!this.writing) return;
     const count = this.writing.ids.length;
-    this.status.textContent = `${count - this.writing.begin} tokens written${this.writing.ended ? "; the text has ended" : ""}. ` +
-      `${short(this.spent / count)} ms per step.`;
+    const end = this.writing.ended ? "; the text has ended" : "";
+    const speed = `${short(this.spent / count)} ms per step`;
+    this.status.textContent = `${count - this.writing.begin} tokens written${end}. ${speed}.`;
     this.first = Math.max(0, count - LAST);
     const steps = this.writing.ids.slice(this.first).map((id) => visible(this.vocabulary.tokens[id]));
     this.inside.show(joined(this.writing.recordings.slice(this.first)), steps);
@@ -245,7 +247,8 @@ export class NextAnswer {
     this.text.querySelector(".chosen")?.classList.remove("chosen");
     this.text.children[place]?.classList.add("chosen");
     const names = this.vocabulary.tokens.map((token, id) => (id < 4 ? token : visible(token)));
-    this.after.textContent = `After “${visible(this.vocabulary.tokens[this.writing.ids[place]])}”, by the model alone (temperature 1):`;
+    const token = visible(this.vocabulary.tokens[this.writing.ids[place]]);
+    this.after.textContent = `After “${token}”, by the model alone (temperature 1):`;
     this.bars.draw(names, softmax(this.writing.scores[place]));
   }
 

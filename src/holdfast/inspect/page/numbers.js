@@ -22,7 +22,8 @@ export class NumbersInput {
       this.chart.element,
       labelled(`One line per step: ${names.length ? names.join(", ") : `${channels} numbers`}`, this.control),
     );
-    this.control.value = (samples[0]?.values ?? [new Array(channels).fill(0)]).map((step) => step.join(", ")).join("\n");
+    const first = samples[0]?.values ?? [new Array(channels).fill(0)];
+    this.control.value = first.map((step) => step.join(", ")).join("\n");
     this.draw();
   }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from holdfast.errors import HoldfastWarning, MissingDataError, OptionError
 from holdfast.inspect.page.writing import MAX_MB, write_page
 from holdfast.predictor import Predictor
-from holdfast.training.run_data import recipe_of, read_test_examples
+from holdfast.training.run_data import read_test_examples, recipe_of
 from holdfast.training.run_directory import RECIPE_NAME
 
 

@@ -1,4 +1,4 @@
-"""What a model computes, in plain words: its parts with sizes and numbers of weights, and the equations of its cells."""
+"""What a model computes, in plain words: its parts, their sizes and numbers of weights, the equations of its cells."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from html import escape
 from textwrap import dedent
 
 from holdfast.cells import NAMES, CellSpec, gru, lstm, rnn
-from holdfast.layers.chain import Chain
+from holdfast.layers.chain import Chain, special
 from holdfast.layers.chain import parts as plain
-from holdfast.layers.chain import special
 from holdfast.tasks.interface import Answer, LabelsAnswer, NextAnswer, TagsAnswer, ValuesAnswer
 
 _CELLS = {"rnn": rnn, "gru": gru, "lstm": lstm}
@@ -55,7 +54,8 @@ def computation(chain: Chain, answer: Answer, total: int) -> str:
 
 def equations(spec: CellSpec) -> str:
     """The lines of a cell's docstring that hold for it, and those of its options."""
-    blocks = [dedent(block) for block in re.findall(r"(?:^    \S.*\n)+", f"{_CELLS[spec.kind].__doc__}\n", re.MULTILINE)]
+    text = f"{_CELLS[spec.kind].__doc__}\n"
+    blocks = [dedent(block) for block in re.findall(r"(?:^    \S.*\n)+", text, re.MULTILINE)]
     lines = blocks[0].splitlines()
     if spec.kind == "gru":
         other = "before the product" if spec.reset_after else "after the product"
@@ -153,12 +153,14 @@ def _count(weights: int) -> str:
 def _answer(answer: Answer) -> str:
     """What is done with the result of the last part."""
     if isinstance(answer, LabelsAnswer):
-        return "the probability of each label: a sigmoid of each score." if answer.several else (
-            "the probability of each label: the softmax of the scores."
+        return (
+            "the probability of each label: a sigmoid of each score."
+            if answer.several
+            else ("the probability of each label: the softmax of the scores.")
         )
     if isinstance(answer, TagsAnswer):
-        two = len(answer.names) == 2
-        return f"the probability of each tag at each step: {'a sigmoid of the score' if two else 'the softmax of the scores'}."
+        how = "a sigmoid of the score" if len(answer.names) == 2 else "the softmax of the scores"
+        return f"the probability of each tag at each step: {how}."
     if isinstance(answer, NextAnswer):
         return "the probability of each token as the next one: the softmax of the scores divided by the temperature."
     if isinstance(answer, ValuesAnswer):

@@ -32,7 +32,7 @@ export class SeriesInput {
       "div",
       { class: "series" },
       this.chart.element,
-      element("p", { class: "hint" }, "Move a point of the history with the mouse or a finger, or choose it and type its value."),
+      element("p", { class: "hint" }, "Move a point of the history with the mouse or a finger, or type its value."),
       element(
         "div",
         { class: "controls" },
@@ -145,14 +145,13 @@ export class SeriesInput {
     const last = [W - 1, history[W - 1][target]];
     const rows = forecast.map((_, row) => row);
     const pairs = Array.from({ length: middle }, (_, k) => [k, this.quantiles.length - 1 - k]);
+    const places = (table, begin) => table.map((row, t) => [begin + t, row[target] ?? NaN]);
+    const name = this.quantiles.length > 1 ? "forecast (median)" : "forecast";
     const lines = [
-      { name: "history", kind: "history", points: history.map((row, t) => [t, row[target] ?? NaN]) },
-      { name: this.quantiles.length > 1 ? "forecast (median)" : "forecast", kind: "forecast",
-        points: [last, ...rows.map((row) => [W + row, value(row, middle)])] },
+      { name: "history", kind: "history", points: places(history, 0) },
+      { name, kind: "forecast", points: [last, ...rows.map((row) => [W + row, value(row, middle)])] },
     ];
-    if (window.actual) {
-      lines.push({ name: "what happened", kind: "actual", points: window.actual.map((row, k) => [W + k, row[target] ?? NaN]) });
-    }
+    if (window.actual) lines.push({ name: "what happened", kind: "actual", points: places(window.actual, W) });
     this.chart.draw({
       lines,
       bands: pairs.map(([low, high]) => ({
@@ -162,13 +161,13 @@ export class SeriesInput {
       yName: this.targets[target],
       xText: (step) => window.times[step] ?? "",
       cursor: this.cursor ?? null,
-      dots: window.fixed.includes(target) ? [] : history.map((row, t) => [t, row[target] ?? NaN]).filter(([, y]) => Number.isFinite(y)),
+      dots: window.fixed.includes(target) ? [] : places(history, 0).filter(([, y]) => Number.isFinite(y)),
       chosen: this.chosen,
       keep,
     });
-    const end = forecast.at(-1)[target][middle];
-    this.chart.svg.setAttribute("aria-label",
-      `${this.targets[target]}: ${W} values of history, the last ${short(last[1] ?? NaN)}; forecast of ${forecast.length} ` +
-      `values, the last ${short(end)} at ${window.times[W + forecast.length - 1] ?? "the end"}.`);
+    const end = short(forecast.at(-1)[target][middle]);
+    const said = `${W} values of history, the last ${short(last[1] ?? NaN)}; ${forecast.length} values of a forecast`;
+    const when = window.times[W + forecast.length - 1];
+    this.chart.svg.setAttribute("aria-label", `${this.targets[target]}: ${said}, the last ${end} at ${when}.`);
   }
 }

@@ -80,8 +80,8 @@ export class PairsInput {
   constructor({ bits }, onchange) {
     this.bits = bits;
     this.top = 2 ** (bits - 1) - 1;
-    const number = (value) =>
-      element("input", { type: "number", min: 0, max: this.top, step: 1, value, inputmode: "numeric", oninput: onchange });
+    const limits = { type: "number", min: 0, max: this.top, step: 1, inputmode: "numeric" };
+    const number = (value) => element("input", { ...limits, value, oninput: onchange });
     this.controls = [number(Math.min(13, this.top)), number(Math.min(29, this.top))];
     this.element = element(
       "div",
@@ -93,7 +93,8 @@ export class PairsInput {
 
   value() {
     const numbers = this.controls.map((control) => Number(control.value));
-    const fits = (number, k) => this.controls[k].value !== "" && Number.isInteger(number) && number >= 0 && number <= this.top;
+    const whole = (number, k) => this.controls[k].value !== "" && Number.isInteger(number);
+    const fits = (number, k) => whole(number, k) && number >= 0 && number <= this.top;
     if (!numbers.every(fits)) return { error: `Type two whole numbers from 0 to ${this.top}.` };
     const bit = (number, place) => Math.floor(number / 2 ** place) % 2;
     const places = Array.from({ length: this.bits }, (_, place) => place);

@@ -22,7 +22,8 @@ export class Vocabulary {
 
   /** The tokens of a text: [{id, text}], where `text` is the part of the text; an unknown one has the id UNKNOWN. */
   encode(text) {
-    return this.splitSpecial(text).flatMap(({ id, text: part }) => (id === undefined ? this.cut(part) : [{ id, text: part }]));
+    const tokens = (part) => (part.id === undefined ? this.cut(part.text) : [part]);
+    return this.splitSpecial(text).flatMap(tokens);
   }
 
   /** The names of special tokens inside a text are these tokens. */
