@@ -66,7 +66,10 @@ def _chosen(examples: Any) -> Iterator[tuple[str, Any]]:
     targets = examples.targets or [None] * len(examples)
     labels = [target if isinstance(target, str) else "" for target in targets]
     firsts = {label: place for place, label in reversed(list(enumerate(labels))) if label}
-    order = [*firsts.values(), *(place for place in range(len(labels)) if place not in firsts.values())]
+    order = [
+        *(firsts[label] for label in sorted(firsts)),
+        *(place for place in range(len(labels)) if place not in firsts.values()),
+    ]
     for place in order[:100]:
         yield (labels[place] and f"{labels[place]} ({examples.origins[place]})"), examples.inputs[place]
 

@@ -60,8 +60,10 @@ def test_digits_are_drawn_and_read_row_by_row(tmp_path: Path, opened: Callable[.
     assert probabilities(page) == pytest.approx(expected["probabilities"], abs=CLOSE)
     assert page.locator(".verdict").inner_text() == expected["label"]
     # after three rows, as for a picture of three rows
-    page.locator(".inside input[type=range]").evaluate("(slider) => { slider.value = 2; slider.oninput?.(); }")
-    page.evaluate("holdfast.inside.go(2)")
+    page.wait_for_function("holdfast.answer.shares.length === 8")
+    page.locator(".inside input[type=range]").evaluate(
+        "(slider) => { slider.value = 2; slider.dispatchEvent(new Event('input')); }"
+    )
     (first,) = predictor.predict_values([np.array(drawn[:3], np.uint8)])
     shares = page.evaluate("Array.from(holdfast.answer.shares[2])")
     assert dict(zip(predictor.task.encoder.labels.classes, shares, strict=True)) == pytest.approx(

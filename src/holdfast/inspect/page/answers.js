@@ -6,7 +6,9 @@ import { sigmoid, softmax } from "./maths.js";
 
 const MOST_BARS = 12;
 const MOST_LINES = 5;
-const MOST_PREFIXES = 64; // longer sequences are read as a whole only
+const MOST_PREFIXES = 128; // longer sequences, and those that take more work, are read as a whole only
+const MOST_WORK = 3e8; // multiplications, about half a second
+const PAUSE = 150; // milliseconds after the last change
 
 /** A table of numbers with a line of heads. */
 function table(heads, body) {
@@ -32,11 +34,18 @@ export class Bars {
   }
 }
 
-/** The outputs after the first step, the first two, ..., where there are few enough of them. */
-function prefixes(model, value) {
-  const T = value.input.length;
-  if (T > MOST_PREFIXES) return [];
-  return value.input.map((_, t) => model.run(value.input.slice(0, t + 1)).value);
+/** Computes what a model would say after each step of an input, a moment after the last change of it. */
+class Prefixes {
+  constructor(model) {
+    this.model = model;
+  }
+
+  /** Calls `done` with the values after the first step, the first two, ...; with none where there are too many. */
+  ask({ input }, done) {
+    clearTimeout(this.timer);
+    if (input.length > MOST_PREFIXES || this.model.prefixCost(input) > MOST_WORK) return;
+    this.timer = setTimeout(() => done(this.model.prefixes(input)), PAUSE);
+  }
 }
 
 /** Scores of labels as probabilities: of one label, or of each by itself. */
@@ -48,8 +57,7 @@ export function labelShares(scores, several) {
 export class LabelsAnswer {
   /** @param description {several}: whether a sequence may have several labels. */
   constructor({ several }, model) {
-    Object.assign(this, { several, model });
-    this.names = model.labels;
+    Object.assign(this, { several, names: model.labels, prefixes: new Prefixes(model) });
     this.verdict = element("p", { class: "verdict", "aria-live": "polite" });
     this.after = element("p", { class: "hint" });
     this.bars = new Bars();
@@ -60,7 +68,11 @@ export class LabelsAnswer {
   show(result, value) {
     this.value = value;
     this.final = labelShares(result.value, this.several);
-    this.shares = prefixes(this.model, value).map((scores) => labelShares(scores, this.several));
+    this.shares = [];
+    this.prefixes.ask(value, (scores) => {
+      this.shares = scores.map((each) => labelShares(each, this.several));
+      this.setStep(this.step);
+    });
     const best = this.final.indexOf(Math.max(...this.final));
     const likely = this.names.filter((_, k) => this.final[k] >= 0.5);
     this.verdict.textContent = this.several ? likely.join(", ") || "none of the labels" : this.names[best];
@@ -68,6 +80,7 @@ export class LabelsAnswer {
   }
 
   setStep(step) {
+    this.step = step;
     const shares = this.shares[step] ?? this.final;
     this.bars.draw(this.names, shares);
     const whole = step + 1 >= this.value.input.length || !this.shares.length;
@@ -133,7 +146,7 @@ export function tagShares(scores) {
 export class ValuesAnswer {
   /** @param description {names, quantiles, per_step}. */
   constructor({ names, quantiles, per_step }, model) {
-    Object.assign(this, { names, quantiles, per_step, model });
+    Object.assign(this, { names, quantiles, per_step, prefixes: new Prefixes(model) });
     this.table = element("tbody");
     const heads = quantiles.length > 1 ? quantiles.map((level) => `${short(100 * level)} %`) : ["value"];
     this.chart = new Chart(per_step ? "The values at each step" : "The values after each step");
@@ -142,12 +155,19 @@ export class ValuesAnswer {
 
   show(result, value) {
     this.value = value;
-    this.rows = this.per_step ? result.value : prefixes(this.model, value);
+    this.rows = this.per_step ? result.value : [];
     this.final = this.per_step ? result.value.at(-1) : result.value;
+    if (!this.per_step) {
+      this.prefixes.ask(value, (rows) => {
+        this.rows = rows;
+        this.setStep(this.step);
+      });
+    }
     this.setStep(value.input.length - 1);
   }
 
   setStep(step) {
+    this.step = step;
     const Q = this.quantiles.length;
     const row = this.rows[step] ?? this.final;
     const cells = (k) => Array.from(row.slice(k * Q, (k + 1) * Q), (number) => element("td", {}, short(number)));

@@ -42,13 +42,14 @@ function linearPart({ name, outputs, bias }, tensors) {
 
 function recurrent(part, tensors) {
   const layers = new Recurrent(part, tensors);
-  return (sequence, context) => {
+  const compute = (sequence, context) => {
     const run = layers.run(sequence, context.state ?? layers.zeros());
     context.state = run.state;
     context.last = run.last;
     context.recordings.push(...run.recordings);
     return run.outputs;
   };
+  return Object.assign(compute, { layers });
 }
 
 const POOLS = {
@@ -159,6 +160,10 @@ export class Model {
       return PARTS[part.part](part, tensors);
     });
     this.first = chain.parts.findIndex(({ part }) => part === "recurrent");
+    const { layers } = this.parts[this.first];
+    const heads = chain.parts.filter(({ part }) => part === "head");
+    this.cost = layers.cost;
+    this.streams = layers.forwards && heads.every(({ kind }) => kind.startsWith("last_"));
   }
 
   /**
@@ -178,6 +183,22 @@ export class Model {
     };
     const value = this.parts.reduce((before, part) => part(before, context), input);
     return { value, state: context.state, recordings: context.recordings };
+  }
+
+  /** The values after the first step of an input, after the first two, ..., of a model with a head. */
+  prefixes(input) {
+    if (!this.streams) return input.map((_, t) => this.run(input.slice(0, t + 1)).value);
+    let state = null;
+    return input.map((step) => {
+      const result = this.run([step], { state });
+      state = result.state;
+      return result.value;
+    });
+  }
+
+  /** The multiplications that `prefixes` takes. */
+  prefixCost({ length }) {
+    return this.cost * (this.streams ? length : (length * (length + 1)) / 2);
   }
 }
 

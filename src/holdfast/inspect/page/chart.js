@@ -2,7 +2,7 @@
 
 import { drawing, element, short } from "./dom.js";
 
-const [WIDTH, HEIGHT] = [640, 300];
+const NARROW = 480; // a phone
 const MARGIN = { left: 58, right: 14, top: 12, bottom: 38 };
 
 /** Round numbers from low to high, about `count` of them. */
@@ -20,30 +20,41 @@ export class Chart {
   /** @param label What is drawn. */
   constructor(label) {
     this.label = label;
-    this.svg = drawing("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", "aria-label": label });
+    this.svg = drawing("svg", { class: "chart", role: "img", "aria-label": label });
+    this.resize(640);
+    new ResizeObserver(([{ contentRect }]) => this.resize(contentRect.width)).observe(this.svg);
     this.legend = element("ul", { class: "legend" });
     this.element = element("figure", { class: "chart-figure" }, this.svg, this.legend);
   }
 
+  /** A new width on the page; texts keep their size. */
+  resize(width) {
+    if (!width || Math.abs(width - (this.width ?? 0)) < 1) return;
+    this.width = width;
+    this.height = width < NARROW ? 230 : 300;
+    this.svg.setAttribute("viewBox", `0 0 ${this.width} ${this.height}`);
+    if (this.picture) this.draw(this.picture);
+  }
+
   x(value) {
     const { x0, x1 } = this.range;
-    return MARGIN.left + ((value - x0) / (x1 - x0 || 1)) * (WIDTH - MARGIN.left - MARGIN.right);
+    return MARGIN.left + ((value - x0) / (x1 - x0 || 1)) * (this.width - MARGIN.left - MARGIN.right);
   }
 
   y(value) {
     const { y0, y1 } = this.range;
-    return HEIGHT - MARGIN.bottom - ((value - y0) / (y1 - y0 || 1)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
+    return this.height - MARGIN.bottom - ((value - y0) / (y1 - y0 || 1)) * (this.height - MARGIN.top - MARGIN.bottom);
   }
 
   /** The place of a pointer in the units of the axes. */
   at(event) {
     const box = this.svg.getBoundingClientRect();
     const { x0, x1, y0, y1 } = this.range;
-    const left = ((event.clientX - box.left) / box.width) * WIDTH;
-    const top = ((event.clientY - box.top) / box.height) * HEIGHT;
+    const left = ((event.clientX - box.left) / box.width) * this.width;
+    const top = ((event.clientY - box.top) / box.height) * this.height;
     return {
-      x: x0 + ((left - MARGIN.left) / (WIDTH - MARGIN.left - MARGIN.right)) * (x1 - x0),
-      y: y0 + ((HEIGHT - MARGIN.bottom - top) / (HEIGHT - MARGIN.top - MARGIN.bottom)) * (y1 - y0),
+      x: x0 + ((left - MARGIN.left) / (this.width - MARGIN.left - MARGIN.right)) * (x1 - x0),
+      y: y0 + ((this.height - MARGIN.bottom - top) / (this.height - MARGIN.top - MARGIN.bottom)) * (y1 - y0),
     };
   }
 
@@ -54,11 +65,12 @@ export class Chart {
    * @param bands {name, points: [[x, low, high]]}.
    * @param xText Gives the text of a tick on the x axis.
    * @param cursor An x that is marked.
-   * @param dots Places [x, y] with a dot; `chosen` is the position of one that is larger.
+   * @param dots Places [x, y] with a dot; the one at x = `chosen` is larger. With `keep`, the axes stay as they are.
    */
   draw(picture) {
     const { lines, bands = [], xName = "", yName = "", xText = short, cursor = null } = picture;
     const { dots = [], chosen = -1, keep = false } = picture;
+    this.picture = picture;
     const finite = (numbers) => numbers.filter(Number.isFinite);
     const xs = finite([...lines, ...bands].flatMap(({ points }) => points.map(([x]) => x)));
     const ys = finite([...lines, ...bands].flatMap(({ points }) => points.flatMap(([, ...values]) => values)));
@@ -72,7 +84,7 @@ export class Chart {
       ...bands.map((band, k) => this.band(band, k)),
       ...(cursor === null ? [] : [this.vertical(cursor)]),
       ...lines.map((line, k) => this.line(line, k)),
-      ...dots.map((place, k) => this.dot(place, k === chosen)),
+      ...dots.map((place) => this.dot(place, place[0] === chosen, dots.length)),
     );
     const entry = (name, kind) => element("li", {}, element("span", { class: `swatch ${kind}` }), name);
     this.legend.replaceChildren(
@@ -83,12 +95,12 @@ export class Chart {
 
   axes(xName, yName, xText) {
     const { x0, x1, y0, y1 } = this.range;
-    const [bottom, right] = [HEIGHT - MARGIN.bottom, WIDTH - MARGIN.right];
+    const [bottom, right] = [this.height - MARGIN.bottom, this.width - MARGIN.right];
     const horizontal = ticks(y0, y1, 5).flatMap((value) => [
       drawing("line", { x1: MARGIN.left, x2: right, y1: this.y(value), y2: this.y(value), class: "grid" }),
       drawing("text", { x: MARGIN.left - 8, y: this.y(value) + 5, "text-anchor": "end" }, short(value)),
     ]);
-    const whole = [...new Set(ticks(x0, x1, 6).map(Math.round))].filter((value) => value >= x0 && value <= x1);
+    const whole = [...new Set(ticks(x0, x1, this.width < NARROW ? 3 : 6).map(Math.round))].filter((value) => value >= x0 && value <= x1);
     const vertical = whole.flatMap((value) => [
       drawing("line", { x1: this.x(value), x2: this.x(value), y1: bottom, y2: bottom + 5, class: "tick" }),
       drawing("text", { x: this.x(value), y: bottom + 20, "text-anchor": "middle" }, xText(value)),
@@ -96,8 +108,8 @@ export class Chart {
     return [
       ...horizontal,
       ...vertical,
-      drawing("text", { x: right, y: HEIGHT - 3, "text-anchor": "end", class: "axis" }, xName),
-      drawing("text", { x: 4, y: HEIGHT - 3, class: "axis" }, yName),
+      drawing("text", { x: right, y: this.height - 3, "text-anchor": "end", class: "axis" }, xName),
+      drawing("text", { x: 4, y: this.height - 3, class: "axis" }, yName),
     ];
   }
 
@@ -108,8 +120,9 @@ export class Chart {
     return drawing("path", { d: places.map(step).join(""), class: `line ${kind ?? `line-${k % 8}`}` });
   }
 
-  dot([x, y], chosen) {
-    return drawing("circle", { cx: this.x(x), cy: this.y(y), r: chosen ? 7 : 4, class: chosen ? "dot chosen" : "dot" });
+  dot([x, y], chosen, count) {
+    const [r, kind] = chosen ? [7, "dot chosen"] : [count > 60 ? 2 : 4, "dot"];
+    return drawing("circle", { cx: this.x(x), cy: this.y(y), r, class: kind });
   }
 
   band({ points }, k) {
@@ -120,7 +133,7 @@ export class Chart {
   }
 
   vertical(value) {
-    const [top, bottom] = [MARGIN.top, HEIGHT - MARGIN.bottom];
+    const [top, bottom] = [MARGIN.top, this.height - MARGIN.bottom];
     return drawing("line", { x1: this.x(value), x2: this.x(value), y1: top, y2: bottom, class: "cursor" });
   }
 }

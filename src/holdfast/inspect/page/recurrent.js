@@ -51,6 +51,17 @@ export class Recurrent {
     );
   }
 
+  /** Whether an output depends on earlier steps alone. */
+  get forwards() {
+    return this.layers.flat().every(({ backwards }) => !backwards);
+  }
+
+  /** Multiplications per step. */
+  get cost() {
+    const weights = ({ p }) => p.weight_ih.length + p.weight_hh.length;
+    return this.layers.flat().reduce((sum, { cell }) => sum + weights(cell), 0);
+  }
+
   /** The state before the first step: one {h, c} for each layer and direction. */
   zeros() {
     return this.layers.map((directions) => directions.map(({ cell }) => cell.zeros()));

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from torch import Tensor
 
-from holdfast.data.series import Windows
+from holdfast.data.series import Series, Windows
 from holdfast.tasks.forecast.encoder import SeriesEncoder
 from holdfast.tasks.forecast.windows import ForecastBatch
 from holdfast.tasks.interface import SeriesWindow
@@ -33,9 +33,15 @@ def histories(encoder: SeriesEncoder, horizon: int, windows: Windows | None) -> 
     if len(windows):
         chosen = np.unique(np.linspace(0, len(windows) - 1, min(most, len(windows))).astype(int))
         yield from _of(encoder, windows.subset(chosen.tolist()), horizon)
-    if not encoder.settings.known_columns:  # the rows after the end of a file are known ahead in few files
-        ends = windows.unlabelled()
-        yield from _of(encoder, ends.subset(range(max(0, len(ends) - most // 2 - 1), len(ends))), horizon)
+    ends = windows.unlabelled()
+    open_ends = [place for place, series in enumerate(ends.series) if _is_open(encoder, series, horizon)]
+    if open_ends:
+        yield from _of(encoder, ends.subset(open_ends[-(most // 2) - 1 :]), horizon)
+
+
+def _is_open(encoder: SeriesEncoder, series: Series, horizon: int) -> bool:
+    """Whether the rows after the end of a series can be forecast: what is known ahead is there."""
+    return not encoder.settings.known_columns or len(series.times) - len(series) >= horizon
 
 
 def _of(encoder: SeriesEncoder, windows: Windows, horizon: int) -> Iterator[SeriesWindow]:
