@@ -100,7 +100,10 @@ export class Chart {
       drawing("line", { x1: MARGIN.left, x2: right, y1: this.y(value), y2: this.y(value), class: "grid" }),
       drawing("text", { x: MARGIN.left - 8, y: this.y(value) + 5, "text-anchor": "end" }, short(value)),
     ]);
-    const whole = [...new Set(ticks(x0, x1, this.width < NARROW ? 3 : 6).map(Math.round))].filter((value) => value >= x0 && value <= x1);
+    const letters = Math.max(...[x0, x1].map((value) => xText(Math.round(value)).length));
+    const room = Math.floor(this.width / (20 + 8 * letters)); // texts that fit beside one another
+    const places = x1 - x0 < room ? ticks(x0, x1, x1 - x0) : ticks(x0, x1, Math.min(6, room));
+    const whole = [...new Set(places.map(Math.round))].filter((value) => value >= x0 && value <= x1);
     const vertical = whole.flatMap((value) => [
       drawing("line", { x1: this.x(value), x2: this.x(value), y1: bottom, y2: bottom + 5, class: "tick" }),
       drawing("text", { x: this.x(value), y: bottom + 20, "text-anchor": "middle" }, xText(value)),

@@ -23,18 +23,19 @@ class Map2D {
   constructor(name) {
     this.name = name;
     this.canvas = element("canvas", { role: "img" });
+    this.later = element("div", { class: "later" });
     this.text = element("p", { class: "numbers-text" });
     const title = isGate(name) ? `${name} gate` : { hidden: "hidden state h", cell: "cell state c" }[name] ?? name;
     this.element = element(
       "figure",
       { class: "map" },
       element("figcaption", {}, element("strong", {}, title), ` ${WORDS[name] ?? ""}`),
-      this.canvas,
+      element("div", { class: "picture" }, this.canvas, this.later),
       this.text,
     );
   }
 
-  draw(values, steps, cursor) {
+  draw(values, steps) {
     const units = values.length / steps;
     const { canvas } = this;
     [canvas.width, canvas.height] = [steps, units];
@@ -42,15 +43,26 @@ class Map2D {
     const context = canvas.getContext("2d");
     const image = context.createImageData(steps, units);
     const shade = shades();
-    for (let t = 0; t < steps; t += 1) {
-      for (let unit = 0; unit < units; unit += 1) {
-        const place = 4 * (unit * steps + t);
-        image.data.set([...shade(values[t * units + unit]), t <= cursor ? 255 : 50], place);
-      }
-    }
+    const table = Array.from({ length: 201 }, (_, k) => shade((k - 100) / 100));
+    values.forEach((value, k) => {
+      const place = 4 * ((k % units) * steps + Math.floor(k / units));
+      const [red, green, blue] = table[100 + Math.round(100 * Math.max(-1, Math.min(1, value)))] ?? table[100];
+      image.data[place] = red;
+      image.data[place + 1] = green;
+      image.data[place + 2] = blue;
+      image.data[place + 3] = 255;
+    });
     context.putImageData(image, 0, 0);
-    this.text.textContent = this.said(values.subarray(cursor * units, (cursor + 1) * units));
-    canvas.setAttribute("aria-label", `${this.name}, ${units} units over ${steps} steps. ${this.text.textContent}`);
+    Object.assign(this, { values, steps, units });
+  }
+
+  /** Covers the steps after `step`, and says what is at `step`. */
+  mark(step) {
+    const { steps, units } = this;
+    this.later.style.width = `${(100 * (steps - 1 - step)) / steps}%`;
+    this.text.textContent = this.said(this.values.subarray(step * units, (step + 1) * units));
+    const label = `${this.name}, ${units} units over ${steps} steps. ${this.text.textContent}`;
+    this.canvas.setAttribute("aria-label", label);
   }
 
   said(values) {
@@ -100,7 +112,7 @@ export class Inside {
       ),
       this.maps,
     );
-    onThemeChange(() => this.draw());
+    onThemeChange(() => this.shown && this.draw());
   }
 
   /** New recordings of a run, and a name for each step. */
@@ -130,8 +142,12 @@ export class Inside {
   }
 
   draw() {
-    if (!this.shown) return;
-    for (const [map, values] of this.shown) map.draw(values, this.labels.length, this.step);
+    for (const [map, values] of this.shown) map.draw(values, this.labels.length);
+    this.mark();
+  }
+
+  mark() {
+    for (const map of this.shown.keys()) map.mark(this.step);
     const text = `${this.labels[this.step]} (${this.step + 1} of ${this.labels.length})`;
     this.where.textContent = text;
     this.slider.setAttribute("aria-valuetext", text);
@@ -145,7 +161,7 @@ export class Inside {
   go(step) {
     this.step = step;
     this.slider.value = step;
-    this.draw();
+    this.mark();
     this.onstep(step);
   }
 

@@ -8,6 +8,7 @@ import { draw, probabilities } from "./sampling.js";
 import { BEGIN, END, UNKNOWN } from "./vocabulary.js";
 
 const SLICE = 12; // milliseconds of computing between two pictures
+const TINT = 0.5; // of the full colour, so that the text on it stays readable
 const PADDING = 0;
 
 /** The text of a model, as it grows: tokens, scores after each of them, and what was inside. */
@@ -165,6 +166,7 @@ export class NextAnswer {
     const steps = this.writing.ids.slice(this.first).map((id) => visible(this.vocabulary.tokens[id]));
     this.inside.show(joined(this.writing.recordings.slice(this.first)), steps);
     this.setStep(steps.length - 1);
+    if (!this.coloured) this.liveliest();
   }
 
   /** Adds the new tokens to the text. */
@@ -197,7 +199,7 @@ export class NextAnswer {
       this.colour();
     };
     this.sources.replaceChildren(labelled("Colour by", chooser(this.list.map(({ text }) => text), choose)));
-    this.source = Math.max(0, this.list.findIndex(({ name }) => name === "cell"));
+    this.source = Math.max(0, this.list.findLastIndex(({ name }) => name === "cell"));
     this.sources.querySelector("select").value = this.source;
   }
 
@@ -208,7 +210,7 @@ export class NextAnswer {
 
   colourOne(span, t, shade) {
     const value = this.values(t)[this.unit];
-    span.style.backgroundColor = `rgb(${shade(0.85 * value).join(" ")})`;
+    span.style.backgroundColor = `rgb(${shade(TINT * Math.max(-1, Math.min(1, value))).join(" ")})`;
     span.title = `${this.list[this.source].name}, unit ${this.unit}: ${value.toFixed(3)}`;
   }
 
@@ -225,6 +227,7 @@ export class NextAnswer {
   /** Chooses the unit whose value varies most over the text. */
   liveliest() {
     if (!this.writing) return;
+    this.coloured = true;
     const steps = this.writing.ids.length;
     const spread = Array.from({ length: this.list[this.source].units }, (_, unit) => {
       const column = Array.from({ length: steps }, (__, t) => Math.max(-1, Math.min(1, this.values(t)[unit])));

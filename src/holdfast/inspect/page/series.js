@@ -60,7 +60,7 @@ export class SeriesInput {
     this.choose(this.chosen);
   }
 
-  choose(step) {
+  choose(step, keep = false) {
     this.chosen = step;
     this.pointSlider.value = step;
     this.pointSlider.setAttribute("aria-valuetext", this.window.times[step]);
@@ -71,7 +71,7 @@ export class SeriesInput {
     this.note.textContent = `${this.window.name}; chosen: ${this.window.times[step]}${
       fixed ? ". This column has gaps, which were filled from its other values; it cannot be moved." : ""
     }`;
-    this.draw(false);
+    this.draw(keep);
   }
 
   typed() {
@@ -104,8 +104,7 @@ export class SeriesInput {
     const step = Math.round(x);
     if (step < 0 || step >= this.history.length) return;
     this.move(step, y, true);
-    this.chosen = step;
-    this.choose(step);
+    this.choose(step, true);
   }
 
   value() {
