@@ -13,9 +13,14 @@ from tests.tasks import untrained
 
 from command_line import call
 from holdfast import experiment, recipes
+from holdfast.data import Encoder, Examples
+from holdfast.data.readers.layout import arrange
 from holdfast.errors import HoldfastWarning, OptionError
+from holdfast.inspect.page import page_of
 from holdfast.inspect.page.of_run import write_run_page
 from holdfast.predictor import Predictor
+from holdfast.tasks import ClassifyTask
+from holdfast.tasks.classify.settings import ClassifyData, ClassifyModel
 
 CLOSE = 1e-5
 
@@ -158,6 +163,19 @@ def test_sentences_get_tags(tmp_path: Path, opened: Callable[..., Any]) -> None:
         (expected,) = Predictor(path).predict_lines([sentence])
         assert page.locator(".chip .tag").all_text_contents() == expected["tags"]
         assert page.locator(".chip .word").all_text_contents() == expected["words"]
+
+
+@pytest.mark.parametrize("layout", ["rows", "columns", "pixels"])
+def test_a_picture_is_read_in_the_layout_of_its_model(layout: Any, opened: Callable[..., Any]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (6, 4, 4), dtype=np.uint8)
+    examples = Examples(arrange(images, layout), list("ababab"), list("123456"))
+    task = ClassifyTask(ClassifyModel(hidden_size=3), Encoder.fit(examples, ClassifyData(layout=layout)))
+    page = opened(page_of(task, task.build().eval(), title="x", examples=examples))
+    found = page.evaluate("holdfast.input.value().input.map((row) => Array.from(row))")
+    np.testing.assert_array_equal(found, examples.inputs[0])
+    assert page.evaluate("Array.from(holdfast.input.pixels)") == images[0].flatten().tolist()
+    page.get_by_role("button", name="Clear").click()
+    assert page.evaluate("Math.max(...holdfast.input.pixels)") == 0
 
 
 # Files and errors
