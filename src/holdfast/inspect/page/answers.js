@@ -1,7 +1,7 @@
 // What a model answers: labels, tags, numbers, forecasts.
 
 import { Chart } from "./chart.js";
-import { element, percent, short } from "./dom.js";
+import { element, percent, short, stepList } from "./dom.js";
 import { sigmoid, softmax } from "./maths.js";
 
 const MOST_BARS = 12;
@@ -104,7 +104,7 @@ export class TagsAnswer {
   constructor({ names, sum }) {
     Object.assign(this, { names, sum });
     this.verdict = element("p", { class: "verdict", "aria-live": "polite" });
-    this.steps = element("ol", { class: "tagged" });
+    this.steps = stepList("tagged");
     this.bars = new Bars();
     this.element = element("div", { class: "answer" }, this.verdict, this.steps, this.bars.element);
   }

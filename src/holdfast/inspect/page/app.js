@@ -75,6 +75,10 @@ export function start() {
   byId("input").append(input.element, status);
   byId("answer").append(answer.element);
   byId("inside").append(inside.element);
+  document.addEventListener("pick", ({ detail }) => {
+    inside.stop();
+    inside.go(detail);
+  });
   if (page.answer.kind === "next") answer.start();
   else run();
   Object.assign(window, { holdfast: { page, model, input, answer, inside } }); // for a look from the console

@@ -39,6 +39,16 @@ export function chooser(names, onchoose, { first = null } = {}) {
   return select;
 }
 
+/** A list with one entry per step; a click on an entry becomes the event "pick" with the number of the step. */
+export function stepList(name) {
+  const list = element("ol", { class: name });
+  list.addEventListener("click", (event) => {
+    const step = Array.from(list.children).indexOf(event.target.closest("li"));
+    if (step >= 0) list.dispatchEvent(new CustomEvent("pick", { detail: step, bubbles: true }));
+  });
+  return list;
+}
+
 const VISIBLE = new Map([["\n", "↵"], ["\t", "⇥"], [" ", "␣"]]);
 
 const sign = (letter) => VISIBLE.get(letter) ?? (/\s/u.test(letter) ? "·" : letter);

@@ -1,8 +1,10 @@
 // A text to type: characters, words or pieces of it are the steps. Also sentences whose words are read with their
 // letters, and sums as pairs of bits.
 
-import { chooser, element, labelled, visible } from "./dom.js";
+import { chooser, element, labelled, stepList, visible } from "./dom.js";
 import { BEGIN, UNKNOWN, Vocabulary } from "./vocabulary.js";
+
+const MOST_SHOWN = 400;
 
 /** A control for one text, with examples. */
 class TypedText {
@@ -16,15 +18,23 @@ class TypedText {
       this.control.value = samples[place].text;
       onchange();
     };
+    this.steps = stepList("letters");
     this.element = element(
       "div",
       { class: "typed" },
       labelled(label, this.control),
       samples.length > 1 ? labelled("Example", chooser(samples.map(({ name }) => name), choose)) : null,
+      this.steps,
     );
   }
 
-  setStep() {}
+  /** The tokens, of which one is looked at. */
+  setStep(step) {
+    const { labels, unknown } = this.value();
+    const kind = (t) => `${t === step ? "chosen " : ""}${t > step ? "later " : ""}${unknown[t] ? "unknown" : ""}`;
+    const entries = labels.slice(0, MOST_SHOWN).map((label, t) => element("li", { class: kind(t) }, label));
+    this.steps.replaceChildren(...entries);
+  }
 }
 
 /** Texts: each token is a step. */
@@ -39,6 +49,10 @@ export class TextInput extends TypedText {
 
   value() {
     return this.tokens(this.control.value);
+  }
+
+  setStep(step) {
+    if (!this.multiline) super.setStep(step);
   }
 
   /** The ids and texts of a text's tokens; a text without tokens is one unknown token, or for a beginning BEGIN. */
@@ -72,6 +86,8 @@ export class WordsInput extends TypedText {
     });
     return { input, labels: words.map(visible), unknown: input.map(({ word }) => word === UNKNOWN) };
   }
+
+  setStep() {} // the answer shows the words with their tags
 }
 
 /** Two numbers to add: each step has one bit of both, the least significant first. */
