@@ -50,7 +50,7 @@ def test_without_examples_a_picture_is_a_square() -> None:
 def test_the_first_examples_have_different_labels() -> None:
     encoder, examples = pictures("rows")
     samples = numbers_input(encoder, examples).samples
-    assert [sample.name for sample in samples[:4]] == ["0 (picture 0)", "1 (picture 1)", "2 (picture 2)", "0 (picture 3)"]
+    assert [sample.name for sample in samples[:4]] == ["0", "1", "2", "0 (2)"]
     assert len(samples) == MOST_SAMPLES
     assert samples[0].values == examples.inputs[0].tolist()
 
@@ -67,6 +67,12 @@ def test_numbers_with_gaps_are_filled_and_get_masks() -> None:
 def test_texts_of_a_table() -> None:
     texts = Records(["good film", "x" * 1000, "bad"], ["+", "+", "-"], ["a", "b", "c"])
     found = text_input(Vocabulary.fit(texts.inputs, "words"), texts)
-    assert [(sample.name, sample.text) for sample in found.samples] == [("+ (a)", "good film"), ("- (c)", "bad")]
+    assert [(sample.name, sample.text) for sample in found.samples] == [
+        ("+: good film", "good film"),
+        ("-: bad", "bad"),
+    ]
     assert found.vocabulary.unit == "words"
-    assert text_input(Vocabulary.fit(texts.inputs, "words"), Records(["one two"], None, ["a"])).samples[0].name == "one two"
+    assert (
+        text_input(Vocabulary.fit(texts.inputs, "words"), Records(["one two"], None, ["a"])).samples[0].name
+        == "one two"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from holdfast.tasks.interface import ImageInput, NumbersInput, Sample, TextInput
 MOST_SAMPLES = 12
 _MOST_NUMBERS = 200_000
 _LONGEST_TEXT = 400
+_LONGEST_NAME = 50
 _PIXEL = 128  # values of one byte that never reach it are classes or ticks
 
 
@@ -54,15 +56,16 @@ def text_input(vocabulary: Vocabulary, examples: Any = None) -> TextInput:
 def text_samples(examples: Any) -> tuple[TextSample, ...]:
     """Texts to begin with; a list of words becomes a text with spaces."""
     samples: list[TextSample] = []
-    for name, value in _chosen(examples) if examples is not None else ():
+    for label, value in _chosen(examples) if examples is not None else ():
         text = value if isinstance(value, str) else " ".join(value)
+        name = f"{label}: {text}" if label else text
         if len(text) <= _LONGEST_TEXT:
-            samples.append(TextSample(name or f"{text[:40]}{'...' if len(text) > 40 else ''}", text))
+            samples.append(TextSample(name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}...", text))
     return tuple(samples[:MOST_SAMPLES])
 
 
 def _chosen(examples: Any) -> Iterator[tuple[str, Any]]:
-    """The names and inputs of examples: first one of each label, then the others; the first 100 of them."""
+    """The labels and inputs of examples: first one of each label, then the others; the first 100 of them."""
     targets = examples.targets or [None] * len(examples)
     labels = [target if isinstance(target, str) else "" for target in targets]
     firsts = {label: place for place, label in reversed(list(enumerate(labels))) if label}
@@ -71,7 +74,7 @@ def _chosen(examples: Any) -> Iterator[tuple[str, Any]]:
         *(place for place in range(len(labels)) if place not in firsts.values()),
     ]
     for place in order[:100]:
-        yield (labels[place] and f"{labels[place]} ({examples.origins[place]})"), examples.inputs[place]
+        yield labels[place], examples.inputs[place]
 
 
 def _sequences(encoder: SequenceEncoder, examples: Any) -> Iterator[tuple[str, Array]]:
@@ -79,13 +82,15 @@ def _sequences(encoder: SequenceEncoder, examples: Any) -> Iterator[tuple[str, A
     room, ordered = _MOST_NUMBERS, examples
     if hasattr(examples, "ordered"):
         ordered = examples.ordered(encoder.settings.feature_columns)
-    for place, (name, values) in enumerate(_chosen(ordered)):
+    seen: Counter[str] = Counter()
+    for place, (label, values) in enumerate(_chosen(ordered)):
         room -= values.size
         if place == MOST_SAMPLES or room < 0:
             return
         if values.dtype.kind == "f" and np.isnan(values).any():
             values = encoder.filling.filled(torch.from_numpy(values.astype(np.float64))).numpy()
-        yield name or f"example {place + 1}", values
+        seen[label] += 1
+        yield (label if seen[label] == 1 else f"{label} ({seen[label]})") if label else f"example {place + 1}", values
 
 
 def _picture(encoder: SequenceEncoder, channels: int, sequences: Sequence[Array]) -> tuple[int, int] | None:
@@ -95,7 +100,7 @@ def _picture(encoder: SequenceEncoder, channels: int, sequences: Sequence[Array]
         pixels = all(values.dtype == np.uint8 for values in sequences)
         if not pixels or max(int(values.max()) for values in sequences) < _PIXEL:
             return None
-    elif encoder.scaling.kind != "unit":
+    elif encoder.scaling.kind != "unit" or encoder.settings.feature_columns:
         return None
     steps = {len(values) for values in sequences} or {channels}
     if len(steps) > 1 or (layout == "pixels" and channels > 1):

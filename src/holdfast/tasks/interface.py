@@ -16,7 +16,7 @@ class Sample:
     """An example to begin with.
 
     Attributes:
-        name: Its label, or where it is from.
+        name: Its label, or its number.
         values: A sequence [T][C].
     """
 
@@ -29,7 +29,7 @@ class TextSample:
     """A text to begin with.
 
     Attributes:
-        name: Its label, or its beginning.
+        name: Its label and its beginning.
         text: The text.
     """
 

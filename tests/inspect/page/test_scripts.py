@@ -44,4 +44,6 @@ def test_a_module_is_small_and_uses_no_network(name: str) -> None:
     source = scripts.read(name)
     assert len(source.splitlines()) <= 300
     assert max(map(len, source.splitlines())) <= 120
-    assert not re.search(r"\b(fetch|XMLHttpRequest|WebSocket|sendBeacon|innerHTML|outerHTML)\b|\b(eval|Function)\(", source)
+    assert not re.search(
+        r"\b(fetch|XMLHttpRequest|WebSocket|sendBeacon|innerHTML|outerHTML)\b|\b(eval|Function)\(", source
+    )

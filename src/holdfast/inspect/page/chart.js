@@ -3,7 +3,7 @@
 import { drawing, element, short } from "./dom.js";
 
 const NARROW = 480; // a phone
-const MARGIN = { left: 58, right: 14, top: 12, bottom: 38 };
+const MARGIN = { left: 58, right: 18, top: 28, bottom: 40 };
 
 /** Round numbers from low to high, about `count` of them. */
 export function ticks(low, high, count) {
@@ -112,7 +112,7 @@ export class Chart {
       ...horizontal,
       ...vertical,
       drawing("text", { x: right, y: this.height - 3, "text-anchor": "end", class: "axis" }, xName),
-      drawing("text", { x: 4, y: this.height - 3, class: "axis" }, yName),
+      drawing("text", { x: 4, y: 14, class: "axis" }, yName),
     ];
   }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -62,7 +63,7 @@ def _window(encoder: SeriesEncoder, windows: Windows, place: int, batch: Forecas
     actual = None if batch.actual is None else [_row(row) for row in batch.actual[0].tolist()]
     times = series.times_with(max(0, start + ahead - len(series)))
     return SeriesWindow(
-        name=series.name or windows.origins[place],
+        name=series.name or re.split(r"[/\\]", windows.origins[place])[-1],  # no folder of this machine on a page
         mean=mean,
         std=std,
         inputs=_numbers(batch.inputs[0]),
