@@ -35,6 +35,6 @@ def test_other_rules_are_refused(part: str, value: Any) -> None:
     with pytest.raises(OptionError) as error:
         rules(other)
     assert str(error.value) == (
-        "The vocabulary of words cuts texts by other rules than those of Holdfast's own vocabularies; expected one that "
-        "a training of Holdfast made."
+        "The vocabulary of words cuts texts by other rules than those of Holdfast's own vocabularies; expected one "
+        "that a training of Holdfast made."
     )

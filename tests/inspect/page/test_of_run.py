@@ -78,7 +78,7 @@ def test_digits_are_drawn_and_read_row_by_row(tmp_path: Path, opened: Callable[.
 
 
 def test_names_are_typed(tmp_path: Path, real_data: Callable[[str], Path], opened: Callable[..., Any]) -> None:
-    run = trained("names", tmp_path, real_data("names").parent, "data.limit=600")
+    run = trained("names", tmp_path, real_data("names").parent)
     page = opened(html_of(run, tmp_path))
     predictor = Predictor(run)
     for name in ("Björnsson", "", "o", "Ünknøwn <end> 東"):
@@ -94,7 +94,7 @@ def test_shakespeare_goes_on_as_the_command_line_does(
     run = trained("shakespeare", tmp_path, real_data("tinyshakespeare").parent)
     page = opened(html_of(run, tmp_path))
     options = [["seed=7", "temperature=0.8", "length=60"], ["seed=3", "temperature=1.2", "top_k=8", "top_p=0.9"]]
-    for prompt, settings in zip(("KING:\n", ""), options, strict=True):
+    for prompt, settings in zip(("KING ~:", ""), options, strict=True):
         page.locator(".typed textarea").fill(prompt)
         for setting in settings:
             name, _, value = setting.partition("=")
@@ -118,7 +118,7 @@ def test_the_history_of_airline_is_moved(
     (column,) = page.evaluate("holdfast.input.targets")
 
     def expected() -> list[float]:
-        (answer,) = predictor.predict_values({"Date": times[:24], column: history})
+        (answer,) = predictor.predict_values({"Date": times[:24], column: list(map(float, history))})
         assert answer["times"] == times[24:]
         values: list[float] = answer["values"][column]
         return values
@@ -190,14 +190,16 @@ def test_files_give_the_examples(tmp_path: Path, opened: Callable[..., Any]) -> 
     np.testing.assert_array_equal(drawn, np.eye(8) * 255)
 
 
-def test_a_run_without_its_data_has_a_page_without_examples(
-    tmp_path: Path, real_data: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = trained("airline", tmp_path, real_data("timeseries").parent)
-    (tmp_path / "empty").mkdir()
-    monkeypatch.setattr("holdfast.data.sets.published.download", None, raising=False)
+def test_a_run_without_its_data_has_a_page_without_examples(tmp_path: Path, opened: Callable[..., Any]) -> None:
+    untrained.write("texts", tmp_path)
+    recipe = recipes.load(str(tmp_path / "small.toml"), ["train.epochs=1"])
+    run = experiment.train(recipe, tmp_path / "run", data_dir=tmp_path).path
+    (tmp_path / "train.csv").unlink()
     with pytest.warns(HoldfastWarning, match="^The page has no examples to begin with: "):
-        write_run_page(run, tmp_path / "page.html", data_dir=tmp_path / "empty")
+        html = html_of(run, tmp_path)
+    page = opened(html)
+    assert page.locator(".typed select").count() == 0
+    assert page.locator(".verdict").inner_text() in ("yes", "no")
 
 
 def test_an_existing_file_is_kept(tmp_path: Path) -> None:

@@ -120,7 +120,8 @@ export class NextAnswer {
   /** Starts a text from the beginning that is typed. */
   start() {
     const value = (name) => Number(this.controls[name].value);
-    const { input: prompt } = this.input.value();
+    const { input: prompt, texts } = this.input.value();
+    this.given = texts;
     const settings = {
       temperature: Math.max(0, value("temperature")),
       top_k: Math.max(0, Math.round(value("top_k"))),
@@ -176,7 +177,10 @@ export class NextAnswer {
     for (let t = this.text.childElementCount; t < ids.length; t += 1) {
       const before = this.vocabulary.decode(ids.slice(Math.max(0, t - 1), t));
       const token = this.vocabulary.decode(ids.slice(Math.max(0, t - 1), t + 1)).slice(before.length);
-      const span = element("span", { class: t < this.writing.begin ? "token given" : "token" }, token);
+      const unseen = ids[t] === UNKNOWN ? this.vocabulary.tokens[UNKNOWN] : null; // only a given token can be unknown
+      const given = t < this.writing.begin;
+      const shown = given && unseen ? token.replace(unseen, () => this.given[t]) : token;
+      const span = element("span", { class: given ? "token given" : "token" }, shown);
       this.text.append(span);
       this.colourOne(span, t, shade);
     }

@@ -61,7 +61,8 @@ export class TextInput extends TypedText {
     if (this.begin || (this.multiline && !tokens.length)) tokens.unshift({ id: BEGIN, text: "" });
     if (!tokens.length) tokens.push({ id: UNKNOWN, text: "" });
     const labels = tokens.map(({ id, text: token }) => (token ? visible(token) : this.vocabulary.tokens[id]));
-    return { input: tokens.map(({ id }) => id), labels, unknown: tokens.map(({ id }) => id === UNKNOWN) };
+    const unknown = tokens.map(({ id }) => id === UNKNOWN);
+    return { input: tokens.map(({ id }) => id), labels, unknown, texts: tokens.map(({ text: token }) => token) };
   }
 }
 
