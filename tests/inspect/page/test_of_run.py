@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.inspect.page.waiting import until
 from tests.tasks import untrained
 
 from command_line import call
@@ -65,7 +66,7 @@ def test_digits_are_drawn_and_read_row_by_row(tmp_path: Path, opened: Callable[.
     assert probabilities(page) == pytest.approx(expected["probabilities"], abs=CLOSE)
     assert page.locator(".verdict").inner_text() == expected["label"]
     # after three rows, as for a picture of three rows
-    page.wait_for_function("holdfast.answer.shares.length === 8")
+    until(page, "holdfast.answer.shares.length === 8")
     page.locator(".inside input[type=range]").evaluate(
         "(slider) => { slider.value = 2; slider.dispatchEvent(new Event('input')); }"
     )
@@ -100,7 +101,7 @@ def test_shakespeare_goes_on_as_the_command_line_does(
             name, _, value = setting.partition("=")
             page.locator(f"[name={name}]").fill(value)
         page.get_by_role("button", name="Write").click()
-        page.wait_for_function("!holdfast.answer.running")
+        until(page, "!holdfast.answer.running")
         length = page.evaluate("Number(holdfast.answer.controls.length.value)")
         (expected,) = Predictor(run, options=[*settings, f"length={length}"]).predict_lines([prompt])
         assert page.locator(".written").text_content() == expected["text"]

@@ -167,7 +167,7 @@ def test_equations_are_those_of_the_options() -> None:
     assert equations(spec).splitlines()[:1] == ["i  = σ(W_ii x + b_ii + W_hi h + b_hi)               input gate"]
     assert equations(spec).splitlines()[6:] == [
         "",
-        "x: 3 values, h: 4 units; φ = relu, σ = sigmoid",
+        "x: 3 values, h: 4 values; φ = relu, σ = sigmoid",
         "",
         "peepholes          i, f see p_i ⊙ c, p_f ⊙ c and o sees p_o ⊙ c' inside σ     (Gers & Schmidhuber 2000)",
         "zoneout_h = 0.1",

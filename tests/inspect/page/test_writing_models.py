@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.inspect.page.waiting import until
 from tests.tasks import untrained
 from tests.tasks.test_model_file_versions import ANSWERS, HERE
 
@@ -70,9 +71,7 @@ def test_a_page_says_what_predictor_says(name: str, tmp_path: Path, opened: Call
         for place, number in enumerate((13, 9)):
             page.locator(".pair input").nth(place).fill(str(number))
         (answer,) = predictor.predict_lines(["13 9"])
-        page.wait_for_function(
-            f"document.querySelector('.verdict').textContent.startsWith('13 + 9 = {answer['sum']} (')"
-        )
+        until(page, f"document.querySelector('.verdict').textContent.startsWith('13 + 9 = {answer['sum']} (')")
         compare(page, predictor, task.from_lines(["13 9"]))
         return
     if kinds[0] in ("numbers", "image"):

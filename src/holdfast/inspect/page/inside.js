@@ -10,7 +10,7 @@ const WORDS = {
   forget: "How much of the cell is kept",
   candidate: "What could be written",
   output: "How much of the cell is shown",
-  reset: "How much of the past the candidate sees",
+  reset: "How much of the past is read",
   update: "How much of the old state is kept",
   hidden: "The output of each unit",
   cell: "The memory of each unit",
@@ -106,9 +106,8 @@ export class Inside {
         "p",
         { class: "hint scale" },
         "One column per step, one line per unit: ",
-        element("span", { class: "swatch low" }), " -1 ",
-        element("span", { class: "swatch zero" }), " 0 ",
-        element("span", { class: "swatch high" }), " 1",
+        [["low", "-1"], ["zero", "0"], ["high", "1"]].map(([kind, text]) =>
+          element("span", { class: "entry" }, element("span", { class: `swatch ${kind}` }), text)),
       ),
       this.maps,
     );

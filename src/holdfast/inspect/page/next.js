@@ -94,6 +94,9 @@ export class NextAnswer {
 
   build() {
     const { controls } = this;
+    const liveliest = element("button", { type: "button", onclick: () => this.liveliest() }, "Most changing unit");
+    const unit = labelled("Colour by unit", this.unitControl);
+    const colours = element("div", { class: "controls" }, this.sources, unit, liveliest);
     this.element = element(
       "div",
       { class: "answer" },
@@ -108,12 +111,12 @@ export class NextAnswer {
         this.button,
       ),
       this.status,
-      this.text,
-      element("div", { class: "controls" }, this.sources, labelled("Colour by unit", this.unitControl),
-        element("button", { type: "button", onclick: () => this.liveliest() }, "Most changing unit")),
-      element("h3", {}, "What comes next"),
-      this.after,
-      this.bars.element,
+      element(
+        "div",
+        { class: "writing" },
+        element("div", {}, this.text, colours),
+        element("div", {}, element("h3", {}, "What comes next"), this.after, this.bars.element),
+      ),
     );
   }
 

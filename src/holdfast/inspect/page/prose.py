@@ -64,7 +64,7 @@ def equations(spec: CellSpec) -> str:
     described = {line.split()[0]: line for block in blocks[1:] for line in block.splitlines()}
     chosen = [described[name] for name in described if name in options]
     others = [f"{name} = {value}" for name, value in options.items() if name not in described and name not in _FIXED]
-    sizes = f"x: {spec.input_size} values, h: {spec.output_size} units"
+    sizes = f"x: {_values(spec.input_size)}, h: {_values(spec.output_size)}"
     functions = ("φ", "σ", "ψ") if spec.output_activation else ("φ", "σ") if spec.kind != "rnn" else ("φ",)
     names = ", ".join(f"{letter} = {name}" for letter, name in zip(functions, spec.activations, strict=False))
     hidden = ("activation", "recurrent_activation", "output_activation", "reset_after")
@@ -73,8 +73,12 @@ def equations(spec: CellSpec) -> str:
 
 
 def _shown(spec: CellSpec) -> str:
-    title = f"One step of the {NAMES[spec.kind]}: {spec.input_size} values in, {spec.hidden_size} units"
+    title = f"One step of the {NAMES[spec.kind]}: {_values(spec.input_size)} in, {spec.hidden_size} units"
     return f'<h3>{escape(title)}</h3>\n<pre tabindex="0">{escape(equations(spec))}</pre>'
+
+
+def _values(count: int) -> str:
+    return f"{count} value{'' if count == 1 else 's'}"
 
 
 def _recurrent(chain: Chain) -> list[plain.Recurrent]:
@@ -108,7 +112,7 @@ def _words(part: plain.Part) -> str:
     if isinstance(part, plain.Embedding):
         return f"A vector of {part.size} numbers for each of {part.tokens:,} tokens"
     if isinstance(part, plain.Linear):
-        return f"A linear layer, y = W x{' + b' if part.bias else ''}: {part.inputs} values in, {part.outputs} out"
+        return f"A linear layer, y = W x{' + b' if part.bias else ''}: {_values(part.inputs)} in, {part.outputs} out"
     if isinstance(part, plain.Head):
         return f"One vector for the sequence: {_HEADS[part.kind]}"
     if isinstance(part, plain.LogSoftmax):

@@ -161,7 +161,7 @@ def _filled(interface: Interface, model_parts: Mapping[str, str], title: str, de
         description=escape(description),
         input_title=_TITLES[kinds[0]],
         answer_title=_TITLES[kinds[1]],
-        arrangement="try" if kinds[0] == "series" else "try beside",
+        arrangement="try" if kinds[1] in ("forecast", "next") else "try beside",
         version=escape(version("holdfast")),
         script=script,
         script_hash=_hash(script),
