@@ -20,6 +20,7 @@ from holdfast.layers.forms import Form, of_chain
 from holdfast.settings import Settings, TrainSettings
 from holdfast.tasks.epochs import SizedEpochs
 from holdfast.tasks.excerpts import Excerpts
+from holdfast.tasks.interface import Interface
 from holdfast.tasks.network_call import NetworkCall
 from holdfast.tasks.presentation import Presentation
 from holdfast.tasks.saved import SavedTask
@@ -155,6 +156,20 @@ class RecipeTask(NetworkCall, Excerpts, ABC, Generic[Examples]):
             ConversionError: The model has no such form, or cannot stream.
         """
         return {"": of_chain(model, self.chain(model), streaming=streaming)}
+
+    def interface(self, examples: Examples | None = None) -> Interface:
+        """What a person gives a model of this task and gets from it, for a page that runs the model.
+
+        Args:
+            examples: Some to begin with; None for none.
+
+        Raises:
+            OptionError: No page can ask for such an input, or show such an answer.
+        """
+        raise OptionError(
+            f"No page runs a model of the task {self.name!r}; it runs models that classify, regress, tag, forecast or "
+            "generate."
+        )
 
     @abstractmethod
     def encode(self, examples: Examples) -> Dataset:

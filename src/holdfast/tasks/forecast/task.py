@@ -20,12 +20,14 @@ from holdfast.tasks.forecast.columns import as_csv
 from holdfast.tasks.forecast.data import context, load
 from holdfast.tasks.forecast.encoder import SeriesEncoder
 from holdfast.tasks.forecast.exports import exports
+from holdfast.tasks.forecast.histories import histories
 from holdfast.tasks.forecast.metrics import ForecastMetrics
 from holdfast.tasks.forecast.network import Forecaster
 from holdfast.tasks.forecast.presentation import ForecastPresentation
 from holdfast.tasks.forecast.settings import ForecastAnswers, ForecastData, ForecastModel, ForecastRecipe
 from holdfast.tasks.forecast.values import from_values
 from holdfast.tasks.forecast.windows import ForecastBatch, WindowDataset
+from holdfast.tasks.interface import ForecastAnswer, Interface, SeriesInput
 from holdfast.tasks.losses import check_quantiles, known_loss
 from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
@@ -81,6 +83,13 @@ class ForecastTask(RecipeTask[Windows]):
     def exports(self, model: nn.Module, *, streaming: bool = False) -> dict[str, Form]:
         """As :meth:`RecipeTask.exports`; with ``streaming``, the forms ``window`` and ``row``."""
         return exports(cast(Forecaster, model), self.encoder.channels, self.horizon, streaming)
+
+    def interface(self, examples: Windows | None = None) -> Interface:
+        """The history of a series in; its next rows out."""
+        names, quantiles = tuple(self.encoder.settings.target_columns), tuple(self.quantiles)
+        windows = tuple(histories(self.encoder, self.horizon, examples))
+        series = SeriesInput(names, quantiles, self.encoder.settings.log, self.horizon, windows)
+        return Interface(series, ForecastAnswer(names, quantiles))
 
     def encode(self, examples: Windows) -> WindowDataset:
         """The scaled windows, with the values that are known ahead of time."""

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from holdfast.data import Records, Splits
 from holdfast.data.defaults import batch_size
 from holdfast.data.vocabulary import BEGIN, END, PADDING, SPECIAL, UNKNOWN, Vocabulary
+from holdfast.data.vocabulary_rules import rules
 from holdfast.decoding.sampling import Sampling, generate, uniform
 from holdfast.settings import TrainSettings
 from holdfast.tasks.epochs import SizedEpochs
@@ -27,6 +28,7 @@ from holdfast.tasks.generate.one_step import for_steps
 from holdfast.tasks.generate.presentation import GeneratePresentation
 from holdfast.tasks.generate.settings import GenerateAnswers, GenerateData, GenerateModel, GenerateRecipe
 from holdfast.tasks.generate.streams import Streams, TokenLines, Tokens
+from holdfast.tasks.interface import Interface, NextAnswer, TextInput, TextSample
 from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
 
@@ -94,6 +96,16 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
     def build(self) -> LanguageModel:
         """A new model with random initial values from torch's random state."""
         return LanguageModel(len(self.vocabulary), self.settings)
+
+    def interface(self, examples: Records[Any, str] | None = None) -> Interface:
+        """The beginning of a text in; the rest out."""
+        settings = self.answering
+        prompt = TextSample("the prompt of the recipe", settings.prompt)
+        names = ("length", "temperature", "top_k", "top_p", "seed")
+        return Interface(
+            TextInput(rules(self.vocabulary), (prompt,), begin=self.several, multiline=True),
+            NextAnswer(**{name: getattr(settings, name) for name in names}, ends=self.several),
+        )
 
     def encode(self, examples: Records[Any, str]) -> PromptDataset | TokenLines:
         """Lines as tokens; examples without targets are prompts."""

@@ -22,6 +22,8 @@ from holdfast.layers.forms import Form
 from holdfast.settings import TrainSettings
 from holdfast.tasks.embedding import TokenEmbedding, Vectors, known_vectors
 from holdfast.tasks.epochs import SizedEpochs
+from holdfast.tasks.inputs import numbers_input, text_input
+from holdfast.tasks.interface import Interface, ValuesAnswer
 from holdfast.tasks.losses import LossKind, check_quantiles, known_loss
 from holdfast.tasks.own import own_loss, with_own
 from holdfast.tasks.regress.data import load, read
@@ -137,6 +139,13 @@ class RegressTask(RecipeTask[Any]):
     def exports(self, model: nn.Module, *, streaming: bool = False) -> dict[str, Form]:
         """As :meth:`RecipeTask.exports`; the values are in the units of the targets."""
         return exports(model, self.chain(model), streaming)
+
+    def interface(self, examples: Any = None) -> Interface:
+        """A sequence of numbers, a picture or a text in; numbers out."""
+        answer = ValuesAnswer(self.encoder.targets.names, tuple(self.quantiles), self.per_step)
+        if isinstance(self.encoder, NumbersEncoder):
+            return Interface(numbers_input(self.encoder, examples), answer)
+        return Interface(text_input(self.encoder.vocabulary, examples), answer)
 
     def encode(self, examples: Any) -> Dataset:
         """The sequences as numbers or ids, and their scaled targets."""

@@ -14,11 +14,14 @@ from torch.nn import functional as F
 
 from holdfast.data import Dataset, Records, Splits
 from holdfast.data.spans import looks_like_spans
-from holdfast.data.vocabulary import Vocabulary
+from holdfast.data.vocabulary import SPECIAL, Vocabulary
+from holdfast.data.vocabulary_rules import rules
 from holdfast.errors import OptionError
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Scaled
 from holdfast.layers.forms import Form
+from holdfast.tasks.inputs import numbers_input, text_samples
+from holdfast.tasks.interface import Interface, PairsInput, TagsAnswer, TextSample, WordsInput
 from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.tag.data import SentenceEncoder, load
 from holdfast.tasks.tag.exports import exports
@@ -104,6 +107,19 @@ class TagTask(RecipeTask[Records[Any, Any]]):
         if not isinstance(self.encoder, SentenceEncoder):
             return super().exports(model, streaming=streaming)
         return exports(self.encoder, model, bool(self.settings.spelling_size), streaming)
+
+    def interface(self, examples: Records[Any, Any] | None = None) -> Interface:
+        """A sentence, a sequence of numbers or two numbers to add in; a tag of each step out."""
+        encoder = self.encoder
+        answer = TagsAnswer(tuple(encoder.tags.classes), sum=isinstance(encoder, SumEncoder))
+        if isinstance(encoder, SumEncoder):
+            return Interface(PairsInput(encoder.bits), answer)
+        if isinstance(encoder, NumberEncoder):
+            return Interface(numbers_input(encoder.sequences, examples), answer)
+        samples = text_samples(None if examples is None else examples.unlabelled())
+        if not samples:
+            samples = (TextSample("known words", " ".join(encoder.words.tokens[len(SPECIAL) :][:5])),)
+        return Interface(WordsInput(rules(encoder.words), rules(encoder.characters), samples), answer)
 
     def encode(self, examples: Records[Any, Any]) -> Dataset:
         """The inputs of the network, and the tags as class numbers."""
