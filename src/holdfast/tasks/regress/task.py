@@ -24,7 +24,7 @@ from holdfast.tasks.embedding import TokenEmbedding, Vectors, known_vectors
 from holdfast.tasks.epochs import SizedEpochs
 from holdfast.tasks.inputs import numbers_input, text_input
 from holdfast.tasks.interface import Interface, ValuesAnswer
-from holdfast.tasks.losses import LossKind, check_quantiles, known_loss
+from holdfast.tasks.losses import LossKind, known_loss
 from holdfast.tasks.own import own_loss, with_own
 from holdfast.tasks.regress.data import load, read
 from holdfast.tasks.regress.encoder import NumbersEncoder, WordsEncoder, fit
@@ -32,7 +32,7 @@ from holdfast.tasks.regress.exports import exports
 from holdfast.tasks.regress.metrics import RegressionMetrics
 from holdfast.tasks.regress.network import EncoderDecoder, Regressor
 from holdfast.tasks.regress.presentation import RegressPresentation
-from holdfast.tasks.regress.settings import RegressModel, RegressRecipe
+from holdfast.tasks.regress.settings import RegressModel, RegressRecipe, check_recipe
 from holdfast.tasks.regress.windows import WindowBatch, WindowBatches
 from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
@@ -85,7 +85,7 @@ class RegressTask(RecipeTask[Any]):
     @classmethod
     def load(cls, recipe: RegressRecipe, data_dir: Path | None) -> Splits[Any]:
         """Reads or generates the data of a recipe, and splits them."""
-        _check(recipe)
+        check_recipe(recipe)
         return load(recipe.data, data_dir, recipe.train.seed)
 
     @classmethod
@@ -97,7 +97,7 @@ class RegressTask(RecipeTask[Any]):
             RecipeError: ``data.window`` or ``model.encoder_decoder`` is set, and the targets are not per step; or
                 settings do not fit each other.
         """
-        _check(recipe)
+        check_recipe(recipe)
         encoder = fit(train, recipe.data)
         window = recipe.data.window
         if window and encoder.settings.per != "step":
@@ -290,28 +290,6 @@ class RegressTask(RecipeTask[Any]):
         if isinstance(self.encoder, WordsEncoder):
             return (torch.full((size, size), UNKNOWN),)
         return (torch.zeros(size, size, self.encoder.channels),)
-
-
-def _check(recipe: RegressRecipe) -> None:
-    """Checks that the settings fit each other."""
-    check_quantiles(recipe.model.quantiles)
-    if recipe.data.window and not recipe.train.carry_state:
-        raise RecipeError(
-            f"data.window is {recipe.data.window}, and train.carry_state is false, so each window would start without "
-            "the steps before it; set train.carry_state = true, or leave data.window out."
-        )
-    if recipe.data.window and recipe.model.bidirectional:
-        raise RecipeError(
-            "data.window carries the state forwards, and model.bidirectional = true also needs later steps; set it to "
-            "false, or leave data.window out."
-        )
-    if recipe.model.encoder_decoder and recipe.train.carry_state:
-        raise RecipeError(
-            "model.encoder_decoder = true reads each sequence as a whole, and train.carry_state = true continues it "
-            "from batch to batch; set one of them to false."
-        )
-    if recipe.data.per == "step" and recipe.data.unit:
-        raise RecipeError('data.per = "step" is for numbers; a text has targets per text. Leave data.per out.')
 
 
 TASK = RegressTask
