@@ -13,6 +13,7 @@ from torch import nn
 
 from holdfast.engines.devices import choose_device
 from holdfast.files.pointers import refuse_pointers
+from holdfast.inspect.figures.canvas import write_figure
 from holdfast.recipes import changed
 from holdfast.tasks import model_file
 from holdfast.tasks.task import RecipeTask
@@ -153,7 +154,7 @@ class Predictor:
         """
         examples = self.read(paths)
         answers = list(self.answer(examples))
-        self.task.plot(examples, answers, picture)
+        write_figure(self.task.plot(examples, answers), picture)
         return answers
 
     def answer(self, examples: Any, batch_size: int = 256) -> Iterator[dict[str, Any]]:

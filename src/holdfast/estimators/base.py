@@ -138,6 +138,17 @@ class Estimator(BaseEstimator):
         figure, task = self.evaluate(X, y), self.task_
         return figure[task.score] if task.higher_is_better else -figure[task.score]
 
+    def as_examples(self, X: Any) -> tuple[Predictor, Any]:
+        """The trained network with its task, and N inputs as its examples, for :mod:`holdfast.inspect`.
+
+        Raises:
+            DataError: The inputs do not fit those of ``fit``.
+            sklearn.exceptions.NotFittedError: There was no ``fit``.
+        """
+        predictor = self._fitted()
+        with in_our_words():
+            return predictor, self._inputs(X, reset=False)
+
     @property
     def model_(self) -> nn.Module:
         """The trained network."""

@@ -203,7 +203,8 @@ class Forecaster(Estimator):
             MissingLibraryError: matplotlib is not installed.
             OptionError: The file cannot be written.
         """
-        from holdfast.tasks.forecast.plot import drawings, figure, save
+        from holdfast.inspect.figures.canvas import write_figure
+        from holdfast.tasks.forecast.plot import drawings, figure
 
         given, data = self._given(X, history), self._data()
         rows, quantiles = data.horizon, self._task.quantiles
@@ -217,7 +218,7 @@ class Forecaster(Estimator):
             panels = [replace(panel, truth=values) for panel, values in zip(panels, true, strict=True)]
         picture = figure(panels)
         if path is not None:
-            save(picture, Path(path))
+            write_figure(picture, Path(path))
         return picture
 
     @property

@@ -19,7 +19,7 @@ from holdfast.settings import Recipe
 
 _RENAMED = {"seed": "random_state", "class_weights": "class_weight"}
 """The fields that scikit-learn has another name for."""
-_OF_RUNS = ("limit", "report_first", "checkpoint_seconds")
+_OF_RUNS = ("limit", "report", "report_first", "checkpoint_seconds")
 """The fields of ``[train]`` for runs of the command line alone."""
 _PLAIN = (str, int, float, bool)
 

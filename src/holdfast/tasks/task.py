@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
 
 import torch
 from torch import nn
@@ -18,7 +18,13 @@ from holdfast.errors import DataError, OptionError
 from holdfast.layers.chain import Chain, HasChain
 from holdfast.layers.forms import Form, of_chain
 from holdfast.settings import Settings, TrainSettings
+from holdfast.tasks.excerpts import Excerpts
+from holdfast.tasks.network_call import NetworkCall
+from holdfast.tasks.presentation import Presentation
 from holdfast.tasks.saved import SavedTask
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Examples = TypeVar("Examples", bound=Collection)
 
@@ -93,7 +99,7 @@ class SizedEpochs(Epochs, Protocol):
         """Sequences per batch."""
 
 
-class RecipeTask(ABC, Generic[Examples]):
+class RecipeTask(NetworkCall, Excerpts, ABC, Generic[Examples]):
     """A task from files to answers. It is also a :class:`Task`.
 
     Attributes:
@@ -209,6 +215,11 @@ class RecipeTask(ABC, Generic[Examples]):
         """The numbers of :meth:`details` as JSON values, by name; empty if it shows none."""
         return {}
 
+    @property
+    @abstractmethod
+    def presentation(self) -> Presentation:
+        """How a person reads the task's examples, mistakes and metrics: for reports and model cards."""
+
     @abstractmethod
     def read(self, paths: Sequence[Path]) -> Examples:
         """Reads files with the settings of the training files; targets may be missing.
@@ -245,19 +256,21 @@ class RecipeTask(ABC, Generic[Examples]):
         """Answers as strings, in order."""
         return map(self.text, answers)
 
-    def plot(self, examples: Examples, answers: Sequence[Mapping[str, Any]], path: Path) -> None:
+    def plot(self, examples: Examples, answers: Sequence[Mapping[str, Any]]) -> Figure:
         """Draws examples and answers.
 
         Args:
             examples: The result of :meth:`read`.
             answers: The results of :meth:`answers`, in order.
-            path: The picture; its suffix determines the format.
 
         Raises:
-            OptionError: The task has nothing to draw, or the picture cannot be written.
+            OptionError: The task has no picture of its answers.
             MissingLibraryError: matplotlib is not installed.
         """
-        raise OptionError(f"A model for the task {self.name!r} draws nothing; leave out --plot.")
+        raise OptionError(
+            f"The answers of a model for the task {self.name!r} are not drawn; leave out --plot. `holdfast plot RUN` "
+            "lists its figures."
+        )
 
     @abstractmethod
     def example_inputs(self, size: int) -> tuple[Any, ...]:

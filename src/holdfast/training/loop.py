@@ -150,7 +150,7 @@ def train_step(training: Training, batch: Batch) -> None:
     if settings.clip_value:
         nn.utils.clip_grad_value_(training.parameters, settings.clip_value)
     if settings.clip_norm:
-        nn.utils.clip_grad_norm_(training.parameters, settings.clip_norm)
+        training.add_norm(nn.utils.clip_grad_norm_(training.parameters, settings.clip_norm))
     training.learning_rate = float(training.optimizer.param_groups[0]["lr"])
     training.optimizer.step()
     training.schedule.after_update()

@@ -43,11 +43,49 @@ class Losses:
         return [(update, value, n) for (update, _, n), value in zip(waiting, values, strict=True)]
 
 
+class GradientNorms:
+    """The norms of the gradients, before they were clipped, of the updates since it was made."""
+
+    def __init__(self) -> None:
+        self._sum, self._largest, self._clipped, self._count = 0.0, 0.0, 0, 0
+
+    def add(self, norm: float, limit: float) -> None:
+        """Adds the norm of an update, which was clipped if it is above ``limit``."""
+        self._sum += norm
+        self._largest = max(self._largest, norm)
+        self._clipped += norm > limit
+        self._count += 1
+
+    def report(self) -> dict[str, float]:
+        """``gradient_norm`` (the mean), ``largest_gradient_norm`` and ``clipped``, the share; empty without updates."""
+        if not self._count:
+            return {}
+        return {
+            "gradient_norm": self._sum / self._count,
+            "largest_gradient_norm": self._largest,
+            "clipped": self._clipped / self._count,
+        }
+
+    def state_dict(self) -> list[float]:
+        """The numbers so far."""
+        return [self._sum, self._largest, self._clipped, self._count]
+
+    def load_state_dict(self, state: list[float]) -> None:
+        """Restores what ``state_dict`` returned."""
+        self._sum, self._largest = state[:2]
+        self._clipped, self._count = map(int, state[2:])
+
+
 class Running:
-    """The mean loss and the metrics of the batches since it was made."""
+    """The mean loss, the metrics and the norms of the gradients of the batches since it was made.
+
+    Attributes:
+        norms: The norms; empty unless training clips them.
+    """
 
     def __init__(self, task: Task, metrics: Metrics | None = None) -> None:
         self._metrics = task.metrics() if metrics is None else metrics
+        self.norms = GradientNorms()
         self._loss_sum = 0.0
         self._sequences = 0
 
@@ -71,9 +109,12 @@ class Running:
             "loss_sum": self._loss_sum,
             "sequences": self._sequences,
             "metrics": dict(self._metrics.state_dict()),
+            "norms": self.norms.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores what ``state_dict`` returned."""
         self._loss_sum, self._sequences = state["loss_sum"], state["sequences"]
         self._metrics.load_state_dict(state["metrics"])
+        if "norms" in state:  # checkpoints of older versions do not have them
+            self.norms.load_state_dict(state["norms"])

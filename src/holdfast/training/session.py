@@ -48,6 +48,7 @@ class Session:
             "epoch": training.epoch,
             "step": training.step,
             "learning_rate": training.learning_rate,
+            **running.norms.report(),
             "train": running.report(),
             "seconds": round(self.seconds(), 3),
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import torch
 from pydantic import Field
@@ -22,12 +22,16 @@ from holdfast.tasks.forecast.encoder import SeriesEncoder
 from holdfast.tasks.forecast.exports import exports
 from holdfast.tasks.forecast.metrics import ForecastMetrics
 from holdfast.tasks.forecast.network import Forecaster
+from holdfast.tasks.forecast.presentation import ForecastPresentation
 from holdfast.tasks.forecast.settings import ForecastAnswers, ForecastData, ForecastModel, ForecastRecipe
 from holdfast.tasks.forecast.values import from_values
 from holdfast.tasks.forecast.windows import ForecastBatch, WindowDataset
 from holdfast.tasks.losses import check_quantiles, known_loss
 from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class SavedForecastTask(SavedTask):
@@ -102,6 +106,14 @@ class ForecastTask(RecipeTask[Windows]):
         loss = known_loss(scaled, targets, self.settings.loss, self.quantiles)
         return TaskStep(loss, self.encoder.restored(scaled, batch.scale))
 
+    def forward(self, model: nn.Module, batch: ForecastBatch, state: Any = None) -> Tensor:
+        """The forecasts in scaled units, [B, H, C, Q]. The network has no initial state."""
+        return cast(Tensor, model(batch.inputs, batch.future))
+
+    def output_lengths(self, batch: ForecastBatch) -> None:
+        """None: all forecasts have the same number of rows."""
+        return
+
     def metrics(self) -> ForecastMetrics:
         """New metrics: errors of the model and of the naive forecasts."""
         encoder = self.encoder
@@ -112,8 +124,13 @@ class ForecastTask(RecipeTask[Windows]):
         return metrics.table()
 
     def figures(self, metrics: ForecastMetrics) -> dict[str, Any]:
-        """With quantiles, the coverage of each row of the horizon."""
+        """The errors of each row of the horizon; with quantiles, also their coverage."""
         return metrics.figures()
+
+    @property
+    def presentation(self) -> ForecastPresentation:
+        """As :attr:`RecipeTask.presentation`."""
+        return ForecastPresentation(self)
 
     def read(self, paths: Sequence[Path]) -> Windows:
         """Reads tables with the settings of the training files; gives every window."""
@@ -167,11 +184,11 @@ class ForecastTask(RecipeTask[Windows]):
         data = self.encoder.settings
         return (data.id_column, data.time_column) if data.id_column else ("", "time")
 
-    def plot(self, examples: Windows, answers: Sequence[Mapping[str, Any]], path: Path) -> None:
+    def plot(self, examples: Windows, answers: Sequence[Mapping[str, Any]]) -> Figure:
         """Draws the last rows of each series and its forecast."""
-        from holdfast.tasks.forecast.plot import drawings, figure, save
+        from holdfast.tasks.forecast.plot import drawings, figure
 
-        save(figure(drawings(examples.unlabelled().series, answers, 3 * context(self.encoder.settings))), path)
+        return figure(drawings(examples.unlabelled().series, answers, 3 * context(self.encoder.settings)))
 
     def example_inputs(self, size: int) -> tuple[Tensor, Tensor]:
         """Zeros: windows of ``size`` rows [size, size, C + P + F], and the known values of the next rows."""

@@ -15,13 +15,15 @@ from torch.nn import functional as F
 
 from holdfast.data import Records, Splits
 from holdfast.data.defaults import batch_size
-from holdfast.data.vocabulary import BEGIN, END, PADDING, UNKNOWN, Vocabulary
+from holdfast.data.vocabulary import BEGIN, END, PADDING, SPECIAL, UNKNOWN, Vocabulary
 from holdfast.decoding.sampling import Sampling, generate, uniform
 from holdfast.settings import TrainSettings
+from holdfast.tasks.excerpts import checked_example
 from holdfast.tasks.generate.data import Prompt, PromptDataset, from_values, load, read
 from holdfast.tasks.generate.metrics import LanguageMetrics
 from holdfast.tasks.generate.network import LanguageModel
 from holdfast.tasks.generate.one_step import for_steps
+from holdfast.tasks.generate.presentation import GeneratePresentation
 from holdfast.tasks.generate.settings import GenerateAnswers, GenerateData, GenerateModel, GenerateRecipe
 from holdfast.tasks.generate.streams import Streams, TokenLines, Tokens
 from holdfast.tasks.saved import SavedTask
@@ -156,9 +158,19 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
             penalty += self.settings.temporal_regularisation * change.square().mean()
         return penalty
 
+    @property
+    def input_vocabulary(self) -> Vocabulary:
+        """The vocabulary of the text."""
+        return self.vocabulary
+
     def metrics(self) -> LanguageMetrics:
         """New metrics: loss, perplexity and bits per character."""
         return LanguageMetrics()
+
+    @property
+    def presentation(self) -> GeneratePresentation:
+        """As :attr:`RecipeTask.presentation`."""
+        return GeneratePresentation(self)
 
     def read(self, paths: Sequence[Path]) -> Records[Any, str]:
         """Reads text files with the settings of training; without files, repeats the prompt per sample."""
@@ -182,6 +194,34 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
             DataError: A value does not fit.
         """
         return from_values(values)
+
+    def excerpt(self, examples: Records[Any, str], index: int, steps: int) -> Records[Any, str]:
+        """As :meth:`RecipeTask.excerpt`, as a prompt: a line, or a part of the texts with ``steps`` tokens.
+
+        Raises:
+            OptionError: There is no such line or part.
+        """
+        if examples.targets is None:
+            return super().excerpt(examples, index, steps)
+        if self.data.sequences == "lines":
+            line = checked_example(index, len(examples))
+            return Records([Prompt(examples.inputs[line], 0)], None, [examples.origins[line]])
+        tokens = np.concatenate([self.tokens(text) for text in examples.inputs])
+        part = checked_example(index, max(1, len(tokens) // steps)) * steps
+        text = self.vocabulary.decode(tokens[part : part + steps].tolist())
+        return Records([Prompt(text, 0)], None, [f"{examples.origins[0]}, token {part}"])
+
+    @property
+    def reads_tokens(self) -> bool:
+        """True: each step is a token of the text."""
+        return True
+
+    def step_tokens(self, example: Records[Any, str]) -> list[str]:
+        """As :meth:`RecipeTask.step_tokens`: the tokens of a prompt, after ``BEGIN`` where the network reads it."""
+        prompt = example.inputs[0]
+        text = prompt.text if isinstance(prompt, Prompt) else prompt
+        tokens = self.vocabulary.spelled(text) if text else []
+        return [SPECIAL[BEGIN], *tokens] if self.several or not tokens else tokens
 
     def answers(self, model: nn.Module, batch: Any) -> list[dict[str, Any]]:
         """The generated ``text`` for each ``prompt``, which starts with the prompt."""

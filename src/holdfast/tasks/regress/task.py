@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Self, cast
 
 import torch
 from pydantic import Field
@@ -14,7 +14,7 @@ from holdfast.data import Batches, Dataset, Splits
 from holdfast.data.batches import Batch
 from holdfast.data.defaults import batch_size
 from holdfast.data.records import Records
-from holdfast.data.vocabulary import UNKNOWN
+from holdfast.data.vocabulary import UNKNOWN, Vocabulary
 from holdfast.errors import RecipeError
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Restored, Scaled
@@ -28,11 +28,15 @@ from holdfast.tasks.regress.encoder import NumbersEncoder, WordsEncoder, fit
 from holdfast.tasks.regress.exports import exports
 from holdfast.tasks.regress.metrics import RegressionMetrics
 from holdfast.tasks.regress.network import Regressor
+from holdfast.tasks.regress.presentation import RegressPresentation
 from holdfast.tasks.regress.settings import RegressModel, RegressRecipe
 from holdfast.tasks.regress.windows import WindowBatch, WindowBatches
 from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, SizedEpochs, TaskStep
 from holdfast.tasks.values import sequences_in_memory, texts_in_memory
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class SavedRegressTask(SavedTask):
@@ -165,6 +169,11 @@ class RegressTask(RecipeTask[Any]):
         rows = cast(Tensor, outputs).reshape(*outputs.shape[:-1], len(self.encoder.targets), len(self.quantiles))
         return (rows.sort(-1).values if len(self.quantiles) > 1 else rows), state
 
+    @property
+    def input_vocabulary(self) -> Vocabulary | None:
+        """The vocabulary of texts."""
+        return self.encoder.vocabulary if isinstance(self.encoder, WordsEncoder) else None
+
     def metrics(self) -> RegressionMetrics:
         """New metrics: errors of the model, and of predictions without a model."""
         metrics = RegressionMetrics(self.encoder.targets, per_step=self.per_step, quantiles=self.quantiles)
@@ -181,6 +190,11 @@ class RegressTask(RecipeTask[Any]):
     def figures(self, metrics: RegressionMetrics) -> dict[str, Any]:
         """``targets``: the numbers of :meth:`details` by name."""
         return metrics.figures()
+
+    @property
+    def presentation(self) -> RegressPresentation:
+        """As :attr:`RecipeTask.presentation`."""
+        return RegressPresentation(self)
 
     def read(self, paths: Sequence[Path]) -> Any:
         """Reads files with the settings of the training files; targets may be missing."""
@@ -239,11 +253,20 @@ class RegressTask(RecipeTask[Any]):
             return ",".join(map(str, values.values()))
         return "\n".join([",".join(values), *(",".join(map(str, row)) for row in zip(*values.values(), strict=True))])
 
-    def plot(self, examples: Any, answers: Sequence[Mapping[str, Any]], path: Path) -> None:
+    def plot(self, examples: Any, answers: Sequence[Mapping[str, Any]]) -> Figure:
         """Draws predictions against true values; with targets per step, the curves of both over the steps."""
-        from holdfast.tasks.regress.plot import draw
+        from holdfast.tasks.regress.plot import figure
 
-        draw(examples, answers, path, per_step=self.per_step)
+        return figure(examples, answers, per_step=self.per_step)
+
+    @property
+    def reads_tokens(self) -> bool:
+        """Whether the sequences are texts."""
+        return isinstance(self.encoder, WordsEncoder)
+
+    def step_tokens(self, example: Any) -> list[str] | None:
+        """As :meth:`RecipeTask.step_tokens`: the tokens of a text."""
+        return None if isinstance(self.encoder, NumbersEncoder) else self.encoder.vocabulary.spelled(example.inputs[0])
 
     def example_inputs(self, size: int) -> tuple[Tensor]:
         """Zeros [size, size, C]; for texts, unknown tokens [size, size]."""

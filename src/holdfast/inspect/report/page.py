@@ -1,0 +1,192 @@
+"""Writes the facts of a run as a page.
+
+The page has no script and loads nothing; its values are in it as JSON. The same facts give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from holdfast.files.json_values import finite
+from holdfast.inspect.facts import Facts
+from holdfast.inspect.report.pictures import (
+    MOST_LABELS,
+    Figure,
+    Pictures,
+    curves_of,
+    inside_of,
+    metrics_of,
+    number,
+    of_case,
+    thinned,
+)
+from holdfast.inspect.report.text import plain
+from holdfast.tasks.presentation import Case, Table, Text, Word, Words
+
+LARGEST = 400_000
+"""Bytes that a report has at most."""
+_MOST_TABLE_ROWS = 60
+_MOST_ROWS_IN_JSON = 60
+_MOST_SETTINGS = 120
+_MOST_WORDS = 60
+_LONGEST_TEXT = 800
+_ROUNDED = 6
+"""Digits of numbers in the JSON."""
+
+
+@dataclass(frozen=True, eq=False)
+class ShownCase:
+    """A case with its picture, or its text, or its words."""
+
+    case: Case
+    figure: Figure | None
+    text: str
+    words: Sequence[Word]
+    more_words: int
+
+
+@dataclass(frozen=True)
+class ShownTable:
+    """A table with the number of rows that it has no room for."""
+
+    table: Table
+    rows: Sequence[Sequence[Any]]
+    more: int
+
+
+def environment() -> Environment:
+    """jinja2 with escaping on, and the filters of the templates."""
+    jinja = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    jinja.filters |= {"plain": plain, "said": _said, "number": number, "cell": _cell, "name": _name}
+    return jinja
+
+
+def template(name: str) -> str:
+    """The text of a template in this package."""
+    return resources.files("holdfast.inspect.report").joinpath(name).read_text("utf-8")
+
+
+def render(facts: Facts) -> bytes:
+    """The report of a run as HTML.
+
+    Args:
+        facts: The facts of the run.
+
+    Returns:
+        At most :data:`LARGEST` bytes of UTF-8. What does not fit is left out, with a word that says so.
+
+    Raises:
+        MissingLibraryError: matplotlib is not installed.
+    """
+    pictures = Pictures()
+    curves, metrics, inside = (part(facts, pictures) for part in (curves_of, metrics_of, inside_of))
+    cases = [_shown(case, pictures) for case in facts.cases]
+    style = Markup(template("style.css"))  # noqa: S704
+    page = environment().from_string(template("report.html"))
+    left_out = 0
+    while True:
+        content = page.render(
+            facts=facts,
+            style=style,
+            curves=curves,
+            metrics=metrics,
+            inside=inside,
+            cases=cases,
+            left_out=left_out,
+            tables=[_cut(table) for table in facts.tables],
+            settings=facts.settings[:_MOST_SETTINGS],
+            more_settings=len(facts.settings) - _MOST_SETTINGS,
+            values=values_of(facts),
+        ).encode()
+        if len(content) <= LARGEST or not (cases or inside):
+            return content
+        left_out += 1  # the largest part goes first: the last case, then the last picture of the layers
+        (cases if cases else inside).pop()
+
+
+def _shown(case: Case, pictures: Pictures) -> ShownCase:
+    text = plain(case.shown.text, _LONGEST_TEXT, lines=True) if isinstance(case.shown, Text) else ""
+    words = case.shown.words if isinstance(case.shown, Words) else ()
+    return ShownCase(case, of_case(case.shown, pictures), text, words[:_MOST_WORDS], len(words) - _MOST_WORDS)
+
+
+def _cut(table: Table) -> ShownTable:
+    more = len(table.rows) - _MOST_TABLE_ROWS
+    return ShownTable(table, table.rows[:_MOST_TABLE_ROWS] if more > 0 else table.rows, max(0, more))
+
+
+def values_of(facts: Facts) -> dict[str, Any]:
+    """The numbers of the page as JSON values, for programs that read it; long parts are cut as in the page."""
+    figures = {name: value for name, value in facts.figures.items() if name != "confusion" or _fits(value)}
+    recorded = facts.circumstances
+    return rounded(
+        finite(
+            {
+                "name": facts.name,
+                "task": facts.task,
+                "recipe": {setting.key: plain(setting.value) for setting in facts.settings[:_MOST_SETTINGS]},
+                "sizes": {part: dict(counts) for part, counts in recorded.sizes.items()},
+                "versions": dict(recorded.versions),
+                "engines": [dict(row) for row in recorded.engines],
+                "parameters": facts.layers.total,
+                "epochs": facts.epochs,
+                "updates": facts.updates,
+                "seconds": facts.seconds,
+                "measured_on": facts.measured_on,
+                "results": dict(facts.results),
+                "comparison": {name: dict(values) for name, values in facts.comparison.items()},
+                "figures": {name: _first(value) for name, value in figures.items()},
+                "history": [dict(row) for row in thinned(facts.rows, _MOST_ROWS_IN_JSON)],
+                "worst": [
+                    {"origin": plain(case.origin), "error": case.error, "wrong": case.wrong} for case in facts.cases
+                ],
+            }
+        )
+    )
+
+
+def _fits(confusion: Mapping[str, Any]) -> bool:
+    return len(confusion["labels"]) <= MOST_LABELS
+
+
+def _first(value: Any) -> Any:
+    """The first entries of a long list or table."""
+    if isinstance(value, Mapping):
+        return {plain(key): _first(part) for key, part in list(value.items())[:_MOST_TABLE_ROWS]}
+    if isinstance(value, list):
+        return [_first(part) for part in value[: 5 * _MOST_TABLE_ROWS]]
+    return plain(value) if isinstance(value, str) else value
+
+
+def rounded(value: Any) -> Any:
+    """JSON values with numbers of a few digits."""
+    if isinstance(value, dict):
+        return {key: rounded(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [rounded(part) for part in value]
+    return float(f"{value:.{_ROUNDED}g}") if isinstance(value, float) else value
+
+
+def _said(name: object) -> str:
+    """The name of a metric, in words."""
+    return plain(str(name).replace("_", " "))
+
+
+def _cell(value: Any) -> str:
+    """A value in a table."""
+    if isinstance(value, float):
+        return f"{value:.4f}" if 1e-3 <= abs(value) < 1e4 or value == 0 else f"{value:.4g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "-" if value is None else plain(value, 120)
+
+
+def _name(value: object) -> str:
+    """A name that a table or heading has room for."""
+    return plain(value, 120)
