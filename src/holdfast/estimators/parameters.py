@@ -36,7 +36,12 @@ OWN: dict[str, tuple[Any, str]] = {
     ),
     "warm_start": (False, "Whether a further ``fit`` continues from the weights of the one before."),
     "callbacks": (None, "A list of :class:`holdfast.training.Listener`, which watch training."),
-    "verbose": (0, "0: show nothing. 1: show progress, live on a terminal and as lines elsewhere."),
+    "verbose": (
+        0,
+        "0: show nothing. 1: show progress, live on a terminal and as lines elsewhere. ``'live'``: also draw curves "
+        "and the task's own picture while it learns, in a notebook's cell, a window, or else in ``live.png``, by "
+        ":class:`holdfast.inspect.Live`.",
+    ),
 }
 """Default and description of the arguments that are not, or not only, fields of a recipe. The fraction that
 ``validation`` holds out by default comes from the recipe."""

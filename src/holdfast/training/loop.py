@@ -92,13 +92,13 @@ def fit(
                 listener.begin(plan)
             while not training.finished:
                 run_epoch(session)
-        rows = [row for row in session.history if row["event"] == "epoch"]
-        reason = training.why_nothing_was_learned([row["train"]["loss"] for row in rows])
+            rows = [row for row in session.history if row["event"] == "epoch"]
+            reason = training.why_nothing_was_learned([row["train"]["loss"] for row in rows])
+            training.restore_best()
         if reason is None and settings.limit != "small":
             reason = why_unfinished(rows, settings)
         if reason is not None:
             warnings.warn(reason, HoldfastWarning, stacklevel=2)
-        training.restore_best()
     return session.history
 
 
