@@ -16,7 +16,7 @@ from torch import Tensor
 
 from holdfast.cells import BoundCell, CellSpec, activation, make_spec
 from holdfast.cells.activation_names import parse_activation
-from holdfast.engines import select
+from holdfast.engines import ENGINES, select
 from holdfast.engines.lengths import without_padding
 from holdfast.engines.native import NativeEngine
 from holdfast.engines.request import Request, Result, new_steps, result_dtype
@@ -118,8 +118,6 @@ def kept_by_kernels(engine: NativeEngine, request: Request) -> RecordedRun:
 
 
 def _runs(engine_name: str, request: Request) -> bool:
-    from holdfast.engines import ENGINES
-
     return ENGINES[engine_name].why_not(request) is None
 
 

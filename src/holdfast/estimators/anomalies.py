@@ -17,6 +17,7 @@ from holdfast.errors import DataError, OptionError
 from holdfast.estimators.base import Estimator
 from holdfast.estimators.checking import in_our_words
 from holdfast.estimators.sequences import SequenceInputs
+from holdfast.predictor import Predictor
 from holdfast.tasks.forecast.data import context, held_out, windows_of
 from holdfast.tasks.forecast.task import ForecastTask
 
@@ -190,6 +191,12 @@ class AnomalyDetector(OutlierMixin, SequenceInputs):
                 "window."
             )
         return windows_of("training", series, data, data.horizon)
+
+    def as_examples(self, X: Any) -> tuple[Predictor, Windows]:
+        """As :meth:`Estimator.as_examples`: every window of each sequence, with the step after it."""
+        predictor = self._fitted()
+        with in_our_words():
+            return predictor, self._examples(X, None, None, reset=False)
 
     def _split(self, examples: Windows, recipe: Any) -> tuple[Windows, Windows | None]:
         return held_out(examples.series, recipe.data)

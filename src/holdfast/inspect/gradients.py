@@ -126,12 +126,9 @@ def _by_lag(calls: Sequence[TracedCall], norms: Sequence[Mapping[str, Tensor]]) 
             lags = torch.arange(by_position.shape[1], device=by_position.device).expand_as(by_position)
         else:
             lags = within.flip(1).cumsum(1).flip(1) - 1  # the steps within the row from here on, without this one
-        count = torch.zeros(by_position.shape[1], dtype=by_position.dtype, device=by_position.device)
-        total, count = count.clone(), count
-        total.index_add_(0, lags[within], by_position[within])
-        count.index_add_(0, lags[within], torch.ones_like(by_position[within]))
-        longest = int(within.sum(1).max())
-        result[name] = (total / count.clamp(min=1))[:longest]
+        total = by_position.new_zeros(by_position.shape[1]).index_add(0, lags[within], by_position[within])
+        count = lags[within].bincount(minlength=by_position.shape[1]).clamp(min=1)
+        result[name] = (total / count)[: int(within.sum(1).max())]
     return result
 
 
@@ -200,8 +197,8 @@ def connectivity(
     Example:
         >>> import torch, holdfast
         >>> from holdfast.inspect import connectivity
-        >>> map = connectivity(holdfast.GRU(3, 4, batch_first=True), torch.randn(1, 5, 3))
-        >>> map.shape, bool(map[1, 3] == 0)  # step 1 comes before step 3
+        >>> reach = connectivity(holdfast.GRU(3, 4, batch_first=True), torch.randn(1, 5, 3))
+        >>> reach.shape, bool(reach[1, 3] == 0)  # step 1 comes before step 3
         (torch.Size([5, 5]), True)
     """
     call = model_call(model, inputs, lengths, state)
@@ -213,8 +210,9 @@ def connectivity(
         for t in range(by_step.shape[1]):
             squares = torch.zeros(values.given.shape[:2], dtype=by_step.dtype, device=by_step.device)
             for one in _chosen(by_step[:, t], kind):
-                (gradient,) = torch.autograd.grad(one.sum(), values.given, retain_graph=True)
-                squares += gradient.square().flatten(2).sum(-1)
+                (gradient,) = torch.autograd.grad(one.sum(), values.given, retain_graph=True, allow_unused=True)
+                if gradient is not None:
+                    squares += gradient.square().flatten(2).sum(-1)
             rows.append(squares.sqrt().mean(0))
     return torch.stack(rows)
 

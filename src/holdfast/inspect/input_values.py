@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import OptionError
 from holdfast.inspect.model_call import ModelCall
+from holdfast.inspect.tensors import first_tensor
 
 
 class InputValues:
@@ -78,13 +79,14 @@ class InputValues:
             index = torch.tensor([token], device=self._table.weight.device)
             return nn.functional.embedding(index, self._table.weight)[0]
 
-    def _replace(self, module: nn.Embedding, arguments: tuple[Any, ...], output: Tensor) -> Tensor | None:
+    def _replace(self, module: nn.Embedding, arguments: tuple[Any, ...], output: Any) -> Any:
         ids, batch = arguments[0] if arguments else None, self._call.batch
         if not isinstance(ids, Tensor) or ids.shape != batch.shape or not torch.equal(ids, batch):
             return None
         if self._values is None:
-            self._seen, self._table = output, module
-        return self._values
+            self._seen, self._table = first_tensor(output), module
+            return None
+        return (self._values, *output[1:]) if isinstance(output, tuple) else self._values
 
     def _remove_hooks(self) -> None:
         for hook in self._hooks:

@@ -28,6 +28,8 @@ LOW, HIGH = 0.1, 0.9
 """The shares of the range of a gate below and above which it is saturated, as in Karpathy, Johnson & Fei-Fei 2015."""
 CONSTANT = 1e-3
 """A unit whose hidden state changes by less than this over all rows and steps is dead."""
+FEW_VALUES = 10
+"""With fewer steps in all rows together, no unit is called dead."""
 # The ends of the range of an activation; those without two ends are not saturated anywhere.
 _RANGES = {
     "sigmoid": (0.0, 1.0),
@@ -175,14 +177,15 @@ def _layer(recording: LayerRecording, cell: tuple[CellSpec, dict[str, Tensor]] |
     spec = None if cell is None else cell[0]
     gates = {name: _gate(gate[within], _range(spec, name)) for name, gate in recording.gates.items()}
     hidden = next(iter(recording.states.values()))[within]
-    change = hidden.amax(0) - hidden.amin(0) if len(hidden) else torch.zeros(hidden.shape[1:])
+    few = len(hidden) < FEW_VALUES
+    dead = () if few else _numbers((hidden.amax(0) - hidden.amin(0)).reshape(-1) < CONSTANT)
     keeps = {"LSTM": "forget", "GRU": "update"}.get(recording.cell)
     return LayerHealth(
         cell=recording.cell,
         units=hidden.shape[-1],
         steps=int(within.sum(1).max()),
         gates=gates,
-        dead=_numbers(change.reshape(-1) < CONSTANT),
+        dead=dead,
         spectral_radius={} if cell is None else dict(_radii(*cell)),
         time_constants=1 / (1 - recording.gates[keeps][within].mean(0)) if keeps in recording.gates else None,
     )

@@ -55,14 +55,15 @@ class Observer:
         if before is None:
             before = cell.initial_state(len(inputs), dtype=inputs.dtype, device=inputs.device)  # type: ignore[operator]
         outputs, after, states = unroll(cell, inputs, before, lengths, return_states=True, **options)
+        known = None if lengths is None else torch.as_tensor(lengths, device=inputs.device)
         recording = LayerRecording(
             cell=layer.name,
-            gates=_own_gates(cell, inputs, before, states, options.get("reverse", False)),
+            gates=_own_gates(cell, inputs, before, states, known, options.get("reverse", False)),
             states=named_parts(states),
             output=outputs,
             initial=named_parts(before),
             inputs=inputs,
-            lengths=None if lengths is None else torch.as_tensor(lengths, device=inputs.device),
+            lengths=known,
             reverse=options.get("reverse", False),
         )
         self._add(layer_key(name, layer.suffix(cell)), recording)
@@ -118,16 +119,22 @@ def observed(network: nn.Module, observer: Any) -> Iterator[None]:
 
 @contextmanager
 def undisturbed(network: nn.Module) -> Iterator[None]:
-    """Puts a network in evaluation mode. On exit, its mode and torch's random state are as they were."""
-    modes = [(module, module.training) for module in network.modules()]
+    """Puts a network in evaluation mode. On exit it is as it was, and so is torch's random state.
+
+    Its mode is restored, and what its modules set while they ran, such as the state that a stateful layer keeps.
+    """
+    before = [(module, dict(vars(module)), dict(module._buffers)) for module in network.modules()]
     devices = {tensor.device.index for tensor in network.parameters() if tensor.is_cuda}
     with torch.random.fork_rng(devices=sorted(devices)):
         try:
             network.eval()
             yield
         finally:
-            for module, training in modes:
-                module.training = training
+            for module, attributes, buffers in before:
+                vars(module).clear()
+                vars(module).update(attributes)
+                module._buffers.clear()
+                module._buffers.update(buffers)
 
 
 def named_parts(state: State) -> dict[str, Tensor]:
@@ -185,7 +192,9 @@ def _from_request(request: Request, result: Result, gates: dict[str, Tensor]) ->
     )
 
 
-def _own_gates(cell: Any, inputs: Tensor, initial: State, states: State, reverse: bool) -> dict[str, Tensor]:
+def _own_gates(
+    cell: Any, inputs: Tensor, initial: State, states: State, lengths: Tensor | None, reverse: bool
+) -> dict[str, Tensor]:
     """What the method ``gates(x, state)`` of a cell gives for every step, [B, T, ...] each; empty without one."""
     if not hasattr(cell, "gates"):
         return {}
@@ -194,7 +203,11 @@ def _own_gates(cell: Any, inputs: Tensor, initial: State, states: State, reverse
     for t in range(steps):
         before = t + 1 if reverse else t - 1
         state = initial if before in (-1, steps) else map_state(lambda part, at=before: part[:, at], states)
-        by_step.append(cell.gates(inputs[:, t], state))
+        gates = cell.gates(inputs[:, t], state)
+        if lengths is not None:
+            past = t >= lengths
+            gates = {name: gate.masked_fill(past.view(-1, *[1] * (gate.ndim - 1)), 0) for name, gate in gates.items()}
+        by_step.append(gates)
     return {str(name): torch.stack([gates[name] for gates in by_step], 1) for name in by_step[0]}
 
 
