@@ -180,7 +180,6 @@ def evaluate(
         RecipeError: The task has no such option, or the value is not allowed.
         RunError: The run's recipe is damaged.
         OptionError: The picture cannot be written.
-        MissingLibraryError: A picture is to be drawn, and matplotlib is not installed.
     """
     predictor = Predictor(path, device, options)
     if files:

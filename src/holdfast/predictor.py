@@ -150,7 +150,6 @@ class Predictor:
 
         Raises:
             OptionError: The task has no plot, or the picture cannot be written.
-            MissingLibraryError: matplotlib is not installed.
         """
         examples = self.read(paths)
         answers = list(self.answer(examples))

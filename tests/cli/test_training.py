@@ -56,7 +56,6 @@ def test_comparing_a_folder_of_seeds(capsys, folder):
 
 
 def test_the_history_of_a_run(capsys, folder, tmp_path):
-    pytest.importorskip("matplotlib")
     code, out, _ = call(capsys, "history", folder / "seed-0")
     assert code == 0
     assert "validation accuracy" in out

@@ -121,6 +121,11 @@ def test_a_language_model_shows_the_text_that_surprises_it_and_writes_one(tmp_pa
     case = presentation.case(test, evaluation.worst[0])
     assert isinstance(case.shown, Text)
     assert case.shown.text in test.inputs[0]
+    scores, ids = torch.randn(3, 5), torch.tensor([1, 4, 0])
+    name, values = presentation.token_values(scores, ids)  # type: ignore[misc]  # it has one
+    assert "nats" in name
+    expected = -scores.double().log_softmax(-1)[[0, 1], [4, 0]]
+    torch.testing.assert_close(values, torch.cat([torch.tensor([torch.nan]).double(), expected]), equal_nan=True)
     sample = presentation.sample(predictor.model)
     assert sample
     assert sample == presentation.sample(predictor.model)
@@ -128,7 +133,9 @@ def test_a_language_model_shows_the_text_that_surprises_it_and_writes_one(tmp_pa
 
 
 def test_a_recording_is_shown_with_both_transcripts() -> None:
-    recordings = Records([np.random.default_rng(k).random((9, 4), np.float32) for k in range(3)], ["a", "b", "ab"], list("xyz"))
+    recordings = Records(
+        [np.random.default_rng(k).random((9, 4), np.float32) for k in range(3)], ["a", "b", "ab"], list("xyz")
+    )
     recipe = TranscribeRecipe(name="x", data={"unit": "characters", "audio": {"mel_bins": 4}}, model={"hidden_size": 3})
     task = TranscribeTask.fit(recipe, recordings)
     evaluation = measure(Predictor.of(task, task.build()), recordings, worst=2)

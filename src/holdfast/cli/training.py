@@ -116,7 +116,9 @@ def _show(done: Trained, as_json: bool, quiet: bool) -> None:
     if not quiet:
         path = shlex.quote(str(done.path))
         commands = ", ".join(f"`holdfast {command} {path}{rest}`" for command, rest in _NEXT)
-        line = f"{done.updates} updates in {done.seconds:.1f} s. The model is in {done.path}: try {commands}."
+        report = done.path / "report.html"
+        shown = f", its report is {report}" if report.exists() else ""
+        line = f"{done.updates} updates in {done.seconds:.1f} s. The model is in {done.path}{shown}: try {commands}."
         messages().print(line, soft_wrap=True)
 
 

@@ -201,7 +201,6 @@ class Forecaster(Estimator):
 
         Raises:
             DataError: As in :meth:`predict`.
-            MissingLibraryError: matplotlib is not installed.
             OptionError: The file cannot be written.
         """
         from holdfast.inspect.figures.canvas import write_figure

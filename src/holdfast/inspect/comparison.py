@@ -67,7 +67,6 @@ class Comparison:
 
         Raises:
             OptionError: A run has no such metric, or the picture cannot be written.
-            MissingLibraryError: matplotlib is not installed.
         """
         figure = new_figure()
         learning_curves({str(run.path): run.rows for run in self.runs}, metric, ax=figure.subplots())

@@ -139,7 +139,7 @@ def gather(
         comparison = presentation.comparison(evaluation.metrics, figures)
         tables = presentation.tables(figures)
         cases = tuple(presentation.case(examples, row) for row in evaluation.worst)
-        inside = look_inside(predictor, examples)
+        inside = look_inside(predictor, examples, run.rows)
         missing += inside.missing
     circumstances = run.circumstances
     if not circumstances.engines:

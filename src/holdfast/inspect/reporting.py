@@ -16,10 +16,8 @@ from holdfast.inspect.facts import WORST, Facts, gather
 from holdfast.inspect.measuring import Evaluation, measure
 from holdfast.predictor import Predictor
 from holdfast.settings import TrainSettings
-from holdfast.tasks import TASKS
 from holdfast.training.determinism import reproducible
 from holdfast.training.finished_run import FinishedRun
-from holdfast.training.run_directory import data_folder
 
 REPORT_NAME = "report.html"
 """The name of the report in the folder of a run."""
@@ -56,7 +54,7 @@ def facts_of(path: Path, files: Sequence[Path] = (), *, data_dir: Path | None = 
             examples, on = predictor.read(files), _named(files)
         else:
             try:
-                examples, on = TASKS[recipe.task].load(recipe, data_dir or data_folder(path)).test, "test data"
+                examples, on = run.test_data(data_dir), "test data"
             except MissingDataError as error:
                 return gather(run, predictor, missing=[f"The test data could not be read. {error}"])
         evaluation = measure(predictor, examples, worst=WORST)

@@ -221,6 +221,18 @@ class Presentation(ABC):
         """
         return ()
 
+    def token_values(self, output: Tensor, inputs: Tensor) -> tuple[str, Tensor] | None:
+        """A number for each token that the network read, such as how unexpected it was; None where there is none.
+
+        Args:
+            output: The output of the network for one example, [T, ...].
+            inputs: The ids that it read, [T].
+
+        Returns:
+            What the numbers are, with their unit; and the numbers [T], 0 or more, NaN for none.
+        """
+        return None
+
     def sample(self, model: nn.Module) -> str:
         """A text that the model writes, for a task whose models write texts; else empty."""
         return ""

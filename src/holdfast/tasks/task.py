@@ -265,7 +265,6 @@ class RecipeTask(NetworkCall, Excerpts, ABC, Generic[Examples]):
 
         Raises:
             OptionError: The task has no picture of its answers.
-            MissingLibraryError: matplotlib is not installed.
         """
         raise OptionError(
             f"The answers of a model for the task {self.name!r} are not drawn; leave out --plot. `holdfast plot RUN` "

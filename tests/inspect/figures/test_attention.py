@@ -7,9 +7,6 @@ import pytest
 import torch
 
 from holdfast.errors import ShapeError
-
-pytest.importorskip("matplotlib")
-
 from holdfast.inspect.figures import attention_map
 
 

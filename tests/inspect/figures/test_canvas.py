@@ -12,9 +12,6 @@ import pytest
 import torch
 
 from holdfast.errors import HoldfastWarning, OptionError
-
-pytest.importorskip("matplotlib")
-
 from holdfast.inspect.figures import canvas, confusion_matrix, learning_curves
 from holdfast.inspect.figures.canvas import PALETTE, as_array, label_ends, new_figure, svg_text, write_figure
 

@@ -6,9 +6,6 @@ import numpy as np
 import pytest
 
 from holdfast.errors import ShapeError
-
-pytest.importorskip("matplotlib")
-
 from holdfast.inspect.figures import confusion_matrix
 
 

@@ -6,9 +6,6 @@ import numpy as np
 import pytest
 
 from holdfast.errors import DataError
-
-pytest.importorskip("matplotlib")
-
 from holdfast.inspect.figures import error_by_horizon, forecast
 
 HISTORY, VALUES = np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0])
@@ -38,7 +35,7 @@ def test_dates_have_short_labels() -> None:
 
 def test_a_single_row_can_be_seen() -> None:
     ax = forecast(HISTORY, VALUES[:1])
-    assert [line for line in ax.lines if line.get_label() == "forecast"][0].get_marker() == "."
+    assert next(line for line in ax.lines if line.get_label() == "forecast").get_marker() == "."
 
 
 def test_errors_of_the_model_and_of_naive_forecasts() -> None:

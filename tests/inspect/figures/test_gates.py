@@ -7,9 +7,6 @@ import pytest
 import torch
 
 from holdfast.errors import DataError, OptionError, ShapeError
-
-pytest.importorskip("matplotlib")
-
 from holdfast.inspect.figures import gates_over_time, state_heat_map
 
 VALUES = torch.rand(6, 5, generator=torch.Generator().manual_seed(1))
@@ -38,7 +35,7 @@ def test_one_unit_with_its_candidate() -> None:
 
 
 def test_a_layer_without_gates() -> None:
-    with pytest.raises(OptionError, match=r"^The layer has no gates; an RNN has none. Draw its states.$"):
+    with pytest.raises(DataError, match=r"^The layer has no gates; an RNN has none. Draw its states.$"):
         gates_over_time({"candidate": VALUES})
 
 

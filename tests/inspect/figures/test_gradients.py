@@ -7,9 +7,6 @@ import pytest
 import torch
 
 from holdfast.errors import DataError
-
-pytest.importorskip("matplotlib")
-
 from holdfast.inspect.figures import gradient_through_time
 
 

@@ -3,9 +3,6 @@
 import pytest
 
 from holdfast.errors import OptionError
-
-pytest.importorskip("matplotlib")
-
 from holdfast.inspect.figures import gradient_norm, learning_curves, learning_rate
 
 ROWS = [

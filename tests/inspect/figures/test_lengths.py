@@ -6,9 +6,6 @@ import numpy as np
 import pytest
 
 from holdfast.errors import DataError, ShapeError
-
-pytest.importorskip("matplotlib")
-
 from holdfast.inspect.figures import accuracy_by_length
 
 

@@ -6,9 +6,6 @@ import numpy as np
 import pytest
 
 from holdfast.errors import DataError, ShapeError
-
-pytest.importorskip("matplotlib")
-
 from holdfast.inspect.figures import predicted_against_true, predicted_over_steps
 
 TRUE, PREDICTED = np.array([1.0, 2.0, np.nan, 4.0]), np.array([1.5, 1.5, 3.0, 4.0])

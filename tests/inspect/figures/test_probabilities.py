@@ -7,9 +7,6 @@ import pytest
 from sklearn import metrics
 
 from holdfast.errors import DataError, ShapeError
-
-pytest.importorskip("matplotlib")
-
 from holdfast.inspect.figures import precision_recall_curves, reliability_diagram, roc_curves
 
 GENERATOR = np.random.default_rng(3)
@@ -49,7 +46,7 @@ def test_the_roc_of_two_labels_is_that_of_the_second() -> None:
 
 def test_the_roc_of_several_labels_names_the_mean_and_the_worst() -> None:
     ax = roc_curves(TRUE, PROBABILITIES, LABELS)
-    areas = {name: metrics.roc_auc_score(TRUE == k, PROBABILITIES[:, k]) for k, name in enumerate(LABELS)}
+    areas = {name: metrics.roc_auc_score(k == TRUE, PROBABILITIES[:, k]) for k, name in enumerate(LABELS)}
     worst = min(areas, key=lambda name: areas[name])
     mean, bad, others = labels_of(ax)
     assert mean == f"mean of 3 labels: AUC {np.mean(list(areas.values())):.3f}"
@@ -60,7 +57,7 @@ def test_the_roc_of_several_labels_names_the_mean_and_the_worst() -> None:
 
 def test_precision_and_recall() -> None:
     ax = precision_recall_curves(TRUE, PROBABILITIES, LABELS)
-    areas = [metrics.average_precision_score(TRUE == k, PROBABILITIES[:, k]) for k in range(3)]
+    areas = [metrics.average_precision_score(k == TRUE, PROBABILITIES[:, k]) for k in range(3)]
     assert labels_of(ax)[0] == f"mean of 3 labels: average precision {np.mean(areas):.3f}"
     assert ax.get_title("left") == "Precision and recall, each label against the rest"
     thick = next(line for line in ax.lines if line.get_linewidth() > 2)

@@ -8,9 +8,6 @@ import numpy as np
 import pytest
 
 from holdfast.errors import DataError, ShapeError
-
-pytest.importorskip("matplotlib")
-
 from holdfast.inspect.figures import connectivity_on_text, text_by_values
 from holdfast.inspect.figures.canvas import BLUE, ORANGE
 from holdfast.inspect.figures.texts import COLUMNS, text_height

@@ -38,4 +38,6 @@ def test_a_long_text_says_how_much_is_left_out():
 def test_every_character_gives_utf_8_without_controls():
     shown = plain("".join(map(chr, range(0x3000))) + chr(sys.maxunicode), 1 << 20)
     shown.encode()
-    assert not {chr(k) for k in (*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))} & set(shown)
+    assert not {chr(k) for k in (*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))} & set(
+        shown
+    )

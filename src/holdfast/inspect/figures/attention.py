@@ -31,7 +31,6 @@ def attention_map(
 
     Raises:
         ShapeError: The weights are not [T, S].
-        MissingLibraryError: matplotlib is not installed.
     """
     weights = as_array(weights)
     rows, columns = len(targets), len(sources)

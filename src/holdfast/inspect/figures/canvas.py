@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from holdfast.errors import HoldfastWarning, MissingLibraryError, OptionError
+from holdfast.errors import HoldfastWarning, OptionError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,14 +63,9 @@ def new_figure(width: float = WIDTH, height: float = 3.6, **options: Any) -> Fig
         width: Inches.
         height: Inches.
         **options: Further arguments of matplotlib's ``Figure``.
-
-    Raises:
-        MissingLibraryError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingLibraryError("Figures are drawn with matplotlib: pip install 'holdfast[plot]'.") from error
+    from matplotlib.figure import Figure
+
     return Figure(figsize=(width, height), layout="constrained", **options)
 
 

@@ -31,7 +31,6 @@ def confusion_matrix(counts: Numbers, labels: Sequence[str], *, ax: Axes | None 
 
     Raises:
         ShapeError: The counts are not [K, K].
-        MissingLibraryError: matplotlib is not installed.
 
     Example:
         >>> from sklearn import metrics

@@ -60,7 +60,6 @@ def forecast(
 
     Raises:
         DataError: The forecast has no rows.
-        MissingLibraryError: matplotlib is not installed.
     """
     if not len(values):
         raise DataError("The forecast has no rows to draw; expected at least one.")
@@ -110,7 +109,6 @@ def error_by_horizon(
 
     Raises:
         DataError: There are no errors.
-        MissingLibraryError: matplotlib is not installed.
     """
     if not errors:
         raise DataError("There are no errors to draw; expected those of at least one forecast.")

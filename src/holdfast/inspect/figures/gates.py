@@ -65,8 +65,8 @@ def gates_over_time(
         The Axes.
 
     Raises:
-        OptionError: There are no gates, as for the RNN, or no such unit.
-        MissingLibraryError: matplotlib is not installed.
+        DataError: There are no gates, as for the RNN.
+        OptionError: There is no such unit.
 
     Example:
         >>> layer = record(model, inputs)["l0"]
@@ -74,7 +74,7 @@ def gates_over_time(
     """
     drawn = {name: as_array(values) for name, values in gates.items() if unit is not None or name != "candidate"}
     if not drawn:
-        raise OptionError("The layer has no gates; an RNN has none. Draw its states.")
+        raise DataError("The layer has no gates; an RNN has none. Draw its states.")
     count, units = next(iter(drawn.values())).shape
     if unit is not None and not 0 <= unit < units:
         raise OptionError(f"There is no unit {unit}; the layer has the units 0 to {units - 1}.")
@@ -128,7 +128,6 @@ def state_heat_map(
     Raises:
         ShapeError: The states are not [T, H].
         DataError: They have no steps.
-        MissingLibraryError: matplotlib is not installed.
     """
     states = as_array(states)
     if states.ndim != 2:

@@ -34,7 +34,6 @@ def gradient_through_time(
 
     Raises:
         DataError: All norms are 0.
-        MissingLibraryError: matplotlib is not installed.
 
     Example:
         >>> ax = gradient_through_time({"RNN": [1.0, 0.5, 0.25], "LSTM": [1.0, 0.9, 0.8]})

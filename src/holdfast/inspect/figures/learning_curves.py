@@ -40,7 +40,6 @@ def learning_curves(histories: Rows | Mapping[str, Rows], metric: str = "loss", 
 
     Raises:
         OptionError: A history has no such metric, or no rows.
-        MissingLibraryError: matplotlib is not installed.
 
     Example:
         >>> ax = learning_curves(estimator.history_)
@@ -97,7 +96,6 @@ def learning_rate(rows: Rows, *, ax: Axes | None = None) -> Axes:
 
     Raises:
         OptionError: The history has no rows.
-        MissingLibraryError: matplotlib is not installed.
     """
     steps, rates = _over_updates(rows, "learning_rate")
     ax = axes_or_new(ax, height=2.4)
@@ -121,7 +119,6 @@ def gradient_norm(rows: Rows, *, ax: Axes | None = None) -> Axes:
 
     Raises:
         OptionError: The history has no rows with norms, as without ``train.clip_norm``.
-        MissingLibraryError: matplotlib is not installed.
     """
     steps, norms = _over_updates(rows, "gradient_norm")
     _, largest = _over_updates(rows, "largest_gradient_norm")

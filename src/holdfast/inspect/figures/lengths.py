@@ -36,7 +36,6 @@ def accuracy_by_length(
     Raises:
         DataError: There are no sequences.
         ShapeError: The numbers of lengths and scores differ.
-        MissingLibraryError: matplotlib is not installed.
     """
     lengths, scores = as_array(lengths), as_array(scores).astype(float)
     if not len(lengths):

@@ -42,7 +42,6 @@ def predicted_against_true(
     Raises:
         DataError: There are no predictions.
         ShapeError: The numbers of true and predicted values differ.
-        MissingLibraryError: matplotlib is not installed.
     """
     predicted = np.asarray(predicted, dtype=float)
     x = np.arange(len(predicted), dtype=float) if true is None else np.asarray(true, dtype=float)
@@ -96,7 +95,6 @@ def predicted_over_steps(
 
     Raises:
         DataError: There are no steps.
-        MissingLibraryError: matplotlib is not installed.
     """
     predicted = np.asarray(predicted, dtype=float)
     if not len(predicted):

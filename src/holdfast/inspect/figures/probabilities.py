@@ -43,7 +43,6 @@ def reliability_diagram(correct: Numbers, confidence: Numbers, *, bins: int = 10
 
     Raises:
         DataError: There are no predictions.
-        MissingLibraryError: matplotlib is not installed.
     """
     from sklearn.calibration import calibration_curve
 
@@ -100,7 +99,6 @@ def roc_curves(true: Numbers, probabilities: Numbers, labels: Sequence[str], *, 
     Raises:
         ShapeError: The arrays do not fit each other.
         DataError: No label occurs in some examples and not in others.
-        MissingLibraryError: matplotlib is not installed.
     """
     from sklearn.metrics import auc, roc_curve
 

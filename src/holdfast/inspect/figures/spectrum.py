@@ -30,7 +30,6 @@ def spectrum(matrix: Any, *, name: str = "", ax: Axes | None = None) -> Axes:
 
     Raises:
         ShapeError: The matrix is not [H, H].
-        MissingLibraryError: matplotlib is not installed.
 
     Example:
         >>> weights = layer.weight_hh_l0.chunk(4)  # of an LSTM: input, forget, candidate, output

@@ -72,7 +72,6 @@ def text_by_values(
     Raises:
         ShapeError: The numbers of tokens and values differ.
         DataError: There are no tokens.
-        MissingLibraryError: matplotlib is not installed.
 
     Example:
         >>> ax = text_by_values(list("holdfast"), [0.1, 0.9, -0.4, 0.0, 0.2, -0.8, 0.3, 0.5])
@@ -118,7 +117,6 @@ def connectivity_on_text(
     Raises:
         ShapeError: The weights are not [T, T].
         DataError: There are no tokens.
-        MissingLibraryError: matplotlib is not installed.
     """
     weights, count = as_array(weights).astype(float), len(tokens)
     if weights.shape != (count, count):

@@ -75,7 +75,6 @@ def draw(subject: Subject, name: str) -> Figure:
     Raises:
         OptionError: There is no such figure, or it does not fit the model.
         DataError: The examples cannot be read, have no targets, or do not fit the figure.
-        MissingLibraryError: matplotlib is not installed.
     """
     if name not in PLOTS:
         raise OptionError(f"There is no figure {name!r}: {did_you_mean(name, PLOTS)}")
@@ -100,7 +99,6 @@ def draw_all(subject: Subject, folder: Path, suffix: str = ".png") -> Iterator[t
 
     Raises:
         OptionError: A picture cannot be written.
-        MissingLibraryError: matplotlib is not installed.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

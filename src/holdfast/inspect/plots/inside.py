@@ -68,9 +68,8 @@ def gradient(subject: Subject) -> Figure:
     Where every step has an output, the gradient is that of the last output alone.
     """
     task, examples = subject.task, subject.examples
-    if task.name in ("generate", "translate", "transcribe") or task.name == "forecast":
-        some = subject.excerpt(LINE)
-    else:
+    some = subject.excerpt(LINE)  # checks that there is such an example
+    if task.name != "generate":
         first = subject.choice.example
         some = examples.subset(range(first, min(first + _ROWS, len(examples))))
         some = some.unlabelled() if task.name == "tag" or getattr(task, "per_step", False) else some
@@ -85,9 +84,13 @@ def gradient(subject: Subject) -> Figure:
 
 def connectivity(subject: Subject) -> Figure:
     """How much outputs depend on each token of a text."""
-    example = subject.excerpt(LINE)
+    example = subject.excerpt(LINE).unlabelled()
     tokens = subject.task.step_tokens(example)
     weights = as_array(measure_connectivity(subject.predictor, example))
+    if subject.task.name == "translate":
+        (answer,) = subject.predictor.compute(example, subject.task.answer_tokens)
+        title = "How much the answer, at the left, depends on each token of the source"
+        return _figure(attention_map(weights / weights.max(1, keepdims=True), tokens, answer, title=title))
     if weights.shape[0] == 1:
         title = "How much the answer depends on each token"
         return _figure(
@@ -114,11 +117,7 @@ def attention(subject: Subject) -> Figure:
     """Where the decoder looked in the source, for each token of its answer."""
     task, predictor = subject.task, subject.predictor
     example = subject.excerpt(STEPS)
-
-    def align(model: torch.nn.Module, batch: Any) -> Any:
-        return task.alignment(model, batch)
-
-    ((answer, weights),) = predictor.compute(example.unlabelled(), align)
+    ((answer, weights),) = predictor.compute(example.unlabelled(), task.alignment)
     tokens = task.step_tokens(example)
     return _figure(attention_map(weights, tokens, answer, title="Attention: source above, answer at the left"))
 

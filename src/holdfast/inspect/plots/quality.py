@@ -67,8 +67,8 @@ def predictions(subject: Subject) -> Figure:
 
 def forecasts(subject: Subject) -> Figure:
     """Forecasts of a few windows of the data, with the true values: of the chosen window, and of later ones."""
-    task, count = subject.task, len(subject.examples)
-    first = subject.excerpt(0) and subject.choice.example
+    task, count, first = subject.task, len(subject.examples), subject.choice.example
+    subject.excerpt(0)  # checks that there is such an example
     chosen = sorted({int(place) for place in np.linspace(first, count - 1, _WINDOWS + 1)[:_WINDOWS]})
     windows = subject.examples.subset(chosen)
 

@@ -24,14 +24,14 @@ class Plot:
     Attributes:
         shows: What it shows, for the list.
         draw: Draws it.
-        function: The functions of :mod:`holdfast.inspect.figures` that it calls.
+        functions: The functions of :mod:`holdfast.inspect.figures` that it calls.
         tasks: The tasks whose models it fits.
         needs: What else a model needs: says what it lacks, or returns None.
     """
 
     shows: str
     draw: Callable[[Subject], Figure]
-    function: tuple[str, ...]
+    functions: tuple[str, ...]
     tasks: tuple[str, ...] = NAMES
     needs: Callable[[Subject], str | None] = lambda subject: None
 
@@ -61,13 +61,13 @@ def _layers(subject: Subject) -> list[RecurrentLayer]:
     return [module for module in subject.predictor.model.modules() if isinstance(module, RecurrentLayer)]
 
 
-def _recurrent(subject: Subject) -> str | None:
+def _matrices(subject: Subject) -> str | None:
     return None if _layers(subject) else "the model has a cell of your own, and it needs an RNN, a GRU or an LSTM"
 
 
 def _gated(subject: Subject) -> str | None:
     kinds = {layer.kind for layer in _layers(subject)}
-    return "the layers are RNNs, which have no gates" if kinds == {"rnn"} else _recurrent(subject)
+    return "the layers are RNNs, which have no gates" if kinds == {"rnn"} else None
 
 
 def _attention(subject: Subject) -> str | None:
@@ -130,21 +130,18 @@ PLOTS: dict[str, Plot] = {
     "gates": Plot(
         "how open the gates are at each step of an example", inside.gates, ("gates_over_time",), needs=_gated
     ),
-    "states": Plot(
-        "the state of every unit at each step of an example", inside.states, ("state_heat_map",), needs=_recurrent
-    ),
+    "states": Plot("the state of every unit at each step of an example", inside.states, ("state_heat_map",)),
     "gradient": Plot(
         "the gradient by steps back, and the effective memory length",
         inside.gradient,
         ("gradient_through_time",),
-        needs=_recurrent,
     ),
-    "spectrum": Plot("the eigenvalues of the recurrent matrices", inside.spectrum, ("spectrum",), needs=_recurrent),
+    "spectrum": Plot("the eigenvalues of the recurrent matrices", inside.spectrum, ("spectrum",), needs=_matrices),
     "unit": Plot("a text, each token shaded by a unit", inside.unit, ("text_by_values",), _TEXTS, _tokens),
     "connectivity": Plot(
         "how much outputs depend on each token of a text",
         inside.connectivity,
-        ("connectivity_on_text", "text_by_values"),
+        ("connectivity_on_text", "text_by_values", "attention_map"),
         _TEXTS,
         _tokens,
     ),

@@ -15,10 +15,10 @@ from markupsafe import Markup
 
 from holdfast.files.json_values import finite
 from holdfast.inspect.facts import Facts
-from holdfast.inspect.report.pictures import (
+from holdfast.inspect.inside import Passage
+from holdfast.inspect.report.pictures import Figure, Pictures
+from holdfast.inspect.report.sections import (
     MOST_LABELS,
-    Figure,
-    Pictures,
     curves_of,
     inside_of,
     metrics_of,
@@ -36,6 +36,7 @@ _MOST_ROWS_IN_JSON = 60
 _MOST_SETTINGS = 120
 _MOST_WORDS = 60
 _LONGEST_TEXT = 800
+_SHADES = 8
 _ROUNDED = 6
 """Digits of numbers in the JSON."""
 
@@ -87,7 +88,7 @@ def render(facts: Facts) -> bytes:
     pictures = Pictures()
     curves, metrics, inside = (part(facts, pictures) for part in (curves_of, metrics_of, inside_of))
     cases = [_shown(case, pictures) for case in facts.cases]
-    style = Markup(template("style.css"))  # noqa: S704
+    style = Markup(template("style.css"))
     page = environment().from_string(template("report.html"))
     left_out = 0
     while True:
@@ -99,6 +100,7 @@ def render(facts: Facts) -> bytes:
             inside=inside,
             cases=cases,
             left_out=left_out,
+            passages=[(passage, _tokens(passage)) for passage in (facts.inside.passages if facts.inside else ())],
             tables=[_cut(table) for table in facts.tables],
             settings=facts.settings[:_MOST_SETTINGS],
             more_settings=len(facts.settings) - _MOST_SETTINGS,
@@ -114,6 +116,26 @@ def _shown(case: Case, pictures: Pictures) -> ShownCase:
     text = plain(case.shown.text, _LONGEST_TEXT, lines=True) if isinstance(case.shown, Text) else ""
     words = case.shown.words if isinstance(case.shown, Words) else ()
     return ShownCase(case, of_case(case.shown, pictures), text, words[:_MOST_WORDS], len(words) - _MOST_WORDS)
+
+
+@dataclass(frozen=True)
+class ShownToken:
+    """A token of a passage: its text, and the class of its shade; ``""`` for none."""
+
+    text: str
+    shade: str
+
+
+def _tokens(passage: Passage) -> list[ShownToken]:
+    """The tokens of a passage. A value above 0 shades the token, one below 0 underlines it, so that grey is enough."""
+    words = any(len(token) > 1 for token in passage.tokens)
+    shown = []
+    for token, value in zip(passage.tokens, passage.values.tolist(), strict=True):
+        known = value == value and passage.most > 0
+        level = min(_SHADES, round(_SHADES * abs(value) / passage.most)) if known else 0
+        text = "↵\n" if token == "\n" else plain(token, 40)
+        shown.append(ShownToken(text + " " * words, f"{'v' if value > 0 else 'n'}{level}" if level else ""))
+    return shown
 
 
 def _cut(table: Table) -> ShownTable:

@@ -34,6 +34,16 @@ def plain(value: object, longest: int = LONGEST, *, lines: bool = False) -> str:
     return f"{text} … ({left_out:,} characters more)" if left_out > 0 else text
 
 
+def in_figure(value: object, longest: int = 60) -> str:
+    """As :func:`plain`, for matplotlib: ``$`` is a sign and not the beginning of a formula.
+
+    Args:
+        value: The value.
+        longest: Characters to keep.
+    """
+    return plain(value, longest).replace("$", r"\$")
+
+
 def _visible(letter: str, lines: bool) -> str:
     if lines and letter in "\n\t":
         return letter

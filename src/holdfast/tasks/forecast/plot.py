@@ -103,11 +103,7 @@ def window_drawings(windows: Windows, forecasts: Numbers, quantiles: Sequence[fl
 
 
 def figure(panels: Sequence[Drawing]) -> Figure:
-    """A figure with one panel below the other.
-
-    Raises:
-        MissingLibraryError: matplotlib is not installed.
-    """
+    """A figure with one panel below the other."""
     from holdfast.inspect.figures.canvas import new_figure
     from holdfast.inspect.figures.forecasts import forecast
 

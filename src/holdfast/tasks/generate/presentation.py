@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from holdfast.data.vocabulary import PADDING, SPECIAL
 from holdfast.tasks.presentation import Case, MeasuredRow, Presentation, Text
@@ -63,6 +64,11 @@ class GeneratePresentation(Presentation):
             uniform["bits_per_character"] = results["bits_per_character"] * loss / results["loss"]
         rows["each token with the same probability"] = uniform
         return rows
+
+    def token_values(self, output: Tensor, inputs: Tensor) -> tuple[str, Tensor]:
+        """How unexpected each token was after those before it, in nats."""
+        nats = F.cross_entropy(output[:-1].double(), inputs[1:], reduction="none")
+        return "how unexpected each token was (nats)", torch.cat([nats.new_full((1,), math.nan), nats])
 
     def sample(self, model: nn.Module) -> str:
         """What the model writes after the prompt of the recipe, with the seed of the recipe."""

@@ -38,7 +38,6 @@ def figure(examples: Examples | Records[str, Any], answers: Answers, *, per_step
 
     Raises:
         DataError: There is nothing to draw.
-        MissingLibraryError: matplotlib is not installed.
     """
     if not answers:
         raise DataError("There are no sequences to draw; expected at least one.")

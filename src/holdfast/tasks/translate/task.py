@@ -220,11 +220,16 @@ class TranslateTask(RecipeTask[Pairs]):
             OptionError: The model has no attention.
         """
         answered = self.with_answer(model, batch)
-        ids = answered.known_targets[0, : int(answered.target_lengths[0])]
-        read = F.pad(ids[None, :-1], (1, 0), value=BEGIN)
+        ids = answered.known_targets[:1, : int(answered.target_lengths[0])]
+        read = F.pad(ids[:, :-1], (1, 0), value=BEGIN)
         weights = cast(Translator, model).attended(batch.inputs[:1], batch.lengths[:1], read)
+        return self.answer_tokens(model, answered), weights[0, :, : int(batch.lengths[0])]
+
+    def answer_tokens(self, model: nn.Module, batch: PairBatch) -> list[str]:
+        """The tokens of the answer to the first source, with the end; of its target, if the batch has targets."""
+        answered = self.with_answer(model, batch)
         names = self.target.tokens
-        return [names[index] for index in ids.tolist()], weights[0, :, : int(batch.lengths[0])]
+        return [names[index] for index in answered.known_targets[0, : int(answered.target_lengths[0])].tolist()]
 
     def answers(self, model: nn.Module, batch: PairBatch) -> list[dict[str, Any]]:
         """``translation``, ``source`` and ``score``; with a beam also ``alternatives``, the next best translations."""
