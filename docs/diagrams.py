@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -16,8 +16,10 @@ sys.path.insert(0, str(HERE))  # for a test that runs this file
 
 from drawing import Drawing  # noqa: E402
 
-_TOP, _BUS = 90, 345
-"""Heights in the pictures of LSTM and GRU: of the line at the top, and of the lines that the gates read."""
+_TOP, _BOXES, _BUS_H, _BUS_X = 90, 280, 335, 372
+"""Heights in the pictures of LSTM and GRU: the line at the top, the gates, and the lines of h and x that they read."""
+_LANES, _BELOW = 9, 20
+"""From the middle of a gate to the arrows of h and of x, and down to their tips."""
 
 
 def rnn() -> str:
@@ -31,7 +33,7 @@ def rnn() -> str:
     )
     d.frame(95, 40, 545, 180)
     d.line([(20, 95), (147, 95)], "output", width=3)
-    d.line([(180, 225), (180, 152)], "input")
+    d.line([(180, 225), (180, 161)], "input")
     d.line([(213, 95), (285, 95)], "ink")
     d.line([(213, 145), (300, 145), (300, 111)], "ink")
     d.line([(300, 60), (300, 80)], "input")
@@ -58,15 +60,11 @@ def lstm(*, peepholes: bool = False, coupled: bool = False) -> str:
         title, more = "The LSTM with coupled gates", " With coupled gates there is no gate f of its own: f is 1 - i."
     else:
         title, more = "The LSTM", ""
-    d = Drawing(820, 420, title, _LSTM + more)
+    d = Drawing(820, 430, title, _LSTM + more)
     _lstm_lines(d, coupled=coupled)
     if peepholes:
         _peepholes(d)
     _lstm_parts(d, coupled=coupled)
-    if peepholes:
-        d.text(122, 236, "p_f ⊙ c", "option-text", anchor="start")
-        d.text(236, 206, "p_i ⊙ c", "option-text", anchor="start")
-        d.text(489, 236, "p_o ⊙ c'", "option-text", anchor="start")
     return d.svg()
 
 
@@ -79,48 +77,63 @@ _LSTM = (
 
 
 def _lstm_lines(d: Drawing, *, coupled: bool) -> None:
-    d.frame(80, 40, 730, 370)
-    d.line([(20, _BUS), (560, _BUS)], "output", arrow=False, width=3)
-    d.line([(120, 408), (120, _BUS + 12), (128, _BUS + 6), (560, _BUS + 6)], "input", arrow=False)
+    """The lines of the LSTM, from the left to the right."""
+    top = _BOXES - 19
+    gates = [x for x, letter, _, _ in _LSTM_BOXES if not (coupled and letter == "f")]
+    d.frame(80, 40, 730, 397)
+    _buses(d, gates)
     if coupled:
-        d.line([(310, 275), (310, 215), (200, 215), (200, 186)], "option")
+        d.line([(310, 215), (200, 215), (200, 186)], "option")
         d.line([(200, 154), (200, _TOP + 15)], "option")
     else:
-        d.line([(200, 275), (200, _TOP + 15)], "ink")
-    d.line([(310, 275), (310, 170), (350, 170)], "ink")
-    d.line([(430, 275), (430, 170), (380, 170)], "ink")
-    d.line([(365, 155), (365, _TOP + 15)], "ink")
+        d.line([(200, top), (200, _TOP + 15)])
+    d.line([(310, top), (310, 170), (350, 170)])
+    d.line([(430, top), (430, 170), (380, 170)])
+    d.line([(365, 155), (365, _TOP + 15)])
     d.line([(20, _TOP), (185, _TOP)], "state", width=3)
     d.line([(215, _TOP), (350, _TOP)], "state", width=3)
     d.line([(380, _TOP), (800, _TOP)], "state", width=3)
     d.line([(640, _TOP), (640, 131)], "state")
-    d.line([(640, 169), (640, 205)], "ink")
-    d.line([(560, 275), (560, 220), (625, 220)], "ink")
-    d.line([(640, 235), (640, _BUS), (800, _BUS)], "output", width=3)
-    d.line([(700, _BUS), (700, 16)], "output")
-    for x in (200, 310, 430, 560) if not coupled else (310, 430, 560):
-        d.line([(x, _BUS), (x, 315)], "ink")
+    d.line([(640, 169), (640, 205)])
+    d.line([(560, top), (560, 220), (625, 220)])
+    d.line([(640, 235), (640, _BUS_H), (800, _BUS_H)], "output", width=3)
+    d.line([(700, _BUS_H), (700, 16)], "output", over=[(700, _TOP)])
+
+
+def _buses(d: Drawing, gates: Sequence[int]) -> None:
+    """The lines of h and x, and their arrows into the gates."""
+    tips = _BOXES + _BELOW
+    d.line([(20, _BUS_H), (gates[-1] - _LANES, _BUS_H), (gates[-1] - _LANES, tips)], "output", width=2.4)
+    d.line([(40, 418), (40, _BUS_X), (gates[-1] + _LANES, _BUS_X), (gates[-1] + _LANES, tips)], "input")
+    for x in gates[:-1]:
+        d.line([(x - _LANES, _BUS_H), (x - _LANES, tips)], "output")
+        d.line([(x + _LANES, _BUS_X), (x + _LANES, tips)], "input", over=[(x + _LANES, _BUS_H)])
+        d.dot(x - _LANES, _BUS_H, "output")
+        d.dot(x + _LANES, _BUS_X, "input")
 
 
 def _peepholes(d: Drawing) -> None:
-    d.line([(110, _TOP), (110, 295), (168, 295)], "option", dashed=True)
-    d.line([(110, 212), (260, 212), (260, 295), (278, 295)], "option", dashed=True)
-    d.line([(480, _TOP), (480, 295), (528, 295)], "option", dashed=True)
+    d.line([(110, _TOP), (110, _BOXES), (168, _BOXES)], "option", dashed=True)
+    d.line([(110, 212), (262, 212), (262, _BOXES), (278, _BOXES)], "option", dashed=True, over=[(200, 212)])
+    d.line([(506, _TOP), (506, _BOXES), (528, _BOXES)], "option", dashed=True)
     d.dot(110, _TOP, "option")
     d.dot(110, 212, "option")
-    d.dot(480, _TOP, "option")
+    d.dot(506, _TOP, "option")
+    d.text(118, 270, "p_f ⊙ c", "option-text", anchor="start")
+    d.text(216, 204, "p_i ⊙ c", "option-text", anchor="start")
+    d.text(514, 160, "p_o ⊙ c'", "option-text", anchor="start")
 
 
 def _lstm_parts(d: Drawing, *, coupled: bool) -> None:
+    """The boxes and operations of the LSTM, and its texts."""
     d.dot(640, _TOP, "state")
-    d.dot(700, _BUS, "output")
+    d.dot(700, _BUS_H, "output")
     for x, letter, name, kind in _LSTM_BOXES:
         if letter == "f" and coupled:
             continue
-        d.box(x, 295, letter, kind=kind)
-        d.text(x + 36, 299, name, "label", anchor="start")
-        d.text(x + 10, 332, "φ" if letter == "g" else "σ", "small", anchor="start")
-        d.dot(x, _BUS, "output")
+        d.box(x, _BOXES, letter, kind=kind)
+        d.text(x + 7, _BOXES - 25, name, "label", anchor="start")
+        d.text(x + 17, _BOXES + 36, "φ" if letter == "g" else "σ", "small", anchor="start")
     if coupled:
         d.operation(200, 170, "1−", size=16)
         d.dot(310, 215, "option")
@@ -130,8 +143,8 @@ def _lstm_parts(d: Drawing, *, coupled: bool) -> None:
     d.operation(365, _TOP, "+")
     d.box(640, 150, "φ", kind="candidate")
     d.operation(640, 220, "⊙")
-    _ends(d, c=(20, _TOP), c_after=(800, _TOP), h=(20, _BUS), h_after=(800, _BUS))
-    d.text(104, 412, "x", "letter")
+    _ends(d, c=(20, _TOP), c_after=(800, _TOP), h=(20, _BUS_H), h_after=(800, _BUS_H))
+    d.text(24, 420, "x", "letter")
     d.text(690, 26, "output h'", "label", anchor="end")
 
 
@@ -152,30 +165,32 @@ def gru(*, reset_after: bool = True) -> str:
     )
     d = Drawing(
         820,
-        420,
+        430,
         f"The GRU with the reset gate {'after' if reset_after else 'before'} the recurrent product",
         "The state h runs along the top. It is multiplied by the update gate z, and the candidate n, times "
         f"1 - z, is added: the new state h', which is also the output. {where}. Both gates read the input x and the "
         "old h through weights and biases of their own.",
     )
-    d.frame(80, 40, 730, 390)
-    d.line([(110, _TOP), (110, _BUS - 25), (440, _BUS - 25), (440, 299 if reset_after else 275)], "output")
-    d.line([(40, 408), (40, 362), (580, 362), (580, 239)], "input")
+    d.frame(80, 40, 730, 397)
+    end = _BOXES + (28 if reset_after else 0)
+    d.line([(110, _TOP), (110, _BUS_H), (440, _BUS_H), (440, end)], "output")
+    d.line([(40, 418), (40, _BUS_X), (580, _BUS_X), (580, 239)], "input")
+    tips, top = _BOXES + _BELOW, _BOXES - 19
     for x in (190, 330):
-        d.line([(x - 9, _BUS - 25), (x - 9, 292)], "output")
-        d.line([(x + 9, 362), (x + 9, 292)], "input")
-    d.line([(330, 252), (330, _TOP + 15)], "ink")
-    d.line([(330, 150), (429, 150)], "ink")
-    d.line([(461, 150), (565, 150)], "ink")
+        d.line([(x - _LANES, _BUS_H), (x - _LANES, tips)], "output")
+        d.line([(x + _LANES, _BUS_X), (x + _LANES, tips)], "input", over=[(x + _LANES, _BUS_H)])
+    d.line([(330, top), (330, _TOP + 15)])
+    d.line([(330, 150), (429, 150)])
+    d.line([(461, 150), (565, 150)])
     if reset_after:
-        d.line([(190, 252), (190, 220), (425, 220)], "ink")
-        d.line([(440, 267), (440, 235)], "ink")
-        d.line([(455, 220), (550, 220)], "ink")
+        d.line([(190, top), (190, 220), (425, 220)], over=[(330, 220)])
+        d.line([(440, _BOXES - 4), (440, 235)])
+        d.line([(455, 220), (550, 220)])
     else:
-        d.line([(190, 252), (190, 205), (400, 205), (400, 260), (425, 260)], "ink")
-        d.line([(440, 245), (440, 220), (550, 220)], "ink")
-    d.line([(580, 201), (580, 165)], "ink")
-    d.line([(580, 135), (580, _TOP + 15)], "ink")
+        d.line([(190, top), (190, 205), (400, 205), (400, 265), (425, 265)], over=[(330, 205)])
+        d.line([(440, 250), (440, 220), (550, 220)])
+    d.line([(580, 201), (580, 165)])
+    d.line([(580, 135), (580, _TOP + 15)])
     d.line([(20, _TOP), (315, _TOP)], "output", width=3)
     d.line([(345, _TOP), (565, _TOP)], "output", width=3)
     d.line([(595, _TOP), (800, _TOP)], "output", width=3)
@@ -185,14 +200,16 @@ def gru(*, reset_after: bool = True) -> str:
 
 
 def _gru_parts(d: Drawing, *, reset_after: bool) -> None:
+    """The boxes and operations of the GRU, and its texts."""
     d.dot(110, _TOP, "output")
     d.dot(700, _TOP, "output")
     d.dot(330, 150)
     for x, letter, name in ((190, "r", "reset"), (330, "z", "update")):
-        d.box(x, 271, letter)
-        d.text(x + 36, 275, name, "label", anchor="start")
-        d.dot(x - 9, _BUS - 25, "output")
-        d.dot(x + 9, 362, "input")
+        d.box(x, _BOXES, letter)
+        d.text(x + 7, _BOXES - 25, name, "label", anchor="start")
+        d.text(x + 17, _BOXES + 36, "σ", "small", anchor="start")
+        d.dot(x - _LANES, _BUS_H, "output")
+        d.dot(x + _LANES, _BUS_X, "input")
     d.operation(330, _TOP, "⊙")
     d.operation(445, 150, "1−", size=16)
     d.operation(580, 150, "⊙")
@@ -200,14 +217,14 @@ def _gru_parts(d: Drawing, *, reset_after: bool) -> None:
     d.box(580, 220, "n", kind="candidate")
     d.text(616, 224, "candidate", "label", anchor="start")
     if reset_after:
-        d.box(440, 283, "W_hn h + b_hn", kind="plain", width=140, height=32)
+        d.box(440, _BOXES + 12, "W_hn h + b_hn", kind="plain", width=140, height=32)
         d.operation(440, 220, "⊙")
     else:
-        d.operation(440, 260, "⊙")
-        d.text(462, 213, "W_hn (r ⊙ h)", "label", anchor="start")
+        d.operation(440, 265, "⊙")
+        d.text(458, 211, "W_hn (r ⊙ h)", "label", anchor="start")
     d.text(592, 300, "W_in x + b_in", "label", anchor="start")
     _ends(d, h=(20, _TOP), h_after=(800, _TOP))
-    d.text(24, 412, "x", "letter")
+    d.text(24, 420, "x", "letter")
     d.text(690, 26, "output h'", "label", anchor="end")
 
 
@@ -219,19 +236,19 @@ def _ends(d: Drawing, **ends: tuple[float, float]) -> None:
 
 
 OPTIONS = (
-    (225, 364, "recurrent_dropout, mode “state”: d(h)"),
-    (216, 326, "mode “gates”: a mask d for each gate"),
+    (140, _BUS_H, "recurrent_dropout, mode “state”: d(h)"),
+    (178, 318, "mode “gates”: a mask d for each gate"),
     (446, 200, "mode “candidate”: d(g)"),
-    (272, 316, "weight_dropout: d(W_hh)"),
-    (226, 276, "gate_clip, then recurrent_activation (σ)"),
-    (456, 276, "gate_clip, then activation (φ)"),
-    (168, 316, "layer_norm of W_ih x and of W_hh h"),
-    (434, 72, "cell_clip: clip(c')"),
-    (656, 112, "layer_norm of c', for the output only"),
+    (289, 318, "weight_dropout: d(W_hh)"),
+    (230, _BOXES, "gate_clip, then recurrent_activation (σ)"),
+    (460, _BOXES, "gate_clip, then activation (φ)"),
+    (560, 318, "layer_norm of W_ih x and of W_hh h"),
+    (434, _TOP, "cell_clip: clip(c')"),
+    (640, 112, "layer_norm of c', for the output only"),
     (676, 136, "output_activation: ψ in place of φ"),
     (640, 262, "proj_size: W_hr (...), then proj_clip"),
-    (752, 72, "zoneout_c: some units keep c"),
-    (752, 327, "zoneout_h: some units keep h"),
+    (752, _TOP, "zoneout_c: some units keep c"),
+    (752, _BUS_H, "zoneout_h: some units keep h"),
 )
 """The options of the LSTM: the place of each in the picture, and what it does."""
 
@@ -241,7 +258,7 @@ def options() -> str:
     rows = -(-len(OPTIONS) // 2)
     d = Drawing(
         820,
-        430 + 24 * rows,
+        446 + 24 * rows,
         "Where the options of the LSTM act",
         _LSTM
         + " Numbers show where options act: "
@@ -252,7 +269,7 @@ def options() -> str:
     _lstm_parts(d, coupled=False)
     for number, (x, y, text) in enumerate(OPTIONS, 1):
         column, row = divmod(number - 1, rows)
-        left, top = 40 + 400 * column, 446 + 24 * row
+        left, top = 40 + 400 * column, 460 + 24 * row
         d.badge(x, y, number)
         d.badge(left, top - 4.5, number)
         d.text(left + 18, top, text, "label", anchor="start")

@@ -40,11 +40,11 @@ def _style() -> str:
         ".paper{fill:var(--paper)}.frame{fill:var(--frame);stroke:var(--edge)}"
         ".gate{fill:var(--gate);stroke:var(--ink)}.candidate{fill:var(--candidate);stroke:var(--ink)}"
         ".plain{fill:var(--paper);stroke:var(--ink)}.badge{fill:var(--option)}"
-        ".halo{stroke:var(--frame);fill:none;stroke-width:8}"
+        ".gap{fill:var(--frame)}"
         f"{lines}{heads}.dashed{{stroke-dasharray:5 4}}"
         "text{font-family:'Segoe UI',Helvetica,Arial,sans-serif;fill:var(--ink);font-size:15px}"
         ".small{font-size:12.5px;fill:var(--muted)}.label{font-size:12.5px}.mono{font-family:Menlo,Consolas,monospace}"
-        ".letter{font-style:italic;font-family:Georgia,'Times New Roman',serif;font-size:19px}"
+        ".letter{font-style:italic;font-family:Georgia,'Times New Roman',serif;font-size:19px}.sign{font-size:19px}"
         ".number{font-size:12px;font-weight:700;fill:var(--paper)}.option-text{fill:var(--option);font-size:12.5px}"
     )
 
@@ -78,12 +78,21 @@ class Drawing:
         arrow: bool = True,
         width: float = 2.0,
         dashed: bool = False,
+        over: Sequence[Point] = (),
     ) -> None:
-        """A line through points, with round corners and an arrow at its end; it crosses earlier lines above them."""
-        path = _rounded(points)
+        """A line through points, with round corners.
+
+        Args:
+            points: Where it goes.
+            kind: Its colour.
+            arrow: Whether its end is an arrow.
+            width: Pixels.
+            dashed: Whether it is dashed.
+            over: Where it crosses earlier lines without touching them.
+        """
         dash = " dashed" if dashed else ""
-        self._lines.append(f'<path class="halo" d="{path}"/>')
-        self._lines.append(f'<path class="{kind}{dash}" d="{path}" stroke-width="{_n(width)}"/>')
+        self._lines += [f'<circle class="gap" cx="{_n(x)}" cy="{_n(y)}" r="6"/>' for x, y in over]
+        self._lines.append(f'<path class="{kind}{dash}" d="{_rounded(points)}" stroke-width="{_n(width)}"/>')
         if arrow:
             self._lines.append(f'<path class="{kind}-head" d="{_head(points[-2], points[-1])}"/>')
 
@@ -112,7 +121,7 @@ class Drawing:
     def operation(self, x: float, y: float, sign: str, *, size: float = 15) -> None:
         """A circle with a sign, such as a sum or a product value by value."""
         self._above.append(f'<circle class="plain" cx="{_n(x)}" cy="{_n(y)}" r="{_n(size)}" stroke-width="1.4"/>')
-        self._above.append(_text(x, y + 6.5, sign, "letter"))
+        self._above.append(_text(x, y + 6.5, sign, "sign"))
 
     def text(self, x: float, y: float, text: str, kind: str = "", *, anchor: str = "middle") -> None:
         """A text; y is the height of its base line."""

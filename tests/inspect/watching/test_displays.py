@@ -12,7 +12,6 @@ import pytest
 pytest.importorskip("matplotlib")
 
 from holdfast.errors import OptionError
-from holdfast.inspect.figures.canvas import new_figure
 from holdfast.inspect.watching import displays
 from holdfast.inspect.watching.displays import (
     FileDisplay,
@@ -30,12 +29,8 @@ class Pyplot:
         self.is_open = True
 
     def figure(self, name: str, figsize: tuple[float, float], **options: Any) -> Any:
-        figure: Any = new_figure(*figsize)
-        figure.number = 1
-        figure.show = lambda: None
-        figure.canvas.draw = self._draw
-        figure.canvas.flush_events = self._react
-        return figure
+        canvas = types.SimpleNamespace(draw=self._draw, flush_events=self._react)
+        return types.SimpleNamespace(number=1, show=lambda: None, canvas=canvas)
 
     def fignum_exists(self, number: int) -> bool:
         return self.is_open

@@ -20,7 +20,7 @@ PANELS = {
     "numbers": ["confusion"],
     "texts": ["confusion"],
     "stars": ["predictions"],
-    "regress": ["predictions"],
+    "regress": ["example 1", "example 2"],
     "forecast": ["example 1", "example 2", "example 3"],
     "panel": ["example 1", "example 2", "example 3"],
     "generate": ["sample"],

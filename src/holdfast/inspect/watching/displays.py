@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from holdfast.errors import OptionError
-from holdfast.inspect.figures.canvas import new_figure, write_figure
+from holdfast.inspect.figures.canvas import new_figure, png_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,9 +57,7 @@ class NotebookDisplay:
         from IPython.display import Image, display
 
         assert self._figure is not None
-        content = io.BytesIO()
-        self._figure.savefig(content, format="png", dpi=100)
-        picture = Image(content.getvalue())  # type: ignore[no-untyped-call]  # IPython left it untyped
+        picture = Image(png_bytes(self._figure))  # type: ignore[no-untyped-call]  # IPython left it untyped
         if self._handle is None:
             self._handle = display(picture, display_id=True)  # type: ignore[no-untyped-call]
         else:
@@ -110,7 +107,7 @@ class WindowDisplay:
 
 
 class FileDisplay:
-    """A picture in a file, which is replaced as a whole.
+    """A picture in a file of the format PNG, which is replaced as a whole.
 
     Args:
         path: The file.
@@ -134,12 +131,15 @@ class FileDisplay:
             OptionError: The file cannot be written.
         """
         assert self._figure is not None
-        new = self._path.with_name(f".{self._path.name}.new{self._path.suffix}")
-        write_figure(self._figure, new)
+        new = self._path.with_name(f".{self._path.name}.new")
+        content = png_bytes(self._figure)
         try:
+            new.write_bytes(content)
             os.replace(new, self._path)
         except OSError as error:
-            raise OptionError(f"The picture {self._path} cannot be written: {error}. Choose another file.") from error
+            raise OptionError(
+                f"The picture {self._path} cannot be written: {error.strerror}. Choose another file."
+            ) from error
         return True
 
     def react(self) -> None:
