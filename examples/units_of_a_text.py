@@ -33,7 +33,7 @@ cells = [record(predictor, excerpt)["recurrent.l0"].states["cell"][0].numpy() fo
 states, others = np.concatenate(cells[::2]), np.concatenate(cells[1::2])
 for name in values[0]:
     here, there = (np.concatenate([each[name] for each in half]).astype(float) for half in (values[::2], values[1::2]))
-    r, moves = correlations(states, here), np.random.default_rng(0).integers(500, len(here) - 500, 50)
+    r, moves = correlations(states, here), np.random.default_rng(0).integers(500, len(here) - 500, 20)
     unit, chance = np.abs(r).argmax(), max(np.abs(correlations(states, np.roll(here, move))).max() for move in moves)
     measured = correlations(others, there)[unit]
     print(f"{name:20} unit {unit:3}  r = {measured:+.2f} (chosen by {r[unit]:+.2f}; by chance {chance:.2f} at most)")

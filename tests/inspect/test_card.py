@@ -47,7 +47,7 @@ def test_a_task_without_a_name_on_the_hub_has_no_pipeline_tag() -> None:
 def test_the_text_says_how_to_use_it_and_how_good_it_is() -> None:
     shown = rendered(card(facts()))
     assert shown.startswith("<h1>small</h1>")
-    assert 'predictor = Predictor(&quot;model.safetensors&quot;)' in shown
+    assert "predictor = Predictor(&quot;model.safetensors&quot;)" in shown
     rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr>(.*?)</tr>", shown, re.DOTALL)]
     assert ["model", "0.4000", "0.9000"] in rows
     assert ["always a", "", "0.5500"] in rows

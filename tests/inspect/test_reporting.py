@@ -51,9 +51,10 @@ def test_the_command_gives_the_same_bytes_as_the_end_of_the_run(run: Path, tmp_p
     first = reporting.report(run, out=tmp_path / "a.html").read_bytes()
     second = reporting.report(run, out=tmp_path / "b.html").read_bytes()
     assert first == second == written
-    assert reporting.write_card(run, out=tmp_path / "a.md").read_bytes() == reporting.write_card(
-        run, out=tmp_path / "b.md"
-    ).read_bytes()
+    assert (
+        reporting.write_card(run, out=tmp_path / "a.md").read_bytes()
+        == reporting.write_card(run, out=tmp_path / "b.md").read_bytes()
+    )
 
 
 def test_it_does_not_depend_on_the_folder(run: Path, tmp_path: Path) -> None:

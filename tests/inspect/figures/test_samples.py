@@ -25,8 +25,16 @@ def test_long_lines_are_wrapped_and_line_breaks_kept():
     lines = texts_of(ax)[1::2]
     assert all(len(line) <= COLUMNS for line in lines)
     assert lines[-2:] == ["", "end $x$"]
-    assert "".join(lines[:-2]) == "a b " * COLUMNS
+    assert " ".join(lines[:-2]) == ("a b " * COLUMNS).strip()
     assert not any(text.get_parse_math() for text in ax.texts)
+
+
+def test_a_long_text_with_a_name_is_cut():
+    ax = passages([Passage("word " * 200, "input"), Passage("x", "answer")])
+    lines = texts_of(ax)[1::2]
+    assert len(lines) == 5
+    assert lines[3].endswith(" ...")
+    assert all(len(line) <= COLUMNS for line in lines)
 
 
 def test_only_as_many_lines_as_fit_are_drawn_on_given_axes():

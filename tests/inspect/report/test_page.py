@@ -94,7 +94,9 @@ def test_what_was_trained_on_what_is_told(page: Page) -> None:
 
 def test_it_loads_nothing_and_has_no_script(page: Page, content: bytes) -> None:
     assert page.all("script") == [{"type": "application/json", "id": "facts"}]
-    assert not {"link", "iframe", "object", "embed", "base", "form", "audio", "video"} & {tag for tag, _ in page.elements}
+    assert not {"link", "iframe", "object", "embed", "base", "form", "audio", "video"} & {
+        tag for tag, _ in page.elements
+    }
     assert [name for _, named in page.elements for name in named if name.startswith("on")] == []
     places = [*page.attributes("src"), *page.attributes("href")]
     assert all(place.startswith(("data:image/png;base64,", "#")) for place in places)
@@ -211,7 +213,18 @@ def test_hostile_names_in_pictures_are_text(attacked: bytes) -> None:
     figures = re.findall(r"<svg.*?</svg>", attacked.decode(), re.DOTALL)
     assert figures
     for figure in figures:
-        assert set(re.findall(r"<(\w+)", figure)) <= {"svg", "defs", "g", "path", "use", "text", "tspan", "image", "clipPath", "rect"}
+        assert set(re.findall(r"<(\w+)", figure)) <= {
+            "svg",
+            "defs",
+            "g",
+            "path",
+            "use",
+            "text",
+            "tspan",
+            "image",
+            "clipPath",
+            "rect",
+        }
         assert not re.search(r"\son\w+=", figure)
 
 
@@ -224,7 +237,12 @@ def large() -> Facts:
     steps = np.random.default_rng(0).random((20_000, 50), np.float32)
     layer = replace(inside.layers[0], gates={"forget": steps}, states={"cell": steps - 0.5})
     long = "<&>" * 400_000
-    curves = Curves((Line("truth", np.arange(20_000), steps[:, 0], "truth"), Line("answer", np.arange(20_000), steps[:, 1], "answer")))
+    curves = Curves(
+        (
+            Line("truth", np.arange(20_000), steps[:, 0], "truth"),
+            Line("answer", np.arange(20_000), steps[:, 1], "answer"),
+        )
+    )
     return replace(
         made,
         name=long,
@@ -240,7 +258,10 @@ def large() -> Facts:
         },
         cases=(
             *(Case(long, 1.0, True, long, long, Text(long), long) for _ in range(3)),
-            *(Case(long, 1.0, True, "", "", Words((Word("<&>" * 100, "y" * 300, "z" * 300),) * 5000)) for _ in range(3)),
+            *(
+                Case(long, 1.0, True, "", "", Words((Word("<&>" * 100, "y" * 300, "z" * 300),) * 5000))
+                for _ in range(3)
+            ),
             *(Case(long, 1.0, True, "", "", curves) for _ in range(3)),
         ),
         sample=long,
@@ -271,7 +292,9 @@ def test_what_does_not_fit_is_left_out_from_the_end(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_run_without_data_says_so() -> None:
-    bare = facts(results={}, comparison={}, tables=(), figures={}, cases=(), inside=None, rows=[], missing=("No data.",))
+    bare = facts(
+        results={}, comparison={}, tables=(), figures={}, cases=(), inside=None, rows=[], missing=("No data.",)
+    )
     page = Page(render(bare))
     assert "No data." in page.text
     assert "How good it is" not in page.text

@@ -66,8 +66,9 @@ def test_drawing_at_every_update_changes_no_bit(name: str, tmp_path: Path) -> No
     assert without_time(plain.history) == without_time(drawn.history)
     updates = plain.history[-1]["step"]
     assert len(screen.titles) == updates + 1
-    assert screen.titles[0] == f"Epoch 1 of 2, update 1 of {updates}"
-    assert screen.titles[-1] == f"Done: update {updates} of {updates}"
+    data = "" if name == "generate" else "; at the right: validation data"
+    assert screen.titles[0] == f"Epoch 1 of 2, update 1 of {updates}{data}"
+    assert screen.titles[-1] == f"Done: update {updates} of {updates}{data}"
     assert "Training loss" in screen.panels[0][-1]
     assert any(title.startswith("Loss over training") for title in screen.panels[-1])
 

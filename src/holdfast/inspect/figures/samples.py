@@ -17,8 +17,10 @@ COLUMNS = 64
 """Characters per line."""
 _LINE, _EDGES = 0.185, 0.55
 """Inches: the height of a line, and of the title with its space."""
-_LABEL = 8
+_LABEL = 9
 """Columns that the names of passages take."""
+_MOST_LINES = 4
+"""Lines of a passage with a name."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def passages(texts: Sequence[Passage], *, title: str = "", ax: Axes | None = Non
     """Draws texts, one below the other, in lines of at most 64 characters.
 
     Args:
-        texts: The texts; a named text is indented behind its name.
+        texts: The texts; a named text is indented behind its name, and is cut after four lines.
         title: Above the texts.
         ax: Where to draw, with as many lines as fit; None for a new figure, as high as the texts need.
 
@@ -77,6 +79,8 @@ def passages(texts: Sequence[Passage], *, title: str = "", ax: Axes | None = Non
 def _lines(passage: Passage) -> list[tuple[str, str, bool]]:
     """The name, the text and whether it is wrong, of each line."""
     pieces = passage.text.split("\n")
-    wrapped = [part for piece in pieces for part in textwrap.wrap(piece, COLUMNS, drop_whitespace=False) or [""]]
+    wrapped = [part for piece in pieces for part in textwrap.wrap(piece, COLUMNS) or [""]]
+    if passage.name and len(wrapped) > _MOST_LINES:
+        wrapped = [*wrapped[: _MOST_LINES - 1], f"{wrapped[_MOST_LINES - 1][: COLUMNS - 4]} ..."]
     name = f"{passage.name} ✗" if passage.wrong else passage.name
     return [(name if not k else "", line, passage.wrong) for k, line in enumerate(wrapped)]

@@ -113,17 +113,16 @@ class Live(Listener):
             figure = self._display.figure(WIDTH, HEIGHT)
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-                draw(figure, self._title(training), self._rows, self._curve, self._plan.score, view)
+                draw(figure, self._title(training, view), self._rows, self._curve, self._plan.score, view)
                 seen = self._display.show()
         if not seen:
             self._display = file_display(self._path, self._say, "The window was closed")
             self._share.interval = self._display.interval
 
-    def _title(self, training: Training) -> str:
+    def _title(self, training: Training, view: View) -> str:
         at = f"update {training.step:,} of {self._plan.updates:,}"
-        if training.finished:
-            return f"Done: {at}"
-        return f"Epoch {training.epoch} of {self._plan.epochs}, {at}"
+        at = f"Done: {at}" if training.finished else f"Epoch {training.epoch} of {self._plan.epochs}, {at}"
+        return f"{at}; at the right: {view.data}" if view.data else at
 
 
 def _to_stderr(text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from holdfast.inspect.figures.canvas import FAINT, INK, MUTED, dress
+from holdfast.inspect.figures.canvas import INK, MUTED, dress
 from holdfast.inspect.figures.learning_curves import learning_curves
 
 if TYPE_CHECKING:
@@ -80,10 +80,11 @@ def draw(figure: Figure, title: str, rows: Sequence[Mapping[str, Any]], curve: C
 
 def _curves(ax: Axes, rows: Sequence[Mapping[str, Any]], curve: Curve, name: str) -> None:
     """A metric over training; before the first epoch ends, and for the loss, also between the drawings."""
-    if name == "loss" and curve.steps:
-        color = FAINT if rows else MUTED
+    if name == "loss" and len(curve.steps) > 2 * len(rows):  # else the epochs show more
         marker = "." if len(curve.steps) == 1 else None
-        ax.plot(curve.steps, curve.losses, color=color, linewidth=1.4, marker=marker, zorder=0)
+        ax.plot(
+            curve.steps, curve.losses, color=MUTED, alpha=0.5 if rows else 1, linewidth=1.2, marker=marker, zorder=0
+        )
     if rows:
         learning_curves(rows, name, ax=ax)
     else:

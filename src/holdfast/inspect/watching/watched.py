@@ -61,10 +61,12 @@ class View:
     Attributes:
         panels: The task's own pictures.
         text: What it wrote or answered, as text; empty where the answers are numbers or labels of numbers.
+        data: The data that the examples are from; empty for a text that the model made up.
     """
 
     panels: tuple[Panel, ...]
     text: str = ""
+    data: str = ""
 
 
 class Watched:
@@ -90,7 +92,8 @@ class Watched:
         """
         show = _VIEWS.get(self.task.name, _cases)
         with _looking(model):
-            return show(self, model, device)
+            view = show(self, model, device)
+        return view if show is _sample else replace(view, data=self.part)
 
     def record(self, model: nn.Module, device: torch.device) -> Recording:
         """The gates and states of the model on a few examples; nothing changes, as for :meth:`view`."""
@@ -181,9 +184,9 @@ def _cases(watched: Watched, model: nn.Module, device: torch.device) -> View:
     drawn = [_curves(case, number) for number, case in enumerate(cases) if isinstance(case.shown, Curves)]
     if len(drawn) == len(cases) and all(not case.answer for case in cases):
         return View(tuple(drawn))
-    written = [passage for case in cases for passage in _passages(case)]
+    written = [passage for case in cases for passage in (*_passages(case), Passage(""))][:-1]
     text = "\n\n".join(_plain(case) for case in cases)
-    title = f"Examples of the {watched.part}"
+    title = "Examples and answers"
     return View((Panel("examples", lambda ax: passages(written, title=title, ax=ax), 4.2),), text)
 
 
