@@ -24,10 +24,6 @@ for name, predictor in (("start", Predictor.of(trained.task, trained.task.build(
 
 layer = record(trained, test)["recurrent.l0"]
 numbers, marks = np.moveaxis(np.asarray(test.inputs), -1, 0)
-for gate in ("input", "forget"):
-    values = layer.gates[gate].numpy()
-    print(f"{gate} gate: {values[marks == 1].mean():.3f} at marked steps, {values[marks == 0].mean():.3f} at others")
-
 rows, first, second = np.arange(len(marks)), marks.argmax(1), marks.shape[1] - 1 - marks[:, ::-1].argmax(1)
 cell, number = layer.states["cell"].numpy(), numbers[rows, first]
 choose, check = rows[::2], rows[1::2]  # a unit is chosen on one half of the examples, and measured on the other
@@ -36,3 +32,8 @@ unit = int(np.abs(held).argmax())
 for when, step in (("read", first), ("held until the second", second - 1), ("after the second", second)):
     r = np.corrcoef(cell[check, step[check], unit], number[check])[0, 1]
     print(f"cell state of unit {unit} and the first number, {when}: r = {r:+.3f}")
+between = (np.cumsum(marks, 1) == 1) & (marks == 0)
+for gate in ("input", "forget"):
+    values = layer.gates[gate][..., unit].numpy()
+    places = {"first mark": values[rows, first], "between": values[between], "second mark": values[rows, second]}
+    print(f"its {gate} gate:", ", ".join(f"{name} {value.mean():.2f}" for name, value in places.items()))

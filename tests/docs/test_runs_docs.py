@@ -39,4 +39,6 @@ def test_the_history_without_validation(tmp_path: Path) -> None:
     experiment.train(recipes.load("digits", changes), tmp_path / "run")
     (row,) = map(json.loads, (tmp_path / "run" / "history.jsonl").read_text("utf-8").splitlines())
     assert set(row) == {name for name, where, _ in table("field") if where == "all"}
-    assert {"data.toml", "report.html"} == {name for name, _ in table("file")} - {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"data.toml", "report.html"} == {name for name, _ in table("file")} - {
+        path.name for path in (tmp_path / "run").iterdir()
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import DataError
 from holdfast.inspect.figures.canvas import INK, MUTED, VERMILION, axes_or_new, bare, dress
@@ -69,7 +69,7 @@ def passages(texts: Sequence[Passage], *, title: str = "", ax: Axes | None = Non
         lines = [*lines[: room - 1], ("", "...", False)]
     for number, (name, line, wrong) in enumerate(lines):
         indent = _LABEL if any(text.name for text in texts) else 0
-        style = {"va": "center", "fontsize": 8.5, "parse_math": False}
+        style: dict[str, Any] = {"va": "center", "fontsize": 8.5, "parse_math": False}
         ax.text(0, number + 0.5, name, color=VERMILION if wrong else MUTED, **style)
         ax.text(indent, number + 0.5, line, color=INK, family="monospace", **style)
     ax.set(xlim=(0, COLUMNS + _LABEL), ylim=(room, 0), xticks=[], yticks=[])

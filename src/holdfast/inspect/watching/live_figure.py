@@ -66,15 +66,13 @@ def draw(figure: Figure, title: str, rows: Sequence[Mapping[str, Any]], curve: C
     names = ["loss"]
     if score != "loss" and any(score in row["train"] for row in rows):
         names.append(score)
-    if not view.panels:
-        left = figure.subfigures(1, 1)
-    else:
-        left, right = figure.subfigures(1, 2, wspace=0.04)
+    parts = figure.subfigures(1, 2 if view.panels else 1, squeeze=False, wspace=0.04)[0]
+    if view.panels:
         heights = [panel.height for panel in view.panels]
-        places = right.subplots(len(view.panels), squeeze=False, gridspec_kw={"height_ratios": heights})
+        places = parts[1].subplots(len(view.panels), squeeze=False, gridspec_kw={"height_ratios": heights})
         for panel, ax in zip(view.panels, places[:, 0], strict=True):
             panel.draw(ax)
-    for name, ax in zip(names, left.subplots(len(names), squeeze=False)[:, 0], strict=True):
+    for name, ax in zip(names, parts[0].subplots(len(names), squeeze=False)[:, 0], strict=True):
         _curves(ax, rows, curve, name)
 
 

@@ -199,7 +199,8 @@ def _last_steps(shown: Any) -> Curves:
     """The last :data:`STEPS` steps of curves."""
     lines = tuple(replace(line, x=line.x[-STEPS:], y=line.y[-STEPS:]) for line in shown.lines)
     band = shown.band and tuple(part[-STEPS:] for part in shown.band)
-    return replace(shown, lines=lines, band=band)
+    last: Curves = replace(shown, lines=lines, band=band)
+    return last
 
 
 def _passages(case: Case) -> Sequence[Passage]:
