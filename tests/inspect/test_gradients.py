@@ -35,7 +35,7 @@ def test_the_norms_are_those_of_a_loop_over_steps(kind: type[RecurrentLayer]) ->
     expected = [float(h.grad[0].norm(dim=1).mean()) for h in reversed(hidden) if h.grad is not None]
     norms = gradient_through_time(layer, x)
     torch.testing.assert_close(norms["l0"]["hidden"], torch.tensor(expected), rtol=1e-4, atol=1e-6)
-    assert norms.loss == pytest.approx(float(hidden[-1].sum()), rel=1e-5)
+    assert norms.loss == pytest.approx(float(hidden[-1].detach().sum()), rel=1e-5)
     assert set(norms["l0"]) == ({"hidden", "cell"} if kind is holdfast.LSTM else {"hidden"})
 
 
@@ -151,8 +151,8 @@ def test_connectivity_of_ids_goes_to_their_vectors() -> None:
     found = connectivity(model, ids)
     assert found.shape == (1, 8)
     assert bool((found > 0).all())
-    with pytest.raises(OptionError, match="There is no output 'biggest': did you mean 'largest'"):
-        connectivity(model, ids, output="biggest")
+    with pytest.raises(OptionError, match="There is no output 'larges': did you mean 'largest'"):
+        connectivity(model, ids, output="larges")
     with pytest.raises(OptionError, match="output is 2; expected a number from 0 to 1"):
         connectivity(model, ids, output=2)
     assert all(not module._forward_hooks for module in model.modules())

@@ -21,7 +21,7 @@ TEXTS = ["a cat sat", "the dog ran off", "a dog", "the cat ran"]
 
 def test_the_same_recording_from_an_estimator_its_predictor_and_its_file(tmp_path: Path) -> None:
     X, y = np.random.default_rng(0).normal(size=(20, 6, 2)).astype(np.float32), [0, 1] * 10
-    estimator = holdfast.SequenceClassifier(hidden_size=4, epochs=1, random_state=0).fit(X, y)
+    estimator = holdfast.SequenceClassifier(hidden_size=4, bidirectional=False, epochs=1, random_state=0).fit(X, y)
     estimator.save(tmp_path / "model.safetensors")
     models: list[Any] = [estimator, holdfast.Predictor(tmp_path / "model.safetensors"), tmp_path / "model.safetensors"]
     recordings = [record(model, X[:3]) for model in models]
@@ -73,7 +73,7 @@ def test_a_translator_is_recorded_on_its_own_answer() -> None:
 def test_a_forecaster_and_a_tagger() -> None:
     values = np.sin(np.arange(200) / 5)
     for method in ("direct", "recursive"):
-        forecaster = holdfast.Forecaster(hidden_size=4, epochs=1, context=12, horizon=3, method=method, random_state=0)
+        forecaster = holdfast.Forecaster(hidden_size=4, epochs=1, window=12, horizon=3, method=method, random_state=0)
         forecaster.fit(values)
         found = record(forecaster, values)["recurrent.l0"]
         assert found.output.shape[1] == (12 if method == "direct" else 14)
@@ -100,25 +100,18 @@ def test_examples_with_targets_have_the_loss_of_the_task(tmp_path: Path) -> None
     assert health(tmp_path / "run", test).history
 
 
-@pytest.mark.parametrize("source", ["pytorch", "onnx"])
-def test_a_network_of_another_software(source: str, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    model = nn.LSTM(3, 4, batch_first=True)
-    x = torch.randn(2, 5, 3)
-    path = tmp_path / ("model.pt" if source == "pytorch" else "model.onnx")
-    if source == "pytorch":
-        torch.save(model.state_dict(), path)
-    else:
-        pytest.importorskip("onnx")
-        holdfast_model = holdfast.LSTM(3, 4, batch_first=True)
-        holdfast_model.load_state_dict(model.state_dict())
-        torch.onnx.export(holdfast_model, (x,), str(path), dynamo=False)
-    network = formats.read(path, source)
-    recording = record(network, x)
-    (layer,) = recording.layers.values()
+@pytest.mark.parametrize("name", ["model.pt", "model.onnx", "model.keras"])
+def test_a_network_of_another_software(name: str, tmp_path: Path) -> None:
+    pytest.importorskip({"model.onnx": "onnx", "model.keras": "h5py"}.get(name, "torch"))
+    model, x = nn.LSTM(3, 4, batch_first=True), torch.randn(2, 5, 3)
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    if name != "model.pt":
+        formats.write(tmp_path / name, formats.read(tmp_path / "model.pt"))
+    (layer,) = record(formats.read(tmp_path / name), x).layers.values()
     with torch.no_grad():
-        expected, _ = model(x)
+        expected, (_, c) = model(x)
     torch.testing.assert_close(layer.output, expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(layer.states["cell"][:, -1], c[0], atol=1e-6, rtol=0)
 
 
 def test_wrong_inputs_are_refused() -> None:

@@ -22,38 +22,27 @@ from holdfast.layers.parameters import collect
 from holdfast.layers.recurrent_layer import RecurrentLayer
 from variants import VARIANTS
 
-TOLERANCE = 1e-6  # float32, values of about 1
+TOLERANCE = 1e-6  # float32, relative to the largest value where that is above 1
 
 
 def by_equations(layer: RecurrentLayer, x: Tensor, lengths: list[int]) -> dict[str, dict[str, Tensor]]:
-    """Every gate, state and output of a layer, batch first, one step of one row after the other."""
+    """Every gate, state and output of a layer, batch first, one step after the other."""
     found: dict[str, dict[str, Tensor]] = {}
+    batch, steps, _ = x.shape
     for number, spec in enumerate(layer.specs):
         outputs = []
         for direction in range(layer.num_directions):
             cell = BoundCell(spec, collect(layer, spec, layer_suffix(number, direction)))
             values: dict[str, Tensor] = {}
-
-            def put(name: str, row: int, steps: Any, value: Tensor, values: Any = values, shape: Any = x.shape) -> None:
-                values.setdefault(name, value.new_zeros(*shape[:2], value.shape[-1]))[row, steps] = value[0]
-
-            reverse = layer.reverse or direction == 1
-            for row, length in enumerate(lengths):
-                state = tuple(x.new_zeros(1, size) for size in spec.state_sizes.values())
-                if reverse:
-                    for letter, part in zip(spec.state_sizes, state, strict=True):
-                        put(STATES[letter], row, slice(length, None), part)
-                for t in reversed(range(length)) if reverse else range(length):
-                    prepared = cell.prepare(x[row : row + 1, t])
-                    for letter, gate in cell.gates(prepared, state).items():
-                        put(f"{gate_name(letter)} gate", row, t, gate)
-                    output, state = cell.step(t, prepared, state)
-                    put("output", row, t, output)
-                    for letter, part in zip(spec.state_sizes, state, strict=True):
-                        put(STATES[letter], row, t, part)
-                if not reverse:
-                    for letter, part in zip(spec.state_sizes, state, strict=True):
-                        put(STATES[letter], row, slice(length, None), part)
+            state = tuple(x.new_zeros(batch, size) for size in spec.state_sizes.values())
+            for t in reversed(range(steps)) if layer.reverse or direction == 1 else range(steps):
+                prepared, active = cell.prepare(x[:, t]), (t < torch.tensor(lengths))[:, None]
+                at_t = {f"{gate_name(k)} gate": active * gate for k, gate in cell.gates(prepared, state).items()}
+                output, new = cell.step(t, prepared, state)
+                state = tuple(torch.where(active, after, before) for after, before in zip(new, state, strict=True))
+                at_t |= {STATES[letter]: part for letter, part in zip(spec.state_sizes, state, strict=True)}
+                for name, value in {**at_t, "output": active * output}.items():
+                    values.setdefault(name, value.new_zeros(batch, steps, value.shape[-1]))[:, t] = value
             found[layer_suffix(number, direction)[1:]] = values
             outputs.append(values["output"])
         merged = layer.merged(outputs)
@@ -67,26 +56,44 @@ def named(recording: LayerRecording) -> dict[str, Tensor]:
 
 
 def largest_difference(layer: RecurrentLayer, recording: Any, x: Tensor, lengths: list[int]) -> float:
-    expected, most = by_equations(layer, x, lengths), 0.0
+    expected = by_equations(layer, x, lengths)
     assert list(recording.layers) == list(expected)
+    return difference({name: named(recording[name]) for name in expected}, expected)
+
+
+def difference(found: dict[str, dict[str, Tensor]], expected: dict[str, dict[str, Tensor]]) -> float:
+    most = 0.0
     for name, values in expected.items():
-        found = named(recording[name])
-        assert found.keys() == values.keys()
-        most = max(most, *(float((found[key] - values[key]).abs().max()) for key in values))
+        assert found[name].keys() == values.keys()
+        for key, value in values.items():
+            assert found[name][key].dtype == value.dtype or value.dtype == torch.float64
+            most = max(most, float((found[name][key] - value).abs().max()) / max(1.0, float(value.abs().max())))
     return most
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("engine", ["auto", "reference"])
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(
+    ("name", "engine"),
+    [*((name, "auto") for name in VARIANTS), *((f"{kind} everything", "reference") for kind in LAYERS)],
+)
 def test_every_variant_equals_the_equations(name: str, engine: str) -> None:
-    """Two layers, both directions, lengths."""
+    """Two layers, both directions, lengths.
+
+    Layer normalisation divides by a deviation that can be small: then the equations themselves lose more in float32
+    and the tolerance is 8 times what they lose, as in ``verification.amplifications``.
+    """
     kind, options = VARIANTS[name]
     layer = LAYERS[kind](3, 5, 2, bidirectional=True, batch_first=True, engine=engine, **options)
     for parameter in layer.parameters():
         parameter += 0.2 * torch.randn_like(parameter)
     x, lengths = torch.randn(4, 7, 3), [7, 0, 3, 5]
-    assert largest_difference(layer, record(layer, x, lengths), x, lengths) < TOLERANCE
+    recording, expected = record(layer, x, lengths), by_equations(layer, x, lengths)
+    found = {name: named(layer) for name, layer in recording.layers.items()}
+    exact = by_equations(layer.double(), x.double(), lengths)
+    lost = difference(expected, exact) if layer.specs[0].layer_norm else 0.0
+    assert difference(found, expected) < max(TOLERANCE, 8 * lost)
+    recording = record(layer, x.double(), lengths)
+    assert difference({name: named(layer) for name, layer in recording.layers.items()}, exact) < 1e-12
 
 
 @torch.no_grad()
@@ -140,8 +147,9 @@ class Reader(nn.Module):
         self.output = nn.Linear(6, 2)
 
     def forward(self, ids: Tensor, fail: bool = False) -> Tensor:
-        outputs, h = self.layer(self.embedding(ids[:, :3]))
-        more, _ = self.layer(self.embedding(ids[:, 3:]), h)
+        vectors = self.embedding(ids)
+        outputs, h = self.layer(vectors[:, :3])
+        more, _ = self.layer(vectors[:, 3:], h)
         state = None
         for x in torch.cat([self.dropout(outputs), self.dropout(more)], 1).unbind(1):
             state = self.cell(x, state)
