@@ -61,12 +61,14 @@ def facts(**changes: Any) -> Facts:
             {"Python": "3.11.2", "holdfast": "0.1.0"},
             [{"part": "recurrent, layer 0", "engine": "native", "not": {"cudnn": "the tensors are on the CPU."}}],
         ),
-        layers=Summary((LayerRow("recurrent (LSTM)", (None, 3), 84), LayerRow("output (Linear)", (None, 2), 8)), 92, 92),
+        layers=Summary(
+            (LayerRow("recurrent (LSTM)", (None, 3), 84), LayerRow("output (Linear)", (None, 2), 8)), 92, 92
+        ),
         rows=rows,
         epochs=3,
         updates=30,
         seconds=1.5,
-        measured_on="test data",
+        measured_on="the test data",
         results={"loss": 0.4, "accuracy": 0.9},
         comparison={"model": {"loss": 0.4, "accuracy": 0.9}, "always a": {"accuracy": 0.55}},
         tables=(Table("Each label", ("label", "recall", "count"), (("a", 1.0, 11), ("b", 0.7777777, 9))),),
@@ -124,7 +126,14 @@ def hostile() -> Facts:
         cases=(
             *(Case(name, 1.0, True, name, name, Text(name), name) for name in names),
             Case("words", 1.0, True, "", "", Words(tuple(Word(name, name, "x") for name in names))),
-            Case("curves", 1.0, True, "", "", Curves(tuple(Line(n, np.arange(3), np.arange(3.0)) for n in names), (everything, everything))),
+            Case(
+                "curves",
+                1.0,
+                True,
+                "",
+                "",
+                Curves(tuple(Line(n, np.arange(3), np.arange(3.0)) for n in names), (everything, everything)),
+            ),
         ),
         sample=everything,
         inside=replace(

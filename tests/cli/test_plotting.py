@@ -50,7 +50,7 @@ def test_all_figures(capsys: pytest.CaptureFixture[str], run: Path, tmp_path: Pa
     assert {Path(path).name for path in written.values()} == {path.name for path in (tmp_path / "all").iterdir()}
     assert "lengths" not in written
     assert err == (
-        "lengths is left out. All 360 examples have 8 steps; expected examples of different lengths to draw how the "
+        "lengths is left out. Each example has 8 steps; expected examples of different lengths, to draw how the "
         "quality depends on them.\n"
     )
 

@@ -18,7 +18,7 @@ ALL = "all"
 def plot(
     run: Run,
     name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="The figure, or all.", show_default="list the figures")
+        str, typer.Argument(metavar="NAME", help="The figure, or all.", show_default="list the figures")
     ] = "",
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="FILES", help="Labelled files.", show_default="the test data")

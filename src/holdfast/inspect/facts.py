@@ -1,7 +1,7 @@
 """The facts of a run as plain values, for its report and its model card.
 
-They come from the files of the run and from one measurement on its test data. Nothing here draws, and nothing here
-depends on the time, the machine or the folder: the same run gives the same facts.
+They come from the files of the run and from one measurement on its test data. Nothing here draws. The same run and data
+give the same facts, wherever and whenever they are gathered.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import nn
 
 from holdfast import recipes
 from holdfast.data import Splits
-from holdfast.inspect.inside import Inside, look_inside
+from holdfast.inspect.inside import Inside, look_inside, place
 from holdfast.inspect.measuring import Evaluation
 from holdfast.layers.explanation import explain
 from holdfast.layers.recurrent_layer import RecurrentLayer
@@ -69,7 +69,7 @@ class Facts:
         epochs: Epochs trained.
         updates: Updates made.
         seconds: Time spent training.
-        measured_on: The data of the metrics, in words: ``test data``, or the names of files.
+        measured_on: The data of the metrics, in words: ``the test data``, or the names of files.
         results: The metrics on these data.
         comparison: The metrics of the model and of answers that need no model, by name.
         tables: The metrics of each label, target or row.
@@ -103,11 +103,6 @@ class Facts:
     inside: Inside | None
     missing: tuple[str, ...]
 
-    @property
-    def mistakes(self) -> int:
-        """The number of cases that are mistakes."""
-        return sum(case.wrong for case in self.cases)
-
 
 def gather(
     run: FinishedRun,
@@ -115,7 +110,7 @@ def gather(
     examples: Any = None,
     evaluation: Evaluation | None = None,
     *,
-    measured_on: str = "test data",
+    measured_on: str = "the test data",
     missing: Sequence[str] = (),
 ) -> Facts:
     """The facts of a run.
@@ -135,10 +130,11 @@ def gather(
     inside = None
     if evaluation is not None:
         figures = evaluation.figures
-        results = dict(evaluation.metrics if measured_on != "test data" or run.results is None else run.results)
+        results = dict(evaluation.metrics if measured_on != "the test data" or run.results is None else run.results)
         comparison = presentation.comparison(evaluation.metrics, figures)
         tables = presentation.tables(figures)
         cases = tuple(presentation.case(examples, row) for row in evaluation.worst)
+        cases = tuple(replace(case, origin=place(case.origin)) for case in cases)
         inside = look_inside(predictor, examples, run.rows)
         missing += inside.missing
     circumstances = run.circumstances

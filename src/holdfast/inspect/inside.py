@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 
 ROWS = 16
 """Examples that gradients and health are computed on."""
-SHOWN = 60
+SHOWN = 40
 """Tokens of a text over which gates and states are drawn."""
 PASSAGE = 300
 """Tokens of a long text that are read."""
@@ -93,6 +93,11 @@ class Inside:
     missing: tuple[str, ...]
 
 
+def place(origin: str) -> str:
+    """Where an example is from, without the folders above the last one: these differ from machine to machine."""
+    return "/".join(origin.split("/")[-2:])
+
+
 def look_inside(predictor: Predictor, examples: Any, history: Sequence[Mapping[str, Any]] = ()) -> Inside:
     """Runs a model on the first few examples and keeps what its recurrent layers compute.
 
@@ -105,13 +110,15 @@ def look_inside(predictor: Predictor, examples: Any, history: Sequence[Mapping[s
     example = task.excerpt(examples, 0, PASSAGE)
     recording = record(predictor, example)
     tokens = tuple(task.step_tokens(example) or ())
-    kept = dict(list(recording.layers.items())[:LAYERS])
+    # First the layers that read the tokens of the example; a layer of their spelling, or a decoder, has other steps.
+    ordered = sorted(recording.layers.items(), key=lambda pair: bool(tokens) and pair[1].output.shape[1] != len(tokens))
+    kept = dict(ordered[:LAYERS])
     some = examples.subset(range(min(ROWS, len(examples))))
     batch = next(iter(task.batches(some, size=ROWS).epoch(0)))
     norms, missing = _norms(predictor, some, examples)
     shown = {name: states for name, states in norms.items() if name in kept}
     return Inside(
-        origin=str(example.origins[0]),
+        origin=place(str(example.origins[0])),
         steps=tokens[:SHOWN],
         rows=len(batch),
         layers=tuple(

@@ -54,7 +54,7 @@ def facts_of(path: Path, files: Sequence[Path] = (), *, data_dir: Path | None = 
             examples, on = predictor.read(files), _named(files)
         else:
             try:
-                examples, on = run.test_data(data_dir), "test data"
+                examples, on = run.test_data(data_dir), "the test data"
             except MissingDataError as error:
                 return gather(run, predictor, missing=[f"The test data could not be read. {error}"])
         evaluation = measure(predictor, examples, worst=WORST)
@@ -67,9 +67,7 @@ def _named(files: Sequence[Path]) -> str:
     return ", ".join(file.name for file in files[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def report(
-    path: Path, files: Sequence[Path] = (), *, out: Path | None = None, data_dir: Path | None = None
-) -> Path:
+def report(path: Path, files: Sequence[Path] = (), *, out: Path | None = None, data_dir: Path | None = None) -> Path:
     """Writes the report of a run: one HTML file without scripts that loads nothing.
 
     Args:
@@ -146,8 +144,8 @@ def report_at_end(path: Path, predictor: Predictor, examples: Any, evaluation: E
         _written(gather(FinishedRun.read(path), predictor, examples, evaluation), path / REPORT_NAME)
     except Exception as error:  # whatever it is, the run stays as it is
         warnings.warn(
-            f"The run in {path} is complete, but its report could not be written: {type(error).__name__}: {error}. Draw "
-            f"it again with `holdfast report {shlex.quote(str(path))}`.",
+            f"The run in {path} is complete, but its report could not be written: {type(error).__name__}: {error}. "
+            f"Draw it again with `holdfast report {shlex.quote(str(path))}`.",
             HoldfastWarning,
             stacklevel=2,
         )

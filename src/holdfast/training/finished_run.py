@@ -22,8 +22,8 @@ class Circumstances:
     Attributes:
         sizes: The size of each split, in the task's own units, such as ``{"train": {"sequences": 1437}}``.
         versions: The versions of Python and of the main libraries, by name.
-        engines: For each recurrent layer and direction: ``part``, ``engine`` and, for every other engine, the reason why
-            not, in ``not``.
+        engines: For each recurrent layer and direction: ``part``, ``engine`` and, in ``not``, the reason against every
+            other engine.
     """
 
     sizes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -116,4 +116,6 @@ def write_results(path: Path, results: Mapping[str, float], circumstances: Circu
         RunError: The file cannot be written.
     """
     recorded = vars(circumstances or Circumstances())
-    write_sealed(path / RESULTS_NAME, {"test": dict(results), **{name: part for name, part in recorded.items() if part}})
+    write_sealed(
+        path / RESULTS_NAME, {"test": dict(results), **{name: part for name, part in recorded.items() if part}}
+    )

@@ -34,6 +34,7 @@ def test_many_lengths_are_grouped_and_every_sequence_counts_once() -> None:
     starts = [int(span.split("-")[0]) for span, _ in names]
     assert starts == sorted(starts)
     assert ax.get_ylim()[1] > 50
+    assert ax.get_title("left") == "chrF by length; mean 50.0"
 
 
 def test_one_length() -> None:

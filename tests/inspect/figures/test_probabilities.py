@@ -28,6 +28,7 @@ def test_reliability_by_hand() -> None:
     np.testing.assert_allclose(points, [[0.565, 0.5], [0.9575, 0.75]])
     error = (2 * abs(0.5 - 0.565) + 4 * abs(0.75 - 0.9575)) / 6
     assert ax.get_title("left") == f"Reliability; expected calibration error {error:.3f}"
+    assert [text.get_text() for text in ax.texts] == ["2", "4", "dashed: as sure as right"]
     heights = [bar.get_height() for bar in ax.patches]
     assert heights[5] == pytest.approx(0.125)
     assert heights[9] == pytest.approx(0.25)

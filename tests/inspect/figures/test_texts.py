@@ -77,6 +77,16 @@ def test_connectivity_has_a_line_per_output_that_ends_with_the_token_just_read()
     np.testing.assert_allclose(opacities, 0.75 * weights[3] / 16, atol=1e-3)
 
 
+def test_outputs_that_depend_on_later_tokens_too_have_the_whole_text() -> None:
+    weights = np.ones((4, 4))
+    ax = connectivity_on_text(weights, list("abcd"), outputs=[1])
+    assert words(ax) == list("abcd")
+    assert [line.get_xdata().tolist() for line in ax.lines] == [[1, 2]]
+    count = 3 * COLUMNS
+    ax = connectivity_on_text(np.ones((count, count)), [str(k % 10) for k in range(count)], outputs=[5])
+    assert words(ax) == [str(k % 10) for k in range(COLUMNS + 5)][5 : COLUMNS + 5]
+
+
 def test_a_long_text_shows_its_last_tokens_in_each_line() -> None:
     count = 3 * COLUMNS
     ax = connectivity_on_text(np.ones((count, count)), ["x"] * count, outputs=[count - 1])

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attributes)))
+        self.text += "" if tag in ("b", "bdi", "code", "small", "span") else " "
         if tag in ("script", "style"):
             self._inside.append(tag)
 
@@ -77,6 +79,7 @@ def test_what_was_trained_on_what_is_told(page: Page) -> None:
         "train.epochs 3 auto",
         "recurrent, layer 0: native. Not cudnn: the tensors are on the CPU.",
         "Python 3.11.2, holdfast 0.1.0.",
+        "Epoch 3, whose weights were kept metric training validation loss 0.3333 0.3667 accuracy 0.8333 0.8000",
         "model 0.4000 0.9000 always a 0.5500",
         "b 0.7778 9",
         "The worst mistakes",
@@ -86,7 +89,7 @@ def test_what_was_trained_on_what_is_told(page: Page) -> None:
         "boat V, right: N",
         "one.csv[1]; error 3.5; probability 97 %",
         "2 of 3 forget gates are open.",
-        "how unexpected (nats)",
+        "How unexpected (nats)",
         "The darkest shade is 2; values below 0 are underlined.",
     ):
         assert words in text, words
@@ -110,12 +113,14 @@ def test_it_loads_nothing_and_has_no_script(page: Page, content: bytes) -> None:
 
 def test_each_picture_has_words(page: Page) -> None:
     pictures = [named for tag, named in page.elements if named.get("role") == "img"]
-    assert len(pictures) == len(page.all("svg")) + len(page.all("img")) == 9
+    assert len(pictures) == len(page.all("svg")) + len(page.all("img")) == 8
     words = [str(named["aria-label"]) for named in pictures]
     assert len(set(words)) == len(words)
     assert "Confusion matrix of 2 labels: 18 of 20 right; b taken for a: 2." in words
     assert any("loss on the training batches: from 1 to 0.3333" in each for each in words)
-    assert any("hidden: 90 % within 3 steps; cell: 90 % within 4 steps" in each for each in words)
+    assert any(
+        "hidden state: 90 % within 3 steps; recurrent.l0, cell state: 90 % within 4 steps" in each for each in words
+    )
     assert all(named["alt"] == "" for named in page.all("img"))
     assert all(named["aria-hidden"] == "true" for named in page.all("svg"))
 
@@ -123,7 +128,9 @@ def test_each_picture_has_words(page: Page) -> None:
 def test_ids_are_unique_and_references_lead_to_them(page: Page, content: bytes) -> None:
     ids = page.attributes("id")
     assert len(ids) == len(set(ids))
-    wanted = re.findall(r"url\(#([^)]+)\)", content.decode()) + [href[1:] for href in page.attributes("href")]
+    wanted = re.findall(r"url\(#([^)]+)\)", content.decode()) + [
+        href[1:] for href in page.attributes("href") if href[:1] == "#"
+    ]
     assert set(wanted) <= set(ids)
     assert set(page.attributes("aria-labelledby")) <= set(ids)
 
@@ -132,7 +139,7 @@ def test_the_headings_are_an_outline(page: Page) -> None:
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
     assert page.all("html") == [{"lang": "en"}]
     assert all(table_head.get("scope") == "col" for table_head in page.all("th"))
 
@@ -158,7 +165,7 @@ def test_the_same_facts_give_the_same_bytes(content: bytes) -> None:
 def test_the_figures_have_the_colours_of_the_page(page: Page) -> None:
     """Every colour in a figure is a variable, which the page sets for light, for dark and for print."""
     used = {name for style in page.attributes("style") for name in re.findall(r"var\((--\w+)\)", style)}
-    used |= {name for name in re.findall(r"var\((--\w+)\)", page.style)}
+    used |= set(re.findall(r"var\((--\w+)\)", page.style))
     themes = re.findall(r":root \{(.*?)\}", page.style, re.DOTALL)
     assert len(themes) == 3
     for theme in themes:
@@ -225,7 +232,11 @@ def test_hostile_names_in_pictures_are_text(attacked: bytes) -> None:
             "clipPath",
             "rect",
         }
+<<<<<<< HEAD
         assert not re.search(r"\son\w+=", figure)
+=======
+        assert not re.search(r"<\w[^>]*\son\w+=", figure)
+>>>>>>> w-figures
 
 
 def large() -> Facts:
@@ -277,7 +288,7 @@ def test_too_much_of_everything_is_cut_with_a_word() -> None:
     assert "940 more rows are not shown" in text
     assert "380 more values are in" in text
     assert "4940 more words are not shown" in text
-    assert "(1,199,200 characters more)" in text
+    assert "(1,199,880 characters more)" in text
     json.loads(page.json)
 
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from holdfast.inspect.report.text import plain
+from holdfast.inspect.report.text import in_figure, plain
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,10 @@ def test_every_character_gives_utf_8_without_controls():
     assert not {chr(k) for k in (*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))} & set(
         shown
     )
+
+
+def test_texts_of_figures_are_short_and_without_formulas():
+    assert in_figure("a $x$ b") == r"a \$x\$ b"
+    assert in_figure("x" * 25) == "x" * 23 + "…"
+    assert in_figure("x" * 24) == "x" * 24
+    assert in_figure("\x00" * 9, 10) == "⟨U+0000⟩⟨…"

@@ -11,7 +11,7 @@ import io
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,8 @@ SIGNED = "cividis"
 WIDTH = 6.4
 """Inches; an SVG of this width has about 640 pixels, at which the texts have the size of a page's text."""
 
+_PLAIN = 2e3
+"""Up to this ratio of their ends, a logarithmic axis has plain numbers."""
 _FONTS = {"font.sans-serif": ["DejaVu Sans"], "font.monospace": ["DejaVu Sans Mono"]}  # matplotlib comes with both
 _SHOWN = {" ": "␣", "\n": "↵", "\t": "→", "": "·"}
 
@@ -65,8 +67,10 @@ def new_figure(width: float = WIDTH, height: float = 3.6, **options: Any) -> Fig
         **options: Further arguments of matplotlib's ``Figure``.
     """
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    return Figure(figsize=(width, height), layout="constrained", **options)
+    edges = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
+    return Figure(figsize=(width, height), layout=edges, **options)
 
 
 def axes_or_new(ax: Axes | None, height: float = 3.6, width: float = WIDTH) -> Axes:
@@ -74,7 +78,7 @@ def axes_or_new(ax: Axes | None, height: float = 3.6, width: float = WIDTH) -> A
     return new_figure(width, height).subplots() if ax is None else ax
 
 
-def dress(ax: Axes, title: str, x: str, y: str, *, grid: str = "y") -> Axes:
+def dress(ax: Axes, title: str, x: str, y: str, *, grid: Literal["x", "y", "both", ""] = "y") -> Axes:
     """Gives Axes their title, the labels of the axes, and the look of all figures.
 
     Args:
@@ -103,6 +107,13 @@ def bare(ax: Axes) -> Axes:
     ax.spines[:].set_visible(False)
     ax.tick_params(which="both", length=0)
     return ax
+
+
+def whole_numbers(axis: Any) -> None:
+    """Puts the ticks of an axis of Axes, ``ax.xaxis`` or ``ax.yaxis``, at whole numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(nbins="auto", integer=True, steps=[1, 2, 5, 10]))
 
 
 def label_ends(ax: Axes, ends: Sequence[tuple[float, str, str]], least_gap: float = 0.075) -> None:
@@ -137,6 +148,21 @@ def label_ends(ax: Axes, ends: Sequence[tuple[float, str, str]], least_gap: floa
         )
 
 
+def logarithmic(ax: Axes) -> None:
+    """Makes the y-axis logarithmic, with plain numbers at the ticks of a small range."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    if high / low > _PLAIN:
+        ax.yaxis.set_minor_formatter(NullFormatter())
+        return
+    subs = (1.0, 2.0, 5.0) if high / low > 10 else tuple(range(1, 10))
+    ax.yaxis.set_major_locator(LogLocator(subs=subs))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
 def legend(ax: Axes, **options: Any) -> None:
     """A legend without a frame, for curves that cannot be labelled directly."""
     drawn = ax.legend(**{"frameon": False, "fontsize": 8.5, "labelcolor": INK, "handlelength": 2.2, **options})
@@ -161,9 +187,9 @@ def cells(ax: Axes, values: Numbers, *, most: float = 1.0) -> None:
     """
     rows, columns = values.shape
     few = rows * columns <= 2500
-    if few:  # as vectors, with gaps between the cells
-        gap = 0.8 if max(rows, columns) <= 60 else 0.0
-        ax.pcolormesh(values, cmap=shades(), vmin=0, vmax=most, edgecolors=PAPER, linewidth=gap)
+    if few:  # as vectors, with lines between the cells
+        gap = 0.5 if max(rows, columns) <= 60 else 0.0
+        ax.pcolormesh(values, cmap=shades(), vmin=0, vmax=most, edgecolors=FAINT, linewidth=gap)
     else:
         place = (0, columns, rows, 0)
         ax.imshow(values, cmap=shades(), vmin=0, vmax=most, interpolation="none", aspect="auto", extent=place)
@@ -260,7 +286,7 @@ def _save(figure: Figure, where: Any, options: Mapping[str, Any]) -> bool:
     """Saves a figure. Returns whether matplotlib's font has all letters of its texts."""
     import matplotlib
 
-    looks = {**_FONTS, "svg.fonttype": "none", "svg.hashsalt": "holdfast"}
+    looks: Any = {**_FONTS, "svg.fonttype": "none", "svg.hashsalt": "holdfast"}
     with matplotlib.rc_context(looks), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         figure.savefig(where, **options)

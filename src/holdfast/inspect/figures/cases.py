@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from holdfast.inspect.figures.canvas import BLUE, COLORS, INK, MUTED, STYLES, axes_or_new, dress, legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from holdfast.tasks.presentation import Curves
+
+class Curves(Protocol):
+    """The curves of an example, as :class:`holdfast.tasks.presentation.Curves` has them."""
+
+    @property
+    def lines(self) -> Sequence[Any]:
+        """Each with ``name``, ``x``, ``y`` and ``kind``."""
+
+    @property
+    def axes(self) -> tuple[str, str]:
+        """What goes to the right, and what goes up."""
+
+    @property
+    def band(self) -> tuple[Any, Any, Any] | None:
+        """Steps, lower and upper ends."""
+
 
 _MANY = 60
 """With more values than this, the truth has no markers."""
@@ -41,7 +57,7 @@ def curves(shown: Curves, *, title: str = "", ax: Axes | None = None) -> Axes:
     for label in ax.get_xticklabels():
         label.set_fontsize(7.5)
     if len(shown.lines) > 1:
-        legend(ax, ncols=len(shown.lines) + 1, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
+        legend(ax, ncols=min(3, len(shown.lines) + 1), loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
     return ax
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from holdfast.errors import ShapeError
-from holdfast.inspect.figures.canvas import FAINT, INK, PAPER, Numbers, axes_or_new, bare, cells, dress
+from holdfast.inspect.figures.canvas import INK, PAPER, Numbers, axes_or_new, bare, cells, dress
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +49,7 @@ def confusion_matrix(counts: Numbers, labels: Sequence[str], *, ax: Axes | None 
         _write_counts(ax, counts, shares)
     every = -(-size // _MOST_NAMES)
     places = np.arange(0, size, every)
-    names = [labels[place] for place in places]
+    names = [labels[place] for place in places.tolist()]
     ax.set_xticks(places + 0.5, names, parse_math=False)
     ax.set_yticks(places + 0.5, names, parse_math=False)
     right = np.trace(counts) / max(1, counts.sum())
@@ -60,7 +60,6 @@ def confusion_matrix(counts: Numbers, labels: Sequence[str], *, ax: Axes | None 
         ax.tick_params(axis="x", labelrotation=90)
     bare(ax)
     ax.set_aspect("equal")
-    ax.plot([0, size], [0, size], color=FAINT, linewidth=0.5, zorder=0)
     return ax
 
 
@@ -68,7 +67,8 @@ def _write_counts(ax: Axes, counts: Numbers, shares: Numbers) -> None:
     """The count in each cell that is not empty."""
     size = len(counts)
     digits = len(str(int(counts.max(initial=1))))
-    font = min(9.0, 200 / (size * max(2, digits) * 0.62 + 6))
+    cell = 24.0 if size <= 15 else 380 / size  # points, about
+    font = min(9.0, cell / (0.7 * max(2, digits)))
     for row in range(size):
         for column in range(size):
             if counts[row, column]:

@@ -20,6 +20,7 @@ from holdfast.inspect.figures.canvas import (
     dress,
     label_ends,
     legend,
+    whole_numbers,
 )
 
 if TYPE_CHECKING:
@@ -75,8 +76,7 @@ def forecast(
         ax.fill_between(times, bands[low], bands[high], color=BLUE, alpha=shade, linewidth=0, label=label)
     ax.plot(before, history, color=INK, linewidth=1.1, label="history")
     if truth is not None:
-        marker = {"marker": "o", "markersize": 3.2, "mfc": PAPER, "mew": 0.8}
-        ax.plot(times, truth, color=INK, linewidth=0.8, label="truth", **marker)
+        ax.plot(times, truth, "o-", color=INK, linewidth=0.8, markersize=3.2, mfc=PAPER, mew=0.8, label="truth")
     marker_of_one = "." if len(times) == 1 else ""
     ax.plot(times, values, "--", marker=marker_of_one, color=BLUE, linewidth=1.9, label="forecast")
     if len(np.asarray(before)):
@@ -84,9 +84,9 @@ def forecast(
     if np.asarray(times).dtype.kind == "M":
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-        locator = AutoDateLocator(minticks=4, maxticks=8)
+        locator = AutoDateLocator(minticks=4, maxticks=8)  # type: ignore[no-untyped-call]
         ax.xaxis.set_major_locator(locator)
-        ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
         ax.xaxis.get_offset_text().set_fontsize(8.5)
     ax.margins(x=0.01)
     dress(ax, title, time, name)
@@ -124,7 +124,7 @@ def error_by_horizon(
         ends.append((float(values[-1]), who, color))
     ax.set_ylim(bottom=0)
     ax.margins(x=0.02)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    whole_numbers(ax.xaxis)
     dress(ax, f"{name[0].upper()}{name[1:]} by rows ahead", "rows ahead", name)
     label_ends(ax, ends)
     return ax

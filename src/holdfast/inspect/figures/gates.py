@@ -23,6 +23,7 @@ from holdfast.inspect.figures.canvas import (
     label_ends,
     label_steps,
     shades,
+    whole_numbers,
 )
 
 if TYPE_CHECKING:
@@ -146,9 +147,9 @@ def state_heat_map(
     image = ax.imshow(ordered, aspect="auto", interpolation="none", extent=(-0.5, count - 0.5, units, 0), **look)
     label = label_steps(ax, steps, count)
     dress(ax, title or f"{name[0].upper()}{name[1:]} over time", label, "units, by their mean", grid="")
-    ax.yaxis.get_major_locator().set_params(integer=True)
+    whole_numbers(ax.yaxis)
     scale = ax.figure.colorbar(image, ax=ax, pad=0.015, aspect=24)
-    scale.outline.set_visible(False)  # type: ignore[operator]  # matplotlib's types say otherwise
+    scale.outline.set_visible(False)
     scale.ax.tick_params(width=0.6, length=3, color=MUTED, labelcolor=INK, labelsize=8.5)
     scale.set_label(name, fontsize=9.5, color=INK)
     return ax

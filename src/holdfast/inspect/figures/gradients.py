@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from holdfast.errors import DataError
-from holdfast.inspect.figures.canvas import COLORS, STYLES, as_array, axes_or_new, dress, label_ends
+from holdfast.inspect.figures.canvas import COLORS, STYLES, as_array, axes_or_new, dress, label_ends, logarithmic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,9 +58,9 @@ def gradient_through_time(
             label = f"{name}\n90 % within {memory[name]}"
         if len(known):
             ends.append((float(visible[known[-1]]), label, color))
-    ax.set_yscale("log")
-    ax.set_xlim(0, max(longest - 1, 1))
     ax.margins(y=0.06)
+    logarithmic(ax)
+    ax.set_xlim(0, max(longest - 1, 1))
     dress(ax, title or "Gradient through time", "steps back from the loss", "norm of the gradient")
     label_ends(ax, ends, least_gap=0.15 if memory else 0.075)
     return ax

@@ -15,6 +15,7 @@ from holdfast.inspect.figures.canvas import (
     dress,
     label_ends,
     legend,
+    logarithmic,
 )
 
 if TYPE_CHECKING:
@@ -54,12 +55,17 @@ def learning_curves(histories: Rows | Mapping[str, Rows], metric: str = "loss", 
             whose = f"history of {name}" if name else "history"
             raise OptionError(f"The {whose} has no metric {metric!r}: {did_you_mean(metric, known)}")
         color, style = COLORS[number % len(COLORS)], STYLES[number % len(STYLES)]
-        thin = MUTED if len(named) == 1 else color
+        alone = not any("validation" in row for row in rows)
+        thin, width = (MUTED if len(named) == 1 and not alone else color), 1.6 if alone else 0.9
         training = f"{name} training".strip()
         ends.append(
-            (_curve(ax, rows, "train", metric, training, color=thin, linestyle=style, linewidth=0.9), "training", thin)
+            (
+                _curve(ax, rows, "train", metric, training, color=thin, linestyle=style, linewidth=width),
+                "training",
+                thin,
+            )
         )
-        if any("validation" in row for row in rows):
+        if not alone:
             label = f"{name} validation".strip()
             last = _curve(ax, rows, "validation", metric, label, color=color, linestyle=style, linewidth=2.0)
             ends.append((last, "validation", color))
@@ -128,7 +134,7 @@ def gradient_norm(rows: Rows, *, ax: Axes | None = None) -> Axes:
     ax.plot(steps, largest, color=MUTED, linewidth=0.9, linestyle="--", marker=marker)
     ax.plot(steps, norms, color=BLUE, linewidth=1.8, marker=marker)
     if min(norms) > 0 and max(largest) > _WIDE * min(norms):
-        ax.set_yscale("log")
+        logarithmic(ax)
     else:
         ax.set_ylim(bottom=0)
     ax.margins(x=0.02)

@@ -42,8 +42,10 @@ def accuracy_by_length(
         raise DataError("There are no sequences to draw; expected at least one.")
     if lengths.shape != scores.shape:
         raise ShapeError(f"There are lengths {lengths.shape} and scores {scores.shape}; expected [N] of both.")
-    edges = np.unique(np.quantile(lengths, np.linspace(0, 1, _GROUPS + 1), method="inverted_cdf"))
-    group = np.searchsorted(edges, lengths, side="left").clip(min=min(1, len(edges) - 1))
+    edges = np.unique(lengths)  # the longest of each group
+    if len(edges) > _GROUPS:
+        edges = np.unique(np.quantile(lengths, np.linspace(0, 1, _GROUPS + 1)[1:], method="inverted_cdf"))
+    group = np.searchsorted(edges, lengths, side="left")
     numbers = np.unique(group)
     members = [group == number for number in numbers]
     counts = np.array([inside.sum() for inside in members])
@@ -72,5 +74,6 @@ def accuracy_by_length(
         ax.set_ylim(bottom=0)
     if scores.max() <= 1:
         ax.set_ylim(top=1.03)
-    whole = f"{name[0].upper()}{name[1:]}"
-    return dress(ax, f"{whole} by length; mean {scores.mean():.3f}", f"{unit}, and the number of sequences below", name)
+    whole = f"{name[0].upper()}{name[1:]}" if name.partition(" ")[0].islower() else name
+    mean = f"{scores.mean():.3f}" if scores.max() <= 1 else f"{scores.mean():.1f}"
+    return dress(ax, f"{whole} by length; mean {mean}", f"{unit}, and the number of sequences below", name)

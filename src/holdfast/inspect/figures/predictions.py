@@ -54,8 +54,8 @@ def predicted_against_true(
         low, high, label = interval
         ax.vlines(x, low, high, color=MUTED, alpha=0.35, linewidth=0.9, zorder=1, label=label)
     many = len(predicted) > _MANY
-    look = {"s": 9, "alpha": 0.45, "linewidths": 0} if many else {"s": 18, "alpha": 0.85, "linewidths": 0}
-    ax.scatter(x, predicted, color=BLUE, zorder=3, label="sequences", **look)
+    size, opacity = (9, 0.45) if many else (18, 0.85)
+    ax.scatter(x, predicted, color=BLUE, s=size, alpha=opacity, linewidths=0, zorder=3, label="sequences")
     if true is None:
         return dress(ax, f"Predicted {name}", "sequence", f"predicted {name}")
     both = np.concatenate([x, predicted])

@@ -12,6 +12,7 @@ from holdfast.inspect.figures.canvas import (
     BLUE,
     FAINT,
     MUTED,
+    PAPER,
     VERMILION,
     Numbers,
     axes_or_new,
@@ -58,16 +59,20 @@ def reliability_diagram(correct: Numbers, confidence: Numbers, *, bins: int = 10
     error = float(np.abs(accuracies - confidences) @ shares)
     ax = axes_or_new(ax, **_SQUARE)
     bars = 0.25 * counts / counts.max()
-    ax.bar((edges[:-1] + edges[1:]) / 2, bars, width=0.92 / bins, color=FAINT, zorder=1)
+    centres = (edges[:-1] + edges[1:]) / 2
+    ax.bar(centres, bars, width=0.92 / bins, color=FAINT, zorder=1)
+    for centre, bar, count in zip(centres, bars, counts, strict=True):
+        if count:
+            ax.text(centre, bar + 0.008, f"{count:,}", fontsize=7, color=MUTED, ha="center", va="bottom")
     ax.plot([0, 1], [0, 1], color=MUTED, linewidth=0.9, linestyle="--", zorder=2)
-    ax.plot(confidences, accuracies, color=BLUE, linewidth=1.6, marker="o", markersize=5, zorder=3)
-    ax.text(0.04, 0.27, "number of\npredictions", fontsize=8, color=MUTED, va="bottom")
-    ax.text(0.5, 0.53, "as sure as right", fontsize=8, color=MUTED, rotation=45, rotation_mode="anchor", ha="center")
+    ax.plot(confidences, accuracies, color=BLUE, linewidth=1.2, zorder=3)
+    ax.scatter(confidences, accuracies, s=12 + 60 * np.sqrt(shares), color=BLUE, linewidths=0, zorder=3)
+    ax.text(0.03, 1.0, "dashed: as sure as right", fontsize=8, color=MUTED, va="top")
     ax.set(xlim=(0, 1.01), ylim=(0, 1.03))
     return dress(
         ax,
         f"Reliability; expected calibration error {error:.3f}",
-        "probability of the predicted label",
+        "probability of the label (bars: number of predictions)",
         "share that is right",
         grid="",
     )
@@ -109,7 +114,7 @@ def roc_curves(true: Numbers, probabilities: Numbers, labels: Sequence[str], *, 
     curves = _curves(true, probabilities, labels, curve)
     ax = axes_or_new(ax, **_SQUARE)
     ax.plot([0, 1], [0, 1], color=MUTED, linewidth=0.9, linestyle=":")
-    ax.text(0.55, 0.52, "chance", fontsize=8, color=MUTED, rotation=45, rotation_mode="anchor", ha="center")
+    ax.text(0.52, 0.49, "chance", fontsize=8, color=MUTED, va="top")
     _draw(ax, curves, "AUC")
     ax.set(xlim=(-0.01, 1), ylim=(0, 1.01))
     return dress(ax, _title("ROC", curves, labels), "false positive rate", "true positive rate", grid="")
@@ -130,7 +135,7 @@ def precision_recall_curves(
 
     curves = _curves(true, probabilities, labels, curve)
     ax = axes_or_new(ax, **_SQUARE)
-    _draw(ax, curves, "average precision")
+    _draw(ax, curves, "average precision", "lower left")
     ax.set(xlim=(0, 1.01), ylim=(0, 1.03))
     return dress(ax, _title("Precision and recall", curves, labels), "recall", "precision", grid="both")
 
@@ -155,11 +160,12 @@ def _curves(
     return {labels[k]: curve(occurs[:, k], probabilities[:, k]) for k in known}
 
 
-def _draw(ax: Axes, curves: dict[str, _Curve], measure: str) -> None:
+def _draw(ax: Axes, curves: dict[str, _Curve], measure: str, place: str = "lower right") -> None:
+    on_paper = {"loc": place, "frameon": True, "facecolor": PAPER, "edgecolor": "none", "framealpha": 0.88}
     if len(curves) == 1:
         ((name, curve),) = curves.items()
         ax.plot(curve.x, curve.y, color=BLUE, linewidth=2.0, label=f"{name}: {measure} {curve.area:.3f}")
-        legend(ax, loc="lower center")
+        legend(ax, **on_paper)
         return
     worst = min(curves, key=lambda name: curves[name].area)
     for name, curve in curves.items():
@@ -171,7 +177,7 @@ def _draw(ax: Axes, curves: dict[str, _Curve], measure: str) -> None:
     label = f"worst, {worst}: {measure} {curves[worst].area:.3f}"
     ax.plot(curves[worst].x, curves[worst].y, color=VERMILION, linewidth=1.4, linestyle="--", label=label)
     ax.plot([], [], color=MUTED, linewidth=0.7, label="each other label")
-    legend(ax, loc="lower center")
+    legend(ax, **on_paper)
 
 
 def _title(name: str, curves: dict[str, _Curve], labels: Sequence[str]) -> str:

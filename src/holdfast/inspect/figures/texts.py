@@ -37,7 +37,7 @@ _STRONGEST = 0.75
 class _Place(NamedTuple):
     """Where a token is: its position among the tokens, its text, its line, its first column and its columns."""
 
-    index: int
+    token: int
     text: str
     line: int
     column: int
@@ -99,10 +99,11 @@ def connectivity_on_text(
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws how strongly outputs depend on each token before them: a line of text per output.
+    """Draws how strongly outputs depend on each token: a line of text per output.
 
-    Each line ends with the token that the output has just read, which is underlined, and is shaded by the share of each
-    token in the sum of the line (the connectivity of Madsen 2019, "Visualizing memorization in RNNs").
+    The token of the output is underlined, and each token is shaded by its effect on the output, as a share of the
+    largest one (the connectivity of Madsen 2019, "Visualizing memorization in RNNs"). A line ends with the token of the
+    output, unless outputs also depend on later tokens, as those of a bidirectional layer do.
 
     Args:
         weights: |d output_t / d x_s|, [T, T], as :func:`holdfast.inspect.connectivity` gives it.
@@ -125,20 +126,19 @@ def connectivity_on_text(
         raise DataError("The text has no tokens to draw; expected at least one.")
     if outputs is None:
         outputs = sorted({round(place) for place in np.linspace(max(0, count // 8), count - 1, 8)})
-    rows = []
+    rows, both_ways = [], bool(np.triu(weights, 1).any())
     for number, output in enumerate(outputs):
-        # The whole text has the places of the tokens; a line shows the last ones that fit.
-        first = _first_that_fits(tokens[: output + 1])
-        line = _places(tokens[first : output + 1], breaks=False)
-        rows += [place._replace(line=number, index=first + place.index) for place in line]
+        first, last = _window(tokens, output, count - 1 if both_ways else output)
+        line = _places(tokens[first : last + 1], breaks=False)
+        rows += [place._replace(line=number, token=first + place.token) for place in line]
     ax = axes_or_new(ax, height=_LINE * 1.25 * len(outputs) + _EDGES)
     for number, output in enumerate(outputs):
         row = np.abs(weights[output])
-        _write(ax, [place for place in rows if place.line == number], row / (row[: output + 1].max(initial=0.0) or 1.0))
-    for place in (place for place in rows if place.index == outputs[place.line]):
+        _write(ax, [place for place in rows if place.line == number], row / (row.max(initial=0.0) or 1.0))
+    for place in (place for place in rows if place.token == outputs[place.line]):
         bottom = place.line + 0.97
         ax.plot([place.column, place.column + place.width], [bottom, bottom], color=VERMILION, linewidth=1.6)
-    _frame(ax, len(outputs), title or "What each output depends on; underlined: the token just read")
+    _frame(ax, len(outputs), title or "What each output depends on; underlined: the token of the output")
     _scale(ax, 1.0, "effect of a token, of the largest in its line", signed=False)
     return ax
 
@@ -163,6 +163,13 @@ def _places(tokens: Sequence[str], *, breaks: bool = True) -> Iterator[_Place]:
             line, column = line + 1, 0
 
 
+def _window(tokens: Sequence[str], output: int, last: int) -> tuple[int, int]:
+    """The first and the last token of a line that has the token of an output, and ends with ``last`` if that fits."""
+    while (first := _first_that_fits(tokens[: last + 1])) > output:
+        last -= 1
+    return first, last
+
+
 def _first_that_fits(tokens: Sequence[str]) -> int:
     """The first of the last tokens that fit into one line; a line break counts as its sign."""
     spaces, room = int(any(len(token) > 1 for token in tokens)), COLUMNS
@@ -181,7 +188,7 @@ def _write(ax: Axes, places: Sequence[_Place], strengths: Numbers) -> None:
 
     boxes, colors = [], []
     for place in places:
-        strength = float(np.clip(strengths[place.index], -1, 1))
+        strength = float(np.clip(strengths[place.token], -1, 1))
         if abs(strength) >= 0.02:
             top, height = (place.line + 0.06, 0.88) if strength > 0 else (place.line + 0.80, 0.17)
             color = BLUE if strength > 0 else ORANGE

@@ -10,7 +10,7 @@ import torch
 from holdfast.cells.parameter_names import layer_suffix
 from holdfast.errors import DataError, OptionError, did_you_mean
 from holdfast.inspect.figures.attention import attention_map
-from holdfast.inspect.figures.canvas import as_array, new_figure
+from holdfast.inspect.figures.canvas import INK, as_array, new_figure
 from holdfast.inspect.figures.gates import gates_over_time, state_heat_map
 from holdfast.inspect.figures.gradients import gradient_through_time as draw_gradient
 from holdfast.inspect.figures.spectrum import spectrum as draw_spectrum
@@ -65,21 +65,30 @@ def states(subject: Subject) -> Figure:
 def gradient(subject: Subject) -> Figure:
     """The gradient at every number of steps back, of the layer to look at, averaged over some examples.
 
-    Where every step has an output, the gradient is that of the last output alone.
+    Where every step has an output, the gradient is that of the last output alone; of a translator, that of the loss of
+    its answers.
     """
     task, examples = subject.task, subject.examples
     some = subject.excerpt(LINE)  # checks that there is such an example
     if task.name != "generate":
         first = subject.choice.example
         some = examples.subset(range(first, min(first + _ROWS, len(examples))))
-        some = some.unlabelled() if task.name == "tag" or getattr(task, "per_step", False) else some
-    norms = gradient_through_time(subject.predictor, some)
+        every_step = task.name in ("tag", "translate") or getattr(task, "per_step", False)
+        some = some.unlabelled() if every_step else some
+    # A translator's loss would also search for an answer; this is the loss of the answer that it has found.
+    loss = _loss_of_answer if task.name == "translate" else None
+    norms = gradient_through_time(subject.predictor, some, loss=loss)
     name, _, _ = subject.layer(LINE)
     if name not in norms.layers:
         raise OptionError(f"The layer {name!r} has no gradients: {did_you_mean(name, norms.layers)}")
     curves = {part: as_array(values) for part, values in norms[name].items()}
     memory = {part: memory_length(values) for part, values in curves.items()}
     return _figure(draw_gradient(curves, memory=memory, title=f"Gradient through time, {name}"))
+
+
+def _loss_of_answer(scores: torch.Tensor) -> torch.Tensor:
+    """The mean negative log probability of the most probable token at each step, from scores [B, T, V]."""
+    return -scores.log_softmax(-1).amax(-1).mean()
 
 
 def connectivity(subject: Subject) -> Figure:
@@ -139,9 +148,15 @@ def spectrum(subject: Subject) -> Figure:
     panels = figure.subplots(rows, columns, squeeze=False).flatten()
     for (gate, matrix), axes in zip(matrices.items(), panels, strict=False):
         draw_spectrum(matrix, name=_NAMES.get(gate, gate), ax=axes)
-    for axes in panels[len(matrices) :]:
-        axes.set_axis_off()
-    figure.suptitle(f"Eigenvalues of the recurrent matrices of {name}", fontsize=10.5, x=0.01, ha="left")
+    for place, axes in enumerate(panels):
+        if place >= len(matrices):
+            axes.set_axis_off()
+        if place + columns < len(matrices):
+            axes.set_xlabel("")
+        if place % columns:
+            axes.set_ylabel("")
+    title = f"Eigenvalues of the recurrent matrices of {name}"
+    figure.suptitle(title, fontsize=10.5, x=0.02, ha="left", color=INK)
     return figure
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 PASSAGE = 480
 """Tokens of a text that is drawn as a whole."""
-_WINDOWS = 3
-"""Forecasts in a picture."""
+_WINDOWS, _LEAST_ROWS = 3, 24
+"""Forecasts in a picture, and the rows before each of them."""
 _MOST_DECODED = 1000
 """Examples of a task whose answers take a search."""
 _NAMES = {"model": "model", "repeat_last": "last value", "seasonal_naive": "last season"}
@@ -77,7 +77,7 @@ def forecasts(subject: Subject) -> Figure:
         return result
 
     values = torch.cat(list(subject.predictor.compute(windows, outputs))).double().cpu().numpy()
-    rows = max(2 * windows.horizon, task.encoder.settings.window)
+    rows = max(4 * windows.horizon, min(_LEAST_ROWS, task.encoder.settings.window))
     return forecast_plot.figure(forecast_plot.window_drawings(windows, values, task.quantiles, rows))
 
 
@@ -113,8 +113,8 @@ def lengths(subject: Subject) -> Figure:
     sizes, scores, name, unit = _LENGTHS[subject.task.name](subject)
     if len(np.unique(sizes)) < 2:
         raise DataError(
-            f"All {len(sizes)} examples have {sizes[0]} {unit}; expected examples of different lengths to draw how the "
-            "quality depends on them."
+            f"Each example has {sizes[0]} {unit}; expected examples of different lengths, to draw how the quality "
+            "depends on them."
         )
     return _figure(accuracy_by_length(sizes, scores, name=name, unit=unit))
 
@@ -158,20 +158,24 @@ def _translated(subject: Subject) -> tuple[Any, Any, str, str]:
         for answer, references in zip(subject.predictor.answer(some), some.targets, strict=True)
     ]
     sizes = [len(ids) for ids in subject.task.source.encode(some.inputs)]
-    return np.array(sizes), np.array(scores), "chrF of an answer, 0 to 100", "tokens of the source"
+    return np.array(sizes), np.array(scores), "chrF (0 to 100)", "tokens of the source"
 
 
 def _transcribed(subject: Subject) -> tuple[Any, Any, str, str]:
     """The character error rate of each answer."""
-    some = _some(subject)
+    some, task = _some(subject), subject.task
     if some.targets is None:
         raise DataError("The recordings have no transcripts; expected one for each, to measure against.")
-    texts = subject.task.encode(some).texts
-    rates = [
-        edit_distance(list(answer["text"]), list(text)) / max(1, len(text))
-        for answer, text in zip(subject.predictor.answer(some), texts, strict=True)
-    ]
-    return np.array([len(text) for text in texts]), np.array(rates), "character error rate", "characters"
+
+    def judge(model: torch.nn.Module, batch: Any) -> list[tuple[int, float]]:
+        pairs = zip(task.answers(model, batch), batch.texts, strict=True)
+        return [
+            (len(text), edit_distance(list(answer["text"]), list(text)) / max(1, len(text))) for answer, text in pairs
+        ]
+
+    found = [pair for pairs in subject.predictor.compute(some, judge) for pair in pairs]
+    sizes, rates = zip(*found, strict=True)
+    return np.array(sizes), np.array(rates), "character error rate", "characters"
 
 
 _LENGTHS = {"classify": _classified, "tag": _tagged, "translate": _translated, "transcribe": _transcribed}

@@ -27,7 +27,7 @@ from holdfast.inspect.report.sections import (
     thinned,
 )
 from holdfast.inspect.report.text import plain
-from holdfast.tasks.presentation import Case, Table, Text, Word, Words
+from holdfast.tasks.presentation import Case, Curves, Table, Text, Word, Words
 
 LARGEST = 400_000
 """Bytes that a report has at most."""
@@ -37,6 +37,9 @@ _MOST_SETTINGS = 120
 _MOST_WORDS = 60
 _LONGEST_TEXT = 800
 _SHADES = 8
+_MOST_ENGINES = 8
+_MOST_LARGE = 6
+"""Examples that are curves or tagged words, which take much room."""
 _ROUNDED = 6
 """Digits of numbers in the JSON."""
 
@@ -64,7 +67,14 @@ class ShownTable:
 def environment() -> Environment:
     """jinja2 with escaping on, and the filters of the templates."""
     jinja = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    jinja.filters |= {"plain": plain, "said": _said, "number": number, "cell": _cell, "name": _name}
+    jinja.filters |= {
+        "plain": plain,
+        "said": _said,
+        "number": number,
+        "cell": _cell,
+        "name": _name,
+        "counted": _counted,
+    }
     return jinja
 
 
@@ -87,7 +97,8 @@ def render(facts: Facts) -> bytes:
     """
     pictures = Pictures()
     curves, metrics, inside = (part(facts, pictures) for part in (curves_of, metrics_of, inside_of))
-    cases = [_shown(case, pictures) for case in facts.cases]
+    large = any(isinstance(case.shown, Curves | Words) for case in facts.cases)
+    cases = [_shown(case, pictures) for case in facts.cases[: _MOST_LARGE if large else None]]
     style = Markup(template("style.css"))
     page = environment().from_string(template("report.html"))
     left_out = 0
@@ -99,8 +110,11 @@ def render(facts: Facts) -> bytes:
             metrics=metrics,
             inside=inside,
             cases=cases,
+            mistakes=sum(shown.case.wrong for shown in cases),
             left_out=left_out,
-            passages=[(passage, _tokens(passage)) for passage in (facts.inside.passages if facts.inside else ())],
+            kept=kept_epoch(facts.rows),
+            engines=_grouped(facts.circumstances.engines),
+            passages=[_shown_passage(passage) for passage in (facts.inside.passages if facts.inside else ())],
             tables=[_cut(table) for table in facts.tables],
             settings=facts.settings[:_MOST_SETTINGS],
             more_settings=len(facts.settings) - _MOST_SETTINGS,
@@ -116,6 +130,19 @@ def _shown(case: Case, pictures: Pictures) -> ShownCase:
     text = plain(case.shown.text, _LONGEST_TEXT, lines=True) if isinstance(case.shown, Text) else ""
     words = case.shown.words if isinstance(case.shown, Words) else ()
     return ShownCase(case, of_case(case.shown, pictures), text, words[:_MOST_WORDS], len(words) - _MOST_WORDS)
+
+
+@dataclass(frozen=True)
+class ShownPassage:
+    """A passage with its tokens, and whether some of its values are below 0."""
+
+    passage: Passage
+    tokens: Sequence[ShownToken]
+    signed: bool
+
+
+def _shown_passage(passage: Passage) -> ShownPassage:
+    return ShownPassage(passage, _tokens(passage), bool((passage.values < 0).any()))
 
 
 @dataclass(frozen=True)
@@ -138,6 +165,54 @@ def _tokens(passage: Passage) -> list[ShownToken]:
     return shown
 
 
+@dataclass(frozen=True)
+class KeptEpoch:
+    """The epoch whose weights were kept.
+
+    Attributes:
+        number: The epoch, from 1.
+        parts: The data that its metrics are on: training and, if there are any, validation.
+        metrics: The name of each metric, and its value on each part.
+    """
+
+    number: int
+    parts: Sequence[str]
+    metrics: Sequence[tuple[str, Sequence[float | None]]]
+
+
+def kept_epoch(rows: Sequence[Mapping[str, Any]]) -> KeptEpoch | None:
+    """The best epoch of a history, or the last one where no validation score says which is best; None without one."""
+    epochs = [row for row in rows if row["event"] == "epoch"]
+    if not epochs:
+        return None
+    row = next((row for row in reversed(epochs) if row.get("best")), epochs[-1])
+    parts = [part for part in ("train", "validation") if part in row]
+    names = dict.fromkeys(name for part in parts for name in row[part])
+    return KeptEpoch(row["epoch"], parts, [(name, [row[part].get(name) for part in parts]) for name in names])
+
+
+@dataclass(frozen=True)
+class ShownEngine:
+    """An engine with the layers that it runs for the same reasons, and the number of further layers."""
+
+    engine: str
+    parts: Sequence[str]
+    more: int
+    reasons: Sequence[tuple[str, str]]
+
+
+def _grouped(engines: Sequence[Mapping[str, Any]]) -> list[ShownEngine]:
+    """The engines, with the layers of equal reasons together."""
+    groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[str]] = {}
+    for row in engines:
+        groups.setdefault((row["engine"], tuple(row["not"].items())), []).append(plain(row["part"], 80))
+    shown = list(groups.items())[:_MOST_ENGINES]
+    return [
+        ShownEngine(engine, parts[:_MOST_ENGINES], max(0, len(parts) - _MOST_ENGINES), reasons)
+        for (engine, reasons), parts in shown
+    ]
+
+
 def _cut(table: Table) -> ShownTable:
     more = len(table.rows) - _MOST_TABLE_ROWS
     return ShownTable(table, table.rows[:_MOST_TABLE_ROWS] if more > 0 else table.rows, max(0, more))
@@ -150,9 +225,11 @@ def values_of(facts: Facts) -> dict[str, Any]:
     return rounded(
         finite(
             {
-                "name": facts.name,
+                "name": plain(facts.name),
                 "task": facts.task,
-                "recipe": {setting.key: plain(setting.value) for setting in facts.settings[:_MOST_SETTINGS]},
+                "recipe": {
+                    plain(setting.key, 100): plain(setting.value, 100) for setting in facts.settings[:_MOST_SETTINGS]
+                },
                 "sizes": {part: dict(counts) for part, counts in recorded.sizes.items()},
                 "versions": dict(recorded.versions),
                 "engines": [dict(row) for row in recorded.engines],
@@ -207,6 +284,12 @@ def _cell(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return "-" if value is None else plain(value, 120)
+
+
+def _counted(count: int, unit: object) -> str:
+    """A unit of the right number: ``1 text``, ``2 texts``; ``1 series``."""
+    name = _said(unit)
+    return name.removesuffix("s") if count == 1 and name != "series" else name
 
 
 def _name(value: object) -> str:

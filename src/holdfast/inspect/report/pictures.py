@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 WIDTH = 4.6
 """Inches. In a phone's width its texts can still be read; on a desk, two figures are side by side."""
+_SCALE = 7.4
+"""Units of the page's text per inch of a figure: its texts are then a little smaller than those of the page."""
 _LARGEST_SIDE = 160
 """Pixels of an image of an example, to each side."""
 _GREY = 255
@@ -34,13 +36,13 @@ class Figure:
         markup: The element, without a text alternative.
         alternative: What it shows, in words and numbers.
         caption: Below the picture; empty for none.
-        wide: Whether it takes the whole width of the page.
+        width: The largest width, in units of the page's text; 0 for any.
     """
 
     markup: Markup
     alternative: str
     caption: str = ""
-    wide: bool = False
+    width: float = 0.0
 
 
 class Pictures:
@@ -56,7 +58,6 @@ class Pictures:
         caption: str = "",
         *,
         size: tuple[float, float] = (WIDTH, 3.0),
-        wide: bool = False,
     ) -> Figure:
         """A figure of matplotlib as a picture.
 
@@ -65,16 +66,17 @@ class Pictures:
             alternative: What the picture shows, in words.
             caption: Below the picture.
             size: Inches: width and height.
-            wide: Whether it takes the whole width of the page.
         """
         self._count += 1
         figure = new_figure(*size)
         with warnings.catch_warnings():
             # The reader's fonts draw the texts; only their widths are estimated, with a font that has fewer letters.
             warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+            # With very long labels there is no room to arrange; the figure is then drawn as it is.
+            warnings.filterwarnings("ignore", message="constrained_layout not applied", category=UserWarning)
             draw(figure.subplots())
             text = svg_text(figure)
-        return Figure(Markup(in_page(text, f"f{self._count}-")), alternative, caption, wide)
+        return Figure(Markup(in_page(text, f"f{self._count}-")), alternative, caption, round(size[0] * _SCALE, 1))
 
 
 def in_page(svg: str, prefix: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,13 +25,13 @@ MOST_ROWS = 300
 """Epochs in a curve, and steps in a picture of a sequence; of more epochs, evenly spaced ones are drawn."""
 MOST_LABELS = 40
 """Labels of a confusion matrix; with more labels it cannot be read."""
-_MOST_CURVES = 3
+_MOST_CURVES = 2
 
 
 def curves_of(facts: Facts, pictures: Pictures) -> list[Figure]:
     """The learning curves of the loss and of the first metrics, and the norm of the gradients."""
     epochs = [row for row in facts.rows if row["event"] == "epoch"]
-    if not epochs:
+    if len(epochs) < 2:  # a curve of one point shows nothing that the table does not show
         return []
     rows = [dict(row) for row in thinned(epochs)]
     names = sorted(dict.fromkeys(name for row in rows for name in row["train"]), key=lambda name: name != "loss")
@@ -97,7 +97,7 @@ def _confusion(confusion: Mapping[str, Any], pictures: Pictures) -> Figure:
     def draw(ax: Any) -> None:
         confusion_matrix(counts, shown, ax=ax)
 
-    return pictures.drawn(draw, f"{words}.", size=(side, side), wide=side > WIDTH)
+    return pictures.drawn(draw, f"{words}.", size=(side, side))
 
 
 def inside_of(facts: Facts, pictures: Pictures) -> list[Figure]:
@@ -114,7 +114,7 @@ def _layer(layer: LayerInside, steps: list[str] | None, pictures: Pictures) -> l
     """The gates of a layer, and its state."""
     figures = []
     title = f"{plain(layer.cell, 40)}, {plain(layer.name, 60)}"
-    shown = f"{in_figure(layer.cell, 40)}, {in_figure(layer.name)}"
+    shown = f"{in_figure(layer.cell)}, {in_figure(layer.name)}"
     gates = {name: as_array(values)[:MOST_ROWS] for name, values in layer.gates.items()}
     real = {name: values for name, values in gates.items() if name != "candidate" and len(values)}
     if real:
@@ -131,7 +131,7 @@ def _layer(layer: LayerInside, steps: list[str] | None, pictures: Pictures) -> l
     values = as_array(layer.states[state])[:MOST_ROWS] if state else np.zeros((0, 0))
     if values.size:
         ends = f"from {number(float(values.min()))} to {number(float(values.max()))}"
-        what = f"{in_figure(state, 40)} state"
+        what = f"{in_figure(state)} state"
         figures.append(
             pictures.drawn(
                 lambda ax: state_heat_map(values, name=what, steps=steps, title=f"State: {shown}", ax=ax),
@@ -142,28 +142,28 @@ def _layer(layer: LayerInside, steps: list[str] | None, pictures: Pictures) -> l
 
 
 def _gradients(inside: Inside, pictures: Pictures) -> list[Figure]:
-    """The gradient through time of each layer."""
-    figures = []
+    """The gradient through time: of the hidden and cell state of one layer, or of one state of each of several."""
+    curves_shown: dict[str, Any] = {}
+    dots: dict[str, int] = {}
+    words = []
+    alone = len(inside.norms) == 1
     for layer, norms in inside.norms.items():
-        known = {name: values for name, values in norms.items() if np.nanmax(values, initial=0.0) > 0}
-        if not known:
-            continue
-        memory = inside.memory.get(layer, {})
-        words = "; ".join(f"{plain(name, 40)}: 90 % within {memory[name]} steps" for name in known if name in memory)
-        words = f"Gradient through time of {plain(layer, 60)}, by steps back from the output. {words}."
-        figures.append(pictures.drawn(_gradient(layer, known, memory), words))
-    return figures
-
-
-def _gradient(layer: str, norms: Mapping[str, Any], memory: Mapping[str, int]) -> Callable[[Any], None]:
-    curves_shown = {in_figure(name): values for name, values in norms.items()}
-    dots = {in_figure(name): steps for name, steps in memory.items()}
-    title = f"Gradient through time: {in_figure(layer)}"
+        known = [name for name, values in norms.items() if np.nanmax(values, initial=0.0) > 0]
+        for name in known if alone else known[-1:]:
+            shown = in_figure(name if alone else layer)
+            curves_shown[shown] = norms[name]
+            memory = inside.memory.get(layer, {}).get(name)
+            if memory is not None:
+                dots |= {shown: memory} if alone else {}
+                words.append(f"{plain(layer, 60)}, {plain(name, 40)} state: 90 % within {memory} steps")
+    if not curves_shown:
+        return []
 
     def draw(ax: Any) -> None:
-        gradient_through_time(curves_shown, memory=dots, title=title, ax=ax)
+        gradient_through_time(curves_shown, memory=dots or None, ax=ax)
 
-    return draw
+    text = f"Norm of the gradient by steps back from the last output. {'; '.join(words)}."
+    return [pictures.drawn(draw, text, text)]
 
 
 def of_case(shown: Any, pictures: Pictures) -> Figure | None:
@@ -174,7 +174,7 @@ def of_case(shown: Any, pictures: Pictures) -> Figure | None:
         return None
     names = ", ".join(plain(line.name, 40) for line in shown.lines)
     count = max(len(line.x) for line in shown.lines)
-    lines = tuple(replace(line, name=in_figure(line.name, 40)) for line in shown.lines)
+    lines = tuple(replace(line, name=in_figure(line.name)) for line in shown.lines)
     cleaned = replace(shown, lines=lines, axes=(in_figure(shown.axes[0]), in_figure(shown.axes[1])))
     words = f"Curves over {count:,} steps: {names}."
     return pictures.drawn(lambda ax: curves(cleaned, ax=ax), words, size=(WIDTH, 2.5))

@@ -14,7 +14,7 @@ characters, half surrogate pairs, and separators of lines and paragraphs."""
 
 
 def plain(value: object, longest: int = LONGEST, *, lines: bool = False) -> str:
-    """A value as a text that shows every character of it and cannot change the text around it.
+    r"""A value as a text that shows every character of it and cannot change the text around it.
 
     Args:
         value: The value.
@@ -22,7 +22,7 @@ def plain(value: object, longest: int = LONGEST, *, lines: bool = False) -> str:
         lines: Whether line breaks and tabs stay as they are.
 
     Example:
-        >>> plain("caf\\x00é")
+        >>> plain("caf\x00é")
         'caf⟨U+0000⟩é'
     """
     text = str(value)
@@ -34,14 +34,17 @@ def plain(value: object, longest: int = LONGEST, *, lines: bool = False) -> str:
     return f"{text} … ({left_out:,} characters more)" if left_out > 0 else text
 
 
-def in_figure(value: object, longest: int = 60) -> str:
-    """As :func:`plain`, for matplotlib: ``$`` is a sign and not the beginning of a formula.
+def in_figure(value: object, longest: int = 24) -> str:
+    """As :func:`plain`, for matplotlib: short, and ``$`` is a sign and not the beginning of a formula.
 
     Args:
         value: The value.
-        longest: Characters to keep.
+        longest: Characters of the result; a longer text ends in ``…``.
     """
-    return plain(value, longest).replace("$", r"\$")
+    text = plain(str(value)[: longest + 1])
+    if len(text) > longest:
+        text = f"{text[: longest - 1]}…"
+    return text.replace("$", r"\$")
 
 
 def _visible(letter: str, lines: bool) -> str:

@@ -56,7 +56,12 @@ class ClassifyPresentation(Presentation):
         labels = self._task.encoder.labels
         wrong = set(labels.of(truth)) != set(labels.of(found)) if self._several else truth != found
         return Case(
-            examples.origins[row.index], row.error, wrong, truth, found, self._shown(examples, row.index),
+            examples.origins[row.index],
+            row.error,
+            wrong,
+            truth,
+            found,
+            self._shown(examples, row.index),
             self._note(answer["probabilities"], truth),
         )
 
@@ -64,7 +69,8 @@ class ClassifyPresentation(Presentation):
         if self._several:
             return ", ".join(f"{label} {value:.0%}" for label, value in list(probabilities.items())[:3])
         first, value = next(iter(probabilities.items()))
-        return f"probability of {first}: {value:.1%}, of {truth}: {probabilities.get(truth, 0.0):.1%}"
+        other = truth if truth != first else next((label for label in probabilities if label != first), first)
+        return f"probability of {first}: {value:.1%}, of {other}: {probabilities.get(other, 0.0):.1%}"
 
     def _shown(self, examples: Any, index: int) -> Shown:
         if isinstance(self._task.encoder, TextEncoder):

@@ -49,7 +49,9 @@ class GeneratePresentation(Presentation):
         """The text of the row: a line, or a window of the test text."""
         lines = self._task.data.sequences == "lines"
         targets = row.batch.known_targets[row.place].tolist()
-        origin = examples.origins[row.index] if lines else f"window {row.index // len(row.batch) + 1}, stream {row.place}"
+        origin = (
+            examples.origins[row.index] if lines else f"window {row.index // len(row.batch) + 1}, stream {row.place}"
+        )
         tokens = sum(target != PADDING for target in targets)
         note = f"{tokens} tokens, {row.error / math.log(2):.2f} bits per token"
         return Case(origin, row.error, True, "", "", Text(self._task.vocabulary.decode(targets)), note)

@@ -21,7 +21,14 @@ from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Scaled
 from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
-from holdfast.tasks.transcribe.data import Recordings, TranscriptBatch, TranscriptDataset, from_values, load, step_counts
+from holdfast.tasks.transcribe.data import (
+    Recordings,
+    TranscriptBatch,
+    TranscriptDataset,
+    from_values,
+    load,
+    step_counts,
+)
 from holdfast.tasks.transcribe.metrics import TranscriptionMetrics
 from holdfast.tasks.transcribe.network import Transcriber
 from holdfast.tasks.transcribe.presentation import TranscribePresentation
