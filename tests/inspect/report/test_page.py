@@ -232,11 +232,7 @@ def test_hostile_names_in_pictures_are_text(attacked: bytes) -> None:
             "clipPath",
             "rect",
         }
-<<<<<<< HEAD
-        assert not re.search(r"\son\w+=", figure)
-=======
         assert not re.search(r"<\w[^>]*\son\w+=", figure)
->>>>>>> w-figures
 
 
 def large() -> Facts:
