@@ -1,9 +1,4 @@
-"""What the gates of an LSTM learned that adds two marked numbers of a sequence of 200; docs/inside.md has its story.
-
-    holdfast train adding --set model.cell=lstm --out runs/adding-lstm
-
-Then run it with the name of the folder, runs/adding-lstm.
-"""
+"""What the gates of an LSTM learned, run with the folder of `holdfast train adding --set model.cell=lstm`."""
 
 import sys
 from pathlib import Path
@@ -32,8 +27,10 @@ unit = int(np.abs(held).argmax())
 for when, step in (("read", first), ("held until the second", second - 1), ("after the second", second)):
     r = np.corrcoef(cell[check, step[check], unit], number[check])[0, 1]
     print(f"cell state of unit {unit} and the first number, {when}: r = {r:+.3f}")
-between = (np.cumsum(marks, 1) == 1) & (marks == 0)
 for gate in ("input", "forget"):
     values = layer.gates[gate][..., unit].numpy()
-    places = {"first mark": values[rows, first], "between": values[between], "second mark": values[rows, second]}
-    print(f"its {gate} gate:", ", ".join(f"{name} {value.mean():.2f}" for name, value in places.items()))
+    between = [row[a + 1 : b] for row, a, b in zip(values, first, second, strict=True)]
+    at = [np.median(part) for part in (values[rows, first], np.concatenate(between), values[rows, second])]
+    print(f"its {gate} gate, medians: first mark {at[0]:.3f}, between {at[1]:.3f}, second mark {at[2]:.3f}")
+kept, steps = np.median([part.prod() for part in between]), (second - first).mean()
+print(f"the product of its forget gates between the marks: {kept:.2f}, over {steps:.0f} steps")

@@ -149,9 +149,10 @@ def test_forget_gate(tmp_path: Path, adding: Path) -> None:
     assert start
     assert 3 < float(start[1]) < 5  # 1 / (1 - sigmoid(1)) is 3.7
     assert re.fullmatch(r"cell state of unit \d+ and the first number, read: r = [+-]0\.\d+", lines[2])
-    form = r"its (\w+) gate: first mark 0\.\d+, between 0\.\d+, second mark 0\.\d+"
-    gates = [re.fullmatch(form, line) for line in lines[5:]]
+    form = r"its (\w+) gate, medians: first mark 0\.\d+, between 0\.\d+, second mark 0\.\d+"
+    gates = [re.fullmatch(form, line) for line in lines[5:7]]
     assert [gate and gate[1] for gate in gates] == ["input", "forget"]
+    assert re.fullmatch(r"the product of its forget gates between the marks: 0\.\d+, over \d+ steps", lines[7])
 
 
 def test_units_of_a_text(tmp_path: Path, real_data: Callable[[str], Path]) -> None:

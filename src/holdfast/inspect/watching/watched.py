@@ -1,4 +1,4 @@
-"""A few examples of a run, and what its model makes of them at any time: pictures, texts, gates and states."""
+"""A few examples of a run, and what its model computes for them at any time: pictures, texts, gates and states."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Panel:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What a model makes of the examples.
+    """What a model computes for the examples.
 
     Attributes:
         panels: The task's own pictures.
