@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from holdfast import recipes
+from holdfast.data import Splits
 from holdfast.data.sets.published import local_folder
 from holdfast.errors import DataError, ModelFileError, RecipeError
 from holdfast.inspect import Summary, summarise
@@ -19,9 +21,10 @@ from holdfast.interop.format_table import detect_format, index_or_file
 from holdfast.predictor import Predictor
 from holdfast.settings import Recipe
 from holdfast.tasks import TASKS, model_file
-from holdfast.training import Listener, RunDirectory, learn
+from holdfast.training import Learned, Listener, RunDirectory, learn
 from holdfast.training.determinism import reproducible
 from holdfast.training.finished_run import FinishedRun, write_results
+from holdfast.training.processes import current, joined
 from holdfast.training.run_directory import data_folder, is_run, results_in, with_choices
 from holdfast.training.sealed import set_values
 
@@ -74,26 +77,38 @@ def train(
     folder = remembered or local_folder(data_dir)
     where = Path.cwd() if folder is None and recipe.data.source == "files" else folder
     plain = recipes.from_dict({"name": recipe.name, "task": recipe.task}, recipe.name).model_dump(mode="json")
-    run_directory = RunDirectory(out, recipe.model_dump(mode="json"), resume=resume, data_dir=where, defaults=plain)
-    with run_directory as run, reproducible(recipe.train.threads):
+    stored = recipe.model_dump(mode="json")
+    with ExitStack() as stack:
+        processes = stack.enter_context(joined())
+        opened = processes.in_turn(
+            lambda: RunDirectory(out, stored, resume=resume, data_dir=where, defaults=plain, watch=not processes.first)
+        )
+        run = stack.enter_context(opened)
+        stack.enter_context(reproducible(recipe.train.threads))
         given = recipes.from_dict(run.recipe, str(run.recipe_path)) if resume else recipe
         splits = TASKS[given.task].load(given, folder)
         learned = learn(given, splits.train, splits.validation, run=run, listeners=listeners)
-        settings = learned.recipe.train
-        model_file.save(run.model_path, learned.task, learned.model)
-        predictor = Predictor(run.path, settings.device)
-        reporting = wanted(settings)
-        evaluation = measure(predictor, splits.test, worst=WORST if reporting else 0)
-        results = dict(evaluation.metrics)
-        if settings.report_first:
-            first = splits.test.subset(range(min(settings.report_first, len(splits.test))))
-            for name, value in measure(predictor, first).metrics.items():
-                results[f"first_{settings.report_first}_{name}"] = value
-        write_results(run.path, results, circumstances_of(learned.task, learned.model, splits))
-        if reporting:
-            report_at_end(run.path, predictor, splits.test, evaluation)
+        ended = processes.from_first(lambda: _ended(run, learned, splits))
+    return Trained(run.path, **ended)
+
+
+def _ended(run: RunDirectory, learned: Learned, splits: Splits[Any]) -> dict[str, Any]:
+    """Stores the model of a run, its results on the test data and its report; returns the arguments of `Trained`."""
+    settings = learned.recipe.train
+    model_file.save(run.model_path, learned.task, learned.model)
+    predictor = Predictor(run.path, settings.device)
+    reporting = wanted(settings)
+    evaluation = measure(predictor, splits.test, worst=WORST if reporting else 0)
+    results = dict(evaluation.metrics)
+    if settings.report_first:
+        first = splits.test.subset(range(min(settings.report_first, len(splits.test))))
+        for name, value in measure(predictor, first).metrics.items():
+            results[f"first_{settings.report_first}_{name}"] = value
+    write_results(run.path, results, circumstances_of(learned.task, learned.model, splits))
+    if reporting:
+        report_at_end(run.path, predictor, splits.test, evaluation)
     last = learned.history[-1]
-    return Trained(run.path, results, last["epoch"], last["step"], last["seconds"])
+    return {"results": results, "epochs": last["epoch"], "updates": last["step"], "seconds": last["seconds"]}
 
 
 def train_seeds(
@@ -126,6 +141,7 @@ def train_seeds(
         folder = out / f"seed-{seed}"
         seeded = recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": seed})})
         ended = FinishedRun.read(folder) if resume and is_run(folder) else None
+        current().wait()  # all have looked before one of them trains into the folder
         if ended is not None and ended.results is not None and _is_run_of(ended.recipe, seeded):
             done.append(Trained(folder, ended.results, ended.epochs, ended.updates, ended.seconds))
             continue

@@ -64,7 +64,7 @@ def test_what_cannot_be_drawn(capsys: pytest.CaptureFixture[str], run: Path, tmp
     code, _, err = call(capsys, "plot", run, "gates", "--unit", 8, "--out", tmp_path / "a.png")
     assert (code, err) == (2, "holdfast: There is no unit 8; the layer has the units 0 to 7.\n")
     code, _, err = call(capsys, "plot", run, "gates", "--example", 360, "--out", tmp_path / "a.png")
-    assert (code, err) == (2, "holdfast: There is no example 360; the data have the examples 0 to 359.\n")
+    assert (code, err) == (2, "holdfast: There is no example 360; the data have the examples 0 to 149.\n")
 
 
 def test_evaluate_draws_the_main_figure(capsys: pytest.CaptureFixture[str], run: Path, tmp_path: Path) -> None:
@@ -72,4 +72,4 @@ def test_evaluate_draws_the_main_figure(capsys: pytest.CaptureFixture[str], run:
     code, out, _ = call(capsys, "evaluate", run, "--plot", picture, "--json")
     assert code == 0
     accuracy = json.loads(out)["accuracy"]
-    assert f"{accuracy:.1%} of 360 are right" in picture.read_text("utf-8")
+    assert f"{accuracy:.1%} of 150 are right" in picture.read_text("utf-8")

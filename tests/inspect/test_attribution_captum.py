@@ -12,6 +12,7 @@ from holdfast.inspect import input_times_gradient, integrated_gradients
 
 captum = pytest.importorskip("captum.attr", reason="Captum is not installed; it is part of the extra 'dev'")
 
+HOOKS = pytest.mark.filterwarnings("ignore:Setting forward, backward hooks:UserWarning")  # DeepLift says so each time
 KINDS = [holdfast.RNN, holdfast.GRU, holdfast.LSTM]
 
 
@@ -45,19 +46,21 @@ def test_feature_ablation_is_the_difference_without_a_value(model: Classifier) -
     torch.testing.assert_close(found[:, 2, 1], difference, atol=1e-5, rtol=1e-4)
 
 
+@HOOKS
 def test_deep_lift_takes_a_layer_by_its_gradient(model: Classifier) -> None:
     """DeepLift has rules for modules such as torch.nn.Tanh. A recurrent layer, Holdfast's or torch.nn's, is no such
     module, so its multiplier is its gradient, and the shares do not add up exactly.
     """
     baseline = torch.zeros_like(X)
-    found, delta = captum.DeepLift(model).attribute(X, baseline, target=1, return_convergence_delta=True)
     leaf = X.clone().requires_grad_()
+    found, delta = captum.DeepLift(model).attribute(leaf, baseline, target=1, return_convergence_delta=True)
     (gradient,) = torch.autograd.grad(model(leaf)[:, 1].sum(), leaf)
     torch.testing.assert_close(found, gradient * (X - baseline), atol=1e-5, rtol=1e-4)
     assert delta.shape == (3,)
     assert not model._forward_hooks
 
 
+@HOOKS
 def test_deep_lift_keeps_its_rules_around_a_layer() -> None:
     class Head(nn.Module):
         def __init__(self) -> None:
@@ -70,7 +73,7 @@ def test_deep_lift_keeps_its_rules_around_a_layer() -> None:
             return scores
 
     torch.manual_seed(0)
-    found = captum.DeepLift(Head().eval()).attribute(X, torch.zeros_like(X), target=0)
+    found = captum.DeepLift(Head().eval()).attribute(X.clone().requires_grad_(), torch.zeros_like(X), target=0)
     assert found.shape == X.shape
     assert bool(found.isfinite().all())
 

@@ -29,7 +29,7 @@ def test_gates_and_states_are_those_of_a_recording(texts) -> None:
     seen = inside.look_inside(predictor, examples)
     recording = record(predictor, examples.subset([0]).unlabelled())
     assert [layer.name for layer in seen.layers] == list(recording.layers)
-    assert seen.origin == examples.origins[0]
+    assert seen.origin == "/".join(examples.origins[0].split("/")[-2:])
     for layer in seen.layers:
         part = recording.layers[layer.name]
         assert layer.cell == part.cell == "LSTM"

@@ -54,9 +54,7 @@ def test_a_run_ends_with_its_report(run: Path) -> None:
 
 def test_the_command_gives_the_same_bytes_as_the_end_of_the_run(run: Path, tmp_path: Path) -> None:
     written = (run / "report.html").read_bytes()
-    first = reporting.report(run, out=tmp_path / "a.html").read_bytes()
-    second = reporting.report(run, out=tmp_path / "b.html").read_bytes()
-    assert first == second == written
+    assert reporting.report(run, out=tmp_path / "a.html").read_bytes() == written
     assert (
         reporting.write_card(run, out=tmp_path / "a.md").read_bytes()
         == reporting.write_card(run, out=tmp_path / "b.md").read_bytes()

@@ -33,7 +33,9 @@ def test_the_worst_examples_are_shown_with_their_answers(name: str, tmp_path: Pa
     presentation = predictor.task.presentation
     errors = [row.error for row in evaluation.worst]
     assert errors == sorted(errors, reverse=True)
-    assert len(errors) == min(4, len(test)) or name == "generate"  # streams have windows, which are not examples
+    whole = name not in ("generate", "forecast", "panel")  # of windows that overlap, one is shown
+    assert 0 < len(errors) <= 4
+    assert len(errors) == min(4, len(test)) or not whole
     for row in evaluation.worst:
         case = presentation.case(test, row)
         assert case.origin
@@ -106,6 +108,16 @@ def test_a_forecast_is_shown_after_its_history(tmp_path: Path) -> None:
     error = np.abs(forecast.y - truth.y).mean() / predictor.task.encoder.deviations[0]
     assert case.error == pytest.approx(error)
     assert case.shown.band is not None
+
+
+def test_windows_that_overlap_are_alike(tmp_path: Path) -> None:
+    predictor, test, evaluation = measured("panel", tmp_path)
+    starts = [test.starts[row.index].tolist() for row in evaluation.worst]
+    for place, (series, row) in enumerate(starts):
+        assert all(series != other or abs(row - other_row) >= 2 for other, other_row in starts[:place])
+    presentation = predictor.task.presentation
+    assert presentation.alike(test, 0, 1)
+    assert not presentation.alike(test, 0, 2)
 
 
 def test_the_errors_by_row_of_the_horizon_add_up_to_the_whole(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def kept_by_kernels(engine: NativeEngine, request: Request) -> RecordedRun:
     result = engine.compute(request, y, kept, threads=None if request.lengths is None else 1)
     panels = _Panels.of(engine, spec, x.dtype)
     count = steps * batch * panels.slots * panels.padded
-    slots = kept[:count].view(steps, panels.count, batch, panels.slots, panels.padded // panels.count)
+    slots = kept[:count].view(steps, panels.number, batch, panels.slots, panels.padded // panels.number)
     if request.lengths is not None:
         slots = slots.index_select(2, request.lengths.argsort(descending=True, stable=True).argsort())
     by_slot = slots.permute(3, 2, 0, 1, 4).reshape(panels.slots, batch, steps, panels.padded)[..., : spec.hidden_size]
@@ -128,11 +128,11 @@ def _keeps_gates(request: Request) -> bool:
 
 
 class _Panels(NamedTuple):
-    """How the kernels arrange a step of a row: ``count`` panels of ``slots`` times some units, ``padded`` in all."""
+    """How the kernels arrange a step of a row: ``number`` panels of ``slots`` times some units, ``padded`` in all."""
 
     slots: int
     padded: int
-    count: int
+    number: int
 
     @classmethod
     def of(cls, engine: NativeEngine, spec: CellSpec, dtype: torch.dtype) -> _Panels:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -227,4 +227,4 @@ def _chosen(outputs: Tensor, kind: int | str) -> Sequence[Tensor]:
         raise OptionError(f"There is no output {kind!r}: {did_you_mean(kind, ['all', 'largest'])}")
     if not 0 <= kind < outputs.shape[1]:
         raise OptionError(f"output is {kind}; expected a number from 0 to {outputs.shape[1] - 1}.")
-    return [cast(Tensor, outputs[:, kind])]
+    return [outputs[:, kind]]

@@ -12,10 +12,14 @@ MOSTLY = 0.6
 """A gate is named if more than this share of its values is saturated."""
 SHRINKING, GROWING = 0.8, 1.5
 """The spectral radii of a plain RNN outside of which it is named."""
+KEEPS = ("forget", "update")
+"""The gates that keep the state."""
 FEW_STEPS = 20
 """Rows of fewer steps need no long memory."""
 OFTEN_CLIPPED = 0.5
 """The share of clipped updates above which it is named."""
+HARDLY = 0.97
+"""If no epoch has a lower training loss than this share of the first, training hardly helped."""
 _WITHOUT_GRADIENT = 1e-7
 _JUMP = 10.0
 
@@ -43,24 +47,24 @@ def _of_layer(name: str, layer: LayerHealth) -> Iterator[str]:
         yield from _of_gate(name, layer, gate, figures)
     if layer.cell == "RNN" and layer.spectral_radius:
         yield from _of_radius(name, layer)
-    constants = layer.time_constants
-    if constants is not None and layer.steps >= FEW_STEPS:
-        middle, most = float(constants.median()), float(constants.max())
-        if middle < layer.steps / 20 and most < layer.steps / 4:
+    typical, longest = layer.time_constants, layer.longest_constants
+    if typical is not None and longest is not None and layer.steps >= FEW_STEPS:
+        middle, most = float(typical.median()), float(longest.max())
+        if most < layer.steps / 10:
             longer = (
                 "raise forget_bias, for example to 3" if layer.cell == "LSTM" else "try an LSTM, with forget_bias=3"
             )
             yield (
-                f"The units of {name} keep their state for {middle:.1f} steps (the median; {most:.1f} at most), and "
-                f"the rows have {layer.steps} steps. If the task needs older steps, {longer}."
+                f"The units of {name} keep their state for {middle:.1f} steps (the median; at their best steps "
+                f"{most:.1f} at most), and the rows have {layer.steps} steps. If the task needs older steps, {longer}."
             )
 
 
 def _of_gate(name: str, layer: LayerHealth, gate: str, figures: GateHealth) -> Iterator[str]:
     if figures.low is None or figures.high is None:
         return
-    if gate in ("forget", "update") and figures.high > MOSTLY:
-        return  # the gate that keeps the state is open in a healthy memory
+    if gate in KEEPS and figures.high > MOSTLY:
+        return  # open in a healthy memory
     saturated = figures.low + figures.high
     what = "candidate" if gate == "candidate" else f"{gate} gate"
     if saturated > MOSTLY:
@@ -99,6 +103,12 @@ def _of_training(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             f"The training loss was not finite in {len(broken)} of {len(rows)} epochs. Lower the learning rate, or "
             "clip the gradients (train.clip_norm = 1.0)."
         )
+    losses = [row["train"]["loss"] for row in rows if row.get("train", {}).get("loss") is not None]
+    if len(losses) > 1 and min(losses) > HARDLY * losses[0] > 0:
+        yield (
+            f"The training loss hardly fell: it was {losses[0]:.4g} in the first of {len(losses)} epochs and "
+            f"{min(losses):.4g} at its best. Train longer, try other learning rates, or check the inputs and targets."
+        )
     norms = [row["gradient_norm"] for row in rows if row.get("gradient_norm") is not None]
     clipped = [row["clipped"] for row in rows if row.get("clipped") is not None]
     if clipped and sum(clipped) / len(clipped) > OFTEN_CLIPPED:
@@ -122,11 +132,16 @@ def _of_training(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def _nothing(layers: Mapping[str, LayerHealth], history: Sequence[Mapping[str, Any]]) -> str:
     """The sentence for a model in which nothing stands out, with its largest figures."""
     shares = [
-        gate.saturated for layer in layers.values() for gate in layer.gates.values() if gate.saturated is not None
+        gate.saturated
+        for layer in layers.values()
+        for name, gate in layer.gates.items()
+        if gate.saturated is not None and name not in KEEPS
     ]
     words = ["no unit is dead"]
     if shares:
-        words.append(f"no gate is saturated at more than {_percent(max(shares))} of its values")
+        words.append(
+            f"no gate apart from forget and update gates has more than {_percent(max(shares))} saturated values"
+        )
     radii = [radius for layer in layers.values() for radius in layer.spectral_radius.values()]
     if radii:
         words.append(f"the spectral radii go from {min(radii):.2f} to {max(radii):.2f}")

@@ -78,8 +78,9 @@ class LayerHealth:
         spectral_radius: The largest absolute eigenvalue of the recurrent matrix of each gate, by name, and of the RNN
             its only one, ``"candidate"``; with a projection, of the matrix times the projection. Empty for a cell of
             your own.
-        time_constants: The number of steps for which each unit keeps its state, 1 / (1 - f) with f the mean of its
+        time_constants: The number of steps for which each unit keeps its state, 1 / (1 - f) with f the median of its
             forget gate (of the GRU its update gate), [H]; None for other cells.
+        longest_constants: The same with f the 90th percentile: how long it keeps its state at its best steps.
     """
 
     cell: str
@@ -89,6 +90,7 @@ class LayerHealth:
     dead: tuple[int, ...]
     spectral_radius: Mapping[str, float]
     time_constants: Tensor | None = None
+    longest_constants: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,8 @@ def _layer(recording: LayerRecording, cell: tuple[CellSpec, dict[str, Tensor]] |
     hidden = next(iter(recording.states.values()))[within]
     few = len(hidden) < FEW_VALUES
     dead = () if few else _numbers((hidden.amax(0) - hidden.amin(0)).reshape(-1) < CONSTANT)
-    keeps = {"LSTM": "forget", "GRU": "update"}.get(recording.cell)
+    keeps = {"LSTM": "forget", "GRU": "update"}.get(recording.cell, "")
+    typical, longest = _constants(recording.gates[keeps][within]) if keeps in recording.gates else (None, None)
     return LayerHealth(
         cell=recording.cell,
         units=hidden.shape[-1],
@@ -187,8 +190,17 @@ def _layer(recording: LayerRecording, cell: tuple[CellSpec, dict[str, Tensor]] |
         gates=gates,
         dead=dead,
         spectral_radius={} if cell is None else dict(_radii(*cell)),
-        time_constants=1 / (1 - recording.gates[keeps][within].mean(0)) if keeps in recording.gates else None,
+        time_constants=typical,
+        longest_constants=longest,
     )
+
+
+def _constants(keeps: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    """1 / (1 - f) for the median and the 90th percentile of a gate, [N, H] -> [H] each; None without a step."""
+    if not len(keeps):
+        return None, None
+    ordered = keeps.sort(0).values
+    return 1 / (1 - ordered[(len(keeps) - 1) // 2]), 1 / (1 - ordered[(len(keeps) - 1) * 9 // 10])
 
 
 def _gate(values: Tensor, ends: tuple[float, float] | None) -> GateHealth:
@@ -213,7 +225,7 @@ def _range(spec: CellSpec | None, gate: str) -> tuple[float, float] | None:
 @torch.no_grad()
 def _radii(spec: CellSpec, parameters: Mapping[str, Tensor]) -> Iterator[tuple[str, float]]:
     """The spectral radius of the recurrent matrix of each gate."""
-    for letter, rows in zip(spec.gates, parameters["weight_hh"].split(spec.hidden_size), strict=True):
+    for letter, rows in zip(spec.gates, torch.split(parameters["weight_hh"], spec.hidden_size), strict=True):
         matrix = (rows @ parameters["weight_hr"] if spec.proj_size else rows).double().cpu()
         yield gate_name(letter), float(torch.linalg.eigvals(matrix).abs().max())
 

@@ -44,7 +44,7 @@ def measure(predictor: Predictor, examples: Any, *, worst: int = 0) -> Evaluatio
     """
     task = predictor.task
     metrics = task.metrics()
-    watching = _Worst(metrics, task.presentation, worst)
+    watching = _Worst(metrics, task.presentation, worst, examples)
     results = validate(predictor.model, task, task.batches(examples), predictor.device, watching)
     return Evaluation(results, task.details(metrics), task.figures(metrics), tuple(watching.rows))
 
@@ -52,12 +52,14 @@ def measure(predictor: Predictor, examples: Any, *, worst: int = 0) -> Evaluatio
 class _Worst:
     """The metrics of a task; also keeps the rows with the largest errors, the first ones where errors are equal.
 
+    Of rows that show nearly the same, it keeps the worst.
+
     Attributes:
         rows: These rows, the largest error first.
     """
 
-    def __init__(self, metrics: Metrics, presentation: Presentation, count: int) -> None:
-        self._metrics, self._presentation, self._count = metrics, presentation, count
+    def __init__(self, metrics: Metrics, presentation: Presentation, count: int, examples: Any) -> None:
+        self._metrics, self._presentation, self._count, self._examples = metrics, presentation, count, examples
         self._seen = 0
         self.rows: list[MeasuredRow] = []
 
@@ -66,15 +68,21 @@ class _Worst:
         self._metrics.update(outputs, batch)
         if not self._count:
             return
-        errors = self._presentation.errors(outputs, batch).double().cpu()
+        errors = self._presentation.errors(outputs, batch).double().cpu().tolist()
         least = self.rows[-1].error if len(self.rows) == self._count else float("-inf")
-        known = [(error, place) for place, error in enumerate(errors.tolist()) if error == error and error > least]
-        known.sort(key=lambda pair: (-pair[0], pair[1]))
-        new = [
-            MeasuredRow(self._seen + place, error, batch, place, outputs[place].detach().clone())
-            for error, place in known[: self._count]
-        ]
-        self.rows = sorted([*self.rows, *new], key=lambda row: (-row.error, row.index))[: self._count]
+        new = {self._seen + k: (error, k) for k, error in enumerate(errors) if error == error and error > least}
+        kept = {row.index: row for row in self.rows}
+        candidates = [*((row.error, row.index) for row in self.rows), *((error, k) for k, (error, _) in new.items())]
+        self.rows = []
+        for error, index in sorted(candidates, key=lambda pair: (-pair[0], pair[1])):
+            if any(self._presentation.alike(self._examples, row.index, index) for row in self.rows):
+                continue
+            if index not in kept:
+                place = new[index][1]
+                kept[index] = MeasuredRow(index, error, batch, place, outputs[place].detach().clone())
+            self.rows.append(kept[index])
+            if len(self.rows) == self._count:
+                break
         self._seen += len(errors)
 
     def compute(self) -> dict[str, float]:
@@ -88,3 +96,7 @@ class _Worst:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores the metrics."""
         self._metrics.load_state_dict(state)
+
+    def add_state(self, state: Mapping[str, Any]) -> None:
+        """Adds to the metrics."""
+        self._metrics.add_state(state)

@@ -95,7 +95,8 @@ def model_call(model: Any, inputs: Any, lengths: Lengths | None = None, state: A
     if isinstance(model, Predictor):
         return _of_task(model, _examples(model, inputs), state)
     if hasattr(model, "as_examples"):  # an estimator, which a package above this one has
-        return _of_task(*model.as_examples(inputs), state)
+        predictor, examples = model.as_examples(inputs)
+        return _of_task(predictor, examples, state)
     raise OptionError(
         f"The model is {describe(model)}; expected a torch.nn.Module, a Predictor, a run directory or a model file, or "
         "a fitted estimator of Holdfast."
@@ -135,6 +136,7 @@ def _of_layer(layer: RecurrentLayer, inputs: Any, lengths: Lengths | None, state
     """A layer by itself: its batch first, whatever the layout of its input."""
     x = to_tensor(inputs, layer)
     options = {"hx": state, "lengths": lengths}
+    known: Tensor | None
     if isinstance(x, PackedSequence):
         padded, own_lengths = pad_packed_sequence(x, batch_first=True)
         layout = LAYOUTS[True, not layer.batch_first]

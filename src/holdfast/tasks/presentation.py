@@ -187,6 +187,16 @@ class Presentation(ABC):
             [B]; NaN for a row without a known target.
         """
 
+    def alike(self, examples: Any, first: int, second: int) -> bool:
+        """Whether two examples show nearly the same, so that a report needs only the worse one.
+
+        Args:
+            examples: The examples that were measured, as they were read.
+            first: The position of one example.
+            second: The position of another one.
+        """
+        return False
+
     @abstractmethod
     def case(self, examples: Any, row: MeasuredRow) -> Case:
         """An example with the model's answer.

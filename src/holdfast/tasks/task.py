@@ -18,6 +18,7 @@ from holdfast.errors import DataError, OptionError
 from holdfast.layers.chain import Chain, HasChain
 from holdfast.layers.forms import Form, of_chain
 from holdfast.settings import Settings, TrainSettings
+from holdfast.tasks.epochs import SizedEpochs
 from holdfast.tasks.excerpts import Excerpts
 from holdfast.tasks.network_call import NetworkCall
 from holdfast.tasks.presentation import Presentation
@@ -34,11 +35,13 @@ class TaskStep:
     """The result of a task for one batch."""
 
     loss: torch.Tensor
-    """The loss to minimise, a scalar: the mean over the batch's sequences, each times its weight."""
+    """The loss to minimise, a scalar: the mean over the batch's sequences or targets, each times its weight."""
     outputs: torch.Tensor
     """The input of the metrics, with the batch as its first dimension: ``[B, ...]``."""
     state: Any = None
     """The model's final state: a tensor, nested tuples, lists and dicts of tensors, or None."""
+    amount: int | None = None
+    """The number of values that the loss is the mean of, such as known targets; None for the batch's sequences."""
 
 
 class Metrics(Protocol):
@@ -55,6 +58,9 @@ class Metrics(Protocol):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores what ``state_dict`` returned; its tensors are on the device they were on."""
+
+    def add_state(self, state: Mapping[str, Any]) -> None:
+        """Adds what the ``state_dict`` of other metrics of the same kind returned, as if their batches came next."""
 
 
 class Task(Protocol):
@@ -79,24 +85,6 @@ class Task(Protocol):
 
     def metrics(self) -> Metrics:
         """New metrics, without any batch."""
-
-
-class Epochs(Protocol):
-    """The batches of every epoch; :class:`holdfast.data.Batches` is an example."""
-
-    def __len__(self) -> int:
-        """The number of batches per epoch."""
-
-    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of epoch ``number`` (from 0), without the first ``start``."""
-
-
-class SizedEpochs(Epochs, Protocol):
-    """The batches of every epoch, of a known size; :class:`holdfast.data.Batches` is an example."""
-
-    @property
-    def batch_size(self) -> int:
-        """Sequences per batch."""
 
 
 class RecipeTask(NetworkCall, Excerpts, ABC, Generic[Examples]):

@@ -33,9 +33,9 @@ def test_positive_values_shade_tokens_and_negative_ones_underline_them() -> None
     ax = text_by_values(list("ab c"), [1.0, -0.5, 0.0, 0.25], title="unit 3", name="tanh(c)", most=1.0)
     assert words(ax) == ["a", "b", "␣", "c"]
     (a, b, c) = shades(ax)
-    assert (a[0], a[2], a[3]) == (0, BLUE, 0.75)
+    assert (a[0], a[2], a[3]) == (0, BLUE, 0.6)
     assert (b[0], b[2]) == (1, ORANGE)
-    assert (c[0], c[2], c[3]) == (3, BLUE, 0.188)
+    assert (c[0], c[2], c[3]) == (3, BLUE, 0.15)
     assert b[1] < a[1] / 4  # a bar below the token, which can be told apart in grey too
     assert ax.get_title("left") == "unit 3"
     assert [text.get_text() for text in ax.texts][-2:] == ["-1.0", "1.0   tanh(c)"]
@@ -74,7 +74,7 @@ def test_connectivity_has_a_line_per_output_that_ends_with_the_token_just_read()
     assert rows == {0: "h↵", 1: "h↵ld"}
     assert [line.get_xdata().tolist() for line in ax.lines] == [[1, 2], [3, 4]]
     opacities = [path for boxes in ax.collections[1:] for path in boxes.get_facecolors()[:, 3]]
-    np.testing.assert_allclose(opacities, 0.75 * weights[3] / 16, atol=1e-3)
+    np.testing.assert_allclose(opacities, 0.6 * weights[3] / 16, atol=1e-3)
 
 
 def test_outputs_that_depend_on_later_tokens_too_have_the_whole_text() -> None:

@@ -254,7 +254,7 @@ def large() -> Facts:
         made,
         name=long,
         description=long,
-        settings=tuple(Setting(f"data.{'k' * 100}{k}", long, long, "set") for k in range(500)),
+        settings=tuple(Setting(f"data.{'k' * 100}{k}", "v" * 9999, long, "set") for k in range(500)),
         rows=[{**made.rows[0], "epoch": k, "step": k, "best": k == 9_999} for k in range(20_000)],
         results={f"metric {k}": 0.5 for k in range(40)},
         comparison={"model": {f"metric {k}": 0.5 for k in range(40)}},
@@ -264,11 +264,8 @@ def large() -> Facts:
             "labels": {label: {"precision": 1 / 3, "recall": 1 / 3, "f1": 1 / 3, "count": 7} for label in labels},
         },
         cases=(
+            Case(long, 1.0, True, "", "", Words((Word("<&>" * 100, "y" * 300, "z" * 300),) * 5000)),
             *(Case(long, 1.0, True, long, long, Text(long), long) for _ in range(3)),
-            *(
-                Case(long, 1.0, True, "", "", Words((Word("<&>" * 100, "y" * 300, "z" * 300),) * 5000))
-                for _ in range(3)
-            ),
             *(Case(long, 1.0, True, "", "", curves) for _ in range(3)),
         ),
         sample=long,

@@ -235,6 +235,17 @@ def label_steps(ax: Axes, steps: Sequence[str] | None, count: int, *, centre: fl
     return ""
 
 
+def label_dates(ax: Axes, times: Any) -> None:
+    """Writes dates along the x-axis as short as they can be; does nothing where the times are numbers."""
+    if np.asarray(times).dtype.kind == "M":
+        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+        locator = AutoDateLocator(minticks=4, maxticks=8)  # type: ignore[no-untyped-call]
+        ax.xaxis.set_major_locator(locator)
+        ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+        ax.xaxis.get_offset_text().set_fontsize(8.5)
+
+
 def svg_text(figure: Figure) -> str:
     """A figure as SVG, for a page.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from holdfast.inspect.figures.canvas import BLUE, COLORS, INK, MUTED, STYLES, axes_or_new, dress, legend
+from holdfast.inspect.figures.canvas import BLUE, COLORS, INK, MUTED, STYLES, axes_or_new, dress, label_dates, legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,9 +41,6 @@ def curves(shown: Curves, *, title: str = "", ax: Axes | None = None) -> Axes:
 
     Returns:
         The Axes.
-
-    Raises:
-        MissingLibraryError: matplotlib is not installed.
     """
     ax = axes_or_new(ax, height=2.4)
     if shown.band is not None:
@@ -52,10 +49,9 @@ def curves(shown: Curves, *, title: str = "", ax: Axes | None = None) -> Axes:
     inputs = [line for line in shown.lines if line.kind == "input"]
     for line in shown.lines:
         ax.plot(line.x, line.y, label=line.name, **_style(line, inputs))
+    label_dates(ax, shown.lines[0].x)
     dress(ax, title, *shown.axes)
     ax.margins(x=0.01)
-    for label in ax.get_xticklabels():
-        label.set_fontsize(7.5)
     if len(shown.lines) > 1:
         legend(ax, ncols=min(3, len(shown.lines) + 1), loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
     return ax

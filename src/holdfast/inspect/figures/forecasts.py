@@ -18,6 +18,7 @@ from holdfast.inspect.figures.canvas import (
     Numbers,
     axes_or_new,
     dress,
+    label_dates,
     label_ends,
     legend,
     whole_numbers,
@@ -81,13 +82,7 @@ def forecast(
     ax.plot(times, values, "--", marker=marker_of_one, color=BLUE, linewidth=1.9, label="forecast")
     if len(np.asarray(before)):
         ax.axvline(before[-1], color=MUTED, linewidth=0.6, linestyle=":")
-    if np.asarray(times).dtype.kind == "M":
-        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-        locator = AutoDateLocator(minticks=4, maxticks=8)  # type: ignore[no-untyped-call]
-        ax.xaxis.set_major_locator(locator)
-        ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-        ax.xaxis.get_offset_text().set_fontsize(8.5)
+    label_dates(ax, times)
     ax.margins(x=0.01)
     dress(ax, title, time, name)
     legend(ax, loc="lower right", bbox_to_anchor=(1.01, 1.0), ncols=5, borderaxespad=0.2, columnspacing=1.2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from holdfast.inspect.figures.canvas import (
     BLUE,
     FAINT,
     MUTED,
-    PAPER,
     VERMILION,
     Numbers,
     axes_or_new,
@@ -115,7 +114,7 @@ def roc_curves(true: Numbers, probabilities: Numbers, labels: Sequence[str], *, 
     ax = axes_or_new(ax, **_SQUARE)
     ax.plot([0, 1], [0, 1], color=MUTED, linewidth=0.9, linestyle=":")
     ax.text(0.52, 0.49, "chance", fontsize=8, color=MUTED, va="top")
-    _draw(ax, curves, "AUC")
+    _draw(ax, curves, "AUC", inside=True)
     ax.set(xlim=(-0.01, 1), ylim=(0, 1.01))
     return dress(ax, _title("ROC", curves, labels), "false positive rate", "true positive rate", grid="")
 
@@ -135,7 +134,7 @@ def precision_recall_curves(
 
     curves = _curves(true, probabilities, labels, curve)
     ax = axes_or_new(ax, **_SQUARE)
-    _draw(ax, curves, "average precision", "lower left")
+    _draw(ax, curves, "average precision", inside=False)
     ax.set(xlim=(0, 1.01), ylim=(0, 1.03))
     return dress(ax, _title("Precision and recall", curves, labels), "recall", "precision", grid="both")
 
@@ -160,12 +159,12 @@ def _curves(
     return {labels[k]: curve(occurs[:, k], probabilities[:, k]) for k in known}
 
 
-def _draw(ax: Axes, curves: dict[str, _Curve], measure: str, place: str = "lower right") -> None:
-    on_paper = {"loc": place, "frameon": True, "facecolor": PAPER, "edgecolor": "none", "framealpha": 0.88}
+def _draw(ax: Axes, curves: dict[str, _Curve], measure: str, *, inside: bool) -> None:
+    place: dict[str, Any] = {"loc": "lower right"} if inside else {"loc": "upper left", "bbox_to_anchor": (0, -0.15)}
     if len(curves) == 1:
         ((name, curve),) = curves.items()
         ax.plot(curve.x, curve.y, color=BLUE, linewidth=2.0, label=f"{name}: {measure} {curve.area:.3f}")
-        legend(ax, **on_paper)
+        legend(ax, **place)
         return
     worst = min(curves, key=lambda name: curves[name].area)
     for name, curve in curves.items():
@@ -177,7 +176,7 @@ def _draw(ax: Axes, curves: dict[str, _Curve], measure: str, place: str = "lower
     label = f"worst, {worst}: {measure} {curves[worst].area:.3f}"
     ax.plot(curves[worst].x, curves[worst].y, color=VERMILION, linewidth=1.4, linestyle="--", label=label)
     ax.plot([], [], color=MUTED, linewidth=0.7, label="each other label")
-    legend(ax, **on_paper)
+    legend(ax, **place)
 
 
 def _title(name: str, curves: dict[str, _Curve], labels: Sequence[str]) -> str:

@@ -30,7 +30,7 @@ COLUMNS = 62
 """Characters per line; a line of this length has the width of a figure."""
 _LINE, _EDGES = 0.215, 0.75
 """Inches: the height of a line, and of title and legend together."""
-_STRONGEST = 0.75
+_STRONGEST = 0.6
 """The opacity of the strongest shade, on which text can still be read."""
 
 

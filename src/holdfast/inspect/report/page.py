@@ -91,9 +91,6 @@ def render(facts: Facts) -> bytes:
 
     Returns:
         At most :data:`LARGEST` bytes of UTF-8. What does not fit is left out, with a word that says so.
-
-    Raises:
-        MissingLibraryError: matplotlib is not installed.
     """
     pictures = Pictures()
     curves, metrics, inside = (part(facts, pictures) for part in (curves_of, metrics_of, inside_of))
@@ -112,7 +109,7 @@ def render(facts: Facts) -> bytes:
             cases=cases,
             mistakes=sum(shown.case.wrong for shown in cases),
             left_out=left_out,
-            kept=kept_epoch(facts.rows),
+            kept=kept_epoch(facts),
             engines=_grouped(facts.circumstances.engines),
             passages=[_shown_passage(passage) for passage in (facts.inside.passages if facts.inside else ())],
             tables=[_cut(table) for table in facts.tables],
@@ -180,14 +177,15 @@ class KeptEpoch:
     metrics: Sequence[tuple[str, Sequence[float | None]]]
 
 
-def kept_epoch(rows: Sequence[Mapping[str, Any]]) -> KeptEpoch | None:
-    """The best epoch of a history, or the last one where no validation score says which is best; None without one."""
-    epochs = [row for row in rows if row["event"] == "epoch"]
+def kept_epoch(facts: Facts) -> KeptEpoch | None:
+    """The best epoch of a run, or the last one where no validation score says which is best; None without one."""
+    epochs = [row for row in facts.rows if row["event"] == "epoch"]
     if not epochs:
         return None
     row = next((row for row in reversed(epochs) if row.get("best")), epochs[-1])
     parts = [part for part in ("train", "validation") if part in row]
-    names = dict.fromkeys(name for part in parts for name in row[part])
+    of_model = facts.comparison.get("model")  # without the metrics of baselines, which the epochs have too
+    names = dict.fromkeys(name for part in parts for name in row[part] if of_model is None or name in of_model)
     return KeptEpoch(row["epoch"], parts, [(name, [row[part].get(name) for part in parts]) for name in names])
 
 

@@ -39,7 +39,7 @@ class Curve:
         running = training.this_epoch
         if not running.sequences:
             return
-        total = running.report()["loss"] * running.sequences
+        total = running.loss_sum
         if training.epoch != self._epoch:
             self._epoch, self._sum, self._sequences = training.epoch, 0.0, 0
         if running.sequences > self._sequences:

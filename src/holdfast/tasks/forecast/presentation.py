@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from holdfast.tasks.forecast.task import ForecastTask
     from holdfast.tasks.forecast.windows import ForecastBatch
 
-BASELINES = {"repeat_last_": "repeat the last value", "seasonal_naive_": "repeat the last season"}
+BASELINES = {"repeat_last_": "repeat last", "seasonal_naive_": "seasonal naive"}
 """The forecasts without a model, by the prefix of their metrics."""
 _HISTORY = 2
 """Rows of history that a case shows, in horizons; at least ``_LEAST`` rows."""
@@ -47,6 +47,11 @@ class ForecastPresentation(Presentation):
         if batch.measures is not None:
             return errors / batch.measures[:, 0]
         return errors / torch.tensor(self._task.encoder.deviations, dtype=errors.dtype, device=errors.device)
+
+    def alike(self, examples: Windows, first: int, second: int) -> bool:
+        """Whether two windows of a series forecast some of the same rows."""
+        (series, row), (other, other_row) = examples.starts[[first, second]].tolist()
+        return bool(series == other and abs(row - other_row) < examples.horizon)
 
     def case(self, examples: Windows, row: MeasuredRow) -> Case:
         """The rows before the forecast, the forecast and the truth, of the target with the largest error."""

@@ -104,7 +104,8 @@ class ForecastTask(RecipeTask[Windows]):
         targets = batch.known_targets
         scaled = model(batch.inputs, batch.future, _teacher_rows(batch.inputs, targets) if model.training else None)
         loss = known_loss(scaled, targets, self.settings.loss, self.quantiles)
-        return TaskStep(loss, self.encoder.restored(scaled, batch.scale))
+        known = targets.numel() - int(targets.isnan().sum())
+        return TaskStep(loss, self.encoder.restored(scaled, batch.scale), amount=known)
 
     def forward(self, model: nn.Module, batch: ForecastBatch, state: Any = None) -> Tensor:
         """The forecasts in scaled units, [B, H, C, Q]. The network has no initial state."""

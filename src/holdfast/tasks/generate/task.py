@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from holdfast.data.defaults import batch_size
 from holdfast.data.vocabulary import BEGIN, END, PADDING, SPECIAL, UNKNOWN, Vocabulary
 from holdfast.decoding.sampling import Sampling, generate, uniform
 from holdfast.settings import TrainSettings
+from holdfast.tasks.epochs import SizedEpochs
 from holdfast.tasks.excerpts import checked_example
 from holdfast.tasks.generate.data import Prompt, PromptDataset, from_values, load, read
 from holdfast.tasks.generate.metrics import LanguageMetrics
@@ -27,7 +28,7 @@ from holdfast.tasks.generate.presentation import GeneratePresentation
 from holdfast.tasks.generate.settings import GenerateAnswers, GenerateData, GenerateModel, GenerateRecipe
 from holdfast.tasks.generate.streams import Streams, TokenLines, Tokens
 from holdfast.tasks.saved import SavedTask
-from holdfast.tasks.task import RecipeTask, SizedEpochs, TaskStep
+from holdfast.tasks.task import RecipeTask, TaskStep
 
 MEASURED_ROWS = 8
 """Number of streams in which a text is measured. Each starts from zeros; a single stream would be exact, but slow."""
@@ -137,10 +138,11 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
         by_token = F.cross_entropy(scores.flatten(0, 1), targets.flatten(), ignore_index=PADDING, reduction="none")
         by_row = by_token.view(targets.shape).sum(1)
         real = targets != PADDING
-        loss = (by_row if batch.weights is None else by_row * batch.weights).sum() / real.sum()
+        tokens = real.sum()
+        loss = (by_row if batch.weights is None else by_row * batch.weights).sum() / tokens
         if model.training:
             loss = loss + self._penalty(outputs, dropped, real)
-        return TaskStep(loss * batch.share, by_row, state)
+        return TaskStep(loss * batch.share, by_row, state, amount=int(tokens))
 
     def _penalty(self, outputs: Tensor, dropped: Tensor, real: Tensor) -> Tensor | float:
         """Activation and temporal activation regularisation (Merity et al. 2017), within the length of each row.
@@ -202,7 +204,7 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
             OptionError: There is no such line or part.
         """
         if examples.targets is None:
-            return super().excerpt(examples, index, steps)
+            return cast(Records[Any, str], super().excerpt(examples, index, steps))
         if self.data.sequences == "lines":
             line = checked_example(index, len(examples))
             return Records([Prompt(examples.inputs[line], 0)], None, [examples.origins[line]])

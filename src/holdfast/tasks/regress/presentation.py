@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from holdfast.data import Batch
     from holdfast.tasks.regress.task import RegressTask
 
-BASELINES = {"mean_": "mean of the training targets", "repeat_last_": "repeat the last value"}
+BASELINES = {"mean_": "training mean", "repeat_last_": "repeat last"}
 """The predictions without a model, by the prefix of their metrics."""
 
 

@@ -21,6 +21,7 @@ from holdfast.layers.chain.parts import Restored, Scaled
 from holdfast.layers.forms import Form
 from holdfast.settings import TrainSettings
 from holdfast.tasks.embedding import TokenEmbedding, Vectors, known_vectors
+from holdfast.tasks.epochs import SizedEpochs
 from holdfast.tasks.losses import LossKind, check_quantiles, known_loss
 from holdfast.tasks.own import own_loss, with_own
 from holdfast.tasks.regress.data import load, read
@@ -32,7 +33,7 @@ from holdfast.tasks.regress.presentation import RegressPresentation
 from holdfast.tasks.regress.settings import RegressModel, RegressRecipe
 from holdfast.tasks.regress.windows import WindowBatch, WindowBatches
 from holdfast.tasks.saved import SavedTask
-from holdfast.tasks.task import RecipeTask, SizedEpochs, TaskStep
+from holdfast.tasks.task import RecipeTask, TaskStep
 from holdfast.tasks.values import sequences_in_memory, texts_in_memory
 
 if TYPE_CHECKING:
@@ -154,14 +155,16 @@ class RegressTask(RecipeTask[Any]):
         if isinstance(batch, WindowBatch) and batch.fresh:
             state = None
         scaled, state = self._scaled(model, batch, state)
-        loss = self._loss(scaled, batch)
-        return TaskStep(loss, self.encoder.targets.restored(scaled.detach()), state)
+        loss, amount = self._loss(scaled, batch)
+        return TaskStep(loss, self.encoder.targets.restored(scaled.detach()), state, amount)
 
-    def _loss(self, scaled: Tensor, batch: Batch) -> Tensor:
-        kind = self.settings.loss
+    def _loss(self, scaled: Tensor, batch: Batch) -> tuple[Tensor, int | None]:
+        """The loss, and the number of targets that it is the mean of; None for the sequences."""
+        kind, targets = self.settings.loss, batch.known_targets
         if kind not in self.settings.losses:
-            return own_loss(kind, scaled[..., 0], batch.known_targets, batch.weights)
-        return known_loss(scaled, batch.known_targets, cast(LossKind, kind), self.quantiles, batch.weights)
+            return own_loss(kind, scaled[..., 0], targets, batch.weights), None
+        loss = known_loss(scaled, targets, cast(LossKind, kind), self.quantiles, batch.weights)
+        return loss, targets.numel() - int(targets.isnan().sum())
 
     def _scaled(self, model: nn.Module, batch: Batch, state: Any = None) -> tuple[Tensor, Any]:
         """The scaled predictions [B, K, Q] or [B, T, K, Q], quantiles ascending, and the final state."""

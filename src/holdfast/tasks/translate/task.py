@@ -21,8 +21,9 @@ from holdfast.decoding import Hypothesis, beam_search, greedy
 from holdfast.errors import RecipeError
 from holdfast.layers.forms import Form
 from holdfast.settings import TrainSettings
+from holdfast.tasks.epochs import SizedEpochs
 from holdfast.tasks.saved import SavedTask
-from holdfast.tasks.task import RecipeTask, SizedEpochs, TaskStep
+from holdfast.tasks.task import RecipeTask, TaskStep
 from holdfast.tasks.translate.data import PairBatch, PairDataset, from_values, load, padded
 from holdfast.tasks.translate.exports import exports
 from holdfast.tasks.translate.metrics import TranslationMetrics
@@ -135,7 +136,7 @@ class TranslateTask(RecipeTask[Pairs]):
         targets, lengths = batch.known_targets, batch.target_lengths
         scores = model(batch.inputs, batch.lengths, F.pad(targets[:, :-1], (1, 0), value=BEGIN), lengths)
         by_row = scores.new_zeros(*targets.shape, scores.shape[-1])
-        return by_row.index_put(self._steps(targets, lengths), scores)
+        return cast(Tensor, by_row.index_put(self._steps(targets, lengths), scores))
 
     def with_answer(self, model: nn.Module, batch: PairBatch) -> PairBatch:
         """A batch without targets gets the model's own translations as targets."""
