@@ -277,10 +277,16 @@ class Estimator(BaseEstimator):
 
     def _listeners(self) -> list[Listener]:
         listeners = list(self.callbacks or [])
+        if isinstance(self.verbose, str) and self.verbose != "live":
+            raise OptionError(f"verbose is {self.verbose!r}; expected 0, 1 or 'live'.")
         if self.verbose:
             from rich.console import Console
 
             listeners.append(choose_progress(Console(stderr=True)))
+        if isinstance(self.verbose, str):
+            from holdfast.inspect.watching import Live
+
+            listeners.append(Live())
         return listeners
 
     def _fitted(self) -> Predictor:

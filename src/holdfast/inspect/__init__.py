@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from holdfast.inspect.layer_health import GateHealth, Health, LayerHealth, health
     from holdfast.inspect.layer_recording import LayerRecording
     from holdfast.inspect.recording import Recording, record
+    from holdfast.inspect.watching import Live, TensorBoard
     from holdfast.layers.summary import LayerRow, Summary, summarise
 
 __all__ = [
@@ -23,8 +24,10 @@ __all__ = [
     "LayerHealth",
     "LayerRecording",
     "LayerRow",
+    "Live",
     "Recording",
     "Summary",
+    "TensorBoard",
     "connectivity",
     "gradient_through_time",
     "health",
@@ -41,6 +44,7 @@ _NAMES_IN = {
     "holdfast.inspect.layer_health": ["GateHealth", "Health", "LayerHealth", "health"],
     "holdfast.inspect.layer_recording": ["LayerRecording"],
     "holdfast.inspect.recording": ["Recording", "record"],
+    "holdfast.inspect.watching": ["Live", "TensorBoard"],
     "holdfast.layers.summary": ["LayerRow", "Summary", "summarise"],
 }
 

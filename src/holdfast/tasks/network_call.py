@@ -40,3 +40,11 @@ class NetworkCall:
     def input_vocabulary(self) -> Vocabulary | None:
         """What the ids of the inputs stand for; None where the network reads numbers."""
         return None
+
+    def embedded(self, model: nn.Module) -> dict[str, Vocabulary]:
+        """The vocabulary of each embedding of the network, by the name of the embedding in it."""
+        vocabulary = self.input_vocabulary
+        if vocabulary is None:
+            return {}
+        tables = {name: module for name, module in model.named_modules() if isinstance(module, nn.Embedding)}
+        return {name: vocabulary for name, table in tables.items() if table.num_embeddings == len(vocabulary)}

@@ -94,20 +94,18 @@ def fit(
                 listener.begin(plan)
             while not training.finished:
                 run_epoch(session)
-        if processes.first:
-            _warn(session, chosen)
-        training.restore_best()
+            reason = _why_unsuccessful(session, chosen)
+            training.restore_best()
+        if reason is not None and processes.first:
+            warnings.warn(reason, HoldfastWarning, stacklevel=2)
     return session.history
 
 
-def _warn(session: Session, settings: ResolvedTrainSettings) -> None:
-    """Warns if nothing was learned, or if there was more to learn."""
+def _why_unsuccessful(session: Session, settings: ResolvedTrainSettings) -> str | None:
+    """Why nothing was learned, or why there was more to learn; None if neither is so."""
     rows = [row for row in session.history if row["event"] == "epoch"]
     reason = session.training.why_nothing_was_learned([row["train"]["loss"] for row in rows])
-    if reason is None and settings.limit != "small":
-        reason = why_unfinished(rows, settings)
-    if reason is not None:
-        warnings.warn(reason, HoldfastWarning, stacklevel=3)
+    return why_unfinished(rows, settings) if reason is None and settings.limit != "small" else reason
 
 
 def run_epoch(session: Session) -> None:

@@ -96,6 +96,16 @@ class Running:
         self._loss_sum = 0.0
         self._sequences = 0
 
+    @property
+    def sequences(self) -> int:
+        """The number of sequences whose losses were added."""
+        return self._sequences
+
+    @property
+    def loss_sum(self) -> float:
+        """The sum of the losses of these sequences."""
+        return self._loss_sum
+
     def add_loss(self, loss: float, sequences: int) -> None:
         """Adds the mean loss of a batch."""
         self._loss_sum += loss * sequences

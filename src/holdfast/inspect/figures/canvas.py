@@ -260,6 +260,13 @@ def svg_text(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
+def png_bytes(figure: Figure, dpi: int = 100) -> bytes:
+    """A figure as the content of a PNG file; ``dpi`` are pixels per inch."""
+    content = io.BytesIO()
+    _save(figure, content, {"format": "png", "dpi": dpi})
+    return content.getvalue()
+
+
 def write_figure(figure: Figure, path: Path) -> None:
     """Writes a figure; the suffix of the path determines the format: ``.png``, ``.svg``, ``.pdf``, ...
 

@@ -155,6 +155,13 @@ class TagTask(RecipeTask[Records[Any, Any]]):
         """The vocabulary of words; None for a model of numbers."""
         return self.encoder.words if isinstance(self.encoder, SentenceEncoder) else None
 
+    def embedded(self, model: nn.Module) -> dict[str, Vocabulary]:
+        """As :meth:`RecipeTask.embedded`: the embeddings of words and, if there are any, of their characters."""
+        if not isinstance(self.encoder, SentenceEncoder):
+            return {}
+        places = {"words.words": self.encoder.words, "words.characters": self.encoder.characters}
+        return {name: places[name] for name, _ in model.named_modules() if name in places}
+
     def metrics(self) -> TaggingMetrics:
         """New metrics: accuracies, and F1 where tags mark spans."""
         return TaggingMetrics(self.encoder.tags.classes)

@@ -154,6 +154,11 @@ class TranslateTask(RecipeTask[Pairs]):
         """The vocabulary of the sources."""
         return self.source
 
+    def embedded(self, model: nn.Module) -> dict[str, Vocabulary]:
+        """As :meth:`RecipeTask.embedded`; sources and targets have one embedding or one each."""
+        places = {"source_embedding": self.source, "target_embedding": self.target}
+        return {name: places[name] for name, _ in model.named_modules() if name in places}
+
     @staticmethod
     def _steps(targets: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
         """The rows and the steps within the lengths of the targets, one row after the other."""
