@@ -38,8 +38,8 @@ OWN: dict[str, tuple[Any, str]] = {
     "callbacks": (None, "A list of :class:`holdfast.training.Listener`, which watch training."),
     "verbose": (
         0,
-        "0: show nothing. 1: show progress: a live line on a terminal, a bar in notebooks, else lines. ``'live'``: also "
-        "draw curves and the task's own picture while it learns, in a notebook's cell, a window, or else in "
+        "0: show nothing. 1: show progress: a live line on a terminal, a bar in notebooks, else lines. ``'live'``: "
+        "also draw curves and the task's own picture while it learns, in a notebook's cell, a window, or else in "
         "``live.png``, by :class:`holdfast.inspect.Live`.",
     ),
 }
