@@ -1,4 +1,4 @@
-"""Gradients through time against autograd on a loop of one's own and against analytic gradients."""
+"""Gradients through time against autograd on a loop by hand and against analytic gradients."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ def test_the_model_stays_as_it_was(fail: bool) -> None:
 
 
 class Forgetful(nn.Module):
-    """A cell of one's own: h' = g h + (1 - g) tanh(W x), with a named state and a gate that it shows."""
+    """A cell of your own: h' = g h + (1 - g) tanh(W x), with a named state and a gate that it shows."""
 
     def __init__(self, inputs: int, units: int) -> None:
         super().__init__()
