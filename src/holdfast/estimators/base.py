@@ -17,6 +17,7 @@ from holdfast.data import hold_out
 from holdfast.errors import OptionError
 from holdfast.estimators import parameters
 from holdfast.estimators.checking import checked_weights, in_our_words, not_fitted, rows_of
+from holdfast.estimators.fitted import Fitted
 from holdfast.estimators.parameters import Parameter
 from holdfast.predictor import Predictor
 from holdfast.recipes import RECIPES, validated
@@ -29,7 +30,7 @@ _ONE_AT_A_TIME = threading.RLock()
 """Training draws from the global random generators; fits of several threads wait for one another."""
 
 
-class Estimator(BaseEstimator):
+class Estimator(Fitted, BaseEstimator):
     """Base of the estimators.
 
     A subclass names its task and says how it reads inputs and targets. Its constructor has the fields of the task's
@@ -138,25 +139,6 @@ class Estimator(BaseEstimator):
         """
         figure, task = self.evaluate(X, y), self.task_
         return figure[task.score] if task.higher_is_better else -figure[task.score]
-
-    def as_examples(self, X: Any) -> tuple[Predictor, Any]:
-        """The trained network with its task, and N inputs as its examples, for :mod:`holdfast.inspect`.
-
-        Raises:
-            DataError: The inputs do not fit those of ``fit``.
-            sklearn.exceptions.NotFittedError: There was no ``fit``.
-        """
-        return self._fitted(), self._read(X)
-
-    @property
-    def model_(self) -> nn.Module:
-        """The trained network."""
-        return self._fitted().model
-
-    @property
-    def task_(self) -> RecipeTask[Any]:
-        """The fitted task: vocabularies, labels and scaling."""
-        return self._fitted().task
 
     def save(self, path: Path | str) -> None:
         """Writes the model: one file of safetensors and JSON, which every command and :func:`holdfast.load` read.
