@@ -45,6 +45,7 @@ ORDER = (
     "conversion",
     "estimators",
     "experiment",
+    "serve",
     "doctor",
     "terminal",
     "cli",
@@ -185,7 +186,7 @@ def test_the_layers_load_nothing_above_them() -> None:
 
 
 OPTIONAL = ("PIL", "h5py", "kaldi_native_fbank", "keras", "matplotlib", "onnx", "polars", "sacrebleu", "soundfile")
-OPTIONAL += ("soxr", "tokenizers")
+OPTIONAL += ("soxr", "starlette", "tokenizers", "uvicorn", "websockets")
 
 
 def test_the_demo_needs_no_optional_library(tmp_path: Path) -> None:
