@@ -60,6 +60,8 @@ class Limits(Settings):
     """Live sequences and streams of one model; beyond that, 503."""
     sequence_idle_seconds: float = Field(60, gt=0)
     """Time that a sequence may stay without a step before it is given up."""
+    held_state_seconds: float = Field(86_400, gt=0)
+    """Time for which a state that a client holds can be used."""
     frame_bytes: int = Field(2**20, ge=1)
     """Largest frame of a websocket."""
     max_batch: int = Field(64, ge=1)

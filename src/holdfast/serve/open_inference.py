@@ -20,7 +20,7 @@ from holdfast.serve.infer_message import HEADER, read_request, write_result
 from holdfast.serve.limits import Limits
 from holdfast.serve.models import ServedModel
 from holdfast.serve.refusals import Refusal
-from holdfast.serve.service import Service
+from holdfast.serve.service import STATE_PARAMETERS, Service
 from holdfast.serve.tensors import InferRequest, InferResult
 
 
@@ -51,9 +51,9 @@ async def infer(request: Request) -> Response:
     model = model_of(request)
     body = await bodies.read(request)
     message = await service.work.run(_read, model, body, request.headers.get(HEADER), service.limits, client=facts.client)
-    if message.parameters.get("sequence_id"):
+    if any(message.parameters.get(name) is not None for name in STATE_PARAMETERS):
         if service.sequences is None:
-            raise Refusal(400, "This server keeps no sequences; leave out sequence_id.")
+            raise Refusal(400, f"This server keeps no sequences and no states; leave out {', '.join(STATE_PARAMETERS)}.")
         result = await service.sequences(model, message)
         content, headers = write_result(model, message, result)
     else:

@@ -25,8 +25,6 @@ from holdfast.serve.refusals import Refusal
 from holdfast.serve.service import Service
 from holdfast.serve.tensors import Array, InferRequest, InferResult
 
-PARAMETERS = ("sequence_id", "return_state", "state")
-"""A request with one of these parameters is one for :class:`Sequences`."""
 _LONGEST_ID = 256
 _MOST_WAITING = 16
 Id = tuple[str, str, str, int | str]
@@ -98,7 +96,7 @@ class Sequences:
 
         Args:
             model: One with a network that streams.
-            request: With one of :data:`PARAMETERS`, and an input [1, T, I], T at least 1.
+            request: With one of the parameters above, and an input [1, T, I], T at least 1.
 
         Raises:
             Refusal: 400 and 422 for a request that does not fit, 404 for an unknown sequence, 409 for one that exists,
