@@ -104,7 +104,7 @@ def test_frames_that_are_refused_change_nothing(key: None) -> None:
         "[[1, 2], [3]]": "The input is ragged; expected [I] values of a step, or [T][I] of a chunk.",
         "[1e999, 0, 0]": "The input has an infinite value, which JSON does not have; use a binary frame.",
         "[1, 2]": "The steps are int64 of shape [1, 2]; expected numbers of shape [T, 3], with T at least 1.",
-        "[[], []]": "The input is not a list of numbers; expected",
+        "[[], []]": "The steps are float64 of shape [2, 0]; expected numbers of shape [T, 3], with T at least 1.",
         '{"input": [1, 2], "reset": true}': "The steps are int64 of shape [1, 2]; expected numbers of shape [T, 3]",
         '{"return_state": true}': "state and return_state go with an input.",
         '{"input": [1, 2, 3], "state": "abc"}': "The state is not one that a server of Holdfast gave.",

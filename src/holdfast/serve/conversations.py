@@ -101,17 +101,15 @@ class Numbers:
             self._pool.reset(self._row)
         answer: dict[str, Any] = {"id": frame["id"]} if "id" in frame else {}
         if x is not None:
-            steps = await self._pool.step(
-                self._row, x.reshape(-1, x.shape[-1]) if x.ndim else x, state=state,
-                return_state=bool(frame.get("return_state")),
-            )
+            return_state = bool(frame.get("return_state"))
+            steps = await self._pool.step(self._row, np.atleast_2d(x), state=state, return_state=return_state)
             answer["output"] = _listed(steps.y if x.ndim == 2 else steps.y[0])
-            if steps.state is not None:
+            if return_state:
                 answer["state"] = self._live.held.pack(steps.state)
         return json.dumps(answer, allow_nan=False)
 
     def _fits(self, x: Array) -> bool:
-        return x.ndim in (1, 2) and bool(x.size) and x.shape[-1] == self._pool.network.input_size
+        return bool(x.size) and x.shape[-1] == self._pool.network.input_size
 
     def close(self) -> None:
         """Ends the stream."""
