@@ -88,7 +88,9 @@ def answers(model: ServedModel, upload: Upload, limits: Limits, task: str = "") 
         check_tokens(predictor, len(upload.lines), limits)
         return [
             {**answer, "origin": f"line {number}"}
-            for number, answer in enumerate(_computed(predictor, predictor.task.from_lines(upload.lines), limits, end), 1)
+            for number, answer in enumerate(
+                _computed(predictor, predictor.task.from_lines(upload.lines), limits, end), 1
+            )
         ]
     if upload.values is not None:
         values = checked_values(upload.values, limits)
@@ -170,14 +172,18 @@ def _check_image(path: Path, limits: Limits) -> None:
     """Refuses an image of many pixels before they are decoded; what is damaged is left to the reader."""
     pixels = images.claimed_pixels(path)
     if pixels > limits.tensor_values:
-        raise Refusal(413, f"{path.name} has {pixels:,} pixels; at most {limits.tensor_values:,} are taken (tensor_values).")
+        raise Refusal(
+            413, f"{path.name} has {pixels:,} pixels; at most {limits.tensor_values:,} are taken (tensor_values)."
+        )
 
 
 def _check_sound(path: Path, limits: Limits) -> None:
     """The same for the samples of a recording."""
     values = audio.claimed_values(path)
     if values > limits.sound_values:
-        raise Refusal(413, f"{path.name} has {values:,} samples; at most {limits.sound_values:,} are taken (sound_values).")
+        raise Refusal(
+            413, f"{path.name} has {values:,} samples; at most {limits.sound_values:,} are taken (sound_values)."
+        )
 
 
 def checked_values(values: Any, limits: Limits) -> Any:
@@ -200,7 +206,9 @@ def _checked(value: list[Any], limits: Limits) -> Any:
     if str in kinds:
         longest = max(len(part) for part in flat if isinstance(part, str))
         if longest * len(flat) > limits.tensor_values:
-            raise Refusal(413, f"An example has {len(flat):,} texts of up to {longest:,} characters, which is too much.")
+            raise Refusal(
+                413, f"An example has {len(flat):,} texts of up to {longest:,} characters, which is too much."
+            )
     if type(None) in kinds and kinds <= {int, float, type(None)}:
         return _with_missing(value)
     return value

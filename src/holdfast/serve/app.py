@@ -7,8 +7,11 @@ from contextlib import asynccontextmanager
 from itertools import chain
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
 
 from holdfast.serve import description, open_inference, plain_door, watching
 from holdfast.serve.endpoints import Endpoint, Routes
@@ -54,6 +57,12 @@ def build(service: Service, further: Sequence[Routes] = ()) -> Starlette:
         routes=[route.route() if isinstance(route, Endpoint) else route for route in everything],
         middleware=middleware,
         lifespan=lifespan,
+        exception_handlers={HTTPException: _raised},
     )
     app.state.service = service
     return app
+
+
+async def _raised(request: Request, error: Exception) -> Response:
+    """Leaves the errors of starlette, such as an unknown path, to the guard, which answers all errors."""
+    raise error

@@ -14,10 +14,15 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from holdfast.serve.limits import Limits
 from holdfast.serve.metrics import Metrics
 
-_FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 45\r\n"
-    b"Connection: close\r\nRetry-After: 1\r\n\r\n" + b'{"error":"The server has no free connection"}'
-)
+
+def _refused(status: str, message: str, *headers: str) -> bytes:
+    content = f'{{"error":"{message}"}}'
+    lines = [f"HTTP/1.1 {status}", "Content-Type: application/json", f"Content-Length: {len(content)}", *headers]
+    return "\r\n".join([*lines, "Connection: close", "", content]).encode()
+
+
+_FULL = _refused("503 Service Unavailable", "The server has no free connection", "Retry-After: 1")
+_NOT_HTTP = _refused("400 Bad Request", "The request is not HTTP/1.1")
 
 
 class GuardedProtocol(H11Protocol):
@@ -53,6 +58,13 @@ class GuardedProtocol(H11Protocol):
             self._expect_head(self.limits.head_seconds)
         super().data_received(data)
 
+    def eof_received(self) -> bool:
+        """The client sends no more. It still gets the answer to a whole request; else the connection is closed."""
+        answers = not self._waits_for_head() and not self.cycle.more_body
+        if answers:
+            self.cycle.keep_alive = False
+        return answers
+
     def handle_events(self) -> None:
         """Takes the events of bytes; the head of a request ends its deadline."""
         super().handle_events()
@@ -64,6 +76,13 @@ class GuardedProtocol(H11Protocol):
         super().on_response_complete()
         if not self.transport.is_closing() and self._waits_for_head():
             self._expect_head(self.limits.idle_seconds, idle=True)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuses what is not HTTP, unless an answer has begun: then it only closes the connection."""
+        self.metrics.errors.labels("malformed").inc()
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            self.transport.write(_NOT_HTTP)
+        self.transport.close()
 
     def handle_websocket_upgrade(self, event: Any) -> None:
         """Hands the connection over to the protocol of websockets."""

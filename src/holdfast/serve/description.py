@@ -146,10 +146,8 @@ def _model_row(model: Any) -> str:
 
 
 def _section(method: str, path: str, operation: dict[str, Any]) -> str:
-    parts = [
-        f"<details><summary><span class=method>{method}</span> <code>{escape(path)}</code> {_words(operation['summary'])}"
-        f"</summary><p>{_words(operation.get('description', ''))}</p>"
-    ]
+    title = f"<span class=method>{method}</span> <code>{escape(path)}</code> {_words(operation['summary'])}"
+    parts = [f"<details><summary>{title}</summary><p>{_words(operation.get('description', ''))}</p>"]
     if "parameters" in operation:
         names = ", ".join(f"<code>{escape(p['name'])}</code> (in the {p['in']})" for p in operation["parameters"])
         parts.append(f"<p>Parameters: {names}.</p>")

@@ -93,7 +93,11 @@ class Guard:
             else:
                 await send({"type": "websocket.close", "code": 1008})
             return
-        await self._app(scope, receive, send)
+        began, facts.status = time.perf_counter(), 101
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._record(scope, facts, time.perf_counter() - began)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         """Refuses a request without the token, and new work while the server stops."""

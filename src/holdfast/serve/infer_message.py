@@ -41,7 +41,9 @@ def read_request(body: bytes, header: str | None, limits: Limits) -> InferReques
     end = len(body)
     if header is not None:
         if not header.isascii() or not header.isdecimal() or len(header) > 12 or int(header) > len(body):
-            raise Refusal(400, f"{HEADER} is {header[:40]!r}; expected a number of bytes up to {len(body)}, the body's.")
+            raise Refusal(
+                400, f"{HEADER} is {header[:40]!r}; expected a number of bytes up to {len(body)}, the body's."
+            )
         end = int(header)
     document = bodies.object_in(bodies.parsed(body[:end], limits))
     parameters = _parameters(document, "the request")

@@ -61,7 +61,7 @@ class Limits(Settings):
     sequence_idle_seconds: float = Field(60, gt=0)
     """Time that a sequence may stay without a step before it is given up."""
     held_state_seconds: float = Field(86_400, gt=0)
-    """Time for which a state that a client holds can be used."""
+    """Time for which a state that a client holds is taken."""
     frame_bytes: int = Field(2**20, ge=1)
     """Largest frame of a websocket."""
     max_batch: int = Field(64, ge=1)
@@ -92,4 +92,6 @@ def with_changes(changes: Sequence[str]) -> Limits:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        raise OptionError(f"The limit {name} is {values[name]!r}: {first['msg'][0].lower()}{first['msg'][1:]}.") from error
+        raise OptionError(
+            f"The limit {name} is {values[name]!r}: {first['msg'][0].lower()}{first['msg'][1:]}."
+        ) from error

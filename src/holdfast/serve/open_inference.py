@@ -20,8 +20,11 @@ from holdfast.serve.infer_message import HEADER, read_request, write_result
 from holdfast.serve.limits import Limits
 from holdfast.serve.models import ServedModel
 from holdfast.serve.refusals import Refusal
-from holdfast.serve.service import STATE_PARAMETERS, Service
+from holdfast.serve.service import Service
 from holdfast.serve.tensors import InferRequest, InferResult
+
+STATEFUL = ("sequence_id", "return_state", "state")
+"""A request with one of these parameters has a state before it or after it."""
 
 
 async def server(request: Request) -> Response:
@@ -50,10 +53,12 @@ async def infer(request: Request) -> Response:
     service, facts = Service.of(request), Facts.of(request)
     model = model_of(request)
     body = await bodies.read(request)
-    message = await service.work.run(_read, model, body, request.headers.get(HEADER), service.limits, client=facts.client)
-    if any(message.parameters.get(name) is not None for name in STATE_PARAMETERS):
+    message = await service.work.run(
+        _read, model, body, request.headers.get(HEADER), service.limits, client=facts.client
+    )
+    if stateful := [name for name in STATEFUL if name in message.parameters]:
         if service.sequences is None:
-            raise Refusal(400, f"This server keeps no sequences and no states; leave out {', '.join(STATE_PARAMETERS)}.")
+            raise Refusal(400, f"This server keeps no state; leave out {stateful[0]}.")
         result = await service.sequences(model, message)
         content, headers = write_result(model, message, result)
     else:

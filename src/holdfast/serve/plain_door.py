@@ -32,9 +32,7 @@ def _handler(task: str) -> Handler:
         service, facts, model = Service.of(request), Facts.of(request), model_of(request)
         received = await uploads.receive(request, service.limits)
         lines = _LINES in request.headers.get("Accept", "")
-        content = await service.work.run(
-            _content, model, received, service.limits, task, lines, client=facts.client
-        )
+        content = await service.work.run(_content, model, received, service.limits, task, lines, client=facts.client)
         return Response(content, media_type=_LINES if lines else "application/json")
 
     return answer
@@ -68,7 +66,9 @@ async def generate(request: Request) -> Response:
         return Response(_text(pieces[-1]), media_type="application/json")
     items = service.work.items(_pieces, *arguments, client=facts.client)
     first = await anext(items)  # a refusal is answered with its status, before the stream begins
-    return StreamingResponse(_events(first, items, service, facts), media_type=_EVENTS, headers={"Cache-Control": "no-store"})
+    return StreamingResponse(
+        _events(first, items, service, facts), media_type=_EVENTS, headers={"Cache-Control": "no-store"}
+    )
 
 
 def _prompt(body: bytes, limits: Limits) -> tuple[str | None, Mapping[str, Any], bool]:
@@ -156,9 +156,7 @@ With `stream` true, or `Accept: text/event-stream`, the text comes as server-sen
 piece of text, then `done` with the whole text, or `error`."""
 
 ROUTES = [
-    Endpoint(
-        "POST", "/predict/{model}", _handler(""), "Answers for examples", _EXAMPLES, _BODY, _ANSWERS, _REFUSALS
-    ),
+    Endpoint("POST", "/predict/{model}", _handler(""), "Answers for examples", _EXAMPLES, _BODY, _ANSWERS, _REFUSALS),
     Endpoint(
         "POST", "/forecast/{model}", _handler("forecast"), "Forecasts of series", _EXAMPLES, _BODY, _ANSWERS, _REFUSALS
     ),

@@ -25,7 +25,7 @@ REASONS = {
 """The usual reason of each status, for the counter of errors."""
 
 
-class Refusal(HoldfastError):
+class Refusal(HoldfastError):  # noqa: N818  (an answer, not a failure)
     """A request that is not answered.
 
     Args:

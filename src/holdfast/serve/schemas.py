@@ -21,7 +21,8 @@ _DATATYPE: Schema = {"type": "string", "enum": list(DATATYPES)}
 
 ERROR: Schema = _object({"error": _TEXT}, ["error"])
 SERVER: Schema = _object(
-    {"name": _TEXT, "version": _TEXT, "extensions": {"type": "array", "items": _TEXT}}, ["name", "version", "extensions"]
+    {"name": _TEXT, "version": _TEXT, "extensions": {"type": "array", "items": _TEXT}},
+    ["name", "version", "extensions"],
 )
 _INFO: Schema = _object(
     {"name": _TEXT, "datatype": _DATATYPE, "shape": {"type": "array", "items": {"type": "integer", "minimum": -1}}},
@@ -73,7 +74,9 @@ INFER_ANSWER: Schema = _object(
     },
     ["model_name", "model_version", "outputs"],
 )
-_FILE: Schema = _object({"name": _TEXT, "content": {"type": "string", "contentEncoding": "base64"}}, ["name", "content"])
+_FILE: Schema = _object(
+    {"name": _TEXT, "content": {"type": "string", "contentEncoding": "base64"}}, ["name", "content"]
+)
 PREDICT_REQUEST: Schema = _object(
     {
         "examples": {
@@ -94,7 +97,10 @@ ANSWERS: Schema = _object(
 GENERATE_REQUEST: Schema = _object(
     {
         "prompt": {"type": "string", "description": "The beginning of the text."},
-        "options": {"type": "object", "description": "Values of the recipe's table [predict]: length, temperature, ..."},
+        "options": {
+            "type": "object",
+            "description": "Values of the recipe's table [predict]: length, temperature, ...",
+        },
         "stream": {"type": "boolean", "description": "Whether the text comes as server-sent events."},
     },
     [],

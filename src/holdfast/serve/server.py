@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from types import FrameType
 
@@ -43,7 +44,10 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Handles SIGTERM and SIGINT in the event loop while it runs."""
+        """Handles SIGTERM and SIGINT in the event loop while it runs, if it runs in the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.handle_exit, number, None)
@@ -60,6 +64,10 @@ class Server(uvicorn.Server):
             self.force_exit = self.should_exit = True
             return
         logs.LOG.info("stopping", extra={"fields": {"signal": signal.Signals(sig).name, "grace": self._grace}})
+        self.stop()
+
+    def stop(self) -> None:
+        """Begins to stop; called in the event loop."""
         self._service.lifecycle.stopping.set()
         self._stopper = asyncio.get_running_loop().create_task(self._stop())
 
@@ -97,7 +105,18 @@ def run(
         The exit code: 0, or 1 where work was cut off at the end of the grace.
     """
     logs.begin(log_level)
-    config = uvicorn.Config(
+    server = Server(config(service, further), service, grace)
+    server.run(list(sockets))
+    logs.LOG.info("stopped", extra={"fields": {"finished": server.stopped_in_time and not service.work.busy}})
+    sys.stderr.flush()
+    if service.work.busy:
+        os._exit(1)  # a thread that computes past the grace would keep the process
+    return 0 if server.stopped_in_time else 1
+
+
+def config(service: Service, further: Sequence[Routes] = ()) -> uvicorn.Config:
+    """How uvicorn runs a service; arguments as for :func:`run`."""
+    return uvicorn.Config(
         build(service, further),
         http=protocol(service.limits, service.metrics),
         ws="websockets-sansio",
@@ -114,13 +133,6 @@ def run(
         h11_max_incomplete_event_size=_HEAD_BYTES,
         lifespan="on",
     )
-    server = Server(config, service, grace)
-    server.run(list(sockets))
-    logs.LOG.info("stopped", extra={"fields": {"finished": server.stopped_in_time and not service.work.busy}})
-    sys.stderr.flush()
-    if service.work.busy:
-        os._exit(1)  # a thread that computes past the grace would keep the process
-    return 0 if server.stopped_in_time else 1
 
 
 def listen(host: str, port: int) -> socket.socket:

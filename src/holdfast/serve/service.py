@@ -16,12 +16,8 @@ from holdfast.serve.tensors import InferRequest, InferResult
 from holdfast.serve.work import Work
 
 
-STATE_PARAMETERS = ("sequence_id", "return_state", "state")
-"""Parameters of a request of Open Inference Protocol v2 that has to do with the state of a stream."""
-
-
 class SequenceInference(Protocol):
-    """Answers the requests of Open Inference Protocol v2 with one of :data:`STATE_PARAMETERS`."""
+    """Answers the requests of Open Inference Protocol v2 that have a ``sequence_id``."""
 
     async def __call__(self, model: ServedModel, request: InferRequest) -> InferResult:
         """The outputs of the next steps of a sequence.
@@ -108,5 +104,3 @@ class Service:
         limits = limits or Limits()
         metrics = Metrics()
         return cls(models, limits, Work(limits, metrics), metrics, **options)
-
-

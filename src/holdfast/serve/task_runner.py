@@ -69,7 +69,9 @@ class TaskRunner:
         if lengths is None:
             return list(values)
         if len(lengths) != len(values) or ((lengths < 1) | (lengths > values.shape[1])).any():
-            raise DataError(f"lengths is {str(lengths.tolist())[:60]}; expected {len(values)} from 1 to {values.shape[1]}.")
+            raise DataError(
+                f"lengths is {str(lengths.tolist())[:60]}; expected {len(values)} from 1 to {values.shape[1]}."
+            )
         return [row[:length] for row, length in zip(values, lengths.tolist(), strict=True)]
 
     def _answers(self, rows: list[Any]) -> Any:

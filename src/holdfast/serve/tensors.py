@@ -131,7 +131,9 @@ def check_shape(name: str, shape: Any, most: int) -> tuple[int, ...]:
     if not whole or not all(type(size) is int and 0 <= size < 2**31 for size in shape):
         raise Refusal(400, f"The shape of {name!r} is {str(shape)[:60]}; expected a list of sizes from 0 on.")
     if count(shape) > most:
-        raise Refusal(413, f"The tensor {name!r} has {count(shape):,} values; at most {most:,} are taken (tensor_values).")
+        raise Refusal(
+            413, f"The tensor {name!r} has {count(shape):,} values; at most {most:,} are taken (tensor_values)."
+        )
     return tuple(shape)
 
 
@@ -148,7 +150,7 @@ def from_json(name: str, datatype: str, shape: tuple[int, ...], data: Any) -> Ar
         Refusal: 400 where the data do not fit the datatype or the shape.
     """
     values, sizes = _flattened(name, data)
-    if len(values) != count(shape) or len(sizes) > 1 and sizes != shape:
+    if len(values) != count(shape) or (len(sizes) > 1 and sizes != shape):
         got = f"{len(values)} values" if len(sizes) < 2 else f"values nested as {list(sizes)}"
         raise Refusal(400, f"The tensor {name!r} has {got}; expected {count(shape)} for its shape {list(shape)}.")
     allowed: dict[str, set[type]] = {"b": {bool}, "u": {int}, "i": {int}, "f": {int, float}, "O": {str}}

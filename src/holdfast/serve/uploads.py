@@ -157,7 +157,7 @@ async def _form(request: Request, body: bytes, limits: Limits) -> Upload:
         raise Refusal(413 if too_many else 400, f"The form cannot be read: {error.message[:200]}") from error
     except (KeyError, ValueError, UnicodeError) as error:
         raise Refusal(400, "The form cannot be read: its boundary or a header is damaged.") from error
-    async with form:
+    try:
         files, texts, options = [], list[str](), b"{}"
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
@@ -168,6 +168,8 @@ async def _form(request: Request, body: bytes, limits: Limits) -> Upload:
                 texts.append(value)
             else:
                 raise Refusal(400, f"The form has the field {name[:60]!r}; expected files, texts, options.")
+    finally:
+        await form.close()
     if files and texts:
         raise Refusal(400, "The form has files and texts; expected one of them.")
     parsed = bodies.object_in(bodies.parsed(options, limits))

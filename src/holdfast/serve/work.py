@@ -58,7 +58,9 @@ class Work:
                 raise  # the function's own
             raise self._late() from error
 
-    async def items(self, function: Callable[..., Iterator[Result]], *arguments: Any, client: str) -> AsyncIterator[Result]:
+    async def items(
+        self, function: Callable[..., Iterator[Result]], *arguments: Any, client: str
+    ) -> AsyncIterator[Result]:
         """The items of a generator, which runs in a thread, as they come.
 
         Args:
@@ -101,7 +103,9 @@ class Work:
 
     def _late(self) -> Refusal:
         seconds = self._limits.request_seconds
-        return Refusal(503, f"The request took more than {seconds:g} seconds (request_seconds). Send less at once.", "time")
+        return Refusal(
+            503, f"The request took more than {seconds:g} seconds (request_seconds). Send less at once.", "time"
+        )
 
     def _submit(self, client: str, function: Callable[..., Result], *arguments: Any) -> Future[Result]:
         limits, loop = self._limits, asyncio.get_running_loop()
