@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -15,6 +16,8 @@ _LIBRARIES = {
     "prometheus_client": "prometheus-client",
     "python_multipart": "python-multipart",
 }
+_SWITCH_SECONDS = 0.0005
+"""For how long a thread may keep Python from the others: the event loop and the streams hand steps to each other."""
 
 
 def start(
@@ -51,6 +54,7 @@ def start(
     from holdfast.serve.service import Service
     from holdfast.serve.streams import add_streams
 
+    sys.setswitchinterval(_SWITCH_SECONDS)
     bounds = with_changes(limits)
     listener = server.listen(host, port)  # before the models, so that a port in use is reported at once
     service = Service.make(Models(map(load, places(models))), bounds, **options)
