@@ -52,7 +52,11 @@ class ServerProcess:
     def __init__(self, paths: Sequence[Path], *options: str) -> None:
         self.address = "127.0.0.1", free_port()
         command = [sys.executable, "-m", "holdfast", "serve", *map(str, paths), "--port", str(self.address[1])]
-        environment = {**os.environ, "HOLDFAST_STATE_KEY": KEY, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+        environment = {
+            **os.environ,
+            "HOLDFAST_STATE_KEY": KEY,
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+        }
         self.process = subprocess.Popen(
             [*command, "--log-level", "warning", *options], env=environment, stdout=subprocess.DEVNULL
         )

@@ -1,8 +1,8 @@
 """`holdfast serve` under load: many streams, some of them bad, killed or forged; each answer compared to the bit.
 
-    python -m benchmarks.serving.soak --minutes 10          # the load, and what it does to the memory
-    python -m benchmarks.serving.soak --signals 100         # SIGTERM under load, each to a new server
-    python -m benchmarks.serving.soak --replicas 20000      # steps that each go to one of two servers
+python -m benchmarks.serving.soak --minutes 10          # the load, and what it does to the memory
+python -m benchmarks.serving.soak --signals 100         # SIGTERM under load, each to a new server
+python -m benchmarks.serving.soak --replicas 20000      # steps that each go to one of two servers
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ class Load:
             if self.ending:
                 break
             if chance.random() < BAD:
-                socket.send(chance.choice([b"123", "{", '{"input": [1]}', '{"state": "AAAA", "input": [1,2,3,4]}', "[1,[2]]"]))
+                socket.send(
+                    chance.choice([b"123", "{", '{"input": [1]}', '{"state": "AAAA", "input": [1,2,3,4]}', "[1,[2]]"])
+                )
                 answer = await socket.receive()
                 if not isinstance(answer, str) or "error" not in answer:
                     self.tally.fault(f"a bad frame was answered with {answer!r}")
@@ -101,7 +103,9 @@ class Load:
             answer = await socket.receive()
             self.tally.seconds.append(time.perf_counter() - began)
             expected = alone.run(x)
-            got = np.frombuffer(answer, np.float32).reshape(expected.shape) if isinstance(answer, bytes) else np.zeros(0)
+            got = (
+                np.frombuffer(answer, np.float32).reshape(expected.shape) if isinstance(answer, bytes) else np.zeros(0)
+            )
             if not np.array_equal(got, expected, equal_nan=True):
                 self.tally.fault(f"wrong bits: {answer!r:.80}")
             self.tally.counts["steps"] += 1

@@ -16,9 +16,7 @@ from holdfast.errors import ModelFileError, ShapeError
 from holdfast.runtime.steps import native_steps
 from variants import VARIANTS
 
-_native = pytest.importorskip(
-    "holdfast.runtime._native", reason="Holdfast was installed without its native kernels"
-)
+_native = pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
 STORAGES = ("float64", "float32", "bfloat16", "int8")
 
 
@@ -39,7 +37,12 @@ def same_bits(a: Any, b: Any) -> bool:
 
 def check_rows(stream: Any, batch: int, ticks: int, most: int = 3) -> None:
     """Steps of random rows, some begun anew, beside a stream of each row; row 0 gets NaN and row 1 infinities."""
-    alone = [runtime.Stream(stream.network) if stream.engine == "native" else holdfast.Stream(stream.network, engine="reference") for _ in range(batch)]
+    alone = [
+        runtime.Stream(stream.network)
+        if stream.engine == "native"
+        else holdfast.Stream(stream.network, engine="reference")
+        for _ in range(batch)
+    ]
     random = np.random.default_rng(batch)
     for tick in range(ticks):
         rows = random.permutation(batch)[: random.integers(1, batch + 1)]
@@ -131,7 +134,9 @@ def test_the_state_of_a_row_moves(units: Any, tmp_path: Path) -> None:
     assert np.array_equal(other.run(x[[0, 2]], [2, 0]), expected[[0, 2]])
     other.load(tmp_path / "state", rows=[1])
     assert np.array_equal(other.run(x[2:3], [1]), expected[2:3])
-    with pytest.raises(ModelFileError, match=r"state has shape \(1, 5\) for 'h_l0'; expected \(3, 5\): make the stream"):
+    with pytest.raises(
+        ModelFileError, match=r"state has shape \(1, 5\) for 'h_l0'; expected \(3, 5\): make the stream"
+    ):
         other.load(tmp_path / "state")
 
 

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +53,22 @@ class Process:
         self.log += [json.loads(line) for line in lines]
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        connection.request(method, path, None if body is None else json.dumps(body))
-        response = connection.getresponse()
-        return response.status, response.read()
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+            connection.request(method, path, None if body is None else json.dumps(body))
+            response = connection.getresponse()
+            return response.status, response.read()
 
     def wait(self) -> int:
         code = self.process.wait(30)
-        self.reader.join()
+        self.close()
         return code
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.reader.join()
+        assert self.process.stderr is not None
+        self.process.stderr.close()
 
 
 @contextmanager
@@ -70,8 +77,7 @@ def started(*arguments: str, **environment: str) -> Iterator[Process]:
     try:
         yield process
     finally:
-        process.process.kill()
-        process.wait()
+        process.close()
 
 
 INPUT = {"inputs": [{"name": "input", "datatype": "FP32", "shape": [1, 1, 3], "data": [1, 2, 3]}]}
@@ -103,7 +109,7 @@ def test_sigterm_finishes_what_is_under_way(folder: Path) -> None:
     with started(str(folder / "generate.safetensors"), "--grace", "15") as server:
         body = json.dumps({"prompt": "row", "options": {"length": 3000}, "stream": True})
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-        connection.request("POST", "/generate/generate", body)
+        connection.request("POST", "/generate/generate", body, {"Connection": "close"})
         response = connection.getresponse()
         assert response.readline() == b"event: prompt\n"
         server.process.send_signal(signal.SIGTERM)

@@ -88,7 +88,9 @@ class Pool:
         """
         if not self._free:
             most = self._limits.sequences
-            raise Refusal(503, f"The model {self._name!r} has {most} live streams already (sequences). Try again later.")
+            raise Refusal(
+                503, f"The model {self._name!r} has {most} live streams already (sequences). Try again later."
+            )
         self._loop = asyncio.get_running_loop()
         row = PoolRow(self._free.pop(), self._loop.time(), on_idle)
         self._rows.add(row)
@@ -97,9 +99,7 @@ class Pool:
             self._timer = self._loop.call_later(self._idle, self._evict)
         return row
 
-    async def step(
-        self, row: PoolRow, x: Array, *, state: Any = None, return_state: bool = False
-    ) -> StepRequest:
+    async def step(self, row: PoolRow, x: Array, *, state: Any = None, return_state: bool = False) -> StepRequest:
         """The next steps of a stream.
 
         Args:

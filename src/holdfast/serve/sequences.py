@@ -157,7 +157,9 @@ class Sequences:
             raise _ended(wish)
         if wish.step is not None and wish.step != sequence.steps:
             raise Refusal(
-                412, f"The sequence {wish.id!r} has taken {sequence.steps} steps, not {wish.step} (sequence_step).", "order"
+                412,
+                f"The sequence {wish.id!r} has taken {sequence.steps} steps, not {wish.step} (sequence_step).",
+                "order",
             )
         sequence.steps += len(x)  # also if the client goes away meanwhile
         try:

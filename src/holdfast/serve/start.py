@@ -56,14 +56,14 @@ def start(
 
     sys.setswitchinterval(_SWITCH_SECONDS)
     bounds = with_changes(limits)
-    listener = server.listen(host, port)  # before the models, so that a port in use is reported at once
-    service = Service.make(Models(map(load, places(models))), bounds, **options)
-    streams = add_streams(service)
-    address, actual = listener.getsockname()[:2]
-    shown = f"[{address}]" if ":" in address else address
-    logs.begin(log_level)
-    names = {model.name: service.models.versions(model.name) for model in service.models}
-    logs.LOG.info("serving", extra={"fields": {"url": f"http://{shown}:{actual}", "models": names}})
-    if not service.token and address not in ("127.0.0.1", "::1"):
-        logs.LOG.warning("Everyone who reaches this address may use the server: set HOLDFAST_TOKEN.")
-    return server.run(service, [listener], grace=grace, log_level=log_level, further=[streams])
+    with server.listen(host, port) as listener:  # before the models, so that a port in use is reported at once
+        service = Service.make(Models(map(load, places(models))), bounds, **options)
+        streams = add_streams(service)
+        address, actual = listener.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        logs.begin(log_level)
+        names = {model.name: service.models.versions(model.name) for model in service.models}
+        logs.LOG.info("serving", extra={"fields": {"url": f"http://{shown}:{actual}", "models": names}})
+        if not service.token and address not in ("127.0.0.1", "::1"):
+            logs.LOG.warning("Everyone who reaches this address may use the server: set HOLDFAST_TOKEN.")
+        return server.run(service, [listener], grace=grace, log_level=log_level, further=[streams])
