@@ -12,7 +12,7 @@ from typing import Any, Self
 Address = tuple[str, int]
 
 
-class Closed(Exception):
+class ClosedError(Exception):
     """The server closed a websocket.
 
     Args:
@@ -71,7 +71,7 @@ class WebSocket:
         """The next message.
 
         Raises:
-            Closed: The server closed the websocket.
+            ClosedError: The server closed the websocket.
         """
         while True:
             try:
@@ -80,12 +80,12 @@ class WebSocket:
                     size = int.from_bytes(await self._reader.readexactly(2 if size == 126 else 8), "big")
                 data = await self._reader.readexactly(size)
             except (asyncio.IncompleteReadError, ConnectionError) as error:
-                raise Closed(1006) from error
+                raise ClosedError(1006) from error
             opcode = first & 15
             if opcode == 8:
                 self._frame(8, data[:2])
                 self._writer.close()
-                raise Closed(int.from_bytes(data[:2], "big") if data else 1005)
+                raise ClosedError(int.from_bytes(data[:2], "big") if data else 1005)
             if opcode == 9:
                 self._frame(10, data)
             if opcode in (1, 2):

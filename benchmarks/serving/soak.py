@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.serving.clients import Address, Closed, Http, WebSocket
+from benchmarks.serving.clients import Address, ClosedError, Http, WebSocket
 from benchmarks.serving.processes import ServerProcess, serving, write_models
 from holdfast import runtime
 
@@ -77,7 +77,7 @@ class Load:
                 return
             try:
                 await self._talk(socket, alone, chance)
-            except Closed as closed:
+            except ClosedError as closed:
                 if not self.ending:
                     self.tally.fault(f"closed with {closed.code}")
                 self.tally.counts[f"closed with {closed.code}"] += 1
@@ -143,7 +143,7 @@ class Load:
     async def killed_clients(self) -> None:
         """Clients that go away in the middle of something."""
         while not self.ending:
-            reader, writer = await asyncio.open_connection(*self.address)
+            _, writer = await asyncio.open_connection(*self.address)
             part = b'POST /v2/models/sum/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"inputs"'
             writer.write(part[: random.randrange(1, len(part))])
             await asyncio.sleep(0.05)

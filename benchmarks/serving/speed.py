@@ -1,7 +1,7 @@
 """Steps per second of `holdfast serve`, and of a plain FastAPI handler that calls torch for each request.
 
-    python -m benchmarks.serving.speed                          # streams held at 100 steps per second each, and the most
-    python -m benchmarks.serving.speed --peer .venv-fastapi     # the handler too; see fastapi.txt
+    python -m benchmarks.serving.speed                        # streams held at 100 steps per second, and the most
+    python -m benchmarks.serving.speed --peer .venv-fastapi   # the handler too; see fastapi.txt
 
 The model is an LSTM with 80 inputs and 2 layers of 256 units. The clients run in this process, on a core of its own;
 torch and the kernels have one thread each.

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 import uvicorn
+from tests.layers.test_stream_rows import same_bits
 
 import holdfast
 from holdfast import runtime
@@ -23,7 +24,6 @@ from holdfast.serve.runners import StreamRunner
 from holdfast.serve.server import Server, listen
 from holdfast.serve.service import Service
 from holdfast.serve.streams import add_streams
-from tests.layers.test_stream_rows import same_bits
 
 KEY = "the key of the tests, 32 bytes .."
 

@@ -11,12 +11,13 @@ import pytest
 pytest.importorskip("starlette", reason="the extra 'serve' is not installed")
 pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
 
+from tests.serve.stream_services import KEY, accumulator, lstm
+
 from holdfast import runtime
 from holdfast.errors import OptionError
 from holdfast.serve import held_state
 from holdfast.serve.held_state import HeldStates, key_from_environment
 from holdfast.serve.refusals import Refusal
-from tests.serve.stream_services import KEY, accumulator, lstm
 
 
 def states(network: Any, digest: str = "digest", key: str = KEY, seconds: float = 60) -> HeldStates:

@@ -12,11 +12,12 @@ import pytest
 pytest.importorskip("starlette", reason="the extra 'serve' is not installed")
 pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
 
+from tests.serve.stream_services import Alone, accumulator, lstm
+
 from holdfast.serve.limits import Limits
 from holdfast.serve.metrics import Metrics
 from holdfast.serve.pool import Pool
 from holdfast.serve.refusals import Refusal
-from tests.serve.stream_services import Alone, accumulator, lstm
 
 NETWORKS = {"sum": accumulator, "lstm": lstm}
 

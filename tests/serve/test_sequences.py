@@ -12,11 +12,12 @@ import pytest
 pytest.importorskip("starlette", reason="the extra 'serve' is not installed")
 pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
 
+from tests.serve.stream_services import KEY, Alone, accumulator, lstm, service_of
+
 from holdfast.serve.refusals import Refusal
 from holdfast.serve.service import Service
 from holdfast.serve.streams import add_streams
 from holdfast.serve.tensors import InferRequest, InferResult
-from tests.serve.stream_services import KEY, Alone, accumulator, lstm, service_of
 
 
 class Replica:

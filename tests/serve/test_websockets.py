@@ -17,10 +17,9 @@ pytest.importorskip("uvicorn", reason="the extra 'serve' is not installed")
 pytest.importorskip("websockets", reason="the extra 'serve' is not installed")
 pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
 
+from tests.serve.stream_services import KEY, Alone, accumulator, lstm, served, service_of
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-
-from tests.serve.stream_services import KEY, Alone, accumulator, lstm, served, service_of
 
 
 async def asked(socket: Any, frame: Any) -> Any:

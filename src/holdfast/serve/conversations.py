@@ -1,4 +1,4 @@
-"""What a websocket says: numbers to numbers, or sound to text. :mod:`holdfast.serve.websockets` describes the frames."""
+"""What a websocket says: numbers to numbers, or sound to text. :mod:`holdfast.serve.websockets` has the frames."""
 
 from __future__ import annotations
 

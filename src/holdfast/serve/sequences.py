@@ -81,7 +81,7 @@ class Sequences:
     The requests of one sequence are answered one after the other, in the order of their arrival.
 
     Args:
-        service: ``limits.sequences`` bounds the sequences, and ``limits.sequence_idle_seconds`` the time without a step.
+        service: ``limits.sequences`` bounds the sequences, and ``limits.sequence_idle_seconds`` their time without one.
         live: The streams of its models.
     """
 
@@ -100,7 +100,7 @@ class Sequences:
 
         Raises:
             Refusal: 400 and 422 for a request that does not fit, 404 for an unknown sequence, 409 for one that exists,
-                412 for one that has ended or is at another step, 429 where too many of its requests wait, 503 when full.
+                412 for one that has ended or is at another step, 429 where too many of its requests wait, 503 if full.
         """
         wish, live = _Wish.of(request.parameters), self._live.get(model)
         x = _steps(request, live)
