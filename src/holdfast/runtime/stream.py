@@ -98,7 +98,7 @@ class Stream:
     def _checked_step(self, x: Any, rows: Any) -> Any:
         """The next step, for an input that the kernels do not take as it is."""
         x, which = self._checked(x), self._which(rows)
-        shapes = [(self.batch if which is None else len(which), self.input_size)]
+        shapes: list[tuple[int, ...]] = [(self.batch if which is None else len(which), self.input_size)]
         if which is None and self.batch == 1:
             shapes.append((self.input_size,))
         if x.shape not in shapes:

@@ -55,11 +55,12 @@ class StreamState:
         if rows is None:
             return self._numbers
         try:
-            return self._numbers[np.asarray(rows, None if np.size(rows) else np.intp)].reshape(-1)
+            which: Rows = self._numbers[np.asarray(rows, None if np.size(rows) else np.intp)].reshape(-1)
         except IndexError as error:
             raise ShapeError(
                 f"rows is {rows!r}; expected numbers of rows of a batch of {len(self._numbers)}."
             ) from error
+        return which
 
     def of(self, rows: Any = None) -> Any:
         """A copy of the state of some rows, R of them, shaped as the state of the layer.

@@ -6,7 +6,7 @@ import asyncio
 import json
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
@@ -58,7 +58,7 @@ async def open_conversation(live: LiveModel, service: Service, on_idle: Callable
     if live.model.task != "transcribe":
         return Numbers(live, on_idle)
     predictor = await service.work.run(live.model.predictor)
-    return Sound(live, on_idle, predictor.task)
+    return Sound(live, on_idle, cast("TranscribeTask", predictor.task))
 
 
 class Numbers:

@@ -132,10 +132,13 @@ class Sequences:
     def _begun(self, key: Id, live: LiveModel, wish: _Wish) -> _Sequence:
         if key in self._sequences:
             raise Refusal(409, f"The sequence {wish.id!r} exists. End it first, or choose another sequence_id.")
-        sequence = _Sequence(live.pool.join(partial(self._sequences.pop, key, None)))
+        sequence = _Sequence(live.pool.join(partial(self._forget, key)))
         self._sequences[key] = sequence
         self._ended.pop(key, None)
         return sequence
+
+    def _forget(self, key: Id) -> None:
+        del self._sequences[key]
 
     def _known(self, key: Id, wish: _Wish) -> _Sequence:
         if key in self._ended:
@@ -192,14 +195,15 @@ def _steps(request: InferRequest, live: LiveModel) -> Array:
     Raises:
         Refusal: 422.
     """
-    x = request.inputs["input"]
+    x: Array = request.inputs["input"]
     if len(x) != 1 or not x.shape[1]:
         raise Refusal(
             422,
             f"The input has shape {list(x.shape)}; a sequence takes [1, T, {live.pool.network.input_size}], with T at "
             "least 1.",
         )
-    return x[0]
+    steps: Array = x[0]
+    return steps
 
 
 def _result(answer: Any, live: LiveModel) -> InferResult:

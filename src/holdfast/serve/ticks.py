@@ -38,7 +38,7 @@ class StepRequest:
     x: Array
     begin: Any = None
     return_state: bool = False
-    y: Array | None = None
+    y: Array = field(default_factory=lambda: np.zeros((0, 0)))
     state: Any = None
     error: Exception | None = None
     since: float = field(default_factory=time.monotonic)
