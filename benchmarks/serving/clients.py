@@ -24,6 +24,10 @@ class ClosedError(Exception):
         self.code = code
 
 
+class HalfError(Exception):
+    """The server sent only a part of an answer."""
+
+
 class WebSocket:
     """A websocket (RFC 6455) without extensions; frames are masked with zeros."""
 
@@ -121,7 +125,7 @@ class Http:
         return await self.request(f"POST {path} HTTP/1.1\r\nContent-Type: application/json", data)
 
     async def request(self, head: str, data: bytes = b"") -> tuple[int, Any]:
-        """A request with a head of one's own."""
+        """A request with any head."""
         if self._writer is None:
             self._reader, self._writer = await asyncio.open_connection(*self._address)
         whole = f"{head}\r\nHost: {self._address[0]}\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data
@@ -130,9 +134,11 @@ class Http:
             answer = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
             size = int(answer.partition("content-length:")[2].partition("\r\n")[0])
             content = await self._reader.readexactly(size)
-        except (asyncio.IncompleteReadError, ValueError) as error:
+        except asyncio.IncompleteReadError as error:
             self.close()
-            raise ConnectionError("the answer is not whole") from error
+            if not error.partial and error.expected is None:
+                raise ConnectionResetError("there is no answer") from error
+            raise HalfError("the answer is not whole") from error
         if "connection: close" in answer:
             self.close()
         return int(answer.split()[1]), json.loads(content)

@@ -21,14 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.serving.clients import Address, ClosedError, Http, WebSocket
+from benchmarks.serving.clients import Address, ClosedError, HalfError, Http, WebSocket
 from benchmarks.serving.processes import ServerProcess, serving, write_models
 from holdfast import runtime
 
 MODELS = ("sum", "small")
 BAD = 0.05
-REFUSED = 1008
-"""The close code after 16 bad frames."""
+REFUSED, RESTARTS = 1008, 1012
+"""The close codes after 16 bad frames, and when the server stops."""
 
 
 @dataclass
@@ -62,7 +62,8 @@ class Load:
 
     def __init__(self, address: Address, paths: dict[str, Path], pause: float) -> None:
         self.address, self.pause, self.tally = address, pause, Tally()
-        self.ending = False
+        self.ending = False  # the clients end by themselves
+        self.stopping = False  # the server was told to stop
         self._networks = {name: runtime.load(paths[name]).network for name in MODELS}
 
     async def stream(self, number: int) -> None:
@@ -74,13 +75,13 @@ class Load:
             try:
                 socket = await WebSocket.connect(self.address, f"/stream/{model}")
             except OSError as error:
-                if not self.ending:
+                if not (self.ending or self.stopping):
                     self.tally.fault(f"connect: {error}")
                 return
             try:
                 await self._talk(socket, alone, chance)
             except ClosedError as closed:
-                if not self.ending and closed.code != REFUSED:
+                if not self.ending and closed.code not in ((RESTARTS,) if self.stopping else (REFUSED,)):
                     self.tally.fault(f"closed with {closed.code}")
                 self.tally.counts[f"closed with {closed.code}"] += 1
 
@@ -129,14 +130,24 @@ class Load:
                 try:
                     status, answer = await http.post("/v2/models/sum/infer", sent)
                 except OSError as error:
-                    if not self.ending:
+                    if not (self.ending or self.stopping):
                         self.tally.fault(f"request: {error!r}")
                     return
+                except HalfError:
+                    self.tally.fault("half an answer")
+                    return
                 self.tally.counts[f"status {status}"] += 1
-                if self.ending and status == 503:
+                if self.stopping and status == 503:
                     return
                 if bad and status == 400:
-                    status, answer = await http.post("/v2/models/sum/infer", body)
+                    try:
+                        status, answer = await http.post("/v2/models/sum/infer", body)
+                    except OSError as error:
+                        if not (self.ending or self.stopping):
+                            self.tally.fault(f"request: {error!r}")
+                        return
+                    if self.stopping and status == 503:
+                        return
                 if status != 200 or answer["outputs"][0]["data"] != alone.run(np.array([x], np.float32))[0].tolist():
                     self.tally.fault(f"request: {status} {str(answer)[:80]}")
                 await asyncio.sleep(self.pause)
@@ -200,15 +211,16 @@ def signals(folder: Path, count: int) -> dict[str, Any]:
         load = Load(server.address, paths, 0.01)
 
         async def run(server: ServerProcess = server, load: Load = load) -> None:
-            clients = asyncio.create_task(load_for(server, load, 0.6, 40, 5))
-            await asyncio.sleep(0.5)
-            load.ending = False
-            asyncio.get_running_loop().call_later(0.0, lambda: (setattr(load, "ending", True), server.terminate()))
+            clients = [asyncio.create_task(load.stream(number)) for number in range(40)]
+            clients += [asyncio.create_task(load.requests(number)) for number in range(5)]
+            await asyncio.sleep(0.7)
+            load.stopping = True
+            server.terminate()
             began = time.monotonic()
             codes[await asyncio.to_thread(server.process.wait, 30)] += 1
             seconds.append(time.monotonic() - began)
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                await clients
+            async with asyncio.timeout(20):
+                await asyncio.gather(*clients)
 
         asyncio.run(run())
         counts.update(load.tally.counts)
