@@ -117,11 +117,11 @@ def check_count(count: int, limits: Limits) -> None:
 
 def check_tokens(predictor: Predictor, texts: int, limits: Limits) -> None:
     """Refuses to generate more tokens than one request may."""
-    wanted = texts * int(getattr(predictor.task.answering, "length", 0))
-    if wanted > limits.generated_tokens:
+    length = int(getattr(predictor.task.answering, "length", 0))
+    if texts * length > limits.generated_tokens:
         raise Refusal(
             413,
-            f"{texts} texts of up to {predictor.task.answering.length} tokens are {wanted:,} tokens; at most "
+            f"{texts} texts of up to {length} tokens are {texts * length:,} tokens; at most "
             f"{limits.generated_tokens:,} are generated (generated_tokens). Set the option length.",
         )
 

@@ -58,7 +58,7 @@ class GuardedProtocol(H11Protocol):
             self._expect_head(self.limits.head_seconds)
         super().data_received(data)
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it; uvicorn always says None
         """The client sends no more. It still gets the answer to a whole request; else the connection is closed."""
         answers = not self._waits_for_head() and not self.cycle.more_body
         if answers:

@@ -41,7 +41,7 @@ def routes(endpoints: Sequence[Endpoint], service: Service) -> list[Endpoint]:
         endpoints: What they describe.
         service: Its models are the examples of the page.
     """
-    document = openapi([endpoint for endpoint in endpoints if endpoint.in_document], token=bool(service.token))
+    document = openapi([endpoint for endpoint in endpoints if endpoint.in_document], service)
     page = html(document, service)
 
     async def as_json(request: Request) -> Response:
@@ -56,16 +56,16 @@ def routes(endpoints: Sequence[Endpoint], service: Service) -> list[Endpoint]:
     ]
 
 
-def openapi(endpoints: Sequence[Endpoint], *, token: bool) -> dict[str, Any]:
+def openapi(endpoints: Sequence[Endpoint], service: Service) -> dict[str, Any]:
     """The OpenAPI 3.1 document of some paths.
 
     Args:
         endpoints: The paths.
-        token: Whether the server asks for a bearer token.
+        service: Its models are the values of the parameters, and it may ask for a token.
     """
     paths: dict[str, Any] = {}
     for endpoint in endpoints:
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, token=token)
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, service)
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
@@ -76,18 +76,24 @@ def openapi(endpoints: Sequence[Endpoint], *, token: bool) -> dict[str, Any]:
         "paths": paths,
         "components": {"schemas": {"Error": schemas.ERROR}},
     }
-    if token:
+    if service.token:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     return document
 
 
-def _operation(endpoint: Endpoint, *, token: bool) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, service: Service) -> dict[str, Any]:
+    token = bool(service.token)
+    values = {
+        "model": sorted(service.models.names),
+        "version": sorted({version for name in service.models.names for version in service.models.versions(name)}),
+    }
     named = re.findall(r"{(\w+)(?::\w+)?}", endpoint.path)
     parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}} for name in named
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "enum": values[name]}}
+        for name in named
     ]
     if "model" in named and "version" not in named:
-        parameters.append({"name": "version", "in": "query", "schema": {"type": "string"}})
+        parameters.append({"name": "version", "in": "query", "schema": {"type": "string", "enum": values["version"]}})
     known = {*endpoint.refusals, 503, *([404] if named else []), *([401] if token and not endpoint.public else [])}
     refused = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     operation: dict[str, Any] = {

@@ -5,7 +5,6 @@ The protocol: https://github.com/kserve/open-inference-protocol/blob/main/specif
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -73,7 +72,7 @@ def _read(model: ServedModel, body: bytes, header: str | None, limits: Limits) -
     return request
 
 
-def _answer(model: ServedModel, request: InferRequest) -> tuple[bytes, Mapping[str, str]]:
+def _answer(model: ServedModel, request: InferRequest) -> tuple[bytes, dict[str, str]]:
     return write_result(model, request, InferResult(model.infer(request.inputs)))
 
 

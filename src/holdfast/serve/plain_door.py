@@ -90,7 +90,7 @@ def _pieces(
     from holdfast.serve.answering import check_tokens, predictor_for
 
     predictor = predictor_for(model, Upload(options=options), limits, "generate")
-    prompt = predictor.task.answering.prompt if prompt is None else prompt
+    prompt = str(getattr(predictor.task.answering, "prompt", "")) if prompt is None else prompt
     check_tokens(predictor, 1, limits)
     examples = predictor.task.from_lines([prompt])
     yield {"prompt": prompt}

@@ -40,8 +40,10 @@ class StreamRunner:
     def __init__(self, network: StreamNetwork) -> None:
         self._network = network
         datatype = next(name for name, dtype in DATATYPES.items() if dtype == network.dtype)
-        self.inputs = (TensorInfo("input", datatype, (-1, -1, network.input_size)),)
-        self.outputs = (TensorInfo("output", datatype, (-1, -1, network.output_size), labels=tuple(network.labels)),)
+        self.inputs: tuple[TensorInfo, ...] = (TensorInfo("input", datatype, (-1, -1, network.input_size)),)
+        self.outputs: tuple[TensorInfo, ...] = (
+            TensorInfo("output", datatype, (-1, -1, network.output_size), labels=tuple(network.labels)),
+        )
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """As :meth:`Runner.run`."""

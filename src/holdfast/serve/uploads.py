@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -144,7 +144,7 @@ def file_name(name: Any) -> str:
 async def _form(request: Request, body: bytes, limits: Limits) -> Upload:
     """The files of a form; its field ``options`` is JSON, each field ``texts`` a text."""
 
-    async def stream() -> AsyncIterator[bytes]:
+    async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
     parser = MultiPartParser(
