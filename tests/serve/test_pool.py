@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("starlette", reason="the extra 'serve' is not installed")
 pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
 
 from tests.serve.stream_services import Alone, accumulator, lstm
 
+import holdfast
 from holdfast.serve.limits import Limits
 from holdfast.serve.metrics import Metrics
 from holdfast.serve.pool import Pool
@@ -87,6 +89,19 @@ def test_every_stream_is_as_if_alone(name: str, max_batch: int) -> None:
     ticks, rows = (value(metrics, f"holdfast_stream_rows_{what}") for what in ("count", "sum"))
     assert rows / ticks <= max_batch
     assert max_batch == 1 or rows / ticks > 2
+
+
+def test_a_network_without_kernels() -> None:
+    network = holdfast.Stream(holdfast.RNN(3, 4, activation=torch.sin)).network
+
+    async def test(pool: Pool) -> None:
+        x, row, alone = np.ones((2, 3), np.float32), pool.join(), holdfast.Stream(network)
+        answer, _ = await asyncio.gather(pool.step(row, x, return_state=True), pool.step(pool.join(), x))
+        assert np.array_equal(answer.y, alone.run(x))
+        again = await pool.step(pool.join(), x, state=answer.state)
+        assert np.array_equal(again.y, alone.run(x))
+
+    in_pool(test, network)
 
 
 def test_a_sum_is_the_sum() -> None:

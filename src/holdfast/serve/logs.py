@@ -29,7 +29,7 @@ class JsonLines(logging.Formatter):
 
 
 def _is_not_about_a_refusal(record: logging.LogRecord) -> bool:
-    """uvicorn calls it an error if a websocket is refused with a status; the server counts it itself."""
+    """Uvicorn calls it an error if a websocket is refused with a status; the server counts it itself."""
     return "without completing handshake" not in record.getMessage()
 
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from holdfast.errors import HoldfastError
 from holdfast.runtime.network import Array, StreamNetwork
-from holdfast.runtime.stream import Stream
 from holdfast.serve.limits import Limits
 from holdfast.serve.metrics import Metrics
 from holdfast.serve.refusals import Refusal
+from holdfast.serve.runners import make_stream
 from holdfast.serve.ticks import ZERO, StepRequest, Ticks
 
 
@@ -50,13 +50,10 @@ class Pool:
         name: The label of the model in the counters.
         limits: ``sequences``, ``sequence_idle_seconds``, ``max_batch`` and ``max_delay_ms`` are used.
         metrics: ``rows``, ``steps``, ``sequences`` and ``evictions`` are kept up to date.
-
-    Raises:
-        EngineError: The kernels cannot compute the network.
     """
 
     def __init__(self, network: StreamNetwork, name: str, limits: Limits, metrics: Metrics) -> None:
-        stream = Stream(network, limits.sequences)
+        stream = make_stream(network, limits.sequences)
         self.network, self._name, self._limits = stream.network, name, limits
         self._idle = limits.sequence_idle_seconds
         self._rows: set[PoolRow] = set()

@@ -162,5 +162,5 @@ class Ticks:
                 continue
             request.y = values if len(request.pieces) == 1 else np.concatenate(request.pieces)
             if request.return_state:
-                request.state = self._stream.state_of([request.row])
+                request.state = Stream.state_of(self._stream, [request.row])  # arrays, also of a stream with torch
         self._observe(len(batch), count)
