@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from holdfast.interop.format_table import detect_format, index_or_file
 from holdfast.predictor import Predictor
 from holdfast.settings import Recipe
 from holdfast.tasks import TASKS, model_file
-from holdfast.training import Listener, RunDirectory, learn, validate
+from holdfast.training import Learned, Listener, RunDirectory, learn, validate
 from holdfast.training.determinism import reproducible
 from holdfast.training.finished_run import FinishedRun, write_results
+from holdfast.training.processes import current, joined
 from holdfast.training.run_directory import RECIPE_NAME, data_folder, is_run, results_in, with_choices
 from holdfast.training.sealed import read_sealed, set_values
 
@@ -69,22 +71,34 @@ def train(
     folder = remembered or local_folder(data_dir)
     where = Path.cwd() if folder is None and recipe.data.source == "files" else folder
     plain = recipes.from_dict({"name": recipe.name, "task": recipe.task}, recipe.name).model_dump(mode="json")
-    run_directory = RunDirectory(out, recipe.model_dump(mode="json"), resume=resume, data_dir=where, defaults=plain)
-    with run_directory as run, reproducible(recipe.train.threads):
+    stored = recipe.model_dump(mode="json")
+    with ExitStack() as stack:
+        processes = stack.enter_context(joined())
+        opened = processes.in_turn(
+            lambda: RunDirectory(out, stored, resume=resume, data_dir=where, defaults=plain, watch=not processes.first)
+        )
+        run = stack.enter_context(opened)
+        stack.enter_context(reproducible(recipe.train.threads))
         given = recipes.from_dict(run.recipe, str(run.recipe_path)) if resume else recipe
         splits = TASKS[given.task].load(given, folder)
         learned = learn(given, splits.train, splits.validation, run=run, listeners=listeners)
-        settings = learned.recipe.train
-        model_file.save(run.model_path, learned.task, learned.model)
-        predictor = Predictor(run.path, settings.device)
-        results = measure(predictor, splits.test).metrics
-        if settings.report_first:
-            first = splits.test.subset(range(min(settings.report_first, len(splits.test))))
-            for name, value in measure(predictor, first).metrics.items():
-                results[f"first_{settings.report_first}_{name}"] = value
-        write_results(run.path, results)
+        ended = processes.from_first(lambda: _ended(run, learned, splits.test))
+    return Trained(run.path, **ended)
+
+
+def _ended(run: RunDirectory, learned: Learned, test: Any) -> dict[str, Any]:
+    """Stores the model of a run, and its results on the test data; returns the arguments of :class:`Trained`."""
+    settings = learned.recipe.train
+    model_file.save(run.model_path, learned.task, learned.model)
+    predictor = Predictor(run.path, settings.device)
+    results = measure(predictor, test).metrics
+    if settings.report_first:
+        first = test.subset(range(min(settings.report_first, len(test))))
+        for name, value in measure(predictor, first).metrics.items():
+            results[f"first_{settings.report_first}_{name}"] = value
+    write_results(run.path, results)
     last = learned.history[-1]
-    return Trained(run.path, results, last["epoch"], last["step"], last["seconds"])
+    return {"results": results, "epochs": last["epoch"], "updates": last["step"], "seconds": last["seconds"]}
 
 
 def train_seeds(
@@ -117,6 +131,7 @@ def train_seeds(
         folder = out / f"seed-{seed}"
         seeded = recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": seed})})
         ended = FinishedRun.read(folder) if resume and is_run(folder) else None
+        current().wait()  # all have looked before one of them trains into the folder
         if ended is not None and ended.results is not None and _is_run_of(ended.recipe, seeded):
             done.append(Trained(folder, ended.results, ended.epochs, ended.updates, ended.seconds))
             continue

@@ -181,6 +181,13 @@ class TrainSettings(Settings):
     checkpoint_seconds: float = Field(30, ge=0)
     """Write a checkpoint at least this often, in seconds, besides the one after each epoch; 0 for one after every
     update."""
+    chunks: WholeOrAuto = "auto"
+    """Number of parts that the rows of each batch are divided into. The gradient of each is computed alone, and they
+    are added in a fixed order, so that any number of processes gives the same bits. ``auto``: the number of
+    processes that start the run."""
+    exact: bool = True
+    """With several processes, add the gradients of the chunks in a fixed order; ``false`` leaves the order to
+    torch.distributed, which sends less, and then the bits depend on the number of processes."""
     seed: int = Field(0, ge=0)
     """Seed of initial values, order and dropout. The same seed, data, thread count and engine give the same bits."""
     threads: int = Field(0, ge=0, le=4096)

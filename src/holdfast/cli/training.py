@@ -33,6 +33,9 @@ def train(
         typer.Option(min=1, help="Train several runs, each with its own seed; print mean and deviation."),
     ] = None,
     threads: Annotated[int | None, typer.Option(help="The same as --set train.threads=N.")] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Train with several processes of this machine, by torchrun.")
+    ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write RUN/tensorboard for TensorBoard.")
     ] = False,
@@ -55,39 +58,59 @@ def train(
         holdfast train digits --seeds 5
 
         holdfast train digits --import my_parts.py --set model.cell=mingru
+
+        holdfast train mnist --processes 2
     """
     from holdfast import experiment, recipes
     from holdfast.training import Listener, TrainingInterrupted, choose_progress
+    from holdfast.training import processes as together
+    from holdfast.training.run_directory import is_run
 
+    if processes is not None and not together.started_by_torchrun():
+        raise typer.Exit(together.run_again(processes))
     values = list(overrides or [])
     values += [f"train.{key}={value}" for key, value in (("seed", seed), ("threads", threads)) if value is not None]
     resolved = recipes.load(recipe, values)
-    folder = out or experiment.run_folder(f"{resolved.name}-seeds" if seeds else resolved.name, resume=resume)
+    name = f"{resolved.name}-seeds" if seeds else resolved.name
     console = messages()
-    if not quiet:
-        console.print(f"{resolved.name}: {resolved.description}", soft_wrap=True)
-
-    def listeners(run: Path) -> list[Listener]:
-        from holdfast.training.tensorboard import TensorBoard
-
-        progress = choose_progress(console, quiet=quiet)
-        return [progress, TensorBoard(run / "tensorboard")] if tensorboard else [progress]
-
-    def of_seed(number: int) -> list[Listener]:
+    with together.joined() as group:
+        quiet, speaks = quiet or not group.first, group.first
+        again = together.started_again()
+        folder = out or Path(group.from_first(lambda: str(experiment.run_folder(name, resume=resume or again))))
+        resume = resume or (again and group.from_first(lambda: is_run(folder)))
         if not quiet:
-            console.print(f"seed {number}", soft_wrap=True)
-        return listeners(folder / f"seed-{number}")
+            console.print(f"{resolved.name}: {resolved.description}", soft_wrap=True)
 
-    try:
-        if seeds is not None:
-            done = experiment.train_seeds(resolved, folder, seeds, data_dir=data_dir, resume=resume, listeners=of_seed)
-            _show_spread(done, as_json)
-            return
-        watching = listeners(folder)
-        _show(experiment.train(resolved, folder, data_dir=data_dir, resume=resume, listeners=watching), as_json, quiet)
-    except TrainingInterrupted as stop:
-        console.print(str(stop), soft_wrap=True)
-        raise typer.Exit(130) from stop
+        def listeners(run: Path) -> list[Listener]:
+            from holdfast.training.tensorboard import TensorBoard
+
+            progress = choose_progress(console, quiet=quiet)
+            return [progress, TensorBoard(run / "tensorboard")] if tensorboard else [progress]
+
+        def of_seed(number: int) -> list[Listener]:
+            if not quiet:
+                console.print(f"seed {number}", soft_wrap=True)
+            return listeners(folder / f"seed-{number}")
+
+        done: list[Trained] | Trained
+        try:
+            if seeds is not None:
+                done = experiment.train_seeds(
+                    resolved, folder, seeds, data_dir=data_dir, resume=resume, listeners=of_seed
+                )
+            else:
+                watching = listeners(folder)
+                done = experiment.train(resolved, folder, data_dir=data_dir, resume=resume, listeners=watching)
+        except TrainingInterrupted as stop:
+            if speaks:
+                console.print(str(stop), soft_wrap=True)
+            raise typer.Exit(130) from stop
+    if not speaks:
+        return
+    if isinstance(done, list):
+        _show_spread(done, as_json)
+    else:
+        _show(done, as_json, quiet)
 
 
 def _show(done: Trained, as_json: bool, quiet: bool) -> None:

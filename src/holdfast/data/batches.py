@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import pairwise
 from typing import Protocol, Self
 
 import numpy as np
@@ -58,14 +59,31 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Self:
         """The same batch on a device."""
+        return replace(self, **{name: value.to(device) for name, value in self._tensors().items()})
+
+    def rows(self, begin: int, end: int) -> Self:
+        """Some rows of the batch, with its padding; for classes whose tensors all have the rows as first dimension."""
+        return replace(self, **{name: value[begin:end] for name, value in self._tensors().items()})
+
+    def _tensors(self) -> dict[str, Tensor]:
         values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        moved = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
-        return replace(self, **moved)
+        return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
 
 def weighted_mean(losses: Tensor, weights: Tensor | None) -> Tensor:
     """The mean of the losses of rows [B], a scalar: each times its weight [B], divided by B."""
     return losses.mean() if weights is None else (losses * weights).mean()
+
+
+def row_ranges(rows: int, count: int) -> list[tuple[int, int]]:
+    """The rows [begin, end) of each of ``count`` chunks of a batch, as equal as possible, the larger ones first.
+
+    Example:
+        >>> row_ranges(5, 2), row_ranges(1, 2)
+        ([(0, 3), (3, 5)], [(0, 1), (1, 1)])
+    """
+    ends = [-(-rows * number // count) for number in range(count + 1)]
+    return list(pairwise(ends))
 
 
 class Dataset(Protocol):
@@ -259,6 +277,25 @@ class Batches:
         Raises:
             OptionError: ``start`` is negative or beyond the epoch's batches.
         """
+        return (self.dataset.__getitems__(indices) for indices in self._from(number, start))
+
+    def chunks(self, number: int, start: int, count: int, mine: Sequence[int]) -> Iterator[dict[int, Batch]]:
+        """Some chunks of the rows of each batch; see :class:`holdfast.tasks.task.ChunkedEpochs`.
+
+        Only their rows are read, and each chunk is padded to its own longest row.
+
+        Raises:
+            OptionError: As for :meth:`epoch`.
+        """
+        return (self._chunked(indices, row_ranges(len(indices), count), mine) for indices in self._from(number, start))
+
+    def _chunked(self, indices: Indices, ranges: list[tuple[int, int]], mine: Sequence[int]) -> dict[int, Batch]:
+        """The chunks of a batch that have rows."""
+        wanted = {chunk: indices[slice(*ranges[chunk])] for chunk in mine}
+        return {chunk: self.dataset.__getitems__(rows) for chunk, rows in wanted.items() if len(rows)}
+
+    def _from(self, number: int, start: int) -> list[Indices]:
+        """The order of an epoch without its first batches."""
         if not 0 <= start <= len(self):
             raise OptionError(f"Batches.epoch got start = {start}; expected 0 to {len(self)}, the batches of an epoch.")
-        return (self.dataset.__getitems__(indices) for indices in self.order(number)[start:])
+        return self.order(number)[start:]

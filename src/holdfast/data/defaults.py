@@ -12,6 +12,7 @@ train.epochs         10, or as many as make 1,500 updates (``LEAST_UPDATES``); a
 train.schedule       ``one-cycle``, which ends with a rate near 0, so that the last weights need no validation score;
                      ``constant`` with ``patience``, which may stop at any epoch, or with ``warmup_steps``
 train.learning_rate  0.005, the highest rate of ``one-cycle``; 0.001 with the other schedules
+train.chunks         the number of processes
 ===================  =================================================================================================
 """
 
@@ -29,6 +30,7 @@ LEAST_HELD_OUT = 100
 LEAST_EPOCHS, LEAST_UPDATES, MOST_UPDATES = 10, 1500, 20_000
 _BATCH_SIZES = ((1_000, 16), (10_000, 32), (50_000, 64))
 _LARGEST_BATCH = 128
+_UNSAID = ("chunks", 1)  # one process, as nearly always
 
 Kind = TypeVar("Kind", bound=Recipe)
 
@@ -41,6 +43,8 @@ class ResolvedTrainSettings(TrainSettings):
     schedule: Literal["constant", "one-cycle", "cosine", "plateau"]
     """As in :class:`TrainSettings`."""
     learning_rate: float = Field(gt=0)
+    """As in :class:`TrainSettings`."""
+    chunks: int = Field(ge=1)
     """As in :class:`TrainSettings`."""
 
 
@@ -77,7 +81,7 @@ def batch_size(setting: int | Literal["auto"], examples: int) -> int:
     return max(1, min(size, examples))  # with carried state, every batch must be full
 
 
-def resolve(settings: TrainSettings, batches: int) -> ResolvedTrainSettings:
+def resolve(settings: TrainSettings, batches: int, processes: int = 1) -> ResolvedTrainSettings:
     """The settings of a run with a number in the place of every ``auto`` that training reads.
 
     ``batch_size`` does not change: it is needed to cut the batches, before their number is known.
@@ -85,6 +89,7 @@ def resolve(settings: TrainSettings, batches: int) -> ResolvedTrainSettings:
     Args:
         settings: The table ``[train]``.
         batches: The number of batches per epoch, at least 1.
+        processes: The number of processes that train together.
 
     Example:
         >>> resolved = resolve(TrainSettings(), batches=17)
@@ -98,6 +103,8 @@ def resolve(settings: TrainSettings, batches: int) -> ResolvedTrainSettings:
         table["schedule"] = "constant" if settings.patience or settings.warmup_steps else "one-cycle"
     if settings.learning_rate == "auto":
         table["learning_rate"] = 5e-3 if table["schedule"] == "one-cycle" else 1e-3
+    if settings.chunks == "auto":
+        table["chunks"] = processes
     return ResolvedTrainSettings(**table)
 
 
@@ -107,7 +114,9 @@ def _epochs(settings: TrainSettings, batches: int) -> int:
     return min(max(LEAST_EPOCHS, math.ceil(LEAST_UPDATES / batches)), max(1, MOST_UPDATES // batches))
 
 
-def resolve_recipe(recipe: Kind, *, batches: int, batch_size: int, validated: bool, data: Mapping[str, Any]) -> Kind:
+def resolve_recipe(
+    recipe: Kind, *, batches: int, batch_size: int, validated: bool, data: Mapping[str, Any], processes: int = 1
+) -> Kind:
     """The recipe of a run with a value in the place of every ``auto`` of the module's table.
 
     Args:
@@ -116,8 +125,9 @@ def resolve_recipe(recipe: Kind, *, batches: int, batch_size: int, validated: bo
         batch_size: Sequences per batch.
         validated: Whether validation data are held out.
         data: What the task has chosen in the table ``[data]``, by field.
+        processes: The number of processes that train together.
     """
-    train = resolve(recipe.train.model_copy(update={"batch_size": batch_size}), batches)
+    train = resolve(recipe.train.model_copy(update={"batch_size": batch_size}), batches, processes)
     chosen = dict(data)
     if recipe.data.validation == "auto" and not getattr(recipe.data, "split", None):  # a split in rows or times wins
         chosen["validation"] = HELD_OUT if validated else 0.0
@@ -146,8 +156,8 @@ def explain_choices(given: Recipe, resolved: Recipe, *, examples: int, batches: 
     for table in ("data", "train"):
         before, after = getattr(given, table), getattr(resolved, table)
         for field in type(before).model_fields:
-            if getattr(before, field) == "auto" != getattr(after, field):
-                value = getattr(after, field)
+            value = getattr(after, field)
+            if getattr(before, field) == "auto" != value and (field, value) != _UNSAID:
                 shown = f'"{value}"' if isinstance(value, str) else f"{value:g}"
                 reason = reasons.get((table, field))
                 choices.append(f"{table}.{field} = {shown}{f' ({reason})' if reason else ''}")

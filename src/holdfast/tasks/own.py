@@ -93,6 +93,12 @@ class WithOwn:
         self._metrics.load_state_dict(state["metrics"])
         self._outputs, self._targets = [*state["outputs"]], [*state["targets"]]
 
+    def add_state(self, state: Mapping[str, Any]) -> None:
+        """Adds what other metrics collected."""
+        self._metrics.add_state(state["metrics"])
+        self._outputs += state["outputs"]
+        self._targets += state["targets"]
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)

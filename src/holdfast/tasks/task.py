@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast, runtime_checkable
 
 import torch
 from torch import nn
@@ -28,11 +28,13 @@ class TaskStep:
     """The result of a task for one batch."""
 
     loss: torch.Tensor
-    """The loss to minimise, a scalar: the mean over the batch's sequences, each times its weight."""
+    """The loss to minimise, a scalar: the mean over the batch's sequences or targets, each times its weight."""
     outputs: torch.Tensor
     """The input of the metrics, with the batch as its first dimension: ``[B, ...]``."""
     state: Any = None
     """The model's final state: a tensor, nested tuples, lists and dicts of tensors, or None."""
+    amount: int | None = None
+    """The number of values that the loss is the mean of, such as known targets; None for the batch's sequences."""
 
 
 class Metrics(Protocol):
@@ -49,6 +51,9 @@ class Metrics(Protocol):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores what ``state_dict`` returned; its tensors are on the device they were on."""
+
+    def add_state(self, state: Mapping[str, Any]) -> None:
+        """Adds what the ``state_dict`` of other metrics of the same kind returned, as if their batches came next."""
 
 
 class Task(Protocol):
@@ -83,6 +88,24 @@ class Epochs(Protocol):
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches of epoch ``number`` (from 0), without the first ``start``."""
+
+
+@runtime_checkable
+class ChunkedEpochs(Epochs, Protocol):
+    """The batches of every epoch, also by chunks of their rows; several processes share these."""
+
+    def chunks(self, number: int, start: int, count: int, mine: Sequence[int]) -> Iterator[dict[int, Batch]]:
+        """As :meth:`Epochs.epoch`, but some chunks of each batch.
+
+        Args:
+            number: The epoch, from 0.
+            start: Batches to leave out.
+            count: The number of chunks that the rows of each batch are divided into.
+            mine: The numbers of the chunks that are wanted.
+
+        Yields:
+            For each batch its chunks, by number; a chunk without rows is missing.
+        """
 
 
 class SizedEpochs(Epochs, Protocol):

@@ -14,6 +14,8 @@ from holdfast.training.nest import decode, encode
 from holdfast.training.state import Training
 
 KIND = "checkpoint"
+_BEFORE = {"chunks": 1, "exact": True}
+"""What older versions did, by settings that they did not have."""
 
 
 class Checkpoint:
@@ -34,7 +36,7 @@ class Checkpoint:
         return time.monotonic() - self._written >= self._every
 
     def write(self, training: Training, history: History, seconds: float) -> None:
-        """Stores everything, and replaces the old checkpoint atomically.
+        """Stores everything, and replaces the old checkpoint atomically. The first process writes for all of them.
 
         Args:
             training: Between two updates.
@@ -47,6 +49,8 @@ class Checkpoint:
         """
         state = training.state_dict()
         training.check_weights()
+        if not training.processes.first:
+            return
         history.sync()
         rows = {"rows": len(history), "history": history.digest, "seconds": seconds}
         tensors, document = encode({"training": state, "random": random_state(), **rows})
@@ -83,7 +87,7 @@ class Checkpoint:
 
     def _check_setup(self, document: dict[str, Any]) -> None:
         stored = document.get("setup")
-        stored = stored if isinstance(stored, dict) else {}
+        stored = _BEFORE | stored if isinstance(stored, dict) else {}
         differing = [
             f"{name} = {stored.get(name)!r} there, {self._setup.get(name)!r} here"
             for name in sorted(stored.keys() | self._setup.keys())

@@ -11,15 +11,16 @@ import numpy as np
 import torch
 
 
-def seed_everything(seed: int, *, stream: int = 0) -> None:
+def seed_everything(seed: int, *, stream: int | tuple[int, ...] = 0) -> None:
     """Seeds the global generators of torch (every device), numpy and Python.
 
     Args:
         seed: Zero or more.
         stream: Streams of one seed are independent. ``fit`` uses 1, so that dropout does not repeat the numbers of
-            the initial values.
+            the initial values; a chunk of a batch has ``(2, update, chunk)``.
     """
-    words = np.random.SeedSequence(seed, spawn_key=(stream,) if stream else ()).generate_state(4)
+    key = (stream,) if isinstance(stream, int) else stream
+    words = np.random.SeedSequence(seed, spawn_key=key if stream else ()).generate_state(4)
     torch.manual_seed(seed % 2**63 if stream == 0 else int(words[:2].view(np.uint64)[0] >> np.uint64(1)))
     np.random.seed(words)
     random.seed(int(words[2]) << 32 | int(words[3]))

@@ -15,6 +15,7 @@ from holdfast.training.determinism import reproducible, seed_everything
 from holdfast.training.history import History
 from holdfast.training.listener import Listener
 from holdfast.training.loop import fit
+from holdfast.training.processes import joined
 from holdfast.training.run_directory import RunDirectory
 
 
@@ -61,7 +62,7 @@ def learn(
         TrainingInterrupted: Ctrl-C was pressed.
     """
     settings = recipe.train
-    with reproducible(settings.threads):
+    with joined() as processes, reproducible(settings.threads):
         if start is None:
             task = TASKS[recipe.task].fit(recipe, train)
             seed_everything(settings.seed)
@@ -76,11 +77,12 @@ def learn(
             batch_size=batches.batch_size,
             validated=measured is not None,
             data=task.choices,
+            processes=processes.size,
         )
-        if run is not None:
+        if run is not None and processes.first:
             run.store_recipe(resolved.model_dump(mode="json"))
         note = defaults.explain_choices(recipe, resolved, examples=len(train), batches=len(batches))
-        for listener in listeners if note else ():
+        for listener in listeners if note and processes.first else ():
             listener.note(note)
         history = fit(model, task, batches, measured, resolved.train, run=run, listeners=listeners)
     return Learned(task, model, history, resolved)

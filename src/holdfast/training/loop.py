@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from holdfast.cells.nested_state import map_tensors
-from holdfast.data.defaults import resolve
+from holdfast.data.defaults import ResolvedTrainSettings, resolve
 from holdfast.engines.devices import choose_device
 from holdfast.errors import DataError, HoldfastWarning, OptionError
 from holdfast.settings import TrainSettings
-from holdfast.tasks.task import Metrics, Task
+from holdfast.tasks.task import ChunkedEpochs, Metrics, Task
+from holdfast.training.chunks import Sums, add_over_chunks, whole_gradient
 from holdfast.training.determinism import (
     reproducible,
     seed_everything,
@@ -27,6 +27,7 @@ from holdfast.training.ending import why_unfinished
 from holdfast.training.history import History
 from holdfast.training.interrupt import deferred_interrupt
 from holdfast.training.listener import Listener, Plan
+from holdfast.training.processes import joined
 from holdfast.training.run_directory import RunDirectory
 from holdfast.training.running import Running
 from holdfast.training.session import Session, start
@@ -74,13 +75,13 @@ def fit(
         TrainingInterrupted: Ctrl-C was pressed; the current update is finished and stored.
     """
     _check(train, validation, settings)
-    settings = resolve(settings, len(train))
     device = choose_device(settings.device)
     mode = model.training
-    with reproducible(settings.threads), deferred_interrupt() as interrupt:
-        seed_everything(settings.seed, stream=1)
-        updates = settings.max_steps or settings.epochs * len(train)
-        training = Training(model.to(device), task, settings, updates, device)
+    with joined() as processes, reproducible(settings.threads), deferred_interrupt() as interrupt:
+        chosen = resolve(settings, len(train), processes.size)
+        seed_everything(chosen.seed, stream=1)
+        updates = chosen.max_steps or chosen.epochs * len(train)
+        training = Training(model.to(device), task, chosen, updates, device, processes)
         session = start(training, train, validation, run, listeners, interrupt)
         epochs = math.ceil(updates / len(train))
         with ExitStack() as endings:  # each listener ends, also where the end of another one fails
@@ -92,14 +93,20 @@ def fit(
                 listener.begin(plan)
             while not training.finished:
                 run_epoch(session)
-        rows = [row for row in session.history if row["event"] == "epoch"]
-        reason = training.why_nothing_was_learned([row["train"]["loss"] for row in rows])
-        if reason is None and settings.limit != "small":
-            reason = why_unfinished(rows, settings)
-        if reason is not None:
-            warnings.warn(reason, HoldfastWarning, stacklevel=2)
+        if processes.first:
+            _warn(session, chosen)
         training.restore_best()
     return session.history
+
+
+def _warn(session: Session, settings: ResolvedTrainSettings) -> None:
+    """Warns if nothing was learned, or if there was more to learn."""
+    rows = [row for row in session.history if row["event"] == "epoch"]
+    reason = session.training.why_nothing_was_learned([row["train"]["loss"] for row in rows])
+    if reason is None and settings.limit != "small":
+        reason = why_unfinished(rows, settings)
+    if reason is not None:
+        warnings.warn(reason, HoldfastWarning, stacklevel=3)
 
 
 def run_epoch(session: Session) -> None:
@@ -110,15 +117,15 @@ def run_epoch(session: Session) -> None:
     """
     training, train = session.training, session.train
     training.model.train()
-    for batch in islice(train.epoch(training.epoch - 1, training.batch), training.updates - training.step):
-        train_step(training, batch)
+    for pieces in islice(_pieces(training, train), training.updates - training.step):
+        sums = train_step(training, pieces, stop=session.interrupt.requested, save=session.due())
         for listener in session.listeners:
-            listener.update(training, len(batch))
+            listener.update(training, sums.rows)
         _log(session)
-        if session.interrupt.requested:
+        if sums.stop or (training.whole and session.interrupt.requested):
             session.save()
             session.stop()
-        if session.checkpoint is not None and session.checkpoint.due():
+        if sums.save:
             session.save()
     if training.batch < len(train) and training.step < training.updates:
         raise DataError(
@@ -126,27 +133,46 @@ def run_epoch(session: Session) -> None:
         )
     _end_epoch(session)
     session.save()
-    if session.interrupt.requested and not training.finished:
+    if training.processes.any(session.interrupt.requested) and not training.finished:
         session.stop()
 
 
-def train_step(training: Training, batch: Batch) -> None:
+def _pieces(training: Training, train: Epochs) -> Iterator[Mapping[int, Batch]]:
+    """The rest of the batches of the current epoch, each as the chunks of this process, by number."""
+    number, start = training.epoch - 1, training.batch
+    if training.whole:
+        return ({0: batch} for batch in train.epoch(number, start))
+    if not isinstance(train, ChunkedEpochs):
+        raise OptionError(
+            f"{type(train).__name__} gives whole batches only, and training in chunks or by several processes needs "
+            "its method `chunks` (holdfast.tasks.task.ChunkedEpochs). Add it, or train in one process with chunks = 1."
+        )
+    return train.chunks(number, start, training.chunks, training.mine)
+
+
+def train_step(training: Training, pieces: Mapping[int, Batch], *, stop: bool = False, save: bool = False) -> Sums:
     """One update: forward, backward, clip (by value, then by norm), step.
 
     Args:
         training: Between two updates.
-        batch: On any device.
+        pieces: The batch on any device, as the chunks of this process by number; ``{0: batch}`` in one piece.
+        stop: Whether this process was asked to stop after the update.
+        save: Whether this process wants a checkpoint after the update.
+
+    Returns:
+        The loss, and what all processes want.
 
     Raises:
         RunError: The loss is not finite.
         OptionError: ``carry_state`` is on, and the task returns no final state.
     """
-    settings, task = training.settings, training.task
-    batch = batch.to(training.device)
+    settings = training.settings
     training.optimizer.zero_grad()
-    result = task.loss(training.model, batch, training.carried)
-    training.add_loss(result.loss, batch)
-    torch.autograd.backward(result.loss)
+    if training.whole:
+        sums = whole_gradient(training, pieces[0], stop=stop, save=save)
+    else:
+        sums = add_over_chunks(training, pieces, stop=stop, save=save)
+    training.add_loss(sums.loss, sums.rows)
     if settings.clip_value:
         nn.utils.clip_grad_value_(training.parameters, settings.clip_value)
     if settings.clip_norm:
@@ -154,17 +180,10 @@ def train_step(training: Training, batch: Batch) -> None:
     training.learning_rate = float(training.optimizer.param_groups[0]["lr"])
     training.optimizer.step()
     training.schedule.after_update()
-    if settings.carry_state:
-        if result.state is None:
-            raise OptionError("carry_state is on, and the task returns no final state; set carry_state = false.")
-        # contiguous, as it is when it comes back from a checkpoint
-        training.carried = map_tensors(lambda tensor: tensor.detach().contiguous(), result.state)
-    training.this_epoch.add_outputs(result.outputs, batch)
-    if training.since_log is not None:
-        training.since_log.add_outputs(result.outputs, batch)
     training.step += 1
     training.batch += 1
     training.average_weights()
+    return sums
 
 
 def validate(
@@ -233,8 +252,11 @@ def _end_epoch(session: Session) -> None:
     training = session.training
     training.read_losses()
     row = session.row("epoch", training.this_epoch)
-    if session.validation is not None:
-        row["validation"] = validate(training.measured, training.task, session.validation, training.device)
+    validation = session.validation
+    if validation is not None:
+        row["validation"] = training.processes.from_first(
+            lambda: validate(training.measured, training.task, validation, training.device)
+        )
         row["best"] = training.take_score(row["validation"])
         row["seconds"] = round(session.seconds(), 3)
     for listener in session.listeners:

@@ -35,6 +35,7 @@ class RunDirectory:
         data_dir: The folder of the data, to remember; None keeps the one that is remembered.
         defaults: The values of a recipe that sets nothing. A stored recipe may lack a field that has its default, as
             older versions had fewer fields.
+        watch: Only read: another process, which trains together with this one, has the folder and its lock.
 
     Attributes:
         recipe: The recipe. In a run that is resumed, ``auto`` is replaced by the value that the run has chosen.
@@ -52,12 +53,17 @@ class RunDirectory:
         resume: bool = False,
         data_dir: Path | None = None,
         defaults: Mapping[str, Any] | None = None,
+        watch: bool = False,
     ) -> None:
         self.path = Path(path)
         self.recipe_path = self.path / RECIPE_NAME
         self.history_path = self.path / HISTORY_NAME
         self.checkpoint_path = self.path / CHECKPOINT_NAME
         self.model_path = self.path / MODEL_NAME
+        self._lock = -1
+        if watch:
+            self.recipe: Mapping[str, Any] = with_choices(recipe, read_sealed(self.recipe_path)) if resume else recipe
+            return
         if resume and not is_run(self.path):
             raise RunError(f"There is no run in {self.path}{_near(self.path)} Leave out --resume to start one there.")
         try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from holdfast.tasks.task import Metrics, Task
+from holdfast.training.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     from holdfast.data import Batch
@@ -44,10 +46,16 @@ class Losses:
 
 
 class Running:
-    """The mean loss and the metrics of the batches since it was made."""
+    """The mean loss and the metrics of the batches since it was made, with metrics for each chunk of the batches.
+
+    Args:
+        task: What is learned.
+        metrics: Metrics to add to, for whole batches; None for new ones of the task.
+    """
 
     def __init__(self, task: Task, metrics: Metrics | None = None) -> None:
-        self._metrics = task.metrics() if metrics is None else metrics
+        self._task = task
+        self._metrics: dict[int, Metrics] = {} if metrics is None else {0: metrics}
         self._loss_sum = 0.0
         self._sequences = 0
 
@@ -56,24 +64,47 @@ class Running:
         self._loss_sum += loss * sequences
         self._sequences += sequences
 
-    def add_outputs(self, outputs: torch.Tensor, batch: Batch) -> None:
-        """Adds the outputs of a batch to the metrics."""
-        self._metrics.update(outputs.detach(), batch)
+    def add_outputs(self, outputs: torch.Tensor, batch: Batch, chunk: int = 0) -> None:
+        """Adds the outputs of a batch, or of a chunk of it, to the metrics."""
+        self._of(chunk).update(outputs.detach(), batch)
 
-    def report(self) -> dict[str, float]:
-        """``loss`` (the mean over sequences) and every metric, by name."""
-        metrics = {name: float(value) for name, value in self._metrics.compute().items()}
+    def report(self, processes: Processes = ALONE) -> dict[str, float]:
+        """``loss`` (the mean over sequences) and every metric, by name, over the chunks of all processes."""
+        chunks = self._metrics
+        if not processes.alone:
+            chunks = {chunk: self._restored(state) for chunk, state in self._gathered(processes).items()}
+        whole = chunks.get(0) or self._task.metrics()
+        if len(chunks) > 1:  # in the order of the chunks
+            whole = self._task.metrics()
+            for chunk in sorted(chunks):
+                whole.add_state(chunks[chunk].state_dict())
+        metrics = {name: float(value) for name, value in whole.compute().items()}
         return {"loss": self._loss_sum / self._sequences, **metrics}
 
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that was added."""
-        return {
-            "loss_sum": self._loss_sum,
-            "sequences": self._sequences,
-            "metrics": dict(self._metrics.state_dict()),
-        }
+    def state_dict(self, processes: Processes = ALONE) -> dict[str, Any]:
+        """Everything that was added, by all processes."""
+        chunks = self._gathered(processes)
+        state: dict[str, Any] = {"loss_sum": self._loss_sum, "sequences": self._sequences}
+        if chunks.keys() <= {0}:
+            return state | {"metrics": chunks.get(0) or dict(self._task.metrics().state_dict())}
+        return state | {"chunks": chunks}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores what ``state_dict`` returned."""
+    def load_state_dict(self, state: dict[str, Any], mine: Container[int] = (0,)) -> None:
+        """Restores what ``state_dict`` returned, of the chunks of this process."""
         self._loss_sum, self._sequences = state["loss_sum"], state["sequences"]
-        self._metrics.load_state_dict(state["metrics"])
+        chunks = state["chunks"] if "chunks" in state else {0: state["metrics"]}
+        self._metrics = {chunk: self._restored(metrics) for chunk, metrics in chunks.items() if chunk in mine}
+
+    def _of(self, chunk: int) -> Metrics:
+        if chunk not in self._metrics:
+            self._metrics[chunk] = self._task.metrics()
+        return self._metrics[chunk]
+
+    def _restored(self, state: Mapping[str, Any]) -> Metrics:
+        metrics = self._task.metrics()
+        metrics.load_state_dict(state)
+        return metrics
+
+    def _gathered(self, processes: Processes) -> dict[int, Any]:
+        """The states of the metrics by chunk, from all processes."""
+        return processes.gather({chunk: dict(metrics.state_dict()) for chunk, metrics in self._metrics.items()})

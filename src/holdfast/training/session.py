@@ -48,9 +48,13 @@ class Session:
             "epoch": training.epoch,
             "step": training.step,
             "learning_rate": training.learning_rate,
-            "train": running.report(),
+            "train": running.report(training.processes),
             "seconds": round(self.seconds(), 3),
         }
+
+    def due(self) -> bool:
+        """Whether this process wants a checkpoint: the first one does from time to time, if one is kept."""
+        return self.checkpoint is not None and self.training.processes.first and self.checkpoint.due()
 
     def save(self) -> None:
         """Writes the checkpoint, if one is kept."""
@@ -79,6 +83,7 @@ def start(
 ) -> Session:
     """Starts at the beginning, or at the checkpoint of the run directory."""
     checkpoint, rows, digest, seconds = None, 0, None, 0.0
+    first = training.processes.first
     if run is not None:
         setup: dict[str, Any] = training.settings.model_dump()
         setup |= {"train_batches": len(train), "validation_batches": len(validation) if validation else 0}
@@ -86,8 +91,9 @@ def start(
         checkpoint = Checkpoint(run.checkpoint_path, every=every, setup=setup)
         if run.checkpoint_path.exists():
             rows, digest, seconds = checkpoint.read(training)
-    history = History(run.history_path if run else None, keep=rows, digest=digest)
+    training.processes.wait()  # all have read the checkpoint before one may be written
+    history = History(run.history_path if run and first else None, keep=rows, digest=digest)
     origin = time.monotonic() - seconds
     resume = resume_command(run.path) if run else ""
-    watching = (history, *listeners)
+    watching = (history, *(listeners if first else ()))
     return Session(training, train, validation, history, checkpoint, watching, interrupt, origin, resume)

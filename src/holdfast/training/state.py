@@ -11,11 +11,14 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from holdfast.cells.nested_state import map_tensors
 from holdfast.data.defaults import ResolvedTrainSettings
 from holdfast.errors import OptionError, RunError, did_you_mean
 from holdfast.files.storage import check_fit, fit_tensors
-from holdfast.tasks.task import Task
+from holdfast.tasks.task import Task, TaskStep
+from holdfast.training.chunk_tree import owned
 from holdfast.training.optimizers import make_optimizer
+from holdfast.training.processes import ALONE, Processes
 from holdfast.training.running import Losses, Running
 from holdfast.training.schedules import Schedule
 
@@ -32,7 +35,6 @@ _PLAIN = (  # attributes that are stored without conversion
     "epoch",
     "batch",
     "finished",
-    "carried",
     "learning_rate",
     "best_score",
     "best_weights",
@@ -49,10 +51,17 @@ class Training:
         settings: How to train.
         updates: Updates of the whole run when nothing stops it early.
         device: Where the model is.
+        processes: The processes that train it together.
     """
 
     def __init__(
-        self, model: nn.Module, task: Task, settings: ResolvedTrainSettings, updates: int, device: torch.device
+        self,
+        model: nn.Module,
+        task: Task,
+        settings: ResolvedTrainSettings,
+        updates: int,
+        device: torch.device,
+        processes: Processes = ALONE,
     ) -> None:
         self.model, self.task, self.settings = model, task, settings
         self.updates, self.device = updates, device
@@ -64,7 +73,12 @@ class Training:
         self.weights_at_first: tuple[float, float] | None = self._weights()
         self.epoch, self.batch = 1, 0  # the current epoch, and its batches that are done
         self.finished = False
-        self.carried: Any = None  # the final state of the batch before, with settings.carry_state
+        self.processes = processes
+        self.chunks = settings.chunks if settings.exact or processes.alone else processes.size
+        self.mine = owned(self.chunks, processes)  # the chunks of this process
+        # until the first update of several processes has shown that they stay as they are
+        self._buffers = {} if processes.alone else {name: value.clone() for name, value in model.named_buffers()}
+        self.carried: dict[int, Any] = {}  # by chunk, the final state of the batch before, with settings.carry_state
         self.learning_rate = settings.learning_rate  # of the latest update
         self.this_epoch = Running(task)
         self.since_log = Running(task) if settings.log_every else None
@@ -74,13 +88,33 @@ class Training:
         self.epochs_without_gain = 0
         self._losses = Losses(1 if device.type == "cpu" else _LOSSES_IN_FLIGHT)
 
-    def add_loss(self, loss: torch.Tensor, batch: Batch) -> None:
+    @property
+    def whole(self) -> bool:
+        """Whether each update takes its batch in one piece."""
+        return self.chunks == 1 and self.processes.alone
+
+    def keep(self, chunk: int, batch: Batch, result: TaskStep) -> None:
+        """Keeps what the next batch and the metrics need of a chunk.
+
+        Raises:
+            OptionError: ``carry_state`` is on, and the task returns no final state.
+        """
+        if self.settings.carry_state:
+            if result.state is None:
+                raise OptionError("carry_state is on, and the task returns no final state; set carry_state = false.")
+            # contiguous, as it is when it comes back from a checkpoint
+            self.carried[chunk] = map_tensors(lambda tensor: tensor.detach().contiguous(), result.state)
+        self.this_epoch.add_outputs(result.outputs, batch, chunk)
+        if self.since_log is not None:
+            self.since_log.add_outputs(result.outputs, batch, chunk)
+
+    def add_loss(self, loss: torch.Tensor, sequences: int) -> None:
         """Adds the loss of the current update, and sometimes checks that the latest losses are finite.
 
         Raises:
             RunError: One of them is not.
         """
-        self._losses.push(self.step + 1, loss, len(batch))
+        self._losses.push(self.step + 1, loss, sequences)
         if self._losses.full:
             self.read_losses()
 
@@ -102,6 +136,16 @@ class Training:
         """Raises RunError when a weight is not finite, so that such weights are never stored."""
         if not torch.stack([parameter.isfinite().all() for parameter in self.parameters]).all():
             raise RunError(f"A weight is not finite after update {self.step} (epoch {self.epoch}). {self._remedy()}")
+
+    def check_buffers(self) -> None:
+        """Raises OptionError when the model changes its buffers in training: several processes would disagree."""
+        for name, value in self._buffers.items():
+            if not torch.equal(value, dict(self.model.named_buffers())[name]):
+                raise OptionError(
+                    f"The model changes its buffer {name} while it trains, as batch normalisation does, and each "
+                    "process would change its own. Train in one process, or use a layer without such a buffer."
+                )
+        self._buffers = {}
 
     @property
     def measured(self) -> nn.Module:
@@ -146,15 +190,17 @@ class Training:
         self.model.load_state_dict(self.best_weights or self.measured.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
-        """The whole state, as nested dicts, lists and tuples of tensors and numbers."""
+        """The whole state of all processes, as nested dicts, lists and tuples of tensors and numbers."""
         self.read_losses()
+        carried = self.processes.gather(self.carried)
         return {
             "model": dict(self.model.state_dict()),
             "average": {} if self._average is None else dict(self._average.state_dict()),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "this_epoch": self.this_epoch.state_dict(),
-            "since_log": None if self.since_log is None else self.since_log.state_dict(),
+            "this_epoch": self.this_epoch.state_dict(self.processes),
+            "since_log": None if self.since_log is None else self.since_log.state_dict(self.processes),
+            "carried": carried.get(0) if self.chunks == 1 else carried,
             "first_loss": self.first_loss,
             "weights_at_first": self.weights_at_first,
             **{name: getattr(self, name) for name in _PLAIN},
@@ -177,9 +223,13 @@ class Training:
             self._average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
-        self.this_epoch.load_state_dict(state["this_epoch"])
+        self.this_epoch.load_state_dict(state["this_epoch"], self.mine)
         if self.since_log is not None:
-            self.since_log.load_state_dict(state["since_log"])
+            self.since_log.load_state_dict(state["since_log"], self.mine)
+        carried = state["carried"]
+        if self.chunks == 1:
+            carried = {} if carried is None else {0: carried}
+        self.carried = {chunk: value for chunk, value in carried.items() if chunk in self.mine}
         # Checkpoints of older versions do not have these.
         self.first_loss, self.weights_at_first = state.get("first_loss"), state.get("weights_at_first")
         for name in _PLAIN:

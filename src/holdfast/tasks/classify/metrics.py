@@ -78,6 +78,10 @@ class ClassificationMetrics:
         """Continues from the counts that ``state_dict`` gave."""
         self.confusion = state["confusion"].clone()
 
+    def add_state(self, state: Mapping[str, Tensor]) -> None:
+        """Adds the counts of other metrics."""
+        self.confusion += state["confusion"]
+
 
 class MultilabelMetrics:
     """Exact match and F1 where a sequence may have several labels; a score of 0 or more predicts the label.
@@ -150,3 +154,8 @@ class MultilabelMetrics:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continues from the counts that ``state_dict`` gave."""
         self.counts, self.exact, self.seen = state["found"].clone(), int(state["exact"]), int(state["seen"])
+
+    def add_state(self, state: Mapping[str, Any]) -> None:
+        """Adds the counts of other metrics."""
+        self.counts += state["found"]
+        self.exact, self.seen = self.exact + int(state["exact"]), self.seen + int(state["seen"])

@@ -80,11 +80,15 @@ class ForecastMetrics:
 
     def _reserve(self, series: Tensor, batch: Any) -> None:
         """Makes room for the series of a batch, and keeps their measures."""
-        more = int(series.max()) + 1 - len(self._measures)
+        self._make_room(int(series.max()) + 1)
+        self._measures[series] = self._alike if batch.measures is None else batch.measures.cpu()
+
+    def _make_room(self, series: int) -> None:
+        """Makes room for a number of series."""
+        more = series - len(self._measures)
         if more > 0:
             self._sums = {name: _longer(values, more) for name, values in self._sums.items()}
             self._measures = _longer(self._measures, more)
-        self._measures[series] = self._alike if batch.measures is None else batch.measures.cpu()
 
     def _add(self, name: str, series: Tensor, values: Tensor) -> None:
         """Adds values [B, ...] to the sums of their series."""
@@ -152,6 +156,19 @@ class ForecastMetrics:
         """Continues from what ``state_dict`` gave."""
         self._sums = {name: values.clone() for name, values in state["sums"].items()}
         self._measures, self._by_row = state["measures"].clone(), state["by_row"].clone()
+
+    def add_state(self, state: Mapping[str, Any]) -> None:
+        """Adds the sums and counts of other metrics."""
+        there = state["measures"]
+        self._make_room(len(there))
+        counted = state["sums"]["count"].sum(1) > 0
+        self._measures[: len(there)][counted] = there[counted]
+        for name, values in self._sums.items():
+            values[: len(there)] += state["sums"][name]
+        if not self._by_row.shape[1]:
+            self._by_row = torch.zeros_like(state["by_row"])
+        if state["by_row"].shape[1]:
+            self._by_row += state["by_row"]
 
 
 def _longer(values: Tensor, more: int) -> Tensor:

@@ -100,7 +100,8 @@ class ForecastTask(RecipeTask[Windows]):
         targets = batch.known_targets
         scaled = model(batch.inputs, batch.future, _teacher_rows(batch.inputs, targets) if model.training else None)
         loss = known_loss(scaled, targets, self.settings.loss, self.quantiles)
-        return TaskStep(loss, self.encoder.restored(scaled, batch.scale))
+        known = targets.numel() - int(targets.isnan().sum())
+        return TaskStep(loss, self.encoder.restored(scaled, batch.scale), amount=known)
 
     def metrics(self) -> ForecastMetrics:
         """New metrics: errors of the model and of the naive forecasts."""

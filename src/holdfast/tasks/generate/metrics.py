@@ -51,3 +51,8 @@ class LanguageMetrics:
     def load_state_dict(self, state: Mapping[str, float]) -> None:
         """Continues from what ``state_dict`` gave."""
         self.nats, self.tokens, self.characters = state["nats"], int(state["tokens"]), state["characters"]
+
+    def add_state(self, state: Mapping[str, float]) -> None:
+        """Adds the sums and counts of other metrics."""
+        self.nats, self.characters = self.nats + state["nats"], self.characters + state["characters"]
+        self.tokens += int(state["tokens"])

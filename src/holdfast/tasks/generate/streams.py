@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from holdfast.data.batches import Batch, Indices
+from holdfast.data.batches import Batch, Indices, row_ranges
 from holdfast.data.vocabulary import BEGIN, END, PADDING
 from holdfast.errors import DataError, OptionError
 
@@ -154,22 +154,37 @@ class Streams:
         Raises:
             OptionError: ``start`` is negative or beyond the epoch's windows.
         """
+        return (chunks[0] for chunks in self.chunks(number, start, 1, [0]))
+
+    def chunks(self, number: int, start: int, count: int, mine: Sequence[int]) -> Iterator[dict[int, TokenBatch]]:
+        """Some chunks of the streams in each window; see :class:`holdfast.tasks.task.ChunkedEpochs`.
+
+        Raises:
+            OptionError: As for :meth:`epoch`.
+        """
         if not 0 <= start <= len(self):
             raise OptionError(f"Streams.epoch got start = {start}; expected 0 to {len(self)}, the windows of an epoch.")
         edges, fresh = self.edges(number), torch.from_numpy(self.fresh(number))
-        return (self._window(edges[k], edges[k + 1], fresh[k]) for k in range(start, len(self)))
+        rows = {chunk: slice(*row_ranges(self.rows, count)[chunk]) for chunk in mine}
+        wanted = {chunk: part for chunk, part in rows.items() if part.start < part.stop}
+        return (self._window(edges[k], edges[k + 1], fresh[k], wanted) for k in range(start, len(self)))
 
-    def _window(self, begin: int, end: int, fresh: Tensor) -> TokenBatch:
-        targets = self._targets[:, begin:end].long()
-        tokens = int((targets != PADDING).sum())
-        return TokenBatch(
-            self._inputs[:, begin:end].long(),
-            None,
-            targets,
-            fresh,
-            share=tokens / (self.rows * self.steps),
-            characters=tokens * self.characters / self._tokens,
-        )
+    def _window(self, begin: int, end: int, fresh: Tensor, wanted: dict[int, slice]) -> dict[int, TokenBatch]:
+        """Chunks of a window, each with the share of the whole window."""
+        inputs, targets = self._inputs[:, begin:end].long(), self._targets[:, begin:end].long()
+        tokens = (targets != PADDING).sum(1)
+        share = int(tokens.sum()) / (self.rows * self.steps)
+        return {
+            chunk: TokenBatch(
+                inputs[rows],
+                None,
+                targets[rows],
+                fresh[rows],
+                share=share,
+                characters=int(tokens[rows].sum()) * self.characters / self._tokens,
+            )
+            for chunk, rows in wanted.items()
+        }
 
 
 class TokenLines:

@@ -135,10 +135,11 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
         by_token = F.cross_entropy(scores.flatten(0, 1), targets.flatten(), ignore_index=PADDING, reduction="none")
         by_row = by_token.view(targets.shape).sum(1)
         real = targets != PADDING
-        loss = (by_row if batch.weights is None else by_row * batch.weights).sum() / real.sum()
+        tokens = real.sum()
+        loss = (by_row if batch.weights is None else by_row * batch.weights).sum() / tokens
         if model.training:
             loss = loss + self._penalty(outputs, dropped, real)
-        return TaskStep(loss * batch.share, by_row, state)
+        return TaskStep(loss * batch.share, by_row, state, amount=int(tokens))
 
     def _penalty(self, outputs: Tensor, dropped: Tensor, real: Tensor) -> Tensor | float:
         """Activation and temporal activation regularisation (Merity et al. 2017), within the length of each row.

@@ -132,6 +132,14 @@ class RegressionMetrics:
         self._sums = {prefix: values.clone() for prefix, values in state["sums"].items()}
         self._shift, self._within, self._count = (state[name].clone() for name in ("shift", "within", "count"))
 
+    def add_state(self, state: Mapping[str, Any]) -> None:
+        """Adds the sums and counts of other metrics."""
+        for prefix, values in self._sums.items():
+            values += state["sums"][prefix]
+        self._shift += state["shift"]
+        self._within += state["within"]
+        self._count += state["count"]
+
 
 def _last_known(actual: Tensor, mean: Tensor) -> Tensor:
     """For each step the last known target before it, or the mean where there is none: [B, T, K]."""

@@ -150,14 +150,16 @@ class RegressTask(RecipeTask[Any]):
         if isinstance(batch, WindowBatch) and batch.fresh:
             state = None
         scaled, state = self._scaled(model, batch, state)
-        loss = self._loss(scaled, batch)
-        return TaskStep(loss, self.encoder.targets.restored(scaled.detach()), state)
+        loss, amount = self._loss(scaled, batch)
+        return TaskStep(loss, self.encoder.targets.restored(scaled.detach()), state, amount)
 
-    def _loss(self, scaled: Tensor, batch: Batch) -> Tensor:
-        kind = self.settings.loss
+    def _loss(self, scaled: Tensor, batch: Batch) -> tuple[Tensor, int | None]:
+        """The loss, and the number of targets that it is the mean of; None for the sequences."""
+        kind, targets = self.settings.loss, batch.known_targets
         if kind not in self.settings.losses:
-            return own_loss(kind, scaled[..., 0], batch.known_targets, batch.weights)
-        return known_loss(scaled, batch.known_targets, cast(LossKind, kind), self.quantiles, batch.weights)
+            return own_loss(kind, scaled[..., 0], targets, batch.weights), None
+        loss = known_loss(scaled, targets, cast(LossKind, kind), self.quantiles, batch.weights)
+        return loss, targets.numel() - int(targets.isnan().sum())
 
     def _scaled(self, model: nn.Module, batch: Batch, state: Any = None) -> tuple[Tensor, Any]:
         """The scaled predictions [B, K, Q] or [B, T, K, Q], quantiles ascending, and the final state."""

@@ -9,12 +9,12 @@ Gradients stop at the edges of the windows: truncated back-propagation through t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from holdfast.data.batches import Batch, Dataset, Indices
+from holdfast.data.batches import Batch, Dataset, Indices, row_ranges
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +62,10 @@ class WindowBatches:
             number: The epoch, from 0.
             start: Number of batches to skip, to resume within an epoch.
         """
+        return (chunks[0] for chunks in self.chunks(number, start, 1, [0]))
+
+    def chunks(self, number: int, start: int, count: int, mine: Sequence[int]) -> Iterator[dict[int, WindowBatch]]:
+        """Some chunks of the sequences of each batch; see :class:`holdfast.tasks.task.ChunkedEpochs`."""
         skipped = 0
         for indices, steps in self._groups(number):
             begins = range(0, steps, self._window)
@@ -69,9 +73,10 @@ class WindowBatches:
             skipped += len(begins)
             if not left:
                 continue
-            whole = self._dataset.__getitems__(indices)
+            whole, ranges = self._dataset.__getitems__(indices), row_ranges(len(indices), count)
+            parts = {chunk: whole.rows(*ranges[chunk]) for chunk in mine}
             for begin in left:
-                yield self._cut(whole, begin)
+                yield {chunk: self._cut(part, begin) for chunk, part in parts.items() if len(part)}
 
     def _groups(self, number: int) -> list[tuple[Indices, int]]:
         """The sequences that go side by side in an epoch, and the steps of the longest of each group."""

@@ -96,6 +96,14 @@ class TaggingMetrics:
         self.counts, self.whole, self.steps = state["counts"].clone(), state["whole"].clone(), state["steps"]
         self.spans = {label: list(counts) for label, counts in state["spans"].items()}
 
+    def add_state(self, state: Mapping[str, Any]) -> None:
+        """Adds the counts of other metrics."""
+        self.counts, self.whole = self.counts + state["counts"], self.whole + state["whole"]
+        self.steps += state["steps"]
+        for label, counts in state["spans"].items():
+            before = self.spans.get(label, [0] * len(counts))
+            self.spans[label] = [a + b for a, b in zip(before, counts, strict=True)]
+
 
 def _precision_recall_f1(counts: Sequence[int]) -> tuple[float, float, float]:
     """From the numbers of right, predicted and actual ones; 0 where nothing was predicted or actual."""

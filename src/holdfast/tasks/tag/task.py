@@ -121,7 +121,7 @@ class TagTask(RecipeTask[Records[Any, Any]]):
             loss = F.binary_cross_entropy_with_logits(known[:, 0], known_targets.to(scores.dtype), reduction=reduction)
         if batch.weights is not None:
             loss = (loss * batch.weights[:, None].expand(targets.shape)[targets >= 0]).sum()
-        return TaskStep(loss / max(1, len(known_targets)), best_tags(scores), state)
+        return TaskStep(loss / max(1, len(known_targets)), best_tags(scores), state, amount=len(known_targets))
 
     def _scores(self, model: nn.Module, batch: Any, state: Any = None) -> tuple[Tensor, Any]:
         inputs, lengths, *spelled = self.encoder.arguments(batch)

@@ -58,3 +58,7 @@ class TranscriptionMetrics:
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Continues from the counts that ``state_dict`` gave."""
         self._counts = dict(state)
+
+    def add_state(self, state: Mapping[str, int]) -> None:
+        """Adds the counts of other metrics."""
+        self._counts = {name: count + state[name] for name, count in self._counts.items()}

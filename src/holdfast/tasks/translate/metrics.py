@@ -97,3 +97,10 @@ class TranslationMetrics:
         self._loss, self._tokens = state["loss"], state["tokens"]
         self.answers, self.texts = list(state["answers"]), list(state["texts"])
         self.references = [list(texts) for texts in state["references"]]
+
+    def add_state(self, state: Mapping[str, Any]) -> None:
+        """Adds what other metrics collected."""
+        self._loss, self._tokens = self._loss + state["loss"], self._tokens + state["tokens"]
+        self.answers += state["answers"]
+        self.texts += state["texts"]
+        self.references += [list(texts) for texts in state["references"]]
