@@ -83,7 +83,7 @@ def served(service: Service, grace: float = 10.0) -> Iterator[str]:
     try:
         yield "{}:{}".format(*listener.getsockname())
     finally:
-        server.stop()
+        server.stop_from_thread()
         thread.join(grace + 5)
         assert not thread.is_alive(), "the server did not end"
         assert server.stopped_in_time
@@ -97,5 +97,5 @@ class StoppableServer(Server):
         self.loop = asyncio.get_running_loop()
         yield
 
-    def stop(self) -> None:
+    def stop_from_thread(self) -> None:
         self.loop.call_soon_threadsafe(self.handle_exit, signal.SIGTERM, None)

@@ -29,6 +29,7 @@ RESTARTS, IDLE, REFUSED = 1012, 4408, 1008
 """Close codes: RFC 6455 and its registry; IDLE is the private counterpart of HTTP's 408."""
 PROTOCOL = "holdfast"
 """The subprotocol that a browser offers beside the one with its token."""
+_STOPS = "The server stops or restarts. Connect again."
 _MOST_BAD_FRAMES = 16
 _GRACE = 1.0
 
@@ -58,7 +59,7 @@ class Connections:
     async def _tell_when_stopping(self) -> None:
         await self._service.lifecycle.stopping.wait()
         for connection in list(self._open):
-            connection.end(RESTARTS, "The server stops or restarts. Connect again.")
+            connection.end(RESTARTS, _STOPS)
 
     async def _answer(self, websocket: WebSocket) -> None:
         """Serves one websocket from its handshake to its end."""
@@ -74,6 +75,8 @@ class Connections:
             await websocket.send_denial_response(denial)
             return
         self._open.add(connection)
+        if service.lifecycle.stopping.is_set():  # since the conversation was begun
+            connection.end(RESTARTS, _STOPS)
         try:
             await connection.serve(conversation)
         finally:
