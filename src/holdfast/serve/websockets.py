@@ -15,12 +15,13 @@ from __future__ import annotations
 import asyncio
 import json
 
-from starlette.responses import JSONResponse
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from holdfast.errors import HoldfastError
 from holdfast.serve.conversations import Conversation, open_conversation
+from holdfast.serve.facts import Facts
+from holdfast.serve.guard import refusal_for, refused
 from holdfast.serve.live_models import LiveModels
 from holdfast.serve.refusals import Refusal
 from holdfast.serve.service import Service
@@ -63,16 +64,15 @@ class Connections:
 
     async def _answer(self, websocket: WebSocket) -> None:
         """Serves one websocket from its handshake to its end."""
-        service = self._service
+        service, facts, parameters = self._service, Facts.of(websocket), websocket.path_params
         try:
-            parameters = websocket.path_params
             live = self._live.get(service.models.get(parameters["model"], parameters.get("version", "")))
             connection = Connection(websocket, service)
             conversation = await open_conversation(live, service, connection.idle)
-        except Refusal as refusal:
+        except HoldfastError as error:
+            refusal = refusal_for(error, facts)
             service.metrics.errors.labels(refusal.reason).inc()
-            denial = JSONResponse({"error": str(refusal)}, refusal.status, refusal.headers)
-            await websocket.send_denial_response(denial)
+            await websocket.send_denial_response(refused(refusal))
             return
         self._open.add(connection)
         if service.lifecycle.stopping.is_set():  # since the conversation was begun
