@@ -171,7 +171,7 @@ def test_the_native_steps_refuse_what_does_not_fit() -> None:
     y.flags.writeable = False
     assert not stream._advance(x, y)
     assert np.all(y == 1)
-    assert not stream._state.any()
+    assert not stream._state.values.any()
 
 
 def test_what_the_kernels_lack_needs_torch(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
