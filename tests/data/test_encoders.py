@@ -133,6 +133,20 @@ def test_every_real_type_becomes_float32(dtype: type, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["none", "unit", "standard"])
+@pytest.mark.parametrize("narrow", [np.uint8, np.int16, np.int32, np.float16, np.float32])
+def test_a_number_gives_the_same_bits_in_every_type_that_holds_it(kind: str, narrow: type) -> None:
+    rng = np.random.default_rng(2)
+    values = (rng.normal(90, 40, (6, 5, 3)) * [1, 0.3, 0.01]).clip(0, 255).astype(narrow)
+    wide = values.astype(np.float64)
+    fitted = [fit_scaling(Examples(part, None, list("abcdef")), kind) for part in (values, wide)]  # type: ignore[arg-type]
+    assert fitted[0] == fitted[1]
+    assert np.array_equal(fitted[0].apply(values), fitted[0].apply(wide))
+    if kind == "standard":  # rounded once, not at each operation
+        exact = (wide - np.array(fitted[0].mean)) / np.array(fitted[0].std)
+        assert np.array_equal(fitted[0].apply(values), exact.astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", ["none", "unit", "standard"])
 def test_an_encoder_survives_json(kind: str) -> None:
     examples = sequences()
     encoder = Encoder.fit(examples, ClassifyData(scaling=kind, layout="columns"))  # type: ignore[arg-type]

@@ -83,6 +83,18 @@ def test_python_in_the_docs_runs(path: Path) -> None:
     run(path)
 
 
+SCORED = ("SequenceClassifier", "SequenceRegressor", "SequenceTagger", "Forecaster", "TextClassifier")
+
+
+@pytest.mark.parametrize("name", SCORED)
+def test_the_readme_needs_ten_lines_from_the_import_to_a_score(name: str) -> None:
+    programs = [block.text for block in blocks((ROOT / "README.md").read_text("utf-8")) if block.info == "python"]
+    (program,) = (text for text in programs if f"from holdfast import {name}\n" in text)
+    assert len(program.splitlines()) <= 10
+    assert re.search(r"^print\(\w+\.score\(", program, re.MULTILINE)
+    exec(compile(program, name, "exec"), {"__name__": "__main__"})  # alone, without the blocks above it
+
+
 @pytest.mark.parametrize("path", RUNNABLE, ids=name_of)
 def test_no_python_escapes(path: Path) -> None:
     infos = [block.info for block in blocks(path.read_text("utf-8"))]

@@ -20,6 +20,7 @@ CHECKED = {
     "classifier",
     "one_layer_four_ways",
     "own_cell",
+    "search",
     "sequence_to_sequence",
     "swap_torch",
     "tensorflow_1",
@@ -78,6 +79,15 @@ def test_own_cell(tmp_path: Path) -> None:
     assert float(lines[0][2]) < 0.7
     assert float(lines[-1][2]) > 0.9
     assert float(lines[-1][1]) < 0.3
+
+
+def test_search(tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="needs optuna: pip install optuna")
+    best, pruned = output("search", tmp_path).splitlines()
+    found = re.fullmatch(r"accuracy (\S+) with {'cell': '(?:lstm|gru)', 'hidden_size': \d+, 'learning_rate': .*}", best)
+    assert found
+    assert float(found[1]) > 0.9
+    assert re.fullmatch(r"\d+ of 12 trials were stopped early", pruned)
 
 
 def test_vanishing_gradient(tmp_path: Path) -> None:

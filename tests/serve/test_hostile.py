@@ -38,7 +38,7 @@ LIMITS = Limits(
     generated_tokens=300,
     batch_steps=10_000,
 )
-ALLOWED = {200, 400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 431, 501, 503}
+ALLOWED = {100, 200, 400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 431, 501, 503}
 
 
 @pytest.fixture(scope="module")

@@ -238,3 +238,23 @@ def test_the_digest_is_that_of_the_file(folder: Path) -> None:
 
     path = folder / "stream.safetensors"
     assert load(Place("a", "1", path)).digest == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_limits_of_the_computation(folder: Path) -> None:
+    names = ("numbers", "texts", "converted")
+    limits = Limits(batch_steps=20, examples=4)
+    with serving(*(folder / f"{name}.safetensors" for name in names), limits=limits) as server:
+        answers = []
+        for name, info, shape in (
+            ("numbers", "input", [3, 7, 1]),
+            ("numbers", "input", [5, 2, 1]),
+            ("converted", server.get("/v2/models/converted").json["inputs"][0]["name"], [3, 7, 3]),
+        ):
+            tensor = {"name": info, "datatype": "FP32", "shape": shape, "data": [0.0] * int(np.prod(shape))}
+            answers.append(server.post(f"/v2/models/{name}/infer", {"inputs": [tensor]}))
+    assert [answer.status for answer in answers] == [422, 413, 413]
+    assert answers[0].error.startswith("3 examples of up to 7 steps have 21 steps with their padding; expected at most")
+    assert answers[1].error == "There are 5 examples; at most 4 are taken (examples)."
+    assert answers[2].error.endswith(
+        "has 21 steps in all; at most 20 are computed (batch_steps). Send fewer rows or steps at once."
+    )

@@ -218,6 +218,18 @@ def test_no_answer_has_a_path_of_the_server(server: Running, folder: Path) -> No
     assert zipped.error == "x.npz is a zip archive, which may unpack to much; send the file unpacked."
 
 
+def test_a_damaged_form(server: Running) -> None:
+    body, headers = form([("a.csv", b"a,b\n" * 1000)])
+    cut = server.post("/predict/numbers", body[:-10], headers)
+    assert (cut.status, cut.error) == (400, "The form is cut short: its last boundary is missing.")
+    other = server.post("/predict/numbers", body, {"Content-Type": "multipart/form-data; boundary=other"})
+    assert (other.status, other.error[:24]) == (400, "The form cannot be read:")
+    without = server.post("/predict/numbers", body, {"Content-Type": "multipart/form-data"})
+    assert (without.status, without.error) == (400, "The form cannot be read: Missing boundary in multipart.")
+    field = server.post("/predict/numbers", *form([], colour="red"))
+    assert field.error == "The form has the field 'colour'; expected files, texts, options."
+
+
 def test_two_files_of_one_name(server: Running, folder: Path) -> None:
     content = (folder / "train.csv").read_bytes()
     answers = server.post("/predict/numbers", *form([("a.csv", content), ("a.csv", content)])).json["answers"]

@@ -6,7 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
-from holdfast.training import Listener, LiveProgress, PlainProgress, choose_progress, fit
+from holdfast.training import Listener, LiveProgress, NotebookProgress, PlainProgress, choose_progress, fit
 from holdfast.training.progress import Plan
 from holdfast.training.state import Training
 
@@ -82,4 +82,63 @@ def test_the_choice() -> None:
     assert type(choose_progress(terminal)) is LiveProgress
     assert type(choose_progress(pipe)) is PlainProgress
     assert type(choose_progress(terminal, quiet=True)) is Listener
+    pytest.importorskip("IPython", reason="needs IPython: pip install ipykernel")
+    assert type(choose_progress(Console(file=io.StringIO(), force_jupyter=True))) is NotebookProgress
     assert shown(choose_progress(pipe, quiet=True), pipe) == ""
+
+
+class Cell:
+    """The output of a notebook's cell: the contents that were displayed, in order."""
+
+    def __init__(self) -> None:
+        self.contents: list[dict[str, str]] = []
+
+    def __call__(self, content: dict[str, str], *, raw: bool, display_id: bool) -> Cell:
+        assert raw
+        assert display_id
+        assert not self.contents  # all later ones are updates of the first
+        self.contents.append(content)
+        return self
+
+    def update(self, content: dict[str, str], *, raw: bool) -> None:
+        assert raw
+        self.contents.append(content)
+
+
+def test_a_notebook_has_a_bar_and_a_table_of_the_epochs() -> None:
+    cell = Cell()
+    progress = NotebookProgress(cell, interval=3, clock=Clock())
+    progress.note("Chosen: a < b.")
+    fit(toy_model(), ToyTask(), ToyBatches(20), ToyBatches(2), settings(epochs=12), listeners=[progress])
+    bars = [re.search(r'<progress value="(\d+)" max="240" style="width: 20em">', c["text/html"]) for c in cell.contents]
+    assert [bar is None for bar in bars] == [False] * (len(bars) - 1) + [True]  # the bar goes at the end
+    steps = [int(bar[1]) for bar in bars if bar]
+    assert steps == sorted(steps)
+    assert steps[0] == 0
+    assert steps[-1] > 230
+    assert any(re.search(r"epoch 2/12  loss \d\.\d{4}  accuracy", c["text/html"]) for c in cell.contents)
+    last = cell.contents[-1]
+    assert last["text/html"].startswith("<p>Chosen: a &lt; b.</p><table>")
+    titles = re.findall(r"<th>(.*?)</th>", last["text/html"])
+    assert titles == ["epoch", "train loss", "train accuracy", "validation loss", "validation accuracy", "time"]
+    table = [re.findall(r"<td>(.*?)</td>", row) for row in re.findall(r"<tr>(<td>.*?)</tr>", last["text/html"])]
+    assert [row[0] for row in table[-10:]] == [f"{epoch}/12" for epoch in range(3, 13)]  # the latest ten
+    assert len(table) in (10, 11)  # and the best one
+    assert any(row[-1].endswith("best") for row in table)
+    lines = last["text/plain"].splitlines()
+    assert lines[0] == "Chosen: a < b."
+    for row, line in zip(table, lines[1:], strict=True):
+        assert line.startswith(f"epoch {row[0]}  train loss {row[1]}  accuracy {row[2]}  validation loss {row[3]}")
+
+
+def test_a_notebook_without_validation_and_an_end_before_the_beginning() -> None:
+    cell = Cell()
+    NotebookProgress(cell).end()
+    assert cell.contents == []
+    fit(toy_model(), ToyTask(), ToyBatches(2), None, settings(epochs=1), listeners=[NotebookProgress(cell)])
+    assert re.findall(r"<th>(.*?)</th>", cell.contents[-1]["text/html"]) == [
+        "epoch",
+        "train loss",
+        "train accuracy",
+        "time",
+    ]

@@ -10,16 +10,17 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_random_state
 from torch import nn
 
 from holdfast.data import hold_out
 from holdfast.errors import OptionError
 from holdfast.estimators import parameters
-from holdfast.estimators.checking import checked_weights, in_our_words, rows_of
+from holdfast.estimators.checking import checked_weights, in_our_words, not_fitted, rows_of
+from holdfast.estimators.parameters import Parameter
 from holdfast.predictor import Predictor
 from holdfast.recipes import RECIPES, validated
+from holdfast.settings import Recipe
 from holdfast.tasks import RecipeTask, model_file
 from holdfast.training import Listener, choose_progress, learn, validate
 from holdfast.training.determinism import untouched_random_state
@@ -47,7 +48,7 @@ class Estimator(BaseEstimator):
     fields: ClassVar[Sequence[str]] = ()
     without: ClassVar[Sequence[str]] = ()
     own: ClassVar[Mapping[str, tuple[Any, str]]] = {}
-    parameters: ClassVar[Mapping[str, parameters.Parameter]] = {}
+    parameters: ClassVar[Mapping[str, Parameter]] = {}
 
     history_: list[dict[str, Any]]
     _predictor: Predictor
@@ -163,9 +164,20 @@ class Estimator(BaseEstimator):
         notes = {"class": type(self).__name__, "train": train, **self._notes()}
         model_file.save(Path(path), predictor.task, predictor.model, {"estimator": notes})
 
-    def _answers(self, inputs: Any) -> Iterator[dict[str, Any]]:
-        """The answers to these inputs, with the arguments for predictions as they are now."""
-        predictor, answering = self._fitted(), self._answering()
+    def _read(self, X: Any) -> Any:
+        """The inputs of a prediction as examples."""
+        self._fitted()
+        with in_our_words():
+            return self._inputs(X, reset=False)
+
+    def _computed(self, X: Any, function: str) -> Iterator[Any]:
+        """What a function of the task gives for each batch of inputs."""
+        inputs = self._read(X)
+        return self._predictor.compute(inputs, getattr(self._predictor.task, function))
+
+    def _answers(self, X: Any) -> Iterator[dict[str, Any]]:
+        """The answers to inputs, with the arguments for predictions as they are now."""
+        inputs, predictor, answering = self._read(X), self._predictor, self._answering()
         if answering != predictor.task.answering:
             predictor = predictor.answering(answering)
         return predictor.answer(inputs)
@@ -236,8 +248,12 @@ class Estimator(BaseEstimator):
         values |= {"random_state": self._seed(), **self._changes()}
         pair = isinstance(self.validation, tuple | list)
         values["validation"] = 0 if pair or self.validation is None else self.validation
-        kind = RECIPES[self.task_name]
-        return parameters.recipe_of(kind, type(self).__name__, self.parameters, values, self._decided())
+        kind, placed = self._recipe_fields()
+        return parameters.recipe_of(kind, type(self).__name__, placed, values, self._decided())
+
+    def _recipe_fields(self) -> tuple[type[Recipe], Mapping[str, Parameter]]:
+        """The class of the recipe, and the parameters that are fields of it."""
+        return RECIPES[self.task_name], self.parameters
 
     def _seed(self) -> Any:
         if self.random_state is None or isinstance(self.random_state, np.random.RandomState):
@@ -260,10 +276,7 @@ class Estimator(BaseEstimator):
 
     def _fitted(self) -> Predictor:
         if not hasattr(self, "_predictor"):
-            raise NotFittedError(
-                f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with appropriate arguments before "
-                "using this estimator."
-            )
+            raise not_fitted(self)
         return self._predictor
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from holdfast.errors import DataError, DataTypeError, HoldfastError
@@ -25,6 +26,33 @@ def in_our_words() -> Iterator[None]:
         raise DataTypeError(" ".join(str(error).split())) from error
     except ValueError as error:
         raise DataError(" ".join(str(error).split())) from error
+
+
+def required(y: Any, estimator: object, expected: str) -> Any:
+    """The targets, if there are any, as :func:`plain` gives them.
+
+    Args:
+        y: The targets, or None.
+        estimator: The estimator that needs them.
+        expected: What to give, for the message: ``"a label for each input"``.
+
+    Raises:
+        DataError: ``y`` is None.
+    """
+    if y is None:
+        raise DataError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y is None: give "
+            f"{expected}."
+        )
+    return plain(y)
+
+
+def not_fitted(estimator: object) -> NotFittedError:
+    """The error of scikit-learn for an estimator before its ``fit``."""
+    return NotFittedError(
+        f"This {type(estimator).__name__} instance is not fitted yet. Call 'fit' with appropriate arguments before "
+        "using this estimator."
+    )
 
 
 def plain(values: Any) -> Any:

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, colum
 from holdfast.data import TextEncoder
 from holdfast.errors import DataError
 from holdfast.estimators.base import Estimator
-from holdfast.estimators.checking import in_our_words, plain
+from holdfast.estimators.checking import in_our_words, required
 from holdfast.estimators.labels import LabelSets, LabelTexts
 from holdfast.estimators.sequences import SequenceInputs
 from holdfast.estimators.texts import TextInputs
@@ -54,12 +54,8 @@ class _Classifier(ClassifierMixin, Estimator):
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """The probability of each label, [N, classes], in the order of ``classes_``; errors as :meth:`predict`."""
-        predictor = self._fitted()
-        with in_our_words():
-            inputs = self._inputs(X, reset=False)
-        task = cast(ClassifyTask, predictor.task)
-        rows = torch.cat(list(predictor.compute(inputs, task.probabilities))).cpu()
-        order = self._labels.order(task.encoder.labels.classes)
+        rows = torch.cat(list(self._computed(X, "probabilities"))).cpu()
+        order = self._labels.order(cast(ClassifyTask, self.task_).encoder.labels.classes)
         return cast("npt.NDArray[np.float64]", rows[:, order].numpy())
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
@@ -81,12 +77,7 @@ class _Classifier(ClassifierMixin, Estimator):
             return float(np.average(hits, weights=sample_weight))
 
     def _checked_labels(self, y: Any, count: int) -> npt.NDArray[Any]:
-        if y is None:
-            raise DataError(
-                f"This {type(self).__name__} estimator requires y to be passed, but the target y is None: give a label "
-                "for each input."
-            )
-        labels = plain(y)
+        labels = required(y, self, "a label for each input")
         if type_of_target(labels, input_name="y") == "multilabel-indicator":
             labels = check_array(labels, input_name="y", dtype=None)
         else:

@@ -7,7 +7,6 @@ from typing import Any, Self
 from holdfast.data import Records
 from holdfast.errors import DataError
 from holdfast.estimators.base import Estimator
-from holdfast.estimators.checking import in_our_words
 from holdfast.tasks.generate.data import check, hold_out
 from holdfast.tasks.values import texts_in
 
@@ -80,10 +79,7 @@ class LanguageModel(Estimator):
             DataError: The prompts are not texts.
             sklearn.exceptions.NotFittedError: There was no ``fit``.
         """
-        self._fitted()
-        with in_our_words():
-            prompts = self._inputs(X, reset=False)
-        return [answer["text"] for answer in self._answers(prompts)]
+        return [answer["text"] for answer in self._answers(X)]
 
     def generate(self, prompt: str = "", samples: int = 1, seed: int = 0, **options: Any) -> list[str]:
         """Several texts that start with one prompt.

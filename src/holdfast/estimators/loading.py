@@ -17,7 +17,7 @@ from holdfast.tasks import model_file
 CLASSES = {
     "classify": ("holdfast.estimators.classify", ("SequenceClassifier", "TextClassifier")),
     "forecast": ("holdfast.estimators", ("Forecaster", "AnomalyDetector")),
-    "regress": ("holdfast.estimators.regress", ("SequenceRegressor", "TextRegressor")),
+    "regress": ("holdfast.estimators", ("SequenceRegressor", "TextRegressor", "AnomalyDetector")),
     "generate": ("holdfast.estimators.generate", ("LanguageModel",)),
     "tag": ("holdfast.estimators.tag", ("SequenceTagger", "TextTagger")),
     "transcribe": ("holdfast.estimators.transcribe", ("Transcriber",)),

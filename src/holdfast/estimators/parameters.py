@@ -36,7 +36,10 @@ OWN: dict[str, tuple[Any, str]] = {
     ),
     "warm_start": (False, "Whether a further ``fit`` continues from the weights of the one before."),
     "callbacks": (None, "A list of :class:`holdfast.training.Listener`, which watch training."),
-    "verbose": (0, "0: show nothing. 1: show progress, live on a terminal and as lines elsewhere."),
+    "verbose": (
+        0,
+        "0: show nothing. 1: show progress: a live line on a terminal, a bar in notebooks, else lines.",
+    ),
 }
 """Default and description of the arguments that are not, or not only, fields of a recipe. The fraction that
 ``validation`` holds out by default comes from the recipe."""

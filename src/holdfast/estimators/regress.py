@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_array, check_consistent_length
 from holdfast.data import Examples
 from holdfast.errors import DataError, OptionError
 from holdfast.estimators.base import Estimator
-from holdfast.estimators.checking import in_our_words, plain
+from holdfast.estimators.checking import in_our_words, plain, required
 from holdfast.estimators.sequences import SequenceInputs
 from holdfast.estimators.texts import TextInputs
 from holdfast.tasks import RecipeTask
@@ -23,10 +23,7 @@ from holdfast.tasks.regress.encoder import NumbersEncoder
 from holdfast.tasks.regress.task import RegressTask
 
 Floats = npt.NDArray[np.float64]
-_NO_Y = (
-    "This {} estimator requires y to be passed, but the target y is None: give a number for each input, or numbers for "
-    "each step."
-)
+_TARGETS = "a number for each input, or numbers for each step"
 
 
 class _Regressor(RegressorMixin, Estimator):
@@ -104,11 +101,7 @@ class _Regressor(RegressorMixin, Estimator):
 
     def _predictions(self, X: Any) -> list[Floats]:
         """The predictions of each input: [K, Q], or [T_i, K, Q] for targets per step."""
-        predictor = self._fitted()
-        with in_our_words():
-            inputs = self._inputs(X, reset=False)
-        task = cast(RegressTask, predictor.task)
-        return [row.cpu().numpy() for rows in predictor.compute(inputs, task.predictions) for row in rows]
+        return [row.cpu().numpy() for rows in self._computed(X, "predictions") for row in rows]
 
     def _joined(self, rows: list[Floats], X: Any) -> Any:
         """The predictions of all inputs in the form of ``y``."""
@@ -121,11 +114,10 @@ class _Regressor(RegressorMixin, Estimator):
 
     def _numbers(self, y: Any, count: int) -> Any:
         """Targets per input, [N] or [N, K]."""
-        if y is None:
-            raise DataError(_NO_Y.format(type(self).__name__))
+        y = required(y, self, _TARGETS)
         finite = "allow-nan" if getattr(self, "missing", None) not in (None, "error") else True
         numbers = check_array(
-            plain(y), ensure_2d=False, allow_nd=True, dtype=np.float64, ensure_all_finite=finite, input_name="y"
+            y, ensure_2d=False, allow_nd=True, dtype=np.float64, ensure_all_finite=finite, input_name="y"
         )
         check_consistent_length(range(count), numbers)
         if numbers.ndim not in (1, 2):
@@ -214,8 +206,7 @@ class SequenceRegressor(_Regressor, SequenceInputs):
             self._steps = self._are_steps(y, inputs)
         if not self._steps:
             return cast(Examples, super()._labelled(inputs, y, reset=reset))
-        if y is None:
-            raise DataError(_NO_Y.format(type(self).__name__))
+        y = required(y, self, _TARGETS)
         check_consistent_length(range(len(inputs)), y)
         rows = [
             check_array(
@@ -283,6 +274,7 @@ class TextRegressor(_Regressor, TextInputs):
 
     task_name = "regress"
     fields = ("data.unit", "data.vocabulary_size", "data.least", "data.lower", "data.validation")
+    without = ("encoder_decoder",)
     own: ClassVar = {"unit": ("words", "What a step of a text is: ``words``, ``characters`` or byte-pair ``pieces``.")}
 
     def _inputs(self, X: Any, *, reset: bool) -> Any:

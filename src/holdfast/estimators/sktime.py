@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from holdfast.errors import MissingLibraryError
+from holdfast.estimators.adapter import Adapter
 from holdfast.estimators.classify import SequenceClassifier
-from holdfast.estimators.parameters import constructor, described
 from holdfast.estimators.regress import SequenceRegressor
 
 try:
@@ -21,9 +21,6 @@ try:
 except ImportError as error:
     raise MissingLibraryError("holdfast.estimators.sktime needs the library sktime: pip install sktime.") from error
 
-_FIXED = ("layout", "warm_start", "per", "window")
-_PARAMETERS = {name: p for name, p in SequenceClassifier.parameters.items() if name not in _FIXED}
-_OF_REGRESSORS = {name: p for name, p in SequenceRegressor.parameters.items() if name not in _FIXED}
 _TAGS = {
     "X_inner_mtype": "df-list",
     "capability:multivariate": True,
@@ -35,7 +32,22 @@ _TAGS = {
 }
 
 
-class HoldfastClassifier(BaseClassifier):
+class _Adapter(Adapter):
+    """What both classes share."""
+
+    @staticmethod
+    def _sequences(X: Any) -> list[npt.NDArray[Any]]:
+        """A panel as a list of N sequences [T_i, C], from N frames with a row per step."""
+        return [frame.to_numpy() for frame in X]
+
+    @classmethod
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+        """Small settings for the tests of sktime."""
+        small = {"epochs": 2, "threads": 1, "validation": None}
+        return [{**small, "hidden_size": 4}, {**small, "cell": "gru", "hidden_size": 3, "bidirectional": True}]
+
+
+class HoldfastClassifier(_Adapter, BaseClassifier):
     """:class:`holdfast.SequenceClassifier` as a classifier of sktime.
 
     Example:
@@ -48,45 +60,15 @@ class HoldfastClassifier(BaseClassifier):
         estimator_: The fitted :class:`holdfast.SequenceClassifier`, for ``save``, ``history_`` and ``model_``.
     """
 
+    adapts = SequenceClassifier
     _tags: ClassVar = {**_TAGS, "capability:predict_proba": True}
 
-    def _with_tags(self) -> None:
-        BaseClassifier.__init__(self)
-        self.set_tags(**{"capability:missing_values": self.missing not in ("error", None)})
-
-    __init__ = constructor(_PARAMETERS, _with_tags)
-
-    def _fit(self, X: Any, y: npt.NDArray[Any]) -> HoldfastClassifier:
-        arguments = {name: getattr(self, name) for name in _PARAMETERS}
-        self.estimator_ = SequenceClassifier(**arguments).fit(_sequences(X), y)
-        return self
-
-    def _predict(self, X: Any) -> npt.NDArray[Any]:
-        return self.estimator_.predict(_sequences(X))
-
     def _predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
-        return self.estimator_.predict_proba(_sequences(X))
-
-    @classmethod
-    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
-        """Small settings for the tests of sktime."""
-        return _small()
+        probabilities: npt.NDArray[np.float64] = self.estimator_.predict_proba(self._sequences(X))
+        return probabilities
 
 
-HoldfastClassifier.__doc__ = described(HoldfastClassifier.__doc__, _PARAMETERS)
-
-
-def _sequences(frames: list[Any]) -> list[npt.NDArray[Any]]:
-    """A panel as a list of N sequences [T_i, C], from N frames with a row per step."""
-    return [frame.to_numpy() for frame in frames]
-
-
-def _small() -> list[dict[str, Any]]:
-    small = {"epochs": 2, "threads": 1, "validation": None}
-    return [{**small, "hidden_size": 4}, {**small, "cell": "gru", "hidden_size": 3, "bidirectional": True}]
-
-
-class HoldfastRegressor(BaseRegressor):
+class HoldfastRegressor(_Adapter, BaseRegressor):
     """:class:`holdfast.SequenceRegressor` as a regressor of sktime.
 
     Example:
@@ -99,27 +81,6 @@ class HoldfastRegressor(BaseRegressor):
         estimator_: The fitted :class:`holdfast.SequenceRegressor`, for ``save``, ``history_`` and ``model_``.
     """
 
+    adapts = SequenceRegressor
+    decided: ClassVar = {"per": "sequence"}
     _tags: ClassVar = _TAGS
-
-    def _with_tags(self) -> None:
-        BaseRegressor.__init__(self)
-        self.set_tags(**{"capability:missing_values": self.missing not in ("error", None)})
-
-    __init__ = constructor(_OF_REGRESSORS, _with_tags)
-
-    def _fit(self, X: Any, y: npt.NDArray[Any]) -> HoldfastRegressor:
-        arguments = {name: getattr(self, name) for name in _OF_REGRESSORS}
-        self.estimator_ = SequenceRegressor(**arguments, per="sequence").fit(_sequences(X), y)
-        return self
-
-    def _predict(self, X: Any) -> npt.NDArray[np.float64]:
-        answers: npt.NDArray[np.float64] = self.estimator_.predict(_sequences(X))
-        return answers
-
-    @classmethod
-    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
-        """Small settings for the tests of sktime."""
-        return _small()
-
-
-HoldfastRegressor.__doc__ = described(HoldfastRegressor.__doc__, _OF_REGRESSORS)

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_consistent_length
 from holdfast.data import Records, SequenceEncoder
 from holdfast.errors import DataError
 from holdfast.estimators.base import Estimator
-from holdfast.estimators.checking import in_our_words, plain
+from holdfast.estimators.checking import plain, required
 from holdfast.estimators.labels import LabelTexts
 from holdfast.estimators.sequences import SequenceInputs
 from holdfast.tasks import RecipeTask
@@ -44,29 +44,17 @@ class _Tagger(Estimator):
             DataError: The inputs do not fit those of ``fit``.
             sklearn.exceptions.NotFittedError: There was no ``fit``.
         """
-        predictor = self._fitted()
-        with in_our_words():
-            inputs = self._inputs(X, reset=False)
-        task = cast(TagTask, predictor.task)
-        order = self._labels.order(task.encoder.tags.classes)
-        batches = predictor.compute(inputs, task.probabilities)
+        batches = self._computed(X, "probabilities")
+        order = self._labels.order(cast(TagTask, self.task_).encoder.tags.classes)
         rows = [row.cpu()[:, order].numpy() for batch in batches for row in batch]
         return np.stack(rows) if _is_array(X) else rows
 
     def _tags(self, X: Any) -> list[npt.NDArray[Any]]:
         """The most likely tag of each step, N arrays [T_i]."""
-        with in_our_words():
-            self._fitted()
-            inputs = self._inputs(X, reset=False)
-        return [self._labels.decode(answer["tags"]) for answer in self._answers(inputs)]
+        return [self._labels.decode(answer["tags"]) for answer in self._answers(X)]
 
     def _targets(self, y: Any, inputs: Any, *, reset: bool) -> list[list[str]]:
-        if y is None:
-            raise DataError(
-                f"This {type(self).__name__} estimator requires y to be passed, but the target y is None: give a tag "
-                "for each step."
-            )
-        y = plain(y)
+        y = required(y, self, "a tag for each step")
         check_consistent_length(range(len(inputs)), y)
         rows = [np.asarray(plain(row)) for row in y]
         for index, (row, steps) in enumerate(zip(rows, inputs.inputs, strict=True)):

@@ -11,7 +11,7 @@ from holdfast.data import Records
 from holdfast.data.settings import AudioSettings
 from holdfast.errors import DataError
 from holdfast.estimators.base import Estimator
-from holdfast.estimators.checking import in_our_words, plain
+from holdfast.estimators.checking import plain, required
 from holdfast.tasks.transcribe.data import from_values
 from holdfast.tasks.values import texts_in
 
@@ -62,10 +62,7 @@ class Transcriber(Estimator):
             DataError: A recording cannot be used.
             sklearn.exceptions.NotFittedError: There was no ``fit``.
         """
-        self._fitted()
-        with in_our_words():
-            recordings = self._inputs(X, reset=False)
-        return [answer["text"] for answer in self._answers(recordings)]
+        return [answer["text"] for answer in self._answers(X)]
 
     def _inputs(self, X: Any, *, reset: bool) -> Records[Any, Any]:
         audio: AudioSettings = self._described().data.audio if reset else self.task_.data.audio  # type: ignore[attr-defined]
@@ -76,11 +73,7 @@ class Transcriber(Estimator):
         return replace(recordings, origins=[f"X[{index}]" for index in range(len(recordings))])
 
     def _targets(self, y: Any, inputs: Any, *, reset: bool) -> list[str]:
-        if y is None:
-            raise DataError(
-                f"This {type(self).__name__} estimator requires y to be passed, but the target y is None: give a "
-                "transcript for each recording."
-            )
-        transcripts = [str(text) for text in texts_in(plain(y), "a list of transcripts")]
+        y = required(y, self, "a transcript for each recording")
+        transcripts = [str(text) for text in texts_in(y, "a list of transcripts")]
         check_consistent_length(range(len(inputs)), transcripts)
         return transcripts

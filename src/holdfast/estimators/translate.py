@@ -12,7 +12,7 @@ from holdfast.data import Records
 from holdfast.data.readers import pairs
 from holdfast.errors import DataError
 from holdfast.estimators.base import Estimator
-from holdfast.estimators.checking import in_our_words, plain
+from holdfast.estimators.checking import required
 from holdfast.tasks.values import texts_in
 
 
@@ -54,10 +54,7 @@ class Translator(Estimator):
             DataError: The inputs are not texts.
             sklearn.exceptions.NotFittedError: There was no ``fit``.
         """
-        self._fitted()
-        with in_our_words():
-            sources = self._inputs(X, reset=False)
-        return [answer["translation"] for answer in self._answers(sources)]
+        return [answer["translation"] for answer in self._answers(X)]
 
     def _inputs(self, X: Any, *, reset: bool) -> Records[str, Any]:
         texts = [pairs.plain(text) for text in texts_in(X, "a list of texts")]
@@ -66,12 +63,7 @@ class Translator(Estimator):
         return Records(texts, None, [f"X[{index}]" for index in range(len(texts))])
 
     def _targets(self, y: Any, inputs: Any, *, reset: bool) -> list[list[str]]:
-        if y is None:
-            raise DataError(
-                f"This {type(self).__name__} estimator requires y to be passed, but the target y is None: give a text "
-                "for each input."
-            )
-        y = plain(y)
+        y = required(y, self, "a text for each input")
         check_consistent_length(range(len(inputs)), y)
         targets = []
         for index, (source, entry) in enumerate(zip(inputs.inputs, y, strict=True)):

@@ -15,6 +15,7 @@ from holdfast.interop import network as networks
 from holdfast.interop.network import Network, Node
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Embedding, Head, Linear, Part, Recurrent, Restored, Scaled
+from holdfast.layers.chain.special import Repeated
 from holdfast.layers.summary import LayerRow, of_chain
 from holdfast.runtime import network as streams
 from holdfast.runtime import old_files
@@ -103,7 +104,7 @@ def _network(chain: Chain, tensors: Mapping[str, Tensor], task: str, path: Path)
             raise ModelFileError(f"{path} is damaged: it has no tensor {name!r}. Take another copy of it.")
     chain.refuse_own_parts()
     head = chain.find(Head)
-    if head is not None:
+    if head is not None and chain.find(Repeated) is None:  # a decoder is refused below
         layers = chain.recurrent
         direct = head.kind == "last_output" and not layers.bidirectional and not layers.residual
         if head.kind != "last_state" and not direct:

@@ -23,7 +23,7 @@ class Limits(Settings):
     json_depth: int = Field(32, ge=1)
     """Lists and objects within each other in a JSON body; deeper ones are answered with 400."""
     tensor_values: int = Field(4_000_000, ge=1)
-    """Values of one tensor, also of an answer as far as its size is known before; beyond that, 413."""
+    """Values of one tensor, of the output of a stream, and of its state; beyond that, 413."""
     files: int = Field(64, ge=1)
     """Files in one request; beyond that, 413."""
     examples: int = Field(10_000, ge=1)

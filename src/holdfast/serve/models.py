@@ -14,6 +14,7 @@ from holdfast.files import container
 from holdfast.runtime import network as streams
 from holdfast.runtime.network import STREAM, StreamNetwork
 from holdfast.runtime.steps import MISSING
+from holdfast.serve.limits import Limits
 from holdfast.serve.naming import Place
 from holdfast.serve.refusals import Refusal
 from holdfast.serve.runners import Runner, StreamRunner
@@ -60,13 +61,18 @@ class ServedModel:
         """The output tensors of Open Inference Protocol v2."""
         return self.runner.outputs
 
-    def infer(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def infer(self, inputs: Mapping[str, Array], limits: Limits) -> dict[str, Array]:
         """The output tensors of some input tensors, which were checked against :attr:`inputs`.
 
+        Args:
+            inputs: By name.
+            limits: What a request may take.
+
         Raises:
+            Refusal: 413 where the computation would take more than a limit.
             HoldfastError: The values do not fit the model.
         """
-        return self.runner.run(inputs)
+        return self.runner.run(inputs, limits)
 
     def predictor(self) -> Predictor:
         """What answers as ``holdfast predict``. The first call may import torch and open the model.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from holdfast.errors import ShapeError
 from holdfast.interop import formats
 from holdfast.interop.examples import example_inputs
 from holdfast.interop.network import Network
+from holdfast.serve.limits import Limits
+from holdfast.serve.refusals import Refusal
 from holdfast.serve.tensors import Array, TensorInfo, datatype_of
 
 _SHAPES = (RuntimeError, IndexError, ValueError)
@@ -51,8 +54,13 @@ class NetworkRunner:
         """
         return cls(formats.read(path))
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def run(self, inputs: Mapping[str, Array], limits: Limits) -> dict[str, Array]:
         """As :meth:`holdfast.serve.runners.Runner.run`."""
+        for name, array in inputs.items():
+            steps = math.prod(array.shape[: array.ndim - (array.dtype.kind == "f")])
+            if steps > limits.batch_steps:
+                message = f"The input {name!r} has {steps:,} steps in all; at most {limits.batch_steps:,} are computed"
+                raise Refusal(413, f"{message} (batch_steps). Send fewer rows or steps at once.")
         tensors = [torch.from_numpy(inputs[name].copy()) if name in inputs else None for name in self._network.inputs]
         try:
             results = self._outputs(tensors)

@@ -52,28 +52,27 @@ async def infer(request: Request) -> Response:
     service, facts = Service.of(request), Facts.of(request)
     model = model_of(request)
     body = await bodies.read(request)
-    message = await service.work.run(
-        _read, model, body, request.headers.get(HEADER), service.limits, client=facts.client
-    )
-    if stateful := [name for name in STATEFUL if name in message.parameters]:
+    header = request.headers.get(HEADER)
+    done = await service.work.run(_infer, model, body, header, service.limits, client=facts.client)
+    if isinstance(done, InferRequest):
         if service.sequences is None:
-            raise Refusal(400, f"This server keeps no state; leave out {stateful[0]}.")
-        result = await service.sequences(model, message)
-        content, headers = write_result(model, message, result)
-    else:
-        content, headers = await service.work.run(_answer, model, message, client=facts.client)
+            named = next(name for name in STATEFUL if name in done.parameters)
+            raise Refusal(400, f"This server keeps no state; leave out {named}.")
+        done = write_result(model, done, await service.sequences(model, done))
+    content, headers = done
     kind = "application/octet-stream" if HEADER in headers else "application/json"
     return Response(content, headers=headers, media_type=kind)
 
 
-def _read(model: ServedModel, body: bytes, header: str | None, limits: Limits) -> InferRequest:
+def _infer(
+    model: ServedModel, body: bytes, header: str | None, limits: Limits
+) -> InferRequest | tuple[bytes, dict[str, str]]:
+    """The body of an answer and its headers; the request itself where it has a state."""
     request = read_request(body, header, limits)
     check(model, request)
-    return request
-
-
-def _answer(model: ServedModel, request: InferRequest) -> tuple[bytes, dict[str, str]]:
-    return write_result(model, request, InferResult(model.infer(request.inputs)))
+    if any(name in request.parameters for name in STATEFUL):
+        return request
+    return write_result(model, request, InferResult(model.infer(request.inputs, limits)))
 
 
 def check(model: ServedModel, request: InferRequest) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy as np
 from holdfast.data.encoders import SequenceEncoder
 from holdfast.errors import DataError
 from holdfast.files.json_values import finite
+from holdfast.serve.answering import check_count, check_tokens
+from holdfast.serve.limits import Limits
 from holdfast.serve.tensors import Array, TensorInfo, of_bytes
 
 if TYPE_CHECKING:
@@ -50,10 +52,12 @@ class TaskRunner:
             of_labels = TensorInfo("probabilities", "FP64", (-1, len(self._labels)), labels=self._labels)
             self.outputs = (TensorInfo("label", "BYTES", (-1,)), of_labels, *self.outputs)
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def run(self, inputs: Mapping[str, Array], limits: Limits) -> dict[str, Array]:
         """As :meth:`holdfast.serve.runners.Runner.run`."""
         rows = self._rows(inputs["input"], inputs.get("lengths"))
-        answers = [{k: v for k, v in answer.items() if k != "origin"} for answer in self._answers(rows)]
+        check_count(len(rows), limits)
+        check_tokens(self._predictor, len(rows), limits)
+        answers = [{k: v for k, v in answer.items() if k != "origin"} for answer in self._answers(rows, limits)]
         texts = [json.dumps(finite(answer), ensure_ascii=False).encode("utf-8", "replace") for answer in answers]
         outputs = {"answer": of_bytes(texts, (len(texts),))}
         if not self._labels:
@@ -74,15 +78,16 @@ class TaskRunner:
             )
         return [row[:length] for row, length in zip(values, lengths.tolist(), strict=True)]
 
-    def _answers(self, rows: list[Any]) -> Any:
-        if not rows:
-            return []
+    def _answers(self, rows: list[Any], limits: Limits) -> Iterator[dict[str, Any]]:
         task = self._predictor.task
-        if self._numbers:
-            return self._predictor.predict_values(rows)
+        if not rows:
+            return
         if task.name == "forecast":
-            return [answer for row in rows for answer in self._predictor.predict_values(_columns(row))]
-        return self._predictor.answer(task.from_lines(rows))
+            groups = (task.from_values(_columns(row)) for row in rows)
+        else:
+            groups = (task.from_values(rows) if self._numbers else task.from_lines(rows) for _ in range(1))
+        for examples in groups:
+            yield from self._predictor.answer(examples, most_steps=limits.batch_steps)
 
 
 def _decoded(value: bytes, index: int) -> str:

@@ -147,18 +147,14 @@ async def _form(request: Request, body: bytes, limits: Limits) -> Upload:
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
-    parser = MultiPartParser(
+    parser = _Form(
         request.headers, stream(), max_files=limits.files, max_fields=limits.files, max_part_size=limits.body_bytes
     )
+    files, texts, options = [], list[str](), b"{}"
     try:
         form = await parser.parse()
-    except MultiPartException as error:
-        too_many = "Too many" in error.message
-        raise Refusal(413 if too_many else 400, f"The form cannot be read: {error.message[:200]}") from error
-    except (KeyError, ValueError, UnicodeError) as error:
-        raise Refusal(400, "The form cannot be read: its boundary or a header is damaged.") from error
-    try:
-        files, texts, options = [], list[str](), b"{}"
+        if not parser.ended:
+            raise Refusal(400, "The form is cut short: its last boundary is missing.")
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
                 files.append((file_name(value.filename), await value.read()))
@@ -168,9 +164,30 @@ async def _form(request: Request, body: bytes, limits: Limits) -> Upload:
                 texts.append(value)
             else:
                 raise Refusal(400, f"The form has the field {name[:60]!r}; expected files, texts, options.")
+    except MultiPartException as error:
+        too_many = "Too many" in error.message
+        raise Refusal(413 if too_many else 400, f"The form cannot be read: {error.message[:200]}") from error
+    except (KeyError, ValueError) as error:  # UnicodeError is a ValueError; Refusal is neither
+        raise Refusal(400, "The form cannot be read: its boundary or a header is damaged.") from error
     finally:
-        await form.close()
+        parser.close()
     if files and texts:
         raise Refusal(400, "The form has files and texts; expected one of them.")
     parsed = bodies.object_in(bodies.parsed(options, limits))
     return Upload(None, texts or None, files, parsed)
+
+
+class _Form(MultiPartParser):
+    """starlette's parser, which takes a form that is cut short for a whole one, and leaves its last file open."""
+
+    ended = False
+
+    def on_end(self) -> None:
+        """The last boundary was there."""
+        super().on_end()
+        self.ended = True
+
+    def close(self) -> None:
+        """Closes all files of the form."""
+        for file in self._files_to_close_on_error:
+            file.close()

@@ -6,7 +6,7 @@ from holdfast.training.interrupt import TrainingInterrupted
 from holdfast.training.learning import Learned, learn
 from holdfast.training.listener import Listener, Plan
 from holdfast.training.loop import fit, run_epoch, train_step, validate
-from holdfast.training.progress import LiveProgress, PlainProgress, choose_progress
+from holdfast.training.progress import LiveProgress, NotebookProgress, PlainProgress, choose_progress
 from holdfast.training.run_directory import RunDirectory
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Learned",
     "Listener",
     "LiveProgress",
+    "NotebookProgress",
     "PlainProgress",
     "Plan",
     "RunDirectory",

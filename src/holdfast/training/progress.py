@@ -1,13 +1,15 @@
-"""What a person sees while training: a live line on a terminal, plain lines elsewhere, or nothing.
+"""What a person sees while training: a live line on a terminal, a bar in a notebook, plain lines, or nothing.
 
 Figures are computed only when they are drawn, so that progress does not slow a fast model.
 """
 
 from __future__ import annotations
 
+import html
 import math
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -22,10 +24,12 @@ from holdfast.training.state import Training
 Clock = Callable[[], float]
 _SMALLEST_BAR, _LARGEST_BAR = 6, 24
 """Columns. With less room, the line has no bar."""
+_LATEST = 10
+"""The number of epochs whose figures a notebook shows, beside the best one."""
 
 
 def choose_progress(console: Console, *, quiet: bool = False) -> Listener:
-    """Chooses the progress for a console: live on a terminal, plain lines when the output is a file or a pipe.
+    """Chooses the progress for a console: live on a terminal or in a notebook, plain lines in a file or a pipe.
 
     Args:
         console: Usually ``rich.console.Console(stderr=True)``.
@@ -33,6 +37,8 @@ def choose_progress(console: Console, *, quiet: bool = False) -> Listener:
     """
     if quiet:
         return Listener()
+    if console.is_jupyter:
+        return NotebookProgress(import_module("IPython.display").display)
     return LiveProgress(console) if console.is_terminal else PlainProgress(console)
 
 
@@ -156,6 +162,95 @@ class LiveProgress(Listener):
             self._live = None
 
 
+class NotebookProgress(Listener):
+    """Shows a bar over the whole run, and a table of the best and the latest epochs, in the output of a cell.
+
+    The bar goes when training ends; the table stays.
+
+    Args:
+        display: ``IPython.display.display``.
+        interval: Seconds between drawings.
+        clock: Returns seconds and never goes backwards.
+    """
+
+    def __init__(self, display: Callable[..., Any], *, interval: float = 0.2, clock: Clock = time.monotonic) -> None:
+        self._display = display
+        self._figures = _Figures(interval, clock)
+        self._handle: Any = None
+        self._notes: list[str] = []
+        self._rows: list[dict[str, Any]] = []
+
+    def note(self, text: str) -> None:
+        """Shows it above the bar."""
+        self._notes.append(text)
+
+    def begin(self, plan: Plan) -> None:
+        """Draws the empty bar."""
+        self._figures.begin(plan)
+        self._draw(plan.done)
+
+    def update(self, training: Training, sequences: int) -> None:
+        """Redraws the bar when the last drawing is old enough."""
+        if self._figures.due(sequences):
+            plan = self._figures.plan
+            self._draw(training.step, f"epoch {training.epoch}/{plan.epochs}  {self._figures.shown(training)}")
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """Adds the epoch to the table."""
+        self._rows.append(row)
+        if self._figures.due(0):
+            self._draw(row["step"], f"epoch {row['epoch']}/{self._figures.plan.epochs}")
+
+    def end(self) -> None:
+        """Removes the bar; the table stays."""
+        if self._handle is not None:
+            self._draw(None)
+            self._handle = None
+
+    def _draw(self, step: int | None, line: str = "") -> None:
+        """Shows the notes, the bar unless ``step`` is None, and the table, as HTML and as plain text."""
+        best = [row for row in self._rows if row.get("best")][-1:]
+        rows = self._rows[-_LATEST:]
+        rows = [*(row for row in best if row not in rows), *rows]
+        lines = [*self._notes, *(_epoch_line(row, self._figures.plan) for row in rows), line]
+        parts = [f"<p>{html.escape(note)}</p>" for note in self._notes]
+        if step is not None:
+            bar = f'<progress value="{step}" max="{self._figures.plan.updates}" style="width: 20em"></progress>'
+            parts.append(f"<p>{bar} {html.escape(line)}</p>")
+        content = {
+            "text/html": "".join([*parts, _epoch_table(rows, self._figures.plan)]),
+            "text/plain": "\n".join(line for line in lines if line),
+        }
+        if self._handle is None:
+            self._handle = self._display(content, raw=True, display_id=True)
+        else:
+            self._handle.update(content, raw=True)
+
+
+def _epoch_table(rows: list[dict[str, Any]], plan: Plan) -> str:
+    """The epochs as an HTML table, empty without an epoch."""
+    if not rows:
+        return ""
+    names = [
+        (part, name)
+        for part in ("train", "validation")
+        for name in dict.fromkeys(("loss", plan.score))
+        if name in rows[-1].get(part, {})
+    ]
+    titles = ["epoch", *(f"{part} {name}" for part, name in names), "time"]
+    lines = [
+        [
+            f"{row['epoch']}/{plan.epochs}",
+            *(_number(row[part][name]) for part, name in names),
+            _duration(row["seconds"]) + ("  best" if row.get("best") else ""),
+        ]
+        for row in rows
+    ]
+    head = "".join(f"<th>{html.escape(title)}</th>" for title in titles)
+    body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in line)}</tr>" for line in lines)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
 def _epoch_line(row: dict[str, Any], plan: Plan) -> str:
     names = ("loss", plan.score)
     line = f"epoch {row['epoch']}/{plan.epochs}  train {_values(row['train'], names)}"
@@ -166,7 +261,11 @@ def _epoch_line(row: dict[str, Any], plan: Plan) -> str:
 
 def _values(report: dict[str, Any], names: tuple[str, ...]) -> str:
     shown = dict.fromkeys(name for name in names if name in report)
-    return "  ".join(f"{name} {f'{report[name]:.4f}' if math.isfinite(report[name]) else '-'}" for name in shown)
+    return "  ".join(f"{name} {_number(report[name])}" for name in shown)
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else "-"
 
 
 def _duration(seconds: float) -> str:

@@ -24,6 +24,7 @@ from holdfast.layers.chain.special import (
     Decoder,
     Horizon,
     KnownAhead,
+    Repeated,
     WindowScaling,
     WordVectors,
 )
@@ -50,6 +51,15 @@ CHAINS = {
         tuple("abcde"),
     ),
     "regressor": Chain((LAYERS, Linear("output", 5, 6), Restored(SCALING, 3)), tuple("abcdef")),
+    "decoder": Chain(
+        (
+            LAYERS,
+            Head("last_state"),
+            Repeated(),
+            Recurrent("decoder", (cell(5, 6),)),
+            Linear("output", 6, 2),
+        )
+    ),
     "words": Chain((WordVectors(Embedding("words.words", 9, 2)), Recurrent("r", (cell(2, 5),)))),
     "spelling": Chain(
         (
@@ -101,6 +111,7 @@ def test_sizes() -> None:
     assert sizes == {
         "classifier": (2, 5),
         "regressor": (4, 6),
+        "decoder": (4, 2),
         "words": (None, 5),
         "spelling": (None, 5),
         "own": (4, 2),

@@ -114,3 +114,27 @@ def test_onnx_takes_scaled_values_and_gives_the_units_of_the_targets(
         assert [each.name for each in session.get_outputs()][:1] == ["values"]
         values = session.run(["values"], feed)[0].reshape(*expected.shape, -1)
         np.testing.assert_allclose(values[..., values.shape[-1] // 2], expected, rtol=1e-4)
+
+
+def test_a_decoder_is_no_stream_and_no_chain_of_layers(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    saved(path, 2, True, encoder_decoder=True)
+    with pytest.raises(OptionError, match=r"^The model has the part Repeated where a stream has none"):
+        runtime.load(path)
+    with pytest.raises(ConversionError, match=r"is a model for the task 'regress', which is no chain of layers; "):
+        formats.read(path)
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(ConversionError, match=r"^The model is an encoder and a decoder: its first output depends on"):
+        conversion.convert(path, tmp_path / "m.onnx", options={"streaming": True})
+
+
+def test_onnx_computes_a_decoder(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    import onnxruntime
+
+    path = tmp_path / "model.safetensors"
+    of, net, given = saved(path, 2, True, encoder_decoder=True)
+    conversion.convert(path, tmp_path / "m.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"))
+    feed = {"inputs": of.encoder.scaling.apply(given.inputs), "lengths": np.full(12, 6)}
+    np.testing.assert_allclose(session.run(["values"], feed)[0], expected_values(of, net, given), rtol=1e-4)

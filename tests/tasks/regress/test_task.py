@@ -57,6 +57,39 @@ def test_the_heads_are_those_of_a_classifier(head: str) -> None:
     torch.testing.assert_close(of.loss(model, batch).outputs, expected.detach(), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "model", [{}, {"cell": "gru", "bidirectional": True}, {"num_layers": 2, "input_layer": {"size": 3}}]
+)
+def test_a_decoder_knows_the_sequence_by_one_vector(model: dict[str, Any]) -> None:
+    given = examples(targets=2, per_step=True, unequal=True)
+    of = task(given, encoder_decoder=True, **model)
+    net = network(of)
+    batch = next(iter(of.batches(given).epoch(0)))
+    with torch.no_grad():
+        x = batch.inputs if net.input is None else net.input(batch.inputs)
+        _, state = net.recurrent(x, lengths=batch.lengths)
+        vectors = net.recurrent.last_hidden(state)
+        for row, (vector, steps) in enumerate(zip(vectors, given.lengths.tolist(), strict=True)):
+            outputs, _ = net.decoder(vector.expand(1, steps, -1).clone())
+            expected = of.encoder.targets.restored(net.output(outputs[0])[..., None])[..., 0].T
+            found = answers(of, net, given)[row]["values"].values()
+            np.testing.assert_allclose(list(found), expected, rtol=1e-4)
+        assert of.chain(net).tensor_shapes() == {name: tuple(t.shape) for name, t in net.state_dict().items()}
+        padded = batch.inputs.clone()
+        for row, steps in enumerate(given.lengths.tolist()):
+            padded[row, steps:] = torch.nan
+        outputs, again = (net(inputs, batch.lengths)[0] for inputs in (batch.inputs, padded))
+        for row, steps in enumerate(given.lengths.tolist()):
+            assert torch.equal(outputs[row, :steps], again[row, :steps])
+
+
+def test_where_a_decoder_does_not_fit() -> None:
+    with pytest.raises(RecipeError, match=r"^model.encoder_decoder = true is for targets per step; leave it out.$"):
+        task(examples(), encoder_decoder=True)
+    with pytest.raises(RecipeError, match=r"^model.encoder_decoder = true reads each sequence as a whole, and train"):
+        task(examples(per_step=True), encoder_decoder=True, train={"carry_state": True})
+
+
 @pytest.mark.parametrize(("targets", "per_step"), SHAPES)
 def test_quantiles_ascend_and_the_median_is_the_answer(targets: int, per_step: bool) -> None:
     given = examples(targets=targets, per_step=per_step, unequal=True)

@@ -24,6 +24,7 @@ PARTS: dict[str, type[Part]] = {
     "log_softmax": parts.LogSoftmax,
     "restored": parts.Restored,
     "word_vectors": special.WordVectors,
+    "repeated": special.Repeated,
     "window_scaling": special.WindowScaling,
     "known_ahead": special.KnownAhead,
     "horizon": special.Horizon,

@@ -1,4 +1,4 @@
-"""The parts of models that are no plain chain of layers: word vectors with spelling, forecasts, translation."""
+"""The parts of models that are no plain chain of layers: word vectors with spelling, decoders, forecasts."""
 
 from __future__ import annotations
 
@@ -35,6 +35,11 @@ class WordVectors(Part):
     def inner(self) -> tuple[Part, ...]:
         """All of them."""
         return tuple(part for part in (self.words, self.characters, self.spelling) if part)
+
+
+@dataclass(frozen=True)
+class Repeated(Part):
+    """The vector of a sequence, once for each of its steps: the input of the layers that follow."""
 
 
 @dataclass(frozen=True)

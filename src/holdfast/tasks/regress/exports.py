@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from holdfast.errors import ConversionError
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Restored
+from holdfast.layers.chain.special import Repeated
 from holdfast.layers.forms import Form, of_chain
 
 
@@ -21,6 +23,11 @@ def exports(model: nn.Module, chain: Chain, streaming: bool) -> dict[str, Form]:
     Raises:
         ConversionError: It is to stream and cannot.
     """
+    if streaming and chain.find(Repeated):
+        raise ConversionError(
+            "The model is an encoder and a decoder: its first output depends on the last step. Write the whole model "
+            "instead of the streaming form."
+        )
     form = of_chain(model, chain, streaming=streaming)
     restored = chain.find(Restored)
     assert restored is not None

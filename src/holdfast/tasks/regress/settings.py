@@ -37,6 +37,10 @@ class RegressModel(HeadSettings):
     quantiles: list[float] = [0.1, 0.5, 0.9]
     """With ``loss = "quantile"``: the quantiles of each target, ascending; 0.5 must be one of them and is the answer
     that is measured."""
+    encoder_decoder: bool = False
+    """Targets per step: an encoder and a decoder. The recurrent layers (the encoder) turn the sequence into their final
+    hidden state; further layers of the same sizes (the decoder) read this vector at every step, and the output layer
+    reads their outputs. What the outputs know of the sequence has gone through one vector."""
 
 
 class RegressRecipe(Recipe):

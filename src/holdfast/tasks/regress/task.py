@@ -27,7 +27,7 @@ from holdfast.tasks.regress.data import load, read
 from holdfast.tasks.regress.encoder import NumbersEncoder, WordsEncoder, fit
 from holdfast.tasks.regress.exports import exports
 from holdfast.tasks.regress.metrics import RegressionMetrics
-from holdfast.tasks.regress.network import Regressor
+from holdfast.tasks.regress.network import EncoderDecoder, Regressor
 from holdfast.tasks.regress.settings import RegressModel, RegressRecipe
 from holdfast.tasks.regress.windows import WindowBatch, WindowBatches
 from holdfast.tasks.saved import SavedTask
@@ -87,13 +87,16 @@ class RegressTask(RecipeTask[Any]):
 
         Raises:
             DataError: The sequences have no targets, or the file of word vectors cannot be used.
-            RecipeError: ``data.window`` is set, and the targets are not per step; or settings do not fit each other.
+            RecipeError: ``data.window`` or ``model.encoder_decoder`` is set, and the targets are not per step; or
+                settings do not fit each other.
         """
         _check(recipe)
         encoder = fit(train, recipe.data)
         window = recipe.data.window
         if window and encoder.settings.per != "step":
             raise RecipeError(f"data.window is {window}, which is for targets per step; leave it out.")
+        if recipe.model.encoder_decoder and encoder.settings.per != "step":
+            raise RecipeError("model.encoder_decoder = true is for targets per step; leave it out.")
         if not recipe.model.embedding_file:
             return cls(recipe.model, encoder, window=window)
         if not isinstance(encoder, WordsEncoder):
@@ -111,6 +114,8 @@ class RegressTask(RecipeTask[Any]):
         """A new model with random initial values from torch's random state."""
         targets, per = len(self.encoder.targets), self.encoder.settings.per
         if isinstance(self.encoder, NumbersEncoder):
+            if self.settings.encoder_decoder:
+                return EncoderDecoder(self.encoder.channels, targets, self.settings)
             return Regressor(self.encoder.channels, targets, self.settings, per)
         embedding = TokenEmbedding(len(self.encoder.vocabulary), self.settings, self.vectors)
         return Regressor(self.settings.embedding_size, targets, self.settings, per, embedding)
@@ -266,6 +271,11 @@ def _check(recipe: RegressRecipe) -> None:
         raise RecipeError(
             "data.window carries the state forwards, and model.bidirectional = true also needs later steps; set it to "
             "false, or leave data.window out."
+        )
+    if recipe.model.encoder_decoder and recipe.train.carry_state:
+        raise RecipeError(
+            "model.encoder_decoder = true reads each sequence as a whole, and train.carry_state = true continues it "
+            "from batch to batch; set one of them to false."
         )
     if recipe.data.per == "step" and recipe.data.unit:
         raise RecipeError('data.per = "step" is for numbers; a text has targets per text. Leave data.per out.')
