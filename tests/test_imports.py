@@ -46,6 +46,7 @@ ORDER = (
     "conversion",
     "estimators",
     "experiment",
+    "serve",
     "doctor",
     "terminal",
     "cli",
@@ -185,7 +186,8 @@ def test_the_layers_load_nothing_above_them() -> None:
     assert loaded <= {name for name, rank in RANK.items() if rank <= RANK["layers"]}
 
 
-OPTIONAL = ("h5py", "kaldi_native_fbank", "keras", "onnx", "polars", "sacrebleu", "soundfile", "soxr", "tokenizers")
+OPTIONAL = ("h5py", "kaldi_native_fbank", "keras", "onnx", "polars", "sacrebleu", "soundfile", "soxr", "starlette")
+OPTIONAL += ("tokenizers", "uvicorn", "websockets")
 FOR_PICTURES = ("PIL", "jinja2", "matplotlib")  # required, and loaded when a picture or a report is made
 
 

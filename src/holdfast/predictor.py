@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from holdfast.data import Batches
 from holdfast.engines.devices import choose_device
+from holdfast.errors import DataError
 from holdfast.files.pointers import refuse_pointers
 from holdfast.inspect.figures.canvas import write_figure
 from holdfast.recipes import changed
@@ -156,16 +158,23 @@ class Predictor:
         write_figure(self.task.plot(examples, answers), picture)
         return answers
 
-    def answer(self, examples: Any, batch_size: int = 256) -> Iterator[dict[str, Any]]:
-        """As :meth:`predict`, for examples in memory."""
+    def answer(
+        self, examples: Any, batch_size: int = 256, *, most_steps: int | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """As :meth:`predict`, for examples in memory; ``most_steps`` as for :meth:`compute`."""
         unlabelled = examples.unlabelled()
         origins = iter(unlabelled.origins)
-        for answers in self.compute(unlabelled, self.task.answers, batch_size):
+        for answers in self.compute(unlabelled, self.task.answers, batch_size, most_steps=most_steps):
             for answer in answers:
                 yield {"origin": next(origins), **answer}
 
     def compute(
-        self, unlabelled: Any, function: Callable[[nn.Module, Any], Result], batch_size: int = 256
+        self,
+        unlabelled: Any,
+        function: Callable[[nn.Module, Any], Result],
+        batch_size: int = 256,
+        *,
+        most_steps: int | None = None,
     ) -> Iterator[Result]:
         """The value of a function for each batch of examples, in their order.
 
@@ -173,8 +182,27 @@ class Predictor:
             unlabelled: Examples without targets.
             function: Takes the model and a batch on its device; it is called in inference mode.
             batch_size: Examples per batch.
+            most_steps: The largest number of steps of a batch, padding included; None for any number.
+
+        Raises:
+            DataError: A batch has more steps.
         """
-        for batch in self.task.batches(unlabelled, size=batch_size).epoch(0):
+        batches = self.task.batches(unlabelled, size=batch_size)
+        if most_steps is not None and isinstance(batches, Batches):
+            _check_steps(batches, most_steps)
+        for batch in batches.epoch(0):
             with torch.inference_mode():
                 result = function(self.model, batch.to(self.device))
             yield result
+
+
+def _check_steps(batches: Batches, most: int) -> None:
+    """Refuses batches that would take much memory: the longest example of a batch sets the size of all its rows."""
+    lengths = batches.dataset.lengths
+    for indices in batches.order(0):
+        steps = len(indices) * int(lengths[indices].max())
+        if steps > most:
+            raise DataError(
+                f"{len(indices)} examples of up to {int(lengths[indices].max()):,} steps have {steps:,} steps with "
+                f"their padding; expected at most {most:,}. Send fewer or shorter examples at once."
+            )

@@ -7,7 +7,7 @@ whose probabilities sum to at least ``top_p``. After each of the two, the probab
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,22 +130,44 @@ def generate(
     Raises:
         ShapeError: A prompt is empty.
     """
+    drawn = list(tokens(model, prompts, lengths, numbers, sampling, end=end, never=never))
+    rows = torch.stack(drawn, 1).tolist() if drawn else [[] for _ in prompts]
+    return [row[: row.index(end)] if end in row else row for row in rows]
+
+
+@torch.inference_mode()
+def tokens(
+    model: Model,
+    prompts: Tensor,
+    lengths: Tensor,
+    numbers: Tensor,
+    sampling: Sampling,
+    *,
+    end: int | None = None,
+    never: Collection[int] = (),
+) -> Iterator[Tensor]:
+    """The tokens of :func:`generate` as they are drawn, with the same arguments: [B] at each step.
+
+    It stops after the step at which the last sample has drawn ``end``; what a sample draws after its ``end`` does not
+    count.
+
+    Raises:
+        ShapeError: A prompt is empty.
+    """
     if not bool((lengths > 0).all()):
         raise ShapeError("A prompt has no tokens; expected at least one, such as the token that begins a text.")
     last, state = _last_scores(model, prompts, lengths)
     excluded = torch.tensor(sorted(never), dtype=torch.int64)
     ended = torch.zeros(len(prompts), dtype=torch.bool)
-    drawn: list[Tensor] = []
-    while len(drawn) < numbers.shape[1]:
+    for step in range(numbers.shape[1]):
         p = sampling.probabilities(last.cpu().index_fill(1, excluded, -torch.inf))
-        drawn.append(draw(p, numbers[:, len(drawn)]))
-        ended |= drawn[-1] == end
-        if ended.all():
-            break
-        scores, state = model(drawn[-1][:, None].to(prompts.device), None, state)
+        drawn = draw(p, numbers[:, step])
+        yield drawn
+        ended |= drawn == end
+        if ended.all() or step + 1 == numbers.shape[1]:
+            return
+        scores, state = model(drawn[:, None].to(prompts.device), None, state)
         last = scores[:, 0]
-    rows = torch.stack(drawn, 1).tolist() if drawn else [[] for _ in prompts]
-    return [row[: row.index(end)] if end in row else row for row in rows]
 
 
 def _last_scores(model: Model, prompts: Tensor, lengths: Tensor) -> tuple[Tensor, Any]:

@@ -25,6 +25,8 @@ MOST_PIXELS = 30_000_000
 """The limit for one image: decoding takes up to 15 bytes per pixel. With 16 bits per channel, half of it."""
 
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+_FAULTS = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, OverflowError, struct.error)
+"""What Pillow raises for a damaged file."""
 _MOST_SCANS = 64
 """The limit for a JPEG file. Each scan takes time for the whole image, and programs write about ten."""
 _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # of JPEG; does not occur within the coded image
@@ -63,6 +65,21 @@ def read(path: Path, settings: ReadingSettings, targets: Targets = "labels") -> 
     return Examples(arrange(np.stack(images), settings.layout), from_labels(labels, origins, targets), origins)
 
 
+def claimed_pixels(path: Path) -> int:
+    """The pixels of an image as its header says; 0 where :func:`read` refuses it."""
+    try:
+        from PIL import Image
+    except ImportError:
+        return 0
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=_FORMATS) as image:
+                return image.width * image.height
+    except (Image.DecompressionBombError, *_FAULTS):
+        return 0
+
+
 def _grey(path: Path, shape: tuple[int, ...] | None, first: Path) -> Array:
     """One image [height, width], the right way up."""
     try:
@@ -85,7 +102,7 @@ def _grey(path: Path, shape: tuple[int, ...] | None, first: Path) -> Array:
         raise
     except Image.DecompressionBombError as error:
         raise DataError(f"{path} claims to be a huge image ({error}). Scale it down first.") from error
-    except (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, OverflowError, struct.error) as error:
+    except _FAULTS as error:
         raise DataError(
             f"{path} cannot be read as an image: it is cut short, damaged or of another kind ({error})."
         ) from error

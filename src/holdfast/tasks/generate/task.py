@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -17,7 +17,7 @@ from holdfast.data import Records, Splits
 from holdfast.data.defaults import batch_size
 from holdfast.data.vocabulary import BEGIN, END, PADDING, SPECIAL, UNKNOWN, Vocabulary
 from holdfast.data.vocabulary_rules import rules
-from holdfast.decoding.sampling import Sampling, generate, uniform
+from holdfast.decoding.sampling import Model, Sampling, generate, tokens, uniform
 from holdfast.settings import TrainSettings
 from holdfast.tasks.epochs import SizedEpochs
 from holdfast.tasks.excerpts import checked_example
@@ -239,22 +239,53 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
 
     def answers(self, model: nn.Module, batch: Any) -> list[dict[str, Any]]:
         """The generated ``text`` for each ``prompt``, which starts with the prompt."""
+        drawn = generate(*self._sampled(model, batch), **self._ends)
+        answers = []
+        for prompt, row, length, more in zip(batch.prompts, batch.inputs, batch.lengths, drawn, strict=True):
+            answers.append({"prompt": prompt.text, "text": prompt.text + self._continued(row[:length].tolist(), more)})
+        return answers
+
+    def stream(self, model: nn.Module, batch: Any) -> Iterator[str]:
+        """The text that continues one prompt, in pieces as they are generated.
+
+        Joined, they are what :meth:`answers` adds to the prompt. A token that does not end a character gives no piece.
+
+        Args:
+            model: The model.
+            batch: One prompt.
+        """
+        before, more, sent = batch.inputs[0].tolist(), list[int](), ""
+        for token in tokens(*self._sampled(model, batch), **self._ends):
+            if int(token[0]) == END:
+                break
+            more.append(int(token[0]))
+            text = self._continued(before, more)
+            if text.startswith(sent) and not text.endswith("\ufffd"):
+                yield text[len(sent) :]
+                sent = text
+        rest = self._continued(before, more)[len(sent) :]
+        if rest:
+            yield rest
+
+    def _sampled(self, model: nn.Module, batch: Any) -> tuple[Model, Tensor, Tensor, Tensor, Sampling]:
+        """The arguments of :func:`holdfast.decoding.sampling.generate`."""
         settings = self.answering
-        drawn = generate(
+        return (
             for_steps(model, len(batch.prompts), settings.length),
             batch.inputs,
             batch.lengths,
             uniform(settings.seed, [prompt.key for prompt in batch.prompts], settings.length),
             Sampling(settings.temperature, settings.top_k, settings.top_p),
-            end=END,
-            never=(PADDING, UNKNOWN, BEGIN) if self.several else (PADDING, UNKNOWN, BEGIN, END),
         )
-        answers = []
-        for prompt, row, length, more in zip(batch.prompts, batch.inputs, batch.lengths, drawn, strict=True):
-            before = row[:length].tolist()  # decoded together with the new tokens, for the space between them
-            added = self.vocabulary.decode([*before, *more])[len(self.vocabulary.decode(before)) :]
-            answers.append({"prompt": prompt.text, "text": prompt.text + added})
-        return answers
+
+    @property
+    def _ends(self) -> dict[str, Any]:
+        """The token that ends a text, and those that are never drawn."""
+        return {"end": END, "never": (PADDING, UNKNOWN, BEGIN) if self.several else (PADDING, UNKNOWN, BEGIN, END)}
+
+    def _continued(self, before: list[int], more: list[int]) -> str:
+        """The text of new tokens; they are decoded together with those before them, for the space between them."""
+        return self.vocabulary.decode([*before, *more])[len(self.vocabulary.decode(before)) :]
 
     def example_inputs(self, size: int) -> tuple[Tensor]:
         """Tokens, [size, size]."""

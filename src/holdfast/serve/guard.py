@@ -1,0 +1,185 @@
+"""What every request and websocket passes: its id, the token, the state of the server, refusals, counters, the log."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from holdfast.errors import DataError, HoldfastError, MissingLibraryError, OptionError, RecipeError, ShapeError
+from holdfast.serve.facts import KEY, Facts
+from holdfast.serve.logs import LOG
+from holdfast.serve.refusals import REASONS, Refusal
+from holdfast.serve.service import Service
+
+_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+_UNFIT = (DataError, ShapeError, OptionError, RecipeError, MissingLibraryError)
+_SUBPROTOCOL = "bearer."
+"""A browser cannot send a token with a websocket in a header; it offers the subprotocol ``bearer.TOKEN``."""
+
+
+class Guard:
+    """The middleware around all routes.
+
+    Args:
+        app: The routes.
+        service: The server.
+        public: The paths that need no token.
+    """
+
+    def __init__(self, app: ASGIApp, service: Service, public: frozenset[str]) -> None:
+        self._app, self._service, self._public = app, service, public
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        given = headers.get("X-Request-ID", "")
+        client = scope["client"][0] if scope.get("client") else ""
+        facts = scope[KEY] = Facts(given if _ID.fullmatch(given) else uuid.uuid4().hex, client)
+        answer = self._http if scope["type"] == "http" else self._websocket
+        self._service.lifecycle.enter()
+        try:
+            await answer(scope, receive, send, facts, headers)
+        finally:
+            self._service.lifecycle.leave()
+            self._service.held_bytes -= facts.held
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send, facts: Facts, headers: Headers) -> None:
+        began = time.perf_counter()
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                facts.status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = facts.id
+                if self._service.lifecycle.stopping.is_set():
+                    MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        try:
+            self._check(scope, headers)
+            await self._app(scope, receive, sent)
+        except Exception as error:
+            refusal = refusal_for(error, facts)
+            facts.reason = refusal.reason
+            if facts.status:
+                raise  # the answer has begun; the connection is cut
+            await refused(refusal)(scope, receive, sent)
+        finally:
+            self._record(scope, facts, time.perf_counter() - began)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send, facts: Facts, headers: Headers) -> None:
+        try:
+            self._check(scope, headers)
+            self._check_origin(headers)
+        except Refusal as refusal:
+            facts.status, facts.reason = refusal.status, refusal.reason
+            self._record(scope, facts, 0.0)
+            await receive()  # websocket.connect
+            if "websocket.http.response" in scope.get("extensions", {}):
+                await refused(refusal)(scope, receive, send)
+            else:
+                await send({"type": "websocket.close", "code": 1008})
+            return
+        began, facts.status = time.perf_counter(), 101
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._record(scope, facts, time.perf_counter() - began)
+
+    def _check(self, scope: Scope, headers: Headers) -> None:
+        """Refuses a request without the token, and new work while the server stops."""
+        service, public = self._service, scope["path"] in self._public
+        if service.token and not public and not _has_token(headers, service.token):
+            message = "The request has no valid token; expected the header Authorization: Bearer TOKEN."
+            raise Refusal(401, message, headers={"WWW-Authenticate": "Bearer"})
+        if service.lifecycle.stopping.is_set() and not public and scope["path"] != "/metrics":
+            raise Refusal(503, "The server is stopping. Ask another replica.", "stopping")
+
+    def _check_origin(self, headers: Headers) -> None:
+        """Refuses a websocket of a web page of another site."""
+        origin = headers.get("Origin", "")
+        allowed = self._service.cors
+        if origin and urlsplit(origin).netloc != headers.get("Host", "") and not {origin, "*"} & set(allowed):
+            raise Refusal(403, "The page is of another site; name its origin by --cors.")
+
+    def _record(self, scope: Scope, facts: Facts, seconds: float) -> None:
+        metrics, path = self._service.metrics, facts.path or "unknown"
+        metrics.requests.labels(path, facts.model, str(facts.status)).inc()
+        if facts.reason:
+            metrics.errors.labels(facts.reason).inc()
+        if scope["type"] == "http":
+            metrics.seconds.labels(path).observe(seconds)
+        LOG.info(
+            "request",
+            extra={
+                "fields": {
+                    "id": facts.id,
+                    "client": facts.client,
+                    "method": scope.get("method", "WS"),
+                    "path": scope["path"][:200],
+                    "status": facts.status,
+                    "ms": round(1000 * seconds, 3),
+                    **({"model": facts.model} if facts.model else {}),
+                    **({"reason": facts.reason} if facts.reason else {}),
+                }
+            },
+        )
+
+
+def _has_token(headers: Headers, token: str) -> bool:
+    scheme, _, given = headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        offered = [name.strip() for name in headers.get("Sec-WebSocket-Protocol", "").split(",")]
+        given = next((name.removeprefix(_SUBPROTOCOL) for name in offered if name.startswith(_SUBPROTOCOL)), "")
+    return hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), token.encode())
+
+
+def refusal_for(error: Exception, facts: Facts) -> Refusal:
+    """The refusal that answers an error. An unexpected error is logged with its traceback; the client gets its id."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, HTTPException):
+        reason = REASONS.get(error.status_code, "malformed")
+        return Refusal(error.status_code, _sentence(error, facts), reason, error.headers)
+    if isinstance(error, _UNFIT):
+        return Refusal(422, str(error))
+    if _is_about_memory(error):
+        return Refusal(503, "There is not enough memory for this request. Send less at once.", "memory")
+    LOG.error("failed", exc_info=error, extra={"fields": {"id": facts.id, "path": facts.path}})
+    if isinstance(error, HoldfastError):  # such as a model file that was removed: its path is for the log alone
+        return Refusal(503, f"The model cannot be used now; the server's log says why, at request {facts.id}.", "model")
+    return Refusal(500, f"The server failed; its log says why, at request {facts.id}.")
+
+
+def _sentence(error: HTTPException, facts: Facts) -> str:
+    sentences = {404: "There is no such path; /docs lists the paths.", 405: "The path does not take this method."}
+    return sentences.get(error.status_code, str(error.detail))
+
+
+def _is_about_memory(error: Exception) -> bool:
+    known = "out of memory", "can't allocate memory", "not enough memory"
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(k in str(error) for k in known))
+
+
+def refused(refusal: Refusal) -> Response:
+    """The answer of a refusal: ``{"error": ...}``."""
+    return json_answer({"error": str(refusal)}, refusal.status, refusal.headers)
+
+
+def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer in JSON."""
+    content = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
+    return Response(content, status, headers, media_type="application/json")

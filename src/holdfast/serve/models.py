@@ -1,0 +1,213 @@
+"""The models that a server has, by name and version."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from holdfast.errors import HoldfastError
+from holdfast.files import container
+from holdfast.runtime import network as streams
+from holdfast.runtime.network import STREAM, StreamNetwork
+from holdfast.runtime.steps import MISSING
+from holdfast.serve.limits import Limits
+from holdfast.serve.naming import Place
+from holdfast.serve.refusals import Refusal
+from holdfast.serve.runners import Runner, StreamRunner
+from holdfast.serve.tensors import Array, TensorInfo
+
+if TYPE_CHECKING:
+    from holdfast.predictor import Predictor
+
+NETWORK = "network"
+"""The task of a model of other software, which has tensors alone."""
+
+
+@dataclass
+class ServedModel:
+    """A model that the server answers for.
+
+    Attributes:
+        name: Its name in paths.
+        version: Its version in paths.
+        digest: SHA-256 of its file, in hexadecimal digits; states that a client holds are bound to it.
+        task: ``"classify"`` and so on; ``"stream"`` for an exported stream, ``"network"`` for other networks.
+        network: What a stream computes; None where it cannot stream.
+        why_no_stream: One sentence that says why it cannot; empty where it can.
+    """
+
+    name: str
+    version: str
+    digest: str
+    task: str
+    runner: Runner
+    network: StreamNetwork | None = None
+    why_no_stream: str = ""
+    _open: Callable[[], Predictor] | None = None
+    _predictor: Predictor | None = None
+    _opening: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        """The input tensors of Open Inference Protocol v2."""
+        return self.runner.inputs
+
+    @property
+    def outputs(self) -> tuple[TensorInfo, ...]:
+        """The output tensors of Open Inference Protocol v2."""
+        return self.runner.outputs
+
+    def infer(self, inputs: Mapping[str, Array], limits: Limits) -> dict[str, Array]:
+        """The output tensors of some input tensors, which were checked against :attr:`inputs`.
+
+        Args:
+            inputs: By name.
+            limits: What a request may take.
+
+        Raises:
+            Refusal: 413 where the computation would take more than a limit.
+            HoldfastError: The values do not fit the model.
+        """
+        return self.runner.run(inputs, limits)
+
+    def predictor(self) -> Predictor:
+        """What answers as ``holdfast predict``. The first call may import torch and open the model.
+
+        Raises:
+            Refusal: 422 for a model without a task.
+        """
+        with self._opening:
+            if self._predictor is None:
+                if self._open is None:
+                    raise Refusal(
+                        422,
+                        f"The model {self.name!r} has no task, only tensors: use /v2/models/{self.name}/infer.",
+                    )
+                self._predictor = self._open()
+        return self._predictor
+
+    def document(self) -> dict[str, Any]:
+        """The metadata of the model, as Open Inference Protocol v2 has them."""
+        labels = {info.name: list(info.labels) for info in self.outputs if info.labels}
+        return {
+            "name": self.name,
+            "versions": [self.version],
+            "platform": f"holdfast_{self.task}",
+            "inputs": [info.document() for info in self.inputs],
+            "outputs": [info.document() for info in self.outputs],
+            "parameters": {"digest": self.digest, "streams": self.network is not None, "labels": labels},
+        }
+
+
+class Models:
+    """The models of a server.
+
+    Args:
+        models: At least one.
+    """
+
+    def __init__(self, models: Iterable[ServedModel]) -> None:
+        self._by_name: dict[str, dict[str, ServedModel]] = {}
+        for model in models:
+            self._by_name.setdefault(model.name, {})[model.version] = model
+
+    def __iter__(self) -> Any:
+        return (model for versions in self._by_name.values() for model in versions.values())
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the models."""
+        return list(self._by_name)
+
+    def versions(self, name: str) -> list[str]:
+        """The versions of a model, the lowest first; numbers come before other versions.
+
+        Raises:
+            Refusal: 404.
+        """
+        return sorted(self._versions(name), key=lambda v: (not v.isdecimal(), int(v) if v.isdecimal() else 0, v))
+
+    def get(self, name: str, version: str = "") -> ServedModel:
+        """A model.
+
+        Args:
+            name: Its name.
+            version: Its version; empty for the highest one.
+
+        Raises:
+            Refusal: 404 where there is none.
+        """
+        versions = self._versions(name)
+        wanted = version or self.versions(name)[-1]
+        if wanted not in versions:
+            raise Refusal(404, f"The model {name!r} has no version {wanted[:60]!r}; it has {', '.join(versions)}.")
+        return versions[wanted]
+
+    def _versions(self, name: str) -> dict[str, ServedModel]:
+        if name not in self._by_name:
+            raise Refusal(404, f"There is no model {name[:60]!r}; there is {', '.join(self._by_name)}.")
+        return self._by_name[name]
+
+
+def load(place: Place) -> ServedModel:
+    """Opens a model.
+
+    An exported stream, and a model of a task that can be streamed, are opened without torch; the task of the latter at
+    its first example. Every other model is opened with torch at once.
+
+    Raises:
+        HoldfastError: There is no usable model; the message says why.
+    """
+    path = container.model_path(place.path)
+    kind = container.kind_of(path) if path.suffix == ".safetensors" else ""
+    model = _of_network(place, path) if kind in ("", "network") else _of_holdfast(place, path)
+    with path.open("rb") as file:
+        model.digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return model
+
+
+def _of_holdfast(place: Place, path: Path) -> ServedModel:
+    """A model that ``holdfast train``, an estimator or ``Stream.export`` wrote."""
+    try:
+        network, task, why = *_streamed(path), ""
+    except HoldfastError as error:
+        network, task, why = None, "", str(error).removeprefix(f"{path} ")
+    if network is not None:
+        why = MISSING or network.why_not_native() or ""
+    if network is not None and task == STREAM:
+        model = ServedModel(place.name, place.version, "", task, StreamRunner(network), network)
+    elif network is not None and not why:
+        model = ServedModel(place.name, place.version, "", task, StreamRunner(network), network)
+        model._open = lambda: _predictor(path)
+    else:
+        from holdfast.serve.task_runner import TaskRunner
+
+        predictor = _predictor(path)
+        runner = TaskRunner(predictor)
+        model = ServedModel(place.name, place.version, "", predictor.task.name, runner, None, why)
+        model._predictor = predictor
+    return model
+
+
+def _streamed(path: Path) -> tuple[StreamNetwork, str]:
+    """The network of a file, and the name of its task."""
+    network = streams.read(path)
+    return network, str(container.read(path, "model", "np")[1].get("task"))
+
+
+def _predictor(path: Path) -> Predictor:
+    from holdfast.predictor import Predictor
+
+    return Predictor(path)
+
+
+def _of_network(place: Place, path: Path) -> ServedModel:
+    """A model of other software, or a converted one."""
+    from holdfast.serve.network_runner import NetworkRunner
+
+    why = "It is a network of other software. Only Holdfast's own layers can be streamed."
+    return ServedModel(place.name, place.version, "", NETWORK, NetworkRunner.of(path), None, why)

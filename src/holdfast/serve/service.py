@@ -1,0 +1,106 @@
+"""What every handler needs: the models, the limits, the threads that compute, the counters, the state of the server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from starlette.requests import HTTPConnection
+
+from holdfast.serve.limits import Limits
+from holdfast.serve.metrics import Metrics
+from holdfast.serve.models import Models, ServedModel
+from holdfast.serve.tensors import InferRequest, InferResult
+from holdfast.serve.work import Work
+
+
+class SequenceInference(Protocol):
+    """Answers the requests of Open Inference Protocol v2 that have a ``sequence_id``."""
+
+    async def __call__(self, model: ServedModel, request: InferRequest) -> InferResult:
+        """The outputs of the next steps of a sequence.
+
+        Args:
+            model: One with a network that streams.
+            request: Its parameters have ``sequence_id`` (a number or a text), ``sequence_start``, ``sequence_end``.
+
+        Raises:
+            Refusal: 404 for an unknown sequence, 409 for one that exists, 412 for one that has ended, 503 when full.
+        """
+
+
+@dataclass
+class Lifecycle:
+    """The state of the server.
+
+    Attributes:
+        stopping: Set when the server must stop: it takes no new work, and streams tell their clients and end.
+        idle: Set while no request and no stream is under way.
+        on_start: Called before the first request.
+        on_stop: Called after the last one.
+    """
+
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    on_start: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    on_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    _under_way: int = 0
+
+    def __post_init__(self) -> None:
+        self.idle.set()
+
+    def enter(self) -> None:
+        """Counts a request or a stream that is under way; every call is followed by one of :meth:`leave`."""
+        self._under_way += 1
+        self.idle.clear()
+
+    def leave(self) -> None:
+        """The counterpart of :meth:`enter`."""
+        self._under_way -= 1
+        if not self._under_way:
+            self.idle.set()
+
+
+@dataclass
+class Service:
+    """The server without its HTTP.
+
+    Attributes:
+        models: By name and version.
+        limits: What is accepted.
+        work: The threads that compute.
+        metrics: The counters.
+        lifecycle: Whether the server is stopping.
+        token: What clients must send as ``Authorization: Bearer TOKEN``; empty for none.
+        cors: The origins of web pages that may call the server; empty for none.
+        sequences: Answers requests with a ``sequence_id``; None where nothing does.
+        extensions: The extensions of Open Inference Protocol v2, by name.
+        held_bytes: Bytes of all bodies that are held now.
+    """
+
+    models: Models
+    limits: Limits
+    work: Work
+    metrics: Metrics
+    lifecycle: Lifecycle = field(default_factory=Lifecycle)
+    token: str = ""
+    cors: tuple[str, ...] = ()
+    sequences: SequenceInference | None = None
+    extensions: list[str] = field(default_factory=lambda: ["binary_tensor_data"])
+    held_bytes: int = 0
+
+    @classmethod
+    def of(cls, connection: HTTPConnection) -> Service:
+        """The service of a request or a websocket."""
+        service = connection.app.state.service
+        assert isinstance(service, cls)
+        return service
+
+    @classmethod
+    def make(cls, models: Models, limits: Limits | None = None, **options: Any) -> Service:
+        """A service with threads and counters of its own."""
+        limits = limits or Limits()
+        metrics = Metrics()
+        return cls(models, limits, Work(limits, metrics), metrics, **options)

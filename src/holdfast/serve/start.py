@@ -1,0 +1,69 @@
+"""From the arguments of ``holdfast serve`` to a server that runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from holdfast.errors import MissingLibraryError
+
+_LIBRARIES = {
+    "starlette": "starlette",
+    "uvicorn": "uvicorn",
+    "websockets": "websockets",
+    "prometheus_client": "prometheus-client",
+    "python_multipart": "python-multipart",
+}
+_SWITCH_SECONDS = 0.0005
+"""For how long a thread may keep Python from the others: the event loop and the streams hand steps to each other."""
+
+
+def start(
+    models: Sequence[str], host: str, port: int, limits: Sequence[str], *, grace: float, log_level: str, **options: Any
+) -> int:
+    """Opens models and serves them until a signal.
+
+    Args:
+        models: As :func:`holdfast.serve.naming.places` takes them.
+        host: The address to listen on.
+        port: The port; 0 for a free one.
+        limits: As :func:`holdfast.serve.limits.with_changes` takes them.
+        grace: Seconds that the end may take.
+        log_level: The least severe level of the log.
+        **options: Further fields of :class:`holdfast.serve.service.Service`.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        MissingLibraryError: A library of the extra ``serve`` is not installed.
+        HoldfastError: A model, a limit or the address cannot be used.
+    """
+    missing = [name for module, name in _LIBRARIES.items() if find_spec(module) is None]
+    if missing:
+        raise MissingLibraryError(
+            f"holdfast serve needs the libraries {', '.join(missing)}, which are not installed: "
+            "pip install 'holdfast[serve]'."
+        )
+    from holdfast.serve import logs, server
+    from holdfast.serve.limits import with_changes
+    from holdfast.serve.models import Models, load
+    from holdfast.serve.naming import places
+    from holdfast.serve.service import Service
+    from holdfast.serve.streams import add_streams
+
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    bounds = with_changes(limits)
+    with server.listen(host, port) as listener:  # before the models, so that a port in use is reported at once
+        service = Service.make(Models(map(load, places(models))), bounds, **options)
+        streams = add_streams(service)
+        address, actual = listener.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        logs.begin(log_level)
+        names = {model.name: service.models.versions(model.name) for model in service.models}
+        logs.LOG.info("serving", extra={"fields": {"url": f"http://{shown}:{actual}", "models": names}})
+        if not service.token and address not in ("127.0.0.1", "::1"):
+            logs.LOG.warning("Everyone who reaches this address may use the server: set HOLDFAST_TOKEN.")
+        return server.run(service, [listener], grace=grace, log_level=log_level, further=[streams])
