@@ -5,7 +5,7 @@ PEERS := keras-tensorflow keras-jax keras-torch openvino
 RUN_INSTALL := .venv/.installed
 DEV_INSTALL := .venv/.installed-dev
 
-.PHONY: demo test sweep damage lint format mutate hostile bench bench-peers bench-readme sanitize sanitize-memory sanitize-thread neon emulate clean always
+.PHONY: demo test sweep damage lint format mutate hostile bench bench-peers bench-readme soak sanitize sanitize-memory sanitize-thread neon emulate clean always
 
 demo: $(RUN_INSTALL) ## Train an LSTM on embedded images of digits, read row by row
 	$(BIN)/holdfast train digits
@@ -36,6 +36,9 @@ hostile: $(DEV_INSTALL) ## Send 2,000 mutated requests to a server, many times a
 
 bench: $(DEV_INSTALL) ## Measure Holdfast, torch.nn and onnxruntime; Keras and OpenVINO if bench-peers was run
 	$(BIN)/python -m benchmarks --json build/benchmark.json $(BENCH)
+
+soak: $(DEV_INSTALL) ## Run a server under load for 10 minutes, stop 100 servers under load, move streams between two servers
+	$(BIN)/python -m benchmarks.serving.soak --minutes 10 --signals 100 --replicas 20000
 
 bench-peers: $(PEERS:%=.venv-%/.installed) ## Create an environment for OpenVINO and for each backend of Keras
 

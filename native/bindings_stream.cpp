@@ -99,20 +99,32 @@ class BoundStream {
         throw nb::value_error(("The state has " + actual + " values; the network needs " + expected + ".").c_str());
     }
 
-    bool advance(nb::handle x, nb::handle y) {
+    bool advance(nb::handle x, nb::handle y, const std::optional<Array<const std::int64_t>>& rows) {
         const View<T> from(x, false), to(y, true);
-        const long steps = from.steps(stream_.B, stream_.I);
-        if (steps < 0 || to.steps(stream_.B, stream_.O) != steps) return false;
-        if (stream_.is_large(steps)) {
+        const long count = rows ? long(rows->size()) : stream_.B, steps = from.steps(count, stream_.I);
+        if (steps < 0 || to.steps(count, stream_.O) != steps || (rows && !differ(rows->data(), count))) return false;
+        auto run = [&] {
+            stream_.advance(from.data(), steps, to.data(), state_.data(), rows ? rows->data() : nullptr, count);
+        };
+        if (stream_.is_large(count * steps)) {
             nb::gil_scoped_release release;
-            stream_.advance(from.data(), steps, to.data(), state_.data());
+            run();
         } else {
-            stream_.advance(from.data(), steps, to.data(), state_.data());
+            run();
         }
         return true;
     }
 
   private:
+    // Whether the numbers are those of different rows.
+    bool differ(const std::int64_t* rows, long count) {
+        taken_.assign(stream_.B, false);
+        for (long k = 0; k < count; k++) {
+            if (rows[k] < 0 || rows[k] >= stream_.B || taken_[rows[k]]) return false;
+            taken_[rows[k]] = true;
+        }
+        return true;
+    }
     static std::vector<StreamLayer<T>> layers_of(const nb::list& layers) {
         std::vector<StreamLayer<T>> result;
         for (nb::handle l : layers) result.push_back(layer_of<T>(nb::cast<nb::dict>(l)));
@@ -121,6 +133,7 @@ class BoundStream {
 
     Stream<T> stream_;
     Array<T> state_;
+    std::vector<bool> taken_;  // of `differ`
 };
 
 template <class T>
@@ -130,9 +143,9 @@ void bind(nb::module_& m, const char* name) {
                       std::string>(),
              "layers"_a, "batch"_a, "input"_a.none(), "output"_a.none(), "state"_a.noconvert(), "storage"_a = 0,
              "isa"_a = "")
-        .def("advance", &BoundStream<T>::advance, "x"_a, "y"_a,
-             "Takes the steps of x, [B, T, I], [B, I] or [I], and writes y of the same form. Returns False, and does "
-             "nothing, if an array does not fit.");
+        .def("advance", &BoundStream<T>::advance, "x"_a, "y"_a, "rows"_a = nb::none(),
+             "Takes the steps of x, [B, T, I], [B, I] or [I], and writes y of the same form. `rows`: int64, the B rows "
+             "that take them; None for all. Returns False, and does nothing, if an array does not fit.");
 }
 
 }  // namespace

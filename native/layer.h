@@ -194,9 +194,10 @@ struct Kernels {
     // A number that follows from the bits of an array and from `before`, the number of the arrays before it
     // (fingerprint.h).
     std::uint64_t (*fingerprint)(const void* data, long bytes, std::uint64_t before);
-    // For streams, with few rows and weights in any storage. `pack_steps` writes a block of `steps_bytes` bytes to an
-    // address that is a multiple of 64. A call of `steps` has it as `packed`; it has no lengths and no masks, runs
-    // forward in time, and writes only y, h_n and c_n. The same for a linear layer.
+    // For streams, with weights in any storage. The results of a row do not depend on the other rows, to the bit.
+    // `pack_steps` writes a block of `steps_bytes` bytes to an address that is a multiple of 64. A call of `steps` has
+    // it as `packed`; it has no lengths and no masks, runs forward in time, and writes only y, h_n and c_n. The same
+    // for a linear layer.
     long (*steps_bytes)(const Layer<float>&, Storage);
     void (*pack_steps)(const Layer<float>&, Storage, void* out);
     void (*steps)(const Layer<float>&, Storage);

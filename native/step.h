@@ -1,4 +1,4 @@
-// The steps of a recurrent layer in a stream: few rows, and weights in any storage.
+// The steps of a recurrent layer in a stream, with weights in any storage.
 //
 // Each step computes the products of all panels first and then all units, so that the units' long chains of operations
 // overlap. Threads share the panels. The results of a row do not depend on the other rows or on the number of threads.

@@ -86,33 +86,57 @@ HF_INLINE void load_weights(const std::byte* w, Vec<float> (&steps)[steps_togeth
     }
 }
 
-template <Storage storage, int M, int N>
-void float_tile(const StepRows& rows, long first, const std::byte* B, long K, long last, float* out, long ldo) {
-    constexpr long W = lanes<float>, together = steps_together<storage>;
-    constexpr int chains = M == 1 ? together : 1;  // one row has too few sums to keep the processor busy
-    const auto* v = static_cast<const float*>(rows.values) + first * rows.stride;
-    auto place = [&](int m, int n) { return out + m * ldo + (n + 1 == N ? last : n) * W; };
-    Vec<float> acc[chains][M][N]{};
-#pragma GCC unroll 4
-    for (int m = 0; m < M; m++)
-#pragma GCC unroll 4
-        for (int n = 0; n < N; n++) acc[0][m][n] = load<float>(place(m, n));
+// Adds the steps of each lane from `first_step` to `end_step` (excluded), each in sums of its own.
+template <Storage storage, int M, int N, int first_step, int end_step>
+HF_INLINE void add_steps(const float* v, long stride, const std::byte* B, long K,
+                         Vec<float> (&acc)[end_step - first_step][M][N]) {
+    constexpr long together = steps_together<storage>;
     for (long k = 0; k < K; k += together)
 #pragma GCC unroll 4
         for (int n = 0; n < N; n++, B += Types<float>::bytes) {
             Vec<float> b[together];
             load_weights<storage>(B, b);
 #pragma GCC unroll 2
-            for (int s = 0; s < together; s++)
-#pragma GCC unroll 4
-                for (int m = 0; m < M; m++) acc[s % chains][m][n] += all<float>(v[m * rows.stride + k + s]) * b[s];
+            for (int s = first_step; s < end_step; s++)
+#pragma GCC unroll 6
+                for (int m = 0; m < M; m++) acc[s - first_step][m][n] += all<float>(v[m * stride + k + s]) * b[s];
         }
+}
+
+// Where a lane has two steps, there is one sum of the even steps and one of the odd steps, for every number of rows.
+// One row adds to both at once: one sum alone would not keep the processor busy. For several rows there are not enough
+// registers for both, so the weights are read twice.
+template <Storage storage, int M, int N>
+void float_tile(const StepRows& rows, long first, const std::byte* B, long K, long last, float* out, long ldo) {
+    constexpr long W = lanes<float>, together = steps_together<storage>;
+    constexpr int sums = M == 1 ? together : 1;
+    const auto* v = static_cast<const float*>(rows.values) + first * rows.stride;
+    auto place = [&](int m, int n) { return out + m * ldo + (n + 1 == N ? last : n) * W; };
+    Vec<float> acc[sums][M][N]{};
+#pragma GCC unroll 6
+    for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
+        for (int n = 0; n < N; n++) acc[0][m][n] = load<float>(place(m, n));
+    add_steps<storage, M, N, 0, sums>(v, rows.stride, B, K, acc);
+    if constexpr (together > sums) {
+#pragma GCC unroll 6
+        for (int m = 0; m < M; m++)
+#pragma GCC unroll 4
+            for (int n = 0; n < N; n++) {
+            store<float>(place(m, n), acc[0][m][n]);
+            acc[0][m][n] = Vec<float>{};
+        }
+        add_steps<storage, M, N, 1, 2>(v, rows.stride, B, K, acc);
+    }
+#pragma GCC unroll 6
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
         for (int n = 0; n < N; n++) {
-            const Vec<float> sum = acc[0][m][n];
-            store<float>(place(m, n), chains > 1 ? sum + acc[chains - 1][m][n] : sum);
+            float* to = place(m, n);
+            if constexpr (together == 1)
+                store<float>(to, acc[0][m][n]);
+            else
+                store<float>(to, (sums == 2 ? acc[0][m][n] : load<float>(to)) + acc[sums - 1][m][n]);
         }
 }
 
@@ -128,13 +152,13 @@ void int8_tile(const StepRows& rows, long first, const std::byte* B, long K, lon
         for (long k = begin; k < std::min(K, begin + block); k += 2)
 #pragma GCC unroll 4
             for (int n = 0; n < N; n++, w += W)
-#pragma GCC unroll 4
+#pragma GCC unroll 6
                 for (int m = 0; m < M; m++) {
                     std::int32_t both;
                     std::memcpy(&both, v + m * rows.stride + k, sizeof both);
                     acc[m][n] = add_products(acc[m][n], w, both);
                 }
-#pragma GCC unroll 4
+#pragma GCC unroll 6
         for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
             for (int n = 0; n < N; n++) {
@@ -150,15 +174,14 @@ constexpr StepTile step_tile = float_tile<storage, M, N>;
 template <int M, int N>
 constexpr StepTile step_tile<Storage::int8, M, N> = int8_tile<M, N>;
 
-constexpr int step_rows = 3;  // rows of a tile
+// Rows of a tile: as many as the registers hold beside the weights; AVX-512 and NEON have 32 registers, the others 16.
+constexpr int step_rows = Types<float>::bytes == 64 || Types<float>::bytes == 16 ? 6 : 3;
 
+template <Storage storage, int N>
+constexpr auto step_tiles_of = by_rows<step_rows>([](auto m) -> StepTile { return step_tile<storage, m, N>; });
 template <Storage storage>
-constexpr StepTile step_tiles[4][step_rows] = {
-    {step_tile<storage, 1, 1>, step_tile<storage, 2, 1>, step_tile<storage, 3, 1>},
-    {step_tile<storage, 1, 2>, step_tile<storage, 2, 2>, step_tile<storage, 3, 2>},
-    {step_tile<storage, 1, 3>, step_tile<storage, 2, 3>, step_tile<storage, 3, 3>},
-    {step_tile<storage, 1, 4>, step_tile<storage, 2, 4>, step_tile<storage, 3, 4>},
-};
+constexpr std::array step_tiles = {step_tiles_of<storage, 1>, step_tiles_of<storage, 2>, step_tiles_of<storage, 3>,
+                                   step_tiles_of<storage, 4>};
 
 // A packed matrix [.., K]: the columns of its panels are `count` of those of `panels`, the last one at `last`.
 class StepMatrix {

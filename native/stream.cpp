@@ -40,10 +40,8 @@ template <class T>
 void StreamLayer<T>::pack(const Kernels& kernels, Storage storage) {
     storage_ = storage;
     if constexpr (sizeof(T) == 4) {
-        few_rows_ = storage != Storage::float32 || call.B <= 4;  // forward is faster with more rows
-        packed_ = Block(few_rows_ ? kernels.steps_bytes(call, storage) : kernels.packed_size_f32(call) * 4);
-        few_rows_ ? kernels.pack_steps(call, storage, packed_.data())
-                  : kernels.pack_f32(call, static_cast<float*>(packed_.data()));
+        packed_ = Block(kernels.steps_bytes(call, storage));
+        kernels.pack_steps(call, storage, packed_.data());
     } else {
         packed_ = Block(kernels.packed_size_f64(call) * 8);
         kernels.pack_f64(call, static_cast<double*>(packed_.data()));
@@ -64,7 +62,7 @@ void StreamLayer<T>::pack(const Kernels& kernels, Storage storage) {
 template <class T>
 void StreamLayer<T>::operator()(const Kernels& kernels, const Layer<T>& layer) const {
     if constexpr (sizeof(T) == 4)
-        few_rows_ ? kernels.steps(layer, storage_) : kernels.forward_f32(layer);
+        kernels.steps(layer, storage_);
     else
         kernels.forward_f64(layer);
 }
@@ -100,8 +98,8 @@ Stream<T>::Stream(const Kernels& kernels, Storage storage, long B, std::vector<S
         products_ += l.call.gate_count() * l.call.H * (l.call.I + l.call.O);
         widest_ = std::max(widest_, l.call.O);
     }
-    products_ *= B;
     one_step_ = buffers(1);
+    before_ = Buffer(new T[state_size]);
     next_ = Buffer(new T[state_size]);
 }
 
@@ -116,14 +114,29 @@ typename Stream<T>::Buffers Stream<T>::buffers(long steps) const {
 }
 
 template <class T>
-void Stream<T>::advance(const T* x, long steps, T* y, T* state) {
-    if (!steps) return;
+template <class F>
+void Stream<T>::over_state(const std::int64_t* rows, long count, F f) const {
+    long at = 0, at_all = 0;
+    for (const StreamLayer<T>& l : layers_)
+        for (const long size : {l.call.O, l.call.kind == Kind::lstm ? l.call.H : 0L}) {
+            for (long k = 0; k < count; k++) f(at + k * size, at_all + rows[k] * size, size);
+            at += count * size;
+            at_all += B * size;
+        }
+}
+
+template <class T>
+void Stream<T>::advance(const T* x, long steps, T* y, T* state, const std::int64_t* rows, long count) {
+    if (!steps || !count) return;
     Buffers of_call;
     if (steps > 1) of_call = buffers(steps);
     const Buffers& b = steps > 1 ? of_call : one_step_;
-    const int threads = is_large(steps) ? omp_get_max_threads() : 1;
+    const int threads = is_large(count * steps) ? omp_get_max_threads() : 1;
+    const T* before = rows ? before_.get() : state;
+    if (rows)
+        over_state(rows, count, [&](long at, long from, long size) { std::copy_n(state + from, size, &before_[at]); });
     if (input_.outputs) {
-        input_(x, B * steps, threads, b.after_input.get());
+        input_(x, count * steps, threads, b.after_input.get());
         x = b.after_input.get();
     }
     long at = 0;
@@ -131,25 +144,29 @@ void Stream<T>::advance(const T* x, long steps, T* y, T* state) {
         const StreamLayer<T>& l = layers_[k];
         Layer<T> call = l.call;
         call.threads = threads;
+        call.B = count;
         call.T_ = steps;
         T* to = k + 1 == layers_.size() && !output_.outputs ? y : b.between[k % 2].get();
         call.x = {x, steps * call.I, call.I};
         call.x_value = 1;
         call.y = {to, steps * call.O, call.O};
-        call.h0 = state + at;
+        call.h0 = before + at;
         call.h_n = next_.get() + at;
         if (call.kind == Kind::lstm) {
-            call.c0 = call.h0 + B * call.O;
-            call.c_n = call.h_n + B * call.O;
+            call.c0 = call.h0 + count * call.O;
+            call.c_n = call.h_n + count * call.O;
         }
         l(kernels_, call);
         if (l.residual)
-            for (long v = 0; v < B * steps * call.O; v++) to[v] += x[v];
+            for (long v = 0; v < count * steps * call.O; v++) to[v] += x[v];
         x = to;
-        at += B * state_values(l);
+        at += count * state_values(l);
     }
-    if (output_.outputs) output_(x, B * steps, threads, y);
-    std::copy_n(next_.get(), state_size, state);
+    if (output_.outputs) output_(x, count * steps, threads, y);
+    if (rows)
+        over_state(rows, count, [&](long at, long to, long size) { std::copy_n(&next_[at], size, state + to); });
+    else
+        std::copy_n(next_.get(), state_size, state);
 }
 
 template class Linear<float>;

@@ -1,7 +1,11 @@
 // A stream: a stack of layers that takes one or a few steps per call and keeps its state between calls.
 //
-// Sizes: B rows, T steps. The input is [B, T, I] and the output [B, T, O], both contiguous. The state is one array:
-// per layer h [B, O], and for the LSTM then c [B, H]. It belongs to the caller, who may change it between calls.
+// Sizes: B rows, T steps. A call takes any `count` of the rows. The input is [count, T, I] and the output
+// [count, T, O], both contiguous. The state is one array: per layer h [B, O], and for the LSTM then c [B, H]. It
+// belongs to the caller, who may change it between calls.
+//
+// The results of a row do not depend on the other rows of the call, to the bit: not on their number, and not on their
+// values.
 //
 //   input linear layer   optional
 //   layers               a `residual` layer adds its input to its output
@@ -11,6 +15,7 @@
 // unchanged.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -50,7 +55,6 @@ struct StreamLayer {
 
   private:
     Storage storage_ = Storage::float32;
-    bool few_rows_ = false;  // whether the kernels for few rows compute it
     Block packed_;
     std::vector<T> peephole_, norm_c_, norm_c_bias_;
 };
@@ -63,9 +67,11 @@ class Stream {
            Linear<T> output);
 
     const long B, I, O, state_size;
-    // Whether this number of steps takes long enough to be worth waking other threads.
+    // Whether this number of steps, of all rows together, takes long enough to be worth waking other threads.
     bool is_large(long steps) const { return sanitized || steps * products_ > (1L << 21); }
-    void advance(const T* x, long steps, T* y, T* state);
+    // Takes `steps` steps of each of `count` rows; `rows` has their numbers, which differ. Null: all B rows.
+    void advance(const T* x, long steps, T* y, T* state, const std::int64_t* rows, long count);
+    void advance(const T* x, long steps, T* y, T* state) { advance(x, steps, y, state, nullptr, B); }
 
   private:
     using Buffer = std::unique_ptr<T[]>;
@@ -73,13 +79,16 @@ class Stream {
         Buffer after_input, between[2];
     };
     Buffers buffers(long steps) const;
+    // Calls f(where the part of a row's state is among `count` rows, where it is among B rows, values), for all parts.
+    template <class F>
+    void over_state(const std::int64_t* rows, long count, F f) const;
 
     const Kernels& kernels_;
     std::vector<StreamLayer<T>> layers_;
     Linear<T> input_, output_;
-    long products_, widest_;
+    long products_, widest_;  // products_: of a step of one row
     Buffers one_step_;
-    Buffer next_;
+    Buffer before_, next_;  // the state of the rows of a call
 };
 
 }  // namespace holdfast

@@ -33,6 +33,7 @@ ORDER = (
     "layers",
     "decoding",
     "settings",
+    "inspect.figures",  # arrays in, pictures out: tasks and estimators draw with them
     "data",
     "tasks",
     "recipes",
@@ -52,7 +53,7 @@ ORDER = (
     "__main__",
 )
 # These know nothing of networks. Of those before them, they import one another and ``runtime.scaling`` alone.
-LEAVES = ("lazy", "errors", "register", "files", "decoding", "settings", "data")
+LEAVES = ("lazy", "errors", "register", "files", "decoding", "settings", "inspect.figures", "data")
 
 RANK = {name: rank for rank, name in enumerate(ORDER)}
 
@@ -185,29 +186,33 @@ def test_the_layers_load_nothing_above_them() -> None:
     assert loaded <= {name for name, rank in RANK.items() if rank <= RANK["layers"]}
 
 
-OPTIONAL = ("PIL", "h5py", "kaldi_native_fbank", "keras", "matplotlib", "onnx", "polars", "sacrebleu", "soundfile")
-OPTIONAL += ("soxr", "starlette", "tokenizers", "uvicorn", "websockets")
+OPTIONAL = ("h5py", "kaldi_native_fbank", "keras", "onnx", "polars", "sacrebleu", "soundfile", "soxr", "starlette")
+OPTIONAL += ("tokenizers", "uvicorn", "websockets")
+FOR_PICTURES = ("PIL", "jinja2", "matplotlib")  # required, and loaded when a picture or a report is made
 
 
 def test_the_demo_needs_no_optional_library(tmp_path: Path) -> None:
-    """What ``make demo`` installs is enough for it."""
+    """What ``make demo`` installs is enough for it and for its report."""
     program = f"""
-import sys
+import os, sys
 from importlib.machinery import PathFinder
 from pathlib import Path
 
 find = PathFinder.find_spec
 PathFinder.find_spec = lambda name, *where: None if name.partition(".")[0] in {OPTIONAL!r} else find(name, *where)
 from holdfast import experiment, recipes
+assert not set({FOR_PICTURES!r}) & set(sys.modules)
+os.environ["HOLDFAST_REPORT"] = "1"
 run = experiment.train(recipes.load("digits", ["train.limit=small", "train.epochs=1"]), Path({str(tmp_path / "run")!r}))
 assert 0 <= run.results["accuracy"] <= 1
+assert (run.path / "report.html").exists()
 """
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_no_task_loads_an_optional_library_when_it_is_imported() -> None:
     for task in NAMES:
-        assert not loaded_by(f"import holdfast.tasks.{task}.task") & set(OPTIONAL), task
+        assert not loaded_by(f"import holdfast.tasks.{task}.task") & {*OPTIONAL, *FOR_PICTURES}, task
 
 
 def test_the_folder_of_a_task_imports_no_other_task() -> None:

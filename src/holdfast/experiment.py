@@ -9,20 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from holdfast import recipes
+from holdfast.data import Splits
 from holdfast.data.sets.published import local_folder
 from holdfast.errors import DataError, ModelFileError, RecipeError
 from holdfast.inspect import Summary, summarise
+from holdfast.inspect.facts import WORST, circumstances_of
+from holdfast.inspect.measuring import Evaluation, measure
+from holdfast.inspect.reporting import report_at_end, wanted
 from holdfast.interop import formats, trained
 from holdfast.interop.format_table import detect_format, index_or_file
 from holdfast.predictor import Predictor
 from holdfast.settings import Recipe
 from holdfast.tasks import TASKS, model_file
-from holdfast.training import Learned, Listener, RunDirectory, learn, validate
+from holdfast.training import Learned, Listener, RunDirectory, learn
 from holdfast.training.determinism import reproducible
 from holdfast.training.finished_run import FinishedRun, write_results
 from holdfast.training.processes import current, joined
-from holdfast.training.run_directory import RECIPE_NAME, data_folder, is_run, results_in, with_choices
-from holdfast.training.sealed import read_sealed, set_values
+from holdfast.training.run_directory import data_folder, is_run, results_in, with_choices
+from holdfast.training.sealed import set_values
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ def train(
 ) -> Trained:
     """Trains a recipe, keeps the model with the best validation score, and measures it on the test data.
 
+    At the end it writes a report (:func:`holdfast.inspect.reporting.report`), unless ``train.report`` is off.
+
     Args:
         recipe: The data, the model and how to train.
         out: The run directory, for recipe, history, checkpoint and model.
@@ -82,21 +88,25 @@ def train(
         given = recipes.from_dict(run.recipe, str(run.recipe_path)) if resume else recipe
         splits = TASKS[given.task].load(given, folder)
         learned = learn(given, splits.train, splits.validation, run=run, listeners=listeners)
-        ended = processes.from_first(lambda: _ended(run, learned, splits.test))
+        ended = processes.from_first(lambda: _ended(run, learned, splits))
     return Trained(run.path, **ended)
 
 
-def _ended(run: RunDirectory, learned: Learned, test: Any) -> dict[str, Any]:
-    """Stores the model of a run, and its results on the test data; returns the arguments of :class:`Trained`."""
+def _ended(run: RunDirectory, learned: Learned, splits: Splits[Any]) -> dict[str, Any]:
+    """Stores the model of a run, its results on the test data and its report; returns the arguments of `Trained`."""
     settings = learned.recipe.train
     model_file.save(run.model_path, learned.task, learned.model)
     predictor = Predictor(run.path, settings.device)
-    results = measure(predictor, test).metrics
+    reporting = wanted(settings)
+    evaluation = measure(predictor, splits.test, worst=WORST if reporting else 0)
+    results = dict(evaluation.metrics)
     if settings.report_first:
-        first = test.subset(range(min(settings.report_first, len(test))))
+        first = splits.test.subset(range(min(settings.report_first, len(splits.test))))
         for name, value in measure(predictor, first).metrics.items():
             results[f"first_{settings.report_first}_{name}"] = value
-    write_results(run.path, results)
+    write_results(run.path, results, circumstances_of(learned.task, learned.model, splits))
+    if reporting:
+        report_at_end(run.path, predictor, splits.test, evaluation)
     last = learned.history[-1]
     return {"results": results, "epochs": last["epoch"], "updates": last["step"], "seconds": last["seconds"]}
 
@@ -159,21 +169,6 @@ def run_folder(name: str, *, resume: bool = False) -> Path:
     return latest if resume else folder
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """The quality of a model on labelled sequences.
-
-    Attributes:
-        metrics: The loss and the task's metrics, by name.
-        details: More that the task shows, as text: for classification, the confusion matrix.
-        figures: The numbers in ``details``, by name, as JSON values.
-    """
-
-    metrics: dict[str, float]
-    details: str
-    figures: dict[str, Any]
-
-
 def evaluate(
     path: Path,
     files: Sequence[Path] = (),
@@ -181,6 +176,7 @@ def evaluate(
     options: Sequence[str] = (),
     data_dir: Path | None = None,
     device: str = "auto",
+    plot: Path | None = None,
 ) -> Evaluation:
     """Measures a trained model.
 
@@ -191,6 +187,7 @@ def evaluate(
         data_dir: A folder with local data files, as in :func:`holdfast.data.load`; None for the folder that the run
             remembers, or that ``HOLDFAST_DATA`` names, if any.
         device: Where to compute, as in a recipe.
+        plot: A picture to write, with the main figure of the task, such as the confusion matrix; None to draw nothing.
 
     Raises:
         DataError: The files cannot be read or have no labels, or no files are given for a model without a run.
@@ -198,27 +195,23 @@ def evaluate(
         MissingDataError: The run's own data are not there any more.
         RecipeError: The task has no such option, or the value is not allowed.
         RunError: The run's recipe is damaged.
+        OptionError: The picture cannot be written.
     """
     predictor = Predictor(path, device, options)
     if files:
-        return measure(predictor, predictor.read(files))
-    if not path.is_dir():
+        examples = predictor.read(files)
+    elif path.is_dir():
+        examples = FinishedRun.read(path).test_data(data_dir)
+    else:
         raise DataError(f"{path} is a model without a run: name the files to measure it on, or give its run directory.")
-    recipe = recipes.from_dict(read_sealed(path / RECIPE_NAME), str(path / RECIPE_NAME))
-    return measure(predictor, TASKS[recipe.task].load(recipe, data_dir or data_folder(path)).test)
+    evaluation = measure(predictor, examples)
+    if plot is not None:
+        from holdfast.inspect.figures.canvas import write_figure
+        from holdfast.inspect.plots import Subject, draw, main_figure
 
-
-def measure(predictor: Predictor, examples: Any) -> Evaluation:
-    """The loss, metrics and details of a model on labelled examples.
-
-    Raises:
-        DataError: The sequences have no labels, or a label that the model does not know.
-    """
-    task = predictor.task
-    batches = task.batches(examples)
-    metrics = task.metrics()
-    results = validate(predictor.model, task, batches, predictor.device, metrics)
-    return Evaluation(results, task.details(metrics), task.figures(metrics))
+        subject = Subject(predictor, lambda: examples)
+        write_figure(draw(subject, main_figure(subject)), plot)
+    return evaluation
 
 
 def summary(

@@ -15,6 +15,7 @@ from holdfast.data import Batches
 from holdfast.engines.devices import choose_device
 from holdfast.errors import DataError
 from holdfast.files.pointers import refuse_pointers
+from holdfast.inspect.figures.canvas import write_figure
 from holdfast.recipes import changed
 from holdfast.tasks import model_file
 from holdfast.tasks.task import RecipeTask
@@ -151,11 +152,10 @@ class Predictor:
 
         Raises:
             OptionError: The task has no plot, or the picture cannot be written.
-            MissingLibraryError: matplotlib is not installed.
         """
         examples = self.read(paths)
         answers = list(self.answer(examples))
-        self.task.plot(examples, answers, picture)
+        write_figure(self.task.plot(examples, answers), picture)
         return answers
 
     def answer(

@@ -178,6 +178,9 @@ class TrainSettings(Settings):
     """Also record loss and metrics on the training batches every this many updates; 0 for once per epoch only."""
     report_first: int = Field(0, ge=0)
     """Also report the test metrics on this many of the first test sequences; 0 for no such report."""
+    report: bool = True
+    """At the end, write ``report.html`` into the run, a page that shows it; see ``holdfast report``. The environment
+    variable ``HOLDFAST_REPORT=0`` switches it off for all runs."""
     checkpoint_seconds: float = Field(30, ge=0)
     """Write a checkpoint at least this often, in seconds, besides the one after each epoch; 0 for one after every
     update."""

@@ -56,7 +56,6 @@ def test_comparing_a_folder_of_seeds(capsys, folder):
 
 
 def test_the_history_of_a_run(capsys, folder, tmp_path):
-    pytest.importorskip("matplotlib")
     code, out, _ = call(capsys, "history", folder / "seed-0")
     assert code == 0
     assert "validation accuracy" in out
@@ -75,3 +74,12 @@ def test_tensorboard_files_are_written_beside_the_run(capsys, tmp_path):
     code, *_ = call(capsys, "train", "digits", *QUICK, "--out", tmp_path / "run", "--tensorboard")
     assert code == 0
     assert list((tmp_path / "run" / "tensorboard" / "train").iterdir())
+
+
+def test_live_pictures_lie_in_the_run_where_there_is_no_display(capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    run = tmp_path / "run"
+    code, _, err = call(capsys, "train", "digits", *QUICK, "--out", run, "--live")
+    assert code == 0
+    assert f"There is no display: the picture is in {run / 'live.png'}" in err
+    assert (run / "live.png").read_bytes().startswith(b"\x89PNG")

@@ -7,9 +7,12 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from holdfast import experiment, recipes
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
 EXAMPLES = sorted(FOLDER.glob("*.py"))
@@ -18,12 +21,15 @@ CHECKED = {
     "by_hand",
     "carried_state",
     "classifier",
+    "forget_gate",
+    "gradient_of_adding",
     "one_layer_four_ways",
     "own_cell",
     "search",
     "sequence_to_sequence",
     "swap_torch",
     "tensorflow_1",
+    "units_of_a_text",
     "vanishing_gradient",
 }
 
@@ -122,6 +128,56 @@ def test_tensorflow_1(tmp_path: Path) -> None:
     assert text.splitlines()[-1] == (
         "in/weights in/biases out/weights out/biases rnn/basic_lstm_cell/kernel rnn/basic_lstm_cell/bias"
     )
+
+
+@pytest.fixture(scope="module")
+def adding(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with short runs of the adding problem, of an RNN and an LSTM."""
+    folder = tmp_path_factory.mktemp("adding")
+    for cell in ("rnn", "lstm"):
+        recipe = recipes.load("adding", ["train.limit=small", f"model.cell={cell}", "data.steps=60"])
+        experiment.train(recipe, folder / cell)
+    return folder
+
+
+def test_gradient_of_adding(tmp_path: Path, adding: Path) -> None:
+    text = output("gradient_of_adding", tmp_path, str(adding / "rnn"), str(adding / "lstm"))
+    head, *rows = (re.split(r"  +", line.strip()) for line in text.splitlines())
+    assert head == ["run and weights", "0%", "25%", "50%", "75%", "100%", "90 % within"]
+    names = [row[0] for row in rows]
+    assert names[:2] == ["rnn, start, hidden", "rnn, trained, hidden"]
+    assert names[2:] == [f"lstm, {when}, {state}" for when in ("start", "trained") for state in ("hidden", "cell")]
+    by_name = {row[0]: [float(value) for value in row[1:6]] for row in rows}
+    assert all(values[0] == 1 for values in by_name.values())
+    assert by_name["lstm, start, cell"][4] > 3 * by_name["rnn, start, hidden"][4]
+    assert all(0 <= int(row[6].split()[0]) < 60 for row in rows)
+
+
+def test_forget_gate(tmp_path: Path, adding: Path) -> None:
+    lines = output("forget_gate", tmp_path, str(adding / "lstm")).splitlines()
+    start = re.fullmatch(r"start: units keep their state for ([\d.]+) steps \(.*\)", lines[0])
+    assert start
+    assert 3 < float(start[1]) < 5  # 1 / (1 - sigmoid(1)) is 3.7
+    assert re.fullmatch(r"cell state of unit \d+ and the first number, read: r = [+-]0\.\d+", lines[2])
+    form = r"its (\w+) gate, medians: first mark 0\.\d+, between 0\.\d+, second mark 0\.\d+"
+    gates = [re.fullmatch(form, line) for line in lines[5:7]]
+    assert [gate and gate[1] for gate in gates] == ["input", "forget"]
+    assert re.fullmatch(r"the product of its forget gates between the marks: 0\.\d+, over \d+ steps", lines[7])
+
+
+def test_units_of_a_text(tmp_path: Path, real_data: Callable[[str], Path]) -> None:
+    folder = real_data("tinyshakespeare").parent
+    small = ["model.hidden_size=16", "train.max_steps=30"]
+    experiment.train(recipes.load("shakespeare", small), tmp_path / "run", data_dir=folder)
+    lines = output("units_of_a_text", tmp_path, str(tmp_path / "run")).splitlines()
+    form = r"([a-z' ]+?) +unit +(\d+)  r = ([+-][\d.]+) \(chosen by ([+-][\d.]+); by chance ([\d.]+) at most\)"
+    rows = [re.fullmatch(form, line) for line in lines]
+    assert [row and row[1] for row in rows] == [
+        "in a quotation",
+        "in a speaker's name",
+        "letters of the line",
+    ]
+    assert all(int(row[2]) < 16 for row in rows if row)
 
 
 def test_one_layer_four_ways(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from holdfast import experiment, recipes
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "runs.md").read_text("utf-8")
@@ -18,7 +20,8 @@ def table(first: str) -> list[list[str]]:
     return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in found[1].splitlines()]
 
 
-def test_the_files_and_the_history_of_a_run(tmp_path: Path) -> None:
+def test_the_files_and_the_history_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST_REPORT", "1")
     changes = ["train.epochs=1", "data.validation=0.2", "model.hidden_size=4", "train.log_every=9", "train.threads=1"]
     folder = tmp_path / "run"
     experiment.train(recipes.load("digits", changes), folder, data_dir=tmp_path)
@@ -36,4 +39,6 @@ def test_the_history_without_validation(tmp_path: Path) -> None:
     experiment.train(recipes.load("digits", changes), tmp_path / "run")
     (row,) = map(json.loads, (tmp_path / "run" / "history.jsonl").read_text("utf-8").splitlines())
     assert set(row) == {name for name, where, _ in table("field") if where == "all"}
-    assert {"data.toml"} == {name for name, _ in table("file")} - {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"data.toml", "report.html"} == {name for name, _ in table("file")} - {
+        path.name for path in (tmp_path / "run").iterdir()
+    }

@@ -66,7 +66,6 @@ def test_the_table_of_epochs_has_a_line_per_epoch_and_marks_the_best(runs):
 
 
 def test_the_curves_are_written_as_a_picture(runs, tmp_path):
-    pytest.importorskip("matplotlib")
     compare([runs]).draw(tmp_path / "curves.svg", "accuracy")
     first = (tmp_path / "curves.svg").read_bytes()
     assert b"</svg>" in first

@@ -81,7 +81,8 @@ def test_a_state_of_another_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError) as error:
         runtime.Stream(stream.network, 3).load(path)
     assert str(error.value) == (
-        f"{path} has shape (2, 5) for 'h_l0'; expected (3, 5): make the stream with the batch that it was saved with."
+        f"{path} has shape (2, 5) for 'h_l0'; expected (3, 5): make the stream with the batch that it was saved with, "
+        "or give as many rows."
     )
     stream.export(path)
     with pytest.raises(ModelFileError) as error:

@@ -137,6 +137,34 @@ std::string differs(const Network<T>& network, Stream<T>& stream, long chunk, in
     return "";
 }
 
+// Takes steps of some rows together and of each row alone. Returns a description of the first difference, or "".
+template <class T>
+std::string rows_differ(const Network<T>& network, Stream<T>& stream, int threads) {
+    omp_set_num_threads(threads);
+    const long B = network.size.B, T_ = network.size.T;
+    Values<T> together = network.before, alone = network.before;
+    for (long call = 0; call < B + 2; call++) {
+        const long steps = std::min(T_, 1 + call % 2);
+        std::vector<std::int64_t> rows;
+        for (long r = B - 1 - call % B; r >= 0; r -= 1 + call % 3) rows.push_back(r);
+        Values<T> x;
+        for (const std::int64_t row : rows) {
+            const auto from = network.x.begin() + row * T_ * network.inputs;
+            x.insert(x.end(), from, from + steps * network.inputs);
+        }
+        const long count = long(rows.size()), of_row = steps * network.outputs;
+        Values<T> y(count * of_row), one(of_row);
+        stream.advance(x.data(), steps, y.data(), together.data(), rows.data(), count);
+        for (long k = 0; k < count; k++) {
+            stream.advance(&x[k * steps * network.inputs], steps, one.data(), alone.data(), &rows[k], 1);
+            calls++;
+            if (!std::equal(one.begin(), one.end(), y.begin() + k * of_row))
+                return "row " + std::to_string(rows[k]) + " of " + std::to_string(count) + " is not what it is alone";
+        }
+    }
+    return together == alone ? "" : "the states of rows are not what they are alone";
+}
+
 template <class T>
 void check_stream(const Tested& tested, const Variant& v, Size s, bool around) {
     Network<T> network(tested, v, s, around, 2);
@@ -153,6 +181,12 @@ void check_stream(const Tested& tested, const Variant& v, Size s, bool around) {
     other.join();
     expect(network.streams[0], 3, 5);
     expect(network.streams[1], s.T, 3);
+    for (int threads : {1, 3})
+        if (const std::string different = rows_differ(network, network.streams[0], threads); !different.empty()) {
+            problems++;
+            std::printf("%s %s, %zu bytes, stream by rows, B %ld I %ld H %ld, %d threads: %s\n", tested.set, v.name,
+                        sizeof(T), s.B, s.I, s.H, threads, different.c_str());
+        }
 }
 
 }  // namespace

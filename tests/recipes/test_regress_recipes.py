@@ -100,8 +100,6 @@ def test_the_commands_of_the_page_run_in_their_order(capsys: pytest.CaptureFixtu
     for line in console.splitlines():
         words = shlex.split(line.removeprefix("$ "), comments=True)
         assert words[0] == "holdfast"
-        if "--plot" in words:
-            pytest.importorskip("matplotlib")
         with pytest.raises(SystemExit) as stop:
             main([*words[1:], *(["--set", "train.threads=1", "-q"] if words[1] == "train" else [])])
         assert stop.value.code == 0, line

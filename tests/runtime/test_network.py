@@ -111,7 +111,7 @@ def test_every_instruction_set(isa: str, kind: str, dtype: torch.dtype) -> None:
     x = torch.randn(3, 6, 7, dtype=dtype)
     with torch.no_grad():
         expected, _ = layer(x)
-    state, y = np.zeros_like(stream._state), np.full(expected.shape, np.nan, stream.dtype)
+    state, y = np.zeros_like(stream._state.values), np.full(expected.shape, np.nan, stream.dtype)
     steps = native_steps(stream.network, 3, state, isa)
     assert steps.advance(x.numpy(), y)
     tolerance = 8 * torch.finfo(dtype).eps * 6 * 3 * 44
@@ -128,7 +128,7 @@ def test_every_instruction_set(isa: str, kind: str, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
 def test_every_instruction_set_with_narrow_weights(isa: str, kind: str, weights: Any) -> None:
     stream = holdfast.Stream(getattr(holdfast, kind)(7, 37, num_layers=3, layer_norm=True), 3, weights=weights)
-    x, state = np.random.default_rng(0).normal(size=(3, 6, 7)).astype(np.float32), np.zeros_like(stream._state)
+    x, state = np.random.default_rng(0).normal(size=(3, 6, 7)).astype(np.float32), np.zeros_like(stream._state.values)
     expected, y = stream.run(x), np.full((3, 6, 37), np.nan, np.float32)
     assert native_steps(stream.network, 3, state, isa).advance(x, y)
     # Sums in another order; with int8 a value may then be rounded to the next of 16 bits.
@@ -171,7 +171,7 @@ def test_the_native_steps_refuse_what_does_not_fit() -> None:
     y.flags.writeable = False
     assert not stream._advance(x, y)
     assert np.all(y == 1)
-    assert not stream._state.any()
+    assert not stream._state.values.any()
 
 
 def test_what_the_kernels_lack_needs_torch(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from holdfast.errors import RunError
 from holdfast.training import RunDirectory
-from holdfast.training.finished_run import FinishedRun, write_results
+from holdfast.training.finished_run import Circumstances, FinishedRun, write_results
 
 
 @pytest.fixture
@@ -24,6 +24,16 @@ def test_a_run_that_is_still_training_has_its_rows_and_no_results(folder):
 def test_results_come_back_to_the_bit_also_where_they_are_not_finite(folder):
     write_results(folder, {"loss": 0.1 + 0.2, "score": float("-inf"), "count": 3})
     assert FinishedRun.read(folder).results == {"loss": 0.1 + 0.2, "score": float("-inf"), "count": 3.0}
+
+
+def test_sizes_versions_and_engines_come_back(folder):
+    assert FinishedRun.read(folder).circumstances == Circumstances()
+    engines = [{"part": "recurrent, layer 0", "engine": "native", "not": {"cudnn": "the tensors are on the CPU."}}]
+    recorded = Circumstances({"train": {"sequences": 3}, "test": {"sequences": 1}}, {"Python": "3.11.2"}, engines)
+    write_results(folder, {"loss": 0.5}, recorded)
+    run = FinishedRun.read(folder)
+    assert run.circumstances == recorded
+    assert run.results == {"loss": 0.5}
 
 
 def test_changed_results_are_refused(folder):
@@ -46,7 +56,7 @@ def test_a_folder_without_a_run_is_an_error(tmp_path):
         FinishedRun.read(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "test = 1\n", "[test]\nloss = 'low'\n"])
+@pytest.mark.parametrize("text", ["", "test = 1\n", "[test]\nloss = 'low'\n", "sizes = 3\n[test]\n"])
 def test_results_without_metrics_are_refused(folder, text):
     (folder / "results.toml").write_text(text)
     with pytest.raises(RunError, match=r"results\.toml holds no results"):

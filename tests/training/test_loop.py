@@ -48,17 +48,21 @@ def test_the_loop_does_what_a_plain_torch_loop_does() -> None:
     chosen = settings(weight_decay=0.01, clip_norm=0.1, clip_value=0.05, optimizer="AdamW", epochs=2)
     model = toy_model()
     model.dropout.p = 0
-    fit(model, ToyTask(), train, None, chosen)
+    history = fit(model, ToyTask(), train, None, chosen)
     plain = toy_model()
     plain.dropout.p = 0
     optimizer = torch.optim.AdamW(plain.parameters(), lr=0.02, weight_decay=0.01)
     for epoch in range(2):
+        norms = []
         for batch in train.epoch(epoch):
             optimizer.zero_grad()
             nn.functional.cross_entropy(plain(batch.inputs, None)[0], batch.targets).backward()
             nn.utils.clip_grad_value_(plain.parameters(), 0.05)
-            nn.utils.clip_grad_norm_(plain.parameters(), 0.1)
+            norms.append(float(nn.utils.clip_grad_norm_(plain.parameters(), 0.1)))
             optimizer.step()
+        assert history[epoch]["gradient_norm"] == pytest.approx(sum(norms) / 6)
+        assert history[epoch]["largest_gradient_norm"] == max(norms)
+        assert history[epoch]["clipped"] == sum(norm > 0.1 for norm in norms) / 6
     for ours, theirs in zip(model.state_dict().values(), plain.state_dict().values(), strict=True):
         assert torch.equal(ours, theirs)
 

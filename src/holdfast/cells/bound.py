@@ -64,3 +64,18 @@ class BoundCell:
         """
         noise = _NO_NOISE if self.noise is None else self.noise.at(t)
         return _STEP[self.spec.kind](self.spec, self.parameters, prepared, state, noise)  # type: ignore[no-any-return]
+
+    def gates(self, prepared: Tensor, state: Any) -> dict[str, Tensor]:
+        """The gates and the candidate of steps without masks, by their letters in the equations.
+
+        Args:
+            prepared: The result of :meth:`prepare` for N steps, in any order and of any rows, [N, gates * H].
+            state: The state before each of these steps, [N, size] each.
+
+        Returns:
+            [N, H] each: i, f, g, o of the LSTM (f also with coupled gates); r, z, n of the GRU; h of the RNN, before
+            its zoneout.
+        """
+        gates: dict[str, Tensor] = {}
+        _STEP[self.spec.kind](self.spec, self.parameters, prepared, state, _NO_NOISE, gates)
+        return gates

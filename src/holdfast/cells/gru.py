@@ -22,7 +22,9 @@ from holdfast.cells.spec import CellSpec
 State = tuple[Tensor]
 
 
-def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+def step(
+    spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise, gates: dict[str, Tensor] | None = None
+) -> tuple[Tensor, State]:
     """One step.
 
     Args:
@@ -31,6 +33,7 @@ def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -
         a: The input product W_i x + b_i of this step, [B, 3H].
         state: (h,), [B, H].
         noise: The masks of this step.
+        gates: Where to put the gates and the candidate by letter, [B, H] each; None for nowhere.
 
     Returns:
         The output h' [B, H] and the new state (h',).
@@ -61,5 +64,7 @@ def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -
         n = φ(a_n + recurrent_product_of(spec, p, r * h_n, 2, 3))
     h_new = (1 - z) * dropped(n, noise.candidate) + z * h
 
+    if gates is not None:
+        gates.update(r=r, z=z, n=n)
     h_new = zoned(h, h_new, noise.zoneout_h, spec.zoneout_h)
     return h_new, (h_new,)

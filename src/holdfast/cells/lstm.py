@@ -31,7 +31,9 @@ from holdfast.cells.spec import CellSpec
 State = tuple[Tensor, Tensor]
 
 
-def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+def step(
+    spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise, gates: dict[str, Tensor] | None = None
+) -> tuple[Tensor, State]:
     """One step.
 
     Args:
@@ -40,6 +42,7 @@ def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -
         a: The input product W_i x + b_i of this step, [B, 4H] (3H with coupled gates).
         state: (h, c), [B, O] and [B, H].
         noise: The masks of this step.
+        gates: Where to put the gates and the candidate by letter, [B, H] each; None for nowhere.
 
     Returns:
         The output h' [B, O] and the new state (h', c').
@@ -77,6 +80,8 @@ def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -
         if spec.proj_clip is not None:
             h_new = h_new.clamp(-spec.proj_clip, spec.proj_clip)
 
+    if gates is not None:
+        gates.update(i=i, f=f, g=g, o=o)
     h_new = zoned(h, h_new, noise.zoneout_h, spec.zoneout_h)
     c_new = zoned(c, c_new, noise.zoneout_c, spec.zoneout_c)
     return h_new, (h_new, c_new)

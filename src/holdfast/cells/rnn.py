@@ -18,7 +18,9 @@ from holdfast.cells.spec import CellSpec
 State = tuple[Tensor]
 
 
-def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+def step(
+    spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise, gates: dict[str, Tensor] | None = None
+) -> tuple[Tensor, State]:
     """One step.
 
     Args:
@@ -27,6 +29,7 @@ def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -
         a: The input product W_ih x + b_ih of this step, [B, H].
         state: (h,), [B, H].
         noise: The masks of this step.
+        gates: Where to put the gates and the candidate by letter, [B, H] each; None for nowhere.
 
     Returns:
         The output h' [B, H] and the new state (h',).
@@ -45,5 +48,7 @@ def step(spec: CellSpec, p: Parameters, a: Tensor, state: State, noise: Noise) -
 
     h_new = φ(a + u)
 
+    if gates is not None:
+        gates.update(h=h_new)
     h_new = zoned(h, h_new, noise.zoneout_h, spec.zoneout_h)
     return h_new, (h_new,)

@@ -20,6 +20,9 @@ def evaluate(
     ] = None,
     options: Answering = None,
     data_dir: DataDir = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the main figure of the task into this picture, such as confusion.png.")
+    ] = None,
     as_json: AsJson = False,
     imports: Imports = None,
 ) -> None:
@@ -32,10 +35,12 @@ def evaluate(
         holdfast evaluate runs/digits scans/ --json
 
         holdfast evaluate runs/fra-eng --set beam=10
+
+        holdfast evaluate runs/digits --plot confusion.png
     """
     from holdfast import experiment
 
-    evaluation = experiment.evaluate(run, data or [], options=options or [], data_dir=data_dir)
+    evaluation = experiment.evaluate(run, data or [], options=options or [], data_dir=data_dir, plot=plot)
     if as_json:
         print(as_one_line({**evaluation.metrics, **evaluation.figures}))
         return

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.app import app
-from holdfast.terminal import AsJson, DataDir, Format, Imports, Overrides, RecipeCommand, as_one_line
+from holdfast.terminal import AsJson, DataDir, Format, Imports, Overrides, RecipeCommand, Run, as_one_line
 
 
 @app.command(cls=RecipeCommand)
@@ -36,6 +36,39 @@ def summary(
 
     table = experiment.summary(source, list(overrides or []), data_dir=data_dir, source_format=source_format)
     print(as_one_line(table.as_dict()) if as_json else table)
+
+
+@app.command(name="page")
+def write_page(
+    run: Run,
+    out: Annotated[Path, typer.Argument(metavar="OUT.html", help="The page to write.")],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILES", help="Examples to begin with.", show_default="the run's test data"),
+    ] = None,
+    max_mb: Annotated[float, typer.Option(min=0, help="The largest page, in millions of bytes.")] = 20.0,
+    data_dir: DataDir = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    as_json: AsJson = False,
+    imports: Imports = None,
+) -> None:
+    """Write a page that runs a model: one HTML file, which needs no network.
+
+    [bold]Examples[/bold]
+
+        holdfast page runs/digits digits.html
+
+        holdfast page runs/names names.html my-names.csv
+
+        holdfast page runs/shakespeare shakespeare.html --max-mb 30
+    """
+    from holdfast.inspect.page.of_run import write_run_page
+
+    written = write_run_page(run, out, files or [], max_mb=max_mb, data_dir=data_dir, force=force)
+    if as_json:
+        print(as_one_line({"path": str(written.path), "bytes": written.size}))
+    else:
+        print(f"{written.path}: {written.size / 1e6:.2f} MB; open it in a browser.")
 
 
 @app.command()

@@ -39,6 +39,13 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write RUN/tensorboard for TensorBoard.")
     ] = False,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live",
+            help="Redraw the curves and the task's own picture in a window; without a display, in RUN/live.png.",
+        ),
+    ] = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     imports: Imports = None,
@@ -56,6 +63,8 @@ def train(
         holdfast train my-recipe.toml --out runs/mine --resume
 
         holdfast train digits --seeds 5
+
+        holdfast train cosine --live
 
         holdfast train digits --import my_parts.py --set model.cell=mingru
 
@@ -82,10 +91,16 @@ def train(
             console.print(f"{resolved.name}: {resolved.description}", soft_wrap=True)
 
         def listeners(run: Path) -> list[Listener]:
-            from holdfast.training.tensorboard import TensorBoard
+            watching = [choose_progress(console, quiet=quiet)]
+            if live:
+                from holdfast.inspect.watching import Live
 
-            progress = choose_progress(console, quiet=quiet)
-            return [progress, TensorBoard(run / "tensorboard")] if tensorboard else [progress]
+                watching.append(Live(run / "live.png", say=lambda text: console.print(text, soft_wrap=True)))
+            if tensorboard:
+                from holdfast.inspect.watching import TensorBoard
+
+                watching.append(TensorBoard(run / "tensorboard"))
+            return watching
 
         def of_seed(number: int) -> list[Listener]:
             if not quiet:
@@ -124,7 +139,9 @@ def _show(done: Trained, as_json: bool, quiet: bool) -> None:
     if not quiet:
         path = shlex.quote(str(done.path))
         commands = ", ".join(f"`holdfast {command} {path}{rest}`" for command, rest in _NEXT)
-        line = f"{done.updates} updates in {done.seconds:.1f} s. The model is in {done.path}: try {commands}."
+        report = done.path / "report.html"
+        shown = f", its report is {report}" if report.exists() else ""
+        line = f"{done.updates} updates in {done.seconds:.1f} s. The model is in {done.path}{shown}: try {commands}."
         messages().print(line, soft_wrap=True)
 
 

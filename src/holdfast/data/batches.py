@@ -280,7 +280,7 @@ class Batches:
         return (self.dataset.__getitems__(indices) for indices in self._from(number, start))
 
     def chunks(self, number: int, start: int, count: int, mine: Sequence[int]) -> Iterator[dict[int, Batch]]:
-        """Some chunks of the rows of each batch; see :class:`holdfast.tasks.task.ChunkedEpochs`.
+        """Some chunks of the rows of each batch; see :class:`holdfast.tasks.epochs.ChunkedEpochs`.
 
         Only their rows are read, and each chunk is padded to its own longest row.
 

@@ -136,6 +136,11 @@ class Vocabulary(Saved):
             ) from error
         return [encoding.ids for encoding in encodings]
 
+    def spelled(self, text: str) -> list[str]:
+        """The tokens of a text as they are written in the vocabulary; one unknown token for a text without tokens."""
+        names = self.tokens
+        return [names[index] for index in self.encode([text])[0] or [UNKNOWN]]
+
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids, without the ids of ``SPECIAL`` other than ``UNKNOWN``."""
         kept = [index for index in ids if index >= len(SPECIAL) or index == UNKNOWN]

@@ -95,16 +95,21 @@ class NativeEngine:
         """How many values forward keeps for backward per step of a row, in addition to the outputs."""
         return _kept_values(spec, dtype, self._isa)
 
-    def compute(self, request: Request, y: Tensor | None = None, kept: Tensor | None = None) -> Result:
+    def compute(
+        self, request: Request, y: Tensor | None = None, kept: Tensor | None = None, threads: int | None = None
+    ) -> Result:
         """The result, without gradients.
 
         Args:
             request: One for which :meth:`why_not` returned None, in float32 or float64.
             y: Where the outputs go, [B, T, O]; None for new memory.
             kept: Where to write what :meth:`backward` needs, B * T * :meth:`kept_values`; None without a backward.
+            threads: The most threads to use; None for torch's number.
         """
         spec, x = request.spec, request.inputs
         arguments = _KernelArguments(request)
+        if threads is not None:
+            arguments.values["threads"] = threads
         if y is None:
             y = new_steps(x, spec.output_size)
         state = arguments.results(y)

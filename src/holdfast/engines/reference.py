@@ -5,16 +5,29 @@ It has every dtype, device, option and order of derivative; the other engines ar
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from holdfast.cells import BoundCell
 from holdfast.cells.nested_state import map_state
 from holdfast.engines.request import Request, Result, result_dtype
-from holdfast.engines.time_loop import scan
+from holdfast.engines.time_loop import SequenceCell, scan
+
+
+def _unchanged(cell: SequenceCell) -> SequenceCell:
+    return cell
 
 
 class ReferenceEngine:
-    """Runs everything, at the speed of a loop in Python."""
+    """Runs everything, at the speed of a loop in Python.
+
+    Args:
+        around: Makes the cell that runs from the cell of a request, such as one that also keeps every state.
+    """
 
     name = "reference"
+
+    def __init__(self, around: Callable[[SequenceCell], SequenceCell] = _unchanged) -> None:
+        self._around = around
 
     def why_not(self, request: Request) -> str | None:
         """None: there is nothing that the reference cannot run."""
@@ -23,7 +36,7 @@ class ReferenceEngine:
     def run(self, request: Request) -> Result:
         """Runs the request through :func:`holdfast.engines.time_loop.scan`."""
         outputs, state, states = scan(
-            BoundCell(request.spec, request.parameters, request.noise),
+            self._around(BoundCell(request.spec, request.parameters, request.noise)),
             request.inputs.transpose(0, 1),
             request.state,
             request.lengths,

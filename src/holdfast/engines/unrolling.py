@@ -93,7 +93,7 @@ def unroll(
         dtype = inputs.dtype if inputs.is_floating_point() else None  # tokens do not say the dtype of a state
         initial_state = cell.initial_state(batch, dtype=dtype, device=inputs.device)
     outputs, state, states = scan(
-        cell.begin_sequence(steps_first, initial_state) if isinstance(cell, BeginsSequence) else _ModuleCell(cell),
+        sequence_cell(cell, steps_first, initial_state),
         steps_first,
         initial_state,
         check_lengths(lengths, batch, steps, inputs.device),
@@ -106,6 +106,11 @@ def unroll(
         outputs = outputs.transpose(0, 1)
         states = map_state(lambda part: part.transpose(0, 1), states) if return_states else None
     return (outputs, state, states) if return_states else (outputs, state)
+
+
+def sequence_cell(cell: Any, inputs: Tensor, state: State) -> SequenceCell:
+    """The cell for one batch of sequences, [T, B, ...], that starts from ``state``."""
+    return cell.begin_sequence(inputs, state) if isinstance(cell, BeginsSequence) else _ModuleCell(cell)
 
 
 def _check_arguments(cell: Any, inputs: Tensor, time_major: bool) -> None:

@@ -16,6 +16,7 @@ from holdfast.data.series import Numbers, Series, Windows
 from holdfast.data.time_axis import TimeAxis
 from holdfast.errors import DataError, OptionError
 from holdfast.estimators.base import Estimator
+from holdfast.estimators.checking import in_our_words
 from holdfast.estimators.parameters import Parameter
 from holdfast.estimators.reconstruction import SequenceWindows, reconstruction_errors
 from holdfast.estimators.reconstruction import held_out as held_out_windows
@@ -203,6 +204,12 @@ class AnomalyDetector(OutlierMixin, SequenceInputs):
                 "window."
             )
         return windows_of("training", self._series(inputs), data, data.horizon)
+
+    def as_examples(self, X: Any) -> tuple[Predictor, Any]:
+        """As :meth:`Estimator.as_examples`: every window of each sequence, with the step after it for forecasts."""
+        predictor = self._fitted()
+        with in_our_words():
+            return predictor, self._examples(X, None, None, reset=False)
 
     def _split(self, examples: Any, recipe: Any) -> tuple[Any, Any]:
         if isinstance(examples, SequenceWindows):

@@ -17,6 +17,7 @@ from holdfast.data import hold_out
 from holdfast.errors import OptionError
 from holdfast.estimators import parameters
 from holdfast.estimators.checking import checked_weights, in_our_words, not_fitted, rows_of
+from holdfast.estimators.fitted import Fitted
 from holdfast.estimators.parameters import Parameter
 from holdfast.predictor import Predictor
 from holdfast.recipes import RECIPES, validated
@@ -29,7 +30,7 @@ _ONE_AT_A_TIME = threading.RLock()
 """Training draws from the global random generators; fits of several threads wait for one another."""
 
 
-class Estimator(BaseEstimator):
+class Estimator(Fitted, BaseEstimator):
     """Base of the estimators.
 
     A subclass names its task and says how it reads inputs and targets. Its constructor has the fields of the task's
@@ -138,16 +139,6 @@ class Estimator(BaseEstimator):
         """
         figure, task = self.evaluate(X, y), self.task_
         return figure[task.score] if task.higher_is_better else -figure[task.score]
-
-    @property
-    def model_(self) -> nn.Module:
-        """The trained network."""
-        return self._fitted().model
-
-    @property
-    def task_(self) -> RecipeTask[Any]:
-        """The fitted task: vocabularies, labels and scaling."""
-        return self._fitted().task
 
     def save(self, path: Path | str) -> None:
         """Writes the model: one file of safetensors and JSON, which every command and :func:`holdfast.load` read.
@@ -268,10 +259,16 @@ class Estimator(BaseEstimator):
 
     def _listeners(self) -> list[Listener]:
         listeners = list(self.callbacks or [])
+        if isinstance(self.verbose, str) and self.verbose != "live":
+            raise OptionError(f"verbose is {self.verbose!r}; expected 0, 1 or 'live'.")
         if self.verbose:
             from rich.console import Console
 
             listeners.append(choose_progress(Console(stderr=True)))
+        if isinstance(self.verbose, str):
+            from holdfast.inspect.watching import Live
+
+            listeners.append(Live())
         return listeners
 
     def _fitted(self) -> Predictor:

@@ -16,6 +16,7 @@ from holdfast.estimators import parameters
 from holdfast.estimators.ahead import answer_of, at_cutoffs, before, forecasts, value_columns
 from holdfast.estimators.base import Estimator
 from holdfast.estimators.series import SeriesInput, read_series, with_known
+from holdfast.predictor import Predictor
 from holdfast.tasks.forecast.data import context, held_out, windows_of
 from holdfast.tasks.forecast.settings import ForecastData
 from holdfast.tasks.forecast.task import ForecastTask
@@ -200,10 +201,10 @@ class Forecaster(Estimator):
 
         Raises:
             DataError: As in :meth:`predict`.
-            MissingLibraryError: matplotlib is not installed.
             OptionError: The file cannot be written.
         """
-        from holdfast.tasks.forecast.plot import drawings, figure, save
+        from holdfast.inspect.figures.canvas import write_figure
+        from holdfast.tasks.forecast.plot import drawings, figure
 
         given, data = self._given(X, history), self._data()
         rows, quantiles = data.horizon, self._task.quantiles
@@ -217,7 +218,7 @@ class Forecaster(Estimator):
             panels = [replace(panel, truth=values) for panel, values in zip(panels, true, strict=True)]
         picture = figure(panels)
         if path is not None:
-            save(picture, Path(path))
+            write_figure(picture, Path(path))
         return picture
 
     @property
@@ -260,6 +261,12 @@ class Forecaster(Estimator):
             )
         series = read_series(X, recipe.data).series
         return windows_of("training", series, recipe.data, recipe.data.horizon)
+
+    def as_examples(self, X: Any) -> tuple[Predictor, Windows]:
+        """As :meth:`Estimator.as_examples`: the last window of each series."""
+        predictor = self._fitted()
+        with self._in_arguments():
+            return predictor, self._examples(X, None, None, reset=False).unlabelled()
 
     def _split(self, examples: Windows, recipe: Any) -> tuple[Windows, Windows | None]:
         return held_out(examples.series, recipe.data)

@@ -19,7 +19,7 @@ from holdfast.settings import Recipe
 
 _RENAMED = {"seed": "random_state", "class_weights": "class_weight"}
 """The fields that scikit-learn has another name for."""
-_OF_RUNS = ("limit", "report_first", "checkpoint_seconds")
+_OF_RUNS = ("limit", "report", "report_first", "checkpoint_seconds")
 """The fields of ``[train]`` for runs of the command line alone."""
 _PLAIN = (str, int, float, bool)
 
@@ -38,7 +38,9 @@ OWN: dict[str, tuple[Any, str]] = {
     "callbacks": (None, "A list of :class:`holdfast.training.Listener`, which watch training."),
     "verbose": (
         0,
-        "0: show nothing. 1: show progress: a live line on a terminal, a bar in notebooks, else lines.",
+        "0: show nothing. 1: show progress: a live line on a terminal, a bar in notebooks, else lines. ``'live'``: "
+        "also draw curves and the task's own picture while it learns, in a notebook's cell, a window, or else in "
+        "``live.png``, by :class:`holdfast.inspect.Live`.",
     ),
 }
 """Default and description of the arguments that are not, or not only, fields of a recipe. The fraction that

@@ -66,8 +66,7 @@ def write(
     Raises:
         ModelFileError: The file cannot be written, or the document is too large.
     """
-    text = json.dumps(document, allow_nan=False, separators=(",", ":"))
-    head, data = _sealed(save(tensors), {_KIND: kind, _DOCUMENT: text})
+    head, data = sealed(save(tensors), metadata(document, kind))
     if len(head) - 8 > MAX_HEADER_BYTES:
         raise ModelFileError(
             f"{path} would have a header of {len(head) - 8:,} bytes; at most {MAX_HEADER_BYTES:,} are read back. "
@@ -81,18 +80,23 @@ def write(
         ) from error
 
 
-def _sealed(file: bytes, metadata: Mapping[str, str]) -> tuple[bytes, memoryview]:
+def metadata(document: Mapping[str, Any], kind: str) -> dict[str, str]:
+    """The entries of a header for a document and the kind of the file."""
+    return {_KIND: kind, _DOCUMENT: json.dumps(document, allow_nan=False, separators=(",", ":"))}
+
+
+def sealed(file: bytes, entries: Mapping[str, str]) -> tuple[bytes, memoryview]:
     """A safetensors file with metadata, always in the same order, and its digest.
 
     Args:
         file: As safetensors made it, without metadata.
-        metadata: The entries after the version and the digest.
+        entries: The entries after the version and the digest; :func:`metadata` makes them.
 
     Returns:
         The beginning of the new file, up to the tensors, and the tensors.
     """
     end = 8 + int.from_bytes(file[:8], "little")
-    header = {"__metadata__": {_VERSION: str(FORMAT_VERSION), _DIGEST: "", **metadata}, **json.loads(file[8:end])}
+    header = {"__metadata__": {_VERSION: str(FORMAT_VERSION), _DIGEST: "", **entries}, **json.loads(file[8:end])}
     rest = json.dumps(header, separators=(",", ":")).encode()[len(_START) :]
     rest += b" " * (-(len(_START) + _DIGITS + len(rest)) % 8)  # the tensors begin at a multiple of 8
     size = (len(_START) + _DIGITS + len(rest)).to_bytes(8, "little")
@@ -166,7 +170,7 @@ def read(path: Path, kind: str, framework: Literal["pt", "np"]) -> tuple[dict[st
         with safe_open(path, framework=framework, device="cpu") as file:
             metadata = file.metadata() or {}
             _check_content(path, metadata)
-            document = _document(path, metadata, kind)
+            document = parse_document(path, metadata, kind)
             names = file.keys()
             if framework == "np":
                 _check_numbers(path, {file.get_slice(name).get_dtype() for name in names})
@@ -260,7 +264,7 @@ def _matches_digest(path: Path, expected_start: bytes) -> bool:
     return start[8:] == expected_start and digits == digest.hexdigest().encode()
 
 
-def _document(path: Path, metadata: Mapping[str, str], kind: str) -> dict[str, Any]:
+def parse_document(path: object, metadata: Mapping[str, str], kind: str) -> dict[str, Any]:
     """Checks the kind and parses the document; the file may hold any text."""
     actual = metadata.get(_KIND, "")
     if actual != kind:

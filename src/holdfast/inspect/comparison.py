@@ -67,9 +67,8 @@ class Comparison:
 
         Raises:
             OptionError: A run has no such metric, or the picture cannot be written.
-            MissingLibraryError: matplotlib is not installed.
         """
-        figure = new_figure(width=9.0)
+        figure = new_figure()
         learning_curves({str(run.path): run.rows for run in self.runs}, metric, ax=figure.subplots())
         write_figure(figure, path)
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.cells.nested_state import State, describe
+from holdfast.cells.parameter_names import layer_suffix
 from holdfast.engines.lengths import Lengths
 from holdfast.engines.memory import Memory
 from holdfast.engines.unrolling import unroll
@@ -38,6 +39,8 @@ class OwnLayer(nn.Module):
     Raises:
         OptionError: The cell cannot be made with these arguments, or a step of it does not give an output and a state.
     """
+
+    unroll_observer: Callable[..., tuple[Any, ...]] | None = None  # unrolls the cells, to look inside
 
     def __init__(
         self,
@@ -83,13 +86,13 @@ class OwnLayer(nn.Module):
         Returns:
             The outputs [B, T, O], and the state: the state of the cell of each layer and direction, as a tuple.
         """
-        x, states = input, []
+        x, states, run = input, [], self.unroll_observer or unroll
         for first in range(0, len(self.cells), self.num_directions):
             outputs = []
             for place in range(first, first + self.num_directions):
                 before = None if state is None else state[place]
                 reverse = place > first
-                output, after = unroll(self.cells[place], x, before, lengths, reverse=reverse, memory=self.memory)
+                output, after = run(self.cells[place], x, before, lengths, reverse=reverse, memory=self.memory)
                 outputs.append(output)
                 states.append(after)
             out = merged(outputs, self.merge)
@@ -97,6 +100,11 @@ class OwnLayer(nn.Module):
             if self.dropout and first + self.num_directions < len(self.cells):
                 x = self._dropped(x)
         return x, tuple(states)
+
+    def suffix(self, cell: nn.Module) -> str:
+        """The suffix of the layer and direction that one of the cells computes, as :func:`layer_suffix` gives it."""
+        place = next(place for place, known in enumerate(self.cells) if known is cell)
+        return layer_suffix(*divmod(place, self.num_directions))
 
     def _dropped(self, x: Tensor) -> Tensor:
         if self.locked_dropout:

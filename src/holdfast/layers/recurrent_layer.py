@@ -7,7 +7,7 @@ one request, an engine runs it, and the results get the layout of the input.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from holdfast.cells import NAMES, CellSpec, Kind, Noise, calling
 from holdfast.cells.parameter_names import layer_suffix
-from holdfast.engines import Request, check_engine, select
+from holdfast.engines import Request, Result, check_engine, select
 from holdfast.engines.lengths import Lengths
 from holdfast.engines.memory import Memory, check_memory
 from holdfast.engines.native_masks import draw_noise
@@ -62,6 +62,7 @@ class RecurrentLayer(nn.Module):
     kind: Kind
     packed_weights: PackedWeights | None = None  # for the next call without gradients
     prepared_call: PreparedCall | None = None
+    request_observer: Callable[[Request], Result] | None = None  # runs requests instead of an engine, to look inside
 
     def __init__(
         self,
@@ -144,7 +145,9 @@ class RecurrentLayer(nn.Module):
         """
         if isinstance(input, torch.fx.Proxy):
             return cast(tuple[Any, ...], calling.leaf(self, RecurrentLayer, input, hx, lengths, return_states))
-        if not return_states and (result := run_usual_call(self, input, hx, lengths)) is not None:
+        observer = self.request_observer
+        usual = observer is None and not return_states
+        if usual and (result := run_usual_call(self, input, hx, lengths)) is not None:
             return result  # as below, in less time
         call = prepare_call(self, input, hx, lengths)
         x = call.inputs
@@ -154,7 +157,7 @@ class RecurrentLayer(nn.Module):
             outputs = []
             for direction in range(self.num_directions):
                 request = self._request(call, number, direction, x, return_states)
-                result = select(self.engine, request).run(request)
+                result = observer(request) if observer else select(self.engine, request).run(request)
                 outputs.append(result.outputs)
                 final_states.append(result.state)
                 step_states.append(result.states or ())

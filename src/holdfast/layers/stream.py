@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import numpy as np
 import torch  # before the runtime, whose kernels then share the OpenMP runtime that torch has loaded
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -73,25 +74,29 @@ class Stream(runtime.Stream):
             raise EngineError(f"The engine 'native' cannot run this stream: {reason} Use engine='auto'.")
         if self.engine == "auto":
             self.engine = "native" if reason is None else "reference"
-        return super()._steps() if self.engine == "native" else ReferenceSteps(self.network, self._parts)
+        return super()._steps() if self.engine == "native" else ReferenceSteps(self.network, self._state.parts)
 
-    def _checked_step(self, x: Any) -> Any:
+    def _checked_step(self, x: Any, rows: Any) -> Any:
         """The next step; for a tensor, the output is one too."""
-        return torch.from_numpy(super().step(_array(x))) if isinstance(x, Tensor) else super()._checked_step(x)
+        if isinstance(x, Tensor):
+            return torch.from_numpy(super().step(_array(x), rows))
+        return super()._checked_step(x, rows)
 
-    def run(self, x: Any) -> Any:
+    def run(self, x: Any, rows: Any = None) -> Any:
         """The next steps, several at once.
 
         Args:
-            x: [B, T, I]; or [T, I] with a batch of 1. An array, or a tensor on the CPU.
+            x: [R, T, I], where R is the number of rows, B if ``rows`` is None; or [T, I] with a batch of 1. An array,
+                or a tensor on the CPU.
+            rows: The rows that take the steps, as for :meth:`step`.
 
         Returns:
-            [B, T, O], or [T, O] as ``x`` is; an array or a tensor as ``x`` is.
+            [R, T, O], or [T, O] as ``x`` is; an array or a tensor as ``x`` is.
 
         Raises:
-            ShapeError: ``x`` has the wrong shape, dtype or device.
+            ShapeError: ``x`` has the wrong shape, dtype or device, or there is no such row, or one is named twice.
         """
-        return torch.from_numpy(super().run(_array(x))) if isinstance(x, Tensor) else super().run(x)
+        return torch.from_numpy(super().run(_array(x), rows)) if isinstance(x, Tensor) else super().run(x, rows)
 
     @property
     def state(self) -> Any:
@@ -103,15 +108,34 @@ class Stream(runtime.Stream):
         Raises:
             ShapeError: What is set has not the right parts, shapes or dtype.
         """
-        return map_state(torch.from_numpy, self._given(), is_leaf=is_single)
+        return self.state_of(None)
 
     @state.setter
     def state(self, state: Any) -> None:
-        self._take(map_tensors(_array, state))
+        self.set_state_of(None, state)
+
+    def state_of(self, rows: Any) -> Any:
+        """The state of some rows, R of them: copied into tensors, as :attr:`state` with R instead of B.
+
+        Raises:
+            ShapeError: There is no such row.
+        """
+        return map_state(torch.from_numpy, super().state_of(rows), is_leaf=is_single)
+
+    def set_state_of(self, rows: Any, state: Any) -> None:
+        """Sets the state of some rows to tensors or arrays, shaped as :meth:`state_of` returns them.
+
+        Raises:
+            ShapeError: There is no such row, or the state does not have the right parts, shapes or dtype.
+        """
+        super().set_state_of(rows, map_tensors(_array, state))
 
 
 class ReferenceSteps:
-    """The cells of :mod:`holdfast.cells`, step by step: what every network can be computed by."""
+    """The cells of :mod:`holdfast.cells`, step by step: what every network can be computed by.
+
+    Each row is computed alone, because the products of several rows can differ from those of one row in the last bits.
+    """
 
     def __init__(self, network: StreamNetwork, parts: list[Array]) -> None:
         def tensors(arrays: Any) -> dict[str, Tensor]:
@@ -120,34 +144,43 @@ class ReferenceSteps:
         layers = zip(network.specs, network.parameters, strict=True)
         self._cells = [BoundCell(spec, tensors(arrays)) for spec, arrays in layers]
         self._input, self._output = tensors(network.input), tensors(network.output)
-        self._network = network
-        shared = [torch.from_numpy(part) for part in parts]
-        letters = len(shared) // len(self._cells)
-        self._state = [tuple(shared[k : k + letters]) for k in range(0, len(shared), letters)]
+        self._network, self._parts = network, parts
 
     @torch.no_grad()
-    def advance(self, x: Array, y: Array) -> bool:
+    def advance(self, x: Array, y: Array, rows: Any = None) -> bool:
         """As :meth:`holdfast.runtime.steps.Steps.advance`."""
-        network, batch = self._network, len(self._state[0][0])
-        rows = len(x) if x.ndim > 1 else 1
-        if (rows, *x.shape[-1:], x.dtype) != (batch, network.input_size, y.dtype) or x.shape[:-1] != y.shape[:-1]:
+        network, batch = self._network, len(self._parts[0])
+        which = np.arange(batch) if rows is None else rows
+        count = len(x) if x.ndim > 1 else 1
+        if (count, *x.shape[-1:], x.dtype) != (len(which), network.input_size, y.dtype) or x.shape[:-1] != y.shape[:-1]:
             return False
-        steps = torch.tensor(x).reshape(batch, -1, network.input_size)
-        outputs = torch.from_numpy(y).view(batch, -1, network.output_size)
-        state = self._state
-        for t in range(steps.shape[1]):
-            value = F.linear(steps[:, t], **self._input) if self._input else steps[:, t]
+        length = x.shape[1] if x.ndim == 3 else 1
+        steps = x.reshape(count, length, network.input_size)
+        outputs = y.reshape(count, length, network.output_size)  # a view: y is contiguous
+        states = [self._row(of_row, out, row) for of_row, out, row in zip(steps, outputs, which, strict=True)]
+        for row, state in zip(which, states, strict=True):
+            for part, new in zip(self._parts, state, strict=True):
+                part[row] = new
+        return True
+
+    def _row(self, steps: Array, outputs: Array, row: int) -> list[Array]:
+        """Steps through the steps [T, I] of a row into its outputs [T, O]; returns its state after them."""
+        letters = len(self._parts) // len(self._cells)
+        parts = [torch.tensor(part[None, row]) for part in self._parts]
+        state = [tuple(parts[k : k + letters]) for k in range(0, len(parts), letters)]
+        for t in range(len(steps)):
+            # A tensor of its own: a product can depend on where its values begin in memory.
+            value = torch.tensor(steps[None, t])
+            if self._input:
+                value = F.linear(value, **self._input)
             pairs = []
             for number, (cell, before) in enumerate(zip(self._cells, state, strict=True)):
                 output, after = cell.step(0, cell.prepare(value), before)
-                value = value + output if network.residual[number] else output
+                value = value + output if self._network.residual[number] else output
                 pairs.append(after)
             state = pairs
-            outputs[:, t] = F.linear(value, **self._output) if self._output else value
-        for part, new in zip(self._state, state, strict=True):
-            for old, after in zip(part, new, strict=True):
-                old.copy_(after)
-        return True
+            outputs[t] = (F.linear(value, **self._output) if self._output else value)[0].numpy()
+        return [part[0].numpy() for of_layer in state for part in of_layer]
 
 
 def _array(x: Tensor) -> Array:

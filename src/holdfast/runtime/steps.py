@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from holdfast.cells.spec import CellSpec
 from holdfast.runtime import kernels, narrow_weights
@@ -21,8 +22,12 @@ except ImportError as error:  # installed without it
 class Steps(Protocol):
     """What computes the steps; it has the memory of the state."""
 
-    def advance(self, x: Array, y: Array) -> bool:
-        """Steps through x into y, or does nothing and says False when their shapes or dtypes do not fit."""
+    def advance(self, x: Array, y: Array, rows: NDArray[np.int64] | None = None) -> bool:
+        """Steps through x into y, with some rows or all.
+
+        Returns:
+            False, and nothing was done, when the shapes or dtypes do not fit, or the rows are not different ones.
+        """
 
 
 def laid_out(array: Array) -> Array:

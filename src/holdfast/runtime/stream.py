@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save
 
-from holdfast.cells.parameter_names import layer_suffix
-from holdfast.errors import EngineError, ModelFileError, OptionError, ShapeError
-from holdfast.files import container
+from holdfast.errors import EngineError, OptionError, ShapeError
 from holdfast.runtime.narrow_weights import Weights
 from holdfast.runtime.network import Array, StreamNetwork, export, read
 from holdfast.runtime.steps import MISSING, Steps, laid_out, native_steps
+from holdfast.runtime.stream_state import Rows, StreamState
 
-_KIND = "stream state"
 _empty = np.empty
 
 
@@ -24,6 +20,9 @@ class Stream:
     """A network that takes its sequence step by step, in evaluation mode and without gradients.
 
     The weights are copied when the stream is made. A stream is used by one thread at a time.
+
+    A step takes all rows of the batch or any of them. The outputs and the state of a row are those of a stream of one
+    row, to the bit: they depend neither on the number of the other rows nor on their values.
 
     Args:
         network: What it computes.
@@ -53,10 +52,7 @@ class Stream:
         self.batch = batch
         self.input_size, self.output_size, self.dtype = network.input_size, network.output_size, network.dtype
         self.labels = tuple(network.labels)
-        sizes = [(spec, size) for spec in network.specs for size in spec.state_sizes.values()]
-        self._state = np.zeros(batch * sum(size for _, size in sizes), self.dtype)
-        ends = np.cumsum([batch * size for _, size in sizes])
-        self._parts = [part.reshape(batch, -1) for part in np.split(self._state, ends[:-1])]
+        self._state = StreamState(network, batch)
         self._advance = self._steps().advance
         scaled = network.scaling is not None and network.scaling.kind != "none"
         self._converts = scaled or network.restored is not None
@@ -68,55 +64,75 @@ class Stream:
         reason = self.why_not_native()
         if reason is not None:
             raise EngineError(f"holdfast.runtime cannot run {self.network}: {reason} holdfast.Stream, with torch, can.")
-        return native_steps(self.network, self.batch, self._state)
+        return native_steps(self.network, self.batch, self._state.values)
 
     def why_not_native(self) -> str | None:
         """One sentence that says why the kernels cannot compute the network, or None when they can."""
         return MISSING or self.network.why_not_native()
 
-    def step(self, x: Any) -> Any:
-        """The next step.
+    def step(self, x: Any, rows: Any = None) -> Any:
+        """The next step, of all rows or of some.
 
         Args:
-            x: [B, I]; or [I] with a batch of 1.
+            x: [R, I], where R is the number of rows, B if ``rows`` is None; or [I] with a batch of 1.
+            rows: The rows that take the step: their numbers, each once, or a mask [B]; None for all. The state of the
+                others does not change.
 
         Returns:
-            [B, O], or [O] as ``x`` is; an array of its own.
+            [R, O], or [O] as ``x`` is; an array of its own.
 
         Raises:
-            ShapeError: ``x`` has the wrong shape or dtype.
+            ShapeError: ``x`` has the wrong shape or dtype, or there is no such row, or one is named twice.
+
+        Example:
+            >>> stream = runtime.load("model.safetensors", batch=8)  # doctest: +SKIP
+            >>> stream.reset([2, 5])  # two sequences begin  # doctest: +SKIP
+            >>> y = stream.step(x, rows=[5, 2])  # y[0] is the output of row 5  # doctest: +SKIP
         """
-        if type(x) is np.ndarray and not self._converts:
+        if rows is None and type(x) is np.ndarray and not self._converts:
             y = _empty(self._shapes.get(x.ndim, ()), self.dtype)
             if self._advance(x, y):
                 return y
-        return self._checked_step(x)
+        return self._checked_step(x, rows)
 
-    def _checked_step(self, x: Any) -> Any:
+    def _checked_step(self, x: Any, rows: Any) -> Any:
         """The next step, for an input that the kernels do not take as it is."""
-        x = self._checked(x)
-        if x.ndim not in self._shapes or x.shape[:-1] != self._shapes[x.ndim][:-1] or x.shape[-1] != self.input_size:
-            alone = " or (input_size,)" if self.batch == 1 else ""
-            raise self._misfit(x, f"(batch, input_size){alone}")
-        return self._filled(x)
+        x, which = self._checked(x), self._which(rows)
+        shapes: list[tuple[int, ...]] = [(self.batch if which is None else len(which), self.input_size)]
+        if which is None and self.batch == 1:
+            shapes.append((self.input_size,))
+        if x.shape not in shapes:
+            raise self._misfit(x, "(batch, input_size)", "(input_size,)", which)
+        return self._filled(x, which)
 
-    def run(self, x: Any) -> Any:
+    def run(self, x: Any, rows: Any = None) -> Any:
         """The next steps, several at once.
 
         Args:
-            x: [B, T, I]; or [T, I] with a batch of 1.
+            x: [R, T, I], where R is the number of rows, B if ``rows`` is None; or [T, I] with a batch of 1.
+            rows: The rows that take the steps, as for :meth:`step`.
 
         Returns:
-            [B, T, O], or [T, O] as ``x`` is.
+            [R, T, O], or [T, O] as ``x`` is.
 
         Raises:
-            ShapeError: ``x`` has the wrong shape or dtype.
+            ShapeError: ``x`` has the wrong shape or dtype, or there is no such row, or one is named twice.
         """
-        x = self._checked(x)
-        alone = self.batch == 1 and x.ndim == 2
-        if not (alone or (x.ndim == 3 and len(x) == self.batch)) or x.shape[-1] != self.input_size:
-            raise self._misfit(x, "(batch, time, input_size)" + (" or (time, input_size)" if self.batch == 1 else ""))
-        return self._filled(x[None])[0] if alone else self._filled(x)
+        x, which = self._checked(x), self._which(rows)
+        count = self.batch if which is None else len(which)
+        alone = which is None and self.batch == 1 and x.ndim == 2
+        if not (alone or (x.ndim == 3 and len(x) == count)) or x.shape[-1] != self.input_size:
+            raise self._misfit(x, "(batch, time, input_size)", "(time, input_size)", which)
+        return self._filled(x[None], which)[0] if alone else self._filled(x, which)
+
+    def _which(self, rows: Any) -> Rows | None:
+        """The numbers of different rows; None for all."""
+        if rows is None:
+            return None
+        which = self._state.which(rows)
+        if len(set(which.tolist())) != len(which):
+            raise ShapeError(f"rows is {rows!r}; expected each row once: a row takes one step at a time.")
+        return which
 
     def _checked(self, x: Any) -> Array:
         """``x`` as what the network reads, whatever its shape."""
@@ -131,16 +147,21 @@ class Stream:
             )
         return x
 
-    def _misfit(self, x: Array, words: str) -> ShapeError:
+    def _misfit(self, x: Array, words: str, alone: str, which: Rows | None) -> ShapeError:
+        if which is None:
+            words += f" or {alone}" if self.batch == 1 else ""
+            sizes = f"batch = {self.batch}"
+        else:
+            words = words.replace("batch", "rows")
+            sizes = f"rows = {len(which)}"
         return ShapeError(
-            f"The stream's input has shape {x.shape}; expected {words} with batch = {self.batch} and "
-            f"input_size = {self.input_size}."
+            f"The stream's input has shape {x.shape}; expected {words} with {sizes} and input_size = {self.input_size}."
         )
 
-    def _filled(self, x: Array) -> Array:
+    def _filled(self, x: Array, which: Rows | None) -> Array:
         """The outputs of steps that fit."""
         y = np.empty((*x.shape[:-1], self.output_size), self.dtype)
-        if not self._advance(laid_out(x), y):
+        if not self._advance(laid_out(x), y, which):
             raise AssertionError(f"steps of shape {x.shape} were checked, and do not fit")
         return y if self.network.restored is None else self.network.restored.apply(y)
 
@@ -154,39 +175,34 @@ class Stream:
         Raises:
             ShapeError: What is set has not the right parts, shapes or dtype.
         """
-        return self._given()
+        return self._state.of()
 
     @state.setter
     def state(self, state: Any) -> None:
-        self._take(state)
+        self._state.set(state)
 
-    def _given(self) -> Any:
-        columns = [self._joined(column) for column in self._columns()]
-        return columns[0] if len(columns) == 1 else tuple(columns)
+    def state_of(self, rows: Any) -> Any:
+        """The state of some rows, R of them: a copy, as :attr:`state` with R instead of B.
 
-    def _take(self, state: Any) -> None:
-        columns = self._columns()
-        given = (state,) if len(columns) == 1 else state
-        if not isinstance(given, tuple | list) or len(given) != len(columns):
-            raise ShapeError("The stream's state is not a pair; expected (h, c).")
-        pairs: list[tuple[Array, Array]] = []
-        for letter, column, value in zip("hc", columns, given, strict=False):
-            values = [value] if self._is_uniform() else value
-            groups = [column] if self._is_uniform() else [[part] for part in column]
-            if not isinstance(values, tuple | list) or len(values) != len(groups):
-                raise ShapeError(
-                    f"The stream's state {letter} is not a sequence of {len(groups)} arrays; the layers have different "
-                    "sizes: give one of shape (1, batch, size) a layer."
-                )
-            for group, array in zip(groups, values, strict=True):
-                shape = (len(group), *group[0].shape)
-                got = getattr(array, "shape", None), getattr(array, "dtype", None)
-                if not isinstance(array, np.ndarray) or got != (shape, self.dtype):
-                    seen = f"{got[1]} of shape {got[0]}" if got[0] is not None else f"a {type(array).__name__}"
-                    raise ShapeError(f"The stream's state {letter} is {seen}; expected {self.dtype} of shape {shape}.")
-                pairs += zip(group, array, strict=True)
-        for part, new in pairs:
-            part[:] = new
+        Args:
+            rows: The rows, as for :meth:`step`.
+
+        Raises:
+            ShapeError: There is no such row.
+        """
+        return self._state.of(rows)
+
+    def set_state_of(self, rows: Any, state: Any) -> None:
+        """Sets the state of some rows to one that :meth:`state_of` returned, of this or another row or stream.
+
+        Args:
+            rows: The rows, as for :meth:`step`.
+            state: Their state.
+
+        Raises:
+            ShapeError: There is no such row, or the state does not have the right parts, shapes or dtype.
+        """
+        self._state.set(state, rows)
 
     def reset(self, rows: Any = None) -> None:
         """Sets the state to zero: a new sequence begins.
@@ -197,49 +213,26 @@ class Stream:
         Raises:
             ShapeError: There is no such row.
         """
-        if rows is None:
-            self._state[:] = 0
-            return
-        try:
-            which = np.arange(self.batch)[np.asarray(rows, None if np.size(rows) else np.intp)]
-        except IndexError as error:
-            raise ShapeError(f"rows is {rows!r}; expected numbers of rows of a batch of {self.batch}.") from error
-        for part in self._parts:
-            part[which] = 0
+        self._state.reset(rows)
 
-    def save(self, path: Path | str) -> None:
-        """Writes the state to a file; :meth:`load` continues from it, to the same bits.
+    def save(self, path: Path | str, rows: Any = None) -> None:
+        """Writes the state of all rows, or of some, to a file; :meth:`load` continues from it, to the same bits.
 
         Raises:
             ModelFileError: The file cannot be written.
+            ShapeError: There is no such row.
         """
-        document = {"network": str(self.network), "fingerprint": self.network.fingerprint}
-        container.write(Path(path), save, self._named(), document, _KIND)
+        self._state.save(Path(path), rows)
 
-    def load(self, path: Path | str) -> None:
-        """Takes up the state that :meth:`save` wrote, of a stream of the same model and batch.
+    def load(self, path: Path | str, rows: Any = None) -> None:
+        """Takes up the state that :meth:`save` wrote, of a stream of the same model, into as many rows.
 
         Raises:
-            ModelFileError: The file is not there, damaged, or of another model or batch; the state is unchanged.
+            ModelFileError: The file is not there, damaged, or of another model or number of rows; the state is
+                unchanged.
+            ShapeError: There is no such row.
         """
-        path = Path(path)
-        arrays, document = container.read(path, _KIND, "np")
-        if not self.network.has_fingerprint(document.get("fingerprint")):
-            other = str(document.get("network", "unknown"))[:200]
-            other = "the same layers with other weights or options" if other == str(self.network) else other
-            raise ModelFileError(
-                f"{path} is the state of another model ({other}); this is {self.network}. Load the model that it "
-                "was saved with."
-            )
-        for name, part in self._named().items():
-            if name not in arrays or arrays[name].shape != part.shape or arrays[name].dtype != part.dtype:
-                got = f"shape {arrays[name].shape}" if name in arrays else "nothing"
-                raise ModelFileError(
-                    f"{path} has {got} for {name!r}; expected {part.shape}: make the stream with the batch that it was "
-                    "saved with."
-                )
-        for name, part in self._named().items():
-            part[:] = arrays[name]
+        self._state.load(Path(path), rows)
 
     def export(self, path: Path | str) -> None:
         """Writes the model itself to a file that :func:`holdfast.runtime.load` opens, without torch too.
@@ -255,25 +248,6 @@ class Stream:
     def __repr__(self) -> str:
         weights = f", weights={self.network.weights!r}" if self.network.weights else ""
         return f"Stream({self.network}, batch={self.batch}{weights})"
-
-    def _letters(self) -> list[str]:
-        return list(self.network.specs[0].state_sizes)
-
-    def _columns(self) -> list[list[Array]]:
-        """The parts of the state, [B, size] each, by letter and layer."""
-        letters = len(self._letters())
-        return [self._parts[k::letters] for k in range(letters)]
-
-    def _named(self) -> dict[str, Array]:
-        pairs = zip(self._letters(), self._columns(), strict=True)
-        return {letter + layer_suffix(number): part for letter, column in pairs for number, part in enumerate(column)}
-
-    def _is_uniform(self) -> bool:
-        specs = self.network.specs
-        return all(spec.state_sizes == specs[0].state_sizes for spec in specs)
-
-    def _joined(self, column: Sequence[Array]) -> Any:
-        return np.stack(column) if self._is_uniform() else tuple(part[None].copy() for part in column)
 
 
 def load(path: Path | str, batch: int = 1, *, weights: Weights | None = None) -> Stream:

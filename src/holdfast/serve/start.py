@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -15,6 +16,8 @@ _LIBRARIES = {
     "prometheus_client": "prometheus-client",
     "python_multipart": "python-multipart",
 }
+_SWITCH_SECONDS = 0.0005
+"""For how long a thread may keep Python from the others: the event loop and the streams hand steps to each other."""
 
 
 def start(
@@ -49,10 +52,13 @@ def start(
     from holdfast.serve.models import Models, load
     from holdfast.serve.naming import places
     from holdfast.serve.service import Service
+    from holdfast.serve.streams import add_streams
 
+    sys.setswitchinterval(_SWITCH_SECONDS)
     bounds = with_changes(limits)
     with server.listen(host, port) as listener:  # before the models, so that a port in use is reported at once
         service = Service.make(Models(map(load, places(models))), bounds, **options)
+        streams = add_streams(service)
         address, actual = listener.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         logs.begin(log_level)
@@ -60,4 +66,4 @@ def start(
         logs.LOG.info("serving", extra={"fields": {"url": f"http://{shown}:{actual}", "models": names}})
         if not service.token and address not in ("127.0.0.1", "::1"):
             logs.LOG.warning("Everyone who reaches this address may use the server: set HOLDFAST_TOKEN.")
-        return server.run(service, [listener], grace=grace, log_level=log_level)
+        return server.run(service, [listener], grace=grace, log_level=log_level, further=[streams])

@@ -12,7 +12,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.modules import module as torch_modules
 
 from holdfast.cells import calling
@@ -138,20 +137,15 @@ class _FirstRows(Stream):
 
     def step_rows(self, x: Array) -> Array:
         """The next step of the first rows: [B, O] from [B, I]."""
-        rows = len(x)
-        if rows == self.batch:
-            return cast(Array, self.step(x))
-        padded = np.zeros((self.batch, self.input_size), x.dtype)
-        padded[:rows] = x
-        return cast(Array, self.step(padded)[:rows])
+        return cast(Array, self.step(x, None if len(x) == self.batch else np.arange(len(x))))
 
     def put(self, state: Any, rows: int) -> None:
         """Gives the first rows a state of the layers."""
-        self.state = map_tensors(lambda part: F.pad(part, (0, 0, 0, self.batch - rows)), state)
+        self.set_state_of(np.arange(rows), state)
 
     def take(self, other: _FirstRows, rows: Array) -> None:
         """Gives the first rows the states of some rows of another stream, or of this one."""
-        for part, before in zip(self._parts, other._parts, strict=True):
+        for part, before in zip(self._state.parts, other._state.parts, strict=True):
             part[: len(rows)] = before[rows]
 
 

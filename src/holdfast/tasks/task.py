@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
 
 import torch
 from torch import nn
@@ -18,7 +18,15 @@ from holdfast.errors import DataError, OptionError
 from holdfast.layers.chain import Chain, HasChain
 from holdfast.layers.forms import Form, of_chain
 from holdfast.settings import Settings, TrainSettings
+from holdfast.tasks.epochs import SizedEpochs
+from holdfast.tasks.excerpts import Excerpts
+from holdfast.tasks.interface import Interface
+from holdfast.tasks.network_call import NetworkCall
+from holdfast.tasks.presentation import Presentation
 from holdfast.tasks.saved import SavedTask
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Examples = TypeVar("Examples", bound=Collection)
 
@@ -80,43 +88,7 @@ class Task(Protocol):
         """New metrics, without any batch."""
 
 
-class Epochs(Protocol):
-    """The batches of every epoch; :class:`holdfast.data.Batches` is an example."""
-
-    def __len__(self) -> int:
-        """The number of batches per epoch."""
-
-    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of epoch ``number`` (from 0), without the first ``start``."""
-
-
-@runtime_checkable
-class ChunkedEpochs(Epochs, Protocol):
-    """The batches of every epoch, also by chunks of their rows; several processes share these."""
-
-    def chunks(self, number: int, start: int, count: int, mine: Sequence[int]) -> Iterator[dict[int, Batch]]:
-        """As :meth:`Epochs.epoch`, but some chunks of each batch.
-
-        Args:
-            number: The epoch, from 0.
-            start: Batches to leave out.
-            count: The number of chunks that the rows of each batch are divided into.
-            mine: The numbers of the chunks that are wanted.
-
-        Yields:
-            For each batch its chunks, by number; a chunk without rows is missing.
-        """
-
-
-class SizedEpochs(Epochs, Protocol):
-    """The batches of every epoch, of a known size; :class:`holdfast.data.Batches` is an example."""
-
-    @property
-    def batch_size(self) -> int:
-        """Sequences per batch."""
-
-
-class RecipeTask(ABC, Generic[Examples]):
+class RecipeTask(NetworkCall, Excerpts, ABC, Generic[Examples]):
     """A task from files to answers. It is also a :class:`Task`.
 
     Attributes:
@@ -185,6 +157,20 @@ class RecipeTask(ABC, Generic[Examples]):
         """
         return {"": of_chain(model, self.chain(model), streaming=streaming)}
 
+    def interface(self, examples: Examples | None = None) -> Interface:
+        """What a person gives a model of this task and gets from it, for a page that runs the model.
+
+        Args:
+            examples: Some to begin with; None for none.
+
+        Raises:
+            OptionError: No page can ask for such an input, or show such an answer.
+        """
+        raise OptionError(
+            f"No page runs a model of the task {self.name!r}; it runs models that classify, regress, tag, forecast or "
+            "generate."
+        )
+
     @abstractmethod
     def encode(self, examples: Examples) -> Dataset:
         """The examples as the network reads them.
@@ -232,6 +218,11 @@ class RecipeTask(ABC, Generic[Examples]):
         """The numbers of :meth:`details` as JSON values, by name; empty if it shows none."""
         return {}
 
+    @property
+    @abstractmethod
+    def presentation(self) -> Presentation:
+        """How a person reads the task's examples, mistakes and metrics: for reports and model cards."""
+
     @abstractmethod
     def read(self, paths: Sequence[Path]) -> Examples:
         """Reads files with the settings of the training files; targets may be missing.
@@ -268,19 +259,20 @@ class RecipeTask(ABC, Generic[Examples]):
         """Answers as strings, in order."""
         return map(self.text, answers)
 
-    def plot(self, examples: Examples, answers: Sequence[Mapping[str, Any]], path: Path) -> None:
+    def plot(self, examples: Examples, answers: Sequence[Mapping[str, Any]]) -> Figure:
         """Draws examples and answers.
 
         Args:
             examples: The result of :meth:`read`.
             answers: The results of :meth:`answers`, in order.
-            path: The picture; its suffix determines the format.
 
         Raises:
-            OptionError: The task has nothing to draw, or the picture cannot be written.
-            MissingLibraryError: matplotlib is not installed.
+            OptionError: The task has no picture of its answers.
         """
-        raise OptionError(f"A model for the task {self.name!r} draws nothing; leave out --plot.")
+        raise OptionError(
+            f"The answers of a model for the task {self.name!r} are not drawn; leave out --plot. `holdfast plot RUN` "
+            "lists its figures."
+        )
 
     @abstractmethod
     def example_inputs(self, size: int) -> tuple[Any, ...]:

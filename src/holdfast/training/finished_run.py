@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from holdfast import recipes
 from holdfast.errors import RunError
+from holdfast.tasks import TASKS
 from holdfast.training.history import read_rows
-from holdfast.training.run_directory import HISTORY_NAME, RECIPE_NAME, RESULTS_NAME, is_run
+from holdfast.training.run_directory import HISTORY_NAME, RECIPE_NAME, RESULTS_NAME, data_folder, is_run
 from holdfast.training.sealed import read_sealed, write_sealed
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What was recorded of a run when it ended, besides its metrics.
+
+    Attributes:
+        sizes: The size of each split, in the task's own units, such as ``{"train": {"sequences": 1437}}``.
+        versions: The versions of Python and of the main libraries, by name.
+        engines: For each recurrent layer and direction: ``part``, ``engine`` and, in ``not``, the reason against every
+            other engine.
+    """
+
+    sizes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    engines: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -26,6 +44,7 @@ class FinishedRun:
         epochs: Epochs trained; 0 before the first one has ended.
         updates: Updates made.
         seconds: Time spent training, without interruptions.
+        circumstances: What else was recorded when training ended; empty for runs of versions that did not record it.
     """
 
     path: Path
@@ -35,6 +54,7 @@ class FinishedRun:
     epochs: int
     updates: int
     seconds: float
+    circumstances: Circumstances = Circumstances()
 
     @classmethod
     def read(cls, path: Path) -> FinishedRun:
@@ -49,25 +69,53 @@ class FinishedRun:
             )
         rows = read_rows(path / HISTORY_NAME)
         last: dict[str, Any] = rows[-1] if rows else {"epoch": 0, "step": 0, "seconds": 0.0}
-        results = None
+        results, circumstances = None, Circumstances()
         if (path / RESULTS_NAME).exists():
-            results = _results(path / RESULTS_NAME)
+            results, circumstances = _results(path / RESULTS_NAME)
         recipe = read_sealed(path / RECIPE_NAME)
-        return cls(path, recipe, rows, results, last["epoch"], last["step"], last["seconds"])
+        return cls(path, recipe, rows, results, last["epoch"], last["step"], last["seconds"], circumstances)
+
+    def test_data(self, data_dir: Path | None = None) -> Any:
+        """Reads the test data of the run, as examples of its task.
+
+        Args:
+            data_dir: A folder with local data files, as in :func:`holdfast.data.load`; None for the folder that the run
+                remembers, or that ``HOLDFAST_DATA`` names, if any.
+
+        Raises:
+            DataError: The data cannot be read, or are not there any more.
+            RunError: The recipe is damaged.
+        """
+        recipe = recipes.from_dict(self.recipe, str(self.path / RECIPE_NAME))
+        return TASKS[recipe.task].load(recipe, data_dir or data_folder(self.path)).test
 
 
-def _results(path: Path) -> dict[str, float]:
-    """The metrics in a file of :func:`write_results`."""
+def _results(path: Path) -> tuple[dict[str, float], Circumstances]:
+    """The metrics and the circumstances in a file of :func:`write_results`."""
+    table = read_sealed(path)
     try:
-        return {name: float(value) for name, value in read_sealed(path)["test"].items()}
+        results = {name: float(value) for name, value in table["test"].items()}
+        sizes = {
+            part: {str(unit): int(count) for unit, count in counts.items()}
+            for part, counts in table.get("sizes", {}).items()
+        }
+        versions = {name: str(version) for name, version in table.get("versions", {}).items()}
+        engines = [
+            {"part": str(row["part"]), "engine": str(row["engine"]), "not": dict(row["not"])}
+            for row in table.get("engines", [])
+        ]
     except (KeyError, AttributeError, TypeError, ValueError) as error:
         raise RunError(f"{path} holds no results. Restore it; `holdfast evaluate` measures the model again.") from error
+    return results, Circumstances(sizes, versions, engines)
 
 
-def write_results(path: Path, results: Mapping[str, float]) -> None:
-    """Writes the metrics on the test data into the folder of a run.
+def write_results(path: Path, results: Mapping[str, float], circumstances: Circumstances | None = None) -> None:
+    """Writes the metrics on the test data, and what else is recorded when a run ends, into the folder of a run.
 
     Raises:
         RunError: The file cannot be written.
     """
-    write_sealed(path / RESULTS_NAME, {"test": dict(results)})
+    recorded = vars(circumstances or Circumstances())
+    write_sealed(
+        path / RESULTS_NAME, {"test": dict(results), **{name: part for name, part in recorded.items() if part}}
+    )

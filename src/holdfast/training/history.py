@@ -6,7 +6,9 @@ There are two kinds of rows. One per epoch::
      "validation": {"loss": 0.6, "accuracy": 0.9}, "best": true, "seconds": 1.5}
 
 and, with ``log_every``, rows with ``"event": "log"``, whose ``train`` covers the updates since the last such row.
-``step`` counts updates, ``seconds`` is the time spent training so far. A value that is not finite becomes null.
+``step`` counts updates, ``seconds`` is the time spent training so far. A value that is not finite becomes null. Where
+``train.clip_norm`` is above 0, both kinds also have ``gradient_norm``, the mean norm of the gradients before clipping,
+``largest_gradient_norm``, and ``clipped``, the share of the updates whose gradients were clipped.
 """
 
 from __future__ import annotations

@@ -82,7 +82,9 @@ def learn(
         if run is not None and processes.first:
             run.store_recipe(resolved.model_dump(mode="json"))
         note = defaults.explain_choices(recipe, resolved, examples=len(train), batches=len(batches))
-        for listener in listeners if note and processes.first else ():
-            listener.note(note)
+        for listener in listeners if processes.first else ():
+            if note:
+                listener.note(note)
+            listener.data(task, train, validation)
         history = fit(model, task, batches, measured, resolved.train, run=run, listeners=listeners)
     return Learned(task, model, history, resolved)

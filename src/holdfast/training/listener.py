@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from holdfast.tasks.task import RecipeTask
     from holdfast.training.state import Training
 
 
@@ -38,6 +39,15 @@ class Listener:
         >>> fit(model, task, batches, None, settings, listeners=[Losses()])
     """
 
+    def data(self, task: RecipeTask[Any], train: Any, validation: Any) -> None:
+        """The data of a run, before training begins; only where the task of a recipe or an estimator is learned.
+
+        Args:
+            task: The task, fitted on the training examples.
+            train: The training examples, as they were read.
+            validation: The validation examples; None if there are none.
+        """
+
     def begin(self, plan: Plan) -> None:
         """Training begins, or resumes."""
 
@@ -54,4 +64,4 @@ class Listener:
         """An epoch is done; ``row`` is its row of the history (:mod:`holdfast.training.history`), with NaN as it is."""
 
     def end(self) -> None:
-        """Training has ended, also after an error or Ctrl-C."""
+        """Training has ended, also after an error or Ctrl-C. Otherwise the model has the weights that are kept."""

@@ -16,7 +16,8 @@ from holdfast.data.defaults import ResolvedTrainSettings, resolve
 from holdfast.engines.devices import choose_device
 from holdfast.errors import DataError, HoldfastWarning, OptionError
 from holdfast.settings import TrainSettings
-from holdfast.tasks.task import ChunkedEpochs, Metrics, Task
+from holdfast.tasks.epochs import ChunkedEpochs
+from holdfast.tasks.task import Metrics, Task
 from holdfast.training.chunks import Sums, add_over_chunks, whole_gradient
 from holdfast.training.determinism import (
     reproducible,
@@ -35,7 +36,7 @@ from holdfast.training.state import Training
 
 if TYPE_CHECKING:
     from holdfast.data import Batch
-    from holdfast.tasks.task import Epochs
+    from holdfast.tasks.epochs import Epochs
 
 
 def fit(
@@ -93,20 +94,18 @@ def fit(
                 listener.begin(plan)
             while not training.finished:
                 run_epoch(session)
-        if processes.first:
-            _warn(session, chosen)
-        training.restore_best()
+            reason = _why_unsuccessful(session, chosen)
+            training.restore_best()
+        if reason is not None and processes.first:
+            warnings.warn(reason, HoldfastWarning, stacklevel=2)
     return session.history
 
 
-def _warn(session: Session, settings: ResolvedTrainSettings) -> None:
-    """Warns if nothing was learned, or if there was more to learn."""
+def _why_unsuccessful(session: Session, settings: ResolvedTrainSettings) -> str | None:
+    """Why nothing was learned, or why there was more to learn; None if neither is so."""
     rows = [row for row in session.history if row["event"] == "epoch"]
     reason = session.training.why_nothing_was_learned([row["train"]["loss"] for row in rows])
-    if reason is None and settings.limit != "small":
-        reason = why_unfinished(rows, settings)
-    if reason is not None:
-        warnings.warn(reason, HoldfastWarning, stacklevel=3)
+    return why_unfinished(rows, settings) if reason is None and settings.limit != "small" else reason
 
 
 def run_epoch(session: Session) -> None:
@@ -145,7 +144,8 @@ def _pieces(training: Training, train: Epochs) -> Iterator[Mapping[int, Batch]]:
     if not isinstance(train, ChunkedEpochs):
         raise OptionError(
             f"{type(train).__name__} gives whole batches only, and training in chunks or by several processes needs "
-            "its method `chunks` (holdfast.tasks.task.ChunkedEpochs). Add it, or train in one process with chunks = 1."
+            "its method `chunks` (holdfast.tasks.epochs.ChunkedEpochs). Add it, or train in one process with chunks = "
+            "1."
         )
     return train.chunks(number, start, training.chunks, training.mine)
 
@@ -176,7 +176,7 @@ def train_step(training: Training, pieces: Mapping[int, Batch], *, stop: bool = 
     if settings.clip_value:
         nn.utils.clip_grad_value_(training.parameters, settings.clip_value)
     if settings.clip_norm:
-        nn.utils.clip_grad_norm_(training.parameters, settings.clip_norm)
+        training.add_norm(nn.utils.clip_grad_norm_(training.parameters, settings.clip_norm))
     training.learning_rate = float(training.optimizer.param_groups[0]["lr"])
     training.optimizer.step()
     training.schedule.after_update()

@@ -45,8 +45,44 @@ class Losses:
         return [(update, value, n) for (update, _, n), value in zip(waiting, values, strict=True)]
 
 
+class GradientNorms:
+    """The norms of the gradients, before they were clipped, of the updates since it was made."""
+
+    def __init__(self) -> None:
+        self._sum, self._largest, self._clipped, self._count = 0.0, 0.0, 0, 0
+
+    def add(self, norm: float, limit: float) -> None:
+        """Adds the norm of an update, which was clipped if it is above ``limit``."""
+        self._sum += norm
+        self._largest = max(self._largest, norm)
+        self._clipped += norm > limit
+        self._count += 1
+
+    def report(self) -> dict[str, float]:
+        """``gradient_norm`` (the mean), ``largest_gradient_norm`` and ``clipped``, the share; empty without updates."""
+        if not self._count:
+            return {}
+        return {
+            "gradient_norm": self._sum / self._count,
+            "largest_gradient_norm": self._largest,
+            "clipped": self._clipped / self._count,
+        }
+
+    def state_dict(self) -> list[float]:
+        """The numbers so far."""
+        return [self._sum, self._largest, self._clipped, self._count]
+
+    def load_state_dict(self, state: list[float]) -> None:
+        """Restores what ``state_dict`` returned."""
+        self._sum, self._largest = state[:2]
+        self._clipped, self._count = map(int, state[2:])
+
+
 class Running:
     """The mean loss and the metrics of the batches since it was made, with metrics for each chunk of the batches.
+
+    Attributes:
+        norms: The norms of the gradients of whole batches; empty unless training clips them.
 
     Args:
         task: What is learned.
@@ -56,8 +92,19 @@ class Running:
     def __init__(self, task: Task, metrics: Metrics | None = None) -> None:
         self._task = task
         self._metrics: dict[int, Metrics] = {} if metrics is None else {0: metrics}
+        self.norms = GradientNorms()
         self._loss_sum = 0.0
         self._sequences = 0
+
+    @property
+    def sequences(self) -> int:
+        """The number of sequences whose losses were added."""
+        return self._sequences
+
+    @property
+    def loss_sum(self) -> float:
+        """The sum of the losses of these sequences."""
+        return self._loss_sum
 
     def add_loss(self, loss: float, sequences: int) -> None:
         """Adds the mean loss of a batch."""
@@ -85,6 +132,7 @@ class Running:
         """Everything that was added, by all processes."""
         chunks = self._gathered(processes)
         state: dict[str, Any] = {"loss_sum": self._loss_sum, "sequences": self._sequences}
+        state["norms"] = self.norms.state_dict()
         if chunks.keys() <= {0}:
             return state | {"metrics": chunks.get(0) or dict(self._task.metrics().state_dict())}
         return state | {"chunks": chunks}
@@ -92,6 +140,8 @@ class Running:
     def load_state_dict(self, state: dict[str, Any], mine: Container[int] = (0,)) -> None:
         """Restores what ``state_dict`` returned, of the chunks of this process."""
         self._loss_sum, self._sequences = state["loss_sum"], state["sequences"]
+        if "norms" in state:  # checkpoints of older versions do not have them
+            self.norms.load_state_dict(state["norms"])
         chunks = state["chunks"] if "chunks" in state else {0: state["metrics"]}
         self._metrics = {chunk: self._restored(metrics) for chunk, metrics in chunks.items() if chunk in mine}
 

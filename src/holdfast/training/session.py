@@ -16,7 +16,7 @@ from holdfast.training.running import Running
 from holdfast.training.state import Training
 
 if TYPE_CHECKING:
-    from holdfast.tasks.task import Epochs
+    from holdfast.tasks.epochs import Epochs
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Session:
             "epoch": training.epoch,
             "step": training.step,
             "learning_rate": training.learning_rate,
+            **running.norms.report(),
             "train": running.report(training.processes),
             "seconds": round(self.seconds(), 3),
         }

@@ -87,6 +87,7 @@ class Training:
         self.best_weights: dict[str, torch.Tensor] = {}
         self.epochs_without_gain = 0
         self._losses = Losses(1 if device.type == "cpu" else _LOSSES_IN_FLIGHT)
+        self._norms: list[torch.Tensor] = []  # of the latest updates, left on their device as the losses are
 
     @property
     def whole(self) -> bool:
@@ -118,8 +119,12 @@ class Training:
         if self._losses.full:
             self.read_losses()
 
+    def add_norm(self, norm: torch.Tensor) -> None:
+        """Adds the norm of the gradients of the current update, a scalar, before it is clipped."""
+        self._norms.append(norm.detach())
+
     def read_losses(self) -> None:
-        """Brings the running means up to date.
+        """Brings the running means of losses and norms up to date.
 
         Raises:
             RunError: A loss is not finite.
@@ -131,6 +136,11 @@ class Training:
             self.this_epoch.add_loss(loss, sequences)
             if self.since_log is not None:
                 self.since_log.add_loss(loss, sequences)
+        norms, self._norms = self._norms, []
+        for norm in torch.stack(norms).tolist() if norms else ():
+            self.this_epoch.norms.add(norm, self.settings.clip_norm)
+            if self.since_log is not None:
+                self.since_log.norms.add(norm, self.settings.clip_norm)
 
     def check_weights(self) -> None:
         """Raises RunError when a weight is not finite, so that such weights are never stored."""

@@ -80,6 +80,20 @@ def test_forecast_errors_go_on_from_a_stored_state():
     second.load_state_dict(kept)
     second.update(forecasts[1], batches[1])
     assert first.compute() == second.compute() == whole.compute()
+    assert first.figures() == second.figures() == whole.figures()
+
+
+def test_errors_by_row_are_those_of_the_rows_and_older_states_are_read():
+    metrics = ForecastMetrics([2.0], [0.5], season=2)
+    batch = forecast_batch([[1.0, 5.0]], [[0.0, 2.0]])
+    metrics.update(torch.tensor([[1.0, 4.0]], dtype=torch.float64)[..., None, None], batch)
+    figures = metrics.figures()
+    assert figures == {"mae_by_row": {"model": [0.0, 1.0], "repeat_last": [1.0, 3.0], "seasonal_naive": [1.0, 3.0]}}
+    older = {name: values for name, values in metrics.state_dict().items() if name != "errors_by_row"}
+    again = ForecastMetrics([2.0], [0.5], season=2)
+    again.load_state_dict(older)
+    assert again.compute() == metrics.compute()
+    again.update(torch.tensor([[2.0, 2.0]], dtype=torch.float64)[..., None, None], batch)
 
 
 def test_forecasts_of_what_is_not_known_cannot_be_measured():

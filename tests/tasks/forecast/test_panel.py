@@ -198,7 +198,7 @@ def test_metrics_are_means_over_the_series() -> None:
     for name, values in expected.items():
         assert results[name] == pytest.approx(np.nanmean(values)), name
     within = (history[:, -1:] - 1 <= actual) & (actual <= history[:, -1:] + 2)
-    assert metrics.figures() == {"coverage_by_row": pytest.approx(within.mean(0).tolist())}
+    assert metrics.figures()["coverage_by_row"] == pytest.approx(within.mean(0).tolist())
     assert metrics.table().splitlines()[-1].split()[0] == "coverage"
 
 

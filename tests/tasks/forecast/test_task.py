@@ -8,9 +8,10 @@ import torch
 
 from holdfast.data.series import Series, Windows
 from holdfast.data.time_axis import TimeAxis
-from holdfast.errors import OptionError, RecipeError
+from holdfast.errors import RecipeError
 from holdfast.recipes import from_dict
 from holdfast.tasks.forecast.encoder import SeriesEncoder
+from holdfast.tasks.forecast.plot import window_drawings
 from holdfast.tasks.forecast.settings import ForecastAnswers, ForecastData, ForecastModel
 from holdfast.tasks.forecast.task import ForecastTask
 from holdfast.tasks.losses import pinball
@@ -191,15 +192,29 @@ def test_a_task_comes_back_from_json():
 
 
 def test_a_plot_shows_history_and_forecast(tmp_path):
-    pytest.importorskip("matplotlib")
     of, windows = task(series(), **QUANTILE)
     asked = windows.unlabelled()
     answers = of.answers(of.build().eval(), batch_of(of, asked))
-    of.plot(asked, answers, tmp_path / "out.svg")
-    text = (tmp_path / "out.svg").read_text()
-    assert all(f"<!-- {words} -->" in text for words in ("a of s", "b of s", "history", "quantiles 0.1 to 0.9"))
-    with pytest.raises(OptionError, match=r"^The picture .*out.nothing cannot be written: .* Choose another --plot.$"):
-        of.plot(asked, answers, tmp_path / "out.nothing")
+    figure = of.plot(asked, answers)
+    assert [axes.get_title("left") for axes in figure.axes] == ["a of s", "b of s"]
+    for axes, name in zip(figure.axes, "ab", strict=True):
+        lines = {line.get_label(): line.get_ydata() for line in axes.lines}
+        np.testing.assert_array_equal(lines["forecast"], answers[0]["values"][name])
+        assert axes.collections[0].get_label() == "quantiles 0.1 to 0.9"
+
+
+def test_a_plot_of_windows_also_shows_the_true_values():
+    of, windows = task(series(), **QUANTILE)
+    chosen = windows.subset([0, 3])
+    outputs = of.loss(of.build().eval(), batch_of(of, chosen)).outputs.detach().numpy()
+    panels = window_drawings(chosen, outputs, of.quantiles, rows=5)
+    assert [panel.title for panel in panels] == ["a of s", "b of s"] * 2
+    for panel, (_, start) in zip(panels[::2], chosen.starts.tolist(), strict=True):
+        targets = chosen.series[0].targets[:, 0]
+        np.testing.assert_array_equal(panel.history, targets[start - 5 : start])
+        np.testing.assert_array_equal(panel.truth, targets[start : start + chosen.horizon])
+    np.testing.assert_array_equal(panels[3].forecast, outputs[1, :, 1, of.quantiles.index(0.5)])
+    np.testing.assert_array_equal(panels[3].quantiles[0.9], outputs[1, :, 1, -1])
 
 
 @pytest.mark.parametrize(

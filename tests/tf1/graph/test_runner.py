@@ -61,7 +61,7 @@ def test_a_process_of_a_program_that_fails(tmp_path: Path) -> None:
 
 
 def test_a_program_that_plots_without_a_display(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'holdfast[plot]'")
+    pytest.importorskip("matplotlib", reason="needs matplotlib")
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND"):
         monkeypatch.delenv(name, raising=False)
     text = (

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from holdfast.data import Batch, Dataset, Encoder, Splits, TextEncoder, load, read_sequences
 from holdfast.data.records import Records
-from holdfast.data.vocabulary import UNKNOWN
+from holdfast.data.vocabulary import UNKNOWN, Vocabulary
 from holdfast.errors import RecipeError
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Scaled
@@ -20,8 +20,11 @@ from holdfast.tasks.classify.data import from_values
 from holdfast.tasks.classify.labelling import class_weights, labelling
 from holdfast.tasks.classify.metrics import ClassificationMetrics, MultilabelMetrics
 from holdfast.tasks.classify.network import Classifier
+from holdfast.tasks.classify.presentation import ClassifyPresentation
 from holdfast.tasks.classify.settings import ClassifyModel, ClassifyRecipe
 from holdfast.tasks.embedding import TokenEmbedding, Vectors, known_vectors
+from holdfast.tasks.inputs import numbers_input, text_input
+from holdfast.tasks.interface import Interface, LabelsAnswer
 from holdfast.tasks.own import own_loss, with_own
 from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
@@ -121,6 +124,13 @@ class ClassifyTask(RecipeTask[Any]):
         scaled = [Scaled(self.encoder.scaling)] if isinstance(self.encoder, Encoder) else []
         return Chain((*scaled, *network.parts), tuple(self.encoder.labels.classes))
 
+    def interface(self, examples: Any = None) -> Interface:
+        """A sequence of numbers, a picture or a text in; the probabilities of labels out."""
+        answer = LabelsAnswer(several=bool(self.encoder.labels.separator))
+        if isinstance(self.encoder, Encoder):
+            return Interface(numbers_input(self.encoder, examples), answer)
+        return Interface(text_input(self.encoder.vocabulary, examples), answer)
+
     def encode(self, examples: Any) -> Dataset:
         """The sequences as numbers or ids, and their labels as class numbers."""
         return self.encoder.encode(examples)
@@ -134,6 +144,11 @@ class ClassifyTask(RecipeTask[Any]):
             loss = own_loss(self.settings.loss, scores, batch.known_targets, batch.weights)
         return TaskStep(loss, scores, state)
 
+    @property
+    def input_vocabulary(self) -> Vocabulary | None:
+        """The vocabulary of texts."""
+        return self.encoder.vocabulary if isinstance(self.encoder, TextEncoder) else None
+
     def metrics(self) -> ClassificationMetrics | MultilabelMetrics:
         """New metrics: accuracy and macro F1; with several labels per sequence, exact match and F1."""
         metrics: ClassificationMetrics | MultilabelMetrics = with_own(self.labelling.metrics(), self.settings.metrics)
@@ -146,6 +161,11 @@ class ClassifyTask(RecipeTask[Any]):
     def figures(self, metrics: ClassificationMetrics | MultilabelMetrics) -> dict[str, Any]:
         """``labels`` with the figures of each label; with one label per sequence, also ``confusion``."""
         return metrics.figures(self.encoder.labels.classes)
+
+    @property
+    def presentation(self) -> ClassifyPresentation:
+        """As :attr:`RecipeTask.presentation`."""
+        return ClassifyPresentation(self)
 
     def read(self, paths: Sequence[Path]) -> Any:
         """Reads files with the settings of the training files; labels may be missing."""
@@ -167,6 +187,15 @@ class ClassifyTask(RecipeTask[Any]):
             DataError: A value does not fit.
         """
         return from_values(values, self.encoder)
+
+    @property
+    def reads_tokens(self) -> bool:
+        """Whether the sequences are texts."""
+        return isinstance(self.encoder, TextEncoder)
+
+    def step_tokens(self, example: Any) -> list[str] | None:
+        """As :meth:`RecipeTask.step_tokens`: the tokens of a text."""
+        return None if isinstance(self.encoder, Encoder) else self.encoder.vocabulary.spelled(example.inputs[0])
 
     def probabilities(self, model: nn.Module, batch: Batch) -> Tensor:
         """The probability of each label for each sequence, [B, classes], float64."""

@@ -46,7 +46,9 @@ class ForecastMetrics:
         rest = ("pinball", "within", "count")
         self._sums = sums | {name: torch.zeros(0, targets, dtype=torch.float64) for name in rest}
         self._measures = torch.zeros(0, 2, targets, dtype=torch.float64)
+        # By row of the horizon: the number of values within the outer quantiles, of values, and the absolute errors.
         self._by_row = torch.zeros(2, 0, dtype=torch.float64)
+        self._errors_by_row = torch.zeros(len(self._names), 0, dtype=torch.float64)
 
     def update(self, forecasts: Tensor, batch: Any) -> None:
         """Adds a batch.
@@ -65,9 +67,11 @@ class ForecastMetrics:
         }
         series = torch.zeros(len(actual), dtype=torch.int64) if batch.series is None else batch.series.cpu()
         self._reserve(series, batch)
+        errors_by_row = []
         for name in self._names:
             errors = (points[name] - actual).masked_fill(~known, 0)
             self._add(name, series, torch.stack([errors.abs().sum(1), errors.square().sum(1)], 1))
+            errors_by_row.append(errors.abs().sum((0, 2)))
         low, high = forecasts[..., 0], forecasts[..., -1]
         within = (low <= actual) & (actual <= high)
         losses = pinball(forecasts, actual, self._quantiles, reduction="none").mean(-1)
@@ -76,7 +80,10 @@ class ForecastMetrics:
         self._add("count", series, known.sum(1))
         if not self._by_row.shape[1]:
             self._by_row = torch.zeros(2, actual.shape[1], dtype=torch.float64)
+        if not self._errors_by_row.shape[1]:
+            self._errors_by_row = torch.zeros(len(self._names), actual.shape[1], dtype=torch.float64)
         self._by_row += torch.stack([within.sum((0, 2)), known.sum((0, 2))]).cpu()
+        self._errors_by_row += torch.stack(errors_by_row).cpu()
 
     def _reserve(self, series: Tensor, batch: Any) -> None:
         """Makes room for the series of a batch, and keeps their measures."""
@@ -126,11 +133,18 @@ class ForecastMetrics:
         return results
 
     def figures(self) -> dict[str, Any]:
-        """With several quantiles ``coverage_by_row``: the coverage of each row of the horizon, over all series."""
-        if len(self._quantiles) < 2:
-            return {}
+        """The errors of each row of the horizon, over all series and targets, as JSON values.
+
+        Returns:
+            ``mae_by_row``: the mean absolute errors of the ``model`` and of the naive forecasts, one per row; and with
+            several quantiles ``coverage_by_row``.
+        """
         within, count = self._by_row
-        return {"coverage_by_row": (within / count.clamp(min=1)).tolist()}
+        count = count.clamp(min=1)
+        names = [name.rstrip("_") or "model" for name in self._names]
+        errors = dict(zip(names, (self._errors_by_row / count).tolist(), strict=True))
+        coverage = {"coverage_by_row": (within / count).tolist()} if len(self._quantiles) > 1 else {}
+        return {"mae_by_row": errors, **coverage}
 
     def table(self) -> str:
         """The metrics as text: one line for the model and one for each naive forecast; the coverage by row."""
@@ -150,12 +164,15 @@ class ForecastMetrics:
     def state_dict(self) -> dict[str, Any]:
         """A copy of the sums and counts."""
         sums = {name: values.clone() for name, values in self._sums.items()}
-        return {"sums": sums, "measures": self._measures.clone(), "by_row": self._by_row.clone()}
+        by_row = {"by_row": self._by_row.clone(), "errors_by_row": self._errors_by_row.clone()}
+        return {"sums": sums, "measures": self._measures.clone(), **by_row}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continues from what ``state_dict`` gave."""
         self._sums = {name: values.clone() for name, values in state["sums"].items()}
         self._measures, self._by_row = state["measures"].clone(), state["by_row"].clone()
+        if "errors_by_row" in state:  # checkpoints of older versions do not have them
+            self._errors_by_row = state["errors_by_row"].clone()
 
     def add_state(self, state: Mapping[str, Any]) -> None:
         """Adds the sums and counts of other metrics."""

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.data.series import Series
-from holdfast.errors import HoldfastWarning, MissingLibraryError, OptionError
+from holdfast.data.series import Numbers, Series, Windows
+from holdfast.errors import HoldfastWarning
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _MOST = 12
@@ -72,16 +71,41 @@ def drawings(series: Sequence[Series], answers: Sequence[Mapping[str, Any]], row
     return panels
 
 
-def figure(panels: Sequence[Drawing]) -> Figure:
-    """A figure with one panel below the other.
+def window_drawings(windows: Windows, forecasts: Numbers, quantiles: Sequence[float], rows: int) -> list[Drawing]:
+    """One panel per target of each window within a series: rows before it, the forecast, and the true values.
 
-    Raises:
-        MissingLibraryError: matplotlib is not installed.
+    Args:
+        windows: N windows whose rows are known.
+        forecasts: In the units of the targets, [N, H, C, Q].
+        quantiles: The quantiles of the forecasts, ascending, with 0.5; one number for a point forecast.
+        rows: The number of rows to draw before each window.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingLibraryError("A forecast is drawn with matplotlib: pip install 'holdfast[plot]'.") from error
+    panels = []
+    middle = list(quantiles).index(0.5)
+    for (number, start), values in zip(windows.starts.tolist(), forecasts, strict=True):
+        each = windows.series[number]
+        past, ahead = slice(max(0, start - rows), start), slice(start, start + windows.horizon)
+        for column, name in enumerate(each.names):
+            levels = values[:, column].T if len(quantiles) > 1 else ()
+            panels.append(
+                Drawing(
+                    title=f"{name} of {each.name or Path(each.origin).name}",
+                    labels=(each.keys[1] or "row", name),
+                    before=each.times.local[past],
+                    history=each.targets[past, column],
+                    times=each.times.local[ahead],
+                    forecast=values[:, column, middle],
+                    quantiles=dict(zip(quantiles, levels, strict=False)),
+                    truth=each.targets[ahead, column],
+                )
+            )
+    return panels
+
+
+def figure(panels: Sequence[Drawing]) -> Figure:
+    """A figure with one panel below the other."""
+    from holdfast.inspect.figures.canvas import new_figure
+    from holdfast.inspect.figures.forecasts import forecast
 
     if len(panels) > _MOST:
         warnings.warn(
@@ -90,46 +114,18 @@ def figure(panels: Sequence[Drawing]) -> Figure:
             stacklevel=2,
         )
         panels = panels[:_MOST]
-    picture = Figure(figsize=(10, 3.5 * len(panels)), layout="constrained")
+    picture = new_figure(height=2.7 * len(panels))
     for panel, row in zip(panels, picture.subplots(len(panels), squeeze=False), strict=True):
-        _draw(row[0], panel)
-    return picture
-
-
-def save(picture: Figure, path: Path) -> None:
-    """Writes a figure; the suffix of the file determines the format.
-
-    Raises:
-        OptionError: The file cannot be written, or its suffix is not of a known format.
-    """
-    try:
-        picture.savefig(path)
-    except (OSError, ValueError) as error:
-        raise OptionError(f"The picture {path} cannot be written: {error}. Choose another --plot.") from error
-
-
-def _draw(axes: Axes, panel: Drawing) -> None:
-    """Line styles and shades of grey differ as well as colours, for print in grey."""
-    levels = sorted(panel.quantiles)
-    pairs = [(low, high) for low, high in zip(levels, reversed(levels), strict=True) if low < high]
-    for place, (low, high) in enumerate(pairs):
-        axes.fill_between(
-            panel.times,
-            panel.quantiles[low],
-            panel.quantiles[high],
-            color=str(0.82 - 0.25 * place / len(pairs)),
-            linewidth=0,
-            label=f"quantiles {low:g} to {high:g}",
+        forecast(
+            panel.history,
+            panel.forecast,
+            before=panel.before,
+            times=panel.times,
+            quantiles=panel.quantiles,
+            truth=panel.truth,
+            title=panel.title,
+            name=panel.labels[1],
+            time=panel.labels[0],
+            ax=row[0],
         )
-    axes.plot(panel.before, panel.history, color="black", linewidth=1, label="history")
-    if panel.truth is not None:
-        axes.plot(panel.times, panel.truth, "o", color="black", markersize=3.5, mfc="white", label="truth")
-    marker = "." if len(panel.times) == 1 else ""
-    axes.plot(panel.times, panel.forecast, "--", marker=marker, color="tab:blue", linewidth=1.8, label="forecast")
-    axes.set_title(panel.title, loc="left")
-    axes.set_xlabel(panel.labels[0])
-    axes.set_ylabel(panel.labels[1])
-    axes.grid(color="0.9", linewidth=0.5)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=5, frameon=False, fontsize="small")
+    return picture

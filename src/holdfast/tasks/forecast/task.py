@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import torch
 from pydantic import Field
@@ -20,14 +20,20 @@ from holdfast.tasks.forecast.columns import as_csv
 from holdfast.tasks.forecast.data import context, load
 from holdfast.tasks.forecast.encoder import SeriesEncoder
 from holdfast.tasks.forecast.exports import exports
+from holdfast.tasks.forecast.histories import histories
 from holdfast.tasks.forecast.metrics import ForecastMetrics
 from holdfast.tasks.forecast.network import Forecaster
+from holdfast.tasks.forecast.presentation import ForecastPresentation
 from holdfast.tasks.forecast.settings import ForecastAnswers, ForecastData, ForecastModel, ForecastRecipe
 from holdfast.tasks.forecast.values import from_values
 from holdfast.tasks.forecast.windows import ForecastBatch, WindowDataset
+from holdfast.tasks.interface import ForecastAnswer, Interface, SeriesInput
 from holdfast.tasks.losses import check_quantiles, known_loss
 from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class SavedForecastTask(SavedTask):
@@ -78,6 +84,13 @@ class ForecastTask(RecipeTask[Windows]):
         """As :meth:`RecipeTask.exports`; with ``streaming``, the forms ``window`` and ``row``."""
         return exports(cast(Forecaster, model), self.encoder.channels, self.horizon, streaming)
 
+    def interface(self, examples: Windows | None = None) -> Interface:
+        """The history of a series in; its next rows out."""
+        names, quantiles = tuple(self.encoder.settings.target_columns), tuple(self.quantiles)
+        windows = tuple(histories(self.encoder, self.horizon, examples))
+        series = SeriesInput(names, quantiles, self.encoder.settings.log, self.horizon, windows)
+        return Interface(series, ForecastAnswer(names, quantiles))
+
     def encode(self, examples: Windows) -> WindowDataset:
         """The scaled windows, with the values that are known ahead of time."""
         return self.encoder.encode(examples, self.horizon)
@@ -103,6 +116,14 @@ class ForecastTask(RecipeTask[Windows]):
         known = targets.numel() - int(targets.isnan().sum())
         return TaskStep(loss, self.encoder.restored(scaled, batch.scale), amount=known)
 
+    def forward(self, model: nn.Module, batch: ForecastBatch, state: Any = None) -> Tensor:
+        """The forecasts in scaled units, [B, H, C, Q]. The network has no initial state."""
+        return cast(Tensor, model(batch.inputs, batch.future))
+
+    def output_lengths(self, batch: ForecastBatch) -> None:
+        """None: all forecasts have the same number of rows."""
+        return
+
     def metrics(self) -> ForecastMetrics:
         """New metrics: errors of the model and of the naive forecasts."""
         encoder = self.encoder
@@ -113,8 +134,13 @@ class ForecastTask(RecipeTask[Windows]):
         return metrics.table()
 
     def figures(self, metrics: ForecastMetrics) -> dict[str, Any]:
-        """With quantiles, the coverage of each row of the horizon."""
+        """The errors of each row of the horizon; with quantiles, also their coverage."""
         return metrics.figures()
+
+    @property
+    def presentation(self) -> ForecastPresentation:
+        """As :attr:`RecipeTask.presentation`."""
+        return ForecastPresentation(self)
 
     def read(self, paths: Sequence[Path]) -> Windows:
         """Reads tables with the settings of the training files; gives every window."""
@@ -168,11 +194,11 @@ class ForecastTask(RecipeTask[Windows]):
         data = self.encoder.settings
         return (data.id_column, data.time_column) if data.id_column else ("", "time")
 
-    def plot(self, examples: Windows, answers: Sequence[Mapping[str, Any]], path: Path) -> None:
+    def plot(self, examples: Windows, answers: Sequence[Mapping[str, Any]]) -> Figure:
         """Draws the last rows of each series and its forecast."""
-        from holdfast.tasks.forecast.plot import drawings, figure, save
+        from holdfast.tasks.forecast.plot import drawings, figure
 
-        save(figure(drawings(examples.unlabelled().series, answers, 3 * context(self.encoder.settings))), path)
+        return figure(drawings(examples.unlabelled().series, answers, 3 * context(self.encoder.settings)))
 
     def example_inputs(self, size: int) -> tuple[Tensor, Tensor]:
         """Zeros: windows of ``size`` rows [size, size, C + P + F], and the known values of the next rows."""

@@ -157,7 +157,7 @@ class Streams:
         return (chunks[0] for chunks in self.chunks(number, start, 1, [0]))
 
     def chunks(self, number: int, start: int, count: int, mine: Sequence[int]) -> Iterator[dict[int, TokenBatch]]:
-        """Some chunks of the streams in each window; see :class:`holdfast.tasks.task.ChunkedEpochs`.
+        """Some chunks of the streams in each window; see :class:`holdfast.tasks.epochs.ChunkedEpochs`.
 
         Raises:
             OptionError: As for :meth:`epoch`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -15,17 +15,22 @@ from torch.nn import functional as F
 
 from holdfast.data import Records, Splits
 from holdfast.data.defaults import batch_size
-from holdfast.data.vocabulary import BEGIN, END, PADDING, UNKNOWN, Vocabulary
+from holdfast.data.vocabulary import BEGIN, END, PADDING, SPECIAL, UNKNOWN, Vocabulary
+from holdfast.data.vocabulary_rules import rules
 from holdfast.decoding.sampling import Model, Sampling, generate, tokens, uniform
 from holdfast.settings import TrainSettings
+from holdfast.tasks.epochs import SizedEpochs
+from holdfast.tasks.excerpts import checked_example
 from holdfast.tasks.generate.data import Prompt, PromptDataset, from_values, load, read
 from holdfast.tasks.generate.metrics import LanguageMetrics
 from holdfast.tasks.generate.network import LanguageModel
 from holdfast.tasks.generate.one_step import for_steps
+from holdfast.tasks.generate.presentation import GeneratePresentation
 from holdfast.tasks.generate.settings import GenerateAnswers, GenerateData, GenerateModel, GenerateRecipe
 from holdfast.tasks.generate.streams import Streams, TokenLines, Tokens
+from holdfast.tasks.interface import Interface, NextAnswer, TextInput, TextSample
 from holdfast.tasks.saved import SavedTask
-from holdfast.tasks.task import RecipeTask, SizedEpochs, TaskStep
+from holdfast.tasks.task import RecipeTask, TaskStep
 
 MEASURED_ROWS = 8
 """Number of streams in which a text is measured. Each starts from zeros; a single stream would be exact, but slow."""
@@ -92,6 +97,16 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
         """A new model with random initial values from torch's random state."""
         return LanguageModel(len(self.vocabulary), self.settings)
 
+    def interface(self, examples: Records[Any, str] | None = None) -> Interface:
+        """The beginning of a text in; the rest out."""
+        settings = self.answering
+        prompt = TextSample("the prompt of the recipe", settings.prompt)
+        names = ("length", "temperature", "top_k", "top_p", "seed")
+        return Interface(
+            TextInput(rules(self.vocabulary), (prompt,), begin=self.several, multiline=True),
+            NextAnswer(**{name: getattr(settings, name) for name in names}, ends=self.several),
+        )
+
     def encode(self, examples: Records[Any, str]) -> PromptDataset | TokenLines:
         """Lines as tokens; examples without targets are prompts."""
         if examples.targets is None:
@@ -157,9 +172,19 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
             penalty += self.settings.temporal_regularisation * change.square().mean()
         return penalty
 
+    @property
+    def input_vocabulary(self) -> Vocabulary:
+        """The vocabulary of the text."""
+        return self.vocabulary
+
     def metrics(self) -> LanguageMetrics:
         """New metrics: loss, perplexity and bits per character."""
         return LanguageMetrics()
+
+    @property
+    def presentation(self) -> GeneratePresentation:
+        """As :attr:`RecipeTask.presentation`."""
+        return GeneratePresentation(self)
 
     def read(self, paths: Sequence[Path]) -> Records[Any, str]:
         """Reads text files with the settings of training; without files, repeats the prompt per sample."""
@@ -183,6 +208,34 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
             DataError: A value does not fit.
         """
         return from_values(values)
+
+    def excerpt(self, examples: Records[Any, str], index: int, steps: int) -> Records[Any, str]:
+        """As :meth:`RecipeTask.excerpt`, as a prompt: a line, or a part of the texts with ``steps`` tokens.
+
+        Raises:
+            OptionError: There is no such line or part.
+        """
+        if examples.targets is None:
+            return cast(Records[Any, str], super().excerpt(examples, index, steps))
+        if self.data.sequences == "lines":
+            line = checked_example(index, len(examples))
+            return Records([Prompt(examples.inputs[line], 0)], None, [examples.origins[line]])
+        tokens = np.concatenate([self.tokens(text) for text in examples.inputs])
+        part = checked_example(index, max(1, len(tokens) // steps)) * steps
+        text = self.vocabulary.decode(tokens[part : part + steps].tolist())
+        return Records([Prompt(text, 0)], None, [f"{examples.origins[0]}, token {part}"])
+
+    @property
+    def reads_tokens(self) -> bool:
+        """True: each step is a token of the text."""
+        return True
+
+    def step_tokens(self, example: Records[Any, str]) -> list[str]:
+        """As :meth:`RecipeTask.step_tokens`: the tokens of a prompt, after ``BEGIN`` where the network reads it."""
+        prompt = example.inputs[0]
+        text = prompt.text if isinstance(prompt, Prompt) else prompt
+        tokens = self.vocabulary.spelled(text) if text else []
+        return [SPECIAL[BEGIN], *tokens] if self.several or not tokens else tokens
 
     def answers(self, model: nn.Module, batch: Any) -> list[dict[str, Any]]:
         """The generated ``text`` for each ``prompt``, which starts with the prompt."""

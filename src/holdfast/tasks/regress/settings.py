@@ -7,7 +7,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from holdfast.data.settings import NumbersSettings
+from holdfast.errors import RecipeError
 from holdfast.settings import Recipe
+from holdfast.tasks.losses import check_quantiles
 from holdfast.tasks.network_settings import HeadSettings
 
 
@@ -55,3 +57,29 @@ class RegressRecipe(Recipe):
 
 
 RECIPE = RegressRecipe
+
+
+def check_recipe(recipe: RegressRecipe) -> None:
+    """Checks that the settings fit each other.
+
+    Raises:
+        RecipeError: They do not.
+    """
+    check_quantiles(recipe.model.quantiles)
+    if recipe.data.window and not recipe.train.carry_state:
+        raise RecipeError(
+            f"data.window is {recipe.data.window}, and train.carry_state is false, so each window would start without "
+            "the steps before it; set train.carry_state = true, or leave data.window out."
+        )
+    if recipe.data.window and recipe.model.bidirectional:
+        raise RecipeError(
+            "data.window carries the state forwards, and model.bidirectional = true also needs later steps; set it to "
+            "false, or leave data.window out."
+        )
+    if recipe.model.encoder_decoder and recipe.train.carry_state:
+        raise RecipeError(
+            "model.encoder_decoder = true reads each sequence as a whole, and train.carry_state = true continues it "
+            "from batch to batch; set one of them to false."
+        )
+    if recipe.data.per == "step" and recipe.data.unit:
+        raise RecipeError('data.per = "step" is for numbers; a text has targets per text. Leave data.per out.')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Self, cast
 
 import torch
 from pydantic import Field
@@ -14,25 +14,32 @@ from holdfast.data import Batches, Dataset, Splits
 from holdfast.data.batches import Batch
 from holdfast.data.defaults import batch_size
 from holdfast.data.records import Records
-from holdfast.data.vocabulary import UNKNOWN
+from holdfast.data.vocabulary import UNKNOWN, Vocabulary
 from holdfast.errors import RecipeError
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Restored, Scaled
 from holdfast.layers.forms import Form
 from holdfast.settings import TrainSettings
 from holdfast.tasks.embedding import TokenEmbedding, Vectors, known_vectors
-from holdfast.tasks.losses import LossKind, check_quantiles, known_loss
+from holdfast.tasks.epochs import SizedEpochs
+from holdfast.tasks.inputs import numbers_input, text_input
+from holdfast.tasks.interface import Interface, ValuesAnswer
+from holdfast.tasks.losses import LossKind, known_loss
 from holdfast.tasks.own import own_loss, with_own
 from holdfast.tasks.regress.data import load, read
 from holdfast.tasks.regress.encoder import NumbersEncoder, WordsEncoder, fit
 from holdfast.tasks.regress.exports import exports
 from holdfast.tasks.regress.metrics import RegressionMetrics
 from holdfast.tasks.regress.network import EncoderDecoder, Regressor
-from holdfast.tasks.regress.settings import RegressModel, RegressRecipe
+from holdfast.tasks.regress.presentation import RegressPresentation
+from holdfast.tasks.regress.settings import RegressModel, RegressRecipe, check_recipe
 from holdfast.tasks.regress.windows import WindowBatch, WindowBatches
 from holdfast.tasks.saved import SavedTask
-from holdfast.tasks.task import RecipeTask, SizedEpochs, TaskStep
+from holdfast.tasks.task import RecipeTask, TaskStep
 from holdfast.tasks.values import sequences_in_memory, texts_in_memory
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class SavedRegressTask(SavedTask):
@@ -78,7 +85,7 @@ class RegressTask(RecipeTask[Any]):
     @classmethod
     def load(cls, recipe: RegressRecipe, data_dir: Path | None) -> Splits[Any]:
         """Reads or generates the data of a recipe, and splits them."""
-        _check(recipe)
+        check_recipe(recipe)
         return load(recipe.data, data_dir, recipe.train.seed)
 
     @classmethod
@@ -90,7 +97,7 @@ class RegressTask(RecipeTask[Any]):
             RecipeError: ``data.window`` or ``model.encoder_decoder`` is set, and the targets are not per step; or
                 settings do not fit each other.
         """
-        _check(recipe)
+        check_recipe(recipe)
         encoder = fit(train, recipe.data)
         window = recipe.data.window
         if window and encoder.settings.per != "step":
@@ -133,6 +140,13 @@ class RegressTask(RecipeTask[Any]):
         """As :meth:`RecipeTask.exports`; the values are in the units of the targets."""
         return exports(model, self.chain(model), streaming)
 
+    def interface(self, examples: Any = None) -> Interface:
+        """A sequence of numbers, a picture or a text in; numbers out."""
+        answer = ValuesAnswer(self.encoder.targets.names, tuple(self.quantiles), self.per_step)
+        if isinstance(self.encoder, NumbersEncoder):
+            return Interface(numbers_input(self.encoder, examples), answer)
+        return Interface(text_input(self.encoder.vocabulary, examples), answer)
+
     def encode(self, examples: Any) -> Dataset:
         """The sequences as numbers or ids, and their scaled targets."""
         return self.encoder.labelled(examples)
@@ -172,6 +186,11 @@ class RegressTask(RecipeTask[Any]):
         rows = cast(Tensor, outputs).reshape(*outputs.shape[:-1], len(self.encoder.targets), len(self.quantiles))
         return (rows.sort(-1).values if len(self.quantiles) > 1 else rows), state
 
+    @property
+    def input_vocabulary(self) -> Vocabulary | None:
+        """The vocabulary of texts."""
+        return self.encoder.vocabulary if isinstance(self.encoder, WordsEncoder) else None
+
     def metrics(self) -> RegressionMetrics:
         """New metrics: errors of the model, and of predictions without a model."""
         metrics = RegressionMetrics(self.encoder.targets, per_step=self.per_step, quantiles=self.quantiles)
@@ -188,6 +207,11 @@ class RegressTask(RecipeTask[Any]):
     def figures(self, metrics: RegressionMetrics) -> dict[str, Any]:
         """``targets``: the numbers of :meth:`details` by name."""
         return metrics.figures()
+
+    @property
+    def presentation(self) -> RegressPresentation:
+        """As :attr:`RecipeTask.presentation`."""
+        return RegressPresentation(self)
 
     def read(self, paths: Sequence[Path]) -> Any:
         """Reads files with the settings of the training files; targets may be missing."""
@@ -246,39 +270,26 @@ class RegressTask(RecipeTask[Any]):
             return ",".join(map(str, values.values()))
         return "\n".join([",".join(values), *(",".join(map(str, row)) for row in zip(*values.values(), strict=True))])
 
-    def plot(self, examples: Any, answers: Sequence[Mapping[str, Any]], path: Path) -> None:
+    def plot(self, examples: Any, answers: Sequence[Mapping[str, Any]]) -> Figure:
         """Draws predictions against true values; with targets per step, the curves of both over the steps."""
-        from holdfast.tasks.regress.plot import draw
+        from holdfast.tasks.regress.plot import figure
 
-        draw(examples, answers, path, per_step=self.per_step)
+        return figure(examples, answers, per_step=self.per_step)
+
+    @property
+    def reads_tokens(self) -> bool:
+        """Whether the sequences are texts."""
+        return isinstance(self.encoder, WordsEncoder)
+
+    def step_tokens(self, example: Any) -> list[str] | None:
+        """As :meth:`RecipeTask.step_tokens`: the tokens of a text."""
+        return None if isinstance(self.encoder, NumbersEncoder) else self.encoder.vocabulary.spelled(example.inputs[0])
 
     def example_inputs(self, size: int) -> tuple[Tensor]:
         """Zeros [size, size, C]; for texts, unknown tokens [size, size]."""
         if isinstance(self.encoder, WordsEncoder):
             return (torch.full((size, size), UNKNOWN),)
         return (torch.zeros(size, size, self.encoder.channels),)
-
-
-def _check(recipe: RegressRecipe) -> None:
-    """Checks that the settings fit each other."""
-    check_quantiles(recipe.model.quantiles)
-    if recipe.data.window and not recipe.train.carry_state:
-        raise RecipeError(
-            f"data.window is {recipe.data.window}, and train.carry_state is false, so each window would start without "
-            "the steps before it; set train.carry_state = true, or leave data.window out."
-        )
-    if recipe.data.window and recipe.model.bidirectional:
-        raise RecipeError(
-            "data.window carries the state forwards, and model.bidirectional = true also needs later steps; set it to "
-            "false, or leave data.window out."
-        )
-    if recipe.model.encoder_decoder and recipe.train.carry_state:
-        raise RecipeError(
-            "model.encoder_decoder = true reads each sequence as a whole, and train.carry_state = true continues it "
-            "from batch to batch; set one of them to false."
-        )
-    if recipe.data.per == "step" and recipe.data.unit:
-        raise RecipeError('data.per = "step" is for numbers; a text has targets per text. Leave data.per out.')
 
 
 TASK = RegressTask

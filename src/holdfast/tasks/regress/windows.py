@@ -65,7 +65,7 @@ class WindowBatches:
         return (chunks[0] for chunks in self.chunks(number, start, 1, [0]))
 
     def chunks(self, number: int, start: int, count: int, mine: Sequence[int]) -> Iterator[dict[int, WindowBatch]]:
-        """Some chunks of the sequences of each batch; see :class:`holdfast.tasks.task.ChunkedEpochs`."""
+        """Some chunks of the sequences of each batch; see :class:`holdfast.tasks.epochs.ChunkedEpochs`."""
         skipped = 0
         for indices, steps in self._groups(number):
             begins = range(0, steps, self._window)

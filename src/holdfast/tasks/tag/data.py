@@ -191,6 +191,11 @@ class SentenceEncoder(Saved):
             targets = torch.tensor([places.get(tag, UNSEEN) for tags in sentences.targets for tag in tags])
         return SentenceDataset(sentences, targets, self.words, self.characters)
 
+    @staticmethod
+    def step_tokens(sentence: list[str]) -> list[str]:
+        """The words of a sentence."""
+        return list(sentence)
+
     def arguments(self, batch: SentenceBatch) -> tuple[Tensor | None, ...]:
         """The arguments of the model."""
         return batch.inputs, batch.lengths, batch.spellings, batch.spelling_lengths, batch.places

@@ -123,6 +123,10 @@ class NumberEncoder(Saved):
         classes = [torch.tensor([places.get(tag, UNSEEN) for tag in tags]) for tags in steps.targets]
         return StepDataset(sequences, classes)
 
+    @staticmethod
+    def step_tokens(sequence: Array) -> None:
+        """None: a step consists of numbers."""
+
     def arguments(self, batch: Batch) -> tuple[Tensor | None, ...]:
         """The arguments of the model."""
         return batch.inputs, batch.lengths

@@ -140,6 +140,10 @@ class SumEncoder(Saved):
         totals = np.array(sums.targets, dtype=np.int64)[:, None]
         return SequenceDataset(inputs, torch.from_numpy((totals >> places) & 1))
 
+    def step_tokens(self, pair: tuple[int, int]) -> list[str]:
+        """The two bits of each step, such as ``1+0``."""
+        return [f"{pair[0] >> place & 1}+{pair[1] >> place & 1}" for place in range(self.bits)]
+
     def arguments(self, batch: Batch) -> tuple[Tensor | None, ...]:
         """The arguments of the model."""
         return batch.inputs, batch.lengths

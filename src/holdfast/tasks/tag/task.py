@@ -14,16 +14,21 @@ from torch.nn import functional as F
 
 from holdfast.data import Dataset, Records, Splits
 from holdfast.data.spans import looks_like_spans
+from holdfast.data.vocabulary import SPECIAL, Vocabulary
+from holdfast.data.vocabulary_rules import rules
 from holdfast.errors import OptionError
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Scaled
 from holdfast.layers.forms import Form
+from holdfast.tasks.inputs import numbers_input, text_samples
+from holdfast.tasks.interface import Interface, PairsInput, TagsAnswer, TextSample, WordsInput
 from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.tag.data import SentenceEncoder, load
 from holdfast.tasks.tag.exports import exports
 from holdfast.tasks.tag.metrics import TaggingMetrics
 from holdfast.tasks.tag.network import Tagger, Words
 from holdfast.tasks.tag.numbers import NumberEncoder
+from holdfast.tasks.tag.presentation import TagPresentation
 from holdfast.tasks.tag.settings import TagModel, TagRecipe
 from holdfast.tasks.tag.sums import SumEncoder
 from holdfast.tasks.task import RecipeTask, TaskStep
@@ -103,6 +108,19 @@ class TagTask(RecipeTask[Records[Any, Any]]):
             return super().exports(model, streaming=streaming)
         return exports(self.encoder, model, bool(self.settings.spelling_size), streaming)
 
+    def interface(self, examples: Records[Any, Any] | None = None) -> Interface:
+        """A sentence, a sequence of numbers or two numbers to add in; a tag of each step out."""
+        encoder = self.encoder
+        answer = TagsAnswer(tuple(encoder.tags.classes), sum=isinstance(encoder, SumEncoder))
+        if isinstance(encoder, SumEncoder):
+            return Interface(PairsInput(encoder.bits), answer)
+        if isinstance(encoder, NumberEncoder):
+            return Interface(numbers_input(encoder.sequences, examples), answer)
+        samples = text_samples(None if examples is None else examples.unlabelled())
+        if not samples:
+            samples = (TextSample("known words", " ".join(encoder.words.tokens[len(SPECIAL) :][:5])),)
+        return Interface(WordsInput(rules(encoder.words), rules(encoder.characters), samples), answer)
+
     def encode(self, examples: Records[Any, Any]) -> Dataset:
         """The inputs of the network, and the tags as class numbers."""
         return self.encoder.encode(examples)
@@ -123,10 +141,26 @@ class TagTask(RecipeTask[Records[Any, Any]]):
             loss = (loss * batch.weights[:, None].expand(targets.shape)[targets >= 0]).sum()
         return TaskStep(loss / max(1, len(known_targets)), best_tags(scores), state, amount=len(known_targets))
 
+    def forward(self, model: nn.Module, batch: Any, state: Any = None) -> Tensor:
+        """The score of each tag at each step, [B, T, tags], or [B, T, 1] for two tags."""
+        return self._scores(model, batch, state)[0]
+
     def _scores(self, model: nn.Module, batch: Any, state: Any = None) -> tuple[Tensor, Any]:
         inputs, lengths, *spelled = self.encoder.arguments(batch)
         scores, state = model(inputs, lengths, *spelled, state=state)
         return scores, state
+
+    @property
+    def input_vocabulary(self) -> Vocabulary | None:
+        """The vocabulary of words; None for a model of numbers."""
+        return self.encoder.words if isinstance(self.encoder, SentenceEncoder) else None
+
+    def embedded(self, model: nn.Module) -> dict[str, Vocabulary]:
+        """As :meth:`RecipeTask.embedded`: the embeddings of words and, if there are any, of their characters."""
+        if not isinstance(self.encoder, SentenceEncoder):
+            return {}
+        places = {"words.words": self.encoder.words, "words.characters": self.encoder.characters}
+        return {name: places[name] for name, _ in model.named_modules() if name in places}
 
     def metrics(self) -> TaggingMetrics:
         """New metrics: accuracies, and F1 where tags mark spans."""
@@ -139,6 +173,11 @@ class TagTask(RecipeTask[Records[Any, Any]]):
     def figures(self, metrics: TaggingMetrics) -> dict[str, Any]:
         """``tags``, or ``spans`` by label, with the figures of each."""
         return metrics.figures()
+
+    @property
+    def presentation(self) -> TagPresentation:
+        """As :attr:`RecipeTask.presentation`."""
+        return TagPresentation(self)
 
     def read(self, paths: Sequence[Path]) -> Records[Any, Any]:
         """Reads sentences with or without tags; for sums, two numbers per line."""
@@ -158,6 +197,15 @@ class TagTask(RecipeTask[Records[Any, Any]]):
             DataError: A value does not fit.
         """
         return self.encoder.from_values(values)
+
+    @property
+    def reads_tokens(self) -> bool:
+        """Whether the steps are words or pairs of bits."""
+        return not isinstance(self.encoder, NumberEncoder)
+
+    def step_tokens(self, example: Records[Any, Any]) -> list[str] | None:
+        """As :meth:`RecipeTask.step_tokens`: the words of a sentence, or the pairs of bits of a sum."""
+        return self.encoder.step_tokens(example.inputs[0])
 
     def probabilities(self, model: nn.Module, batch: Any) -> list[Tensor]:
         """The probability of each tag at each step, [T_i, tags], float64, for each sequence."""

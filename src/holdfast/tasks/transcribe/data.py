@@ -97,6 +97,12 @@ class TranscriptDataset:
         )
 
 
+def step_counts(scores: Tensor, lengths: Tensor | None) -> Tensor:
+    """The number of steps of each row of scores [B, T, V], [B], also where all rows have T steps."""
+    rows, steps, _ = scores.shape
+    return torch.full((rows,), steps, device=scores.device) if lengths is None else lengths
+
+
 def load(recipe: TranscribeRecipe, data_dir: Path | None) -> Splits[Recordings]:
     """Reads and splits the recordings of a recipe."""
     data = recipe.data

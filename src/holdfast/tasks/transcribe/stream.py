@@ -19,6 +19,60 @@ from holdfast.tasks.transcribe.task import BLANK
 Floats = NDArray[np.float32]
 
 
+class LiveTranscript:
+    """What a live transcript needs around its network: sound to steps before it, and scores to text after it.
+
+    Args:
+        task: The task of the model.
+        scaled: Whether the network reads steps that the task has scaled; otherwise it scales them itself.
+
+    Raises:
+        MissingLibraryError: ``kaldi-native-fbank`` is not installed.
+    """
+
+    def __init__(self, task: TranscribeTask, *, scaled: bool = True) -> None:
+        self._task, self._scaled = task, scaled
+        self._filterbank = FilterbankStream(task.data.audio)
+        self._before: Tensor | None = None
+        self._labels: list[int] = []
+
+    @property
+    def text(self) -> str:
+        """The transcript so far."""
+        return self._task.vocabulary.decode(self._labels)
+
+    def accept(self, samples: Floats) -> Floats:
+        """The steps [T, I] that a chunk of sound completes, often none.
+
+        Args:
+            samples: [N], any number of samples from -1 to 1.
+
+        Raises:
+            ShapeError: The samples do not have one dimension.
+        """
+        return self._steps(self._filterbank.accept(samples))
+
+    def finish(self) -> Floats:
+        """The steps [T, I] that the end of the sound adds: the last one, if it was not full."""
+        return self._steps(self._filterbank.finish())
+
+    def read(self, scores: Floats) -> str:
+        """The text that the scores of some steps add.
+
+        Args:
+            scores: [T, O], the output of the network for the next steps; T is at least 1.
+        """
+        text = self.text
+        batch = torch.from_numpy(scores)[None]
+        (labels,) = ctc.greedy(batch, blank=BLANK, before=self._before)
+        self._before = batch[:, -1].argmax(-1)
+        self._labels += labels
+        return self.text[len(text) :]
+
+    def _steps(self, steps: Floats) -> Floats:
+        return self._task.scaling.apply(steps) if self._scaled else steps
+
+
 class TranscriptStream:
     """A trained model with one direction that transcribes one recording while its sound arrives.
 
@@ -42,15 +96,12 @@ class TranscriptStream:
         if not isinstance(task, TranscribeTask):
             raise OptionError(f"{path} is a model for the task {task.name!r}; a transcript needs one of 'transcribe'.")
         self.rate = task.data.audio.rate
-        self._task, self._stream = task, Stream(model)
-        self._filterbank = FilterbankStream(task.data.audio)
-        self._before: Tensor | None = None
-        self._labels: list[int] = []
+        self._stream, self._transcript = Stream(model), LiveTranscript(task)
 
     @property
     def text(self) -> str:
         """The transcript so far."""
-        return self._task.vocabulary.decode(self._labels)
+        return self._transcript.text
 
     def accept(self, samples: Floats) -> str:
         """Reads a chunk of sound.
@@ -64,18 +115,11 @@ class TranscriptStream:
         Raises:
             ShapeError: The samples do not have one dimension.
         """
-        return self._transcribe(self._filterbank.accept(samples))
+        return self._transcribe(self._transcript.accept(samples))
 
     def finish(self) -> str:
         """The text that the end of the sound adds: from the last step, if it was not full. Ends the stream."""
-        return self._transcribe(self._filterbank.finish())
+        return self._transcribe(self._transcript.finish())
 
     def _transcribe(self, steps: Floats) -> str:
-        if not len(steps):
-            return ""
-        text = self.text
-        scores = torch.from_numpy(self._stream.run(self._task.scaling.apply(steps)))[None]
-        (labels,) = ctc.greedy(scores, blank=BLANK, before=self._before)
-        self._before = scores[:, -1].argmax(-1)
-        self._labels += labels
-        return self.text[len(text) :]
+        return self._transcript.read(self._stream.run(steps)) if len(steps) else ""

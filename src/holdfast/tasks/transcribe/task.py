@@ -21,9 +21,17 @@ from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Scaled
 from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
-from holdfast.tasks.transcribe.data import Recordings, TranscriptBatch, TranscriptDataset, from_values, load
+from holdfast.tasks.transcribe.data import (
+    Recordings,
+    TranscriptBatch,
+    TranscriptDataset,
+    from_values,
+    load,
+    step_counts,
+)
 from holdfast.tasks.transcribe.metrics import TranscriptionMetrics
 from holdfast.tasks.transcribe.network import Transcriber
+from holdfast.tasks.transcribe.presentation import TranscribePresentation
 from holdfast.tasks.transcribe.settings import TranscribeAnswers, TranscribeData, TranscribeModel, TranscribeRecipe
 
 BLANK = PADDING
@@ -110,7 +118,7 @@ class TranscribeTask(RecipeTask[Recordings]):
     def loss(self, model: nn.Module, batch: TranscriptBatch, state: Any = None) -> TaskStep:
         """The negative log probability of the transcripts per label, the scores [B, T, V] and the final state."""
         log_probs, state = model(batch.inputs, batch.lengths, state)
-        lengths, sizes = _lengths(log_probs, batch.lengths), batch.known_target_lengths
+        lengths, sizes = step_counts(log_probs, batch.lengths), batch.known_target_lengths
         steps_first, reduction = log_probs.transpose(0, 1), "mean" if batch.weights is None else "none"
         loss = F.ctc_loss(steps_first, batch.known_targets, lengths, sizes, blank=BLANK, reduction=reduction)
         if batch.weights is not None:  # the mean divides the loss of each transcript by its number of labels
@@ -119,7 +127,12 @@ class TranscribeTask(RecipeTask[Recordings]):
 
     def metrics(self) -> TranscriptionMetrics:
         """New metrics: error rates of words and of characters."""
-        return TranscriptionMetrics(self._texts)
+        return TranscriptionMetrics(self.transcripts)
+
+    @property
+    def presentation(self) -> TranscribePresentation:
+        """As :attr:`RecipeTask.presentation`."""
+        return TranscribePresentation(self)
 
     def read(self, paths: Sequence[Path]) -> Recordings:
         """Reads recordings with the settings of the training recordings; transcripts may be missing."""
@@ -146,7 +159,7 @@ class TranscribeTask(RecipeTask[Recordings]):
         labels = self._labels(log_probs, batch.lengths)
         sizes = torch.tensor([len(row) for row in labels], device=log_probs.device)
         targets = torch.tensor([label for row in labels for label in row], dtype=torch.int64, device=log_probs.device)
-        lengths = _lengths(log_probs, batch.lengths)
+        lengths = step_counts(log_probs, batch.lengths)
         losses = F.ctc_loss(log_probs.transpose(0, 1), targets, lengths, sizes, blank=BLANK, reduction="none")
         pairs = zip(labels, losses.tolist(), strict=True)
         return [{"text": self.vocabulary.decode(row), "log_probability": -loss} for row, loss in pairs]
@@ -162,20 +175,14 @@ class TranscribeTask(RecipeTask[Recordings]):
         beams = ctc.beam_search(log_probs, lengths, beam=self.answering.beam, blank=BLANK)
         return [hypotheses[0].labels for hypotheses in beams]
 
-    def _texts(self, log_probs: Tensor, lengths: Tensor | None) -> list[str]:
-        """The transcript of each recording."""
+    def transcripts(self, log_probs: Tensor, lengths: Tensor | None) -> list[str]:
+        """The transcript of each recording, from log probabilities [B, T, V] and the lengths [B] of the rows."""
         return [self.vocabulary.decode(labels) for labels in self._labels(log_probs, lengths)]
 
 
 def _normalised(text: str, data: TranscribeData) -> str:
     """A transcript as the network learns it: one space between words, in lower case if the recipe says so."""
     return " ".join((text.lower() if data.lower else text).split())
-
-
-def _lengths(log_probs: Tensor, lengths: Tensor | None) -> Tensor:
-    """The number of steps of each row, [B], also where all rows have T steps."""
-    rows, steps, _ = log_probs.shape
-    return torch.full((rows,), steps, device=log_probs.device) if lengths is None else lengths
 
 
 TASK = TranscribeTask

@@ -170,6 +170,24 @@ class Translator(nn.Module):
         select = state.steps.select if state.steps else select_rows
         return Decoding(select(state.recurrent, rows), memory, hypotheses.shape[1], state.steps)
 
+    def attended(self, sources: Tensor, lengths: Tensor | None, targets: Tensor) -> Tensor:
+        """The weights of the attention at every step of known targets, [B, T, S].
+
+        Args:
+            sources: [B, S] ids.
+            lengths: Tokens of each source, [B]; None when all have S.
+            targets: [B, T] ids that the decoder reads, as for :meth:`forward`.
+
+        Raises:
+            OptionError: The network has no attention.
+        """
+        state = self.begin(sources, lengths)
+        if self.attention is None or state.memory is None:
+            raise OptionError('The model has no attention; train one with model.attention = "general".')
+        outputs, _ = self._decoded(targets, state.recurrent)
+        weights: Tensor = self.attention(outputs, state.memory)[1]
+        return weights
+
     def _initial(self, state: Any, outputs: Tensor) -> Any:
         """The decoder's initial state: the final state of the encoder, with directions merged like its outputs.
 

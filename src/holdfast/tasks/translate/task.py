@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, cast
 
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.data import Splits
@@ -20,12 +21,14 @@ from holdfast.decoding import Hypothesis, beam_search, greedy
 from holdfast.errors import RecipeError
 from holdfast.layers.forms import Form
 from holdfast.settings import TrainSettings
+from holdfast.tasks.epochs import SizedEpochs
 from holdfast.tasks.saved import SavedTask
-from holdfast.tasks.task import RecipeTask, SizedEpochs, TaskStep
+from holdfast.tasks.task import RecipeTask, TaskStep
 from holdfast.tasks.translate.data import PairBatch, PairDataset, from_values, load, padded
 from holdfast.tasks.translate.exports import exports
 from holdfast.tasks.translate.metrics import TranslationMetrics
 from holdfast.tasks.translate.network import Translator
+from holdfast.tasks.translate.presentation import TranslatePresentation
 from holdfast.tasks.translate.settings import TranslateAnswers, TranslateData, TranslateModel, TranslateRecipe
 
 
@@ -112,7 +115,7 @@ class TranslateTask(RecipeTask[Pairs]):
         targets, lengths = batch.known_targets, batch.target_lengths
         inputs = F.pad(targets[:, :-1], (1, 0), value=BEGIN)
         scores = model(batch.inputs, batch.lengths, inputs, lengths)
-        rows, steps = (torch.arange(targets.shape[1], device=targets.device) < lengths[:, None]).nonzero(as_tuple=True)
+        rows, steps = self._steps(targets, lengths)
         next_tokens = targets[rows, steps]
         smoothing = self.settings.label_smoothing if model.training else 0.0
         losses = F.cross_entropy(scores, next_tokens, reduction="none", label_smoothing=smoothing)
@@ -128,6 +131,40 @@ class TranslateTask(RecipeTask[Pairs]):
         weighted = losses if batch.weights is None else losses * batch.weights[rows]
         return TaskStep(weighted.sum() / len(batch), outputs)
 
+    def forward(self, model: nn.Module, batch: PairBatch, state: Any = None) -> Tensor:
+        """The scores of every next token of the targets, [B, T, V]; 0 past the targets. There is no initial state."""
+        targets, lengths = batch.known_targets, batch.target_lengths
+        scores = model(batch.inputs, batch.lengths, F.pad(targets[:, :-1], (1, 0), value=BEGIN), lengths)
+        by_row = scores.new_zeros(*targets.shape, scores.shape[-1])
+        return cast(Tensor, by_row.index_put(self._steps(targets, lengths), scores))
+
+    def with_answer(self, model: nn.Module, batch: PairBatch) -> PairBatch:
+        """A batch without targets gets the model's own translations as targets."""
+        if batch.targets is not None:
+            return batch
+        ids, lengths = padded([[*best.tokens, END] for best, *_ in self.search(model, batch)])
+        return replace(batch, targets=ids.to(batch.inputs), target_lengths=lengths.to(batch.inputs))
+
+    def output_lengths(self, batch: PairBatch) -> Tensor:
+        """The tokens of the targets."""
+        return batch.target_lengths
+
+    @property
+    def input_vocabulary(self) -> Vocabulary:
+        """The vocabulary of the sources."""
+        return self.source
+
+    def embedded(self, model: nn.Module) -> dict[str, Vocabulary]:
+        """As :meth:`RecipeTask.embedded`; sources and targets have one embedding or one each."""
+        places = {"source_embedding": self.source, "target_embedding": self.target}
+        return {name: places[name] for name, _ in model.named_modules() if name in places}
+
+    @staticmethod
+    def _steps(targets: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
+        """The rows and the steps within the lengths of the targets, one row after the other."""
+        within = torch.arange(targets.shape[1], device=targets.device) < lengths[:, None]
+        return within.nonzero(as_tuple=True)
+
     def metrics(self) -> TranslationMetrics:
         """New metrics: loss per token, and BLEU, chrF and exact match of the answers."""
         return TranslationMetrics(self.target.decode)
@@ -135,6 +172,11 @@ class TranslateTask(RecipeTask[Pairs]):
     def details(self, metrics: TranslationMetrics) -> str:
         """A few answers with their references."""
         return metrics.samples(5)
+
+    @property
+    def presentation(self) -> TranslatePresentation:
+        """As :attr:`RecipeTask.presentation`."""
+        return TranslatePresentation(self)
 
     def read(self, paths: Sequence[Path]) -> Pairs:
         """Reads files with the settings of the training files; targets may be missing."""
@@ -155,6 +197,40 @@ class TranslateTask(RecipeTask[Pairs]):
             DataError: A value does not fit.
         """
         return from_values(values)
+
+    @property
+    def reads_tokens(self) -> bool:
+        """True: each step is a token of the source."""
+        return True
+
+    def step_tokens(self, example: Pairs) -> list[str]:
+        """As :meth:`RecipeTask.step_tokens`: the tokens of the source, which the encoder reads."""
+        return self.source.spelled(example.inputs[0])
+
+    def alignment(self, model: nn.Module, batch: PairBatch) -> tuple[list[str], Tensor]:
+        """The answer to the first source, and where the attention was at each of its tokens.
+
+        Args:
+            model: The model.
+            batch: Sources; with targets, the first target takes the place of the answer.
+
+        Returns:
+            The T tokens of the answer, with the end; and the weights [T, S], S tokens of the source.
+
+        Raises:
+            OptionError: The model has no attention.
+        """
+        answered = self.with_answer(model, batch)
+        ids = answered.known_targets[:1, : int(answered.target_lengths[0])]
+        read = F.pad(ids[:, :-1], (1, 0), value=BEGIN)
+        weights = cast(Translator, model).attended(batch.inputs[:1], batch.lengths[:1], read)
+        return self.answer_tokens(model, answered), weights[0, :, : int(batch.lengths[0])]
+
+    def answer_tokens(self, model: nn.Module, batch: PairBatch) -> list[str]:
+        """The tokens of the answer to the first source, with the end; of its target, if the batch has targets."""
+        answered = self.with_answer(model, batch)
+        names = self.target.tokens
+        return [names[index] for index in answered.known_targets[0, : int(answered.target_lengths[0])].tolist()]
 
     def answers(self, model: nn.Module, batch: PairBatch) -> list[dict[str, Any]]:
         """``translation``, ``source`` and ``score``; with a beam also ``alternatives``, the next best translations."""

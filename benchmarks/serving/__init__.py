@@ -1,0 +1,1 @@
+"""Measurements of `holdfast serve`: streams under load for a long time, and speed beside a plain handler."""

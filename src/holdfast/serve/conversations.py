@@ -1,0 +1,221 @@
+"""What a websocket says: numbers to numbers, or sound to text. :mod:`holdfast.serve.websockets` has the frames."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+
+from holdfast.serve.live_models import LiveModel
+from holdfast.serve.refusals import Refusal
+from holdfast.serve.service import Service
+from holdfast.serve.tensors import Array
+
+if TYPE_CHECKING:
+    from holdfast.tasks.transcribe.stream import LiveTranscript
+    from holdfast.tasks.transcribe.task import TranscribeTask
+
+_LITTLE_ENDIAN = np.dtype("<f4")
+_KEYS = {"input", "reset", "state", "return_state", "id", "end"}
+
+
+class Conversation(Protocol):
+    """Answers the frames of one websocket, one after the other."""
+
+    async def binary(self, data: bytes) -> bytes | str:
+        """The answer to a binary frame.
+
+        Raises:
+            HoldfastError: It cannot be answered; the stream is as before.
+        """
+
+    async def text(self, text: str) -> str:
+        """The answer to a text frame.
+
+        Raises:
+            HoldfastError: It cannot be answered; the stream is as before.
+        """
+
+    def close(self) -> None:
+        """Ends the stream."""
+
+
+async def open_conversation(live: LiveModel, service: Service, on_idle: Callable[[], None]) -> Conversation:
+    """Begins a stream.
+
+    Args:
+        live: The streams of the model.
+        service: Its threads open the task of a transcriber.
+        on_idle: Called when the stream had no step for too long, and was ended.
+
+    Raises:
+        Refusal: 503, there are too many live streams.
+    """
+    if live.model.task != "transcribe":
+        return Numbers(live, on_idle)
+    predictor = await service.work.run(live.model.predictor)
+    return Sound(live, on_idle, cast("TranscribeTask", predictor.task))
+
+
+class Numbers:
+    """Steps in, outputs out.
+
+    Args:
+        live: The streams of the model.
+        on_idle: As for :func:`open_conversation`.
+
+    Raises:
+        Refusal: 503, there are too many live streams.
+    """
+
+    def __init__(self, live: LiveModel, on_idle: Callable[[], None]) -> None:
+        self._live, self._pool = live, live.pool
+        self._row = live.pool.join(on_idle)
+        self._step_bytes = 4 * live.pool.network.input_size
+
+    async def binary(self, data: bytes) -> bytes:
+        """The outputs of the steps in a frame, float32."""
+        if not data or len(data) % self._step_bytes:
+            raise Refusal(
+                422, f"The frame has {len(data)} bytes; expected a multiple of {self._step_bytes}: float32, [T, I]."
+            )
+        x = np.frombuffer(data, _LITTLE_ENDIAN).reshape(-1, self._pool.network.input_size)
+        answer = await self._pool.step(self._row, x)
+        with np.errstate(over="ignore"):
+            return answer.y.astype(_LITTLE_ENDIAN, copy=False).tobytes()
+
+    async def text(self, text: str) -> str:
+        """The outputs of the steps in a JSON frame."""
+        frame = parse(text)
+        state = None if frame.get("state") is None else self._live.held.unpack(frame["state"])
+        if frame.get("return_state"):
+            self._live.held.check_key()
+        x = None if "input" not in frame else _values(frame["input"])
+        if x is None and (state is not None or frame.get("return_state")):
+            raise Refusal(422, "state and return_state go with an input.")
+        if frame.get("reset") and (x is None or self._fits(x)):
+            self._pool.reset(self._row)
+        answer: dict[str, Any] = {"id": frame["id"]} if "id" in frame else {}
+        if x is not None:
+            return_state = bool(frame.get("return_state"))
+            steps = await self._pool.step(self._row, np.atleast_2d(x), state=state, return_state=return_state)
+            answer["output"] = _listed(steps.y if x.ndim == 2 else steps.y[0])
+            if return_state:
+                answer["state"] = self._live.held.pack(steps.state)
+        return json.dumps(answer, allow_nan=False)
+
+    def _fits(self, x: Array) -> bool:
+        return bool(x.size) and x.shape[-1] == self._pool.network.input_size
+
+    def close(self) -> None:
+        """Ends the stream."""
+        self._pool.leave(self._row)
+
+
+class Sound:
+    """Sound in, text out.
+
+    Args:
+        live: The streams of the model.
+        on_idle: As for :func:`open_conversation`.
+        task: The task of the model.
+
+    Raises:
+        Refusal: 503, there are too many live streams.
+    """
+
+    def __init__(self, live: LiveModel, on_idle: Callable[[], None], task: TranscribeTask) -> None:
+        self._pool, self._task = live.pool, task
+        self._transcript = self._begin()
+        self._row = live.pool.join(on_idle)
+
+    def _begin(self) -> LiveTranscript:
+        from holdfast.tasks.transcribe.stream import LiveTranscript
+
+        return LiveTranscript(self._task, scaled=self._pool.network.scaling is None)
+
+    async def binary(self, data: bytes) -> str:
+        """The text after a chunk of sound."""
+        if len(data) % 4:
+            raise Refusal(422, f"The frame has {len(data)} bytes; expected a multiple of 4: samples as float32.")
+        samples = np.frombuffer(data, _LITTLE_ENDIAN).astype(np.float32)
+        if not np.isfinite(samples).all():
+            raise Refusal(422, "The sound has a NaN or an infinite sample; expected samples from -1 to 1.")
+        return await self._heard(await asyncio.to_thread(self._transcript.accept, samples), final=False)
+
+    async def text(self, text: str) -> str:
+        """The final text, at the end of the recording."""
+        if parse(text).get("end") is not True:
+            raise Refusal(422, 'A transcriber takes sound as binary frames, and {"end": true} at its end.')
+        answer = await self._heard(self._transcript.finish(), final=True)
+        self._transcript = self._begin()
+        self._pool.reset(self._row)
+        return answer
+
+    async def _heard(self, steps: Array, final: bool) -> str:
+        added = ""
+        if len(steps):
+            answer = await self._pool.step(self._row, steps)
+            added = self._transcript.read(answer.y)
+        return json.dumps({"text": self._transcript.text, "added": added, "final": final})
+
+    def close(self) -> None:
+        """Ends the stream."""
+        self._pool.leave(self._row)
+
+
+def parse(text: str) -> dict[str, Any]:
+    """The object of a text frame; values alone are its ``input``.
+
+    Raises:
+        Refusal: 400, it is none.
+    """
+    try:
+        frame = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(400, f"The frame is not JSON: {str(error)[:200]}.") from error
+    if isinstance(frame, list):
+        frame = {"input": frame}
+    if not isinstance(frame, dict):
+        raise Refusal(400, "The frame is JSON, but neither a list of values nor an object.")
+    if unknown := sorted(set(frame) - _KEYS):
+        raise Refusal(400, f"The frame has the key {unknown[0][:60]!r}; known are {', '.join(sorted(_KEYS))}.")
+    for key in ("reset", "return_state", "end"):
+        if type(frame.get(key, False)) is not bool:
+            raise Refusal(400, f"The frame's {key} is {str(frame[key])[:60]!r}; expected true or false.")
+    return frame
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _values(data: Any) -> Array:
+    """The numbers in nested lists.
+
+    Raises:
+        Refusal: 422, they are no numbers, or the lists have different lengths.
+    """
+    try:
+        x = np.asarray(data)
+    except ValueError as error:
+        raise Refusal(422, "The input is ragged; expected [I] values of a step, or [T][I] of a chunk.") from error
+    if x.dtype.kind not in "iuf" or x.ndim not in (1, 2):
+        raise Refusal(422, "The input is not a list of numbers; expected [I] values of a step, or [T][I] of a chunk.")
+    if not np.isfinite(x).all():
+        raise Refusal(422, "The input has an infinite value, which JSON does not have; use a binary frame.")
+    return x
+
+
+def _listed(y: Array) -> list[Any]:
+    """The values as lists; null for NaN and infinities, which JSON does not have."""
+    values: list[Any] = y.tolist()
+    if np.isfinite(y).all():
+        return values
+    rows = values if y.ndim == 2 else [values]
+    rows = [[value if math.isfinite(value) else None for value in row] for row in rows]
+    return rows if y.ndim == 2 else rows[0]

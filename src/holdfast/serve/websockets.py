@@ -1,0 +1,174 @@
+"""Streams over websockets: ``WS /stream/MODEL``. Steps or chunks in, answers out, in the same order.
+
+- A binary frame is float32, little-endian, [T, I]; the answer is one, [T, O].
+- A text frame is JSON: the values of a step ``[...]`` or a chunk ``[[...], ...]``, or an object with some of
+  ``input`` (such values), ``reset`` (true: a new sequence begins), ``state`` (a held state to continue from),
+  ``return_state`` and ``id``. The answer is ``{"output": ...}``, with ``id`` and ``state`` where they were asked for.
+- For a transcriber, a binary frame is sound: float32 samples from -1 to 1. The answer is ``{"text": ..., "added": ...,
+  "final": false}``; ``{"end": true}`` ends the recording, and the next frame begins another.
+
+A frame that cannot be answered gets ``{"error": ...}``, and the stream stays as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from holdfast.errors import HoldfastError
+from holdfast.serve.conversations import Conversation, open_conversation
+from holdfast.serve.facts import Facts
+from holdfast.serve.guard import refusal_for, refused
+from holdfast.serve.live_models import LiveModels
+from holdfast.serve.refusals import Refusal
+from holdfast.serve.service import Service
+
+RESTARTS, IDLE, REFUSED = 1012, 4408, 1008
+"""Close codes: RFC 6455 and its registry; IDLE is the private counterpart of HTTP's 408."""
+PROTOCOL = "holdfast"
+"""The subprotocol that a browser offers beside the one with its token."""
+_STOPS = "The server stops or restarts. Connect again."
+_MOST_BAD_FRAMES = 16
+_GRACE = 1.0
+
+
+class Connections:
+    """The open websockets of a service.
+
+    Args:
+        service: The service; when its ``lifecycle`` is stopping, all connections are told and closed.
+        live: The streams of its models.
+    """
+
+    def __init__(self, service: Service, live: LiveModels) -> None:
+        self._service, self._live = service, live
+        self._open: set[Connection] = set()
+        self._watch: asyncio.Task[None] | None = None
+        service.lifecycle.on_start.append(self._start)
+
+    def routes(self) -> list[WebSocketRoute]:
+        """The routes for the application."""
+        paths = ("/stream/{model}", "/stream/{model}/versions/{version}")
+        return [WebSocketRoute(path, self._answer) for path in paths]
+
+    async def _start(self) -> None:
+        self._watch = asyncio.create_task(self._tell_when_stopping())
+
+    async def _tell_when_stopping(self) -> None:
+        await self._service.lifecycle.stopping.wait()
+        for connection in list(self._open):
+            connection.end(RESTARTS, _STOPS)
+
+    async def _answer(self, websocket: WebSocket) -> None:
+        """Serves one websocket from its handshake to its end."""
+        service, facts, parameters = self._service, Facts.of(websocket), websocket.path_params
+        try:
+            live = self._live.get(service.models.get(parameters["model"], parameters.get("version", "")))
+            connection = Connection(websocket, service)
+            conversation = await open_conversation(live, service, connection.idle)
+        except HoldfastError as error:
+            refusal = refusal_for(error, facts)
+            service.metrics.errors.labels(refusal.reason).inc()
+            await websocket.send_denial_response(refused(refusal))
+            return
+        self._open.add(connection)
+        if service.lifecycle.stopping.is_set():  # since the conversation was begun
+            connection.end(RESTARTS, _STOPS)
+        try:
+            await connection.serve(conversation)
+        finally:
+            self._open.discard(connection)
+            conversation.close()
+
+
+class Connection:
+    """One websocket.
+
+    Args:
+        websocket: It, before the handshake is answered.
+        service: Its limits and the counter of errors are used.
+    """
+
+    def __init__(self, websocket: WebSocket, service: Service) -> None:
+        self._websocket, self._limits, self._errors = websocket, service.limits, service.metrics.errors
+        self._task = asyncio.current_task()
+        self._receiving = False
+        self._ending: tuple[int, str] | None = None
+        self._grace: asyncio.TimerHandle | None = None
+        self._bad_frames = 0
+
+    def idle(self) -> None:
+        """Ends the connection, whose stream had no step for too long."""
+        seconds = self._limits.sequence_idle_seconds
+        self.end(IDLE, f"No step came for {seconds:g} seconds.")
+
+    def end(self, code: int, reason: str) -> None:
+        """Ends the connection as soon as the frame under way is answered, or after a second."""
+        if self._ending is not None:
+            return
+        self._ending = code, reason
+        if self._receiving:
+            self._cancel()
+        else:
+            self._grace = asyncio.get_running_loop().call_later(_GRACE, self._cancel)
+
+    def _cancel(self) -> None:
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+
+    async def serve(self, conversation: Conversation) -> None:
+        """Answers frames until one side ends."""
+        websocket = self._websocket
+        try:
+            await websocket.accept(_subprotocol(websocket))
+            while self._ending is None:
+                self._receiving = True
+                message = await websocket.receive()
+                self._receiving = False
+                if message["type"] == "websocket.disconnect":
+                    return
+                await self._answer(conversation, message.get("bytes"), message.get("text"))
+        except asyncio.CancelledError:
+            if self._ending is None or self._task is None:
+                raise
+            self._task.uncancel()
+        except WebSocketDisconnect:
+            return
+        await self._close()
+
+    async def _close(self) -> None:
+        if self._grace is not None:
+            self._grace.cancel()
+        assert self._ending is not None  # the loop ended
+        code, reason = self._ending
+        try:
+            async with asyncio.timeout(_GRACE):
+                await self._websocket.close(code, reason)
+        except (TimeoutError, WebSocketDisconnect):
+            return  # the client is gone, or does not read
+
+    async def _answer(self, conversation: Conversation, data: bytes | None, text: str | None) -> None:
+        answer: bytes | str
+        try:
+            answer = await (conversation.binary(data) if data is not None else conversation.text(text or ""))
+        except HoldfastError as error:
+            answer = json.dumps({"error": str(error)})
+            self._errors.labels(error.reason if isinstance(error, Refusal) else "frame").inc()
+            self._bad_frames += 1
+        kind = "text" if isinstance(answer, str) else "bytes"
+        try:
+            async with asyncio.timeout(self._limits.send_seconds):
+                await self._websocket.send({"type": "websocket.send", kind: answer})
+        except TimeoutError:
+            self.end(REFUSED, f"An answer was not read for {self._limits.send_seconds:g} seconds (send_seconds).")
+        if self._bad_frames >= _MOST_BAD_FRAMES:
+            self.end(REFUSED, f"{self._bad_frames} frames could not be answered.")
+
+
+def _subprotocol(websocket: WebSocket) -> str | None:
+    """The subprotocol of the answer: a browser that offers some, for its token, needs one of them."""
+    offered: list[str] = websocket.scope.get("subprotocols", [])
+    return PROTOCOL if PROTOCOL in offered else next(iter(offered), None)

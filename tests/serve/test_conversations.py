@@ -1,0 +1,101 @@
+"""Sound over websockets: the text of the frames is that of the same sound in ``holdfast.TranscriptStream``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("starlette", reason="the extra 'serve' is not installed")
+pytest.importorskip("uvicorn", reason="the extra 'serve' is not installed")
+pytest.importorskip("websockets", reason="the extra 'serve' is not installed")
+pytest.importorskip("kaldi_native_fbank", reason="needs kaldi-native-fbank: pip install 'holdfast[audio]'")
+pytest.importorskip("soundfile", reason="needs soundfile: pip install 'holdfast[audio]'")
+
+from tests.serve.stream_services import served
+from websockets.asyncio.client import connect
+
+import holdfast
+from holdfast import experiment, recipes
+from holdfast.predictor import Predictor
+from holdfast.serve.models import Models, load
+from holdfast.serve.naming import places
+from holdfast.serve.service import Service
+from holdfast.tasks import model_file
+from tones import noise, save, tone
+
+TONES = """
+name = "tones"
+description = "Tones."
+task = "transcribe"
+[data]
+train = ["train.csv"]
+test = ["train.csv"]
+unit = "words"
+validation = 0.0
+[data.audio]
+rate = 8000
+mel_bins = 12
+stack = 2
+[model]
+hidden_size = 16
+[train]
+epochs = 1
+threads = 1
+"""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A transcriber with random weights, which says much."""
+    folder = tmp_path_factory.mktemp("tones")
+    words = ("low", "high", "low high", "high high low")
+    rows = [f"{save(folder / f'{k}.wav', tone(400 + 300 * k)).name},{text}" for k, text in enumerate(words)]
+    (folder / "train.csv").write_text("\n".join(["path,text", *rows]), "utf-8")
+    (folder / "tones.toml").write_text(TONES, "utf-8")
+    run = experiment.train(recipes.load(str(folder / "tones.toml")), folder / "run", data_dir=folder)
+    predictor = Predictor(run.path)
+    torch.manual_seed(3)
+    for parameter in predictor.model.parameters():
+        torch.nn.init.normal_(parameter, std=0.7)
+    model_file.save(folder / "loud.safetensors", predictor.task, predictor.model)
+    return folder / "loud.safetensors"
+
+
+def test_text_while_the_sound_comes(model: Path) -> None:
+    async def one(address: str, number: int) -> str:
+        sound = np.concatenate([tone(300 * (number % 5 + 1), 0.4), tone(700), noise(0.3, 0.2, number)])
+        async with connect(f"ws://{address}/stream/loud") as socket:
+            for _ in range(2):  # two recordings, one after the other
+                alone = holdfast.TranscriptStream(model)
+                for chunk in np.split(sound, np.sort(np.random.default_rng(number).integers(0, len(sound), 5))):
+                    await socket.send(chunk.astype("<f4").tobytes())
+                    added = alone.accept(chunk)
+                    answer = json.loads(await socket.recv())
+                    assert answer == {"text": alone.text, "added": added, "final": False}
+                for frame, message in refused.items():
+                    await socket.send(frame)
+                    assert json.loads(await socket.recv())["error"].startswith(message)
+                await socket.send('{"end": true}')
+                added = alone.finish()
+                assert json.loads(await socket.recv()) == {"text": alone.text, "added": added, "final": True}
+        return alone.text
+
+    refused: dict[Any, str] = {
+        b"123": "The frame has 3 bytes; expected a multiple of 4: samples as float32.",
+        np.full(2, np.nan, "<f4").tobytes(): "The sound has a NaN or an infinite sample; expected samples from -1 to 1",
+        "[1, 2]": 'A transcriber takes sound as binary frames, and {"end": true} at its end.',
+    }
+
+    async def several(address: str) -> list[str]:
+        return await asyncio.gather(*(one(address, number) for number in range(6)))
+
+    with served(Service.make(Models(map(load, places([str(model)]))))) as address:
+        texts = asyncio.run(several(address))
+    assert len(set(texts)) > 1
+    assert all(texts)
