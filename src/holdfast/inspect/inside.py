@@ -77,7 +77,7 @@ class Inside:
         passages: The example with a number for each token: a unit, and how unexpected the token was.
         norms: For each layer and state, the norm of the gradient of the output after the last step at each lag, [T].
         memory: For each layer and state, the effective memory length in steps.
-        sentences: What stands out, in words.
+        sentences: Unusual figures of its health, in words.
         missing: What was not computed, and why.
     """
 

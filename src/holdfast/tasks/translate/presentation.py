@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TranslatePresentation(Presentation):
-    """A mistake is an answer that is none of the references; the worst one has the least likely reference."""
+    """A mistake is an answer that equals no reference; the worst one has the least likely reference."""
 
     error_name = "nats per token of the reference"
     pipeline_tag = "translation"
