@@ -15,6 +15,7 @@ from holdfast import experiment, recipes
 from holdfast.errors import DataError, OptionError
 from holdfast.inspect import connectivity, gradient_through_time, health, integrated_gradients, record
 from holdfast.interop import formats
+from holdfast.training.finished_run import FinishedRun
 
 TEXTS = ["a cat sat", "the dog ran off", "a dog", "the cat ran"]
 
@@ -68,6 +69,20 @@ def test_a_translator_is_recorded_on_its_own_answer() -> None:
     steps = recording["decoder.l0"].output.shape[1]
     assert steps >= 1
     assert lengths is None or int(lengths.max()) <= steps
+
+
+def test_the_search_of_a_translator_has_no_part_in_the_gradient_of_its_loss(tmp_path: Path) -> None:
+    """With targets the loss of the task is taken, and outside training the task also searches for an answer."""
+    recipe = recipes.load("dates", ["train.limit=small", "data.examples=60", "train.max_steps=2", "train.threads=1"])
+    predictor = holdfast.Predictor(experiment.train(recipe, tmp_path / "run").path)
+    examples = FinishedRun.read(tmp_path / "run").test_data().subset(range(3))
+    norms = gradient_through_time(predictor, examples)
+    batch = next(iter(predictor.task.batches(examples).epoch(0)))
+    sources = [norms[name]["hidden"].shape for name in norms.layers if name.startswith("encoder")]
+    assert sources
+    assert set(sources) == {(batch.inputs.shape[1],)}
+    answers = [norms[name]["hidden"].shape for name in norms.layers if name.startswith("decoder")]
+    assert set(answers) == {(int(batch.target_lengths.max()),)}
 
 
 def test_a_forecaster_and_a_tagger() -> None:

@@ -76,8 +76,9 @@ class Tracer(Observer):
 
     def _new(self, key: str, steps: int, lengths: Tensor | None, reverse: bool) -> TracedCall:
         call = TracedCall(steps, lengths, reverse)
-        self.calls.setdefault(key, []).append(call)
         self.layers.setdefault(key, [])
+        if torch.is_grad_enabled():  # else the call has no part in the loss, such as the search of a translator
+            self.calls.setdefault(key, []).append(call)
         return call
 
 

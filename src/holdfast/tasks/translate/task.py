@@ -126,7 +126,8 @@ class TranslateTask(RecipeTask[Pairs]):
             sums = torch.zeros(len(batch), dtype=torch.float64, device=losses.device)
             outputs = sums.index_add(0, rows, unsmoothed.double())[:, None]
         if not model.training:
-            ids, _ = padded([[*best.tokens, END] for best, *_ in self.search(model, batch)])
+            with torch.no_grad():
+                ids, _ = padded([[*best.tokens, END] for best, *_ in self.search(model, batch)])
             outputs = torch.cat([outputs, ids.to(outputs)], 1)
         weighted = losses if batch.weights is None else losses * batch.weights[rows]
         return TaskStep(weighted.sum() / len(batch), outputs)
