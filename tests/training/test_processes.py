@@ -6,14 +6,16 @@ import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+import holdfast
 from holdfast.data import Batch
 from holdfast.data.batches import row_ranges
 from holdfast.errors import OptionError, RunError
 from holdfast.training import TrainingInterrupted, fit
-from holdfast.training.processes import ALONE, current, joined
+from holdfast.training.processes import ALONE, Processes, joined
 
 from . import together
 from .standin import ToyBatches, ToyTask, settings, toy_model
@@ -97,7 +99,11 @@ def test_chunks_change_the_order_of_the_sums_and_nothing_else(tmp_path: Path) ->
 
 
 def in_the_first(folder: Path) -> None:
-    group = current()
+    with joined() as group:
+        check_what_is_shared(group, folder)
+
+
+def check_what_is_shared(group: Processes, folder: Path) -> None:
     assert group.size == 2
     assert group.any(group.rank == 1)
     assert not group.any(False)
@@ -110,6 +116,26 @@ def in_the_first(folder: Path) -> None:
 
     with pytest.raises(FirstProcessError if group.first else RunError):
         group.from_first(fails)
+
+
+def fitted_twice() -> None:
+    X = np.random.default_rng(0).normal(size=(24, 5, 2)).astype(np.float32)
+    y = [0, 1, 2] * 8
+    estimator = holdfast.SequenceClassifier(hidden_size=4, max_steps=3, batch_size=8, random_state=None)
+    found = []
+    for _ in range(2):
+        estimator.fit(X, y)
+        found.append(estimator.predict_proba(X))
+    with joined() as group:
+        others = group.gather({group.rank: [torch.from_numpy(each) for each in found]})
+    for mine, first in zip(others[1], others[0], strict=True):
+        assert torch.equal(mine, first)
+    assert not torch.equal(*others[0])
+    assert [row["epoch"] for row in estimator.history_] == [1]
+
+
+def test_an_estimator_is_the_same_in_all_processes() -> None:
+    together.run(2, fitted_twice)
 
 
 class FirstProcessError(Exception):

@@ -16,7 +16,6 @@ import torch
 from holdfast import experiment, recipes
 from holdfast.files import storage
 from holdfast.training import Listener
-from holdfast.training.processes import joined
 from holdfast.training.state import Training
 from tones import RATE, save, tone
 
@@ -109,8 +108,7 @@ def _member(rank: int, count: int, port: int, what: Callable[..., None], argumen
     meeting = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ |= {name: str(value) for name, value in meeting.items()}
     torch.set_num_threads(1)
-    with joined():
-        what(*arguments)
+    what(*arguments)
 
 
 def result(folder: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:

@@ -25,6 +25,7 @@ from holdfast.settings import Recipe
 from holdfast.tasks import RecipeTask, model_file
 from holdfast.training import Listener, choose_progress, learn, validate
 from holdfast.training.determinism import untouched_random_state
+from holdfast.training.processes import current, joined
 
 _ONE_AT_A_TIME = threading.RLock()
 """Training draws from the global random generators; fits of several threads wait for one another."""
@@ -85,7 +86,8 @@ class Estimator(Fitted, BaseEstimator):
         """
         before = dict(self.__dict__)
         try:
-            return self._trained(X, y, sample_weight)
+            with joined():
+                return self._trained(X, y, sample_weight)
         except BaseException:  # the estimator stays as it was
             self.__dict__.clear()
             self.__dict__.update(before)
@@ -248,7 +250,8 @@ class Estimator(Fitted, BaseEstimator):
 
     def _seed(self) -> Any:
         if self.random_state is None or isinstance(self.random_state, np.random.RandomState):
-            return int(check_random_state(self.random_state).randint(2**31 - 1))
+            drawn = check_random_state(self.random_state)
+            return current().from_first(lambda: int(drawn.randint(2**31 - 1)))  # the same in all processes
         return self.random_state
 
     def _start(self) -> tuple[RecipeTask[Any], nn.Module] | None:

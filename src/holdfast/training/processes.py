@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -20,6 +21,7 @@ from holdfast.errors import OptionError, RunError
 from holdfast.training.nest import decode, encode
 
 T = TypeVar("T")
+_joined = itertools.count()
 _WAIT = "HOLDFAST_WAIT_SECONDS"
 _DEFAULT_WAIT = 1800
 _RESTARTS = "TORCHELASTIC_RESTART_COUNT"
@@ -212,8 +214,9 @@ def joined() -> Iterator[Processes]:
     with _in_time():
         wait = timedelta(seconds=seconds)
         store, rank, size = next(dist.rendezvous("env://", timeout=wait))  # type: ignore[attr-defined]
-        # The addresses of processes that have ended stay in the store when torchrun starts new ones.
-        fresh = dist.PrefixStore(f"holdfast/{os.environ.get(_RESTARTS, '0')}", store)  # type: ignore[attr-defined]
+        # Old addresses stay in the store: of processes that have ended, and of this one's earlier groups.
+        prefix = f"holdfast/{os.environ.get(_RESTARTS, '0')}/{next(_joined)}"
+        fresh = dist.PrefixStore(prefix, store)  # type: ignore[attr-defined]
         dist.init_process_group("nccl" if on_gpus else "gloo", store=fresh, rank=rank, world_size=size, timeout=wait)
     try:
         yield current()
