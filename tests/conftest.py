@@ -67,9 +67,12 @@ def conformance() -> Callable[[str], Path]:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium of the system, driven by Playwright: one for all tests of pages. Skips where one of them is missing."""
+    """Chromium of the system, driven by Playwright. Skips where one of them is missing.
+
+    Each module has its own, because Playwright keeps an event loop running, beside which tests cannot start another.
+    """
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("needs the browser Chromium: apt-get install chromium")

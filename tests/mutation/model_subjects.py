@@ -16,6 +16,7 @@ from tests.mutation.subjects import Subject
 from torch import nn
 
 from holdfast import recipes, runtime
+from holdfast.data.defaults import resolve
 from holdfast.interop import formats
 from holdfast.tasks import TASKS, model_file
 
@@ -66,7 +67,7 @@ def own() -> list[Subject]:
 
     def resume(path: Path) -> Any:
         """As the loop does."""
-        how = settings(**sizes)
+        how = resolve(settings(**sizes), 4)
         training = Training(toy_model(), ToyTask(), how, 8, torch.device("cpu"))
         from holdfast.files import storage
 

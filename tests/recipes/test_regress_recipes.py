@@ -64,8 +64,9 @@ def test_a_killed_run_with_carried_state_ends_with_the_same_model(window: int, t
     program = (
         "import os, sys; from pathlib import Path; from holdfast import experiment, recipes; "
         "from holdfast.training import loop\n"
-        "def stop(training, batch, step=loop.train_step):\n"
-        "    step(training, batch); training.step > 14 and os._exit(9)\n"
+        "def stop(training, pieces, step=loop.train_step, **wishes):\n"
+        "    sums = step(training, pieces, **wishes); training.step > 14 and os._exit(9)\n"
+        "    return sums\n"
         "loop.train_step = stop\n"
         "experiment.train(recipes.load('cosine', sys.argv[2:]), Path(sys.argv[1]))"
     )

@@ -150,12 +150,14 @@ def _pieces(training: Training, train: Epochs) -> Iterator[Mapping[int, Batch]]:
     return train.chunks(number, start, training.chunks, training.mine)
 
 
-def train_step(training: Training, pieces: Mapping[int, Batch], *, stop: bool = False, save: bool = False) -> Sums:
+def train_step(
+    training: Training, batch: Batch | Mapping[int, Batch], *, stop: bool = False, save: bool = False
+) -> Sums:
     """One update: forward, backward, clip (by value, then by norm), step.
 
     Args:
         training: Between two updates.
-        pieces: The batch on any device, as the chunks of this process by number; ``{0: batch}`` in one piece.
+        batch: On any device; several processes, or several chunks, have the chunks of this process by number instead.
         stop: Whether this process was asked to stop after the update.
         save: Whether this process wants a checkpoint after the update.
 
@@ -168,6 +170,7 @@ def train_step(training: Training, pieces: Mapping[int, Batch], *, stop: bool = 
     """
     settings = training.settings
     training.optimizer.zero_grad()
+    pieces = batch if isinstance(batch, Mapping) else {0: batch}
     if training.whole:
         sums = whole_gradient(training, pieces[0], stop=stop, save=save)
     else:

@@ -86,7 +86,7 @@ def start(
     checkpoint, rows, digest, seconds = None, 0, None, 0.0
     first = training.processes.first
     if run is not None:
-        setup: dict[str, Any] = training.settings.model_dump()
+        setup: dict[str, Any] = training.settings.model_dump(exclude={"report"})
         setup |= {"train_batches": len(train), "validation_batches": len(validation) if validation else 0}
         every = training.settings.checkpoint_seconds
         checkpoint = Checkpoint(run.checkpoint_path, every=every, setup=setup)

@@ -32,7 +32,7 @@ Object.assign(window, { compute, crc32, draw, erf, probabilities, randomNumbers,
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def runtime(browser: Any) -> Iterator[Any]:
     """A browser's page with the programs that compute, and nothing to see."""
     page = browser.new_page()
