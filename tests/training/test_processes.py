@@ -75,6 +75,19 @@ def gone_on(folder: Path) -> None:
     together.train("letters", folder, 4, resume=True)
 
 
+def test_a_run_of_two_that_has_ended_can_be_resumed(tmp_path: Path) -> None:
+    """As torchrun does when a process ends after the last update."""
+    run = tmp_path / "run"
+    together.run(2, again, run)
+    before = together.result(run)[1]
+    together.run(2, gone_on, run)
+    assert together.result(run)[1] == before
+
+
+def again(folder: Path) -> None:
+    together.train("letters", folder, 4)
+
+
 def in_any_order(folder: Path) -> None:
     together.train("digits", folder / "digits", 2, "train.exact=false", "model.dropout=0")
 

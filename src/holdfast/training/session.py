@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holdfast.training.checkpoint import Checkpoint
-from holdfast.training.history import History
+from holdfast.training.history import History, read_rows
 from holdfast.training.interrupt import Interrupt, TrainingInterrupted
 from holdfast.training.listener import Listener
 from holdfast.training.run_directory import RunDirectory, resume_command
@@ -94,6 +94,8 @@ def start(
             rows, digest, seconds = checkpoint.read(training)
     training.processes.wait()  # all have read the checkpoint before one may be written
     history = History(run.history_path if run and first else None, keep=rows, digest=digest)
+    if run and not first:  # the first process writes the file; the others know its rows
+        history.extend(read_rows(run.history_path)[:rows])
     origin = time.monotonic() - seconds
     resume = resume_command(run.path) if run else ""
     watching = (history, *(listeners if first else ()))
