@@ -112,7 +112,7 @@ def integrated_gradients(
         state: The same.
         target: The same; None for the largest value of the output for the inputs themselves.
         step: The same.
-        baseline: Where the way starts: numbers that broadcast to [B, T, C]; for ids, the id of a token, such as that of
+        baseline: Where the way starts: numbers that broadcast to [B, T, C]; for ids, the id of a token, such as the
             padding. None for zeros: for scaled inputs the mean of the training data, for ids a vector of zeros.
         steps: The number of points on the way; more make ``completeness_error`` smaller.
 

@@ -89,11 +89,15 @@ def report(path: Path, files: Sequence[Path] = (), *, out: Path | None = None, d
 def _written(facts: Facts, out: Path) -> Path:
     from holdfast.inspect.report import render
 
-    content = render(facts)
+    return _replaced(out, render(facts), "report")
+
+
+def _replaced(out: Path, content: bytes, what: str) -> Path:
+    """Writes a file, and returns it."""
     try:
         replace_file(out, content)
     except OSError as error:
-        raise RunError(f"The report {out} cannot be written: {error.strerror}. Choose another --out.") from error
+        raise RunError(f"The {what} {out} cannot be written: {error.strerror}. Choose another --out.") from error
     return out
 
 
@@ -117,13 +121,8 @@ def write_card(
     """
     from holdfast.inspect.card import card
 
-    out = out or path / CARD_NAME
     text = card(facts_of(path, files, data_dir=data_dir))
-    try:
-        replace_file(out, text.encode())
-    except OSError as error:
-        raise RunError(f"The card {out} cannot be written: {error.strerror}. Choose another --out.") from error
-    return out
+    return _replaced(out or path / CARD_NAME, text.encode(), "card")
 
 
 def wanted(settings: TrainSettings) -> bool:
