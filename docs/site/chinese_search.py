@@ -20,7 +20,7 @@ class SearchChinese(SearchEnglish):
     lang = "zh"
     language_name = "Chinese"
     js_splitter_code = r"""
-const splitQuery = (query) =>
+var splitQuery = (query) =>
   (query.match(/[\u3400-\u9fff]+|(?:(?![\u3400-\u9fff])[\p{L}\p{N}_])+/gu) || []).flatMap((run) =>
     /[\u3400-\u9fff]/.test(run) && run.length > 1
       ? Array.from(run.slice(1), (second, index) => run[index] + second)

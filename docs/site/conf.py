@@ -57,6 +57,7 @@ html_theme = "furo"
 html_theme_options = {"top_of_page_buttons": ["edit"]}  # its place has the link to the other language
 html_static_path = [str(HERE / "static")]
 html_css_files = ["site.css"]
+html_js_files = ["search_of_files.js"]
 templates_path = [str(HERE / "templates")]
 html_copy_source = False
 html_show_copyright = False
