@@ -79,6 +79,9 @@ def faults_of_block(left: Token, right: Token, glossary: Glossary) -> Iterator[s
         yield f"code {only(code_spans(right), code_spans(left))}"
     if numbers(prose(left)) != numbers(prose(right)):
         yield f"numbers {only(numbers(prose(right)), numbers(prose(left)))}"
+    inner = list(pairwise(right.children or []))
+    if any(opening.type == "em_open" and re.match(CJK, child.content) for opening, child in inner):
+        yield "Chinese in italics, which no font has"
     if any(child.type in ("softbreak", "hardbreak") for child in right.children or []):
         yield "a line break within a paragraph, which shows as a space"
     text = prose(right)

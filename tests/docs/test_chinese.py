@@ -75,6 +75,8 @@ def faults_of_links(english: Path, chinese: Path, chinese_text: str) -> list[str
 
 def in_chinese(file: Path | str, anchor: str) -> tuple[Path | str, str]:
     """Where the Chinese page leads for a link of the English one."""
+    if isinstance(file, Path) and file.suffix == ".svg":
+        return ROOT / "docs" / "zh" / file.relative_to(ROOT / "docs"), anchor
     if not isinstance(file, Path) or file not in OF_ENGLISH:
         return file, anchor
     chinese = OF_ENGLISH[file]
@@ -155,7 +157,7 @@ def test_a_page_that_differs_is_noticed(page: Path, before: str, after: str, fau
     ("before", "after"),
     [
         ("](#初始值)", "](#选项)"),
-        ("(../pictures/rnn.svg)", "(../pictures/lstm.svg)"),
+        ("(pictures/rnn.svg)", "(../pictures/rnn.svg)"),
         ("](#梯度消失)", "](../cells.md)"),
     ],
 )
