@@ -23,6 +23,7 @@ DOCS = ("start", "cells", "cli", *(f"tutorials/{name}" for name in TUTORIALS))
 # English pages by their Chinese ones.
 PAGES = {ROOT / "README.zh-CN.md": ROOT / "README.md"}
 PAGES |= {ROOT / "docs" / "zh" / f"{name}.md": ROOT / "docs" / f"{name}.md" for name in DOCS}
+FIRST_OF_THE_SITE = ROOT / "docs" / "zh" / "index.md"  # lists the pages that are in Chinese, so it is no translation
 OF_ENGLISH = {english: chinese for chinese, english in PAGES.items()}
 
 
@@ -52,7 +53,7 @@ def text(path: Path) -> str:
 
 
 def test_the_pages_are_all_there() -> None:
-    assert {*ROOT.glob("*.zh-CN.md"), *ROOT.glob("docs/zh/**/*.md")} == set(PAGES)
+    assert {*ROOT.glob("*.zh-CN.md"), *ROOT.glob("docs/zh/**/*.md")} - {FIRST_OF_THE_SITE} == set(PAGES)
     assert [name_of(page) for page in PAGES.values() if not page.exists()] == []
     assert len(PAGES) == 11
 
@@ -109,8 +110,8 @@ CELLS, TUTORIAL, README = (
 @pytest.mark.parametrize(
     ("page", "before", "after", "fault"),
     [
-        (README, "准确率 0.981", "准确率 0.982", "numbers"),
-        (README, "1.25 / 1.37", "1.25 / 1.38", "numbers"),
+        (README, "两个 7 位二进制数", "两个 8 位二进制数", "numbers"),
+        (README, "| LSTM (128, 28, 128, 128) |", "| LSTM (128, 28, 128, 129) |", "numbers"),
         (README, "16,384", "1.6 万", "numbers"),
         (README, "holdfast train mnist --set", "holdfast train digits --set", "the code"),
         (README, "holdfast.LSTM(28, 128", "holdfast.LSTM(28, 64", "the code"),
