@@ -5,13 +5,20 @@ PEERS := keras-tensorflow keras-jax keras-torch openvino
 RUN_INSTALL := .venv/.installed
 DEV_INSTALL := .venv/.installed-dev
 
-.PHONY: demo test sweep damage lint format mutate hostile bench bench-peers bench-readme soak sanitize sanitize-memory sanitize-thread neon emulate clean always
+.PHONY: demo test docs sweep damage lint format mutate hostile bench bench-peers bench-readme soak sanitize sanitize-memory sanitize-thread neon emulate clean always
 
 demo: $(RUN_INSTALL) ## Train an LSTM on embedded images of digits, read row by row
 	$(BIN)/holdfast train digits
 
 test: $(DEV_INSTALL) ## Run the tests
 	$(BIN)/python -m pytest -n 2
+
+SPHINX := $(BIN)/sphinx-build -q -W --keep-going -n -j 2 -c docs/site
+docs: $(DEV_INSTALL) ## Build the documentation site in build/site, English and Chinese, and check it
+	rm -rf build/site
+	$(SPHINX) -d build/doctrees/en docs build/site
+	$(SPHINX) -d build/doctrees/zh -D language=zh_CN docs/zh build/site/zh
+	$(BIN)/python docs/site/check.py build/site
 
 sweep: $(DEV_INSTALL) ## Compare the kernels with the reference on 300 random cells with extreme values
 	HOLDFAST_SWEEP=300 $(BIN)/python -m pytest tests/engines/test_extremes.py

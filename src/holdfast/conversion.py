@@ -100,6 +100,14 @@ def convert(
         ConversionError: A part of the model has no counterpart; the message names the layer and the option.
         OptionError: There is no such format or option, or ``dest`` exists already.
         MissingLibraryError: A format needs a library that is not installed.
+
+    Example:
+        >>> import torch
+        >>> import holdfast
+        >>> torch.save(torch.nn.LSTM(3, 4).state_dict(), "lstm.pt")
+        >>> conversion = holdfast.convert("lstm.pt", "lstm.safetensors")
+        >>> list(holdfast.interop.formats.read_layers("lstm.safetensors"))
+        ['lstm']
     """
     source, dest = Path(source), Path(dest)
     target = format_to_write(dest, dest_format)

@@ -38,6 +38,16 @@ class Predictor:
         ModelFileError: There is no usable model.
         OptionError: There is no such device.
         RecipeError: The task has no such option, or the value is not allowed.
+
+    Example:
+        >>> import numpy as np
+        >>> import holdfast
+        >>> X = np.random.default_rng(0).normal(size=(20, 5, 2))
+        >>> classifier = holdfast.SequenceClassifier(hidden_size=4, epochs=1).fit(X, X[:, 0, 0] > 0)
+        >>> classifier.save("rising.safetensors")
+        >>> predictor = holdfast.Predictor("rising.safetensors")
+        >>> sorted(next(predictor.predict(X[:1])))
+        ['label', 'origin', 'probabilities']
     """
 
     def __init__(self, path: Path | str, device: str = "cpu", options: Sequence[str] = ()) -> None:
@@ -66,7 +76,11 @@ class Predictor:
         return predictor
 
     def answering(self, settings: Any) -> Predictor:
-        """A predictor with the same model and another ``[predict]`` table."""
+        """A predictor with the same model and another ``[predict]`` table.
+
+        Args:
+            settings: The table, as the recipe of the task has it; ``task.answering`` is the present one.
+        """
         task = copy.copy(self.task)
         task.answering = settings
         return Predictor.of(task, self.model, str(self.device))
@@ -92,6 +106,9 @@ class Predictor:
 
     def read(self, paths: Sequence[Path | str]) -> Any:
         """Reads the examples in files, in the same way as the training files; targets may be missing.
+
+        Args:
+            paths: Files or folders.
 
         Raises:
             DataError: A file is not there, is a Git LFS pointer, cannot be read, or does not fit the training files.
@@ -150,6 +167,10 @@ class Predictor:
     def plot(self, paths: Sequence[Path | str], picture: Path) -> list[dict[str, Any]]:
         """As :meth:`predict`, and draws the examples and the answers into a picture.
 
+        Args:
+            paths: Files or folders.
+            picture: The file of the picture; its ending says the format.
+
         Raises:
             OptionError: The task has no plot, or the picture cannot be written.
         """
@@ -161,7 +182,13 @@ class Predictor:
     def answer(
         self, examples: Any, batch_size: int = 256, *, most_steps: int | None = None
     ) -> Iterator[dict[str, Any]]:
-        """As :meth:`predict`, for examples in memory; ``most_steps`` as for :meth:`compute`."""
+        """As :meth:`predict`, for examples in memory.
+
+        Args:
+            examples: Examples, as :meth:`read` and the readers give them.
+            batch_size: Examples that are computed together.
+            most_steps: As for :meth:`compute`.
+        """
         unlabelled = examples.unlabelled()
         origins = iter(unlabelled.origins)
         for answers in self.compute(unlabelled, self.task.answers, batch_size, most_steps=most_steps):

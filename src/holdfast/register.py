@@ -105,6 +105,10 @@ def metric(name: str) -> Callable[[Part], Part]:
 def find(kind: Kind, name: str) -> Callable[..., Any]:
     """A registered part.
 
+    Args:
+        kind: ``"cell"``, ``"head"``, ``"loss"`` or ``"metric"``.
+        name: The name.
+
     Raises:
         OptionError: No part has this name.
     """
@@ -114,7 +118,12 @@ def find(kind: Kind, name: str) -> Callable[..., Any]:
 
 
 def is_registered(kind: Kind, name: str) -> bool:
-    """Whether a part of your own has this name."""
+    """Whether a part of your own has this name.
+
+    Args:
+        kind: ``"cell"``, ``"head"``, ``"loss"`` or ``"metric"``.
+        name: The name.
+    """
     return name in _PARTS[kind]
 
 
@@ -137,6 +146,10 @@ def name_of(kind: Kind, part: str | Callable[..., Any]) -> str:
     """The name of a part given by its name or as it is.
 
     A part without a name is registered under the name of its class or function.
+
+    Args:
+        kind: ``"cell"``, ``"head"``, ``"loss"`` or ``"metric"``.
+        part: The name, or the part itself.
 
     Raises:
         OptionError: Another part has this name.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Activation = str | Callable[["Tensor"], "Tensor"]
+"""A name in :data:`~holdfast.cells.activations.ACTIVATIONS`, with its parameters in brackets; or a function."""
 
 # The default parameters of each name; holdfast.cells.activations says what they do.
 PARAMETERS: dict[str, tuple[float, ...]] = {

@@ -62,7 +62,6 @@ def scaled_tanh(x: Tensor, α: float, β: float) -> Tensor:
     return α * torch.tanh(β * x)
 
 
-# Each function takes a tensor and all the parameters of its name.
 ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
@@ -84,6 +83,7 @@ ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
     "gelu": F.gelu,
     "mish": F.mish,
 }
+"""Every activation by name: a function of a tensor of any shape and of the parameters of the name."""
 
 
 def activation(name: Activation) -> Callable[[Tensor], Tensor]:

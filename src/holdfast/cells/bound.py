@@ -48,7 +48,11 @@ class BoundCell:
         return all(isinstance(name, str) for name in self.spec.activations)
 
     def prepare(self, inputs: Tensor) -> Tensor:
-        """The input product of all steps at once, which needs no state: [T, B, I] -> [T, B, gates * H]."""
+        """The input product of all steps at once, which needs no state: [T, B, I] -> [T, B, gates * H].
+
+        Args:
+            inputs: The inputs of all steps, [T, B, I].
+        """
         return input_product(self.spec, self.parameters, inputs)
 
     def step(self, t: int, prepared: Tensor, state: Any) -> tuple[Tensor, Any]:
@@ -56,11 +60,11 @@ class BoundCell:
 
         Args:
             t: The number of the step, which selects the masks.
-            prepared: The part of this step in the result of :meth:`prepare`.
-            state: The state before the step.
+            prepared: The part of this step in the result of :meth:`prepare`, [B, gates * H].
+            state: The state before the step: h, or (h, c) for the LSTM, each [B, H].
 
         Returns:
-            The output and the new state.
+            The output [B, H] and the new state.
         """
         noise = _NO_NOISE if self.noise is None else self.noise.at(t)
         return _STEP[self.spec.kind](self.spec, self.parameters, prepared, state, noise)  # type: ignore[no-any-return]

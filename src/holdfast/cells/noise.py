@@ -53,7 +53,7 @@ class Noise:
         return self._map(lambda mask, _: mask if mask.dtype == torch.bool else mask.to(dtype))
 
     def named(self) -> Iterator[tuple[str, Tensor]]:
-        """The name and the mask of each field that is not None."""
+        """The name and the mask of each field that is not None; the attributes have the shapes."""
         for name, _ in _FIELDS:
             if (mask := getattr(self, name)) is not None:
                 yield name, mask

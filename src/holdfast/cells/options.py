@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from holdfast.cells.spec import CellSpec
 
 Kind = Literal["rnn", "lstm", "gru"]
+"""The kind of a cell."""
+
 Init = Literal["holdfast", "torch"]
 DropoutMode = Literal["state", "gates", "candidate"]
 NAMES: dict[str, str] = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
+"""What people call each kind."""
 
 
 class CellOptions(TypedDict, total=False):

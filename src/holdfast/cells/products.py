@@ -18,6 +18,8 @@ from torch.nn import functional as F
 from holdfast.cells.spec import CellSpec
 
 Parameters = Mapping[str, Tensor]
+"""The parameters of a cell by name, such as ``weight_ih`` [gates * H, I] and ``bias_ih`` [gates * H]."""
+
 EPSILON = 1e-5  # ε, as in torch.nn.LayerNorm
 LARGE = 2.0**40  # far above ε; its square times any number of units is far from overflow
 

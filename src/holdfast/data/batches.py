@@ -62,7 +62,12 @@ class Batch:
         return replace(self, **{name: value.to(device) for name, value in self._tensors().items()})
 
     def rows(self, begin: int, end: int) -> Self:
-        """Some rows of the batch, with its padding; for classes whose tensors all have the rows as first dimension."""
+        """Some rows of the batch, with its padding; for classes whose tensors all have the rows as first dimension.
+
+        Args:
+            begin: The first row.
+            end: The row after the last one.
+        """
         return replace(self, **{name: value[begin:end] for name, value in self._tensors().items()})
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -104,6 +109,9 @@ class Weighted:
 
     Attributes:
         lengths: Those of the data set.
+
+    Raises:
+        ShapeError: There are not as many weights as examples.
     """
 
     def __init__(self, dataset: Dataset, weights: Array) -> None:
@@ -140,6 +148,9 @@ class SequenceDataset:
         lengths: Steps of each sequence, [N], int64.
         targets: What is learned of each sequence, [N, ...], such as its class, int64; None without targets.
         origins: Where each sequence came from; empty if unknown.
+
+    Raises:
+        ShapeError: There are not as many targets or origins as sequences.
     """
 
     def __init__(
@@ -283,6 +294,12 @@ class Batches:
         """Some chunks of the rows of each batch; see :class:`holdfast.tasks.epochs.ChunkedEpochs`.
 
         Only their rows are read, and each chunk is padded to its own longest row.
+
+        Args:
+            number: The epoch, as for :meth:`epoch`.
+            start: Number of batches to skip, as for :meth:`epoch`.
+            count: The number of chunks of a batch.
+            mine: The chunks to give, as numbers from 0.
 
         Raises:
             OptionError: As for :meth:`epoch`.

@@ -184,7 +184,11 @@ class Encoder(SequenceEncoder, Labelled):  # the labels come first in a model fi
         return cls(labels=labels, **dict(SequenceEncoder.fit(train, settings)))
 
     def encode_targets(self, examples: Examples) -> Tensor:
-        """The classes of the labels, as :meth:`Labels.encode` gives them."""
+        """The classes of the labels, as :meth:`Labels.encode` gives them: [N], or [N, classes] for label sets.
+
+        Args:
+            examples: Examples with labels.
+        """
         return self.labels.encode(examples.labels or [], examples.origins)
 
 

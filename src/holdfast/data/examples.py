@@ -109,6 +109,9 @@ class Examples:
     def ordered(self, columns: Sequence[str]) -> Examples:
         """The same sequences with the channels in the order of these names; unchanged where either has no names.
 
+        Args:
+            columns: The names of the channels, in their order.
+
         Raises:
             DataError: The names differ.
         """

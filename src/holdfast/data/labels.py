@@ -54,7 +54,11 @@ class Labels(Saved):
         return len(self.classes)
 
     def of(self, label: str) -> list[str]:
-        """The labels of one sequence."""
+        """The labels of one sequence.
+
+        Args:
+            label: The label as it was read, with the separator where a sequence may have several.
+        """
         return _parts(label, self.separator)
 
     def encode(self, labels: Sequence[str], origins: Sequence[str] | None = None) -> Tensor:

@@ -146,10 +146,19 @@ def tokens(
     end: int | None = None,
     never: Collection[int] = (),
 ) -> Iterator[Tensor]:
-    """The tokens of :func:`generate` as they are drawn, with the same arguments: [B] at each step.
+    """The tokens of :func:`generate` as they are drawn: [B] at each step.
 
     It stops after the step at which the last sample has drawn ``end``; what a sample draws after its ``end`` does not
     count.
+
+    Args:
+        model: As in :func:`generate`, like all other arguments.
+        prompts: [B, T].
+        lengths: [B].
+        numbers: [B, L].
+        sampling: How to choose a token.
+        end: The token that ends a sample.
+        never: Tokens that are never drawn.
 
     Raises:
         ShapeError: A prompt is empty.

@@ -17,11 +17,14 @@ from holdfast.engines.reference import ReferenceEngine
 from holdfast.engines.request import Engine, Request, Result
 from holdfast.errors import EngineError, OptionError, did_you_mean
 
-# The order in which engine="auto" tries them: first the engine for calls that are recorded to run elsewhere, then the
-# fastest on each device, and last the reference, which can run everything.
 ENGINES: dict[str, Engine] = {
     engine.name: engine for engine in (RecordedEngine(), RecordableEngine(), CudnnEngine(), ReferenceEngine())
 }
+"""The engines by name, in the order in which ``engine="auto"`` tries them.
+
+First the engine for calls that are recorded to run elsewhere, then the fastest on each device, and last the reference,
+which can run everything.
+"""
 
 
 def check_engine(name: str) -> str:
@@ -141,6 +144,11 @@ class Explanation:
 
 def explain_request(part: str, name: str, request: Request) -> EngineChoice:
     """Which engine :func:`select` takes for a request, with the reason against every other engine.
+
+    Args:
+        part: What the request is a part of, such as ``"layer 0"``.
+        name: The name of an engine, or ``"auto"``.
+        request: The request.
 
     Raises:
         EngineError: As in :func:`select`.

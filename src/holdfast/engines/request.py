@@ -64,7 +64,13 @@ class Request:
             check(*tensors, suffix=self.suffix)
 
     def with_tensors(self, inputs: Tensor, state: tuple[Tensor, ...], parameters: Mapping[str, Tensor]) -> Request:
-        """The same request with other tensors, which are not checked: autograd saves them and puts them back."""
+        """The same request with other tensors, which are not checked: autograd saves them and puts them back.
+
+        Args:
+            inputs: In the shape of the present ones, like all others: [T, B, I].
+            state: The parts of the initial state, each [B, H].
+            parameters: By name.
+        """
         other = object.__new__(Request)
         for name in _FIELDS:
             setattr(other, name, getattr(self, name))

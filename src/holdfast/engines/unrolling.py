@@ -85,6 +85,14 @@ def unroll(
     Raises:
         ShapeError: ``inputs``, ``lengths`` or the cell's results have the wrong shape.
         OptionError: There is no such ``memory`` or ``segment``, or ``cell`` is not a cell.
+
+    Example:
+        >>> import torch
+        >>> import holdfast
+        >>> cell = holdfast.GRUCell(3, 4)
+        >>> outputs, state = holdfast.unroll(cell, torch.zeros(2, 7, 3), lengths=[7, 5])
+        >>> outputs.shape, state.shape
+        (torch.Size([2, 7, 4]), torch.Size([2, 4]))
     """
     _check_arguments(cell, inputs, time_major)
     steps_first = inputs if time_major else inputs.transpose(0, 1)

@@ -52,7 +52,7 @@ class AnomalyDetector(OutlierMixin, SequenceInputs):
         >>> import numpy as np
         >>> from holdfast import AnomalyDetector
         >>> series = np.sin(np.arange(2000) / 5)
-        >>> detector = AnomalyDetector(epochs=5).fit([series])
+        >>> detector = AnomalyDetector(max_steps=100).fit([series])
         >>> changed = series[:200].copy()
         >>> changed[150] += 2
         >>> bool(detector.step_scores([changed])[0][150] > detector.step_offset_)
@@ -103,6 +103,9 @@ class AnomalyDetector(OutlierMixin, SequenceInputs):
     def predict(self, X: Any) -> npt.NDArray[np.int64]:
         """-1 for each sequence that is an anomaly, else 1, [N].
 
+        Args:
+            X: N sequences, as in ``fit``.
+
         Raises:
             DataError: The sequences do not fit those of ``fit``; or one has no more than ``window`` steps to forecast
                 from.
@@ -111,17 +114,28 @@ class AnomalyDetector(OutlierMixin, SequenceInputs):
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def decision_function(self, X: Any) -> Numbers:
-        """``score_samples`` minus ``offset_``, [N]: below 0 for anomalies; errors as :meth:`predict`."""
+        """``score_samples`` minus ``offset_``, [N]: below 0 for anomalies; errors as :meth:`predict`.
+
+        Args:
+            X: N sequences, as in ``fit``.
+        """
         return self.score_samples(X) - self.offset_
 
     def score_samples(self, X: Any) -> Numbers:
-        """Minus the score of each sequence, [N]: the lower, the more abnormal; errors as :meth:`predict`."""
+        """Minus the score of each sequence, [N]: the lower, the more abnormal; errors as :meth:`predict`.
+
+        Args:
+            X: N sequences, as in ``fit``.
+        """
         return _samples(self._scored(X))
 
     def step_scores(self, X: Any) -> Any:
         """The score of each step: the higher, the more abnormal; NaN for steps without a forecast.
 
         Scores above ``step_offset_`` are anomalies. Errors as :meth:`predict`.
+
+        Args:
+            X: N sequences, as in ``fit``.
 
         Returns:
             [N, T] for an array; for a list, a list of N arrays [T_i].
@@ -206,7 +220,11 @@ class AnomalyDetector(OutlierMixin, SequenceInputs):
         return windows_of("training", self._series(inputs), data, data.horizon)
 
     def as_examples(self, X: Any) -> tuple[Predictor, Any]:
-        """As :meth:`Estimator.as_examples`: every window of each sequence, with the step after it for forecasts."""
+        """As :meth:`Estimator.as_examples`: every window of each sequence, with the step after it for forecasts.
+
+        Args:
+            X: N sequences, as in ``fit``.
+        """
         predictor = self._fitted()
         with in_our_words():
             return predictor, self._examples(X, None, None, reset=False)

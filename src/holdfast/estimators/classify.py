@@ -45,6 +45,9 @@ class _Classifier(ClassifierMixin, Estimator):
 
         After ``fit`` on an array of zeros and ones, one for each label with a probability of 1/2 or more, [N, classes].
 
+        Args:
+            X: N inputs, as in ``fit``.
+
         Raises:
             DataError: The inputs do not fit those of ``fit``.
             sklearn.exceptions.NotFittedError: There was no ``fit``.
@@ -53,7 +56,11 @@ class _Classifier(ClassifierMixin, Estimator):
         return self._labels.predictions(probabilities)
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
-        """The probability of each label, [N, classes], in the order of ``classes_``; errors as :meth:`predict`."""
+        """The probability of each label, [N, classes], in the order of ``classes_``; errors as :meth:`predict`.
+
+        Args:
+            X: N inputs, as in ``fit``.
+        """
         rows = torch.cat(list(self._computed(X, "probabilities"))).cpu()
         order = self._labels.order(cast(ClassifyTask, self.task_).encoder.labels.classes)
         return cast("npt.NDArray[np.float64]", rows[:, order].numpy())
@@ -144,7 +151,7 @@ class SequenceClassifier(_Classifier, SequenceInputs):
         >>> from holdfast import SequenceClassifier
         >>> X = np.random.default_rng(0).normal(size=(100, 20, 3))
         >>> y = X[:, :, 0].sum(1) > 0
-        >>> classifier = SequenceClassifier(hidden_size=32, epochs=20).fit(X, y)
+        >>> classifier = SequenceClassifier(hidden_size=32, max_steps=50).fit(X, y)
         >>> classifier.predict(X[:2]).dtype, classifier.predict_proba(X[:2]).shape
         (dtype('bool'), (2, 2))
 
@@ -182,7 +189,7 @@ class TextClassifier(_Classifier, TextInputs):
     Example:
         >>> from holdfast import TextClassifier
         >>> texts, y = ["good", "very good", "bad", "very bad"] * 25, [1, 1, 0, 0] * 25
-        >>> TextClassifier(epochs=10).fit(texts, y).predict(["bad"])
+        >>> TextClassifier(max_steps=50).fit(texts, y).predict(["bad"])
         array([0])
 
     Attributes:

@@ -24,6 +24,9 @@ class Fitted:
     def as_examples(self, X: Any) -> tuple[Predictor, Any]:
         """The trained network with its task, and N inputs as its examples, for :mod:`holdfast.inspect`.
 
+        Args:
+            X: N inputs, as in ``fit``.
+
         Raises:
             DataError: The inputs do not fit those of ``fit``.
             sklearn.exceptions.NotFittedError: There was no ``fit``.

@@ -129,7 +129,12 @@ class Forecaster(Estimator):
         return given.table({**given.keys(axes), **value_columns(values, names, self._task.quantiles)})
 
     def predict_quantiles(self, h: int | None = None, X: Any = None, *, history: Any = None) -> Any:
-        """The quantiles of the forecasts as arrays, in the order of ``quantiles``; arguments and errors as `predict`.
+        """The quantiles of the forecasts as arrays, in the order of ``quantiles``; errors as :meth:`predict`.
+
+        Args:
+            h: As in :meth:`predict`.
+            X: As in :meth:`predict`.
+            history: As in :meth:`predict`.
 
         Returns:
             An array [h, C, Q], or [h, Q] if the series came as an array [T]; a list of such arrays for several series.
@@ -263,7 +268,11 @@ class Forecaster(Estimator):
         return windows_of("training", series, recipe.data, recipe.data.horizon)
 
     def as_examples(self, X: Any) -> tuple[Predictor, Windows]:
-        """As :meth:`Estimator.as_examples`: the last window of each series."""
+        """As :meth:`Estimator.as_examples`: the last window of each series.
+
+        Args:
+            X: The series, as in ``fit``.
+        """
         predictor = self._fitted()
         with self._in_arguments():
             return predictor, self._examples(X, None, None, reset=False).unlabelled()

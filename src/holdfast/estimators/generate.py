@@ -21,7 +21,7 @@ class LanguageModel(Estimator):
 
     Example:
         >>> from holdfast import LanguageModel
-        >>> model = LanguageModel(sequences="lines", epochs=20).fit(["hello", "help", "held"] * 30)
+        >>> model = LanguageModel(sequences="lines", max_steps=50).fit(["hello", "help", "held"] * 30)
         >>> len(model.generate("he", samples=2, length=5))
         2
 

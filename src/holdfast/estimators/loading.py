@@ -40,6 +40,16 @@ def load(path: Path | str, device: str = "auto") -> Estimator:
     Raises:
         ModelFileError: There is no usable model, or no estimator for its task.
         OptionError: There is no such device.
+
+    Example:
+        >>> import numpy as np
+        >>> import holdfast
+        >>> X = np.random.default_rng(0).normal(size=(20, 5, 2))
+        >>> classifier = holdfast.SequenceClassifier(hidden_size=4, epochs=1).fit(X, X[:, 0, 0] > 0)
+        >>> classifier.save("rising.safetensors")
+        >>> opened = holdfast.load("rising.safetensors")
+        >>> type(opened).__name__, bool((opened.predict(X) == classifier.predict(X)).all())
+        ('SequenceClassifier', True)
     """
     choose_device(device)
     task, model, document = model_file.load_with_document(Path(path))

@@ -129,7 +129,8 @@ def constructor(
 def described(text: str | None, parameters: Mapping[str, Parameter]) -> str:
     """The docstring of a class with its parameters."""
     lines = "\n".join(f"    {p.name}: {' '.join(p.text.split())}" for p in parameters.values())
-    return f"{(text or '').rstrip()}\n\nArgs:\n{lines}\n"
+    raises = "    OptionError: There is no such argument. The values are checked by ``fit``."
+    return f"{inspect.cleandoc(text or '')}\n\nArgs:\n{lines}\n\nRaises:\n{raises}\n"
 
 
 def recipe_of(

@@ -35,6 +35,9 @@ class _Regressor(RegressorMixin, Estimator):
     def predict(self, X: Any) -> Any:
         """The predictions, in the units of ``y``; with ``loss="quantile"``, the medians.
 
+        Args:
+            X: N inputs, as in ``fit``.
+
         Returns:
             An array [N], or [N, K] where ``y`` of ``fit`` had this form. With targets per step, an array [N, T] or [N,
             T, K] for an array or a frame, else a list of N arrays [T_i] or [T_i, K].
@@ -48,6 +51,9 @@ class _Regressor(RegressorMixin, Estimator):
 
     def predict_quantiles(self, X: Any) -> Any:
         """The quantiles of each prediction, ascending, of a model with ``loss="quantile"``.
+
+        Args:
+            X: N inputs, as in ``fit``.
 
         Returns:
             As :meth:`predict`, with one more axis at the end, for the ``quantiles``.
@@ -160,7 +166,7 @@ class SequenceRegressor(_Regressor, SequenceInputs):
         >>> import numpy as np
         >>> from holdfast import SequenceRegressor
         >>> X = np.random.default_rng(0).normal(size=(100, 20, 3))
-        >>> regressor = SequenceRegressor(hidden_size=32, epochs=20).fit(X, X[:, :, 0].sum(1))
+        >>> regressor = SequenceRegressor(hidden_size=32, max_steps=50).fit(X, X[:, :, 0].sum(1))
         >>> regressor.predict(X[:2]).shape
         (2,)
         >>> regressor.fit(X, X[:, :, 0].cumsum(1)).predict(X[:2]).shape  # numbers for each step
@@ -263,7 +269,7 @@ class TextRegressor(_Regressor, TextInputs):
     Example:
         >>> from holdfast import TextRegressor
         >>> texts, y = ["good", "very good", "bad", "very bad"] * 25, [4, 5, 2, 1] * 25
-        >>> TextRegressor(epochs=20).fit(texts, y).predict(["bad"]).shape
+        >>> TextRegressor(max_steps=50).fit(texts, y).predict(["bad"]).shape
         (1,)
 
     Attributes:

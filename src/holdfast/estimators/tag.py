@@ -37,6 +37,9 @@ class _Tagger(Estimator):
     def predict_proba(self, X: Any) -> Any:
         """The probability of each tag at each step, in the order of ``classes_``.
 
+        Args:
+            X: N inputs, as in ``fit``.
+
         Returns:
             An array [N, T, classes] for an array, else a list of N arrays [T_i, classes].
 
@@ -88,7 +91,7 @@ class SequenceTagger(_Tagger, SequenceInputs):
         >>> from holdfast import SequenceTagger
         >>> X = np.random.default_rng(0).normal(size=(100, 20, 3))
         >>> y = X[:, :, 0].cumsum(1) > 0
-        >>> SequenceTagger(hidden_size=32, epochs=20).fit(X, y).predict(X[:2]).shape
+        >>> SequenceTagger(hidden_size=32, max_steps=50).fit(X, y).predict(X[:2]).shape
         (2, 20)
 
     Attributes:
@@ -105,6 +108,9 @@ class SequenceTagger(_Tagger, SequenceInputs):
 
     def predict(self, X: Any) -> Any:
         """The most likely tag of each step, in the type of ``y``.
+
+        Args:
+            X: N sequences, as in ``fit``.
 
         Returns:
             An array [N, T] for an array, else a list of N arrays [T_i].
@@ -155,6 +161,9 @@ class TextTagger(_Tagger):
 
     def predict(self, X: Any) -> list[list[Any]]:
         """The most likely tag of each word, N lists, in the type of ``y``.
+
+        Args:
+            X: N lists of words.
 
         Raises:
             DataError: The inputs are not lists of words.

@@ -29,7 +29,7 @@ class Transcriber(Estimator):
         >>> from holdfast import Transcriber
         >>> tone = lambda hertz: np.sin(np.arange(4000) / 8000 * hertz * 2 * np.pi)
         >>> X, y = [tone(300), tone(900)] * 20, ["low", "high"] * 20
-        >>> transcriber = Transcriber(rate=8000, epochs=20, learning_rate=0.01).fit(X, y)
+        >>> transcriber = Transcriber(rate=8000, max_steps=20).fit(X, y)
         >>> len(transcriber.predict(X[:2]))
         2
 
@@ -57,6 +57,9 @@ class Transcriber(Estimator):
 
     def predict(self, X: Any) -> list[str]:
         """The transcript of each recording, N texts.
+
+        Args:
+            X: N arrays of samples from -1 to 1, at ``rate`` samples per second.
 
         Raises:
             DataError: A recording cannot be used.

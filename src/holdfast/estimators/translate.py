@@ -26,7 +26,7 @@ class Translator(Estimator):
     Example:
         >>> from holdfast import Translator
         >>> X, y = ["1 2", "2 1", "2 2", "1 1"] * 30, ["one two", "two one", "two two", "one one"] * 30
-        >>> Translator(unit="words", epochs=10).fit(X, y).predict(["2 1"])
+        >>> Translator(unit="words", max_steps=100).fit(X, y).predict(["2 1"])
         ['two one']
 
     Attributes:
@@ -49,6 +49,9 @@ class Translator(Estimator):
 
     def predict(self, X: Any) -> list[str]:
         """The translation of each text, N texts.
+
+        Args:
+            X: N texts.
 
         Raises:
             DataError: The inputs are not texts.

@@ -65,6 +65,10 @@ class Comparison:
     def draw(self, path: Path, metric: str = "loss") -> None:
         """Draws the learning curves of all runs into one picture.
 
+        Args:
+            path: The file of the picture; its ending says the format.
+            metric: A metric of the histories.
+
         Raises:
             OptionError: A run has no such metric, or the picture cannot be written.
         """
@@ -95,7 +99,14 @@ def compare(paths: Sequence[Path]) -> Comparison:
 
 
 def expanded(paths: Sequence[Path]) -> list[Path]:
-    """The folders of runs: a folder that is no run itself stands for the runs directly in it."""
+    """The folders of runs: a folder that is no run itself stands for the runs directly in it.
+
+    Args:
+        paths: Folders of runs, and folders that contain them.
+
+    Raises:
+        RunError: A run is named twice.
+    """
     folders = []
     for path in paths:
         inside = (
@@ -152,7 +163,12 @@ def _names(rows: Sequence[dict[str, Any]], part: str) -> list[str]:
 
 
 def as_table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """Rows as text: the first column to the left, the others to the right."""
+    """Rows as text: the first column to the left, the others to the right.
+
+    Args:
+        head: The names of the columns.
+        body: The rows, each with a text per column.
+    """
     widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
     lines = []
     for first, *rest in [head, *body]:

@@ -44,7 +44,11 @@ class GradientNorms:
         return self.layers[name]
 
     def memory_length(self, share: float = 0.9) -> dict[str, dict[str, int]]:
-        """:func:`memory_length` of every layer and state."""
+        """:func:`memory_length` of every layer and state.
+
+        Args:
+            share: The part of the sum of the norms, as in :func:`memory_length`.
+        """
         return {
             layer: {name: memory_length(norms, share) for name, norms in states.items()}
             for layer, states in self.layers.items()

@@ -126,7 +126,12 @@ def write_card(
 
 
 def wanted(settings: TrainSettings) -> bool:
-    """Whether a run writes a report at its end."""
+    """Whether a run writes a report at its end.
+
+    Args:
+        settings: The table ``[train]`` of the recipe; ``HOLDFAST_REPORT=0`` in the environment switches the report off
+            too.
+    """
     return settings.report and os.environ.get(_SWITCH) != "0"
 
 

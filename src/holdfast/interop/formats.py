@@ -57,7 +57,13 @@ def read_layers(path: Path | str, format: str | None = None, **options: Any) -> 
 
 
 def select_layers(path: Path, format: str | None = None, **options: Any) -> Selection:
-    """The recurrent layers of a file and the names of its other parts; arguments as in :func:`read_layers`."""
+    """The recurrent layers of a file and the names of its other parts.
+
+    Args:
+        path: The file.
+        format: As in :func:`read`.
+        **options: As in :func:`read_layers`.
+    """
     source = detect_format(path, format)
     if source.selects is None:
         return select_from_network(cast(Network, source.call(source.reads, path, **options)))
@@ -92,6 +98,11 @@ def write(path: Path | str, network: Network, format: str | None = None, **optio
 
 def difference(path: Path, network: Network, format: str) -> float | None:
     """The largest difference, on random input, between a network and its file as the format's own software computes it.
+
+    Args:
+        path: The file.
+        network: The network.
+        format: A name of :data:`~holdfast.interop.format_table.FORMATS`.
 
     Returns:
         The difference; None if the format has no such comparison.

@@ -50,6 +50,13 @@ class Network(nn.Module):
 
     The call takes the inputs in order and returns the output, or the tuple of the outputs if there are several.
 
+    Args:
+        inputs: The names of the inputs.
+        outputs: The names of the outputs.
+        nodes_: The nodes, in running order.
+        shapes: The known sizes of inputs, by name; None for a size that may be any.
+        depth: How many networks this one is within.
+
     Attributes:
         inputs: The names of the inputs.
         outputs: The names of the outputs.
@@ -117,6 +124,9 @@ class Network(nn.Module):
     def module(self, name: str) -> nn.Module:
         """The module of a node.
 
+        Args:
+            name: The name of the node.
+
         Raises:
             KeyError: There is no such node.
         """
@@ -126,7 +136,7 @@ class Network(nn.Module):
         """Runs the nodes.
 
         Args:
-            *inputs: In the order of :attr:`inputs`; None for a missing one.
+            *inputs: In the order of :attr:`inputs`, such as [B, T, I] for a sequence; None for a missing one.
 
         Raises:
             ShapeError: The number of inputs is wrong, or an input has the wrong sizes.
@@ -160,6 +170,10 @@ class Network(nn.Module):
     @classmethod
     def from_document(cls, document: Mapping[str, Any], *, depth: int = 0) -> Network:
         """The network of a document. Its tensors are on the ``meta`` device, without memory.
+
+        Args:
+            document: What :meth:`to_document` returned, such as JSON of a file.
+            depth: How many networks this one is within.
 
         Raises:
             ConversionError: The document does not describe a network.
@@ -202,6 +216,10 @@ def with_tensors(network: Network, tensors: Mapping[str, Tensor], source: Path) 
 def save(path: Path, network: Network) -> None:
     """Writes a network, atomically; an existing file is replaced.
 
+    Args:
+        path: The file.
+        network: The network.
+
     Raises:
         ModelFileError: The file cannot be written.
     """
@@ -210,6 +228,9 @@ def save(path: Path, network: Network) -> None:
 
 def load(path: Path) -> Network:
     """Loads a file of :func:`save`, in evaluation mode, on the CPU. Loading never runs code from the file.
+
+    Args:
+        path: The file.
 
     Raises:
         ModelFileError: The file does not exist, or is truncated, damaged, too new, or of another kind.

@@ -60,7 +60,11 @@ class Bidirectional(keras.layers.Bidirectional):
     """
 
     def explain(self, training: bool = False) -> Explanation:
-        """Which engines run the two layers; see :meth:`RNN.explain`."""
+        """Which engines run the two layers; see :meth:`RNN.explain`.
+
+        Args:
+            training: Whether the answer is for calls with ``training=True``.
+        """
         layers = (self.forward_layer, self.backward_layer)
         return Explanation(tuple(choice for layer in layers for choice in layer.explain(training).choices))
 

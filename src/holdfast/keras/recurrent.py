@@ -67,7 +67,14 @@ class RNN(keras.layers.RNN):
         self._supports_jit = value
 
     def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
-        """Runs the loop over prepared sequences; :meth:`keras.layers.RNN.call` calls this."""
+        """Runs the loop over prepared sequences; :meth:`keras.layers.RNN.call` calls this.
+
+        Args:
+            sequences: [B, T, I].
+            initial_state: The parts of the state, each [B, H]; for stacked cells, a list of them.
+            mask: [B, T], false for steps to skip; None for none.
+            training: Whether dropout is on.
+        """
         training = bool(training)
         if self.why_not(training) is not None or len(sequences.shape) != 3:
             return super().inner_loop(sequences, initial_state, mask, training=training)

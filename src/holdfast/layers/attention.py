@@ -112,7 +112,12 @@ class Attention(nn.Module, ABC):
 
     @abstractmethod
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """How well each key fits each query: [B, T, S] from [B, T, Q] and [B, S, K]."""
+        """How well each key fits each query: [B, T, S].
+
+        Args:
+            queries: [B, T, Q].
+            keys: [B, S, K].
+        """
 
 
 class DotAttention(Attention):
@@ -203,6 +208,11 @@ ATTENTIONS: dict[str, type[Attention]] = {
 
 def make_attention(name: str, query_size: int, memory_size: int) -> Attention:
     """Makes an attention by its name in :data:`ATTENTIONS`.
+
+    Args:
+        name: ``"dot"``, ``"general"`` or ``"additive"``.
+        query_size: Q, values in a query.
+        memory_size: M, values in a remembered vector.
 
     Raises:
         OptionError: There is no such name, or the sizes do not fit.

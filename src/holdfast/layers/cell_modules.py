@@ -51,7 +51,7 @@ class CellModule(nn.Module):
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch's, with no types
 
     def named_weights(self) -> Mapping[str, Tensor | None]:
-        """The parameters that a call uses, by name; a parameter that is missing here is an attribute."""
+        """The parameters that a call uses, by name, in the shapes of ``state_dict``; others are attributes."""
         return self._parameters
 
     def __prepare_scriptable__(self) -> nn.Module:

@@ -21,7 +21,14 @@ def explain(
 ) -> Explanation:
     """Which engine would run this call of a layer, and for every other engine the reason why not.
 
-    The arguments are those of the call; nothing is computed and no random number is drawn.
+    Nothing is computed and no random number is drawn.
+
+    Args:
+        layer: A layer of Holdfast.
+        input: The input, [T, B, I], or [B, T, I] with ``batch_first``; a packed sequence, or [T, I], as in the call.
+        hx: The initial state, as in the call.
+        lengths: Steps in each row, as in the call.
+        return_states: As in the call.
 
     Raises:
         OptionError: ``layer`` is not a layer of Holdfast.

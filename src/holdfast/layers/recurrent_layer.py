@@ -235,7 +235,7 @@ class RecurrentLayer(nn.Module):
             parameters.initialise(self, spec, suffix)
 
     def named_weights(self) -> Mapping[str, Tensor | None]:
-        """The parameters that a call uses, by name; a parameter that is missing here is an attribute."""
+        """The parameters that a call uses, by name, in the shapes of ``state_dict``; others are attributes."""
         return self._parameters
 
     @property

@@ -52,6 +52,15 @@ class Stream(runtime.Stream):
         OptionError: The model cannot be streamed, or not with such weights; the message says why.
         EngineError: The engine that was asked for cannot compute the model.
         ModelFileError: There is no usable model at the path.
+
+    Example:
+        >>> import numpy as np
+        >>> import holdfast
+        >>> stream = holdfast.Stream(holdfast.LSTM(3, 4), batch=2)
+        >>> for x in np.zeros((5, 2, 3), np.float32):  # five steps of two sequences
+        ...     output = stream.step(x)
+        >>> output.shape
+        (2, 4)
     """
 
     def __init__(

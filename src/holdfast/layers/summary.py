@@ -141,6 +141,12 @@ def summarise(model: nn.Module, inputs: Sequence[int | None] | Callable[[int], t
 
     Raises:
         ShapeError: The model cannot take inputs of this shape.
+
+    Example:
+        >>> import holdfast
+        >>> summary = holdfast.summarise(holdfast.LSTM(28, 128, batch_first=True), (None, 28))
+        >>> summary.total
+        80896
     """
     parameter = next(model.parameters(), torch.empty(0))
     shapes: list[dict[nn.Module, Shape]] = [_output_shapes(model, inputs, size, parameter) for size in (2, 3)]

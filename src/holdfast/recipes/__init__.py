@@ -135,7 +135,14 @@ def validated(kind: type[Table], table: Mapping[str, Any], before: str) -> Table
 
 
 def parsed(override: str) -> tuple[str, Any]:
-    """The key and the value of ``key=value``."""
+    """The key and the value of ``key=value``.
+
+    Args:
+        override: ``key=value``, with the value as in TOML; a string needs no quotes.
+
+    Raises:
+        RecipeError: It is not of this form, or its value is too deeply nested.
+    """
     key, equals, value = override.partition("=")
     if not equals or not key.strip():
         raise RecipeError(f"The override {override!r} is not of the form key=value, such as train.epochs=5.")
@@ -178,7 +185,12 @@ def _fault(kind: type[Settings], place: tuple[int | str, ...], error: str, messa
 
 
 def keys(kind: type[BaseModel], last: str) -> list[str]:
-    """The dotted keys of a recipe whose last part is this word."""
+    """The dotted keys of a recipe whose last part is this word.
+
+    Args:
+        kind: The class of the recipe.
+        last: The word, such as ``epochs``.
+    """
     matches = []
     for name, field in kind.model_fields.items():
         inner = field.annotation

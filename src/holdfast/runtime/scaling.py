@@ -69,7 +69,7 @@ class Scaling:
         """The inverse of :meth:`apply`, in float64.
 
         Args:
-            values: Scaled values; ``axis`` has the C channels.
+            values: Scaled values, [..., C]; ``axis`` has the C channels.
             axis: Negative.
         """
         values = values.astype(np.float64)
@@ -88,6 +88,9 @@ class Scaling:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Scaling:
         """The scaling that ``to_dict`` wrote.
+
+        Args:
+            data: What ``to_dict`` returned, such as JSON of a model file.
 
         Raises:
             ModelFileError: It is not what ``to_dict`` writes.

@@ -218,6 +218,10 @@ class Stream:
     def save(self, path: Path | str, rows: Any = None) -> None:
         """Writes the state of all rows, or of some, to a file; :meth:`load` continues from it, to the same bits.
 
+        Args:
+            path: The file; an existing one is replaced.
+            rows: Numbers of rows; None for all.
+
         Raises:
             ModelFileError: The file cannot be written.
             ShapeError: There is no such row.
@@ -226,6 +230,10 @@ class Stream:
 
     def load(self, path: Path | str, rows: Any = None) -> None:
         """Takes up the state that :meth:`save` wrote, of a stream of the same model, into as many rows.
+
+        Args:
+            path: The file.
+            rows: Numbers of rows; None for all.
 
         Raises:
             ModelFileError: The file is not there, damaged, or of another model or number of rows; the state is
@@ -238,6 +246,9 @@ class Stream:
         """Writes the model itself to a file that :func:`holdfast.runtime.load` opens, without torch too.
 
         Weights in fewer bits make the file smaller: half of it with bfloat16, a quarter with int8.
+
+        Args:
+            path: The file; an existing one is replaced.
 
         Raises:
             OptionError: An activation is a callable, which no file can hold.

@@ -39,6 +39,7 @@ class _Tasks(Mapping[str, "type[RecipeTask[Any]]"]):
 
 
 TASKS = _Tasks()
+"""The class of each task by its name; a class is imported when it is asked for."""
 
 __all__ = [
     "NAMES",

@@ -128,6 +128,10 @@ class RecipeTask(NetworkCall, Excerpts, ABC, Generic[Examples]):
     def fit(cls, recipe: Any, train: Examples) -> Self:
         """The task with everything that is fitted on the training examples: vocabulary, labels, scaling.
 
+        Args:
+            recipe: The recipe of this task.
+            train: The training examples.
+
         Raises:
             DataError: There are no training examples.
         """
@@ -189,6 +193,11 @@ class RecipeTask(NetworkCall, Excerpts, ABC, Generic[Examples]):
 
         Where ``batch_size`` of the settings is ``auto``, it depends on the number of examples
         (:func:`holdfast.data.defaults.batch_size`).
+
+        Args:
+            examples: Examples of :meth:`load`, :meth:`read`, :meth:`from_lines` or :meth:`from_values`.
+            training: The table ``[train]`` to train by; None for batches in order.
+            size: Examples per batch, without ``training``.
         """
         dataset = self.weighted(examples)
         if training is None:
@@ -204,7 +213,13 @@ class RecipeTask(NetworkCall, Excerpts, ABC, Generic[Examples]):
 
     @abstractmethod
     def loss(self, model: nn.Module, batch: Any, state: Any = None) -> TaskStep:
-        """As :meth:`Task.loss`."""
+        """As :meth:`Task.loss`.
+
+        Args:
+            model: The network, on the device of the batch.
+            batch: A batch of :meth:`batches`.
+            state: The initial state, from the batch before it; None for zeros.
+        """
 
     @abstractmethod
     def metrics(self) -> Metrics:
@@ -215,7 +230,11 @@ class RecipeTask(NetworkCall, Excerpts, ABC, Generic[Examples]):
         return ""
 
     def figures(self, metrics: Any) -> dict[str, Any]:
-        """The numbers of :meth:`details` as JSON values, by name; empty if it shows none."""
+        """The numbers of :meth:`details` as JSON values, by name; empty if it shows none.
+
+        Args:
+            metrics: The metrics of this task after all batches.
+        """
         return {}
 
     @property
@@ -226,6 +245,9 @@ class RecipeTask(NetworkCall, Excerpts, ABC, Generic[Examples]):
     @abstractmethod
     def read(self, paths: Sequence[Path]) -> Examples:
         """Reads files with the settings of the training files; targets may be missing.
+
+        Args:
+            paths: Files or folders.
 
         Raises:
             DataError: A file does not exist or cannot be read.
@@ -249,14 +271,23 @@ class RecipeTask(NetworkCall, Excerpts, ABC, Generic[Examples]):
 
     @abstractmethod
     def answers(self, model: nn.Module, batch: Any) -> list[dict[str, Any]]:
-        """The answer for each example: JSON values by name, with ``answer_key`` among the names."""
+        """The answer for each example: JSON values by name, with ``answer_key`` among the names.
+
+        Args:
+            model: The trained network, in evaluation mode.
+            batch: A batch of :meth:`batches`.
+        """
 
     def text(self, answer: Mapping[str, Any]) -> str:
         """An answer as one string."""
         return str(answer[self.answer_key])
 
     def texts(self, answers: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-        """Answers as strings, in order."""
+        """Answers as strings, in order.
+
+        Args:
+            answers: Answers of :meth:`answers`.
+        """
         return map(self.text, answers)
 
     def plot(self, examples: Examples, answers: Sequence[Mapping[str, Any]]) -> Figure:

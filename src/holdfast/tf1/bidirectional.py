@@ -75,6 +75,16 @@ def static_bidirectional_rnn(
 ) -> tuple[list[Tensor], State, State]:
     """:func:`bidirectional_dynamic_rnn` on a list of steps (``tf.nn.static_bidirectional_rnn``).
 
+    Args:
+        cell_fw: Runs from the first step to the last.
+        cell_bw: Runs from each row's last step to the first.
+        inputs: A list of T tensors [B, I].
+        initial_state_fw: The initial state of ``cell_fw``.
+        initial_state_bw: The initial state of ``cell_bw``.
+        dtype: The dtype of the zeros.
+        sequence_length: Steps in each row.
+        scope: None for ``bidirectional_rnn``.
+
     Returns:
         T outputs [B, O of both], and the final states of both.
     """
@@ -123,7 +133,8 @@ def stack_bidirectional_dynamic_rnn(
         swap_memory: Keeps values for the backward pass in host memory.
 
     Returns:
-        The outputs of the last layer, both directions side by side, and the final states of each direction.
+        The outputs of the last layer, both directions side by side, [B, T, O of both], and the final states of each
+        direction.
     """
     layers = _layers(cells_fw, cells_bw, initial_states_fw, initial_states_bw)
     x, states = inputs, []
@@ -160,6 +171,19 @@ def stack_bidirectional_rnn(
     """:func:`stack_bidirectional_dynamic_rnn` on a list of steps (``tf.contrib.rnn.stack_bidirectional_rnn``).
 
     Its variables are under ``cell_0/fw``, as in TensorFlow, and not under ``cell_0/bidirectional_rnn/fw``.
+
+    Args:
+        cells_fw: The cells along time, the lowest first.
+        cells_bw: The cells against time, the same number.
+        inputs: A list of T tensors [B, I].
+        initial_states_fw: A state for each of ``cells_fw``.
+        initial_states_bw: A state for each of ``cells_bw``.
+        dtype: The dtype of the zeros.
+        sequence_length: Steps in each row.
+        scope: None for ``stack_bidirectional_rnn``.
+
+    Returns:
+        T outputs [B, O of both directions], and the final states of each direction.
     """
     layers = _layers(cells_fw, cells_bw, initial_states_fw, initial_states_bw)
     x, states = list(inputs), []

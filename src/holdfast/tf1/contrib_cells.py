@@ -181,6 +181,9 @@ class SRUCell(RNNCell):
         name: As in :class:`RNNCell`.
         dtype: As in :class:`RNNCell`.
 
+    Raises:
+        OptionError: ``num_units`` is below 1.
+
     Example:
         >>> from holdfast import tf1
         >>> cell = tf1.SRUCell(4)

@@ -140,6 +140,14 @@ def explain(
     ``unroll`` means the loop of :func:`holdfast.unroll`. The cell must have its variables, from a call or from
     :func:`build`. Nothing is computed.
 
+    Args:
+        cell: The cell.
+        inputs: [B, T, I], or [T, B, I] with ``time_major``.
+        sequence_length: Steps in each row.
+        initial_state: The initial state; None for zeros.
+        dtype: The dtype of the zeros.
+        time_major: Whether time comes before the batch.
+
     Raises:
         OptionError: The cell has no variables yet.
 

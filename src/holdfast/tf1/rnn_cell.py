@@ -98,16 +98,34 @@ class RNNCell(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} has no output_size; a subclass of RNNCell defines it.")
 
     def build(self, inputs_shape: Sequence[int | None]) -> None:
-        """Makes the variables for inputs of this shape, whose last number is the depth."""
+        """Makes the variables for inputs of this shape.
+
+        Args:
+            inputs_shape: (None, I).
+        """
 
     def call(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        """One step: the output and the new state."""
+        """One step: the output [B, O] and the new state.
+
+        Args:
+            inputs: [B, I].
+            state: The state before the step, in the form of ``state_size``.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} has no call(inputs, state); a subclass of RNNCell defines it."
         )
 
     def add_variable(self, name: str, shape: Sequence[int], initializer: Initializer | None = None) -> nn.Parameter:
-        """Makes a variable in the cell's scope. It is a parameter of the cell too, with ``_`` for ``/`` in the name."""
+        """Makes a variable in the cell's scope. It is a parameter of the cell too, with ``_`` for ``/`` in the name.
+
+        Args:
+            name: Its name in the scope.
+            shape: Its shape.
+            initializer: Fills it in place; None as in :func:`get_variable`.
+
+        Raises:
+            OptionError: It cannot be made or shared, see :func:`get_variable`.
+        """
         dtype, device = self._dtype_and_device
         variable = get_variable(name, shape, dtype, initializer, device=device)
         self.register_parameter(name.replace("/", "_"), variable)
@@ -124,7 +142,16 @@ class RNNCell(nn.Module):
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def zero_state(self, batch_size: int, dtype: torch.dtype, device: Any = None) -> State:
-        """A state of zeros, each part [batch_size, size]."""
+        """A state of zeros, each part [batch_size, size].
+
+        Args:
+            batch_size: B.
+            dtype: The dtype of the zeros.
+            device: Their device.
+
+        Raises:
+            OptionError: ``state_size`` is not made of whole numbers.
+        """
 
         def zeros(size: Any) -> Tensor:
             if not isinstance(size, int):

@@ -107,6 +107,10 @@ class DropoutWrapper(_Wrapper):
     def set_keep_prob(self, option: str, keep_prob: float) -> None:
         """Sets one of the three probabilities, by the name of its argument.
 
+        Args:
+            option: The name of the argument, such as ``"input_keep_prob"``.
+            keep_prob: The probability to keep a value, from 0 to 1.
+
         Raises:
             OptionError: The probability is out of range.
         """

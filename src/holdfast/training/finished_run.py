@@ -60,6 +60,9 @@ class FinishedRun:
     def read(cls, path: Path) -> FinishedRun:
         """Reads a folder.
 
+        Args:
+            path: The folder of a run.
+
         Raises:
             RunError: There is no run in the folder, or a file of it is damaged.
         """
@@ -111,6 +114,11 @@ def _results(path: Path) -> tuple[dict[str, float], Circumstances]:
 
 def write_results(path: Path, results: Mapping[str, float], circumstances: Circumstances | None = None) -> None:
     """Writes the metrics on the test data, and what else is recorded when a run ends, into the folder of a run.
+
+    Args:
+        path: The folder of the run.
+        results: The metrics by name.
+        circumstances: Sizes, versions and engines; None for none.
 
     Raises:
         RunError: The file cannot be written.

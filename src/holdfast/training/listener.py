@@ -12,18 +12,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """The size of a run, known when training begins."""
+    """The size of a run, known when training begins.
+
+    Attributes:
+        epochs: Epochs of the whole run; the last one may be cut short.
+        batches: Batches per epoch.
+        updates: Updates of the whole run.
+        done: Updates that were done before the run was stopped and resumed.
+        score: The metric that decides which epoch is best.
+    """
 
     epochs: int
-    """Epochs of the whole run; the last one may be cut short."""
     batches: int
-    """Batches per epoch."""
     updates: int
-    """Updates of the whole run."""
     done: int
-    """Updates that were done before the run was stopped and resumed."""
     score: str
-    """The metric that decides which epoch is best."""
 
 
 class Listener:
@@ -33,10 +36,15 @@ class Listener:
     one. An exception in a listener stops training; the last checkpoint stays.
 
     Example:
-        >>> class Losses(Listener):
+        >>> class Epochs(Listener):
         ...     def epoch(self, row):
-        ...         print(row["epoch"], row["train"]["loss"])
-        >>> fit(model, task, batches, None, settings, listeners=[Losses()])
+        ...         print("epoch", row["epoch"])
+        >>> import numpy as np
+        >>> from holdfast import SequenceClassifier
+        >>> X = np.random.default_rng(0).normal(size=(20, 5, 2))
+        >>> classifier = SequenceClassifier(epochs=2, callbacks=[Epochs()]).fit(X, X[:, 0, 0] > 0)
+        epoch 1
+        epoch 2
     """
 
     def data(self, task: RecipeTask[Any], train: Any, validation: Any) -> None:
@@ -49,13 +57,26 @@ class Listener:
         """
 
     def begin(self, plan: Plan) -> None:
-        """Training begins, or resumes."""
+        """Training begins, or resumes.
+
+        Args:
+            plan: The size of the run.
+        """
 
     def note(self, text: str) -> None:
-        """A sentence for the person, before training begins: what was chosen where the recipe says ``auto``."""
+        """A sentence for the person, before training begins: what was chosen where the recipe says ``auto``.
+
+        Args:
+            text: The sentence.
+        """
 
     def update(self, training: Training, sequences: int) -> None:
-        """An update on a batch of ``sequences`` is done. It is called often: return fast."""
+        """An update on a batch of ``sequences`` is done. It is called often: return fast.
+
+        Args:
+            training: The state of the training: model, optimiser, number of updates.
+            sequences: Rows of the batch.
+        """
 
     def log(self, row: dict[str, Any]) -> None:
         """A row of the history for the updates since the last such row; only with ``log_every``."""

@@ -113,6 +113,9 @@ def run_epoch(session: Session) -> None:
 
     Args:
         session: At any batch of the epoch, also after its last one.
+
+    Raises:
+        DataError: The epoch has fewer batches than its length says.
     """
     training, train = session.training, session.train
     training.model.train()

@@ -70,7 +70,8 @@ def gates_over_time(
         OptionError: There is no such unit.
 
     Example:
-        >>> layer = record(model, inputs)["l0"]
+        >>> import holdfast, torch
+        >>> layer = holdfast.inspect.record(holdfast.LSTM(3, 4), torch.randn(7, 1, 3))["l0"]
         >>> ax = gates_over_time({name: gate[0] for name, gate in layer.gates.items()})
     """
     drawn = {name: as_array(values) for name, values in gates.items() if unit is not None or name != "candidate"}

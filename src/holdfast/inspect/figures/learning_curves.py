@@ -43,7 +43,10 @@ def learning_curves(histories: Rows | Mapping[str, Rows], metric: str = "loss", 
         OptionError: A history has no such metric, or no rows.
 
     Example:
-        >>> ax = learning_curves(estimator.history_)
+        >>> import numpy as np
+        >>> from holdfast import SequenceClassifier
+        >>> X = np.random.default_rng(0).normal(size=(20, 5, 2))
+        >>> ax = learning_curves(SequenceClassifier(epochs=2).fit(X, X[:, 0, 0] > 0).history_)
         >>> ax.figure.savefig("loss.png")
     """
     named = histories if isinstance(histories, Mapping) else {"": histories}

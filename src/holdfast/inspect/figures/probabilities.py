@@ -124,7 +124,13 @@ def precision_recall_curves(
 ) -> Axes:
     """Draws precision over recall.
 
-    Curves, arguments, results and errors are those of :func:`roc_curves`.
+    Curves, results and errors are those of :func:`roc_curves`.
+
+    Args:
+        true: As in :func:`roc_curves`, like all arguments: [N] or [N, K].
+        probabilities: [N, K].
+        labels: The K labels.
+        ax: Where to draw; None for a new figure.
     """
     from sklearn.metrics import average_precision_score, precision_recall_curve
 

@@ -32,7 +32,8 @@ def spectrum(matrix: Any, *, name: str = "", ax: Axes | None = None) -> Axes:
         ShapeError: The matrix is not [H, H].
 
     Example:
-        >>> weights = layer.weight_hh_l0.chunk(4)  # of an LSTM: input, forget, candidate, output
+        >>> import holdfast
+        >>> weights = holdfast.LSTM(3, 4).weight_hh_l0.chunk(4)  # input, forget, candidate, output
         >>> ax = spectrum(weights[1], name="forget gate")
     """
     matrix = as_array(matrix).astype(float)

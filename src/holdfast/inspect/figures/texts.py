@@ -106,7 +106,7 @@ def connectivity_on_text(
     output, unless outputs also depend on later tokens, as those of a bidirectional layer do.
 
     Args:
-        weights: |d output_t / d x_s|, [T, T], as :func:`holdfast.inspect.connectivity` gives it.
+        weights: ``|d output_t / d x_s|``, [T, T], as :func:`holdfast.inspect.connectivity` gives it.
         tokens: The T tokens.
         outputs: The outputs t to draw; None for eight, evenly spaced.
         title: Above the text.

@@ -76,8 +76,10 @@ def page_of(
         OptionError: The page lacks a part of the model, or would be too large.
 
     Example:
-        >>> predictor = holdfast.Predictor("runs/digits")
-        >>> html = page_of(predictor.task, predictor.model, title="Digits")
+        >>> from holdfast import TextClassifier
+        >>> texts, y = ["good", "very good", "bad", "very bad"] * 5, [1, 1, 0, 0] * 5
+        >>> classifier = TextClassifier(epochs=1).fit(texts, y)
+        >>> html = page_of(classifier.task_, classifier.model_, title="Good or bad")
     """
     chain = task.chain(model)
     check_parts(chain)

@@ -41,6 +41,7 @@ def open_subject(
     Raises:
         ModelFileError: There is no usable model.
         RunError: A file of the run is damaged.
+        DataError: The examples are needed, and ``path`` is a model without a run and there are no files.
     """
     predictor = Predictor(path, options=options)
     run = FinishedRun.read(path) if path.is_dir() and is_run(path) else None
@@ -56,12 +57,20 @@ def open_subject(
 
 
 def fitting(subject: Subject) -> dict[str, Plot]:
-    """The figures that fit a model, by name."""
+    """The figures that fit a model, by name.
+
+    Args:
+        subject: The model.
+    """
     return {name: plot for name, plot in PLOTS.items() if plot.why_not(subject) is None}
 
 
 def main_figure(subject: Subject) -> str:
-    """The name of the figure that shows best how good a model is."""
+    """The name of the figure that shows best how good a model is.
+
+    Args:
+        subject: The model.
+    """
     return next(iter(fitting(subject)))
 
 

@@ -90,7 +90,11 @@ class Subject:
         return self.task.excerpt(self.examples, self.choice.example, steps)
 
     def recording(self, steps: int) -> tuple[Any, Recording]:
-        """The example to look at, and what the layers computed for it."""
+        """The example to look at, and what the layers computed for it.
+
+        Args:
+            steps: The most steps of the example to run.
+        """
         if steps not in self._recordings:
             example = self.excerpt(steps)
             self._recordings[steps] = example, record(self.predictor, example)

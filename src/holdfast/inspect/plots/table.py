@@ -36,7 +36,11 @@ class Plot:
     needs: Callable[[Subject], str | None] = lambda subject: None
 
     def why_not(self, subject: Subject) -> str | None:
-        """Why the figure does not fit a model; None if it does."""
+        """Why the figure does not fit a model; None if it does.
+
+        Args:
+            subject: The model.
+        """
         if subject.task.name not in self.tasks:
             return f"it is for the task {' or '.join(self.tasks)}, and the model is for {subject.task.name}"
         return self.needs(subject)

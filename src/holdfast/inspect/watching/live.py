@@ -46,9 +46,11 @@ class Live(Listener):
         MissingLibraryError: matplotlib is not installed.
 
     Example:
+        >>> from pathlib import Path
         >>> from holdfast import experiment, recipes
         >>> from holdfast.inspect import Live
-        >>> experiment.train(recipes.load("cosine"), Path("runs/cosine"), listeners=[Live("runs/cosine/live.png")])
+        >>> recipe = recipes.load("cosine", ["train.max_steps=5"])
+        >>> trained = experiment.train(recipe, Path("runs/cosine"), listeners=[Live("runs/cosine/live.png")])
     """
 
     def __init__(

@@ -52,7 +52,11 @@ class TensorBoard(Listener):
         MissingLibraryError: The library tensorboard is not installed.
 
     Example:
-        >>> experiment.train(recipe, Path("runs/digits"), listeners=[TensorBoard(Path("runs/digits/tensorboard"))])
+        >>> from pathlib import Path
+        >>> from holdfast import experiment, recipes
+        >>> from holdfast.inspect import TensorBoard
+        >>> recipe, run = recipes.load("digits", ["train.max_steps=5"]), Path("runs/digits")
+        >>> trained = experiment.train(recipe, run, listeners=[TensorBoard(run / "tensorboard")])
     """
 
     def __init__(self, folder: Path, *, every: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:

@@ -104,7 +104,13 @@ def select(
     activation: str | None = None,
     recurrent_activation: str | None = None,
 ) -> Selection:
-    """The recurrent layers of a file, and the names of its other layers. The arguments are as in :func:`read_layers`.
+    """The recurrent layers of a file, and the names of its other layers.
+
+    Args:
+        path: The file.
+        architecture: As in :func:`read_layers`.
+        activation: As in :func:`read_layers`.
+        recurrent_activation: As in :func:`read_layers`.
 
     Raises:
         ModelFileError: As in :func:`read_layers`.

@@ -21,6 +21,9 @@ def read(path: Path | str) -> Network:
     The network takes the inputs of the graph in order, without those for which the file has a value. Inputs must have
     the sizes that the file states; a network of layers alone takes any number of rows and steps.
 
+    Args:
+        path: The file.
+
     Raises:
         ModelFileError: The file does not exist, is not an ONNX model, is damaged, or is far too large.
         ConversionError: A node has no counterpart here, or takes values that do not fit together; the message names

@@ -215,9 +215,12 @@ def safe_globals(*classes: type) -> list[Any]:
         The argument of ``torch.serialization.safe_globals`` or ``torch.serialization.add_safe_globals``.
 
     Example:
+        >>> import torch
+        >>> import holdfast
+        >>> model = torch.nn.Sequential(torch.nn.Linear(2, 3), holdfast.LSTM(3, 4))
         >>> torch.save(model, "model.pt")
-        >>> with torch.serialization.safe_globals(holdfast.safe_globals(Tagger, nn.Linear)):
-        ...     model = torch.load("model.pt", weights_only=True)
+        >>> with torch.serialization.safe_globals(holdfast.safe_globals(torch.nn.Sequential, torch.nn.Linear)):
+        ...     loaded = torch.load("model.pt", weights_only=True)
     """
     ours = [kind.holdfast_class for kind in _REPLACED.values()]
     subclasses = [kind for kind in classes if kind not in _REPLACED and replaced_class(kind)]

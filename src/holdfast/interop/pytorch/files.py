@@ -37,6 +37,9 @@ _HINT = (
 def describe_layers(path: Path) -> list[LayerRow]:
     """A row per layer of a file, for :class:`~holdfast.layers.summary.Summary`.
 
+    Args:
+        path: The file.
+
     Raises:
         ModelFileError: The file cannot be read.
         ConversionError: A recurrent layer in it is incomplete.
@@ -55,6 +58,9 @@ def describe_layers(path: Path) -> list[LayerRow]:
 
 def list_layers(path: Path) -> list[Layer]:
     """The layers in a file of PyTorch, of any model.
+
+    Args:
+        path: The file.
 
     Raises:
         ModelFileError: The file cannot be read.
@@ -91,6 +97,10 @@ def read_layers(path: Path | str, *, nonlinearity: str = "tanh") -> dict[str, Re
 
 def select(path: Path, *, nonlinearity: str = "tanh") -> Selection:
     """The recurrent layers of a file, and the names of its other tensors; the arguments are :func:`read_layers`'.
+
+    Args:
+        path: The file.
+        nonlinearity: As in :func:`read_layers`.
 
     Raises:
         ModelFileError: As in :func:`read_layers`.

@@ -99,6 +99,14 @@ def replace_recurrent(model: nn.Module) -> Replacements:
 
     Raises:
         OptionError: ``model`` is not a module.
+
+    Example:
+        >>> import torch
+        >>> import holdfast
+        >>> model = torch.nn.ModuleDict({"encoder": torch.nn.LSTM(3, 4), "output": torch.nn.Linear(4, 2)})
+        >>> replacements = holdfast.replace_recurrent(model)
+        >>> isinstance(model["encoder"], holdfast.LSTM), isinstance(model["encoder"], torch.nn.LSTM)
+        (True, True)
     """
     if not isinstance(model, nn.Module):
         raise OptionError(f"replace_recurrent got a {type(model).__name__}; expected a torch.nn.Module.")

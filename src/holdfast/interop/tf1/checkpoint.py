@@ -85,6 +85,12 @@ class Checkpoint:
     def read(self, name: str) -> Tensor:
         """The values of a variable, in their own memory.
 
+        Args:
+            name: The name of the variable.
+
+        Returns:
+            A tensor of the shape that :func:`list_variables` says.
+
         Raises:
             ModelFileError: There is no such variable, or the file is damaged.
             ConversionError: torch does not have its dtype.
@@ -102,6 +108,9 @@ class Checkpoint:
 
 def list_variables(path: str | Path) -> list[tuple[str, tuple[int, ...], torch.dtype | None]]:
     """The name, shape and dtype of every variable of a checkpoint (``tf.train.list_variables``).
+
+    Args:
+        path: The checkpoint, as in :class:`Checkpoint`.
 
     Raises:
         ModelFileError: As in :class:`Checkpoint`.

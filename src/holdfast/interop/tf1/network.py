@@ -80,9 +80,15 @@ def read_cells(path: str | Path | Checkpoint, scope: str = "", forget_bias: floa
 def read_layers(
     path: str | Path | Checkpoint, scope: str = "", forget_bias: float = 1.0, **options: Any
 ) -> dict[str, RecurrentLayer]:
-    """A layer per cell of a checkpoint, batch first, by the cell's scope. The arguments are as in :func:`read_cells`.
+    """A layer per cell of a checkpoint, batch first, by the cell's scope.
 
     A backward cell (``bw``) has ``reverse=True``.
+
+    Args:
+        path: As in :func:`read_cells`.
+        scope: As in :func:`read_cells`.
+        forget_bias: As in :func:`read_cells`.
+        **options: As in :func:`read_cells`.
 
     Raises:
         ModelFileError: As in :func:`read_cells`.
@@ -93,7 +99,13 @@ def read_layers(
 
 
 def select(path: str | Path | Checkpoint, scope: str = "", forget_bias: float = 1.0, **options: Any) -> Selection:
-    """The recurrent cells of a checkpoint, and its other variables. The arguments are those of :func:`read_cells`.
+    """The recurrent cells of a checkpoint, and its other variables.
+
+    Args:
+        path: As in :func:`read_cells`.
+        scope: As in :func:`read_cells`.
+        forget_bias: As in :func:`read_cells`.
+        **options: As in :func:`read_cells`.
 
     Raises:
         ModelFileError: As in :func:`read_cells`.

@@ -84,7 +84,11 @@ class Chain:
             )
 
     def find(self, kind: type[Kind]) -> Kind | None:
-        """The first part of a class; None without one."""
+        """The first part of a class; None without one.
+
+        Args:
+            kind: The class.
+        """
         return next((part for part in self.parts if isinstance(part, kind)), None)
 
     def tensor_shapes(self) -> Shapes:
@@ -102,6 +106,9 @@ class Chain:
     @classmethod
     def from_document(cls, document: Any) -> Chain:
         """The chain that :meth:`to_document` wrote.
+
+        Args:
+            document: What ``to_document`` returned, such as JSON of a model file.
 
         Raises:
             OptionError: It is not what ``to_document`` writes; the message says where.

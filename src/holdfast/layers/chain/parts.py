@@ -92,7 +92,13 @@ class Embedding(Part):
 
     @classmethod
     def of(cls, name: str, table: Any, *, mask_zero: bool = False) -> Embedding:
-        """The part of an ``nn.Embedding``."""
+        """The part of an ``nn.Embedding``.
+
+        Args:
+            name: The name of its tensors in the model file.
+            table: The ``nn.Embedding``.
+            mask_zero: As the attribute.
+        """
         return cls(name, table.num_embeddings, table.embedding_dim, mask_zero)
 
     @property
@@ -123,7 +129,12 @@ class Linear(Part):
 
     @classmethod
     def of(cls, name: str, layer: Any) -> Linear:
-        """The part of an ``nn.Linear``."""
+        """The part of an ``nn.Linear``.
+
+        Args:
+            name: The name of its tensors in the model file.
+            layer: The ``nn.Linear``.
+        """
         return cls(name, layer.in_features, layer.out_features, layer.bias is not None)
 
     @property
@@ -261,6 +272,9 @@ class Restored(Part):
 
 def check_widths(parts: list[Part]) -> tuple[int | None, int | None]:
     """Checks that each part takes what the part before it gives.
+
+    Args:
+        parts: The parts, in the order they run.
 
     Returns:
         Values in a step of the first part's input (None for ids, and where no part says) and of the last one's output.

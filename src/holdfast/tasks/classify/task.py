@@ -51,6 +51,12 @@ class SavedClassifyTask(SavedTask):
 class ClassifyTask(RecipeTask[Any]):
     """Classification of sequences of numbers (``Examples``) or texts (``Records``).
 
+    Args:
+        settings: The ``[model]`` table of the recipe.
+        encoder: Labels, and scaling or vocabulary, fitted on the training split.
+        weights: The weight of each label in the loss; None where all count alike.
+        vectors: Initial vectors of the embedding, by id.
+
     Attributes:
         settings: The ``[model]`` table of the recipe.
         encoder: Labels, and scaling or vocabulary, fitted on the training split.

@@ -159,6 +159,12 @@ class Streams:
     def chunks(self, number: int, start: int, count: int, mine: Sequence[int]) -> Iterator[dict[int, TokenBatch]]:
         """Some chunks of the streams in each window; see :class:`holdfast.tasks.epochs.ChunkedEpochs`.
 
+        Args:
+            number: The epoch, from 0.
+            start: Number of windows to skip.
+            count: The number of chunks of a window.
+            mine: The chunks to give, as numbers from 0.
+
         Raises:
             OptionError: As for :meth:`epoch`.
         """

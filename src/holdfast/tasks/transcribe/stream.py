@@ -89,6 +89,12 @@ class TranscriptStream:
         ModelFileError: There is no usable model.
         OptionError: The model is for another task, or it is bidirectional.
         MissingLibraryError: ``kaldi-native-fbank`` is not installed.
+
+    Example:
+        >>> import holdfast
+        >>> stream = holdfast.TranscriptStream("runs/digit-strings")  # doctest: +SKIP
+        >>> for chunk in chunks_of_the_microphone:  # doctest: +SKIP
+        ...     print(stream.accept(chunk))
     """
 
     def __init__(self, path: Path | str) -> None:
