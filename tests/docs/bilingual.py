@@ -79,17 +79,24 @@ def faults_of_block(left: Token, right: Token, glossary: Glossary) -> Iterator[s
         yield f"code {only(code_spans(right), code_spans(left))}"
     if numbers(prose(left)) != numbers(prose(right)):
         yield f"numbers {only(numbers(prose(right)), numbers(prose(left)))}"
-    inner = list(pairwise(right.children or []))
-    if any(opening.type == "em_open" and re.match(CJK, child.content) for opening, child in inner):
-        yield "Chinese in italics, which no font has"
-    if any(child.type in ("softbreak", "hardbreak") for child in right.children or []):
-        yield "a line break within a paragraph, which shows as a space"
     text = prose(right)
     if REFERENCE.fullmatch(text) and text == prose(left):
         return
-    yield from faults_of_words(visible(right))
+    yield from faults_of_writing(right)
     yield from faults_of_translation(prose(left), text)
     yield from faults_of_terms(prose(left), text, glossary)
+
+
+def faults_of_writing(block: Token) -> Iterator[str]:
+    """Faults of a Chinese block by itself: italics, bold text, line breaks, punctuation and spaces."""
+    inner = list(pairwise(block.children or []))
+    if any(opening.type == "em_open" and re.match(CJK, child.content) for opening, child in inner):
+        yield "Chinese in italics, which no font has"
+    if any(child.type in ("softbreak", "hardbreak") for child in block.children or []):
+        yield "a line break within a paragraph, which shows as a space"
+    if any(child.type == "text" and "**" in child.content for child in block.children or []):
+        yield "asterisks that a reader sees: bold text must not end with punctuation"
+    yield from faults_of_words(visible(block))
 
 
 def only(chinese: Counter[str], english: Counter[str]) -> str:

@@ -63,6 +63,12 @@ def test_the_page_says_what_the_english_page_says(chinese: Path) -> None:
     assert bilingual.faults(text(PAGES[chinese]), text(chinese), GLOSSARY) == []
 
 
+def test_the_first_page_of_the_site_is_written_in_the_same_way() -> None:
+    blocks = [block for block in bilingual.parsed(text(FIRST_OF_THE_SITE)) if block.type == "inline"]
+    assert len(blocks) > 10
+    assert [fault for block in blocks for fault in bilingual.faults_of_writing(block)] == []
+
+
 def faults_of_links(english: Path, chinese: Path, chinese_text: str) -> list[str]:
     """Links that do not lead where the English page's do, in Chinese where there is a Chinese page."""
     here, there = bilingual.links(text(english), english), bilingual.links(chinese_text, chinese)
@@ -142,6 +148,8 @@ CELLS, TUTORIAL, README = (
         (TUTORIAL, "用 Python 实现时，", "In Python, the cell is one，", "English in"),
         (TUTORIAL, "128 个隐藏单元", "128个隐藏单元", "no space"),
         (TUTORIAL, "梯度可能爆炸。", "梯度可能爆炸。 ", "a space next to"),
+        (TUTORIAL, "**梯度裁剪**：循环", "**梯度裁剪：**循环", "asterisks"),
+        (TUTORIAL, "**梯度裁剪**", "*梯度裁剪*", "italics"),
         (TUTORIAL, "见 [tf1", "见\n[tf1", "a line break"),
         (TUTORIAL, "测试集", "测试数据", "the glossary"),
         (TUTORIAL, "```console", "```text", "a block of"),
