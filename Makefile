@@ -49,9 +49,9 @@ soak: $(DEV_INSTALL) ## Run a server under load for 10 minutes, stop 100 servers
 
 bench-peers: $(PEERS:%=.venv-%/.installed) ## Create an environment for OpenVINO and for each backend of Keras
 
-bench-readme: ## Write the results of `make bench` into the README
+bench-readme: ## Write the results of `make bench` into the READMEs
 	cp build/benchmark.json benchmarks/results.json
-	$(BIN)/python -m benchmarks.table benchmarks/results.json README.md
+	$(BIN)/python -m benchmarks.table benchmarks/results.json README.md README.zh-CN.md
 
 sanitize: sanitize-memory sanitize-thread ## Run the kernels under the sanitizers of GCC
 

@@ -1,14 +1,17 @@
-"""Shows results: ``python -m benchmarks.table RESULTS.json``; or writes them into a README, as the second argument."""
+"""Shows results: ``python -m benchmarks.table RESULTS.json``; or writes them into READMEs, the arguments after it.
+
+A README whose name ends in ``.zh-CN.md`` is written in Chinese.
+"""
 
 from __future__ import annotations
 
 import re
 import sys
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks import cases
+from benchmarks.languages import ENGLISH, Language, language_of
 from benchmarks.results import Result, load, sets
 from benchmarks.terminal import figure, line, machine, time, title
 
@@ -29,11 +32,11 @@ def main() -> None:
     if len(sys.argv) == 2:
         print("\n".join(line(case, results["skipped"]) for case in results["cases"]))
         return
-    readme = Path(sys.argv[2])
-    text = readme.read_text("utf-8")
-    if text.count(START) != 1 or text.count(END) != 1:
-        raise SystemExit(f"{readme} has no place for the table: expected a line '{START}' and a line '{END}'.")
-    readme.write_text(placed(text, markdown(results)), "utf-8")
+    for readme in map(Path, sys.argv[2:]):
+        text = readme.read_text("utf-8")
+        if text.count(START) != 1 or text.count(END) != 1:
+            raise SystemExit(f"{readme} has no place for the table: expected a line '{START}' and a line '{END}'.")
+        readme.write_text(placed(text, markdown(results, language_of(readme))), "utf-8")
 
 
 def placed(text: str, section: str) -> str:
@@ -48,7 +51,7 @@ def documented(text: str) -> str:
     return match[1] if match else ""
 
 
-def markdown(results: Result) -> str:
+def markdown(results: Result, language: Language = ENGLISH) -> str:
     """The README's section."""
     best, *others = sets(results)
     by_group: dict[str, list[Result]] = {}
@@ -58,56 +61,65 @@ def markdown(results: Result) -> str:
             by_group.setdefault(case["group"], []).append(case)
         elif case["passes"]:
             lesser[title(case)] = case
-    blocks = [introduction(results)]
+    blocks = [introduction(results, language)]
     if "layers" in by_group:
-        blocks.append("\n".join(layer_rows(by_group["layers"], lesser, others[0] if others else "")))
+        blocks.append("\n".join(layer_rows(by_group["layers"], lesser, others[0] if others else "", language)))
     if "cells" in by_group:
         heading = (
-            f"Cells that are called {cases.CELL_STEPS} times in a loop, compared with torch.nn's cells; H units and as "
-            "many inputs."
+            "Cells that are called {steps} times in a loop, compared with torch.nn's cells; H units and as many inputs."
         )
-        blocks += [wrapped(heading), "\n".join(grid(by_group["cells"], "cell", cell_label, cases.TORCH))]
+        rows = grid(by_group["cells"], language.say("cell"), cell_label, cases.TORCH, language)
+        blocks += [language.paragraph(language.say(heading, steps=cases.CELL_STEPS)), "\n".join(rows)]
     if "variants" in by_group:
         heading = "The cost of an option: our time with it divided by our plain LSTM's, forward / training step."
-        blocks += [heading, "\n".join(grid(by_group["variants"], "option", option_label, cases.PLAIN))]
+        rows = grid(by_group["variants"], language.say("option"), option_label, cases.PLAIN, language)
+        blocks += [language.say(heading), "\n".join(rows)]
     groups = ("weights", "bfloat16", "memory", "epoch")
-    last = [sentence(case) for group in groups for case in by_group.get(group, [])]
-    blocks += ["\n".join(wrapped(f"- {text}", indent="  ") for text in last)] if last else []
+    last = [sentence(case, language) for group in groups for case in by_group.get(group, [])]
+    blocks += ["\n".join(language.paragraph(f"- {text}", indent="  ") for text in last)] if last else []
     return "\n\n".join(blocks) + "\n"
 
 
-def introduction(results: Result) -> str:
+def introduction(results: Result, language: Language) -> str:
     """The sentences above the table: machine, versions, and what the figures mean."""
     versions: dict[str, str] = {}
     for key, value in results["versions"].items():
         versions |= value if isinstance(value, dict) else {key: value}
     named = [f"{NAMES.get(key, key)} {value}" for key, value in versions.items() if key not in ("holdfast", "python")]
     _, *others = sets(results)
-    text = (
-        f"{machine(results)}; {', '.join(named)}; float32; {results['date']}. The figures of a peer are its time "
-        "divided by ours, forward / training step (with the gradients of all parameters): above 1, Holdfast is faster. "
-        "They are medians of runs in turn, of layers that gave the same numbers."
+    text = language.say(
+        "{machine}; {versions}; float32; {date}. The figures of a peer are its time divided by ours, forward / "
+        "training step (with the gradients of all parameters): above 1, Holdfast is faster. They are medians of runs "
+        "in turn, of layers that gave the same numbers.",
+        machine=machine(results, language),
+        versions=language.say(", ").join(named),
+        date=results["date"],
     )
     if any(cases.PRODUCTS in passed["peers"] for case in results["cases"] for passed in case["passes"].values()):
-        text += (
+        text += language.say(
             " The products are the matrix products alone, by torch.mm; their time divided by ours is above 100 % where "
             "our whole layer takes less time."
         )
     if others:
-        text += f" onnxruntime has no switch for {others[0]}; it always uses the best set of the processor."
-    return wrapped(text)
+        text += language.say(
+            " onnxruntime has no switch for {lesser}; it always uses the best set of the processor.", lesser=others[0]
+        )
+    return language.paragraph(text)
 
 
-def wrapped(text: str, indent: str = "") -> str:
-    """A paragraph in lines of at most 120 characters, those after the first indented."""
-    return textwrap.fill(text, 120, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
+def titled(case: Result, language: Language) -> str:
+    """Name and shape of a case, as `title` says them in English."""
+    return title({**case, "name": language.label(case["name"])})
 
 
-def layer_rows(group: Sequence[Result], lesser: dict[str, Result], lesser_set: str) -> Iterator[str]:
+def layer_rows(
+    group: Sequence[Result], lesser: dict[str, Result], lesser_set: str, language: Language
+) -> Iterator[str]:
     """A line for each layer and shape; the last columns are of the lesser instruction set, if that was measured."""
     columns = {heading: peers for heading, peers in COLUMNS.items() if any(ratios(case, peers) for case in group)}
     again = {heading: peers for heading, peers in columns.items() if any(ratios(c, peers) for c in lesser.values())}
-    headings = ["layer (B, T, I, H)", "time", *columns, *(f"{lesser_set}: {heading}" for heading in again)]
+    headings = [language.say(heading) for heading in ("layer (B, T, I, H)", "time", *columns)]
+    headings += [language.say("{set}: {heading}", set=lesser_set, heading=language.say(heading)) for heading in again]
     yield f"| {' | '.join(headings)} |"
     yield "|---" * len(headings) + "|"
     for case in group:
@@ -115,7 +127,7 @@ def layer_rows(group: Sequence[Result], lesser: dict[str, Result], lesser_set: s
         limited = lesser.get(title(case), {"passes": {}})
         cells = [ratios(case, peers) for peers in columns.values()]
         cells += [ratios(limited, peers) for peers in again.values()]
-        yield f"| {' | '.join([title(case), times, *cells])} |"
+        yield f"| {' | '.join([titled(case, language), times, *cells])} |"
 
 
 def ratios(case: Result, peers: Sequence[str]) -> str:
@@ -139,9 +151,15 @@ def option_label(case: Result) -> tuple[str, str]:
     return case["name"], f"({', '.join(map(str, case['shape']))})"
 
 
-def grid(group: Sequence[Result], corner: str, label: Callable[[Result], tuple[str, str]], peer: str) -> Iterator[str]:
+def grid(
+    group: Sequence[Result],
+    corner: str,
+    label: Callable[[Result], tuple[str, str]],
+    peer: str,
+    language: Language,
+) -> Iterator[str]:
     """A table with a row and a column for each label; the cost of an option is the inverse of the ratio."""
-    table = {label(case): case for case in group}
+    table = {label({**case, "name": language.label(case["name"])}): case for case in group}
     rows, columns = (list(dict.fromkeys(key[k] for key in table)) for k in range(2))
     yield f"| {corner} | {' | '.join(columns)} |"
     yield "|---" * (len(columns) + 1) + "|"
@@ -154,20 +172,31 @@ def grid(group: Sequence[Result], corner: str, label: Callable[[Result], tuple[s
         yield f"| {row} | {' | '.join(texts)} |"
 
 
-def sentence(case: Result) -> str:
+def sentence(case: Result, language: Language) -> str:
     """A result that does not fit into the columns of a table."""
+    name, say = titled(case, language), language.say
     if case["group"] in ("bfloat16", "weights"):
-        return f"{title(case)}: {ratios(case, [cases.FLOAT32])} times as fast as our float32."
+        text = "{title}: {ratios} times as fast as our float32."
+        return say(text, title=name, ratios=ratios(case, [cases.FLOAT32]))
     (passed,) = case["passes"].values()
     if case["group"] == "epoch":
-        times = [f"{name} {peer['ms'] / 1e3:.1f} s ({peer['ratio']:.2f})" for name, peer in passed["peers"].items()]
-        return (
-            f"{case['name']}, 60,000 images, {case['shape'][3]} units: {passed['ms'] / 1e3:.1f} s; {', '.join(times)}."
+        times = [
+            say("{name} {time} s ({ratio})", name=key, time=f"{peer['ms'] / 1e3:.1f}", ratio=f"{peer['ratio']:.2f}")
+            for key, peer in passed["peers"].items()
+        ]
+        return say(
+            "{title}, 60,000 images, {units} units: {time} s; {peers}.",
+            title=language.label(case["name"]),
+            units=case["shape"][3],
+            time=f"{passed['ms'] / 1e3:.1f}",
+            peers=say(", ").join(times),
         )
-    sizes = ", ".join(f"{name.replace(', ', ' with ')} {mib:.0f} MiB" for name, mib in case.get("peak_mib", {}).items())
     longer = passed["peers"].get(cases.RECOMPUTE)
-    slower = f" Recomputing takes {longer['ratio']:.2f} times as long as keeping everything." if longer else ""
-    return f"Memory of a training step, {title(case)}: {sizes}.{slower}" if sizes else f"{title(case)}.{slower}"
+    text = " Recomputing takes {ratio} times as long as keeping everything."
+    slower = say(text, ratio=f"{longer['ratio']:.2f}") if longer else ""
+    peaks = case.get("peak_mib", {}).items()
+    sizes = say(", ").join(f"{say(key.replace(', ', ' with '))} {mib:.0f} MiB" for key, mib in peaks)
+    return (say("Memory of a training step, {title}: {sizes}.", title=name, sizes=sizes) if sizes else name) + slower
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from rich.table import Table
 
 from benchmarks import cases
+from benchmarks.languages import ENGLISH, Language
 from benchmarks.results import Result, sets
 
 WIDTH = 150
@@ -73,8 +74,9 @@ def table(results: Result) -> Table:
     return shown
 
 
-def machine(results: Result) -> str:
+def machine(results: Result, language: Language = ENGLISH) -> str:
     """Processor, instruction sets, threads."""
     count = results["threads"]
-    threads = f"{count} thread{'' if count == 1 else 's'}"
-    return ", ".join(filter(None, [results["machine"]["processor"], " and ".join(sets(results)), threads]))
+    threads = language.say("{count} thread" if count == 1 else "{count} threads", count=count)
+    parts = [results["machine"]["processor"], language.say(" and ").join(sets(results)), threads]
+    return language.say(", ").join(filter(None, parts))

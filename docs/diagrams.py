@@ -1,4 +1,4 @@
-"""Draws the diagrams of the cells in ``docs/cells.md`` into ``docs/pictures``.
+"""Draws the diagrams of ``docs/cells.md`` into ``docs/pictures``, and in Chinese into ``docs/zh/pictures``.
 
     python docs/diagrams.py
 
@@ -14,6 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # for a test that runs this file
 
+import chinese  # noqa: E402
 from drawing import Drawing  # noqa: E402
 
 _TOP, _BOXES, _BUS_H, _BUS_X = 90, 280, 335, 372
@@ -287,6 +288,15 @@ PICTURES: dict[str, Callable[[], str]] = {
 }
 """What draws each file of ``docs/pictures``."""
 
+
+def drawn() -> dict[str, str]:
+    """Every picture in both languages, by its path in ``docs``."""
+    english = {name: draw() for name, draw in PICTURES.items()}
+    pairs = {"pictures": english, "zh/pictures": chinese.pictures(english)}
+    return {f"{folder}/{name}": svg for folder, pictures in pairs.items() for name, svg in pictures.items()}
+
+
 if __name__ == "__main__":
-    for name, draw in PICTURES.items():
-        (HERE / "pictures" / name).write_text(draw(), "utf-8")
+    for path, svg in drawn().items():
+        (HERE / path).parent.mkdir(exist_ok=True)
+        (HERE / path).write_text(svg, "utf-8")

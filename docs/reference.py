@@ -1,4 +1,4 @@
-"""Writes the generated pages: ``docs/recipes.md`` from the settings, ``docs/cli.md`` from the commands.
+"""Writes the generated pages: ``docs/recipes.md`` from the settings, ``docs/cli.md`` and its Chinese from the commands.
 
     python docs/reference.py
 
@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -20,6 +21,10 @@ from holdfast.cli import app
 from holdfast.settings import DataSettings, Recipe, RecurrentSettings
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # for a test that runs this file
+
+import chinese  # noqa: E402
+
 _BASES: dict[str, type[BaseModel]] = {"data": DataSettings, "model": RecurrentSettings}
 
 
@@ -107,12 +112,27 @@ def _toml(value: Any) -> str:
 
 def cli_page() -> str:
     """The page of every command with its arguments and options."""
+    return _with_link(_commands(), "[中文](zh/cli.md)")
+
+
+def chinese_cli_page() -> str:
+    """The same page in Chinese."""
+    return _with_link(chinese.cli_page(_commands()), "[English](../cli.md)")
+
+
+def _commands() -> str:
     command = typer.main.get_command(app)
     text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="holdfast", title="The command line")
     return text.replace("[bold]", "**").replace("[/bold]", "**").replace("\\[", "[").strip() + "\n"
 
 
-PAGES = {"recipes.md": recipes_page, "cli.md": cli_page}
+def _with_link(page: str, link: str) -> str:
+    """The page with a link to its other language under the title."""
+    title, rest = page.split("\n", 1)
+    return f"{title}\n\n{link}\n{rest}"
+
+
+PAGES = {"recipes.md": recipes_page, "cli.md": cli_page, "zh/cli.md": chinese_cli_page}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from benchmarks import cases, instruction_sets, layers, results, run, table, terminal
 from benchmarks.keras_peer import from_keras, reordered, to_keras
+from benchmarks.languages import CHINESE, language_of
 from benchmarks.products import products, steps_of
 from benchmarks.rounds import Wrong, check, in_turn, quartiles, ratio, settle
 
@@ -109,21 +110,32 @@ def test_avx2_is_measured_too_where_the_best_is_avx512(monkeypatch: pytest.Monke
 
 
 def test_the_readme_gets_what_was_measured(small: tuple[str, Path], tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{table.START}\nthe last ones\n{table.END}\nafter\n", "utf-8")
-    command("benchmarks.table", small[1], readme)
-    text = readme.read_text("utf-8")
-    assert text.startswith(f"before\n{table.START}\n")
-    assert text.endswith(f"{table.END}\nafter\n")
-    assert "the last ones" not in text
+    readmes = [tmp_path / "README.md", tmp_path / "README.zh-CN.md"]
+    for readme in readmes:
+        readme.write_text(f"before\n{table.START}\nthe last ones\n{table.END}\nafter\n", "utf-8")
+    command("benchmarks.table", small[1], *readmes)
+    text, chinese = (readme.read_text("utf-8") for readme in readmes)
+    for written in (text, chinese):
+        assert written.startswith(f"before\n{table.START}\n")
+        assert written.endswith(f"{table.END}\nafter\n")
+        assert "the last ones" not in written
     case = json.loads(small[1].read_text("utf-8"))["cases"][0]
     forward, training = (case["passes"][which]["peers"]["torch.nn"]["ratio"] for which in ("forward", "training"))
     (row,) = [line for line in text.splitlines() if line.startswith("| LSTM, 2 layers (128, 8, 2, 20) |")]
     assert f"| {forward:.2f} / {training:.2f} |" in row
+    assert row.replace("LSTM, 2 layers", "LSTM，2 层") in chinese.splitlines()
 
 
-def test_the_readme_is_of_the_results() -> None:
-    assert table.documented(README.read_text("utf-8")) == table.markdown(json.loads(RESULTS.read_text("utf-8")))
+@pytest.mark.parametrize("readme", [README, README.with_suffix(".zh-CN.md")], ids=lambda path: path.name)
+def test_the_readme_is_of_the_results(readme: Path) -> None:
+    expected = table.markdown(json.loads(RESULTS.read_text("utf-8")), language_of(readme))
+    assert table.documented(readme.read_text("utf-8")) == expected
+
+
+def test_every_case_has_a_chinese_name() -> None:
+    assert {CHINESE.label(case.name) for case in cases.all_cases()} >= {"LSTM，2 层，双向", "GRU，单个序列"}
+    with pytest.raises(KeyError):
+        CHINESE.label("LSTM, 3 layers")
 
 
 def test_peers_that_are_not_there_are_named(tmp_path: Path) -> None:

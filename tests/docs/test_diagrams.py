@@ -17,24 +17,38 @@ DOCS = Path(__file__).parents[2] / "docs"
 PROGRAM = runpy.run_path(str(DOCS / "diagrams.py"))
 PICTURES: dict[str, Callable[[], str]] = PROGRAM["PICTURES"]
 SVG = "{http://www.w3.org/2000/svg}"
-CELLS = (DOCS / "cells.md").read_text("utf-8")
+DRAWN: dict[str, str] = PROGRAM["drawn"]()
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_the_picture_is_what_the_program_draws(name: str) -> None:
-    assert (DOCS / "pictures" / name).read_text("utf-8") == PICTURES[name](), "run `python docs/diagrams.py`"
+@pytest.mark.parametrize("path", DRAWN)
+def test_the_picture_is_what_the_program_draws(path: str) -> None:
+    assert (DOCS / path).read_text("utf-8") == DRAWN[path], "run `python docs/diagrams.py`"
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_the_page_shows_it_with_words_for_readers_of_screens(name: str) -> None:
-    alternative = re.search(rf"!\[([^]]+)\]\(pictures/{re.escape(name)}\)", CELLS)
+def test_no_other_picture_is_there() -> None:
+    assert {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.svg")} == set(DRAWN)
+
+
+@pytest.mark.parametrize("path", DRAWN)
+def test_the_page_shows_it_with_words_for_readers_of_screens(path: str) -> None:
+    page = (DOCS / path).parents[1] / "cells.md"
+    alternative = re.search(rf"!\[([^]]+)\]\(pictures/{re.escape(Path(path).name)}\)", page.read_text("utf-8"))
     assert alternative
-    root = ElementTree.fromstring(PICTURES[name]())
+    root = ElementTree.fromstring(DRAWN[path])
     title, description = root.find(f"{SVG}title"), root.find(f"{SVG}desc")
     assert title is not None
     assert description is not None
     assert alternative[1].startswith(str(title.text))
-    assert len(str(description.text)) > 100
+    assert len(str(description.text)) > (50 if path.startswith("zh/") else 100)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_chinese_picture_has_the_same_lines_and_no_english(name: str) -> None:
+    english, chinese = (ElementTree.fromstring(DRAWN[f"{folder}/{name}"]) for folder in ("pictures", "zh/pictures"))
+    for left, right in zip(english.iter(), chinese.iter(), strict=True):
+        assert left.attrib == {key: value for key, value in right.attrib.items() if key != "lang"}
+        if left.tag != f"{SVG}style" and re.search(r"(?:\b[a-z]+ ){2,}", left.text or ""):
+            assert re.search(r"[\u4e00-\u9fff]", str(right.text)), left.text
 
 
 @pytest.mark.parametrize("name", PICTURES)

@@ -19,7 +19,8 @@ PYTHON = sorted(
 OTHER = sorted(
     [*ROOT.glob("native/*.*"), *ROOT.glob("src/holdfast/**/*.pyi"), *ROOT.glob("src/holdfast/recipes/*.toml")]
 )
-PAGES = sorted([ROOT / "CONTRIBUTING.md", ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
+DOCS = {*ROOT.glob("docs/**/*.md")} - {*ROOT.glob("docs/zh/**/*.md")}
+PAGES = sorted([ROOT / "CONTRIBUTING.md", ROOT / "README.md", *DOCS])
 FILES = [*PYTHON, *OTHER, *PAGES]
 
 
