@@ -18,7 +18,7 @@ class SearchChinese(SearchEnglish):
     """English words, as in English pages, and pairs of Chinese characters."""
 
     lang = "zh"
-    language_name = "Chinese"
+    language_name = "English"  # of the stemmer: Chinese has no endings to remove
     js_splitter_code = r"""
 var splitQuery = (query) =>
   (query.match(/[\u3400-\u9fff]+|(?:(?![\u3400-\u9fff])[\p{L}\p{N}_])+/gu) || []).flatMap((run) =>

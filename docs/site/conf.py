@@ -65,6 +65,13 @@ pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 
 
+def _without_changes(app: Sphinx, doctree: object) -> None:
+    """The list of changes names everything, so a search does not look there."""
+    if app.env.docname == "changes":
+        app.env.metadata["changes"]["nosearch"] = True
+
+
 def setup(app: Sphinx) -> None:
     """Tables as text have no colours of their own."""
     app.add_lexer("csv", TextLexer)
+    app.connect("doctree-read", _without_changes)
