@@ -136,7 +136,7 @@ def test_a_bad_row_does_not_fail_the_others(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_chunk_that_fails_half_way_was_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Desk(max_delay=5, live=2) as desk:
+    with Desk(max_delay=0.2, live=2) as desk:
         desk.ask(0), desk.ask(1)
         desk.wait(2)
         with monkeypatch.context() as patch:
@@ -154,7 +154,7 @@ def test_an_answer_that_cannot_be_put_together_was_not_taken(monkeypatch: pytest
     def full(*_: Any) -> Any:
         raise MemoryError
 
-    with Desk(max_delay=5, live=2) as desk:
+    with Desk(max_delay=0.2, live=2) as desk:
         desk.ask(0), desk.ask(1)
         desk.wait(2)
         with monkeypatch.context() as patch:

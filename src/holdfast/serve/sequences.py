@@ -122,6 +122,10 @@ class Sequences:
         try:
             async with sequence.turn:
                 return await self._next(key, sequence, live, wish, x, state, until)
+        except BaseException:
+            if wish.start and not sequence.steps:  # it has not begun
+                self._end(key, live, sequence)
+            raise
         finally:
             sequence.waiting -= 1
 
@@ -139,23 +143,22 @@ class Sequences:
             raise Refusal(409, f"The sequence {wish.id!r} exists. End it first, or choose another sequence_id.")
         sequence = _Sequence(live.pool.join(partial(self._forget, key)))
         self._sequences[key] = sequence
-        self._ended.pop(key, None)
         return sequence
 
     def _forget(self, key: Id) -> None:
         del self._sequences[key]
 
     def _known(self, key: Id, wish: _Wish) -> _Sequence:
+        if key in self._sequences:
+            return self._sequences[key]
         if key in self._ended:
             raise _ended(wish)
-        if key not in self._sequences:
-            raise Refusal(
-                404,
-                f"There is no sequence {wish.id!r}: it has not begun, or had no step for too long "
-                "(sequence_idle_seconds). Begin it with sequence_start.",
-                "sequence",
-            )
-        return self._sequences[key]
+        raise Refusal(
+            404,
+            f"There is no sequence {wish.id!r}: it has not begun, or had no step for too long "
+            "(sequence_idle_seconds). Begin it with sequence_start.",
+            "sequence",
+        )
 
     async def _next(
         self, key: Id, sequence: _Sequence, live: LiveModel, wish: _Wish, x: Array, state: Any, until: float
@@ -174,14 +177,13 @@ class Sequences:
             answer = await live.pool.step(sequence.row, x, state=state, return_state=wish.return_state, until=until)
         except Exception:  # no step was taken
             sequence.steps -= len(x)
-            if wish.start:  # it has not begun
-                self._end(key, live, sequence)
             raise
         try:
             result = _result(answer, live)
         except Exception:
             self._end(key, live, sequence)
             raise
+        self._ended.pop(key, None)
         if wish.end:
             self._end(key, live, sequence)
             self._ended[key] = None
@@ -190,7 +192,8 @@ class Sequences:
         return result
 
     def _end(self, key: Id, live: LiveModel, sequence: _Sequence) -> None:
-        del self._sequences[key]
+        if self._sequences.get(key) is sequence:
+            del self._sequences[key]
         live.pool.leave(sequence.row)
 
 

@@ -130,9 +130,10 @@ class Ticks:
             if len(done) < len(batch):
                 with self._condition:
                     self._queue.extend(request for request in batch if request not in done)
-        for request in self._queue:
-            self._fail(request, DroppedError("the streams have ended"))
-        self._deliver(list(self._queue))
+        if self._queue:
+            for request in self._queue:
+                self._fail(request, DroppedError("the streams have ended"))
+            self._deliver(list(self._queue))
 
     def _next(self) -> list[StepRequest]:
         """The requests of the next tick, at most one per row; none when the thread must end."""
