@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -148,6 +149,32 @@ def test_many_messages_of_one_packet_are_answered_in_order(address: str) -> None
         assert sums == list(range(1, 2001))
         raw.send(frame(CLOSE, b"\x03\xe8"))
         assert raw.close_code() == 1000
+
+
+@pytest.mark.parametrize(
+    ("tiny", "count"), [(frame(PING), 40_000), (frame(TEXT, b'{"reset":true}'), 12_000)], ids=["pings", "messages"]
+)
+def test_a_flood_of_tiny_frames_leaves_turns_to_others(address: str, service: Service, tiny: bytes, count: int) -> None:
+    with Raw(address) as raw:
+        raw.send(ONE_STEP)
+        raw.answer()
+        loop = next(iter(service.sequences._live)).pool._loop  # type: ignore[union-attr]
+        beats = [time.monotonic()]
+
+        def beat() -> None:
+            beats.append(time.monotonic())
+            loop.call_later(0.001, beat) if len(beats) < 10**5 and beats[0] else None
+
+        loop.call_soon_threadsafe(beat)
+        began = time.monotonic()
+        drain = threading.Thread(target=lambda: [raw.answer() for _ in range(count + 1)])
+        drain.start()
+        raw.send(tiny * count, ONE_STEP)
+        drain.join(60)
+        seconds = time.monotonic() - began
+        beats[0] = 0
+    gaps = np.diff(beats[1:])
+    assert gaps.max() < seconds / 3, (gaps.max(), seconds)
 
 
 def test_pings_that_nobody_reads_the_answers_of(address: str, service: Service) -> None:

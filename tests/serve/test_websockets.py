@@ -155,6 +155,10 @@ def test_limits_end_connections() -> None:
             with pytest.raises(InvalidStatus) as refused:
                 await connect(f"ws://{address}/stream/{path}")
             assert refused.value.response.status_code == status
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"ws://{address}/streams")
+        assert refused.value.response.status_code == 404
+        assert json.loads(refused.value.response.body)["error"].startswith("There is no such path")
 
     limits = {"sequences": 2, "frame_bytes": 1200, "sequence_idle_seconds": 0.5}
     with served(service_of(limits, sum=accumulator())) as address:

@@ -23,6 +23,9 @@ def without_application(status: str, message: str, *headers: str) -> bytes:
     return "\r\n".join([*lines, "Connection: close", "", content]).encode()
 
 
+_READ_BYTES = 16 * 1024
+"""Bytes that are read of a connection at a time; the others have their turn in between. asyncio reads 256 KiB: of tiny
+chunks or frames, these would take a second."""
 _FULL = without_application("503 Service Unavailable", "The server has no free connection", "Retry-After: 1")
 _NOT_HTTP = without_application("400 Bad Request", "The request is not HTTP/1.1")
 
@@ -39,6 +42,8 @@ class GuardedProtocol(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         """Takes a connection, or closes it where there are too many."""
         full = len(self.connections) >= self.limits.connections
+        if hasattr(transport, "max_size"):  # asyncio's own; as uvloop has it otherwise
+            transport.max_size = _READ_BYTES
         super().connection_made(ClosingTransport(transport, self.limits.send_seconds))  # type: ignore[arg-type]
         self.metrics.connections.inc()
         self._counted = True

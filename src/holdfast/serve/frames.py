@@ -88,6 +88,8 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         """The next message for the application, which has answered the one before."""
         if self._answers and self._sizes:
             self._sizes.popleft()
+        if not self.queue.empty():
+            await asyncio.sleep(0)  # else a client whose messages are there already would keep the loop from the others
         message = await super().receive()
         self._answers = message["type"] == "websocket.receive"
         if not self.writable.is_set():

@@ -90,6 +90,8 @@ class Guard:
             nonlocal accepted, gone
             if message["type"] == "websocket.accept":
                 accepted, facts.status = True, 101
+            elif message["type"] == "websocket.close" and not accepted:
+                raise HTTPException(404)  # no route; starlette would say 403, without a message
             try:
                 await send(message)
             except OSError:  # as ASGI has it
@@ -102,7 +104,7 @@ class Guard:
             await self._app(scope, receive, sent)
         except Exception as error:
             if not gone:
-                await _end(scope, receive, sent, refusal_for(error, facts), facts, accepted)
+                await _end(scope, receive, send, refusal_for(error, facts), facts, accepted)
         finally:
             self._record(scope, facts, time.perf_counter() - began)
 
