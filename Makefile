@@ -44,7 +44,8 @@ hostile: $(DEV_INSTALL) ## Send 2,000 mutated requests to a server, many times a
 bench: $(DEV_INSTALL) ## Measure Holdfast, torch.nn and onnxruntime; Keras and OpenVINO if bench-peers was run
 	$(BIN)/python -m benchmarks --json build/benchmark.json $(BENCH)
 
-soak: $(DEV_INSTALL) ## Run a server under load for 10 minutes, stop 100 servers under load, move streams between two servers
+soak: $(DEV_INSTALL) ## Run servers under load for 10 minutes, stop 100 under load, and do to streams all that can happen to them
+	$(BIN)/python -m benchmarks.serving.state
 	$(BIN)/python -m benchmarks.serving.soak --minutes 10 --signals 100 --replicas 20000
 
 bench-peers: $(PEERS:%=.venv-%/.installed) ## Create an environment for OpenVINO and for each backend of Keras

@@ -7,8 +7,13 @@ import base64
 import json
 import os
 import struct
+from dataclasses import dataclass, field
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
 Address = tuple[str, int]
 
 
@@ -84,6 +89,7 @@ class WebSocket:
                     size = int.from_bytes(await self._reader.readexactly(2 if size == 126 else 8), "big")
                 data = await self._reader.readexactly(size)
             except (asyncio.IncompleteReadError, ConnectionError) as error:
+                self._writer.close()
                 raise ClosedError(1006) from error
             opcode = first & 15
             if opcode == 8:
@@ -125,15 +131,21 @@ class Http:
         return await self.request(f"POST {path} HTTP/1.1\r\nContent-Type: application/json", data)
 
     async def request(self, head: str, data: bytes = b"") -> tuple[int, Any]:
-        """A request with any head."""
-        if self._writer is None:
-            self._reader, self._writer = await asyncio.open_connection(*self._address)
-        whole = f"{head}\r\nHost: {self._address[0]}\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data
+        """A request with any head, whose answer is JSON."""
+        status, _, content = await self.exchange(head, data)
+        return status, json.loads(content)
+
+    async def exchange(self, head: str, data: bytes = b"") -> tuple[int, str, bytes]:
+        """A request with any head: the status, the head and the content of its answer.
+
+        Raises:
+            HalfError: Only a part of the answer came.
+            OSError: There is no server, or it went away.
+        """
         try:
-            self._writer.write(whole)
+            await self.send(head, data)
             answer = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-            size = int(answer.partition("content-length:")[2].partition("\r\n")[0])
-            content = await self._reader.readexactly(size)
+            content = await self._reader.readexactly(int(header_of(answer, "content-length")))
         except asyncio.IncompleteReadError as error:
             self.close()
             if not error.partial and error.expected is None:
@@ -141,10 +153,78 @@ class Http:
             raise HalfError("the answer is not whole") from error
         if "connection: close" in answer:
             self.close()
-        return int(answer.split()[1]), json.loads(content)
+        return int(answer.split()[1]), answer, content
+
+    async def send(self, head: str, data: bytes = b"") -> None:
+        """Sends a request, and does not wait for its answer."""
+        if self._writer is None:
+            self._reader, self._writer = await asyncio.open_connection(*self._address)
+        self._writer.write(f"{head}\r\nHost: {self._address[0]}\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data)
+
+    def kill(self) -> None:
+        """Breaks the connection, as a client that dies does."""
+        if self._writer is not None:
+            self._writer.transport.abort()
+            self._writer = None
 
     def close(self) -> None:
         """Closes the connection."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+
+def header_of(head: str, name: str) -> str:
+    """The value of a header in a head in small letters; empty without it."""
+    return head.partition(f"\r\n{name}:")[2].partition("\r\n")[0].strip()
+
+
+class Infer:
+    """Steps over Open Inference Protocol v2, with binary data: every float32 goes both ways as it is.
+
+    Args:
+        address: Of the server.
+        model: The name of the model.
+    """
+
+    def __init__(self, address: Address, model: str) -> None:
+        self.http, self._model = Http(address), model
+
+    async def step(self, x: Array, **parameters: Any) -> Answer:
+        """The answer to the steps x [T, I]."""
+        status, head, content = await self.http.exchange(*self._request(x, parameters))
+        size = header_of(head, "inference-header-content-length")
+        document = json.loads(content[: int(size)] if size else content)
+        if status != 200:
+            return Answer(status, error=document["error"])
+        output = document["outputs"][0]
+        y = np.frombuffer(content[int(size) :], np.float32).reshape(output["shape"][1:])
+        return Answer(status, y, document.get("parameters", {}).get("state", ""))
+
+    async def die(self, x: Array, **parameters: Any) -> None:
+        """Sends the same and breaks the connection."""
+        await self.http.send(*self._request(x, parameters))
+        await asyncio.sleep(0)
+        self.http.kill()
+
+    def _request(self, x: Array, parameters: Any) -> tuple[str, bytes]:
+        data = np.ascontiguousarray(x, np.float32).tobytes()
+        tensor = {
+            "name": "input",
+            "datatype": "FP32",
+            "shape": [1, *x.shape],
+            "parameters": {"binary_data_size": len(data)},
+        }
+        document = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True, **parameters}}).encode()
+        head = f"POST /v2/models/{self._model}/infer HTTP/1.1\r\nInference-Header-Content-Length: {len(document)}"
+        return head, document + data
+
+
+@dataclass
+class Answer:
+    """The answer to steps: the outputs and perhaps the state, or an error."""
+
+    status: int
+    y: Array = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    state: str = ""
+    error: str = ""

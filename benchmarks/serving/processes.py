@@ -28,13 +28,18 @@ def free_port() -> int:
 
 
 def write_models(folder: Path) -> dict[str, Path]:
-    """The models that are served: sums of whole numbers, a small LSTM, and one of the size of the measurements."""
+    """The models that are served: sums of whole numbers, a small LSTM and GRU, and an LSTM for measurements."""
     total = holdfast.RNN(4, 4, activation="linear", bias=False)
     with torch.no_grad():
         total.weight_ih_l0.copy_(torch.eye(4))
         total.weight_hh_l0.copy_(torch.eye(4))
     torch.manual_seed(0)
-    layers = {"sum": total, "small": holdfast.LSTM(4, 16, num_layers=2), "large": holdfast.LSTM(80, 256, num_layers=2)}
+    layers = {
+        "sum": total,
+        "small": holdfast.LSTM(4, 16, num_layers=2),
+        "gru": holdfast.GRU(4, 24),
+        "large": holdfast.LSTM(80, 256, num_layers=2),
+    }
     paths = {name: folder / f"{name}.safetensors" for name in layers}
     for name, layer in layers.items():
         holdfast.Stream(layer).export(paths[name])
@@ -66,8 +71,8 @@ class ServerProcess:
         begin = time.monotonic()
         while time.monotonic() - begin < 60:
             assert self.process.poll() is None, "the server ended"
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                connection = http.client.HTTPConnection(*self.address, timeout=5)
+            connection = http.client.HTTPConnection(*self.address, timeout=5)
+            with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
                 connection.request("GET", path)
                 if connection.getresponse().status == 200:
                     return time.monotonic() - begin

@@ -11,17 +11,15 @@ from typing import Any
 
 import numpy as np
 import torch
-import uvicorn
 from tests.layers.test_stream_rows import same_bits
 
 import holdfast
 from holdfast import runtime
 from holdfast.runtime.network import StreamNetwork
-from holdfast.serve.app import build
 from holdfast.serve.limits import Limits
 from holdfast.serve.models import Models, ServedModel
 from holdfast.serve.runners import StreamRunner
-from holdfast.serve.server import Server, listen
+from holdfast.serve.server import Server, config, listen
 from holdfast.serve.service import Service
 from holdfast.serve.streams import add_streams
 
@@ -73,11 +71,8 @@ class Alone:
 def served(service: Service, grace: float = 10.0) -> Iterator[str]:
     """A server in a thread; gives its address without the scheme. At the end it is stopped, and must end in time."""
     listener = listen("127.0.0.1", 0)
-    app = build(service, [add_streams(service)])
-    config = uvicorn.Config(
-        app, ws="websockets-sansio", ws_max_size=service.limits.frame_bytes, log_level="warning", lifespan="on"
-    )
-    server = StoppableServer(config, service, grace)
+    configuration = config(service, [add_streams(service)])
+    server = StoppableServer(configuration, service, grace)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:

@@ -30,7 +30,7 @@ def test_tritonclient(tmp_path: Path) -> None:
     torch.manual_seed(0)
     path = tmp_path / "stream.safetensors"
     holdfast.Stream(holdfast.LSTM(3, 5)).export(path)
-    with serving(path, untrained.write("texts", tmp_path)) as server:
+    with serving(path, untrained.write("texts", tmp_path), streams=True) as server:
         command = [PYTHON, str(CLIENT), f"127.0.0.1:{server.port}", "stream"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
@@ -45,6 +45,11 @@ def test_tritonclient(tmp_path: Path) -> None:
     assert results["outputs"] == [expected] * 7
     assert results["asynchronous"] == expected
     assert results["ids"] == ["seven"] * 7
+    steps = runtime.load(path, batch=2).run(x)
+    assert results["sequences"] == steps.swapaxes(0, 1).tolist()
+    ended, unknown, first, exists, second = results["misfits"]
+    assert [ended, unknown, exists] == ["412", "404", "409"]
+    assert [first, second] == runtime.load(path).run(np.repeat(x[0, :1], 2, 0)).tolist()
     error = "The input 'input' has shape [1, 3]; expected [-1, -1, 3], where -1 is any size."
     assert results["error"] == ["400", error]
     assert results["labels"] == [answer["label"] for answer in expected_texts]

@@ -19,10 +19,12 @@ pytest.importorskip("soundfile", reason="needs soundfile: pip install 'holdfast[
 
 from tests.serve.stream_services import served
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 import holdfast
 from holdfast import experiment, recipes
 from holdfast.predictor import Predictor
+from holdfast.serve.limits import Limits
 from holdfast.serve.models import Models, load
 from holdfast.serve.naming import places
 from holdfast.serve.service import Service
@@ -99,3 +101,20 @@ def test_text_while_the_sound_comes(model: Path) -> None:
         texts = asyncio.run(several(address))
     assert len(set(texts)) > 1
     assert all(texts)
+
+
+def test_sound_that_was_heard_and_cannot_be_computed_is_the_end(model: Path) -> None:
+    async def one(address: str) -> None:
+        async with connect(f"ws://{address}/stream/loud") as socket:
+            await socket.send(tone(700, 0.1).astype("<f4").tobytes())
+            assert not json.loads(await socket.recv())["final"]
+            await socket.send(tone(700, 3.0).astype("<f4").tobytes())
+            error = json.loads(await socket.recv())["error"]
+            assert error.endswith("are computed (tensor_values). Send fewer steps at once.")
+            with pytest.raises(ConnectionClosed):
+                await socket.recv()
+            assert (socket.close_code, socket.close_reason) == (1011, error[:123])
+
+    service = Service.make(Models(map(load, places([str(model)]))), Limits(tensor_values=100))
+    with served(service) as address:
+        asyncio.run(one(address))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import random
@@ -13,25 +14,27 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tests.serve.raw_websocket import BINARY, TEXT, Raw, frame, memory
 from tests.serve.running import Running, form, serving
+from tests.serve.stream_services import KEY
 from tests.tasks import untrained
 
 import holdfast
 from holdfast.serve.limits import Limits
 
 COUNT = int(os.environ.get("HOLDFAST_HOSTILE", "300"))
-MOST_GROWTH = 256 * 2**20
-"""Bytes; the limits below let one request hold far less."""
+MOST_GROWTH = 256
+"""MiB; the limits below let one request hold far less."""
 LIMITS = Limits(
     head_seconds=1,
     body_seconds=1,
     idle_seconds=1,
     request_seconds=20,
+    sequence_idle_seconds=1,
     body_bytes=2**20,
     json_values=100_000,
     tensor_values=100_000,
@@ -43,13 +46,16 @@ ALLOWED = {100, 200, 400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 431, 501,
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    patch = pytest.MonkeyPatch()
+    patch.setenv("HOLDFAST_STATE_KEY", KEY)
     folder = tmp_path_factory.mktemp("models")
     torch.manual_seed(0)
     holdfast.Stream(holdfast.LSTM(3, 5)).export(folder / "stream.safetensors")
     names = ("numbers", "texts", "generate", "forecast")
     models = [untrained.write(name, folder) for name in names]
-    with serving(folder / "stream.safetensors", *models, limits=LIMITS) as running:
+    with serving(folder / "stream.safetensors", *models, limits=LIMITS, streams=True) as running:
         yield running
+    patch.undo()
 
 
 def raw(method: str, path: str, body: bytes, headers: dict[str, str] | None = None) -> bytes:
@@ -67,11 +73,15 @@ def valid() -> list[bytes]:
     length = {"Inference-Header-Content-Length": str(len(header))}
     files = [("train.csv", untrained.FILES["train.csv"].encode()), ("a.npy", b"\x93NUMPY\x01\x00v\x00{'descr': '<f4'}")]
     image = ("a.png", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x08\x00\x00\x00\x08\x08\x00\x00\x00\x00")
+    sequence = {"inputs": [tensor], "parameters": {"sequence_id": 7, "sequence_start": True, "sequence_end": True}}
+    held = {"inputs": [tensor], "parameters": {"return_state": True}}
     series = {"time": ["2000-01-01", "2000-02-01"], "value": [1.5, None]}
     return [
         raw("GET", "/v2/models/stream/versions/1", b""),
         raw("POST", "/v2/models/stream/infer", infer),
         raw("POST", "/v2/models/stream/infer", header + np.ones(6, np.float32).tobytes(), length),
+        raw("POST", "/v2/models/stream/infer", json.dumps(sequence).encode()),
+        raw("POST", "/v2/models/stream/infer", json.dumps(held).encode()),
         raw("POST", "/v2/models/texts/infer", json.dumps({"inputs": [text]}).encode()),
         raw("POST", "/predict/numbers", json.dumps({"examples": [[1.0, 2.0], [3.0]], "options": {}}).encode()),
         raw("POST", "/predict/texts", json.dumps({"texts": ["4 1", ""]}).encode()),
@@ -143,7 +153,10 @@ def many(request: bytes, dice: random.Random) -> bytes:
 def chunked(request: bytes, dice: random.Random) -> bytes:
     head, _, body = request.partition(b"\r\n\r\n")
     head = re.sub(rb"Content-Length: \d+", b"Transfer-Encoding: chunked", head)
-    size = dice.choice([b"%x" % len(body), b"ffffffffffffffff", b"-1", b"x", b"%x" % (len(body) + 5)])
+    size = dice.choice([b"%x" % len(body), b"ffffffffffffffff", b"-1", b"x", b"%x" % (len(body) + 5), b"0" * 5000])
+    if dice.random() < 0.3:  # a chunk per byte, some with an extension
+        chunks = b"".join(b"1%b\r\n%c\r\n" % (dice.choice([b"", b";a=b"]), byte) for byte in body)
+        return head + b"\r\n\r\n" + chunks + dice.choice([b"0\r\n\r\n", b"0\r\nA: b\r\n\r\n", b"", b"g\r\n"])
     return head + b"\r\n\r\n" + size + b"\r\n" + body + b"\r\n0\r\n\r\n"
 
 
@@ -173,8 +186,47 @@ def rewrite(request: bytes, dice: random.Random) -> bytes:
     return re.sub(rb"^(\w+) \S+", rb"\1 " + dice.choice(paths), head) + separator + body
 
 
+def state(request: bytes, dice: random.Random) -> bytes:
+    """A state that no server gave, in a request of a stream."""
+    head, _, _ = request.partition(b"\r\n\r\n")
+    tensor = {"name": "input", "datatype": "FP32", "shape": [1, 1, 3], "data": [1, 2, 3]}
+    text = base64.urlsafe_b64encode(bytes([dice.choice([0, 1, 1, 1, 255])]) + dice.randbytes(dice.choice([0, 31, 500])))
+    made_up: list[object] = [text.decode(), text.decode()[:-1], "\ud800", "A" * 900_000, 7, [], {"a": 1}, None, ""]
+    parameters = {
+        "state": dice.choice(made_up),
+        "return_state": dice.choice([True, 1]),
+        "sequence_id": dice.choice([0, 1]),
+    }
+    body = json.dumps({"inputs": [tensor], "parameters": parameters}).encode()
+    head = re.sub(rb"^\w+ \S+", b"POST /v2/models/stream/infer", head)
+    return re.sub(rb"Content-Length: \d+", b"Content-Length: %d" % len(body), head) + b"\r\n\r\n" + body
+
+
+def pipelined(request: bytes, dice: random.Random) -> bytes:
+    return request * dice.choice([2, 5]) + cut(request, dice)
+
+
+def old(request: bytes, dice: random.Random) -> bytes:
+    return request.replace(b"HTTP/1.1", dice.choice([b"HTTP/1.0", b"HTTP/0.9", b"HTTP/2.0", b"HTTP/1.10"]), 1)
+
+
+def headers(request: bytes, dice: random.Random) -> bytes:
+    head, separator, body = request.partition(b"\r\n\r\n")
+    line = dice.choice([b"\r\nA:", b"\r\nX-%d: a" % dice.randrange(9), b"\r\n folded", b"\r\nContent-Length: 3"])
+    return head + line * dice.choice([1, 200, 20_000]) + separator + body
+
+
+def no_text(request: bytes, dice: random.Random) -> bytes:
+    """Bytes that are not UTF-8 in the body."""
+    head, _, body = request.partition(b"\r\n\r\n")
+    place = dice.randrange(len(body) + 1)
+    body = body[:place] + dice.choice([b"\xff", b"\xc3\x28", b"\xed\xa0\x80", b"\x00", b"\\ud800"]) + body[place:]
+    return re.sub(rb"Content-Length: \d+", b"Content-Length: %d" % len(body), head) + b"\r\n\r\n" + body
+
+
 MUTATIONS: list[Callable[[bytes, random.Random], bytes]] = [
     flip, cut, remove, repeat, number, number, length, nest, many, chunked, rewrite,
+    state, pipelined, old, headers, no_text,
 ]  # fmt: skip
 
 
@@ -186,7 +238,8 @@ def exchange(server: Running, request: bytes, dice: random.Random) -> bytes:
             middle = dice.randrange(len(request)) if dice.random() < 0.2 else len(request)
             connection.sendall(request[:middle])
             connection.sendall(request[middle:])
-            connection.shutdown(socket.SHUT_WR)
+            if dice.random() < 0.98:  # the others are let go for their time
+                connection.shutdown(socket.SHUT_WR)
             while part := connection.recv(65536):
                 parts.append(part)
         except (ConnectionResetError, BrokenPipeError):
@@ -194,9 +247,17 @@ def exchange(server: Running, request: bytes, dice: random.Random) -> bytes:
         return b"".join(parts)
 
 
-def memory() -> int:
-    """Bytes that this process has in memory."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def nothing_is_left(server: Running) -> None:
+    """No connection, stream or body, and nothing that the server itself did wrong."""
+    end = time.monotonic() + 10
+    counters = b""
+    while server.service.held_bytes or not re.search(rb"\nholdfast_connections 1\.0\n", counters):
+        assert time.monotonic() < end, "connections or bodies are left"
+        time.sleep(0.05)
+        counters = server.get("/metrics").content
+    assert not re.search(rb"holdfast_live_sequences{.*} [1-9]", counters)
+    assert b'reason="internal"' not in counters
+    assert not server.service.work.busy
 
 
 def test_mutated_requests(server: Running) -> None:
@@ -222,11 +283,8 @@ def test_mutated_requests(server: Running) -> None:
     assert len(seen) >= 5
     for connection in half_open:
         connection.close()
-    end = time.monotonic() + 10
-    while b"holdfast_connections 1.0" not in server.get("/metrics").content or server.service.held_bytes:
-        assert time.monotonic() < end, "connections or bodies are left"
-        time.sleep(0.05)
-    print(f"{COUNT} requests: {dict(sorted(seen.items()))}, memory grew by {(memory() - before) / 2**20:.0f} MiB")
+    nothing_is_left(server)
+    print(f"{COUNT} requests: {dict(sorted(seen.items()))}, memory grew by {memory() - before:.0f} MiB")
 
 
 def test_many_clients_with_slow_bodies_do_not_disturb_others(server: Running) -> None:
@@ -242,3 +300,88 @@ def test_many_clients_with_slow_bodies_do_not_disturb_others(server: Running) ->
     while server.service.held_bytes:
         assert time.monotonic() < began + 20
         time.sleep(0.05)
+
+
+def hostile_frames(dice: random.Random) -> bytes:
+    """Frames of a websocket, most of them wrong in some way."""
+    texts = [b"[1,2,3]", b'{"input":[1,2,3],"id":1}', b"[[1,2,3]]", b'{"input":[1,2,3],"return_state":true}', b"{}"]
+    binary = np.ones(3 * dice.randrange(1, 4), "<f4").tobytes()
+    opcode, data = dice.choice([(TEXT, dice.choice(texts)), (BINARY, binary)])
+    made: list[Callable[[], bytes]] = [
+        lambda: frame(opcode, data),
+        lambda: flip(frame(opcode, data), dice),
+        lambda: cut(frame(opcode, data), dice),
+        lambda: frame(dice.randrange(16), data, fin=dice.random() < 0.5, reserved=dice.choice([0, 16, 32, 64])),
+        lambda: frame(opcode, data, masked=False),
+        lambda: frame(opcode, flip(data, dice)),
+        lambda: frame(TEXT, number(b"\r\n\r\n" + dice.choice(texts), dice).partition(b"\r\n\r\n")[2]),
+        lambda: frame(TEXT, dice.choice([b"[", b'{"a":', b'{"input":[']) * dice.choice([30, 5000])),
+        lambda: frame(opcode, data[:2], fin=False) + frame(0, b"", fin=False) * 500 + frame(0, data[2:]),
+        lambda: frame(9, b"p" * 125) * 200,
+        lambda: frame(8, dice.choice([b"", b"\x03", b"\x03\xe8", b"\x00\x00", b"\xff\xff\xff"])),
+        lambda: frame(BINARY, dice.randbytes(12 * dice.randrange(1, 2000))),
+    ]
+    return dice.choice(made)()
+
+
+def test_hostile_frames(server: Running) -> None:
+    dice, before, codes = random.Random(12), memory(), Counter[int]()
+    for _ in range(COUNT // 3):
+        deflate = b"Sec-WebSocket-Extensions: permessage-deflate\r\n" if dice.random() < 0.3 else b""
+        with Raw(f"127.0.0.1:{server.port}", "/stream/stream", headers=deflate) as raw:
+            try:
+                for _ in range(dice.randrange(1, 6)):
+                    raw.send(hostile_frames(dice))
+                raw.send(frame(8, b"\x03\xe8"))
+                if dice.random() < 0.8:  # the others are let go for their time
+                    raw.socket.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass  # the server ended the connection
+            codes[raw.close_code()] += 1
+    assert set(codes) <= {-1, 1000, 1002, 1005, 1007, 1008, 1009, 4408}, codes
+    assert codes[1002] > COUNT // 30
+    assert memory() - before < MOST_GROWTH
+    nothing_is_left(server)
+    print(f"{COUNT // 3} websockets: {dict(sorted(codes.items()))}, memory grew by {memory() - before:.0f} MiB")
+
+
+def test_slow_silent_and_half_open_clients_are_let_go_at_the_same_time(server: Running) -> None:
+    """Each kind many times: the server lets all go within its times, and serves others meanwhile."""
+    body = b"POST /predict/texts HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n"
+    stream = b"POST /generate/generate HTTP/1.1\r\nHost: a\r\nContent-Length: 37\r\n\r\n"
+    starts = {
+        "silent": b"",
+        "half a head": b"GET /v2 HTTP/1.1\r\nHost",
+        "no body": body,
+        "half a body": body + b'{"texts": ["',
+        "half a chunk": body.replace(b"Content-Length: 900000", b"Transfer-Encoding: chunked") + b"ff\r\nab",
+        "events that nobody reads": stream + b'{"options":{"length":300},"stream":1}',
+        "more body than was asked for": b"GET /v2 HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n",
+    }
+    clients = {}
+    for kind, start in starts.items():
+        for _ in range(12):
+            connection = socket.create_connection(("127.0.0.1", server.port), timeout=15)
+            connection.sendall(start)
+            clients[connection] = kind
+    began, before = time.monotonic(), memory()
+    while clients and time.monotonic() - began < 15:
+        assert server.get("/v2/health/live").status == 200
+        for connection, kind in list(clients.items()):
+            connection.setblocking(False)
+            try:
+                if kind in ("half a head", "half a body"):
+                    connection.send(b"a")  # a byte at a time
+                if kind == "events that nobody reads" and time.monotonic() - began < 3:
+                    continue
+                if connection.recv(65536) == b"":
+                    raise ConnectionResetError
+            except BlockingIOError:
+                continue
+            except (ConnectionResetError, BrokenPipeError):
+                connection.close()
+                del clients[connection]
+        time.sleep(0.1)
+    assert not clients, Counter(clients.values())
+    assert memory() - before < 64
+    nothing_is_left(server)

@@ -79,6 +79,22 @@ def started(*arguments: str, **environment: str) -> Iterator[Process]:
         process.close()
 
 
+def test_connections_beyond_the_open_files_that_the_system_allows_at_first(folder: Path) -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 64), hard))  # the server inherits it
+    try:
+        server = Process(str(folder / "stream.safetensors"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with closing(server):
+        idle = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(200)]
+        assert server.ask("GET", "/v2/health/live")[0] == 200
+        for connection in idle:
+            connection.close()
+
+
 INPUT = {"inputs": [{"name": "input", "datatype": "FP32", "shape": [1, 1, 3], "data": [1, 2, 3]}]}
 
 

@@ -94,8 +94,8 @@ def test_frames_of_json(key: None) -> None:
 def test_frames_that_are_refused_change_nothing(key: None) -> None:
     messages = {
         "{": "The frame is not JSON: ",
-        "NaN": "The frame is not JSON: NaN is not JSON.",
-        "[" * 100_000: "The frame is not JSON: ",
+        "NaN": "The frame is not JSON: expected value at line 1 column 1.",
+        "[" * 100_000: "The JSON is nested more than 32 deep (json_depth).",
         "7": "The frame is JSON, but neither a list of values nor an object.",
         '{"inputs": []}': "The frame has the key 'inputs'; known are end, id, input, reset, return_state, state.",
         '{"reset": 1}': "The frame's reset is '1'; expected true or false.",
@@ -155,6 +155,10 @@ def test_limits_end_connections() -> None:
             with pytest.raises(InvalidStatus) as refused:
                 await connect(f"ws://{address}/stream/{path}")
             assert refused.value.response.status_code == status
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"ws://{address}/streams")
+        assert refused.value.response.status_code == 404
+        assert json.loads(refused.value.response.body)["error"].startswith("There is no such path")
 
     limits = {"sequences": 2, "frame_bytes": 1200, "sequence_idle_seconds": 0.5}
     with served(service_of(limits, sum=accumulator())) as address:

@@ -45,6 +45,19 @@ def test_results_and_errors_of_the_function() -> None:
     run(test)
 
 
+def test_without_a_thread_nothing_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(work: Work) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(work._threads, "submit", lambda *_: _raises(RuntimeError("can't start new thread")))
+            for _ in range(5):
+                with pytest.raises(RuntimeError):
+                    await work.run(int, "3", client="a")
+        assert not work.busy
+        assert await work.run(int, "3", client="a") == 3
+
+    run(test, workers=1, queue=1, client_requests=1)
+
+
 def _raises(error: Exception) -> None:
     raise error
 

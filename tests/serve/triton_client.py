@@ -43,6 +43,30 @@ try:
     server.infer(model, [wrong])
 except client.InferenceServerException as error:
     results["error"] = [error.status(), error.message()]
+
+
+def step(x: np.ndarray, **options: object) -> object:
+    """A step of a sequence: its output, or the status of the error."""
+    tensor = client.InferInput("input", [1, 1, 3], "FP32")
+    tensor.set_data_from_numpy(x[None, None])
+    try:
+        return server.infer(model, [tensor], **options).as_numpy("output").ravel().tolist()
+    except client.InferenceServerException as error:
+        return error.status()
+
+
+both = (7, x[0]), ("7", x[1])  # a number, and the same number as a text
+results["sequences"] = [
+    [step(of_one[t], sequence_id=name, sequence_start=t == 0, sequence_end=t == 3) for name, of_one in both]
+    for t in range(4)
+]
+results["misfits"] = [
+    step(x[0, 0], sequence_id=7),  # it has ended
+    step(x[0, 0], sequence_id=8),  # it has not begun
+    step(x[0, 0], sequence_id=9, sequence_start=True),
+    step(x[0, 0], sequence_id=9, sequence_start=True),  # it exists
+    step(x[0, 0], sequence_id=9, sequence_end=True),
+]
 words = client.InferInput("input", [2], "BYTES")
 words.set_data_from_numpy(np.array([b"4 1", "ü".encode()], object))
 answer = server.infer("texts", [words])

@@ -106,7 +106,7 @@ def _computed(predictor: Predictor, examples: Any, limits: Limits, end: float) -
     for answer in predictor.answer(examples, most_steps=limits.batch_steps):
         yield answer
         if time.monotonic() > end:
-            raise Refusal(503, f"The request took more than {limits.request_seconds:g} seconds.", "time")
+            raise limits.late()
 
 
 def check_count(count: int, limits: Limits) -> None:

@@ -33,7 +33,7 @@ async def read(request: Request) -> bytes:
     declared = request.headers.get("Content-Length", "0")
     if declared.isdecimal() and int(declared[:20]) > limits.body_bytes:
         raise _too_large(limits)
-    parts: list[bytes] = []
+    body = bytearray()  # parts can be of one byte each
     try:
         async with asyncio.timeout(limits.body_seconds):
             async for part in request.stream():
@@ -44,13 +44,13 @@ async def read(request: Request) -> bytes:
                 if service.held_bytes > limits.all_bodies_bytes:
                     message = "The server holds as many bytes of bodies as it may (all_bodies_bytes). Try again."
                     raise Refusal(503, message, "bodies", headers=_CLOSE)
-                parts.append(part)
+                body += part
     except TimeoutError as error:
         message = f"The body took more than {limits.body_seconds:g} seconds to arrive (body_seconds)."
         raise Refusal(408, message, headers=_CLOSE) from error
     except ClientDisconnect as error:
         raise Refusal(400, "The client went away before the end of the body.", "gone") from error
-    return b"".join(parts)
+    return bytes(body)
 
 
 def _too_large(limits: Limits) -> Refusal:
@@ -58,10 +58,15 @@ def _too_large(limits: Limits) -> Refusal:
     return Refusal(413, message, headers=_CLOSE)
 
 
-def parsed(body: bytes, limits: Limits) -> Any:
+def parsed(body: bytes, limits: Limits, what: str = "body") -> Any:
     """The value of a JSON text.
 
-    NaN and Infinity are not JSON, and refused.
+    NaN and Infinity are not JSON, and refused. A number beyond the range of float64 is infinite.
+
+    Args:
+        body: The text.
+        limits: ``json_values`` and ``json_depth`` are used.
+        what: What it is, for messages.
 
     Raises:
         Refusal: 400 where it is no JSON or nested too deeply, 413 where it has too many values.
@@ -75,7 +80,7 @@ def parsed(body: bytes, limits: Limits) -> Any:
     try:
         return from_json(body, allow_inf_nan=False)
     except ValueError as error:
-        raise Refusal(400, f"The body is not JSON: {str(error)[:200]}.") from error
+        raise Refusal(400, f"The {what} is not JSON: {str(error)[:200]}.") from error
 
 
 def depth(body: bytes, most: int) -> int:

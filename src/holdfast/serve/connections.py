@@ -13,16 +13,21 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from holdfast.serve.limits import Limits
 from holdfast.serve.metrics import Metrics
+from holdfast.serve.transports import ClosingTransport
 
 
-def _refused(status: str, message: str, *headers: str) -> bytes:
+def without_application(status: str, message: str, *headers: str) -> bytes:
+    """An answer that ends a connection before the application knows of it."""
     content = f'{{"error":"{message}"}}'
     lines = [f"HTTP/1.1 {status}", "Content-Type: application/json", f"Content-Length: {len(content)}", *headers]
     return "\r\n".join([*lines, "Connection: close", "", content]).encode()
 
 
-_FULL = _refused("503 Service Unavailable", "The server has no free connection", "Retry-After: 1")
-_NOT_HTTP = _refused("400 Bad Request", "The request is not HTTP/1.1")
+_READ_BYTES = 16 * 1024
+"""Bytes that are read of a connection at a time; the others have their turn in between. asyncio reads 256 KiB: of tiny
+chunks or frames, these would take a second."""
+_FULL = without_application("503 Service Unavailable", "The server has no free connection", "Retry-After: 1")
+_NOT_HTTP = without_application("400 Bad Request", "The request is not HTTP/1.1")
 
 
 class GuardedProtocol(H11Protocol):
@@ -37,13 +42,15 @@ class GuardedProtocol(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         """Takes a connection, or closes it where there are too many."""
         full = len(self.connections) >= self.limits.connections
-        super().connection_made(transport)
+        if hasattr(transport, "max_size"):  # asyncio's own; as uvloop has it otherwise
+            transport.max_size = _READ_BYTES
+        super().connection_made(ClosingTransport(transport, self.limits.send_seconds))  # type: ignore[arg-type]
         self.metrics.connections.inc()
         self._counted = True
         if full:
             self.metrics.errors.labels("connections").inc()
-            transport.write(_FULL)
-            transport.close()
+            self.transport.write(_FULL)
+            self.transport.close()
             return
         self._expect_head(self.limits.head_seconds)
 
@@ -51,6 +58,7 @@ class GuardedProtocol(H11Protocol):
         """Forgets the connection."""
         self._leave()
         super().connection_lost(exc)
+        self.transport.lost()  # type: ignore[attr-defined]
 
     def data_received(self, data: bytes) -> None:
         """Takes bytes; those that begin a request after an idle time start the deadline of its head."""
@@ -88,6 +96,11 @@ class GuardedProtocol(H11Protocol):
         """Hands the connection over to the protocol of websockets."""
         self._leave()
         super().handle_websocket_upgrade(event)
+
+    def shutdown(self) -> None:
+        """Ends the connection, after the answer under way, because the server ends."""
+        if not self.transport.is_closing():
+            super().shutdown()
 
     def pause_writing(self) -> None:
         """The client does not read: from now on it has a deadline."""

@@ -6,10 +6,13 @@ import asyncio
 import json
 import math
 from collections.abc import Callable
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
+from holdfast.serve import bodies
+from holdfast.serve.limits import Limits
 from holdfast.serve.live_models import LiveModel
 from holdfast.serve.refusals import Refusal
 from holdfast.serve.service import Service
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 _LITTLE_ENDIAN = np.dtype("<f4")
 _KEYS = {"input", "reset", "state", "return_state", "id", "end"}
+_LONGEST_ID = 256
 
 
 class Conversation(Protocol):
@@ -30,14 +34,16 @@ class Conversation(Protocol):
         """The answer to a binary frame.
 
         Raises:
-            HoldfastError: It cannot be answered; the stream is as before.
+            Refusal: It cannot be answered; with a status below 500, the stream is as before.
+            Exception: The server failed; where the stream is now is unknown.
         """
 
     async def text(self, text: str) -> str:
         """The answer to a text frame.
 
         Raises:
-            HoldfastError: It cannot be answered; the stream is as before.
+            Refusal: It cannot be answered; with a status below 500, the stream is as before.
+            Exception: The server failed; where the stream is now is unknown.
         """
 
     def close(self) -> None:
@@ -56,9 +62,9 @@ async def open_conversation(live: LiveModel, service: Service, on_idle: Callable
         Refusal: 503, there are too many live streams.
     """
     if live.model.task != "transcribe":
-        return Numbers(live, on_idle)
+        return Numbers(live, on_idle, service.limits)
     predictor = await service.work.run(live.model.predictor)
-    return Sound(live, on_idle, cast("TranscribeTask", predictor.task))
+    return Sound(live, on_idle, service.limits, cast("TranscribeTask", predictor.task))
 
 
 class Numbers:
@@ -67,13 +73,14 @@ class Numbers:
     Args:
         live: The streams of the model.
         on_idle: As for :func:`open_conversation`.
+        limits: Those of JSON are used.
 
     Raises:
         Refusal: 503, there are too many live streams.
     """
 
-    def __init__(self, live: LiveModel, on_idle: Callable[[], None]) -> None:
-        self._live, self._pool = live, live.pool
+    def __init__(self, live: LiveModel, on_idle: Callable[[], None], limits: Limits) -> None:
+        self._live, self._pool, self._limits = live, live.pool, limits
         self._row = live.pool.join(on_idle)
         self._step_bytes = 4 * live.pool.network.input_size
 
@@ -90,7 +97,7 @@ class Numbers:
 
     async def text(self, text: str) -> str:
         """The outputs of the steps in a JSON frame."""
-        frame = parse(text)
+        frame = parse(text, self._limits)
         state = None if frame.get("state") is None else self._live.held.unpack(frame["state"])
         if frame.get("return_state"):
             self._live.held.check_key()
@@ -122,14 +129,15 @@ class Sound:
     Args:
         live: The streams of the model.
         on_idle: As for :func:`open_conversation`.
+        limits: Those of JSON are used.
         task: The task of the model.
 
     Raises:
         Refusal: 503, there are too many live streams.
     """
 
-    def __init__(self, live: LiveModel, on_idle: Callable[[], None], task: TranscribeTask) -> None:
-        self._pool, self._task = live.pool, task
+    def __init__(self, live: LiveModel, on_idle: Callable[[], None], limits: Limits, task: TranscribeTask) -> None:
+        self._pool, self._limits, self._task = live.pool, limits, task
         self._transcript = self._begin()
         self._row = live.pool.join(on_idle)
 
@@ -149,7 +157,7 @@ class Sound:
 
     async def text(self, text: str) -> str:
         """The final text, at the end of the recording."""
-        if parse(text).get("end") is not True:
+        if parse(text, self._limits).get("end") is not True:
             raise Refusal(422, 'A transcriber takes sound as binary frames, and {"end": true} at its end.')
         answer = await self._heard(self._transcript.finish(), final=True)
         self._transcript = self._begin()
@@ -159,7 +167,10 @@ class Sound:
     async def _heard(self, steps: Array, final: bool) -> str:
         added = ""
         if len(steps):
-            answer = await self._pool.step(self._row, steps)
+            try:
+                answer = await self._pool.step(self._row, steps)
+            except Refusal as error:  # the sound is heard already, so this is the end of the stream
+                raise Refusal(503, str(error), error.reason) from error
             added = self._transcript.read(answer.y)
         return json.dumps({"text": self._transcript.text, "added": added, "final": final})
 
@@ -168,16 +179,13 @@ class Sound:
         self._pool.leave(self._row)
 
 
-def parse(text: str) -> dict[str, Any]:
+def parse(text: str, limits: Limits) -> dict[str, Any]:
     """The object of a text frame; values alone are its ``input``.
 
     Raises:
         Refusal: 400, it is none.
     """
-    try:
-        frame = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise Refusal(400, f"The frame is not JSON: {str(error)[:200]}.") from error
+    frame = bodies.parsed(text.encode(), limits, "frame")
     if isinstance(frame, list):
         frame = {"input": frame}
     if not isinstance(frame, dict):
@@ -187,11 +195,20 @@ def parse(text: str) -> dict[str, Any]:
     for key in ("reset", "return_state", "end"):
         if type(frame.get(key, False)) is not bool:
             raise Refusal(400, f"The frame's {key} is {str(frame[key])[:60]!r}; expected true or false.")
+    identifier = frame.get("id", 0)
+    if (
+        type(identifier) not in (int, float, str, type(None))
+        or identifier in (math.inf, -math.inf)
+        or _is_long(identifier)
+    ):
+        raise Refusal(
+            400, f"The frame's id is {str(identifier)[:60]!r}; expected a number, or a text of at most {_LONGEST_ID}."
+        )
     return frame
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+def _is_long(identifier: float | str) -> bool:
+    return len(str(identifier)) > _LONGEST_ID
 
 
 def _values(data: Any) -> Array:
@@ -200,11 +217,15 @@ def _values(data: Any) -> Array:
     Raises:
         Refusal: 422, they are no numbers, or the lists have different lengths.
     """
-    try:
-        x = np.asarray(data)
-    except ValueError as error:
-        raise Refusal(422, "The input is ragged; expected [I] values of a step, or [T][I] of a chunk.") from error
-    if x.dtype.kind not in "iuf" or x.ndim not in (1, 2):
+    rows = data if isinstance(data, list) and data and type(data[0]) is list else [data]
+    if set(map(type, rows)) != {list}:
+        raise Refusal(422, "The input is not a list of numbers; expected [I] values of a step, or [T][I] of a chunk.")
+    if len(set(map(len, rows))) > 1:
+        raise Refusal(422, "The input is ragged; expected [I] values of a step, or [T][I] of a chunk.")
+    # Before NumPy sees them: of texts it would make an array in which each takes as much memory as the longest.
+    numbers = set(map(type, chain.from_iterable(rows))) <= {int, float}
+    x = np.asarray(data if numbers else "")
+    if x.dtype.kind not in "iuf":
         raise Refusal(422, "The input is not a list of numbers; expected [I] values of a step, or [T][I] of a chunk.")
     if not np.isfinite(x).all():
         raise Refusal(422, "The input has an infinite value, which JSON does not have; use a binary frame.")

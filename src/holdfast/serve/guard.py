@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import json
 import re
@@ -24,6 +25,8 @@ from holdfast.serve.service import Service
 
 _ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _UNFIT = (DataError, ShapeError, OptionError, RecipeError, MissingLibraryError)
+REFUSED, FAILED = 1008, 1011
+"""Close codes of websockets (RFC 6455): what the client sent cannot be answered; the server failed."""
 _SUBPROTOCOL = "bearer."
 """A browser cannot send a token with a websocket in a header; it offers the subprotocol ``bearer.TOKEN``."""
 
@@ -81,21 +84,27 @@ class Guard:
             self._record(scope, facts, time.perf_counter() - began)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send, facts: Facts, headers: Headers) -> None:
+        began, accepted, gone = time.perf_counter(), False, False
+
+        async def sent(message: Message) -> None:
+            nonlocal accepted, gone
+            if message["type"] == "websocket.accept":
+                accepted, facts.status = True, 101
+            elif message["type"] == "websocket.close" and not accepted:
+                raise HTTPException(404)  # no route; starlette would say 403, without a message
+            try:
+                await send(message)
+            except OSError:  # as ASGI has it
+                gone = True
+                raise
+
         try:
             self._check(scope, headers)
             self._check_origin(headers)
-        except Refusal as refusal:
-            facts.status, facts.reason = refusal.status, refusal.reason
-            self._record(scope, facts, 0.0)
-            await receive()  # websocket.connect
-            if "websocket.http.response" in scope.get("extensions", {}):
-                await refused(refusal)(scope, receive, send)
-            else:
-                await send({"type": "websocket.close", "code": 1008})
-            return
-        began, facts.status = time.perf_counter(), 101
-        try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, sent)
+        except Exception as error:
+            if not gone:
+                await _end(scope, receive, send, refusal_for(error, facts), facts, accepted)
         finally:
             self._record(scope, facts, time.perf_counter() - began)
 
@@ -112,7 +121,7 @@ class Guard:
         """Refuses a websocket of a web page of another site."""
         origin = headers.get("Origin", "")
         allowed = self._service.cors
-        if origin and urlsplit(origin).netloc != headers.get("Host", "") and not {origin, "*"} & set(allowed):
+        if origin and _host_of(origin) != headers.get("Host", "") and not {origin, "*"} & set(allowed):
             raise Refusal(403, "The page is of another site; name its origin by --cors.")
 
     def _record(self, scope: Scope, facts: Facts, seconds: float) -> None:
@@ -139,6 +148,28 @@ class Guard:
         )
 
 
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return "an origin that is no URL"
+
+
+async def _end(scope: Scope, receive: Receive, send: Send, refusal: Refusal, facts: Facts, accepted: bool) -> None:
+    """Ends a websocket: by an answer of HTTP before it is accepted, afterwards with a close code."""
+    facts.reason = refusal.reason
+    with contextlib.suppress(OSError):  # the client went away
+        if accepted:
+            code = FAILED if refusal.status >= 500 else REFUSED
+            await send({"type": "websocket.close", "code": code, "reason": refusal.close_reason})
+        elif "websocket.http.response" in scope.get("extensions", {}):
+            facts.status = refusal.status
+            await refused(refusal)(scope, receive, send)
+        else:
+            facts.status = refusal.status
+            await send({"type": "websocket.close", "code": REFUSED})
+
+
 def _has_token(headers: Headers, token: str) -> bool:
     scheme, _, given = headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
@@ -148,7 +179,7 @@ def _has_token(headers: Headers, token: str) -> bool:
 
 
 def refusal_for(error: Exception, facts: Facts) -> Refusal:
-    """The refusal that answers an error. An unexpected error is logged with its traceback; the client gets its id."""
+    """The refusal that answers an error. A failure of the server is logged; the client gets its id."""
     if isinstance(error, Refusal):
         return error
     if isinstance(error, HTTPException):
@@ -156,9 +187,11 @@ def refusal_for(error: Exception, facts: Facts) -> Refusal:
         return Refusal(error.status_code, _sentence(error, facts), reason, error.headers)
     if isinstance(error, _UNFIT):
         return Refusal(422, str(error))
+    fields = {"fields": {"id": facts.id, "path": facts.path, "model": facts.model}}
     if _is_about_memory(error):
+        LOG.error("memory", exc_info=error, extra=fields)
         return Refusal(503, "There is not enough memory for this request. Send less at once.", "memory")
-    LOG.error("failed", exc_info=error, extra={"fields": {"id": facts.id, "path": facts.path}})
+    LOG.error("failed", exc_info=error, extra=fields)
     if isinstance(error, HoldfastError):  # such as a model file that was removed: its path is for the log alone
         return Refusal(503, f"The model cannot be used now; the server's log says why, at request {facts.id}.", "model")
     return Refusal(500, f"The server failed; its log says why, at request {facts.id}.")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pydantic import Field, ValidationError
 
 from holdfast.errors import OptionError, did_you_mean
+from holdfast.serve.refusals import Refusal
 from holdfast.settings import Settings
 
 
@@ -17,7 +18,7 @@ class Limits(Settings):
     body_bytes: int = Field(16 * 2**20, ge=1)
     """Largest body of a request; a larger one is answered with 413."""
     all_bodies_bytes: int = Field(256 * 2**20, ge=1)
-    """Bytes of all bodies that the server holds at a time; beyond that, 503."""
+    """Bytes of all bodies and frames that the server holds at a time; beyond that, 503, or the close code 1013."""
     json_values: int = Field(2_000_000, ge=1)
     """Values in a JSON body: numbers, texts, lists and objects, counted by their commas and brackets; beyond, 413."""
     json_depth: int = Field(32, ge=1)
@@ -53,9 +54,9 @@ class Limits(Settings):
     body_seconds: float = Field(30, gt=0)
     """Time for the body of a request to arrive; beyond that, 408."""
     send_seconds: float = Field(30, gt=0)
-    """Time that a client may leave an answer unread before its connection is cut."""
+    """Time that a client may leave an answer, or the rest of a closed connection, unread before it is cut."""
     request_seconds: float = Field(60, gt=0)
-    """Time from the arrival of a body to the answer, the wait in the queue included; beyond that, 503."""
+    """Time from the arrival of a body or a frame to the answer, the wait in queues included; beyond that, 503."""
     sequences: int = Field(1024, ge=1)
     """Live sequences and streams of one model; beyond that, 503."""
     sequence_idle_seconds: float = Field(60, gt=0)
@@ -68,6 +69,11 @@ class Limits(Settings):
     """Rows of one call of the kernels for streams."""
     max_delay_ms: float = Field(2, ge=0)
     """Time that a step of a stream may wait for others to share its call."""
+
+    def late(self) -> Refusal:
+        """The answer to a request that took too long."""
+        message = f"The request took more than {self.request_seconds:g} seconds (request_seconds). Send less at once."
+        return Refusal(503, message, "time")
 
 
 def with_changes(changes: Sequence[str]) -> Limits:

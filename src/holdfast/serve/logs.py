@@ -28,11 +28,6 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def _is_not_about_a_refusal(record: logging.LogRecord) -> bool:
-    """Uvicorn calls it an error if a websocket is refused with a status; the server counts it itself."""
-    return "without completing handshake" not in record.getMessage()
-
-
 def begin(level: str) -> None:
     """Sends the records of the server, and warnings, to stderr.
 
@@ -45,8 +40,6 @@ def begin(level: str) -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level.upper() if name == "holdfast.serve" else logging.WARNING)
-
-    logging.getLogger("uvicorn.error").addFilter(_is_not_about_a_refusal)
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         LOG.warning(str(message), extra={"fields": {"category": category.__name__}})

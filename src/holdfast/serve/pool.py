@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import ShapeError
 from holdfast.runtime.network import Array, StreamNetwork
 from holdfast.serve.limits import Limits
 from holdfast.serve.metrics import Metrics
 from holdfast.serve.refusals import Refusal
 from holdfast.serve.runners import make_stream
-from holdfast.serve.ticks import ZERO, StepRequest, Ticks
+from holdfast.serve.ticks import ZERO, DroppedError, StepRequest, Ticks
 
 
 @dataclass(eq=False, slots=True)
@@ -28,7 +29,9 @@ class PoolRow:
         on_idle: Called when the pool gives it up because it had no step for too long.
         fresh: Whether its next step begins a sequence, from the zero state.
         left: Whether it is no longer in the pool.
-        future: The answer that it waits for.
+        lost: Whether its state could not be restored after an error.
+        request: The steps that are under way.
+        future: Their answer.
     """
 
     number: int
@@ -36,6 +39,8 @@ class PoolRow:
     on_idle: Callable[[], None] | None = None
     fresh: bool = True
     left: bool = False
+    lost: bool = False
+    request: StepRequest | None = None
     future: asyncio.Future[StepRequest] | None = None
 
 
@@ -48,7 +53,8 @@ class Pool:
     Args:
         network: What the streams compute.
         name: The label of the model in the counters.
-        limits: ``sequences``, ``sequence_idle_seconds``, ``max_batch`` and ``max_delay_ms`` are used.
+        limits: ``sequences``, ``sequence_idle_seconds``, ``request_seconds``, ``max_batch`` and ``max_delay_ms`` are
+            used.
         metrics: ``rows``, ``steps``, ``sequences`` and ``evictions`` are kept up to date.
     """
 
@@ -96,32 +102,45 @@ class Pool:
             self._timer = self._loop.call_later(self._idle, self._evict)
         return row
 
-    async def step(self, row: PoolRow, x: Array, *, state: Any = None, return_state: bool = False) -> StepRequest:
-        """The next steps of a stream.
+    async def step(
+        self, row: PoolRow, x: Array, *, state: Any = None, return_state: bool = False, until: float | None = None
+    ) -> StepRequest:
+        """The next steps of a stream. All are taken or none: after an error, the stream is as it was before.
 
         Args:
             row: The stream. It has no steps under way.
             x: [T, I], real numbers, T at least 1.
             state: Continue from this state instead, the ``state`` of an answer.
             return_state: Whether the answer has the state after the last step.
+            until: When it is too late for an answer, in the time of :func:`time.monotonic`; None for
+                ``request_seconds`` from now.
 
         Returns:
             The answer, with ``y`` [T, O] and ``state``.
 
         Raises:
-            Refusal: 422 where the values do not fit, 409 where steps are under way, 404 where the stream has ended.
+            Refusal: 422 where the values do not fit, 413 where there are too many, 409 where steps are under way, 404
+                where the stream has ended, 503 where it is too late or the server stops, 500 where the state was lost
+                in an earlier failure.
+            Exception: What went wrong in the computation.
         """
         if row.left:
             raise Refusal(404, "The stream has ended. Begin a new one.")
         if row.future is not None:
             raise Refusal(409, "The stream has a step under way. Wait for its answer.", "busy")
+        if row.lost and state is None and not row.fresh:
+            raise Refusal(500, "The state of the stream was lost when the server failed. Begin a new one.", "lost")
+        until = time.monotonic() + self._limits.request_seconds if until is None else until
         begin = ZERO if row.fresh and state is None else state
-        request = StepRequest(row.number, self._checked(x), begin, return_state)
+        request = StepRequest(row.number, self._checked(x), begin, return_state, until)
+        try:
+            self._ticks.submit(request)
+        except DroppedError as error:
+            raise _stopping() from error
         loop = asyncio.get_running_loop()
-        row.future, row.used = loop.create_future(), loop.time()
+        row.request, row.future, row.used = request, loop.create_future(), loop.time()
         self._under_way[request] = row, row.fresh
         row.fresh = False
-        self._ticks.submit(request)
         return await row.future
 
     def reset(self, row: PoolRow) -> None:
@@ -129,17 +148,19 @@ class Pool:
         row.fresh = True
 
     def leave(self, row: PoolRow) -> None:
-        """Ends a stream. A step under way is finished, and its answer is dropped if nobody waits for it any more."""
+        """Ends a stream. Steps under way are not computed further."""
         if row.left:
             return
         row.left = True
         self._rows.discard(row)
         self._count()
-        if row.future is None:
+        if row.request is None:
             self._free.append(row.number)
+        else:
+            row.request.wanted = False  # its row is free when the thread has seen that
 
     async def close(self) -> None:
-        """Ends the thread, when the steps under way are answered."""
+        """Ends the thread after the call of the kernels that is under way."""
         if self._timer is not None:
             self._timer.cancel()
         self._ticks.close()
@@ -149,12 +170,19 @@ class Pool:
         """The steps as the stream reads them.
 
         Raises:
-            Refusal: 422.
+            Refusal: 422 where they do not fit, 413 where they have too large an output.
         """
         size = self.network.input_size
         if x.ndim != 2 or x.shape[1] != size or not len(x) or x.dtype.kind not in "iuf":
             got = f"{x.dtype} of shape {list(x.shape)}"
             raise Refusal(422, f"The steps are {got}; expected numbers of shape [T, {size}], with T at least 1.")
+        values, most = len(x) * self.network.output_size, self._limits.tensor_values
+        if values > most:
+            raise Refusal(
+                413,
+                f"The output would have {values:,} values; at most {most:,} are computed (tensor_values). Send fewer "
+                "steps at once.",
+            )
         if self.network.scaling is not None:
             return x
         with np.errstate(over="ignore"):
@@ -175,19 +203,14 @@ class Pool:
         now = self._loop.time()
         for request in done:
             row, was_fresh = self._under_way.pop(request)
-            future, row.future, row.used = row.future, None, now
-            row.fresh |= was_fresh and not request.taken
+            future, row.request, row.future, row.used = row.future, None, None, now
+            row.fresh |= was_fresh and request.error is not None
+            row.lost = request.lost or (row.lost and request.error is not None)
             if row.left:
                 self._free.append(row.number)
             assert future is not None
-            if future.cancelled():
-                continue
-            if request.error is None:
-                future.set_result(request)
-            elif isinstance(request.error, HoldfastError):
-                future.set_exception(Refusal(422, str(request.error)))
-            else:
-                future.set_exception(request.error)
+            if not future.done():  # else it was cancelled
+                _resolve(future, request, self._limits)
 
     def _evict(self) -> None:
         """Gives up the streams that had no step for too long, and looks again when the next one could have."""
@@ -203,3 +226,22 @@ class Pool:
             oldest = min(row.used for row in self._rows)
             wait = max(oldest + self._idle - now, self._idle / 20)
             self._timer = self._loop.call_later(wait, self._evict)
+
+
+def _stopping() -> Refusal:
+    return Refusal(503, "The server is stopping. Ask another replica.", "stopping")
+
+
+def _resolve(future: asyncio.Future[StepRequest], request: StepRequest, limits: Limits) -> None:
+    """Gives a future its answer, or the reason why there is none."""
+    error = request.error
+    if error is None:
+        future.set_result(request)
+    elif isinstance(error, ShapeError):
+        future.set_exception(Refusal(422, str(error)))
+    elif not isinstance(error, DroppedError):
+        future.set_exception(error)
+    elif time.monotonic() > request.until:
+        future.set_exception(limits.late())
+    else:
+        future.set_exception(_stopping())

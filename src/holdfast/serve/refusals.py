@@ -45,3 +45,8 @@ class Refusal(HoldfastError):  # noqa: N818  (an answer, not a failure)
         self.status, self.reason, self.headers = status, reason or REASONS[status], dict(headers or {})
         if status in (429, 503):
             self.headers.setdefault("Retry-After", "1")
+
+    @property
+    def close_reason(self) -> str:
+        """The message as the reason of the end of a websocket, which has at most 123 bytes (RFC 6455, 5.5)."""
+        return str(self).encode()[:123].decode("utf-8", "ignore")

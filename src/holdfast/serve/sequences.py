@@ -13,6 +13,7 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import partial
@@ -78,7 +79,9 @@ class _Wish:
 class Sequences:
     """Answers requests for steps of sequences; a :class:`holdfast.serve.service.SequenceInference`.
 
-    The requests of one sequence are answered one after the other, in the order of their arrival.
+    The requests of one sequence are answered one after the other, in the order of their arrival. A request that is
+    refused leaves the sequence as it was. If the server fails after it took the steps, the sequence ends: its client
+    cannot know where it is.
 
     Args:
         service: ``limits.sequences`` bounds the sequences, and ``limits.sequence_idle_seconds`` their time without one.
@@ -86,7 +89,7 @@ class Sequences:
     """
 
     def __init__(self, service: Service, live: LiveModels) -> None:
-        self._live = live
+        self._live, self._limits = live, service.limits
         self._sequences: dict[Id, _Sequence] = {}
         self._ended: OrderedDict[Id, None] = OrderedDict()  # the last ones
         self._most_ended = 4 * service.limits.sequences
@@ -100,15 +103,17 @@ class Sequences:
 
         Raises:
             Refusal: 400 and 422 for a request that does not fit, 404 for an unknown sequence, 409 for one that exists,
-                412 for one that has ended or is at another step, 429 where too many of its requests wait, 503 if full.
+                412 for one that has ended or is at another step, 429 where too many of its requests wait, 503 if full
+                or late.
         """
+        until = time.monotonic() + self._limits.request_seconds
         wish, live = _Wish.of(request.parameters), self._live.get(model)
         x = _steps(request, live)
         state = None if wish.state is None else live.held.unpack(wish.state)
         if wish.return_state:
             live.held.check_key()
         if wish.id is None:
-            return await self._of_client(live, x, state, wish.return_state)
+            return await self._of_client(live, x, state, wish.return_state, until)
         key = (model.name, model.version, type(wish.id).__name__, wish.id)
         sequence = self._begun(key, live, wish) if wish.start else self._known(key, wish)
         if sequence.waiting >= _MOST_WAITING:
@@ -116,15 +121,19 @@ class Sequences:
         sequence.waiting += 1
         try:
             async with sequence.turn:
-                return await self._next(key, sequence, live, wish, x, state)
+                return await self._next(key, sequence, live, wish, x, state, until)
+        except BaseException:
+            if wish.start and not sequence.steps:  # it has not begun
+                self._end(key, live, sequence)
+            raise
         finally:
             sequence.waiting -= 1
 
-    async def _of_client(self, live: LiveModel, x: Array, state: Any, return_state: bool) -> InferResult:
+    async def _of_client(self, live: LiveModel, x: Array, state: Any, return_state: bool, until: float) -> InferResult:
         """Steps of a stream whose state the client holds."""
         row = live.pool.join()
         try:
-            answer = await live.pool.step(row, x, state=state, return_state=return_state)
+            answer = await live.pool.step(row, x, state=state, return_state=return_state, until=until)
         finally:
             live.pool.leave(row)
         return _result(answer, live)
@@ -134,26 +143,25 @@ class Sequences:
             raise Refusal(409, f"The sequence {wish.id!r} exists. End it first, or choose another sequence_id.")
         sequence = _Sequence(live.pool.join(partial(self._forget, key)))
         self._sequences[key] = sequence
-        self._ended.pop(key, None)
         return sequence
 
     def _forget(self, key: Id) -> None:
         del self._sequences[key]
 
     def _known(self, key: Id, wish: _Wish) -> _Sequence:
+        if key in self._sequences:
+            return self._sequences[key]
         if key in self._ended:
             raise _ended(wish)
-        if key not in self._sequences:
-            raise Refusal(
-                404,
-                f"There is no sequence {wish.id!r}: it has not begun, or had no step for too long "
-                "(sequence_idle_seconds). Begin it with sequence_start.",
-                "sequence",
-            )
-        return self._sequences[key]
+        raise Refusal(
+            404,
+            f"There is no sequence {wish.id!r}: it has not begun, or had no step for too long "
+            "(sequence_idle_seconds). Begin it with sequence_start.",
+            "sequence",
+        )
 
     async def _next(
-        self, key: Id, sequence: _Sequence, live: LiveModel, wish: _Wish, x: Array, state: Any
+        self, key: Id, sequence: _Sequence, live: LiveModel, wish: _Wish, x: Array, state: Any, until: float
     ) -> InferResult:
         """Takes the steps of a request whose turn it is."""
         if self._sequences.get(key) is not sequence:  # it ended while the request waited
@@ -166,22 +174,26 @@ class Sequences:
             )
         sequence.steps += len(x)  # also if the client goes away meanwhile
         try:
-            answer = await live.pool.step(sequence.row, x, state=state, return_state=wish.return_state)
-        except BaseException as error:
-            if wish.start:  # it has not begun
-                self._end(key, live, sequence)
-            if isinstance(error, Refusal):
-                sequence.steps -= len(x)
+            answer = await live.pool.step(sequence.row, x, state=state, return_state=wish.return_state, until=until)
+        except Exception:  # no step was taken
+            sequence.steps -= len(x)
             raise
+        try:
+            result = _result(answer, live)
+        except Exception:
+            self._end(key, live, sequence)
+            raise
+        self._ended.pop(key, None)
         if wish.end:
             self._end(key, live, sequence)
             self._ended[key] = None
             if len(self._ended) > self._most_ended:
                 self._ended.popitem(last=False)
-        return _result(answer, live)
+        return result
 
     def _end(self, key: Id, live: LiveModel, sequence: _Sequence) -> None:
-        del self._sequences[key]
+        if self._sequences.get(key) is sequence:
+            del self._sequences[key]
         live.pool.leave(sequence.row)
 
 

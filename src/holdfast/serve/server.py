@@ -16,7 +16,7 @@ from types import FrameType
 import uvicorn
 
 from holdfast.errors import OptionError
-from holdfast.serve import logs
+from holdfast.serve import frames, logs
 from holdfast.serve.app import build
 from holdfast.serve.connections import protocol
 from holdfast.serve.endpoints import Routes
@@ -25,6 +25,8 @@ from holdfast.serve.service import Service
 _MARGIN = 0.5
 """Seconds of the grace that are left for closing connections."""
 _HEAD_BYTES = 64 * 1024
+_PING_SECONDS = 20.0
+"""A websocket gets a ping that often, and has as long to answer it."""
 
 
 class Server(uvicorn.Server):
@@ -119,11 +121,10 @@ def config(service: Service, further: Sequence[Routes] = ()) -> uvicorn.Config:
     return uvicorn.Config(
         build(service, further),
         http=protocol(service.limits, service.metrics),
-        ws="websockets-sansio",
+        ws=frames.protocol(service),
         ws_max_size=service.limits.frame_bytes,
-        ws_max_queue=4,
-        ws_ping_interval=20,
-        ws_ping_timeout=20,
+        ws_ping_interval=_PING_SECONDS,
+        ws_ping_timeout=_PING_SECONDS,
         log_config=None,
         log_level=logging.WARNING,
         access_log=False,

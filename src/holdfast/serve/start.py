@@ -16,6 +16,8 @@ _LIBRARIES = {
     "prometheus_client": "prometheus-client",
     "python_multipart": "python-multipart",
 }
+_FURTHER_FILES = 128
+"""Open files beyond the connections: models, libraries, the files of requests."""
 _SWITCH_SECONDS = 0.0005
 """For how long a thread may keep Python from the others: the event loop and the streams hand steps to each other."""
 
@@ -62,8 +64,31 @@ def start(
         address, actual = listener.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         logs.begin(log_level)
+        allow_connections(bounds.connections)
         names = {model.name: service.models.versions(model.name) for model in service.models}
         logs.LOG.info("serving", extra={"fields": {"url": f"http://{shown}:{actual}", "models": names}})
         if not service.token and address not in ("127.0.0.1", "::1"):
             logs.LOG.warning("Everyone who reaches this address may use the server: set HOLDFAST_TOKEN.")
         return server.run(service, [listener], grace=grace, log_level=log_level, further=[streams])
+
+
+def allow_connections(count: int) -> None:
+    """Lets the process have open files for some connections; logs a warning where the system does not allow that.
+
+    Often the system allows a process 1,024, and more where it asks for them. Without a free one, a connection waits
+    without an answer.
+    """
+    import resource
+
+    from holdfast.serve import logs
+
+    needed = count + _FURTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < needed:
+        logs.LOG.warning(
+            f"The system allows {hard} open files, too few for {count} connections: raise it (ulimit -n), or set "
+            f"--limit connections={max(1, hard - _FURTHER_FILES)}."
+        )

@@ -7,7 +7,8 @@
 - For a transcriber, a binary frame is sound: float32 samples from -1 to 1. The answer is ``{"text": ..., "added": ...,
   "final": false}``; ``{"end": true}`` ends the recording, and the next frame begins another.
 
-A frame that cannot be answered gets ``{"error": ...}``, and the stream stays as it was.
+A frame that cannot be answered gets ``{"error": ...}``, and the stream stays as it was. If the server fails, the stream
+ends: where it is would be unknown.
 """
 
 from __future__ import annotations
@@ -18,16 +19,15 @@ import json
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from holdfast.errors import HoldfastError
 from holdfast.serve.conversations import Conversation, open_conversation
 from holdfast.serve.facts import Facts
-from holdfast.serve.guard import refusal_for, refused
+from holdfast.serve.guard import FAILED, REFUSED, refusal_for
 from holdfast.serve.live_models import LiveModels
-from holdfast.serve.refusals import Refusal
 from holdfast.serve.service import Service
 
-RESTARTS, IDLE, REFUSED = 1012, 4408, 1008
+RESTARTS, IDLE = 1012, 4408
 """Close codes: RFC 6455 and its registry; IDLE is the private counterpart of HTTP's 408."""
+_PATHS = "/stream/{model}", "/stream/{model}/versions/{version}"
 PROTOCOL = "holdfast"
 """The subprotocol that a browser offers beside the one with its token."""
 _STOPS = "The server stops or restarts. Connect again."
@@ -51,8 +51,7 @@ class Connections:
 
     def routes(self) -> list[WebSocketRoute]:
         """The routes for the application."""
-        paths = ("/stream/{model}", "/stream/{model}/versions/{version}")
-        return [WebSocketRoute(path, self._answer) for path in paths]
+        return [WebSocketRoute(path, self._answer) for path in _PATHS]
 
     async def _start(self) -> None:
         self._watch = asyncio.create_task(self._tell_when_stopping())
@@ -65,15 +64,11 @@ class Connections:
     async def _answer(self, websocket: WebSocket) -> None:
         """Serves one websocket from its handshake to its end."""
         service, facts, parameters = self._service, Facts.of(websocket), websocket.path_params
-        try:
-            live = self._live.get(service.models.get(parameters["model"], parameters.get("version", "")))
-            connection = Connection(websocket, service)
-            conversation = await open_conversation(live, service, connection.idle)
-        except HoldfastError as error:
-            refusal = refusal_for(error, facts)
-            service.metrics.errors.labels(refusal.reason).inc()
-            await websocket.send_denial_response(refused(refusal))
-            return
+        facts.path = _PATHS["version" in parameters]
+        model = service.models.get(parameters["model"], parameters.get("version", ""))
+        facts.model = model.name
+        connection = Connection(websocket, service)
+        conversation = await open_conversation(self._live.get(model), service, connection.idle)
         self._open.add(connection)
         if service.lifecycle.stopping.is_set():  # since the conversation was begun
             connection.end(RESTARTS, _STOPS)
@@ -94,6 +89,7 @@ class Connection:
 
     def __init__(self, websocket: WebSocket, service: Service) -> None:
         self._websocket, self._limits, self._errors = websocket, service.limits, service.metrics.errors
+        self._facts = Facts.of(websocket)
         self._task = asyncio.current_task()
         self._receiving = False
         self._ending: tuple[int, str] | None = None
@@ -152,18 +148,18 @@ class Connection:
 
     async def _answer(self, conversation: Conversation, data: bytes | None, text: str | None) -> None:
         answer: bytes | str
+        refusal = None
         try:
             answer = await (conversation.binary(data) if data is not None else conversation.text(text or ""))
-        except HoldfastError as error:
-            answer = json.dumps({"error": str(error)})
-            self._errors.labels(error.reason if isinstance(error, Refusal) else "frame").inc()
+        except Exception as error:
+            refusal = refusal_for(error, self._facts)
+            answer = json.dumps({"error": str(refusal)})
+            self._errors.labels(refusal.reason).inc()
             self._bad_frames += 1
         kind = "text" if isinstance(answer, str) else "bytes"
-        try:
-            async with asyncio.timeout(self._limits.send_seconds):
-                await self._websocket.send({"type": "websocket.send", kind: answer})
-        except TimeoutError:
-            self.end(REFUSED, f"An answer was not read for {self._limits.send_seconds:g} seconds (send_seconds).")
+        await self._websocket.send({"type": "websocket.send", kind: answer})
+        if refusal is not None and refusal.status >= 500:
+            self.end(FAILED, refusal.close_reason)
         if self._bad_frames >= _MOST_BAD_FRAMES:
             self.end(REFUSED, f"{self._bad_frames} frames could not be answered.")
 

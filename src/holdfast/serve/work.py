@@ -56,7 +56,7 @@ class Work:
         except TimeoutError as error:
             if future.done() and not future.cancelled():
                 raise  # the function's own
-            raise self._late() from error
+            raise self._limits.late() from error
 
     async def items(
         self, function: Callable[..., Iterator[Result]], *arguments: Any, client: str
@@ -88,7 +88,7 @@ class Work:
                 try:
                     item = await asyncio.wait_for(queue.get(), max(0.0, end - loop.time()))
                 except TimeoutError as error:
-                    raise self._late() from error
+                    raise self._limits.late() from error
                 if item is _END:
                     break
                 yield item
@@ -100,12 +100,6 @@ class Work:
     def close(self) -> None:
         """Takes no more work, and does not wait for what is under way."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def _late(self) -> Refusal:
-        seconds = self._limits.request_seconds
-        return Refusal(
-            503, f"The request took more than {seconds:g} seconds (request_seconds). Send less at once.", "time"
-        )
 
     def _submit(self, client: str, function: Callable[..., Result], *arguments: Any) -> Future[Result]:
         limits, loop = self._limits, asyncio.get_running_loop()
@@ -126,7 +120,11 @@ class Work:
             finally:
                 self._metrics.computing.dec()
 
-        future = self._threads.submit(call)
+        try:
+            future = self._threads.submit(call)
+        except BaseException:  # no thread could be started
+            self._release(client, cancelled=True)
+            raise
         future.add_done_callback(lambda done: _call(loop, self._release, client, done.cancelled()))
         return future
 
