@@ -5,7 +5,7 @@ PEERS := keras-tensorflow keras-jax keras-torch openvino
 RUN_INSTALL := .venv/.installed
 DEV_INSTALL := .venv/.installed-dev
 
-.PHONY: demo test docs sweep damage lint format mutate hostile bench bench-peers bench-readme soak sanitize sanitize-memory sanitize-thread neon emulate clean always
+.PHONY: demo test docs sweep damage lint format mutate hostile bench bench-peers bench-readme soak sanitize sanitize-memory sanitize-thread neon windows emulate wheels wheels-arm compat clean always
 
 demo: $(RUN_INSTALL) ## Train an LSTM on embedded images of digits, read row by row
 	$(BIN)/holdfast train digits
@@ -88,6 +88,13 @@ neon: $(DEV_INSTALL) ## Build the kernels for ARM's NEON with a cross compiler, 
 	$(BIN)/cmake --build build/neon --target kernels_test
 	qemu-aarch64 -L /usr/aarch64-linux-gnu build/neon/kernels_test
 
+# With Debian's package g++-mingw-w64-x86-64-posix. It shows that the kernels compile for Windows; they are not run there.
+windows: $(DEV_INSTALL) ## Compile the kernels for Windows with a cross compiler
+	$(BIN)/cmake -S . -B build/windows -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
+	    -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -DCMAKE_SYSTEM_NAME=Windows -DCMAKE_SYSTEM_PROCESSOR=AMD64 \
+	    -DCMAKE_CXX_COMPILER=x86_64-w64-mingw32-g++-posix -DHOLDFAST_ISAS=all
+	$(BIN)/cmake --build build/windows --target kernels_test
+
 # AVX-512's kernels as pairs of AVX2 vectors: their layouts and tiles, without its instructions.
 emulate: $(DEV_INSTALL) ## Compare the kernels of AVX-512 with the scalar ones, on a processor that has only AVX2
 	$(BIN)/cmake -S . -B build/emulate -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
@@ -95,8 +102,22 @@ emulate: $(DEV_INSTALL) ## Compare the kernels of AVX-512 with the scalar ones, 
 	$(BIN)/cmake --build build/emulate --target kernels_test
 	build/emulate/kernels_test
 
+# The release: dist/ gets the wheels and source distributions of holdfast-runtime and holdfast. WHEEL_PYTHONS makes the
+# wheels of holdfast-runtime: Python 3.11, and any newer one for all Pythons from 3.12 on.
+WHEEL_PYTHONS ?= python3.11 python3.12
+wheels: $(DEV_INSTALL) ## Build and check the wheels and source distributions in dist/
+	$(BIN)/python wheels/build.py dist $(WHEEL_PYTHONS)
+
+wheels-arm: $(DEV_INSTALL) ## Build the wheels for ARM with a cross compiler, in dist/
+	$(BIN)/python wheels/build.py --arm dist $(WHEEL_PYTHONS)
+
+# Environments .venv-compat-oldest and -newest: the least versions of pyproject.toml, and the newest of all.
+COMPAT ?= oldest newest
+compat: $(DEV_INSTALL) ## Run the tests with the oldest and the newest versions of Python's libraries that are supported
+	$(BIN)/python wheels/compat.py $(COMPAT)
+
 clean: ## Remove the environment and all files of the tools
-	rm -rf .venv $(PEERS:%=.venv-%) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv $(PEERS:%=.venv-%) .venv-wheels .venv-compat-* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"Holdfast needs Python 3.11 or newer, and this is {sys.version}"'

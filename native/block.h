@@ -1,7 +1,6 @@
 // Memory that a stream or a layer keeps for packed weights.
 #pragma once
 
-#include <cstdlib>
 #include <memory>
 
 #include "threads.h"
@@ -12,11 +11,11 @@ namespace holdfast {
 class Block {
   public:
     Block() = default;
-    explicit Block(long bytes) : data_(new_block(bytes), std::free) {}
+    explicit Block(long bytes) : data_(new_block(bytes), free_block) {}
     void* data() const { return data_.get(); }
 
   private:
-    std::unique_ptr<void, void (*)(void*)> data_{nullptr, std::free};
+    std::unique_ptr<void, void (*)(void*)> data_{nullptr, free_block};
 };
 
 }  // namespace holdfast

@@ -1,10 +1,11 @@
 #include "threads.h"
 
 #include <omp.h>
-#include <sched.h>
 #if defined(__linux__)
 #include <sys/mman.h>
 #include <unistd.h>
+#elif defined(_WIN32)
+#include <malloc.h>
 #endif
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include <cstring>
 #include <new>
 #include <numeric>
+#include <thread>
 
 namespace holdfast {
 
@@ -71,7 +73,7 @@ void Barrier::wait(long count) {
     }
     for (long spins = 0; round_.load(std::memory_order_acquire) == round; spins++) {
         if (spins > 4096) {
-            sched_yield();  // there may be fewer cores than threads
+            std::this_thread::yield();  // there may be fewer cores than threads
             continue;
         }
 #if defined(__x86_64__)
@@ -128,10 +130,23 @@ void prefer_large_pages([[maybe_unused]] void* data, [[maybe_unused]] long bytes
 void* new_block(long bytes) {
     const bool pages = !sanitized && bytes >= 2 * long(large);
     const std::size_t wanted = pages ? (bytes + large - 1) / large * large : std::max(bytes, 1L);
-    void* data;
-    if (posix_memalign(&data, pages ? large : 64, wanted)) throw std::bad_alloc();
+    void* data = nullptr;
+#if defined(_WIN32)
+    data = _aligned_malloc(wanted, pages ? large : 64);
+#else
+    if (posix_memalign(&data, pages ? large : 64, wanted)) data = nullptr;
+#endif
+    if (!data) throw std::bad_alloc();
     prefer_large_pages(data, long(wanted));
     return data;
+}
+
+void free_block(void* block) {
+#if defined(_WIN32)
+    _aligned_free(block);
+#else
+    std::free(block);
+#endif
 }
 
 Scratch& Scratch::begin() {
@@ -145,7 +160,7 @@ void* Scratch::bytes(long count) {
     Block& block = blocks_[next_++];
     const long wanted = std::max(count, 1L);
     if (sanitized || block.size < wanted) {
-        std::free(block.data);
+        free_block(block.data);
         block = {nullptr, 0};
         block = {new_block(wanted), wanted};
         if (sanitized) std::memset(block.data, 0xff, wanted);
@@ -154,7 +169,7 @@ void* Scratch::bytes(long count) {
 }
 
 Scratch::~Scratch() {
-    for (const Block& block : blocks_) std::free(block.data);
+    for (const Block& block : blocks_) free_block(block.data);
 }
 
 }  // namespace holdfast

@@ -88,9 +88,10 @@ long kept_weights();
 // layers do. Does nothing for small blocks and on systems without large pages.
 void prefer_large_pages(void* data, long bytes);
 
-// Memory at a multiple of 64 bytes, for `free`; a large block is in large pages from end to end, where the system has
-// them. Throws std::bad_alloc.
+// Memory at a multiple of 64 bytes, for `free_block`; a large block is in large pages from end to end, where the system
+// has them. Throws std::bad_alloc.
 void* new_block(long bytes);
+void free_block(void* block);
 
 // Blocks of memory that the calling thread keeps for its next call. After `begin`, `take` returns the same blocks in
 // the same order. A call takes the memory for all threads before it starts them, so no thread can run out of memory.

@@ -61,6 +61,21 @@ def test_the_command_prints_text_or_json(capsys: pytest.CaptureFixture[str]) -> 
     assert [line for line in lines if line.startswith("problem: ")] == [f"problem: {p}" for p in found["problems"]]
 
 
+def test_a_second_copy_of_the_runtime_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def problems(*requirements: str) -> list[str]:
+        monkeypatch.setattr(holdfast.doctor, "version", lambda name: "0.1.0")
+        monkeypatch.setattr(holdfast.doctor, "requires", lambda name: requirements)
+        found: list[str] = []
+        holdfast.doctor._check_distributions(found)
+        return found
+
+    assert problems("torch>=2.8", "holdfast-runtime==0.1.0") == []
+    assert problems("torch>=2.8") == [
+        "holdfast-runtime 0.1.0 is installed beside a holdfast 0.1.0 that was compiled here and has the same files. "
+        "Keep one: pip uninstall holdfast-runtime, then install Holdfast again."
+    ]
+
+
 def doctor(*, before: str = "", **environment: str) -> dict[str, Any]:
     """What the command says in a process of its own."""
     program = f"{before}\nfrom holdfast.cli import main\nmain(['doctor', '--json'])"

@@ -21,8 +21,8 @@ SOURCE = Path(holdfast.__file__).parent
 
 # From the bottom up: each imports only from those before it. Files of one folder may import one another.
 ORDER = (
-    "lazy",
     "errors",
+    "lazy",
     "register",
     "files",
     "cells",

@@ -17,7 +17,7 @@ FOLDERS = {path.parent.relative_to(SOURCE) for path in SOURCE.rglob("*.py")}
 FILES = sorted(path.relative_to(TESTS) for path in TESTS.rglob("test_*.py"))
 # What is not in the package: the pages, the kernels, damaged files for every reader, and the repository itself.
 BESIDE = {Path("docs"), Path("native"), Path("mutation")}
-OF_THE_REPOSITORY = {"test_benchmarks.py", "test_build.py", "test_imports.py", "test_mirror.py"}
+OF_THE_REPOSITORY = {"test_benchmarks.py", "test_build.py", "test_imports.py", "test_mirror.py", "test_wheels.py"}
 
 
 def why_misplaced(file: Path) -> str | None:

@@ -58,6 +58,7 @@ class Diagnosis:
 def diagnose() -> Diagnosis:
     """Looks at versions, processor, threads, engines and devices. It trains and measures nothing."""
     problems: list[str] = []
+    _check_distributions(problems)
     facts = {
         "versions": {
             "holdfast": version("holdfast"),
@@ -78,6 +79,19 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_text, value)) or "none"
     return "none" if value is None else str(value)
+
+
+def _check_distributions(problems: list[str]) -> None:
+    """Reports a checkout that was installed beside holdfast-runtime: each file is then there for both of them."""
+    try:
+        runtime = version("holdfast-runtime")
+    except PackageNotFoundError:
+        return
+    if not any(requirement.startswith("holdfast-runtime") for requirement in requires("holdfast") or []):
+        problems.append(
+            f"holdfast-runtime {runtime} is installed beside a holdfast {version('holdfast')} that was compiled here "
+            "and has the same files. Keep one: pip uninstall holdfast-runtime, then install Holdfast again."
+        )
 
 
 def _libraries() -> dict[str, dict[str, Any]]:

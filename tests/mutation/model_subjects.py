@@ -123,6 +123,7 @@ def own() -> list[Subject]:
         ),
         Subject("model, without torch", classify, "model.safetensors", runtime.load, layers=IN_OWN),
         Subject("network", network, "file.safetensors", formats.read, layers=IN_OWN),
+        Subject("network, without torch", network, "file.safetensors", runtime.load_network, layers=IN_OWN),
         Subject("checkpoint", run, "run/checkpoint.safetensors", resume, layers=IN_OWN),
         Subject(
             "graph of TF1",

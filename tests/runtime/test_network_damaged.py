@@ -96,7 +96,7 @@ def test_damaged_chains(path: Path, change: Any, message: str) -> None:
     ("part", "message"),
     [
         (
-            {"part": "embedding", "name": "e", "tokens": 9, "size": 3, "mask_zero": False},
+            {"part": "embedding", "name": "e", "tokens": 9, "size": 3, "mask_zero": True},
             "The model reads texts; a s",
         ),
         (

@@ -13,7 +13,7 @@ from tests.tasks.test_model_file_versions import HERE, MODELS
 
 import holdfast
 from holdfast import experiment, runtime
-from holdfast.errors import ConversionError, ModelFileError, OptionError
+from holdfast.errors import ConversionError, ModelFileError, OptionError, ShapeError
 from holdfast.files import storage
 from holdfast.interop import formats
 from holdfast.layers.chain import Chain
@@ -82,13 +82,57 @@ def test_a_transcriber_streams_from_its_file_and_scales_by_itself(tmp_path: Path
     torch.testing.assert_close(scores.log_softmax(-1), expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["generate_characters", "generate_lines", "generate_words"])
+def test_a_language_model_streams_the_ids_of_tokens(name: str, tmp_path: Path) -> None:
+    task, model = opened(f"{name}.safetensors")
+    path = tmp_path / "model.safetensors"
+    model_file.save(path, task, model)
+    ids = np.random.default_rng(0).integers(0, len(task.vocabulary.tokens), (2, 6))
+    with torch.no_grad():
+        expected = model(torch.from_numpy(ids))[0].numpy()
+    stream = runtime.load(path, 2)
+    scores = stream.run(ids)
+    np.testing.assert_allclose(scores, expected, rtol=0, atol=2e-6)
+    stream.reset()
+    assert np.array_equal(np.stack([stream.step(step) for step in ids.T], 1), scores)
+    for other in (holdfast.Stream(path, 2), holdfast.Stream(model, 2)):
+        assert np.array_equal(other.run(torch.from_numpy(ids)).numpy(), scores)
+    labels = stream.labels
+    assert len(labels) == (len(task.vocabulary.tokens) if name != "generate_words" else 0)
+    assert labels == tuple(task.vocabulary.tokens)[: len(labels)]
+    stream.export(tmp_path / "again")
+    again = runtime.load(tmp_path / "again", 2)
+    assert (again.labels, again.network.fingerprint) == (labels, stream.network.fingerprint)
+    assert np.array_equal(again.run(ids), scores)
+
+
+def test_ids_that_a_language_model_does_not_have(tmp_path: Path) -> None:
+    model_file.save(tmp_path / "model.safetensors", *opened("generate_words.safetensors"))
+    stream, alone = runtime.load(tmp_path, 2), runtime.load(tmp_path)
+    for call, ids, message in [
+        (
+            stream.step,
+            np.array([1.0, 2.0]),
+            "The stream's input is float64; expected whole numbers, the ids of tokens.",
+        ),
+        (stream.step, np.array([1, 12]), "The stream's ids are from 1 to 12; expected 0 to 11."),
+        (stream.step, np.array([-1, 2]), "The stream's ids are from -1 to 2; expected 0 to 11."),
+        (stream.step, np.array([1]), "The stream's ids have shape (1,); expected (batch) with batch = 2."),
+        (alone.step, np.array([1, 2]), "The stream's ids have shape (2,); expected (batch) or () with batch = 1."),
+        (stream.run, np.array([1, 2]), "The stream's ids have shape (2,); expected (batch, time) with batch = 2."),
+    ]:
+        with pytest.raises(ShapeError) as error:
+            call(ids)
+        assert str(error.value) == message
+    assert not any(part.any() for part in stream.state)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("generate_lines", "The model reads texts; a stream takes numbers, step by step."),
-        ("translate_plain", "The model reads texts; a stream takes numbers, step by step."),
-        ("tag_words", "The model reads texts; a stream takes numbers, step by step."),
-        ("forecast_recursive", "The model has the part Horizon where a stream has none; expected at most a scaling, a"),
+        ("translate_plain", "The model has the part Decoder where a stream has none; expected at most a scaling or an"),
+        ("tag_words", "The model reads texts; a stream takes numbers, or the tokens of a language model, step"),
+        ("forecast_recursive", "The model has the part Horizon where a stream has none; expected at most a scaling or"),
         ("transcribe_bidirectional", "The GRU is bidirectional: its output depends on steps that have not come yet."),
     ],
 )

@@ -126,6 +126,8 @@ def replace_file(path: Path, *data: bytes | memoryview) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    if os.name != "posix":  # Windows opens no folders; the name is in its journal
+        return
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)  # makes the new name durable, too

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -18,7 +19,7 @@ from holdfast.cells.spec import CellSpec
 from holdfast.errors import HoldfastError, ModelFileError, OptionError
 from holdfast.files import container
 from holdfast.layers.chain import Chain
-from holdfast.layers.chain.parts import Head, Linear, Restored, Scaled
+from holdfast.layers.chain.parts import Embedding, Head, Linear, Restored, Scaled
 from holdfast.runtime import kernels, narrow_weights, old_files
 from holdfast.runtime.scaling import Scaling
 from holdfast.runtime.streamable import CannotStreamError, check_streams
@@ -37,9 +38,9 @@ DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 class StreamNetwork:
     """A chain that a stream can compute, with its arrays: layers in one direction, as they are in evaluation.
 
-    The parts are a scaling, a linear layer, recurrent layers, a head that reads the last step, a linear layer, and a
-    softmax or a return to the units of the targets, of which all but the recurrent layers may be missing. A stream
-    stops before the softmax.
+    The parts are a scaling or an embedding, a linear layer, recurrent layers, a head that reads the last step, a linear
+    layer, and a softmax or a return to the units of the targets, of which all but the recurrent layers may be missing.
+    A stream stops before the softmax.
 
     Attributes:
         chain: The parts.
@@ -103,6 +104,12 @@ class StreamNetwork:
         """How the output gets the units of the targets; None: it is what the last layer gives."""
         return self.chain.find(Restored)
 
+    @cached_property
+    def vectors(self) -> Array | None:
+        """The vector of each id, [V, I], where a step of the input is an id; None where it is a vector."""
+        part = self.chain.find(Embedding)
+        return None if part is None else self.arrays[f"{part.name}.weight"]
+
     @property
     def specs(self) -> tuple[CellSpec, ...]:
         """The cell of each recurrent layer."""
@@ -153,8 +160,8 @@ class StreamNetwork:
 
     @property
     def input_size(self) -> int:
-        """I, values in a step of input."""
-        return self.chain.input_size or 0  # a number: a chain that reads ids is refused
+        """I, values in a step of input; with ids, in the vector of one."""
+        return (self.chain.input_size or 0) if self.vectors is None else int(self.vectors.shape[1])
 
     @property
     def output_size(self) -> int:
@@ -188,6 +195,8 @@ class StreamNetwork:
         digest = hashlib.sha256(repr((cells, *self.residual)).encode())
         layers = {"input": self.input, "output": self.output}
         arrays = {f"{name}.{part}": layer[part] for name, layer in layers.items() for part in of_linear if layer}
+        if self.vectors is not None:
+            arrays["vectors"] = self.vectors
         for number, parameters in enumerate(self.parameters):
             arrays |= {f"layers.{number}.{part}": array for part, array in parameters.items()}
         for name, array in arrays.items():
@@ -250,9 +259,21 @@ def _network(document: Mapping[str, Any], arrays: Arrays) -> StreamNetwork:
     Raises:
         OptionError: The arrays do not fit the document.
     """
-    chain, weights = Chain.from_document(document["chain"]), document.get("weights")
+    chain, weights = _labelled(Chain.from_document(document["chain"]), document), document.get("weights")
     if "weights" not in document:
         return StreamNetwork(chain, arrays)
     if weights not in NARROW:
         raise OptionError(f"Its weights are {weights!r}; expected 'bfloat16' or 'int8'.")
     return StreamNetwork(chain, narrow_weights.decoded(arrays, narrow_weights.matrices(chain), weights), weights)
+
+
+def _labelled(chain: Chain, document: Mapping[str, Any]) -> Chain:
+    """The chain of a language model of characters with these as labels; any other chain as it is.
+
+    The labels of a chain are in the header of its file, which has no room for large vocabularies.
+    """
+    vocabulary = document.get("vocabulary")
+    if chain.labels or vocabulary is None or vocabulary["unit"] != "characters" or not chain.find(Embedding):
+        return chain
+    ids = json.loads(vocabulary["tokenizer"])["model"]["vocab"]
+    return replace(chain, labels=tuple(str(token) for token in sorted(ids, key=lambda token: int(ids[token]))))

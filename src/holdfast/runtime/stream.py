@@ -34,11 +34,11 @@ class Stream:
     Attributes:
         network: What it computes, with its weights rounded.
         batch: B.
-        input_size: I, values in a step of input.
+        input_size: I, values in a step of input; for a language model, in the vector of a token.
         output_size: O, values in a step of output.
         dtype: float32 or float64: what is computed in, what the input has, unless the model scales it, and the output.
-        labels: For a saved classifier, what the values of the output are the scores (before softmax) of; for a model
-            of numbers, the names of the targets.
+        labels: For a saved classifier or language model of characters, what the values of the output are the scores
+            (before softmax) of; for a model of numbers, the names of the targets.
 
     Raises:
         OptionError: ``batch`` is not a number of sequences, or the weights cannot be stored so.
@@ -55,7 +55,7 @@ class Stream:
         self._state = StreamState(network, batch)
         self._advance = self._steps().advance
         scaled = network.scaling is not None and network.scaling.kind != "none"
-        self._converts = scaled or network.restored is not None
+        self._converts = scaled or network.restored is not None or network.vectors is not None
         # The shape of a step's output by the dimensions of its input; None where the input cannot be a step.
         self._shapes = {2: (batch, self.output_size)} | ({1: (self.output_size,)} if batch == 1 else {})
 
@@ -74,7 +74,8 @@ class Stream:
         """The next step, of all rows or of some.
 
         Args:
-            x: [R, I], where R is the number of rows, B if ``rows`` is None; or [I] with a batch of 1.
+            x: [R, I], where R is the number of rows, B if ``rows`` is None; or [I] with a batch of 1. For a language
+                model the ids of tokens, whole numbers [R], or [] with a batch of 1.
             rows: The rows that take the step: their numbers, each once, or a mask [B]; None for all. The state of the
                 others does not change.
 
@@ -109,7 +110,8 @@ class Stream:
         """The next steps, several at once.
 
         Args:
-            x: [R, T, I], where R is the number of rows, B if ``rows`` is None; or [T, I] with a batch of 1.
+            x: [R, T, I], where R is the number of rows, B if ``rows`` is None; or [T, I] with a batch of 1. For a
+                language model the ids of tokens, [R, T] or [T].
             rows: The rows that take the steps, as for :meth:`step`.
 
         Returns:
@@ -138,6 +140,8 @@ class Stream:
         """``x`` as what the network reads, whatever its shape."""
         if not isinstance(x, np.ndarray):
             raise ShapeError(f"The stream's input is a {type(x).__name__}; expected a NumPy array.")
+        if self.network.vectors is not None:
+            return _looked_up(x, self.network.vectors)
         if self.network.scaling is not None and x.dtype.kind in "biuf":
             return self.network.scaling.apply(x) if x.shape[-1:] == (self.input_size,) else x
         if x.dtype != self.dtype:
@@ -154,6 +158,9 @@ class Stream:
         else:
             words = words.replace("batch", "rows")
             sizes = f"rows = {len(which)}"
+        if self.network.vectors is not None:
+            words = words.replace(", input_size", "").replace("input_size,", "")
+            return ShapeError(f"The stream's ids have shape {x.shape[:-1]}; expected {words} with {sizes}.")
         return ShapeError(
             f"The stream's input has shape {x.shape}; expected {words} with {sizes} and input_size = {self.input_size}."
         )
@@ -261,12 +268,22 @@ class Stream:
         return f"Stream({self.network}, batch={self.batch}{weights})"
 
 
+def _looked_up(ids: Array, vectors: Array) -> Array:
+    """The vector of each id, [..., I] for ids [...]."""
+    if ids.dtype.kind not in "iu":
+        raise ShapeError(f"The stream's input is {ids.dtype}; expected whole numbers, the ids of tokens.")
+    if ids.size and not (int(ids.min()) >= 0 and int(ids.max()) < len(vectors)):
+        raise ShapeError(f"The stream's ids are from {ids.min()} to {ids.max()}; expected 0 to {len(vectors) - 1}.")
+    looked_up: Array = vectors[ids]
+    return looked_up
+
+
 def load(path: Path | str, batch: int = 1, *, weights: Weights | None = None) -> Stream:
     """Opens a saved model as a stream. Opening a file never runs code from it.
 
     A model that ``holdfast train`` made takes raw values, as they stand in the data files, and scales them itself; a
     classifier gives the scores (before softmax) of the sequence so far, one for each of ``labels``; a model of numbers
-    gives them in the units of the targets.
+    gives them in the units of the targets; a language model takes the ids of tokens and gives the scores of the next.
 
     Args:
         path: A model file, or a folder (such as that of a run) that holds a ``model.safetensors``.

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Sequence
 from html import escape
-from importlib.metadata import version
 from typing import Any
 
 from starlette.requests import Request
@@ -15,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from holdfast.serve import schemas
 from holdfast.serve.endpoints import Endpoint
 from holdfast.serve.guard import json_answer
+from holdfast.serve.installed import installed_version
 from holdfast.serve.service import Service
 
 _REFUSALS = {
@@ -70,7 +70,7 @@ def openapi(endpoints: Sequence[Endpoint], service: Service) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "holdfast serve",
-            "version": version("holdfast"),
+            "version": installed_version(),
             "description": "Trained models over HTTP. Every refusal is JSON: an object with the text `error`.",
         },
         "paths": paths,

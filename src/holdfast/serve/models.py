@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, OptionError
 from holdfast.files import container
 from holdfast.runtime import network as streams
 from holdfast.runtime.network import STREAM, StreamNetwork
 from holdfast.runtime.steps import MISSING
+from holdfast.serve.installed import check_whole
 from holdfast.serve.limits import Limits
 from holdfast.serve.naming import Place
 from holdfast.serve.refusals import Refusal
@@ -176,6 +177,13 @@ def _of_holdfast(place: Place, path: Path) -> ServedModel:
         network, task, why = *_streamed(path), ""
     except HoldfastError as error:
         network, task, why = None, "", str(error).removeprefix(f"{path} ")
+    if network is not None and network.vectors is not None:
+        if task == STREAM:
+            raise OptionError(
+                f"{path} is a language model that was exported as a stream, and streams over HTTP take numbers. Serve "
+                "the run of the model, which answers texts."
+            )
+        network, why = None, "It reads texts; a stream over HTTP takes numbers."
     if network is not None:
         why = MISSING or network.why_not_native() or ""
     if network is not None and task == STREAM:
@@ -184,9 +192,9 @@ def _of_holdfast(place: Place, path: Path) -> ServedModel:
         model = ServedModel(place.name, place.version, "", task, StreamRunner(network), network)
         model._open = lambda: _predictor(path)
     else:
+        predictor = _predictor(path)
         from holdfast.serve.task_runner import TaskRunner
 
-        predictor = _predictor(path)
         runner = TaskRunner(predictor)
         model = ServedModel(place.name, place.version, "", predictor.task.name, runner, None, why)
         model._predictor = predictor
@@ -200,6 +208,12 @@ def _streamed(path: Path) -> tuple[StreamNetwork, str]:
 
 
 def _predictor(path: Path) -> Predictor:
+    """What answers as ``holdfast predict``.
+
+    Raises:
+        MissingLibraryError: Only ``holdfast-runtime`` is installed.
+    """
+    check_whole(path)
     from holdfast.predictor import Predictor
 
     return Predictor(path)
@@ -207,6 +221,7 @@ def _predictor(path: Path) -> Predictor:
 
 def _of_network(place: Place, path: Path) -> ServedModel:
     """A model of other software, or a converted one."""
+    check_whole(path)
     from holdfast.serve.network_runner import NetworkRunner
 
     why = "It is a network of other software. Only Holdfast's own layers can be streamed."

@@ -5,7 +5,6 @@ The protocol: https://github.com/kserve/open-inference-protocol/blob/main/specif
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
 from starlette.requests import Request
@@ -16,6 +15,7 @@ from holdfast.serve.endpoints import Endpoint
 from holdfast.serve.facts import Facts
 from holdfast.serve.guard import json_answer
 from holdfast.serve.infer_message import HEADER, read_request, write_result
+from holdfast.serve.installed import installed_version
 from holdfast.serve.limits import Limits
 from holdfast.serve.models import ServedModel
 from holdfast.serve.refusals import Refusal
@@ -29,7 +29,7 @@ STATEFUL = ("sequence_id", "return_state", "state")
 async def server(request: Request) -> Response:
     """The metadata of the server."""
     service = Service.of(request)
-    return json_answer({"name": "holdfast", "version": version("holdfast"), "extensions": service.extensions})
+    return json_answer({"name": "holdfast", "version": installed_version(), "extensions": service.extensions})
 
 
 async def metadata(request: Request) -> Response:

@@ -14,6 +14,7 @@ from holdfast.serve import bodies, schemas, uploads
 from holdfast.serve.endpoints import Endpoint, Handler
 from holdfast.serve.facts import Facts
 from holdfast.serve.guard import refusal_for
+from holdfast.serve.installed import check_whole
 from holdfast.serve.limits import Limits
 from holdfast.serve.models import ServedModel
 from holdfast.serve.open_inference import model_of
@@ -40,6 +41,7 @@ def _handler(task: str) -> Handler:
 
 def _content(model: ServedModel, received: Upload | bytes, limits: Limits, task: str, lines: bool) -> bytes:
     """The body of an answer."""
+    check_whole(model.name)
     from holdfast.serve.answering import answers  # it imports the readers of files, and with them torch
 
     upload = uploads.of_json(received, limits) if isinstance(received, bytes) else received
@@ -87,6 +89,7 @@ def _pieces(
     model: ServedModel, prompt: str | None, options: Mapping[str, Any], limits: Limits
 ) -> Iterator[dict[str, Any]]:
     """An event with the prompt, one for each piece of text, and one with the whole text."""
+    check_whole(model.name)
     from holdfast.serve.answering import check_tokens, predictor_for
 
     predictor = predictor_for(model, Upload(options=options), limits, "generate")

@@ -50,6 +50,10 @@ class Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
+        if sys.platform == "win32":  # its event loops take no signals; uvicorn's handlers then call handle_exit
+            with super().capture_signals():
+                yield
+            return
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.handle_exit, number, None)
@@ -150,7 +154,8 @@ def listen(host: str, port: int) -> socket.socket:
         family, kind, protocol_number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with contextlib.ExitStack() as on_error:
             listener = on_error.enter_context(socket.socket(family, kind, protocol_number))
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if os.name == "posix":  # on Windows it would let two servers have one port
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
             listener.listen(2048)  # with the number of its protocol, without which asyncio leaves TCP's delay on
             on_error.pop_all()

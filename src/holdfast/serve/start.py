@@ -47,7 +47,7 @@ def start(
     if missing:
         raise MissingLibraryError(
             f"holdfast serve needs the libraries {', '.join(missing)}, which are not installed: "
-            "pip install 'holdfast[serve]'."
+            "pip install 'holdfast[serve]', or without torch 'holdfast-runtime[serve]'."
         )
     from holdfast.serve import logs, server
     from holdfast.serve.limits import with_changes

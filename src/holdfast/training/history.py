@@ -111,7 +111,7 @@ class History(list[dict[str, Any]], Listener):
         """Makes the rows so far safe from a power cut."""
         if self._path is not None and self:
             with self._writing():
-                descriptor = os.open(self._path, os.O_RDONLY)
+                descriptor = os.open(self._path, os.O_RDWR)  # Windows flushes no file that is open for reading alone
                 try:
                     os.fsync(descriptor)
                 finally:

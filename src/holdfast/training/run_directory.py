@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import difflib
-import fcntl
 import os
 import shlex
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from holdfast.errors import MissingDataError, RunError
+from holdfast.files import lock
 from holdfast.files.container import MODEL_NAME
 from holdfast.training.sealed import read_sealed, write_sealed
 
@@ -98,16 +98,16 @@ class RunDirectory:
         self.close()
 
     def _take_lock(self) -> None:
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(self._lock, 20, 0).decode("ascii", "replace").strip()
+        taken = lock.take(self._lock)
+        os.lseek(self._lock, 0, os.SEEK_SET)
+        if not taken:
+            holder = os.read(self._lock, 20).decode("ascii", "replace").strip()
             raise RunError(
                 f"{self.path} is in use: process {holder or 'unknown'} trains into it. "
                 "Wait until it has ended, or choose another --out."
-            ) from error
+            )
         os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"{os.getpid()}\n".encode("ascii"), 0)
+        os.write(self._lock, f"{os.getpid()}\n".encode("ascii"))
 
     def store_recipe(self, recipe: Mapping[str, Any]) -> None:
         """Replaces the stored recipe by one in which fewer values are ``auto``.

@@ -196,8 +196,8 @@ def test_summary_begins_with_the_embedding(run, films):
 
 def test_a_stream_refuses_texts(run):
     message = (
-        "The model reads texts; a stream takes numbers, step by step. Use `holdfast predict` or "
-        "holdfast.Predictor for texts."
+        "The model reads texts; a stream takes numbers, or the tokens of a language model, step by step. Use "
+        "`holdfast predict` or holdfast.Predictor for texts."
     )
     for opened in (lambda: runtime.load(run.path), lambda: holdfast.Stream(model_file.load(run.path)[1])):
         with pytest.raises(OptionError) as error:
