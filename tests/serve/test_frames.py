@@ -217,6 +217,19 @@ def test_all_frames_together_are_bounded(address: str, service: Service) -> None
     assert memory() - before < 64
 
 
+def test_answers_that_nobody_reads_are_bounded_together(address: str, service: Service) -> None:
+    refused, most, before = metric(service, "holdfast_errors_total", reason="bodies"), 0, memory()
+    raws = [Raw(address, buffer=4096) for _ in range(24)]
+    for raw in raws:
+        raw.flood(frame(BINARY, bytes(2**20 - 4)), 0.06)
+        most = max(most, service.held_bytes)
+    assert metric(service, "holdfast_errors_total", reason="bodies") > refused
+    assert 2**20 < most < 2**23 + 2**21
+    assert memory() - before < 64
+    for raw in raws:
+        raw.socket.close()
+
+
 @pytest.mark.parametrize(
     ("text", "error"),
     [

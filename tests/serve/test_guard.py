@@ -148,3 +148,18 @@ def test_a_server_that_stops_takes_no_new_work(model: Path) -> None:
         assert [answer.status for answer in answers.values()] == [503, 503, 200]
         assert answers["/v2"].error == "The server is stopping. Ask another replica."
         assert answers["/v2"].headers["connection"] == "close"
+
+
+def test_large_answers_wait_for_memory_and_small_ones_do_not(model: Path) -> None:
+    steps = {"name": "input", "datatype": "FP32", "shape": [1, 10_000, 3], "data": [0.5] * 30_000}
+    with serving(model) as server:
+        server.service.held_bytes += server.service.limits.all_bodies_bytes - 250_000
+        answer = server.post("/v2/models/stream/infer", {"inputs": [steps]})
+        assert answer.status == 503
+        assert answer.error == (
+            "The server holds as many bytes of bodies and answers as it may (all_bodies_bytes). Try again."
+        )
+        server.service.held_bytes += 250_000
+        assert server.get("/v2/health/live").status == 200
+        server.service.held_bytes = 0
+        assert server.post("/v2/models/stream/infer", {"inputs": [steps]}).status == 200

@@ -41,9 +41,7 @@ async def read(request: Request) -> bytes:
                 service.held_bytes += len(part)
                 if facts.held > limits.body_bytes:
                     raise _too_large(limits)
-                if service.held_bytes > limits.all_bodies_bytes:
-                    message = "The server holds as many bytes of bodies as it may (all_bodies_bytes). Try again."
-                    raise Refusal(503, message, "bodies", headers=_CLOSE)
+                service.check_bytes(headers=_CLOSE)
                 body += part
     except TimeoutError as error:
         message = f"The body took more than {limits.body_seconds:g} seconds to arrive (body_seconds)."

@@ -11,9 +11,8 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from holdfast.serve.limits import Limits
-from holdfast.serve.metrics import Metrics
-from holdfast.serve.transports import ClosingTransport
+from holdfast.serve.service import Service
+from holdfast.serve.transports import ClosingTransport, Unread
 
 
 def without_application(status: str, message: str, *headers: str) -> bytes:
@@ -33,17 +32,17 @@ _NOT_HTTP = without_application("400 Bad Request", "The request is not HTTP/1.1"
 class GuardedProtocol(H11Protocol):
     """uvicorn's protocol of HTTP/1.1 with deadlines. :func:`protocol` makes a class with limits of its own."""
 
-    limits: Limits
-    metrics: Metrics
+    service: Service
     _deadline: asyncio.TimerHandle | None = None
-    _unread: asyncio.TimerHandle | None = None
     _counted = False
 
     def connection_made(self, transport: Any) -> None:
         """Takes a connection, or closes it where there are too many."""
+        self.limits, self.metrics = self.service.limits, self.service.metrics
         full = len(self.connections) >= self.limits.connections
         if hasattr(transport, "max_size"):  # asyncio's own; as uvloop has it otherwise
             transport.max_size = _READ_BYTES
+        self._unread = Unread(self.service, transport)
         super().connection_made(ClosingTransport(transport, self.limits.send_seconds))  # type: ignore[arg-type]
         self.metrics.connections.inc()
         self._counted = True
@@ -105,14 +104,12 @@ class GuardedProtocol(H11Protocol):
     def pause_writing(self) -> None:
         """The client does not read: from now on it has a deadline."""
         super().pause_writing()
-        self._unread = self.loop.call_later(self.limits.send_seconds, self._cut)
+        self._unread.begin()
 
     def resume_writing(self) -> None:
         """The client reads again."""
         super().resume_writing()
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
+        self._unread.end()
 
     _idle = False
 
@@ -135,20 +132,14 @@ class GuardedProtocol(H11Protocol):
                 self.metrics.errors.labels("slow_head").inc()
             self.transport.close()
 
-    def _cut(self) -> None:
-        self.metrics.errors.labels("slow_reader").inc()
-        self.transport.abort()
-
     def _leave(self) -> None:
         self._forget_deadline()
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
+        self._unread.end()
         if self._counted:
             self.metrics.connections.dec()
             self._counted = False
 
 
-def protocol(limits: Limits, metrics: Metrics) -> type[GuardedProtocol]:
-    """The protocol with some limits and counters."""
-    return type("LimitedProtocol", (GuardedProtocol,), {"limits": limits, "metrics": metrics})
+def protocol(service: Service) -> type[GuardedProtocol]:
+    """The protocol with the limits and counters of a service."""
+    return type("LimitedProtocol", (GuardedProtocol,), {"service": service})

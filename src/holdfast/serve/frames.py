@@ -17,6 +17,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from holdfast.serve.connections import without_application
 from holdfast.serve.service import Service
+from holdfast.serve.transports import Unread
 
 _PART = 4096
 """Bytes that are parsed at a time. As messages, which then wait as objects, they take up to forty times as much."""
@@ -29,7 +30,6 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
     """uvicorn's protocol of websockets with limits. :func:`protocol` makes a class for a service."""
 
     service: Service
-    _unread: asyncio.TimerHandle | None = None
     _held = 0
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -41,12 +41,13 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
     def connection_made(self, transport: Any) -> None:
         """Takes a connection over from the protocol of HTTP."""
         super().connection_made(transport)
+        self._unread = Unread(self.service, transport)
         self.service.metrics.connections.inc()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forgets the connection."""
         self.service.metrics.connections.dec()
-        self._read_again()
+        self._unread.end()
         super().connection_lost(exc)
         self._waiting.clear()
         self._sizes.clear()
@@ -88,6 +89,7 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         """The next message for the application, which has answered the one before."""
         if self._answers and self._sizes:
             self._sizes.popleft()
+        self._answers = False
         if not self.queue.empty():
             await asyncio.sleep(0)  # else a client whose messages are there already would keep the loop from the others
         message = await super().receive()
@@ -160,12 +162,12 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         """The client does not read: from now on it has a deadline, and nothing further is read from it."""
         super().pause_writing()
         self.transport.pause_reading()
-        self._unread = self.loop.call_later(self.service.limits.send_seconds, self._cut)
+        self._unread.begin()
 
     def resume_writing(self) -> None:
         """The client reads again."""
         super().resume_writing()
-        self._read_again()
+        self._unread.end()
         if not self.read_paused:
             self.transport.resume_reading()
             self._parse()
@@ -174,15 +176,6 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         """Ends the connection because the server ends."""
         if not self.transport.is_closing():  # else the end was told, and the client does not read it
             super().shutdown()
-
-    def _read_again(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
-
-    def _cut(self) -> None:
-        self.service.metrics.errors.labels("slow_reader").inc()
-        self.transport.abort()
 
 
 def protocol(service: Service) -> type[GuardedWebSocket]:

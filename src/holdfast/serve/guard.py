@@ -65,6 +65,8 @@ class Guard:
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if message["status"] < 400:
+                    self._service.check_answer(int(Headers(raw=message["headers"]).get("Content-Length", "0")))
                 facts.status = message["status"]
                 MutableHeaders(scope=message)["X-Request-ID"] = facts.id
                 if self._service.lifecycle.stopping.is_set():

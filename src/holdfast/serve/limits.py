@@ -18,7 +18,7 @@ class Limits(Settings):
     body_bytes: int = Field(16 * 2**20, ge=1)
     """Largest body of a request; a larger one is answered with 413."""
     all_bodies_bytes: int = Field(256 * 2**20, ge=1)
-    """Bytes of all bodies and frames that the server holds at a time; beyond that, 503, or the close code 1013."""
+    """Bytes of all bodies, frames and unread answers at a time; beyond that, 503, or the close code 1011 or 1013."""
     json_values: int = Field(2_000_000, ge=1)
     """Values in a JSON body: numbers, texts, lists and objects, counted by their commas and brackets; beyond, 413."""
     json_depth: int = Field(32, ge=1)

@@ -123,7 +123,7 @@ def _of_model(path: str) -> list[Endpoint]:
         "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
     }
     named = {"application/json": {"schema": schemas.MODEL_READY}}
-    refusals = (400, 408, 413, 415, 422, 429)
+    refusals = (400, 408, 409, 412, 413, 415, 422, 429)
     about = {"application/json": {"schema": schemas.MODEL}}
     return [
         Endpoint("GET", path, metadata, "The tensors of a model", answers=about),

@@ -16,9 +16,8 @@ from types import FrameType
 import uvicorn
 
 from holdfast.errors import OptionError
-from holdfast.serve import frames, logs
+from holdfast.serve import connections, frames, logs
 from holdfast.serve.app import build
-from holdfast.serve.connections import protocol
 from holdfast.serve.endpoints import Routes
 from holdfast.serve.service import Service
 
@@ -124,7 +123,7 @@ def config(service: Service, further: Sequence[Routes] = ()) -> uvicorn.Config:
     """How uvicorn runs a service; arguments as for :func:`run`."""
     return uvicorn.Config(
         build(service, further),
-        http=protocol(service.limits, service.metrics),
+        http=connections.protocol(service),
         ws=frames.protocol(service),
         ws_max_size=service.limits.frame_bytes,
         ws_ping_interval=_PING_SECONDS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,8 +12,12 @@ from starlette.requests import HTTPConnection
 from holdfast.serve.limits import Limits
 from holdfast.serve.metrics import Metrics
 from holdfast.serve.models import Models, ServedModel
+from holdfast.serve.refusals import Refusal
 from holdfast.serve.tensors import InferRequest, InferResult
 from holdfast.serve.work import Work
+
+_SMALL_ANSWER = 64 * 1024
+"""Bytes that asyncio takes without counting the client as one that does not read."""
 
 
 class SequenceInference(Protocol):
@@ -77,7 +81,7 @@ class Service:
         cors: The origins of web pages that may call the server; empty for none.
         sequences: Answers requests with a ``sequence_id``; None where nothing does.
         extensions: The extensions of Open Inference Protocol v2, by name.
-        held_bytes: Bytes of all bodies that are held now.
+        held_bytes: Bytes of all bodies, frames and unread answers that are held now.
     """
 
     models: Models
@@ -90,6 +94,29 @@ class Service:
     sequences: SequenceInference | None = None
     extensions: list[str] = field(default_factory=lambda: ["binary_tensor_data"])
     held_bytes: int = 0
+
+    def check_bytes(self, more: int = 0, headers: Mapping[str, str] | None = None) -> None:
+        """Checks that the server may hold some more bytes than now.
+
+        Args:
+            more: How many.
+            headers: Of the answer where it may not.
+
+        Raises:
+            Refusal: 503, it may not.
+        """
+        if self.held_bytes + more > self.limits.all_bodies_bytes:
+            message = "The server holds as many bytes of bodies and answers as it may (all_bodies_bytes). Try again."
+            raise Refusal(503, message, "bodies", headers)
+
+    def check_answer(self, size: int) -> None:
+        """Checks that the server may hold an answer until its client has read it; a small one it always may.
+
+        Raises:
+            Refusal: 503, it may not.
+        """
+        if size > _SMALL_ANSWER:
+            self.check_bytes(size)
 
     @classmethod
     def of(cls, connection: HTTPConnection) -> Service:

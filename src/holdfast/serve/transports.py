@@ -1,9 +1,11 @@
-"""Connections whose end does not wait for ever: what is left to write has a time."""
+"""What a client has yet to read: it is counted, and has a time, also after the end of the connection."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
+
+from holdfast.serve.service import Service
 
 
 class ClosingTransport:
@@ -35,3 +37,36 @@ class ClosingTransport:
         self._lost = True
         if self._timer is not None:
             self._timer.cancel()
+
+
+class Unread:
+    """The answers of a connection that wait for its client to read.
+
+    Args:
+        service: ``held_bytes`` has them too; ``limits.send_seconds`` is the time that they have.
+        transport: Of the connection.
+    """
+
+    def __init__(self, service: Service, transport: Any) -> None:
+        self._service, self._transport = service, transport
+        self._timer: asyncio.TimerHandle | None = None
+        self._size = 0
+
+    def begin(self) -> None:
+        """The client does not read as fast as the server writes."""
+        self.end()
+        self._size = self._transport.get_write_buffer_size()
+        self._service.held_bytes += self._size
+        self._timer = asyncio.get_running_loop().call_later(self._service.limits.send_seconds, self._cut)
+
+    def end(self) -> None:
+        """It reads again, or is gone."""
+        self._service.held_bytes -= self._size
+        self._size = 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _cut(self) -> None:
+        self._service.metrics.errors.labels("slow_reader").inc()
+        self._transport.abort()

@@ -88,7 +88,8 @@ class Connection:
     """
 
     def __init__(self, websocket: WebSocket, service: Service) -> None:
-        self._websocket, self._limits, self._errors = websocket, service.limits, service.metrics.errors
+        self._websocket, self._service = websocket, service
+        self._limits, self._errors = service.limits, service.metrics.errors
         self._facts = Facts.of(websocket)
         self._task = asyncio.current_task()
         self._receiving = False
@@ -151,6 +152,7 @@ class Connection:
         refusal = None
         try:
             answer = await (conversation.binary(data) if data is not None else conversation.text(text or ""))
+            self._service.check_answer(len(answer))
         except Exception as error:
             refusal = refusal_for(error, self._facts)
             answer = json.dumps({"error": str(refusal)})
