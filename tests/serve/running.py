@@ -18,6 +18,7 @@ from holdfast.serve.limits import Limits
 from holdfast.serve.models import Models, load
 from holdfast.serve.naming import places
 from holdfast.serve.service import Service
+from holdfast.serve.streams import add_streams
 
 
 @dataclass
@@ -68,11 +69,18 @@ class Running:
 
 @contextmanager
 def serving(
-    *models: Path | str, limits: Limits | None = None, further: Sequence[Routes] = (), grace: float = 5, **options: Any
+    *models: Path | str,
+    limits: Limits | None = None,
+    further: Sequence[Routes] = (),
+    grace: float = 5,
+    streams: bool = False,
+    **options: Any,
 ) -> Iterator[Running]:
-    """A server of some models, as ``holdfast serve`` names them."""
+    """A server of some models, as ``holdfast serve`` names them; with ``streams`` it keeps state too."""
     service = Service.make(Models(map(load, places([str(model) for model in models]))), limits, **options)
     listener = server.listen("127.0.0.1", 0)
+    if streams:
+        further = [*further, add_streams(service)]
     running = server.Server(server.config(service, further), service, grace)
     thread = threading.Thread(target=running.run, args=([listener],), daemon=True)
     thread.start()

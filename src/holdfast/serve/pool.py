@@ -96,7 +96,9 @@ class Pool:
             self._timer = self._loop.call_later(self._idle, self._evict)
         return row
 
-    async def step(self, row: PoolRow, x: Array, *, state: Any = None, return_state: bool = False) -> StepRequest:
+    async def step(
+        self, row: PoolRow, x: Array, *, state: Any = None, return_state: bool = False, record: bool = False
+    ) -> StepRequest:
         """The next steps of a stream.
 
         Args:
@@ -104,9 +106,10 @@ class Pool:
             x: [T, I], real numbers, T at least 1.
             state: Continue from this state instead, the ``state`` of an answer.
             return_state: Whether the answer has the state after the last step.
+            record: Whether the answer has the state before the first step and after each step.
 
         Returns:
-            The answer, with ``y`` [T, O] and ``state``.
+            The answer, with ``y`` [T, O], ``state`` and ``states``.
 
         Raises:
             Refusal: 422 where the values do not fit, 409 where steps are under way, 404 where the stream has ended.
@@ -116,7 +119,7 @@ class Pool:
         if row.future is not None:
             raise Refusal(409, "The stream has a step under way. Wait for its answer.", "busy")
         begin = ZERO if row.fresh and state is None else state
-        request = StepRequest(row.number, self._checked(x), begin, return_state)
+        request = StepRequest(row.number, self._checked(x), begin, return_state, record)
         loop = asyncio.get_running_loop()
         row.future, row.used = loop.create_future(), loop.time()
         self._under_way[request] = row, row.fresh

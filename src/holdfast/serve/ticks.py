@@ -29,8 +29,10 @@ class StepRequest:
         begin: The state from which it starts: :data:`ZERO`, or one that :meth:`Stream.state_of` returned; None for the
             row's own.
         return_state: Whether the state after the last step is wanted.
+        record: Whether the state after every step is wanted; then each tick takes one step of the row.
         y: [T, O], when it is done.
         state: The state after the last step, as :meth:`Stream.state_of` returns it, if it is wanted.
+        states: With ``record``, the state before the first step and after each step, T + 1 of them.
         error: Why there is no answer.
     """
 
@@ -38,8 +40,10 @@ class StepRequest:
     x: Array
     begin: Any = None
     return_state: bool = False
+    record: bool = False
     y: Array = field(default_factory=lambda: np.zeros((0, 0)))
     state: Any = None
+    states: list[Any] = field(default_factory=list)
     error: Exception | None = None
     since: float = field(default_factory=time.monotonic)
     pieces: list[Array] = field(default_factory=list)
@@ -152,15 +156,26 @@ class Ticks:
         return True
 
     def _advance(self, batch: list[StepRequest]) -> None:
-        count = min(MOST_STEPS, *(len(request.x) - request.taken for request in batch))
+        count = min(MOST_STEPS, *(1 if request.record else len(request.x) - request.taken for request in batch))
+        for request in batch:
+            if request.record and not request.taken:
+                self._keep_state(request)
         x = np.stack([request.x[request.taken : request.taken + count] for request in batch])
         y = self._stream.run(x, np.array([request.row for request in batch], np.int64))
         for request, values in zip(batch, y, strict=True):
             request.taken += count
             request.pieces.append(values)
+            if request.record:
+                self._keep_state(request)
             if request.taken < len(request.x):
                 continue
             request.y = values if len(request.pieces) == 1 else np.concatenate(request.pieces)
             if request.return_state:
-                request.state = Stream.state_of(self._stream, [request.row])  # arrays, also of a stream with torch
+                request.state = self._state_of(request)
         self._observe(len(batch), count)
+
+    def _keep_state(self, request: StepRequest) -> None:
+        request.states.append(self._state_of(request))
+
+    def _state_of(self, request: StepRequest) -> Any:
+        return Stream.state_of(self._stream, [request.row])  # arrays, also of a stream with torch

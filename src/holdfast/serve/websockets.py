@@ -7,7 +7,8 @@
 - For a transcriber, a binary frame is sound: float32 samples from -1 to 1. The answer is ``{"text": ..., "added": ...,
   "final": false}``; ``{"end": true}`` ends the recording, and the next frame begins another.
 
-A frame that cannot be answered gets ``{"error": ...}``, and the stream stays as it was.
+A frame that cannot be answered gets ``{"error": ...}``, and the stream stays as it was. With ``?inside=true`` every
+answer is JSON and has ``inside``, the gates and states of its steps (:mod:`holdfast.serve.gates`).
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ class Connections:
         try:
             live = self._live.get(service.models.get(parameters["model"], parameters.get("version", "")))
             connection = Connection(websocket, service)
-            conversation = await open_conversation(live, service, connection.idle)
+            inside = _flag(websocket, "inside")
+            conversation = await open_conversation(live, service, connection.idle, inside=inside)
         except HoldfastError as error:
             refusal = refusal_for(error, facts)
             service.metrics.errors.labels(refusal.reason).inc()
@@ -166,6 +168,18 @@ class Connection:
             self.end(REFUSED, f"An answer was not read for {self._limits.send_seconds:g} seconds (send_seconds).")
         if self._bad_frames >= _MOST_BAD_FRAMES:
             self.end(REFUSED, f"{self._bad_frames} frames could not be answered.")
+
+
+def _flag(websocket: WebSocket, name: str) -> bool:
+    """A value of the query that is true or false, and false without it.
+
+    Raises:
+        Refusal: 400, it is another word.
+    """
+    value = websocket.query_params.get(name, "false")
+    if value not in ("true", "false"):
+        raise Refusal(400, f"{name} is {value[:60]!r}; expected true or false.")
+    return value == "true"
 
 
 def _subprotocol(websocket: WebSocket) -> str | None:

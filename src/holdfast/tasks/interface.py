@@ -1,6 +1,7 @@
 """What a person gives a model and gets from it, as plain data: with its chain, all that a page needs to run it.
 
-A task answers with one of the inputs and one of the answers below (:meth:`holdfast.tasks.task.RecipeTask.interface`).
+A task answers with one of the inputs and one of the answers below (:meth:`holdfast.tasks.task.RecipeTask.interface`). A
+page that asks a server needs no chain, and no rules of vocabularies: it sends texts, tables and sound as they are.
 """
 
 from __future__ import annotations
@@ -92,14 +93,14 @@ class TextInput:
     """A text, as ids.
 
     Attributes:
-        vocabulary: How a text becomes ids.
+        vocabulary: How a text becomes ids; None for a page that sends the text to a server.
         samples: Texts to begin with.
         begin: Whether the id that begins a text comes first.
         multiline: Whether it is the beginning of a text, which may have several lines.
     """
 
     kind: ClassVar[str] = "text"
-    vocabulary: VocabularyRules
+    vocabulary: VocabularyRules | None
     samples: tuple[TextSample, ...] = ()
     begin: bool = False
     multiline: bool = False
@@ -110,14 +111,14 @@ class WordsInput:
     """A sentence with spaces between its words; each word is an id, and the ids of its characters.
 
     Attributes:
-        words: How a word becomes an id.
-        characters: How its characters become ids.
+        words: How a word becomes an id; None for a page that sends the sentence to a server.
+        characters: How its characters become ids; None for such a page.
         samples: Sentences to begin with.
     """
 
     kind: ClassVar[str] = "words"
-    words: VocabularyRules
-    characters: VocabularyRules
+    words: VocabularyRules | None
+    characters: VocabularyRules | None
     samples: tuple[TextSample, ...] = ()
 
 
@@ -166,6 +167,59 @@ class SeriesInput:
     log: bool
     ahead: int
     windows: tuple[SeriesWindow, ...]
+
+
+@dataclass(frozen=True)
+class TableSample:
+    """A table of series to begin with.
+
+    Attributes:
+        name: Where it is from.
+        columns: The values of each column by its name; None for a missing value.
+        actual: The targets of the rows ahead [H][C], None for a missing value; None where they are unknown.
+    """
+
+    name: str
+    columns: dict[str, list[Any]]
+    actual: list[list[float | None]] | None = None
+
+
+@dataclass(frozen=True)
+class TableInput:
+    """A table of one series or several, for a page that asks a server.
+
+    Attributes:
+        targets: The names of the C columns that are forecast.
+        quantiles: As for :class:`SeriesInput`.
+        window: W, rows that the network reads.
+        ahead: H, rows to forecast.
+        time_column: The column of times; empty where the rows are numbered.
+        id_column: The column with the series of each row; empty for one series per table.
+        tables: Tables to begin with, at least one.
+    """
+
+    kind: ClassVar[str] = "table"
+    targets: tuple[str, ...]
+    quantiles: tuple[float, ...]
+    window: int
+    ahead: int
+    time_column: str
+    id_column: str
+    tables: tuple[TableSample, ...]
+
+
+@dataclass(frozen=True)
+class SoundInput:
+    """A recording, for a page that asks a server.
+
+    Attributes:
+        rate: Samples per second that the model reads.
+        channels: Values per step, where a sequence may also be given as numbers; 0 where it may not.
+    """
+
+    kind: ClassVar[str] = "sound"
+    rate: int
+    channels: int = 0
 
 
 @dataclass(frozen=True)
@@ -246,8 +300,15 @@ class ForecastAnswer:
     quantiles: tuple[float, ...] = (0.5,)
 
 
-Input = ImageInput | NumbersInput | PairsInput | TextInput | WordsInput | SeriesInput
-Answer = LabelsAnswer | TagsAnswer | ValuesAnswer | NextAnswer | ForecastAnswer
+@dataclass(frozen=True)
+class TextAnswer:
+    """A text: a translation or a transcript; for a page that asks a server."""
+
+    kind: ClassVar[str] = "written"
+
+
+Input = ImageInput | NumbersInput | PairsInput | TextInput | WordsInput | SeriesInput | TableInput | SoundInput
+Answer = LabelsAnswer | TagsAnswer | ValuesAnswer | NextAnswer | ForecastAnswer | TextAnswer
 
 
 @dataclass(frozen=True)
