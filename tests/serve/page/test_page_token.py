@@ -56,6 +56,7 @@ def test_the_page_asks_for_the_token(server: Running, opened: Callable[..., Any]
     with page.expect_popup() as paths:
         page.get_by_role("link", name="All paths of the server").click()
     until(paths.value, "document.querySelector('h1')?.textContent === 'holdfast serve'")
+    assert paths.value.evaluate("getComputedStyle(document.querySelector('.method')).fontWeight") == "700"
     assert page.evaluate("[sessionStorage.length, localStorage.length, document.cookie]") == [1, 0, ""]
     page.reload()
     settle(page, "digits")

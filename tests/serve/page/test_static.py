@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("starlette", reason="the extra 'serve' is not installed")
 
 from holdfast.inspect.page import scripts
+from holdfast.serve.description import STYLE_HASH
 from holdfast.serve.page import static
 
 EXPORT = re.compile(r"^export (?:async function\*?|function|class|const) (\w+)", re.MULTILINE)
@@ -55,5 +56,6 @@ def test_nothing_is_inline_or_from_another_host() -> None:
 def test_the_policy_allows_this_server_alone() -> None:
     sources = {part.split()[0]: part.split()[1:] for part in static.POLICY.split("; ")}
     assert sources["default-src"] == ["'none'"]
-    assert sources["script-src"] == sources["style-src"] == sources["connect-src"] == ["'self'"]
+    assert sources["script-src"] == sources["connect-src"] == ["'self'"]
+    assert sources["style-src"] == ["'self'", STYLE_HASH]
     assert not any("unsafe" in value or "*" in value for values in sources.values() for value in values)

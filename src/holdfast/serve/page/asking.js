@@ -111,6 +111,7 @@ export class Asking {
     this.status.classList.remove("wrong");
     if (!answers.length) this.fail("There is no example in it.");
     else {
+      if (given.rows) this.inputs.setStep(given.rows.length - 1);
       this.open(0);
       this.status.textContent = `Answered in ${short(milliseconds)} ms.`;
     }

@@ -9,16 +9,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from holdfast.inspect.page import scripts
+from holdfast.serve.description import STYLE_HASH
 from holdfast.serve.endpoints import Endpoint
 
 OWN = files("holdfast.serve.page")
 PREFIX = "/page/"
+_STYLES = ("page.css",)  # of the other folder
 _KINDS = {".js": "text/javascript", ".css": "text/css"}
 POLICY = "; ".join(
     [
         "default-src 'none'",
         "script-src 'self'",
-        "style-src 'self'",
+        f"style-src 'self' {STYLE_HASH}",  # with a token, this page opens that of the paths
         "img-src 'self' blob: data:",
         "media-src blob:",
         "connect-src 'self'",
@@ -38,21 +40,22 @@ HEADERS = {
 
 
 def contents() -> dict[str, bytes]:
-    """The scripts and styles by their names, of both folders; a name is in one of them."""
+    """The scripts and styles by their names: those of this folder, and what they import."""
     found: dict[str, bytes] = {}
-    for folder in (scripts.FOLDER, OWN):
-        for file in sorted(folder.iterdir(), key=lambda file: file.name):
-            if file.name.endswith(tuple(_KINDS)) and file.name != scripts.START:
-                assert file.name not in found, f"{file.name} is in both folders"
-                found[file.name] = file.read_bytes()
+    waiting = [*_STYLES, *sorted(file.name for file in OWN.iterdir() if file.name.endswith(tuple(_KINDS)))]
+    while waiting:
+        name = waiting.pop(0)
+        if name not in found:
+            file = OWN.joinpath(name)
+            found[name] = (file if file.is_file() else scripts.FOLDER.joinpath(name)).read_bytes()
+            waiting += scripts.imported(found[name].decode("utf-8"))
     return found
 
 
 def routes() -> list[Endpoint]:
     """The page, and a path for each of its files. They hold nothing about the models, and need no token."""
     page = OWN.joinpath("index.html").read_bytes()
-    kinds = {name: _KINDS[name[name.rindex(".") :]] for name in contents()}
-    of_files = [(PREFIX + name, content, kinds[name]) for name, content in contents().items()]
+    of_files = [(PREFIX + name, content, _KINDS[name[name.rindex(".") :]]) for name, content in contents().items()]
     return [
         Endpoint("GET", path, _sender(content, kind), "A file of the page", public=True, in_document=False)
         for path, content, kind in [("/", page, "text/html"), *of_files]

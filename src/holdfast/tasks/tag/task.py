@@ -119,8 +119,8 @@ class TagTask(RecipeTask[Records[Any, Any]]):
         samples = text_samples(None if examples is None else examples.unlabelled())
         if not samples:
             samples = (TextSample("known words", " ".join(encoder.words.tokens[len(SPECIAL) :][:5])),)
-        vocabularies = (rules(encoder.words), rules(encoder.characters)) if alone else (None, None)
-        return Interface(WordsInput(*vocabularies, samples), answer)
+        words, characters = (rules(encoder.words), rules(encoder.characters)) if alone else (None, None)
+        return Interface(WordsInput(words, characters, samples), answer)
 
     def encode(self, examples: Records[Any, Any]) -> Dataset:
         """The inputs of the network, and the tags as class numbers."""
