@@ -38,8 +38,16 @@ def card_of(model: ServedModel) -> dict[str, str]:
 
 
 def as_html(text: str) -> str:
-    """Markdown as HTML; HTML and pictures inside it are shown as text, and links run no script."""
-    return str(MarkdownIt("commonmark", {"html": False}).enable("table").disable("image").render(text))
+    """Markdown as HTML; HTML and pictures inside it are shown as text, and links run no script.
+
+    Columns of numbers have the class ``count``: the policy of the page forbids the styles that Markdown's tables have.
+    """
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    tokens = reader.parse(text)
+    for token in tokens:
+        if token.attrs.pop("style", "") == "text-align:right":
+            token.attrs["class"] = "count"
+    return str(reader.renderer.render(tokens, reader.options, {}))
 
 
 def _computation(model: ServedModel) -> str:

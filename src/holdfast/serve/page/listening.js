@@ -47,6 +47,7 @@ export class Listening {
 
   show({ text, inside }) {
     this.asking.view.write(text);
+    this.asking.status.textContent = "";
     if (!inside) return;
     const first = !this.recordings.count;
     this.recordings.add(inside);

@@ -29,6 +29,7 @@ export function programs(about) {
   const sent = file ? `-F files=@${file}` : `-d '${json}'`;
   const quiet = about.door === "generate" ? "-N" : "-s";
   const lines = [`curl ${quiet} ${root}/${door}${key} ${sent}`];
-  if (about.stream) lines.push(`# one step at a time: ${root.replace(/^http/u, "ws")}/stream/${about.name}`);
+  const what = about.task === "transcribe" ? "sound as it comes" : "one step at a time";
+  if (about.stream) lines.push(`# ${what}: ${root.replace(/^http/u, "ws")}/stream/${about.name}`);
   return [element("pre", { tabindex: 0 }, lines.join("\n"))];
 }
