@@ -79,6 +79,7 @@ class Service:
         sequences: Answers requests with a ``sequence_id``; None where nothing does.
         extensions: The extensions of Open Inference Protocol v2, by name.
         held_bytes: Bytes of all bodies that are held now.
+        of_page: What the page was told about each model, by its name, its version and the path.
     """
 
     models: Models
@@ -92,6 +93,7 @@ class Service:
     sequences: SequenceInference | None = None
     extensions: list[str] = field(default_factory=lambda: ["binary_tensor_data"])
     held_bytes: int = 0
+    of_page: dict[tuple[str, str, str], Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, connection: HTTPConnection) -> Service:

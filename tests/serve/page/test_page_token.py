@@ -52,9 +52,11 @@ def test_the_page_asks_for_the_token(server: Running, opened: Callable[..., Any]
     until(page, "document.querySelectorAll('.map').length === 6")
     with page.expect_popup() as counters:
         page.get_by_role("link", name="its counters").click()
+    counters.value.wait_for_url("blob:**")
     until(counters.value, "document.body.textContent.includes('holdfast_requests_total')")
     with page.expect_popup() as paths:
         page.get_by_role("link", name="All paths of the server").click()
+    paths.value.wait_for_url("blob:**")
     until(paths.value, "document.querySelector('h1')?.textContent === 'holdfast serve'")
     assert paths.value.evaluate("getComputedStyle(document.querySelector('.method')).fontWeight") == "700"
     assert page.evaluate("[sessionStorage.length, localStorage.length, document.cookie]") == [1, 0, ""]

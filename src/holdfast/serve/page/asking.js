@@ -19,6 +19,7 @@ export class Asking {
     this.live = hears ? new Listening(about, this) : null;
     this.inputs = new Inputs(about, () => this.soon(), this.live);
     this.view.inputs = this.inputs;
+    this.view.element.hidden = true; // until there is an answer
     this.choice = element("div", { class: "choice" });
     this.status = element("p", { class: "hint", role: "status" });
     this.element = element("div", {}, this.choice, this.view.element, this.status);
@@ -118,6 +119,7 @@ export class Asking {
   }
 
   open(place) {
+    this.view.element.hidden = false;
     this.view.show(this.answers[place], this.given, this.answers);
   }
 

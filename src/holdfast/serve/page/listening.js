@@ -46,6 +46,7 @@ export class Listening {
   }
 
   show({ text, inside }) {
+    this.asking.view.element.hidden = false;
     this.asking.view.write(text);
     this.asking.status.textContent = "";
     if (!inside) return;

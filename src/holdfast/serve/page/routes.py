@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -29,26 +32,34 @@ async def models(request: Request) -> Response:
 
 async def about(request: Request) -> Response:
     """What the page asks a person for, and what it shows, for one model."""
-    service, model = Service.of(request), model_of(request)
-    return json_answer(await service.work.run(_about, model, service.examples, client=Facts.of(request).client))
+    return json_answer(await _once(request, "about", _about))
 
 
-def _about(model: ServedModel, examples: bool) -> object:
+def _about(model: ServedModel, service: Service) -> Any:
     from holdfast.serve.page.about import about  # it imports torch for a model of a task
 
-    return about(model, examples=examples)
+    return about(model, examples=service.examples)
 
 
 async def card(request: Request) -> Response:
     """The card of a model as HTML, and what it computes."""
-    service, model = Service.of(request), model_of(request)
-    return json_answer(await service.work.run(_card, model, client=Facts.of(request).client))
+    return json_answer(await _once(request, "card", _card))
 
 
-def _card(model: ServedModel) -> object:
+def _card(model: ServedModel, service: Service) -> Any:
     from holdfast.serve.page.cards import card_of
 
     return card_of(model)
+
+
+async def _once(request: Request, path: str, compute: Callable[[ServedModel, Service], Any]) -> Any:
+    """A value about the model that a request names, which a thread computes for the first request."""
+    service, model = Service.of(request), model_of(request)
+    key = model.name, model.version, path
+    if key not in service.of_page:
+        client = Facts.of(request).client
+        service.of_page[key] = await service.work.run(compute, model, service, client=client)
+    return service.of_page[key]
 
 
 ROUTES = [
