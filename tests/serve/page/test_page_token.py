@@ -40,8 +40,13 @@ def test_the_page_asks_for_the_token(server: Running, opened: Callable[..., Any]
     control.wait_for()
     assert page.locator("[role=alert]").count() == 0
     assert page.evaluate("document.activeElement.type") == "password"
+    control.fill("tökén")
+    page.keyboard.press("Enter")
+    message = "A token has letters, digits and signs of ASCII alone, and no spaces."
+    assert page.locator("[role=alert]").inner_text() == message
     control.fill("wrong")
     page.keyboard.press("Enter")
+    until(page, f"document.querySelector('[role=alert]')?.textContent !== {message!r}")
     page.locator("[role=alert]").wait_for()
     refused = server.get("/page/models")
     assert page.locator("[role=alert]").inner_text() == refused.error

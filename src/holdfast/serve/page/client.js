@@ -84,7 +84,11 @@ export class Stream {
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     this.waiting = [];
     this.path = path;
-    this.socket = new WebSocket(url, token.get() ? [PROTOCOL, `bearer.${token.get()}`] : [PROTOCOL]);
+    try {
+      this.socket = new WebSocket(url, token.get() ? [PROTOCOL, `bearer.${token.get()}`] : [PROTOCOL]);
+    } catch (error) { // such as a token with signs that a subprotocol cannot have
+      throw new Refusal(`The stream cannot be opened: ${error.message}`);
+    }
     this.opened = new Promise((resolve) => this.socket.addEventListener("open", resolve, { once: true }));
     this.ended = new Promise((_, reject) => this.socket.addEventListener("close", (event) => reject(this.why(event))));
     this.ended.catch(() => {}); // it is told to those who wait for an answer

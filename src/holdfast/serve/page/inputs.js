@@ -121,7 +121,7 @@ export class Inputs {
   }
 
   close() {
-    this.microphone?.stop();
+    this.microphone?.close();
     this.drop?.clear();
   }
 }

@@ -59,6 +59,10 @@ function askForToken(problem) {
   const control = element("input", { type: "password", autocomplete: "off", required: true });
   const enter = (event) => {
     event.preventDefault();
+    if (!/^[!-~]+$/u.test(control.value)) {
+      askForToken("A token has letters, digits and signs of ASCII alone, and no spaces.");
+      return;
+    }
     token.set(control.value);
     start();
   };

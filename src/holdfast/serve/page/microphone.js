@@ -55,6 +55,10 @@ export class Microphone {
       this.button.disabled = false;
       return;
     }
+    if (this.closed) { // another model was chosen while the person was asked
+      for (const track of stream.getTracks()) track.stop();
+      return;
+    }
     const context = new AudioContext();
     await context.audioWorklet.addModule(new URL("recorder.js", import.meta.url));
     const node = new AudioWorkletNode(context, "recorder", { numberOfInputs: 1, numberOfOutputs: 0, channelCount: 1 });
@@ -140,6 +144,12 @@ export class Microphone {
     context.close();
     this.level.value = 0;
     this.button.textContent = "Record";
+  }
+
+  close() {
+    this.closed = true;
+    this.stop();
+    if (this.url) URL.revokeObjectURL(this.url);
   }
 
   given() {
