@@ -16,7 +16,8 @@ from holdfast.data.examples import Array
 from holdfast.data.vocabulary import Vocabulary
 from holdfast.data.vocabulary_rules import rules
 from holdfast.runtime.scaling import Scaling
-from holdfast.tasks.interface import ImageInput, NumbersInput, Sample, SoundInput, TextInput, TextSample
+from holdfast.tasks.interface import ImageInput, NumbersInput, Sample, TextInput, TextSample
+from holdfast.tasks.served_parts import SoundInput
 
 MOST_SAMPLES = 12
 _MOST_NUMBERS = 200_000

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
 from holdfast.data.vocabulary_rules import VocabularyRules
+from holdfast.tasks.served_parts import SoundInput, TableInput, TextAnswer
 
 
 @dataclass(frozen=True)
@@ -170,59 +171,6 @@ class SeriesInput:
 
 
 @dataclass(frozen=True)
-class TableSample:
-    """A table of series to begin with.
-
-    Attributes:
-        name: Where it is from.
-        columns: The values of each column by its name; None for a missing value.
-        actual: The targets of the rows ahead [H][C], None for a missing value; None where they are unknown.
-    """
-
-    name: str
-    columns: dict[str, list[Any]]
-    actual: list[list[float | None]] | None = None
-
-
-@dataclass(frozen=True)
-class TableInput:
-    """A table of one series or several, for a page that asks a server.
-
-    Attributes:
-        targets: The names of the C columns that are forecast.
-        quantiles: As for :class:`SeriesInput`.
-        window: W, rows that the network reads.
-        ahead: H, rows to forecast.
-        time_column: The column of times; empty where the rows are numbered.
-        id_column: The column with the series of each row; empty for one series per table.
-        tables: Tables to begin with, at least one.
-    """
-
-    kind: ClassVar[str] = "table"
-    targets: tuple[str, ...]
-    quantiles: tuple[float, ...]
-    window: int
-    ahead: int
-    time_column: str
-    id_column: str
-    tables: tuple[TableSample, ...]
-
-
-@dataclass(frozen=True)
-class SoundInput:
-    """A recording, for a page that asks a server.
-
-    Attributes:
-        rate: Samples per second that the model reads.
-        channels: Values per step, where a sequence may also be given as numbers; 0 where it may not.
-    """
-
-    kind: ClassVar[str] = "sound"
-    rate: int
-    channels: int = 0
-
-
-@dataclass(frozen=True)
 class LabelsAnswer:
     """Scores of the labels of the chain.
 
@@ -298,13 +246,6 @@ class ForecastAnswer:
     kind: ClassVar[str] = "forecast"
     names: tuple[str, ...]
     quantiles: tuple[float, ...] = (0.5,)
-
-
-@dataclass(frozen=True)
-class TextAnswer:
-    """A text: a translation or a transcript; for a page that asks a server."""
-
-    kind: ClassVar[str] = "written"
 
 
 Input = ImageInput | NumbersInput | PairsInput | TextInput | WordsInput | SeriesInput | TableInput | SoundInput

@@ -11,7 +11,7 @@ import pytest
 from tests.tasks import untrained
 
 from holdfast.predictor import Predictor
-from holdfast.tasks.interface import TableInput
+from holdfast.tasks.served_parts import TableInput
 
 pytest.importorskip("polars", reason="needs polars: pip install 'holdfast[tables]'")
 

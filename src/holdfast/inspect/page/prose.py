@@ -10,7 +10,8 @@ from textwrap import dedent
 from holdfast.cells import NAMES, CellSpec, gru, lstm, rnn
 from holdfast.layers.chain import Chain, special
 from holdfast.layers.chain import parts as plain
-from holdfast.tasks.interface import Answer, LabelsAnswer, NextAnswer, TagsAnswer, TextAnswer, ValuesAnswer
+from holdfast.tasks.interface import Answer, LabelsAnswer, NextAnswer, TagsAnswer, ValuesAnswer
+from holdfast.tasks.served_parts import TextAnswer
 
 _CELLS = {"rnn": rnn, "gru": gru, "lstm": lstm}
 _HEADS = {

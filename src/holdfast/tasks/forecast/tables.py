@@ -13,7 +13,7 @@ from holdfast.data.series import Numbers, Series, Windows
 from holdfast.tasks.forecast.data import context
 from holdfast.tasks.forecast.encoder import SeriesEncoder
 from holdfast.tasks.forecast.settings import ForecastData
-from holdfast.tasks.interface import TableInput, TableSample
+from holdfast.tasks.served_parts import TableInput, TableSample
 
 _MOST_TABLES = 12
 _MOST_NUMBERS = 50_000

@@ -19,8 +19,9 @@ from holdfast.decoding import ctc
 from holdfast.errors import DataError
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Scaled
-from holdfast.tasks.interface import Interface, SoundInput, TextAnswer
+from holdfast.tasks.interface import Interface
 from holdfast.tasks.saved import SavedTask
+from holdfast.tasks.served_parts import SoundInput, TextAnswer
 from holdfast.tasks.task import RecipeTask, TaskStep
 from holdfast.tasks.transcribe.data import (
     Recordings,

@@ -23,8 +23,9 @@ from holdfast.layers.forms import Form
 from holdfast.settings import TrainSettings
 from holdfast.tasks.epochs import SizedEpochs
 from holdfast.tasks.inputs import text_input
-from holdfast.tasks.interface import Interface, TextAnswer
+from holdfast.tasks.interface import Interface
 from holdfast.tasks.saved import SavedTask
+from holdfast.tasks.served_parts import TextAnswer
 from holdfast.tasks.task import RecipeTask, TaskStep
 from holdfast.tasks.translate.data import PairBatch, PairDataset, from_values, load, padded
 from holdfast.tasks.translate.exports import exports
