@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -218,6 +221,18 @@ def test_the_servers_sentence_is_shown(server: Running, opened: Callable[..., An
     refused = server.post("/predict/forecast", body)
     assert refused.status == 422
     assert page.locator(".wrong").inner_text() == refused.error
+
+
+def test_the_commands_for_a_shell_are_answered(server: Running, opened: Callable[..., Any]) -> None:
+    if not shutil.which("curl"):
+        pytest.skip("needs curl")
+    page = opened(server)
+    for model in ("texts", "sums", "numbers"):
+        page.locator(f"nav a[data-key='{model}']").click()
+        settle(page, model)
+        command = page.locator("section pre").last.inner_text()
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+        assert len(json.loads(done.stdout)["answers"]) == 1, command
 
 
 def test_without_a_mouse(server: Running, opened: Callable[..., Any]) -> None:

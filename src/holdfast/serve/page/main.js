@@ -8,10 +8,10 @@ const byId = (id) => document.getElementById(id);
 let models = [];
 let view = null;
 
+const hasVersions = ({ name }) => models.filter((model) => model.name === name).length > 1;
+
 /** What the address has after its # for a model. */
-function keyOf({ name, version }) {
-  return models.filter((model) => model.name === name).length > 1 ? `${name}@${version}` : name;
-}
+const keyOf = (model) => (hasVersions(model) ? `${model.name}@${model.version}` : model.name);
 
 function say(text, wrong = false) {
   view?.close();
@@ -33,7 +33,7 @@ async function show() {
   const about = await askJSON(path + query);
   if (byId("main").textContent !== `Opening ${model.name} …`) return; // another one was chosen meanwhile
   document.title = `${model.name} – holdfast serve`;
-  view = new ModelView(about);
+  view = new ModelView(about, hasVersions(model));
   byId("main").replaceChildren(...view.elements);
   view.start();
   Object.assign(window, { holdfast: view }); // for a look from the console

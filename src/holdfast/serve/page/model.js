@@ -51,8 +51,11 @@ function scrolling(table) {
 
 /** Everything about one model. */
 export class ModelView {
-  /** @param about What the server says of the model, as `page/models/NAME` has it. */
-  constructor(about) {
+  /**
+   * @param about What the server says of the model, as `page/models/NAME` has it.
+   * @param versions Whether there are other versions of it.
+   */
+  constructor(about, versions) {
     this.about = about;
     const { input, answer } = about;
     const path = `${encodeURIComponent(about.name)}?version=${encodeURIComponent(about.version)}`;
@@ -68,7 +71,7 @@ export class ModelView {
         section(input.kind === "tensors" ? "The outputs" : TITLES[answer.kind], second.element),
       ),
       ...this.parts.slice(2).map((part) => section(part.title, part.element)),
-      section("From a program", ...programs(about)),
+      section("From a program", ...programs(about, versions)),
       this.card(path),
     ];
   }

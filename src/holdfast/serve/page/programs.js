@@ -18,8 +18,8 @@ function body({ door, input, answer, tensors }) {
   return { examples: [[new Array(input.channels).fill(0)]] };
 }
 
-/** Commands for a shell. */
-export function programs(about) {
+/** Commands for a shell; where a model has `versions`, they name the one that is shown. */
+export function programs(about, versions) {
   const { origin, pathname } = location;
   const root = origin + pathname.replace(/\/$/u, "");
   const door = about.door === "infer" ? `v2/models/${about.name}/infer` : `${about.door}/${about.name}`;
@@ -28,8 +28,10 @@ export function programs(about) {
   const json = JSON.stringify(body(about)).replaceAll("'", "'\\''");
   const sent = file ? `-F files=@${file}` : `-d '${json}'`;
   const quiet = about.door === "generate" ? "-N" : "-s";
-  const lines = [`curl ${quiet} ${root}/${door}${key} ${sent}`];
+  const url = versions ? `'${root}/${door}?version=${about.version}'` : `${root}/${door}`;
+  const lines = [`curl ${quiet} ${url}${key} ${sent}`];
   const what = about.task === "transcribe" ? "sound as it comes" : "one step at a time";
-  if (about.stream) lines.push(`# ${what}: ${root.replace(/^http/u, "ws")}/stream/${about.name}`);
+  const stream = `${root.replace(/^http/u, "ws")}/stream/${about.name}${versions ? `/versions/${about.version}` : ""}`;
+  if (about.stream) lines.push(`# ${what}: ${stream}`);
   return [element("pre", { tabindex: 0 }, lines.join("\n"))];
 }
