@@ -72,14 +72,15 @@ def serving(
     *models: Path | str,
     limits: Limits | None = None,
     further: Sequence[Routes] = (),
-    streams: bool = False,
     grace: float = 5,
+    streams: bool = False,
     **options: Any,
 ) -> Iterator[Running]:
-    """A server of some models, as ``holdfast serve`` names them; perhaps with streams."""
+    """A server of some models, as ``holdfast serve`` names them; with ``streams`` it keeps state too."""
     service = Service.make(Models(map(load, places([str(model) for model in models]))), limits, **options)
-    further = [*further, add_streams(service)] if streams else further
     listener = server.listen("127.0.0.1", 0)
+    if streams:
+        further = [*further, add_streams(service)]
     running = server.Server(server.config(service, further), service, grace)
     thread = threading.Thread(target=running.run, args=([listener],), daemon=True)
     thread.start()

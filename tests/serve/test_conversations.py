@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 pytest.importorskip("starlette", reason="the extra 'serve' is not installed")
 pytest.importorskip("uvicorn", reason="the extra 'serve' is not installed")
@@ -18,55 +17,22 @@ pytest.importorskip("kaldi_native_fbank", reason="needs kaldi-native-fbank: pip 
 pytest.importorskip("soundfile", reason="needs soundfile: pip install 'holdfast[audio]'")
 
 from tests.serve.stream_services import served
+from tests.serve.transcribers import write_loud
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 import holdfast
-from holdfast import experiment, recipes
-from holdfast.predictor import Predictor
 from holdfast.serve.limits import Limits
 from holdfast.serve.models import Models, load
 from holdfast.serve.naming import places
 from holdfast.serve.service import Service
-from holdfast.tasks import model_file
-from tones import noise, save, tone
-
-TONES = """
-name = "tones"
-description = "Tones."
-task = "transcribe"
-[data]
-train = ["train.csv"]
-test = ["train.csv"]
-unit = "words"
-validation = 0.0
-[data.audio]
-rate = 8000
-mel_bins = 12
-stack = 2
-[model]
-hidden_size = 16
-[train]
-epochs = 1
-threads = 1
-"""
+from tones import noise, tone
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A transcriber with random weights, which says much."""
-    folder = tmp_path_factory.mktemp("tones")
-    words = ("low", "high", "low high", "high high low")
-    rows = [f"{save(folder / f'{k}.wav', tone(400 + 300 * k)).name},{text}" for k, text in enumerate(words)]
-    (folder / "train.csv").write_text("\n".join(["path,text", *rows]), "utf-8")
-    (folder / "tones.toml").write_text(TONES, "utf-8")
-    run = experiment.train(recipes.load(str(folder / "tones.toml")), folder / "run", data_dir=folder)
-    predictor = Predictor(run.path)
-    torch.manual_seed(3)
-    for parameter in predictor.model.parameters():
-        torch.nn.init.normal_(parameter, std=0.7)
-    model_file.save(folder / "loud.safetensors", predictor.task, predictor.model)
-    return folder / "loud.safetensors"
+    return write_loud(tmp_path_factory.mktemp("tones"))
 
 
 def test_text_while_the_sound_comes(model: Path) -> None:
@@ -118,3 +84,32 @@ def test_sound_that_was_heard_and_cannot_be_computed_is_the_end(model: Path) -> 
     service = Service.make(Models(map(load, places([str(model)]))), Limits(tensor_values=100))
     with served(service) as address:
         asyncio.run(one(address))
+
+
+def test_sound_with_the_gates_of_its_steps(model: Path) -> None:
+    sound = np.concatenate([tone(300, 0.4), tone(900)])
+    network = holdfast.Stream(model).network
+
+    async def test(address: str) -> None:
+        async with connect(f"ws://{address}/stream/loud?inside=true") as socket:
+            alone, steps = holdfast.TranscriptStream(model), 0
+            for chunk in np.split(sound, [1000, 3001]):
+                await socket.send(chunk.astype("<f4").tobytes())
+                added = alone.accept(chunk)
+                answer = json.loads(await socket.recv())
+                assert (answer["text"], answer["added"], answer["final"]) == (alone.text, added, False)
+                steps += len(answer["inside"][0]["states"]["hidden"])
+            assert steps > 10
+            hidden = network.specs[0].hidden_size
+            assert np.shape(answer["inside"][0]["gates"]["forget"])[1] == hidden
+            await socket.send(np.zeros(400_000, "<f4").tobytes()[: 2**20])
+            assert json.loads(await socket.recv())["error"].endswith(
+                "at most 20,000 are sent at once (inside_values). Send fewer steps at once."
+            )
+            await socket.send('{"end": true}')
+            added = alone.finish()
+            assert json.loads(await socket.recv())["text"] == alone.text
+
+    limits = Limits(inside_values=20_000)
+    with served(Service.make(Models(map(load, places([str(model)]))), limits)) as address:
+        asyncio.run(test(address))

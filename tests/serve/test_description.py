@@ -34,7 +34,9 @@ def test_every_path_is_described(server: Running) -> None:
     described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
     app = server.server.config.app
     routed = {(next(iter(r.methods - {"HEAD"})), r.path) for r in app.routes if hasattr(r, "methods")}  # type: ignore[union-attr]
-    assert routed - described == {("GET", "/openapi.json"), ("GET", "/docs")}
+    of_the_page = {("GET", path) for _, path in routed if path == "/" or path.startswith("/page/")}
+    assert ("GET", "/page/main.js") in of_the_page
+    assert routed - described == {("GET", "/openapi.json"), ("GET", "/docs")} | of_the_page
     names = [operation["operationId"] for methods in document["paths"].values() for operation in methods.values()]
     assert len(set(names)) == len(names)
     for path, methods in document["paths"].items():

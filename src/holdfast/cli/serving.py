@@ -34,12 +34,20 @@ def serve(
         list[str] | None,
         typer.Option(metavar="ORIGIN", help="The origin of web pages that may call the server. Repeatable."),
     ] = None,
+    device: Annotated[
+        str, typer.Option(help="Where models that need torch are computed: cpu, cuda, ... Streams run on the CPU.")
+    ] = "cpu",
+    examples: Annotated[
+        bool, typer.Option("--examples", help="Offer examples of each run's test data on the page, to all who see it.")
+    ] = False,
     log_level: Annotated[
         str, typer.Option(metavar="LEVEL", help="What is logged at least: debug, info, warning or error.")
     ] = "info",
     imports: Imports = None,
 ) -> None:
-    """Serve trained models over HTTP. Clients send the token of the environment variable HOLDFAST_TOKEN, if it is set.
+    """Serve trained models over HTTP, with a page to try them at /.
+
+    Clients send the token of the environment variable HOLDFAST_TOKEN, if it is set.
 
     [bold]Examples[/bold]
 
@@ -56,6 +64,6 @@ def serve(
     from holdfast.serve.start import start
 
     token = os.environ.get("HOLDFAST_TOKEN", "")
-    options = {"token": token, "cors": tuple(cors or ())}
-    code = start(models, host, port, limits or [], grace=grace, log_level=log_level, **options)
+    options = {"token": token, "cors": tuple(cors or ()), "examples": examples}
+    code = start(models, host, port, limits or [], grace=grace, log_level=log_level, device=device, **options)
     sys.exit(code)

@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from holdfast.serve import description, open_inference, plain_door, watching
+from holdfast.serve import description, open_inference, page, plain_door, watching
 from holdfast.serve.endpoints import Endpoint, Routes
 from holdfast.serve.guard import Guard
 from holdfast.serve.service import Service
@@ -26,7 +26,7 @@ def build(service: Service, further: Sequence[Routes] = ()) -> Starlette:
         service: The models and all that serves them.
         further: Routes beyond those of this package's own modules.
     """
-    own = [watching.ROUTES, open_inference.ROUTES, plain_door.ROUTES]
+    own = [watching.ROUTES, open_inference.ROUTES, plain_door.ROUTES, page.ROUTES]
     routes = list(chain(*own, *further))
     endpoints = [route for route in routes if isinstance(route, Endpoint)]
     described = description.routes(endpoints, service)

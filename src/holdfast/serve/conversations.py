@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 
 from holdfast.serve import bodies
+from holdfast.serve.gates import Gates
 from holdfast.serve.limits import Limits
 from holdfast.serve.live_models import LiveModel
+from holdfast.serve.pool import Pool, PoolRow
 from holdfast.serve.refusals import Refusal
 from holdfast.serve.service import Service
 from holdfast.serve.tensors import Array
+from holdfast.serve.ticks import StepRequest
 
 if TYPE_CHECKING:
     from holdfast.tasks.transcribe.stream import LiveTranscript
@@ -50,21 +53,25 @@ class Conversation(Protocol):
         """Ends the stream."""
 
 
-async def open_conversation(live: LiveModel, service: Service, on_idle: Callable[[], None]) -> Conversation:
+async def open_conversation(
+    live: LiveModel, service: Service, on_idle: Callable[[], None], *, inside: bool = False
+) -> Conversation:
     """Begins a stream.
 
     Args:
         live: The streams of the model.
-        service: Its threads open the task of a transcriber.
+        service: Its threads open the task of a transcriber, and import torch for gates.
         on_idle: Called when the stream had no step for too long, and was ended.
+        inside: Whether each answer has the gates and states of its steps.
 
     Raises:
         Refusal: 503, there are too many live streams.
     """
+    gates = await service.work.run(Gates, live.pool.network, service.limits) if inside else None
     if live.model.task != "transcribe":
-        return Numbers(live, on_idle, service.limits)
+        return Numbers(live, on_idle, service.limits, gates)
     predictor = await service.work.run(live.model.predictor)
-    return Sound(live, on_idle, service.limits, cast("TranscribeTask", predictor.task))
+    return Sound(live, on_idle, service.limits, cast("TranscribeTask", predictor.task), gates)
 
 
 class Numbers:
@@ -74,23 +81,29 @@ class Numbers:
         live: The streams of the model.
         on_idle: As for :func:`open_conversation`.
         limits: Those of JSON are used.
+        gates: Writes the gates and states of each answer, which is JSON then; None for none.
 
     Raises:
         Refusal: 503, there are too many live streams.
     """
 
-    def __init__(self, live: LiveModel, on_idle: Callable[[], None], limits: Limits) -> None:
-        self._live, self._pool, self._limits = live, live.pool, limits
+    def __init__(
+        self, live: LiveModel, on_idle: Callable[[], None], limits: Limits, gates: Gates | None = None
+    ) -> None:
+        self._live, self._pool, self._limits, self._gates = live, live.pool, limits, gates
         self._row = live.pool.join(on_idle)
         self._step_bytes = 4 * live.pool.network.input_size
 
-    async def binary(self, data: bytes) -> bytes:
-        """The outputs of the steps in a frame, float32."""
+    async def binary(self, data: bytes) -> bytes | str:
+        """The outputs of the steps in a frame, float32; with gates, JSON."""
         if not data or len(data) % self._step_bytes:
             raise Refusal(
                 422, f"The frame has {len(data)} bytes; expected a multiple of {self._step_bytes}: float32, [T, I]."
             )
         x = np.frombuffer(data, _LITTLE_ENDIAN).reshape(-1, self._pool.network.input_size)
+        if self._gates is not None:
+            self._gates.check(len(x))
+            return json.dumps(await self._output(x, {}), allow_nan=False)
         answer = await self._pool.step(self._row, x)
         with np.errstate(over="ignore"):
             return answer.y.astype(_LITTLE_ENDIAN, copy=False).tobytes()
@@ -104,16 +117,23 @@ class Numbers:
         x = None if "input" not in frame else _values(frame["input"])
         if x is None and (state is not None or frame.get("return_state")):
             raise Refusal(422, "state and return_state go with an input.")
+        if x is not None and self._gates is not None:
+            self._gates.check(len(np.atleast_2d(x)))
         if frame.get("reset") and (x is None or self._fits(x)):
             self._pool.reset(self._row)
         answer: dict[str, Any] = {"id": frame["id"]} if "id" in frame else {}
         if x is not None:
             return_state = bool(frame.get("return_state"))
-            steps = await self._pool.step(self._row, np.atleast_2d(x), state=state, return_state=return_state)
-            answer["output"] = _listed(steps.y if x.ndim == 2 else steps.y[0])
-            if return_state:
-                answer["state"] = self._live.held.pack(steps.state)
+            answer |= await self._output(x, {"state": state, "return_state": return_state})
         return json.dumps(answer, allow_nan=False)
+
+    async def _output(self, x: Array, options: dict[str, Any]) -> dict[str, Any]:
+        """The answer to some steps, with what else was asked for; options are those of :meth:`Pool.step`."""
+        steps, layers = await _step(self._pool, self._row, np.atleast_2d(x), self._gates, **options)
+        answer: dict[str, Any] = {"output": _listed(steps.y if x.ndim == 2 else steps.y[0])}
+        if options.get("return_state"):
+            answer["state"] = self._live.held.pack(steps.state)
+        return answer | layers
 
     def _fits(self, x: Array) -> bool:
         return bool(x.size) and x.shape[-1] == self._pool.network.input_size
@@ -131,13 +151,21 @@ class Sound:
         on_idle: As for :func:`open_conversation`.
         limits: Those of JSON are used.
         task: The task of the model.
+        gates: As for :class:`Numbers`.
 
     Raises:
         Refusal: 503, there are too many live streams.
     """
 
-    def __init__(self, live: LiveModel, on_idle: Callable[[], None], limits: Limits, task: TranscribeTask) -> None:
-        self._pool, self._limits, self._task = live.pool, limits, task
+    def __init__(
+        self,
+        live: LiveModel,
+        on_idle: Callable[[], None],
+        limits: Limits,
+        task: TranscribeTask,
+        gates: Gates | None = None,
+    ) -> None:
+        self._pool, self._limits, self._task, self._gates = live.pool, limits, task, gates
         self._transcript = self._begin()
         self._row = live.pool.join(on_idle)
 
@@ -153,6 +181,8 @@ class Sound:
         samples = np.frombuffer(data, _LITTLE_ENDIAN).astype(np.float32)
         if not np.isfinite(samples).all():
             raise Refusal(422, "The sound has a NaN or an infinite sample; expected samples from -1 to 1.")
+        if self._gates is not None:
+            self._gates.check(self._most_steps(len(samples)))
         return await self._heard(await asyncio.to_thread(self._transcript.accept, samples), final=False)
 
     async def text(self, text: str) -> str:
@@ -164,19 +194,34 @@ class Sound:
         self._pool.reset(self._row)
         return answer
 
+    def _most_steps(self, samples: int) -> int:
+        """The most steps that some samples complete, with those that came before."""
+        audio = self._task.data.audio
+        return 1 + int(samples / (audio.rate * audio.hop_ms / 1000 * audio.stack))
+
     async def _heard(self, steps: Array, final: bool) -> str:
-        added = ""
+        added, layers = "", dict[str, Any]()
         if len(steps):
             try:
-                answer = await self._pool.step(self._row, steps)
+                answer, layers = await _step(self._pool, self._row, steps, self._gates)
             except Refusal as error:  # the sound is heard already, so this is the end of the stream
                 raise Refusal(503, str(error), error.reason) from error
             added = self._transcript.read(answer.y)
-        return json.dumps({"text": self._transcript.text, "added": added, "final": final})
+        return json.dumps({"text": self._transcript.text, "added": added, "final": final} | layers, allow_nan=False)
 
     def close(self) -> None:
         """Ends the stream."""
         self._pool.leave(self._row)
+
+
+async def _step(
+    pool: Pool, row: PoolRow, x: Array, gates: Gates | None, **options: Any
+) -> tuple[StepRequest, dict[str, Any]]:
+    """The answer to some steps, and what JSON has of their gates and states: ``inside``; nothing without gates."""
+    if gates is None:
+        return await pool.step(row, x, **options), {}
+    answer = await pool.step(row, x, record=True, **options)
+    return answer, {"inside": await gates.of(answer)}
 
 
 def parse(text: str, limits: Limits) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -48,7 +50,7 @@ def routes(endpoints: Sequence[Endpoint], service: Service) -> list[Endpoint]:
         return json_answer(document)
 
     async def as_page(request: Request) -> Response:
-        return HTMLResponse(page)
+        return HTMLResponse(page, headers={"Content-Security-Policy": f"default-src 'none'; style-src {STYLE_HASH}"})
 
     return [
         Endpoint("GET", "/openapi.json", as_json, "This document", in_document=False),
@@ -125,6 +127,9 @@ table { border-collapse: collapse } td, th { text-align: left; padding: .15rem .
 @media (prefers-color-scheme: dark) {
   body { background: #14181f; color: #e6e9ee } pre { background: #1f252f } details { border-color: #39424f }
   a { color: #7fc7ff } .method { color: #6fd3da } }"""
+
+STYLE_HASH = f"'sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode('ascii')}'"
+"""What a Content-Security-Policy calls the style of the page of the paths by."""
 
 
 def html(document: dict[str, Any], service: Service) -> str:

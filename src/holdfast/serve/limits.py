@@ -65,6 +65,8 @@ class Limits(Settings):
     """Time for which a state that a client holds is taken."""
     frame_bytes: int = Field(2**20, ge=1)
     """Largest frame of a websocket."""
+    inside_values: int = Field(200_000, ge=1)
+    """Values of the gates and states in one answer of a stream that shows them; beyond that, 413."""
     max_batch: int = Field(64, ge=1)
     """Rows of one call of the kernels for streams."""
     max_delay_ms: float = Field(2, ge=0)

@@ -39,6 +39,7 @@ class ServedModel:
         task: ``"classify"`` and so on; ``"stream"`` for an exported stream, ``"network"`` for other networks.
         network: What a stream computes; None where it cannot stream.
         why_no_stream: One sentence that says why it cannot; empty where it can.
+        path: Its file.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ServedModel:
     runner: Runner
     network: StreamNetwork | None = None
     why_no_stream: str = ""
+    path: Path | None = None
     _open: Callable[[], Predictor] | None = None
     _predictor: Predictor | None = None
     _opening: threading.Lock = field(default_factory=threading.Lock)
@@ -154,24 +156,34 @@ class Models:
         return self._by_name[name]
 
 
-def load(place: Place) -> ServedModel:
+def load(place: Place, device: str = "cpu") -> ServedModel:
     """Opens a model.
 
     An exported stream, and a model of a task that can be streamed, are opened without torch; the task of the latter at
     its first example. Every other model is opened with torch at once.
 
+    Args:
+        place: Its name, version and file.
+        device: Where the model of a task is computed, as for :class:`holdfast.Predictor`. Streams and networks of other
+            software are computed on the CPU.
+
     Raises:
-        HoldfastError: There is no usable model; the message says why.
+        HoldfastError: There is no usable model, or no such device; the message says why.
     """
+    if device != "cpu":  # else torch would be imported for streams too
+        from holdfast.engines.devices import choose_device
+
+        choose_device(device)
     path = container.model_path(place.path)
     kind = container.kind_of(path) if path.suffix == ".safetensors" else ""
-    model = _of_network(place, path) if kind in ("", "network") else _of_holdfast(place, path)
+    model = _of_network(place, path) if kind in ("", "network") else _of_holdfast(place, path, device)
+    model.path = path
     with path.open("rb") as file:
         model.digest = hashlib.file_digest(file, "sha256").hexdigest()
     return model
 
 
-def _of_holdfast(place: Place, path: Path) -> ServedModel:
+def _of_holdfast(place: Place, path: Path, device: str) -> ServedModel:
     """A model that ``holdfast train``, an estimator or ``Stream.export`` wrote."""
     try:
         network, task, why = *_streamed(path), ""
@@ -190,9 +202,9 @@ def _of_holdfast(place: Place, path: Path) -> ServedModel:
         model = ServedModel(place.name, place.version, "", task, StreamRunner(network), network)
     elif network is not None and not why:
         model = ServedModel(place.name, place.version, "", task, StreamRunner(network), network)
-        model._open = lambda: _predictor(path)
+        model._open = lambda: _predictor(path, device)
     else:
-        predictor = _predictor(path)
+        predictor = _predictor(path, device)
         from holdfast.serve.task_runner import TaskRunner
 
         runner = TaskRunner(predictor)
@@ -207,7 +219,7 @@ def _streamed(path: Path) -> tuple[StreamNetwork, str]:
     return network, str(container.read(path, "model", "np")[1].get("task"))
 
 
-def _predictor(path: Path) -> Predictor:
+def _predictor(path: Path, device: str) -> Predictor:
     """What answers as ``holdfast predict``.
 
     Raises:
@@ -216,7 +228,7 @@ def _predictor(path: Path) -> Predictor:
     check_whole(path)
     from holdfast.predictor import Predictor
 
-    return Predictor(path)
+    return Predictor(path, device)
 
 
 def _of_network(place: Place, path: Path) -> ServedModel:

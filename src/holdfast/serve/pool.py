@@ -103,7 +103,14 @@ class Pool:
         return row
 
     async def step(
-        self, row: PoolRow, x: Array, *, state: Any = None, return_state: bool = False, until: float | None = None
+        self,
+        row: PoolRow,
+        x: Array,
+        *,
+        state: Any = None,
+        return_state: bool = False,
+        record: bool = False,
+        until: float | None = None,
     ) -> StepRequest:
         """The next steps of a stream. All are taken or none: after an error, the stream is as it was before.
 
@@ -112,11 +119,12 @@ class Pool:
             x: [T, I], real numbers, T at least 1.
             state: Continue from this state instead, the ``state`` of an answer.
             return_state: Whether the answer has the state after the last step.
+            record: Whether the answer has the state before the first step and after each step.
             until: When it is too late for an answer, in the time of :func:`time.monotonic`; None for
                 ``request_seconds`` from now.
 
         Returns:
-            The answer, with ``y`` [T, O] and ``state``.
+            The answer, with ``y`` [T, O], ``state`` and ``states``.
 
         Raises:
             Refusal: 422 where the values do not fit, 413 where there are too many, 409 where steps are under way, 404
@@ -132,7 +140,7 @@ class Pool:
             raise Refusal(500, "The state of the stream was lost when the server failed. Begin a new one.", "lost")
         until = time.monotonic() + self._limits.request_seconds if until is None else until
         begin = ZERO if row.fresh and state is None else state
-        request = StepRequest(row.number, self._checked(x), begin, return_state, until)
+        request = StepRequest(row.number, self._checked(x), begin, return_state, record, until)
         try:
             self._ticks.submit(request)
         except DroppedError as error:

@@ -79,9 +79,11 @@ class Service:
         lifecycle: Whether the server is stopping.
         token: What clients must send as ``Authorization: Bearer TOKEN``; empty for none.
         cors: The origins of web pages that may call the server; empty for none.
+        examples: Whether the page offers examples of each run's test data.
         sequences: Answers requests with a ``sequence_id``; None where nothing does.
         extensions: The extensions of Open Inference Protocol v2, by name.
         held_bytes: Bytes of all bodies, frames and unread answers that are held now.
+        of_page: What the page was told about each model, by its name, its version and the path.
     """
 
     models: Models
@@ -91,9 +93,11 @@ class Service:
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     token: str = ""
     cors: tuple[str, ...] = ()
+    examples: bool = False
     sequences: SequenceInference | None = None
     extensions: list[str] = field(default_factory=lambda: ["binary_tensor_data"])
     held_bytes: int = 0
+    of_page: dict[tuple[str, str, str], Any] = field(default_factory=dict)
 
     def check_bytes(self, more: int = 0, headers: Mapping[str, str] | None = None) -> None:
         """Checks that the server may hold some more bytes than now.

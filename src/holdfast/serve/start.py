@@ -10,6 +10,7 @@ from typing import Any
 from holdfast.errors import MissingLibraryError
 
 _LIBRARIES = {
+    "markdown_it": "markdown-it-py",
     "starlette": "starlette",
     "uvicorn": "uvicorn",
     "websockets": "websockets",
@@ -23,7 +24,15 @@ _SWITCH_SECONDS = 0.0005
 
 
 def start(
-    models: Sequence[str], host: str, port: int, limits: Sequence[str], *, grace: float, log_level: str, **options: Any
+    models: Sequence[str],
+    host: str,
+    port: int,
+    limits: Sequence[str],
+    *,
+    grace: float,
+    log_level: str,
+    device: str = "cpu",
+    **options: Any,
 ) -> int:
     """Opens models and serves them until a signal.
 
@@ -34,6 +43,7 @@ def start(
         limits: As :func:`holdfast.serve.limits.with_changes` takes them.
         grace: Seconds that the end may take.
         log_level: The least severe level of the log.
+        device: As :func:`holdfast.serve.models.load` takes it.
         **options: Further fields of :class:`holdfast.serve.service.Service`.
 
     Returns:
@@ -59,7 +69,7 @@ def start(
     sys.setswitchinterval(_SWITCH_SECONDS)
     bounds = with_changes(limits)
     with server.listen(host, port) as listener:  # before the models, so that a port in use is reported at once
-        service = Service.make(Models(map(load, places(models))), bounds, **options)
+        service = Service.make(Models(load(place, device) for place in places(models)), bounds, **options)
         streams = add_streams(service)
         address, actual = listener.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address

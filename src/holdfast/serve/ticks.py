@@ -35,10 +35,12 @@ class StepRequest:
         begin: The state from which it starts: :data:`ZERO`, or one that :meth:`Stream.state_of` returned; None for the
             row's own.
         return_state: Whether the state after the last step is wanted.
+        record: Whether the state after every step is wanted; then each tick takes one step of the row.
         until: When it is too late for an answer, in the time of :func:`time.monotonic`.
         wanted: Any thread may set it to False: the steps are then not computed further.
         y: [T, O], when it is done.
         state: The state after the last step, as :meth:`Stream.state_of` returns it, if it is wanted.
+        states: With ``record``, the state before the first step and after each step, T + 1 of them.
         error: Why there is no answer.
         lost: Whether the state of the row could not be restored after an error either.
     """
@@ -47,10 +49,12 @@ class StepRequest:
     x: Array
     begin: Any = None
     return_state: bool = False
+    record: bool = False
     until: float = math.inf
     wanted: bool = True
     y: Array = field(default_factory=lambda: np.zeros((0, 0)))
     state: Any = None
+    states: list[Any] = field(default_factory=list)
     error: Exception | None = None
     lost: bool = False
     since: float = field(default_factory=time.monotonic)
@@ -220,7 +224,10 @@ class Ticks:
         """One call of the kernels. If it raises, no request has changed, but the states may have."""
         if not requests:
             return
-        count = min(MOST_STEPS, *(len(request.x) - request.taken for request in requests))
+        count = min(MOST_STEPS, *(1 if request.record else len(request.x) - request.taken for request in requests))
+        for request in requests:
+            if request.record and not request.taken:
+                request.states = [self._state_of(request)]
         x = np.stack([request.x[request.taken : request.taken + count] for request in requests])
         y = self._stream.run(x, np.array([request.row for request in requests], np.int64))
         for request, values in zip(requests, y, strict=True):
@@ -234,17 +241,23 @@ class Ticks:
         """Adds the outputs of steps to an answer."""
         request.pieces.append(values)
         request.taken += len(values)
+        if request.record:
+            request.states.append(self._state_of(request))
         if request.taken < len(request.x):
             return
         request.y = values if len(request.pieces) == 1 else np.concatenate(request.pieces)
         if request.return_state:
-            request.state = Stream.state_of(self._stream, [request.row])
+            request.state = self._state_of(request)
         request.before = None
+
+    def _state_of(self, request: StepRequest) -> Any:
+        return Stream.state_of(self._stream, [request.row])  # arrays, also of a stream with torch
 
     def _fail(self, request: StepRequest, error: Exception) -> None:
         """Gives a request an error, and its row the state from before it."""
         request.error = error
         request.pieces.clear()
+        request.states.clear()
         if request.before is None:  # it has not begun
             return
         before, place = request.before

@@ -8,7 +8,8 @@
   "final": false}``; ``{"end": true}`` ends the recording, and the next frame begins another.
 
 A frame that cannot be answered gets ``{"error": ...}``, and the stream stays as it was. If the server fails, the stream
-ends: where it is would be unknown.
+ends: where it is would be unknown. With ``?inside=true`` every answer is JSON and has ``inside``, the gates and states
+of its steps (:mod:`holdfast.serve.gates`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from holdfast.serve.conversations import Conversation, open_conversation
 from holdfast.serve.facts import Facts
 from holdfast.serve.guard import FAILED, REFUSED, refusal_for
 from holdfast.serve.live_models import LiveModels
+from holdfast.serve.refusals import Refusal
 from holdfast.serve.service import Service
 
 RESTARTS, IDLE = 1012, 4408
@@ -68,7 +70,8 @@ class Connections:
         model = service.models.get(parameters["model"], parameters.get("version", ""))
         facts.model = model.name
         connection = Connection(websocket, service)
-        conversation = await open_conversation(self._live.get(model), service, connection.idle)
+        inside = _flag(websocket, "inside")
+        conversation = await open_conversation(self._live.get(model), service, connection.idle, inside=inside)
         self._open.add(connection)
         if service.lifecycle.stopping.is_set():  # since the conversation was begun
             connection.end(RESTARTS, _STOPS)
@@ -164,6 +167,18 @@ class Connection:
             self.end(FAILED, refusal.close_reason)
         if self._bad_frames >= _MOST_BAD_FRAMES:
             self.end(REFUSED, f"{self._bad_frames} frames could not be answered.")
+
+
+def _flag(websocket: WebSocket, name: str) -> bool:
+    """A value of the query that is true or false, and false without it.
+
+    Raises:
+        Refusal: 400, it is another word.
+    """
+    value = websocket.query_params.get(name, "false")
+    if value not in ("true", "false"):
+        raise Refusal(400, f"{name} is {value[:60]!r}; expected true or false.")
+    return value == "true"
 
 
 def _subprotocol(websocket: WebSocket) -> str | None:

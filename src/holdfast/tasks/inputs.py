@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,15 @@ from holdfast.data.encoders import SequenceEncoder
 from holdfast.data.examples import Array
 from holdfast.data.vocabulary import Vocabulary
 from holdfast.data.vocabulary_rules import rules
+from holdfast.runtime.scaling import Scaling
 from holdfast.tasks.interface import ImageInput, NumbersInput, Sample, TextInput, TextSample
+from holdfast.tasks.served_parts import SoundInput
 
 MOST_SAMPLES = 12
 _MOST_NUMBERS = 200_000
 _LONGEST_TEXT = 400
 _LONGEST_NAME = 50
+_MADE_STEPS = 12
 _PIXEL = 128  # values of one byte that never reach it are classes or ticks
 
 
@@ -40,17 +44,57 @@ def numbers_input(encoder: SequenceEncoder, examples: Any = None) -> ImageInput 
     return ImageInput(*shape, layout, masks, samples)
 
 
-def text_input(vocabulary: Vocabulary, examples: Any = None) -> TextInput:
+def sequence_input(
+    encoder: SequenceEncoder, examples: Any = None, *, alone: bool = True
+) -> ImageInput | NumbersInput | SoundInput:
+    """As :func:`numbers_input`; for a page that asks a server, without masks, and a recording where it may be one.
+
+    Args:
+        encoder: As there.
+        examples: As there.
+        alone: Whether the page runs the model itself.
+    """
+    found = numbers_input(encoder, examples)
+    if alone:
+        return found
+    if isinstance(found, NumbersInput) and _reads_sound(encoder):
+        return SoundInput(encoder.settings.audio.rate, found.channels)
+    if isinstance(found, NumbersInput) and not found.samples:
+        found = replace(found, samples=(made_sample(found.channels, encoder.scaling),))
+    return replace(found, masks=0)
+
+
+def made_sample(channels: int, scaling: Scaling) -> Sample:
+    """A sequence to begin with: a wave in each channel, in the scale of the training data.
+
+    Args:
+        channels: C, values per step.
+        scaling: Of the training data; the first C channels are used.
+    """
+    steps = np.arange(_MADE_STEPS)[:, None] + np.linspace(0, _MADE_STEPS / 2, channels, endpoint=False)
+    waves = np.sin(2 * np.pi * steps / _MADE_STEPS)
+    if scaling.kind == "standard":
+        waves = waves * scaling.std[:channels] + scaling.mean[:channels]
+    return Sample("a wave", [[float(f"{value:.3g}") for value in step] for step in waves.tolist()])
+
+
+def _reads_sound(encoder: SequenceEncoder) -> bool:
+    """Whether the steps have as many values as those of recordings; the values of tables have names."""
+    return encoder.channels == encoder.settings.audio.values and not encoder.settings.feature_columns
+
+
+def text_input(vocabulary: Vocabulary, examples: Any = None, *, alone: bool = True) -> TextInput:
     """The input of a model of texts.
 
     Args:
         vocabulary: What its ids stand for.
         examples: Texts to begin with, as for :func:`numbers_input`.
+        alone: Whether the page cuts texts itself.
 
     Raises:
         OptionError: The vocabulary cuts texts by rules that a page does not know.
     """
-    return TextInput(rules(vocabulary), text_samples(examples))
+    return TextInput(rules(vocabulary) if alone else None, text_samples(examples))
 
 
 def text_samples(examples: Any) -> tuple[TextSample, ...]:

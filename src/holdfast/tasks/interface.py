@@ -1,6 +1,7 @@
 """What a person gives a model and gets from it, as plain data: with its chain, all that a page needs to run it.
 
-A task answers with one of the inputs and one of the answers below (:meth:`holdfast.tasks.task.RecipeTask.interface`).
+A task answers with one of the inputs and one of the answers below (:meth:`holdfast.tasks.task.RecipeTask.interface`). A
+page that asks a server needs no chain, and no rules of vocabularies: it sends texts, tables and sound as they are.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
 from holdfast.data.vocabulary_rules import VocabularyRules
+from holdfast.tasks.served_parts import SoundInput, TableInput, TextAnswer
 
 
 @dataclass(frozen=True)
@@ -92,14 +94,14 @@ class TextInput:
     """A text, as ids.
 
     Attributes:
-        vocabulary: How a text becomes ids.
+        vocabulary: How a text becomes ids; None for a page that sends the text to a server.
         samples: Texts to begin with.
         begin: Whether the id that begins a text comes first.
         multiline: Whether it is the beginning of a text, which may have several lines.
     """
 
     kind: ClassVar[str] = "text"
-    vocabulary: VocabularyRules
+    vocabulary: VocabularyRules | None
     samples: tuple[TextSample, ...] = ()
     begin: bool = False
     multiline: bool = False
@@ -110,14 +112,14 @@ class WordsInput:
     """A sentence with spaces between its words; each word is an id, and the ids of its characters.
 
     Attributes:
-        words: How a word becomes an id.
-        characters: How its characters become ids.
+        words: How a word becomes an id; None for a page that sends the sentence to a server.
+        characters: How its characters become ids; None for such a page.
         samples: Sentences to begin with.
     """
 
     kind: ClassVar[str] = "words"
-    words: VocabularyRules
-    characters: VocabularyRules
+    words: VocabularyRules | None
+    characters: VocabularyRules | None
     samples: tuple[TextSample, ...] = ()
 
 
@@ -246,8 +248,8 @@ class ForecastAnswer:
     quantiles: tuple[float, ...] = (0.5,)
 
 
-Input = ImageInput | NumbersInput | PairsInput | TextInput | WordsInput | SeriesInput
-Answer = LabelsAnswer | TagsAnswer | ValuesAnswer | NextAnswer | ForecastAnswer
+Input = ImageInput | NumbersInput | PairsInput | TextInput | WordsInput | SeriesInput | TableInput | SoundInput
+Answer = LabelsAnswer | TagsAnswer | ValuesAnswer | NextAnswer | ForecastAnswer | TextAnswer
 
 
 @dataclass(frozen=True)

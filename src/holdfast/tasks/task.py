@@ -161,11 +161,12 @@ class RecipeTask(NetworkCall, Excerpts, ABC, Generic[Examples]):
         """
         return {"": of_chain(model, self.chain(model), streaming=streaming)}
 
-    def interface(self, examples: Examples | None = None) -> Interface:
-        """What a person gives a model of this task and gets from it, for a page that runs the model.
+    def interface(self, examples: Examples | None = None, *, alone: bool = True) -> Interface:
+        """What a person gives a model of this task and gets from it, for a page.
 
         Args:
             examples: Some to begin with; None for none.
+            alone: Whether the page runs the model itself; otherwise it asks a server.
 
         Raises:
             OptionError: No page can ask for such an input, or show such an answer.

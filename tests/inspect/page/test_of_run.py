@@ -102,7 +102,7 @@ def test_shakespeare_goes_on_as_the_command_line_does(
             page.locator(f"[name={name}]").fill(value)
         page.get_by_role("button", name="Write").click()
         until(page, "!holdfast.answer.running")
-        length = page.evaluate("Number(holdfast.answer.controls.length.value)")
+        length = page.evaluate("Number(holdfast.answer.sampling.controls.length.value)")
         (expected,) = Predictor(run, options=[*settings, f"length={length}"]).predict_lines([prompt])
         assert page.locator(".written").text_content() == expected["text"]
 

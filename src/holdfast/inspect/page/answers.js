@@ -6,6 +6,7 @@ import { sigmoid, softmax } from "./maths.js";
 
 const MOST_BARS = 12;
 const MOST_LINES = 5;
+const MOST_ROWS = 200; // of a table
 const MOST_PREFIXES = 128; // longer sequences, and those that take more work, are read as a whole only
 const MOST_WORK = 3e8; // multiplications, about half a second
 const PAUSE = 150; // milliseconds after the last change
@@ -54,10 +55,10 @@ export function labelShares(scores, several) {
 }
 
 /** The probabilities of labels, also after each step. */
-export class LabelsAnswer {
-  /** @param description {several}: whether a sequence may have several labels. */
-  constructor({ several }, model) {
-    Object.assign(this, { several, names: model.labels, prefixes: new Prefixes(model) });
+export class LabelsView {
+  /** @param several Whether a sequence may have several labels. */
+  constructor(several) {
+    Object.assign(this, { several });
     this.verdict = element("p", { class: "verdict", "aria-live": "polite" });
     this.after = element("p", { class: "hint" });
     this.bars = new Bars();
@@ -65,26 +66,27 @@ export class LabelsAnswer {
     this.element = element("div", { class: "answer" }, this.verdict, this.bars.element, this.after, this.chart.element);
   }
 
-  show(result, value) {
-    this.value = value;
-    this.final = labelShares(result.value, this.several);
-    this.shares = [];
-    this.prefixes.ask(value, (scores) => {
-      this.shares = scores.map((each) => labelShares(each, this.several));
-      this.setStep(this.step);
-    });
-    const best = this.final.indexOf(Math.max(...this.final));
-    const likely = this.names.filter((_, k) => this.final[k] >= 0.5);
-    this.verdict.textContent = this.several ? likely.join(", ") || "none of the labels" : this.names[best];
-    this.setStep(value.input.length - 1);
+  /** The probabilities `final` of `names` after all steps, and a text for each step. */
+  open(names, final, labels) {
+    Object.assign(this, { names, final, labels, shares: [] });
+    const best = final.indexOf(Math.max(...final));
+    const likely = names.filter((_, k) => final[k] >= 0.5);
+    this.verdict.textContent = this.several ? likely.join(", ") || "none of the labels" : names[best];
+    this.setStep(labels.length - 1);
+  }
+
+  /** The probabilities after each step. */
+  fill(shares) {
+    this.shares = shares;
+    this.setStep(this.step);
   }
 
   setStep(step) {
     this.step = step;
     const shares = this.shares[step] ?? this.final;
     this.bars.draw(this.names, shares);
-    const whole = step + 1 >= this.value.input.length || !this.shares.length;
-    this.after.textContent = whole ? "After all steps." : `After ${step + 1} of ${this.value.input.length} steps.`;
+    const whole = step + 1 >= this.labels.length || !this.shares.length;
+    this.after.textContent = whole ? "After all steps." : `After ${step + 1} of ${this.labels.length} steps.`;
     this.chart.element.hidden = this.shares.length < 2;
     if (this.chart.element.hidden) return;
     const most = this.names.map((_, k) => Math.max(...this.shares.map((row) => row[k])));
@@ -93,34 +95,48 @@ export class LabelsAnswer {
       name: this.names[k],
       points: this.shares.map((row, t) => [t + 1, row[k]]),
     }));
-    const { labels } = this.value;
-    this.chart.draw({ lines, xText: (x) => labels[x - 1] ?? "", cursor: step + 1, yName: "probability" });
+    const xText = (x) => this.labels[x - 1] ?? "";
+    this.chart.draw({ lines, xText, cursor: step + 1, yName: "probability" });
   }
 }
 
-/** A tag for each step; for sums, also the number that the bits make. */
-export class TagsAnswer {
-  /** @param description {names, sum}. With two names, the only score is the second one's before a sigmoid. */
-  constructor({ names, sum }) {
-    Object.assign(this, { names, sum });
+/** The same for a model on this page. */
+export class LabelsAnswer extends LabelsView {
+  /** @param description {several}. */
+  constructor({ several }, model) {
+    super(several);
+    this.model = model;
+    this.prefixes = new Prefixes(model);
+  }
+
+  show(result, value) {
+    const shares = (scores) => labelShares(scores, this.several);
+    this.open(this.model.labels, shares(result.value), value.labels);
+    this.prefixes.ask(value, (scores) => this.fill(scores.map(shares)));
+  }
+}
+
+/** A tag for each step. */
+export class TagsView {
+  constructor() {
     this.verdict = element("p", { class: "verdict", "aria-live": "polite" });
     this.steps = stepList("tagged");
     this.bars = new Bars();
     this.element = element("div", { class: "answer" }, this.verdict, this.steps, this.bars.element);
   }
 
-  show(result, value) {
-    this.value = value;
-    this.shares = result.value.map((scores) => tagShares(scores));
-    this.tags = this.shares.map((shares) => shares.indexOf(Math.max(...shares)));
-    this.verdict.hidden = !this.sum;
-    if (this.sum) {
-      const total = this.tags.reduce((sum, bit, place) => sum + bit * 2 ** place, 0);
-      const right = value.numbers[0] + value.numbers[1];
-      const judged = total === right ? "right" : `wrong: it is ${right}`;
-      this.verdict.textContent = `${value.numbers[0]} + ${value.numbers[1]} = ${total} (${judged})`;
-    }
-    this.setStep(value.input.length - 1);
+  /**
+   * @param words A text for each step.
+   * @param tags The number of its tag.
+   * @param names The tags.
+   * @param shares The probabilities of all tags at each step; null where they are not known.
+   * @param said A sentence above the steps.
+   */
+  open(words, tags, names, shares, said = "") {
+    Object.assign(this, { words, tags, names, shares });
+    this.verdict.hidden = !said;
+    this.verdict.textContent = said;
+    this.setStep(words.length - 1);
   }
 
   setStep(step) {
@@ -128,12 +144,37 @@ export class TagsAnswer {
       element(
         "li",
         { class: `chip tag-${tag % 8}${t === step ? " chosen" : ""}`, "aria-current": t === step ? "step" : null },
-        element("span", { class: "word" }, this.value.labels[t]),
+        element("span", { class: "word" }, this.words[t]),
         element("span", { class: "tag" }, this.names[tag]),
       ));
     this.steps.replaceChildren(...chips);
-    this.bars.draw(this.names, this.shares[step]);
+    if (this.shares) this.bars.draw(this.names, this.shares[step]);
   }
+}
+
+/** The same for a model on this page; for sums, also the number that the bits make. */
+export class TagsAnswer extends TagsView {
+  /** @param description {names, sum}. With two names, the only score is the second one's before a sigmoid. */
+  constructor({ names, sum }) {
+    super();
+    this.description = { names, sum };
+  }
+
+  show(result, value) {
+    const shares = result.value.map((scores) => tagShares(scores));
+    const tags = shares.map((row) => row.indexOf(Math.max(...row)));
+    this.open(value.labels, tags, this.description.names, shares, this.description.sum ? summed(tags, value) : "");
+  }
+}
+
+function summed(tags, { numbers: [a, b] }) {
+  const total = tags.reduce((sum, bit, place) => sum + bit * 2 ** place, 0);
+  return sumText(a, b, total);
+}
+
+/** A sum, and whether it is right. */
+export function sumText(a, b, total) {
+  return `${a} + ${b} = ${total} (${total === a + b ? "right" : `wrong: it is ${a + b}`})`;
 }
 
 export function tagShares(scores) {
@@ -143,27 +184,27 @@ export function tagShares(scores) {
 }
 
 /** Numbers of a sequence, or of each of its steps; with quantiles, a band. */
-export class ValuesAnswer {
+export class ValuesView {
   /** @param description {names, quantiles, per_step}. */
-  constructor({ names, quantiles, per_step }, model) {
-    Object.assign(this, { names, quantiles, per_step, prefixes: new Prefixes(model) });
+  constructor({ names, quantiles, per_step }) {
+    Object.assign(this, { names, quantiles, per_step });
     this.table = element("tbody");
     const heads = quantiles.length > 1 ? quantiles.map((level) => `${short(100 * level)} %`) : ["value"];
     this.chart = new Chart(per_step ? "The values at each step" : "The values after each step");
     this.element = element("div", { class: "answer" }, table(["", ...heads], this.table), this.chart.element);
   }
 
-  show(result, value) {
-    this.value = value;
-    this.rows = this.per_step ? result.value : [];
-    this.final = this.per_step ? result.value.at(-1) : result.value;
-    if (!this.per_step) {
-      this.prefixes.ask(value, (rows) => {
-        this.rows = rows;
-        this.setStep(this.step);
-      });
-    }
-    this.setStep(value.input.length - 1);
+  /** The numbers `final` after all steps, those of each step if they are known, and the step that is looked at. */
+  open(final, rows, step) {
+    this.final = final;
+    this.rows = rows;
+    this.setStep(step);
+  }
+
+  /** The numbers of each step. */
+  fill(rows) {
+    this.rows = rows;
+    this.setStep(this.step);
   }
 
   setStep(step) {
@@ -188,10 +229,23 @@ export class ValuesAnswer {
   }
 }
 
-/** A forecast, drawn by the input after its history, and as a table. */
-export class ForecastAnswer {
-  constructor({ names, quantiles }, model, input) {
-    Object.assign(this, { names, quantiles, input });
+/** The same for a model on this page. */
+export class ValuesAnswer extends ValuesView {
+  constructor(description, model) {
+    super(description);
+    this.prefixes = new Prefixes(model);
+  }
+
+  show(result, value) {
+    const rows = this.per_step ? result.value : [];
+    this.open(this.per_step ? rows.at(-1) : result.value, rows, value.input.length - 1);
+    if (!this.per_step) this.prefixes.ask(value, (found) => this.fill(found));
+  }
+}
+
+/** A forecast as a table, which can be opened. */
+export class ForecastTable {
+  constructor({ names, quantiles }) {
     this.table = element("tbody");
     const levels = quantiles.length > 1 ? quantiles.map((level) => ` ${short(100 * level)} %`) : [""];
     const heads = ["", ...names.flatMap((name) => levels.map((level) => name + level))];
@@ -207,14 +261,26 @@ export class ForecastAnswer {
     );
   }
 
-  show(result) {
-    const forecast = this.input.restore(result.value);
-    this.input.show(forecast);
-    const { times, history } = this.input.window;
-    const line = (row, k) => [element("th", { scope: "row" }, times[history.length + k] ?? String(k + 1)),
+  /** Rows [H][C][Q] with their times. */
+  draw(forecast, times) {
+    const line = (row, k) => [element("th", { scope: "row" }, times[k] ?? String(k + 1)),
       ...row.flat().map((number) => element("td", {}, short(number)))];
-    this.table.replaceChildren(...forecast.slice(0, 200).map((row, k) => element("tr", {}, line(row, k))));
+    this.table.replaceChildren(...forecast.slice(0, MOST_ROWS).map((row, k) => element("tr", {}, line(row, k))));
   }
 
   setStep() {}
+}
+
+/** A forecast of a model on this page, drawn by the input after its history, and as a table. */
+export class ForecastAnswer extends ForecastTable {
+  constructor(description, model, input) {
+    super(description);
+    this.input = input;
+  }
+
+  show(result) {
+    const forecast = this.input.restore(result.value);
+    this.input.show(forecast);
+    this.draw(forecast, this.input.window.times.slice(this.input.window.history.length));
+  }
 }

@@ -3,6 +3,7 @@
 import { drawing, element, short } from "./dom.js";
 
 const NARROW = 480; // a phone
+const LETTER = 8; // pixels
 const MARGIN = { left: 58, right: 18, top: 28, bottom: 40 };
 
 /** Round numbers from low to high, about `count` of them. */
@@ -101,12 +102,12 @@ export class Chart {
       drawing("text", { x: MARGIN.left - 8, y: this.y(value) + 5, "text-anchor": "end" }, short(value)),
     ]);
     const letters = Math.max(...[x0, x1].map((value) => xText(Math.round(value)).length));
-    const room = Math.floor(this.width / (20 + 8 * letters)); // texts that fit beside one another
+    const room = Math.floor(this.width / (20 + LETTER * letters)); // texts that fit beside one another
     const places = x1 - x0 < room ? ticks(x0, x1, x1 - x0) : ticks(x0, x1, Math.min(6, room));
     const whole = [...new Set(places.map(Math.round))].filter((value) => value >= x0 && value <= x1);
     const vertical = whole.flatMap((value) => [
       drawing("line", { x1: this.x(value), x2: this.x(value), y1: bottom, y2: bottom + 5, class: "tick" }),
-      drawing("text", { x: this.x(value), y: bottom + 20, "text-anchor": "middle" }, xText(value)),
+      drawing("text", { ...this.beside(value, xText(value).length), y: bottom + 20 }, xText(value)),
     ]);
     return [
       ...horizontal,
@@ -114,6 +115,13 @@ export class Chart {
       drawing("text", { x: right, y: this.height - 3, "text-anchor": "end", class: "axis" }, xName),
       drawing("text", { x: 4, y: 14, class: "axis" }, yName),
     ];
+  }
+
+  /** Where the text of a tick is: below it, or at an edge of the picture where it would stick out. */
+  beside(value, letters) {
+    const [x, half] = [this.x(value), LETTER * letters / 2];
+    if (x + half > this.width) return { x: this.width, "text-anchor": "end" };
+    return x < half ? { x: 0, "text-anchor": "start" } : { x, "text-anchor": "middle" };
   }
 
   line({ points, kind }, k) {

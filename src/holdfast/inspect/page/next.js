@@ -1,6 +1,7 @@
 // A language model that goes on with a text, token by token, coloured by one unit.
 
 import { Bars } from "./answers.js";
+import { SamplingControls } from "./controls.js";
 import { chooser, element, labelled, onThemeChange, shades, short, visible } from "./dom.js";
 import { softmax } from "./maths.js";
 import { crc32, randomNumbers } from "./random.js";
@@ -71,20 +72,14 @@ export class NextAnswer {
    */
   constructor(description, model, input, inside) {
     Object.assign(this, { description, model, input, inside, vocabulary: input.vocabulary, unit: 0, source: 0 });
-    const number = (name, value, more) => element("input", { type: "number", name, value, min: 0, ...more });
-    this.controls = {
-      temperature: number("temperature", description.temperature, { step: 0.1 }),
-      length: number("length", description.length, { step: 1 }),
-      seed: number("seed", description.seed, { step: 1 }),
-      top_k: number("top_k", description.top_k, { step: 1 }),
-      top_p: number("top_p", description.top_p, { step: 0.05, max: 1 }),
-    };
+    this.sampling = new SamplingControls(description);
     const toggle = () => (this.running ? this.stop() : this.start());
     this.button = element("button", { type: "button", class: "main", onclick: toggle }, "Write");
     this.status = element("p", { class: "hint", role: "status" });
     this.text = element("div", { class: "written", tabindex: 0, role: "region", "aria-label": "The text" });
     this.text.addEventListener("click", (event) => this.pick(event));
-    this.unitControl = number("unit", 0, { step: 1, oninput: () => this.colour() });
+    const recolour = () => this.colour();
+    this.unitControl = element("input", { type: "number", name: "unit", value: 0, min: 0, step: 1, oninput: recolour });
     this.sources = element("div");
     this.bars = new Bars();
     this.after = element("p", { class: "hint" });
@@ -93,23 +88,13 @@ export class NextAnswer {
   }
 
   build() {
-    const { controls } = this;
     const liveliest = element("button", { type: "button", onclick: () => this.liveliest() }, "Most changing unit");
     const unit = labelled("Colour by unit", this.unitControl);
     const colours = element("div", { class: "controls" }, this.sources, unit, liveliest);
     this.element = element(
       "div",
       { class: "answer" },
-      element(
-        "div",
-        { class: "controls" },
-        labelled("Temperature", controls.temperature),
-        labelled("Tokens", controls.length),
-        labelled("Seed", controls.seed),
-        labelled("Top k, 0 for all", controls.top_k),
-        labelled("Top p", controls.top_p),
-        this.button,
-      ),
+      element("div", { class: "controls" }, this.sampling.fields, this.button),
       this.status,
       element(
         "div",
@@ -122,22 +107,15 @@ export class NextAnswer {
 
   /** Starts a text from the beginning that is typed. */
   start() {
-    const value = (name) => Number(this.controls[name].value);
     const { input: prompt, texts } = this.input.value();
     this.given = texts;
-    const settings = {
-      temperature: Math.max(0, value("temperature")),
-      top_k: Math.max(0, Math.round(value("top_k"))),
-      top_p: Math.min(1, Math.max(1e-6, value("top_p") || 1)),
-      seed: Math.max(0, Math.round(value("seed"))),
-      text: this.input.control.value,
-      ends: this.description.ends,
-    };
+    const { length, ...sampling } = this.sampling.values();
+    const settings = { ...sampling, text: this.input.control.value, ends: this.description.ends };
     this.stop();
     const begin = performance.now();
     this.writing = new Writing(this.model, prompt, settings);
     this.spent = performance.now() - begin;
-    this.goal = Math.max(0, Math.round(value("length")));
+    this.goal = length;
     this.prepareColours();
     this.running = true;
     this.button.textContent = "Stop";

@@ -11,6 +11,7 @@ from holdfast.cells import NAMES, CellSpec, gru, lstm, rnn
 from holdfast.layers.chain import Chain, special
 from holdfast.layers.chain import parts as plain
 from holdfast.tasks.interface import Answer, LabelsAnswer, NextAnswer, TagsAnswer, ValuesAnswer
+from holdfast.tasks.served_parts import TextAnswer
 
 _CELLS = {"rnn": rnn, "gru": gru, "lstm": lstm}
 _HEADS = {
@@ -169,4 +170,6 @@ def _answer(answer: Answer) -> str:
         return "the probability of each token as the next one: the softmax of the scores divided by the temperature."
     if isinstance(answer, ValuesAnswer):
         return "the numbers of each step." if answer.per_step else "these numbers."
+    if isinstance(answer, TextAnswer):
+        return "the text that is most likely, step by step."
     return "the forecast in the units of the series."

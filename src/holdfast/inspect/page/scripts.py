@@ -20,6 +20,11 @@ def read(name: str) -> str:
     return FOLDER.joinpath(name).read_text("utf-8")
 
 
+def imported(source: str) -> list[str]:
+    """The names of the modules that a source imports."""
+    return [name for _, name in _IMPORT.findall(source)]
+
+
 def bundled(program: str | None = None) -> str:
     """A program with the modules that it imports, each before those that import it.
 
@@ -34,7 +39,7 @@ def bundled(program: str | None = None) -> str:
 
 def _collect(source: str, order: dict[str, str]) -> None:
     """Adds the modules that a source imports, and those that these import, to ``order``."""
-    for _, name in _IMPORT.findall(source):
+    for name in imported(source):
         if name not in order:
             inner = read(name)
             _collect(inner, order)

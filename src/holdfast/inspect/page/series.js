@@ -3,29 +3,22 @@
 import { Chart } from "./chart.js";
 import { chooser, element, labelled, short } from "./dom.js";
 
-/** Windows of series: the rows that the model reads, as its encoder scaled them, beside the values themselves. */
-export class SeriesInput {
-  /**
-   * @param description {targets, quantiles, log, masks, ahead, windows}. A window is {name, mean, std, inputs, future,
-   *     history, actual, times, fixed}: `inputs` are the rows that the network reads, of which the first values are the
-   *     targets' (level - mean) / std; `fixed` are targets whose gaps were filled from their neighbours.
-   */
-  constructor(description, onchange) {
-    Object.assign(this, description, { onchange, target: 0, chosen: -1, forecast: [] });
+/** A history and a forecast, drawn; the points of the history can be moved. */
+export class SeriesChart {
+  /** @param description {targets, quantiles}. */
+  constructor({ targets, quantiles }) {
+    Object.assign(this, { targets, quantiles, target: 0, chosen: -1, forecast: [], keep: false });
     this.chart = new Chart("The history and the forecast");
     this.chart.svg.classList.add("movable");
     for (const name of ["pointerdown", "pointermove", "pointerup"]) {
       this.chart.svg.addEventListener(name, (event) => this.point(name, event));
     }
-    this.build();
-    this.open(this.windows.length - 1);
   }
 
-  build() {
-    const slider = (most, oninput) => element("input", { type: "range", min: 0, max: most, value: most, oninput });
-    const steps = this.windows[0].history.length;
-    this.windowSlider = slider(this.windows.length - 1, () => this.open(Number(this.windowSlider.value), true));
-    this.pointSlider = slider(steps - 1, () => this.choose(Number(this.pointSlider.value)));
+  /** The controls below the chart, with others before them, and what "Undo all" does. */
+  build(others, undo) {
+    const choose = () => this.choose(Number(this.pointSlider.value));
+    this.pointSlider = element("input", { type: "range", min: 0, oninput: choose });
     this.number = element("input", { type: "number", step: "any", oninput: () => this.typed() });
     this.note = element("p", { class: "hint" });
     this.element = element(
@@ -37,22 +30,26 @@ export class SeriesInput {
         "div",
         { class: "controls" },
         this.targets.length > 1 ? labelled("Column", chooser(this.targets, (place) => this.column(place))) : null,
-        this.windows.length > 1 ? labelled("Window", this.windowSlider) : null,
+        others,
         labelled("Point", this.pointSlider),
         labelled("Its value", this.number),
-        element("button", { type: "button", onclick: () => this.open(this.place, true) }, "Undo all"),
+        element("button", { type: "button", onclick: undo }, "Undo all"),
       ),
       this.note,
     );
   }
 
-  open(place, tell = false) {
-    this.place = place;
-    this.window = this.windows[place];
-    this.history = this.window.history.map((row) => [...row]);
-    this.inputs = this.window.inputs.map((row) => Float32Array.from(row));
+  /**
+   * Shows another history.
+   *
+   * @param window {name, history, actual, times, fixed}: `history` are rows of the targets, null for a missing value;
+   *     `actual` those of the rows ahead, or null; `times` of all rows; `fixed` are targets that cannot be moved.
+   */
+  load(window) {
+    this.window = window;
+    this.history = window.history.map((row) => [...row]);
+    this.pointSlider.max = this.history.length - 1;
     this.choose(this.history.length - 1);
-    if (tell) this.onchange();
   }
 
   column(place) {
@@ -81,12 +78,9 @@ export class SeriesInput {
 
   /** A new value of one target at one step. */
   move(step, value, keep) {
-    const { target, window } = this;
-    if (window.fixed.includes(target) || this.history[step][target] === null) return;
-    if (this.log && value <= 0) return; // the model reads logarithms
-    this.history[step][target] = value;
-    const level = this.log ? Math.log(value) : value;
-    this.inputs[step][target] = (level - window.mean[target]) / window.std[target];
+    if (this.window.fixed.includes(this.target) || this.history[step][this.target] === null) return;
+    if (!this.change(step, this.target, value)) return;
+    this.history[step][this.target] = value;
     this.keep = keep;
     this.onchange();
   }
@@ -107,49 +101,30 @@ export class SeriesInput {
     this.choose(step, true);
   }
 
-  value() {
-    const future = Array.from({ length: this.ahead }, (_, row) => this.window.future[row] ?? []);
-    const labels = this.window.times.slice(0, this.history.length);
-    return { input: this.inputs, future, labels };
-  }
-
   setStep(step) {
     this.cursor = step;
     this.draw(true);
   }
 
-  /** The forecast in the units of the series, [H][C][Q], from what the model returned. */
-  restore(rows) {
-    const { mean, std } = this.window;
-    const levels = this.quantiles.length;
-    return rows.map((row) =>
-      mean.map((centre, k) =>
-        Array.from(row.slice(k * levels, (k + 1) * levels), (value) => {
-          const level = value * std[k] + centre;
-          return this.log ? Math.exp(level) : level;
-        })));
-  }
-
+  /** Draws a forecast [H][C][Q] after the history. */
   show(forecast) {
     this.forecast = forecast;
     this.draw(this.keep);
   }
 
   draw(keep) {
-    if (!this.forecast.length) return;
     const { target, history, window, forecast } = this;
     const W = history.length;
     const middle = this.quantiles.indexOf(0.5);
     const value = (row, q) => forecast[row][target][q];
-    const last = [W - 1, history[W - 1][target]];
+    const last = [W - 1, history[W - 1][target] ?? NaN];
     const rows = forecast.map((_, row) => row);
-    const pairs = Array.from({ length: middle }, (_, k) => [k, this.quantiles.length - 1 - k]);
+    const pairs = forecast.length ? Array.from({ length: middle }, (_, k) => [k, this.quantiles.length - 1 - k]) : [];
     const places = (table, begin) => table.map((row, t) => [begin + t, row[target] ?? NaN]);
     const name = this.quantiles.length > 1 ? "forecast (median)" : "forecast";
-    const lines = [
-      { name: "history", kind: "history", points: places(history, 0) },
-      { name, kind: "forecast", points: [last, ...rows.map((row) => [W + row, value(row, middle)])] },
-    ];
+    const lines = [{ name: "history", kind: "history", points: places(history, 0) }];
+    const ahead = rows.map((row) => [W + row, value(row, middle)]);
+    if (forecast.length) lines.push({ name, kind: "forecast", points: [last, ...ahead] });
     if (window.actual) lines.push({ name: "what happened", kind: "actual", points: places(window.actual, W) });
     this.chart.draw({
       lines,
@@ -164,9 +139,66 @@ export class SeriesInput {
       chosen: this.chosen,
       keep,
     });
+    this.chart.svg.setAttribute("aria-label", `${this.targets[target]}: ${this.said(last[1], middle)}`);
+  }
+
+  said(last, middle) {
+    const { target, history, window, forecast } = this;
+    const values = `${history.length} values of history, the last ${short(last)}`;
+    if (!forecast.length) return `${values}.`;
     const end = short(forecast.at(-1)[target][middle]);
-    const said = `${W} values of history, the last ${short(last[1] ?? NaN)}; ${forecast.length} values of a forecast`;
-    const when = window.times[W + forecast.length - 1];
-    this.chart.svg.setAttribute("aria-label", `${this.targets[target]}: ${said}, the last ${end} at ${when}.`);
+    const when = window.times[history.length + forecast.length - 1];
+    return `${values}; ${forecast.length} values of a forecast, the last ${end} at ${when}.`;
+  }
+}
+
+/** Windows of series: the rows that the model reads, as its encoder scaled them, beside the values themselves. */
+export class SeriesInput extends SeriesChart {
+  /**
+   * @param description {targets, quantiles, log, masks, ahead, windows}. A window is {name, mean, std, inputs, future,
+   *     history, actual, times, fixed}: `inputs` are the rows that the network reads, of which the first values are the
+   *     targets' (level - mean) / std; the others are as for `load`.
+   */
+  constructor(description, onchange) {
+    super(description);
+    Object.assign(this, description, { onchange });
+    const most = this.windows.length - 1;
+    const open = () => this.open(Number(this.windowSlider.value), true);
+    this.windowSlider = element("input", { type: "range", min: 0, max: most, value: most, oninput: open });
+    this.build(most > 0 ? [labelled("Window", this.windowSlider)] : [], () => this.open(this.place, true));
+    this.open(most);
+  }
+
+  open(place, tell = false) {
+    this.place = place;
+    this.inputs = this.windows[place].inputs.map((row) => Float32Array.from(row));
+    this.load(this.windows[place]);
+    if (tell) this.onchange();
+  }
+
+  /** Scales a new value as the network reads it; false where it cannot. */
+  change(step, target, value) {
+    if (this.log && value <= 0) return false; // the model reads logarithms
+    const level = this.log ? Math.log(value) : value;
+    this.inputs[step][target] = (level - this.window.mean[target]) / this.window.std[target];
+    return true;
+  }
+
+  value() {
+    const future = Array.from({ length: this.ahead }, (_, row) => this.window.future[row] ?? []);
+    const labels = this.window.times.slice(0, this.history.length);
+    return { input: this.inputs, future, labels };
+  }
+
+  /** The forecast in the units of the series, [H][C][Q], from what the model returned. */
+  restore(rows) {
+    const { mean, std } = this.window;
+    const levels = this.quantiles.length;
+    return rows.map((row) =>
+      mean.map((centre, k) =>
+        Array.from(row.slice(k * levels, (k + 1) * levels), (value) => {
+          const level = value * std[k] + centre;
+          return this.log ? Math.exp(level) : level;
+        })));
   }
 }

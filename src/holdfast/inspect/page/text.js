@@ -7,7 +7,13 @@ import { BEGIN, UNKNOWN, Vocabulary } from "./vocabulary.js";
 const MOST_SHOWN = 400;
 
 /** A control for one text, with examples. */
-class TypedText {
+export class TypedText {
+  /**
+   * @param label Above the control.
+   * @param samples {name, text} each; the first one is shown.
+   * @param onchange Called after each change.
+   * @param multiline Whether the text may have several lines.
+   */
   constructor(label, samples, onchange, multiline) {
     this.control = multiline
       ? element("textarea", { rows: 3, spellcheck: "false", autocapitalize: "off", autocomplete: "off" })
@@ -18,23 +24,15 @@ class TypedText {
       this.control.value = samples[place].text;
       onchange();
     };
-    this.steps = stepList("letters");
     this.element = element(
       "div",
       { class: "typed" },
       labelled(label, this.control),
       samples.length > 1 ? labelled("Example", chooser(samples.map(({ name }) => name), choose)) : null,
-      this.steps,
     );
   }
 
-  /** The tokens, of which one is looked at. */
-  setStep(step) {
-    const { labels, unknown } = this.value();
-    const kind = (t) => `${t === step ? "chosen " : ""}${t > step ? "later " : ""}${unknown[t] ? "unknown" : ""}`;
-    const entries = labels.slice(0, MOST_SHOWN).map((label, t) => element("li", { class: kind(t) }, label));
-    this.steps.replaceChildren(...entries);
-  }
+  setStep() {}
 }
 
 /** Texts: each token is a step. */
@@ -45,14 +43,21 @@ export class TextInput extends TypedText {
     this.vocabulary = new Vocabulary(vocabulary);
     this.begin = begin;
     this.multiline = multiline;
+    this.steps = stepList("letters");
+    this.element.append(this.steps);
   }
 
   value() {
     return this.tokens(this.control.value);
   }
 
+  /** The tokens, of which one is looked at. */
   setStep(step) {
-    if (!this.multiline) super.setStep(step);
+    if (this.multiline) return; // the answer has the tokens of a text that goes on
+    const { labels, unknown } = this.value();
+    const kind = (t) => `${t === step ? "chosen " : ""}${t > step ? "later " : ""}${unknown[t] ? "unknown" : ""}`;
+    const entries = labels.slice(0, MOST_SHOWN).map((label, t) => element("li", { class: kind(t) }, label));
+    this.steps.replaceChildren(...entries);
   }
 
   /** The ids and texts of a text's tokens; a text without tokens is one unknown token, or for a beginning BEGIN. */
@@ -87,8 +92,6 @@ export class WordsInput extends TypedText {
     });
     return { input, labels: words.map(visible), unknown: input.map(({ word }) => word === UNKNOWN) };
   }
-
-  setStep() {} // the answer shows the words with their tags
 }
 
 /** Two numbers to add: each step has one bit of both, the least significant first. */

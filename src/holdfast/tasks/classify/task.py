@@ -23,7 +23,7 @@ from holdfast.tasks.classify.network import Classifier
 from holdfast.tasks.classify.presentation import ClassifyPresentation
 from holdfast.tasks.classify.settings import ClassifyModel, ClassifyRecipe
 from holdfast.tasks.embedding import TokenEmbedding, Vectors, known_vectors
-from holdfast.tasks.inputs import numbers_input, text_input
+from holdfast.tasks.inputs import sequence_input, text_input
 from holdfast.tasks.interface import Interface, LabelsAnswer
 from holdfast.tasks.own import own_loss, with_own
 from holdfast.tasks.saved import SavedTask
@@ -130,12 +130,12 @@ class ClassifyTask(RecipeTask[Any]):
         scaled = [Scaled(self.encoder.scaling)] if isinstance(self.encoder, Encoder) else []
         return Chain((*scaled, *network.parts), tuple(self.encoder.labels.classes))
 
-    def interface(self, examples: Any = None) -> Interface:
-        """A sequence of numbers, a picture or a text in; the probabilities of labels out."""
+    def interface(self, examples: Any = None, *, alone: bool = True) -> Interface:
+        """A sequence of numbers, a picture, a recording or a text in; the probabilities of labels out."""
         answer = LabelsAnswer(several=bool(self.encoder.labels.separator))
         if isinstance(self.encoder, Encoder):
-            return Interface(numbers_input(self.encoder, examples), answer)
-        return Interface(text_input(self.encoder.vocabulary, examples), answer)
+            return Interface(sequence_input(self.encoder, examples, alone=alone), answer)
+        return Interface(text_input(self.encoder.vocabulary, examples, alone=alone), answer)
 
     def encode(self, examples: Any) -> Dataset:
         """The sequences as numbers or ids, and their labels as class numbers."""

@@ -25,6 +25,7 @@ from holdfast.tasks.forecast.metrics import ForecastMetrics
 from holdfast.tasks.forecast.network import Forecaster
 from holdfast.tasks.forecast.presentation import ForecastPresentation
 from holdfast.tasks.forecast.settings import ForecastAnswers, ForecastData, ForecastModel, ForecastRecipe
+from holdfast.tasks.forecast.tables import table_input
 from holdfast.tasks.forecast.values import from_values
 from holdfast.tasks.forecast.windows import ForecastBatch, WindowDataset
 from holdfast.tasks.interface import ForecastAnswer, Interface, SeriesInput
@@ -84,12 +85,14 @@ class ForecastTask(RecipeTask[Windows]):
         """As :meth:`RecipeTask.exports`; with ``streaming``, the forms ``window`` and ``row``."""
         return exports(cast(Forecaster, model), self.encoder.channels, self.horizon, streaming)
 
-    def interface(self, examples: Windows | None = None) -> Interface:
+    def interface(self, examples: Windows | None = None, *, alone: bool = True) -> Interface:
         """The history of a series in; its next rows out."""
         names, quantiles = tuple(self.encoder.settings.target_columns), tuple(self.quantiles)
+        answer = ForecastAnswer(names, quantiles)
+        if not alone:
+            return Interface(table_input(self.encoder, self.horizon, quantiles, examples), answer)
         windows = tuple(histories(self.encoder, self.horizon, examples))
-        series = SeriesInput(names, quantiles, self.encoder.settings.log, self.horizon, windows)
-        return Interface(series, ForecastAnswer(names, quantiles))
+        return Interface(SeriesInput(names, quantiles, self.encoder.settings.log, self.horizon, windows), answer)
 
     def encode(self, examples: Windows) -> WindowDataset:
         """The scaled windows, with the values that are known ahead of time."""

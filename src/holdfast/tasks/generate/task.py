@@ -97,13 +97,13 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
         """A new model with random initial values from torch's random state."""
         return LanguageModel(len(self.vocabulary), self.settings)
 
-    def interface(self, examples: Records[Any, str] | None = None) -> Interface:
+    def interface(self, examples: Records[Any, str] | None = None, *, alone: bool = True) -> Interface:
         """The beginning of a text in; the rest out."""
         settings = self.answering
         prompt = TextSample("the prompt of the recipe", settings.prompt)
         names = ("length", "temperature", "top_k", "top_p", "seed")
         return Interface(
-            TextInput(rules(self.vocabulary), (prompt,), begin=self.several, multiline=True),
+            TextInput(rules(self.vocabulary) if alone else None, (prompt,), begin=self.several, multiline=True),
             NextAnswer(**{name: getattr(settings, name) for name in names}, ends=self.several),
         )
 

@@ -22,7 +22,7 @@ from holdfast.layers.forms import Form
 from holdfast.settings import TrainSettings
 from holdfast.tasks.embedding import TokenEmbedding, Vectors, known_vectors
 from holdfast.tasks.epochs import SizedEpochs
-from holdfast.tasks.inputs import numbers_input, text_input
+from holdfast.tasks.inputs import sequence_input, text_input
 from holdfast.tasks.interface import Interface, ValuesAnswer
 from holdfast.tasks.losses import LossKind, known_loss
 from holdfast.tasks.own import own_loss, with_own
@@ -140,12 +140,12 @@ class RegressTask(RecipeTask[Any]):
         """As :meth:`RecipeTask.exports`; the values are in the units of the targets."""
         return exports(model, self.chain(model), streaming)
 
-    def interface(self, examples: Any = None) -> Interface:
-        """A sequence of numbers, a picture or a text in; numbers out."""
+    def interface(self, examples: Any = None, *, alone: bool = True) -> Interface:
+        """A sequence of numbers, a picture, a recording or a text in; numbers out."""
         answer = ValuesAnswer(self.encoder.targets.names, tuple(self.quantiles), self.per_step)
         if isinstance(self.encoder, NumbersEncoder):
-            return Interface(numbers_input(self.encoder, examples), answer)
-        return Interface(text_input(self.encoder.vocabulary, examples), answer)
+            return Interface(sequence_input(self.encoder, examples, alone=alone), answer)
+        return Interface(text_input(self.encoder.vocabulary, examples, alone=alone), answer)
 
     def encode(self, examples: Any) -> Dataset:
         """The sequences as numbers or ids, and their scaled targets."""

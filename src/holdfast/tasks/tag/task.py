@@ -20,7 +20,7 @@ from holdfast.errors import OptionError
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Scaled
 from holdfast.layers.forms import Form
-from holdfast.tasks.inputs import numbers_input, text_samples
+from holdfast.tasks.inputs import sequence_input, text_samples
 from holdfast.tasks.interface import Interface, PairsInput, TagsAnswer, TextSample, WordsInput
 from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.tag.data import SentenceEncoder, load
@@ -108,18 +108,19 @@ class TagTask(RecipeTask[Records[Any, Any]]):
             return super().exports(model, streaming=streaming)
         return exports(self.encoder, model, bool(self.settings.spelling_size), streaming)
 
-    def interface(self, examples: Records[Any, Any] | None = None) -> Interface:
+    def interface(self, examples: Records[Any, Any] | None = None, *, alone: bool = True) -> Interface:
         """A sentence, a sequence of numbers or two numbers to add in; a tag of each step out."""
         encoder = self.encoder
         answer = TagsAnswer(tuple(encoder.tags.classes), sum=isinstance(encoder, SumEncoder))
         if isinstance(encoder, SumEncoder):
             return Interface(PairsInput(encoder.bits), answer)
         if isinstance(encoder, NumberEncoder):
-            return Interface(numbers_input(encoder.sequences, examples), answer)
+            return Interface(sequence_input(encoder.sequences, examples, alone=alone), answer)
         samples = text_samples(None if examples is None else examples.unlabelled())
         if not samples:
             samples = (TextSample("known words", " ".join(encoder.words.tokens[len(SPECIAL) :][:5])),)
-        return Interface(WordsInput(rules(encoder.words), rules(encoder.characters), samples), answer)
+        words, characters = (rules(encoder.words), rules(encoder.characters)) if alone else (None, None)
+        return Interface(WordsInput(words, characters, samples), answer)
 
     def encode(self, examples: Records[Any, Any]) -> Dataset:
         """The inputs of the network, and the tags as class numbers."""

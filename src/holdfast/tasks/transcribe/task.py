@@ -19,7 +19,9 @@ from holdfast.decoding import ctc
 from holdfast.errors import DataError
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Scaled
+from holdfast.tasks.interface import Interface
 from holdfast.tasks.saved import SavedTask
+from holdfast.tasks.served_parts import SoundInput, TextAnswer
 from holdfast.tasks.task import RecipeTask, TaskStep
 from holdfast.tasks.transcribe.data import (
     Recordings,
@@ -106,6 +108,12 @@ class TranscribeTask(RecipeTask[Recordings]):
     def chain(self, model: nn.Module) -> Chain:
         """The network, after the scaling."""
         return Chain((Scaled(self.scaling), *super().chain(model).parts))
+
+    def interface(self, examples: Recordings | None = None, *, alone: bool = True) -> Interface:
+        """A recording in, a text out; for a page that asks a server alone."""
+        if alone:
+            return super().interface(examples)
+        return Interface(SoundInput(self.data.audio.rate), TextAnswer())
 
     def encode(self, examples: Recordings) -> TranscriptDataset:
         """The scaled recordings, and their transcripts as labels."""

@@ -22,7 +22,10 @@ from holdfast.errors import RecipeError
 from holdfast.layers.forms import Form
 from holdfast.settings import TrainSettings
 from holdfast.tasks.epochs import SizedEpochs
+from holdfast.tasks.inputs import text_input
+from holdfast.tasks.interface import Interface
 from holdfast.tasks.saved import SavedTask
+from holdfast.tasks.served_parts import TextAnswer
 from holdfast.tasks.task import RecipeTask, TaskStep
 from holdfast.tasks.translate.data import PairBatch, PairDataset, from_values, load, padded
 from holdfast.tasks.translate.exports import exports
@@ -94,6 +97,12 @@ class TranslateTask(RecipeTask[Pairs]):
     def exports(self, model: nn.Module, *, streaming: bool = False) -> dict[str, Form]:
         """As :meth:`RecipeTask.exports`: the forms ``encoder`` and ``decoder``."""
         return exports(cast(Translator, model), streaming)
+
+    def interface(self, examples: Pairs | None = None, *, alone: bool = True) -> Interface:
+        """A text in, a text out; for a page that asks a server alone."""
+        if alone:
+            return super().interface(examples)
+        return Interface(text_input(self.source, examples, alone=False), TextAnswer())
 
     def encode(self, examples: Pairs) -> PairDataset:
         """The texts as ids; of several targets, the first one."""
