@@ -19,7 +19,7 @@ def test_it_takes_what_the_command_line_takes() -> None:
     theirs = inspect.signature(serve).parameters
     renamed = {"limit": "limits"}
     assert {renamed.get(name, name) for name in ours} == set(theirs) - {"imports"}
-    for name in ("host", "port", "grace", "log_level"):
+    for name in ("host", "port", "grace", "log_level", "device", "examples"):
         assert ours[name] == theirs[name].default
 
 
@@ -28,7 +28,8 @@ def test_the_arguments_reach_the_server(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(start, "start", lambda *given, **options: seen.append((given, options)) or 7)
     monkeypatch.setenv("HOLDFAST_TOKEN", "secret")
     assert arguments.main(["a", "b=c", "--port", "9", "--limit", "files=3", "--cors", "http://x", "--grace", "4"]) == 7
-    options = {"grace": 4.0, "log_level": "info", "token": "secret", "cors": ("http://x",)}
+    options = {"grace": 4.0, "log_level": "info", "device": "cpu", "examples": False}
+    options |= {"token": "secret", "cors": ("http://x",)}
     assert seen == [((["a", "b=c"], "127.0.0.1", 9, ["files=3"]), options)]
 
 

@@ -22,6 +22,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE", help="A limit. Repeatable.")
     made.add_argument("--grace", type=float, default=20.0, help="Seconds from SIGTERM to the end.")
     made.add_argument("--cors", action="append", default=[], metavar="ORIGIN", help="The origin of pages. Repeatable.")
+    made.add_argument("--device", default="cpu", help="Where models that need torch are computed: cpu, cuda, ...")
+    made.add_argument("--examples", action="store_true", help="Offer examples of each run's test data on the page.")
     levels = ("debug", "info", "warning", "error")
     made.add_argument("--log-level", choices=levels, default="info", help="What is logged at least.")
     return made
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser().parse_args(arguments)
     from holdfast.serve.start import start
 
-    options = {"token": os.environ.get("HOLDFAST_TOKEN", ""), "cors": tuple(chosen.cors)}
+    token = os.environ.get("HOLDFAST_TOKEN", "")
     try:
         return start(
             chosen.models,
@@ -48,7 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             chosen.limit,
             grace=max(1.0, chosen.grace),
             log_level=chosen.log_level,
-            **options,
+            device=chosen.device,
+            token=token,
+            cors=tuple(chosen.cors),
+            examples=chosen.examples,
         )
     except HoldfastError as error:
         print(f"error: {error}", file=sys.stderr)
