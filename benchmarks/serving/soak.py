@@ -179,11 +179,17 @@ async def load_for(server: ServerProcess, load: Load, seconds: float, streams: i
     return memory
 
 
-def soak(folder: Path, minutes: float) -> dict[str, Any]:
-    """The long load."""
+def soak(folder: Path, minutes: float, pause: float) -> dict[str, Any]:
+    """The long load.
+
+    Args:
+        folder: For the models.
+        minutes: How long.
+        pause: Seconds between the steps of each of 200 streams and 20 sequences.
+    """
     paths = write_models(folder)
     with serving([paths[name] for name in MODELS]) as server:
-        load = Load(server.address, paths, 0.1)
+        load = Load(server.address, paths, pause)
         memory = asyncio.run(load_for(server, load, 60 * minutes, 200, 20))
         cpu = server.cpu()
         warm = len(memory) // 4
@@ -193,6 +199,7 @@ def soak(folder: Path, minutes: float) -> dict[str, Any]:
             "faults": load.tally.faults,
             "p50_ms": round(1000 * float(np.quantile(seconds, 0.5)), 2),
             "p99_ms": round(1000 * float(np.quantile(seconds, 0.99)), 2),
+            "seconds": len(memory),
             "memory_mb_after_warm_up": round(memory[warm] / 1e6, 1),
             "memory_mb_at_the_end": round(memory[-1] / 1e6, 1),
             "memory_mb_most": round(max(memory) / 1e6, 1),
@@ -257,13 +264,14 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=0.0)
+    parser.add_argument("--pause", type=float, default=0.1, metavar="SECONDS", help="between the steps of a stream")
     parser.add_argument("--signals", type=int, default=0)
     parser.add_argument("--replicas", type=int, default=0, metavar="STEPS")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder, result = Path(name), {}
         if arguments.minutes:
-            result["soak"] = soak(folder, arguments.minutes)
+            result["soak"] = soak(folder, arguments.minutes, arguments.pause)
         if arguments.signals:
             result["signals"] = signals(folder, arguments.signals)
         if arguments.replicas:
