@@ -18,9 +18,9 @@ class SearchChinese(SearchEnglish):
     """English words, as in English pages, and pairs of Chinese characters."""
 
     lang = "zh"
-    language_name = "Chinese"
+    language_name = "English"  # of the stemmer: Chinese has no endings to remove
     js_splitter_code = r"""
-const splitQuery = (query) =>
+var splitQuery = (query) =>
   (query.match(/[\u3400-\u9fff]+|(?:(?![\u3400-\u9fff])[\p{L}\p{N}_])+/gu) || []).flatMap((run) =>
     /[\u3400-\u9fff]/.test(run) && run.length > 1
       ? Array.from(run.slice(1), (second, index) => run[index] + second)

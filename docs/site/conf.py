@@ -57,6 +57,7 @@ html_theme = "furo"
 html_theme_options = {"top_of_page_buttons": ["edit"]}  # its place has the link to the other language
 html_static_path = [str(HERE / "static")]
 html_css_files = ["site.css"]
+html_js_files = ["search_of_files.js"]
 templates_path = [str(HERE / "templates")]
 html_copy_source = False
 html_show_copyright = False
@@ -64,6 +65,13 @@ pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 
 
+def _without_changes(app: Sphinx, doctree: object) -> None:
+    """The list of changes names everything, so a search does not look there."""
+    if app.env.docname == "changes":
+        app.env.metadata["changes"]["nosearch"] = True
+
+
 def setup(app: Sphinx) -> None:
     """Tables as text have no colours of their own."""
     app.add_lexer("csv", TextLexer)
+    app.connect("doctree-read", _without_changes)

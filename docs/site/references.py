@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
@@ -19,13 +20,14 @@ from docutils import nodes
 from public_names import public_objects
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.domains.python import PyObject
 from sphinx.environment import BuildEnvironment
 from sphinx.util.nodes import make_refnode
 
 import holdfast
 
 _MISSING = object()
-_BEFORE_NAPOLEON = 400  # it has 500
+_BEFORE_NAPOLEON, _AFTER_NAPOLEON = 400, 600  # it has 500
 
 
 def resolve(path: str) -> Any:
@@ -114,6 +116,11 @@ def _without_types(app: Sphinx, what: str, name: str, value: object, options: ob
         lines.insert(0, "\\ ")
 
 
+def _with_underscores(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
+    """Keeps the underscore of an attribute such as ``classes_``, which would be the mark of a link."""
+    lines[:] = [re.sub(r"^(:ivar \w+)_:", r"\1\\_:", line) for line in lines]
+
+
 def _skip(app: Sphinx, what: str, name: str, value: object, skip: bool, options: object) -> bool | None:
     """Methods that other libraries define are not shown."""
     function = inspect.unwrap(value.fget if isinstance(value, property) else value)  # type: ignore[arg-type]
@@ -123,8 +130,12 @@ def _skip(app: Sphinx, what: str, name: str, value: object, skip: bool, options:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Resolves the references of docstrings."""
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":
+            field.label = "Attributes"  # as the docstrings call them
     app.connect("builder-inited", _collect)
     app.connect("autodoc-process-docstring", _without_types, priority=_BEFORE_NAPOLEON)
+    app.connect("autodoc-process-docstring", _with_underscores, priority=_AFTER_NAPOLEON)
     app.connect("autodoc-skip-member", _skip)
     app.connect("missing-reference", _reference)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
