@@ -105,6 +105,13 @@ def test_no_python_escapes(path: Path) -> None:
     assert all(infos), "A fence without a language: write ```text where there is none."
 
 
+@pytest.mark.parametrize("path", RUNNABLE, ids=name_of)
+def test_python_that_is_not_run_is_python(path: Path) -> None:
+    for block in blocks(path.read_text("utf-8")):
+        if block.info == "python no-run":
+            compile("\n" * (block.line - 1) + block.text, path, "exec")
+
+
 @pytest.mark.parametrize("path", MARKDOWN, ids=name_of)
 def test_links_lead_somewhere(path: Path) -> None:
     text = without_code(path.read_text("utf-8"))

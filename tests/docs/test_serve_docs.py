@@ -10,10 +10,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.docs.test_docs import ROOT, blocks
 from tests.serve.running import Running, serving
+from tests.serve.stream_services import lstm, served, service_of
 
 from holdfast import recipes
 from holdfast.tasks import TASKS, model_file
@@ -78,6 +80,17 @@ def test_javascript(server: Running, folder: Path) -> None:
         pytest.skip("needs Node.js")
     expected = server.post("/predict/digits", {"examples": [[[0.0] * 8] * 8]}).json["answers"][0]["label"]
     assert ran(["node", "--input-type=module", "-e"], block("javascript"), server, folder) == f"{expected}\n"
+
+
+def test_javascript_of_a_stream(browser: Any) -> None:
+    """In a page of the server, with a layer of as many inputs instead of the trained model."""
+    (text,) = [block.text for block in blocks(PAGE) if "new WebSocket" in block.text]
+    with served(service_of(**{"japanese-vowels": lstm(inputs=12, units=4)})) as address:
+        page = browser.new_page()
+        page.goto(f"http://{address}/docs")
+        with page.expect_console_message(lambda message: message.type == "log") as shown:
+            page.evaluate(f"() => {{ {text.replace('127.0.0.1:8000', address)} }}")
+        assert len(shown.value.args[0].json_value()) == 4
 
 
 def test_tritonclient(server: Running, folder: Path) -> None:
