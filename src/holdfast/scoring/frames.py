@@ -57,11 +57,10 @@ def answer_frame(columns: Mapping[str, Sequence[Sequence[Any]]], bad: Sequence[i
     """
     import polars
 
-    good = np.setdiff1d(np.arange(count), np.asarray(bad, np.int64))
-    series = [_column(name, parts) for name, parts in columns.items()]
-    frame = polars.DataFrame(series)
+    frame = polars.DataFrame([_column(name, parts) for name, parts in columns.items()])
     if not bad:
         return frame
+    good = np.setdiff1d(np.arange(count), np.asarray(bad, np.int64))
     places = polars.Series(np.full(count, -1)).scatter(good, np.arange(len(good)))
     return frame.select(polars.all().gather(polars.lit(places.set(places < 0, None))))
 
