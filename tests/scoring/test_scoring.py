@@ -228,6 +228,16 @@ def test_options_that_do_not_fit(options: Any, message: str, model: Path, table:
     assert not list(tmp_path.iterdir())
 
 
+def test_answers_never_replace_an_input(model: Path, table: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    source = tmp_path / "in" / "x.parquet"
+    source.write_bytes(table.read_bytes())
+    for inputs, out in (([source], source), ([tmp_path / "in"], tmp_path / "in" / "y.csv")):
+        with pytest.raises(OptionError, match="or in it; write the answers to another place"):
+            score(model, inputs, out, force=True)
+    assert source.read_bytes() == table.read_bytes()
+
+
 def test_an_unknown_ending(model: Path, table: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"no answers are written as \.xlsx; expected a file that ends in \.parquet"):
         score(model, [table], tmp_path / "x.xlsx")

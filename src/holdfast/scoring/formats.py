@@ -105,4 +105,4 @@ def _flat(frame: polars.DataFrame) -> polars.DataFrame:
 
 
 def _json(value: object) -> str | None:
-    return None if value is None else json.dumps(finite(value), ensure_ascii=False)
+    return None if value is None else json.dumps(finite(value), ensure_ascii=False, default=str)

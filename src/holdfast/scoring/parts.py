@@ -77,6 +77,7 @@ class Parts:
         described = {"version": _VERSION, **settings}
         text = json.dumps(described, ensure_ascii=False, indent=1, sort_keys=True)
         manifest = self.folder / _MANIFEST
+        present = self._present()  # before the manifest: another share may write it now
         if manifest.exists():
             before = _read(manifest)
             if before == json.loads(text):
@@ -89,12 +90,18 @@ class Parts:
                     "replace them with --force."
                 )
             shutil.rmtree(self.folder)
-        elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+        elif present:
             raise OptionError(f"{self.folder} exists, and holds no answers. Choose another --out.")
         if self.single and self.out.exists() and not force:
             raise OptionError(f"{self.out} already exists. Choose another --out, or replace it with --force.")
         self.folder.mkdir(parents=True, exist_ok=True)
         self._write(manifest, lambda file: file.write(text.encode()))
+
+    def _present(self) -> bool:
+        """Whether there is something else than an empty folder, or one in which another share begins."""
+        if not self.folder.is_dir():
+            return self.folder.exists()
+        return any(not path.name.endswith(".tmp") for path in self.folder.iterdir())
 
     def path(self, number: int) -> Path:
         """The file of a part."""

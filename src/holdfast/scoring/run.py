@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import polars
 
 _ALL = "all"
+_COUNTED, _LARGE = (".parquet", ".pq", ".npy"), 2**28
+"""The endings of files that say how many rows they have; the bytes of others that take a while to count."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,10 @@ def score(
     paths = [Path(path) for path in inputs]
     refuse_pointers(paths)
     share = Shard.parse(shard)
+    _check_apart(Path(out), paths)
+    shown = progress or ScoringProgress(None)
+    if sum(path.stat().st_size for path in paths if path.is_file() and path.suffix not in _COUNTED) > _LARGE:
+        shown.note("reading the inputs once, to count their rows")
     aside = [] if list(keep) == [_ALL] else keep
     sources = predictor.task.sources(paths, aside)
     names = _kept(sources, keep)
@@ -121,7 +127,7 @@ def score(
     parts.begin(settings, force=force)
     numbers = share.of(-(-rows // part_rows))
     work = _Work(predictor, sources, names, on_error, part_rows, rows, parts)
-    with reproducible(threads), progress or ScoringProgress(None) as shown:
+    with reproducible(threads), shown:
         bad = work.run(numbers, shown)
     parts.finish(numbers, part_rows)
     total = work.size(numbers)
@@ -134,6 +140,13 @@ def _part_rows(wanted: int | None, predictor: Predictor) -> int:
     if wanted < BATCH or wanted % BATCH:
         raise OptionError(f"--part-rows is {wanted}; expected a multiple of {BATCH}, the rows computed together.")
     return wanted
+
+
+def _check_apart(out: Path, paths: Sequence[Path]) -> None:
+    """Raises OptionError where the answers would replace an input, or be in a folder that is read."""
+    for path in paths:
+        if out.resolve() == path.resolve() or path.resolve() in out.resolve().parents:
+            raise OptionError(f"--out is {out}, which is {path} or in it; write the answers to another place.")
 
 
 def _kept(sources: Sequence[Source], keep: Sequence[str]) -> list[str]:

@@ -137,9 +137,11 @@ def test_rows_of_an_id(tmp_path: Path) -> None:
         assert isinstance(source, tables.GroupedSource)
         assert equal(read([source]), expected)
         assert equal(read([source], 3, 9), expected.subset(range(3, 9)))
-        piece = next(iter(source.pieces(2, 12)))
-        assert piece.columns(["id"])["id"].to_list()[:2] == ["id2", "id3"]
-        assert piece.origin == f"{file}[id=id2]"
+        for begin in range(12):
+            assert equal(read([source], begin, 12), expected.subset(range(begin, 12)))
+        pieces = list(source.pieces(2, 12))
+        assert [name for piece in pieces for name in piece.columns(["id"])["id"]] == [f"id{k}" for k in range(2, 12)]
+        assert pieces[0].origin == f"{file}[id=id2]"
 
 
 def test_scattered_ids_are_read_whole(tmp_path: Path) -> None:

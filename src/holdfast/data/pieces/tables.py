@@ -130,16 +130,21 @@ class GroupedSource:
 
     def pieces(self, begin: int, end: int) -> Iterator[Piece]:
         """As :meth:`Source.pieces`."""
-        while begin < end:
-            stop = int(np.searchsorted(self._starts, self._starts[begin] + _AT_ONCE, "right")) - 1
-            stop = min(max(stop, begin + 1), end)
-            yield self._piece(begin, stop)
-            begin = stop
+        first = int(self._starts[begin])
+        runs: list[tuple[int, Rows]] = []  # rows from ``first`` on that belong to no piece yet
+        read = first
+        for count, rows in self._rows.runs(first, int(self._starts[end]), _AT_ONCE):
+            runs.append((count, rows))
+            read += count
+            stop = int(np.searchsorted(self._starts, read, "right")) - 1
+            if stop > begin:
+                yield self._piece(runs, begin, stop)
+                runs = _from(runs, int(self._starts[stop]) - first)
+                begin, first = stop, int(self._starts[stop])
 
-    def _piece(self, begin: int, end: int) -> Piece:
-        first, last = int(self._starts[begin]), int(self._starts[end])
-        runs = [(count, rows) for count, rows in self._rows.runs(first, last, last - first)]
-        starts = self._starts[begin : end + 1] - first
+    def _piece(self, runs: Sequence[tuple[int, Rows]], begin: int, end: int) -> Piece:
+        starts = self._starts[begin : end + 1] - self._starts[begin]
+        runs = tuple(runs)
 
         @lru_cache(maxsize=1)
         def table(start: int, stop: int) -> Table:
@@ -152,8 +157,7 @@ class GroupedSource:
             return _chosen(table(start, stop), names).select(polars.all().gather(rows))
 
         def origin(start: int) -> str:
-            ids = columns(start, start + 1, [self._id])
-            return f"{self.name}[id={ids.item()}]"
+            return f"{self.name}[id={columns(start, start + 1, [self._id]).item()}]"
 
         return Piece(_reader(table, self._read), columns, origin, 0, end - begin)
 
@@ -256,6 +260,20 @@ def _chosen(table: Table, names: Sequence[str]) -> polars.DataFrame:
 
     missing = [polars.lit(None).alias(name) for name in names if name not in table.columns]
     return table.frame.with_columns(missing).select(names)
+
+
+def _from(runs: Sequence[tuple[int, Rows]], begin: int) -> list[tuple[int, Rows]]:
+    """The rows of several runs without the first ones."""
+    rest = []
+    for count, rows in runs:
+        if begin < count:
+            rest.append((count - begin, partial(_later, rows, begin)) if begin else (count, rows))
+        begin = max(0, begin - count)
+    return rest
+
+
+def _later(rows: Rows, first: int, begin: int, end: int) -> Table:
+    return rows(first + begin, first + end)
 
 
 def _joined(runs: Sequence[tuple[int, Rows]], begin: int, end: int) -> Table:
