@@ -8,15 +8,16 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
 from rich.text import Text
 
 from holdfast.training.progress import duration
 
 
-class _Speed(ProgressColumn):
+class _Rows(ProgressColumn):
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed or 0:,.0f} rows/s")
+        speed = task.finished_speed or task.speed or 0
+        return Text(f"{task.completed:,.0f} of {task.total or 0:,.0f} rows  {speed:,.0f} rows/s")
 
 
 class ScoringProgress:
@@ -61,7 +62,7 @@ class ScoringProgress:
         if done:
             self._print(f"resuming after {done:,} of {total:,} rows")
         if self._console.is_terminal:
-            columns = (BarColumn(), MofNCompleteColumn(), TextColumn("rows"), _Speed(), TimeRemainingColumn())
+            columns = (BarColumn(), _Rows(), TimeRemainingColumn())
             self._bar = Progress(*columns, console=self._console, transient=True)
             self._bar.start()
             self._bar.add_task("", total=total, completed=done)
