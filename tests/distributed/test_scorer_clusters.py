@@ -54,16 +54,16 @@ def equal(found: pandas.DataFrame, expected: pandas.DataFrame) -> None:
 
 @pytest.fixture
 def ray() -> Iterator[Any]:
-    """A Ray of two processes on this machine."""
+    """A Ray on this machine; reading and the workers of a pool each need a processor, if only by name."""
     library = pytest.importorskip("ray", reason="Ray is not installed: pip install 'ray[data]'")
     importlib.import_module("ray.data")
-    library.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    library.init(num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="error")
     yield library
     library.shutdown()
 
 
 def test_ray(ray: Any, model: Path, tables: Path, expected: pandas.DataFrame) -> None:
-    rows = ray.data.read_parquet(str(tables))
+    rows = ray.data.read_parquet(str(tables)).materialize()
     for form in ("pandas", "pyarrow", "numpy"):
         answers = rows.map_batches(Scorer(model, keep=["user"]), batch_format=form, batch_size=256)
         equal(answers.to_pandas(), expected)
