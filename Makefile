@@ -5,7 +5,7 @@ PEERS := keras-tensorflow keras-jax keras-torch openvino
 RUN_INSTALL := .venv/.installed
 DEV_INSTALL := .venv/.installed-dev
 
-.PHONY: demo test docs sweep damage lint format mutate hostile bench bench-peers bench-readme soak sanitize sanitize-memory sanitize-thread neon windows emulate wheels wheels-arm compat clean always
+.PHONY: demo test docs sweep damage lint format mutate hostile scoring bench bench-peers bench-readme soak sanitize sanitize-memory sanitize-thread neon windows emulate wheels wheels-arm compat clean always
 
 demo: $(RUN_INSTALL) ## Train an LSTM on embedded images of digits, read row by row
 	$(BIN)/holdfast train digits
@@ -40,6 +40,9 @@ mutate: $(DEV_INSTALL) ## Try every reader on 1,000 damaged files, ten times as 
 
 hostile: $(DEV_INSTALL) ## Send 2,000 mutated requests to a server, many times as many as in the tests
 	HOLDFAST_HOSTILE=2000 $(BIN)/python -m pytest -s tests/serve/test_hostile.py
+
+scoring: $(DEV_INSTALL) ## Score 10 million rows: speed, memory, killed and resumed, in shares
+	$(BIN)/python -m benchmarks.scoring
 
 bench: $(DEV_INSTALL) ## Measure Holdfast, torch.nn and onnxruntime; Keras and OpenVINO if bench-peers was run
 	$(BIN)/python -m benchmarks --json build/benchmark.json $(BENCH)

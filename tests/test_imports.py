@@ -46,6 +46,8 @@ ORDER = (
     "conversion",
     "estimators",
     "experiment",
+    "scoring",
+    "distributed",
     "serve",
     "doctor",
     "terminal",

@@ -79,6 +79,26 @@ def test_evaluate_prints_metrics_and_the_confusion_matrix(capsys, run):
     assert "beam" in err
 
 
+def test_predict_writes_files_and_resumes(capsys, run, tmp_path):
+    image = tmp_path / "seven.png"
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(image)
+    code, out, err = call(capsys, "predict", run, image, image, "--out", tmp_path / "answers.jsonl")
+    assert (code, out) == (0, "")
+    assert "2 of 2 rows in" in err
+    assert (tmp_path / "answers.jsonl").read_text() == call(capsys, "predict", run, image, image)[1]
+    for expected in ("1 of 1 rows in", "All 1 rows were done before."):
+        code, _, err = call(capsys, "predict", run, image, "--out", tmp_path / "answers", "--shard", "1/1")
+        assert (code, expected in err) == (0, True)
+    assert call(capsys, "predict", run, image, "-q", "--out", tmp_path / "quiet.csv") == (0, "", "")
+
+
+def test_predict_options_that_need_one_another(capsys, run):
+    code, _, err = call(capsys, "predict", run, "x.png", "--shard", "1/2")
+    assert (code, "--shard, --keep, --on-error, " in err, "need --out" in err) == (2, True, True)
+    code, _, err = call(capsys, "predict", run, "-", "--out", "x.csv")
+    assert (code, "leave out --text, --plot and -" in err) == (2, True)
+
+
 def test_predict_prints_a_json_line_a_sequence(capsys, run, tmp_path):
     image = tmp_path / "digit.png"
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(image)

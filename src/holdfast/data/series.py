@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from holdfast.data.time_axis import TimeAxis
-from holdfast.errors import HoldfastWarning
+from holdfast.errors import DataError, HoldfastWarning
 
 Numbers = npt.NDArray[np.float64]
 
@@ -118,6 +118,27 @@ class Windows:
         """The windows at these positions, in this order."""
         return replace(self, starts=self.starts[np.fromiter(indices, np.int64)])
 
+    @staticmethod
+    def join(parts: Sequence[Windows]) -> Windows:
+        """All windows of several sets, one after another.
+
+        Args:
+            parts: At least one set, all of one horizon.
+
+        Raises:
+            DataError: The sets differ in the columns to forecast.
+        """
+        series = tuple(each for part in parts for each in part.series)
+        for each in series:
+            if each.names != series[0].names:
+                raise DataError(
+                    f"{each.origin} has the columns {', '.join(each.names)} to forecast, and {series[0].origin} has "
+                    f"{', '.join(series[0].names)}; expected the same. Name them in data.target_columns."
+                )
+        firsts = np.cumsum([0, *(len(part.series) for part in parts)])
+        starts = [part.starts + np.array([first, 0]) for part, first in zip(parts, firsts, strict=False)]
+        return replace(parts[0], series=series, starts=np.concatenate(starts))
+
     def unlabelled(self) -> Windows:
         """One window per series, which forecasts the rows after its last row.
 
@@ -135,7 +156,7 @@ def long_enough(series: Sequence[Series], least: int) -> tuple[Series, ...]:
         series: Any number of series.
         least: Rows that a forecast needs.
     """
-    short = [each for each in series if each.name and len(each) < max(least, 2)]  # two rows show the step between times
+    short = too_short(series, least)
     if not short or len(short) == len(series):
         return tuple(series)
     warnings.warn(
@@ -145,3 +166,8 @@ def long_enough(series: Sequence[Series], least: int) -> tuple[Series, ...]:
         stacklevel=3,
     )
     return tuple(each for each in series if not each.name or len(each) >= max(least, 2))
+
+
+def too_short(series: Sequence[Series], least: int) -> list[Series]:
+    """The series with ids that have too few rows to forecast from; two show the step between times."""
+    return [each for each in series if each.name and len(each) < max(least, 2)]

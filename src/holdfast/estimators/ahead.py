@@ -14,9 +14,9 @@ from holdfast.data.series import Numbers, Series, Windows
 from holdfast.errors import DataError, OptionError
 from holdfast.estimators.series import SeriesInput
 from holdfast.predictor import Predictor
-from holdfast.tasks.forecast.columns import quantile_column
 from holdfast.tasks.forecast.data import context
 from holdfast.tasks.forecast.task import ForecastTask
+from holdfast.tasks.scored import quantile_column
 
 _BATCH = 256
 

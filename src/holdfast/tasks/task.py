@@ -24,6 +24,7 @@ from holdfast.tasks.interface import Interface
 from holdfast.tasks.network_call import NetworkCall
 from holdfast.tasks.presentation import Presentation
 from holdfast.tasks.saved import SavedTask
+from holdfast.tasks.scored import Scored
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -88,7 +89,7 @@ class Task(Protocol):
         """New metrics, without any batch."""
 
 
-class RecipeTask(NetworkCall, Excerpts, ABC, Generic[Examples]):
+class RecipeTask(NetworkCall, Excerpts, Scored, ABC, Generic[Examples]):
     """A task from files to answers. It is also a :class:`Task`.
 
     Attributes:

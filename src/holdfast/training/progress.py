@@ -69,7 +69,7 @@ class _Figures:
         done = training.step - self.plan.done
         left = elapsed / max(done, 1) * (self.plan.updates - training.step)
         values = _values(training.this_epoch.report(), ("loss", self.plan.score))
-        return f"{values}  {self._sequences / elapsed:,.0f} seq/s  {_duration(left)} left"
+        return f"{values}  {self._sequences / elapsed:,.0f} seq/s  {duration(left)} left"
 
 
 class PlainProgress(Listener):
@@ -242,7 +242,7 @@ def _epoch_table(rows: list[dict[str, Any]], plan: Plan) -> str:
         [
             f"{row['epoch']}/{plan.epochs}",
             *(_number(row[part][name]) for part, name in names),
-            _duration(row["seconds"]) + ("  best" if row.get("best") else ""),
+            duration(row["seconds"]) + ("  best" if row.get("best") else ""),
         ]
         for row in rows
     ]
@@ -256,7 +256,7 @@ def _epoch_line(row: dict[str, Any], plan: Plan) -> str:
     line = f"epoch {row['epoch']}/{plan.epochs}  train {_values(row['train'], names)}"
     if "validation" in row:
         line += f"  validation {_values(row['validation'], names)}{'  best' if row['best'] else ''}"
-    return f"{line}  {_duration(row['seconds'])}"
+    return f"{line}  {duration(row['seconds'])}"
 
 
 def _values(report: dict[str, Any], names: tuple[str, ...]) -> str:
@@ -268,7 +268,8 @@ def _number(value: float) -> str:
     return f"{value:.4f}" if math.isfinite(value) else "-"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A duration such as ``1:02:03`` or ``2:03``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -76,6 +76,34 @@ def with_test_parts(paths: Sequence[Path]) -> list[Path]:
     return [path for path in paths if _ending(path) == ".npz" and path.is_file() and npz.has_both_parts(path)]
 
 
+def in_order(paths: Sequence[Path]) -> list[tuple[Path, str]]:
+    """The paths that have inputs, each with its kind; files of labels that belong to others are left out.
+
+    Args:
+        paths: Files and folders, as for :func:`read`.
+
+    Returns:
+        Of each path ``"images"``, ``"recordings"``, ``"table"``, ``"npy"`` or ``"other"``.
+
+    Raises:
+        MissingDataError: A path does not exist.
+        DataError: A file is of an unknown kind or damaged.
+    """
+    check_paths(paths)
+    arrays = npy.pairs([path for path in paths if _ending(path) == ".npy"])
+    known: dict[_Reader, str] = {
+        images.read: "images",
+        audio.read: "recordings",
+        tables.read: "table",
+        ts.read: "other",
+    }
+    kinds = {path: known.get(reader, "other") for path in paths if (reader := _reader(path)) is not None}
+    kinds |= dict.fromkeys(arrays, "npy") | {path: "other" for path in paths if _ending(path) == ".npz"}
+    rest = [path for path in paths if path not in kinds and _ending(path) != ".npy"]
+    kinds |= dict.fromkeys(_pair(rest), "other")
+    return [(path, kinds[path]) for path in paths if path in kinds]
+
+
 def _ending(path: Path) -> str:
     return "" if path.is_dir() else path.suffix.lower()
 

@@ -73,8 +73,7 @@ def examples(where: str, named: Mapping[str, Array], targets: Targets, *, gaps: 
     inputs, labels, lengths = named["inputs"], named.get("labels"), named.get("lengths")
     if inputs.ndim == 2:
         inputs = inputs[:, :, None]
-    if inputs.ndim != 3 or 0 in inputs.shape:
-        raise DataError(f"{where}: inputs has shape {inputs.shape}; expected [N, T, C] or [N, T], none of them 0.")
+    check_inputs(where, inputs)
     values: list[Any] | None = None
     per_step = labels is not None and (targets == "steps" or (targets == "detect" and _fit_steps(labels, inputs)))
     if labels is not None:
@@ -88,6 +87,13 @@ def examples(where: str, named: Mapping[str, Array], targets: Targets, *, gaps: 
             values = [row[:length] for row, length in zip(values, lengths, strict=True)]
     origins = [f"{where}[{index}]" for index in range(len(inputs))]
     return Examples(sequences, values, origins, gaps=gaps, per_step=per_step)
+
+
+def check_inputs(where: str, inputs: Array) -> None:
+    """Raises DataError unless an array has the shape of sequences, [N, T, C] or [N, T]."""
+    if inputs.ndim not in (2, 3) or 0 in inputs.shape:
+        shape = inputs.shape if inputs.ndim != 2 else (*inputs.shape, 1)
+        raise DataError(f"{where}: inputs has shape {shape}; expected [N, T, C] or [N, T], none of them 0.")
 
 
 def _check_lengths(where: str, lengths: Array, inputs: Array) -> None:

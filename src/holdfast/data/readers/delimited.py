@@ -45,7 +45,7 @@ class Delimited:
 
 
 @dataclass
-class _Text:
+class Rows:
     """The rows of a table; a row with quoted line breaks has several lines.
 
     Attributes:
@@ -54,6 +54,7 @@ class _Text:
         comment: The last comment above them, without its sign.
         quoted: Whether quotes enclose values; else they are ordinary characters.
         skipped: The comments below the names of the columns, each with its line number.
+        open: The line in which a quote opens that is never closed, from 1; 0 if there is none.
     """
 
     numbers: list[int]
@@ -61,6 +62,59 @@ class _Text:
     comment: str
     quoted: bool
     skipped: list[tuple[int, str]]
+    open: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the rows of a table become values.
+
+    Attributes:
+        path: The file, for messages.
+        names: The names of the columns, as they are in the file.
+        separator: The separator of values.
+        blanks: Whether the rows are separated by blanks, each run of which becomes a tab.
+        quoted: As in :class:`Rows`.
+        head: Rows of the file above the first row of values.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    separator: str
+    blanks: bool
+    quoted: bool
+    head: int
+
+    def frame(self, rows: Sequence[str], numbers: Sequence[int]) -> polars.DataFrame:
+        """Rows as a table of text.
+
+        Args:
+            rows: The text of each row.
+            numbers: The line of the file in which each starts, for messages.
+
+        Raises:
+            DataError: A row has more values than there are columns, or quotes are out of place.
+        """
+        import polars
+
+        rows = ["\t".join(row.split()) for row in rows] if self.blanks else rows
+        names, separator, quoted = self.names, self.separator, self.quoted
+        head = separator.join(str(place) for place in range(len(names)))
+        try:
+            frame = polars.read_csv(
+                "\n".join([head, *rows, ""]).encode("utf-8", "surrogatepass"),
+                separator=separator,
+                quote_char='"' if quoted else None,
+                infer_schema=False,
+            )
+        except polars.exceptions.PolarsError as error:
+            raise _malformed(self.path, error, rows, numbers, names, separator, quoted) from error
+        if frame.height != len(rows):
+            raise DataError(
+                f"{self.path} cannot be read as a table: quotes in it are out of place. Correct or remove them."
+            )
+        frame.columns = _unique(names)
+        return frame
 
 
 def parse(path: Path, text: str, settings: TableSettings, *, comments: bool) -> Delimited:
@@ -80,46 +134,47 @@ def parse(path: Path, text: str, settings: TableSettings, *, comments: bool) -> 
         DataError: There are no columns, a quote is never closed, or a row has more values than there are columns.
         RecipeError: ``separator`` is not a separator.
     """
-    import polars
+    table = rows_of(text.split("\n"), settings.comment, quoted=quotes_enclose(text), everywhere=comments)
+    check_closed(path, table)
+    layout = layout_of(path, table, settings)
+    rows, numbers = table.rows[layout.head :], table.numbers[layout.head :]
+    check_separated(path, len(rows), len(layout.names), len(text))
+    return Delimited(layout.frame(rows, numbers), numbers, layout.separator)
 
-    table = _lines(path, text, settings.comment, everywhere=comments)
+
+def check_closed(path: Path, table: Rows) -> None:
+    """Raises DataError if a quote is never closed."""
+    if table.open:
+        raise DataError(f"{path}, line {table.open}, opens a quote that is never closed. The file may be cut short.")
+
+
+def layout_of(path: Path, table: Rows, settings: TableSettings) -> Layout:
+    """The layout of a table, from its rows or the first of them.
+
+    Raises:
+        DataError: There are no columns.
+        RecipeError: ``settings.separator`` is not a separator.
+    """
     first_line = re.fullmatch(r"(?i)sep=(.)", table.rows[0]) if table.rows else None
-    if first_line:
-        del table.rows[0], table.numbers[0]
-    if not table.rows:
+    head = 1 if first_line else 0
+    rows = table.rows[head:]
+    if not rows:
         raise DataError(f"{path} is empty; expected one line with the names of the columns, and one line per row.")
-    separator = settings.separator or (
-        first_line[1] if first_line else _detect_separator(path, table.rows[: _SAMPLE + 1])
-    )
+    separator = settings.separator or (first_line[1] if first_line else _detect_separator(path, rows[: _SAMPLE + 1]))
     if separator.isalnum() or separator in '"\n.+-_':
         raise RecipeError(f"data.separator is {separator!r}; expected a sign such as ',', ';', '|', a tab or a blank.")
-    if separator == " ":
-        separator = "\t"
-        table.rows = ["\t".join(row.split()) for row in table.rows]
-        table.comment = "\t".join(table.comment.split())
-    names = [name.strip() for name in _values(table.rows[0], separator, table.quoted)]
-    above = [name.strip() for name in _values(table.comment, separator, table.quoted)] if table.comment else []
+    first, comment, blanks = rows[0], table.comment, separator == " "
+    if blanks:
+        separator, first, comment = "\t", "\t".join(first.split()), "\t".join(comment.split())
+    names = [name.strip() for name in _values(first, separator, table.quoted)]
+    above = [name.strip() for name in _values(comment, separator, table.quoted)] if comment else []
     if len(above) == len(names) and any(map(_NUMBER.match, names)) and not any(map(_NUMBER.match, above)):
-        names, rows, numbers = above, table.rows, table.numbers
+        names = above
     else:
-        rows, numbers = table.rows[1:], table.numbers[1:]
-        _check_names(path, numbers, table.numbers[0], names)
+        head += 1
+        _check_names(path, table.numbers[head:], table.numbers[head - 1], names)
     _check_comments(path, table, separator, len(names), settings.comment)
-    check_separated(path, len(rows), len(names), len(text))
-    head = separator.join(str(place) for place in range(len(names)))
-    try:
-        frame = polars.read_csv(
-            "\n".join([head, *rows, ""]).encode("utf-8", "surrogatepass"),
-            separator=separator,
-            quote_char='"' if table.quoted else None,
-            infer_schema=False,
-        )
-    except polars.exceptions.PolarsError as error:
-        raise _malformed(path, error, rows, numbers, names, separator, table.quoted) from error
-    if frame.height != len(rows):
-        raise DataError(f"{path} cannot be read as a table: quotes in it are out of place. Correct or remove them.")
-    frame.columns = _unique(names)
-    return Delimited(frame, numbers, separator)
+    return Layout(path, tuple(names), separator, blanks, table.quoted, head)
 
 
 def _check_names(path: Path, numbers: Sequence[int], line: int, names: Sequence[str]) -> None:
@@ -139,7 +194,7 @@ def _check_names(path: Path, numbers: Sequence[int], line: int, names: Sequence[
         )
 
 
-def _check_comments(path: Path, table: _Text, separator: str, count: int, comment: str) -> None:
+def _check_comments(path: Path, table: Rows, separator: str, count: int, comment: str) -> None:
     """Warns about comments below the names of the columns that look like rows: they have as many values."""
     alike = [
         number for number, text in table.skipped if count > 1 and len(_values(text, separator, table.quoted)) == count
@@ -154,9 +209,19 @@ def _check_comments(path: Path, table: _Text, separator: str, count: int, commen
         )
 
 
-def _lines(path: Path, text: str, comment: str, *, everywhere: bool) -> _Text:
-    lines = text.split("\n")
-    quoted = _quotes_enclose(text)
+def rows_of(
+    lines: Sequence[str], comment: str, *, quoted: bool, everywhere: bool, first: int = 1, names_known: bool = False
+) -> Rows:
+    """The rows in some lines.
+
+    Args:
+        lines: Lines without line breaks.
+        comment: What comments start with; empty for no comments.
+        quoted: Whether quotes enclose values.
+        everywhere: Whether there may be comments below the names of the columns too.
+        first: The number of the first line.
+        names_known: Whether the lines are below the names of the columns.
+    """
     starts: list[int] = []
     ends: list[int] = []
     skipped: list[tuple[int, str]] = []
@@ -166,9 +231,9 @@ def _lines(path: Path, text: str, comment: str, *, everywhere: bool) -> _Text:
             ends[-1] = place + 1
         elif not line.strip(" "):
             continue
-        elif comment and line.startswith(comment) and (everywhere or not starts):
-            if starts:
-                skipped.append((place + 1, line))
+        elif comment and line.startswith(comment) and (everywhere or not (starts or names_known)):
+            if starts or names_known:
+                skipped.append((place + first, line))
             else:
                 above = line.lstrip(comment + " ")
             continue
@@ -177,16 +242,14 @@ def _lines(path: Path, text: str, comment: str, *, everywhere: bool) -> _Text:
             ends.append(place + 1)
         if quoted and line.count('"') % 2:
             in_quotes = not in_quotes
-    if in_quotes:
-        raise DataError(
-            f"{path}, line {starts[-1] + 1}, opens a quote that is never closed. The file may be cut short."
-        )
     spans = zip(starts, ends, strict=True)
     rows = ["\n".join(lines[start:end]) for start, end in spans] if quoted else [lines[start] for start in starts]
-    return _Text([start + 1 for start in starts], rows, above, quoted, skipped)
+    return Rows(
+        [start + first for start in starts], rows, above, quoted, skipped, starts[-1] + first if in_quotes else 0
+    )
 
 
-def _quotes_enclose(text: str) -> bool:
+def quotes_enclose(text: str) -> bool:
     """Whether quotes enclose values. Between tabs they often do not: a text may start with direct speech."""
     if '"' not in text:
         return False

@@ -25,7 +25,7 @@ def whole(paths: Sequence[Path]) -> Records[str, str]:
         MissingDataError: A path does not exist.
         DataError: A file is not UTF-8 text, or a folder has no text file.
     """
-    files = [file for path in paths for file in _files(path)]
+    files = files_of(paths)
     texts = [decoded(file) for file in files]
     return Records(texts, texts, [str(file) for file in files])
 
@@ -75,6 +75,16 @@ def decoded(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not text in UTF-8 (byte {error.start}). Save it in UTF-8.") from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def files_of(paths: Sequence[Path]) -> list[Path]:
+    """The text files that paths name; of a folder, those in it and in its subfolders, in order of their names.
+
+    Raises:
+        MissingDataError: A path does not exist.
+        DataError: A folder has no text file.
+    """
+    return [file for path in paths for file in _files(path)]
 
 
 def _files(path: Path) -> list[Path]:

@@ -29,21 +29,15 @@ def decode(path: Path, content: bytes, encoding: str = "utf-8") -> str:
         DataError: The file is not in this encoding, or holds NUL characters, so that it is not text.
         RecipeError: Python does not know the encoding.
     """
-    actual = _actual_encoding(content, encoding)
+    actual = actual_encoding(content, encoding)
     try:
         text = content.decode(actual)
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise DataError(
-            f"{path}, line {line}, is not {actual}: byte {content[error.start]:#04x}. "
-            "Convert the file, or set data.encoding to its encoding, such as latin-1."
-        ) from error
+        raise undecodable(path, 1, actual, error) from error
     except (LookupError, ValueError) as error:
-        raise RecipeError(
-            f"data.encoding is {encoding!r}, which Python does not know; expected utf-8, latin-1, cp1252, ..."
-        ) from error
+        raise unknown_encoding(encoding) from error
     if "\0" in text:
-        raise _no_text(path, text[: text.index("\0")].count("\n") + 1)
+        raise no_text(path, text[: text.index("\0")].count("\n") + 1)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -58,17 +52,34 @@ def check(path: Path, start: bytes, encoding: str = "utf-8") -> None:
     Raises:
         DataError: The bytes hold NUL characters, and the encoding does not use them.
     """
-    name = _actual_encoding(start, encoding).lower().replace("_", "-").removeprefix("utf-")
+    name = actual_encoding(start, encoding).lower().replace("_", "-").removeprefix("utf-")
     if b"\0" in start and not name.startswith(("16", "32")):
-        raise _no_text(path, start[: start.index(b"\0")].count(b"\n") + 1)
+        raise no_text(path, start[: start.index(b"\0")].count(b"\n") + 1)
 
 
-def _actual_encoding(content: bytes, encoding: str) -> str:
+def actual_encoding(content: bytes, encoding: str) -> str:
     """The encoding of the byte order mark, or else ``encoding``."""
     return next((name for mark, name in _MARKS.items() if content.startswith(mark)), encoding)
 
 
-def _no_text(path: Path, line: int) -> DataError:
+def undecodable(path: Path, line: int, encoding: str, error: UnicodeDecodeError) -> DataError:
+    """The error for bytes that are not text in an encoding; they start with the line of this number."""
+    line += error.object[: error.start].count(b"\n")
+    return DataError(
+        f"{path}, line {line}, is not {encoding}: byte {error.object[error.start]:#04x}. "
+        "Convert the file, or set data.encoding to its encoding, such as latin-1."
+    )
+
+
+def unknown_encoding(encoding: str) -> RecipeError:
+    """The error for the name of an encoding that Python does not know."""
+    return RecipeError(
+        f"data.encoding is {encoding!r}, which Python does not know; expected utf-8, latin-1, cp1252, ..."
+    )
+
+
+def no_text(path: Path, line: int) -> DataError:
+    """The error for a NUL character."""
     return DataError(
         f"{path}, line {line}, holds a NUL character; expected text. If the file is in UTF-16, set data.encoding to "
         "utf-16-le or utf-16-be."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,11 +59,38 @@ def read(path: Path, settings: ReadingSettings, targets: Targets = "labels") -> 
         MissingLibraryError: Pillow is not installed.
     """
     files, labels = listing(path, SUFFIXES, "image") if path.is_dir() else ([path], None)
+    origins = [str(file) for file in files]
+    return Examples(of_files(files, settings), from_labels(labels, origins, targets), origins)
+
+
+def of_files(
+    files: Sequence[Path], settings: ReadingSettings, first: tuple[Path, tuple[int, ...]] | None = None
+) -> Array:
+    """Images of one size as sequences, [N, T, C].
+
+    Args:
+        files: At least one image.
+        settings: ``layout`` is used.
+        first: An image and its shape that these images must have; None for the first of them.
+
+    Raises:
+        DataError: One is not an image, or they differ in size.
+        MissingLibraryError: Pillow is not installed.
+    """
     images: list[Array] = []
     for file in files:
-        images.append(_grey(file, images[0].shape if images else None, files[0]))
-    origins = [str(file) for file in files]
-    return Examples(arrange(np.stack(images), settings.layout), from_labels(labels, origins, targets), origins)
+        images.append(_grey(file, *(first[::-1] if first else (images[0].shape if images else None, files[0]))))
+    return arrange(np.stack(images), settings.layout)
+
+
+def shape_of(path: Path) -> tuple[int, ...]:
+    """The height and width of an image.
+
+    Raises:
+        DataError: It is not an image.
+        MissingLibraryError: Pillow is not installed.
+    """
+    return tuple(_grey(path, None, path).shape)
 
 
 def claimed_pixels(path: Path) -> int:

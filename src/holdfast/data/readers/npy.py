@@ -40,7 +40,7 @@ def pairs(files: Sequence[Path]) -> dict[Path, Path | None]:
     Raises:
         DataError: A file of labels belongs to no inputs, or a file is damaged.
     """
-    labels = [path for path in files if _word(path, arrays.LABELS) or len(_header(path)[0]) == 1]
+    labels = [path for path in files if _word(path, arrays.LABELS) or len(check_header(path)[0]) == 1]
     inputs = [path for path in files if path not in labels]
     if len(labels) == len(inputs) == 1:
         return {inputs[0]: labels[0]}
@@ -67,8 +67,12 @@ def _rest(path: Path, words: Sequence[str]) -> tuple[Path, tuple[str, ...]]:
     return path.parent, tuple(part for part in parts if part != word)
 
 
-def _header(path: Path) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
-    """The shape and type of an array, after a check that they agree with the size of the file."""
+def check_header(path: Path) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    """The shape and type of an array, after a check that they agree with the size of the file.
+
+    Raises:
+        DataError: They do not, or the file is damaged or holds Python objects.
+    """
     try:
         with path.open("rb") as file:
             shape, dtype = arrays.header(file, str(path))
@@ -86,5 +90,5 @@ def _header(path: Path) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
 
 
 def _array(path: Path) -> Array:
-    _header(path)
+    check_header(path)
     return np.asarray(np.load(path, allow_pickle=False))

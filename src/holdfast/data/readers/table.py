@@ -29,7 +29,10 @@ TEXT_SUFFIXES = (*SUFFIXES, ".jsonl", ".ndjson")
 _OFFSET = re.compile(r"([+-])([0-9]{2}):([0-9]{2})")
 _START = 1 << 16
 """Number of bytes that are checked to be text before the whole file is unpacked."""
-_BINARY = (".parquet", ".pq")
+IN_MEMORY = Path("batch")
+"""The path, for messages, of a table that is not in a file."""
+BINARY, JSON = (".parquet", ".pq"), (".jsonl", ".ndjson")
+"""The endings of Parquet, and of JSON lines."""
 _UNNAMED = re.compile(r"Unnamed: [0-9]+(_level_[0-9]+)?|__index_level_[0-9]+__")
 
 
@@ -44,6 +47,7 @@ class Table:
             recipe names them.
         lines: The line of the file in which each row starts, from 1; None if the file does not have lines.
         separator: The separator of values in a text file.
+        first: The number of the first row in the file, from 0; above 0 for a piece of a file.
     """
 
     path: Path
@@ -51,6 +55,7 @@ class Table:
     index: tuple[str, ...] = ()
     lines: Sequence[int] | None = None
     separator: str = ""
+    first: int = 0
 
     @property
     def columns(self) -> list[str]:
@@ -59,11 +64,24 @@ class Table:
 
     def where(self, row: int) -> str:
         """The name of a row in messages: its line from 1, or else its number from 0."""
-        return f"{self.path}[{row}]" if self.lines is None else f"{self.path}, line {self.lines[row]}"
+        return self.origin(row) if self.lines is None else f"{self.path}, line {self.lines[row]}"
+
+    def origin(self, row: int) -> str:
+        """The name of a row as an example: its number from 0 in the file."""
+        return f"{self.path}[{self.first + row}]"
 
     def head(self, rows: int) -> Table:
         """The first rows."""
         return replace(self, frame=self.frame.head(rows))
+
+    def rows(self, begin: int, end: int) -> Table:
+        """Some of the rows; the numbers count from the first one of the table."""
+        lines = None if self.lines is None else self.lines[begin:end]
+        return replace(self, frame=self.frame[begin:end], lines=lines, first=self.first + begin)
+
+    def without(self, columns: Sequence[str]) -> Table:
+        """The table without some columns, where it has them."""
+        return replace(self, frame=self.frame.drop(columns, strict=False))
 
     def check_column(self, name: str, setting: str) -> None:
         """Checks that the column that ``data.SETTING`` names exists.
@@ -106,8 +124,8 @@ def load(path: Path, settings: TableSettings, *, content: bytes | None = None, t
         RecipeError: The encoding or the separator is not one.
         MissingLibraryError: polars is not installed.
     """
-    _check_library(path)
-    if path.suffix.lower() in _BINARY:
+    check_library(path)
+    if path.suffix.lower() in BINARY:
         return _parquet(path, content)
     if content is None:
         with opened(path) as file:
@@ -119,10 +137,11 @@ def load(path: Path, settings: TableSettings, *, content: bytes | None = None, t
     if ".jsonl" in endings or ".ndjson" in endings:
         return _json_lines(path, text)
     parsed = delimited.parse(path, text, settings, comments=not texts)
-    return Table(path, parsed.frame, _index(parsed.frame.columns), parsed.lines, parsed.separator)
+    return Table(path, parsed.frame, index_columns(parsed.frame.columns), parsed.lines, parsed.separator)
 
 
-def _check_library(path: Path) -> None:
+def check_library(path: Path) -> None:
+    """Raises MissingLibraryError where polars is not installed."""
     try:
         import polars  # noqa: F401
     except ImportError as error:
@@ -132,24 +151,40 @@ def _check_library(path: Path) -> None:
         ) from error
 
 
-def _index(columns: Sequence[str], index_names: Sequence[str] = ()) -> tuple[str, ...]:
+def index_columns(columns: Sequence[str], index_names: Sequence[str] = ()) -> tuple[str, ...]:
+    """The columns that number or name the rows: those without a name, and those of these names."""
     return tuple(name for name in columns if name in index_names or _UNNAMED.fullmatch(name))
 
 
 def _json_lines(path: Path, text: str) -> Table:
-    import polars
-
     numbered = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if not numbered:
         raise DataError(f"{path} is empty; expected one JSON object per line.")
+    return json_table(path, text, [number for number, _ in numbered])
+
+
+def json_table(path: Path, text: str, lines: Sequence[int], first: int = 0) -> Table:
+    """A table from lines of JSON.
+
+    Args:
+        path: The file, for messages.
+        text: At least one object, one per line; blank lines are skipped.
+        lines: The number of each of these lines in the file, from 1.
+        first: The number of the first row in the file, from 0.
+
+    Raises:
+        DataError: A line is not an object of JSON, or is nested too deep, or there are too many keys.
+    """
+    import polars
+
     content = text.encode("utf-8", "surrogatepass")
     check_json_lines(path, content)
     try:
         frame = polars.read_ndjson(content, infer_schema_length=None)
     except polars.exceptions.PolarsError as error:
-        raise _unreadable(path, error) from error
-    lines = [number for number, _ in numbered]
-    return Table(path, frame, _index(frame.columns), lines if len(lines) == frame.height else None)
+        raise unreadable(path, error) from error
+    known = lines if len(lines) == frame.height else None
+    return Table(path, frame, index_columns(frame.columns), known, first=first)
 
 
 def _parquet(path: Path, content: bytes | None) -> Table:
@@ -157,17 +192,37 @@ def _parquet(path: Path, content: bytes | None) -> Table:
 
     source = path if content is None else content
     size = path.stat().st_size if content is None else len(content)
+    with readable_parquet(path):
+        scan = polars.scan_parquet(source, glob=False)
+        rows, columns = scan.select(polars.len()).collect().item(), len(scan.collect_schema())
+        check_parquet(path, int(rows), columns, size)
+        frame = offsets_as_text(scan.collect())
+        index = parquet_index(source, frame.columns)
+    return Table(path, frame, index)
+
+
+@contextmanager
+def readable_parquet(path: Path) -> Iterator[None]:
+    """Turns the errors of polars for a damaged Parquet file into one; lets polars read times of any offset.
+
+    Raises:
+        DataError: polars cannot read the file.
+    """
+    import polars
+
     try:
         with _any_zone():
-            scan = polars.scan_parquet(source, glob=False)
-            rows, columns = scan.select(polars.len()).collect().item(), len(scan.collect_schema())
-            check_parquet(path, int(rows), columns, size)
-            frame = _offsets_as_text(scan.collect())
-        description = polars.read_parquet_metadata(source).get("pandas", "")
+            yield
     # A damaged Parquet file makes polars panic, which is not a PolarsError.
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
-        raise _unreadable(path, error) from error
-    return Table(path, frame, _index(frame.columns, _pandas_index(description)))
+        raise unreadable(path, error) from error
+
+
+def parquet_index(source: Path | bytes, columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns of a Parquet file that number or name its rows."""
+    import polars
+
+    return index_columns(columns, _pandas_index(polars.read_parquet_metadata(source).get("pandas", "")))
 
 
 def _pandas_index(description: str) -> list[str]:
@@ -179,7 +234,7 @@ def _pandas_index(description: str) -> list[str]:
     return [name for name in columns if isinstance(name, str)] if isinstance(columns, list) else []
 
 
-def _offsets_as_text(frame: polars.DataFrame) -> polars.DataFrame:
+def offsets_as_text(frame: polars.DataFrame) -> polars.DataFrame:
     """The table, with times of an offset such as +05:30 as ISO 8601 text: polars cannot compute with them."""
     import polars
 
@@ -208,6 +263,7 @@ def _any_zone() -> Iterator[None]:
             os.environ[name] = before
 
 
-def _unreadable(path: Path, error: BaseException) -> DataError:
+def unreadable(path: Path, error: BaseException) -> DataError:
+    """The error for a table that polars cannot read."""
     reason = (str(error).strip().splitlines() or ["no reason given"])[0].rstrip(".")
     return DataError(f"{path} cannot be read as a table: it is cut short or malformed ({reason}).")

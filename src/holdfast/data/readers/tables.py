@@ -40,20 +40,36 @@ def read(path: Path, settings: ReadingSettings, targets: Targets = "labels") -> 
             time, or the rows of one sequence differ in its target.
         RecipeError: A time column is set without an id column, and a row is not a step.
     """
-    rows_are_steps = bool(settings.id_column) or targets == "steps"
-    if targets == "detect" and settings.time_column:
-        rows_are_steps = True
-    if settings.time_column and not rows_are_steps:
+    check_times(settings, targets)
+    return of_table(load(path, settings), settings, targets)
+
+
+def rows_are_steps(settings: ReadingSettings, targets: Targets) -> bool:
+    """Whether a row of a table is a step of a sequence, and not a whole sequence."""
+    return bool(settings.id_column) or targets == "steps" or (targets == "detect" and bool(settings.time_column))
+
+
+def check_times(settings: ReadingSettings, targets: Targets) -> None:
+    """Raises RecipeError for a time column where a row is a whole sequence."""
+    if settings.time_column and not rows_are_steps(settings, targets):
         raise RecipeError("data.time_column needs data.id_column, which says which sequence a row belongs to.")
-    table = load(path, settings)
+
+
+def of_table(table: Table, settings: ReadingSettings, targets: Targets = "labels") -> Examples:
+    """The sequences of a table that was read; see :func:`read`.
+
+    Raises:
+        DataError: As for :func:`read`.
+    """
+    path = table.path
     features = _features(table, settings)
     if not table.frame.height:
         raise DataError(f"{path} has column names but no rows; expected at least one.")
     row_targets = targets_of(table, settings, targets)
-    if rows_are_steps:
+    if rows_are_steps(settings, targets):
         return _long(table, features, row_targets, settings, per_step=targets in ("steps", "detect"))
     inputs = cells.numbers(table, features, settings, _ADVICE)[:, :, None]
-    origins = [f"{path}[{row}]" for row in range(len(inputs))]
+    origins = [table.origin(row) for row in range(len(inputs))]
     return Examples(inputs, row_targets, origins, gaps=settings.missing != "error")
 
 

@@ -55,8 +55,35 @@ def plain(texts: Sequence[str], origins: Sequence[str]) -> Sentences:
     return Records([text.split() for text in texts], None, list(origins))
 
 
+def is_plain(path: Path, settings: TaggedSettings) -> bool:
+    """Whether a file is seen to be plain text, one sentence per line, by the rules of :func:`read`.
+
+    Reads the file once, in bounded memory. False also where that needs all lines at once.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    if _is_conllu(path) or settings.columns:
+        return False
+    widths: set[int] = set()
+    for _, line in lines(path):
+        if not line.strip():
+            continue
+        if not widths and "\t" in line:
+            return False
+        values = _values(line, "blanks")
+        if values[0] == _DOCUMENT:
+            return False
+        widths.add(len(values))
+    return len(widths) > 1 or widths == {1}
+
+
+def _is_conllu(path: Path) -> bool:
+    return ".conllu" in [suffix.lower() for suffix in path.suffixes[-2:]]
+
+
 def _read_file(path: Path, settings: TaggedSettings) -> Sentences:
-    if ".conllu" in [suffix.lower() for suffix in path.suffixes[-2:]]:
+    if _is_conllu(path):
         return conllu.read(path, settings.column)
     rows = list(lines(path))
     kept = [(number, line) for number, line in rows if line.strip()]

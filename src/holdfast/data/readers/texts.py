@@ -17,11 +17,11 @@ from holdfast.errors import DataError
 
 NAMED_BY_ENDING = (".pos", ".neg")
 """Text files whose ending is the label, as collections of reviews have them."""
-_LABEL_FIRST = ".label"
+LABEL_FIRST = ".label"
 """The ending of files whose lines have their labels first, such as TREC's questions."""
 _PREFIX = "__label__"
 """What a label starts with in fastText's files."""
-SUFFIXES = (".txt", _LABEL_FIRST, *NAMED_BY_ENDING, *table.TEXT_SUFFIXES)
+SUFFIXES = (".txt", LABEL_FIRST, *NAMED_BY_ENDING, *table.TEXT_SUFFIXES)
 _ASIDE = ("readme", "license", "licence")
 _KINDS = (
     "a folder or .zip of LABEL.txt, one text per line, or of LABEL/NAME.txt, one text per file; such a LABEL.txt; a "
@@ -62,10 +62,20 @@ def read(paths: Sequence[Path], settings: ReadingSettings, targets: Targets = "l
 
 def _parts(path: Path, settings: ReadingSettings, targets: Targets) -> list[Texts]:
     """The texts of a path, file by file."""
+    files, nested = files_of(path, settings)
+    return [_text(file, settings, targets) if nested else _file_of_texts(file, settings, targets) for file in files]
+
+
+def files_of(path: Path, settings: ReadingSettings) -> tuple[list[Listed], bool]:
+    """The files of texts that a path has, and whether they are in subfolders, one text per file.
+
+    Raises:
+        DataError: There is no text, or some files are in subfolders and others are not.
+    """
     everything = listed(path)
     files = [file for file in everything if file.suffix in SUFFIXES]
     if not files and path.is_file() and len(everything) == 1:
-        files = everything if _label_first(_decoded(everything[0], settings), settings) else []
+        files = everything if label_first(_decoded(everything[0], settings), settings) else []
     if path.is_dir() or len(files) > 1:
         files = [file for file in files if file.stem.lower() not in _ASIDE]
     depths = {len(file.place.parts): file.place for file in files}
@@ -77,9 +87,32 @@ def _parts(path: Path, settings: ReadingSettings, targets: Targets) -> list[Text
             f"{path} holds texts both directly ({depths[1]}) and in subfolders ({depths[2]}); "
             "expected LABEL.txt, one text per line, or LABEL/NAME.txt, one text per file."
         )
-    return [
-        _file_of_texts(file, settings, targets) if 1 in depths else _text(file, settings, targets) for file in files
-    ]
+    return files, 1 not in depths
+
+
+def of_files(files: Sequence[Listed], settings: ReadingSettings) -> Texts:
+    """Files in subfolders, one text per file, without labels.
+
+    Raises:
+        DataError: A file is empty, or cannot be read.
+    """
+    return Records.join([_text(file, settings, "labels") for file in files]).unlabelled()
+
+
+def of_lines(lines: Sequence[tuple[str, str]], settings: ReadingSettings, *, label_first: bool) -> Texts:
+    """Lines of a text file without labels.
+
+    Args:
+        lines: The text and the origin of each, at least one.
+        settings: ``label_separator`` is used.
+        label_first: Whether each line starts with its label.
+
+    Raises:
+        DataError: A line should have a label and has none.
+    """
+    if label_first:
+        return _with_labels(lines, settings, "labels").unlabelled()
+    return Records([text for text, _ in lines], None, [origin for _, origin in lines])
 
 
 def _text(file: Listed, settings: ReadingSettings, targets: Targets) -> Texts:
@@ -101,14 +134,15 @@ def _file_of_texts(file: Listed, settings: ReadingSettings, targets: Targets) ->
     kept = [(line.strip(), f"{file.path}[{index}]") for index, line in enumerate(content.split("\n")) if line.strip()]
     if not kept:
         raise DataError(f"{file.path} is empty; expected one text per line.")
-    if file.suffix == _LABEL_FIRST or _label_first(content, settings):
+    if file.suffix == LABEL_FIRST or label_first(content, settings):
         return _with_labels(kept, settings, targets)
     label = file.suffix[1:] if file.suffix in NAMED_BY_ENDING else file.stem
     texts, origins = [line for line, _ in kept], [origin for _, origin in kept]
     return _records(texts, from_labels([label] * len(kept), origins, targets), origins, settings)
 
 
-def _label_first(content: str, settings: ReadingSettings) -> bool:
+def label_first(content: str, settings: ReadingSettings) -> bool:
+    """Whether the lines of a text start with their labels; its first line shows it unless the settings say so."""
     return settings.label_first or content.lstrip().startswith(_PREFIX)
 
 
@@ -135,9 +169,17 @@ def _with_labels(lines: Sequence[tuple[str, str]], settings: ReadingSettings, ta
 
 
 def _table_of_texts(file: Listed, settings: ReadingSettings, targets: Targets) -> Texts:
-    rows = table.load(file.path, settings, content=file.content(), texts=True)
+    return of_table(table.load(file.path, settings, content=file.content(), texts=True), settings, targets)
+
+
+def of_table(rows: table.Table, settings: ReadingSettings, targets: Targets = "labels") -> Texts:
+    """The texts of a table that was read.
+
+    Raises:
+        DataError: There is no column of texts, or a row has no text or no label.
+    """
     texts = tables.texts(rows, settings.text_column)
-    origins = [f"{file.path}[{row}]" for row in range(len(texts))]
+    origins = [rows.origin(row) for row in range(len(texts))]
     return _records(texts, tables.targets_of(rows, settings, targets), origins, settings)
 
 

@@ -46,6 +46,27 @@ def read(paths: Sequence[str | Path], settings: AudioSettings) -> Records[Floats
     return Records(energies, texts, [str(file) for file, _ in pairs])
 
 
+def recordings(paths: Sequence[Path]) -> list[Path]:
+    """The recordings that paths name, as for :func:`read`.
+
+    Raises:
+        MissingDataError: A path does not exist.
+        DataError: A path is neither a recording, nor a table of paths, nor a folder of recordings.
+    """
+    check_paths(paths)
+    return [file for path in paths for file, _ in _pairs(path)]
+
+
+def of_files(files: Sequence[Path], settings: AudioSettings) -> Records[Floats, str]:
+    """Recordings as log-mel energies, without transcripts.
+
+    Raises:
+        DataError: A file cannot be read.
+        MissingLibraryError: A library that reads sound is not installed.
+    """
+    return Records([audio.energies(file, settings) for file in files], None, [str(file) for file in files])
+
+
 def _pairs(path: Path) -> Iterator[tuple[Path, str | None]]:
     """The recordings that a path names, each with its transcript."""
     check_paths([path])

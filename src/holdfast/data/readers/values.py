@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MISSING = ("", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "none", "-", "--", "?")
 """Missing values, in lower case."""
 _COMMA = r"^[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?$"
-_POINT = r"^[+-]?[0-9]*\.[0-9]*(?:[eE][+-]?[0-9]+)?$"
+POINT = r"^[+-]?[0-9]*\.[0-9]*(?:[eE][+-]?[0-9]+)?$"
 _THOUSANDS = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$"
 
 
@@ -45,7 +45,7 @@ def numbers(table: Table, columns: Sequence[str], settings: TableSettings, advic
     import polars
 
     if table.separator == ";" and not settings.decimal:
-        _check_points(table, columns)
+        check_points(table, columns)
     numeric = {name: _numbers(table, name, settings, advice) for name in columns}
     texts = {name: _stripped(table, name) for name, column in numeric.items() if column is None}
     comma = bool(texts) and decimal_comma(table, columns, settings)
@@ -85,7 +85,7 @@ def decimal_comma(table: Table, columns: Sequence[str], settings: TableSettings)
     texts = {name: _stripped(table, name) for name in columns if table.frame[name].dtype == polars.String}
     if not any(text.str.contains(",", literal=True).any() for text in texts.values()):
         return False
-    if any(text.str.contains(_POINT).any() for text in texts.values()):
+    if any(text.str.contains(POINT).any() for text in texts.values()):
         return False  # a value that also has a comma is not a number
     doubtful: tuple[str, int] | None = None
     for name, text in texts.items():
@@ -105,7 +105,7 @@ def decimal_comma(table: Table, columns: Sequence[str], settings: TableSettings)
     return any(text.str.contains(_THOUSANDS).any() for text in texts.values())
 
 
-def _check_points(table: Table, columns: Sequence[str]) -> None:
+def check_points(table: Table, columns: Sequence[str]) -> None:
     """Checks that points are decimal signs, in a table whose separator allows decimal commas.
 
     Raises:

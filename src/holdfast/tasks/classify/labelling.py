@@ -57,6 +57,14 @@ class Labelling(ABC):
     def answers(self, scores: Tensor) -> list[dict[str, Any]]:
         """``label`` and ``probabilities`` for each row of scores [B, classes], the most likely label first."""
 
+    @abstractmethod
+    def columns(self, scores: Tensor) -> dict[str, Sequence[Any]]:
+        """The answers as columns: ``label``, and ``probability_LABEL`` for each label in the order of the labels."""
+
+    def _probability_columns(self, probabilities: Tensor) -> dict[str, Sequence[Any]]:
+        numbers: Any = probabilities.cpu().numpy()
+        return {f"probability_{label}": numbers[:, k] for k, label in enumerate(self.labels.classes)}
+
     def _weights_as(self, scores: Tensor) -> Tensor | None:
         return None if self.weights is None else torch.tensor(self.weights, dtype=scores.dtype, device=scores.device)
 
@@ -93,6 +101,13 @@ class OneLabel(Labelling):
         rows = self._by_label(self.probabilities(scores))
         return [{"label": next(iter(row)), "probabilities": row} for row in rows]
 
+    def columns(self, scores: Tensor) -> dict[str, Sequence[Any]]:
+        """The most likely label, and the probability of every label."""
+        probabilities = self.probabilities(scores)
+        places = probabilities.sort(descending=True)[1][:, 0]  # of equal ones, the same as in answers
+        labels = [self.labels.classes[place] for place in places.tolist()]
+        return {"label": labels, **self._probability_columns(probabilities)}
+
 
 class SeveralLabels(Labelling):
     """Any number of labels per sequence: a sigmoid and a binary cross-entropy for each label."""
@@ -121,6 +136,12 @@ class SeveralLabels(Labelling):
             likely = [label for label, probability in row.items() if probability >= 0.5]
             answers.append({"label": self.labels.separator.join(likely), "labels": likely, "probabilities": row})
         return answers
+
+    def columns(self, scores: Tensor) -> dict[str, Sequence[Any]]:
+        """The labels with probability 1/2 or more, as one string and as a list; the probability of every label."""
+        answers = self.answers(scores)
+        labels = {name: [answer[name] for answer in answers] for name in ("label", "labels")}
+        return labels | self._probability_columns(self.probabilities(scores))
 
 
 def labelling(labels: Labels, weights: Sequence[float] | None = None) -> Labelling:

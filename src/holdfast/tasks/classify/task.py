@@ -11,6 +11,7 @@ from pydantic import Discriminator, Field, SerializerFunctionWrapHandler, Tag, m
 from torch import Tensor, nn
 
 from holdfast.data import Batch, Dataset, Encoder, Splits, TextEncoder, load, read_sequences
+from holdfast.data.pieces import Source, sequences, texts
 from holdfast.data.records import Records
 from holdfast.data.vocabulary import UNKNOWN, Vocabulary
 from holdfast.errors import RecipeError
@@ -23,6 +24,7 @@ from holdfast.tasks.classify.network import Classifier
 from holdfast.tasks.classify.presentation import ClassifyPresentation
 from holdfast.tasks.classify.settings import ClassifyModel, ClassifyRecipe
 from holdfast.tasks.embedding import TokenEmbedding, Vectors, known_vectors
+from holdfast.tasks.frames import FromFrames
 from holdfast.tasks.inputs import sequence_input, text_input
 from holdfast.tasks.interface import Interface, LabelsAnswer
 from holdfast.tasks.own import own_loss, with_own
@@ -48,7 +50,7 @@ class SavedClassifyTask(SavedTask):
         return document if self.weights is not None else {k: v for k, v in document.items() if k != "weights"}
 
 
-class ClassifyTask(RecipeTask[Any]):
+class ClassifyTask(FromFrames, RecipeTask[Any]):
     """Classification of sequences of numbers (``Examples``) or texts (``Records``).
 
     Args:
@@ -64,6 +66,7 @@ class ClassifyTask(RecipeTask[Any]):
         vectors: Initial vectors of the embedding, by id; only in a task that was just fitted, else None.
     """
 
+    encoder: Encoder | TextEncoder
     name = "classify"
     saved = SavedClassifyTask
     answer_key = "label"
@@ -177,6 +180,12 @@ class ClassifyTask(RecipeTask[Any]):
         """Reads files with the settings of the training files; labels may be missing."""
         return read_sequences(paths, self.encoder.settings)
 
+    def sources(self, paths: Sequence[Path], aside: Sequence[str] = ()) -> list[Source]:
+        """Files of sequences or texts in pieces."""
+        if isinstance(self.encoder, Encoder):
+            return sequences.sources(paths, self.encoder.settings, aside=aside)
+        return texts.sources(paths, self.encoder.settings)
+
     def from_lines(self, lines: Sequence[str]) -> Any:
         """One text per line, without labels; an empty line is an empty text."""
         if isinstance(self.encoder, Encoder):
@@ -212,6 +221,11 @@ class ClassifyTask(RecipeTask[Any]):
         """``label`` and ``probabilities`` by label for each sequence, the most likely label first."""
         scores, _ = model(batch.inputs, batch.lengths)
         return self.labelling.answers(scores)
+
+    def answer_columns(self, model: nn.Module, batch: Batch) -> Mapping[str, Sequence[Any]]:
+        """``label`` for each sequence, and ``probability_LABEL`` for each label."""
+        scores, _ = model(batch.inputs, batch.lengths)
+        return self.labelling.columns(scores)
 
     def example_inputs(self, size: int) -> tuple[Tensor]:
         """Zeros [size, size, C]; for texts, unknown tokens [size, size]."""

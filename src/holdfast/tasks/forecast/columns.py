@@ -1,4 +1,4 @@
-"""Forecasts as the columns of a table: the names of quantiles, and text."""
+"""Forecasts as the columns of a table, and as text."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from holdfast.tasks.scored import by_target
 
-def quantile_column(name: str, quantile: float) -> str:
-    """The column of a quantile: ``NAME-lo-80`` and ``NAME-hi-80`` for 0.1 and 0.9, the ends of the 80 % interval.
+
+def columns_of(answers: Sequence[Mapping[str, Any]], keys: tuple[str, str]) -> dict[str, list[Any]]:
+    """Answers as columns: the id, the times, and each target and quantile; lists of one value per time.
 
     Args:
-        name: The target.
-        quantile: Above 0 and below 1; 0.5 is the forecast itself, the column ``NAME``.
+        answers: The forecasts of series, as :meth:`ForecastTask.answers` gives them.
+        keys: As for :func:`as_csv`.
     """
-    level = round(100 * abs(2 * quantile - 1), 6)
-    return name if not level else f"{name}-{'lo' if quantile < 0.5 else 'hi'}-{level:g}"
+    names, times = keys
+    columns = {names: [answer["id"] for answer in answers]} if names else {}
+    columns[times or "time"] = [answer["times"] for answer in answers]
+    return columns | by_target(answers)
 
 
 def as_csv(answer: Mapping[str, Any], keys: tuple[str, str], *, header: bool = True) -> str:
@@ -27,14 +31,9 @@ def as_csv(answer: Mapping[str, Any], keys: tuple[str, str], *, header: bool = T
         keys: The names of the id column and of the time column; the first is empty for a single series.
         header: Whether the first line has the names of the columns.
     """
-    names, times = keys
-    columns: dict[str, Sequence[Any]] = {names: [answer["id"]] * len(answer["times"])} if names else {}
-    columns[times or "time"] = answer["times"]
-    for name, values in answer["values"].items():
-        columns[name] = values
-        for level, quantile in answer.get("quantiles", {}).get(name, {}).items():
-            if float(level) != 0.5:
-                columns[quantile_column(name, float(level))] = quantile
+    columns: dict[str, Sequence[Any]] = {name: values for name, (values,) in columns_of([answer], keys).items()}
+    if keys[0]:
+        columns[keys[0]] = [answer["id"]] * len(answer["times"])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     if header:

@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from holdfast.data.defaults import validation_fraction
-from holdfast.data.readers.series import read
-from holdfast.data.series import Series, Windows
+from holdfast.data.pieces import Source
+from holdfast.data.pieces.tables import grouped_source, settled, table_rows
+from holdfast.data.readers.paths import check_paths
+from holdfast.data.readers.series import from_table, read
+from holdfast.data.series import Series, Windows, too_short
 from holdfast.data.sets.published import locate
 from holdfast.data.sources import Splits
 from holdfast.data.time_axis import TimeAxis
@@ -57,6 +60,41 @@ def load(settings: ForecastData, data_dir: Path | None, horizon: int) -> Splits[
         train_windows,
         windows_of("validation", validation, settings, settings.horizon) if validation else None,
         windows_of("test", test, settings, horizon),
+    )
+
+
+def sources(paths: Sequence[Path], settings: ForecastData, horizon: int) -> list[Source]:
+    """Tables of many series in pieces; nothing where a table is one series.
+
+    Args:
+        paths: The tables.
+        settings: How to read them.
+        horizon: Rows to forecast.
+
+    Raises:
+        MissingDataError: A path does not exist.
+        DataError: A file cannot be read.
+    """
+    check_paths(paths, "at least one table with one row per time", "file")
+    return [_source(path, settings, horizon) for path in paths] if settings.id_column else []
+
+
+def _source(path: Path, settings: ForecastData, horizon: int) -> Source:
+    rows = table_rows(path, settings)
+    fitting = settled(rows, settings, [settings.id_column, settings.time_column, *settings.static_columns])
+
+    def ahead(series: Sequence[Series]) -> Windows:
+        least = context(settings)
+        for each in too_short(series, least):
+            raise DataError(f"{each.origin} has {len(each)} rows; expected at least {max(least, 2)} to forecast from.")
+        return Windows.of(series, least, horizon, settings.stride).unlabelled()
+
+    return grouped_source(
+        rows,
+        lambda table: ahead(from_table(table, fitting)),
+        lambda: Windows.of(read([path], settings), context(settings), horizon, settings.stride),
+        settings.id_column,
+        carried=False,  # the answers have the ids
     )
 
 

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from holdfast.data import Splits
 from holdfast.data.missing import Filling
+from holdfast.data.pieces import Source
 from holdfast.data.readers import series
 from holdfast.data.series import Windows
-from holdfast.errors import RecipeError
+from holdfast.errors import DataError, RecipeError
 from holdfast.layers.forms import Form
-from holdfast.tasks.forecast.columns import as_csv
-from holdfast.tasks.forecast.data import context, load
+from holdfast.tasks.forecast.columns import as_csv, columns_of
+from holdfast.tasks.forecast.data import context, load, sources
 from holdfast.tasks.forecast.encoder import SeriesEncoder
 from holdfast.tasks.forecast.exports import exports
 from holdfast.tasks.forecast.histories import histories
@@ -34,6 +35,7 @@ from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
 
 if TYPE_CHECKING:
+    import polars
     from matplotlib.figure import Figure
 
 
@@ -55,6 +57,7 @@ class ForecastTask(RecipeTask[Windows]):
     """
 
     name = "forecast"
+    several_rows = True
     saved = SavedForecastTask
     answer_key = "values"
     score = "loss"
@@ -149,6 +152,31 @@ class ForecastTask(RecipeTask[Windows]):
         """Reads tables with the settings of the training files; gives every window."""
         data = self.encoder.settings
         return Windows.of(series.read(paths, data), context(data), self.horizon, data.stride)
+
+    def sources(self, paths: Sequence[Path], aside: Sequence[str] = ()) -> list[Source]:
+        """Tables of many series in pieces; other tables whole."""
+        return sources(paths, self.encoder.settings, self.horizon) or super().sources(paths, aside)
+
+    def answer_columns(self, model: nn.Module, batch: ForecastBatch) -> Mapping[str, Sequence[Any]]:
+        """The id, the times, and each target and quantile; lists of one value per time."""
+        data = self.encoder.settings
+        return columns_of(self.answers(model, batch), (data.id_column, data.time_column))
+
+    @property
+    def grouped(self) -> bool:
+        """True: a series is several rows."""
+        return True
+
+    def from_frame(self, frame: polars.DataFrame, aside: Sequence[str] = ()) -> Windows:
+        """The series of a table."""
+        return from_values(frame, self.encoder.settings, self.horizon)
+
+    def specimen(self) -> Windows:
+        """Raises DataError: a forecast needs a series."""
+        raise DataError(
+            "The columns of forecasts are only known with a series, and this batch is empty; give a frame with the "
+            "rows of a series, or write the schema yourself."
+        )
 
     def from_values(self, values: Any) -> Windows:
         """Series from columns, rows or numbers.

@@ -15,6 +15,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from holdfast.data import Records, Splits, split
 from holdfast.data.batches import Batch, Indices
+from holdfast.data.pieces import Source
+from holdfast.data.pieces.lines import LinesSource
 from holdfast.data.readers import documents
 from holdfast.data.sets.published import locate
 from holdfast.data.vocabulary import BEGIN, PADDING, Vocabulary
@@ -102,6 +104,18 @@ def load(recipe: GenerateRecipe, data_dir: Path | None) -> Splits[Records[Any, s
 def read(paths: Sequence[Path], data: GenerateData) -> Records[Any, str]:
     """Text files, each as a whole or line by line, as ``data.sequences`` says."""
     return documents.lines(paths) if data.sequences == "lines" else documents.whole(paths)
+
+
+def sources(paths: Sequence[Path]) -> list[Source]:
+    """The lines of text files, in pieces."""
+    return [_source(path) for path in documents.files_of(paths)]
+
+
+def _source(path: Path) -> Source:
+    def read(lines: Sequence[str], places: Sequence[int]) -> Records[Any, str]:
+        return Records(list(lines), None, [f"{path}[{place}]" for place in places])
+
+    return LinesSource(path, read)
 
 
 def check(recipe: GenerateRecipe) -> None:

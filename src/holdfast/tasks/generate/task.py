@@ -15,13 +15,14 @@ from torch.nn import functional as F
 
 from holdfast.data import Records, Splits
 from holdfast.data.defaults import batch_size
+from holdfast.data.pieces import Source
 from holdfast.data.vocabulary import BEGIN, END, PADDING, SPECIAL, UNKNOWN, Vocabulary
 from holdfast.data.vocabulary_rules import rules
 from holdfast.decoding.sampling import Model, Sampling, generate, tokens, uniform
 from holdfast.settings import TrainSettings
 from holdfast.tasks.epochs import SizedEpochs
 from holdfast.tasks.excerpts import checked_example
-from holdfast.tasks.generate.data import Prompt, PromptDataset, from_values, load, read
+from holdfast.tasks.generate.data import Prompt, PromptDataset, from_values, load, read, sources
 from holdfast.tasks.generate.metrics import LanguageMetrics
 from holdfast.tasks.generate.network import LanguageModel
 from holdfast.tasks.generate.one_step import for_steps
@@ -59,6 +60,7 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
     """
 
     name = "generate"
+    part_rows = 2**11
     saved = SavedGenerateTask
     answer_key = "text"
     score = "loss"
@@ -193,6 +195,10 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
         numbers = range(self.answering.samples)
         prompts = [Prompt(self.answering.prompt, number) for number in numbers]
         return Records(prompts, None, [f"sample {number + 1}" for number in numbers])
+
+    def sources(self, paths: Sequence[Path], aside: Sequence[str] = ()) -> list[Source]:
+        """Lines as prompts, in pieces, where the training texts were lines; else whole files."""
+        return sources(paths) if self.data.sequences == "lines" else super().sources(paths, aside)
 
     def from_lines(self, lines: Sequence[str]) -> Records[Any, str]:
         """One prompt per line."""

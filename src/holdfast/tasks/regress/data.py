@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from holdfast.data import Examples, Splits, divided, read_sequences
+from holdfast.data.pieces import Source, sequences, texts
 from holdfast.data.readers import with_test_parts
 from holdfast.data.sets.published import locate
 from holdfast.data.settings import NumbersSettings
@@ -17,7 +18,8 @@ from holdfast.data.targets import Targets
 from holdfast.tasks.regress.made import MADE
 from holdfast.tasks.regress.settings import RegressData
 
-_READ: dict[str, Targets] = {"": "detect", "sequence": "numbers", "step": "steps"}
+READ: dict[str, Targets] = {"": "detect", "sequence": "numbers", "step": "steps"}
+"""What the reader learns from ``data.per``."""
 
 
 def load(data: RegressData, data_dir: Path | None, seed: int) -> Splits[Any]:
@@ -36,7 +38,7 @@ def load(data: RegressData, data_dir: Path | None, seed: int) -> Splits[Any]:
     train_files, test_files = locate(data, "numbers", data_dir, made=[*MADE])
     if data.source in MADE:
         return divided(*MADE[data.source](data, seed), data, seed)
-    train = read_sequences(train_files, data, "train", _READ[data.per])
+    train = read_sequences(train_files, data, "train", READ[data.per])
     test_files = test_files or ([] if data.unit else with_test_parts(train_files))
     test = read(test_files, data) if test_files else None
     splits = divided(train, test, data, seed)
@@ -45,7 +47,14 @@ def load(data: RegressData, data_dir: Path | None, seed: int) -> Splits[Any]:
 
 def read(paths: Sequence[Path], settings: NumbersSettings) -> Any:
     """Reads files, with targets as ``settings.per`` says; they may be missing."""
-    return read_sequences(paths, settings, targets=_READ[settings.per])
+    return read_sequences(paths, settings, targets=READ[settings.per])
+
+
+def sources(paths: Sequence[Path], settings: NumbersSettings, aside: Sequence[str]) -> list[Source]:
+    """The same files in pieces, without targets."""
+    if settings.unit:
+        return texts.sources(paths, settings)
+    return sequences.sources(paths, settings, READ[settings.per], aside)
 
 
 def _settled(splits: Splits[Any]) -> Splits[Any]:

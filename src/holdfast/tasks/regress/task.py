@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from holdfast.data import Batches, Dataset, Splits
 from holdfast.data.batches import Batch
 from holdfast.data.defaults import batch_size
+from holdfast.data.pieces import Source
 from holdfast.data.records import Records
+from holdfast.data.targets import Targets
 from holdfast.data.vocabulary import UNKNOWN, Vocabulary
 from holdfast.errors import RecipeError
 from holdfast.layers.chain import Chain
@@ -22,11 +24,12 @@ from holdfast.layers.forms import Form
 from holdfast.settings import TrainSettings
 from holdfast.tasks.embedding import TokenEmbedding, Vectors, known_vectors
 from holdfast.tasks.epochs import SizedEpochs
+from holdfast.tasks.frames import FromFrames
 from holdfast.tasks.inputs import sequence_input, text_input
 from holdfast.tasks.interface import Interface, ValuesAnswer
 from holdfast.tasks.losses import LossKind, known_loss
 from holdfast.tasks.own import own_loss, with_own
-from holdfast.tasks.regress.data import load, read
+from holdfast.tasks.regress.data import READ, load, read, sources
 from holdfast.tasks.regress.encoder import NumbersEncoder, WordsEncoder, fit
 from holdfast.tasks.regress.exports import exports
 from holdfast.tasks.regress.metrics import RegressionMetrics
@@ -35,6 +38,7 @@ from holdfast.tasks.regress.presentation import RegressPresentation
 from holdfast.tasks.regress.settings import RegressModel, RegressRecipe, check_recipe
 from holdfast.tasks.regress.windows import WindowBatch, WindowBatches
 from holdfast.tasks.saved import SavedTask
+from holdfast.tasks.scored import by_target
 from holdfast.tasks.task import RecipeTask, TaskStep
 from holdfast.tasks.values import sequences_in_memory, texts_in_memory
 
@@ -50,7 +54,7 @@ class SavedRegressTask(SavedTask):
     window: int = 0
 
 
-class RegressTask(RecipeTask[Any]):
+class RegressTask(FromFrames, RecipeTask[Any]):
     """Regression on sequences of numbers (``Examples``) or texts (``Records``).
 
     Attributes:
@@ -61,6 +65,7 @@ class RegressTask(RecipeTask[Any]):
         vectors: Initial vectors of the embedding, by id; only in a task that was just fitted, else None.
     """
 
+    encoder: NumbersEncoder | WordsEncoder
     name = "regress"
     saved = SavedRegressTask
     answer_key = "values"
@@ -216,6 +221,19 @@ class RegressTask(RecipeTask[Any]):
     def read(self, paths: Sequence[Path]) -> Any:
         """Reads files with the settings of the training files; targets may be missing."""
         return read(paths, self.encoder.settings)
+
+    def sources(self, paths: Sequence[Path], aside: Sequence[str] = ()) -> list[Source]:
+        """Files of sequences or texts in pieces."""
+        return sources(paths, self.encoder.settings, aside)
+
+    @property
+    def reads(self) -> Targets:
+        """What the readers take targets for."""
+        return READ[self.encoder.settings.per]
+
+    def answer_columns(self, model: nn.Module, batch: Batch) -> Mapping[str, Sequence[Any]]:
+        """The prediction of each target by its name, and its quantiles; lists for targets per step."""
+        return by_target(self.answers(model, batch))
 
     def from_lines(self, lines: Sequence[str]) -> Any:
         """One text per line, without targets; an empty line is an empty text."""

@@ -15,7 +15,11 @@ from torch.nn.utils.rnn import pad_sequence
 from holdfast.data import Records, Splits, divided
 from holdfast.data.batches import Batch, Indices
 from holdfast.data.labels import Labels
+from holdfast.data.pieces import Source
+from holdfast.data.pieces.lines import LinesSource
+from holdfast.data.pieces.whole import WholeSource
 from holdfast.data.readers import tagged
+from holdfast.data.readers.paths import check_paths
 from holdfast.data.readers.tagged import Sentences
 from holdfast.data.saved import Saved
 from holdfast.data.sets.published import locate
@@ -160,6 +164,16 @@ class SentenceEncoder(Saved):
     def read(self, paths: Sequence[Path]) -> Sentences:
         """Reads files with the settings of the training files; tags may be missing."""
         return tagged.read(paths, self.settings)
+
+    def sources(self, paths: Sequence[Path], aside: Sequence[str]) -> list[Source]:
+        """Plain text in pieces, a sentence per line; files with tags are read whole, one after another."""
+        check_paths(paths, kind="file")
+        return [self._source(path) for path in paths]
+
+    def _source(self, path: Path) -> Source:
+        if not tagged.is_plain(path, self.settings):
+            return WholeSource(str(path), lambda: self.read([path]))
+        return LinesSource(path, lambda some, at: tagged.plain(some, [f"{path}, line {number + 1}" for number in at]))
 
     def parsed(self, texts: Sequence[str], origins: Sequence[str]) -> Sentences:
         """One sentence per text, with spaces between its words."""

@@ -16,6 +16,7 @@ from holdfast.data import Examples, Records, SequenceEncoder, readers
 from holdfast.data.batches import Batch, Indices, SequenceDataset
 from holdfast.data.examples import Array
 from holdfast.data.labels import Labels
+from holdfast.data.pieces import Source, sequences
 from holdfast.data.saved import Saved
 from holdfast.data.settings import ReadingSettings
 from holdfast.errors import DataError
@@ -97,6 +98,10 @@ class NumberEncoder(Saved):
         if found.targets is not None:
             targets = [[str(int(tag)) if float(tag).is_integer() else str(tag) for tag in row] for row in found.targets]
         return Records(list(found.inputs), targets, found.origins)
+
+    def sources(self, paths: Sequence[Path], aside: Sequence[str]) -> list[Source]:
+        """The same files in pieces, without tags."""
+        return sequences.sources(paths, self.settings, "steps", aside)
 
     def parsed(self, texts: Sequence[str], origins: Sequence[str]) -> Steps:
         """Raises DataError: the steps are numbers."""

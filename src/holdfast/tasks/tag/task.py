@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.data import Dataset, Records, Splits
+from holdfast.data.pieces import Source
 from holdfast.data.spans import looks_like_spans
 from holdfast.data.vocabulary import SPECIAL, Vocabulary
 from holdfast.data.vocabulary_rules import rules
@@ -20,6 +22,7 @@ from holdfast.errors import OptionError
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Scaled
 from holdfast.layers.forms import Form
+from holdfast.tasks.frames import one_step
 from holdfast.tasks.inputs import sequence_input, text_samples
 from holdfast.tasks.interface import Interface, PairsInput, TagsAnswer, TextSample, WordsInput
 from holdfast.tasks.saved import SavedTask
@@ -184,6 +187,20 @@ class TagTask(RecipeTask[Records[Any, Any]]):
         """Reads sentences with or without tags; for sums, two numbers per line."""
         return self.encoder.read(paths)
 
+    def sources(self, paths: Sequence[Path], aside: Sequence[str] = ()) -> list[Source]:
+        """Files of sequences, and plain text with one sentence per line, in pieces; other files whole."""
+        return (
+            super().sources(paths, aside)
+            if isinstance(self.encoder, SumEncoder)
+            else self.encoder.sources(paths, aside)
+        )
+
+    def specimen(self) -> Any:
+        """A sequence of one step, or a sentence of one word; two numbers for sums."""
+        if isinstance(self.encoder, NumberEncoder):
+            return one_step(self.encoder.sequences)
+        return self.from_lines(["1 1"]) if isinstance(self.encoder, SumEncoder) else super().specimen()
+
     def from_lines(self, lines: Sequence[str]) -> Records[Any, Any]:
         """One sentence per line, with spaces between its words; for sums, two numbers per line."""
         return self.encoder.parsed(lines, [f"line {number}" for number in range(1, len(lines) + 1)])
@@ -221,6 +238,13 @@ class TagTask(RecipeTask[Records[Any, Any]]):
         """The words with their tags and spans; for sums, the numbers with their sum."""
         scores, _ = self._scores(model, batch)
         return self.encoder.answers(batch, best_tags(scores))
+
+    def answer_columns(self, model: nn.Module, batch: Any) -> Mapping[str, Sequence[Any]]:
+        """The entries of the answers; spans as JSON."""
+        columns = dict(super().answer_columns(model, batch))
+        if "spans" in columns:
+            columns["spans"] = [json.dumps(spans, ensure_ascii=False) for spans in columns["spans"]]
+        return columns
 
     def example_inputs(self, size: int) -> tuple[Any, ...]:
         """Example arguments for the model."""

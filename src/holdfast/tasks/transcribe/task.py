@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -13,6 +14,8 @@ from torch.nn import functional as F
 
 from holdfast.data import Examples, Scaling, SequenceDataset, Splits, fit_scaling
 from holdfast.data.batches import weighted_mean
+from holdfast.data.pieces import Source
+from holdfast.data.pieces.files import FilesSource
 from holdfast.data.readers import transcripts
 from holdfast.data.vocabulary import PADDING, Vocabulary
 from holdfast.decoding import ctc
@@ -62,6 +65,7 @@ class TranscribeTask(RecipeTask[Recordings]):
     """
 
     name = "transcribe"
+    part_rows = 2**11
     saved = SavedTranscribeTask
     answer_key = "text"
     score = "word_error_rate"
@@ -145,6 +149,15 @@ class TranscribeTask(RecipeTask[Recordings]):
     def read(self, paths: Sequence[Path]) -> Recordings:
         """Reads recordings with the settings of the training recordings; transcripts may be missing."""
         return transcripts.read(paths, self.data.audio)
+
+    def sources(self, paths: Sequence[Path], aside: Sequence[str] = ()) -> list[Source]:
+        """Recordings in pieces."""
+        files, audio = transcripts.recordings(paths), self.data.audio
+        return [FilesSource(", ".join(map(str, paths)), files, lambda some: transcripts.of_files(some, audio))]
+
+    def specimen(self) -> Recordings:
+        """A second of silence."""
+        return self.from_values([np.zeros(self.data.audio.rate, np.float32)])
 
     def from_lines(self, lines: Sequence[str]) -> Recordings:
         """One recording per line, which holds its path."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,12 @@ from torch import Tensor
 
 from holdfast.data import Batch, Records, Splits, divided
 from holdfast.data.batches import Indices
+from holdfast.data.pieces import Source
+from holdfast.data.pieces.lines import LinesSource
+from holdfast.data.pieces.text_lines import line_lists
 from holdfast.data.readers import pairs
 from holdfast.data.readers.pairs import Pairs
+from holdfast.data.readers.paths import check_paths
 from holdfast.data.sets import dates
 from holdfast.data.sets.published import locate
 from holdfast.data.vocabulary import END, PADDING
@@ -123,3 +127,27 @@ def from_values(values: Any) -> Pairs:
     """
     sources = [pairs.plain(text) for text in texts_in(values)]
     return Records(sources, None, origins(sources))
+
+
+def sources(paths: Sequence[Path], data: TranslateData) -> list[Source]:
+    """Files with a source per line in pieces; nothing where a file has targets too.
+
+    Raises:
+        MissingDataError: A file does not exist.
+        DataError: A file cannot be read.
+    """
+    check_paths(paths, "at least one file of texts", "file")
+    if (data.parallel and len(paths) > 1) or any("\t" in line for path in paths for line in _all_lines(path)):
+        return []
+    return [_source(path) for path in paths]
+
+
+def _source(path: Path) -> Source:
+    def read(lines: Sequence[str], places: Sequence[int]) -> Records[str, list[str]]:
+        return Records([pairs.plain(line) for line in lines], None, [f"{path}[{place}]" for place in places])
+
+    return LinesSource(path, read)
+
+
+def _all_lines(path: Path) -> Iterator[str]:
+    return (line for lines in line_lists(path) for line in lines)

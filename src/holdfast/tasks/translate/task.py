@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.data import Splits
+from holdfast.data.pieces import Source
 from holdfast.data.readers import pairs
 from holdfast.data.readers.pairs import Pairs
 from holdfast.data.records import Records
@@ -27,7 +28,7 @@ from holdfast.tasks.interface import Interface
 from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.served_parts import TextAnswer
 from holdfast.tasks.task import RecipeTask, TaskStep
-from holdfast.tasks.translate.data import PairBatch, PairDataset, from_values, load, padded
+from holdfast.tasks.translate.data import PairBatch, PairDataset, from_values, load, padded, sources
 from holdfast.tasks.translate.exports import exports
 from holdfast.tasks.translate.metrics import TranslationMetrics
 from holdfast.tasks.translate.network import Translator
@@ -55,6 +56,7 @@ class TranslateTask(RecipeTask[Pairs]):
     """
 
     name = "translate"
+    part_rows = 2**11
     saved = SavedTranslateTask
     answer_key = "translation"
     score = "loss"
@@ -192,6 +194,10 @@ class TranslateTask(RecipeTask[Pairs]):
         """Reads files with the settings of the training files; targets may be missing."""
         examples = pairs.read(paths, parallel=self.data.parallel)
         return pairs.inverted(examples) if examples.targets is not None and self.data.reverse else examples
+
+    def sources(self, paths: Sequence[Path], aside: Sequence[str] = ()) -> list[Source]:
+        """Files with a source per line in pieces; pairs of sources and targets whole."""
+        return sources(paths, self.data) or super().sources(paths, aside)
 
     def from_lines(self, lines: Sequence[str]) -> Pairs:
         """One source per line."""
