@@ -6,6 +6,8 @@ field                value where it is ``auto``
 data.validation      0.1 where that is at least 100 examples (``LEAST_HELD_OUT``), else 0: a score on fewer examples
                      chooses the best epoch by chance, and the training needs them more. 0.1 also where ``patience`` or
                      the schedule ``plateau`` needs a score.
+data.window          targets per step, in the tasks regress and tag: with fewer than 16 sequences, windows of an eighth
+                     of the longest one, at least 50 and at most 200 steps, so that a batch has many rows
 train.batch_size     16 below 1,000 training examples, 32 below 10,000, 64 below 50,000, else 128
 train.epochs         10, or as many as make 1,500 updates (``LEAST_UPDATES``); at most 20,000 updates
                      (``MOST_UPDATES``), but at least one epoch
@@ -30,7 +32,7 @@ LEAST_HELD_OUT = 100
 LEAST_EPOCHS, LEAST_UPDATES, MOST_UPDATES = 10, 1500, 20_000
 _BATCH_SIZES = ((1_000, 16), (10_000, 32), (50_000, 64))
 _LARGEST_BATCH = 128
-_UNSAID = ("chunks", 1)  # one process, as nearly always
+_UNSAID = (("chunks", 1), ("window", 0))  # one process and whole sequences, as nearly always
 
 Kind = TypeVar("Kind", bound=Recipe)
 
@@ -147,6 +149,7 @@ def explain_choices(given: Recipe, resolved: Recipe, *, examples: int, batches: 
     updates = train.max_steps or int(train.epochs) * batches
     reasons = {
         ("data", "validation"): f"0.1 is held out where that is at least {LEAST_HELD_OUT} examples",
+        ("data", "window"): "each epoch cuts the sequences at other places",
         ("train", "epochs"): f"{updates:,} updates",
         ("train", "schedule"): f"up to learning_rate = {train.learning_rate:g} and down to almost 0"
         if train.schedule == "one-cycle"
@@ -157,8 +160,9 @@ def explain_choices(given: Recipe, resolved: Recipe, *, examples: int, batches: 
         before, after = getattr(given, table), getattr(resolved, table)
         for field in type(before).model_fields:
             value = getattr(after, field)
-            if getattr(before, field) == "auto" != value and (field, value) != _UNSAID:
+            if getattr(before, field) == "auto" != value and (field, value) not in _UNSAID:
                 shown = f'"{value}"' if isinstance(value, str) else f"{value:g}"
                 reason = reasons.get((table, field))
                 choices.append(f"{table}.{field} = {shown}{f' ({reason})' if reason else ''}")
-    return f"Chosen for {examples:,} training examples: {', '.join(choices)}." if choices else ""
+    counted = f"{examples:,} training example{'' if examples == 1 else 's'}"
+    return f"Chosen for {counted}: {', '.join(choices)}." if choices else ""

@@ -254,14 +254,9 @@ def test_the_document_is_read_back() -> None:
     ("tables", "message"),
     [
         (
-            {"data": {"window": 5}},
-            "data.window is 5, and train.carry_state is false, so each window would start without the steps before it; "
-            "set train.carry_state = true, or leave data.window out.",
-        ),
-        (
             {"data": {"window": 5}, "train": {"carry_state": True}, "model": {"bidirectional": True}},
-            "data.window carries the state forwards, and model.bidirectional = true also needs later steps; set it to "
-            "false, or leave data.window out.",
+            "train.carry_state with data.window carries the state forwards, and model.bidirectional = true also needs "
+            "later steps; set one of them to false, or leave data.window out.",
         ),
         (
             {"data": {"per": "step", "unit": "words"}},
