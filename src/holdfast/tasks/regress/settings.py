@@ -8,7 +8,7 @@ from pydantic import Field
 
 from holdfast.data.settings import NumbersSettings
 from holdfast.errors import RecipeError
-from holdfast.settings import CountOrAuto, Recipe
+from holdfast.settings import CountOrAuto, FlagOrAuto, Recipe
 from holdfast.tasks.losses import check_quantiles
 from holdfast.tasks.network_settings import HeadSettings
 
@@ -35,6 +35,15 @@ class RegressData(NumbersSettings):
 class RegressModel(HeadSettings):
     """``[model]``: the network. ``head`` is not used with targets per step, where each step has an output."""
 
+    hidden_size: int | list[int] = 64
+    """Units of each layer in each direction, or a list with one size per layer."""
+    bidirectional: FlagOrAuto = "auto"  # type: ignore[assignment]  # the task puts a truth value in its place
+    """Run each layer in both directions, from start to end and from end to start. ``auto``: yes for a target per
+    sequence; no for targets per step, so that a step is predicted from the steps up to it."""
+    head: str = "mean"
+    """The input of the output layer: ``last_state``: the final hidden state; ``last_output``: the output of the last
+    step; ``mean`` or ``max``: the mean or the maximum of the outputs over time; or the name of a head of your own (see
+    :mod:`holdfast.register`)."""
     loss: str = "mse"
     """The loss, in scaled units: ``mse``, ``mae``, ``huber``; ``quantile``: the pinball loss of ``quantiles``; or the
     name of a loss of your own (see :mod:`holdfast.register`)."""
@@ -70,7 +79,7 @@ def check_recipe(recipe: RegressRecipe) -> None:
     """
     check_quantiles(recipe.model.quantiles)
     carried = recipe.train.carry_state and recipe.data.window not in (0, "auto")
-    if carried and recipe.model.bidirectional:
+    if carried and recipe.model.bidirectional is True:
         raise RecipeError(
             "train.carry_state with data.window carries the state forwards, and model.bidirectional = true also needs "
             "later steps; set one of them to false, or leave data.window out."

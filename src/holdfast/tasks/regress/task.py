@@ -108,13 +108,16 @@ class RegressTask(RecipeTask[Any]):
             raise RecipeError(f"data.window is {window}, which is for targets per step; leave it out.")
         if recipe.model.encoder_decoder and not per_step:
             raise RecipeError("model.encoder_decoder = true is for targets per step; leave it out.")
-        if not recipe.model.embedding_file:
-            return cls(recipe.model, encoder, window=window)
+        model = recipe.model
+        if model.bidirectional == "auto":  # type: ignore[comparison-overlap]
+            model = model.model_copy(update={"bidirectional": not per_step})
+        if not model.embedding_file:
+            return cls(model, encoder, window=window)
         if not isinstance(encoder, WordsEncoder):
             raise RecipeError("model.embedding_file is for texts: set data.unit, or leave it out.")
-        vectors = known_vectors(Path(recipe.model.embedding_file), encoder.vocabulary)
+        vectors = known_vectors(Path(model.embedding_file), encoder.vocabulary)
         size = len(next(iter(vectors.values())))
-        return cls(recipe.model.model_copy(update={"embedding_size": size}), encoder, vectors=vectors)
+        return cls(model.model_copy(update={"embedding_size": size}), encoder, vectors=vectors)
 
     @property
     def choices(self) -> dict[str, Any]:
