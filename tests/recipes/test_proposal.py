@@ -68,6 +68,7 @@ def test_the_task_and_the_columns_are_found_and_the_recipe_reads_the_files(name,
     (tmp_path / "recipe.toml").write_text(proposal.text)
     recipe = recipes.load(str(tmp_path / "recipe.toml"))
     assert recipe.data.train == [str(path)]
+    assert ("windows to train on" in proposal.found) == ("# horizon = 12 #" in proposal.text) == (task == "forecast")
     for key, value in data.items():
         assert getattr(recipe.data, key) == value
 
