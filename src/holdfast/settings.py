@@ -27,6 +27,10 @@ def _tag(value: object) -> str:
 _Auto = Annotated[Literal["auto"], Tag("auto")]
 WholeOrAuto = Annotated[Annotated[int, Field(ge=1), Tag(NUMBER)] | _Auto, Discriminator(_tag)]
 """A whole number from 1 on, or ``auto``; a wrong value gives one fault, about the number."""
+CountOrAuto = Annotated[Annotated[int, Field(ge=0), Tag(NUMBER)] | _Auto, Discriminator(_tag)]
+"""A whole number from 0 on, or ``auto``."""
+FlagOrAuto = Annotated[Annotated[bool, Tag(NUMBER)] | _Auto, Discriminator(_tag)]
+"""``true``, ``false`` or ``auto``."""
 RateOrAuto = Annotated[Annotated[float, Field(gt=0), Tag(NUMBER)] | _Auto, Discriminator(_tag)]
 """A number above 0, or ``auto``."""
 FractionOrAuto = Annotated[Annotated[float, Field(ge=0, lt=1), Tag(NUMBER)] | _Auto, Discriminator(_tag)]

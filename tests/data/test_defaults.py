@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -92,9 +93,28 @@ def test_few_examples_are_not_held_out_unless_training_needs_a_score() -> None:
     assert recipe(train={"patience": 2}, data={"validation": 0.3}).data.validation == 0.3
 
 
+def resolved_recipe(given: Any, *, batches: int = 17, validated: bool = False, data: Any = None) -> Any:
+    return resolve_recipe(
+        given, batches=batches, batch_size=16, validated=validated, data=data or {}, model=given.model
+    )
+
+
+def test_choices_of_the_network_are_those_of_the_task() -> None:
+    given = recipe(task="regress", train={"epochs": 2, "batch_size": 4}, data={"validation": 0.0, "scaling": "none"})
+    assert given.model.bidirectional == "auto"
+    network = given.model.model_copy(update={"bidirectional": True})
+    choices = {"window": 50}
+    resolved = resolve_recipe(given, batches=5, batch_size=4, validated=False, data=choices, model=network)
+    assert resolved.model == network
+    assert explain_choices(given, resolved, examples=1, batches=5).startswith(
+        "Chosen for 1 training example: data.window = 50 (each epoch cuts the sequences at other places), "
+        "model.bidirectional = true, train."
+    )
+
+
 def test_a_recipe_is_resolved_and_the_choices_are_explained() -> None:
     given = recipe(train={"epochs": 20})
-    resolved = resolve_recipe(given, batches=17, batch_size=16, validated=False, data={"scaling": "standard"})
+    resolved = resolved_recipe(given, data={"scaling": "standard"})
     assert explain_choices(given, resolved, examples=270, batches=17) == (
         "Chosen for 270 training examples: data.validation = 0 (0.1 is held out where that is at least 100 examples), "
         'data.scaling = "standard", train.batch_size = 16, train.learning_rate = 0.005, train.schedule = "one-cycle" '
@@ -102,14 +122,14 @@ def test_a_recipe_is_resolved_and_the_choices_are_explained() -> None:
     )
     assert recipes.from_dict(resolved.model_dump(mode="json"), "x").model_dump() == resolved.model_dump()
     assert explain_choices(resolved, resolved, examples=270, batches=17) == ""
-    every = resolve_recipe(recipe(), batches=17, batch_size=16, validated=True, data={})
+    every = resolved_recipe(recipe(), validated=True)
     assert "train.epochs = 89 (1,513 updates)" in explain_choices(recipe(), every, examples=270, batches=17)
     assert every.data.validation == 0.1
 
 
 def test_a_split_in_rows_leaves_no_fraction_to_choose() -> None:
     given = recipe(task="forecast", data={"split": [10, 5, 5]})
-    resolved = resolve_recipe(given, batches=2, batch_size=16, validated=True, data={})
+    resolved = resolved_recipe(given, batches=2, validated=True)
     assert resolved.data.validation == "auto"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -244,3 +245,17 @@ def test_the_rules_catch() -> None:
     assert resolves("holdfast.Predictor.predict")
     assert is_defined("LAYERS", "LAYERS: dict[str, type] = {}")
     assert not is_defined("LAYERS", "from holdfast.layers import LAYERS\nlayers = LAYERS[settings.cell]()")
+
+
+def test_extras_that_texts_name_exist() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    notebooks = sorted(ROOT.glob("examples/**/*.ipynb"))
+    named = {
+        (path.relative_to(ROOT).as_posix(), extra.strip())
+        for path in [*PAGES, *CODE, *notebooks, *ROOT.glob("docs/tutorials/*.md")]
+        if path != Path(__file__)
+        for found in re.findall(r"holdfast\[([a-z0-9, ]+)\]", path.read_text("utf-8"))
+        for extra in found.split(",")
+    }
+    assert len(named) > 20
+    assert not [(path, extra) for path, extra in named if extra not in extras]

@@ -161,6 +161,25 @@ def test_carried_state_in_windows() -> None:
         SequenceRegressor(**settings).fit(X, y[:, 0])
 
 
+def test_one_long_sequence_is_cut_at_other_places_in_each_epoch() -> None:
+    """Without cuts, the network learns the first steps only after the first value of the sequence."""
+    angles = 0.3 * np.arange(600)
+    X, y = np.sin(angles)[None, :, None], np.cos(angles)[None]
+    settings = {**SMALL, "hidden_size": 16, "epochs": None, "max_steps": 150, "learning_rate": 0.02, "validation": None}
+    cut, whole = (SequenceRegressor(**settings, window=window).fit(X, y) for window in ("auto", 0))
+    assert cut.task_.window == 75
+    starts = [slice(start, start + 30) for start in range(100, 500, 7)]
+
+    def error(estimator: SequenceRegressor) -> float:
+        pieces = np.stack([X[0, start] for start in starts])
+        return float(
+            np.square(estimator.predict(pieces)[:, 3:] - np.stack([y[0, start] for start in starts])[:, 3:]).mean()
+        )
+
+    before, after = error(whole), error(cut)
+    assert after < 0.5 * before, (after, before)
+
+
 def test_texts() -> None:
     texts, y = ["good", "very good", "bad", "very bad"] * 12, np.array([4.0, 5.0, 2.0, 1.0] * 12)
     settings = {**SMALL, "epochs": 30, "learning_rate": 0.02, "embedding_size": 8}
@@ -186,7 +205,11 @@ def test_errors_name_the_place_and_the_next_step() -> None:
         (lambda: whole.fit(X, ["a"] * 40), DataError, "could not convert string"),
         (lambda: steps.score(X, y[:, 0]), DataError, r"y\[0\] has shape \(\); expected \(7,\) or \(7, K\)"),
         (lambda: whole.score(X, y[:, :2]), DataError, r"X\[0\] has 2 targets; the model was trained on 1: target"),
-        (lambda: SequenceRegressor(window=5).fit(X, y), OptionError, "window is 5, and carry_state is false, so each"),
+        (
+            lambda: SequenceRegressor(window=5, carry_state=True, bidirectional=True).fit(X, y),
+            OptionError,
+            "carry_state with window carries the state forwards, and bidirectional = true also needs later steps",
+        ),
         (lambda: whole.predict_quantiles(X), OptionError, "The model was trained without quantiles"),
     ]:
         with pytest.raises(kind, match=message):

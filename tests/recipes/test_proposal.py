@@ -23,6 +23,10 @@ WIDE = table("a,b,label", *(f"{k},{k * k % 7},{'xy'[k % 2]}" for k in range(40))
 WIDE_NUMBER = table("a,b,target", *(f"{k},{k * k % 7},{k / 3}" for k in range(60)))
 LONG = table("trial,step,x,activity", *(f"{k},{t},{k + t},{'ab'[k % 2]}" for k in range(40) for t in range(3)))
 SERIES = table("date,sales,price", *(f"{2000 + k // 12}-{k % 12 + 1:02}-01,{k},{k % 5}" for k in range(200)))
+PROPHET = table("ds,y", *(f"{2000 + k // 12}-{k % 12 + 1:02}-01,{k}" for k in range(200)))
+NIXTLA = table(
+    "unique_id,ds,y,price", *(f"{s},{2000 + k // 12}-{k % 12 + 1:02}-01,{k},{k % 5}" for s in "ab" for k in range(200))
+)
 GAPS = SERIES.replace(",7,2", ",?,2")
 TEXTS = table("text,label", *(f"this is text number {k},{'good' if k % 2 else 'bad'}" for k in range(60)))
 TAGGED = "\n".join("the DT\ncat NN\nsat VBD\n" for _ in range(40))
@@ -36,6 +40,13 @@ PAIRS = "".join(f"this is {k}\tdies ist {k}\n" for k in range(60))
         ("wide.csv", WIDE, "classify", {"label_column": "label"}),
         ("long.csv", LONG, "classify", {"id_column": "trial", "time_column": "step", "label_column": "activity"}),
         ("series.csv", SERIES, "forecast", {"time_column": "date", "target_columns": ["sales", "price"]}),
+        ("prophet.csv", PROPHET, "forecast", {"time_column": "ds", "target_columns": ["y"]}),
+        (
+            "nixtla.csv",
+            NIXTLA,
+            "forecast",
+            {"id_column": "unique_id", "target_columns": ["y"], "past_columns": ["price"]},
+        ),
         ("gaps.csv", GAPS, "forecast", {"missing": "interpolate"}),
         ("reviews.csv", TEXTS, "classify", {"unit": "words", "text_column": "text", "label_column": "label"}),
         ("words.txt", TAGGED, "tag", {}),
@@ -57,6 +68,7 @@ def test_the_task_and_the_columns_are_found_and_the_recipe_reads_the_files(name,
     (tmp_path / "recipe.toml").write_text(proposal.text)
     recipe = recipes.load(str(tmp_path / "recipe.toml"))
     assert recipe.data.train == [str(path)]
+    assert ("windows to train on" in proposal.found) == ("# horizon = 12 #" in proposal.text) == (task == "forecast")
     for key, value in data.items():
         assert getattr(recipe.data, key) == value
 

@@ -120,11 +120,12 @@ def test_a_notebook_has_a_bar_and_a_table_of_the_epochs() -> None:
     last = cell.contents[-1]
     assert last["text/html"].startswith("<p>Chosen: a &lt; b.</p><table>")
     titles = re.findall(r"<th>(.*?)</th>", last["text/html"])
-    assert titles == ["epoch", "train loss", "train accuracy", "validation loss", "validation accuracy", "time"]
+    assert titles == ["epoch", "train loss", "train accuracy", "validation loss", "validation accuracy", "time", ""]
     table = [re.findall(r"<td>(.*?)</td>", row) for row in re.findall(r"<tr>(<td>.*?)</tr>", last["text/html"])]
     assert [row[0] for row in table[-10:]] == [f"{epoch}/12" for epoch in range(3, 13)]  # the latest ten
     assert len(table) in (10, 11)  # and the best one
-    assert any(row[-1].endswith("best") for row in table)
+    assert {row[-1] for row in table} == {"best", ""}
+    assert all(re.fullmatch(r"\d:\d\d", row[-2]) for row in table)
     lines = last["text/plain"].splitlines()
     assert lines[0] == "Chosen: a < b."
     for row, line in zip(table, lines[1:], strict=True):

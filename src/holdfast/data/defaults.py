@@ -6,6 +6,9 @@ field                value where it is ``auto``
 data.validation      0.1 where that is at least 100 examples (``LEAST_HELD_OUT``), else 0: a score on fewer examples
                      chooses the best epoch by chance, and the training needs them more. 0.1 also where ``patience`` or
                      the schedule ``plateau`` needs a score.
+data.window          targets per step, in the tasks regress and tag: with fewer than 16 sequences, windows of an eighth
+                     of the longest one, at least 50 and at most 200 steps, so that a batch has many rows
+model.bidirectional  regress: yes for a target per sequence, no for targets per step
 train.batch_size     16 below 1,000 training examples, 32 below 10,000, 64 below 50,000, else 128
 train.epochs         10, or as many as make 1,500 updates (``LEAST_UPDATES``); at most 20,000 updates
                      (``MOST_UPDATES``), but at least one epoch
@@ -18,19 +21,20 @@ train.chunks         the number of processes
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
-from holdfast.settings import HELD_OUT, Recipe, TrainSettings
+from holdfast.settings import HELD_OUT, Recipe, RecurrentSettings, TrainSettings
 
 LEAST_HELD_OUT = 100
 LEAST_EPOCHS, LEAST_UPDATES, MOST_UPDATES = 10, 1500, 20_000
 _BATCH_SIZES = ((1_000, 16), (10_000, 32), (50_000, 64))
 _LARGEST_BATCH = 128
-_UNSAID = ("chunks", 1)  # one process, as nearly always
+_UNSAID = (("chunks", 1), ("window", 0))  # one process and whole sequences, as nearly always
 
 Kind = TypeVar("Kind", bound=Recipe)
 
@@ -115,7 +119,14 @@ def _epochs(settings: TrainSettings, batches: int) -> int:
 
 
 def resolve_recipe(
-    recipe: Kind, *, batches: int, batch_size: int, validated: bool, data: Mapping[str, Any], processes: int = 1
+    recipe: Kind,
+    *,
+    batches: int,
+    batch_size: int,
+    validated: bool,
+    data: Mapping[str, Any],
+    model: RecurrentSettings,
+    processes: int = 1,
 ) -> Kind:
     """The recipe of a run with a value in the place of every ``auto`` of the module's table.
 
@@ -125,13 +136,16 @@ def resolve_recipe(
         batch_size: Sequences per batch.
         validated: Whether validation data are held out.
         data: What the task has chosen in the table ``[data]``, by field.
+        model: The table ``[model]`` of the task.
         processes: The number of processes that train together.
     """
     train = resolve(recipe.train.model_copy(update={"batch_size": batch_size}), batches, processes)
     chosen = dict(data)
     if recipe.data.validation == "auto" and not getattr(recipe.data, "split", None):  # a split in rows or times wins
         chosen["validation"] = HELD_OUT if validated else 0.0
-    return recipe.model_copy(update={"train": train, "data": recipe.data.model_copy(update=chosen)})
+    network = {field: getattr(model, field) for field, value in recipe.model if value == "auto" and field != "engine"}
+    tables = {"data": recipe.data.model_copy(update=chosen), "model": recipe.model.model_copy(update=network)}
+    return recipe.model_copy(update={"train": train, **tables})
 
 
 def explain_choices(given: Recipe, resolved: Recipe, *, examples: int, batches: int) -> str:
@@ -147,18 +161,20 @@ def explain_choices(given: Recipe, resolved: Recipe, *, examples: int, batches: 
     updates = train.max_steps or int(train.epochs) * batches
     reasons = {
         ("data", "validation"): f"0.1 is held out where that is at least {LEAST_HELD_OUT} examples",
+        ("data", "window"): "each epoch cuts the sequences at other places",
         ("train", "epochs"): f"{updates:,} updates",
         ("train", "schedule"): f"up to learning_rate = {train.learning_rate:g} and down to almost 0"
         if train.schedule == "one-cycle"
         else "because of patience or warmup_steps",
     }
     choices = []
-    for table in ("data", "train"):
+    for table in ("data", "model", "train"):
         before, after = getattr(given, table), getattr(resolved, table)
         for field in type(before).model_fields:
             value = getattr(after, field)
-            if getattr(before, field) == "auto" != value and (field, value) != _UNSAID:
-                shown = f'"{value}"' if isinstance(value, str) else f"{value:g}"
+            if getattr(before, field) == "auto" != value and (field, value) not in _UNSAID:
+                shown = f"{value:g}" if type(value) in (int, float) else json.dumps(value)  # as TOML has it
                 reason = reasons.get((table, field))
                 choices.append(f"{table}.{field} = {shown}{f' ({reason})' if reason else ''}")
-    return f"Chosen for {examples:,} training examples: {', '.join(choices)}." if choices else ""
+    counted = f"{examples:,} training example{'' if examples == 1 else 's'}"
+    return f"Chosen for {counted}: {', '.join(choices)}." if choices else ""

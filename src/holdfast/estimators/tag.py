@@ -103,7 +103,7 @@ class SequenceTagger(_Tagger, SequenceInputs):
     """
 
     task_name = "tag"
-    fields = ("data.scaling", "data.missing", "data.validation")
+    fields = ("data.scaling", "data.missing", "data.window", "data.validation")
     without = ("word_size", "character_size", "spelling_size", "word_dropout")
 
     def predict(self, X: Any) -> Any:
@@ -125,6 +125,10 @@ class SequenceTagger(_Tagger, SequenceInputs):
     def _inputs(self, X: Any, *, reset: bool) -> Any:
         examples = super()._inputs(X, reset=reset)
         return Records(list(examples.inputs), None, examples.origins)
+
+    def _restore(self, notes: Mapping[str, Any]) -> None:
+        super()._restore(notes)
+        self.window = cast(TagTask, self.task_).window
 
     def _encoder(self) -> SequenceEncoder:
         return cast(NumberEncoder, cast(TagTask, self.task_).encoder).sequences

@@ -61,6 +61,8 @@ def _guess(path: Path, columns: _Columns) -> Guess:
         return Guess("transcribe", "each row has a recording and its text")
     if columns.texts:
         return _texts(columns)
+    if {"unique_id", "ds", "y"} <= {*columns.frame.columns}:
+        return _panel(columns)
     if columns.id and columns.time and not columns.label:
         uses = {"id_column": columns.id, "time_column": columns.time, "target_columns": columns.numbers}
         return Guess("forecast", f"each {columns.id} has rows over time", uses)
@@ -72,8 +74,8 @@ def _guess(path: Path, columns: _Columns) -> Guess:
         kind = "a label" if task == "classify" else "a number to learn"
         reason = f"each row is a sequence with {kind} in {columns.label!r}"
         return Guess(task, reason, data, {"scaling": "zero mean and unit variance"})
-    if columns.numbers:
-        numbers = [*columns.numbers, *([columns.label] if columns.label in columns.numeric else [])]
+    numbers = [*columns.numbers, *([columns.label] if columns.label in columns.numeric else [])]
+    if numbers:
         over = {"time_column": columns.time} if columns.time else {}
         reason = "rows of numbers follow one another in time"
         return Guess("forecast", reason, {**over, "target_columns": numbers})
@@ -162,6 +164,15 @@ def _texts(columns: _Columns) -> Guess:
     data = {"unit": "words", "lower": True, "text_column": text, "label_column": columns.label}
     task = "classify" if columns.is_label(columns.label) else "regress"
     return Guess(task, f"each row has a text in {text!r} and what to learn in {columns.label!r}", data)
+
+
+def _panel(columns: _Columns) -> Guess:
+    """A table with the names of Nixtla's libraries: series, times, and what to forecast."""
+    others = [name for name in columns.numeric if name not in ("unique_id", "ds", "y")]
+    uses: dict[str, Any] = {"id_column": "unique_id", "time_column": "ds", "target_columns": ["y"]}
+    comment = "known up to now; known_columns are also known for the rows to forecast, static_columns never change"
+    reason = "'unique_id', 'ds' and 'y' are series, times and what to forecast"
+    return Guess("forecast", reason, uses | ({"past_columns": others} if others else {}), {"past_columns": comment})
 
 
 def _long(columns: _Columns) -> Guess:

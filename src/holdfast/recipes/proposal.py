@@ -23,6 +23,12 @@ _SIZES = {
     "hidden_size": "units of the layer; more units learn more and take longer",
     "cell": '"gru" or "rnn" are others',
 }
+_SERIES = {
+    "window": "rows that the network reads",
+    "horizon": "rows that it forecasts",
+    "season": "rows per season, such as 7 for days of a week, for the naive forecast to compare with",
+}
+"""Fields of ``[data]`` that a person soon wants to set for forecasts."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +109,11 @@ def _described(recipe: Recipe, guessed: Guess) -> str:
         ) from error
     if recipe.task == "generate":
         return "text to train on, to choose the best epoch and to test on"
-    words = [f"{len(splits.train):,} to train on"]
+    what = " windows" if recipe.task == "forecast" else ""
+    words = [f"{len(splits.train):,}{what} to train on"]
     if splits.validation is not None:
-        words.append(f"{len(splits.validation):,} to choose the best epoch")
-    words.append(f"{len(splits.test):,} to test on")
+        words.append(f"{len(splits.validation):,}{what} to choose the best epoch")
+    words.append(f"{len(splits.test):,}{what} to test on")
     labels = splits.train.labels
     if labels:
         distinct = sorted(set(labels))
@@ -127,6 +134,9 @@ def _text(name: str, guessed: Guess, data: dict[str, Any], words: str, files: Se
         "[data]",
         *(_line(key, value, guessed.comments.get(key, "")) for key, value in data.items()),
     ]
+    if guessed.task == "forecast":
+        series = kind.model_fields["data"].default
+        lines += [f"# {_line(key, getattr(series, key), comment)}" for key, comment in _SERIES.items()]
     if "test" not in data:
         lines.append("# test_fraction = 0.2 # held out for the test, as there are no test files")
     model = kind.model_fields["model"].default

@@ -77,6 +77,7 @@ def learn(
             batch_size=batches.batch_size,
             validated=measured is not None,
             data=task.choices,
+            model=task.settings,
             processes=processes.size,
         )
         if run is not None and processes.first:

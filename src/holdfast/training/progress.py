@@ -237,12 +237,14 @@ def _epoch_table(rows: list[dict[str, Any]], plan: Plan) -> str:
         for name in dict.fromkeys(("loss", plan.score))
         if name in rows[-1].get(part, {})
     ]
-    titles = ["epoch", *(f"{part} {name}" for part, name in names), "time"]
+    marked = any("best" in row for row in rows)  # in a column of its own, so that the times are aligned
+    titles = ["epoch", *(f"{part} {name}" for part, name in names), "time", *[""] * marked]
     lines = [
         [
             f"{row['epoch']}/{plan.epochs}",
             *(_number(row[part][name]) for part, name in names),
-            duration(row["seconds"]) + ("  best" if row.get("best") else ""),
+            duration(row["seconds"]),
+            *["best" if row.get("best") else ""] * marked,
         ]
         for row in rows
     ]

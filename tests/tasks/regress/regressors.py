@@ -32,7 +32,7 @@ def task(
     recipe = RegressRecipe(
         name="x",
         data=RegressData(scaling=scaling, **(data or {})),
-        model=RegressModel(**{"hidden_size": 8, **model}),
+        model=RegressModel(**{"hidden_size": 8, "head": "last_state", "bidirectional": False, **model}),
         train=TrainSettings(**(train or {})),
     )
     return RegressTask.fit(recipe, examples)

@@ -11,6 +11,7 @@ import torch
 from tests.tasks.regress.regressors import answers, examples, network, task
 
 from holdfast.data import Examples, Records
+from holdfast.data.cuts import CutBatches
 from holdfast.errors import DataError, HoldfastWarning, RecipeError
 from holdfast.settings import TrainSettings
 from holdfast.tasks import RegressTask
@@ -42,6 +43,16 @@ def test_targets_are_scaled_inside_and_answers_are_not(targets: int, per_step: b
     errors = (step.outputs[..., 0] - of.encoder.targets.restored(batch.known_targets[..., None])[..., 0]).nan_to_num()
     std = torch.tensor(of.encoder.targets.scaling.std)
     assert step.loss.item() == pytest.approx(((errors / std) ** 2).sum().item() / known.numel(), rel=1e-4)
+
+
+@pytest.mark.parametrize("per_step", [False, True])
+def test_both_directions_are_for_targets_of_sequences_unless_the_recipe_says_otherwise(per_step: bool) -> None:
+    given = examples(per_step=per_step)
+    of = task(given, bidirectional="auto")
+    assert of.settings.bidirectional is not per_step
+    assert of.build().recurrent.output_size == (8 if per_step else 16)
+    assert task(given, bidirectional=per_step).settings.bidirectional is per_step
+    assert RegressTask.from_dict(of.to_dict()).settings == of.settings
 
 
 @pytest.mark.parametrize("head", ["last_state", "last_output", "mean", "max"])
@@ -201,6 +212,20 @@ def test_without_windows_batches_come_in_order_with_the_state() -> None:
     assert not torch.equal(of.loss(model, second, state).outputs, of.loss(model, second).outputs)
 
 
+def test_few_long_sequences_are_cut_unless_the_recipe_says_otherwise() -> None:
+    values = np.random.default_rng(0).normal(size=(500, 2))
+    long = Examples([values], [values.sum(1)], ["x"], per_step=True)
+    of = task(long)
+    assert of.window == of.choices["window"] == 62
+    assert isinstance(of.batches(long, TrainSettings()), CutBatches)
+    assert RegressTask.from_dict(of.to_dict()).window == 62
+    [whole] = of.batches(long).epoch(0)  # to measure, sequences stay whole
+    assert whole.inputs.shape == (1, 500, 2)
+    assert task(long, data={"window": 9}).window == 9
+    for tables in ({"data": {"window": 0}}, {"train": {"carry_state": True}}, {"encoder_decoder": True}):
+        assert task(long, **tables).window == 0
+
+
 # Texts
 
 
@@ -254,14 +279,9 @@ def test_the_document_is_read_back() -> None:
     ("tables", "message"),
     [
         (
-            {"data": {"window": 5}},
-            "data.window is 5, and train.carry_state is false, so each window would start without the steps before it; "
-            "set train.carry_state = true, or leave data.window out.",
-        ),
-        (
             {"data": {"window": 5}, "train": {"carry_state": True}, "model": {"bidirectional": True}},
-            "data.window carries the state forwards, and model.bidirectional = true also needs later steps; set it to "
-            "false, or leave data.window out.",
+            "train.carry_state with data.window carries the state forwards, and model.bidirectional = true also needs "
+            "later steps; set one of them to false, or leave data.window out.",
         ),
         (
             {"data": {"per": "step", "unit": "words"}},

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from holdfast.data import Batches, Dataset, Splits
 from holdfast.data.batches import Batch
+from holdfast.data.cuts import CutBatches, window_for
 from holdfast.data.defaults import batch_size
 from holdfast.data.pieces import Source
 from holdfast.data.records import Records
@@ -61,7 +62,7 @@ class RegressTask(FromFrames, RecipeTask[Any]):
         settings: The ``[model]`` table of the recipe.
         encoder: Scaling of inputs and targets, or vocabulary, fitted on the training split.
         quantiles: The quantiles of each target; ``[0.5]`` for a point prediction.
-        window: Steps per update in training with carried state; 0 for whole sequences.
+        window: The most steps of a row in training; 0 for whole sequences.
         vectors: Initial vectors of the embedding, by id; only in a task that was just fitted, else None.
     """
 
@@ -104,23 +105,31 @@ class RegressTask(FromFrames, RecipeTask[Any]):
         """
         check_recipe(recipe)
         encoder = fit(train, recipe.data)
+        per_step, whole = encoder.settings.per == "step", recipe.train.carry_state or recipe.model.encoder_decoder
         window = recipe.data.window
-        if window and encoder.settings.per != "step":
+        if window == "auto":
+            window = window_for(window, train.lengths) if per_step and not whole else 0
+        if window and not per_step:
             raise RecipeError(f"data.window is {window}, which is for targets per step; leave it out.")
-        if recipe.model.encoder_decoder and encoder.settings.per != "step":
+        if recipe.model.encoder_decoder and not per_step:
             raise RecipeError("model.encoder_decoder = true is for targets per step; leave it out.")
-        if not recipe.model.embedding_file:
-            return cls(recipe.model, encoder, window=window)
+        model = recipe.model
+        if model.bidirectional == "auto":  # type: ignore[comparison-overlap]
+            model = model.model_copy(update={"bidirectional": not per_step})
+        if not model.embedding_file:
+            return cls(model, encoder, window=window)
         if not isinstance(encoder, WordsEncoder):
             raise RecipeError("model.embedding_file is for texts: set data.unit, or leave it out.")
-        vectors = known_vectors(Path(recipe.model.embedding_file), encoder.vocabulary)
+        vectors = known_vectors(Path(model.embedding_file), encoder.vocabulary)
         size = len(next(iter(vectors.values())))
-        return cls(recipe.model.model_copy(update={"embedding_size": size}), encoder, vectors=vectors)
+        return cls(model.model_copy(update={"embedding_size": size}), encoder, vectors=vectors)
 
     @property
     def choices(self) -> dict[str, Any]:
-        """The scaling of numbers."""
-        return {"scaling": self.encoder.scaling.kind} if isinstance(self.encoder, NumbersEncoder) else {}
+        """The scaling of numbers, and how sequences are cut."""
+        if not isinstance(self.encoder, NumbersEncoder):
+            return {}
+        return {"scaling": self.encoder.scaling.kind, "window": self.window}
 
     def build(self) -> Regressor:
         """A new model with random initial values from torch's random state."""
@@ -157,9 +166,11 @@ class RegressTask(FromFrames, RecipeTask[Any]):
         return self.encoder.labelled(examples)
 
     def batches(self, examples: Any, training: TrainSettings | None = None, *, size: int = 256) -> SizedEpochs:
-        """As :meth:`RecipeTask.batches`; with carried state windows, or batches in order, of targets per step."""
-        if training is None or not self.per_step or not training.carry_state:
+        """As :meth:`RecipeTask.batches`; for targets per step also in windows, and with carried state in order."""
+        if training is None or not self.per_step or not (training.carry_state or self.window):
             return super().batches(examples, training, size=size)
+        if not training.carry_state:
+            return CutBatches(self.weighted(examples), training, self.window, no_target=torch.nan)
         rows = batch_size(training.batch_size, len(examples))
         if self.window:
             return WindowBatches(self.weighted(examples), rows, self.window, training.seed)

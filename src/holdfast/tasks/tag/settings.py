@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from holdfast.data.settings import Missing, TaggedSettings
-from holdfast.settings import Recipe, RecurrentSettings
+from holdfast.settings import CountOrAuto, Recipe, RecurrentSettings
 
 
 class TagData(TaggedSettings):
@@ -25,6 +25,10 @@ class TagData(TaggedSettings):
     ``standard``."""
     missing: Missing = "error"
     """Steps of numbers: what replaces a missing value (NaN), as for the other tasks with sequences of numbers."""
+    window: CountOrAuto = "auto"
+    """Steps of numbers: the most steps of a row in training; each epoch cuts the sequences into such windows at other
+    places. 0: whole sequences. ``auto``: with fewer than 16 sequences an eighth of the longest one, at least 50 and at
+    most 200 steps; 0 with more sequences."""
     bits: int = Field(8, ge=2, le=62)
     """``addition``: bits of a sum; the two numbers have one bit less."""
     sums: int = Field(64000, ge=1)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.data import Dataset, Records, Splits
+from holdfast.data.cuts import CutBatches, window_for
 from holdfast.data.pieces import Source
 from holdfast.data.spans import looks_like_spans
 from holdfast.data.vocabulary import SPECIAL, Vocabulary
@@ -22,11 +23,13 @@ from holdfast.errors import OptionError
 from holdfast.layers.chain import Chain
 from holdfast.layers.chain.parts import Scaled
 from holdfast.layers.forms import Form
+from holdfast.settings import TrainSettings
+from holdfast.tasks.epochs import SizedEpochs
 from holdfast.tasks.frames import one_step
 from holdfast.tasks.inputs import sequence_input, text_samples
 from holdfast.tasks.interface import Interface, PairsInput, TagsAnswer, TextSample, WordsInput
 from holdfast.tasks.saved import SavedTask
-from holdfast.tasks.tag.data import SentenceEncoder, load
+from holdfast.tasks.tag.data import NO_TARGET, SentenceEncoder, load
 from holdfast.tasks.tag.exports import exports
 from holdfast.tasks.tag.metrics import TaggingMetrics
 from holdfast.tasks.tag.network import Tagger, Words
@@ -42,6 +45,7 @@ class SavedTagTask(SavedTask):
 
     settings: TagModel = Field(alias="model")
     encoder: Annotated[SentenceEncoder | SumEncoder | NumberEncoder, Field(discriminator="kind")]
+    window: int = 0
 
 
 class TagTask(RecipeTask[Records[Any, Any]]):
@@ -50,6 +54,7 @@ class TagTask(RecipeTask[Records[Any, Any]]):
     Attributes:
         settings: The ``[model]`` table of the recipe.
         encoder: Vocabularies or scaling, and tags, fitted on the training split; or the bits of sums.
+        window: Steps of numbers: the most steps of a row in training; 0 for whole sequences.
         score: The F1 of spans where tags mark them, else the accuracy.
     """
 
@@ -57,7 +62,9 @@ class TagTask(RecipeTask[Records[Any, Any]]):
     saved = SavedTagTask
     higher_is_better = True
 
-    def __init__(self, settings: TagModel, encoder: SentenceEncoder | SumEncoder | NumberEncoder) -> None:
+    def __init__(
+        self, settings: TagModel, encoder: SentenceEncoder | SumEncoder | NumberEncoder, window: int = 0
+    ) -> None:
         """Checks that the loss fits the tags.
 
         Raises:
@@ -68,7 +75,7 @@ class TagTask(RecipeTask[Records[Any, Any]]):
                 f"model.loss is 'squared-error', which needs two tags, and there are {len(encoder.tags)}. Use "
                 "'cross-entropy'."
             )
-        self.settings, self.encoder = settings, encoder
+        self.settings, self.encoder, self.window = settings, encoder, window
         self.answer_key = encoder.answer_key
         self.score = "f1" if looks_like_spans(encoder.tags.classes) else "accuracy"
 
@@ -83,13 +90,17 @@ class TagTask(RecipeTask[Records[Any, Any]]):
         if recipe.data.source == "addition":
             return cls(recipe.model, SumEncoder(bits=recipe.data.bits))
         if len(train) and isinstance(train.inputs[0], np.ndarray):
-            return cls(recipe.model, NumberEncoder.fit(train, recipe.data))
+            lengths = np.array([len(steps) for steps in train.inputs])
+            window = 0 if recipe.train.carry_state else window_for(recipe.data.window, lengths)
+            return cls(recipe.model, NumberEncoder.fit(train, recipe.data), window)
         return cls(recipe.model, SentenceEncoder.fit(train, recipe.data))
 
     @property
     def choices(self) -> dict[str, Any]:
-        """The scaling of numbers."""
-        return {"scaling": self.encoder.sequences.scaling.kind} if isinstance(self.encoder, NumberEncoder) else {}
+        """The scaling of numbers, and how sequences are cut."""
+        if not isinstance(self.encoder, NumberEncoder):
+            return {}
+        return {"scaling": self.encoder.sequences.scaling.kind, "window": self.window}
 
     def build(self) -> Tagger:
         """A new model with random initial values from torch's random state."""
@@ -128,6 +139,14 @@ class TagTask(RecipeTask[Records[Any, Any]]):
     def encode(self, examples: Records[Any, Any]) -> Dataset:
         """The inputs of the network, and the tags as class numbers."""
         return self.encoder.encode(examples)
+
+    def batches(
+        self, examples: Records[Any, Any], training: TrainSettings | None = None, *, size: int = 256
+    ) -> SizedEpochs:
+        """As :meth:`RecipeTask.batches`; in training, long sequences of numbers in windows."""
+        if training is None or training.carry_state or not self.window:
+            return super().batches(examples, training, size=size)
+        return CutBatches(self.weighted(examples), training, self.window, no_target=NO_TARGET)
 
     def loss(self, model: nn.Module, batch: Any, state: Any = None) -> TaskStep:
         """The mean loss of the steps with a known tag, the predicted tags [B, T] and the final state."""
