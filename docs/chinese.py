@@ -10,6 +10,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent / "zh"
 _ITEM = re.compile(r"\* (?P<code>`.+?`)(?:: (?P<text>.+?))?(?:  \[(?P<notes>.+)\])?")
+_NOTES = re.compile(r"; (?![^(]*\))")  # between notes, not within brackets
 _CUT = "..."  # ends what a list of commands shows of a long sentence
 _WORD = re.compile(r"(?<!\w)[a-z]{3,}(?![\w(])|: ")  # what formulas and names of options do not have
 
@@ -80,7 +81,7 @@ def _lines(english: str, words: Catalogue) -> Iterator[str]:
         elif item := _ITEM.fullmatch(line):
             say = words.say_beginning if commands else words.say
             text = f"：{say(item['text'])}" if item["text"] else ""
-            notes = "；".join(_note(note, words) for note in item["notes"].split("; ")) if item["notes"] else ""
+            notes = "；".join(_note(note, words) for note in _NOTES.split(item["notes"])) if item["notes"] else ""
             yield f"* {item['code']}{text}" + (f"（{notes}）" if notes else "")
         else:
             commands = line == "**Commands**:"

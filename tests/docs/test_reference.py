@@ -34,3 +34,9 @@ def test_a_command_of_the_list_shows_its_first_sentence():
         LookupError, match=r"has 0 texts that begin with 'Serves trained models over HTTP.'; expected one"
     ):
         chinese.cli_page(unknown)
+
+
+def test_notes_are_divided_outside_of_brackets():
+    added = ENGLISH.replace("[default: 0; x>=0]", "[default: (the run directory; a task); x>=0]", 1)
+    with pytest.raises(LookupError, match=r"no Chinese for '\(the run directory; a task\)'"):
+        chinese.cli_page(added)
