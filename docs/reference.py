@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from types import UnionType
@@ -64,7 +65,9 @@ def _of_task(task: str, kind: type[Recipe]) -> list[str]:
 
 
 def _words(text: str | None) -> str:
-    return " ".join((text or "").split()).replace("``", "`").replace("|", "\\|")
+    """A docstring in one line, as a cell of a table in Markdown."""
+    plain = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", " ".join((text or "").split()))
+    return plain.replace("``", "`").replace("|", "\\|")
 
 
 def _table(prefix: str, model: Any, beyond: type[BaseModel] | None = None) -> list[str]:

@@ -36,12 +36,12 @@ extensions = [
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["site", "zh"]  # of docs/; the Chinese pages are a site of their own
 nitpicky = True
+smartquotes = False  # two hyphens are an option, not a dash
 
 myst_heading_anchors = 4  # links to headings, as code hosts have them
 myst_links_external_new_tab = False
 
 autodoc_default_options = {"members": True}
-autoclass_content = "both"  # some constructors have a docstring of their own
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"

@@ -116,6 +116,12 @@ def _without_types(app: Sphinx, what: str, name: str, value: object, options: ob
         lines.insert(0, "\\ ")
 
 
+def _with_constructor(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
+    """Adds what the constructor of a class says, unless another class wrote it."""
+    if what == "class" and (text := getattr(vars(value).get("__init__"), "__doc__", None)):
+        lines += ["", *inspect.cleandoc(text).splitlines(), ""]
+
+
 def _with_underscores(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
     """Keeps the underscore of an attribute such as ``classes_``, which would be the mark of a link."""
     lines[:] = [re.sub(r"^(:ivar \w+)_:", r"\1\\_:", line) for line in lines]
@@ -135,6 +141,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
             field.label = "Attributes"  # as the docstrings call them
     app.connect("builder-inited", _collect)
     app.connect("autodoc-process-docstring", _without_types, priority=_BEFORE_NAPOLEON)
+    app.connect("autodoc-process-docstring", _with_constructor, priority=_BEFORE_NAPOLEON)
     app.connect("autodoc-process-docstring", _with_underscores, priority=_AFTER_NAPOLEON)
     app.connect("autodoc-skip-member", _skip)
     app.connect("missing-reference", _reference)
