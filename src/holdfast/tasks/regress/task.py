@@ -109,7 +109,7 @@ class RegressTask(RecipeTask[Any]):
         if recipe.model.encoder_decoder and not per_step:
             raise RecipeError("model.encoder_decoder = true is for targets per step; leave it out.")
         model = recipe.model
-        if model.bidirectional == "auto":  # type: ignore[comparison-overlap]
+        if model.bidirectional == "auto":
             model = model.model_copy(update={"bidirectional": not per_step})
         if not model.embedding_file:
             return cls(model, encoder, window=window)
