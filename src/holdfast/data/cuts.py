@@ -94,7 +94,7 @@ class CutBatches:
     def _cut(self, number: int) -> list[tuple[int, int, int]]:
         """The windows of an epoch in random order: sequence, first step, and the step after the last one."""
         generator = np.random.default_rng((self._seed, number))
-        windows = []
+        windows: list[tuple[int, int, int]] = []
         for index, steps in enumerate(self._lengths):
             windows += [(index, *ends) for ends in pairwise(_places(steps, self._window, generator))]
         return [windows[place] for place in generator.permutation(len(windows))]
