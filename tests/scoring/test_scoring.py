@@ -124,8 +124,12 @@ def test_shares_are_the_whole(model: Path, table: Path, tmp_path: Path) -> None:
     assert len(contents[0]) == 1 + 8
     assert polars.read_parquet(one / "*.parquet").height == ROWS
     assert score(model, [table], one, part_rows=256).computed == 0
-    many = [score(model, [table], tmp_path / f"{k}.csv", shard=f"{k}/20", part_rows=512).rows for k in range(1, 21)]
+    many = [score(model, [table], tmp_path / "many", shard=f"{k}/20", part_rows=512).rows for k in range(1, 21)]
     assert sum(many) == ROWS
+    with pytest.raises(
+        OptionError, match="--shard is 1/20, and this share of 1,900 rows is empty: a part has 512 rows"
+    ):
+        score(model, [table], tmp_path / "x.csv", shard="1/20", part_rows=512)
 
 
 def test_columns_that_are_kept(model: Path, table: Path, tmp_path: Path) -> None:

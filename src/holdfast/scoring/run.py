@@ -113,6 +113,12 @@ def score(
     names = _kept(sources, keep)
     parts = Parts(Path(out), chosen, single=single)
     rows = sum(len(source) for source in sources)
+    numbers = share.of(-(-rows // part_rows))
+    if single and not numbers:
+        raise OptionError(
+            f"--shard is {shard}, and this share of {rows:,} rows is empty: a part has {part_rows:,} rows. Use fewer "
+            "shares, smaller parts (--part-rows), or a folder as --out."
+        )
     settings = {
         "model": digest_of(container.model_path(Path(run))),
         "options": sorted(options),
@@ -125,7 +131,6 @@ def score(
         **({"shard": f"{share.index}/{share.count}"} if single else {}),
     }
     parts.begin(settings, force=force)
-    numbers = share.of(-(-rows // part_rows))
     work = _Work(predictor, sources, names, on_error, part_rows, rows, parts)
     with reproducible(threads), shown:
         bad = work.run(numbers, shown)
