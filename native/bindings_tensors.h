@@ -20,7 +20,8 @@ class Attribute {
     }
     nanobind::object of(nanobind::handle tensor) const { return checked(PyObject_GetAttr(tensor.ptr(), name_)); }
     nanobind::object call(nanobind::handle tensor) const {
-        return checked(PyObject_CallMethodNoArgs(tensor.ptr(), name_));
+        PyObject* const self = tensor.ptr();
+        return checked(PyObject_VectorcallMethod(name_, &self, 1, nullptr));
     }
     nanobind::object call(nanobind::handle tensor, nanobind::object first, nanobind::object second) const {
         return checked(PyObject_CallMethodObjArgs(tensor.ptr(), name_, first.ptr(), second.ptr(), nullptr));
@@ -106,7 +107,7 @@ class Tensors {
     }
     // A parameter of a dictionary of them; null if it is not there.
     nanobind::object parameter(nanobind::handle all, std::size_t k) const {
-        PyObject* tensor = PyDict_GetItemWithError(all.ptr(), PyTuple_GET_ITEM(names_.ptr(), long(k)));
+        PyObject* tensor = PyDict_GetItemWithError(all.ptr(), PyTuple_GetItem(names_.ptr(), long(k)));
         if (!tensor && PyErr_Occurred()) nanobind::raise_python_error();
         return nanobind::borrow(tensor);
     }
@@ -172,7 +173,7 @@ class Tensors {
     static nanobind::object tuple_of(std::span<const long> numbers) {
         const nanobind::object all = nanobind::steal(PyTuple_New(long(numbers.size())));
         for (std::size_t k = 0; k < numbers.size(); k++)
-            PyTuple_SET_ITEM(all.ptr(), long(k), nanobind::int_(numbers[k]).release().ptr());
+            PyTuple_SetItem(all.ptr(), long(k), nanobind::int_(numbers[k]).release().ptr());
         return all;
     }
     static std::vector<long> numbers(nanobind::handle sequence) {
