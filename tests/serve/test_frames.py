@@ -144,9 +144,9 @@ def test_messages_of_one_packet_do_not_wait_as_objects(address: str) -> None:
 
 def test_many_messages_of_one_packet_are_answered_in_order(address: str) -> None:
     with Raw(address) as raw:
-        raw.send(ONE_STEP * 2000)
-        sums = [np.frombuffer(raw.answer()[1], "<f4")[0] for _ in range(2000)]
-        assert sums == list(range(1, 2001))
+        raw.send(ONE_STEP * 500)
+        sums = [np.frombuffer(raw.answer()[1], "<f4")[0] for _ in range(500)]
+        assert sums == list(range(1, 501))
         raw.send(frame(CLOSE, b"\x03\xe8"))
         assert raw.close_code() == 1000
 

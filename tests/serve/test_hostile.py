@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import random
@@ -239,7 +240,8 @@ def exchange(server: Running, request: bytes, dice: random.Random) -> bytes:
             connection.sendall(request[:middle])
             connection.sendall(request[middle:])
             if dice.random() < 0.98:  # the others are let go for their time
-                connection.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(OSError):  # the server has ended the connection
+                    connection.shutdown(socket.SHUT_WR)
             while part := connection.recv(65536):
                 parts.append(part)
         except (ConnectionResetError, BrokenPipeError):

@@ -228,4 +228,4 @@ class Streams(RuleBasedStateMachine):
 
 
 TestStreams = Streams.TestCase
-TestStreams.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestStreams.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
