@@ -130,8 +130,8 @@ class OnWebsocket(Client):
 
     async def stream(self, model: str, alone: Alone, address: Address) -> None:
         """As :meth:`Client.stream`."""
-        socket = await WebSocket.connect(address, f"/stream/{model}")
         self.answered, check = time.monotonic(), self.trial.check
+        socket = await WebSocket.connect(address, f"/stream/{model}")
         try:
             while self.trial.left > 0:
                 event = self.chance.random()
@@ -224,7 +224,8 @@ class OnSequence(Client):
                 return
             if answer.status != 0:
                 self.compare(alone, x, answer, "sequence")
-            await self._wrong(infer, x, name, now, alone)
+            if await self._wrong(infer, x, name, now):
+                return
             await self.pause()
         else:
             await infer.step(x[:1], **name, sequence_end=True)
@@ -245,18 +246,23 @@ class OnSequence(Client):
         self.trial.counts["steps"] += len(x)
         return Answer(0)
 
-    async def _wrong(self, infer: Infer, x: Array, name: Any, now: Any, alone: Alone) -> None:
-        """What changes nothing."""
+    async def _wrong(self, infer: Infer, x: Array, name: Any, now: Any) -> bool:
+        """What changes nothing; whether the sequence was given up meanwhile."""
         event, check = self.chance.random(), self.trial.check
-        gone = 404 if self.was_idle() else 0
         if event < 0.05:
-            check((await infer.step(x, **now)).status in (412, gone), "sequence: the same step again")
+            answer = await infer.step(x, **now)
+            check(answer.status == 412 or self._is_given_up(answer), "sequence: the same step again", answer)
         elif event < 0.1:
-            check((await infer.step(x, **name, sequence_start=True)).status in (409, gone), "sequence: started twice")
+            answer = await infer.step(x, **name, sequence_start=True)
+            if answer.status == 200 and self.was_idle():  # it was given up, and this is another one
+                await infer.step(x, **name, sequence_end=True)
+                return True
+            check(answer.status == 409, "sequence: started twice", answer)
         elif event < 0.13:
             check((await infer.step(x[:, :3], **name)).status == 400, "sequence: bad requests")
         elif event < 0.15:
             check((await infer.step(x, sequence_id=0, sequence_end=True)).status == 400, "sequence: the id 0")
+        return False
 
 
 class WithState(Client):
