@@ -67,11 +67,11 @@ class Trial:
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
-    def check(self, right: bool, what: str) -> None:
-        """Counts something, and notes it if it is not right."""
+    def check(self, right: bool, what: str, seen: object = "") -> None:
+        """Counts something, and notes it with what was seen if it is not right."""
         self.counts[what] += 1
         if not right:
-            self.faults.append(what)
+            self.faults.append(f"{what}: {str(seen)[:200]}")
 
 
 class Client:
@@ -84,7 +84,7 @@ class Client:
 
     def __init__(self, trial: Trial, number: int) -> None:
         self.trial, self.number, self.chance = trial, number, random.Random(number)
-        self.heard = time.monotonic()
+        self.asked = self.answered = time.monotonic()
 
     async def run(self) -> None:
         """Takes steps until none are left."""
@@ -104,17 +104,21 @@ class Client:
             x[-1, self.chance.randrange(4)] = self.chance.choice([np.nan, np.inf, -np.inf])
             self.trial.counts["NaN and infinite"] += 1
         self.trial.left -= count
+        self.asked = time.monotonic()
         return x
 
-    def compare(self, alone: Alone, x: Array, y: Array, door: str) -> None:
+    def compare(self, alone: Alone, x: Array, answer: Answer, door: str) -> None:
         """Compares an answer with the stream alone."""
-        self.heard = time.monotonic()
-        self.trial.check(alone.gives(x, y), f"{door}: answers")
+        self.answered = self.asked
+        self.trial.check(alone.gives(x, answer.y), f"{door}: answers", answer)
         self.trial.counts["steps"] += len(x)
 
     def was_idle(self) -> bool:
-        """Whether the server may have given up the stream; this program itself may have been too slow."""
-        return time.monotonic() - self.heard >= 0.9 * self.trial.idle
+        """Whether the server may have given up the stream, if this program or the machine was too slow.
+
+        The server counts from its answer, which is after the question.
+        """
+        return time.monotonic() - self.answered >= self.trial.idle
 
     def pause(self) -> Awaitable[None]:
         """The time until the next steps."""
@@ -126,8 +130,8 @@ class OnWebsocket(Client):
 
     async def stream(self, model: str, alone: Alone, address: Address) -> None:
         """As :meth:`Client.stream`."""
+        self.answered, check = time.monotonic(), self.trial.check
         socket = await WebSocket.connect(address, f"/stream/{model}")
-        self.heard, check = time.monotonic(), self.trial.check
         try:
             while self.trial.left > 0:
                 event = self.chance.random()
@@ -173,7 +177,7 @@ class OnWebsocket(Client):
                 self.trial.counts["steps"] += len(x)
                 alone.stream.run(x)
                 continue
-            self.compare(alone, x, y.reshape(len(x), -1), "websocket")
+            self.compare(alone, x, Answer(200, y.reshape(len(x), -1)), "websocket")
         self.trial.counts["websocket: frames twice"] += twice
 
 
@@ -192,15 +196,15 @@ class OnSequence(Client):
         x = self.steps()
         if (await infer.step(x, **name)).status not in (404, 412):
             check(False, "sequence: a step before the start")
-        self.compare(alone, x, (await infer.step(x, **name, sequence_start=True)).y, "sequence")
+        self.compare(alone, x, await infer.step(x, **name, sequence_start=True), "sequence")
         while self.trial.left > 0:
             event, x = self.chance.random(), self.steps()
             now = {**name, "sequence_step": alone.steps}
             if event < 0.03:
-                answer = await infer.step(x, **name)
-                self.compare(alone, x, answer.y, "sequence")
                 answer = await infer.step(x, **name, sequence_end=True)
-                self.compare(alone, x, answer.y, "sequence")
+                if self._is_given_up(answer):
+                    return
+                self.compare(alone, x, answer, "sequence")
                 check((await infer.step(x, **name)).status == 412, "sequence: ends")
                 break
             if event < 0.035:
@@ -216,15 +220,20 @@ class OnSequence(Client):
                 check(late.status in (412, 404), "sequence: the same step twice at once")
             else:
                 answer = await infer.step(x, **now)
-            if answer.status == 404 and self.was_idle():
-                self.trial.counts["sequence: this program was too slow"] += 1
+            if self._is_given_up(answer):
                 return
             if answer.status != 0:
-                self.compare(alone, x, answer.y, "sequence")
-            await self._wrong(infer, x, name, now, alone)
+                self.compare(alone, x, answer, "sequence")
+            if await self._wrong(infer, x, name, now):
+                return
             await self.pause()
         else:
             await infer.step(x[:1], **name, sequence_end=True)
+
+    def _is_given_up(self, answer: Answer) -> bool:
+        given_up = answer.status == 404 and self.was_idle()
+        self.trial.counts["sequence: this program was too slow"] += given_up
+        return given_up
 
     async def _again(self, infer: Infer, x: Array, now: dict[str, Any], alone: Alone, what: str) -> Answer:
         """Sends steps again whose answer was lost: they count once, whether the server had them or not."""
@@ -237,18 +246,23 @@ class OnSequence(Client):
         self.trial.counts["steps"] += len(x)
         return Answer(0)
 
-    async def _wrong(self, infer: Infer, x: Array, name: Any, now: Any, alone: Alone) -> None:
-        """What changes nothing."""
+    async def _wrong(self, infer: Infer, x: Array, name: Any, now: Any) -> bool:
+        """What changes nothing; whether the sequence was given up meanwhile."""
         event, check = self.chance.random(), self.trial.check
-        gone = 404 if self.was_idle() else 0
         if event < 0.05:
-            check((await infer.step(x, **now)).status in (412, gone), "sequence: the same step again")
+            answer = await infer.step(x, **now)
+            check(answer.status == 412 or self._is_given_up(answer), "sequence: the same step again", answer)
         elif event < 0.1:
-            check((await infer.step(x, **name, sequence_start=True)).status in (409, gone), "sequence: started twice")
+            answer = await infer.step(x, **name, sequence_start=True)
+            if answer.status == 200 and self.was_idle():  # it was given up, and this is another one
+                await infer.step(x, **name, sequence_end=True)
+                return True
+            check(answer.status == 409, "sequence: started twice", answer)
         elif event < 0.13:
             check((await infer.step(x[:, :3], **name)).status == 400, "sequence: bad requests")
         elif event < 0.15:
             check((await infer.step(x, sequence_id=0, sequence_end=True)).status == 400, "sequence: the id 0")
+        return False
 
 
 class WithState(Client):
@@ -288,7 +302,7 @@ class WithState(Client):
                 held = kept[-1][0]
                 self.trial.counts["held state: older ones"] += 1
             answer = await infer.step(x, **held, return_state=True)
-            self.compare(alone, x, answer.y, "held state")
+            self.compare(alone, x, answer, "held state")
             if not answer.state:
                 check(False, f"held state: status {answer.status}")
                 return
