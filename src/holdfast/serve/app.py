@@ -13,9 +13,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from holdfast.serve import description, open_inference, page, plain_door, watching
+from holdfast.serve import description, open_inference, plain_door, watching
 from holdfast.serve.endpoints import Endpoint, Routes
 from holdfast.serve.guard import Guard
+from holdfast.serve.installed import is_whole
 from holdfast.serve.service import Service
 
 
@@ -26,7 +27,11 @@ def build(service: Service, further: Sequence[Routes] = ()) -> Starlette:
         service: The models and all that serves them.
         further: Routes beyond those of this package's own modules.
     """
-    own = [watching.ROUTES, open_inference.ROUTES, plain_door.ROUTES, page.ROUTES]
+    own = [watching.ROUTES, open_inference.ROUTES, plain_door.ROUTES]
+    if is_whole():  # the page shows cards and what tasks read, which holdfast-runtime does not have
+        from holdfast.serve import page
+
+        own.append(page.ROUTES)
     routes = list(chain(*own, *further))
     endpoints = [route for route in routes if isinstance(route, Endpoint)]
     described = description.routes(endpoints, service)

@@ -17,6 +17,11 @@ def installed_version() -> str:
         return version("holdfast-runtime")
 
 
+def is_whole() -> bool:
+    """Whether all of Holdfast is installed."""
+    return find_spec("holdfast.predictor") is not None
+
+
 def check_whole(path: Path | str) -> None:
     """Refuses what needs torch where only ``holdfast-runtime`` is installed.
 
@@ -26,7 +31,7 @@ def check_whole(path: Path | str) -> None:
     Raises:
         MissingLibraryError: The rest of Holdfast is not installed.
     """
-    if find_spec("holdfast.predictor") is None:
+    if not is_whole():
         raise MissingLibraryError(
             f"{path} needs torch for this; holdfast-runtime, which is installed here, serves the tensors of models "
             "that stream. Install all of Holdfast: pip install 'holdfast[serve]'."

@@ -8,15 +8,16 @@ from importlib.util import find_spec
 from typing import Any
 
 from holdfast.errors import MissingLibraryError
+from holdfast.serve.installed import is_whole
 
 _LIBRARIES = {
-    "markdown_it": "markdown-it-py",
     "starlette": "starlette",
     "uvicorn": "uvicorn",
     "websockets": "websockets",
     "prometheus_client": "prometheus-client",
     "python_multipart": "python-multipart",
 }
+_OF_THE_PAGE = {"markdown_it": "markdown-it-py"}
 _FURTHER_FILES = 128
 """Open files beyond the connections: models, libraries, the files of requests."""
 _SWITCH_SECONDS = 0.0005
@@ -53,7 +54,8 @@ def start(
         MissingLibraryError: A library of the extra ``serve`` is not installed.
         HoldfastError: A model, a limit or the address cannot be used.
     """
-    missing = [name for module, name in _LIBRARIES.items() if find_spec(module) is None]
+    libraries = _LIBRARIES | (_OF_THE_PAGE if is_whole() else {})
+    missing = [name for module, name in libraries.items() if find_spec(module) is None]
     if missing:
         raise MissingLibraryError(
             f"holdfast serve needs the libraries {', '.join(missing)}, which are not installed: "
