@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from holdfast.predictor import Predictor
     from holdfast.tasks.transcribe.stream import TranscriptStream
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Each public name is imported when it is first asked for, so that a part that needs no torch loads none.
 _HOMES = {
