@@ -87,7 +87,7 @@ def test_javascript_of_a_stream(browser: Any) -> None:
     (text,) = [block.text for block in blocks(PAGE) if "new WebSocket" in block.text]
     with served(service_of(**{"japanese-vowels": lstm(inputs=12, units=4)})) as address:
         page = browser.new_page()
-        page.goto(f"http://{address}/docs")
+        page.goto(f"http://{address}/")
         with page.expect_console_message(lambda message: message.type == "log") as shown:
             page.evaluate(f"() => {{ {text.replace('127.0.0.1:8000', address)} }}")
         assert len(shown.value.args[0].json_value()) == 4
