@@ -98,7 +98,7 @@ def test_standard_scaling_takes_the_statistics_over_all_steps() -> None:
 def test_standard_scaling_in_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     examples = Examples(np.random.default_rng(1).normal(7, 2, (10, 4, 3)), None, [str(index) for index in range(10)])
     whole = fit_scaling(examples, "standard")
-    monkeypatch.setattr("holdfast.data.encoders._CHUNK", 3)
+    monkeypatch.setattr("holdfast.data.encoders._MOST_SEQUENCES", 3)
     np.testing.assert_allclose(fit_scaling(examples, "standard").std, whole.std, rtol=1e-12)
 
 

@@ -7,7 +7,7 @@ import itertools
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,12 +36,29 @@ class Delimited:
     Attributes:
         frame: The values as text, null where a cell is empty.
         lines: The line of the file in which each row starts, from 1.
-        separator: The separator of values.
+        form: How the rows are written.
     """
 
     frame: polars.DataFrame
     lines: Sequence[int]
+    form: Form
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the rows of a table are written, for the rest of a file that is read in pieces.
+
+    Attributes:
+        names: The names of the columns.
+        separator: The separator of values.
+        blanks: Whether values are separated by any number of blanks.
+        quoted: Whether quotes enclose values; None where there are no quotes so far.
+    """
+
+    names: tuple[str, ...]
     separator: str
+    blanks: bool
+    quoted: bool | None
 
 
 @dataclass
@@ -80,8 +97,6 @@ def parse(path: Path, text: str, settings: TableSettings, *, comments: bool) -> 
         DataError: There are no columns, a quote is never closed, or a row has more values than there are columns.
         RecipeError: ``separator`` is not a separator.
     """
-    import polars
-
     table = _lines(path, text, settings.comment, everywhere=comments)
     first_line = re.fullmatch(r"(?i)sep=(.)", table.rows[0]) if table.rows else None
     if first_line:
@@ -93,7 +108,8 @@ def parse(path: Path, text: str, settings: TableSettings, *, comments: bool) -> 
     )
     if separator.isalnum() or separator in '"\n.+-_':
         raise RecipeError(f"data.separator is {separator!r}; expected a sign such as ',', ';', '|', a tab or a blank.")
-    if separator == " ":
+    blanks = separator == " "
+    if blanks:
         separator = "\t"
         table.rows = ["\t".join(row.split()) for row in table.rows]
         table.comment = "\t".join(table.comment.split())
@@ -105,21 +121,64 @@ def parse(path: Path, text: str, settings: TableSettings, *, comments: bool) -> 
         rows, numbers = table.rows[1:], table.numbers[1:]
         _check_names(path, numbers, table.numbers[0], names)
     _check_comments(path, table, separator, len(names), settings.comment)
-    check_separated(path, len(rows), len(names), len(text))
+    form = Form(tuple(_unique(names)), separator, blanks, table.quoted if '"' in text else None)
+    return Delimited(_frame(path, rows, numbers, names, form, len(text)), numbers, form)
+
+
+def parse_more(
+    path: Path, text: str, settings: TableSettings, form: Form, *, comments: bool, lines_before: int
+) -> Delimited:
+    """Reads further rows of a table, whose beginning was read before.
+
+    Args:
+        path: The file, for messages.
+        text: Whole rows, with line feeds.
+        settings: ``comment`` is used.
+        form: How the rows are written.
+        comments: Whether there may be comments among the rows.
+        lines_before: The lines of the file before these.
+
+    Returns:
+        The rows; there may be none.
+
+    Raises:
+        DataError: As for :func:`parse`, or quotes are used in another way than before.
+    """
+    table = _lines(path, text, settings.comment if comments else "", everywhere=comments, lines_before=lines_before)
+    quoted = table.quoted if '"' in text else None
+    if None not in (quoted, form.quoted) and quoted != form.quoted:
+        raise DataError(
+            f"{path}, after line {lines_before}: quotes enclose values in a part of the file only. Read it with "
+            'data.storage = "memory", or write quotes in the same way in all rows.'
+        )
+    rows = ["\t".join(row.split()) for row in table.rows] if form.blanks else table.rows
+    form = replace(form, quoted=form.quoted if quoted is None else quoted)
+    _check_comments(path, table, form.separator, len(form.names), settings.comment)
+    return Delimited(_frame(path, rows, table.numbers, form.names, form, len(text)), table.numbers, form)
+
+
+def _frame(
+    path: Path, rows: Sequence[str], numbers: Sequence[int], names: Sequence[str], form: Form, size: int
+) -> polars.DataFrame:
+    """The values of rows, as text."""
+    import polars
+
+    check_separated(path, len(rows), len(names), size)
+    separator, quoted = form.separator, bool(form.quoted)
     head = separator.join(str(place) for place in range(len(names)))
     try:
         frame = polars.read_csv(
             "\n".join([head, *rows, ""]).encode("utf-8", "surrogatepass"),
             separator=separator,
-            quote_char='"' if table.quoted else None,
+            quote_char='"' if quoted else None,
             infer_schema=False,
         )
     except polars.exceptions.PolarsError as error:
-        raise _malformed(path, error, rows, numbers, names, separator, table.quoted) from error
+        raise _malformed(path, error, rows, numbers, names, separator, quoted) from error
     if frame.height != len(rows):
         raise DataError(f"{path} cannot be read as a table: quotes in it are out of place. Correct or remove them.")
-    frame.columns = _unique(names)
-    return Delimited(frame, numbers, separator)
+    frame.columns = list(form.names)
+    return frame
 
 
 def _check_names(path: Path, numbers: Sequence[int], line: int, names: Sequence[str]) -> None:
@@ -154,9 +213,9 @@ def _check_comments(path: Path, table: _Text, separator: str, count: int, commen
         )
 
 
-def _lines(path: Path, text: str, comment: str, *, everywhere: bool) -> _Text:
+def _lines(path: Path, text: str, comment: str, *, everywhere: bool, lines_before: int = 0) -> _Text:
     lines = text.split("\n")
-    quoted = _quotes_enclose(text)
+    quoted = quotes_enclose(text)
     starts: list[int] = []
     ends: list[int] = []
     skipped: list[tuple[int, str]] = []
@@ -168,7 +227,7 @@ def _lines(path: Path, text: str, comment: str, *, everywhere: bool) -> _Text:
             continue
         elif comment and line.startswith(comment) and (everywhere or not starts):
             if starts:
-                skipped.append((place + 1, line))
+                skipped.append((lines_before + place + 1, line))
             else:
                 above = line.lstrip(comment + " ")
             continue
@@ -179,14 +238,15 @@ def _lines(path: Path, text: str, comment: str, *, everywhere: bool) -> _Text:
             in_quotes = not in_quotes
     if in_quotes:
         raise DataError(
-            f"{path}, line {starts[-1] + 1}, opens a quote that is never closed. The file may be cut short."
+            f"{path}, line {lines_before + starts[-1] + 1}, opens a quote that is never closed. The "
+            "file may be cut short."
         )
     spans = zip(starts, ends, strict=True)
     rows = ["\n".join(lines[start:end]) for start, end in spans] if quoted else [lines[start] for start in starts]
-    return _Text([start + 1 for start in starts], rows, above, quoted, skipped)
+    return _Text([lines_before + start + 1 for start in starts], rows, above, quoted, skipped)
 
 
-def _quotes_enclose(text: str) -> bool:
+def quotes_enclose(text: str) -> bool:
     """Whether quotes enclose values. Between tabs they often do not: a text may start with direct speech."""
     if '"' not in text:
         return False

@@ -17,13 +17,14 @@ _MARKS = {
 }
 
 
-def decode(path: Path, content: bytes, encoding: str = "utf-8") -> str:
+def decode(path: Path, content: bytes, encoding: str = "utf-8", *, lines_before: int = 0) -> str:
     """The text of a file; each line ends with a line feed.
 
     Args:
         path: The file, for the message.
         content: Its bytes, uncompressed.
         encoding: The encoding, by Python's name; a byte order mark at the start overrides it.
+        lines_before: The lines of the file before these bytes.
 
     Raises:
         DataError: The file is not in this encoding, or holds NUL characters, so that it is not text.
@@ -33,7 +34,7 @@ def decode(path: Path, content: bytes, encoding: str = "utf-8") -> str:
     try:
         text = content.decode(actual)
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
+        line = lines_before + content[: error.start].count(b"\n") + 1
         raise DataError(
             f"{path}, line {line}, is not {actual}: byte {content[error.start]:#04x}. "
             "Convert the file, or set data.encoding to its encoding, such as latin-1."
@@ -43,7 +44,7 @@ def decode(path: Path, content: bytes, encoding: str = "utf-8") -> str:
             f"data.encoding is {encoding!r}, which Python does not know; expected utf-8, latin-1, cp1252, ..."
         ) from error
     if "\0" in text:
-        raise _no_text(path, text[: text.index("\0")].count("\n") + 1)
+        raise _no_text(path, lines_before + text[: text.index("\0")].count("\n") + 1)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

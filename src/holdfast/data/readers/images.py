@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,11 +59,40 @@ def read(path: Path, settings: ReadingSettings, targets: Targets = "labels") -> 
         MissingLibraryError: Pillow is not installed.
     """
     files, labels = listing(path, SUFFIXES, "image") if path.is_dir() else ([path], None)
+    return pictures(files, labels, settings, targets)
+
+
+def pictures(
+    files: Sequence[Path],
+    labels: list[str] | None,
+    settings: ReadingSettings,
+    targets: Targets,
+    first: tuple[tuple[int, ...], Path] | None = None,
+) -> Examples:
+    """Images as sequences, with the names of their folders as labels; as :func:`read`.
+
+    Args:
+        files: The images.
+        labels: The label of each, or None.
+        settings: ``layout`` is used.
+        targets: What the task learns.
+        first: Height and width that all must have, and an image that has them; None for those of the first file.
+    """
     images: list[Array] = []
     for file in files:
-        images.append(_grey(file, images[0].shape if images else None, files[0]))
+        shape = images[0].shape if images else None
+        images.append(_grey(file, first[0], first[1]) if first else _grey(file, shape, files[0]))
     origins = [str(file) for file in files]
     return Examples(arrange(np.stack(images), settings.layout), from_labels(labels, origins, targets), origins)
+
+
+def shape_of(path: Path) -> tuple[int, ...]:
+    """Height and width of an image.
+
+    Raises:
+        DataError: As for :func:`read`.
+    """
+    return _grey(path, None, path).shape
 
 
 def claimed_pixels(path: Path) -> int:

@@ -44,6 +44,7 @@ class Table:
             recipe names them.
         lines: The line of the file in which each row starts, from 1; None if the file does not have lines.
         separator: The separator of values in a text file.
+        first: The number of rows before these, where a file is read in pieces.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class Table:
     index: tuple[str, ...] = ()
     lines: Sequence[int] | None = None
     separator: str = ""
+    first: int = 0
 
     @property
     def columns(self) -> list[str]:
@@ -59,7 +61,7 @@ class Table:
 
     def where(self, row: int) -> str:
         """The name of a row in messages: its line from 1, or else its number from 0."""
-        return f"{self.path}[{row}]" if self.lines is None else f"{self.path}, line {self.lines[row]}"
+        return f"{self.path}[{self.first + row}]" if self.lines is None else f"{self.path}, line {self.lines[row]}"
 
     def head(self, rows: int) -> Table:
         """The first rows."""
@@ -106,7 +108,7 @@ def load(path: Path, settings: TableSettings, *, content: bytes | None = None, t
         RecipeError: The encoding or the separator is not one.
         MissingLibraryError: polars is not installed.
     """
-    _check_library(path)
+    check_library(path)
     if path.suffix.lower() in _BINARY:
         return _parquet(path, content)
     if content is None:
@@ -119,10 +121,15 @@ def load(path: Path, settings: TableSettings, *, content: bytes | None = None, t
     if ".jsonl" in endings or ".ndjson" in endings:
         return _json_lines(path, text)
     parsed = delimited.parse(path, text, settings, comments=not texts)
-    return Table(path, parsed.frame, _index(parsed.frame.columns), parsed.lines, parsed.separator)
+    return Table(path, parsed.frame, index_columns(parsed.frame.columns), parsed.lines, parsed.form.separator)
 
 
-def _check_library(path: Path) -> None:
+def check_library(path: Path) -> None:
+    """Checks that polars is installed.
+
+    Raises:
+        MissingLibraryError: It is not.
+    """
     try:
         import polars  # noqa: F401
     except ImportError as error:
@@ -132,7 +139,8 @@ def _check_library(path: Path) -> None:
         ) from error
 
 
-def _index(columns: Sequence[str], index_names: Sequence[str] = ()) -> tuple[str, ...]:
+def index_columns(columns: Sequence[str], index_names: Sequence[str] = ()) -> tuple[str, ...]:
+    """The columns that number or name the rows, as :class:`Table` has them."""
     return tuple(name for name in columns if name in index_names or _UNNAMED.fullmatch(name))
 
 
@@ -149,10 +157,11 @@ def _json_lines(path: Path, text: str) -> Table:
     except polars.exceptions.PolarsError as error:
         raise _unreadable(path, error) from error
     lines = [number for number, _ in numbered]
-    return Table(path, frame, _index(frame.columns), lines if len(lines) == frame.height else None)
+    return Table(path, frame, index_columns(frame.columns), lines if len(lines) == frame.height else None)
 
 
-def _parquet(path: Path, content: bytes | None) -> Table:
+def _parquet(path: Path, content: bytes | None, rows: tuple[int, int] | None = None) -> Table:
+    """A Parquet file, or some of its rows: the first of them, and their number."""
     import polars
 
     source = path if content is None else content
@@ -160,14 +169,26 @@ def _parquet(path: Path, content: bytes | None) -> Table:
     try:
         with _any_zone():
             scan = polars.scan_parquet(source, glob=False)
-            rows, columns = scan.select(polars.len()).collect().item(), len(scan.collect_schema())
-            check_parquet(path, int(rows), columns, size)
-            frame = _offsets_as_text(scan.collect())
+            count, columns = scan.select(polars.len()).collect().item(), len(scan.collect_schema())
+            check_parquet(path, int(count), columns, size)
+            frame = _offsets_as_text((scan if rows is None else scan.slice(*rows)).collect())
         description = polars.read_parquet_metadata(source).get("pandas", "")
     # A damaged Parquet file makes polars panic, which is not a PolarsError.
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
         raise _unreadable(path, error) from error
-    return Table(path, frame, _index(frame.columns, _pandas_index(description)))
+    index = index_columns(frame.columns, _pandas_index(description))
+    return Table(path, frame, index, first=0 if rows is None else rows[0])
+
+
+def parquet_rows(path: Path, first: int, count: int) -> Table:
+    """Some rows of a Parquet file.
+
+    Raises:
+        DataError: The file cannot be parsed.
+        MissingLibraryError: polars is not installed.
+    """
+    check_library(path)
+    return _parquet(path, None, (first, count))
 
 
 def _pandas_index(description: str) -> list[str]:

@@ -40,20 +40,37 @@ def read(path: Path, settings: ReadingSettings, targets: Targets = "labels") -> 
             time, or the rows of one sequence differ in its target.
         RecipeError: A time column is set without an id column, and a row is not a step.
     """
-    rows_are_steps = bool(settings.id_column) or targets == "steps"
-    if targets == "detect" and settings.time_column:
-        rows_are_steps = True
-    if settings.time_column and not rows_are_steps:
+    check(settings, targets)
+    return examples(load(path, settings), settings, targets)
+
+
+def check(settings: ReadingSettings, targets: Targets) -> None:
+    """Raises RecipeError where a time column is set without an id column, and a row is not a step."""
+    if settings.time_column and not rows_are_steps(settings, targets):
         raise RecipeError("data.time_column needs data.id_column, which says which sequence a row belongs to.")
-    table = load(path, settings)
-    features = _features(table, settings)
+
+
+def rows_are_steps(settings: ReadingSettings, targets: Targets) -> bool:
+    """Whether a row of a table is a step; else it is a sequence."""
+    return bool(settings.id_column) or targets == "steps" or (targets == "detect" and bool(settings.time_column))
+
+
+def by_id(settings: ReadingSettings, targets: Targets) -> bool:
+    """Whether a table has many sequences, a row per step."""
+    return bool(settings.id_column) and rows_are_steps(settings, targets)
+
+
+def examples(table: Table, settings: ReadingSettings, targets: Targets) -> Examples:
+    """The sequences of a table, or of whole sequences of it; as :func:`read`."""
+    path = table.path
+    features = features_of(table, settings)
     if not table.frame.height:
         raise DataError(f"{path} has column names but no rows; expected at least one.")
     row_targets = targets_of(table, settings, targets)
-    if rows_are_steps:
+    if rows_are_steps(settings, targets):
         return _long(table, features, row_targets, settings, per_step=targets in ("steps", "detect"))
     inputs = cells.numbers(table, features, settings, _ADVICE)[:, :, None]
-    origins = [f"{path}[{row}]" for row in range(len(inputs))]
+    origins = [f"{path}[{table.first + row}]" for row in range(len(inputs))]
     return Examples(inputs, row_targets, origins, gaps=settings.missing != "error")
 
 
@@ -76,8 +93,12 @@ def texts(table: Table, column: str) -> list[str]:
     return texts
 
 
-def _features(table: Table, settings: ReadingSettings) -> list[str]:
-    """The names of the input columns, in order."""
+def features_of(table: Table, settings: ReadingSettings) -> list[str]:
+    """The names of the input columns, in order.
+
+    Raises:
+        DataError: A column is missing, or there are none.
+    """
     for setting, name in [("id_column", settings.id_column), ("time_column", settings.time_column)]:
         if name:
             table.check_column(name, setting)
@@ -148,7 +169,7 @@ def _long(
     table: Table, features: list[str], row_targets: list[Any] | None, settings: ReadingSettings, *, per_step: bool
 ) -> Examples:
     """Groups the rows by id, in the order of first occurrence; sorts each group by time."""
-    ids = _ids(table, settings) if settings.id_column else [""] * table.frame.height
+    ids = ids_of(table, settings) if settings.id_column else [""] * table.frame.height
     values = cells.numbers(table, features, settings, _ADVICE)
     groups: dict[str, list[int]] = {name: [] for name in ids}
     for row in _order(table, settings).tolist():
@@ -175,8 +196,12 @@ def _long(
     )
 
 
-def _ids(table: Table, settings: ReadingSettings) -> list[str]:
-    """The id of each row."""
+def ids_of(table: Table, settings: ReadingSettings) -> list[str]:
+    """The id of each row.
+
+    Raises:
+        DataError: A row has none.
+    """
     import polars
 
     column = table.frame[settings.id_column]

@@ -57,11 +57,20 @@ def read(paths: Sequence[Path], settings: ReadingSettings, targets: Targets = "l
         RecipeError: There is no such encoding.
     """
     check_paths(paths)
-    return Records.join([part for path in paths for part in _parts(path, settings, targets)])
+    return Records.join([read_file(file, settings, targets) for path in paths for file in files_of(path, settings)])
 
 
-def _parts(path: Path, settings: ReadingSettings, targets: Targets) -> list[Texts]:
-    """The texts of a path, file by file."""
+def read_file(file: Listed, settings: ReadingSettings, targets: Targets) -> Texts:
+    """The texts of a file; as :func:`read`."""
+    return _file_of_texts(file, settings, targets) if len(file.place.parts) == 1 else _text(file, settings, targets)
+
+
+def files_of(path: Path, settings: ReadingSettings) -> list[Listed]:
+    """The files of texts that a path names: itself, or those in the folder or archive.
+
+    Raises:
+        DataError: There are none, or they are both directly in a folder and in subfolders.
+    """
     everything = listed(path)
     files = [file for file in everything if file.suffix in SUFFIXES]
     if not files and path.is_file() and len(everything) == 1:
@@ -77,9 +86,7 @@ def _parts(path: Path, settings: ReadingSettings, targets: Targets) -> list[Text
             f"{path} holds texts both directly ({depths[1]}) and in subfolders ({depths[2]}); "
             "expected LABEL.txt, one text per line, or LABEL/NAME.txt, one text per file."
         )
-    return [
-        _file_of_texts(file, settings, targets) if 1 in depths else _text(file, settings, targets) for file in files
-    ]
+    return files
 
 
 def _text(file: Listed, settings: ReadingSettings, targets: Targets) -> Texts:
@@ -98,10 +105,39 @@ def _file_of_texts(file: Listed, settings: ReadingSettings, targets: Targets) ->
     if file.suffix in table.TEXT_SUFFIXES:
         return _table_of_texts(file, settings, targets)
     content = _decoded(file, settings)
-    kept = [(line.strip(), f"{file.path}[{index}]") for index, line in enumerate(content.split("\n")) if line.strip()]
-    if not kept:
+    texts = of_lines(file, content, settings, targets, label_first=label_first(file, content, settings))
+    if not len(texts):
         raise DataError(f"{file.path} is empty; expected one text per line.")
-    if file.suffix == _LABEL_FIRST or _label_first(content, settings):
+    return texts
+
+
+def label_first(file: Listed, content: str, settings: ReadingSettings) -> bool:
+    """Whether the lines of a file begin with their labels, by its name, its first line or the settings."""
+    return file.suffix == _LABEL_FIRST or _label_first(content, settings)
+
+
+def of_lines(
+    file: Listed,
+    content: str,
+    settings: ReadingSettings,
+    targets: Targets,
+    *,
+    label_first: bool,
+    lines_before: int = 0,
+) -> Texts:
+    """The texts of some lines of a file, with their labels.
+
+    Args:
+        file: The file.
+        content: The lines, with line feeds.
+        settings: As for :func:`read`.
+        targets: What the task learns.
+        label_first: Whether each line begins with its labels; else the name of the file is the label.
+        lines_before: The lines of the file before these.
+    """
+    numbered = enumerate(content.split("\n"), lines_before)
+    kept = [(line.strip(), f"{file.path}[{index}]") for index, line in numbered if line.strip()]
+    if label_first and kept:
         return _with_labels(kept, settings, targets)
     label = file.suffix[1:] if file.suffix in NAMED_BY_ENDING else file.stem
     texts, origins = [line for line, _ in kept], [origin for _, origin in kept]
@@ -135,9 +171,13 @@ def _with_labels(lines: Sequence[tuple[str, str]], settings: ReadingSettings, ta
 
 
 def _table_of_texts(file: Listed, settings: ReadingSettings, targets: Targets) -> Texts:
-    rows = table.load(file.path, settings, content=file.content(), texts=True)
+    return of_table(table.load(file.path, settings, content=file.content(), texts=True), settings, targets)
+
+
+def of_table(rows: table.Table, settings: ReadingSettings, targets: Targets) -> Texts:
+    """The texts of a table, or of some rows of it, with their targets."""
     texts = tables.texts(rows, settings.text_column)
-    origins = [f"{file.path}[{row}]" for row in range(len(texts))]
+    origins = [f"{rows.path}[{rows.first + row}]" for row in range(len(texts))]
     return _records(texts, tables.targets_of(rows, settings, targets), origins, settings)
 
 
