@@ -206,7 +206,7 @@ def split(examples: Kind, fraction: float, seed: int) -> tuple[Kind, Kind]:
     if groups and min(groups.values()) > 1 and min(held, count - held) >= len(groups):
         _, chosen = train_test_split(np.arange(count), test_size=held, stratify=labels, random_state=seed)
     else:
-        firsts = {label: index for index, label in reversed(list(enumerate(labels)))}
+        firsts = {labels[index]: index for index in reversed(range(count))}
         rest = np.setdiff1d(np.arange(count), list(firsts.values()))
         if len(rest) < held:
             of, rest_of = (f" of {len(groups)} labels", "one of each label") if examples.labels else ("", "one")

@@ -238,6 +238,31 @@ def test_a_hostile_description_is_refused() -> None:
         check(cache.prepared(Numbered()))
 
 
+def test_a_process_prepares_a_set_again_that_it_found_damaged() -> None:
+    store = cache.prepared(Numbered())
+    for part in store.folder.glob("*.arrow"):
+        content = bytearray(part.read_bytes())
+        content[len(content) // 2] ^= 1
+        part.write_bytes(content)
+    with pytest.raises(DataError, match="were discarded"):
+        check(store)
+    check(cache.prepared(Numbered()))  # while the damaged one is still open here
+    assert len(store)
+
+
+def test_a_source_that_changes_while_it_is_read_is_refused() -> None:
+    class Changing(Numbered):
+        changes = 0
+
+        def identity(self) -> Any:
+            self.changes += 1
+            return self.changes
+
+    with pytest.raises(DataError, match="numbers changed while it was read"):
+        cache.prepared(Changing())
+    assert not [entry for entry in cache.entries() if entry.whole]
+
+
 def test_sets_are_listed_and_deleted_unless_they_are_used() -> None:
     store = cache.prepared(Numbered())
     other = cache.prepared(Numbered(dtypes=("float64",)))

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from holdfast.data.disk.parts import Kind, Part, PartWriter, stored_dtype
+from holdfast.data.disk.blocks import Kind
+from holdfast.data.disk.parts import Part, PartWriter, stored_dtype
 from holdfast.data.disk.store import DESCRIPTION, DamagedError, Description, Store
 from holdfast.errors import DataError
 

@@ -92,6 +92,8 @@ def _prepare(folder: Path, source: Source) -> None:
     with shown(source.about, folder, source.total) as progress:
         build(folder, source, progress)
     try:
+        if key_of(source.identity()) != folder.name:
+            raise DataError(f"{source.about} changed while it was read. Start again once nothing writes to it.")
         source.verify(Store(folder))
     except DataError:
         (folder / DESCRIPTION).unlink()

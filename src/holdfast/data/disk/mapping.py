@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from holdfast.data.disk.parts import arrow
+from holdfast.data.disk.blocks import arrow
 
 _PAGE = mmap.PAGESIZE
 

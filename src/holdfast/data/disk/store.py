@@ -14,9 +14,10 @@ from typing import Any, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from holdfast.data.disk.blocks import KINDS, Block, Kind, arrow, checksum
 from holdfast.data.disk.columns import Column
 from holdfast.data.disk.mapping import MappedFile
-from holdfast.data.disk.parts import KINDS, Block, Kind, Part, arrow, checksum
+from holdfast.data.disk.parts import Part
 from holdfast.errors import DataError
 from holdfast.files.container import replace_file
 
@@ -260,6 +261,7 @@ class Store:
     def _damaged(self, reason: str) -> DataError:
         """The error for a set that was found damaged in use; the next start prepares it again."""
         (self.folder / DESCRIPTION).unlink(missing_ok=True)
+        self.lock = None  # so that it can be prepared again, also by this process
         return DataError(
             f"The prepared data in {self.folder} are damaged ({reason}), and were discarded. Start again, with "
             "--resume if the run had begun: they are then prepared again."

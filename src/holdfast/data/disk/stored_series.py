@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from holdfast.data.disk.blocks import Kind
 from holdfast.data.disk.build import Piece
 from holdfast.data.disk.cache import files_identity, prepared
-from holdfast.data.disk.parts import Kind
 from holdfast.data.disk.store import Store, facts_of
 from holdfast.data.readers import series as reader
 from holdfast.data.readers import values as cells

@@ -106,7 +106,7 @@ def parquet_pieces(path: Path, position: Any, hold: Hold | None = None) -> Itera
 
 def _row_groups(path: Path) -> tuple[list[int], int]:
     """The number of rows of each row group, and the number of columns."""
-    from holdfast.data.disk.parts import arrow
+    from holdfast.data.disk.blocks import arrow
 
     pa = arrow()
     import pyarrow.parquet
