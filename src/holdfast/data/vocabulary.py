@@ -145,7 +145,7 @@ class Vocabulary(Saved):
         Args:
             texts: The texts.
             least: The ids of a text without tokens.
-            identity: A JSON value that stands for a function that changes texts on disk.
+            identity: A JSON value that identifies a function that changes texts on disk.
         """
 
         def encode(some: Sequence[str]) -> list[list[int]]:

@@ -43,7 +43,7 @@ def key_of(identity: Any) -> str:
 
 
 def files_identity(files: Sequence[Path]) -> list[list[Any]]:
-    """What stands for the content of files: the path, the size and the time of the last change of each."""
+    """What identifies the content of files: the path, the size and the time of the last change of each."""
     known = []
     for file in files:
         about = file.stat()

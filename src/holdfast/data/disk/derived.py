@@ -54,7 +54,7 @@ def derived(
     Args:
         column: The items.
         compute: Gives an array for each of some items.
-        identity: A JSON value that stands for the computation, and for a function that changes the items.
+        identity: A JSON value that identifies the computation, and for a function that changes the items.
         about: The result in words, for a person.
     """
     whole = column.whole()
@@ -67,7 +67,7 @@ def ids(texts: Sequence[Any], encode: Callable[[list[Any]], list[list[int]]], id
     Args:
         texts: The texts.
         encode: Gives the ids of each of some texts.
-        identity: A JSON value that stands for ``encode``.
+        identity: A JSON value that identifies ``encode``.
     """
     if not isinstance(texts, Column):
         return encode(list(texts))

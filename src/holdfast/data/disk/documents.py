@@ -35,7 +35,7 @@ class Documents(Sequence[str]):
     Attributes:
         store: The set.
         characters: The number of characters.
-        span: What stands for the part, as a JSON value.
+        span: What identifies the part, as a JSON value.
     """
 
     def __init__(

@@ -136,7 +136,7 @@ def _whole_ids(settings: ReadingSettings, table: Table, ended: bool) -> int:
 
 
 def whole_ids(table: Table, ids: Sequence[str], ended: bool) -> int:
-    """The rows before the last id of a piece, whose sequence may go on in the next one.
+    """The rows before the last id of a piece, whose sequence may continue in the next one.
 
     Args:
         table: The piece.

@@ -209,7 +209,7 @@ class Encoding:
         """The rows.
 
         Args:
-            identity: A JSON value that stands for the encoding, apart from the series.
+            identity: A JSON value that identifies the encoding, apart from the series.
         """
         if self._series[0].store is None:
             return _InMemory([self._encode(number, each) for number, each in enumerate(self._series)])
