@@ -13,6 +13,7 @@ train.schedule       ``one-cycle``, which ends with a rate near 0, so that the l
                      ``constant`` with ``patience``, which may stop at any epoch, or with ``warmup_steps``
 train.learning_rate  0.005, the highest rate of ``one-cycle``; 0.001 with the other schedules
 train.chunks         the number of processes
+data.storage         ``disk`` where the files are larger than an eighth of the memory, else ``memory``
 ===================  =================================================================================================
 """
 
@@ -30,7 +31,7 @@ LEAST_HELD_OUT = 100
 LEAST_EPOCHS, LEAST_UPDATES, MOST_UPDATES = 10, 1500, 20_000
 _BATCH_SIZES = ((1_000, 16), (10_000, 32), (50_000, 64))
 _LARGEST_BATCH = 128
-_UNSAID = ("chunks", 1)  # one process, as nearly always
+_UNSAID = (("chunks", 1), ("storage", "memory"))  # as nearly always
 
 Kind = TypeVar("Kind", bound=Recipe)
 
@@ -147,6 +148,7 @@ def explain_choices(given: Recipe, resolved: Recipe, *, examples: int, batches: 
     updates = train.max_steps or int(train.epochs) * batches
     reasons = {
         ("data", "validation"): f"0.1 is held out where that is at least {LEAST_HELD_OUT} examples",
+        ("data", "storage"): "the files are larger than an eighth of the memory",
         ("train", "epochs"): f"{updates:,} updates",
         ("train", "schedule"): f"up to learning_rate = {train.learning_rate:g} and down to almost 0"
         if train.schedule == "one-cycle"
@@ -157,7 +159,7 @@ def explain_choices(given: Recipe, resolved: Recipe, *, examples: int, batches: 
         before, after = getattr(given, table), getattr(resolved, table)
         for field in type(before).model_fields:
             value = getattr(after, field)
-            if getattr(before, field) == "auto" != value and (field, value) != _UNSAID:
+            if getattr(before, field) == "auto" != value and (field, value) not in _UNSAID:
                 shown = f'"{value}"' if isinstance(value, str) else f"{value:g}"
                 reason = reasons.get((table, field))
                 choices.append(f"{table}.{field} = {shown}{f' ({reason})' if reason else ''}")

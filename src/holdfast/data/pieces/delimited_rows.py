@@ -47,8 +47,8 @@ class DelimitedRows:
             if len(head) >= _HEAD:
                 break
         rows = delimited.rows_of(head, self._settings.comment, quoted=self._quoted, everywhere=self._comments)
-        layout = delimited.layout_of(self.path, rows, self._settings)
-        below = rows.numbers[layout.head :]
+        layout, above = delimited.layout_of(self.path, rows, self._settings)
+        below = rows.numbers[above:]
         return layout, (below[0] - 1 if below else len(head))
 
     @cached_property
@@ -70,7 +70,7 @@ class DelimitedRows:
     @property
     def columns(self) -> Sequence[str]:
         """The names of the columns."""
-        return self._layout[0].frame([], []).columns
+        return list(self._layout[0].names)
 
     @cached_property
     def _count(self) -> int:
@@ -131,7 +131,7 @@ class DelimitedRows:
 
         def part(begin: int, end: int) -> Table:
             chosen, lines = rows[begin:end], numbers[begin:end]
-            frame = layout.frame(chosen, lines)
+            frame = layout.frame(self.path, chosen, lines)
             index = table.index_columns(frame.columns)
             return Table(self.path, frame, index, lines, layout.separator, first + begin)
 

@@ -128,6 +128,6 @@ def _alike(first: Path, settings: ReadingSettings) -> Callable[[Sequence[Path]],
     shape = cache(images.shape_of)
 
     def read(files: Sequence[Path]) -> Examples:
-        return Examples(images.of_files(files, settings, (first, shape(first))), None, [str(file) for file in files])
+        return images.pictures(files, None, settings, "labels", (shape(first), first))
 
     return read

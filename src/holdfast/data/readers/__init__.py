@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from holdfast.data.examples import Examples
@@ -49,22 +50,29 @@ def read(
         MissingDataError: A path does not exist.
         DataError: A file is of an unknown kind, is damaged, or does not fit the others.
     """
+    return Examples.join([entry() for _, entry in entries(paths, settings, part, targets)])
+
+
+def entries(
+    paths: Sequence[str | Path], settings: ReadingSettings, part: npz.Part = "test", targets: Targets = "labels"
+) -> list[tuple[Path, Callable[[], Examples]]]:
+    """The files and folders that hold sequences, in order, each with the function that reads it; as :func:`read`."""
     files = [Path(path) for path in paths]
     check_paths(files)
     arrays = npy.pairs([path for path in files if _ending(path) == ".npy"])
     image_files = _pair([path for path in files if _ending(path) not in (".npy", ".npz") and _reader(path) is None])
-    parts: list[Examples] = []
+    found: list[tuple[Path, Callable[[], Examples]]] = []
     for path in files:
         reader = _reader(path)
         if reader is not None:
-            parts.append(reader(path, settings, targets))
+            found.append((path, partial(reader, path, settings, targets)))
         elif _ending(path) == ".npz":
-            parts.append(npz.read(path, settings, part, targets))
+            found.append((path, partial(npz.read, path, settings, part, targets)))
         elif path in arrays:
-            parts.append(npy.read(path, settings, arrays[path], targets))
+            found.append((path, partial(npy.read, path, settings, arrays[path], targets)))
         elif path in image_files:
-            parts.append(idx.read(path, settings, image_files[path], targets))
-    return Examples.join(parts)
+            found.append((path, partial(idx.read, path, settings, image_files[path], targets)))
+    return found
 
 
 def with_test_parts(paths: Sequence[Path]) -> list[Path]:

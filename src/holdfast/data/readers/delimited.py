@@ -7,7 +7,7 @@ import itertools
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,12 +36,12 @@ class Delimited:
     Attributes:
         frame: The values as text, null where a cell is empty.
         lines: The line of the file in which each row starts, from 1.
-        separator: The separator of values.
+        layout: How the rows become values.
     """
 
     frame: polars.DataFrame
     lines: Sequence[int]
-    separator: str
+    layout: Layout
 
 
 @dataclass
@@ -67,28 +67,25 @@ class Rows:
 
 @dataclass(frozen=True)
 class Layout:
-    """How the rows of a table become values.
+    """How the rows of a table become values, also for the rest of a file that is read in pieces.
 
     Attributes:
-        path: The file, for messages.
-        names: The names of the columns, as they are in the file.
+        names: The names of the columns, each once.
         separator: The separator of values.
-        blanks: Whether the rows are separated by blanks, each run of which becomes a tab.
-        quoted: As in :class:`Rows`.
-        head: Rows of the file above the first row of values.
+        blanks: Whether the values are separated by blanks, each run of which becomes a tab.
+        quoted: As in :class:`Rows`; None where there are no quotes so far.
     """
 
-    path: Path
     names: tuple[str, ...]
     separator: str
     blanks: bool
-    quoted: bool
-    head: int
+    quoted: bool | None
 
-    def frame(self, rows: Sequence[str], numbers: Sequence[int]) -> polars.DataFrame:
+    def frame(self, path: Path, rows: Sequence[str], numbers: Sequence[int]) -> polars.DataFrame:
         """Rows as a table of text.
 
         Args:
+            path: The file, for messages.
             rows: The text of each row.
             numbers: The line of the file in which each starts, for messages.
 
@@ -98,7 +95,7 @@ class Layout:
         import polars
 
         rows = ["\t".join(row.split()) for row in rows] if self.blanks else rows
-        names, separator, quoted = self.names, self.separator, self.quoted
+        names, separator, quoted = self.names, self.separator, bool(self.quoted)
         head = separator.join(str(place) for place in range(len(names)))
         try:
             frame = polars.read_csv(
@@ -108,12 +105,10 @@ class Layout:
                 infer_schema=False,
             )
         except polars.exceptions.PolarsError as error:
-            raise _malformed(self.path, error, rows, numbers, names, separator, quoted) from error
+            raise _malformed(path, error, rows, numbers, names, separator, quoted) from error
         if frame.height != len(rows):
-            raise DataError(
-                f"{self.path} cannot be read as a table: quotes in it are out of place. Correct or remove them."
-            )
-        frame.columns = _unique(names)
+            raise DataError(f"{path} cannot be read as a table: quotes in it are out of place. Correct or remove them.")
+        frame.columns = list(names)
         return frame
 
 
@@ -136,10 +131,54 @@ def parse(path: Path, text: str, settings: TableSettings, *, comments: bool) -> 
     """
     table = rows_of(text.split("\n"), settings.comment, quoted=quotes_enclose(text), everywhere=comments)
     check_closed(path, table)
-    layout = layout_of(path, table, settings)
-    rows, numbers = table.rows[layout.head :], table.numbers[layout.head :]
-    check_separated(path, len(rows), len(layout.names), len(text))
-    return Delimited(layout.frame(rows, numbers), numbers, layout.separator)
+    layout, head = layout_of(path, table, settings)
+    if '"' not in text:
+        layout = replace(layout, quoted=None)
+    return _delimited(path, table.rows[head:], table.numbers[head:], layout, len(text))
+
+
+def parse_more(
+    path: Path, text: str, settings: TableSettings, layout: Layout, *, comments: bool, lines_before: int
+) -> Delimited:
+    """Reads further rows of a table, whose beginning was read before.
+
+    Args:
+        path: The file, for messages.
+        text: Whole rows, with line feeds.
+        settings: ``comment`` is used.
+        layout: How the rows are written.
+        comments: Whether there may be comments among the rows.
+        lines_before: The lines of the file before these.
+
+    Returns:
+        The rows; there may be none.
+
+    Raises:
+        DataError: As for :func:`parse`, or quotes are used in another way than before.
+    """
+    quoted = quotes_enclose(text) if '"' in text else None
+    if None not in (quoted, layout.quoted) and quoted != layout.quoted:
+        raise DataError(
+            f"{path}, after line {lines_before}: quotes enclose values in a part of the file only. Read it with "
+            'data.storage = "memory", or write quotes in the same way in all rows.'
+        )
+    layout = replace(layout, quoted=layout.quoted if quoted is None else quoted)
+    table = rows_of(
+        text.split("\n"),
+        settings.comment,
+        quoted=bool(quoted),
+        everywhere=comments,
+        first=lines_before + 1,
+        names_known=True,
+    )
+    check_closed(path, table)
+    _check_comments(path, table, layout.separator, len(layout.names), settings.comment)
+    return _delimited(path, table.rows, table.numbers, layout, len(text))
+
+
+def _delimited(path: Path, rows: Sequence[str], numbers: Sequence[int], layout: Layout, size: int) -> Delimited:
+    check_separated(path, len(rows), len(layout.names), size)
+    return Delimited(layout.frame(path, rows, numbers), numbers, layout)
 
 
 def check_closed(path: Path, table: Rows) -> None:
@@ -148,8 +187,8 @@ def check_closed(path: Path, table: Rows) -> None:
         raise DataError(f"{path}, line {table.open}, opens a quote that is never closed. The file may be cut short.")
 
 
-def layout_of(path: Path, table: Rows, settings: TableSettings) -> Layout:
-    """The layout of a table, from its rows or the first of them.
+def layout_of(path: Path, table: Rows, settings: TableSettings) -> tuple[Layout, int]:
+    """The layout of a table, from its rows or the first of them, and the number of rows above the first one of values.
 
     Raises:
         DataError: There are no columns.
@@ -174,7 +213,7 @@ def layout_of(path: Path, table: Rows, settings: TableSettings) -> Layout:
         head += 1
         _check_names(path, table.numbers[head:], table.numbers[head - 1], names)
     _check_comments(path, table, separator, len(names), settings.comment)
-    return Layout(path, tuple(names), separator, blanks, table.quoted, head)
+    return Layout(tuple(_unique(names)), separator, blanks, table.quoted), head
 
 
 def _check_names(path: Path, numbers: Sequence[int], line: int, names: Sequence[str]) -> None:

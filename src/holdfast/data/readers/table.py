@@ -47,7 +47,7 @@ class Table:
             recipe names them.
         lines: The line of the file in which each row starts, from 1; None if the file does not have lines.
         separator: The separator of values in a text file.
-        first: The number of the first row in the file, from 0; above 0 for a piece of a file.
+        first: The number of rows of the file before these; above 0 for a piece of a file.
     """
 
     path: Path
@@ -137,11 +137,15 @@ def load(path: Path, settings: TableSettings, *, content: bytes | None = None, t
     if ".jsonl" in endings or ".ndjson" in endings:
         return _json_lines(path, text)
     parsed = delimited.parse(path, text, settings, comments=not texts)
-    return Table(path, parsed.frame, index_columns(parsed.frame.columns), parsed.lines, parsed.separator)
+    return Table(path, parsed.frame, index_columns(parsed.frame.columns), parsed.lines, parsed.layout.separator)
 
 
 def check_library(path: Path) -> None:
-    """Raises MissingLibraryError where polars is not installed."""
+    """Checks that polars is installed.
+
+    Raises:
+        MissingLibraryError: It is not.
+    """
     try:
         import polars  # noqa: F401
     except ImportError as error:
@@ -187,18 +191,19 @@ def json_table(path: Path, text: str, lines: Sequence[int], first: int = 0) -> T
     return Table(path, frame, index_columns(frame.columns), known, first=first)
 
 
-def _parquet(path: Path, content: bytes | None) -> Table:
+def _parquet(path: Path, content: bytes | None, rows: tuple[int, int] | None = None) -> Table:
+    """A Parquet file, or some of its rows: the first of them, and their number."""
     import polars
 
     source = path if content is None else content
     size = path.stat().st_size if content is None else len(content)
     with readable_parquet(path):
         scan = polars.scan_parquet(source, glob=False)
-        rows, columns = scan.select(polars.len()).collect().item(), len(scan.collect_schema())
-        check_parquet(path, int(rows), columns, size)
-        frame = offsets_as_text(scan.collect())
+        count, columns = scan.select(polars.len()).collect().item(), len(scan.collect_schema())
+        check_parquet(path, int(count), columns, size)
+        frame = offsets_as_text((scan if rows is None else scan.slice(*rows)).collect())
         index = parquet_index(source, frame.columns)
-    return Table(path, frame, index)
+    return Table(path, frame, index, first=0 if rows is None else rows[0])
 
 
 @contextmanager
@@ -216,6 +221,17 @@ def readable_parquet(path: Path) -> Iterator[None]:
     # A damaged Parquet file makes polars panic, which is not a PolarsError.
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
         raise unreadable(path, error) from error
+
+
+def parquet_rows(path: Path, first: int, count: int) -> Table:
+    """Some rows of a Parquet file.
+
+    Raises:
+        DataError: The file cannot be parsed.
+        MissingLibraryError: polars is not installed.
+    """
+    check_library(path)
+    return _parquet(path, None, (first, count))
 
 
 def parquet_index(source: Path | bytes, columns: Sequence[str]) -> tuple[str, ...]:
