@@ -2,7 +2,7 @@
 
     python -m benchmarks.storage --gigabytes 6 --memory-gigabytes 1.5 --folder /tmp/storage
 
-It writes a Parquet file (sequences of 25 steps with 64 channels, a row per step), and trains a small classifier for one
+It writes NumPy arrays (sequences of 25 steps with 64 channels, 128 MB per file), and trains a small classifier for one
 epoch: from disk twice (the first start prepares the set, the second one finds it), and on a tenth of the size from disk
 and from memory.
 Each run is a process of its own. With the right to make control groups (Linux, as root), the runs from disk are limited
@@ -26,27 +26,19 @@ from typing import Any
 
 import numpy as np
 
-STEPS, CHANNELS, AT_ONCE = 25, 64, 2_000
+STEPS, CHANNELS, AT_ONCE = 25, 64, 10_000
 _GROUPS = Path("/sys/fs/cgroup")
 
 
-def write(path: Path, size: int) -> int:
-    """Writes a table of about ``size`` bytes; returns the number of its sequences."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    rng, count, writer = np.random.default_rng(0), 0, None
-    while writer is None or path.stat().st_size < size:
-        values = rng.normal(size=(AT_ONCE, STEPS, CHANNELS))
-        labels = np.where(values[:, -5:, 0].sum(1) > 0, "up", "down")
-        columns = {f"c{channel}": values[:, :, channel].ravel() for channel in range(CHANNELS)}
-        names = np.repeat([f"s{count + row}" for row in range(AT_ONCE)], STEPS)
-        table = pa.table({"id": names, "label": np.repeat(labels, STEPS), **columns})
-        writer = writer or pq.ParquetWriter(path, table.schema, compression="none", use_dictionary=["label"])
-        writer.write_table(table)
-        count += AT_ONCE
-    writer.close()
-    return count
+def write(folder: Path, size: int) -> int:
+    """Writes arrays of about ``size`` bytes, and their labels; returns the number of sequences."""
+    folder.mkdir()
+    files = max(1, round(size / (AT_ONCE * STEPS * CHANNELS * 8)))
+    for number in range(files):
+        values = np.random.default_rng(number).normal(size=(AT_ONCE, STEPS, CHANNELS))
+        np.save(folder / f"X_{number:03d}.npy", values)
+        np.save(folder / f"y_{number:03d}.npy", np.where(values[:, -5:, 0].sum(1) > 0, "up", "down"))
+    return files * AT_ONCE
 
 
 class Memory(threading.Thread):
@@ -82,7 +74,8 @@ def child(folder: Path, table: str, storage: str, out: str) -> dict[str, Any]:
         def epoch(self, row: Any) -> None:
             self.ended, self.row = time.monotonic(), row
 
-    data = {"train": [table], "test": ["test.parquet"], "id_column": "id", "validation": 0, "storage": storage}
+    train_files, test_files = ([str(file) for file in sorted((folder / part).iterdir())] for part in (table, "test"))
+    data = {"train": train_files, "test": test_files, "validation": 0, "storage": storage}
     train = {"epochs": 1, "batch_size": 256, "learning_rate": 0.01, "report": False, "threads": 1}
     recipe = recipes.from_dict(
         {"name": out, "task": "classify", "data": data, "model": {"hidden_size": 8}, "train": train}, "storage"
@@ -147,19 +140,17 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         began = time.monotonic()
-        count = write(folder / "whole.parquet", int(options.gigabytes * 1e9))
-        write(folder / "tenth.parquet", int(options.gigabytes * 1e8))
-        write(folder / "test.parquet", 1)
-        size = (folder / "whole.parquet").stat().st_size
+        count = write(folder / "whole", int(options.gigabytes * 1e9))
+        write(folder / "tenth", int(options.gigabytes * 1e8))
+        write(folder / "test", 1)
+        size = sum(file.stat().st_size for file in (folder / "whole").iterdir())
         print(f"{count:,} sequences, {size / 1e9:.2f} GB, written in {time.monotonic() - began:.0f} s", flush=True)
         with group(options.memory_gigabytes) as place:
             limit = f"limited to {options.memory_gigabytes:g} GB" if place else "no control group: not limited"
             for name in ("first", "second"):
-                print(
-                    f"{name} start from disk, {limit}: {run(folder, place, 'whole.parquet', 'disk', name)}", flush=True
-                )
-        print(f"a tenth from disk, not limited: {run(folder, None, 'tenth.parquet', 'disk', 'tenth-disk')}", flush=True)
-        print(f"a tenth from memory: {run(folder, None, 'tenth.parquet', 'memory', 'tenth')}", flush=True)
+                print(f"{name} start from disk, {limit}: {run(folder, place, 'whole', 'disk', name)}", flush=True)
+        print(f"a tenth from disk, not limited: {run(folder, None, 'tenth', 'disk', 'tenth-disk')}", flush=True)
+        print(f"a tenth from memory: {run(folder, None, 'tenth', 'memory', 'tenth')}", flush=True)
         sizes = [file.stat().st_size for file in (folder / "cache").rglob("*") if file.is_file()]
         print(f"the cache: {sum(sizes) / 1e9:.2f} GB")
     finally:

@@ -143,7 +143,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch | None = None) -> None:
     """Makes every piece, block and file of a set so small that the files of the cases have many."""
     sizes = {
         "disk.parts.BLOCK_BYTES": 300,
-        "disk.build.PART_BYTES": 3000,
+        "disk.build.PART_BYTES": 1500,
         "disk.derived._AT_ONCE": 7,
         "disk.documents.PIECE": 100,
         "disk.store._OPEN_PARTS": 2,
