@@ -148,8 +148,8 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch | None = None) -> None:
         "disk.documents.PIECE": 100,
         "disk.store._OPEN_PARTS": 2,
         "disk.store._OPEN_BLOCKS": 3,
-        "readers.table_pieces.PIECE_BYTES": 600,
-        "readers.line_pieces.PIECE_BYTES": 500,
+        "disk.tables.PIECE_BYTES": 600,
+        "pieces.text_lines._BLOCK": 500,
         "readers.compressed._MOST_LINES": 40,
         "readers.pairs._MOST_LINES": 40,
     }

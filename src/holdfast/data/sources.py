@@ -14,10 +14,12 @@ import numpy.typing as npt
 
 from holdfast.data import readers
 from holdfast.data.defaults import validation_fraction
+from holdfast.data.disk import sequences as stored_sequences
+from holdfast.data.disk import texts as stored_texts
 from holdfast.data.disk.files import kept
 from holdfast.data.disk.placement import on_disk
 from holdfast.data.examples import Examples
-from holdfast.data.readers import pieces, text_pieces, texts
+from holdfast.data.readers import texts
 from holdfast.data.readers.layout import arrange
 from holdfast.data.sets import spoken_digits
 from holdfast.data.sets.published import locate
@@ -117,7 +119,7 @@ def read_splits(
     if not on_disk(settings.storage, [*train, *test]):
         trained = read_sequences(train, settings, "train", targets)
         return trained, read_sequences(test, settings, targets=targets) if test else None
-    source = text_pieces.texts if settings.unit else pieces.sequences
+    source = stored_texts.source if settings.unit else stored_sequences.source
     trained = kept(source(train, settings, "train", targets))
     return trained, kept(source(test, settings, "test", targets)) if test else None
 

@@ -13,13 +13,13 @@ import numpy as np
 from holdfast.data.disk.blocks import Kind
 from holdfast.data.disk.build import Piece
 from holdfast.data.disk.cache import files_identity, prepared
+from holdfast.data.disk.sequences import reading, together, whole_ids
 from holdfast.data.disk.store import Store, facts_of
+from holdfast.data.disk.tables import rows_of, table_pieces
+from holdfast.data.pieces.tables import settled
 from holdfast.data.readers import series as reader
-from holdfast.data.readers import values as cells
-from holdfast.data.readers.pieces import in_pieces, reading, together, whole_ids
 from holdfast.data.readers.series_columns import resolved, target_names
 from holdfast.data.readers.table import Table, load
-from holdfast.data.readers.table_pieces import parquet_pieces, text_pieces
 from holdfast.data.series import Series
 from holdfast.data.settings import SeriesSettings
 from holdfast.data.time_axis import TimeAxis
@@ -81,23 +81,15 @@ def read(paths: Sequence[Path], settings: SeriesSettings) -> tuple[Series, ...]:
 
 def _series_of(path: Path, settings: SeriesSettings, position: Any) -> Iterator[tuple[tuple[Series, ...], Any]]:
     """The series of a table, those of whole ids at a time."""
-    parquet = path.suffix.lower() in (".parquet", ".pq")
-    if not parquet and not in_pieces(path, settings):
-        yield reader.from_table(load(path, settings), settings), None
-        return
-    pieces = parquet_pieces if parquet else partial(text_pieces, settings=settings)
-    first = next(iter(pieces(path, position=None)), None)
+    rows = rows_of(path, settings)
+    first = next(table_pieces(rows, None), None)
     known = settings if first is None else resolved(first[0], settings)
     if first is None or not known.id_column:
         yield reader.from_table(load(path, settings), settings), None
         return
-    pinned = (position or {}).get("decimal", settings.decimal)
-    for table, after in pieces(path, position=position, hold=partial(_whole_ids, known)):
-        yield (
-            reader.from_table(table, settings.model_copy(update={"decimal": pinned})),
-            (None if after is None else {**after, "decimal": pinned or _decimal(table, known)}),
-        )
-        pinned = pinned or _decimal(table, known)
+    fitting = settled(rows, settings, _unused(first[0], known))
+    for table, after in table_pieces(rows, position, partial(_whole_ids, known)):
+        yield reader.from_table(table, fitting), after
 
 
 def _whole_ids(settings: SeriesSettings, table: Table, ended: bool) -> int:
@@ -109,10 +101,10 @@ def _whole_ids(settings: SeriesSettings, table: Table, ended: bool) -> int:
     return whole_ids(table, column.cast(polars.String).str.strip_chars().fill_null("").to_list(), ended)
 
 
-def _decimal(table: Table, settings: SeriesSettings) -> str:
-    """The decimal sign of the first piece, which is that of the file."""
-    names = [*target_names(table, settings), *settings.past_columns, *settings.known_columns]
-    return "," if cells.decimal_comma(table, names, settings) else "."
+def _unused(table: Table, settings: SeriesSettings) -> list[str]:
+    """The columns that do not hold numbers of the series."""
+    used = {*target_names(table, settings), *settings.past_columns, *settings.known_columns}
+    return [name for name in table.columns if name not in used]
 
 
 def _fitting(series: Series, facts: Mapping[str, Any]) -> dict[str, Any]:

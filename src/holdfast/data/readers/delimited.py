@@ -7,7 +7,7 @@ import itertools
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,19 +67,19 @@ class Rows:
 
 @dataclass(frozen=True)
 class Layout:
-    """How the rows of a table become values, also for the rest of a file that is read in pieces.
+    """How the rows of a table become values.
 
     Attributes:
         names: The names of the columns, each once.
         separator: The separator of values.
         blanks: Whether the values are separated by blanks, each run of which becomes a tab.
-        quoted: As in :class:`Rows`; None where there are no quotes so far.
+        quoted: As in :class:`Rows`.
     """
 
     names: tuple[str, ...]
     separator: str
     blanks: bool
-    quoted: bool | None
+    quoted: bool
 
     def frame(self, path: Path, rows: Sequence[str], numbers: Sequence[int]) -> polars.DataFrame:
         """Rows as a table of text.
@@ -95,7 +95,7 @@ class Layout:
         import polars
 
         rows = ["\t".join(row.split()) for row in rows] if self.blanks else rows
-        names, separator, quoted = self.names, self.separator, bool(self.quoted)
+        names, separator, quoted = self.names, self.separator, self.quoted
         head = separator.join(str(place) for place in range(len(names)))
         try:
             frame = polars.read_csv(
@@ -132,52 +132,8 @@ def parse(path: Path, text: str, settings: TableSettings, *, comments: bool) -> 
     table = rows_of(text.split("\n"), settings.comment, quoted=quotes_enclose(text), everywhere=comments)
     check_closed(path, table)
     layout, head = layout_of(path, table, settings)
-    if '"' not in text:
-        layout = replace(layout, quoted=None)
-    return _delimited(path, table.rows[head:], table.numbers[head:], layout, len(text))
-
-
-def parse_more(
-    path: Path, text: str, settings: TableSettings, layout: Layout, *, comments: bool, lines_before: int
-) -> Delimited:
-    """Reads further rows of a table, whose beginning was read before.
-
-    Args:
-        path: The file, for messages.
-        text: Whole rows, with line feeds.
-        settings: ``comment`` is used.
-        layout: How the rows are written.
-        comments: Whether there may be comments among the rows.
-        lines_before: The lines of the file before these.
-
-    Returns:
-        The rows; there may be none.
-
-    Raises:
-        DataError: As for :func:`parse`, or quotes are used in another way than before.
-    """
-    quoted = quotes_enclose(text) if '"' in text else None
-    if None not in (quoted, layout.quoted) and quoted != layout.quoted:
-        raise DataError(
-            f"{path}, after line {lines_before}: quotes enclose values in a part of the file only. Read it with "
-            'data.storage = "memory", or write quotes in the same way in all rows.'
-        )
-    layout = replace(layout, quoted=layout.quoted if quoted is None else quoted)
-    table = rows_of(
-        text.split("\n"),
-        settings.comment,
-        quoted=bool(quoted),
-        everywhere=comments,
-        first=lines_before + 1,
-        names_known=True,
-    )
-    check_closed(path, table)
-    _check_comments(path, table, layout.separator, len(layout.names), settings.comment)
-    return _delimited(path, table.rows, table.numbers, layout, len(text))
-
-
-def _delimited(path: Path, rows: Sequence[str], numbers: Sequence[int], layout: Layout, size: int) -> Delimited:
-    check_separated(path, len(rows), len(layout.names), size)
+    rows, numbers = table.rows[head:], table.numbers[head:]
+    check_separated(path, len(rows), len(layout.names), len(text))
     return Delimited(layout.frame(path, rows, numbers), numbers, layout)
 
 
@@ -212,8 +168,9 @@ def layout_of(path: Path, table: Rows, settings: TableSettings) -> tuple[Layout,
     else:
         head += 1
         _check_names(path, table.numbers[head:], table.numbers[head - 1], names)
-    _check_comments(path, table, separator, len(names), settings.comment)
-    return Layout(tuple(_unique(names)), separator, blanks, table.quoted), head
+    layout = Layout(tuple(_unique(names)), separator, blanks, table.quoted)
+    check_comments(path, table, layout, settings.comment)
+    return layout, head
 
 
 def _check_names(path: Path, numbers: Sequence[int], line: int, names: Sequence[str]) -> None:
@@ -233,10 +190,13 @@ def _check_names(path: Path, numbers: Sequence[int], line: int, names: Sequence[
         )
 
 
-def _check_comments(path: Path, table: Rows, separator: str, count: int, comment: str) -> None:
+def check_comments(path: Path, table: Rows, layout: Layout, comment: str) -> None:
     """Warns about comments below the names of the columns that look like rows: they have as many values."""
+    count = len(layout.names)
     alike = [
-        number for number, text in table.skipped if count > 1 and len(_values(text, separator, table.quoted)) == count
+        number
+        for number, text in table.skipped
+        if count > 1 and len(_values(text, layout.separator, table.quoted)) == count
     ]
     if alike:
         warnings.warn(

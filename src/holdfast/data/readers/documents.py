@@ -9,7 +9,7 @@ from typing import Any
 
 from holdfast.data.disk import documents as stored
 from holdfast.data.disk.files import Entry, FileSource
-from holdfast.data.readers import line_pieces
+from holdfast.data.pieces.text_lines import line_pieces, not_utf8
 from holdfast.data.readers.compressed import opened
 from holdfast.data.readers.paths import check_paths
 from holdfast.data.records import Records
@@ -42,12 +42,11 @@ def lines_in_pieces(paths: Sequence[Path]) -> FileSource:
 
 
 def _pieces(path: Path, position: Any) -> Iterator[tuple[Records[str, str], Any]]:
-    for text, before, after in line_pieces.line_pieces(path, "utf-8", position, plain=True):
-        rows = [
-            (line.strip(), f"{path}[{index}]") for index, line in enumerate(text.split("\n"), before) if line.strip()
-        ]
+    for piece in line_pieces(path, position=position, plain=True):
+        numbered = enumerate(piece.lines, piece.before)
+        rows = [(line.strip(), f"{path}[{index}]") for index, line in numbered if line.strip()]
         if rows:
-            yield Records([line for line, _ in rows], None, [origin for _, origin in rows]), after
+            yield Records([line for line, _ in rows], None, [origin for _, origin in rows]), piece.after
 
 
 def lines(paths: Sequence[Path]) -> Records[str, str]:
@@ -92,7 +91,12 @@ def decoded(path: Path) -> str:
         DataError: It is not UTF-8, or cannot be read.
     """
     with opened(path) as file:
-        return line_pieces.decoded(path, file.read())
+        content = file.read()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise not_utf8(path, error.start) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def files_of(paths: Sequence[Path]) -> list[Path]:

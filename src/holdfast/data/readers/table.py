@@ -191,8 +191,7 @@ def json_table(path: Path, text: str, lines: Sequence[int], first: int = 0) -> T
     return Table(path, frame, index_columns(frame.columns), known, first=first)
 
 
-def _parquet(path: Path, content: bytes | None, rows: tuple[int, int] | None = None) -> Table:
-    """A Parquet file, or some of its rows: the first of them, and their number."""
+def _parquet(path: Path, content: bytes | None) -> Table:
     import polars
 
     source = path if content is None else content
@@ -201,9 +200,9 @@ def _parquet(path: Path, content: bytes | None, rows: tuple[int, int] | None = N
         scan = polars.scan_parquet(source, glob=False)
         count, columns = scan.select(polars.len()).collect().item(), len(scan.collect_schema())
         check_parquet(path, int(count), columns, size)
-        frame = offsets_as_text((scan if rows is None else scan.slice(*rows)).collect())
+        frame = offsets_as_text(scan.collect())
         index = parquet_index(source, frame.columns)
-    return Table(path, frame, index, first=0 if rows is None else rows[0])
+    return Table(path, frame, index)
 
 
 @contextmanager
@@ -221,17 +220,6 @@ def readable_parquet(path: Path) -> Iterator[None]:
     # A damaged Parquet file makes polars panic, which is not a PolarsError.
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
         raise unreadable(path, error) from error
-
-
-def parquet_rows(path: Path, first: int, count: int) -> Table:
-    """Some rows of a Parquet file.
-
-    Raises:
-        DataError: The file cannot be parsed.
-        MissingLibraryError: polars is not installed.
-    """
-    check_library(path)
-    return _parquet(path, None, (first, count))
 
 
 def parquet_index(source: Path | bytes, columns: Sequence[str]) -> tuple[str, ...]:

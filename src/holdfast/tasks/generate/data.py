@@ -125,7 +125,7 @@ def _source(path: Path) -> Source:
     def read(lines: Sequence[str], places: Sequence[int]) -> Records[Any, str]:
         return Records(list(lines), None, [f"{path}[{place}]" for place in places])
 
-    return LinesSource(path, read)
+    return LinesSource(path, read, plain=True)
 
 
 def check(recipe: GenerateRecipe) -> None:

@@ -12,13 +12,14 @@ import numpy as np
 from holdfast.data import readers
 from holdfast.data.disk.files import Entry, FileSource, Part
 from holdfast.data.disk.store import Store
+from holdfast.data.disk.tables import FileRows, Hold, rows_of, table_pieces
 from holdfast.data.examples import Examples
+from holdfast.data.pieces.delimited_rows import DelimitedRows
+from holdfast.data.pieces.tables import settled
 from holdfast.data.readers import audio, images, npz, tables
-from holdfast.data.readers import values as cells
-from holdfast.data.readers.folders import holds, listing
+from holdfast.data.readers.folders import listing
 from holdfast.data.readers.paths import check_paths
 from holdfast.data.readers.table import Table
-from holdfast.data.readers.table_pieces import Hold, parquet_pieces, text_pieces
 from holdfast.data.settings import ReadingSettings
 from holdfast.data.targets import Targets
 from holdfast.errors import DataError
@@ -28,10 +29,9 @@ _NOT_READ = (
     *("scaling", "unit", "vocabulary_size", "least", "lower"),
 )
 """Settings that do not change what is read."""
-_WIDE = ("utf-16", "utf16", "utf-32", "utf32", "u16", "u32")
 
 
-def sequences(
+def source(
     paths: Sequence[Path], settings: ReadingSettings, part: npz.Part = "test", targets: Targets = "labels"
 ) -> FileSource:
     """The source of sequences of numbers; the arguments are those of :func:`holdfast.data.readers.read`.
@@ -55,32 +55,21 @@ def reading(settings: Any) -> dict[str, Any]:
     return {name: value for name, value in table.items() if name not in _NOT_READ}
 
 
-def in_pieces(path: Path, settings: Any) -> bool:
-    """Whether a file of text can be cut at bytes that are line feeds."""
-    with path.open("rb") as file:
-        start = file.read(4)
-    return not start.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")) and not str(
-        getattr(settings, "encoding", "utf-8")
-    ).lower().replace("_", "-").startswith(_WIDE)
-
-
 def _entries(paths: Sequence[Path], settings: ReadingSettings, part: npz.Part, targets: Targets) -> Iterator[Entry]:
     tables.check_times(settings, targets)
-    for path, read in readers.entries(paths, settings, part, targets):
+    in_pieces = tables.by_id(settings, targets) or not tables.rows_are_steps(settings, targets)
+    for path, kind, read in readers.found(paths):
         if path.is_dir():
-            yield from _folder(path, settings, targets)
-        elif _is_table(path) and (tables.by_id(settings, targets) or not tables.rows_are_steps(settings, targets)):
-            if in_pieces(path, settings) or _is_parquet(path):
-                yield Entry(path, partial(_table, path, settings, targets))
-            else:
-                yield Entry.whole(path, read)
+            yield from _folder(path, kind, settings, targets)
+        elif kind == "table" and in_pieces:
+            yield Entry(path, partial(_table, path, settings, targets))
         else:
-            yield Entry.whole(path, read)
+            yield Entry.whole(path, partial(read, settings, part, targets))
 
 
-def _folder(path: Path, settings: ReadingSettings, targets: Targets) -> Iterator[Entry]:
+def _folder(path: Path, kind: str, settings: ReadingSettings, targets: Targets) -> Iterator[Entry]:
     """The recordings or images of a folder, one by one."""
-    if holds(path, audio.SUFFIXES):
+    if kind == "recordings":
         files, labels = listing(path, audio.SUFFIXES, "recording")
         for place, file in enumerate(files):
             label = None if labels is None else [labels[place]]
@@ -97,28 +86,21 @@ def _folder(path: Path, settings: ReadingSettings, targets: Targets) -> Iterator
         yield Entry.whole(file, partial(picture, place))
 
 
-def _is_table(path: Path) -> bool:
-    return bool({suffix.lower() for suffix in path.suffixes[-2:]} & set(tables.SUFFIXES))
-
-
-def _is_parquet(path: Path) -> bool:
-    return path.suffix.lower() in (".parquet", ".pq")
-
-
 def _table(path: Path, settings: ReadingSettings, targets: Targets, position: Any) -> Iterator[tuple[Part, Any]]:
     """The sequences of a table; those of an id are read together."""
     hold: Hold | None = partial(_whole_ids, settings) if tables.by_id(settings, targets) else None
-    if _is_parquet(path):
-        for table, after in parquet_pieces(path, position, hold):
-            yield tables.of_table(table, settings, targets), after
-        return
-    pinned = (position or {}).get("decimal", settings.decimal)
-    for table, after in text_pieces(path, settings, position, hold):
-        part = tables.of_table(table, settings.model_copy(update={"decimal": pinned}), targets)
-        if not pinned:  # the decimal sign of the first piece is that of the file
-            comma = cells.decimal_comma(table, tables.features_of(table, settings), settings)
-            pinned = "," if comma else "."
-        yield part, None if after is None else {**after, "decimal": pinned}
+    rows = rows_of(path, settings)
+    fitting = _settled(rows, settings)
+    for table, after in table_pieces(rows, position, hold):
+        yield tables.of_table(table, fitting, targets), after
+
+
+def _settled(rows: FileRows, settings: ReadingSettings) -> ReadingSettings:
+    """The settings with the decimal sign of the first inputs, which is that of the file."""
+    if not isinstance(rows, DelimitedRows):
+        return settings
+    inputs = tables.features_of(rows.empty, settings)
+    return settled(rows, settings, [name for name in rows.columns if name not in inputs])
 
 
 def together(store: Store) -> None:

@@ -11,8 +11,9 @@ import polars
 import pytest
 
 from holdfast.data import Examples, readers
+from holdfast.data.disk import sequences, tables
 from holdfast.data.disk.files import Entry, kept
-from holdfast.data.readers import pieces, table_pieces
+from holdfast.data.pieces import text_lines
 from holdfast.data.readers.table import Table, load
 from holdfast.data.settings import ReadingSettings, TableSettings
 from holdfast.errors import DataError
@@ -20,16 +21,18 @@ from holdfast.errors import DataError
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table_pieces, "PIECE_BYTES", 64)
+    monkeypatch.setattr(tables, "PIECE_BYTES", 64)
+    monkeypatch.setattr(text_lines, "_BLOCK", 64)
 
 
 def of_pieces(path: Path, settings: TableSettings, *, texts: bool = False) -> list[Table]:
     """The pieces of a file, each read again from the position before it."""
-    straight = list(table_pieces.text_pieces(path, settings, None, texts=texts))
+    rows = tables.rows_of(path, settings, texts=texts)
+    straight = list(tables.table_pieces(rows, None))
     again: list[Any] = []
     position = None
     while True:
-        table, position = next(table_pieces.text_pieces(path, settings, position, texts=texts), (None, None))
+        table, position = next(tables.table_pieces(rows, position), (None, None))
         again += [] if table is None else [table]
         if position is None:
             break
@@ -67,7 +70,7 @@ def test_pieces_are_the_table(tmp_path: Path, name: str, packed: bool) -> None:
 
 
 def examples(path: Path, settings: ReadingSettings) -> Examples:
-    (entry,) = pieces._entries([path], settings, "test", "labels")
+    (entry,) = sequences._entries([path], settings, "test", "labels")
     assert isinstance(entry, Entry)
     parts = [part for part, _ in entry.read(None)]
     assert all(isinstance(part, Examples) for part in parts)
@@ -98,11 +101,15 @@ def test_the_decimal_sign_of_the_first_piece_is_that_of_the_file(tmp_path: Path)
         examples(path, settings)
 
 
-def test_quotes_of_two_kinds_are_refused(tmp_path: Path) -> None:
+def test_the_whole_file_says_whether_quotes_enclose_values(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
+    path.write_text('a,b\n5"" pipe,1\n' + "x,2\n" * 30 + '"y, z",3\n' + "x,4\n" * 30)
+    parts = of_pieces(path, TableSettings())
+    assert polars.concat([part.frame for part in parts]).equals(load(path, TableSettings()).frame)
     path.write_text('a,b\n5" pipe,1\n' + "x,2\n" * 30 + '"y, z",3\n' + "x,4\n" * 30)
-    with pytest.raises(DataError, match=r"quotes enclose values in a part of the file only\. .*data\.storage"):
-        of_pieces(path, TableSettings())
+    for read in (load, of_pieces):
+        with pytest.raises(DataError, match="line 2, opens a quote that is never closed"):
+            read(path, TableSettings())
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
@@ -126,7 +133,7 @@ def test_the_rows_of_an_id_are_read_together(tmp_path: Path, monkeypatch: pytest
         np.testing.assert_array_equal(one, other)
     write(polars.concat([frame[:1], frame[1:3], frame[:1]]))
     with pytest.raises(DataError, match=r"rows of the id 's0' follow after rows of other ids; .* Sort the file"):
-        kept(pieces.sequences([path], settings))
+        kept(sequences.source([path], settings))
 
 
 def test_an_id_of_two_pieces_is_found_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,4 +142,4 @@ def test_an_id_of_two_pieces_is_found_at_the_end(tmp_path: Path, monkeypatch: py
     rows = [f"s{row // 2},{row},x" for row in range(40)]
     path.write_text("\n".join(["id,v,label", *rows, "s3,1,x", "s99,1,x", ""]))
     with pytest.raises(DataError, match=r"\[id=s3\]: rows of the id 's3' follow after rows of other ids"):
-        kept(pieces.sequences([path], ReadingSettings(id_column="id")))
+        kept(sequences.source([path], ReadingSettings(id_column="id")))
