@@ -87,13 +87,15 @@ class Block:
         except arrow().ArrowException as error:
             raise ValueError(str(error) or "it is not valid") from error
 
-    def will_need(self) -> None:
-        """Announces that all of the block is about to be read."""
-        if self._file is not None:
-            buffers = [buffer for buffer in self.buffers if buffer.size]
-            if buffers:
-                ends = [buffer.address + buffer.size for buffer in buffers]
-                self._file.will_need(min(buffer.address for buffer in buffers), max(ends))
+    def will_need(self, name: str = "") -> None:
+        """Announces that all of a column of the block, or of the block, is about to be read."""
+        if self._file is None:
+            return
+        buffers = self.buffers if not name else self._batch.column(name).buffers()
+        known = [buffer for buffer in buffers if buffer is not None and buffer.size]
+        if known:
+            ends = [buffer.address + buffer.size for buffer in known]
+            self._file.will_need(min(buffer.address for buffer in known), max(ends))
 
     def numbers(self, name: str) -> npt.NDArray[Any]:
         """All numbers of a column of numbers, or all values of a column of arrays."""

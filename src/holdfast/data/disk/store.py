@@ -153,7 +153,7 @@ class Store:
             DataError: The file has been damaged.
         """
         number = int(np.searchsorted(self._starts, row, "right")) - 1
-        item = self._block(number).item(name, row - int(self._starts[number]))
+        item = self._block(number, name).item(name, row - int(self._starts[number]))
         if self.kinds[name] != "array":
             return item
         return item.reshape(-1, *self._rests[name]).astype(self.dtype(name), copy=False)
@@ -162,7 +162,7 @@ class Store:
         """The first dimension of each array, or the number of texts of each list, [N]."""
         if name not in self._sizes:
             every = int(np.prod(self._rests.get(name, [])))
-            blocks = (self._block(number, check=False).sizes(name) for number in range(len(self._places)))
+            blocks = (self._block(number, name, check=False).sizes(name) for number in range(len(self._places)))
             sizes = np.concatenate([np.zeros(0, np.int64), *blocks])
             if (sizes < 0).any() or (sizes % every).any():
                 raise self._damaged("the sizes of its arrays are impossible")
@@ -171,7 +171,7 @@ class Store:
 
     def numbers(self, name: str) -> npt.NDArray[Any]:
         """All values of a column of numbers or arrays, in memory, one after another."""
-        blocks = [self._block(number).numbers(name) for number in range(len(self._places))]
+        blocks = [self._block(number, name).numbers(name) for number in range(len(self._places))]
         return np.concatenate([np.zeros(0, blocks[0].dtype if blocks else np.float64), *blocks])
 
     def flat(self, name: str, begin: int, end: int) -> npt.NDArray[Any]:
@@ -184,7 +184,7 @@ class Store:
         number = int(np.searchsorted(starts, begin, "right")) - 1
         while begin < end:
             first = int(starts[number])
-            block = self._block(number)
+            block = self._block(number, name)
             found.append(block.ready(block.numbers(name)[begin - first : end - first]))
             begin += len(found[-1])
             number += 1
@@ -194,7 +194,7 @@ class Store:
         """The type of a column of arrays: one that holds the values of all files."""
         if name not in self._dtypes:
             firsts = np.cumsum([0, *(len(part.rows) for part in self._parts)])[:-1]
-            known = [self._block(int(first), check=False).numbers(name).dtype for first in firsts]
+            known = [self._block(int(first), name, check=False).numbers(name).dtype for first in firsts]
             self._dtypes[name] = np.result_type(*known) if known else np.dtype(np.float32)
         return self._dtypes[name]
 
@@ -206,8 +206,8 @@ class Store:
         """Where an item came from, for messages."""
         return str(self.item("origins", row)) if "origins" in self.kinds else f"item {row}"
 
-    def _block(self, number: int, *, check: bool = True) -> Block:
-        """A block, checked when it is first used."""
+    def _block(self, number: int, name: str, *, check: bool = True) -> Block:
+        """A block of which a column is read, checked when it is first used."""
         with self._lock:
             block = self._blocks.get(number)
             if block is None:
@@ -217,8 +217,10 @@ class Store:
             else:
                 self._blocks.move_to_end(number)
             unchecked = check and not self._checked[number]
-            if unchecked or number == self._latest + 1:  # all of it is read, now or in order
+            if unchecked:
                 block.will_need()
+            elif check and number == self._latest + 1:  # the column is read in order
+                block.will_need(name)
             self._latest = number if check else -1
             if unchecked:
                 self._check(number, block)
