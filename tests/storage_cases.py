@@ -150,8 +150,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch | None = None) -> None:
         "disk.store._OPEN_BLOCKS": 3,
         "disk.tables.PIECE_BYTES": 600,
         "pieces.text_lines._BLOCK": 500,
-        "readers.compressed._MOST_LINES": 40,
-        "readers.pairs._MOST_LINES": 40,
+        "pieces.numbered_lines.MOST_LINES": 40,
     }
     monkeypatch = monkeypatch or pytest.MonkeyPatch()
     for name, size in sizes.items():

@@ -12,7 +12,7 @@ from holdfast.data.disk import groups
 from holdfast.data.disk.files import kept
 from holdfast.data.readers import pairs
 
-SMALL = {"disk.parts.BLOCK_BYTES": 100, "readers.compressed._MOST_LINES": 7, "readers.pairs._MOST_LINES": 7}
+SMALL = {"disk.parts.BLOCK_BYTES": 100, "pieces.numbered_lines.MOST_LINES": 7}
 
 
 def same(one: Any, other: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import itertools
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,6 @@ from holdfast.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
 _BLOCK = 2**18
-_MOST_LINES = 50_000
 MOST_DEFLATE = 1032
 """Deflate cannot shrink data by more than this factor."""
 MOST_RATIO = 200
@@ -113,28 +111,6 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
                     f"{path}, line {number}, is not UTF-8 text ({error.reason}). Save the file in UTF-8."
                 ) from error
             yield number, text.rstrip("\r\n")
-
-
-def line_pieces(path: Path, position: Any, *, at_blank: bool = False) -> Iterator[tuple[list[tuple[int, str]], Any]]:
-    """The lines of a text file as :func:`lines` gives them, many at a time.
-
-    Args:
-        path: The file.
-        position: Where to begin: a position that was given before; None for the beginning.
-        at_blank: Whether a piece ends with a blank line, if there is one.
-
-    Yields:
-        The lines, and the position after them, a JSON value; None after the last ones.
-    """
-    before, size = (position["line"], position["byte"]) if position else (0, 0)
-    piece: list[tuple[int, str]] = []
-    for number, line in itertools.islice(lines(path), before, None):
-        if len(piece) >= _MOST_LINES and (not at_blank or not piece[-1][1].strip() or len(piece) >= 20 * _MOST_LINES):
-            yield piece, {"line": number - 1, "byte": size}
-            piece = []
-        piece.append((number, line))
-        size += len(line) + 1
-    yield piece, None
 
 
 def most_bytes(path: Path) -> int:

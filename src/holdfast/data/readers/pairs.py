@@ -12,7 +12,8 @@ import numpy as np
 
 from holdfast.data.disk import groups
 from holdfast.data.disk.files import Entry, FileSource
-from holdfast.data.readers.compressed import line_pieces, lines
+from holdfast.data.pieces import numbered_lines
+from holdfast.data.readers.compressed import lines
 from holdfast.data.records import Records
 from holdfast.errors import DataError, MissingDataError
 
@@ -21,7 +22,6 @@ Pairs = Records[str, list[str]]
 Lines = Records[str, str]
 """Texts, each with one target."""
 _Numbered = Sequence[tuple[int, str]]
-_MOST_LINES = 50_000
 
 
 def read(paths: Sequence[Path], *, parallel: bool = False) -> Pairs:
@@ -144,7 +144,7 @@ def _of_columns(path: Path, numbered: Iterable[tuple[int, str]]) -> Lines:
 
 
 def _two_columns_in_pieces(path: Path, position: Any) -> Iterator[tuple[Lines, Any]]:
-    for rows, after in line_pieces(path, position):
+    for rows, after in numbered_lines.numbered_pieces(path, position):
         part = _of_columns(path, rows)
         if len(part):
             yield part, after
@@ -181,9 +181,9 @@ def _two_files_in_pieces(source: Path, target: Path, position: Any) -> Iterator[
     both = [itertools.islice(lines(path), line, None) for path in (source, target)]
     ended = False
     while not ended:
-        sources, targets = (list(itertools.islice(rows, _MOST_LINES)) for rows in both)
+        sources, targets = (list(itertools.islice(rows, numbered_lines.MOST_LINES)) for rows in both)
         part = _of_files(source, target, sources, targets)
-        ended = len(sources) < _MOST_LINES
+        ended = len(sources) < numbered_lines.MOST_LINES
         line, size = line + len(sources), size + sum(len(text) + 1 for _, text in sources)
         if len(part):
             yield part, None if ended else {"line": line, "byte": size}

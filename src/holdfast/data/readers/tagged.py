@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from holdfast.data.disk.files import Entry, FileSource
+from holdfast.data.pieces.numbered_lines import numbered_pieces
 from holdfast.data.readers import conllu
-from holdfast.data.readers.compressed import line_pieces, lines
+from holdfast.data.readers.compressed import lines
 from holdfast.data.readers.paths import check_paths
 from holdfast.data.records import Records
 from holdfast.data.settings import TaggedSettings
@@ -72,7 +73,7 @@ def in_pieces(paths: Sequence[Path], settings: TaggedSettings) -> FileSource:
 
 def _pieces(path: Path, settings: TaggedSettings, position: Any) -> Iterator[tuple[Sentences, Any]]:
     separator: str | None = position["separator"] if position else None
-    for rows, after in line_pieces(path, position, at_blank=True):
+    for rows, after in numbered_pieces(path, position, at_blank=True):
         kept = [row for row in rows if row[1].strip()]
         if not kept and (separator is not None or after is not None):
             continue
