@@ -33,7 +33,9 @@ def test_a_run_directory_holds_recipe_history_checkpoint_and_model(run):
         "model.safetensors",
         "results.toml",
     }
-    assert recipes.load(str(run.path / "recipe.toml")) == recipes.load("digits", [*QUICK, "train.chunks=1"])
+    assert recipes.load(str(run.path / "recipe.toml")) == recipes.load(
+        "digits", [*QUICK, "train.chunks=1", "data.storage=memory"]
+    )
     rows = [json.loads(line) for line in (run.path / "history.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows if row["event"] == "epoch"] == [1, 2]
     assert run.epochs == 2

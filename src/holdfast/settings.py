@@ -82,6 +82,10 @@ class DataSettings(Settings):
     """Fraction of the data held out for the test if there are no ``test`` files."""
     limit: int = Field(0, ge=0)
     """Use only this many of the first training and test sequences; 0 for all."""
+    storage: Literal["auto", "memory", "disk"] = "auto"
+    """Where the data of files are kept while a run uses them. ``memory``: read at every start. ``disk``: read once and
+    kept in the cache, from which batches are read ahead; the results have the same bits. ``auto``: ``disk`` where the
+    files are larger than an eighth of the memory, else ``memory``."""
 
 
 class RecurrentSettings(Settings):

@@ -142,7 +142,7 @@ def test_recipes_are_listed_and_shown(capsys):
     assert "checkpoint_seconds = 30" in out
 
 
-@pytest.mark.parametrize("command", ["", "train", "evaluate", "predict", "summary", "recipes", "doctor"])
+@pytest.mark.parametrize("command", ["", "train", "evaluate", "predict", "summary", "recipes", "cache", "doctor"])
 def test_help_teaches_by_example_and_loads_nothing_heavy(command):
     program = (
         "import sys\nfrom holdfast.cli import main\n"
@@ -247,3 +247,24 @@ def test_a_run_finds_its_data_again(capsys, tmp_path, monkeypatch):
         "folder where they are now with --data-dir.\n",
     )
     assert call(capsys, "evaluate", tmp_path / "moved/runs/x", "--data-dir", elsewhere / "data") == right
+
+
+def test_prepared_data_are_listed_and_deleted(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOLDFAST_CACHE", str(tmp_path / "cache"))
+    code, out, _ = call(capsys, "cache")
+    assert (code, out) == (0, f"{tmp_path / 'cache' / 'prepared'}: 0 sets, 0.0 MB\n")
+    (tmp_path / "rows.csv").write_text("a,b,label\n" + "1,2,x\n3,4,y\n" * 20)
+    data = ["--set", f'data.train=["{tmp_path / "rows.csv"}"]', "--set", "data.source=files"]
+    short = ["--set", "train.epochs=1", "--set", "model.hidden_size=4", "--set", "data.storage=disk"]
+    assert call(capsys, "train", "digits", *data, *short, "--out", tmp_path / "run")[0] == 0
+    code, out, _ = call(capsys, "cache", "--json")
+    (entry,) = json.loads(out)["sets"]
+    assert (entry["about"], entry["whole"]) == (str(tmp_path / "rows.csv"), True)
+    code, out, _ = call(capsys, "cache")
+    assert out.splitlines()[1].startswith(f"{entry['key'][:8]}  ")
+    code, _, err = call(capsys, "cache", "--delete", "nothing")
+    assert code == 2
+    assert "0 prepared sets have names that begin with 'nothing'" in err
+    code, out, _ = call(capsys, "cache", "--delete", entry["key"][:10])
+    assert (code, out.split(",")[0]) == (0, "deleted 1 of 1 sets")
+    assert json.loads(call(capsys, "cache", "--delete-all", "--json")[1]) == {"deleted": [], "bytes": 0, "in_use": []}

@@ -98,8 +98,27 @@ def test_standard_scaling_takes_the_statistics_over_all_steps() -> None:
 def test_standard_scaling_in_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     examples = Examples(np.random.default_rng(1).normal(7, 2, (10, 4, 3)), None, [str(index) for index in range(10)])
     whole = fit_scaling(examples, "standard")
-    monkeypatch.setattr("holdfast.data.encoders._CHUNK", 3)
+    monkeypatch.setattr("holdfast.data.encoders._MOST_SEQUENCES", 3)
     np.testing.assert_allclose(fit_scaling(examples, "standard").std, whole.std, rtol=1e-12)
+
+
+def test_gaps_in_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some chunks have no value of a channel: the first, one between, or the last."""
+    inputs = np.random.default_rng(1).normal(7, 2, (10, 4, 3))
+    inputs[:3, :, 0] = inputs[4:7, :, 1] = inputs[7:, :, 2] = np.nan
+    weights = np.random.default_rng(2).uniform(0.5, 2, 10)
+    for weighted in (None, weights):
+        examples = Examples(inputs, None, [str(index) for index in range(10)], True, weights=weighted)
+        with monkeypatch.context() as patch:
+            whole = fit_scaling(examples, "standard")
+            patch.setattr("holdfast.data.encoders._MOST_VALUES", 12)
+            parts = fit_scaling(examples, "standard")
+        np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-12)
+        np.testing.assert_allclose(parts.std, whole.std, rtol=1e-12)
+    inputs[..., 1] = np.nan
+    monkeypatch.setattr("holdfast.data.encoders._MOST_VALUES", 12)
+    with pytest.raises(DataError, match=r"Value 1 of a step \(from 0\) is missing in all training sequences"):
+        fit_scaling(Examples(inputs, None, [str(index) for index in range(10)], True), "standard")
 
 
 def test_a_constant_channel_keeps_a_deviation_of_one() -> None:

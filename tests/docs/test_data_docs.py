@@ -28,6 +28,7 @@ SIZES = {
     "Missing values": (2, 2),
     "UCR/UEA": (2, 2),
     "Recordings": (2, 120),
+    "Data larger than memory": (2, 1),
     "The known data sets": (10, 8),
 }
 
@@ -53,6 +54,7 @@ def test_every_section_is_known() -> None:
 def test_a_sample_is_read(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HOLDFAST_DATA", raising=False)
+    monkeypatch.setenv("HOLDFAST_CACHE", str(tmp_path / "cache"))
     make(SECTIONS[name], tmp_path)
     [table] = re.findall(r"^```toml\n(.*?)^```", SECTIONS[name], re.M | re.S)
     values = tomllib.loads(table)["data"]

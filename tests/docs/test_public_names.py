@@ -26,6 +26,7 @@ from holdfast.errors import HoldfastError
 # Packages whose names are for Holdfast itself: the parts of readers and writers, and of the command line.
 INTERNAL = (
     "holdfast.cli",
+    "holdfast.data.pieces",
     "holdfast.data.readers",
     "holdfast.inspect.report",
     "holdfast.interop.onnx",

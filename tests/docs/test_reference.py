@@ -28,10 +28,10 @@ def test_chinese_of_a_text_that_is_gone_is_refused():
 
 
 def test_a_command_of_the_list_shows_its_first_sentence():
-    assert "\n* `serve`：通过 HTTP 提供训练好的模型。\n" in PAGES["zh/cli.md"]()
+    assert "\n* `serve`：通过 HTTP 提供训练好的模型，并在 / 提供试用模型的网页。\n" in PAGES["zh/cli.md"]()
     unknown = ENGLISH.replace("* `serve`: Serve trained", "* `serve`: Serves trained", 1)
     with pytest.raises(
-        LookupError, match=r"has 0 texts that begin with 'Serves trained models over HTTP.'; expected one"
+        LookupError, match=r"has 0 texts that begin with 'Serves trained models over HTTP, with a\.\.\.'; expected one"
     ):
         chinese.cli_page(unknown)
 

@@ -1,4 +1,4 @@
-"""Encoded sequences in memory, and the batches that are cut from them.
+"""Encoded sequences, in memory or on disk, and the batches that are cut from them.
 
 The order of an epoch depends only on the seed and the number of the epoch. No global random state is read or changed.
 """
@@ -8,17 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from holdfast.data.disk.ahead import read_ahead
+from holdfast.data.disk.columns import Column, sizes
 from holdfast.data.examples import Array
 from holdfast.errors import DataError, OptionError, ShapeError
 
 Indices = npt.NDArray[np.int64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +129,7 @@ class Weighted:
         """
         if len(weights) != len(dataset):
             raise ShapeError(f"Weighted got {len(dataset)} examples and {len(weights)} weights; expected one for each.")
+        self.on_disk = getattr(dataset, "on_disk", False)
         self._dataset, self._weights = dataset, torch.from_numpy(np.asarray(weights, dtype=np.float32))
         self.lengths = dataset.lengths
 
@@ -164,7 +168,7 @@ class SequenceDataset:
         """Keeps the sequences.
 
         Args:
-            inputs: An array [N, T, C], or N arrays [T_i, C] of unequal lengths.
+            inputs: An array [N, T, C], or N arrays [T_i, C] of unequal lengths, in memory or on disk.
             targets: What is learned of each sequence, [N, ...].
             scale: Turns values [..., C] into float32 [..., C]; None only converts.
             origins: Where each sequence came from, N names or none.
@@ -176,10 +180,15 @@ class SequenceDataset:
             got = f"{0 if targets is None else len(targets)} targets and {len(origins)} origins"
             raise ShapeError(f"SequenceDataset got {len(inputs)} sequences, {got}; expected as many of each, or none.")
         self.targets = targets
-        self.origins = list(origins)
+        self.origins: Sequence[str] = origins if isinstance(origins, Column) else list(origins)
+        self.on_disk = isinstance(inputs, Column)
         self._scale = scale or _to_float32
         self._starts: Indices | None = None
-        if isinstance(inputs, np.ndarray):
+        self._column: Column[Array] | None = None
+        if isinstance(inputs, Column):
+            self._column, self.lengths = inputs, sizes(inputs)
+            self._values = np.zeros((0, *inputs[0].shape[1:]) if len(inputs) else (0, 0), dtype=np.float32)
+        elif isinstance(inputs, np.ndarray):
             self._values = np.ascontiguousarray(inputs)
             self.lengths = np.full(len(inputs), inputs.shape[1], dtype=np.int64)
         else:
@@ -200,15 +209,24 @@ class SequenceDataset:
         """The sequences at these positions, in this order, as one batch."""
         chosen = np.asarray(indices, dtype=np.int64)
         targets = None if self.targets is None else self.targets[torch.from_numpy(chosen)]
-        if self._starts is None:
+        if self._column is None and self._starts is None:
             return Batch(torch.from_numpy(self._scale(self._values[chosen])), None, targets)
         lengths = self.lengths[chosen]
         longest = int(lengths.max(initial=0))
         filled = np.arange(longest) < lengths[:, None]
-        rows = (self._starts[chosen, None] + np.arange(longest))[filled]
         inputs = np.zeros((len(chosen), longest, self.channels), dtype=np.float32)
-        inputs[filled] = self._scale(self._values[rows])
+        inputs[filled] = self._scale(self._steps(chosen, longest, filled))
         return Batch(torch.from_numpy(inputs), None if filled.all() else torch.from_numpy(lengths), targets)
+
+    def _steps(self, chosen: Indices, longest: int, filled: Array) -> Array:
+        """The steps of some sequences, one after another."""
+        if self._column is not None:
+            parts = [self._column[int(index)] for index in chosen]
+            steps: Array = np.concatenate(parts) if parts else self._values
+        else:
+            starts = cast(Indices, self._starts)
+            steps = self._values[(starts[chosen, None] + np.arange(longest))[filled]]
+        return steps
 
 
 def _to_float32(values: Array) -> Array:
@@ -288,7 +306,7 @@ class Batches:
         Raises:
             OptionError: ``start`` is negative or beyond the epoch's batches.
         """
-        return (self.dataset.__getitems__(indices) for indices in self._from(number, start))
+        return self._read(self.dataset.__getitems__(indices) for indices in self._from(number, start))
 
     def chunks(self, number: int, start: int, count: int, mine: Sequence[int]) -> Iterator[dict[int, Batch]]:
         """Some chunks of the rows of each batch; see :class:`holdfast.tasks.epochs.ChunkedEpochs`.
@@ -304,7 +322,12 @@ class Batches:
         Raises:
             OptionError: As for :meth:`epoch`.
         """
-        return (self._chunked(indices, row_ranges(len(indices), count), mine) for indices in self._from(number, start))
+        order = self._from(number, start)
+        return self._read(self._chunked(indices, row_ranges(len(indices), count), mine) for indices in order)
+
+    def _read(self, batches: Iterator[T]) -> Iterator[T]:
+        """The batches; those of a set on disk are read ahead."""
+        return read_ahead(batches) if getattr(self.dataset, "on_disk", False) else batches
 
     def _chunked(self, indices: Indices, ranges: list[tuple[int, int]], mine: Sequence[int]) -> dict[int, Batch]:
         """The chunks of a batch that have rows."""

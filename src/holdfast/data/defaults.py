@@ -16,6 +16,7 @@ train.schedule       ``one-cycle``, which ends with a rate near 0, so that the l
                      ``constant`` with ``patience``, which may stop at any epoch, or with ``warmup_steps``
 train.learning_rate  0.005, the highest rate of ``one-cycle``; 0.001 with the other schedules
 train.chunks         the number of processes
+data.storage         ``disk`` where the files are larger than an eighth of the memory, else ``memory``
 ===================  =================================================================================================
 """
 
@@ -34,7 +35,7 @@ LEAST_HELD_OUT = 100
 LEAST_EPOCHS, LEAST_UPDATES, MOST_UPDATES = 10, 1500, 20_000
 _BATCH_SIZES = ((1_000, 16), (10_000, 32), (50_000, 64))
 _LARGEST_BATCH = 128
-_UNSAID = (("chunks", 1), ("window", 0))  # one process and whole sequences, as nearly always
+_UNSAID = (("chunks", 1), ("window", 0), ("storage", "memory"))  # one process, whole sequences: as nearly always
 
 Kind = TypeVar("Kind", bound=Recipe)
 
@@ -162,6 +163,7 @@ def explain_choices(given: Recipe, resolved: Recipe, *, examples: int, batches: 
     reasons = {
         ("data", "validation"): f"0.1 is held out where that is at least {LEAST_HELD_OUT} examples",
         ("data", "window"): "each epoch cuts the sequences at other places",
+        ("data", "storage"): "the files are larger than an eighth of the memory",
         ("train", "epochs"): f"{updates:,} updates",
         ("train", "schedule"): f"up to learning_rate = {train.learning_rate:g} and down to almost 0"
         if train.schedule == "one-cycle"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 from torch import Tensor
 
 from holdfast.data.batches import SequenceDataset
+from holdfast.data.disk.columns import Column
 from holdfast.data.examples import Array, Examples
 from holdfast.data.labels import Labelled, Labels
 from holdfast.data.missing import NOTHING_FILLED, Filling
@@ -18,11 +21,42 @@ from holdfast.data.settings import ReadingSettings
 from holdfast.errors import DataError
 from holdfast.runtime.scaling import Scaling, ScalingKind
 
-_CHUNK = 4096
-"""Sequences whose statistics are taken at once."""
+_MOST_SEQUENCES, _MOST_VALUES = 4096, 2**24
+"""Sequences, and values in them, whose statistics are taken at once: at least one sequence, and then up to these."""
+_PIXEL = 128
 
 
-def fit_scaling(examples: Examples, kind: ScalingKind | Literal["auto"]) -> Scaling:
+class Rows(Protocol):
+    """What statistics need of examples: rows that are computed when they are needed are no ``Examples``."""
+
+    @property
+    def inputs(self) -> Array | Sequence[Array]:
+        """As in ``Examples``."""
+
+    @property
+    def origins(self) -> Sequence[str]:
+        """As in ``Examples``; the first one is enough."""
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """As in ``Examples``."""
+
+    @property
+    def channels(self) -> int:
+        """As in ``Examples``."""
+
+    @property
+    def gaps(self) -> bool:
+        """As in ``Examples``."""
+
+    @property
+    def weights(self) -> Array | None:
+        """As in ``Examples``."""
+
+    def __len__(self) -> int: ...
+
+
+def fit_scaling(examples: Examples | Rows, kind: ScalingKind | Literal["auto"]) -> Scaling:
     """Takes the statistics of each channel over all steps of all sequences.
 
     Args:
@@ -39,29 +73,76 @@ def fit_scaling(examples: Examples, kind: ScalingKind | Literal["auto"]) -> Scal
         return Scaling(kind)
     from sklearn.preprocessing import StandardScaler
 
-    scaler = StandardScaler()
-    # Sequences with gaps are read at once: a chunk in which all values of a channel are missing would spoil its mean.
-    chunk = max(1, len(examples)) if examples.gaps else _CHUNK
-    for begin in range(0, len(examples), chunk):
-        part = examples.inputs[begin : begin + chunk]
+    scaler, lengths = StandardScaler(), examples.lengths
+    known = np.zeros(examples.channels, np.bool_)
+    for begin, end in _chunks(examples, lengths):
+        part = examples.inputs[begin:end]
         steps = part.reshape(-1, examples.channels) if isinstance(part, np.ndarray) else np.concatenate(part)
-        empty: list[int] = np.flatnonzero(np.isnan(steps).all(0)).tolist() if examples.gaps else []
-        if len(empty):
-            raise DataError(
-                f"Value {empty[0]} of a step (from 0) is missing in all training sequences, such as "
-                f"{examples.origins[0]}; expected it in some. Leave it out."
-            )
         weights = None
         if examples.weights is not None:
-            weights = np.repeat(examples.weights[begin : begin + chunk], examples.lengths[begin : begin + chunk])
-        scaler.partial_fit(steps, sample_weight=weights)
+            weights = np.repeat(examples.weights[begin:end], lengths[begin:end])
+        if not examples.gaps:
+            scaler.partial_fit(steps, sample_weight=weights)
+            continue
+        given = ~np.isnan(steps).all(0)
+        _add_known(scaler, steps, weights, given, known)
+        known |= given
+    if examples.gaps and not known.all():
+        raise DataError(
+            f"Value {int(known.argmin())} of a step (from 0) is missing in all training sequences, such as "
+            f"{examples.origins[0]}; expected it in some. Leave it out."
+        )
     return Scaling(kind, tuple(scaler.mean_.tolist()), tuple(scaler.scale_.tolist()))
 
 
-def _are_pixels(examples: Examples) -> bool:
+def _chunks(examples: Examples | Rows, lengths: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """The sequences [begin, end) whose statistics are taken at once; with gaps, the number of values is the limit."""
+    most = len(examples) if examples.gaps else _MOST_SEQUENCES
+    ends = np.cumsum(lengths * examples.channels)
+    begin = 0
+    while begin < len(examples):
+        before = int(ends[begin - 1]) if begin else 0
+        end = int(np.searchsorted(ends, before + _MOST_VALUES, "right"))
+        end = min(max(end, begin + 1), begin + most)
+        yield begin, end
+        begin = end
+
+
+def _add_known(scaler: Any, steps: Array, weights: Array | None, given: Array, known: Array) -> None:
+    """Adds steps in which some channels have no value: a mean over nothing would spoil that of the other steps.
+
+    Args:
+        scaler: The statistics so far, a StandardScaler.
+        steps: [steps, C], NaN for a missing value.
+        weights: [steps], or None.
+        given: The channels with a value in these steps, [C].
+        known: The channels with a value in the steps before, [C].
+    """
+    if given.all():
+        scaler.partial_fit(steps, sample_weight=weights)
+        return
+    before = None
+    if known.any():
+        before = [np.broadcast_to(values, known.shape).copy() for values in _statistics(scaler)]
+    scaler.partial_fit(np.where(given, steps, 0.0), sample_weight=weights)
+    after = [np.broadcast_to(values, known.shape).copy() for values in _statistics(scaler)]
+    for now, then in zip(after, before or [np.zeros_like(values) for values in after], strict=True):
+        now[~given] = then[~given]
+    scaler.mean_, scaler.var_, scaler.n_samples_seen_, scaler.scale_ = after
+
+
+def _statistics(scaler: Any) -> tuple[Any, Any, Any, Any]:
+    return scaler.mean_, scaler.var_, scaler.n_samples_seen_, scaler.scale_
+
+
+def _are_pixels(examples: Examples | Rows) -> bool:
     """Whether the values are of one byte and use its range; those of ticks or classes are of one byte, but small."""
+    if isinstance(examples.inputs, Column) and examples.inputs.dtype != np.uint8:
+        return False
     parts = [examples.inputs] if isinstance(examples.inputs, np.ndarray) else examples.inputs
-    return all(part.dtype == np.uint8 for part in parts) and max((int(part.max()) for part in parts), default=0) >= 128
+    if not isinstance(parts, Column) and not all(part.dtype == np.uint8 for part in parts):
+        return False
+    return any(part.size and int(part.max()) >= _PIXEL for part in parts)
 
 
 class SequenceEncoder(Saved):
@@ -127,7 +208,9 @@ class SequenceEncoder(Saved):
         targets = None if examples.targets is None else self.encode_targets(examples)
         apply = self.scaling.apply
         inputs = examples.inputs if self.filling.kind == "error" else self._filled(examples.inputs)
-        if isinstance(inputs, np.ndarray):
+        if isinstance(inputs, Column):
+            late = True
+        elif isinstance(inputs, np.ndarray):
             late = inputs.itemsize == 1
             inputs = inputs if late else apply(inputs)
         else:
@@ -137,10 +220,13 @@ class SequenceEncoder(Saved):
 
     def encode_targets(self, examples: Examples) -> Tensor:
         """The targets of examples with one number each, [N], float32."""
-        return torch.tensor(examples.targets, dtype=torch.float32)
+        targets = examples.targets
+        return torch.tensor(targets.gathered() if isinstance(targets, Column) else targets, dtype=torch.float32)
 
-    def _filled(self, inputs: Array | list[Array]) -> Array | list[Array]:
+    def _filled(self, inputs: Array | Sequence[Array]) -> Array | Sequence[Array]:
         """The values with the masks beside them; each sequence is filled from its own values."""
+        if isinstance(inputs, Column):
+            return inputs.map(self._with_masks)
         if not isinstance(inputs, np.ndarray):
             return [self._with_masks(sequence) for sequence in inputs]
         return self._with_masks(inputs)

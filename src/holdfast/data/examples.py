@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from holdfast.data.disk.columns import Column, sizes, take
 from holdfast.errors import DataError
 
 Array = npt.NDArray[Any]
@@ -21,7 +22,7 @@ class Examples:
     Attributes:
         inputs: The values. An array [N, T, C] when every sequence has the same length, else a list of N arrays
             [T_i, C]. N sequences, T steps, C values (channels) per step; any real dtype, for example uint8 for
-            images. A list of arrays that all have one length is stacked on construction.
+            images. A list of arrays that all have one length is stacked on construction. Of a set on disk, a column.
         targets: What is learned of each sequence, N: a label (text), a number, or an array [K] of several numbers;
             with ``per_step``, an array [T_i] or [T_i, K] with one or several numbers per step. All of one kind; None
             where there are no targets.
@@ -36,9 +37,9 @@ class Examples:
             no steps, it has targets of another number of steps, or a number is not finite and not a missing value.
     """
 
-    inputs: Array | list[Array]
-    targets: list[Any] | None
-    origins: list[str]
+    inputs: Array | Sequence[Array]
+    targets: Sequence[Any] | None
+    origins: Sequence[str]
     gaps: bool = False
     columns: tuple[str, ...] = ()
     weights: Array | None = None
@@ -46,6 +47,8 @@ class Examples:
 
     def __post_init__(self) -> None:
         _check_counts(self)
+        if isinstance(self.inputs, Column):  # its pieces were checked when they were read
+            return
         _check_targets(self)
         if isinstance(self.inputs, np.ndarray):
             _check_array(self.inputs, self.origins, self.gaps)
@@ -60,8 +63,10 @@ class Examples:
         return len(self.origins)
 
     @property
-    def labels(self) -> list[str] | None:
+    def labels(self) -> Sequence[str] | None:
         """The targets where they are labels, whose shares every part of a split keeps; else None."""
+        if isinstance(self.targets, Column):
+            return self.targets.names() if self.targets.is_text else None
         return self.targets if self.targets is not None and all(isinstance(t, str) for t in self.targets) else None
 
     @property
@@ -69,6 +74,8 @@ class Examples:
         """Values per step, C; 0 for a list without sequences."""
         if isinstance(self.inputs, np.ndarray):
             return int(self.inputs.shape[2])
+        if isinstance(self.inputs, Column):
+            return int(self.inputs.shape[0])
         return int(self.inputs[0].shape[1]) if self.inputs else 0
 
     @property
@@ -76,14 +83,16 @@ class Examples:
         """Steps of each sequence, [N]."""
         if isinstance(self.inputs, np.ndarray):
             return np.full(len(self), self.inputs.shape[1], dtype=np.int64)
-        return np.array([len(sequence) for sequence in self.inputs], dtype=np.int64)
+        return sizes(self.inputs)
 
     @property
     def missing(self) -> list[bool]:
         """Whether values of each channel are missing, C."""
         parts = [self.inputs] if isinstance(self.inputs, np.ndarray) else self.inputs
-        incomplete = [np.isnan(part).reshape(-1, part.shape[-1]).any(0) for part in parts]
-        return np.any(incomplete, 0).tolist() if incomplete else []
+        incomplete = np.zeros(self.channels, np.bool_)
+        for part in parts:
+            incomplete |= np.isnan(part).reshape(-1, part.shape[-1]).any(0)
+        return list(incomplete.tolist())
 
     def subset(self, indices: Iterable[int]) -> Examples:
         """The sequences at these positions, in this order.
@@ -91,15 +100,11 @@ class Examples:
         Args:
             indices: Positions from 0 to N - 1; one may occur more than once.
         """
-        chosen = [int(index) for index in indices]
-        inputs = (
-            self.inputs[np.array(chosen, dtype=np.int64)]
-            if isinstance(self.inputs, np.ndarray)
-            else [self.inputs[index] for index in chosen]
-        )
-        targets = None if self.targets is None else [self.targets[index] for index in chosen]
-        weights = None if self.weights is None else self.weights[np.array(chosen, dtype=np.int64)]
-        origins = [self.origins[index] for index in chosen]
+        chosen = np.fromiter(indices, np.int64)
+        inputs = self.inputs[chosen] if isinstance(self.inputs, np.ndarray) else take(self.inputs, chosen)
+        targets = None if self.targets is None else take(self.targets, chosen)
+        weights = None if self.weights is None else self.weights[chosen]
+        origins = take(self.origins, chosen)
         return replace(self, inputs=inputs, targets=targets, origins=origins, weights=weights)
 
     def unlabelled(self) -> Examples:
@@ -125,8 +130,11 @@ class Examples:
             )
         places = [self.columns.index(name) for name in wanted]
         inputs = self.inputs
-        turned = inputs[:, :, places] if isinstance(inputs, np.ndarray) else [part[:, places] for part in inputs]
-        return replace(self, inputs=turned, columns=wanted)
+        if isinstance(inputs, np.ndarray):
+            return replace(self, inputs=inputs[:, :, places], columns=wanted)
+        if isinstance(inputs, Column):
+            return replace(self, inputs=inputs.map(lambda part: part[:, places]), columns=wanted)
+        return replace(self, inputs=[part[:, places] for part in inputs], columns=wanted)
 
     @staticmethod
     def join(parts: Sequence[Examples]) -> Examples:
@@ -199,7 +207,7 @@ def _check_targets(examples: Examples) -> None:
             raise DataError(f"{origin} has a target that is not a finite number. Correct it or leave the sequence out.")
 
 
-def _check_array(inputs: Array, origins: list[str], gaps: bool) -> None:
+def _check_array(inputs: Array, origins: Sequence[str], gaps: bool) -> None:
     """Checks an array [N, T, C] as a whole; looks at single sequences only to name a wrong one."""
     if inputs.ndim != 3:
         raise DataError(f"Examples were given an array of shape {inputs.shape}; expected [N, T, C].")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ class Labels(Saved):
     separator: str = ""
 
     @classmethod
-    def fit(cls, labels: Sequence[str], separator: str = "") -> Labels:
+    def fit(cls, labels: Iterable[str], separator: str = "") -> Labels:
         """The different labels, sorted; by value when all are integers ("9" before "10").
 
         Args:
@@ -75,8 +75,7 @@ class Labels(Saved):
             DataError: A label is not in the vocabulary.
         """
         places = {label: index for index, label in enumerate(self.classes)}
-        parts = [self.of(label) for label in labels]
-        for index, label in ((index, label) for index, part in enumerate(parts) for label in part):
+        for index, label in ((index, label) for index, text in enumerate(labels) for label in self.of(text)):
             if label not in places:
                 where = origins[index] if origins is not None else f"Sequence {index}"
                 raise DataError(
@@ -86,8 +85,8 @@ class Labels(Saved):
         if not self.separator:
             return torch.tensor([places[label] for label in labels], dtype=torch.int64)
         encoded = torch.zeros(len(labels), len(self))
-        for row, part in zip(encoded, parts, strict=True):
-            row[[places[label] for label in part]] = 1
+        for row, text in zip(encoded, labels, strict=True):
+            row[[places[label] for label in self.of(text)]] = 1
         return encoded
 
 

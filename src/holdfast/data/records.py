@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from holdfast.data.disk.columns import Column, take
 from holdfast.errors import DataError
 
 Input = TypeVar("Input")
@@ -20,7 +21,7 @@ class Records(Generic[Input, Target]):
     """Inputs with their targets, in the order they were read.
 
     Attributes:
-        inputs: N inputs.
+        inputs: N inputs: a list, or a column of a set on disk; so are the others.
         targets: What is learned of each, N; None if unknown.
         origins: Where each came from, such as ``fra.txt[12]``, N.
         stratified: Whether the targets are labels, whose shares every part of a split keeps.
@@ -30,9 +31,9 @@ class Records(Generic[Input, Target]):
         DataError: There are not as many inputs as targets and origins.
     """
 
-    inputs: list[Input]
-    targets: list[Target] | None
-    origins: list[str]
+    inputs: Sequence[Input]
+    targets: Sequence[Target] | None
+    origins: Sequence[str]
     stratified: bool = False
     weights: npt.NDArray[np.float64] | None = None
 
@@ -51,7 +52,9 @@ class Records(Generic[Input, Target]):
     @property
     def labels(self) -> list[str] | None:
         """The labels whose shares every part of a split keeps; None if there are none to keep."""
-        return [str(target) for target in self.targets] if self.stratified and self.targets is not None else None
+        if not self.stratified or self.targets is None:
+            return None
+        return self.targets.names() if isinstance(self.targets, Column) else [str(target) for target in self.targets]
 
     def subset(self, indices: Iterable[int]) -> Records[Input, Target]:
         """The examples at these positions, in this order.
@@ -59,10 +62,10 @@ class Records(Generic[Input, Target]):
         Args:
             indices: Positions from 0 to N - 1; one may occur more than once.
         """
-        chosen = [int(index) for index in indices]
-        targets = None if self.targets is None else [self.targets[index] for index in chosen]
-        inputs, origins = [self.inputs[index] for index in chosen], [self.origins[index] for index in chosen]
-        weights = None if self.weights is None else self.weights[np.array(chosen, dtype=np.int64)]
+        chosen = np.fromiter(indices, np.int64)
+        targets = None if self.targets is None else take(self.targets, chosen)
+        weights = None if self.weights is None else self.weights[chosen]
+        inputs, origins = take(self.inputs, chosen), take(self.origins, chosen)
         return replace(self, inputs=inputs, targets=targets, origins=origins, weights=weights)
 
     def unlabelled(self) -> Records[Input, Target]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from holdfast.data.disk.store import Store
 from holdfast.data.time_axis import TimeAxis
 from holdfast.errors import DataError, HoldfastWarning
 
@@ -30,6 +31,7 @@ class Series:
         name: The id of the series, in a table of many series.
         static: The values of the static columns, as text.
         keys: The names of the id column and of the time column; empty without one.
+        store: The set on disk that the values are mapped from; None for values in memory.
     """
 
     origin: str
@@ -42,6 +44,7 @@ class Series:
     name: str = ""
     static: tuple[str, ...] = ()
     keys: tuple[str, str] = ("", "")
+    store: Store | None = None
 
     def __len__(self) -> int:
         """T, the rows that have targets."""

@@ -14,6 +14,10 @@ import numpy.typing as npt
 
 from holdfast.data import readers
 from holdfast.data.defaults import validation_fraction
+from holdfast.data.disk import sequences as stored_sequences
+from holdfast.data.disk import texts as stored_texts
+from holdfast.data.disk.files import kept
+from holdfast.data.disk.placement import on_disk
 from holdfast.data.examples import Examples
 from holdfast.data.readers import texts
 from holdfast.data.readers.layout import arrange
@@ -29,7 +33,7 @@ class Collection(Protocol):
     """What a split needs of examples of any kind."""
 
     @property
-    def origins(self) -> list[str]:
+    def origins(self) -> Sequence[str]:
         """Where each example came from."""
 
     @property
@@ -90,9 +94,34 @@ def load(settings: ReadingSettings, data_dir: Path | None, seed: int, targets: T
                 f'data.unit is {settings.unit!r}, but data.source = "digits" has numbers; leave data.unit out.'
             )
         return divided(*_digits(settings), settings, seed)
-    train = read_sequences(train_files, settings, "train", targets)
     test_files = test_files or ([] if settings.unit else readers.with_test_parts(train_files))
-    return divided(train, read_sequences(test_files, settings, targets=targets) if test_files else None, settings, seed)
+    return divided(*read_splits(train_files, test_files, settings, targets), settings, seed)
+
+
+def read_splits(
+    train: Sequence[Path], test: Sequence[Path], settings: ReadingSettings, targets: Targets
+) -> tuple[Any, Any]:
+    """Reads the files of the training and test splits, into memory or onto disk as ``settings.storage`` says.
+
+    Args:
+        train: The training files.
+        test: The test files; none if a part of the training data is held out instead.
+        settings: How to read them.
+        targets: What the task learns.
+
+    Returns:
+        The training examples, and the test examples or None.
+
+    Raises:
+        MissingDataError: A path does not exist.
+        DataError: A file is of an unknown kind, is damaged, or does not fit the others.
+    """
+    if not on_disk(settings.storage, [*train, *test]):
+        trained = read_sequences(train, settings, "train", targets)
+        return trained, read_sequences(test, settings, targets=targets) if test else None
+    source = stored_texts.source if settings.unit else stored_sequences.source
+    trained = kept(source(train, settings, "train", targets))
+    return trained, kept(source(test, settings, "test", targets)) if test else None
 
 
 def read_sequences(
@@ -179,7 +208,7 @@ def split(examples: Kind, fraction: float, seed: int) -> tuple[Kind, Kind]:
     if groups and min(groups.values()) > 1 and min(held, count - held) >= len(groups):
         _, chosen = train_test_split(np.arange(count), test_size=held, stratify=labels, random_state=seed)
     else:
-        firsts = {label: index for index, label in reversed(list(enumerate(labels)))}
+        firsts = {labels[index]: index for index in reversed(range(count))}
         rest = np.setdiff1d(np.arange(count), list(firsts.values()))
         if len(rest) < held:
             of, rest_of = (f" of {len(groups)} labels", "one of each label") if examples.labels else ("", "one")

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from holdfast.data.batches import Batch, Indices
+from holdfast.data.disk.columns import Column, sizes
 from holdfast.data.labels import Labelled, Labels
 from holdfast.data.records import Records
 from holdfast.data.settings import ReadingSettings
@@ -67,11 +68,11 @@ class TextEncoder(Labelled):
             DataError: A label is unknown.
         """
         targets = None if texts.targets is None else self.labels.encode(texts.targets, texts.origins)
-        return IdDataset([ids or [UNKNOWN] for ids in self.vocabulary.encode(texts.inputs)], targets)
+        return IdDataset(self.vocabulary.encode_all(texts.inputs, least=[UNKNOWN]), targets)
 
 
 class IdDataset:
-    """Sequences of ids in memory.
+    """Sequences of ids, in memory or on disk.
 
     Attributes:
         lengths: Steps of each sequence, [N], int64.
@@ -79,8 +80,9 @@ class IdDataset:
     """
 
     def __init__(self, ids: Sequence[Sequence[int]], targets: Tensor | None) -> None:
-        self._ids = [torch.tensor(row, dtype=torch.int64) for row in ids]
-        self.lengths = np.array([len(row) for row in ids], dtype=np.int64)
+        self.on_disk = isinstance(ids, Column)
+        self._ids = ids.map(_as_tensor) if isinstance(ids, Column) else [_as_tensor(row) for row in ids]
+        self.lengths = sizes(ids)
         self.targets = targets
 
     def __len__(self) -> int:
@@ -90,6 +92,10 @@ class IdDataset:
     def __getitems__(self, indices: Sequence[int] | Indices) -> Batch:
         """The sequences at these positions, in this order, as one batch: ids [B, T]."""
         chosen = np.asarray(indices, dtype=np.int64)
-        inputs = pad_sequence([self._ids[index] for index in chosen], batch_first=True, padding_value=PADDING)
+        inputs = pad_sequence([self._ids[int(index)] for index in chosen], batch_first=True, padding_value=PADDING)
         targets = None if self.targets is None else self.targets[torch.from_numpy(chosen)]
         return Batch(inputs, torch.from_numpy(self.lengths[chosen]), targets)
+
+
+def _as_tensor(ids: Sequence[int]) -> Tensor:
+    return torch.tensor(ids, dtype=torch.int64)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, PlainSerializer
 
+from holdfast.data.disk.derived import ids
 from holdfast.data.saved import Saved
 from holdfast.errors import DataError, MissingLibraryError
 
@@ -135,6 +136,22 @@ class Vocabulary(Saved):
                 "Decode it with the encoding it was written in."
             ) from error
         return [encoding.ids for encoding in encodings]
+
+    def encode_all(
+        self, texts: Sequence[str], *, least: Sequence[int] = (), identity: Any = None
+    ) -> Sequence[Sequence[int]]:
+        """The ids of each text, as :meth:`encode`; of texts on disk, ids on disk.
+
+        Args:
+            texts: The texts.
+            least: The ids of a text without tokens.
+            identity: A JSON value that identifies a function that changes texts on disk.
+        """
+
+        def encode(some: Sequence[str]) -> list[list[int]]:
+            return [row or list(least) for row in self.encode(some)]
+
+        return ids(texts, encode, [self.unit, _as_json(self.tokenizer), list(least), identity])
 
     def spelled(self, text: str) -> list[str]:
         """The tokens of a text as they are written in the vocabulary; one unknown token for a text without tokens."""

@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from holdfast.data import defaults
+from holdfast.data.disk.files import store_of
 from holdfast.settings import Recipe
 from holdfast.tasks import TASKS, RecipeTask
 from holdfast.training.determinism import reproducible, seed_everything
@@ -63,8 +64,11 @@ def learn(
     """
     settings = recipe.train
     with joined() as processes, reproducible(settings.threads):
+        store = store_of(train)
+        if run is not None and store is not None:
+            processes.in_turn(lambda: run.settle_content(store.digest, write=processes.first))
         if start is None:
-            task = TASKS[recipe.task].fit(recipe, train)
+            task = TASKS[recipe.task].fit(_without_storage(recipe), train)
             seed_everything(settings.seed)
             model = task.build()
         else:
@@ -76,7 +80,7 @@ def learn(
             batches=len(batches),
             batch_size=batches.batch_size,
             validated=measured is not None,
-            data=task.choices,
+            data={**task.choices, "storage": "memory" if store is None else "disk"},
             model=task.settings,
             processes=processes.size,
         )
@@ -89,3 +93,8 @@ def learn(
             listener.data(task, train, validation)
         history = fit(model, task, batches, measured, resolved.train, run=run, listeners=listeners)
     return Learned(task, model, history, resolved)
+
+
+def _without_storage(recipe: Recipe) -> Recipe:
+    """The recipe without the place of its data, which no model file remembers."""
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"storage": "auto"})})

@@ -119,6 +119,26 @@ class RunDirectory:
             write_sealed(self.recipe_path, recipe)
             self.recipe = recipe
 
+    def settle_content(self, digest: str, *, write: bool) -> None:
+        """Remembers the content of data on disk, and compares it with the content that the run began with.
+
+        Args:
+            digest: The digest of the content.
+            write: Whether to write it, where the run does not have one.
+
+        Raises:
+            RunError: The data have changed.
+        """
+        note = self.path / _DATA
+        table = read_sealed(note) if note.exists() else {}
+        if table.setdefault("content", digest) != digest:
+            raise RunError(
+                f"The data have changed since the run in {self.path} began: their content has another digest. Restore "
+                "them, or start again with another --out."
+            )
+        if write:
+            write_sealed(note, table)
+
     def _settle_recipe(self, recipe: Mapping[str, Any], resume: bool, defaults: Mapping[str, Any]) -> Mapping[str, Any]:
         results = results_in(self.path)
         if results and not resume:
@@ -168,9 +188,10 @@ def remember_data(run: Path, data_dir: Path) -> None:
     Raises:
         RunError: The file cannot be written.
     """
-    folder = data_dir.resolve()
+    folder, note = data_dir.resolve(), run / _DATA
     relative = os.path.relpath(folder, run.resolve())
-    write_sealed(run / _DATA, {"folder": str(folder), "from_here": relative})
+    kept = read_sealed(note) if note.exists() else {}
+    write_sealed(note, {**kept, "folder": str(folder), "from_here": relative})
 
 
 def data_folder(run: Path) -> Path | None:
@@ -184,6 +205,8 @@ def data_folder(run: Path) -> Path | None:
     if not note.exists():
         return None
     places_noted = read_sealed(note)
+    if places_noted.keys() == {"content"}:
+        return None
     try:
         places: list[Path] = [Path(places_noted["folder"]), run.resolve() / places_noted["from_here"]]
     except (KeyError, TypeError) as error:

@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 
 from holdfast.data.pieces.table_rows import Rows
-from holdfast.data.pieces.text_lines import line_lists
+from holdfast.data.pieces.text_lines import line_lists, line_pieces
 from holdfast.data.readers import delimited, table
 from holdfast.data.readers.table import Table
+from holdfast.data.readers.table_bounds import check_separated
 from holdfast.data.settings import TableSettings
 
 _HEAD = 1000
@@ -47,8 +48,8 @@ class DelimitedRows:
             if len(head) >= _HEAD:
                 break
         rows = delimited.rows_of(head, self._settings.comment, quoted=self._quoted, everywhere=self._comments)
-        layout = delimited.layout_of(self.path, rows, self._settings)
-        below = rows.numbers[layout.head :]
+        layout, above = delimited.layout_of(self.path, rows, self._settings)
+        below = rows.numbers[above:]
         return layout, (below[0] - 1 if below else len(head))
 
     @cached_property
@@ -70,11 +71,11 @@ class DelimitedRows:
     @property
     def columns(self) -> Sequence[str]:
         """The names of the columns."""
-        return self._layout[0].frame([], []).columns
+        return list(self._layout[0].names)
 
     @cached_property
     def _count(self) -> int:
-        return sum(len(rows.rows) for rows in self._blocks())
+        return sum(len(rows.rows) for rows, _ in self._blocks())
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -83,7 +84,7 @@ class DelimitedRows:
     def runs(self, begin: int, end: int, size: int) -> Iterator[tuple[int, Rows]]:
         """As :meth:`holdfast.data.pieces.table_rows.TableRows.runs`."""
         passed = 0
-        for block in self._blocks():
+        for block, _ in self._blocks():
             count = len(block.rows)
             for start in range(max(begin - passed, 0), min(end - passed, count), size):
                 stop = min(start + size, end - passed, count)
@@ -92,11 +93,30 @@ class DelimitedRows:
             if passed >= end:
                 return
 
-    def _blocks(self) -> Iterator[delimited.Rows]:
-        """The rows below the names, in blocks; a row with line breaks is never divided."""
-        _, above = self._layout
+    @property
+    def empty(self) -> Table:
+        """The table without its rows."""
+        return self._table(0, [], [])(0, 0)
+
+    def blocks(self, first: int) -> Iterator[tuple[Table, int]]:
+        """The rows from one on, in the blocks of the file; each with the bytes of the file up to its end.
+
+        Raises:
+            DataError: The file cannot be read.
+        """
+        passed = 0
+        for block, size in self._blocks():
+            count, skipped = len(block.rows), max(first - passed, 0)
+            if skipped < count:
+                yield self._table(passed, block.rows, block.numbers)(skipped, count), size
+            passed += count
+
+    def _blocks(self) -> Iterator[tuple[delimited.Rows, int]]:
+        """The rows below the names, in blocks, and the bytes so far; a row with line breaks is never divided."""
+        layout, above = self._layout
         number, rest = 1, list[str]()
-        for lines in line_lists(self.path, self._settings.encoding):
+        count = 0
+        for lines, _, size, _ in line_pieces(self.path, self._settings.encoding):
             if number + len(lines) <= above:
                 number += len(lines)
                 continue
@@ -113,7 +133,10 @@ class DelimitedRows:
             else:
                 number, rest = number + len(rest), []
             if rows.rows:
-                yield rows
+                count += len(rows.rows)
+                check_separated(self.path, count, len(layout.names), size)
+                delimited.check_comments(self.path, rows, layout, self._settings.comment)
+                yield rows, size
         delimited.check_closed(self.path, self._rows(rest, number))
 
     def _rows(self, lines: Sequence[str], first: int) -> delimited.Rows:
@@ -131,7 +154,7 @@ class DelimitedRows:
 
         def part(begin: int, end: int) -> Table:
             chosen, lines = rows[begin:end], numbers[begin:end]
-            frame = layout.frame(chosen, lines)
+            frame = layout.frame(self.path, chosen, lines)
             index = table.index_columns(frame.columns)
             return Table(self.path, frame, index, lines, layout.separator, first + begin)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.data.pieces.piece import Piece
-from holdfast.data.pieces.text_lines import line_lists
+from holdfast.data.pieces.text_lines import Lines, line_pieces
 
 if TYPE_CHECKING:
     import polars
@@ -24,14 +24,18 @@ class LinesSource:
         path: The file, plain or gzipped.
         read: Makes the examples.
         encoding: The encoding of the file, by Python's name.
+        plain: As for :func:`holdfast.data.pieces.text_lines.line_pieces`.
     """
 
     columns: Sequence[str] = ("text",)
     carried: Sequence[str] = ()
     at_once = 2**12
 
-    def __init__(self, path: Path, read: Read, encoding: str = "utf-8") -> None:
-        self._path, self._read, self._encoding = path, read, encoding
+    def __init__(self, path: Path, read: Read, encoding: str = "utf-8", *, plain: bool = False) -> None:
+        self._path, self._read, self._encoding, self._plain = path, read, encoding, plain
+
+    def _pieces(self) -> Iterator[Lines]:
+        return line_pieces(self._path, self._encoding, plain=self._plain)
 
     @property
     def name(self) -> str:
@@ -40,7 +44,7 @@ class LinesSource:
 
     @cached_property
     def _count(self) -> int:
-        return sum(1 for lines in line_lists(self._path, self._encoding) for line in lines if line.strip())
+        return sum(1 for piece in self._pieces() for line in piece.lines if line.strip())
 
     def __len__(self) -> int:
         """The number of lines that are not blank."""
@@ -48,10 +52,9 @@ class LinesSource:
 
     def pieces(self, begin: int, end: int) -> Iterator[Piece]:
         """As :meth:`holdfast.data.pieces.Source.pieces`."""
-        number = passed = 0
-        for lines in line_lists(self._path, self._encoding):
-            kept = [(text, place) for place, line in enumerate(lines, number) if (text := line.strip())]
-            number += len(lines)
+        passed = 0
+        for piece in self._pieces():
+            kept = [(text, place) for place, line in enumerate(piece.lines, piece.before) if (text := line.strip())]
             chosen = kept[max(begin - passed, 0) : max(end - passed, 0)]
             passed += len(kept)
             if chosen:

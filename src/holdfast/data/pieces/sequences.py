@@ -43,14 +43,14 @@ def sources(
         MissingDataError: A path does not exist.
         DataError: A file is of an unknown kind, or is damaged.
     """
-    found: list[Source] = []
-    for kind, group in groupby(readers.in_order(paths), lambda pair: pair[1]):
-        members = [path for path, _ in group]
+    all_sources: list[Source] = []
+    for kind, group in groupby(readers.found(paths), lambda each: each.kind):
+        members = [each.path for each in group]
         if kind in ("images", "recordings"):
-            found += _files(members, kind, settings)
+            all_sources += _files(members, kind, settings)
         else:
-            found += [_source(path, kind, settings, targets, aside) for path in members]
-    return found
+            all_sources += [_source(path, kind, settings, targets, aside) for path in members]
+    return all_sources
 
 
 def _source(path: Path, kind: str, settings: ReadingSettings, targets: Targets, aside: Sequence[str]) -> Source:
@@ -128,6 +128,6 @@ def _alike(first: Path, settings: ReadingSettings) -> Callable[[Sequence[Path]],
     shape = cache(images.shape_of)
 
     def read(files: Sequence[Path]) -> Examples:
-        return Examples(images.of_files(files, settings, (first, shape(first))), None, [str(file) for file in files])
+        return images.pictures(files, None, settings, "labels", (shape(first), first))
 
     return read

@@ -76,13 +76,20 @@ class ParquetRows:
     def runs(self, begin: int, end: int, size: int) -> Iterator[tuple[int, Rows]]:
         """As :meth:`TableRows.runs`."""
         for start in range(begin, end, size):
-            count = min(size, end - start)
-            with table.readable_parquet(self.path):
-                frame = table.offsets_as_text(self._scan.slice(start, count).collect())
-            if frame.height != count:
-                raise DataError(f"{self.path} changed while it was read. Start again.")
-            whole = Table(self.path, frame, self._index, first=start)
-            yield count, whole.rows
+            whole = self.table(start, min(start + size, end))
+            yield whole.frame.height, whole.rows
+
+    def table(self, begin: int, end: int) -> Table:
+        """The rows from ``begin`` to before ``end``.
+
+        Raises:
+            DataError: The file cannot be read.
+        """
+        with table.readable_parquet(self.path):
+            frame = table.offsets_as_text(self._scan.slice(begin, end - begin).collect())
+        if frame.height != end - begin:
+            raise DataError(f"{self.path} changed while it was read. Start again.")
+        return Table(self.path, frame, self._index, first=begin)
 
 
 class JsonRows:

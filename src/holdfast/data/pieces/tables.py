@@ -148,7 +148,7 @@ class GroupedSource:
 
         @lru_cache(maxsize=1)
         def table(start: int, stop: int) -> Table:
-            return _joined(runs, int(starts[start]), int(starts[stop]))
+            return _taken(runs, int(starts[start]), int(starts[stop]))
 
         def columns(start: int, stop: int, names: Sequence[str]) -> polars.DataFrame:
             import polars
@@ -276,19 +276,28 @@ def _later(rows: Rows, first: int, begin: int, end: int) -> Table:
     return rows(first + begin, first + end)
 
 
-def _joined(runs: Sequence[tuple[int, Rows]], begin: int, end: int) -> Table:
+def _taken(runs: Sequence[tuple[int, Rows]], begin: int, end: int) -> Table:
     """The rows from ``begin`` to before ``end`` of several runs, as one table."""
-    import polars
-
     parts, passed = [], 0
     for count, rows in runs:
         start, stop = max(begin - passed, 0), min(end - passed, count)
         if start < stop:
             parts.append(rows(start, stop))
         passed += count
-    if len(parts) == 1:
-        return parts[0]
+    return joined(parts)
+
+
+def joined(parts: Sequence[Table]) -> Table:
+    """Parts of a file that follow one another, as one table.
+
+    Raises:
+        DataError: Their columns differ.
+    """
+    import polars
+
     first = parts[0]
+    if len(parts) == 1:
+        return first
     lines = None if any(part.lines is None for part in parts) else [n for part in parts for n in part.lines or []]
     try:
         frame = polars.concat([part.frame for part in parts])

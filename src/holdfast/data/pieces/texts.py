@@ -13,8 +13,10 @@ from holdfast.data.pieces.tables import TableSource, table_rows
 from holdfast.data.pieces.text_lines import line_lists
 from holdfast.data.pieces.whole import WholeSource
 from holdfast.data.readers import texts
+from holdfast.data.readers.listing import Listed, listed
 from holdfast.data.readers.paths import check_paths
 from holdfast.data.readers.table import TEXT_SUFFIXES, Table
+from holdfast.data.records import Records
 from holdfast.data.settings import ReadingSettings
 
 
@@ -39,29 +41,33 @@ def _of_path(path: Path, settings: ReadingSettings) -> list[Source]:
     if path.is_file() and path.suffix.lower() == ".zip":
         return [WholeSource(str(path), lambda: texts.read([path], settings))]
     if path.is_file():
-        return [_file(path, settings)]
-    files, nested = texts.files_of(path, settings)
-    if nested:
-        return [FilesSource(str(path), files, lambda some: texts.of_files(some, settings))]
-    return [_file(file.path, settings) for file in files]
+        return [_file(listed(path)[0], settings)]
+    files = texts.files_of(path, settings)
+    if texts.nested(files[0]):
+        return [FilesSource(str(path), files, lambda some: _joined(some, settings))]
+    return [_file(file, settings) for file in files]
 
 
-def _file(path: Path, settings: ReadingSettings) -> Source:
+def _joined(files: Sequence[Listed], settings: ReadingSettings) -> texts.Texts:
+    return Records.join([texts.read_file(file, settings, "labels") for file in files]).unlabelled()
+
+
+def _file(file: Listed, settings: ReadingSettings) -> Source:
     """A table with one text per row, or a text file with one text per line."""
+    path = file.path
     if {suffix.lower() for suffix in path.suffixes[-2:]} & set(TEXT_SUFFIXES):
         rows = table_rows(path, settings, texts=True)
         if not len(rows):
             return WholeSource(str(path), lambda: texts.read([path], settings))  # which says what is missing
         return TableSource(rows, lambda table: of_table(table, settings))
     first = _first_line(path, settings)
-    known = path.name.lower().removesuffix(".gz").endswith(texts.SUFFIXES)
-    labelled = path.name.lower().removesuffix(".gz").endswith(texts.LABEL_FIRST) or texts.label_first(first, settings)
-    if not first or not (known or labelled):
+    labelled = texts.label_first(file, first, settings)
+    if not first or not (file.suffix in texts.SUFFIXES or labelled):
         return WholeSource(str(path), lambda: texts.read([path], settings))  # which says what is wrong
 
     def read(lines: Sequence[str], places: Sequence[int]) -> Any:
-        origins = [f"{path}[{place}]" for place in places]
-        return texts.of_lines(list(zip(lines, origins, strict=True)), settings, label_first=labelled)
+        numbered = zip(places, lines, strict=True)
+        return texts.of_lines(file, numbered, settings, "labels", label_first=labelled).unlabelled()
 
     return LinesSource(path, read, settings.encoding)
 

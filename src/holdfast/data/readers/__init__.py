@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from holdfast.data.examples import Examples
 from holdfast.data.readers import audio, folders, idx, images, npy, npz, tables, ts
@@ -21,6 +23,7 @@ _READERS: dict[str, _Reader] = {
     **dict.fromkeys(tables.SUFFIXES, tables.read),
     ".ts": ts.read,
 }
+_KIND_OF: dict[_Reader, str] = {images.read: "images", audio.read: "recordings", tables.read: "table"}
 _KINDS = (
     f"a folder ROOT/label/image or ROOT/label/recording; an image ({', '.join(images.SUFFIXES)}); "
     f"a recording ({', '.join(audio.SUFFIXES)}); "
@@ -49,22 +52,64 @@ def read(
         MissingDataError: A path does not exist.
         DataError: A file is of an unknown kind, is damaged, or does not fit the others.
     """
-    files = [Path(path) for path in paths]
-    check_paths(files)
-    arrays = npy.pairs([path for path in files if _ending(path) == ".npy"])
-    image_files = _pair([path for path in files if _ending(path) not in (".npy", ".npz") and _reader(path) is None])
-    parts: list[Examples] = []
-    for path in files:
+    return Examples.join([each.read(settings, part, targets) for each in found([Path(path) for path in paths])])
+
+
+class Found(NamedTuple):
+    """A file or folder that holds sequences.
+
+    Attributes:
+        path: Its path.
+        kind: ``"images"``, ``"recordings"``, ``"table"``, ``"npy"`` or ``"other"``.
+        read: Reads it; the arguments are those of :func:`holdfast.data.readers.read`.
+    """
+
+    path: Path
+    kind: str
+    read: Callable[[ReadingSettings, npz.Part, Targets], Examples]
+
+
+def found(paths: Sequence[Path]) -> list[Found]:
+    """The files and folders that hold sequences, in order; files of labels belong to one of them.
+
+    Args:
+        paths: Files and folders, as for :func:`read`.
+
+    Raises:
+        MissingDataError: A path does not exist.
+        DataError: A file is of an unknown kind or damaged.
+    """
+    check_paths(paths)
+    arrays = npy.pairs([path for path in paths if _ending(path) == ".npy"])
+    rest = [path for path in paths if _ending(path) not in (".npy", ".npz") and _reader(path) is None]
+    image_files = _pair(rest)
+    all_found: list[Found] = []
+    for path in paths:
         reader = _reader(path)
         if reader is not None:
-            parts.append(reader(path, settings, targets))
+            all_found.append(Found(path, _KIND_OF.get(reader, "other"), partial(_alone, reader, path)))
         elif _ending(path) == ".npz":
-            parts.append(npz.read(path, settings, part, targets))
+            all_found.append(Found(path, "other", partial(npz.read, path)))
         elif path in arrays:
-            parts.append(npy.read(path, settings, arrays[path], targets))
+            all_found.append(Found(path, "npy", partial(_paired, npy.read, path, arrays[path])))
         elif path in image_files:
-            parts.append(idx.read(path, settings, image_files[path], targets))
-    return Examples.join(parts)
+            all_found.append(Found(path, "other", partial(_paired, idx.read, path, image_files[path])))
+    return all_found
+
+
+def _alone(reader: _Reader, path: Path, settings: ReadingSettings, part: npz.Part, targets: Targets) -> Examples:
+    return reader(path, settings, targets)
+
+
+def _paired(
+    reader: Callable[[Path, ReadingSettings, Path | None, Targets], Examples],
+    path: Path,
+    labels: Path | None,
+    settings: ReadingSettings,
+    part: npz.Part,
+    targets: Targets,
+) -> Examples:
+    return reader(path, settings, labels, targets)
 
 
 def with_test_parts(paths: Sequence[Path]) -> list[Path]:
@@ -74,34 +119,6 @@ def with_test_parts(paths: Sequence[Path]) -> list[Path]:
         DataError: A file is damaged.
     """
     return [path for path in paths if _ending(path) == ".npz" and path.is_file() and npz.has_both_parts(path)]
-
-
-def in_order(paths: Sequence[Path]) -> list[tuple[Path, str]]:
-    """The paths that have inputs, each with its kind; files of labels that belong to others are left out.
-
-    Args:
-        paths: Files and folders, as for :func:`read`.
-
-    Returns:
-        Of each path ``"images"``, ``"recordings"``, ``"table"``, ``"npy"`` or ``"other"``.
-
-    Raises:
-        MissingDataError: A path does not exist.
-        DataError: A file is of an unknown kind or damaged.
-    """
-    check_paths(paths)
-    arrays = npy.pairs([path for path in paths if _ending(path) == ".npy"])
-    known: dict[_Reader, str] = {
-        images.read: "images",
-        audio.read: "recordings",
-        tables.read: "table",
-        ts.read: "other",
-    }
-    kinds = {path: known.get(reader, "other") for path in paths if (reader := _reader(path)) is not None}
-    kinds |= dict.fromkeys(arrays, "npy") | {path: "other" for path in paths if _ending(path) == ".npz"}
-    rest = [path for path in paths if path not in kinds and _ending(path) != ".npy"]
-    kinds |= dict.fromkeys(_pair(rest), "other")
-    return [(path, kinds[path]) for path in paths if path in kinds]
 
 
 def _ending(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,13 @@ def read(path: Path, settings: ReadingSettings, targets: Targets = "labels") -> 
         MissingLibraryError: A library that reads sound is not installed.
     """
     files, labels = listing(path, SUFFIXES, "recording") if path.is_dir() else ([path], None)
+    return recordings(files, labels, settings, targets)
+
+
+def recordings(
+    files: Sequence[Path], labels: list[str] | None, settings: ReadingSettings, targets: Targets
+) -> Examples:
+    """Recordings as log-mel energies, with the names of their folders as labels; as :func:`read`."""
     origins = [str(file) for file in files]
     inputs = [energies(file, settings.audio) for file in files]
     return Examples(inputs, from_labels(labels, origins, targets), origins)

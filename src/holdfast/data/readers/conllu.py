@@ -7,6 +7,7 @@ comments. The lines of multiword tokens (id ``1-2``, whose words follow) and of 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -35,13 +36,18 @@ def read(path: Path, column: Column) -> Records[list[str], list[str]]:
         MissingDataError: The file does not exist.
         DataError: It breaks the format, or only some words have tags.
     """
+    return parse(path, lines(path), column)
+
+
+def parse(path: Path, rows: Iterable[tuple[int, str]], column: Column) -> Records[list[str], list[str]]:
+    """The sentences in some lines of a file, each line with its number; as :func:`read`."""
     place = COLUMNS.index(column)
     sentences: list[list[str]] = []
     tags: list[list[str]] = []
     origins: list[str] = []
     untagged = ""
     in_sentence = False
-    for number, line in lines(path):
+    for number, line in rows:
         if not line.strip():
             in_sentence = False
             continue

@@ -36,12 +36,12 @@ class Delimited:
     Attributes:
         frame: The values as text, null where a cell is empty.
         lines: The line of the file in which each row starts, from 1.
-        separator: The separator of values.
+        layout: How the rows become values.
     """
 
     frame: polars.DataFrame
     lines: Sequence[int]
-    separator: str
+    layout: Layout
 
 
 @dataclass
@@ -70,25 +70,22 @@ class Layout:
     """How the rows of a table become values.
 
     Attributes:
-        path: The file, for messages.
-        names: The names of the columns, as they are in the file.
+        names: The names of the columns, each once.
         separator: The separator of values.
-        blanks: Whether the rows are separated by blanks, each run of which becomes a tab.
+        blanks: Whether the values are separated by blanks, each run of which becomes a tab.
         quoted: As in :class:`Rows`.
-        head: Rows of the file above the first row of values.
     """
 
-    path: Path
     names: tuple[str, ...]
     separator: str
     blanks: bool
     quoted: bool
-    head: int
 
-    def frame(self, rows: Sequence[str], numbers: Sequence[int]) -> polars.DataFrame:
+    def frame(self, path: Path, rows: Sequence[str], numbers: Sequence[int]) -> polars.DataFrame:
         """Rows as a table of text.
 
         Args:
+            path: The file, for messages.
             rows: The text of each row.
             numbers: The line of the file in which each starts, for messages.
 
@@ -108,12 +105,10 @@ class Layout:
                 infer_schema=False,
             )
         except polars.exceptions.PolarsError as error:
-            raise _malformed(self.path, error, rows, numbers, names, separator, quoted) from error
+            raise _malformed(path, error, rows, numbers, names, separator, quoted) from error
         if frame.height != len(rows):
-            raise DataError(
-                f"{self.path} cannot be read as a table: quotes in it are out of place. Correct or remove them."
-            )
-        frame.columns = _unique(names)
+            raise DataError(f"{path} cannot be read as a table: quotes in it are out of place. Correct or remove them.")
+        frame.columns = list(names)
         return frame
 
 
@@ -136,10 +131,10 @@ def parse(path: Path, text: str, settings: TableSettings, *, comments: bool) -> 
     """
     table = rows_of(text.split("\n"), settings.comment, quoted=quotes_enclose(text), everywhere=comments)
     check_closed(path, table)
-    layout = layout_of(path, table, settings)
-    rows, numbers = table.rows[layout.head :], table.numbers[layout.head :]
+    layout, head = layout_of(path, table, settings)
+    rows, numbers = table.rows[head:], table.numbers[head:]
     check_separated(path, len(rows), len(layout.names), len(text))
-    return Delimited(layout.frame(rows, numbers), numbers, layout.separator)
+    return Delimited(layout.frame(path, rows, numbers), numbers, layout)
 
 
 def check_closed(path: Path, table: Rows) -> None:
@@ -148,8 +143,8 @@ def check_closed(path: Path, table: Rows) -> None:
         raise DataError(f"{path}, line {table.open}, opens a quote that is never closed. The file may be cut short.")
 
 
-def layout_of(path: Path, table: Rows, settings: TableSettings) -> Layout:
-    """The layout of a table, from its rows or the first of them.
+def layout_of(path: Path, table: Rows, settings: TableSettings) -> tuple[Layout, int]:
+    """The layout of a table, from its rows or the first of them, and the number of rows above the first one of values.
 
     Raises:
         DataError: There are no columns.
@@ -173,8 +168,9 @@ def layout_of(path: Path, table: Rows, settings: TableSettings) -> Layout:
     else:
         head += 1
         _check_names(path, table.numbers[head:], table.numbers[head - 1], names)
-    _check_comments(path, table, separator, len(names), settings.comment)
-    return Layout(path, tuple(names), separator, blanks, table.quoted, head)
+    layout = Layout(tuple(_unique(names)), separator, blanks, table.quoted)
+    check_comments(path, table, layout, settings.comment)
+    return layout, head
 
 
 def _check_names(path: Path, numbers: Sequence[int], line: int, names: Sequence[str]) -> None:
@@ -194,10 +190,13 @@ def _check_names(path: Path, numbers: Sequence[int], line: int, names: Sequence[
         )
 
 
-def _check_comments(path: Path, table: Rows, separator: str, count: int, comment: str) -> None:
+def check_comments(path: Path, table: Rows, layout: Layout, comment: str) -> None:
     """Warns about comments below the names of the columns that look like rows: they have as many values."""
+    count = len(layout.names)
     alike = [
-        number for number, text in table.skipped if count > 1 and len(_values(text, separator, table.quoted)) == count
+        number
+        for number, text in table.skipped
+        if count > 1 and len(_values(text, layout.separator, table.quoted)) == count
     ]
     if alike:
         warnings.warn(

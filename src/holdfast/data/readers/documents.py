@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from holdfast.data.disk import documents as stored
+from holdfast.data.disk.files import Entry, FileSource
+from holdfast.data.pieces.text_lines import line_pieces, not_utf8
 from holdfast.data.readers.compressed import opened
 from holdfast.data.readers.paths import check_paths
 from holdfast.data.records import Records
@@ -30,6 +35,20 @@ def whole(paths: Sequence[Path]) -> Records[str, str]:
     return Records(texts, texts, [str(file) for file in files])
 
 
+def lines_in_pieces(paths: Sequence[Path]) -> FileSource:
+    """The source of the lines of :func:`lines`, without targets, which reads files in pieces."""
+    files = files_of(paths)
+    return FileSource("lines", files, {}, lambda: [Entry(file, partial(_pieces, file)) for file in files])
+
+
+def _pieces(path: Path, position: Any) -> Iterator[tuple[Records[str, str], Any]]:
+    for piece in line_pieces(path, position=position, plain=True):
+        numbered = enumerate(piece.lines, piece.before)
+        rows = [(line.strip(), f"{path}[{index}]") for index, line in numbered if line.strip()]
+        if rows:
+            yield Records([line for line, _ in rows], None, [origin for _, origin in rows]), piece.after
+
+
 def lines(paths: Sequence[Path]) -> Records[str, str]:
     """As :func:`whole`, with a record for each line that is not blank, stripped of blanks."""
     files = whole(paths)
@@ -50,6 +69,9 @@ def cut(texts: Records[str, str], position: int) -> tuple[Records[str, str], Rec
         texts: The result of :func:`whole`.
         position: Number of characters before the cut.
     """
+    if isinstance(texts.inputs, stored.Documents):
+        before, after = texts.inputs.cut(position)
+        return stored.named(before), stored.named(after)
     parts: tuple[list[tuple[str, str]], list[tuple[str, str]]] = ([], [])
     for text, origin in zip(texts.inputs, texts.origins, strict=True):
         for part, piece in zip(parts, (text[: max(position, 0)], text[max(position, 0) :]), strict=True):
@@ -73,7 +95,7 @@ def decoded(path: Path) -> str:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not text in UTF-8 (byte {error.start}). Save it in UTF-8.") from error
+        raise not_utf8(path, error.start) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -17,13 +17,14 @@ _MARKS = {
 }
 
 
-def decode(path: Path, content: bytes, encoding: str = "utf-8") -> str:
+def decode(path: Path, content: bytes, encoding: str = "utf-8", *, lines_before: int = 0) -> str:
     """The text of a file; each line ends with a line feed.
 
     Args:
         path: The file, for the message.
         content: Its bytes, uncompressed.
         encoding: The encoding, by Python's name; a byte order mark at the start overrides it.
+        lines_before: The lines of the file before these bytes.
 
     Raises:
         DataError: The file is not in this encoding, or holds NUL characters, so that it is not text.
@@ -33,11 +34,11 @@ def decode(path: Path, content: bytes, encoding: str = "utf-8") -> str:
     try:
         text = content.decode(actual)
     except UnicodeDecodeError as error:
-        raise undecodable(path, 1, actual, error) from error
+        raise undecodable(path, lines_before + 1, actual, error) from error
     except (LookupError, ValueError) as error:
         raise unknown_encoding(encoding) from error
     if "\0" in text:
-        raise no_text(path, text[: text.index("\0")].count("\n") + 1)
+        raise no_text(path, lines_before + text[: text.index("\0")].count("\n") + 1)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

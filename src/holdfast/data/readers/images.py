@@ -59,38 +59,40 @@ def read(path: Path, settings: ReadingSettings, targets: Targets = "labels") -> 
         MissingLibraryError: Pillow is not installed.
     """
     files, labels = listing(path, SUFFIXES, "image") if path.is_dir() else ([path], None)
-    origins = [str(file) for file in files]
-    return Examples(of_files(files, settings), from_labels(labels, origins, targets), origins)
+    return pictures(files, labels, settings, targets)
 
 
-def of_files(
-    files: Sequence[Path], settings: ReadingSettings, first: tuple[Path, tuple[int, ...]] | None = None
-) -> Array:
-    """Images of one size as sequences, [N, T, C].
+def pictures(
+    files: Sequence[Path],
+    labels: list[str] | None,
+    settings: ReadingSettings,
+    targets: Targets,
+    first: tuple[tuple[int, ...], Path] | None = None,
+) -> Examples:
+    """Images as sequences, with the names of their folders as labels; as :func:`read`.
 
     Args:
-        files: At least one image.
+        files: The images.
+        labels: The label of each, or None.
         settings: ``layout`` is used.
-        first: An image and its shape that these images must have; None for the first of them.
-
-    Raises:
-        DataError: One is not an image, or they differ in size.
-        MissingLibraryError: Pillow is not installed.
+        targets: What the task learns.
+        first: Height and width that all must have, and an image that has them; None for those of the first file.
     """
     images: list[Array] = []
     for file in files:
-        images.append(_grey(file, *(first[::-1] if first else (images[0].shape if images else None, files[0]))))
-    return arrange(np.stack(images), settings.layout)
+        shape = images[0].shape if images else None
+        images.append(_grey(file, first[0], first[1]) if first else _grey(file, shape, files[0]))
+    origins = [str(file) for file in files]
+    return Examples(arrange(np.stack(images), settings.layout), from_labels(labels, origins, targets), origins)
 
 
 def shape_of(path: Path) -> tuple[int, ...]:
-    """The height and width of an image.
+    """Height and width of an image.
 
     Raises:
-        DataError: It is not an image.
-        MissingLibraryError: Pillow is not installed.
+        DataError: As for :func:`read`.
     """
-    return tuple(_grey(path, None, path).shape)
+    return _grey(path, None, path).shape
 
 
 def claimed_pixels(path: Path) -> int:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
+from holdfast.data.disk import groups
+from holdfast.data.disk.files import Entry, FileSource
+from holdfast.data.pieces import numbered_lines
 from holdfast.data.readers.compressed import lines
 from holdfast.data.records import Records
 from holdfast.errors import DataError, MissingDataError
 
 Pairs = Records[str, list[str]]
 """Texts, each with all its correct targets."""
+Lines = Records[str, str]
+"""Texts, each with one target."""
+_Numbered = Sequence[tuple[int, str]]
 
 
 def read(paths: Sequence[Path], *, parallel: bool = False) -> Pairs:
@@ -32,6 +41,32 @@ def read(paths: Sequence[Path], *, parallel: bool = False) -> Pairs:
         DataError: A file cannot be read, only some lines have a target, one is empty, or parallel files differ in
             length.
     """
+    _check(paths)
+    if not parallel:
+        return Records.join([_two_columns(path) for path in paths])
+    if len(paths) == 1:
+        rows = [line for _, line in lines(paths[0])]
+        kept = [number for number, line in enumerate(rows) if line.strip()]
+        return Records([plain(rows[n]) for n in kept], None, [f"{paths[0]}[{n}]" for n in kept])
+    return Records.join([_two_files(a, b) for a, b in _both(paths)])
+
+
+def in_pieces(paths: Sequence[Path], *, parallel: bool = False) -> FileSource:
+    """The source of lines with a source and a target, which reads files in pieces; as :func:`read`, but not grouped.
+
+    Raises:
+        MissingDataError: A file does not exist.
+        DataError: There are no files, or an odd number of parallel ones.
+    """
+    _check(paths)
+    if parallel:
+        files = [Entry(source, partial(_two_files_in_pieces, source, target)) for source, target in _both(paths)]
+    else:
+        files = [Entry(path, partial(_two_columns_in_pieces, path)) for path in paths]
+    return FileSource("pairs", paths, {"parallel": parallel}, lambda: files)
+
+
+def _check(paths: Sequence[Path]) -> None:
     if not paths:
         raise DataError("No files were given to read; expected at least one.")
     missing = [str(path) for path in paths if not path.is_file()]
@@ -39,15 +74,13 @@ def read(paths: Sequence[Path], *, parallel: bool = False) -> Pairs:
         raise MissingDataError(
             f"There is no file {', '.join(missing)}. Check the path; relative paths start at {Path.cwd()}."
         )
-    if not parallel:
-        return Records.join([_two_columns(path) for path in paths])
-    if len(paths) == 1:
-        rows = [line for _, line in lines(paths[0])]
-        kept = [number for number, line in enumerate(rows) if line.strip()]
-        return Records([plain(rows[n]) for n in kept], None, [f"{paths[0]}[{n}]" for n in kept])
+
+
+def _both(paths: Sequence[Path]) -> list[tuple[Path, Path]]:
+    """The pairs of a file of sources and a file of targets."""
     if len(paths) % 2:
         raise DataError(f"{len(paths)} files were given; expected pairs of a file of sources and a file of targets.")
-    return Records.join([_two_files(a, b) for a, b in zip(paths[::2], paths[1::2], strict=True)])
+    return list(zip(paths[::2], paths[1::2], strict=True))
 
 
 def grouped(sources: Sequence[str], targets: Sequence[str], origins: Sequence[str]) -> Pairs:
@@ -61,6 +94,8 @@ def grouped(sources: Sequence[str], targets: Sequence[str], origins: Sequence[st
 
 def inverted(pairs: Pairs) -> Pairs:
     """The pairs in the other direction: one record per target, with its sources."""
+    if isinstance(pairs.targets, groups.Groups):
+        return cast(Pairs, groups.inverted(pairs))
     rows = zip(pairs.inputs, pairs.targets or [], pairs.origins, strict=True)
     each = [(target, source, origin) for source, targets, origin in rows for target in targets]
     return grouped(*([row[column] for row in each] for column in range(3)))
@@ -68,6 +103,8 @@ def inverted(pairs: Pairs) -> Pairs:
 
 def apart(pairs: Pairs) -> Pairs:
     """The pairs with one target per record."""
+    if isinstance(pairs.targets, groups.Groups):
+        return cast(Pairs, groups.apart(pairs))
     rows = zip(pairs.inputs, pairs.targets or [], pairs.origins, strict=True)
     each = [(source, [target], origin) for source, targets, origin in rows for target in targets]
     counts = [len(targets) for targets in pairs.targets or []]
@@ -76,40 +113,82 @@ def apart(pairs: Pairs) -> Pairs:
 
 
 def _two_columns(path: Path) -> Pairs:
-    rows = [line for _, line in lines(path)]
-    kept = [number for number, line in enumerate(rows) if line.strip()]
-    if not kept:
+    rows = _of_columns(path, lines(path))
+    if not len(rows):
         raise DataError(f"{path} is empty; expected at least one line.")
-    columns = [[plain(cell) for cell in rows[number].split("\t")] for number in kept]
-    origins = [f"{path}[{number}]" for number in kept]
-    bare = [number for number, cells in zip(kept, columns, strict=True) if len(cells) == 1]
+    return rows_grouped(rows)
+
+
+def rows_grouped(rows: Lines) -> Pairs:
+    """The records of lines of one file, each with a source and a target; unchanged where they have no targets."""
+    if rows.targets is None:
+        return Records(rows.inputs, None, rows.origins)
+    return grouped(rows.inputs, rows.targets, rows.origins)
+
+
+def _of_columns(path: Path, numbered: Iterable[tuple[int, str]]) -> Lines:
+    """Lines of ``source<TAB>target``, numbered from 1."""
+    kept = [(number - 1, [plain(cell) for cell in line.split("\t")]) for number, line in numbered if line.strip()]
+    origins = [f"{path}[{number}]" for number, _ in kept]
+    bare = [number for number, cells in kept if len(cells) == 1]
     if len(bare) == len(kept):
-        return Records([cells[0] for cells in columns], None, origins)
+        return Records([cells[0] for _, cells in kept], None, origins)
     if bare:
         raise DataError(
             f"{path}, line {bare[0] + 1}, has no tab, and other lines have one; expected source<TAB>target in each."
         )
-    for number, cells in zip(kept, columns, strict=True):
+    for number, cells in kept:
         if not (cells[0] and cells[1]):
             raise DataError(f"{path}, line {number + 1}, has an empty source or target; expected source<TAB>target.")
-    return grouped([cells[0] for cells in columns], [cells[1] for cells in columns], origins)
+    return Records([cells[0] for _, cells in kept], [cells[1] for _, cells in kept], origins)
+
+
+def _two_columns_in_pieces(path: Path, position: Any) -> Iterator[tuple[Lines, Any]]:
+    for rows, after in numbered_lines.numbered_pieces(path, position):
+        part = _of_columns(path, rows)
+        if len(part):
+            yield part, after
+        elif position is None and after is None:
+            _two_columns(path)  # raises the error for an empty file
 
 
 def _two_files(source: Path, target: Path) -> Pairs:
-    sources, targets = ([line for _, line in lines(path)] for path in (source, target))
-    if len(sources) != len(targets):
-        raise DataError(
-            f"{source} has {len(sources)} lines and {target} has {len(targets)}; expected the same number of lines."
-        )
-    kept = [n for n, pair in enumerate(zip(sources, targets, strict=True)) if any(line.strip() for line in pair)]
-    for number in kept:
-        if not (sources[number].strip() and targets[number].strip()):
-            empty = target if sources[number].strip() else source
-            raise DataError(f"{empty}, line {number + 1}, is empty, and the same line of the other file is not.")
-    if not kept:
+    rows = _of_files(source, target, list(lines(source)), list(lines(target)))
+    if not len(rows):
         raise DataError(f"{source} is empty; expected at least one line.")
-    source_texts, target_texts = ([plain(rows[number]) for number in kept] for rows in (sources, targets))
-    return grouped(source_texts, target_texts, [f"{source}[{number}]" for number in kept])
+    return rows_grouped(rows)
+
+
+def _of_files(source: Path, target: Path, sources: _Numbered, targets: _Numbered) -> Lines:
+    """Parallel lines of two files, numbered from 1."""
+    if len(sources) != len(targets):
+        counts = [sources[-1][0] if sources else 0, targets[-1][0] if targets else 0]
+        raise DataError(
+            f"{source} has {counts[0]} lines and {target} has {counts[1]}; expected the same number of lines."
+        )
+    kept = [(number - 1, a, b) for (number, a), (_, b) in zip(sources, targets, strict=True) if a.strip() or b.strip()]
+    for number, a, b in kept:
+        if not (a.strip() and b.strip()):
+            empty = target if a.strip() else source
+            raise DataError(f"{empty}, line {number + 1}, is empty, and the same line of the other file is not.")
+    origins = [f"{source}[{number}]" for number, _, _ in kept]
+    return Records([plain(a) for _, a, _ in kept], [plain(b) for _, _, b in kept], origins)
+
+
+def _two_files_in_pieces(source: Path, target: Path, position: Any) -> Iterator[tuple[Lines, Any]]:
+    """The lines of two files, each piece of as many lines of both."""
+    line, size = (position["line"], position["byte"]) if position else (0, 0)
+    both = [itertools.islice(lines(path), line, None) for path in (source, target)]
+    ended = False
+    while not ended:
+        sources, targets = (list(itertools.islice(rows, numbered_lines.MOST_LINES)) for rows in both)
+        part = _of_files(source, target, sources, targets)
+        ended = len(sources) < numbered_lines.MOST_LINES
+        line, size = line + len(sources), size + sum(len(text) + 1 for _, text in sources)
+        if len(part):
+            yield part, None if ended else {"line": line, "byte": size}
+        elif ended and line == len(sources):
+            _two_files(source, target)  # raises the error for an empty file
 
 
 def plain(text: str) -> str:

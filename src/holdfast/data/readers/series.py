@@ -33,11 +33,31 @@ def read(paths: Sequence[Path], settings: SeriesSettings) -> tuple[Series, ...]:
             error), the times do not ascend, the files differ in their targets, or two files have a series of one id.
         RecipeError: A column has two uses, or ``calendar`` is set without dates.
     """
+    check_tables(paths)
+    all_series = tuple(series for path in paths for series in from_table(load(path, settings), settings))
+    check_together(all_series)
+    return all_series
+
+
+def check_tables(paths: Sequence[Path]) -> None:
+    """Checks that paths are those of tables.
+
+    Raises:
+        MissingDataError: A path does not exist.
+        DataError: A file is not a table.
+    """
     check_paths(paths, "at least one table with one row per time", "file")
     for path in paths:
         if not set(path.suffixes[-2:]) & set(SUFFIXES):
             raise DataError(f"{path} is not a table; expected one of {', '.join(SUFFIXES)}.")
-    all_series = tuple(series for path in paths for series in from_table(load(path, settings), settings))
+
+
+def check_together(all_series: Sequence[Series]) -> None:
+    """Checks that the series of several tables can be learned together.
+
+    Raises:
+        DataError: They differ in their targets, or two have one id.
+    """
     origins: dict[str, str] = {}
     for series in all_series:
         if series.name and origins.setdefault(series.name, series.origin) != series.origin:
@@ -50,7 +70,6 @@ def read(paths: Sequence[Path], settings: SeriesSettings) -> tuple[Series, ...]:
                 f"{series.origin} has the columns {', '.join(series.names)} to forecast, and {all_series[0].origin} "
                 f"has {', '.join(all_series[0].names)}; expected the same. Name them in data.target_columns."
             )
-    return all_series
 
 
 def from_table(table: Table, settings: SeriesSettings) -> tuple[Series, ...]:

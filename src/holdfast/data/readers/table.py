@@ -47,7 +47,7 @@ class Table:
             recipe names them.
         lines: The line of the file in which each row starts, from 1; None if the file does not have lines.
         separator: The separator of values in a text file.
-        first: The number of the first row in the file, from 0; above 0 for a piece of a file.
+        first: The number of rows of the file before these; above 0 for a piece of a file.
     """
 
     path: Path
@@ -137,11 +137,15 @@ def load(path: Path, settings: TableSettings, *, content: bytes | None = None, t
     if ".jsonl" in endings or ".ndjson" in endings:
         return _json_lines(path, text)
     parsed = delimited.parse(path, text, settings, comments=not texts)
-    return Table(path, parsed.frame, index_columns(parsed.frame.columns), parsed.lines, parsed.separator)
+    return Table(path, parsed.frame, index_columns(parsed.frame.columns), parsed.lines, parsed.layout.separator)
 
 
 def check_library(path: Path) -> None:
-    """Raises MissingLibraryError where polars is not installed."""
+    """Checks that polars is installed.
+
+    Raises:
+        MissingLibraryError: It is not.
+    """
     try:
         import polars  # noqa: F401
     except ImportError as error:
@@ -194,8 +198,8 @@ def _parquet(path: Path, content: bytes | None) -> Table:
     size = path.stat().st_size if content is None else len(content)
     with readable_parquet(path):
         scan = polars.scan_parquet(source, glob=False)
-        rows, columns = scan.select(polars.len()).collect().item(), len(scan.collect_schema())
-        check_parquet(path, int(rows), columns, size)
+        count, columns = scan.select(polars.len()).collect().item(), len(scan.collect_schema())
+        check_parquet(path, int(count), columns, size)
         frame = offsets_as_text(scan.collect())
         index = parquet_index(source, frame.columns)
     return Table(path, frame, index)

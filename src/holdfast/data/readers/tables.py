@@ -44,25 +44,30 @@ def read(path: Path, settings: ReadingSettings, targets: Targets = "labels") -> 
     return of_table(load(path, settings), settings, targets)
 
 
+def check_times(settings: ReadingSettings, targets: Targets) -> None:
+    """Raises RecipeError where a time column is set without an id column, and a row is not a step."""
+    if settings.time_column and not rows_are_steps(settings, targets):
+        raise RecipeError("data.time_column needs data.id_column, which says which sequence a row belongs to.")
+
+
 def rows_are_steps(settings: ReadingSettings, targets: Targets) -> bool:
     """Whether a row of a table is a step of a sequence, and not a whole sequence."""
     return bool(settings.id_column) or targets == "steps" or (targets == "detect" and bool(settings.time_column))
 
 
-def check_times(settings: ReadingSettings, targets: Targets) -> None:
-    """Raises RecipeError for a time column where a row is a whole sequence."""
-    if settings.time_column and not rows_are_steps(settings, targets):
-        raise RecipeError("data.time_column needs data.id_column, which says which sequence a row belongs to.")
+def by_id(settings: ReadingSettings, targets: Targets) -> bool:
+    """Whether a table has many sequences, a row per step."""
+    return bool(settings.id_column) and rows_are_steps(settings, targets)
 
 
 def of_table(table: Table, settings: ReadingSettings, targets: Targets = "labels") -> Examples:
-    """The sequences of a table that was read; see :func:`read`.
+    """The sequences of a table that was read, or of whole sequences of it; see :func:`read`.
 
     Raises:
         DataError: As for :func:`read`.
     """
     path = table.path
-    features = _features(table, settings)
+    features = features_of(table, settings)
     if not table.frame.height:
         raise DataError(f"{path} has column names but no rows; expected at least one.")
     row_targets = targets_of(table, settings, targets)
@@ -92,8 +97,12 @@ def texts(table: Table, column: str) -> list[str]:
     return texts
 
 
-def _features(table: Table, settings: ReadingSettings) -> list[str]:
-    """The names of the input columns, in order."""
+def features_of(table: Table, settings: ReadingSettings) -> list[str]:
+    """The names of the input columns, in order.
+
+    Raises:
+        DataError: A column is missing, or there are none.
+    """
     for setting, name in [("id_column", settings.id_column), ("time_column", settings.time_column)]:
         if name:
             table.check_column(name, setting)
@@ -164,7 +173,7 @@ def _long(
     table: Table, features: list[str], row_targets: list[Any] | None, settings: ReadingSettings, *, per_step: bool
 ) -> Examples:
     """Groups the rows by id, in the order of first occurrence; sorts each group by time."""
-    ids = _ids(table, settings) if settings.id_column else [""] * table.frame.height
+    ids = ids_of(table, settings) if settings.id_column else [""] * table.frame.height
     values = cells.numbers(table, features, settings, _ADVICE)
     groups: dict[str, list[int]] = {name: [] for name in ids}
     for row in _order(table, settings).tolist():
@@ -191,8 +200,12 @@ def _long(
     )
 
 
-def _ids(table: Table, settings: ReadingSettings) -> list[str]:
-    """The id of each row."""
+def ids_of(table: Table, settings: ReadingSettings) -> list[str]:
+    """The id of each row.
+
+    Raises:
+        DataError: A row has none.
+    """
     import polars
 
     column = table.frame[settings.id_column]

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from holdfast.data.disk.files import Entry, FileSource
+from holdfast.data.pieces.numbered_lines import numbered_pieces
 from holdfast.data.readers import conllu
 from holdfast.data.readers.compressed import lines
+from holdfast.data.readers.paths import check_paths
 from holdfast.data.records import Records
 from holdfast.data.settings import TaggedSettings
 from holdfast.data.spans import looks_like_spans
 from holdfast.errors import DataError
+from holdfast.settings import DataSettings
 
 Sentences = Records[list[str], list[str]]
 _Lines = Sequence[tuple[int, str]]
@@ -48,6 +53,37 @@ def read(paths: Sequence[Path], settings: TaggedSettings) -> Sentences:
     if not paths:
         raise DataError("No files were given to read; expected at least one.")
     return Records.join([_read_file(path, settings) for path in paths])
+
+
+def in_pieces(paths: Sequence[Path], settings: TaggedSettings) -> FileSource:
+    """The source of sentences, which reads files in pieces; as :func:`read`.
+
+    The columns of a file are those of its first piece.
+
+    Raises:
+        MissingDataError: A file does not exist.
+        DataError: There are no files.
+    """
+    check_paths(paths, "at least one", "file")
+    about = settings.model_dump(mode="json", include=set(TaggedSettings.model_fields) - set(DataSettings.model_fields))
+    return FileSource(
+        "sentences", paths, about, lambda: [Entry(path, partial(_pieces, path, settings)) for path in paths]
+    )
+
+
+def _pieces(path: Path, settings: TaggedSettings, position: Any) -> Iterator[tuple[Sentences, Any]]:
+    separator: str | None = position["separator"] if position else None
+    for rows, after in numbered_pieces(path, position, at_blank=True):
+        kept = [row for row in rows if row[1].strip()]
+        if not kept and (separator is not None or after is not None):
+            continue
+        if _is_conllu(path):
+            yield conllu.parse(path, rows, settings.column), after and {**after, "separator": ""}
+            continue
+        first = separator is None
+        if separator is None:
+            separator = _columns_in(path, rows, kept, settings)
+        yield _parsed(path, rows, kept, separator, names=first), after and {**after, "separator": separator}
 
 
 def plain(texts: Sequence[str], origins: Sequence[str]) -> Sentences:
@@ -87,11 +123,20 @@ def _read_file(path: Path, settings: TaggedSettings) -> Sentences:
         return conllu.read(path, settings.column)
     rows = list(lines(path))
     kept = [(number, line) for number, line in rows if line.strip()]
+    return _parsed(path, rows, kept, _columns_in(path, rows, kept, settings))
+
+
+def _columns_in(path: Path, rows: _Lines, kept: _Lines, settings: TaggedSettings) -> str:
+    """The separator of the columns of a file; empty for plain text."""
     if not kept:
         raise DataError(f"{path} holds no sentences; expected one sentence per line, or one word and its tag per line.")
-    separator = settings.columns or _separator(rows, kept)
+    return settings.columns or _separator(rows, kept)
+
+
+def _parsed(path: Path, rows: _Lines, kept: _Lines, separator: str, *, names: bool = True) -> Sentences:
+    """The sentences in some lines; ``kept`` are those that are not blank."""
     if separator:
-        return _columns(path, rows, separator)
+        return _columns(path, rows, separator, names=names)
     return plain([line for _, line in kept], [f"{path}, line {number}" for number, _ in kept])
 
 
@@ -110,13 +155,13 @@ def _separator(rows: _Lines, kept: _Lines) -> Literal["", "tabs", "blanks"]:
     return "blanks" if looks_like_spans(tags) or (symbols and all(map(_SYMBOL.fullmatch, tags))) else ""
 
 
-def _columns(path: Path, rows: _Lines, separator: str) -> Sentences:
+def _columns(path: Path, rows: _Lines, separator: str, *, names: bool = True) -> Sentences:
     """A file with one word per line, its tag last."""
     sentences: list[list[str]] = []
     tags: list[list[str]] = []
     origins: list[str] = []
     in_sentence, width = False, 0
-    for number, line in _without_names(rows, separator):
+    for number, line in _without_names(rows, separator) if names else rows:
         values = _values(line, separator)
         if not line.strip() or values[0] == _DOCUMENT:
             in_sentence = False

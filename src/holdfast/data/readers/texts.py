@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,25 +57,29 @@ def read(paths: Sequence[Path], settings: ReadingSettings, targets: Targets = "l
         RecipeError: There is no such encoding.
     """
     check_paths(paths)
-    return Records.join([part for path in paths for part in _parts(path, settings, targets)])
+    return Records.join([read_file(file, settings, targets) for path in paths for file in files_of(path, settings)])
 
 
-def _parts(path: Path, settings: ReadingSettings, targets: Targets) -> list[Texts]:
-    """The texts of a path, file by file."""
-    files, nested = files_of(path, settings)
-    return [_text(file, settings, targets) if nested else _file_of_texts(file, settings, targets) for file in files]
+def read_file(file: Listed, settings: ReadingSettings, targets: Targets) -> Texts:
+    """The texts of a file; as :func:`read`."""
+    return _text(file, settings, targets) if nested(file) else _file_of_texts(file, settings, targets)
 
 
-def files_of(path: Path, settings: ReadingSettings) -> tuple[list[Listed], bool]:
-    """The files of texts that a path has, and whether they are in subfolders, one text per file.
+def nested(file: Listed) -> bool:
+    """Whether a file is in a subfolder, and so is one text."""
+    return len(file.place.parts) > 1
+
+
+def files_of(path: Path, settings: ReadingSettings) -> list[Listed]:
+    """The files of texts that a path names: itself, or those in the folder or archive.
 
     Raises:
-        DataError: There is no text, or some files are in subfolders and others are not.
+        DataError: There are none, or they are both directly in a folder and in subfolders.
     """
     everything = listed(path)
     files = [file for file in everything if file.suffix in SUFFIXES]
     if not files and path.is_file() and len(everything) == 1:
-        files = everything if label_first(_decoded(everything[0], settings), settings) else []
+        files = everything if _label_first(_decoded(everything[0], settings), settings) else []
     if path.is_dir() or len(files) > 1:
         files = [file for file in files if file.stem.lower() not in _ASIDE]
     depths = {len(file.place.parts): file.place for file in files}
@@ -87,32 +91,7 @@ def files_of(path: Path, settings: ReadingSettings) -> tuple[list[Listed], bool]
             f"{path} holds texts both directly ({depths[1]}) and in subfolders ({depths[2]}); "
             "expected LABEL.txt, one text per line, or LABEL/NAME.txt, one text per file."
         )
-    return files, 1 not in depths
-
-
-def of_files(files: Sequence[Listed], settings: ReadingSettings) -> Texts:
-    """Files in subfolders, one text per file, without labels.
-
-    Raises:
-        DataError: A file is empty, or cannot be read.
-    """
-    return Records.join([_text(file, settings, "labels") for file in files]).unlabelled()
-
-
-def of_lines(lines: Sequence[tuple[str, str]], settings: ReadingSettings, *, label_first: bool) -> Texts:
-    """Lines of a text file without labels.
-
-    Args:
-        lines: The text and the origin of each, at least one.
-        settings: ``label_separator`` is used.
-        label_first: Whether each line starts with its label.
-
-    Raises:
-        DataError: A line should have a label and has none.
-    """
-    if label_first:
-        return _with_labels(lines, settings, "labels").unlabelled()
-    return Records([text for text, _ in lines], None, [origin for _, origin in lines])
+    return files
 
 
 def _text(file: Listed, settings: ReadingSettings, targets: Targets) -> Texts:
@@ -131,17 +110,47 @@ def _file_of_texts(file: Listed, settings: ReadingSettings, targets: Targets) ->
     if file.suffix in table.TEXT_SUFFIXES:
         return _table_of_texts(file, settings, targets)
     content = _decoded(file, settings)
-    kept = [(line.strip(), f"{file.path}[{index}]") for index, line in enumerate(content.split("\n")) if line.strip()]
-    if not kept:
+    first = label_first(file, content, settings)
+    texts = of_lines(file, enumerate(content.split("\n")), settings, targets, label_first=first)
+    if not len(texts):
         raise DataError(f"{file.path} is empty; expected one text per line.")
-    if file.suffix == LABEL_FIRST or label_first(content, settings):
+    return texts
+
+
+def label_first(file: Listed, content: str, settings: ReadingSettings) -> bool:
+    """Whether the lines of a file begin with their labels, by its name, its first line or the settings."""
+    return file.suffix == LABEL_FIRST or _label_first(content, settings)
+
+
+def of_lines(
+    file: Listed,
+    lines: Iterable[tuple[int, str]],
+    settings: ReadingSettings,
+    targets: Targets,
+    *,
+    label_first: bool,
+) -> Texts:
+    """The texts of some lines of a file, with their labels.
+
+    Args:
+        file: The file.
+        lines: The lines, each with its number from 0; blank lines are left out.
+        settings: As for :func:`read`.
+        targets: What the task learns.
+        label_first: Whether each line begins with its labels; else the name of the file is the label.
+
+    Raises:
+        DataError: A line should have a label and has none, or the label is not a number and should be one.
+    """
+    kept = [(line.strip(), f"{file.path}[{number}]") for number, line in lines if line.strip()]
+    if label_first and kept:
         return _with_labels(kept, settings, targets)
     label = file.suffix[1:] if file.suffix in NAMED_BY_ENDING else file.stem
     texts, origins = [line for line, _ in kept], [origin for _, origin in kept]
     return _records(texts, from_labels([label] * len(kept), origins, targets), origins, settings)
 
 
-def label_first(content: str, settings: ReadingSettings) -> bool:
+def _label_first(content: str, settings: ReadingSettings) -> bool:
     """Whether the lines of a text start with their labels; its first line shows it unless the settings say so."""
     return settings.label_first or content.lstrip().startswith(_PREFIX)
 
@@ -173,7 +182,7 @@ def _table_of_texts(file: Listed, settings: ReadingSettings, targets: Targets) -
 
 
 def of_table(rows: table.Table, settings: ReadingSettings, targets: Targets = "labels") -> Texts:
-    """The texts of a table that was read.
+    """The texts of a table, or of some rows of it, with their targets.
 
     Raises:
         DataError: There is no column of texts, or a row has no text or no label.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
+from holdfast.data.disk.files import Entry, FileSource
 from holdfast.data.readers import audio
 from holdfast.data.readers.audio import Floats
 from holdfast.data.readers.folders import files_in
@@ -34,6 +36,34 @@ def read(paths: Sequence[str | Path], settings: AudioSettings) -> Records[Floats
         DataError: A file cannot be read, or only some recordings have a transcript.
         MissingLibraryError: A library that reads sound is not installed.
     """
+    pairs = pairs_of(paths)
+    energies = [audio.energies(file, settings) for file, _ in pairs]
+    texts = [text for _, text in pairs if text is not None]
+    return Records(energies, texts if len(texts) == len(pairs) else None, [str(file) for file, _ in pairs])
+
+
+def in_pieces(paths: Sequence[Path], settings: AudioSettings) -> FileSource:
+    """The source of recordings and transcripts, which reads them one by one; as :func:`read`."""
+    pairs = pairs_of(paths)
+
+    def record(file: Path, text: str | None) -> Records[Floats, str]:
+        energies = [audio.energies(file, settings)]
+        return Records(energies, None if text is None else [text], [str(file)])
+
+    def entries() -> list[Entry]:
+        return [Entry.whole(file, partial(record, file, text)) for file, text in pairs]
+
+    more = [file for file, _ in pairs]
+    return FileSource("transcripts", paths, settings.model_dump(mode="json"), entries, more)
+
+
+def pairs_of(paths: Sequence[str | Path]) -> list[tuple[Path, str | None]]:
+    """The recordings that paths name, each with its transcript, or none of them with one.
+
+    Raises:
+        MissingDataError: A file does not exist.
+        DataError: A table cannot be read, or only some recordings have a transcript.
+    """
     pairs = [pair for path in paths for pair in _pairs(Path(path))]
     bare = [file for file, text in pairs if text is None]
     if bare and len(bare) < len(pairs):
@@ -41,9 +71,7 @@ def read(paths: Sequence[str | Path], settings: AudioSettings) -> Records[Floats
             f"{bare[0]} has no transcript, and other recordings have one; expected all or none. Write the text to "
             f"{bare[0].with_suffix('.txt').name} beside it, or leave the recording out."
         )
-    energies = [audio.energies(file, settings) for file, _ in pairs]
-    texts = None if bare else [text for _, text in pairs if text is not None]
-    return Records(energies, texts, [str(file) for file, _ in pairs])
+    return pairs
 
 
 def recordings(paths: Sequence[Path]) -> list[Path]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -45,7 +46,10 @@ class _FetchError(Exception):
 
 
 def cache_dir() -> Path:
-    """The folder of the downloads: ``holdfast`` in the cache folder of the user."""
+    """The folder of downloads and prepared data: ``HOLDFAST_CACHE``, or ``holdfast`` in the user's cache folder."""
+    named = os.environ.get("HOLDFAST_CACHE")
+    if named:
+        return Path(named).expanduser()
     import platformdirs
 
     return platformdirs.user_cache_path("holdfast")

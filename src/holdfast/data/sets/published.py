@@ -251,6 +251,11 @@ def locate(
             'set data.source = "files" to use them.'
         )
     if settings.source in made:
+        if settings.storage == "disk":
+            raise RecipeError(
+                f'data.storage is "disk", and the data of data.source = {settings.source!r} are made in memory; leave '
+                "data.storage out."
+            )
         return [], []
     folder = local_folder(data_dir)
     return files_of(settings.source, [folder] if folder else [])

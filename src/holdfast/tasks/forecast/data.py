@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from holdfast.data.defaults import validation_fraction
+from holdfast.data.disk import stored_series
+from holdfast.data.disk.placement import on_disk
 from holdfast.data.pieces import Source
 from holdfast.data.pieces.tables import grouped_source, settled, table_rows
 from holdfast.data.readers.paths import check_paths
@@ -43,8 +45,9 @@ def load(settings: ForecastData, data_dir: Path | None, horizon: int) -> Splits[
         DataError: A file cannot be read, or a split has too few rows for a window.
     """
     files, test_files = locate(settings, "series", data_dir, made=["sine"])
-    all_series = (_sine(),) if settings.source == "sine" else read(files, settings)
-    test_series = read(test_files, settings) if test_files else ()
+    reader = stored_series.read if files and on_disk(settings.storage, [*files, *test_files]) else read
+    all_series = (_sine(),) if settings.source == "sine" else reader(files, settings)
+    test_series = reader(test_files, settings) if test_files else ()
     fraction = validation_fraction(settings.validation, _held_out_windows(all_series, settings, not test_series))
     settings = settings.model_copy(update={"validation": fraction})
     ends = [_split_ends(series, settings, held_out=not test_series) for series in all_series]

@@ -12,16 +12,16 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer
 from torch import Tensor
 
 from holdfast.data.encoders import fit_scaling
-from holdfast.data.examples import Examples
 from holdfast.data.missing import NOTHING_FILLED, Filling
 from holdfast.data.saved import Saved
 from holdfast.data.series import Numbers, Series, Windows
 from holdfast.errors import DataError, HoldfastWarning
 from holdfast.runtime.scaling import Scaling
 from holdfast.tasks.forecast.data import context
+from holdfast.tasks.forecast.rows import EncodedSeries, Encoding, Rows, mean_naive_error
 from holdfast.tasks.forecast.scales import PanelScales, Scales, StaticColumn, measured
 from holdfast.tasks.forecast.settings import ForecastData
-from holdfast.tasks.forecast.windows import EncodedSeries, WindowDataset
+from holdfast.tasks.forecast.windows import WindowDataset
 
 
 class SeriesEncoder(Saved):
@@ -63,18 +63,15 @@ class SeriesEncoder(Saved):
         columns = dict(zip(("id_column", "time_column"), all_series[0].keys, strict=True))
         settings = settings.model_copy(update={**columns, "target_columns": list(all_series[0].names)})
         gaps = settings.missing != "error"
-        values = [np.concatenate([_levels(s, settings), s.past, s.known[: len(s)]], 1) for s in all_series]
-        rows = Examples(list(values), None, [series.origin for series in all_series], gaps)
+        rows = Rows(all_series, lambda s: np.concatenate([_levels(s, settings), s.past, s.known[: len(s)]], 1), gaps)
         scaling = fit_scaling(rows, "standard")
-        targets = np.concatenate([series.targets for series in all_series])
-        _warn_of_constants(targets, settings.target_columns)
-        deviations = fit_scaling(Examples(targets[None], None, [all_series[0].origin], gaps), "standard").std
-        errors = np.concatenate([np.abs(series.targets[season:] - series.targets[:-season]) for series in all_series])
-        known = ~np.isnan(errors)
-        naive = np.where(known, errors, 0).sum(0) / known.sum(0).clip(min=1)
+        targets = Rows(all_series, lambda series: series.targets, gaps)
+        _warn_of_constants(targets.ranges(), settings.target_columns)
+        deviations = fit_scaling(targets, "standard").std
+        naive = mean_naive_error(all_series, season)
         # Known columns have no mask: they are filled before windows are cut.
         count = len(settings.target_columns + settings.past_columns)
-        missing = [has_gaps and column < count for column, has_gaps in enumerate(rows.missing)]
+        missing = [has_gaps and column < count for column, has_gaps in enumerate(rows.missing)] if gaps else []
         filling = Filling.of(settings.missing, [0.0] * rows.channels, missing) if gaps else NOTHING_FILLED
         return cls(
             settings=settings,
@@ -120,7 +117,8 @@ class SeriesEncoder(Saved):
             )
         scales = self._scales(windows)
         more = horizon if windows.ahead else 0
-        rows = [self._encoded(series, scales.mean[k], scales.std[k], more) for k, series in enumerate(windows.series)]
+        encoded = Encoding(windows.series, lambda k, series: self._encoded(series, scales.mean[k], scales.std[k], more))
+        rows = encoded.kept([self.model_dump(mode="json"), more])
         count = len(self.settings.target_columns) + len(self.settings.past_columns)
         filling = self.filling.model_copy(update={"mean": self.filling.mean[:count]})
         dataset = WindowDataset(windows, more or windows.horizon, self.settings, filling, rows, scales)
@@ -214,10 +212,10 @@ class SeriesEncoder(Saved):
         return {name: value for name, value in document.items() if not unused.get(name)}
 
 
-def _warn_of_constants(targets: Numbers, names: Sequence[str]) -> None:
-    """Warns of targets [T, C] with a single value."""
-    for column, name in zip(targets.T, names, strict=True):
-        if len(np.unique(column[~np.isnan(column)])) == 1:
+def _warn_of_constants(ranges: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
+    """Warns of targets with a single value, by their ranges."""
+    for (low, high), name in zip(ranges, names, strict=True):
+        if low == high:
             warnings.warn(
                 f"The column {name!r} never varies in the training part, so there is nothing to learn from it. Check "
                 "the column, or train on more rows.",

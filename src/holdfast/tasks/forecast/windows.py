@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,8 +12,9 @@ from torch import Tensor
 
 from holdfast.data.batches import Batch, Indices
 from holdfast.data.missing import Filling
-from holdfast.data.series import Numbers, Windows
+from holdfast.data.series import Windows
 from holdfast.errors import DataError
+from holdfast.tasks.forecast.rows import EncodedRows
 from holdfast.tasks.forecast.scales import Scales
 from holdfast.tasks.forecast.settings import ForecastData
 
@@ -61,23 +61,6 @@ class ForecastBatch(Batch):
         return self.actual
 
 
-@dataclass(frozen=True, eq=False)
-class EncodedSeries:
-    """A series as the network reads it, with rows ahead that have known columns only.
-
-    Attributes:
-        now: The scaled targets and past columns, [T + A, C + P], float32; NaN for a missing value.
-        known: The known columns, [T + A, F], float32, without those of static columns.
-        static: The values of the static columns, [S].
-        targets: The targets in original units, [T + A, C].
-    """
-
-    now: Any
-    known: Any
-    static: Sequence[float]
-    targets: Numbers
-
-
 class WindowDataset:
     """Encoded windows. Indexing by a list of positions gives a batch.
 
@@ -96,7 +79,7 @@ class WindowDataset:
         horizon: int,
         settings: ForecastData,
         filling: Filling,
-        rows: Sequence[EncodedSeries],
+        rows: EncodedRows,
         scales: Scales,
     ) -> None:
         """Keeps the rows.
@@ -106,19 +89,18 @@ class WindowDataset:
             horizon: Rows to forecast.
             settings: ``window``, ``season`` and ``log`` are used.
             filling: What replaces missing values of targets and past columns.
-            rows: Each series of the windows.
+            rows: The rows of all series of the windows.
             scales: Their scales.
         """
         self._windows, self._horizon = windows, horizon
         self._window, self._season = settings.window, settings.season
         self.lengths = np.full(len(windows), self._window, dtype=np.int64)
         self._filling = filling
-        self._now = torch.from_numpy(np.concatenate([each.now for each in rows]))
-        self._known = torch.from_numpy(np.concatenate([each.known for each in rows]))
-        self._targets = torch.from_numpy(np.concatenate([each.targets for each in rows]))
-        self._static = torch.tensor([each.static for each in rows], dtype=torch.float32)
-        self._bases = np.cumsum([0, *(len(each.targets) for each in rows)])
-        count = self._targets.shape[1]
+        self._rows, self.on_disk = rows, rows.on_disk
+        self._static = torch.tensor(rows.static, dtype=torch.float32)
+        self._bases = np.cumsum([0, *rows.counts])
+        count = scales.deviations.shape[1]
+        self._count = count
         self._scale = torch.from_numpy(np.stack([scales.mean[:, :count], scales.std[:, :count]], 1))
         self._measures = torch.from_numpy(np.stack([scales.deviations, scales.naive_errors], 1))
         means = self._scale[:, 0]
@@ -138,16 +120,18 @@ class WindowDataset:
         before = start + torch.arange(-self._window, 0)
         after = start + torch.arange(self._horizon)
         ahead = self._windows.ahead
-        now = self._now[before]
+        now = self._rows.part("now", before)
         filled, masks = self._filling.filled(now), self._filling.mask(now)
         static = self._static[number][:, None]
         return ForecastBatch(
-            inputs=torch.cat([filled, masks, self._known[before + 1], static.expand(-1, self._window, -1)], -1),
+            inputs=torch.cat(
+                [filled, masks, self._rows.part("known", before + 1), static.expand(-1, self._window, -1)], -1
+            ),
             lengths=None,
-            targets=None if ahead else self._now[after][..., : self._targets.shape[1]],
-            future=torch.cat([self._known[after], static.expand(-1, self._horizon, -1)], -1),
+            targets=None if ahead else self._rows.part("now", after)[..., : self._count],
+            future=torch.cat([self._rows.part("known", after), static.expand(-1, self._horizon, -1)], -1),
             history=self._history(start, number),
-            actual=None if ahead else self._targets[after],
+            actual=None if ahead else self._rows.part("targets", after),
             times=tuple(self._times[k] for k in series.tolist()) if ahead else (),
             names=tuple(self._windows.series[k].name for k in series.tolist()) if ahead and self.by_series else (),
             series=number if self.by_series else None,
@@ -157,7 +141,7 @@ class WindowDataset:
 
     def _history(self, start: Tensor, series: Tensor) -> Tensor:
         """The targets of the season before the given rows, [B, S, C]; missing values repeat the value before them."""
-        rows = self._targets[start + torch.arange(-max(self._window, self._season), 0)]
+        rows = self._rows.part("targets", start + torch.arange(-max(self._window, self._season), 0))
         filled = self._history_filling.filled(rows)[:, -self._season :]
         return torch.where(filled.isnan(), self._means[series][:, None], filled)
 

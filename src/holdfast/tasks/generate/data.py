@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,10 @@ from torch.nn.utils.rnn import pad_sequence
 
 from holdfast.data import Records, Splits, split
 from holdfast.data.batches import Batch, Indices
+from holdfast.data.disk import documents as stored
+from holdfast.data.disk.documents import characters_of
+from holdfast.data.disk.files import kept
+from holdfast.data.disk.placement import on_disk
 from holdfast.data.pieces import Source
 from holdfast.data.pieces.lines import LinesSource
 from holdfast.data.readers import documents
@@ -89,7 +93,8 @@ def load(recipe: GenerateRecipe, data_dir: Path | None) -> Splits[Records[Any, s
     data = recipe.data
     check(recipe)
     train_files, test_files = locate(data, "text", data_dir)
-    train, test = read(train_files, data), read(test_files, data) if test_files else None
+    disk = on_disk(data.storage, [*train_files, *test_files])
+    train, test = read(train_files, data, disk=disk), read(test_files, data, disk=disk) if test_files else None
     if test is None and data.test_fraction:
         train, test = _held_out(train, data, data.test_fraction, recipe.train.seed)
     if data.limit:
@@ -101,8 +106,13 @@ def load(recipe: GenerateRecipe, data_dir: Path | None) -> Splits[Records[Any, s
     return Splits(train, validation, final)
 
 
-def read(paths: Sequence[Path], data: GenerateData) -> Records[Any, str]:
-    """Text files, each as a whole or line by line, as ``data.sequences`` says."""
+def read(paths: Sequence[Path], data: GenerateData, *, disk: bool = False) -> Records[Any, str]:
+    """Text files, each as a whole or line by line, as ``data.sequences`` says; in memory, or kept on disk."""
+    if disk and data.sequences == "lines":
+        lines = kept(documents.lines_in_pieces(paths))
+        return replace(lines, targets=lines.inputs)
+    if disk:
+        return stored.documents(documents.files_of(paths))
     return documents.lines(paths) if data.sequences == "lines" else documents.whole(paths)
 
 
@@ -115,7 +125,7 @@ def _source(path: Path) -> Source:
     def read(lines: Sequence[str], places: Sequence[int]) -> Records[Any, str]:
         return Records(list(lines), None, [f"{path}[{place}]" for place in places])
 
-    return LinesSource(path, read)
+    return LinesSource(path, read, plain=True)
 
 
 def check(recipe: GenerateRecipe) -> None:
@@ -136,7 +146,7 @@ def _held_out(
     """The kept part and the held-out fraction: lines at random, or the end of the text."""
     if data.sequences == "lines":
         return split(examples, fraction, seed)
-    count = sum(map(len, examples.inputs))
+    count = characters_of(examples.inputs)
     return documents.cut(examples, count - math.ceil(fraction * count))
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from holdfast.data.disk.documents import characters_of
 from holdfast.data.vocabulary import PADDING, SPECIAL
 from holdfast.tasks.presentation import Case, MeasuredRow, Presentation, Text
 
@@ -34,7 +35,7 @@ class GeneratePresentation(Presentation):
     def sizes(self, examples: Any) -> dict[str, int]:
         """The number of texts or lines, and of their characters."""
         unit = "lines" if self._task.data.sequences == "lines" else "texts"
-        return {unit: len(examples), "characters": sum(map(len, examples.inputs))}
+        return {unit: len(examples), "characters": characters_of(examples.inputs)}
 
     def errors(self, outputs: Tensor, batch: TokenBatch) -> Tensor:
         """The cross-entropy of each row, divided by its tokens; of a text in streams, by the steps of a window.

@@ -20,6 +20,9 @@ import torch
 from torch import Tensor
 
 from holdfast.data.batches import Batch, Indices, row_ranges
+from holdfast.data.disk.ahead import read_ahead
+from holdfast.data.disk.columns import Column, sizes
+from holdfast.data.disk.store import Store
 from holdfast.data.vocabulary import BEGIN, END, PADDING
 from holdfast.errors import DataError, OptionError
 
@@ -51,6 +54,27 @@ class TokenBatch(Batch):
         return not bool(self.fresh.all())
 
 
+class StoredTokens:
+    """The inputs and the targets of all steps of some texts, on disk.
+
+    Args:
+        store: A set with the columns ``inputs`` and ``targets``.
+        texts: The number of texts.
+
+    Attributes:
+        tokens: The number of tokens of the texts, without ``BEGIN`` and ``END``.
+    """
+
+    def __init__(self, store: Store, texts: int) -> None:
+        self._store = store
+        self.count = int(store.sizes("targets").sum())
+        self.tokens = self.count - texts
+
+    def part(self, name: str, begin: int, end: int) -> Tokens:
+        """The values of the steps from ``begin`` to before ``end``."""
+        return self._store.flat(name, begin, end)
+
+
 class Streams:
     """The windows of every epoch over a text.
 
@@ -60,7 +84,7 @@ class Streams:
 
     def __init__(
         self,
-        texts: Sequence[Tokens],
+        texts: Sequence[Tokens] | StoredTokens,
         rows: int,
         steps: int,
         *,
@@ -75,7 +99,7 @@ class Streams:
         off. The streams have equal lengths, up to one token.
 
         Args:
-            texts: The tokens of each text.
+            texts: The tokens of each text, in memory or on disk.
             rows: B, the number of streams, which is the number of rows of every window.
             steps: T, steps per window; the last window of an epoch has the remaining steps.
             characters: Number of characters in the texts.
@@ -91,23 +115,39 @@ class Streams:
         for name, value in (("rows", rows), ("steps", steps)):
             if value < 1:
                 raise OptionError(f"Streams got {name} = {value}; expected at least 1.")
-        inputs = np.concatenate([_enclosed(text, [BEGIN], []) for text in texts] or [np.zeros(0, np.int32)])
-        targets = np.concatenate([_enclosed(text, [], [END]) for text in texts] or [np.zeros(0, np.int32)])
-        count = len(targets) - 1  # without the end of the last text
+        self._stored = texts if isinstance(texts, StoredTokens) else None
+        values: dict[str, Tokens] = {}
+        if not isinstance(texts, StoredTokens):
+            values["inputs"] = np.concatenate([np.zeros(0, np.int32), *(_enclosed(t, [BEGIN], []) for t in texts)])
+            values["targets"] = np.concatenate([np.zeros(0, np.int32), *(_enclosed(t, [], [END]) for t in texts)])
+        count = (self._stored.count if self._stored else len(values["targets"])) - 1  # without the end of the last text
         if count < 1:
             raise DataError("The texts have no tokens; expected at least one to predict.")
         self.rows, self.steps, self.vary, self.restart, self.seed = rows, steps, vary, restart, seed
         self.characters = characters
         self._tokens = count
         self._length = math.ceil(count / rows)
-        self._inputs, self._targets = (self._cut(values[:count]) for values in (inputs, targets))
+        least, longer = divmod(count, rows)  # the first streams have one step more
+        self._lengths = np.array([least + (row < longer) for row in range(rows)])
+        self._starts = np.cumsum(self._lengths) - self._lengths
+        self._cut = {name: self._streams(each[:count]) for name, each in values.items()}
 
-    def _cut(self, values: Tokens) -> Tensor:
+    def _streams(self, values: Tokens) -> Tensor:
         """The streams [B, length], with padding at the end of shorter streams."""
         cut = np.full((self.rows, self._length), PADDING, np.int32)
-        for row, stream in zip(cut, np.array_split(values, self.rows), strict=True):
-            row[: len(stream)] = stream
+        for row, begin, length in zip(cut, self._starts, self._lengths, strict=True):
+            row[:length] = values[begin : begin + length]
         return torch.from_numpy(cut)
+
+    def _steps(self, name: str, rows: slice, begin: int, end: int) -> Tensor:
+        """The inputs or targets of a window of some streams, [rows, end - begin], int64."""
+        if self._stored is None:
+            return self._cut[name][rows, begin:end].long()
+        steps = np.full((rows.stop - rows.start, end - begin), PADDING, np.int64)
+        for row, start, length in zip(steps, self._starts[rows], self._lengths[rows], strict=True):
+            part = self._stored.part(name, int(start + min(begin, length)), int(start + min(end, length)))
+            row[: len(part)] = part
+        return torch.from_numpy(steps)
 
     @property
     def batch_size(self) -> int:
@@ -173,18 +213,18 @@ class Streams:
         edges, fresh = self.edges(number), torch.from_numpy(self.fresh(number))
         rows = {chunk: slice(*row_ranges(self.rows, count)[chunk]) for chunk in mine}
         wanted = {chunk: part for chunk, part in rows.items() if part.start < part.stop}
-        return (self._window(edges[k], edges[k + 1], fresh[k], wanted) for k in range(start, len(self)))
+        windows = (self._window(int(edges[k]), int(edges[k + 1]), fresh[k], wanted) for k in range(start, len(self)))
+        return windows if self._stored is None else read_ahead(windows)
 
     def _window(self, begin: int, end: int, fresh: Tensor, wanted: dict[int, slice]) -> dict[int, TokenBatch]:
         """Chunks of a window, each with the share of the whole window."""
-        inputs, targets = self._inputs[:, begin:end].long(), self._targets[:, begin:end].long()
-        tokens = (targets != PADDING).sum(1)
+        tokens = (self._lengths - begin).clip(0, end - begin)
         share = int(tokens.sum()) / (self.rows * self.steps)
         return {
             chunk: TokenBatch(
-                inputs[rows],
+                self._steps("inputs", rows, begin, end),
                 None,
-                targets[rows],
+                self._steps("targets", rows, begin, end),
                 fresh[rows],
                 share=share,
                 characters=int(tokens[rows].sum()) * self.characters / self._tokens,
@@ -207,8 +247,8 @@ class TokenLines:
             lines: The tokens of each line.
             characters: Number of characters in all lines; the end of a line counts as one.
         """
-        self._lines = lines
-        self.lengths = np.array([len(line) + 1 for line in lines], dtype=np.int64)
+        self._lines, self.on_disk = lines, isinstance(lines, Column)
+        self.lengths = sizes(lines) + 1
         self._characters_per_token = characters / max(1, int(self.lengths.sum()))
 
     def __len__(self) -> int:

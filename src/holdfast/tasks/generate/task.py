@@ -15,6 +15,8 @@ from torch.nn import functional as F
 
 from holdfast.data import Records, Splits
 from holdfast.data.defaults import batch_size
+from holdfast.data.disk.columns import Column
+from holdfast.data.disk.documents import Documents, characters_of, pieces_of
 from holdfast.data.pieces import Source
 from holdfast.data.vocabulary import BEGIN, END, PADDING, SPECIAL, UNKNOWN, Vocabulary
 from holdfast.data.vocabulary_rules import rules
@@ -28,13 +30,15 @@ from holdfast.tasks.generate.network import LanguageModel
 from holdfast.tasks.generate.one_step import for_steps
 from holdfast.tasks.generate.presentation import GeneratePresentation
 from holdfast.tasks.generate.settings import GenerateAnswers, GenerateData, GenerateModel, GenerateRecipe
-from holdfast.tasks.generate.streams import Streams, TokenLines, Tokens
+from holdfast.tasks.generate.stored import stored_tokens
+from holdfast.tasks.generate.streams import StoredTokens, Streams, TokenLines, Tokens
 from holdfast.tasks.interface import Interface, NextAnswer, TextInput, TextSample
 from holdfast.tasks.saved import SavedTask
 from holdfast.tasks.task import RecipeTask, TaskStep
 
 MEASURED_ROWS = 8
 """Number of streams in which a text is measured. Each starts from zeros; a single stream would be exact, but slow."""
+_MOST_READ = 1_000_000  # characters of a text on disk in which an excerpt is
 _CHUNK = 1 << 16  # characters that are turned into tokens at once, to limit memory
 
 
@@ -92,7 +96,7 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
         """The task, with the vocabulary of the training text."""
         data = recipe.data
         size, lower, least = data.vocabulary_size, data.lower, data.least
-        vocabulary = Vocabulary.fit(train.inputs, data.unit, size=size, lower=lower, least=least)
+        vocabulary = Vocabulary.fit(pieces_of(train.inputs), data.unit, size=size, lower=lower, least=least)
         return cls(data, recipe.model, recipe.predict, vocabulary, several=data.sequences == "lines" or len(train) > 1)
 
     def build(self) -> LanguageModel:
@@ -115,7 +119,10 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
             prompts = [text if isinstance(text, Prompt) else Prompt(text, 0) for text in examples.inputs]
             return PromptDataset(prompts, self.vocabulary, begin=self.several)
         characters = sum(len(line) + 1 for line in examples.inputs)
-        return TokenLines([np.array(line, np.int32) for line in self.vocabulary.encode(examples.inputs)], characters)
+        lines = self.vocabulary.encode_all(examples.inputs)
+        return TokenLines(
+            lines if isinstance(lines, Column) else [np.array(line, np.int32) for line in lines], characters
+        )
 
     def batches(
         self, examples: Records[Any, str], training: TrainSettings | None = None, *, size: int = 256
@@ -123,13 +130,18 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
         """The streams of a text; batches of lines or prompts."""
         if examples.targets is None or self.data.sequences == "lines":
             return super().batches(examples, training, size=size)
-        texts = [self.tokens(text) for text in examples.inputs]
-        windows = sum(map(len, texts)) // self.data.window
+        texts: list[Tokens] | StoredTokens
+        if isinstance(examples.inputs, Documents):
+            texts = stored_tokens(examples.inputs, self.tokens, self.vocabulary)
+            windows = texts.tokens // self.data.window
+        else:
+            texts = [self.tokens(text) for text in examples.inputs]
+            windows = sum(map(len, texts)) // self.data.window
         return Streams(
             texts,
             batch_size(training.batch_size, windows) if training else MEASURED_ROWS,
             self.data.window,
-            characters=sum(map(len, examples.inputs)),
+            characters=characters_of(examples.inputs),
             vary=self.data.vary_window and training is not None,
             restart=self.data.restart if training else 0.0,
             seed=training.seed if training else 0,
@@ -226,7 +238,10 @@ class GenerateTask(RecipeTask[Records[Any, str]]):
         if self.data.sequences == "lines":
             line = checked_example(index, len(examples))
             return Records([Prompt(examples.inputs[line], 0)], None, [examples.origins[line]])
-        tokens = np.concatenate([self.tokens(text) for text in examples.inputs])
+        texts: Sequence[str] = examples.inputs
+        if isinstance(texts, Documents):
+            texts = texts.cut(_MOST_READ)[0]
+        tokens = np.concatenate([self.tokens(text) for text in texts])
         part = checked_example(index, max(1, len(tokens) // steps)) * steps
         text = self.vocabulary.decode(tokens[part : part + steps].tolist())
         return Records([Prompt(text, 0)], None, [f"{examples.origins[0]}, token {part}"])

@@ -14,6 +14,7 @@ from holdfast.data.pieces import Source, sequences, texts
 from holdfast.data.readers import with_test_parts
 from holdfast.data.sets.published import locate
 from holdfast.data.settings import NumbersSettings
+from holdfast.data.sources import read_splits
 from holdfast.data.targets import Targets
 from holdfast.tasks.regress.made import MADE
 from holdfast.tasks.regress.settings import RegressData
@@ -38,10 +39,8 @@ def load(data: RegressData, data_dir: Path | None, seed: int) -> Splits[Any]:
     train_files, test_files = locate(data, "numbers", data_dir, made=[*MADE])
     if data.source in MADE:
         return divided(*MADE[data.source](data, seed), data, seed)
-    train = read_sequences(train_files, data, "train", READ[data.per])
     test_files = test_files or ([] if data.unit else with_test_parts(train_files))
-    test = read(test_files, data) if test_files else None
-    splits = divided(train, test, data, seed)
+    splits = divided(*read_splits(train_files, test_files, data, READ[data.per]), data, seed)
     return splits if data.per else _settled(splits)
 
 

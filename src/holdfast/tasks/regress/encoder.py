@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from holdfast.data import Examples, Records, SequenceDataset, SequenceEncoder, fit_scaling
 from holdfast.data.batches import Batch, Indices
+from holdfast.data.disk.columns import Column
+from holdfast.data.examples import Array
 from holdfast.data.saved import Saved
 from holdfast.data.settings import NumbersSettings
 from holdfast.data.text_encoder import IdDataset
@@ -53,41 +55,44 @@ class Targets(Saved):
                 "Tables: data.target_columns; arrays: y beside X; .ts: @targetLabel true; folders and text files: "
                 "their names are numbers."
             )
-        rows = np.concatenate(_rows(train))
-        names = _names(rows.shape[1], settings)
-        for name, column in zip(names, rows.T, strict=True):
-            known = column[~np.isnan(column)]
-            if not len(known):
+        rows = _rows(train)
+        ranges = _ranges(rows)
+        names = _names(len(ranges), settings)
+        for name, (low, high) in zip(names, ranges, strict=True):
+            if np.isnan(low):
                 raise DataError(f"All training sequences lack the target {name!r}; expected it in some. Leave it out.")
-            if (known == known[0]).all():
+            if low == high:
                 warnings.warn(
-                    f"The target {name!r} is {known[0]:g} in all training sequences, so there is nothing to learn from "
+                    f"The target {name!r} is {low:g} in all training sequences, so there is nothing to learn from "
                     "it. Check the column, or train on more sequences.",
                     HoldfastWarning,
                     stacklevel=2,
                 )
-        return cls(names=names, scaling=fit_scaling(Examples(rows[None], None, train.origins[:1], True), "standard"))
+        return cls(names=names, scaling=fit_scaling(Examples(rows, None, train.origins, True), "standard"))
 
     def __len__(self) -> int:
         """The number of targets, K."""
         return len(self.names)
 
-    def scaled(self, examples: Examples | Records[Any, Any]) -> list[Tensor]:
-        """The scaled targets of each sequence: [K], or [T_i, K] for targets per step; float32, NaN where missing.
+    def scaled(self, examples: Examples | Records[Any, Any]) -> Tensor | Sequence[Tensor]:
+        """The scaled targets: [N, K], or [T_i, K] of each sequence for targets per step; float32, NaN where missing.
 
         Raises:
             DataError: There are not K targets.
         """
         rows = _rows(examples)
-        for each, origin in zip(rows, examples.origins, strict=True):
+        for each, origin in zip(rows[:1] if isinstance(rows, Column) else rows, examples.origins, strict=False):
             if each.shape[1] != len(self):
                 raise DataError(
                     f"{origin} has {each.shape[1]} targets; the model was trained on {len(self)}: "
                     f"{', '.join(self.names)}."
                 )
-        per_step = isinstance(examples, Examples) and examples.per_step
-        scaled = [torch.from_numpy(self.scaling.apply(each)) for each in rows]
-        return scaled if per_step else [each[0] for each in scaled]
+        if isinstance(rows, np.ndarray):
+            return torch.from_numpy(self.scaling.apply(rows[:, 0]))
+        return rows.map(self._scaled) if isinstance(rows, Column) else [self._scaled(each) for each in rows]
+
+    def _scaled(self, rows: Rows) -> Tensor:
+        return torch.from_numpy(self.scaling.apply(rows))
 
     def restored(self, values: Tensor) -> Tensor:
         """Scaled values in the units of the targets.
@@ -127,9 +132,9 @@ class NumbersEncoder(SequenceEncoder):
         if examples.targets is None:
             return sequences
         targets = self.targets.scaled(examples)
-        if examples.per_step:
+        if not isinstance(targets, Tensor):
             return StepDataset(sequences, targets)
-        sequences.targets = torch.stack(targets) if targets else torch.zeros(0, len(self.targets))
+        sequences.targets = targets if len(targets) else torch.zeros(0, len(self.targets))
         return sequences
 
 
@@ -153,8 +158,8 @@ class WordsEncoder(Saved):
         Raises:
             DataError: The number of targets differs from the training split.
         """
-        targets = None if texts.targets is None else torch.stack(self.targets.scaled(texts))
-        return IdDataset([ids or [UNKNOWN] for ids in self.vocabulary.encode(texts.inputs)], targets)
+        targets = None if texts.targets is None else cast(Tensor, self.targets.scaled(texts))
+        return IdDataset(self.vocabulary.encode_all(texts.inputs, least=[UNKNOWN]), targets)
 
 
 def fit(train: Any, settings: NumbersSettings) -> NumbersEncoder | WordsEncoder:
@@ -193,7 +198,7 @@ class StepDataset:
             targets: Their targets [T_i, K].
         """
         self._sequences, self._targets = sequences, targets
-        self.lengths = sequences.lengths
+        self.lengths, self.on_disk = sequences.lengths, sequences.on_disk
 
     def __len__(self) -> int:
         """The number of sequences, N."""
@@ -206,11 +211,27 @@ class StepDataset:
         return replace(self._sequences.__getitems__(indices), targets=padded)
 
 
-def _rows(examples: Examples | Records[Any, Any]) -> list[Rows]:
-    """The targets of each sequence, [1, K], or [T_i, K] for targets per step."""
-    per_step = isinstance(examples, Examples) and examples.per_step
-    arrays = (np.asarray(target, np.float64) for target in examples.targets or [])
-    return [array.reshape(len(array) if per_step else 1, -1) for array in arrays]
+def _rows(examples: Examples | Records[Any, Any]) -> Rows | list[Rows] | Column[Rows]:
+    """The targets of each sequence: one array [N, 1, K], or [T_i, K] of each for targets per step."""
+    targets = examples.targets if examples.targets is not None else []
+    if isinstance(examples, Examples) and examples.per_step:
+        if isinstance(targets, Column):
+            return targets.map(_per_step, shape=targets.shape or (1,))
+        return [_per_step(target) for target in targets]
+    numbers = targets.gathered() if isinstance(targets, Column) else targets
+    return np.asarray(numbers, np.float64).reshape(len(targets), 1, -1 if len(targets) else 1)
+
+
+def _per_step(target: Array) -> Rows:
+    return np.asarray(target, np.float64).reshape(len(target), -1)
+
+
+def _ranges(rows: Sequence[Rows] | Rows) -> list[tuple[float, float]]:
+    """The smallest and the largest known value of each target; NaN where none is known."""
+    low, high = (np.full(rows[0].shape[1], np.nan) for _ in range(2))
+    for each in rows:
+        low, high = np.fmin(low, np.fmin.reduce(each, 0)), np.fmax(high, np.fmax.reduce(each, 0))
+    return list(zip(low.tolist(), high.tolist(), strict=True))
 
 
 def _names(count: int, settings: NumbersSettings) -> tuple[str, ...]:

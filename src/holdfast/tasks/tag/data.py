@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -14,6 +14,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from holdfast.data import Records, Splits, divided
 from holdfast.data.batches import Batch, Indices
+from holdfast.data.disk.columns import Column, sizes
+from holdfast.data.disk.files import kept
+from holdfast.data.disk.placement import on_disk
 from holdfast.data.labels import Labels
 from holdfast.data.pieces import Source
 from holdfast.data.pieces.lines import LinesSource
@@ -64,17 +67,19 @@ class SentenceDataset:
         lengths: Words of each sentence, [N], int64.
     """
 
-    def __init__(self, sentences: Sentences, targets: Tensor | None, words: Vocabulary, characters: Vocabulary) -> None:
+    def __init__(
+        self, sentences: Sentences, tags: Mapping[str, int], words: Vocabulary, characters: Vocabulary
+    ) -> None:
         """Looks up each distinct word once.
 
         Args:
-            sentences: N sentences.
-            targets: The tags of all words of all sentences, one after another; None without tags.
+            sentences: N sentences, in memory or on disk.
+            tags: The number of each tag.
             words: The vocabulary of the words, of the unit ``"tokens"``.
             characters: The vocabulary of their characters.
         """
         self.sentences = sentences.inputs
-        self.lengths = np.array([len(words) for words in self.sentences], dtype=np.int64)
+        self.lengths, self.on_disk = sizes(self.sentences), isinstance(self.sentences, Column)
         # Position 0 is an empty word, for padding steps.
         distinct = {word: k for k, word in enumerate(dict.fromkeys(w for row in self.sentences for w in row), start=1)}
         texts = list(distinct)
@@ -83,8 +88,10 @@ class SentenceDataset:
         self._ids = torch.tensor([PADDING, *ids])
         spellings = (torch.tensor(row, dtype=torch.int64) for row in characters.encode(texts))
         self._spellings = [torch.tensor([], dtype=torch.int64), *spellings]
-        self._places = [torch.tensor([distinct[word] for word in row], dtype=torch.int64) for row in self.sentences]
-        self._targets, self._starts = targets, (self.lengths.cumsum() - self.lengths).tolist()
+        self._places = _numbered(self.sentences, lambda row: [distinct[word] for word in row])
+        self._targets: Sequence[Tensor] | None = None
+        if sentences.targets is not None:
+            self._targets = _numbered(sentences.targets, lambda row: [tags.get(tag, UNSEEN) for tag in row])
 
     def __len__(self) -> int:
         """The number of sentences, N."""
@@ -104,7 +111,7 @@ class SentenceDataset:
             spellings = spellings.new_full((len(spelled), 1), PADDING)
         targets = None
         if self._targets is not None:
-            rows = [self._targets[self._starts[k] :][: len(self._places[k])] for k in chosen]
+            rows = [self._targets[k] for k in chosen]
             targets = pad_sequence(rows, batch_first=True, padding_value=NO_TARGET)
         return SentenceBatch(
             self._ids[places],
@@ -115,6 +122,19 @@ class SentenceDataset:
             torch.from_numpy(places_in_batch.reshape(places.shape)),
             [self.sentences[k] for k in chosen],
         )
+
+
+def _numbered(rows: Sequence[list[str]], numbers: Callable[[list[str]], list[int]]) -> Sequence[Tensor]:
+    """The numbers of each row, [T] each; of rows on disk, computed when they are read."""
+
+    def tensor(row: list[str]) -> Tensor:
+        return torch.tensor(numbers(row), dtype=torch.int64)
+
+    return rows.map(tensor) if isinstance(rows, Column) else [tensor(row) for row in rows]
+
+
+def _words(sentences: Sentences) -> Iterator[str]:
+    return (word for sentence in sentences.inputs for word in sentence)
 
 
 class SentenceEncoder(Saved):
@@ -152,11 +172,10 @@ class SentenceEncoder(Saved):
                 f"{train.origins[0]} has no tags, like the other training sentences; expected a tag for each word: "
                 "CoNLL-U, or lines of a word with its tag last."
             )
-        tags = Labels.fit([tag for tags in train.targets for tag in tags])
-        tokens = [word for sentence in train.inputs for word in sentence]
+        tags = Labels.fit(tag for tags in train.targets for tag in tags)
         return cls(
-            words=Vocabulary.fit(tokens, "tokens", lower=settings.lower, least=settings.least),
-            characters=Vocabulary.fit(tokens, "characters"),
+            words=Vocabulary.fit(_words(train), "tokens", lower=settings.lower, least=settings.least),
+            characters=Vocabulary.fit(_words(train), "characters"),
             tags=tags,
             settings=settings,
         )
@@ -199,11 +218,8 @@ class SentenceEncoder(Saved):
 
     def encode(self, sentences: Sentences) -> SentenceDataset:
         """The sentences as ids, and their tags as numbers."""
-        targets = None
-        if sentences.targets is not None:
-            places = {tag: k for k, tag in enumerate(self.tags.classes)}
-            targets = torch.tensor([places.get(tag, UNSEEN) for tags in sentences.targets for tag in tags])
-        return SentenceDataset(sentences, targets, self.words, self.characters)
+        places = {tag: k for k, tag in enumerate(self.tags.classes)}
+        return SentenceDataset(sentences, places, self.words, self.characters)
 
     @staticmethod
     def step_tokens(sentence: list[str]) -> list[str]:
@@ -249,6 +265,10 @@ def load(recipe: TagRecipe, data_dir: Path | None) -> Splits[Records[Any, Any]]:
     if data.source == "addition":
         train, test = sums.generated(data.bits, data.sums, seed)
     else:
-        train = tagged.read(train_files, data)
-        test = tagged.read(test_files, data) if test_files else None
+        disk = on_disk(data.storage, [*train_files, *test_files])
+
+        def read(files: Sequence[Path]) -> Sentences:
+            return kept(tagged.in_pieces(files, data)) if disk else tagged.read(files, data)
+
+        train, test = read(train_files), read(test_files) if test_files else None
     return divided(train, test, data, seed)

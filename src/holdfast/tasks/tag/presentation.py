@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from holdfast.data.disk.columns import sizes
 from holdfast.tasks.presentation import (
     Case,
     MeasuredRow,
@@ -44,7 +45,7 @@ class TagPresentation(Presentation):
         if isinstance(self._task.encoder, SumEncoder):
             return {"sums": len(examples)}
         units = ("sentences", "words") if isinstance(self._task.encoder, SentenceEncoder) else ("sequences", "steps")
-        return dict(zip(units, (len(examples), sum(map(len, examples.inputs))), strict=True))
+        return dict(zip(units, (len(examples), int(sizes(examples.inputs).sum())), strict=True))
 
     def errors(self, outputs: Tensor, batch: Batch) -> Tensor:
         """The number of wrong tags of each row."""

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from holdfast.data import Records, Splits, divided
 from holdfast.data.batches import Batch, Indices, SequenceDataset
+from holdfast.data.disk.files import kept
+from holdfast.data.disk.placement import on_disk
 from holdfast.data.readers import transcripts
 from holdfast.data.readers.audio import energies_of
 from holdfast.data.sets import spoken_digits
@@ -68,12 +70,14 @@ class TranscriptDataset:
         DataError: A recording has too few steps for its labels.
     """
 
-    def __init__(self, sequences: SequenceDataset, labels: Sequence[list[int]] | None, texts: Sequence[str]) -> None:
-        self._sequences, self._texts = sequences, texts
-        self._labels = None if labels is None else [torch.tensor(row, dtype=torch.int64) for row in labels]
+    def __init__(
+        self, sequences: SequenceDataset, labels: Sequence[Sequence[int]] | None, texts: Sequence[str]
+    ) -> None:
+        self._sequences, self._texts, self._labels = sequences, texts, labels
+        self.on_disk = sequences.on_disk
         self.lengths: Indices = sequences.lengths
         for number, row in enumerate(labels or []):
-            needed = len(row) + sum(a == b for a, b in pairwise(row))  # equal labels need a blank between them
+            needed = len(row) + sum(bool(a == b) for a, b in pairwise(row))  # equal labels need a blank between them
             if needed > self.lengths[number]:
                 raise DataError(
                     f"{sequences.origins[number]} has {self.lengths[number]} steps, and its transcript of {len(row)} "
@@ -89,7 +93,7 @@ class TranscriptDataset:
         batch = self._sequences.__getitems__(indices)
         if self._labels is None:
             return TranscriptBatch(batch.inputs, batch.lengths, None)
-        rows = [self._labels[index] for index in indices]
+        rows = [torch.tensor(self._labels[index], dtype=torch.int64) for index in indices]
         targets = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
         sizes = torch.tensor([len(row) for row in rows])
         return TranscriptBatch(
@@ -110,8 +114,12 @@ def load(recipe: TranscribeRecipe, data_dir: Path | None) -> Splits[Recordings]:
     if data.source == "digit-strings":
         train, test = spoken_digits.strings(data.audio, data_dir, data.limit)
         return divided(train, test, data, recipe.train.seed)
-    tested = transcripts.read(test_files, data.audio) if test_files else None
-    return divided(transcripts.read(train_files, data.audio), tested, data, recipe.train.seed)
+
+    def read(files: Sequence[Path]) -> Recordings:
+        return kept(transcripts.in_pieces(files, data.audio)) if disk else transcripts.read(files, data.audio)
+
+    disk = on_disk(data.storage, [*train_files, *test_files])
+    return divided(read(train_files), read(test_files) if test_files else None, data, recipe.train.seed)
 
 
 def from_values(values: Any, settings: AudioSettings) -> Recordings:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 from torch.nn import functional as F
 
+from holdfast.data.disk.columns import sizes
 from holdfast.data.vocabulary import PADDING
 from holdfast.tasks.presentation import Case, MeasuredRow, Picture, Presentation
 from holdfast.tasks.transcribe.data import step_counts
@@ -27,7 +28,7 @@ class TranscribePresentation(Presentation):
 
     def sizes(self, examples: Any) -> dict[str, int]:
         """The number of recordings and of their steps."""
-        return {"recordings": len(examples), "steps": sum(map(len, examples.inputs))}
+        return {"recordings": len(examples), "steps": int(sizes(examples.inputs).sum())}
 
     def errors(self, outputs: Tensor, batch: TranscriptBatch) -> Tensor:
         """The negative log probability of each transcript, divided by its labels."""

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from holdfast.data import Examples, Scaling, SequenceDataset, Splits, fit_scaling
 from holdfast.data.batches import weighted_mean
+from holdfast.data.disk.columns import Column
 from holdfast.data.pieces import Source
 from holdfast.data.pieces.files import FilesSource
 from holdfast.data.readers import transcripts
@@ -99,7 +100,7 @@ class TranscribeTask(RecipeTask[Recordings]):
                 "text file of the same name beside it, or a table with the columns path and text."
             )
         data = recipe.data
-        texts = [_normalised(text, data) for text in train.targets]
+        texts = (_normalised(text, data) for text in train.targets)
         vocabulary = Vocabulary.fit(texts, data.unit, size=data.vocabulary_size)
         scaling = fit_scaling(Examples(train.inputs, None, train.origins), "standard")
         return cls(recipe.model, data, vocabulary, scaling, recipe.predict)
@@ -124,8 +125,13 @@ class TranscribeTask(RecipeTask[Recordings]):
         sequences = SequenceDataset(examples.inputs, scale=self.scaling.apply, origins=examples.origins)
         if examples.targets is None:
             return TranscriptDataset(sequences, None, ())
-        texts = [_normalised(text, self.data) for text in examples.targets]
-        return TranscriptDataset(sequences, self.vocabulary.encode(texts), texts)
+        targets = examples.targets
+        if isinstance(targets, Column):
+            texts: Sequence[str] = targets.map(lambda text: _normalised(text, self.data))
+        else:
+            texts = [_normalised(text, self.data) for text in targets]
+        labels = self.vocabulary.encode_all(texts, identity=["transcripts", self.data.lower])
+        return TranscriptDataset(sequences, labels, texts)
 
     def loss(self, model: nn.Module, batch: TranscriptBatch, state: Any = None) -> TaskStep:
         """The negative log probability of the transcripts per label, the scores [B, T, V] and the final state."""

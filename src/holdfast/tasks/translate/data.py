@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,10 @@ from torch import Tensor
 
 from holdfast.data import Batch, Records, Splits, divided
 from holdfast.data.batches import Indices
+from holdfast.data.disk import groups
+from holdfast.data.disk.columns import Column, sizes
+from holdfast.data.disk.files import kept
+from holdfast.data.disk.placement import on_disk
 from holdfast.data.pieces import Source
 from holdfast.data.pieces.lines import LinesSource
 from holdfast.data.pieces.text_lines import line_lists
@@ -26,6 +30,8 @@ from holdfast.data.vocabulary import END, PADDING
 from holdfast.errors import DataError
 from holdfast.tasks.translate.settings import TranslateData, TranslateRecipe
 from holdfast.tasks.values import origins, texts_in
+
+Ids = Sequence[int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +61,13 @@ class PairDataset:
             batches have little padding on both sides.
     """
 
-    def __init__(self, pairs: Pairs, sources: list[list[int]], targets: list[list[int]] | None) -> None:
-        self._pairs, self._sources = pairs, sources
-        self._targets = None if targets is None else [[*target, END] for target in targets]
-        self.lengths: Indices = np.array([len(source) for source in sources], dtype=np.int64)
-        if self._targets is not None:
+    def __init__(self, pairs: Pairs, sources: Sequence[Ids], targets: Sequence[Ids] | None) -> None:
+        self._pairs, self._sources, self._targets = pairs, sources, targets
+        self.on_disk = isinstance(sources, Column)
+        self.lengths: Indices = sizes(sources)
+        if targets is not None:
             targets_first = self.lengths.max(initial=0) + 1
-            self.lengths += targets_first * np.array([len(target) for target in self._targets], dtype=np.int64)
+            self.lengths = self.lengths + targets_first * (sizes(targets) + 1)  # with END
 
     def __len__(self) -> int:
         """The number of pairs, N."""
@@ -74,7 +80,7 @@ class PairDataset:
         texts = tuple(self._pairs.inputs[index] for index in chosen)
         if self._targets is None or self._pairs.targets is None:
             return PairBatch(inputs, lengths, None, torch.zeros_like(lengths), texts, ((),) * len(texts))
-        targets, target_lengths = padded([self._targets[index] for index in chosen])
+        targets, target_lengths = padded([[*self._targets[index], END] for index in chosen])
         references = tuple(tuple(self._pairs.targets[index]) for index in chosen)
         return PairBatch(inputs, lengths, targets, target_lengths, texts, references)
 
@@ -88,16 +94,26 @@ def padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(ids), torch.from_numpy(lengths)
 
 
-def _labelled(paths: Sequence[Path], settings: TranslateData) -> Pairs:
+def _labelled(paths: Sequence[Path], settings: TranslateData, *, disk: bool) -> Pairs:
     """Reads pairs with targets, to train or to measure on."""
+    if disk and (len(paths) > 1 or not settings.parallel):
+        rows = kept(pairs.in_pieces(paths, parallel=settings.parallel))
+        if rows.targets is not None:
+            return cast(Pairs, groups.grouped(rows.inputs, rows.targets, rows.origins, rows.origins.map(_file)))
     examples = pairs.read(paths, parallel=settings.parallel)
     if examples.targets is None:
         raise DataError(f"{paths[0]} has only sources; expected source<TAB>target in each line.")
     return examples
 
 
+def _file(origin: str) -> str:
+    return origin.rpartition("[")[0]
+
+
 def _unseen(part: Pairs, train: Pairs) -> Pairs:
     """The examples whose source is not in the training part; after a swap of pairs, a source can be in both."""
+    if isinstance(part.targets, groups.Groups):
+        return cast(Pairs, groups.unseen(part, train))
     seen = set(train.inputs)
     return part.subset(index for index, source in enumerate(part.inputs) if source not in seen)
 
@@ -109,8 +125,9 @@ def load(recipe: TranslateRecipe, data_dir: Path | None) -> Splits[Pairs]:
     if settings.source == "dates":
         train, test = dates.pairs(settings.examples), None
     else:
-        train = _labelled(train_files, settings)
-        test = _labelled(test_files, settings) if test_files else None
+        disk = on_disk(settings.storage, [*train_files, *test_files])
+        train = _labelled(train_files, settings, disk=disk)
+        test = _labelled(test_files, settings, disk=disk) if test_files else None
     splits = divided(train, test, settings, recipe.train.seed)
     if settings.reverse == (settings.source == "dates"):  # generated dates are split by the date, which is their target
         return splits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.data import Splits
+from holdfast.data.disk.groups import Groups
 from holdfast.data.pieces import Source
 from holdfast.data.readers import pairs
 from holdfast.data.readers.pairs import Pairs
@@ -85,10 +87,10 @@ class TranslateTask(RecipeTask[Pairs]):
         settings = recipe.data
         if recipe.model.tied == "all" and not settings.shared:
             raise RecipeError('model.tied = "all" needs one vocabulary for both sides; set data.shared = true.')
-        sources, targets = train.inputs, [target for targets in train.targets or [] for target in targets]
+        targets = (target for targets in train.targets or [] for target in targets)
         fitted = [
             Vocabulary.fit(texts, settings.unit, size=settings.vocabulary, lower=settings.lower)
-            for texts in ([sources + targets] if settings.shared else [sources, targets])
+            for texts in ([itertools.chain(train.inputs, targets)] if settings.shared else [train.inputs, targets])
         ]
         return cls(settings, recipe.model, recipe.predict, fitted[0], fitted[-1])
 
@@ -108,8 +110,13 @@ class TranslateTask(RecipeTask[Pairs]):
 
     def encode(self, examples: Pairs) -> PairDataset:
         """The texts as ids; of several targets, the first one."""
-        firsts = None if examples.targets is None else self.target.encode([texts[0] for texts in examples.targets])
-        return PairDataset(examples, self.source.encode(examples.inputs), firsts)
+        targets: Sequence[str] | None = None
+        if isinstance(examples.targets, Groups):
+            targets = examples.targets.firsts
+        elif examples.targets is not None:
+            targets = [texts[0] for texts in examples.targets]
+        firsts = None if targets is None else self.target.encode_all(targets)
+        return PairDataset(examples, self.source.encode_all(examples.inputs), firsts)
 
     def batches(self, examples: Pairs, training: TrainSettings | None = None, *, size: int = 256) -> SizedEpochs:
         """As :meth:`RecipeTask.batches`; in training, each target of a source makes a pair."""
