@@ -16,7 +16,7 @@ from holdfast.data.disk.files import Entry, kept
 from holdfast.data.pieces import text_lines
 from holdfast.data.readers.table import Table, load
 from holdfast.data.settings import ReadingSettings, TableSettings
-from holdfast.errors import DataError
+from holdfast.errors import DataError, HoldfastWarning
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +67,22 @@ def test_pieces_are_the_table(tmp_path: Path, name: str, packed: bool) -> None:
     assert [line for part in parts for line in part.lines or []] == list(whole.lines or [])
     assert [part.first for part in parts] == np.cumsum([0, *(len(part.frame) for part in parts)])[:-1].tolist()
     assert {part.separator for part in parts} == {whole.separator}
+
+
+def test_text_in_utf_16_is_read_in_pieces(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(TABLES["windows"].encode("utf-16"))
+    parts = of_pieces(path, TableSettings())
+    assert len(parts) > 1
+    assert polars.concat([part.frame for part in parts]).equals(load(path, TableSettings()).frame)
+
+
+def test_a_comment_like_a_row_is_warned_about_wherever_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("a,b\n" + "1,2\n" * 1200 + "#3,4\n5,6\n")
+    rows = tables.rows_of(path, TableSettings())
+    with pytest.warns(HoldfastWarning, match="line 1202, starts with '#' and has as many values"):
+        assert sum(len(part.frame) for part, _ in tables.table_pieces(rows, None)) == 1201
 
 
 def examples(path: Path, settings: ReadingSettings) -> Examples:

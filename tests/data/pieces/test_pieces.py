@@ -14,6 +14,7 @@ from PIL import Image
 
 from holdfast.data import readers
 from holdfast.data.pieces import Source, delimited_rows, sequences, tables, text_lines, texts
+from holdfast.data.pieces.lines import LinesSource
 from holdfast.data.readers import texts as text_readers
 from holdfast.data.settings import NumbersSettings, ReadingSettings
 from holdfast.errors import DataError, HoldfastWarning
@@ -245,3 +246,15 @@ def test_a_quote_that_is_never_closed(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("text,label\na,x\n" + '"b,x\n' + "c,x\n" * 50)
     with pytest.raises(DataError, match="line 3, opens a quote that is never closed"):
         texts.sources([tmp_path / "x.csv"], TEXTS)
+
+
+def test_plain_lines_may_have_any_character(tmp_path: Path) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_text("one\n\ntwo\0more\n" + "three\n" * 20)
+    source = LinesSource(path, lambda lines, _: list(lines), plain=True)
+    assert [text for piece in source.pieces(0, 3) for text in piece.examples()] == ["one", "two\0more", "three"]
+    with pytest.raises(DataError, match="line 3, holds a NUL character"):
+        len(LinesSource(path, lambda lines, _: list(lines)))
+    path.write_bytes(b"one\n" * 30 + b"\xfftwo\n")
+    with pytest.raises(DataError, match=r"is not text in UTF-8 \(byte 120\)"):
+        len(LinesSource(path, lambda lines, _: list(lines), plain=True))
