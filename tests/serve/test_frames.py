@@ -199,6 +199,7 @@ def test_an_end_that_nobody_reads(service: Service, address: str) -> None:
 
 
 def test_all_frames_together_are_bounded(address: str, service: Service) -> None:
+    wait(lambda: service.held_bytes == 0)  # of the clients before
     raws, before = [Raw(address) for _ in range(12)], memory()
     for raw in raws:
         raw.send(frame(BINARY, bytes(2**20 - 4))[:-1])

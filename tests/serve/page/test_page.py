@@ -67,6 +67,14 @@ def drop(page: Any, name: str, content: bytes, kind: str) -> None:
     )
 
 
+def answered_file(page: Any, name: str, content: bytes, kind: str) -> Any:
+    """The answer to a file that is dropped; the browser reads it before it asks."""
+    page.evaluate("window.earlier = holdfast.parts[1].answers")
+    drop(page, name, content, kind)
+    until(page, "holdfast.parts[1].answers !== window.earlier")
+    return answered(page)
+
+
 def draw(page: Any) -> None:
     box = page.locator(".drawing").bounding_box()
     page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.2 * box["height"])
@@ -99,8 +107,7 @@ def test_a_picture_is_dropped(server: Running, opened: Callable[..., Any]) -> No
     images.fromarray(values).save(file, "png")
     page = opened(server, "digits")
     settle(page, "digits")
-    drop(page, "seven.png", file.getvalue(), "image/png")
-    answer = answered(page)
+    answer = answered_file(page, "seven.png", file.getvalue(), "image/png")
     (expected,) = server.ask("POST", "/predict/digits", file.getvalue(), {"Content-Type": "image/png"}).json["answers"]
     assert answer == {**expected, "origin": "seven.png"}
     assert page.locator(".preview img").get_attribute("alt") == "The picture seven.png"
@@ -145,8 +152,7 @@ def test_a_series_is_dropped_and_moved(server: Running, folder: Path, opened: Ca
     page = opened(server, "forecast")
     settle(page, "forecast")
     predictor, text = Predictor(folder / "forecast.safetensors"), untrained.FILES["series.csv"]
-    drop(page, "series.csv", text.encode(), "text/csv")
-    answer = answered(page)
+    answer = answered_file(page, "series.csv", text.encode(), "text/csv")
     (expected,) = predictor.predict([folder / "series.csv"])
     assert (answer["times"], answer["quantiles"]) == (expected["times"], expected["quantiles"])
     forecast = np.array(page.evaluate("holdfast.parts[0].widget.widget.forecast"))  # [H, C, Q]
@@ -167,8 +173,7 @@ def test_a_series_is_dropped_and_moved(server: Running, folder: Path, opened: Ca
 def test_each_series_of_a_table(server: Running, folder: Path, opened: Callable[..., Any]) -> None:
     page = opened(server, "panel")
     settle(page, "panel")
-    drop(page, "panel.csv", untrained.FILES["panel.csv"].encode(), "text/csv")
-    answered(page)
+    answered_file(page, "panel.csv", untrained.FILES["panel.csv"].encode(), "text/csv")
     expected = list(Predictor(folder / "panel.safetensors").predict([folder / "panel.csv"]))
     for place, answer in enumerate(expected):
         page.get_by_label("Series").select_option(index=place)
