@@ -31,6 +31,7 @@ extensions = [
     "sphinx_copybutton",
     "chinese_search",
     "languages",
+    "notebooks",
     "references",
 ]
 source_suffix = {".md": "markdown"}
@@ -52,6 +53,7 @@ napoleon_use_rtype = False
 napoleon_use_ivar = True
 copybutton_prompt_text = r"\$ |>>> |\.\.\. "
 copybutton_prompt_is_regexp = True
+copybutton_selector = "div:not(.output) > div.highlight > pre"  # not what a program prints
 
 html_theme = "furo"
 html_theme_options = {"top_of_page_buttons": ["edit"]}  # its place has the link to the other language
