@@ -38,6 +38,7 @@ source_suffix = {".md": "markdown"}
 exclude_patterns = ["site", "zh"]  # of docs/; the Chinese pages are a site of their own
 nitpicky = True
 smartquotes = False  # two hyphens are an option, not a dash
+locale_dirs = [str(HERE / "locale")]  # words of the theme in Chinese
 
 myst_heading_anchors = 4  # links to headings, as code hosts have them
 myst_links_external_new_tab = False
