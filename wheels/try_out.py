@@ -144,8 +144,10 @@ def compare(dist: Path, python: str, torch: str, network: Path | None, folder: P
     in_one_direction = ("model.bidirectional=false", "model.head=last_state", "train.epochs=12")
     models = [train(whole, folder, "digits", *in_one_direction)]
     if "HOLDFAST_DATA" in os.environ:
+        whole.install(dist, f"{wheel}[text]")
         models.append(train(whole, folder, "shakespeare", "train.limit=small"))
     if network is not None:
+        whole.install(dist, f"{wheel}[onnx]")
         models.append(folder / "network.safetensors")
         whole.run("holdfast", "convert", network, models[-1])
     results = {name: each.bits(*models) for name, each in (("holdfast", whole), ("holdfast-runtime", alone))}
