@@ -182,7 +182,7 @@ for name in ("LSTM", "Predictor", "convert"):
     except MissingLibraryError as error:
         print(error)
 """
-    needs = "needs torch, and only holdfast-runtime is installed: pip install holdfast."
+    needs = "needs torch, and only holdfast-runtime is installed. Install the wheel of holdfast next to it."
     names = ("holdfast.layers.LSTM", "holdfast.Predictor", "holdfast.convert")
     assert alone(trees, program).splitlines() == [f"{name} {needs}" for name in names]
 
@@ -256,6 +256,6 @@ def test_the_server_streams_alone(trees: Path, tmp_path: Path) -> None:
         assert np.array_equal(np.array(json.loads(line), np.float32), expected.ravel())
     assert json.loads(said[2])["error"] == (
         "m needs torch for this; holdfast-runtime, which is installed here, serves the tensors of models that stream. "
-        "Install all of Holdfast: pip install 'holdfast[serve]'."
+        "Install the wheel of holdfast next to it."
     )
     assert said[3] == "0 False"

@@ -22,6 +22,7 @@ ROOT = stage.ROOT
 TOOLS = ROOT / ".venv-wheels"
 MOST_BYTES = 4_000_000
 """The largest wheel."""
+OLDEST_PYTHON = 311
 ARM = {
     "_PYTHON_HOST_PLATFORM": "linux-aarch64",  # the platform in the name of the wheel
     "CMAKE_ARGS": "-DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 "
@@ -34,6 +35,31 @@ def run(*command: str | Path, **variables: str) -> None:
     """Runs a command with further environment variables; its output is shown."""
     print("+", *command, flush=True)
     subprocess.run([*map(str, command)], env={**os.environ, **variables}, check=True)
+
+
+def version_of(python: str) -> str:
+    """The version of a Python, such as ``"311"``.
+
+    Raises:
+        SystemExit: It does not run, or it is too old; the message says how to name another.
+    """
+    try:
+        done = subprocess.run(
+            [python, "-c", "import sys; print('%d%d' % sys.version_info[:2])"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = (getattr(error, "stderr", None) or str(error)).strip()
+        raise SystemExit(
+            f"{python} does not run: {reason}\n"
+            'Name the Pythons that build the wheels: make wheels WHEEL_PYTHONS="python3.11 /opt/python3.12/bin/python3"'
+        ) from error
+    version = done.stdout.strip()
+    if int(version) < OLDEST_PYTHON:
+        raise SystemExit(f"{python} is Python {version[0]}.{version[1:]}; the wheels need 3.11 or newer.")
+    return version
 
 
 def tool(name: str) -> Path:
@@ -51,8 +77,7 @@ def compiled(tree: Path, python: str, made: Path, variables: Mapping[str, str]) 
     """The wheel of holdfast-runtime by one Python, before its repair."""
     shutil.rmtree(made, ignore_errors=True)
     if variables is ARM:  # the end of the module's file name; a module of the stable ABI has none
-        version = subprocess.check_output([python, "-c", "import sys; print('%d%d' % sys.version_info[:2])"], text=True)
-        variables = {**variables, "SETUPTOOLS_EXT_SUFFIX": f".cpython-{version.strip()}-aarch64-linux-gnu.so"}
+        variables = {**variables, "SETUPTOOLS_EXT_SUFFIX": f".cpython-{version_of(python)}-aarch64-linux-gnu.so"}
     flags = f"{variables.get('CMAKE_ARGS', '')} -DHOLDFAST_BUNDLE_OPENMP=ON"
     pinned = str(ROOT / "constraints.txt")
     settings = {"HOLDFAST_ISAS": "all", "PIP_CONSTRAINT": pinned, "PIP_BUILD_CONSTRAINT": pinned}
@@ -108,6 +133,8 @@ def main() -> None:
     parser.add_argument("pythons", nargs="+", help="The Pythons that build holdfast-runtime.")
     parser.add_argument("--arm", action="store_true", help="Only the wheels of holdfast-runtime for ARM (aarch64).")
     chosen = parser.parse_args()
+    for python in chosen.pythons:
+        version_of(python)  # all of them before minutes of compiling
     trees, made = ROOT / "build" / "stage", ROOT / "build" / "wheels"
     stage.stage(trees)
     chosen.out.mkdir(parents=True, exist_ok=True)

@@ -40,7 +40,7 @@ class Page(HTMLParser):
         self._article |= tag == "article"
         if tag == "a" and values.get("href") is not None:
             self.links.append(values["href"] or "")
-        if tag in LOADING and (target := values.get(LOADING[tag])):
+        if tag in LOADING and (target := values.get(LOADING[tag])) and not target.startswith("data:"):
             self.loads.append(target)
 
     def handle_endtag(self, tag: str) -> None:

@@ -31,12 +31,14 @@ extensions = [
     "sphinx_copybutton",
     "chinese_search",
     "languages",
+    "notebooks",
     "references",
 ]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["site", "zh"]  # of docs/; the Chinese pages are a site of their own
 nitpicky = True
 smartquotes = False  # two hyphens are an option, not a dash
+locale_dirs = [str(HERE / "locale")]  # words of the theme in Chinese
 
 myst_heading_anchors = 4  # links to headings, as code hosts have them
 myst_links_external_new_tab = False
@@ -52,6 +54,7 @@ napoleon_use_rtype = False
 napoleon_use_ivar = True
 copybutton_prompt_text = r"\$ |>>> |\.\.\. "
 copybutton_prompt_is_regexp = True
+copybutton_selector = "div:not(.output) > div.highlight > pre"  # not what a program prints
 
 html_theme = "furo"
 html_theme_options = {"top_of_page_buttons": ["edit"]}  # its place has the link to the other language

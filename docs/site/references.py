@@ -127,6 +127,13 @@ def _with_underscores(app: Sphinx, what: str, name: str, value: object, options:
     lines[:] = [re.sub(r"^(:ivar \w+)_:", r"\1\\_:", line) for line in lines]
 
 
+def _with_dashes(app: Sphinx, document: nodes.document) -> None:
+    """Writes a dash between the name of an argument and its text, for which Sphinx has two hyphens."""
+    for text in list(document.findall(nodes.Text)):
+        if text == " -- ":
+            text.parent.replace(text, nodes.Text(" \N{EN DASH} "))
+
+
 def _skip(app: Sphinx, what: str, name: str, value: object, skip: bool, options: object) -> bool | None:
     """Methods that other libraries define are not shown."""
     function = inspect.unwrap(value.fget if isinstance(value, property) else value)  # type: ignore[arg-type]
@@ -144,5 +151,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", _with_constructor, priority=_BEFORE_NAPOLEON)
     app.connect("autodoc-process-docstring", _with_underscores, priority=_AFTER_NAPOLEON)
     app.connect("autodoc-skip-member", _skip)
+    app.connect("doctree-read", _with_dashes)
     app.connect("missing-reference", _reference)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -31,7 +31,8 @@ def on_demand(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
             from holdfast.errors import MissingLibraryError
 
             raise MissingLibraryError(
-                f"{package}.{name} needs torch, and only holdfast-runtime is installed: pip install holdfast."
+                f"{package}.{name} needs torch, and only holdfast-runtime is installed. "
+                "Install the wheel of holdfast next to it."
             ) from error
         value = module if homes[name] == f"{package}.{name}" else getattr(module, name)
         setattr(sys.modules[package], name, value)

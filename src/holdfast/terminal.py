@@ -84,7 +84,8 @@ class RecipeCommand(TyperCommand):
                 known = dict.fromkeys(key for kind in RECIPES.values() for key in keys(kind, option))
                 matches = [key.removeprefix(self.prefix) for key in known if key.startswith(self.prefix)]
                 if matches:
-                    error.message += f". Set a value of the recipe with --set {' or '.join(matches)}=VALUE."
+                    hint = f"Set a value of the recipe with --set {' or '.join(matches)}=VALUE."
+                    error.message = f"{error.message.removesuffix('.')}. {hint}"
             raise
 
 

@@ -250,6 +250,7 @@ def test_a_run_finds_its_data_again(capsys, tmp_path, monkeypatch):
 
 
 def test_prepared_data_are_listed_and_deleted(capsys, tmp_path, monkeypatch):
+    pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'holdfast[disk]'")
     monkeypatch.setenv("HOLDFAST_CACHE", str(tmp_path / "cache"))
     code, out, _ = call(capsys, "cache")
     assert (code, out) == (0, f"{tmp_path / 'cache' / 'prepared'}: 0 sets, 0.0 MB\n")

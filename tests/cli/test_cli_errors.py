@@ -1,5 +1,7 @@
 """Wrong arguments and recipes: one message on stderr and exit code 2."""
 
+import re
+
 import pytest
 
 from command_line import call
@@ -65,9 +67,9 @@ def test_an_unknown_option_is_exit_code_2_and_names_the_key_of_the_recipe(capsys
     monkeypatch.setenv("COLUMNS", "200")
     code, _, err = call(capsys, "train", "digits", "--epochs", "3")
     assert code == 2
-    assert "No such option: --epochs. Set a value of the recipe with --set train.epochs=VALUE." in err
+    assert re.search(r"No such option:? '?--epochs'?\. Set a value of the recipe with --set train\.epochs=VALUE\.", err)
     code, _, err = call(capsys, "predict", "run", "--length-penalty", "3")
-    assert "No such option: --length-penalty. Set a value of the recipe with --set length_penalty=VALUE." in err
+    assert re.search(r"--length-penalty'?\. Set a value of the recipe with --set length_penalty=VALUE\.", err)
     code, _, err = call(capsys, "train", "digits", "--nonsense", "3")
     assert code == 2
     assert "--set" not in err

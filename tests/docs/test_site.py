@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ pytest.importorskip("sphinx", reason="needs Sphinx: pip install 'holdfast[docs]'
 from docs.site.check import Page, faults
 from docs.site.chinese_search import SearchChinese
 from docs.site.languages import counterpart
+from docs.site.notebooks import NOTEBOOKS, markdown
 from tests.docs.test_docs import ROOT, blocks
 
 DOCS = ROOT / "docs"
@@ -64,6 +66,35 @@ def test_queries_are_split_as_pages_are(query: str) -> None:
     assert bool(words) == bool(query)
 
 
+def test_each_notebook_has_a_page_with_its_title() -> None:
+    for path in NOTEBOOKS.glob("*.ipynb"):
+        title = "".join(json.loads(path.read_text("utf-8"))["cells"][0]["source"]).splitlines()[0]
+        page = (DOCS / "notebooks" / f"{path.stem}.md").read_text("utf-8")
+        assert page.startswith(f"{title}\n\n")
+        assert f"(../../examples/notebooks/{path.name})" in page
+    assert len([*NOTEBOOKS.glob("*.ipynb")]) == len([*(DOCS / "notebooks").glob("*")])
+
+
+def test_cells_of_a_notebook_become_markdown() -> None:
+    outputs = [
+        {"output_type": "stream", "name": "stdout", "text": ["a\n", "b\n"]},
+        {"output_type": "display_data", "data": {"image/png": "iVBO\nRw==\n", "text/plain": ["<Figure>"]}},
+        {"output_type": "execute_result", "data": {"text/html": ["<table>\n", "</table>"], "text/plain": ["a table"]}},
+    ]
+    cells = [
+        {"cell_type": "markdown", "source": ["# Title\n", "\n", "Text.\n", "## Part"]},
+        {"cell_type": "code", "source": ['print("""```\n', '""")'], "outputs": outputs},
+    ]
+    parts = [
+        "Text.\n## Part",
+        '````python\nprint("""```\n""")\n````',
+        "```{code-block} text\n:class: output\n\na\nb\n```",
+        "![](data:image/png;base64,iVBORw==)",
+        '```{raw} html\n<div class="output">\n<table>\n</table>\n</div>\n```',
+    ]
+    assert markdown({"cells": cells}) == "\n\n".join(parts) + "\n"
+
+
 def site(folder: Path, **pages: str) -> list[str]:
     """The faults of a site with these pages."""
     for name, body in pages.items():
@@ -73,7 +104,9 @@ def site(folder: Path, **pages: str) -> list[str]:
 
 
 def test_the_check_finds_dead_links_and_other_hosts(tmp_path: Path) -> None:
-    good = '<h1 id="a">A</h1><article>two words, 两个字</article><a href="b.html#x"></a><a href="https://arxiv.org/abs/1"></a>'
+    picture = '<img src="data:image/png;base64,iVBO">'
+    good = picture + '<h1 id="a">A</h1><article>two words, 两个字</article><a href="b.html#x"></a>'
+    good += '<a href="https://arxiv.org/abs/1"></a>'
     assert site(tmp_path, a=good, b='<h1 id="x">B</h1>') == []
     assert Page(tmp_path / "a.html").words == 5
     dead = '<h1>C</h1><a href="none.html"></a><a href="a.html#b"></a><script src="https://cdn.example/x.js"></script>'

@@ -34,5 +34,5 @@ def check_whole(path: Path | str) -> None:
     if not is_whole():
         raise MissingLibraryError(
             f"{path} needs torch for this; holdfast-runtime, which is installed here, serves the tensors of models "
-            "that stream. Install all of Holdfast: pip install 'holdfast[serve]'."
+            "that stream. Install the wheel of holdfast next to it."
         )
