@@ -126,6 +126,21 @@ def test_a_client_that_does_not_read_is_cut(server: Running) -> None:
         assert len(received(connection)) < 20_000_000
 
 
+def test_a_client_that_sends_everything_first_reads_why_it_is_refused(server: Running) -> None:
+    path = server.service.models.get("stream").path
+    with serving(str(path), limits=Limits(body_bytes=1000, send_seconds=1)) as other:
+        for headers in ({}, {"Connection": "close"}, {"Content-Encoding": "gzip"}):
+            answer = other.post("/predict/stream", bytes(20_000_000), headers)
+            assert answer.status == (415 if "Content-Encoding" in headers else 413)
+        with connected(other) as connection:  # not for ever
+            connection.sendall(b"POST /predict/stream HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999\r\n\r\n")
+            began = time.monotonic()
+            with pytest.raises(OSError, match=r"reset|[Bb]roken"):
+                while time.monotonic() - began < 20:
+                    connection.sendall(bytes(100_000))
+        assert 0.9 < time.monotonic() - began < 10
+
+
 def test_a_connection_too_many_is_closed(server: Running) -> None:
     time.sleep(0.4)  # the connections of the tests before are gone
     others = [connected(server) for _ in range(8)]
