@@ -96,9 +96,8 @@ class Client:
                 await self.stream(model, Alone(self.trial.networks[model]), self.chance.choice(self.trial.addresses))
             except ConnectionError as error:
                 seconds = time.monotonic() - max(self.asked, self.answered)
-                self.trial.check(
-                    seconds >= HEAD_SECONDS, "connections that were too slow", f"{error} in {seconds:.1f} s"
-                )
+                seen = f"{error} in {seconds:.1f} s"
+                self.trial.check(seconds >= HEAD_SECONDS, "connections that were too slow", seen)
                 await asyncio.sleep(1.5 * self.trial.idle)  # what it leaves is given up
 
     async def stream(self, model: str, alone: Alone, address: Address) -> None:

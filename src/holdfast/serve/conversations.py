@@ -132,17 +132,16 @@ class Numbers:
 
         Args:
             x: The steps.
-            answer: What it has besides.
+            answer: What it has before them.
             **options: Of :meth:`holdfast.serve.pool.Pool.step`.
         """
         steps, layers = await _step(self._pool, self._row, np.atleast_2d(x), self._gates, **options)
-        answer |= layers
-        if options.get("return_state"):
-            answer["state"] = self._live.held.pack(steps.state)
+        more = {"state": self._live.held.pack(steps.state)} if options.get("return_state") else {}
         y = steps.y if x.ndim == 2 else steps.y[0]
         output = await asyncio.to_thread(to_json, y) if y.size > MANY_VALUES else to_json(y)
-        rest = json.dumps(answer, allow_nan=False)[1:]
-        return f'{{"output":{output}{"," if answer else ""}{rest}'
+        before, after = (json.dumps(part, allow_nan=False)[1:-1] for part in (answer, more | layers))
+        parts = filter(None, (before, f'"output": {output}', after))
+        return f"{{{', '.join(parts)}}}"
 
     def close(self) -> None:
         """Ends the stream."""

@@ -8,7 +8,6 @@ from typing import Any
 
 from holdfast.serve.service import Service
 
-
 _LINGER_SECONDS = 5.0
 
 
