@@ -254,4 +254,6 @@ def test_what_is_wrong_is_said_in_a_line(
 def test_a_run_that_was_not_finished(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError) as error:
         holdfast.convert(tmp_path, tmp_path / "m.pt")
-    assert str(error.value).startswith(f"{tmp_path} holds no model.safetensors: its run is not finished.")
+    assert str(error.value).startswith(
+        f"{tmp_path} holds no model.safetensors: it is not the folder of a finished run."
+    )

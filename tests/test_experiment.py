@@ -150,7 +150,7 @@ def test_hostile_and_damaged_model_files_end_in_one_error_that_names_them(run, t
             model_file.load(path)
 
     fails(tmp_path / "absent", "absent is not there")
-    fails(tmp_path, r"holds no model\.safetensors: its run is not finished")
+    fails(tmp_path, r"holds no model\.safetensors: it is not the folder of a finished run")
     whole = (run.path / "model.safetensors").read_bytes()
     cut = tmp_path / "cut.safetensors"
     for size in (0, 7, 100, len(whole) - 1):

@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import struct
+import time
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Address = tuple[str, int]
+OLD_SECONDS = 20
+"""A connection that was unused for longer is not used again: servers close it after ``idle_seconds``, 30 by default."""
 
 
 class ClosedError(Exception):
@@ -117,6 +120,7 @@ class Http:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._writer: asyncio.StreamWriter | None = None
+        self._used = 0.0
 
     async def post(self, path: str, body: Any) -> tuple[int, Any]:
         """Posts JSON; bytes are sent as they are.
@@ -156,7 +160,10 @@ class Http:
         return int(answer.split()[1]), answer, content
 
     async def send(self, head: str, data: bytes = b"") -> None:
-        """Sends a request, and does not wait for its answer."""
+        """Sends a request, and does not wait for its answer; on a new connection if the server may have closed it."""
+        if time.monotonic() - self._used > OLD_SECONDS:
+            self.close()
+        self._used = time.monotonic()
         if self._writer is None:
             self._reader, self._writer = await asyncio.open_connection(*self._address)
         self._writer.write(f"{head}\r\nHost: {self._address[0]}\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data)

@@ -19,6 +19,8 @@ from holdfast import runtime
 from holdfast.runtime.network import StreamNetwork
 
 IDLE_CODE = 4408
+HEAD_SECONDS = 10
+"""The default of the limit ``head_seconds``, from the opening of a connection on."""
 BAD_FRAMES = (
     b"123",
     "{",
@@ -90,7 +92,13 @@ class Client:
         """Takes steps until none are left."""
         while self.trial.left > 0:
             model = self.chance.choice(list(self.trial.networks))
-            await self.stream(model, Alone(self.trial.networks[model]), self.chance.choice(self.trial.addresses))
+            try:
+                await self.stream(model, Alone(self.trial.networks[model]), self.chance.choice(self.trial.addresses))
+            except ConnectionError as error:
+                seconds = time.monotonic() - max(self.asked, self.answered)
+                seen = f"{error} in {seconds:.1f} s"
+                self.trial.check(seconds >= HEAD_SECONDS, "connections that were too slow", seen)
+                await asyncio.sleep(1.5 * self.trial.idle)  # what it leaves is given up
 
     async def stream(self, model: str, alone: Alone, address: Address) -> None:
         """One stream, from its beginning to its end."""

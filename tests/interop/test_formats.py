@@ -134,7 +134,7 @@ def test_files_of_no_format(tmp_path: Path) -> None:
             formats.read(path)
         assert str(error.value) == (
             f"{path} does not begin like a file of any known format: {', '.join(FORMATS)}. If it is of one of them, "
-            "name it with --from."
+            "convert it by `holdfast convert --from FORMAT`."
         )
 
 

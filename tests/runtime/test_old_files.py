@@ -70,5 +70,5 @@ def test_other_files_are_refused(path: Path) -> None:
         runtime.load(path.with_name("other"))
     assert str(error.value) == f"{path.with_name('other')} is not there. Check the path, or train a model first."
     path.unlink()
-    with pytest.raises(ModelFileError, match=r"holds no model\.safetensors: its run is not finished"):
+    with pytest.raises(ModelFileError, match=r"holds no model\.safetensors: it is not the folder of a finished run"):
         runtime.load(path.parent)

@@ -39,6 +39,13 @@ def connected(server: Running) -> socket.socket:
     return socket.create_connection(("127.0.0.1", server.port), timeout=10)
 
 
+def flood(connection: socket.socket) -> None:
+    """Sends until that fails, for at most 20 seconds."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        connection.sendall(bytes(100_000))
+
+
 def received(connection: socket.socket) -> bytes:
     """Everything until the server closes the connection."""
     parts = []
@@ -124,6 +131,20 @@ def test_a_client_that_does_not_read_is_cut(server: Running) -> None:
             assert time.monotonic() < end
             time.sleep(0.05)
         assert len(received(connection)) < 20_000_000
+
+
+def test_a_client_that_sends_everything_first_reads_why_it_is_refused(server: Running) -> None:
+    path = server.service.models.get("stream").path
+    with serving(str(path), limits=Limits(body_bytes=1000, send_seconds=1)) as other:
+        for headers in ({}, {"Connection": "close"}, {"Content-Encoding": "gzip"}):
+            answer = other.post("/predict/stream", bytes(20_000_000), headers)
+            assert answer.status == (415 if "Content-Encoding" in headers else 413)
+        with connected(other) as connection:  # not for ever
+            connection.sendall(b"POST /predict/stream HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999\r\n\r\n")
+            began = time.monotonic()
+            with pytest.raises(OSError, match=r"reset|[Bb]roken"):
+                flood(connection)
+        assert 0.9 < time.monotonic() - began < 10
 
 
 def test_a_connection_too_many_is_closed(server: Running) -> None:

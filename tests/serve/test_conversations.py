@@ -86,6 +86,24 @@ def test_sound_that_was_heard_and_cannot_be_computed_is_the_end(model: Path) -> 
         asyncio.run(one(address))
 
 
+def test_a_recording_has_an_end(model: Path) -> None:
+    async def one(address: str) -> None:
+        async with connect(f"ws://{address}/stream/loud") as socket:
+            for _ in range(2):
+                await socket.send(tone(700, 0.1).astype("<f4").tobytes())
+                assert "error" not in json.loads(await socket.recv())
+                await socket.send(bytes(4000))
+                assert json.loads(await socket.recv())["error"] == (
+                    'The recording has more than 1,000 samples (sound_values). Send {"end": true}; the next frame then '
+                    "begins another."
+                )
+                await socket.send('{"end": true}')
+                assert json.loads(await socket.recv())["final"]
+
+    with served(Service.make(Models(map(load, places([str(model)]))), Limits(sound_values=1000))) as address:
+        asyncio.run(one(address))
+
+
 def test_sound_with_the_gates_of_its_steps(model: Path) -> None:
     sound = np.concatenate([tone(300, 0.4), tone(900)])
     network = holdfast.Stream(model).network

@@ -129,8 +129,8 @@ def test_fragments_without_end_take_the_memory_of_their_bytes(address: str, serv
         assert memory() - before < 16
         raw.send(frame(PING, b"p"), frame(0, b"3]"))
         other.send(frame(0, b"1,2,3]"))
-        assert [raw.answer(), raw.answer()] == [(10, b"p"), (TEXT, b'{"output": [1.0, 2.0, 3.0]}')]
-        assert other.answer() == (TEXT, b'{"output": [1.0, 2.0, 3.0]}')
+        assert [raw.answer(), raw.answer()] == [(10, b"p"), (TEXT, b'{"output": [1.0,2.0,3.0]}')]
+        assert other.answer() == (TEXT, b'{"output": [1.0,2.0,3.0]}')
 
 
 def test_messages_of_one_packet_do_not_wait_as_objects(address: str) -> None:

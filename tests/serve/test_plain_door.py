@@ -97,14 +97,15 @@ def test_recordings(folder: Path, server: Running, capsys: Any, monkeypatch: pyt
 
 
 def test_lines_of_text(server: Running, capsys: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = ["1 yes", "", "4"]
-    (folder / "texts.txt").write_text("\n".join(texts) + "\n")
-    with (folder / "texts.txt").open() as stdin:
+    texts = ["1 yes", "", "4", "1\u20284\x0b\x854", "4\r1"]
+    (folder / "texts.txt").write_bytes(b"\xef\xbb\xbf" + "\n".join(texts).encode() + b"\r\n")
+    with (folder / "texts.txt").open(newline="") as stdin:
         monkeypatch.setattr("sys.stdin", stdin)
         _, out, _ = call(capsys, "predict", folder / "texts.safetensors", "-")
-    body = "\n".join(texts).encode() + b"\n"
-    answer = server.post("/predict/texts", body, {"Content-Type": "text/plain", **LINES})
-    assert answer.content.decode() == out
+    body = (folder / "texts.txt").read_bytes()
+    for sent in (body, body.removesuffix(b"\r\n")):
+        answer = server.post("/predict/texts", sent, {"Content-Type": "text/plain", **LINES})
+        assert answer.content.decode() == out
     assert server.post("/predict/texts", {"texts": texts}, LINES).content.decode() == out
 
 
@@ -138,6 +139,8 @@ def test_a_text_comes_token_by_token(server: Running, folder: Path, capsys: Any)
     _, out, _ = call(capsys, "predict", folder / "generate.safetensors", "--set", "prompt=row,", *settings)
     (expected,) = [json.loads(line) for line in out.splitlines()]
     body = {"prompt": "row,", "options": options}
+    tokens = "holdfast_generated_tokens_total", {"model": "generate"}
+    before = server.service.metrics.registry.get_sample_value(*tokens) or 0
     answer = server.post("/generate/generate", body).json
     assert (answer["prompt"], answer["text"]) == (expected["prompt"], expected["text"])
     stream = server.post("/generate/generate", {**body, "stream": True})
@@ -149,7 +152,7 @@ def test_a_text_comes_token_by_token(server: Running, folder: Path, capsys: Any)
     assert data[0] == {"prompt": "row,"}
     assert len(data) == 42
     assert "row," + "".join(part["piece"] for part in data[1:-1]) == data[-1]["text"] == expected["text"]
-    assert b'holdfast_generated_tokens_total{model="generate"} 40.0' in server.get("/metrics").content
+    assert server.service.metrics.registry.get_sample_value(*tokens) == before + 80
     plain = server.post("/predict/generate", {"options": {**options, "prompt": "row,"}}).json["answers"]
     assert plain == [expected]
 
@@ -248,7 +251,9 @@ def test_limits_of_the_examples(folder: Path) -> None:
             "examples at once.",
         )
         many = server.post("/predict/numbers", {"examples": [[1.0]] * 4})
-        assert (many.status, many.error) == (413, "There are 4 examples; at most 3 are taken (examples).")
+        lines = server.post("/predict/numbers", b"1\n2\n3\n4", {"Content-Type": "text/plain"})
+        for answer in (many, lines):
+            assert (answer.status, answer.error) == (413, "There are 4 examples; at most 3 are taken (examples).")
         files = server.post("/predict/numbers", *form([("a.csv", b""), ("b.csv", b"")]))
         assert (files.status, files.error[:24]) == (413, "The form cannot be read:")
         image = server.post("/predict/numbers", *form([("a.png", png(11, 10))]))

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("starlette", reason="the extra 'serve' is not installed")
 pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
 
-from tests.serve.stream_services import KEY, Alone, accumulator, lstm, service_of
+from tests.serve.stream_services import KEY, Alone, accumulator, lstm, service_of, unwritten
 
 from holdfast.serve.refusals import Refusal
 from holdfast.serve.service import Service
@@ -31,7 +31,7 @@ class Replica:
         assert self.service.sequences is not None
         x = np.asarray(x, np.float32)
         request = InferRequest({"input": x if x.ndim == 3 else x[None]}, parameters)
-        return await self.service.sequences(self.service.models.get(name), request)
+        return await self.service.sequences(self.service.models.get(name), request, unwritten)
 
     async def refused(self, name: str, x: Any, **parameters: Any) -> tuple[int, str]:
         with pytest.raises(Refusal) as error:

@@ -15,7 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 pytest.importorskip("starlette", reason="the extra 'serve' is not installed")
 pytest.importorskip("holdfast.runtime._native", reason="Holdfast was installed without its native kernels")
 
-from tests.serve.stream_services import KEY, accumulator, service_of
+from tests.serve.stream_services import KEY, accumulator, service_of, unwritten
 
 from holdfast.serve.pool import PoolRow
 from holdfast.serve.refusals import Refusal
@@ -73,7 +73,7 @@ class Streams(RuleBasedStateMachine):
         request = InferRequest({"input": np.full((1, 1, 1), value, np.float32)}, parameters)
         assert self.service.sequences is not None
         try:
-            result = await self.service.sequences(self.model, request)
+            result = await self.service.sequences(self.model, request, unwritten)
         except Refusal as refusal:
             return refusal.status, None
         except RuntimeError:

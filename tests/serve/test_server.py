@@ -21,6 +21,7 @@ import torch
 
 import holdfast
 from command_line import call
+from holdfast.errors import OptionError
 from holdfast.serve.server import listen
 
 
@@ -180,11 +181,27 @@ def test_the_token_of_the_environment(folder: Path) -> None:
         (["x", "--limit", "queue"], "holdfast: The limit 'queue' is not of the form NAME=VALUE, such as body_bytes="),
         (["x", "--log-level", "all"], "holdfast: --log-level is 'all'; expected debug, info, warning or error.\n"),
         (["x", "--host", "256.0.0.1"], "holdfast: The server cannot listen on 256.0.0.1, port 8000: "),
+        (
+            ["x", "--cors", "https://a.example/"],
+            "holdfast: --cors is 'https://a.example/'; expected a scheme and a host alone, such as https://their.exa",
+        ),
     ],
 )
 def test_errors_of_the_command(capsys: Any, arguments: list[str], error: str) -> None:
     code, _, err = call(capsys, "serve", *arguments)
     assert (code, err[: len(error)]) == (2, error)
+
+
+def test_a_token_that_no_request_can_have(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for token in ("pssst\n", "two words", "schlüssel"):
+        monkeypatch.setenv("HOLDFAST_TOKEN", token)
+        code, _, err = call(capsys, "serve", "x")
+        assert (code, err[:68]) == (2, "holdfast: HOLDFAST_TOKEN has a space, a line break or a sign beyond ")
+
+
+def test_a_port_that_is_none() -> None:
+    with pytest.raises(OptionError, match=r"The port is 70000; expected one from 0 to 65535\."):
+        listen("127.0.0.1", 70_000)
 
 
 def test_a_port_in_use(capsys: Any) -> None:

@@ -178,6 +178,23 @@ def test_a_sequence_ends_where_its_answer_fails(monkeypatch: pytest.MonkeyPatch)
         assert free_rows(service) == {"sum": 1024}
 
 
+def test_a_sequence_ends_where_its_answer_is_too_large_to_hold() -> None:
+    """If it went on, a client that sends the same steps again would take them twice."""
+    service = service_of(sum=accumulator())
+    tensor = {"name": "input", "datatype": "FP32", "shape": [1, 10_000, 3], "data": [1] * 30_000}
+    with served(service) as address:
+        assert step(address, 1, 2, 3, sequence_id=7, sequence_start=True)[0] == 200
+        service.held_bytes += service.limits.all_bodies_bytes - 270_000  # enough for the body and the outputs
+        status, answer = ask(address, {"inputs": [tensor], "parameters": {"sequence_id": 7}})
+        assert (status, answer["error"][:40]) == (503, "The server holds as many bytes of bodies")
+        assert step(address, 1, 2, 3, sequence_id=7)[0] == 404
+        assert free_rows(service) == {"sum": 1024}
+        service.held_bytes += 120_000  # not enough for the outputs: no step is taken
+        assert step(address, 1, 2, 3, sequence_id=7, sequence_start=True)[0] == 200
+        assert ask(address, {"inputs": [tensor], "parameters": {"sequence_id": 7}})[0] == 503
+        assert step(address, 1, 2, 3, sequence_id=7, sequence_step=1) == (200, [2, 4, 6])
+
+
 def test_a_lost_state_is_told_until_a_new_sequence_begins() -> None:
     async def on_websocket(address: str) -> None:
         async with connect(f"ws://{address}/stream/sum") as socket:

@@ -16,7 +16,7 @@ class Writer(asyncio.Protocol):
         self.least, self.lost = least, lost
 
     def connection_made(self, transport: Any) -> None:
-        self.transport = ClosingTransport(transport, 0.3)
+        self.transport = ClosingTransport(transport, 0.3, lambda: False)
         for _ in range(10_000):
             if self.transport.get_write_buffer_size() >= self.least:
                 break

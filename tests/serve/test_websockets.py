@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import json
 import threading
 import time
@@ -127,6 +128,34 @@ def test_frames_that_are_refused_change_nothing(key: None) -> None:
 
     with served(service_of(sum=accumulator())) as address:
         asyncio.run(test(address))
+
+
+def test_a_reset_is_a_part_of_its_step() -> None:
+    async def test(address: str) -> None:
+        async with connect(f"ws://{address}/stream/sum") as socket:
+            await asked(socket, [1, 2, 3])
+            long = await asked(socket, {"input": [[0, 0, 0]] * 5, "reset": True})
+            assert long["error"].startswith("The output would have 15 values; at most 12 are computed")
+            assert await asked(socket, [0, 0, 0]) == {"output": [1, 2, 3]}
+            many = await asked(socket, {"input": [[0, 0, 1]] * 4, "reset": True, "id": 1})
+            assert many == {"id": 1, "output": [[0, 0, 1], [0, 0, 2], [0, 0, 3], [0, 0, 4]]}
+
+    with served(service_of({"tensor_values": 12}, sum=accumulator())) as address:
+        asyncio.run(test(address))
+
+
+def test_a_request_that_is_no_handshake() -> None:
+    with served(service_of(sum=accumulator())) as address:
+        connection = http.client.HTTPConnection(address, timeout=10)
+        for path, status in (("/stream/sum", 426), ("/stream/sum/versions/1", 426), ("/stream/none", 404)):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            error = json.loads(answer.read())["error"]
+            assert answer.status == status
+            if status == 426:
+                assert (answer.headers["Upgrade"], answer.headers["Connection"]) == ("websocket", "Upgrade")
+                assert error.startswith(f"{path} is a websocket: ask with a client of websockets, and let proxies ")
+        connection.close()
 
 
 async def closed(socket: Any) -> tuple[int, str]:

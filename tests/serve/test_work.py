@@ -111,6 +111,16 @@ def test_a_request_past_its_time_is_refused_and_counts_until_it_ends() -> None:
     run(test, workers=1, queue=1, request_seconds=0.05)
 
 
+def test_a_result_that_comes_at_the_last_moment_is_no_error() -> None:
+    async def test(work: Work) -> None:
+        under_way = asyncio.create_task(work.run(time.sleep, 0.05))
+        await asyncio.sleep(0.02)
+        time.sleep(0.15)  # the loop is busy, and sees the result and the end of the time together
+        assert await under_way is None
+
+    run(test, workers=1, request_seconds=0.1)
+
+
 def test_items_come_one_by_one_and_end_with_their_reader() -> None:
     async def test(work: Work) -> None:
         made: list[int] = []

@@ -146,8 +146,8 @@ def model_path(path: Path) -> Path:
     inside = path / MODEL_NAME
     if not inside.exists():
         raise ModelFileError(
-            f"{path} holds no {MODEL_NAME}: its run is not finished. Finish it by "
-            "`holdfast train ... --resume`, or give another folder."
+            f"{path} holds no {MODEL_NAME}: it is not the folder of a finished run. Finish a run by "
+            "`holdfast train ... --resume`, or give a model file or another folder."
         )
     return inside
 

@@ -242,8 +242,8 @@ def detect_format(path: Path, name: str | None = None) -> Format:
         if format.matches(ends):
             return format
     raise ModelFileError(
-        f"{path} does not begin like a file of any known format: {', '.join(FORMATS)}. If it is of one of them, name "
-        "it with --from."
+        f"{path} does not begin like a file of any known format: {', '.join(FORMATS)}. If it is of one of them, "
+        "convert it by `holdfast convert --from FORMAT`."
     )
 
 

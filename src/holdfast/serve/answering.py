@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from holdfast.data.readers import audio, images
-from holdfast.errors import DataError, HoldfastError, MissingLibraryError
+from holdfast.errors import HoldfastError
 from holdfast.recipes import validated
+from holdfast.serve.guard import UNFIT
 from holdfast.serve.limits import Limits
 from holdfast.serve.models import ServedModel
 from holdfast.serve.refusals import Refusal
@@ -80,7 +81,7 @@ def answers(model: ServedModel, upload: Upload, limits: Limits, task: str = "") 
     if upload.files:
         return _of_files(predictor, upload.files, limits, end)
     if upload.lines is not None:
-        check_count(len(upload.lines), limits)
+        limits.check_examples(len(upload.lines))
         if predictor.task.name == "transcribe":  # whose lines are paths
             raise Refusal(422, f"The model {model.name!r} reads recordings, not texts: send files.")
         if not upload.lines:
@@ -102,17 +103,11 @@ def answers(model: ServedModel, upload: Upload, limits: Limits, task: str = "") 
 
 def _computed(predictor: Predictor, examples: Any, limits: Limits, end: float) -> Iterator[dict[str, Any]]:
     """The answers to some examples; it stops between two batches when the time is over."""
-    check_count(len(examples), limits)
+    limits.check_examples(len(examples))
     for answer in predictor.answer(examples, most_steps=limits.batch_steps):
         yield answer
         if time.monotonic() > end:
             raise limits.late()
-
-
-def check_count(count: int, limits: Limits) -> None:
-    """Refuses more examples than one request may have."""
-    if count > limits.examples:
-        raise Refusal(413, f"There are {count:,} examples; at most {limits.examples:,} are taken (examples).")
 
 
 def check_tokens(predictor: Predictor, texts: int, limits: Limits) -> None:
@@ -140,8 +135,7 @@ def _of_files(predictor: Predictor, files: Sequence[tuple[str, bytes]], limits: 
         except Refusal:
             raise
         except HoldfastError as error:
-            known = isinstance(error, DataError | MissingLibraryError)
-            raise (Refusal(422, inside.sub("", str(error))) if known else error) from error
+            raise (Refusal(422, inside.sub("", str(error))) if isinstance(error, UNFIT) else error) from error
     return [{**answer, "origin": inside.sub("", answer["origin"])} for answer in found]
 
 
@@ -194,7 +188,7 @@ def checked_values(values: Any, limits: Limits) -> Any:
     """
     if isinstance(values, dict):
         return values
-    check_count(len(values), limits)
+    limits.check_examples(len(values))
     return [_checked(value, limits) if isinstance(value, list) else value for value in values]
 
 

@@ -43,7 +43,8 @@ class GuardedProtocol(H11Protocol):
         if hasattr(transport, "max_size"):  # asyncio's own; as uvloop has it otherwise
             transport.max_size = _READ_BYTES
         self._unread = Unread(self.service, transport)
-        super().connection_made(ClosingTransport(transport, self.limits.send_seconds))  # type: ignore[arg-type]
+        closing = ClosingTransport(transport, self.limits.send_seconds, self._is_sending)
+        super().connection_made(closing)  # type: ignore[arg-type]
         self.metrics.connections.inc()
         self._counted = True
         if full:
@@ -61,6 +62,8 @@ class GuardedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Takes bytes; those that begin a request after an idle time start the deadline of its head."""
+        if self.transport.is_closing():
+            return  # the rest of a request that is answered already
         if self._waits_for_head() and self._deadline is not None and self._idle:
             self._expect_head(self.limits.head_seconds)
         super().data_received(data)
@@ -98,7 +101,10 @@ class GuardedProtocol(H11Protocol):
 
     def shutdown(self) -> None:
         """Ends the connection, after the answer under way, because the server ends."""
-        if not self.transport.is_closing():
+        self._ends = True
+        if self.transport.is_closing():
+            self.transport.end()  # type: ignore[attr-defined]
+        else:
             super().shutdown()
 
     def pause_writing(self) -> None:
@@ -111,7 +117,10 @@ class GuardedProtocol(H11Protocol):
         super().resume_writing()
         self._unread.end()
 
-    _idle = False
+    _idle = _ends = False
+
+    def _is_sending(self) -> bool:
+        return not self._ends and self.cycle is not None and self.cycle.response_complete and self.cycle.more_body
 
     def _waits_for_head(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
@@ -119,18 +128,22 @@ class GuardedProtocol(H11Protocol):
     def _expect_head(self, seconds: float, *, idle: bool = False) -> None:
         self._forget_deadline()
         self._idle = idle
-        self._deadline = self.loop.call_later(seconds, self._silent)
+        self._deadline = self.loop.call_later(seconds, self._late)
 
     def _forget_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
+    def _late(self) -> None:
+        """The time is over. A busy loop may not have read yet what has come in time: it looks once more."""
+        self._deadline = self.loop.call_later(0, self._silent)
+
     def _silent(self) -> None:
         if self._waits_for_head():
             if not self._idle:
                 self.metrics.errors.labels("slow_head").inc()
-            self.transport.close()
+            self.transport.end()  # type: ignore[attr-defined]
 
     def _leave(self) -> None:
         self._forget_deadline()

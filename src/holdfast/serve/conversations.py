@@ -18,7 +18,7 @@ from holdfast.serve.live_models import LiveModel
 from holdfast.serve.pool import Pool, PoolRow
 from holdfast.serve.refusals import Refusal
 from holdfast.serve.service import Service
-from holdfast.serve.tensors import Array
+from holdfast.serve.tensors import MANY_VALUES, Array, to_json
 from holdfast.serve.ticks import StepRequest
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Numbers:
         x = np.frombuffer(data, _LITTLE_ENDIAN).reshape(-1, self._pool.network.input_size)
         if self._gates is not None:
             self._gates.check(len(x))
-            return json.dumps(await self._output(x, {}), allow_nan=False)
+            return await self._answer(x, {})
         answer = await self._pool.step(self._row, x)
         with np.errstate(over="ignore"):
             return answer.y.astype(_LITTLE_ENDIAN, copy=False).tobytes()
@@ -119,24 +119,29 @@ class Numbers:
             raise Refusal(422, "state and return_state go with an input.")
         if x is not None and self._gates is not None:
             self._gates.check(len(np.atleast_2d(x)))
-        if frame.get("reset") and (x is None or self._fits(x)):
-            self._pool.reset(self._row)
         answer: dict[str, Any] = {"id": frame["id"]} if "id" in frame else {}
+        reset, return_state = bool(frame.get("reset")), bool(frame.get("return_state"))
         if x is not None:
-            return_state = bool(frame.get("return_state"))
-            answer |= await self._output(x, {"state": state, "return_state": return_state})
+            return await self._answer(x, answer, reset=reset, state=state, return_state=return_state)
+        if reset:
+            self._pool.reset(self._row)
         return json.dumps(answer, allow_nan=False)
 
-    async def _output(self, x: Array, options: dict[str, Any]) -> dict[str, Any]:
-        """The answer to some steps, with what else was asked for; options are those of :meth:`Pool.step`."""
-        steps, layers = await _step(self._pool, self._row, np.atleast_2d(x), self._gates, **options)
-        answer: dict[str, Any] = {"output": _listed(steps.y if x.ndim == 2 else steps.y[0])}
-        if options.get("return_state"):
-            answer["state"] = self._live.held.pack(steps.state)
-        return answer | layers
+    async def _answer(self, x: Array, answer: dict[str, Any], **options: Any) -> str:
+        """The JSON of an answer with the outputs of steps, and with what else was asked for.
 
-    def _fits(self, x: Array) -> bool:
-        return bool(x.size) and x.shape[-1] == self._pool.network.input_size
+        Args:
+            x: The steps.
+            answer: What it has before them.
+            **options: Of :meth:`holdfast.serve.pool.Pool.step`.
+        """
+        steps, layers = await _step(self._pool, self._row, np.atleast_2d(x), self._gates, **options)
+        more = {"state": self._live.held.pack(steps.state)} if options.get("return_state") else {}
+        y = steps.y if x.ndim == 2 else steps.y[0]
+        output = await asyncio.to_thread(to_json, y) if y.size > MANY_VALUES else to_json(y)
+        before, after = (json.dumps(part, allow_nan=False)[1:-1] for part in (answer, more | layers))
+        parts = filter(None, (before, f'"output": {output}', after))
+        return f"{{{', '.join(parts)}}}"
 
     def close(self) -> None:
         """Ends the stream."""
@@ -170,6 +175,7 @@ class Sound:
         self._row = live.pool.join(on_idle)
 
     def _begin(self) -> LiveTranscript:
+        self._samples = 0  # of this recording
         from holdfast.tasks.transcribe.stream import LiveTranscript
 
         return LiveTranscript(self._task, scaled=self._pool.network.scaling is None)
@@ -181,8 +187,15 @@ class Sound:
         samples = np.frombuffer(data, _LITTLE_ENDIAN).astype(np.float32)
         if not np.isfinite(samples).all():
             raise Refusal(422, "The sound has a NaN or an infinite sample; expected samples from -1 to 1.")
+        if self._samples + len(samples) > self._limits.sound_values:
+            raise Refusal(
+                413,
+                f"The recording has more than {self._limits.sound_values:,} samples (sound_values). Send "
+                '{"end": true}; the next frame then begins another.',
+            )
         if self._gates is not None:
             self._gates.check(self._most_steps(len(samples)))
+        self._samples += len(samples)
         return await self._heard(await asyncio.to_thread(self._transcript.accept, samples), final=False)
 
     async def text(self, text: str) -> str:
@@ -275,13 +288,3 @@ def _values(data: Any) -> Array:
     if not np.isfinite(x).all():
         raise Refusal(422, "The input has an infinite value, which JSON does not have; use a binary frame.")
     return x
-
-
-def _listed(y: Array) -> list[Any]:
-    """The values as lists; null for NaN and infinities, which JSON does not have."""
-    values: list[Any] = y.tolist()
-    if np.isfinite(y).all():
-        return values
-    rows = values if y.ndim == 2 else [values]
-    rows = [[value if math.isfinite(value) else None for value in row] for row in rows]
-    return rows if y.ndim == 2 else rows[0]

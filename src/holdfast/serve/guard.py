@@ -24,7 +24,8 @@ from holdfast.serve.refusals import REASONS, Refusal
 from holdfast.serve.service import Service
 
 _ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
-_UNFIT = (DataError, ShapeError, OptionError, RecipeError, MissingLibraryError)
+UNFIT = (DataError, ShapeError, OptionError, RecipeError, MissingLibraryError)
+"""Errors about what the client sent."""
 REFUSED, FAILED = 1008, 1011
 """Close codes of websockets (RFC 6455): what the client sent cannot be answered; the server failed."""
 _SUBPROTOCOL = "bearer."
@@ -187,10 +188,10 @@ def refusal_for(error: Exception, facts: Facts) -> Refusal:
     if isinstance(error, HTTPException):
         reason = REASONS.get(error.status_code, "malformed")
         return Refusal(error.status_code, _sentence(error, facts), reason, error.headers)
-    if isinstance(error, _UNFIT):
+    if isinstance(error, UNFIT):
         return Refusal(422, str(error))
     fields = {"fields": {"id": facts.id, "path": facts.path, "model": facts.model}}
-    if _is_about_memory(error):
+    if is_about_memory(error):
         LOG.error("memory", exc_info=error, extra=fields)
         return Refusal(503, "There is not enough memory for this request. Send less at once.", "memory")
     LOG.error("failed", exc_info=error, extra=fields)
@@ -204,7 +205,8 @@ def _sentence(error: HTTPException, facts: Facts) -> str:
     return sentences.get(error.status_code, str(error.detail))
 
 
-def _is_about_memory(error: Exception) -> bool:
+def is_about_memory(error: Exception) -> bool:
+    """Whether an error says that there is not enough memory; torch and NumPy have no class of their own for it."""
     known = "out of memory", "can't allocate memory", "not enough memory"
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(k in str(error) for k in known))
 

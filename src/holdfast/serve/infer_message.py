@@ -117,7 +117,7 @@ def _wanted(document: Mapping[str, Any], binary: bool) -> dict[str, bool]:
 
 def write_result(model: ServedModel, request: InferRequest, result: InferResult) -> tuple[bytes, dict[str, str]]:
     """The body of an answer, and its headers."""
-    outputs, pieces = [], []
+    outputs, pieces = list[str](), list[bytes]()
     for name, array in result.outputs.items():
         if request.outputs and name not in request.outputs:
             continue
@@ -125,14 +125,18 @@ def write_result(model: ServedModel, request: InferRequest, result: InferResult)
         if request.outputs.get(name, request.binary):
             pieces.append(to_binary(array))
             document["parameters"] = {"binary_data_size": len(pieces[-1])}
+            outputs.append(_json(document))
         else:
-            document["data"] = to_json(array)
-        outputs.append(document)
-    answer: dict[str, Any] = {"model_name": model.name, "model_version": model.version, "outputs": outputs}
+            outputs.append(f'{_json(document)[:-1]},"data":{to_json(array.ravel())}}}')
+    answer: dict[str, Any] = {"model_name": model.name, "model_version": model.version}
     if request.id is not None:
         answer["id"] = request.id
     if result.parameters:
         answer["parameters"] = dict(result.parameters)
-    text = json.dumps(answer, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
+    text = f'{_json(answer)[:-1]},"outputs":[{",".join(outputs)}]}}'.encode("utf-8", "replace")
     headers = {HEADER: str(len(text))} if pieces else {}
     return b"".join([text, *pieces]), headers
+
+
+def _json(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

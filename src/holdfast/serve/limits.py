@@ -18,7 +18,7 @@ class Limits(Settings):
     body_bytes: int = Field(16 * 2**20, ge=1)
     """Largest body of a request; a larger one is answered with 413."""
     all_bodies_bytes: int = Field(256 * 2**20, ge=1)
-    """Bytes of all bodies, frames and unread answers at a time; beyond that, 503, or the close code 1011 or 1013."""
+    """Bytes of bodies, frames, outputs of steps and unread answers at a time; beyond: 503, or code 1011 or 1013."""
     json_values: int = Field(2_000_000, ge=1)
     """Values in a JSON body: numbers, texts, lists and objects, counted by their commas and brackets; beyond, 413."""
     json_depth: int = Field(32, ge=1)
@@ -71,6 +71,15 @@ class Limits(Settings):
     """Rows of one call of the kernels for streams."""
     max_delay_ms: float = Field(2, ge=0)
     """Time that a step of a stream may wait for others to share its call."""
+
+    def check_examples(self, count: int) -> None:
+        """Refuses more examples than one request may have.
+
+        Raises:
+            Refusal: 413.
+        """
+        if count > self.examples:
+            raise Refusal(413, f"There are {count:,} examples; at most {self.examples:,} are taken (examples).")
 
     def late(self) -> Refusal:
         """The answer to a request that took too long."""

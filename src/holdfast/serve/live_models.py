@@ -53,7 +53,7 @@ class LiveModels:
             if model.network is None:
                 raise Refusal(422, f"The model {model.name!r} cannot be streamed. {model.why_no_stream}".strip())
             limits = self._service.limits
-            pool = Pool(model.network, model.name, limits, self._service.metrics)
+            pool = Pool(model.network, model.name, limits, self._service.metrics, self._service.holding)
             held = HeldStates(pool.network, model.digest, self._key, limits.held_state_seconds)
             self._live[key] = LiveModel(model, pool, held)
         return self._live[key]

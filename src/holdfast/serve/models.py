@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import HoldfastError, OptionError
+from holdfast.errors import HoldfastError, MissingLibraryError, ModelFileError, OptionError
 from holdfast.files import container
 from holdfast.runtime import network as streams
 from holdfast.runtime.network import STREAM, StreamNetwork
 from holdfast.runtime.steps import MISSING
-from holdfast.serve.installed import check_whole
+from holdfast.serve.installed import check_whole, is_whole
 from holdfast.serve.limits import Limits
 from holdfast.serve.naming import Place
 from holdfast.serve.refusals import Refusal
@@ -82,6 +82,8 @@ class ServedModel:
 
         Raises:
             Refusal: 422 for a model without a task.
+            MissingLibraryError: A library is not installed.
+            ModelFileError: The model cannot be used any more. The message names its file, which is for the log alone.
         """
         with self._opening:
             if self._predictor is None:
@@ -90,7 +92,13 @@ class ServedModel:
                         422,
                         f"The model {self.name!r} has no task, only tensors: use /v2/models/{self.name}/infer.",
                     )
-                self._predictor = self._open()
+                check_whole(self.name)
+                try:
+                    self._predictor = self._open()
+                except MissingLibraryError:
+                    raise
+                except HoldfastError as error:
+                    raise ModelFileError(str(error)) from error
         return self._predictor
 
     def document(self) -> dict[str, Any]:
@@ -177,10 +185,13 @@ def load(place: Place, device: str = "cpu") -> ServedModel:
     path = container.model_path(place.path)
     kind = container.kind_of(path) if path.suffix == ".safetensors" else ""
     model = _of_network(place, path) if kind in ("", "network") else _of_holdfast(place, path, device)
-    model.path = path
-    with path.open("rb") as file:
-        model.digest = hashlib.file_digest(file, "sha256").hexdigest()
+    model.path, model.digest = path, _digest(path)
     return model
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _of_holdfast(place: Place, path: Path, device: str) -> ServedModel:
@@ -188,6 +199,8 @@ def _of_holdfast(place: Place, path: Path, device: str) -> ServedModel:
     try:
         network, task, why = *_streamed(path), ""
     except HoldfastError as error:
+        if isinstance(error, ModelFileError) and not is_whole():
+            raise  # torch would not help
         network, task, why = None, "", str(error).removeprefix(f"{path} ")
     if network is not None and network.vectors is not None:
         if task == STREAM:
@@ -202,7 +215,7 @@ def _of_holdfast(place: Place, path: Path, device: str) -> ServedModel:
         model = ServedModel(place.name, place.version, "", task, StreamRunner(network), network)
     elif network is not None and not why:
         model = ServedModel(place.name, place.version, "", task, StreamRunner(network), network)
-        model._open = lambda: _predictor(path, device)
+        model._open = lambda: _unchanged(model, path, device)
     else:
         predictor = _predictor(path, device)
         from holdfast.serve.task_runner import TaskRunner
@@ -217,6 +230,18 @@ def _streamed(path: Path) -> tuple[StreamNetwork, str]:
     """The network of a file, and the name of its task."""
     network = streams.read(path)
     return network, str(container.read(path, "model", "np")[1].get("task"))
+
+
+def _unchanged(model: ServedModel, path: Path, device: str) -> Predictor:
+    """The predictor of a model that was opened before as a stream.
+
+    Raises:
+        ModelFileError: The file is another one by now: steps and examples would be answered by different models.
+    """
+    predictor = _predictor(path, device)
+    if _digest(path) != model.digest:
+        raise ModelFileError(f"{path} has changed since the server opened it. Restart the server.")
+    return predictor
 
 
 def _predictor(path: Path, device: str) -> Predictor:

@@ -14,6 +14,7 @@ from holdfast.errors import ShapeError
 from holdfast.interop import formats
 from holdfast.interop.examples import example_inputs
 from holdfast.interop.network import Network
+from holdfast.serve.guard import is_about_memory
 from holdfast.serve.limits import Limits
 from holdfast.serve.refusals import Refusal
 from holdfast.serve.tensors import Array, TensorInfo, datatype_of
@@ -65,7 +66,10 @@ class NetworkRunner:
         try:
             results = self._outputs(tensors)
         except _SHAPES as error:
-            raise ShapeError(f"The inputs do not fit the network: {str(error).splitlines()[0]}") from error
+            if is_about_memory(error):
+                raise
+            reason = str(error).partition("\n")[0]
+            raise ShapeError(f"The inputs do not fit the network: {reason}") from error
         return dict(zip(self._network.outputs, results, strict=True))
 
     def _outputs(self, inputs: Sequence[Tensor | None]) -> list[Array]:

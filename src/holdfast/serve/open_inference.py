@@ -5,6 +5,8 @@ The protocol: https://github.com/kserve/open-inference-protocol/blob/main/specif
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Any
 
 from starlette.requests import Request
@@ -19,8 +21,8 @@ from holdfast.serve.installed import installed_version
 from holdfast.serve.limits import Limits
 from holdfast.serve.models import ServedModel
 from holdfast.serve.refusals import Refusal
-from holdfast.serve.service import Service
-from holdfast.serve.tensors import InferRequest, InferResult
+from holdfast.serve.service import Service, Write
+from holdfast.serve.tensors import MANY_VALUES, InferRequest, InferResult
 
 STATEFUL = ("sequence_id", "return_state", "state")
 """A request with one of these parameters has a state before it or after it."""
@@ -53,15 +55,30 @@ async def infer(request: Request) -> Response:
     model = model_of(request)
     body = await bodies.read(request)
     header = request.headers.get(HEADER)
+    until = time.monotonic() + service.limits.request_seconds
     done = await service.work.run(_infer, model, body, header, service.limits, client=facts.client)
     if isinstance(done, InferRequest):
         if service.sequences is None:
             named = next(name for name in STATEFUL if name in done.parameters)
             raise Refusal(400, f"This server keeps no state; leave out {named}.")
-        done = write_result(model, done, await service.sequences(model, done))
+        done = await service.sequences(model, done, _writer(service, model, done), until)
     content, headers = done
     kind = "application/octet-stream" if HEADER in headers else "application/json"
     return Response(content, headers=headers, media_type=kind)
+
+
+def _writer(service: Service, model: ServedModel, request: InferRequest) -> Write[tuple[bytes, dict[str, str]]]:
+    """Makes the body of an answer and its headers, of outputs that the server may hold; a large one in a thread."""
+
+    async def write(result: InferResult) -> tuple[bytes, dict[str, str]]:
+        if sum(array.size for array in result.outputs.values()) > MANY_VALUES:
+            content, headers = await asyncio.to_thread(write_result, model, request, result)
+        else:
+            content, headers = write_result(model, request, result)
+        service.check_answer(len(content))
+        return content, headers
+
+    return write
 
 
 def _infer(

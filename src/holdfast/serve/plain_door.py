@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
@@ -65,6 +66,7 @@ async def generate(request: Request) -> Response:
     arguments = model, prompt, options, service.limits
     if not streamed:
         pieces = await service.work.run(lambda: list(_pieces(*arguments)), client=facts.client)
+        service.metrics.tokens.labels(model.name).inc(len(pieces) - 2)  # without the prompt and the whole text
         return Response(_text(pieces[-1]), media_type="application/json")
     items = service.work.items(_pieces, *arguments, client=facts.client)
     first = await anext(items)  # a refusal is answered with its status, before the stream begins
@@ -92,6 +94,7 @@ def _pieces(
     check_whole(model.name)
     from holdfast.serve.answering import check_tokens, predictor_for
 
+    end = time.monotonic() + limits.request_seconds
     predictor = predictor_for(model, Upload(options=options), limits, "generate")
     prompt = str(getattr(predictor.task.answering, "prompt", "")) if prompt is None else prompt
     check_tokens(predictor, 1, limits)
@@ -100,6 +103,8 @@ def _pieces(
     parts = []
     for stream in predictor.compute(examples, predictor.task.stream, 1, most_steps=limits.batch_steps):  # type: ignore[attr-defined]
         for piece in stream:
+            if time.monotonic() > end:
+                raise limits.late()
             parts.append(piece)
             yield {"piece": piece}
     yield {"model": model.name, "version": model.version, "prompt": prompt, "text": prompt + "".join(parts)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ from holdfast.serve.metrics import Metrics
 from holdfast.serve.refusals import Refusal
 from holdfast.serve.runners import make_stream
 from holdfast.serve.ticks import ZERO, DroppedError, StepRequest, Ticks
+
+Hold = Callable[[int], AbstractContextManager[object]]
 
 
 @dataclass(eq=False, slots=True)
@@ -56,9 +59,13 @@ class Pool:
         limits: ``sequences``, ``sequence_idle_seconds``, ``request_seconds``, ``max_batch`` and ``max_delay_ms`` are
             used.
         metrics: ``rows``, ``steps``, ``sequences`` and ``evictions`` are kept up to date.
+        hold: As :meth:`holdfast.serve.service.Service.holding`, for the outputs of steps that are under way.
     """
 
-    def __init__(self, network: StreamNetwork, name: str, limits: Limits, metrics: Metrics) -> None:
+    def __init__(
+        self, network: StreamNetwork, name: str, limits: Limits, metrics: Metrics, hold: Hold = nullcontext
+    ) -> None:
+        self._hold = hold
         stream = make_stream(network, limits.sequences)
         self.network, self._name, self._limits = stream.network, name, limits
         self._idle = limits.sequence_idle_seconds
@@ -97,7 +104,8 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         row = PoolRow(self._free.pop(), self._loop.time(), on_idle)
         self._rows.add(row)
-        self._count()
+        self._live.inc()
+        self._ticks.live = len(self._rows)
         if self._timer is None:
             self._timer = self._loop.call_later(self._idle, self._evict)
         return row
@@ -107,6 +115,7 @@ class Pool:
         row: PoolRow,
         x: Array,
         *,
+        reset: bool = False,
         state: Any = None,
         return_state: bool = False,
         record: bool = False,
@@ -117,6 +126,7 @@ class Pool:
         Args:
             row: The stream. It has no steps under way.
             x: [T, I], real numbers, T at least 1.
+            reset: Whether a new sequence begins, from the zero state.
             state: Continue from this state instead, the ``state`` of an answer.
             return_state: Whether the answer has the state after the last step.
             record: Whether the answer has the state before the first step and after each step.
@@ -128,28 +138,30 @@ class Pool:
 
         Raises:
             Refusal: 422 where the values do not fit, 413 where there are too many, 409 where steps are under way, 404
-                where the stream has ended, 503 where it is too late or the server stops, 500 where the state was lost
-                in an earlier failure.
+                where the stream has ended, 503 where it is too late, or the server stops or holds too much, 500 where
+                the state was lost in an earlier failure.
             Exception: What went wrong in the computation.
         """
         if row.left:
             raise Refusal(404, "The stream has ended. Begin a new one.")
         if row.future is not None:
             raise Refusal(409, "The stream has a step under way. Wait for its answer.", "busy")
-        if row.lost and state is None and not row.fresh:
+        fresh = row.fresh or reset
+        if row.lost and state is None and not fresh:
             raise Refusal(500, "The state of the stream was lost when the server failed. Begin a new one.", "lost")
         until = time.monotonic() + self._limits.request_seconds if until is None else until
-        begin = ZERO if row.fresh and state is None else state
+        begin = ZERO if fresh and state is None else state
         request = StepRequest(row.number, self._checked(x), begin, return_state, record, until)
-        try:
-            self._ticks.submit(request)
-        except DroppedError as error:
-            raise _stopping() from error
-        loop = asyncio.get_running_loop()
-        row.request, row.future, row.used = request, loop.create_future(), loop.time()
-        self._under_way[request] = row, row.fresh
-        row.fresh = False
-        return await row.future
+        with self._hold(len(x) * self.network.output_size * self.network.dtype.itemsize):
+            try:
+                self._ticks.submit(request)
+            except DroppedError as error:
+                raise _stopping() from error
+            loop = asyncio.get_running_loop()
+            row.request, row.future, row.used = request, loop.create_future(), loop.time()
+            self._under_way[request] = row, row.fresh
+            row.fresh = False
+            return await row.future
 
     def reset(self, row: PoolRow) -> None:
         """Lets the next step of a stream begin a new sequence."""
@@ -161,7 +173,8 @@ class Pool:
             return
         row.left = True
         self._rows.discard(row)
-        self._count()
+        self._live.dec()
+        self._ticks.live = len(self._rows)
         if row.request is None:
             self._free.append(row.number)
         else:
@@ -195,10 +208,6 @@ class Pool:
             return x
         with np.errstate(over="ignore"):
             return x.astype(self.network.dtype, copy=False)
-
-    def _count(self) -> None:
-        self._live.set(len(self._rows))
-        self._ticks.live = len(self._rows)
 
     def _deliver(self, done: Sequence[StepRequest]) -> None:
         """Hands answers from the thread to the loop."""

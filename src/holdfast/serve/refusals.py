@@ -18,6 +18,7 @@ REASONS = {
     413: "too_large",
     415: "content_type",
     422: "unfit",
+    426: "no_upgrade",
     429: "client_full",
     500: "internal",
     503: "full",

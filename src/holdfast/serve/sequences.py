@@ -23,7 +23,7 @@ from holdfast.serve.live_models import LiveModel, LiveModels
 from holdfast.serve.models import ServedModel
 from holdfast.serve.pool import PoolRow
 from holdfast.serve.refusals import Refusal
-from holdfast.serve.service import Service
+from holdfast.serve.service import Service, Write, Written
 from holdfast.serve.tensors import Array, InferRequest, InferResult
 
 _LONGEST_ID = 256
@@ -94,26 +94,30 @@ class Sequences:
         self._ended: OrderedDict[Id, None] = OrderedDict()  # the last ones
         self._most_ended = 4 * service.limits.sequences
 
-    async def __call__(self, model: ServedModel, request: InferRequest) -> InferResult:
-        """The outputs of the next steps of a sequence.
+    async def __call__(
+        self, model: ServedModel, request: InferRequest, write: Write[Written], until: float | None = None
+    ) -> Written:
+        """The answer to the next steps of a sequence.
 
         Args:
             model: One with a network that streams.
             request: With one of the parameters above, and an input [1, T, I], T at least 1.
+            write: As for :class:`holdfast.serve.service.SequenceInference`.
+            until: The same.
 
         Raises:
             Refusal: 400 and 422 for a request that does not fit, 404 for an unknown sequence, 409 for one that exists,
                 412 for one that has ended or is at another step, 429 where too many of its requests wait, 503 if full
                 or late.
         """
-        until = time.monotonic() + self._limits.request_seconds
+        until = time.monotonic() + self._limits.request_seconds if until is None else until
         wish, live = _Wish.of(request.parameters), self._live.get(model)
         x = _steps(request, live)
         state = None if wish.state is None else live.held.unpack(wish.state)
         if wish.return_state:
             live.held.check_key()
         if wish.id is None:
-            return await self._of_client(live, x, state, wish.return_state, until)
+            return await write(await self._of_client(live, x, state, wish.return_state, until))
         key = (model.name, model.version, type(wish.id).__name__, wish.id)
         sequence = self._begun(key, live, wish) if wish.start else self._known(key, wish)
         if sequence.waiting >= _MOST_WAITING:
@@ -121,7 +125,7 @@ class Sequences:
         sequence.waiting += 1
         try:
             async with sequence.turn:
-                return await self._next(key, sequence, live, wish, x, state, until)
+                return await self._next(key, sequence, live, wish, x, state, write, until)
         except BaseException:
             if wish.start and not sequence.steps:  # it has not begun
                 self._end(key, live, sequence)
@@ -161,8 +165,16 @@ class Sequences:
         )
 
     async def _next(
-        self, key: Id, sequence: _Sequence, live: LiveModel, wish: _Wish, x: Array, state: Any, until: float
-    ) -> InferResult:
+        self,
+        key: Id,
+        sequence: _Sequence,
+        live: LiveModel,
+        wish: _Wish,
+        x: Array,
+        state: Any,
+        write: Write[Written],
+        until: float,
+    ) -> Written:
         """Takes the steps of a request whose turn it is."""
         if self._sequences.get(key) is not sequence:  # it ended while the request waited
             raise _ended(wish)
@@ -179,7 +191,7 @@ class Sequences:
             sequence.steps -= len(x)
             raise
         try:
-            result = _result(answer, live)
+            written = await write(_result(answer, live))
         except Exception:
             self._end(key, live, sequence)
             raise
@@ -189,7 +201,7 @@ class Sequences:
             self._ended[key] = None
             if len(self._ended) > self._most_ended:
                 self._ended.popitem(last=False)
-        return result
+        return written
 
     def _end(self, key: Id, live: LiveModel, sequence: _Sequence) -> None:
         if self._sequences.get(key) is sequence:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -149,6 +150,8 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         OptionError: The address cannot be used.
     """
+    if not 0 <= port < 2**16:  # getaddrinfo would take the rest of a division
+        raise OptionError(f"The port is {port}; expected one from 0 to 65535.")
     try:
         family, kind, protocol_number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with contextlib.ExitStack() as on_error:
@@ -158,7 +161,9 @@ def listen(host: str, port: int) -> socket.socket:
             listener.bind(address)
             listener.listen(2048)  # with the number of its protocol, without which asyncio leaves TCP's delay on
             on_error.pop_all()
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise OptionError(f"The server cannot listen on {host}, port {port}: {reason}. Choose another port.") from error
+    except (OSError, OverflowError, ValueError) as error:  # UnicodeError is a ValueError
+        reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
+        of_port = isinstance(error, OverflowError) or getattr(error, "errno", 0) in (errno.EADDRINUSE, errno.EACCES)
+        advice = "Choose another port." if of_port else "Choose an address of this machine, such as 127.0.0.1."
+        raise OptionError(f"The server cannot listen on {host}, port {port}: {reason}. {advice}") from error
     return listener

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from starlette.requests import HTTPConnection
 
@@ -20,15 +21,24 @@ _SMALL_ANSWER = 64 * 1024
 """Bytes that asyncio takes without counting the client as one that does not read."""
 
 
+Written = TypeVar("Written")
+Write = Callable[[InferResult], Awaitable[Written]]
+
+
 class SequenceInference(Protocol):
     """Answers the requests of Open Inference Protocol v2 that have a ``sequence_id``."""
 
-    async def __call__(self, model: ServedModel, request: InferRequest) -> InferResult:
-        """The outputs of the next steps of a sequence.
+    async def __call__(
+        self, model: ServedModel, request: InferRequest, write: Write[Written], until: float | None = None
+    ) -> Written:
+        """The answer to the next steps of a sequence.
 
         Args:
             model: One with a network that streams.
             request: Its parameters have ``sequence_id`` (a number or a text), ``sequence_start``, ``sequence_end``.
+            write: Makes the answer from the outputs. If it fails, the steps were taken all the same: the sequence ends.
+            until: When it is too late for an answer, in the time of :func:`time.monotonic`; None for
+                ``request_seconds`` from now.
 
         Raises:
             Refusal: 404 for an unknown sequence, 409 for one that exists, 412 for one that has ended, 503 when full.
@@ -82,7 +92,7 @@ class Service:
         examples: Whether the page offers examples of each run's test data.
         sequences: Answers requests with a ``sequence_id``; None where nothing does.
         extensions: The extensions of Open Inference Protocol v2, by name.
-        held_bytes: Bytes of all bodies, frames and unread answers that are held now.
+        held_bytes: Bytes of all bodies, frames, outputs of steps and unread answers that are held now.
         of_page: What the page was told about each model, by its name, its version and the path.
     """
 
@@ -121,6 +131,21 @@ class Service:
         """
         if size > _SMALL_ANSWER:
             self.check_bytes(size)
+
+    @contextmanager
+    def holding(self, size: int) -> Iterator[None]:
+        """Counts an output among the bytes that the server holds, while it is computed; a small one is not counted.
+
+        Raises:
+            Refusal: 503, the server may not hold it.
+        """
+        counted = size if size > _SMALL_ANSWER else 0
+        self.check_answer(size)
+        self.held_bytes += counted
+        try:
+            yield
+        finally:
+            self.held_bytes -= counted
 
     @classmethod
     def of(cls, connection: HTTPConnection) -> Service:

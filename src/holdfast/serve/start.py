@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from holdfast.errors import MissingLibraryError
+from holdfast.errors import MissingLibraryError, OptionError
 from holdfast.serve.installed import is_whole
 
 _LIBRARIES = {
@@ -68,8 +69,9 @@ def start(
     from holdfast.serve.service import Service
     from holdfast.serve.streams import add_streams
 
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    _check_access(options.get("token", ""), options.get("cors", ()))
     bounds = with_changes(limits)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     with server.listen(host, port) as listener:  # before the models, so that a port in use is reported at once
         service = Service.make(Models(load(place, device) for place in places(models)), bounds, **options)
         streams = add_streams(service)
@@ -84,12 +86,32 @@ def start(
         return server.run(service, [listener], grace=grace, log_level=log_level, further=[streams])
 
 
+def _check_access(token: str, origins: Sequence[str]) -> None:
+    """Refuses a token that no request can have, and an origin that no page has.
+
+    Raises:
+        OptionError: One of them.
+    """
+    if token and not re.fullmatch("[!-~]+", token):
+        raise OptionError(
+            "HOLDFAST_TOKEN has a space, a line break or a sign beyond ASCII, which no request could send; expected "
+            "letters, digits and signs of ASCII, such as the output of `openssl rand -hex 32`."
+        )
+    for origin in origins:
+        if origin != "*" and not re.fullmatch(r"\w[\w+.-]*://[^/?#\s]+", origin, re.ASCII):
+            raise OptionError(
+                f"--cors is {origin!r}; expected a scheme and a host alone, such as https://their.example."
+            )
+
+
 def allow_connections(count: int) -> None:
     """Lets the process have open files for some connections; logs a warning where the system does not allow that.
 
     Often the system allows a process 1,024, and more where it asks for them. Without a free one, a connection waits
     without an answer.
     """
+    if sys.platform == "win32":  # it bounds no process in this way
+        return
     import resource
 
     from holdfast.serve import logs

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from starlette.routing import WebSocketRoute
-
+from holdfast.serve.endpoints import Routes
 from holdfast.serve.live_models import LiveModels
 from holdfast.serve.sequences import Sequences
 from holdfast.serve.service import Service
 from holdfast.serve.websockets import Connections
 
 
-def add_streams(service: Service) -> list[WebSocketRoute]:
+def add_streams(service: Service) -> Routes:
     """Lets a service answer requests with a state, and makes the routes of its websockets.
 
     Args:

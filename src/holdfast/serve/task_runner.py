@@ -11,7 +11,8 @@ import numpy as np
 from holdfast.data.encoders import SequenceEncoder
 from holdfast.errors import DataError
 from holdfast.files.json_values import finite
-from holdfast.serve.answering import check_count, check_tokens
+from holdfast.serve import bodies
+from holdfast.serve.answering import check_tokens
 from holdfast.serve.limits import Limits
 from holdfast.serve.tensors import Array, TensorInfo, of_bytes
 
@@ -55,7 +56,7 @@ class TaskRunner:
     def run(self, inputs: Mapping[str, Array], limits: Limits) -> dict[str, Array]:
         """As :meth:`holdfast.serve.runners.Runner.run`."""
         rows = self._rows(inputs["input"], inputs.get("lengths"))
-        check_count(len(rows), limits)
+        limits.check_examples(len(rows))
         check_tokens(self._predictor, len(rows), limits)
         answers = [{k: v for k, v in answer.items() if k != "origin"} for answer in self._answers(rows, limits)]
         texts = [json.dumps(finite(answer), ensure_ascii=False).encode("utf-8", "replace") for answer in answers]
@@ -83,7 +84,7 @@ class TaskRunner:
         if not rows:
             return
         if task.name == "forecast":
-            groups = (task.from_values(_columns(row)) for row in rows)
+            groups = (task.from_values(_columns(row, limits)) for row in rows)
         else:
             groups = (task.from_values(rows) if self._numbers else task.from_lines(rows) for _ in range(1))
         for examples in groups:
@@ -97,11 +98,8 @@ def _decoded(value: bytes, index: int) -> str:
         raise DataError(f"input[{index}] is not text in UTF-8 ({error.reason} at byte {error.start}).") from error
 
 
-def _columns(text: str) -> Any:
-    try:
-        columns = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"A series is not JSON ({str(error)[:100]}); expected an object of columns.") from error
+def _columns(text: str, limits: Limits) -> Any:
+    columns = bodies.parsed(text.encode(), limits, "series")
     if not isinstance(columns, dict):
         raise DataError("A series is no JSON object; expected an object of columns.")
     return columns

@@ -5,6 +5,7 @@ The protocol: https://github.com/kserve/open-inference-protocol; binary data: Tr
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ DATATYPES: dict[str, np.dtype[Any]] = {
 """The datatypes by name; an array of BYTES holds objects of the class ``bytes``."""
 _NAMES = {dtype: name for name, dtype in DATATYPES.items()}
 _MOST_DIMENSIONS = 16
+MANY_VALUES = 10_000
+"""Values that take a few milliseconds to write as JSON."""
 
 
 @dataclass(frozen=True)
@@ -225,15 +228,30 @@ def of_bytes(values: Iterable[bytes], shape: Sequence[int]) -> Array:
     return array.reshape(tuple(shape))
 
 
-def to_json(array: Array) -> list[Any]:
-    """The values of an array, flat in row-major order; null for NaN and infinities, which JSON does not have."""
-    flat = array.ravel()
+def to_json(array: Array) -> str:
+    """The values of an array as JSON lists, nested like its axes. JSON has no NaN and infinities: they become null.
+
+    They are written in pieces: during a call of the encoder, which is in C, no other thread runs Python.
+
+    Args:
+        array: With one or two axes.
+    """
+    step = max(1, MANY_VALUES // max(1, array.size // max(1, len(array))))
+    pieces = (_plain(array[start : start + step]) for start in range(0, len(array), step))
+    texts = (json.dumps(piece, ensure_ascii=False, allow_nan=False, separators=(",", ":"))[1:-1] for piece in pieces)
+    return f"[{','.join(texts)}]"
+
+
+def _plain(array: Array) -> list[Any]:
+    """The values as JSON has them."""
+    values: list[Any] = array.tolist()
     if array.dtype.kind == "O":
-        return [value.decode("utf-8", "replace") for value in flat.tolist()]
-    values: list[Any] = flat.tolist()
-    if array.dtype.kind == "f" and not np.isfinite(flat).all():
+        return [value.decode("utf-8", "replace") for value in values]
+    if array.dtype.kind != "f" or np.isfinite(array).all():
+        return values
+    if array.ndim == 1:
         return [value if math.isfinite(value) else None for value in values]
-    return values
+    return [[value if math.isfinite(value) else None for value in row] for row in values]
 
 
 def to_binary(array: Array) -> bytes:

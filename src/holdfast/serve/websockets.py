@@ -17,13 +17,17 @@ from __future__ import annotations
 import asyncio
 import json
 
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from holdfast.serve.conversations import Conversation, open_conversation
+from holdfast.serve.endpoints import Endpoint, Routes
 from holdfast.serve.facts import Facts
 from holdfast.serve.guard import FAILED, REFUSED, refusal_for
 from holdfast.serve.live_models import LiveModels
+from holdfast.serve.open_inference import model_of
 from holdfast.serve.refusals import Refusal
 from holdfast.serve.service import Service
 
@@ -51,9 +55,10 @@ class Connections:
         self._watch: asyncio.Task[None] | None = None
         service.lifecycle.on_start.append(self._start)
 
-    def routes(self) -> list[WebSocketRoute]:
+    def routes(self) -> Routes:
         """The routes for the application."""
-        return [WebSocketRoute(path, self._answer) for path in _PATHS]
+        plain = [Endpoint("GET", path, _no_upgrade, "A websocket", in_document=False) for path in _PATHS]
+        return [*(WebSocketRoute(path, self._answer) for path in _PATHS), *plain]
 
     async def _start(self) -> None:
         self._watch = asyncio.create_task(self._tell_when_stopping())
@@ -80,6 +85,17 @@ class Connections:
         finally:
             self._open.discard(connection)
             conversation.close()
+
+
+async def _no_upgrade(request: Request) -> Response:
+    """Refuses a request that is no handshake, such as that of a proxy that does not pass the upgrade on."""
+    place = request.url.path if model_of(request) else ""
+    raise Refusal(
+        426,
+        f"{place} is a websocket: ask with a client of websockets, and let proxies pass on the headers Upgrade and "
+        "Connection.",
+        headers={"Upgrade": "websocket", "Connection": "Upgrade"},
+    )
 
 
 class Connection:

@@ -55,7 +55,7 @@ class Work:
             return await asyncio.wait_for(asyncio.wrap_future(future), self._limits.request_seconds)
         except TimeoutError as error:
             if future.done() and not future.cancelled():
-                raise  # the function's own
+                return future.result()  # it came at the last moment; or the error is the function's own
             raise self._limits.late() from error
 
     async def items(

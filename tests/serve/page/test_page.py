@@ -173,8 +173,10 @@ def test_a_series_is_dropped_and_moved(server: Running, folder: Path, opened: Ca
 def test_each_series_of_a_table(server: Running, folder: Path, opened: Callable[..., Any]) -> None:
     page = opened(server, "panel")
     settle(page, "panel")
-    answered_file(page, "panel.csv", untrained.FILES["panel.csv"].encode(), "text/csv")
-    expected = list(Predictor(folder / "panel.safetensors").predict([folder / "panel.csv"]))
+    text = untrained.FILES["panel.csv"].replace("\na,", "\n1,").replace("\nb,", "\n2,")  # ids that are numbers
+    (folder / "numbered.csv").write_text(text)
+    answered_file(page, "panel.csv", text.encode(), "text/csv")
+    expected = list(Predictor(folder / "panel.safetensors").predict([folder / "numbered.csv"]))
     for place, answer in enumerate(expected):
         page.get_by_label("Series").select_option(index=place)
         answered(page)
@@ -226,6 +228,33 @@ def test_the_servers_sentence_is_shown(server: Running, opened: Callable[..., An
     refused = server.post("/predict/forecast", body)
     assert refused.status == 422
     assert page.locator(".wrong").inner_text() == refused.error
+    drop(page, "empty.csv", b"", "text/csv")
+    until(page, "document.querySelector('.wrong').textContent.startsWith('empty.csv')")
+
+
+def test_a_chart_of_more_values_than_a_call_has_arguments(server: Running, opened: Callable[..., Any]) -> None:
+    page = opened(server, "numbers")
+    settle(page, "numbers")
+    drawn = """import("./page/chart.js").then(({ Chart }) => {
+      const points = Array.from({ length: 200_000 }, (_, t) => [t, t % 7, t === 5 ? NaN : t % 9]);
+      const chart = new Chart("many");
+      chart.draw({ lines: [{ name: "a", points }], bands: [{ name: "b", points }] });
+      return [chart.range.x1, chart.svg.querySelector(".band").getAttribute("d").includes("NaN")];
+    })"""
+    assert page.evaluate(drawn) == [199_999, False]
+
+
+def test_an_answer_that_breaks_off(server: Running, opened: Callable[..., Any]) -> None:
+    page = opened(server, "generate", expected=("ERR_",))
+    status(page, "200 pieces")
+    page.evaluate(
+        """() => {
+          const [first] = ['event: prompt\\ndata: {"prompt": "row"}\\n\\n'];
+          window.fetch = async () => new Response(new Blob([first]).stream());
+          holdfast.parts[1].write();
+        }"""
+    )
+    until(page, "holdfast.parts[1].status.textContent === 'The answer of the server broke off.'")
 
 
 def test_the_commands_for_a_shell_are_answered(server: Running, opened: Callable[..., Any]) -> None:

@@ -73,10 +73,10 @@ def test_a_stream_is_stepped_with_its_gates(server: Running, folder: Path, opene
         outputs.append(stream.step(step))
         states.append(stream.state_of([0]))
     np.testing.assert_allclose(answer["rows"], outputs, rtol=1e-6)
-    page.get_by_role("button", name="One step").click()
-    until(page, "holdfast.parts[2].place === 1")
-    assert page.locator(".where").inner_text() == "step 1 (1 of 4)"
-    page.get_by_role("button", name="Step through").click()
+    page.evaluate("for (let k = 0; k < 2; k += 1) holdfast.parts[2].one.click()")  # before the first is answered
+    until(page, "holdfast.parts[2].place === 2")
+    assert page.locator(".where").inner_text() == "step 2 (2 of 4)"
+    page.evaluate("for (let k = 0; k < 3; k += 1) holdfast.parts[2].play.click()")  # with a short pause
     status(page, "The sequence has ended.")
     np.testing.assert_allclose(page.evaluate("holdfast.parts[2].outputs"), outputs, rtol=1e-6)
     expected = record_steps(stream.network, x, states)
@@ -91,6 +91,9 @@ def test_a_stream_is_stepped_with_its_gates(server: Running, folder: Path, opene
     assert page.locator(".map").count() == 6
     timing = page.locator(".hint", has_text="time per step").inner_text()
     assert timing.startswith("Step 4 of 4; time per step: last ")
+    page.locator("textarea").fill("1, 2")
+    page.get_by_role("button", name="One step").click()
+    until(page, "holdfast.parts[2].status.textContent === 'Line 1 is not 3 numbers.'")
     page.get_by_label("Layer").select_option(index=1)
     assert page.locator(".map").count() == 6
 

@@ -16,6 +16,10 @@ export function ticks(low, high, count) {
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, k) => (first + k) * step);
 }
 
+/** The least and the greatest of some numbers, of which there may be more than a call takes arguments. */
+const extremes = (numbers) =>
+  numbers.reduce(([low, high], number) => [Math.min(low, number), Math.max(high, number)], [Infinity, -Infinity]);
+
 /** Lines [x, y] and bands [x, low, high] with axes; text beside it tells the same to a screen reader. */
 export class Chart {
   /** @param label What is drawn. */
@@ -76,9 +80,10 @@ export class Chart {
     const xs = finite([...lines, ...bands].flatMap(({ points }) => points.map(([x]) => x)));
     const ys = finite([...lines, ...bands].flatMap(({ points }) => points.flatMap(([, ...values]) => values)));
     if (!keep || !this.range) {
-      const [low, high] = [Math.min(...ys), Math.max(...ys)];
+      const [x0, x1] = extremes(xs);
+      const [low, high] = extremes(ys);
       const space = 0.06 * (high - low) || Math.abs(high) * 0.1 || 1;
-      this.range = { x0: Math.min(...xs), x1: Math.max(...xs), y0: low - space, y1: high + space };
+      this.range = { x0, x1, y0: low - space, y1: high + space };
     }
     this.svg.replaceChildren(
       ...this.axes(xName, yName, xText),
@@ -136,11 +141,13 @@ export class Chart {
     return drawing("circle", { cx: this.x(x), cy: this.y(y), r, class: kind });
   }
 
-  band({ points }, k) {
+  band({ points: all }, k) {
+    const points = all.filter((numbers) => numbers.every(Number.isFinite));
     const place = (x, y) => `${this.x(x).toFixed(1)} ${this.y(y).toFixed(1)}`;
     const upper = points.map(([x, , high]) => place(x, high));
     const lower = points.map(([x, low]) => place(x, low)).reverse();
-    return drawing("path", { d: `M${[...upper, ...lower].join("L")}Z`, class: `band band-${k}` });
+    const d = points.length ? `M${[...upper, ...lower].join("L")}Z` : "";
+    return drawing("path", { d, class: `band band-${k}` });
   }
 
   vertical(value) {

@@ -99,7 +99,8 @@ export class Asking {
     const place = `v2/models/${encodeURIComponent(name)}/versions/${encodeURIComponent(version)}/infer`;
     const { outputs } = await askJSON(place, posted({ inputs: [{ name: input, datatype, shape, data: rows.flat() }] }));
     const [{ data, shape: [, , size] }] = outputs;
-    return [{ rows: rows.map((_, t) => data.slice(t * size, (t + 1) * size)) }];
+    const values = data.map((value) => value ?? NaN); // JSON has no NaN
+    return [{ rows: rows.map((_, t) => values.slice(t * size, (t + 1) * size)) }];
   }
 
   show(answers, given, milliseconds) {

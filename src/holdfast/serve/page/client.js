@@ -49,8 +49,18 @@ export async function ask(path, { headers = {}, ...options } = {}) {
   throw new Refusal(message, response.status);
 }
 
+/** The end of an answer that does not come. */
+const broken = (error) => (error.name === "AbortError" ? error : new Refusal("The answer of the server broke off."));
+
 /** The JSON of an answer. */
-export const askJSON = async (path, options) => (await ask(path, options)).json();
+export async function askJSON(path, options) {
+  const response = await ask(path, options);
+  try {
+    return await response.json();
+  } catch (error) {
+    throw broken(error);
+  }
+}
 
 /** The options of a POST of JSON. */
 export const posted = (value) => ({
@@ -59,19 +69,22 @@ export const posted = (value) => ({
   body: JSON.stringify(value),
 });
 
-/** Server-sent events, as they come: [name, data] each. */
+/** Server-sent events, as they come: [name, data] each. Without the last one, "done" or "error", it is a refusal. */
 export async function* events(path, options) {
   const reader = (await ask(path, options)).body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return;
+    const { value, done } = await reader.read().catch((error) => {
+      throw broken(error);
+    });
+    if (done) throw broken(new Error("it ended"));
     const blocks = (text + value).split("\n\n");
     text = blocks.pop();
     for (const block of blocks) {
       const field = (line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)];
       const fields = Object.fromEntries(block.split("\n").map(field));
       yield [fields.event, JSON.parse(fields.data)];
+      if (fields.event === "done" || fields.event === "error") return;
     }
   }
 }

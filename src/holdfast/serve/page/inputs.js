@@ -110,10 +110,10 @@ export class Inputs {
     return this.source?.given() ?? null;
   }
 
-  /** The rows of the sequence and a name for each step; null where the source has none. */
+  /** The rows of the sequence and a name for each step; {error}; null where the source has no sequence. */
   sequence() {
     const found = this.source?.given();
-    return found?.rows ? found : null;
+    return found?.rows || found?.error ? found : null;
   }
 
   setStep(step) {

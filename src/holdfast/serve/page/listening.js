@@ -25,12 +25,16 @@ export class Listening {
   begin() {
     Object.assign(this, { recordings: new LiveRecordings(SHOWN), latency: new Latency() });
     this.labels = Array.from({ length: SHOWN }, (_, t) => `step ${t + 1}`);
-    if (this.stream && !this.stream.open) this.stream = null;
+    if (this.stream && (!this.stream.open || !this.whole)) { // what it has heard is not of this recording
+      this.stream.close();
+      this.stream = null;
+    }
   }
 
   /** Sends a chunk of sound at the rate of the model, and writes the text so far. */
   async hear(samples) {
     this.stream ??= new Stream(streamPath(this.about));
+    this.whole = false;
     await this.stream.ready;
     const begin = performance.now();
     const answer = await this.stream.send(samples);
@@ -41,6 +45,7 @@ export class Listening {
   /** The text of the whole recording. */
   async finish() {
     const answer = await this.stream.send({ end: true });
+    this.whole = true;
     this.show(answer);
     return answer.text;
   }

@@ -7,6 +7,7 @@ import { ModelView } from "./model.js";
 const byId = (id) => document.getElementById(id);
 let models = [];
 let view = null;
+let shows = 0; // how often a model was to be shown
 
 const hasVersions = ({ name }) => models.filter((model) => model.name === name).length > 1;
 
@@ -21,8 +22,10 @@ function say(text, wrong = false) {
 
 /** Shows the model that the address names after its #, or the first one. */
 async function show() {
-  const key = decodeURIComponent(location.hash.slice(1));
-  const model = models.find((each) => keyOf(each) === key) ?? models[0];
+  const key = location.hash.slice(1); // the names of models need no escapes but for the @
+  const model = models.find((each) => [keyOf(each), encodeURIComponent(keyOf(each))].includes(key)) ?? models[0];
+  shows += 1;
+  const own = shows;
   for (const link of byId("models").querySelectorAll("a")) {
     if (link.dataset.key === keyOf(model)) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -31,7 +34,7 @@ async function show() {
   const path = `page/models/${encodeURIComponent(model.name)}`;
   const query = `?version=${encodeURIComponent(model.version)}`;
   const about = await askJSON(path + query);
-  if (byId("main").textContent !== `Opening ${model.name} …`) return; // another one was chosen meanwhile
+  if (own !== shows) return; // another one was chosen meanwhile
   document.title = `${model.name} – holdfast serve`;
   view = new ModelView(about, hasVersions(model));
   byId("main").replaceChildren(...view.elements);

@@ -55,12 +55,13 @@ export class Microphone {
       this.button.disabled = false;
       return;
     }
-    if (this.closed) { // another model was chosen while the person was asked
-      for (const track of stream.getTracks()) track.stop();
-      return;
-    }
     const context = new AudioContext();
     await context.audioWorklet.addModule(new URL("recorder.js", import.meta.url));
+    if (this.closed) { // another model was chosen meanwhile
+      for (const track of stream.getTracks()) track.stop();
+      context.close();
+      return;
+    }
     const node = new AudioWorkletNode(context, "recorder", { numberOfInputs: 1, numberOfOutputs: 0, channelCount: 1 });
     const resampler = new Resampler(context.sampleRate, this.rate);
     this.recording = { stream, context, node, resampler, chunks: [], count: 0, sent: Promise.resolve() };

@@ -8,12 +8,14 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from holdfast.errors import HoldfastError, MissingLibraryError, ModelFileError
 from holdfast.serve.endpoints import Endpoint
 from holdfast.serve.facts import Facts
 from holdfast.serve.guard import json_answer
 from holdfast.serve.models import ServedModel
 from holdfast.serve.open_inference import model_of
 from holdfast.serve.page import static
+from holdfast.serve.refusals import Refusal
 from holdfast.serve.service import Service
 
 
@@ -58,8 +60,24 @@ async def _once(request: Request, path: str, compute: Callable[[ServedModel, Ser
     key = model.name, model.version, path
     if key not in service.of_page:
         client = Facts.of(request).client
-        service.of_page[key] = await service.work.run(compute, model, service, client=client)
+        service.of_page[key] = await service.work.run(_computed, compute, model, service, client=client)
     return service.of_page[key]
+
+
+def _computed(compute: Callable[[ServedModel, Service], Any], model: ServedModel, service: Service) -> Any:
+    """A value about a model. What is wrong with the files of its run is for the log alone.
+
+    Raises:
+        Refusal: The model has no such value.
+        MissingLibraryError: A library is not installed.
+        ModelFileError: A file of the server cannot be used.
+    """
+    try:
+        return compute(model, service)
+    except (Refusal, MissingLibraryError):
+        raise
+    except HoldfastError as error:
+        raise ModelFileError(str(error)) from error
 
 
 ROUTES = [

@@ -14,7 +14,7 @@ export class Stepping {
   title = "Inside, while it steps";
 
   constructor(about, asking) {
-    Object.assign(this, { about, asking, stream: null, running: false });
+    Object.assign(this, { about, asking, stream: null, running: false, loops: false, last: Promise.resolve() });
     const button = (text, onclick) => element("button", { type: "button", onclick }, text);
     this.play = button("Step through", () => (this.running ? this.stop() : this.run()));
     this.play.classList.add("main");
@@ -40,15 +40,22 @@ export class Stepping {
   sequence() {
     const found = this.asking.inputs.sequence();
     if (!found) throw new Refusal("A file cannot be stepped through; give the sequence above.");
-    const key = JSON.stringify(found.rows);
+    if (found.error) throw new Refusal(found.error);
+    const rows = found.rows.slice(0, MOST);
+    const key = JSON.stringify(rows);
     if (key !== this.key || !this.stream?.open) {
-      Object.assign(this, { key, rows: found.rows.slice(0, MOST), labels: found.labels.slice(0, MOST), place: 0 });
+      Object.assign(this, { key, rows, labels: found.labels.slice(0, MOST), place: 0 });
     }
-    return this;
   }
 
-  /** Takes the next step; the first one begins a sequence. */
-  async step() {
+  /** Takes the next step when the one before it is answered; the first one begins a sequence. */
+  step() {
+    const done = this.last.then(() => this.next());
+    this.last = done.catch(() => {}); // the error is told to the one who asked
+    return done;
+  }
+
+  async next() {
     this.sequence();
     if (this.place >= this.rows.length) this.place = 0;
     if (!this.stream?.open) this.stream = new Stream(streamPath(this.about));
@@ -83,16 +90,24 @@ export class Stepping {
     this.running = true;
     this.play.textContent = "Pause";
     this.status.textContent = "";
-    await this.guarded(async () => {
-      this.sequence();
-      if (this.place >= this.rows.length) this.place = 0;
-      do {
-        await this.step();
-        await new Promise((done) => setTimeout(done, Math.min(SLOWEST, WHOLE / this.rows.length)));
-      } while (this.running && this.place < this.rows.length);
-      if (this.place >= this.rows.length) this.status.textContent = "The sequence has ended.";
-    });
-    this.stop();
+    if (this.loops) return; // since before a short pause: it goes on
+    this.loops = true;
+    try {
+      await this.guarded(() => this.loop());
+    } finally {
+      this.loops = false;
+      this.stop();
+    }
+  }
+
+  async loop() {
+    this.sequence();
+    if (this.place >= this.rows.length) this.place = 0;
+    do {
+      await this.step();
+      await new Promise((done) => setTimeout(done, Math.min(SLOWEST, WHOLE / this.rows.length)));
+    } while (this.running && this.place < this.rows.length);
+    if (this.place >= this.rows.length) this.status.textContent = "The sequence has ended.";
   }
 
   async guarded(action) {

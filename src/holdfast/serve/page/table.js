@@ -46,7 +46,7 @@ export function parseTable(text) {
   const [first] = plain.split("\n", 1);
   const count = (separator) => first.split(separator).length;
   const separator = SEPARATORS.reduce((best, each) => (count(each) > count(best) ? each : best));
-  const [names, ...rows] = cells(plain, separator);
+  const [names = [], ...rows] = cells(plain, separator);
   const decimal = separator === "," ? "." : rows.flat().some((cell) => /^[-+]?\d+,\d+$/u.test(cell)) ? "," : ".";
   return Object.fromEntries(names.map((name, k) => [name, column(rows.map((row) => row[k] ?? ""), decimal)]));
 }
@@ -94,8 +94,8 @@ export class TableInput extends SeriesChart {
     const ids = columns[description.id_column];
     const all = columns[this.targets[0]].map((_, row) => row).filter((row) => !ids || ids[row] === this.id);
     const known = (row) => this.targets.some((name) => typeof columns[name][row] === "number");
-    const last = all.findLastIndex(known);
-    this.rows = all.slice(Math.max(0, last + 1 - description.window), last + 1);
+    const end = all.findLastIndex(known) + 1 || all.length; // a series without values is shown as its gaps
+    this.rows = all.slice(Math.max(0, end - description.window), end);
     const times = columns[description.time_column];
     const time = (row) => String(times ? times[row] : row);
     const number = (value) => (typeof value === "number" ? value : null);

@@ -105,9 +105,9 @@ class Forecast {
 
   show(first, given, answers) {
     const { widget } = this.inputs.widget;
-    const { times, values, quantiles } = answers.find(({ id }) => id === widget.id) ?? first;
+    const { times, values, quantiles } = answers.find(({ id = "" }) => id === String(widget.id)) ?? first;
     const columns = this.answer.names.map((name) => byLevel(name, values, quantiles));
-    const forecast = times.map((_, row) => columns.map((levels) => levels.map((level) => level[row])));
+    const forecast = times.map((_, row) => columns.map((levels) => levels.map((level) => level[row] ?? NaN)));
     this.view.draw(forecast, times.map(String));
     widget.showForecast(forecast, times);
   }
