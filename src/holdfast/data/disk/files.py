@@ -16,6 +16,7 @@ from holdfast.data.disk.store import Store, facts_of
 from holdfast.data.examples import Examples
 from holdfast.data.records import Records
 from holdfast.errors import DataError
+from holdfast.files.inside import files_inside
 
 Part = Examples | Records[Any, Any]
 Pieces = Iterator[tuple[Part, Any]]
@@ -63,7 +64,7 @@ class FileSource:
     ) -> None:
         self._verify = verify
         self._kind, self._settings, self._entries = kind, dict(settings), entries
-        self._files = [*files_in(paths), *more]
+        self._files = list(dict.fromkeys([*files_in(paths), *more]))
         others = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         self.about = f"{paths[0]}{others}"
 
@@ -132,8 +133,7 @@ def store_of(examples: Any) -> Store | None:
 
 def files_in(paths: Sequence[Path]) -> list[Path]:
     """The files, and those in folders and their subfolders, by name."""
-    inside = [sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path] for path in paths]
-    return [file for files in inside for file in files]
+    return [file for path in paths for file in (files_inside(path) if path.is_dir() else [path])]
 
 
 def _size(path: Path) -> int:
