@@ -26,6 +26,9 @@ _WAIT = "HOLDFAST_WAIT_SECONDS"
 _DEFAULT_WAIT = 1800
 _RESTARTS = "TORCHELASTIC_RESTART_COUNT"
 _STATE = "state"
+_BEGUN = "holdfast/begun"
+_shared: list[Any] = []
+"""The store of torchrun, which lasts as long as it does: longer than the processes that it starts again."""
 
 
 @dataclass(frozen=True)
@@ -169,9 +172,15 @@ def current() -> Processes:
     return Processes(dist.get_rank(), dist.get_world_size()) if together else ALONE
 
 
-def started_again() -> bool:
-    """Whether ``torchrun`` has started this process again, after one of its processes had ended."""
-    return int(os.environ.get(_RESTARTS, "0")) > 0
+def note_begun(run: str) -> None:
+    """Notes the folder of the run that has begun, for processes that ``torchrun`` starts again."""
+    for store in _shared:
+        store.set(_BEGUN, run)
+
+
+def noted_run() -> str:
+    """The folder of the run that these processes had begun before ``torchrun`` started them again; empty for none."""
+    return next((store.get(_BEGUN).decode() for store in _shared if store.check([_BEGUN])), "")
 
 
 def started_by_torchrun() -> bool:
@@ -180,7 +189,7 @@ def started_by_torchrun() -> bool:
 
 
 def run_again(count: int) -> int:
-    """Runs the command of this process with several processes of this machine, and returns its exit code.
+    """Runs the command of this process with several processes of this machine, and ends with its exit code.
 
     The threads are shared out: each process takes as many as there are processors for it, unless ``OMP_NUM_THREADS``
     is set. ``torchrun`` starts all of them again, at most 3 times, when one ends with an error.
@@ -190,7 +199,11 @@ def run_again(count: int) -> int:
     command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"{here}:0", "--max-restarts", "3"]
     threads = str(max(1, torch.get_num_threads() // count))
     environment = {"OMP_NUM_THREADS": threads, **os.environ}
-    return subprocess.run([*command, "-m", "holdfast", *sys.argv[1:]], env=environment, check=False).returncode
+    command += ["-m", "holdfast", *sys.argv[1:]]
+    if os.name == "posix":  # in the place of this process, so that signals reach it
+        sys.stdout.flush()
+        os.execve(sys.executable, command, environment)
+    return subprocess.run(command, env=environment, check=False).returncode
 
 
 @contextlib.contextmanager
@@ -214,6 +227,7 @@ def joined() -> Iterator[Processes]:
     with _in_time():
         wait = timedelta(seconds=seconds)
         store, rank, size = next(dist.rendezvous("env://", timeout=wait))  # type: ignore[attr-defined]
+        _shared[:] = [store]
         # Old addresses stay in the store: of processes that have ended, and of this one's earlier groups.
         prefix = f"holdfast/{os.environ.get(_RESTARTS, '0')}/{next(_joined)}"
         fresh = dist.PrefixStore(prefix, store)  # type: ignore[attr-defined]
@@ -221,6 +235,7 @@ def joined() -> Iterator[Processes]:
     try:
         yield current()
     finally:
+        _shared.clear()
         dist.destroy_process_group()
 
 
