@@ -107,7 +107,9 @@ def score(
     names = _kept(sources, keep)
     rows = sum(len(source) for source in sources)
     if not rows:
-        raise DataError(f"{', '.join(map(str, paths))}: there is nothing to predict for; expected at least one example.")
+        raise DataError(
+            f"{', '.join(map(str, paths))}: there is nothing to predict for; expected at least one example."
+        )
     numbers = share.of(-(-rows // part_rows))
     if single and not numbers:
         raise OptionError(

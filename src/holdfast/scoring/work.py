@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from holdfast.data.pieces import Source
 from holdfast.errors import DataError
-from holdfast.files.json_values import finite
+from holdfast.files.json_values import as_text, finite
 from holdfast.predictor import Predictor
 from holdfast.scoring.answering import Block, answers, read_block
 from holdfast.scoring.formats import schema_of, write_table
@@ -93,7 +93,7 @@ class Work:
     def _writer(self, written: Sequence[Any]) -> Callable[[IO[bytes]], Any]:
         format = self.parts.format
         if format == "jsonl":
-            return lambda file: file.write("".join(line for lines in written for line in lines).encode())
+            return lambda file: file.write("".join(as_text(line) for lines in written for line in lines).encode())
         import polars
 
         frame = self.predictor.task.exploded(polars.concat(written, how="vertical_relaxed"))
@@ -114,9 +114,9 @@ class Work:
             frame = polars.DataFrame(schema=self._known_schema(block)).clear(len(block))
         if self.names:
             frame = with_names(kept_columns(block, self.names), frame, ["origin", "error"])
-        frame = frame.select(polars.Series("origin", block.origins), *frame.columns)
+        frame = frame.select(polars.Series("origin", list(map(as_text, block.origins))), *frame.columns)
         if self.on_error == "null":
-            messages = [block.bad.get(place) for place in range(len(block))]
+            messages = [as_text(block.bad[place]) if place in block.bad else None for place in range(len(block))]
             return frame.with_columns(polars.Series("error", messages, dtype=polars.String))
         if block.bad:
             frame = frame.filter(polars.Series([place not in block.bad for place in range(len(block))]))

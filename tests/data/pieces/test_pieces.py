@@ -256,5 +256,5 @@ def test_plain_lines_may_have_any_character(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="line 3, holds a NUL character"):
         len(LinesSource(path, lambda lines, _: list(lines)))
     path.write_bytes(b"one\n" * 30 + b"\xfftwo\n")
-    with pytest.raises(DataError, match=r"is not text in UTF-8 \(byte 120\)"):
+    with pytest.raises(DataError, match=r"line 31, is not UTF-8 text \(invalid start byte\)"):
         len(LinesSource(path, lambda lines, _: list(lines), plain=True))

@@ -159,6 +159,17 @@ class Store:
             return item
         return item.reshape(-1, *self._rests[name]).astype(self.dtype(name), copy=False)
 
+    def steps(self, name: str, row: int, begin: int, end: int) -> Any:
+        """A part of an array, from ``begin`` to before ``end`` of its first dimension: a read-only array.
+
+        Raises:
+            DataError: The file has been damaged.
+        """
+        number = int(np.searchsorted(self._starts, row, "right")) - 1
+        every = int(np.prod(self._rests[name]))
+        item = self._block(number, name).part(name, row - int(self._starts[number]), begin * every, end * every)
+        return item.reshape(-1, *self._rests[name]).astype(self.dtype(name), copy=False)
+
     def sizes(self, name: str) -> npt.NDArray[np.int64]:
         """The first dimension of each array, or the number of texts of each list, [N]."""
         if name not in self._sizes:

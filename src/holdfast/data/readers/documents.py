@@ -96,7 +96,7 @@ def decoded(path: Path) -> str:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise not_utf8(path, error.start) from error
+        raise not_utf8(path, 1, error) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
