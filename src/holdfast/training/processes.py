@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -189,21 +188,35 @@ def started_by_torchrun() -> bool:
 
 
 def run_again(count: int) -> int:
-    """Runs the command of this process with several processes of this machine, and ends with its exit code.
+    """Runs the command of this process with several processes of this machine, and returns its exit code.
 
     The threads are shared out: each process takes as many as there are processors for it, unless ``OMP_NUM_THREADS``
-    is set. ``torchrun`` starts all of them again, at most 3 times, when one ends with an error.
+    is set. ``torchrun``, here in this process, starts all of them again, at most 3 times, when one ends with an error.
+
+    Raises:
+        RunError: A process was ended by a signal, the last time too.
     """
+    from torch.distributed import run as torchrun
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
     here = "127.0.0.1"
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(count), "--local-addr", here]
-    command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"{here}:0", "--max-restarts", "3"]
-    threads = str(max(1, torch.get_num_threads() // count))
-    environment = {"OMP_NUM_THREADS": threads, **os.environ}
-    command += ["-m", "holdfast", *sys.argv[1:]]
-    if os.name == "posix":  # in the place of this process, so that signals reach it
-        sys.stdout.flush()
-        os.execve(sys.executable, command, environment)
-    return subprocess.run(command, env=environment, check=False).returncode
+    command = ["--nproc-per-node", str(count), "--local-addr", here, "--max-restarts", "3"]
+    command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"{here}:0", "-m", "holdfast", *sys.argv[1:]]
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // count)))
+    try:
+        torchrun.main(command)
+    except SignalException as stop:
+        return 128 + int(stop.sigval)
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if failure.exitcode >= 0:
+            return int(failure.exitcode)  # the process has said why
+        raise RunError(
+            f"Process {rank} was ended by signal {-failure.exitcode}, perhaps for lack of memory. Start the run again "
+            "with --resume."
+        ) from error
+    return 0
 
 
 @contextlib.contextmanager
