@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
@@ -63,7 +64,8 @@ def write_table(frame: polars.DataFrame, file: IO[bytes], format: Format) -> Non
     import polars
 
     if format == "parquet":
-        frame.rechunk().write_parquet(file, row_group_size=max(1, frame.height))
+        with _os_errors():
+            frame.rechunk().write_parquet(file, row_group_size=max(1, frame.height))
     else:
         if binary := [each.name for each in frame if each.dtype == polars.Binary]:
             raise DataError(
@@ -95,7 +97,9 @@ def join(parts: Sequence[Path], out: Path, format: Format, rows: int) -> None:
         DataError: A column has types in two parts that have no type in common.
     """
     if format == "parquet":
-        _joined(parts).sink_parquet(out, row_group_size=rows, maintain_order=True)
+        table = _joined(parts)
+        with _os_errors():
+            table.sink_parquet(out, row_group_size=rows, maintain_order=True)
         return
     with out.open("wb") as target:
         for number, part in enumerate(parts):
@@ -103,6 +107,17 @@ def join(parts: Sequence[Path], out: Path, format: Format, rows: int) -> None:
                 if format == "csv" and number:
                     source.readline()  # the names of the columns, without line breaks
                 shutil.copyfileobj(source, target, 2**20)
+
+
+@contextmanager
+def _os_errors() -> Iterator[None]:
+    """Turns an error of polars into the error of the file that it is about: what it writes was checked before."""
+    import polars
+
+    try:
+        yield
+    except polars.exceptions.PolarsError as error:
+        raise OSError(str(error)) from error
 
 
 def _joined(parts: Sequence[Path]) -> polars.LazyFrame:

@@ -17,6 +17,7 @@ from holdfast.data.examples import Examples
 from holdfast.data.records import Records
 from holdfast.errors import DataError
 from holdfast.files.inside import files_inside
+from holdfast.files.json_values import as_text
 
 Part = Examples | Records[Any, Any]
 Pieces = Iterator[tuple[Part, Any]]
@@ -107,8 +108,13 @@ def kept(source: FileSource) -> Any:
 
     Returns:
         ``Examples`` or ``Records`` whose inputs, targets and origins are columns.
+
+    Raises:
+        DataError: The source cannot be read, or has no examples.
     """
     store = prepared(source)
+    if not len(store):
+        raise DataError(f"{source.about}: there is nothing to read; expected at least one example.")
     targets = store.column("targets") if "targets" in store.kinds else None
     inputs, origins = store.column("inputs"), store.column("origins")
     if facts_of(store.facts, "records", False):
@@ -162,7 +168,7 @@ def _columns(part: Part) -> tuple[dict[str, Sequence[Any]], dict[str, Kind]]:
     columns: dict[str, Any] = {"inputs": part.inputs}
     if part.targets is not None:
         columns["targets"] = part.targets
-    columns["origins"] = part.origins
+    columns["origins"] = [as_text(origin) for origin in part.origins]
     return columns, {name: _kind(values[0]) if len(values) else "text" for name, values in columns.items()}
 
 
