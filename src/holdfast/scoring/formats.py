@@ -97,9 +97,16 @@ def join(parts: Sequence[Path], out: Path, format: Format, rows: int) -> None:
         DataError: A column has types in two parts that have no type in common.
     """
     if format == "parquet":
-        table = _joined(parts)
-        with _os_errors():
-            table.sink_parquet(out, row_group_size=rows, maintain_order=True)
+        import polars
+
+        try:
+            with _os_errors():
+                _joined(parts).sink_parquet(out, row_group_size=rows, maintain_order=True)
+        except (polars.exceptions.InvalidOperationError, polars.exceptions.SchemaError) as error:
+            raise DataError(
+                f"The kept columns of the input have other types in later rows ({str(error).splitlines()[0]}). "
+                "Leave them out of --keep, or write a folder."
+            ) from error
         return
     with out.open("wb") as target:
         for number, part in enumerate(parts):
@@ -111,12 +118,12 @@ def join(parts: Sequence[Path], out: Path, format: Format, rows: int) -> None:
 
 @contextmanager
 def _os_errors() -> Iterator[None]:
-    """Turns an error of polars into the error of the file that it is about: what it writes was checked before."""
+    """Turns the error of polars about a file that cannot be written into Python's."""
     import polars
 
     try:
         yield
-    except polars.exceptions.PolarsError as error:
+    except polars.exceptions.ComputeError as error:
         raise OSError(str(error)) from error
 
 
@@ -127,15 +134,7 @@ def _joined(parts: Sequence[Path]) -> polars.LazyFrame:
     schemas = [polars.read_parquet_schema(part) for part in parts]
     if all(schema == schemas[0] for schema in schemas):
         return polars.scan_parquet(list(parts), glob=False)
-    table = polars.concat([polars.scan_parquet(part, glob=False) for part in parts], how="vertical_relaxed")
-    try:
-        table.collect_schema()
-    except polars.exceptions.PolarsError as error:
-        raise DataError(
-            f"The columns of the input that are kept have other types in later rows ({str(error).splitlines()[0]}). "
-            "Leave them out of --keep, or write a folder."
-        ) from error
-    return table
+    return polars.concat([polars.scan_parquet(part, glob=False) for part in parts], how="vertical_relaxed")
 
 
 def _flat(frame: polars.DataFrame) -> polars.DataFrame:

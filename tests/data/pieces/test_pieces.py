@@ -15,6 +15,7 @@ from PIL import Image
 from holdfast.data import readers
 from holdfast.data.pieces import Source, delimited_rows, sequences, tables, text_lines, texts
 from holdfast.data.pieces.lines import LinesSource
+from holdfast.data.pieces.numbered_lines import numbered
 from holdfast.data.readers import texts as text_readers
 from holdfast.data.settings import NumbersSettings, ReadingSettings
 from holdfast.errors import DataError, HoldfastWarning
@@ -258,3 +259,17 @@ def test_plain_lines_may_have_any_character(tmp_path: Path) -> None:
     path.write_bytes(b"one\n" * 30 + b"\xfftwo\n")
     with pytest.raises(DataError, match=r"line 31, is not UTF-8 text \(invalid start byte\)"):
         len(LinesSource(path, lambda lines, _: list(lines), plain=True))
+
+
+def test_the_last_ending_of_a_name_says_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv.txt"
+    path.write_text("one, two\nthree\n")
+    assert equal(read(texts.sources([path], TEXTS)), text_readers.read([path], TEXTS).unlabelled())
+
+
+def test_numbered_lines_are_those_of_every_other_reading(tmp_path: Path) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_bytes("\ufeffone\r\ntwo\rthree\n\nfour\n".encode())
+    assert list(numbered(path)) == list(enumerate(["one", "two", "three", "", "four"], 1))
+    path.write_bytes(b"")
+    assert not list(numbered(path))
