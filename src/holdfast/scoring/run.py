@@ -116,11 +116,11 @@ def score(
             f"--shard is {shard}, and this share of {rows:,} rows is empty: a part has {part_rows:,} rows. Use fewer "
             "shares, smaller parts (--part-rows), or a folder as --out."
         )
-    inputs = [described_file(path) for path in paths]
+    described = [described_file(path) for path in paths]
     settings = {
         "model": digest_of(container.model_path(Path(run))),
         "options": sorted(options),
-        "inputs": inputs,
+        "inputs": described,
         "rows": rows,
         "part_rows": part_rows,
         "keep": names,
@@ -132,7 +132,7 @@ def score(
     work = Work(predictor, sources, names, on_error, part_rows, rows, parts)
     with reproducible(threads), shown:
         bad = work.run(numbers, shown)
-    for path, before in zip(paths, inputs, strict=True):
+    for path, before in zip(paths, described, strict=True):
         if described_file(path) != before:
             raise changed(str(path))
     parts.finish(numbers, part_rows)
