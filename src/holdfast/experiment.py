@@ -24,7 +24,7 @@ from holdfast.tasks import TASKS, model_file
 from holdfast.training import Learned, Listener, RunDirectory, learn
 from holdfast.training.determinism import reproducible
 from holdfast.training.finished_run import FinishedRun, write_results
-from holdfast.training.processes import current, joined
+from holdfast.training.processes import current, joined, note_begun
 from holdfast.training.run_directory import data_folder, is_run, results_in, with_choices
 from holdfast.training.sealed import set_values
 
@@ -84,6 +84,7 @@ def train(
             lambda: RunDirectory(out, stored, resume=resume, data_dir=where, defaults=plain, watch=not processes.first)
         )
         run = stack.enter_context(opened)
+        note_begun(str(out))
         stack.enter_context(reproducible(recipe.train.threads))
         given = recipes.from_dict(run.recipe, str(run.recipe_path)) if resume else recipe
         splits = TASKS[given.task].load(given, folder)

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand
 
 from holdfast.errors import HoldfastError, HoldfastWarning
-from holdfast.files.json_values import finite
+from holdfast.files.json_values import as_text, finite
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -104,7 +104,7 @@ def messages() -> Console:
 
 def as_one_line(value: Any) -> str:
     """Formats a value as one line of JSON, with null for NaN and infinities."""
-    return json.dumps(finite(value), ensure_ascii=False, allow_nan=False)
+    return as_text(json.dumps(finite(value), ensure_ascii=False, allow_nan=False))
 
 
 def run(app: typer.Typer, arguments: list[str] | None = None) -> NoReturn:

@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 import holdfast
 from holdfast.data import Batch
 from holdfast.data.batches import row_ranges
 from holdfast.errors import OptionError, RunError
 from holdfast.training import TrainingInterrupted, fit
-from holdfast.training.processes import ALONE, Processes, joined
+from holdfast.training.processes import ALONE, Processes, joined, note_begun, noted_run, run_again
 
 from . import together
 from .standin import ToyBatches, ToyTask, settings, toy_model
@@ -122,6 +124,10 @@ def check_what_is_shared(group: Processes, folder: Path) -> None:
     assert not group.any(False)
     assert group.from_first(lambda: [group.rank, float("inf")]) == [0, float("inf")]
     assert group.gather({group.rank: {"values": torch.full([2], group.rank), "name": "café"}})[1]["name"] == "café"
+    assert noted_run() == ""
+    group.wait()
+    note_begun("runs/x")
+    assert noted_run() == "runs/x"
     assert group.in_turn(lambda: (folder / "first").exists() or not (folder / "first").write_text("")) is True
 
     def fails() -> None:
@@ -207,3 +213,22 @@ class WholeBatches:
 def test_batches_of_your_own_without_chunks_are_refused_by_name() -> None:
     with pytest.raises(OptionError, match="WholeBatches gives whole batches only"):
         fit(toy_model(), ToyTask(), WholeBatches(), None, settings(chunks=2))  # type: ignore[arg-type]
+
+
+def failed(code: int) -> ChildFailedError:
+    return ChildFailedError("holdfast", {1: ProcessFailure(1, 123, code, "<N/A>")})
+
+
+def test_the_end_of_torchrun_is_an_exit_code_or_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[BaseException | None] = [None, failed(2), SignalException("", signal.SIGINT), failed(-9)]
+
+    def main(command: list[str]) -> None:
+        assert command[:2] == ["--nproc-per-node", "2"]
+        if (end := ends.pop(0)) is not None:
+            raise end
+
+    monkeypatch.setattr("torch.distributed.run.main", main)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert [run_again(2) for _ in range(3)] == [0, 2, 130]
+    with pytest.raises(RunError, match=r"Process 1 was ended by signal 9, perhaps for lack of memory.* --resume"):
+        run_again(2)

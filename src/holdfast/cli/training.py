@@ -73,20 +73,21 @@ def train(
     from holdfast import experiment, recipes
     from holdfast.training import Listener, TrainingInterrupted, choose_progress
     from holdfast.training import processes as together
-    from holdfast.training.run_directory import is_run
 
-    if processes is not None and not together.started_by_torchrun():
-        raise typer.Exit(together.run_again(processes))
     values = list(overrides or [])
     values += [f"train.{key}={value}" for key, value in (("seed", seed), ("threads", threads)) if value is not None]
     resolved = recipes.load(recipe, values)
+    if (processes or 1) > 1 and not together.started_by_torchrun():
+        raise typer.Exit(together.run_again(processes or 1))
     name = f"{resolved.name}-seeds" if seeds else resolved.name
     console = messages()
     with together.joined() as group:
         quiet, speaks = quiet or not group.first, group.first
-        again = together.started_again()
-        folder = out or Path(group.from_first(lambda: str(experiment.run_folder(name, resume=resume or again))))
-        resume = resume or (again and group.from_first(lambda: is_run(folder)))
+        begun = group.from_first(together.noted_run)  # by these processes, before torchrun started them again
+        if begun:
+            folder, resume = Path(begun).parent if seeds else Path(begun), True
+        else:
+            folder = out or Path(group.from_first(lambda: str(experiment.run_folder(name, resume=resume))))
         if not quiet:
             console.print(f"{resolved.name}: {resolved.description}", soft_wrap=True)
 

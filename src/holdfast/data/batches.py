@@ -141,6 +141,11 @@ class Weighted:
         """The examples at these positions, in this order, as one batch with weights."""
         return replace(self._dataset.__getitems__(indices), weights=self._weights[torch.from_numpy(indices)])
 
+    def steps(self, index: int, begin: int, end: int) -> Batch:
+        """As the method of the data set, with the weight; only if it has this method."""
+        part: Batch = self._dataset.steps(index, begin, end)  # type: ignore[attr-defined]
+        return replace(part, weights=self._weights[index : index + 1])
+
 
 class SequenceDataset:
     """Encoded sequences; indexed by lists of positions, it gives batches.
@@ -217,6 +222,17 @@ class SequenceDataset:
         inputs = np.zeros((len(chosen), longest, self.channels), dtype=np.float32)
         inputs[filled] = self._scale(self._steps(chosen, longest, filled))
         return Batch(torch.from_numpy(inputs), None if filled.all() else torch.from_numpy(lengths), targets)
+
+    def steps(self, index: int, begin: int, end: int) -> Batch:
+        """The steps from ``begin`` to before ``end`` of a sequence without targets, as a batch of one."""
+        if self._column is not None:
+            values = self._column.steps(index, begin, end)
+        elif self._starts is not None:
+            first = int(self._starts[index])
+            values = self._values[first + begin : first + end]
+        else:
+            values = self._values[index, begin:end]
+        return Batch(torch.from_numpy(self._scale(values))[None], None, None)
 
     def _steps(self, chosen: Indices, longest: int, filled: Array) -> Array:
         """The steps of some sequences, one after another."""

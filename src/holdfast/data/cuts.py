@@ -12,15 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from holdfast.data.batches import Batch, Dataset, Indices, row_ranges
+from holdfast.data.batches import Batch, Indices, row_ranges
 from holdfast.data.defaults import batch_size
+from holdfast.data.disk.ahead import read_ahead
 from holdfast.errors import OptionError
 from holdfast.settings import TrainSettings
 
@@ -46,10 +47,25 @@ def window_for(setting: int | Literal["auto"], lengths: Indices) -> int:
     return window if len(lengths) < FEW_SEQUENCES and longest > window else 0
 
 
+class Cuttable(Protocol):
+    """Encoded sequences of which some steps can be read."""
+
+    @property
+    def lengths(self) -> Indices:
+        """Steps of each sequence, [N]."""
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether they are on disk."""
+
+    def steps(self, index: int, begin: int, end: int) -> Batch:
+        """The steps from ``begin`` to before ``end`` of a sequence with its targets, as a batch of one."""
+
+
 class CutBatches:
     """The batches of every epoch. Cuts and order depend only on the seed and the number of the epoch."""
 
-    def __init__(self, dataset: Dataset, training: TrainSettings, window: int, *, no_target: float) -> None:
+    def __init__(self, dataset: Cuttable, training: TrainSettings, window: int, *, no_target: float) -> None:
         """Sets how an epoch is cut.
 
         Args:
@@ -64,8 +80,8 @@ class CutBatches:
         if window < 1:
             raise OptionError(f"CutBatches got window = {window}; expected at least 1.")
         self._window, self._seed, self._no_target = window, training.seed, no_target
+        self._dataset = dataset
         self._lengths: list[int] = dataset.lengths.tolist()
-        self._rows = [dataset.__getitems__(np.array([index])) for index in range(len(dataset))]
         self._windows = len(self._cut(0))
         self.batch_size = batch_size(training.batch_size, self._windows)
 
@@ -84,6 +100,10 @@ class CutBatches:
 
     def chunks(self, number: int, start: int, count: int, mine: Sequence[int]) -> Iterator[dict[int, Batch]]:
         """Some chunks of the rows of each batch; see :class:`holdfast.tasks.epochs.ChunkedEpochs`."""
+        chunks = self._chunks(number, start, count, mine)
+        return read_ahead(chunks) if self._dataset.on_disk else chunks
+
+    def _chunks(self, number: int, start: int, count: int, mine: Sequence[int]) -> Iterator[dict[int, Batch]]:
         windows = self._cut(number)
         for begin in range(start * self.batch_size, len(windows), self.batch_size):
             batch = windows[begin : begin + self.batch_size]
@@ -100,13 +120,13 @@ class CutBatches:
         return [windows[place] for place in generator.permutation(len(windows))]
 
     def _batch(self, windows: Sequence[tuple[int, int, int]]) -> Batch:
-        rows = [(self._rows[index], slice(begin, end)) for index, begin, end in windows]
+        rows = [self._dataset.steps(*window) for window in windows]
         lengths = torch.tensor([end - begin for _, begin, end in windows])
-        weights = [row.weights for row, _ in rows if row.weights is not None]
+        weights = [row.weights for row in rows if row.weights is not None]
         return Batch(
-            _padded([row.inputs[0, part] for row, part in rows], 0),
+            _padded([row.inputs[0] for row in rows], 0),
             None if (lengths == lengths[0]).all() else lengths,
-            _padded([row.known_targets[0, part] for row, part in rows], self._no_target),
+            _padded([row.known_targets[0] for row in rows], self._no_target),
             weights=torch.cat(weights) if weights else None,
         )
 

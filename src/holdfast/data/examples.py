@@ -133,7 +133,7 @@ class Examples:
         if isinstance(inputs, np.ndarray):
             return replace(self, inputs=inputs[:, :, places], columns=wanted)
         if isinstance(inputs, Column):
-            return replace(self, inputs=inputs.map(lambda part: part[:, places]), columns=wanted)
+            return replace(self, inputs=inputs.map(lambda part: part[:, places], by_step=True), columns=wanted)
         return replace(self, inputs=[part[:, places] for part in inputs], columns=wanted)
 
     @staticmethod

@@ -21,3 +21,8 @@ def finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def as_text(text: str) -> str:
+    """The text with ``?`` for each half of a surrogate pair: Python's name of a file may have some, UTF-8 has none."""
+    return text.encode("utf-8", "replace").decode()

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from holdfast.errors import DataError, HoldfastError
+from holdfast.files.inside import files_inside
 
 _START = b"version https://git-lfs.github.com/spec/"
 _MOST_BYTES = 1024
@@ -23,7 +24,7 @@ def refuse_pointers(paths: Iterable[Path], error: type[HoldfastError] = DataErro
         HoldfastError: One of them is a pointer.
     """
     for path in paths:
-        for file in path.rglob("*") if path.is_dir() else [path]:
+        for file in files_inside(path) if path.is_dir() else [path]:
             if _is_pointer(file):
                 raise error(
                     f"{file} is a Git LFS pointer in place of the file itself. Fetch the file by `git lfs pull` in "

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
-from holdfast.errors import MissingLibraryError, OptionError
+from holdfast.errors import DataError, MissingLibraryError, OptionError
 from holdfast.files.json_values import finite
 
 if TYPE_CHECKING:
@@ -55,10 +56,22 @@ def format_of(out: Path, wanted: Format | None) -> tuple[Format, bool]:
 
 
 def write_table(frame: polars.DataFrame, file: IO[bytes], format: Format) -> None:
-    """Writes a part as Parquet, with one row group, or as CSV, in which lists are JSON."""
+    """Writes a part as Parquet, with one row group, or as CSV, in which lists are JSON.
+
+    Raises:
+        DataError: A column has no form in CSV.
+    """
+    import polars
+
     if format == "parquet":
-        frame.rechunk().write_parquet(file, row_group_size=max(1, frame.height))
+        with _os_errors():
+            frame.rechunk().write_parquet(file, row_group_size=max(1, frame.height))
     else:
+        if binary := [each.name for each in frame if each.dtype == polars.Binary]:
+            raise DataError(
+                f"The column {binary[0]!r} holds bytes, which CSV does not have. Leave it out of --keep, or write "
+                "Parquet."
+            )
         _flat(frame).write_csv(file)
 
 
@@ -79,12 +92,21 @@ def join(parts: Sequence[Path], out: Path, format: Format, rows: int) -> None:
         out: The file; it is replaced.
         format: The format.
         rows: Rows of a row group, in Parquet.
+
+    Raises:
+        DataError: A column has types in two parts that have no type in common.
     """
     if format == "parquet":
         import polars
 
-        scan = polars.scan_parquet(list(parts), glob=False)
-        scan.sink_parquet(out, row_group_size=rows, maintain_order=True)
+        try:
+            with _os_errors():
+                _joined(parts).sink_parquet(out, row_group_size=rows, maintain_order=True)
+        except (polars.exceptions.InvalidOperationError, polars.exceptions.SchemaError) as error:
+            raise DataError(
+                f"The kept columns of the input have other types in later rows ({str(error).splitlines()[0]}). "
+                "Leave them out of --keep, or write a folder."
+            ) from error
         return
     with out.open("wb") as target:
         for number, part in enumerate(parts):
@@ -92,6 +114,27 @@ def join(parts: Sequence[Path], out: Path, format: Format, rows: int) -> None:
                 if format == "csv" and number:
                     source.readline()  # the names of the columns, without line breaks
                 shutil.copyfileobj(source, target, 2**20)
+
+
+@contextmanager
+def _os_errors() -> Iterator[None]:
+    """Turns the error of polars about a file that cannot be written into Python's."""
+    import polars
+
+    try:
+        yield
+    except polars.exceptions.ComputeError as error:
+        raise OSError(str(error)) from error
+
+
+def _joined(parts: Sequence[Path]) -> polars.LazyFrame:
+    """Parts as one table; a column that has another type in a later part gets one that holds both."""
+    import polars
+
+    schemas = [polars.read_parquet_schema(part) for part in parts]
+    if all(schema == schemas[0] for schema in schemas):
+        return polars.scan_parquet(list(parts), glob=False)
+    return polars.concat([polars.scan_parquet(part, glob=False) for part in parts], how="vertical_relaxed")
 
 
 def _flat(frame: polars.DataFrame) -> polars.DataFrame:

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
 
 from holdfast.data.pieces import Source
 from holdfast.errors import DataError, OptionError, did_you_mean
 from holdfast.files import container
-from holdfast.files.json_values import finite
 from holdfast.files.pointers import refuse_pointers
 from holdfast.predictor import Predictor
-from holdfast.scoring.answering import Block, answers, read_block
-from holdfast.scoring.formats import Format, format_of, schema_of, write_table
-from holdfast.scoring.frames import OnError, answer_frame, kept_columns, with_names
-from holdfast.scoring.parts import Parts, Shard, described_file, digest_of
+from holdfast.scoring.formats import Format, format_of
+from holdfast.scoring.frames import OnError
+from holdfast.scoring.parts import Parts, Shard, changed, described_file, digest_of
 from holdfast.scoring.progress import ScoringProgress
-from holdfast.scoring.rows import BATCH, block_rows, blocks
+from holdfast.scoring.rows import BATCH
+from holdfast.scoring.work import Work
 from holdfast.training.determinism import reproducible
-
-if TYPE_CHECKING:
-    import polars
 
 _ALL = "all"
 _COUNTED, _LARGE = (".parquet", ".pq", ".npy"), 2**28
@@ -104,25 +97,30 @@ def score(
     paths = [Path(path) for path in inputs]
     refuse_pointers(paths)
     share = Shard.parse(shard)
-    _check_apart(Path(out), paths)
+    parts = Parts(Path(out), chosen, single=single)
+    _check_apart(parts, paths)
     shown = progress or ScoringProgress(None)
     if sum(path.stat().st_size for path in paths if path.is_file() and path.suffix not in _COUNTED) > _LARGE:
         shown.note("reading the inputs once, to count their rows")
     aside = [] if list(keep) == [_ALL] else keep
     sources = predictor.task.sources(paths, aside)
     names = _kept(sources, keep)
-    parts = Parts(Path(out), chosen, single=single)
     rows = sum(len(source) for source in sources)
+    if not rows:
+        raise DataError(
+            f"{', '.join(map(str, paths))}: there is nothing to predict for; expected at least one example."
+        )
     numbers = share.of(-(-rows // part_rows))
     if single and not numbers:
         raise OptionError(
             f"--shard is {shard}, and this share of {rows:,} rows is empty: a part has {part_rows:,} rows. Use fewer "
             "shares, smaller parts (--part-rows), or a folder as --out."
         )
+    described = [described_file(path) for path in paths]
     settings = {
         "model": digest_of(container.model_path(Path(run))),
         "options": sorted(options),
-        "inputs": [described_file(path) for path in paths],
+        "inputs": described,
         "rows": rows,
         "part_rows": part_rows,
         "keep": names,
@@ -131,9 +129,12 @@ def score(
         **({"shard": f"{share.index}/{share.count}"} if single else {}),
     }
     parts.begin(settings, force=force)
-    work = _Work(predictor, sources, names, on_error, part_rows, rows, parts)
+    work = Work(predictor, sources, names, on_error, part_rows, rows, parts)
     with reproducible(threads), shown:
         bad = work.run(numbers, shown)
+    for path, before in zip(paths, described, strict=True):
+        if described_file(path) != before:
+            raise changed(str(path))
     parts.finish(numbers, part_rows)
     total = work.size(numbers)
     return Scores(Path(out), total, work.computed, bad)
@@ -147,11 +148,15 @@ def _part_rows(wanted: int | None, predictor: Predictor) -> int:
     return wanted
 
 
-def _check_apart(out: Path, paths: Sequence[Path]) -> None:
+def _check_apart(parts: Parts, paths: Sequence[Path]) -> None:
     """Raises OptionError where the answers would replace an input, or be in a folder that is read."""
+    out, folder = parts.out.resolve(), parts.folder.resolve()
     for path in paths:
-        if out.resolve() == path.resolve() or path.resolve() in out.resolve().parents:
-            raise OptionError(f"--out is {out}, which is {path} or in it; write the answers to another place.")
+        place = path.resolve()
+        if place in (out, *out.parents):
+            raise OptionError(f"--out is {parts.out}, which is {path} or in it; write the answers to another place.")
+        if folder in place.parents:
+            raise OptionError(f"--out is {parts.out}, and {path} is among its parts; write the answers elsewhere.")
 
 
 def _kept(sources: Sequence[Source], keep: Sequence[str]) -> list[str]:
@@ -172,145 +177,3 @@ def _kept(sources: Sequence[Source], keep: Sequence[str]) -> list[str]:
                 hint = did_you_mean(name, source.columns) if source.columns else "Leave out --keep."
                 raise OptionError(f"{source.name} has no column {what}: {hint}")
     return list(names)
-
-
-class _Work:
-    """The parts of a run, one after another."""
-
-    def __init__(
-        self,
-        predictor: Predictor,
-        sources: Sequence[Source],
-        names: Sequence[str],
-        on_error: OnError,
-        part_rows: int,
-        rows: int,
-        parts: Parts,
-    ) -> None:
-        self.predictor, self.sources, self.names, self.on_error = predictor, sources, names, on_error
-        self.part_rows, self.rows, self.parts = part_rows, rows, parts
-        self.computed = 0
-        self._schema: dict[str, Any] = {}
-
-    def size(self, numbers: Sequence[int]) -> int:
-        """The rows of some parts."""
-        return sum(min(self.part_rows, self.rows - number * self.part_rows) for number in numbers)
-
-    def run(self, numbers: Sequence[int], progress: ScoringProgress) -> int:
-        """Computes and writes the parts that are not done; returns the number of bad rows."""
-        missing = [number for number in numbers if not self.parts.done(number)]
-        progress.begin(self.size(numbers), self.size(numbers) - self.size(missing))
-        bad = 0
-        for begin, end in _runs(missing):
-            stream = self._blocks(begin * self.part_rows, min(end * self.part_rows, self.rows))
-            for number in range(begin, end):
-                bad += self._part(number, stream, progress)
-        return bad
-
-    def _blocks(self, begin: int, end: int) -> Iterator[Block]:
-        """The blocks of some rows; a thread reads the next one meanwhile."""
-        size = block_rows(self.sources, self.part_rows)
-        while self.part_rows % size:
-            size -= BATCH
-        pieces = blocks(self.sources, begin, end, size)
-
-        def following() -> Block | None:
-            block = next(pieces, None)
-            return None if block is None else read_block(self.predictor, block, stop=self.on_error == "stop")
-
-        with ThreadPoolExecutor(1) as reader:
-            waiting = reader.submit(following)
-            while (block := waiting.result()) is not None:
-                waiting = reader.submit(following)
-                yield block
-
-    def _part(self, number: int, stream: Iterator[Block], progress: ScoringProgress) -> int:
-        """Computes and writes a part; returns the number of bad rows."""
-        missing, bad, written = self.size([number]), 0, list[Any]()
-        add = self._lines if self.parts.format == "jsonl" else self._table
-        while missing:
-            block = next(stream)
-            written.append(add(block))
-            for place, message in sorted(block.bad.items()):
-                progress.note(f"{block.origins[place]}: {message}")
-            bad += len(block.bad)
-            missing -= len(block)
-            self.computed += len(block)
-            progress.advance(len(block))
-        self.parts.write(number, self._writer(written))
-        return bad
-
-    def _writer(self, written: Sequence[Any]) -> Callable[[IO[bytes]], Any]:
-        format = self.parts.format
-        if format == "jsonl":
-            return lambda file: file.write("".join(line for lines in written for line in lines).encode())
-        import polars
-
-        frame = self.predictor.task.exploded(polars.concat(written, how="vertical_relaxed"))
-        return lambda file: write_table(frame, file, format)
-
-    def _table(self, block: Block) -> polars.DataFrame:
-        """The answers for a block as a table."""
-        import polars
-
-        columns: dict[str, list[Any]] = {}
-        for batch in answers(self.predictor, block, self.predictor.task.answer_columns):
-            for name, values in batch.items():
-                columns.setdefault(name, []).append(values)
-        if columns:
-            frame = answer_frame(columns, sorted(block.bad), len(block))
-            self._schema = dict(frame.schema)
-        else:
-            frame = polars.DataFrame(schema=self._known_schema(block)).clear(len(block))
-        if self.names:
-            frame = with_names(kept_columns(block, self.names), frame, ["origin", "error"])
-        frame = frame.select(polars.Series("origin", block.origins), *frame.columns)
-        if self.on_error == "null":
-            messages = [block.bad.get(place) for place in range(len(block))]
-            return frame.with_columns(polars.Series("error", messages, dtype=polars.String))
-        if block.bad:
-            frame = frame.filter(polars.Series([place not in block.bad for place in range(len(block))]))
-        return frame
-
-    def _known_schema(self, block: Block) -> dict[str, Any]:
-        """The columns of the answers, for a block that has none: as in the rows before it, or in a part that is done.
-
-        Raises:
-            DataError: There are none.
-        """
-        if self._schema:
-            return self._schema
-        for number in range(-(-self.rows // self.part_rows)):
-            if self.parts.done(number):
-                columns = schema_of(self.parts.path(number), self.parts.format)
-                others = {"origin", "error", *self.names, *(f"{name}_input" for name in self.names)}
-                return {name: kind for name, kind in columns.items() if name not in others}
-        raise DataError(f"None of the first {len(block):,} rows can be read. {block.bad[min(block.bad)]}")
-
-    def _lines(self, block: Block) -> list[str]:
-        """The answers for a block as lines of JSON."""
-        found = (answer for batch in answers(self.predictor, block, self.predictor.task.answers) for answer in batch)
-        kept = kept_columns(block, self.names).to_dicts() if self.names else [{}] * len(block)
-        lines = []
-        for place, (origin, before) in enumerate(zip(block.origins, kept, strict=True)):
-            if place in block.bad and self.on_error == "skip":
-                continue
-            answer: Mapping[str, Any] = {"error": block.bad[place]} if place in block.bad else next(found)
-            named = {f"{name}_input" if name in {"origin", *answer} else name: value for name, value in before.items()}
-            lines.append(_as_line({"origin": origin, **named, **answer}))
-        return lines
-
-
-def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Numbers in ascending order as ranges of consecutive ones: the first, and the one after the last."""
-    for place, number in enumerate(numbers):
-        if place and numbers[place - 1] == number - 1:
-            continue
-        end = number + 1
-        while place + end - number < len(numbers) and numbers[place + end - number] == end:
-            end += 1
-        yield number, end
-
-
-def _as_line(answer: Mapping[str, Any]) -> str:
-    return json.dumps(finite(dict(answer)), ensure_ascii=False, allow_nan=False, default=str) + "\n"

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,6 +25,9 @@ _WAIT = "HOLDFAST_WAIT_SECONDS"
 _DEFAULT_WAIT = 1800
 _RESTARTS = "TORCHELASTIC_RESTART_COUNT"
 _STATE = "state"
+_BEGUN = "holdfast/begun"
+_shared: list[Any] = []
+"""The store of torchrun, which lasts as long as it does: longer than the processes that it starts again."""
 
 
 @dataclass(frozen=True)
@@ -169,9 +171,15 @@ def current() -> Processes:
     return Processes(dist.get_rank(), dist.get_world_size()) if together else ALONE
 
 
-def started_again() -> bool:
-    """Whether ``torchrun`` has started this process again, after one of its processes had ended."""
-    return int(os.environ.get(_RESTARTS, "0")) > 0
+def note_begun(run: str) -> None:
+    """Notes the folder of the run that has begun, for processes that ``torchrun`` starts again."""
+    for store in _shared:
+        store.set(_BEGUN, run)
+
+
+def noted_run() -> str:
+    """The folder of the run that these processes had begun before ``torchrun`` started them again; empty for none."""
+    return next((store.get(_BEGUN).decode() for store in _shared if store.check([_BEGUN])), "")
 
 
 def started_by_torchrun() -> bool:
@@ -183,14 +191,32 @@ def run_again(count: int) -> int:
     """Runs the command of this process with several processes of this machine, and returns its exit code.
 
     The threads are shared out: each process takes as many as there are processors for it, unless ``OMP_NUM_THREADS``
-    is set. ``torchrun`` starts all of them again, at most 3 times, when one ends with an error.
+    is set. ``torchrun``, here in this process, starts all of them again, at most 3 times, when one ends with an error.
+
+    Raises:
+        RunError: A process was ended by a signal, the last time too.
     """
+    from torch.distributed import run as torchrun
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
     here = "127.0.0.1"
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(count), "--local-addr", here]
-    command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"{here}:0", "--max-restarts", "3"]
-    threads = str(max(1, torch.get_num_threads() // count))
-    environment = {"OMP_NUM_THREADS": threads, **os.environ}
-    return subprocess.run([*command, "-m", "holdfast", *sys.argv[1:]], env=environment, check=False).returncode
+    command = ["--nproc-per-node", str(count), "--local-addr", here, "--max-restarts", "3"]
+    command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"{here}:0", "-m", "holdfast", *sys.argv[1:]]
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // count)))
+    try:
+        torchrun.main(command)
+    except SignalException as stop:
+        return 128 + int(stop.sigval)
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if failure.exitcode >= 0:
+            return int(failure.exitcode)  # the process has said why
+        raise RunError(
+            f"Process {rank} was ended by signal {-failure.exitcode}, perhaps for lack of memory. Start the run again "
+            "with --resume."
+        ) from error
+    return 0
 
 
 @contextlib.contextmanager
@@ -214,6 +240,7 @@ def joined() -> Iterator[Processes]:
     with _in_time():
         wait = timedelta(seconds=seconds)
         store, rank, size = next(dist.rendezvous("env://", timeout=wait))  # type: ignore[attr-defined]
+        _shared[:] = [store]
         # Old addresses stay in the store: of processes that have ended, and of this one's earlier groups.
         prefix = f"holdfast/{os.environ.get(_RESTARTS, '0')}/{next(_joined)}"
         fresh = dist.PrefixStore(prefix, store)  # type: ignore[attr-defined]
@@ -221,6 +248,7 @@ def joined() -> Iterator[Processes]:
     try:
         yield current()
     finally:
+        _shared.clear()
         dist.destroy_process_group()
 
 

@@ -26,7 +26,13 @@ def write_sealed(path: Path, table: Mapping[str, Any]) -> None:
     Raises:
         RunError: The file cannot be written.
     """
-    text = tomli_w.dumps(set_values(table)).encode()
+    try:
+        text = tomli_w.dumps(set_values(table)).encode()
+    except UnicodeEncodeError as error:
+        raise RunError(
+            f"{path} cannot be written: {error.object[error.start : error.end]!r} is no character of UTF-8. Rename the "
+            "file that has it in its name, or name its folder."
+        ) from error
     try:
         replace_file(path, _SEAL.format(hashlib.sha256(text).hexdigest()).encode(), text)
     except OSError as error:

@@ -95,6 +95,11 @@ def check(store: Store) -> None:
     assert inputs.sizes.tolist() == [row % 5 for row in range(300)]
     assert store.column("words").sizes.tolist() == [len(words(row)) for row in range(300)]
     np.testing.assert_array_equal(targets.gathered(), np.arange(300) / 7)
+    for begin, end in ((0, 2), (1, 3), (3, 4)):
+        np.testing.assert_array_equal(inputs.steps(24, begin, end), array(24)[begin:end])
+        np.testing.assert_array_equal(inputs.map(np.cumsum).steps(24, begin, end), np.cumsum(array(24))[begin:end])
+        doubled = inputs.take([24]).map(lambda part: 2 * part, by_step=True)
+        np.testing.assert_array_equal(doubled.steps(0, begin, end), 2 * array(24)[begin:end])
 
 
 def test_what_is_stored_comes_back_in_any_order() -> None:
@@ -315,3 +320,58 @@ def test_the_digest_of_the_content_does_not_depend_on_the_names_of_files() -> No
 
     assert cache.prepared(Moved()).digest == one.digest
     assert cache.prepared(Numbered(dtypes=("float64",))).digest != one.digest
+
+
+def test_a_set_is_whole_only_once_it_was_checked() -> None:
+    class Interrupted(Numbered):
+        verified = 0
+
+        def verify(self, store: Store) -> None:
+            super().verify(store)
+            self.verified += 1
+            if self.verified == 1:
+                raise KeyboardInterrupt
+
+    source = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        cache.prepared(source)
+    assert [entry.whole for entry in cache.entries()] == [False]
+    begun = len(source.begun)
+    check(cache.prepared(source))
+    assert (source.verified, len(source.begun)) == (2, begun)
+
+
+def test_a_cache_for_reading_alone_gives_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = cache.prepared(Numbered()).key
+    opened, access = os.open, os.access
+
+    def refuse(path: Any, flags: int, *mode: int) -> int:
+        if flags & os.O_RDWR:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return opened(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and access(path, mode))
+    monkeypatch.setattr(os, "utime", None)
+    store = cache.prepared(Numbered())
+    assert store.key == key
+    check(store)
+    with pytest.raises(DataError, match=r"The cache .* cannot be used: Read-only file system\. Name another folder"):
+        cache.prepared(Numbered(dtypes=("float64",)))
+
+
+def test_a_source_without_examples_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+    source = FileSource("test", [tmp_path / "x"], {}, lambda: [Entry(tmp_path / "x", lambda _: iter(()))])
+    with pytest.raises(DataError, match=r"x: there is nothing to read; expected at least one example"):
+        kept(source)
+
+
+def test_a_file_behind_a_link_that_changes_makes_another_set(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "x").write_text("1")
+    (tmp_path / "near").mkdir()
+    (tmp_path / "near" / "link").symlink_to(tmp_path / "far")
+    before = FileSource("test", [tmp_path / "near"], {}, list).identity()
+    (tmp_path / "far" / "x").write_text("22")
+    assert FileSource("test", [tmp_path / "near"], {}, list).identity() != before

@@ -27,8 +27,9 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return paths
 
 
-def test_texts_and_their_parts_are_those_in_memory(files: list[Path]) -> None:
-    memory, disk = documents.whole(files), stored.documents(files)
+@pytest.mark.parametrize("unit", ["characters", "words", "pieces"])
+def test_texts_and_their_parts_are_those_in_memory(unit: str, files: list[Path]) -> None:
+    memory, disk = documents.whole(files), stored.documents(files, unit)
     assert isinstance(disk.inputs, Documents)
     assert list(disk.inputs) == list(memory.inputs)
     assert list(disk.origins) == list(memory.origins)
@@ -46,13 +47,16 @@ def test_texts_and_their_parts_are_those_in_memory(files: list[Path]) -> None:
     assert ["".join(part.inputs) for part in twice] == ["".join(memory.inputs)[:50], "".join(memory.inputs)[50:200]]
 
 
-def test_pieces_begin_at_spaces(files: list[Path]) -> None:
-    disk = stored.documents(files[:1])
+@pytest.mark.parametrize(("unit", "before"), [("pieces", " "), ("words", " \n"), ("characters", "")])
+def test_a_piece_ends_where_no_token_is_cut(unit: str, before: str, files: list[Path]) -> None:
+    disk = stored.documents(files[:1], unit)
     assert isinstance(disk.inputs, Documents)
-    assert all(text.startswith(" ") for _, _, text in disk.inputs.pieces(1))
+    pieces = list(disk.inputs.texts())
+    assert all(text[0] in before for text in pieces[1:] if before)
+    assert max(map(len, pieces)) == {"pieces": 25, "words": 20, "characters": 16}[unit]
 
 
 def test_what_is_not_text_is_refused(files: list[Path]) -> None:
     files[0].write_bytes(b"abc \xff")
     with pytest.raises(DataError, match="is not text in UTF-8"):
-        stored.documents(files)
+        stored.documents(files, "pieces")

@@ -12,11 +12,13 @@ import polars
 import pytest
 from PIL import Image
 
-from holdfast.data import readers
-from holdfast.data.pieces import Source, delimited_rows, sequences, tables, text_lines, texts
+from holdfast.data import Examples, readers
+from holdfast.data.pieces import Source, arrays, delimited_rows, sequences, tables, text_lines, texts
 from holdfast.data.pieces.lines import LinesSource
+from holdfast.data.pieces.numbered_lines import numbered
 from holdfast.data.readers import texts as text_readers
 from holdfast.data.settings import NumbersSettings, ReadingSettings
+from holdfast.data.targets import Targets
 from holdfast.errors import DataError, HoldfastWarning
 
 LABELLED = ReadingSettings(label_column="label")
@@ -256,5 +258,47 @@ def test_plain_lines_may_have_any_character(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="line 3, holds a NUL character"):
         len(LinesSource(path, lambda lines, _: list(lines)))
     path.write_bytes(b"one\n" * 30 + b"\xfftwo\n")
-    with pytest.raises(DataError, match=r"is not text in UTF-8 \(byte 120\)"):
+    with pytest.raises(DataError, match=r"line 31, is not UTF-8 text \(invalid start byte\)"):
         len(LinesSource(path, lambda lines, _: list(lines), plain=True))
+
+
+def test_the_last_ending_of_a_name_says_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv.txt"
+    path.write_text("one, two\nthree\n")
+    assert equal(read(texts.sources([path], TEXTS)), text_readers.read([path], TEXTS).unlabelled())
+
+
+def test_numbered_lines_are_those_of_every_other_reading(tmp_path: Path) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_bytes("\ufeffone\r\ntwo\rthree\n\nfour\n".encode())
+    assert list(numbered(path)) == list(enumerate(["one", "two", "three", "", "four"], 1))
+    path.write_bytes(b"")
+    assert not list(numbered(path))
+
+
+@pytest.mark.parametrize(
+    ("labels", "targets"),
+    [
+        (np.eye(3, dtype=np.int64)[np.arange(40) % 3], "labels"),
+        (np.array(["a", "bc"] * 20), "labels"),
+        (np.arange(40) / 7, "numbers"),
+        (np.arange(200.0).reshape(40, 5), "steps"),
+        (np.arange(400.0).reshape(40, 5, 2), "detect"),
+    ],
+)
+def test_arrays_with_targets(labels: Any, targets: Targets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrays, "_AT_ONCE", 7)
+    paths = [tmp_path / "X.npy", tmp_path / "y.npy"]
+    np.save(paths[0], np.asfortranarray(np.random.default_rng(0).normal(size=(40, 5, 2))))
+    np.save(paths[1], labels)
+    whole = readers.read(paths, ReadingSettings(), targets=targets)
+    pieces = list(arrays.array_pieces(*paths, targets, None, gaps=False))
+    assert [after and after["row"] for _, after in pieces] == [7, 14, 21, 28, 35, None]
+    later = [part for part, _ in arrays.array_pieces(*paths, targets, pieces[2][1], gaps=False)]
+    joined = Examples.join([*(part for part, _ in pieces[:3]), *later])
+    assert joined.origins == whole.origins
+    assert joined.per_step == whole.per_step
+    assert np.array_equal(joined.inputs, whole.inputs)
+    assert list(map(np.ndarray.tolist, map(np.asarray, joined.targets or []))) == list(
+        map(np.ndarray.tolist, map(np.asarray, whole.targets or []))
+    )

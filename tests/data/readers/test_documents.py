@@ -55,7 +55,7 @@ def test_texts_are_cut_as_one(tmp_path):
 
 def test_what_is_wrong_is_said(tmp_path):
     (tmp_path / "latin.txt").write_bytes("größer".encode("latin-1"))
-    with pytest.raises(DataError, match=r"latin\.txt is not text in UTF-8 \(byte 2\)\. Save it in UTF-8\.$"):
+    with pytest.raises(DataError, match=r"latin\.txt, line 1, is not UTF-8 text \(.*\)\. Save the file in UTF-8\.$"):
         documents.whole([tmp_path / "latin.txt"])
     with pytest.raises(MissingDataError, match=r"^There is no file or folder .*absent\.txt\. Check the path; relative"):
         documents.whole([tmp_path / "absent.txt"])

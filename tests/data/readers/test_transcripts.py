@@ -108,3 +108,10 @@ def test_what_cannot_be_read_is_named(folder: Path) -> None:
     )
     with pytest.raises(MissingDataError, match=r"There is no file or folder .*/gone\. Check the path; relative"):
         transcripts.read([folder / "gone"], AUDIO)
+
+
+def test_the_text_beside_a_recording_is_part_of_what_is_read(folder: Path) -> None:
+    sound = folder / "clips" / "a.wav"
+    before = transcripts.in_pieces([sound], AUDIO).identity()
+    sound.with_suffix(".txt").write_text("something else")
+    assert transcripts.in_pieces([sound], AUDIO).identity() != before

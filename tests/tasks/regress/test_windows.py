@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from holdfast.data import SequenceDataset
+from holdfast.data.batches import Batch, Indices
 from holdfast.tasks.regress.encoder import StepDataset
 from holdfast.tasks.regress.windows import WindowBatches
 
@@ -54,3 +56,23 @@ def test_an_epoch_resumes_at_any_batch() -> None:
         for ours, theirs in zip(rest, whole[start:], strict=True):
             assert torch.equal(ours.inputs, theirs.inputs)
             assert ours.fresh == theirs.fresh
+
+
+def test_chunks_read_their_own_rows_and_are_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, read = list(windows().epoch(0)), list[int]()
+    getitems = StepDataset.__getitems__
+
+    def noted(dataset: StepDataset, indices: Indices) -> Batch:
+        read.append(len(indices))
+        return getitems(dataset, indices)
+
+    monkeypatch.setattr(StepDataset, "__getitems__", noted)
+    halves = [list(windows().chunks(0, 0, 2, [half])) for half in (0, 1)]
+    assert set(read) == {1}
+    for batch, first, second in zip(whole, *halves, strict=True):
+        rows = [*first.values(), *second.values()]
+        assert torch.equal(torch.cat([row.inputs for row in rows]), batch.inputs)
+        torch.testing.assert_close(torch.cat([row.known_targets for row in rows]), batch.known_targets, equal_nan=True)
+        every = [torch.tensor([row.inputs.shape[1]]) if row.lengths is None else row.lengths for row in rows]
+        lengths = torch.full((len(batch),), batch.inputs.shape[1]) if batch.lengths is None else batch.lengths
+        assert torch.equal(torch.cat(every), lengths)

@@ -74,6 +74,12 @@ class Block:
         inner = views[1][begin : end + 1].tolist()
         return [str(views[2][first:last], "utf-8") for first, last in itertools.pairwise(inner)]
 
+    def part(self, name: str, index: int, first: int, last: int) -> npt.NDArray[Any]:
+        """Some values of an item of a column of arrays: those from ``first`` to before ``last``, within the item."""
+        offsets, values = self._columns[name][1]
+        begin, end = int(offsets[index]), int(offsets[index + 1])
+        return self.ready(values[begin + first : min(begin + last, end)])
+
     def ready(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Values of this block, which are about to be read."""
         if self._file is not None:

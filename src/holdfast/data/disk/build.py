@@ -13,12 +13,13 @@ import numpy as np
 
 from holdfast.data.disk.blocks import Kind
 from holdfast.data.disk.parts import Part, PartWriter, stored_dtype
-from holdfast.data.disk.store import DESCRIPTION, DamagedError, Description, Store
+from holdfast.data.disk.store import DamagedError, Description, Store
 from holdfast.errors import DataError
 
 PART_BYTES = 2**28
 """A file ends with the piece that reaches this size; a kill loses at most the file that is being written."""
-_PROGRESS = "progress.json"
+PROGRESS = "progress.json"
+"""The description of what is whole so far."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ class _State:
 def build(folder: Path, source: Source, progress: Progress) -> None:
     """Prepares a set in a folder, from its beginning or from where an earlier process was killed.
 
+    In the end the folder has the files of the set, and its description as ``PROGRESS``.
+
     Raises:
         DataError: The source cannot be read, or there is no room.
     """
@@ -119,7 +122,7 @@ class _Building:
         self._state = self._resumed()
         kept = {f"{part.name}.arrow" for part in self._state.parts}
         for leftover in self._folder.iterdir():
-            if leftover.name not in (_PROGRESS, *kept):
+            if leftover.name not in (PROGRESS, *kept):
                 leftover.unlink()
         state, position, facts = self._state, self._state.position, self._state.facts
         try:
@@ -141,9 +144,8 @@ class _Building:
             if self._writer is not None:
                 self._writer.discard()
             raise
-        state.facts = facts
-        state.described(self._source.about).write(self._folder / DESCRIPTION)
-        (self._folder / _PROGRESS).unlink(missing_ok=True)
+        state.position, state.facts = position, facts
+        self._note()
 
     def _close(self, position: Any, facts: dict[str, Any]) -> None:
         writer, self._writer = self._writer, None
@@ -155,12 +157,16 @@ class _Building:
             writer.discard()
             raise
         self._state.position, self._state.facts = position, facts
-        self._state.described(self._source.about).write(self._folder / _PROGRESS, position=position)
+        self._note()
+
+    def _note(self) -> None:
+        state = self._state
+        state.described(self._source.about).write(self._folder / PROGRESS, position=state.position)
 
     def _resumed(self) -> _State:
         """The state of an earlier process that was killed, if its files are whole."""
         with suppress(DamagedError, LookupError):
-            known, more = Description.read(self._folder / _PROGRESS)
+            known, more = Description.read(self._folder / PROGRESS)
             whole = [self._folder / f"{part.name}.arrow" for part in known.parts]
             sizes = [path.stat().st_size if path.is_file() else -1 for path in whole]
             if sizes == [part.size for part in known.parts]:

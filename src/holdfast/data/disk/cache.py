@@ -6,7 +6,7 @@ lock, so that it is not deleted meanwhile. The operating system frees the lock o
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import hashlib
 import json
 import os
@@ -14,17 +14,19 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from holdfast.data.disk.build import Source, build
+from holdfast.data.disk.build import PROGRESS, Source, build
 from holdfast.data.disk.progress import shown
 from holdfast.data.disk.store import DESCRIPTION, FORMAT, DamagedError, Description, Store
 from holdfast.data.sets.download import cache_dir
 from holdfast.errors import DataError, HoldfastWarning, did_you_mean
+from holdfast.files import lock as locks
 
 _LOCK = ".lock"
 _PAUSE = 0.1
@@ -62,16 +64,15 @@ def prepared(source: Source) -> Store:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(
-            f"The cache {folder.parent} cannot be used: {error.strerror}. Name another folder in HOLDFAST_CACHE."
-        ) from error
+        raise _unusable(folder.parent, error) from error
     told = False
     while True:
         lock = _Lock(folder)
         if lock.share():
             store = _opened(folder)
             if store is not None:
-                os.utime(folder)
+                if os.access(folder, os.W_OK):  # another person's cache may be for reading alone
+                    os.utime(folder)
                 store.lock = lock  # until the store is no longer used
                 return store
             lock.release()
@@ -89,15 +90,29 @@ def prepared(source: Source) -> Store:
 
 
 def _prepare(folder: Path, source: Source) -> None:
+    """Prepares a set. It has its description, and so can be used, only once it has been checked."""
     with shown(source.about, folder, source.total) as progress:
         build(folder, source, progress)
     try:
-        if key_of(source.identity()) != folder.name:
+        if not _is_still(source, folder.name):
             raise DataError(f"{source.about} changed while it was read. Start again once nothing writes to it.")
-        source.verify(Store(folder))
+        source.verify(Store(folder, PROGRESS))
     except DataError:
-        (folder / DESCRIPTION).unlink()
+        (folder / PROGRESS).unlink()
         raise
+    (folder / PROGRESS).replace(folder / DESCRIPTION)
+
+
+def _is_still(source: Source, key: str) -> bool:
+    """Whether a source is still what it was; not if a file of it was deleted."""
+    try:
+        return key_of(source.identity()) == key
+    except FileNotFoundError:
+        return False
+
+
+def _unusable(cache: Path, error: OSError) -> DataError:
+    return DataError(f"The cache {cache} cannot be used: {error.strerror}. Name another folder in HOLDFAST_CACHE.")
 
 
 def _opened(folder: Path) -> Store | None:
@@ -128,11 +143,11 @@ class _Lock:
 
     def share(self) -> bool:
         """Whether the set can be used now."""
-        return self._locked(fcntl.LOCK_SH)
+        return self._locked(locks.share)
 
     def take(self) -> bool:
         """Whether the set can be changed now."""
-        return self._locked(fcntl.LOCK_EX)
+        return self._locked(locks.take)
 
     def release(self) -> None:
         """Frees it."""
@@ -143,17 +158,32 @@ class _Lock:
     def __del__(self) -> None:
         self.release()
 
-    def _locked(self, how: int) -> bool:
+    def _locked(self, how: Callable[[int], bool]) -> bool:
+        """Locks the file by a function.
+
+        Raises:
+            DataError: There is no such file and it cannot be made, or the file system has no locks.
+        """
         self.release()
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(self._file, how | fcntl.LOCK_NB)
-            if os.fstat(self._file).st_ino == self._path.stat().st_ino:  # else the set was deleted meanwhile
-                return True
-        except (BlockingIOError, FileNotFoundError):
-            pass
+            self._file = self._opened()
+            # Another inode: the set was deleted meanwhile.
+            with suppress(FileNotFoundError):
+                if how(self._file) and os.fstat(self._file).st_ino == self._path.stat().st_ino:
+                    return True
+        except OSError as error:
+            raise _unusable(self._path.parent, error) from error
         self.release()
         return False
+
+    def _opened(self) -> int:
+        """The file, for reading alone where it cannot be written: this is enough to share a set."""
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM) or not self._path.exists():
+                raise
+        return os.open(self._path, os.O_RDONLY)
 
 
 @dataclass(frozen=True)
@@ -181,7 +211,7 @@ def entries() -> list[Entry]:
     folders = [folder for folder in root.iterdir() if folder.is_dir()] if root.is_dir() else []
     found = []
     for folder in folders:
-        sizes = [file.stat().st_size for file in folder.iterdir() if file.is_file()]
+        sizes = [_size(file) for file in folder.iterdir()]
         try:
             description, _ = Description.read(folder / DESCRIPTION)
             about, whole = description.about, True
@@ -189,6 +219,13 @@ def entries() -> list[Entry]:
             about, whole = "", False
         found.append(Entry(folder.name, about, sum(sizes), folder.stat().st_mtime, whole))
     return sorted(found, key=lambda entry: -entry.used)
+
+
+def _size(file: Path) -> int:
+    """The bytes of a file; 0 where it is renamed at this moment, as the set is being prepared."""
+    with suppress(FileNotFoundError):
+        return file.stat().st_size
+    return 0
 
 
 def delete(key: str) -> Entry:

@@ -28,6 +28,7 @@ class Column(Sequence[T]):
         rows: The positions of the items in the set; None for all.
         function: What each item becomes when it is read; None to leave it.
         shape: The dimensions of an array after the first one, where ``function`` changes them.
+        by_step: Whether ``function`` changes each step by itself.
 
     Attributes:
         store: The set.
@@ -41,9 +42,11 @@ class Column(Sequence[T]):
         rows: Indices | None = None,
         function: Callable[[Any], T] | None = None,
         shape: tuple[int, ...] | None = None,
+        *,
+        by_step: bool = True,
     ) -> None:
         self.store, self.name = store, name
-        self._rows, self._function, self._shape = rows, function, shape
+        self._rows, self._function, self._shape, self._by_step = rows, function, shape, by_step
 
     def __len__(self) -> int:
         """The number of items."""
@@ -71,21 +74,31 @@ class Column(Sequence[T]):
         if len(chosen) and not (chosen.min() >= 0 and chosen.max() < len(self)):
             raise IndexError(f"a position is not among {len(self)} items")
         rows = chosen if self._rows is None else self._rows[chosen]
-        return Column(self.store, self.name, rows, self._function, self._shape)
+        return Column(self.store, self.name, rows, self._function, self._shape, by_step=self._by_step)
 
-    def map(self, function: Callable[[T], Any], shape: tuple[int, ...] | None = None) -> Column[Any]:
+    def steps(self, index: int, begin: int, end: int) -> T:
+        """Some steps of an array, from ``begin`` to before ``end``; only these are read where that is possible."""
+        if not self._by_step:
+            return cast(T, cast(Any, self[index])[begin:end])
+        item = self.store.steps(self.name, index if self._rows is None else int(self._rows[index]), begin, end)
+        return cast(T, item) if self._function is None else self._function(item)
+
+    def map(
+        self, function: Callable[[T], Any], shape: tuple[int, ...] | None = None, *, by_step: bool = False
+    ) -> Column[Any]:
         """The items, each changed by a function whenever it is read.
 
         Args:
             function: It keeps the first dimension of arrays.
             shape: As for the class.
+            by_step: As for the class.
         """
         both = function if self._function is None else _after(self._function, function)
-        return Column(self.store, self.name, self._rows, both, shape or self._shape)
+        return Column(self.store, self.name, self._rows, both, shape or self._shape, by_step=by_step and self._by_step)
 
     def whole(self) -> Column[T]:
         """All items of the column of the set, changed by the same function."""
-        return Column(self.store, self.name, None, self._function, self._shape)
+        return Column(self.store, self.name, None, self._function, self._shape, by_step=self._by_step)
 
     @property
     def rows(self) -> Indices:

@@ -1,8 +1,9 @@
-"""Long texts on disk: each file is cut into pieces at spaces, and read again piece by piece."""
+"""Long texts on disk: each file is cut into pieces where no token is cut, and read again piece by piece."""
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,9 @@ from holdfast.data.records import Records
 from holdfast.errors import DataError
 
 PIECE = 2**19
-"""Characters of a piece; it ends before the next space, since no word or byte-pair piece contains one."""
+"""Characters of a piece; it ends at the next place where no token is cut."""
+_CUTS = {"characters": re.compile(""), "words": re.compile("[ \n]"), "pieces": re.compile(" ")}
+"""By the unit of tokens, what a piece ends before: byte-pair pieces contain line breaks, and no spaces."""
 
 
 class Documents(Sequence[str]):
@@ -105,8 +108,8 @@ class Documents(Sequence[str]):
 class _Source:
     """The source of long texts: files."""
 
-    def __init__(self, files: Sequence[Path]) -> None:
-        self._files = files
+    def __init__(self, files: Sequence[Path], unit: str) -> None:
+        self._files, self._unit = files, unit
         self.about = f"{files[0]}{f' and {len(files) - 1} more' if len(files) > 1 else ''}"
 
     @property
@@ -115,8 +118,8 @@ class _Source:
         return sum(file.stat().st_size for file in self._files)
 
     def identity(self) -> Any:
-        """The files."""
-        return ["documents", files_identity(self._files)]
+        """The files, and where they may be cut."""
+        return ["documents", files_identity(self._files), self._unit]
 
     def verify(self, store: Store) -> None:
         """Accepts every set."""
@@ -126,7 +129,7 @@ class _Source:
         start, characters = position or (0, 0)
         done = sum(file.stat().st_size for file in self._files[:start])
         for number, path in enumerate(self._files[start:], start):
-            for text, after in _pieces(path, characters):
+            for text, after in _pieces(path, characters, _CUTS[self._unit]):
                 columns: dict[str, Any] = {
                     "inputs": [text],
                     "origins": [str(path)],
@@ -145,9 +148,9 @@ class _Source:
             done += path.stat().st_size
 
 
-def _pieces(path: Path, before: int) -> Iterator[tuple[str, int | None]]:
+def _pieces(path: Path, before: int, cuts: re.Pattern[str]) -> Iterator[tuple[str, int | None]]:
     """The pieces of a file after some characters, each with the characters up to its end; None for the last one."""
-    text, place = "", before
+    text, place, searched = "", before, 0
     try:
         with opened(path) as file:
             reader = io.TextIOWrapper(file, encoding="utf-8-sig")
@@ -155,12 +158,14 @@ def _pieces(path: Path, before: int) -> Iterator[tuple[str, int | None]]:
                 reader.read(min(PIECE, before - skipped))
             for block in iter(partial(reader.read, PIECE), ""):
                 text += block
-                cut = text.find(" ", PIECE)
-                while cut >= 0:
-                    place += cut
-                    yield text[:cut], place
-                    text = text[cut:]
-                    cut = text.find(" ", PIECE)
+                while len(text) > PIECE:
+                    cut = cuts.search(text, max(PIECE, searched))
+                    if cut is None or cut.start() == len(text):
+                        searched = len(text)
+                        break
+                    place += cut.start()
+                    yield text[: cut.start()], place
+                    text, searched = text[cut.start() :], 0
             reader.detach()
     except UnicodeDecodeError as error:
         raise DataError(
@@ -169,9 +174,14 @@ def _pieces(path: Path, before: int) -> Iterator[tuple[str, int | None]]:
     yield text, None
 
 
-def documents(files: Sequence[Path]) -> Records[str, str]:
-    """Files as texts on disk; each is its own target, for a language model."""
-    store = prepared(_Source(files))
+def documents(files: Sequence[Path], unit: str) -> Records[str, str]:
+    """Files as texts on disk; each is its own target, for a language model.
+
+    Args:
+        files: The files.
+        unit: The unit of tokens: ``"characters"``, ``"words"`` or ``"pieces"``.
+    """
+    store = prepared(_Source(files, unit))
     numbers, counts = (store.numbers(name).astype(np.int64) for name in ("texts", "characters"))
     texts = Documents(store.column("inputs"), counts, numbers)
     return named(texts)

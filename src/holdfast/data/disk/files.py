@@ -16,6 +16,8 @@ from holdfast.data.disk.store import Store, facts_of
 from holdfast.data.examples import Examples
 from holdfast.data.records import Records
 from holdfast.errors import DataError
+from holdfast.files.inside import files_inside
+from holdfast.files.json_values import as_text
 
 Part = Examples | Records[Any, Any]
 Pieces = Iterator[tuple[Part, Any]]
@@ -63,7 +65,7 @@ class FileSource:
     ) -> None:
         self._verify = verify
         self._kind, self._settings, self._entries = kind, dict(settings), entries
-        self._files = [*files_in(paths), *more]
+        self._files = list(dict.fromkeys([*files_in(paths), *more]))
         others = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         self.about = f"{paths[0]}{others}"
 
@@ -106,8 +108,13 @@ def kept(source: FileSource) -> Any:
 
     Returns:
         ``Examples`` or ``Records`` whose inputs, targets and origins are columns.
+
+    Raises:
+        DataError: The source cannot be read, or has no examples.
     """
     store = prepared(source)
+    if not len(store):
+        raise DataError(f"{source.about}: there is nothing to read; expected at least one example.")
     targets = store.column("targets") if "targets" in store.kinds else None
     inputs, origins = store.column("inputs"), store.column("origins")
     if facts_of(store.facts, "records", False):
@@ -132,8 +139,7 @@ def store_of(examples: Any) -> Store | None:
 
 def files_in(paths: Sequence[Path]) -> list[Path]:
     """The files, and those in folders and their subfolders, by name."""
-    inside = [sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path] for path in paths]
-    return [file for files in inside for file in files]
+    return [file for path in paths for file in (files_inside(path) if path.is_dir() else [path])]
 
 
 def _size(path: Path) -> int:
@@ -162,7 +168,7 @@ def _columns(part: Part) -> tuple[dict[str, Sequence[Any]], dict[str, Kind]]:
     columns: dict[str, Any] = {"inputs": part.inputs}
     if part.targets is not None:
         columns["targets"] = part.targets
-    columns["origins"] = part.origins
+    columns["origins"] = [as_text(origin) for origin in part.origins]
     return columns, {name: _kind(values[0]) if len(values) else "text" for name, values in columns.items()}
 
 

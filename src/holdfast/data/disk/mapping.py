@@ -33,7 +33,7 @@ class MappedFile:
     def __init__(self, path: Path) -> None:
         pa = arrow()
         with path.open("rb") as file:
-            self._mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+            self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._advises = hasattr(self._mapped, "madvise")
         if self._advises:
             self._mapped.madvise(mmap.MADV_RANDOM)

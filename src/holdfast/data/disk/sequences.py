@@ -14,6 +14,7 @@ from holdfast.data.disk.files import Entry, FileSource, Part
 from holdfast.data.disk.store import Store
 from holdfast.data.disk.tables import FileRows, Hold, rows_of, table_pieces
 from holdfast.data.examples import Examples
+from holdfast.data.pieces.arrays import array_pieces
 from holdfast.data.pieces.delimited_rows import DelimitedRows
 from holdfast.data.pieces.tables import settled
 from holdfast.data.readers import audio, images, npz, tables
@@ -36,7 +37,7 @@ def source(
 ) -> FileSource:
     """The source of sequences of numbers; the arguments are those of :func:`holdfast.data.readers.read`.
 
-    Folders are read file by file, tables in pieces, and every other file as a whole.
+    Folders are read file by file, tables and NPY files in pieces, and every other file as a whole.
 
     Raises:
         MissingDataError: A path does not exist.
@@ -58,11 +59,13 @@ def reading(settings: Any) -> dict[str, Any]:
 def _entries(paths: Sequence[Path], settings: ReadingSettings, part: npz.Part, targets: Targets) -> Iterator[Entry]:
     tables.check_times(settings, targets)
     in_pieces = tables.by_id(settings, targets) or not tables.rows_are_steps(settings, targets)
-    for path, kind, read in readers.found(paths):
+    for path, kind, read, labels in readers.found(paths):
         if path.is_dir():
             yield from _folder(path, kind, settings, targets)
         elif kind == "table" and in_pieces:
             yield Entry(path, partial(_table, path, settings, targets))
+        elif kind == "npy":
+            yield Entry(path, partial(array_pieces, path, labels, targets, gaps=settings.missing != "error"))
         else:
             yield Entry.whole(path, partial(read, settings, part, targets))
 

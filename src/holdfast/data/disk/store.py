@@ -96,6 +96,7 @@ class Store:
 
     Args:
         folder: The folder of the set.
+        description: The name of its description.
 
     Attributes:
         folder: The folder.
@@ -108,11 +109,11 @@ class Store:
         DamagedError: The description or the size of a file is wrong.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, description: str = DESCRIPTION) -> None:
         self.folder, self.key = folder, folder.name
-        description, _ = Description.read(folder / DESCRIPTION)
-        self.kinds, self.facts, self._rests = description.kinds, description.facts, description.rests
-        self._parts = description.parts
+        described, _ = Description.read(folder / description)
+        self.kinds, self.facts, self._rests = described.kinds, described.facts, described.rests
+        self._parts = described.parts
         for part in self._parts:
             path = self._path(part)
             size = path.stat().st_size if path.is_file() else -1
@@ -156,6 +157,17 @@ class Store:
         item = self._block(number, name).item(name, row - int(self._starts[number]))
         if self.kinds[name] != "array":
             return item
+        return item.reshape(-1, *self._rests[name]).astype(self.dtype(name), copy=False)
+
+    def steps(self, name: str, row: int, begin: int, end: int) -> Any:
+        """A part of an array, from ``begin`` to before ``end`` of its first dimension: a read-only array.
+
+        Raises:
+            DataError: The file has been damaged.
+        """
+        number = int(np.searchsorted(self._starts, row, "right")) - 1
+        every = int(np.prod(self._rests[name]))
+        item = self._block(number, name).part(name, row - int(self._starts[number]), begin * every, end * every)
         return item.reshape(-1, *self._rests[name]).astype(self.dtype(name), copy=False)
 
     def sizes(self, name: str) -> npt.NDArray[np.int64]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.data.pieces.piece import Piece
+from holdfast.files.json_values import as_text
 
 if TYPE_CHECKING:
     import polars
@@ -39,7 +40,7 @@ class FilesSource:
         def columns(first: int, last: int, names: Sequence[str]) -> polars.DataFrame:
             import polars
 
-            paths = [self._origin(row) for row in range(first, last)]
+            paths = [as_text(self._origin(row)) for row in range(first, last)]
             return polars.DataFrame({"path": paths}, schema={"path": polars.String}).select(names)
 
         for start in range(begin, end, self.at_once):

@@ -83,7 +83,7 @@ def _text_blocks(path: Path, encoding: str, plain: bool) -> Iterator[tuple[str, 
                 text = decoder.decode(block, final=not following)
             except UnicodeDecodeError as error:
                 if plain:
-                    raise not_utf8(path, size - len(error.object) + error.start) from error
+                    raise not_utf8(path, line, error) from error
                 raise undecodable(path, line, name, error) from error
             if not plain and "\0" in text:
                 raise no_text(path, line + text[: text.index("\0")].count("\n"))
@@ -92,6 +92,7 @@ def _text_blocks(path: Path, encoding: str, plain: bool) -> Iterator[tuple[str, 
             block = following
 
 
-def not_utf8(path: Path, byte: int) -> DataError:
-    """The error for a text that is not in UTF-8, where nothing else is read."""
-    return DataError(f"{path} is not text in UTF-8 (byte {byte}). Save it in UTF-8.")
+def not_utf8(path: Path, line: int, error: UnicodeDecodeError) -> DataError:
+    """The error for bytes that are not UTF-8, where nothing else is read; they start with the line of this number."""
+    line += error.object[: error.start].count(b"\n")
+    return DataError(f"{path}, line {line}, is not UTF-8 text ({error.reason}). Save the file in UTF-8.")

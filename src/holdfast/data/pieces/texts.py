@@ -55,7 +55,7 @@ def _joined(files: Sequence[Listed], settings: ReadingSettings) -> texts.Texts:
 def _file(file: Listed, settings: ReadingSettings) -> Source:
     """A table with one text per row, or a text file with one text per line."""
     path = file.path
-    if {suffix.lower() for suffix in path.suffixes[-2:]} & set(TEXT_SUFFIXES):
+    if file.suffix in TEXT_SUFFIXES:
         rows = table_rows(path, settings, texts=True)
         if not len(rows):
             return WholeSource(str(path), lambda: texts.read([path], settings))  # which says what is missing

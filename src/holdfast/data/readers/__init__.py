@@ -62,11 +62,13 @@ class Found(NamedTuple):
         path: Its path.
         kind: ``"images"``, ``"recordings"``, ``"table"``, ``"npy"`` or ``"other"``.
         read: Reads it; the arguments are those of :func:`holdfast.data.readers.read`.
+        labels: Its file of labels, if it has one.
     """
 
     path: Path
     kind: str
     read: Callable[[ReadingSettings, npz.Part, Targets], Examples]
+    labels: Path | None = None
 
 
 def found(paths: Sequence[Path]) -> list[Found]:
@@ -91,7 +93,7 @@ def found(paths: Sequence[Path]) -> list[Found]:
         elif _ending(path) == ".npz":
             all_found.append(Found(path, "other", partial(npz.read, path)))
         elif path in arrays:
-            all_found.append(Found(path, "npy", partial(_paired, npy.read, path, arrays[path])))
+            all_found.append(Found(path, "npy", partial(_paired, npy.read, path, arrays[path]), arrays[path]))
         elif path in image_files:
             all_found.append(Found(path, "other", partial(_paired, idx.read, path, image_files[path])))
     return all_found

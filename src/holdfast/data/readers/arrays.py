@@ -55,38 +55,71 @@ def claimed(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
     return math.prod(shape) * dtype.itemsize
 
 
-def examples(where: str, named: Mapping[str, Array], targets: Targets, *, gaps: bool) -> Examples:
-    """Sequences from arrays.
+class Sequences:
+    """Arrays as sequences, all of them or some at a time.
 
     Args:
         where: The file, for messages and origins.
         named: ``inputs``, [N, T, C], or [N, T] for one channel. ``labels``, where there are targets: labels [N] or
             [N, 1], integers, whole numbers or text, or one-hot [N, classes]; numbers [N] or, for several per sequence,
             [N, K]; numbers of steps [N, T] or, for several per step, [N, T, K]. ``lengths``, [N], the steps of each
-            sequence, where they differ: later steps are left out.
+            sequence, where they differ: later steps are left out. Arrays in files that are mapped stay there.
         targets: What the task learns.
         gaps: Whether NaN stands for a missing value.
 
     Raises:
         DataError: An array has a wrong shape or type.
     """
-    inputs, labels, lengths = named["inputs"], named.get("labels"), named.get("lengths")
-    if inputs.ndim == 2:
-        inputs = inputs[:, :, None]
-    check_inputs(where, inputs)
-    values: list[Any] | None = None
-    per_step = labels is not None and (targets == "steps" or (targets == "detect" and _fit_steps(labels, inputs)))
-    if labels is not None:
-        named_ = targets == "labels"
-        values = _names(where, labels, len(inputs)) if named_ else _numbers(where, labels, inputs, per_step=per_step)
-    sequences: Array | list[Array] = inputs
-    if lengths is not None:
-        _check_lengths(where, lengths, inputs)
-        sequences = [row[:length] for row, length in zip(inputs, lengths, strict=True)]
-        if values is not None and per_step:
-            values = [row[:length] for row, length in zip(values, lengths, strict=True)]
-    origins = [f"{where}[{index}]" for index in range(len(inputs))]
-    return Examples(sequences, values, origins, gaps=gaps, per_step=per_step)
+
+    def __init__(self, where: str, named: Mapping[str, Array], targets: Targets, *, gaps: bool) -> None:
+        self._where, self._gaps = where, gaps
+        inputs, labels, self._lengths = named["inputs"], named.get("labels"), named.get("lengths")
+        self._inputs = inputs[:, :, None] if inputs.ndim == 2 else inputs
+        check_inputs(where, self._inputs)
+        self._names: list[str] | None = None
+        self._numbers: Array | None = None
+        self._per_step = False
+        if labels is not None and targets == "labels":
+            self._names = _names(where, labels, len(self))
+        elif labels is not None:
+            self._per_step = targets == "steps" or (targets == "detect" and _fit_steps(labels, self._inputs))
+            self._numbers = _numbers(where, labels, self._inputs, per_step=self._per_step)
+        if self._lengths is not None:
+            _check_lengths(where, self._lengths, self._inputs)
+
+    def __len__(self) -> int:
+        """The number of sequences, N."""
+        return len(self._inputs)
+
+    def part(self, begin: int, end: int) -> Examples:
+        """The sequences from ``begin`` to before ``end``, with their targets.
+
+        Raises:
+            DataError: A value is not a finite number.
+        """
+        inputs = self._inputs[begin:end]
+        sequences: Array | list[Array] = np.array(inputs) if isinstance(inputs, np.memmap) else inputs
+        values: list[Any] | None = None if self._names is None else self._names[begin:end]
+        if self._numbers is not None:
+            numbers = self._numbers[begin:end].astype(np.float64)
+            values = list(numbers) if numbers.ndim > 1 else numbers.tolist()
+        if self._lengths is not None:
+            lengths = self._lengths[begin:end]
+            sequences = [row[:length] for row, length in zip(inputs, lengths, strict=True)]
+            if values is not None and self._per_step:
+                values = [row[:length] for row, length in zip(values, lengths, strict=True)]
+        origins = [f"{self._where}[{index}]" for index in range(begin, end)]
+        return Examples(sequences, values, origins, gaps=self._gaps, per_step=self._per_step)
+
+
+def examples(where: str, named: Mapping[str, Array], targets: Targets, *, gaps: bool) -> Examples:
+    """All sequences in arrays; the arguments are those of :class:`Sequences`.
+
+    Raises:
+        DataError: An array has a wrong shape or type, or a value is not a finite number.
+    """
+    sequences = Sequences(where, named, targets, gaps=gaps)
+    return sequences.part(0, len(sequences))
 
 
 def check_inputs(where: str, inputs: Array) -> None:
@@ -115,8 +148,8 @@ def _fit_steps(numbers: Array, inputs: Array) -> bool:
     return inputs.shape[1] > 1 and numbers.ndim in (2, 3) and numbers.shape[:2] == inputs.shape[:2]
 
 
-def _numbers(where: str, numbers: Array, inputs: Array, *, per_step: bool) -> list[Any]:
-    """Numbers, one or several for each sequence or for each of its steps."""
+def _numbers(where: str, numbers: Array, inputs: Array, *, per_step: bool) -> Array:
+    """Numbers, one or several for each sequence or for each of its steps; without a last dimension of 1."""
     expected = inputs.shape[:2] if per_step else inputs.shape[:1]
     several = numbers.ndim == len(expected) + 1 and 0 not in numbers.shape
     if several and numbers.shape[-1] == 1:
@@ -131,8 +164,7 @@ def _numbers(where: str, numbers: Array, inputs: Array, *, per_step: bool) -> li
             f"{where}: labels has shape {numbers.shape} and type {numbers.dtype}; expected numbers of shape "
             f"{expected}, or ({more}K) for K targets."
         )
-    numbers = numbers.astype(np.float64)
-    return list(numbers) if per_step or several else numbers.tolist()
+    return numbers
 
 
 def _names(where: str, labels: Array, count: int) -> list[str]:

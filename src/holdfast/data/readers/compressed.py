@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from holdfast.data.readers.paths import check_paths
 from holdfast.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -92,25 +91,6 @@ def check_ratio(name: str, packed: int, unpacked: int, large: int = LARGE_TEXT) 
             f"{name} unpacks to {unpacked:,} bytes or more from {packed:,}; expected at most {MOST_RATIO} times as "
             "many, as real data hardly ever shrink so far. If they do, unpack the file first."
         )
-
-
-def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a text file in UTF-8, plain or gzipped: each with its number from 1, without its line break.
-
-    Raises:
-        MissingDataError: The file does not exist.
-        DataError: It cannot be read, or a line is not UTF-8.
-    """
-    check_paths([path], kind="file")
-    with opened(path) as file:
-        for number, raw in enumerate(file, start=1):
-            try:
-                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise DataError(
-                    f"{path}, line {number}, is not UTF-8 text ({error.reason}). Save the file in UTF-8."
-                ) from error
-            yield number, text.rstrip("\r\n")
 
 
 def most_bytes(path: Path) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from holdfast.data.readers.compressed import lines
+from holdfast.data.pieces.numbered_lines import numbered
 from holdfast.data.records import Records
 from holdfast.errors import DataError
 
@@ -36,7 +36,7 @@ def read(path: Path, column: Column) -> Records[list[str], list[str]]:
         MissingDataError: The file does not exist.
         DataError: It breaks the format, or only some words have tags.
     """
-    return parse(path, lines(path), column)
+    return parse(path, numbered(path), column)
 
 
 def parse(path: Path, rows: Iterable[tuple[int, str]], column: Column) -> Records[list[str], list[str]]:

@@ -14,6 +14,7 @@ from holdfast.data.readers.compressed import opened
 from holdfast.data.readers.paths import check_paths
 from holdfast.data.records import Records
 from holdfast.errors import DataError
+from holdfast.files.inside import files_inside
 
 SUFFIXES = (".txt", ".txt.gz")
 """The endings of text files in a folder."""
@@ -95,7 +96,7 @@ def decoded(path: Path) -> str:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise not_utf8(path, error.start) from error
+        raise not_utf8(path, 1, error) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -113,11 +114,7 @@ def _files(path: Path) -> list[Path]:
     check_paths([path])
     if not path.is_dir():
         return [path]
-    files = sorted(
-        file
-        for file in path.rglob("*")
-        if file.name.lower().endswith(SUFFIXES) and not file.name.startswith(".") and file.is_file()
-    )
+    files = [file for file in files_inside(path) if file.name.lower().endswith(SUFFIXES) and file.name[0] != "."]
     if not files:
         raise DataError(f"The folder {path} has no text file; expected files that end in {' or '.join(SUFFIXES)}.")
     return files

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from holdfast.data.readers.compressed import check_ratio, opened
 from holdfast.errors import DataError
+from holdfast.files.inside import files_inside
 
 # The errors of the library for a damaged archive: its own errors and errors of unpacking; for a damaged list of members
 # also errors of impossible names and places; RuntimeError for encrypted members and unknown ways of packing.
@@ -65,7 +66,7 @@ def listed(path: Path) -> list[Listed]:
         return _archived(path)
     if not path.is_dir():
         return [Listed(path, PurePosixPath(path.name), _reader(path))]
-    files = sorted(file for file in path.rglob("*") if file.is_file())
+    files = files_inside(path)
     places = [PurePosixPath(file.relative_to(path).as_posix()) for file in files]
     return [Listed(f, place, _reader(f)) for f, place in zip(files, places, strict=True) if not _hidden(place)]
 

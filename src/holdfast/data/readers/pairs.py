@@ -13,7 +13,7 @@ import numpy as np
 from holdfast.data.disk import groups
 from holdfast.data.disk.files import Entry, FileSource
 from holdfast.data.pieces import numbered_lines
-from holdfast.data.readers.compressed import lines
+from holdfast.data.pieces.numbered_lines import numbered
 from holdfast.data.records import Records
 from holdfast.errors import DataError, MissingDataError
 
@@ -45,7 +45,7 @@ def read(paths: Sequence[Path], *, parallel: bool = False) -> Pairs:
     if not parallel:
         return Records.join([_two_columns(path) for path in paths])
     if len(paths) == 1:
-        rows = [line for _, line in lines(paths[0])]
+        rows = [line for _, line in numbered(paths[0])]
         kept = [number for number, line in enumerate(rows) if line.strip()]
         return Records([plain(rows[n]) for n in kept], None, [f"{paths[0]}[{n}]" for n in kept])
     return Records.join([_two_files(a, b) for a, b in _both(paths)])
@@ -113,7 +113,7 @@ def apart(pairs: Pairs) -> Pairs:
 
 
 def _two_columns(path: Path) -> Pairs:
-    rows = _of_columns(path, lines(path))
+    rows = _of_columns(path, numbered(path))
     if not len(rows):
         raise DataError(f"{path} is empty; expected at least one line.")
     return rows_grouped(rows)
@@ -153,7 +153,7 @@ def _two_columns_in_pieces(path: Path, position: Any) -> Iterator[tuple[Lines, A
 
 
 def _two_files(source: Path, target: Path) -> Pairs:
-    rows = _of_files(source, target, list(lines(source)), list(lines(target)))
+    rows = _of_files(source, target, list(numbered(source)), list(numbered(target)))
     if not len(rows):
         raise DataError(f"{source} is empty; expected at least one line.")
     return rows_grouped(rows)
@@ -178,7 +178,7 @@ def _of_files(source: Path, target: Path, sources: _Numbered, targets: _Numbered
 def _two_files_in_pieces(source: Path, target: Path, position: Any) -> Iterator[tuple[Lines, Any]]:
     """The lines of two files, each piece of as many lines of both."""
     line, size = (position["line"], position["byte"]) if position else (0, 0)
-    both = [itertools.islice(lines(path), line, None) for path in (source, target)]
+    both = [itertools.islice(numbered(path), line, None) for path in (source, target)]
     ended = False
     while not ended:
         sources, targets = (list(itertools.islice(rows, numbered_lines.MOST_LINES)) for rows in both)

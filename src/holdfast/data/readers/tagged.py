@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from holdfast.data.disk.files import Entry, FileSource
-from holdfast.data.pieces.numbered_lines import numbered_pieces
+from holdfast.data.pieces.numbered_lines import numbered, numbered_pieces
 from holdfast.data.readers import conllu
-from holdfast.data.readers.compressed import lines
 from holdfast.data.readers.paths import check_paths
 from holdfast.data.records import Records
 from holdfast.data.settings import TaggedSettings
@@ -102,7 +101,7 @@ def is_plain(path: Path, settings: TaggedSettings) -> bool:
     if _is_conllu(path) or settings.columns:
         return False
     widths: set[int] = set()
-    for _, line in lines(path):
+    for _, line in numbered(path):
         if not line.strip():
             continue
         if not widths and "\t" in line:
@@ -121,7 +120,7 @@ def _is_conllu(path: Path) -> bool:
 def _read_file(path: Path, settings: TaggedSettings) -> Sentences:
     if _is_conllu(path):
         return conllu.read(path, settings.column)
-    rows = list(lines(path))
+    rows = list(numbered(path))
     kept = [(number, line) for number, line in rows if line.strip()]
     return _parsed(path, rows, kept, _columns_in(path, rows, kept, settings))
 

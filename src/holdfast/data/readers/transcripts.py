@@ -53,7 +53,7 @@ def in_pieces(paths: Sequence[Path], settings: AudioSettings) -> FileSource:
     def entries() -> list[Entry]:
         return [Entry.whole(file, partial(record, file, text)) for file, text in pairs]
 
-    more = [file for file, _ in pairs]
+    more = [place for file, _ in pairs for place in (file, file.with_suffix(".txt")) if place.is_file()]
     return FileSource("transcripts", paths, settings.model_dump(mode="json"), entries, more)
 
 

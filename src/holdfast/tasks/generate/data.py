@@ -112,7 +112,7 @@ def read(paths: Sequence[Path], data: GenerateData, *, disk: bool = False) -> Re
         lines = kept(documents.lines_in_pieces(paths))
         return replace(lines, targets=lines.inputs)
     if disk:
-        return stored.documents(documents.files_of(paths))
+        return stored.documents(documents.files_of(paths), data.unit)
     return documents.lines(paths) if data.sequences == "lines" else documents.whole(paths)
 
 

@@ -89,7 +89,9 @@ class Targets(Saved):
                 )
         if isinstance(rows, np.ndarray):
             return torch.from_numpy(self.scaling.apply(rows[:, 0]))
-        return rows.map(self._scaled) if isinstance(rows, Column) else [self._scaled(each) for each in rows]
+        return (
+            rows.map(self._scaled, by_step=True) if isinstance(rows, Column) else [self._scaled(each) for each in rows]
+        )
 
     def _scaled(self, rows: Rows) -> Tensor:
         return torch.from_numpy(self.scaling.apply(rows))
@@ -210,13 +212,19 @@ class StepDataset:
         padded = pad_sequence(targets, batch_first=True, padding_value=torch.nan)
         return replace(self._sequences.__getitems__(indices), targets=padded)
 
+    def steps(self, index: int, begin: int, end: int) -> Batch:
+        """The steps from ``begin`` to before ``end`` of a sequence with their targets, as a batch of one."""
+        kept = self._targets
+        targets = kept.steps(index, begin, end) if isinstance(kept, Column) else kept[index][begin:end]
+        return replace(self._sequences.steps(index, begin, end), targets=targets[None])
+
 
 def _rows(examples: Examples | Records[Any, Any]) -> Rows | list[Rows] | Column[Rows]:
     """The targets of each sequence: one array [N, 1, K], or [T_i, K] of each for targets per step."""
     targets = examples.targets if examples.targets is not None else []
     if isinstance(examples, Examples) and examples.per_step:
         if isinstance(targets, Column):
-            return targets.map(_per_step, shape=targets.shape or (1,))
+            return targets.map(_per_step, shape=targets.shape or (1,), by_step=True)
         return [_per_step(target) for target in targets]
     numbers = targets.gathered() if isinstance(targets, Column) else targets
     return np.asarray(numbers, np.float64).reshape(len(targets), 1, -1 if len(targets) else 1)

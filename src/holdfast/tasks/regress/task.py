@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from holdfast.data import Batches, Dataset, Splits
 from holdfast.data.batches import Batch
-from holdfast.data.cuts import CutBatches, window_for
+from holdfast.data.cuts import CutBatches, Cuttable, window_for
 from holdfast.data.defaults import batch_size
 from holdfast.data.pieces import Source
 from holdfast.data.records import Records
@@ -170,7 +170,7 @@ class RegressTask(FromFrames, RecipeTask[Any]):
         if training is None or not self.per_step or not (training.carry_state or self.window):
             return super().batches(examples, training, size=size)
         if not training.carry_state:
-            return CutBatches(self.weighted(examples), training, self.window, no_target=torch.nan)
+            return CutBatches(cast(Cuttable, self.weighted(examples)), training, self.window, no_target=torch.nan)
         rows = batch_size(training.batch_size, len(examples))
         if self.window:
             return WindowBatches(self.weighted(examples), rows, self.window, training.seed)

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch.nn.functional import pad
 
 from holdfast.data.batches import Batch, Dataset, Indices, row_ranges
 
@@ -73,10 +75,12 @@ class WindowBatches:
             skipped += len(begins)
             if not left:
                 continue
-            whole, ranges = self._dataset.__getitems__(indices), row_ranges(len(indices), count)
-            parts = {chunk: whole.rows(*ranges[chunk]) for chunk in mine}
+            ranges = row_ranges(len(indices), count)
+            wanted = {chunk: indices[slice(*ranges[chunk])] for chunk in mine}
+            parts = {chunk: self._dataset.__getitems__(rows) for chunk, rows in wanted.items() if len(rows)}
             for begin in left:
-                yield {chunk: self._cut(part, begin) for chunk, part in parts.items() if len(part)}
+                end = min(begin + self._window, steps)
+                yield {chunk: _cut(part, begin, end) for chunk, part in parts.items()}
 
     def _groups(self, number: int) -> list[tuple[Indices, int]]:
         """The sequences that go side by side in an epoch, and the steps of the longest of each group."""
@@ -87,9 +91,15 @@ class WindowBatches:
         groups = [order[begin : begin + self.batch_size] for begin in range(0, len(order), self.batch_size)]
         return [(groups[k], int(lengths[groups[k]].max())) for k in generator.permutation(len(groups)).tolist()]
 
-    def _cut(self, whole: Batch, begin: int) -> WindowBatch:
-        """The window of a group that begins at a step."""
-        part = slice(begin, begin + self._window)
-        inputs = whole.inputs[:, part]
-        lengths = None if whole.lengths is None else (whole.lengths - begin).clamp(0, inputs.shape[1])
-        return WindowBatch(inputs, lengths, whole.known_targets[:, part], fresh=begin == 0, weights=whole.weights)
+
+def _cut(rows: Batch, begin: int, end: int) -> WindowBatch:
+    """The steps from ``begin`` to before ``end`` of some sequences; those that have ended before are padded."""
+    inputs, targets = rows.inputs[:, begin:end], rows.known_targets[:, begin:end]
+    lengths = rows.lengths
+    missing = end - begin - inputs.shape[1]
+    if missing:  # a sequence in another chunk is longer than all of these
+        lengths = torch.full((len(rows),), rows.inputs.shape[1]) if lengths is None else lengths
+        inputs, targets = pad(inputs, (0, 0, 0, missing)), pad(targets, (0, 0, 0, missing), value=torch.nan)
+    if lengths is not None:
+        lengths = (lengths - begin).clamp(0, end - begin)
+    return WindowBatch(inputs, lengths, targets, fresh=begin == 0, weights=rows.weights)

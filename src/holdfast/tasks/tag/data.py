@@ -192,7 +192,11 @@ class SentenceEncoder(Saved):
     def _source(self, path: Path) -> Source:
         if not tagged.is_plain(path, self.settings):
             return WholeSource(str(path), lambda: self.read([path]))
-        return LinesSource(path, lambda some, at: tagged.plain(some, [f"{path}, line {number + 1}" for number in at]))
+
+        def read(some: Sequence[str], at: Sequence[int]) -> Sentences:
+            return tagged.plain(some, [f"{path}, line {number + 1}" for number in at])
+
+        return LinesSource(path, read, plain=True)
 
     def parsed(self, texts: Sequence[str], origins: Sequence[str]) -> Sentences:
         """One sentence per text, with spaces between its words."""

@@ -38,7 +38,7 @@ class StepDataset:
     def __init__(self, sequences: SequenceDataset, tags: list[Tensor]) -> None:
         """Keeps the sequences and the class of each step: N tensors [T_i], int64."""
         self._sequences, self._tags = sequences, tags
-        self.lengths = sequences.lengths
+        self.lengths, self.on_disk = sequences.lengths, sequences.on_disk
 
     def __len__(self) -> int:
         """The number of sequences, N."""
@@ -49,6 +49,10 @@ class StepDataset:
         rows = [self._tags[int(index)] for index in indices]
         targets = pad_sequence(rows, batch_first=True, padding_value=NO_TARGET)
         return replace(self._sequences.__getitems__(indices), targets=targets)
+
+    def steps(self, index: int, begin: int, end: int) -> Batch:
+        """The steps from ``begin`` to before ``end`` of a sequence with their tags, as a batch of one."""
+        return replace(self._sequences.steps(index, begin, end), targets=self._tags[index][None, begin:end])
 
 
 class NumberEncoder(Saved):

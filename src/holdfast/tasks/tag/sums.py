@@ -16,7 +16,7 @@ from torch import Tensor
 
 from holdfast.data.batches import Batch, SequenceDataset
 from holdfast.data.labels import Labels
-from holdfast.data.readers.compressed import lines
+from holdfast.data.pieces.numbered_lines import numbered
 from holdfast.data.records import Records
 from holdfast.data.saved import Saved
 from holdfast.errors import DataError
@@ -84,7 +84,7 @@ class SumEncoder(Saved):
             MissingDataError: A file does not exist.
             DataError: A line is not two whole numbers, or there is no line.
         """
-        rows = [(line, f"{path}, line {number}") for path in paths for number, line in lines(path) if line.strip()]
+        rows = [(line, f"{path}, line {number}") for path in paths for number, line in numbered(path) if line.strip()]
         if not rows:
             raise DataError("There is nothing to add; expected files with two whole numbers per line, such as '13 29'.")
         return self.parsed([line for line, _ in rows], [origin for _, origin in rows])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, cast
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.data import Dataset, Records, Splits
-from holdfast.data.cuts import CutBatches, window_for
+from holdfast.data.cuts import CutBatches, Cuttable, window_for
 from holdfast.data.pieces import Source
 from holdfast.data.spans import looks_like_spans
 from holdfast.data.vocabulary import SPECIAL, Vocabulary
@@ -146,7 +146,7 @@ class TagTask(RecipeTask[Records[Any, Any]]):
         """As :meth:`RecipeTask.batches`; in training, long sequences of numbers in windows."""
         if training is None or training.carry_state or not self.window:
             return super().batches(examples, training, size=size)
-        return CutBatches(self.weighted(examples), training, self.window, no_target=NO_TARGET)
+        return CutBatches(cast(Cuttable, self.weighted(examples)), training, self.window, no_target=NO_TARGET)
 
     def loss(self, model: nn.Module, batch: Any, state: Any = None) -> TaskStep:
         """The mean loss of the steps with a known tag, the predicted tags [B, T] and the final state."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +20,7 @@ from holdfast.data.disk.files import kept
 from holdfast.data.disk.placement import on_disk
 from holdfast.data.pieces import Source
 from holdfast.data.pieces.lines import LinesSource
-from holdfast.data.pieces.text_lines import line_lists
+from holdfast.data.pieces.numbered_lines import numbered
 from holdfast.data.readers import pairs
 from holdfast.data.readers.pairs import Pairs
 from holdfast.data.readers.paths import check_paths
@@ -154,7 +154,7 @@ def sources(paths: Sequence[Path], data: TranslateData) -> list[Source]:
         DataError: A file cannot be read.
     """
     check_paths(paths, "at least one file of texts", "file")
-    if (data.parallel and len(paths) > 1) or any("\t" in line for path in paths for line in _all_lines(path)):
+    if (data.parallel and len(paths) > 1) or any("\t" in line for path in paths for _, line in numbered(path)):
         return []
     return [_source(path) for path in paths]
 
@@ -163,8 +163,4 @@ def _source(path: Path) -> Source:
     def read(lines: Sequence[str], places: Sequence[int]) -> Records[str, list[str]]:
         return Records([pairs.plain(line) for line in lines], None, [f"{path}[{place}]" for place in places])
 
-    return LinesSource(path, read)
-
-
-def _all_lines(path: Path) -> Iterator[str]:
-    return (line for lines in line_lists(path) for line in lines)
+    return LinesSource(path, read, plain=True)
