@@ -98,7 +98,7 @@ def _check_access(token: str, origins: Sequence[str]) -> None:
             "letters, digits and signs of ASCII, such as the output of `openssl rand -hex 32`."
         )
     for origin in origins:
-        if origin != "*" and not re.fullmatch(r"\w[\w+.-]*://[^/?#\s]+", origin, re.ASCII):
+        if origin not in ("*", "null") and not re.fullmatch(r"\w[\w+.-]*://[^/?#\s]+", origin, re.ASCII):
             raise OptionError(
                 f"--cors is {origin!r}; expected a scheme and a host alone, such as https://their.example."
             )

@@ -175,6 +175,9 @@ class Ticks:
                 self._fail(request, error)
         else:
             self._advance_from(before, active)
+            for request in active:
+                if request.before is not None and request.before[0] is before:  # it goes on, with its own row alone
+                    request.before = _of_row(*request.before), 0
         return [request for request in batch if request.error or request.taken == len(request.x)]
 
     def _advance_from(self, before: Any, requests: list[StepRequest]) -> None:
@@ -270,7 +273,7 @@ class Ticks:
 
 
 def _of_row(state: Any, place: int) -> Any:
-    """The state of one row in that of several, as :meth:`Stream.state_of` returns it."""
+    """A copy of the state of one row in that of several, as :meth:`Stream.state_of` returns it."""
     if isinstance(state, tuple):
         return tuple(_of_row(part, place) for part in state)
-    return state[:, place : place + 1]
+    return state[:, place : place + 1].copy()
