@@ -147,6 +147,7 @@ def test_a_chain_of_layers(tmp_path: Path) -> None:
 
 
 def test_forty_steps_of_a_public_model(conformance: Callable[[str], Path], tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="needs onnx: pip install 'holdfast[onnx]'")
     path = conformance("onnx-models") / "gtcrn_simple.onnx"
     theirs = formats.read(path)
     networks.save(tmp_path / "gtcrn.safetensors", theirs)
