@@ -72,7 +72,13 @@ class Weighted:
         return replace(self._dataset.__getitems__(indices), weights=self._weights[torch.from_numpy(indices)])
 
     def steps(self, index: int, begin: int, end: int) -> Batch:
-        """As the method of the data set, with the weight; only if it has this method."""
+        """As the method of the data set, with the weight; only if it has this method.
+
+        Args:
+            index: The position of the sequence.
+            begin: The first step.
+            end: The step after the last one.
+        """
         part: Batch = self._dataset.steps(index, begin, end)  # type: ignore[attr-defined]
         return replace(part, weights=self._weights[index : index + 1])
 
@@ -154,7 +160,13 @@ class SequenceDataset:
         return Batch(torch.from_numpy(inputs), None if filled.all() else torch.from_numpy(lengths), targets)
 
     def steps(self, index: int, begin: int, end: int) -> Batch:
-        """The steps from ``begin`` to before ``end`` of a sequence without targets, as a batch of one."""
+        """Some steps of a sequence without targets, as a batch of one.
+
+        Args:
+            index: The position of the sequence.
+            begin: The first step.
+            end: The step after the last one.
+        """
         if self._column is not None:
             values = self._column.steps(index, begin, end)
         elif self._starts is not None:
