@@ -17,6 +17,7 @@ from holdfast import experiment, recipes
 RATE = 8000
 _BASE = {"window": 24, "horizon": 4, "time_column": "ds", "target_columns": ["y"], "known_columns": ["k"]}
 _LONG = {"id_column": "id", "feature_columns": ["a", "b"]}
+_STEPS = {"train": ["gaps.parquet"], **_LONG, "target_columns": ["z", "y"], "per": "step"}
 _SOUND = {"rate": RATE, "mel_bins": 8}
 
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -28,7 +29,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "gaps": ("regress", {"train": ["gaps.csv"], **_LONG, "target_columns": ["y"], "missing": "mask"}, {}),
     "targets of steps": (
         "regress",
-        {"train": ["gaps.parquet"], **_LONG, "target_columns": ["z", "y"], "missing": "interpolate", "per": "step"},
+        {**_STEPS, "missing": "interpolate", "window": 3},
         {},
     ),
     "windows of steps": (

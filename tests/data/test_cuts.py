@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from holdfast.data import SequenceDataset, Weighted
-from holdfast.data.batches import Batch
+from holdfast.data.batch import Batch
 from holdfast.data.cuts import CutBatches, window_for
 from holdfast.errors import OptionError
 from holdfast.settings import TrainSettings

@@ -14,7 +14,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 
 import holdfast
 from holdfast.data import Batch
-from holdfast.data.batches import row_ranges
+from holdfast.data.batch import row_ranges
 from holdfast.errors import OptionError, RunError
 from holdfast.training import TrainingInterrupted, fit
 from holdfast.training.processes import ALONE, Processes, joined, note_begun, noted_run, run_again

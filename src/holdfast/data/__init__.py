@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from holdfast.lazy import on_demand
 
 if TYPE_CHECKING:
-    from holdfast.data.batches import Batch, Batches, Dataset, SequenceDataset, Weighted
+    from holdfast.data.batch import Batch
+    from holdfast.data.batches import Batches, Dataset, SequenceDataset, Weighted
     from holdfast.data.encoders import Encoder, SequenceEncoder, fit_scaling
     from holdfast.data.examples import Examples
     from holdfast.data.labels import Labels

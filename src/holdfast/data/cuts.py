@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from holdfast.data.batches import Batch, Indices, row_ranges
+from holdfast.data.batch import Batch, row_ranges
+from holdfast.data.batches import Indices
 from holdfast.data.defaults import batch_size
 from holdfast.data.disk.ahead import read_ahead
 from holdfast.errors import OptionError

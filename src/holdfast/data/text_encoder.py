@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from holdfast.data.batches import Batch, Indices
+from holdfast.data.batch import Batch
+from holdfast.data.batches import Indices
 from holdfast.data.disk.columns import Column, sizes
 from holdfast.data.labels import Labelled, Labels
 from holdfast.data.records import Records

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from holdfast import register
-from holdfast.data.batches import weighted_mean
+from holdfast.data.batch import weighted_mean
 from holdfast.errors import OptionError
 
 if TYPE_CHECKING:

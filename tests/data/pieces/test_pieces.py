@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from holdfast.data import Examples, readers
-from holdfast.data.pieces import Source, arrays, delimited_rows, sequences, tables, text_lines, texts
+from holdfast.data.pieces import Source, arrays, delimited_rows, grouped, sequences, tables, text_lines, texts
 from holdfast.data.pieces.lines import LinesSource
 from holdfast.data.pieces.numbered_lines import numbered
 from holdfast.data.readers import texts as text_readers
@@ -42,7 +42,7 @@ TABLES = {
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_lines, "_BLOCK", 50)
-    monkeypatch.setattr(tables, "_AT_ONCE", 7)
+    monkeypatch.setattr(tables, "AT_ONCE", 7)
     monkeypatch.setattr(delimited_rows, "_HEAD", 20)
 
 
@@ -137,7 +137,7 @@ def test_rows_of_an_id(tmp_path: Path) -> None:
     for file in (path, tmp_path / "x.parquet"):
         expected = readers.read([file], LONG)
         (source,) = sequences.sources([file], LONG)
-        assert isinstance(source, tables.GroupedSource)
+        assert isinstance(source, grouped.GroupedSource)
         assert equal(read([source]), expected)
         assert equal(read([source], 3, 9), expected.subset(range(3, 9)))
         for begin in range(12):

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from holdfast.data import SequenceDataset
-from holdfast.data.batches import Batch, Indices
+from holdfast.data.batch import Batch
+from holdfast.data.batches import Indices
 from holdfast.tasks.regress.encoder import StepDataset
 from holdfast.tasks.regress.windows import WindowBatches
 

@@ -12,8 +12,9 @@ from holdfast.data import readers
 from holdfast.data.examples import Examples
 from holdfast.data.pieces.arrays import ArraySource
 from holdfast.data.pieces.files import FilesSource
+from holdfast.data.pieces.grouped import grouped_source
 from holdfast.data.pieces.piece import Source
-from holdfast.data.pieces.tables import TableSource, grouped_source, settled, table_rows
+from holdfast.data.pieces.tables import TableSource, settled, table_rows
 from holdfast.data.pieces.whole import WholeSource
 from holdfast.data.readers import audio, folders, images, tables
 from holdfast.data.readers.table import IN_MEMORY, Table

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from holdfast.data.batches import weighted_mean
+from holdfast.data.batch import weighted_mean
 from holdfast.data.labels import Labels
 from holdfast.errors import OptionError, RecipeError, did_you_mean
 from holdfast.tasks.classify.metrics import ClassificationMetrics, MultilabelMetrics

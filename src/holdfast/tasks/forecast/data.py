@@ -13,7 +13,8 @@ from holdfast.data.defaults import validation_fraction
 from holdfast.data.disk import stored_series
 from holdfast.data.disk.placement import on_disk
 from holdfast.data.pieces import Source
-from holdfast.data.pieces.tables import grouped_source, settled, table_rows
+from holdfast.data.pieces.grouped import grouped_source
+from holdfast.data.pieces.tables import settled, table_rows
 from holdfast.data.readers.paths import check_paths
 from holdfast.data.readers.series import from_table, read
 from holdfast.data.series import Series, Windows, too_short

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from holdfast.data.batches import Batch, Indices
+from holdfast.data.batch import Batch
+from holdfast.data.batches import Indices
 from holdfast.data.missing import Filling
 from holdfast.data.series import Windows
 from holdfast.errors import DataError

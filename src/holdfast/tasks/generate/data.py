@@ -14,7 +14,8 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from holdfast.data import Records, Splits, split
-from holdfast.data.batches import Batch, Indices
+from holdfast.data.batch import Batch
+from holdfast.data.batches import Indices
 from holdfast.data.disk import documents as stored
 from holdfast.data.disk.documents import characters_of
 from holdfast.data.disk.files import kept

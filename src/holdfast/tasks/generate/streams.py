@@ -19,7 +19,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from holdfast.data.batches import Batch, Indices, row_ranges
+from holdfast.data.batch import Batch, row_ranges
+from holdfast.data.batches import Indices
 from holdfast.data.disk.ahead import read_ahead
 from holdfast.data.disk.columns import Column, sizes
 from holdfast.data.disk.store import Store

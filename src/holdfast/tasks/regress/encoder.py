@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from holdfast.data import Examples, Records, SequenceDataset, SequenceEncoder, fit_scaling
-from holdfast.data.batches import Batch, Indices
+from holdfast.data.batch import Batch
+from holdfast.data.batches import Indices
 from holdfast.data.disk.columns import Column
 from holdfast.data.examples import Array
 from holdfast.data.saved import Saved

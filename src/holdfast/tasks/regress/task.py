@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from holdfast.data import Batches, Dataset, Splits
-from holdfast.data.batches import Batch
+from holdfast.data.batch import Batch
 from holdfast.data.cuts import CutBatches, Cuttable, window_for
 from holdfast.data.defaults import batch_size
 from holdfast.data.pieces import Source

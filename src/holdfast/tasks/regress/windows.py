@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
-from holdfast.data.batches import Batch, Dataset, Indices, row_ranges
+from holdfast.data.batch import Batch, row_ranges
+from holdfast.data.batches import Dataset, Indices
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from holdfast.data import Records, Splits, divided
-from holdfast.data.batches import Batch, Indices
+from holdfast.data.batch import Batch
+from holdfast.data.batches import Indices
 from holdfast.data.disk.columns import Column, sizes
 from holdfast.data.disk.files import kept
 from holdfast.data.disk.placement import on_disk

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from holdfast.data import Examples, Records, SequenceEncoder, readers
-from holdfast.data.batches import Batch, Indices, SequenceDataset
+from holdfast.data.batch import Batch
+from holdfast.data.batches import Indices, SequenceDataset
 from holdfast.data.examples import Array
 from holdfast.data.labels import Labels
 from holdfast.data.pieces import Source, sequences

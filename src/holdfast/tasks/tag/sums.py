@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from holdfast.data.batches import Batch, SequenceDataset
+from holdfast.data.batch import Batch
+from holdfast.data.batches import SequenceDataset
 from holdfast.data.labels import Labels
 from holdfast.data.pieces.numbered_lines import numbered
 from holdfast.data.records import Records

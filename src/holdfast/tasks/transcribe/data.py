@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from holdfast.data import Records, Splits, divided
-from holdfast.data.batches import Batch, Indices, SequenceDataset
+from holdfast.data.batch import Batch
+from holdfast.data.batches import Indices, SequenceDataset
 from holdfast.data.disk.files import kept
 from holdfast.data.disk.placement import on_disk
 from holdfast.data.readers import transcripts

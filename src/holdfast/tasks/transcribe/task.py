@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.data import Examples, Scaling, SequenceDataset, Splits, fit_scaling
-from holdfast.data.batches import weighted_mean
+from holdfast.data.batch import weighted_mean
 from holdfast.data.disk.columns import Column
 from holdfast.data.pieces import Source
 from holdfast.data.pieces.files import FilesSource
