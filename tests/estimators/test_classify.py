@@ -141,7 +141,8 @@ def test_labels_keep_their_type(labels: np.ndarray, tmp_path: Path) -> None:
     opened: Any = holdfast.load(tmp_path / "model.safetensors")
     assert opened.classes_.dtype == labels.dtype or labels.dtype.kind == "U"
     assert np.array_equal(opened.predict(X), estimator.predict(X))
-    assert opened.get_params() == {**estimator.get_params(), "device": "auto"}
+    chosen = estimator.task_.settings.input_noise
+    assert opened.get_params() == {**estimator.get_params(), "device": "auto", "input_noise": chosen}
 
 
 def test_inputs_of_every_form_give_the_same_bits() -> None:
