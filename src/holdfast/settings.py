@@ -33,6 +33,8 @@ FlagOrAuto = Annotated[Annotated[bool, Tag(NUMBER)] | _Auto, Discriminator(_tag)
 """``true``, ``false`` or ``auto``."""
 RateOrAuto = Annotated[Annotated[float, Field(gt=0), Tag(NUMBER)] | _Auto, Discriminator(_tag)]
 """A number above 0, or ``auto``."""
+AmountOrAuto = Annotated[Annotated[float, Field(ge=0), Tag(NUMBER)] | _Auto, Discriminator(_tag)]
+"""A number from 0 on, or ``auto``."""
 FractionOrAuto = Annotated[Annotated[float, Field(ge=0, lt=1), Tag(NUMBER)] | _Auto, Discriminator(_tag)]
 """A number from 0 to below 1, or ``auto``."""
 HELD_OUT = 0.1

@@ -9,9 +9,11 @@ from holdfast import recipes
 from holdfast.data.defaults import (
     LEAST_UPDATES,
     MOST_UPDATES,
+    NOISE,
     ResolvedTrainSettings,
     batch_size,
     explain_choices,
+    input_noise,
     resolve,
     resolve_recipe,
     validation_fraction,
@@ -43,6 +45,10 @@ def recipe(**tables: object) -> Recipe:
 def test_the_batch_size_follows_the_number_of_examples(examples: int, size: int) -> None:
     assert batch_size("auto", examples) == size
     assert batch_size(7, examples) == 7
+
+
+def test_few_examples_of_a_classifier_get_noise() -> None:
+    assert [input_noise(count) for count in (1, 999, 1_000, 60_000)] == [NOISE, NOISE, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -151,4 +157,5 @@ def test_the_recipes_of_the_package_set_what_they_were_measured_with() -> None:
         assert chosen.model_dump(exclude=left) == given.train.model_dump(exclude=left), name
         assert given.train.batch_size != "auto", name
         assert given.train.max_steps or given.train.epochs != "auto", name
+        assert getattr(given.model, "input_noise", 0) != "auto" or given.data.unit, name
         assert given.data.validation != "auto" or getattr(given.data, "split", None), name

@@ -63,8 +63,9 @@ def test_a_recipe_of_files_alone_learns(waves: Path, tmp_path: Path) -> None:
     assert {key: stored["data"][key] for key in ("scaling", "validation")} == {"scaling": "standard", "validation": 0.0}
     assert listener.notes == [
         "Chosen for 40 training examples: data.validation = 0 (0.1 is held out where that is at least 100 examples), "
-        'data.scaling = "standard", train.epochs = 500 (1,500 updates), train.batch_size = 16, train.learning_rate = '
-        '0.005, train.schedule = "one-cycle" (up to learning_rate = 0.005 and down to almost 0).'
+        'data.scaling = "standard", model.input_noise = 0.3 (with fewer than 1,000 examples), train.epochs = 500 '
+        "(1,500 updates), train.batch_size = 16, train.learning_rate = 0.005, "
+        'train.schedule = "one-cycle" (up to learning_rate = 0.005 and down to almost 0).'
     ]
 
 

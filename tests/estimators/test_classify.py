@@ -141,7 +141,8 @@ def test_labels_keep_their_type(labels: np.ndarray, tmp_path: Path) -> None:
     opened: Any = holdfast.load(tmp_path / "model.safetensors")
     assert opened.classes_.dtype == labels.dtype or labels.dtype.kind == "U"
     assert np.array_equal(opened.predict(X), estimator.predict(X))
-    assert opened.get_params() == {**estimator.get_params(), "device": "auto"}
+    chosen = estimator.task_.settings.input_noise
+    assert opened.get_params() == {**estimator.get_params(), "device": "auto", "input_noise": chosen}
 
 
 def test_inputs_of_every_form_give_the_same_bits() -> None:
@@ -220,7 +221,7 @@ def test_validation_is_a_fraction_a_pair_or_nothing() -> None:
 def test_weights_are_repetitions() -> None:
     X, y = sequences()
     weights = np.random.default_rng(2).integers(0, 4, len(X))
-    whole = {**SMALL, "batch_size": 400, "validation": None, "dropout": 0}
+    whole = {**SMALL, "batch_size": 400, "validation": None, "dropout": 0, "input_noise": 0}
     weighted = SequenceClassifier(**whole).fit(X, y, sample_weight=weights)
     repeated = SequenceClassifier(**whole).fit(X.repeat(weights, 0), y.repeat(weights))
     assert not np.allclose(weighted.predict_proba(X), SequenceClassifier(**whole).fit(X, y).predict_proba(X), atol=1e-4)

@@ -9,6 +9,8 @@ data.validation      0.1 where that is at least 100 examples (``LEAST_HELD_OUT``
 data.window          targets per step, in the tasks regress and tag: with fewer than 16 sequences, windows of an eighth
                      of the longest one, at least 50 and at most 200 steps, so that a batch has many rows
 model.bidirectional  regress: yes for a target per sequence, no for targets per step
+model.input_noise    classify: 0.3 below 1,000 training examples (``FEW_EXAMPLES``) whose values have unit variance, so
+                     that these are not learned by heart; else 0
 train.batch_size     16 below 1,000 training examples, 32 below 10,000, 64 below 50,000, else 128
 train.epochs         10, or as many as make 1,500 updates (``LEAST_UPDATES``); at most 20,000 updates
                      (``MOST_UPDATES``), but at least one epoch
@@ -35,7 +37,8 @@ LEAST_HELD_OUT = 100
 LEAST_EPOCHS, LEAST_UPDATES, MOST_UPDATES = 10, 1500, 20_000
 _BATCH_SIZES = ((1_000, 16), (10_000, 32), (50_000, 64))
 _LARGEST_BATCH = 128
-_UNSAID = (("chunks", 1), ("window", 0), ("storage", "memory"))  # one process, whole sequences: as nearly always
+FEW_EXAMPLES, NOISE = 1000, 0.3
+_UNSAID = (("chunks", 1), ("window", 0), ("storage", "memory"), ("input_noise", 0))  # as nearly always
 
 Kind = TypeVar("Kind", bound=Recipe)
 
@@ -84,6 +87,19 @@ def batch_size(setting: int | Literal["auto"], examples: int) -> int:
         return setting
     size = next((size for below, size in _BATCH_SIZES if examples < below), _LARGEST_BATCH)
     return max(1, min(size, examples))  # with carried state, every batch must be full
+
+
+def input_noise(examples: int) -> float:
+    """The deviation of the noise of scaled inputs in training, where a classifier's ``model.input_noise`` is ``auto``.
+
+    Args:
+        examples: The number of training examples, without those held out.
+
+    Example:
+        >>> input_noise(270), input_noise(60_000)
+        (0.3, 0.0)
+    """
+    return NOISE if examples < FEW_EXAMPLES else 0.0
 
 
 def resolve(settings: TrainSettings, batches: int, processes: int = 1) -> ResolvedTrainSettings:
@@ -163,6 +179,7 @@ def explain_choices(given: Recipe, resolved: Recipe, *, examples: int, batches: 
     reasons = {
         ("data", "validation"): f"0.1 is held out where that is at least {LEAST_HELD_OUT} examples",
         ("data", "window"): "each epoch cuts the sequences at other places",
+        ("model", "input_noise"): f"with fewer than {FEW_EXAMPLES:,} examples",
         ("data", "storage"): "the files are larger than an eighth of the memory",
         ("train", "epochs"): f"{updates:,} updates",
         ("train", "schedule"): f"up to learning_rate = {train.learning_rate:g} and down to almost 0"

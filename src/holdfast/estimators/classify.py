@@ -201,6 +201,7 @@ class TextClassifier(_Classifier, TextInputs):
 
     task_name = "classify"
     fields = ("data.unit", "data.vocabulary_size", "data.least", "data.lower", "data.validation")
+    without = ("input_noise",)
     own: ClassVar = {"unit": ("words", "What a step of a text is: ``words``, ``characters`` or byte-pair ``pieces``.")}
 
     @classmethod

@@ -280,7 +280,7 @@ class TextRegressor(_Regressor, TextInputs):
 
     task_name = "regress"
     fields = ("data.unit", "data.vocabulary_size", "data.least", "data.lower", "data.validation")
-    without = ("encoder_decoder",)
+    without = ("encoder_decoder", "input_noise")
     own: ClassVar = {"unit": ("words", "What a step of a text is: ``words``, ``characters`` or byte-pair ``pieces``.")}
 
     def _inputs(self, X: Any, *, reset: bool) -> Any:

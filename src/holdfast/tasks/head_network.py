@@ -48,7 +48,7 @@ class HeadNetwork(nn.Module):
         """
         super().__init__()
         self.head, self.bidirectional, self.merge = head, settings.bidirectional, settings.merge
-        self.embedding = embedding
+        self.embedding, self.input_noise = embedding, settings.input_noise
         width = settings.input_layer.size
         self.input = linear(channels, width, settings.input_layer) if width else None
         self.recurrent = recurrent_layers(width or channels, settings)
@@ -70,7 +70,7 @@ class HeadNetwork(nn.Module):
         Returns:
             The values [B, O], or without a head [B, T, O]; and the recurrent layers' final state.
         """
-        x = inputs if self.embedding is None else self.embedding(inputs)
+        x = self._noisy(inputs) if self.embedding is None else self.embedding(inputs)
         x = x if self.input is None else self.input(x)
         outputs, state = self.recurrent(x, state, lengths=lengths)
         if self.own_head is not None:
@@ -80,6 +80,12 @@ class HeadNetwork(nn.Module):
         elif self.head is not None:
             outputs = pooled(outputs, lengths, self.head)
         return self.output(self.dropout(outputs)), state
+
+    def _noisy(self, inputs: Tensor) -> Tensor:
+        """The inputs; in training with noise."""
+        if not (self.training and self.input_noise):
+            return inputs
+        return inputs + self.input_noise * torch.randn_like(inputs)
 
     def chain(self) -> Chain:
         """The parts of the network."""

@@ -33,6 +33,10 @@ class HeadSettings(RecurrentSettings):
     :mod:`holdfast.register`)."""
     metrics: list[str] = []
     """Further metrics to report: the names of metrics of your own."""
+    input_noise: float = Field(0, ge=0)
+    """Sequences of numbers: in training, the standard deviation of normal noise that is added to every scaled value, so
+    that the network cannot learn few examples by heart (Bishop 1995, "Training with noise is equivalent to Tikhonov
+    regularization")."""
     input_layer: LinearSettings = LinearSettings()
     """A linear layer applied to every step before the recurrent layers."""
     output_layer: LinearSettings = LinearSettings()

@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 import torch
 
+from holdfast import recipes
 from holdfast.data import Batch, Encoder, Examples
 from holdfast.errors import DataError, OptionError
 from holdfast.tasks.classify.network import Classifier
@@ -20,6 +22,26 @@ def task(**model):
 
 def encoded(of, examples):
     return of.encoder.encode(examples).__getitems__(range(len(examples)))
+
+
+def test_few_sequences_of_unit_variance_get_noise_in_training_alone():
+    def fitted(count, data=None, **model):
+        inputs = [np.random.default_rng(k).normal(size=(3, 2)) for k in range(count)]
+        train = Examples(inputs, ["a", "b"] * (count // 2), [f"row{k}" for k in range(count)])
+        table = {"name": "x", "task": "classify", "model": {"hidden_size": 4, "dropout": 0, **model}}
+        return ClassifyTask.fit(recipes.from_dict({**table, "data": data or {}}, "x"), train), train
+
+    of, train = fitted(10)
+    assert of.settings.input_noise > 0
+    assert fitted(1000)[0].settings.input_noise == 0
+    assert fitted(10, {"scaling": "none"})[0].settings.input_noise == 0
+    assert fitted(10, input_noise=0)[0].settings.input_noise == 0
+    model, batch = of.build(), encoded(of, train)
+    noisy, again = (model(batch.inputs)[0] for _ in range(2))
+    assert not torch.equal(noisy, again)
+    model.eval()
+    assert torch.equal(model(batch.inputs)[0], model(batch.inputs)[0])
+    assert Classifier(2, 2, ClassifyModel()).input_noise == 0  # a model file without the field
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])

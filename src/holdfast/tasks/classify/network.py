@@ -27,4 +27,6 @@ class Classifier(HeadNetwork):
         Raises:
             OptionError: An option of the cell is unknown or does not fit.
         """
+        if settings.input_noise == "auto":  # in files of versions without it
+            settings = settings.model_copy(update={"input_noise": 0.0})
         super().__init__(channels, classes, settings, embedding, head=settings.head)

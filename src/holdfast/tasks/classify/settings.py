@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from holdfast.data.settings import ReadingSettings
-from holdfast.settings import Recipe
+from holdfast.settings import AmountOrAuto, Recipe
 from holdfast.tasks.network_settings import HeadSettings
 
 
@@ -33,6 +33,11 @@ class ClassifyModel(HeadSettings):
     """The input of the output layer: ``last_state``: the final hidden state; ``last_output``: the output of the last
     step; ``mean`` or ``max``: the mean or the maximum of the outputs over time; or the name of a head of your own (see
     :mod:`holdfast.register`)."""
+    input_noise: AmountOrAuto = "auto"  # type: ignore[assignment]  # the task puts a number in its place
+    """Sequences of numbers: in training, the standard deviation of normal noise that is added to every scaled value, so
+    that the network cannot learn few examples by heart (Bishop 1995, "Training with noise is equivalent to Tikhonov
+    regularization"). ``auto``: 0.3 with fewer than 1,000 training sequences whose values are scaled to unit variance,
+    else 0."""
     loss: str = "cross-entropy"
     """``cross-entropy``, or the name of a loss of your own."""
     losses: ClassVar = ("cross-entropy",)

@@ -11,6 +11,7 @@ from pydantic import Discriminator, Field, SerializerFunctionWrapHandler, Tag, m
 from torch import Tensor, nn
 
 from holdfast.data import Batch, Dataset, Encoder, Splits, TextEncoder, load, read_sequences
+from holdfast.data.defaults import input_noise
 from holdfast.data.pieces import Source, sequences, texts
 from holdfast.data.records import Records
 from holdfast.data.vocabulary import UNKNOWN, Vocabulary
@@ -106,13 +107,18 @@ class ClassifyTask(FromFrames, RecipeTask[Any]):
         weights = class_weights(recipe.model.class_weights, encoder.labels, train.targets or [])
         if weights is not None and recipe.model.loss not in recipe.model.losses:
             raise RecipeError("model.class_weights goes with the loss cross-entropy, not with one of your own.")
-        if not recipe.model.embedding_file:
-            return cls(recipe.model, encoder, weights)
+        model = recipe.model
+        if model.input_noise == "auto":
+            standard = isinstance(encoder, Encoder) and encoder.scaling.kind == "standard"
+            noise = input_noise(len(train)) if standard else 0.0
+            model = model.model_copy(update={"input_noise": noise})
+        if not model.embedding_file:
+            return cls(model, encoder, weights)
         if not isinstance(encoder, TextEncoder):
             raise RecipeError("model.embedding_file is for texts: set data.unit, or leave it out.")
-        vectors = known_vectors(Path(recipe.model.embedding_file), encoder.vocabulary)
+        vectors = known_vectors(Path(model.embedding_file), encoder.vocabulary)
         size = len(next(iter(vectors.values())))
-        return cls(recipe.model.model_copy(update={"embedding_size": size}), encoder, weights, vectors)
+        return cls(model.model_copy(update={"embedding_size": size}), encoder, weights, vectors)
 
     @property
     def choices(self) -> dict[str, Any]:
