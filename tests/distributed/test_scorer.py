@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas
@@ -14,10 +13,11 @@ import pyarrow
 import pytest
 import torch
 
-from holdfast import SequenceClassifier, TextClassifier
+from holdfast import TextClassifier
 from holdfast.distributed import Scorer, loaded
 from holdfast.errors import DataError, ModelFileError
 from holdfast.predictor import Predictor
+from rising import write_rising
 from tasks import untrained
 
 ROWS = 1024
@@ -27,11 +27,7 @@ ANSWERS = ["label", "probability_down", "probability_up"]
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    X = np.random.default_rng(0).normal(size=(40, 6, 1)).astype(np.float32)
-    path = tmp_path_factory.mktemp("model") / "model.safetensors"
-    settings: dict[str, Any] = {"hidden_size": 8, "epochs": 1, "threads": 1, "validation": None}
-    SequenceClassifier(**settings).fit(X, np.where(X[:, 0, 0] > 0, "up", "down")).save(path)
-    return path
+    return write_rising(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ import pandas
 import polars
 import pytest
 
-from holdfast import SequenceClassifier
 from holdfast.distributed import Scorer
 from holdfast.scoring import score
+from rising import write_rising
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray and Dask warn of their own dependencies
 ROWS = 4096
@@ -22,11 +22,7 @@ ROWS = 4096
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    X = np.random.default_rng(0).normal(size=(40, 6, 1)).astype(np.float32)
-    path = tmp_path_factory.mktemp("model") / "model.safetensors"
-    settings: dict[str, Any] = {"hidden_size": 8, "epochs": 1, "threads": 1, "validation": None}
-    SequenceClassifier(**settings).fit(X, np.where(X[:, 0, 0] > 0, "up", "down")).save(path)
-    return path
+    return write_rising(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")

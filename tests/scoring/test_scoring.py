@@ -14,11 +14,12 @@ import numpy as np
 import polars
 import pytest
 
-from holdfast import SequenceClassifier, Transcriber
+from holdfast import Transcriber
 from holdfast.errors import DataError, OptionError
 from holdfast.predictor import Predictor
 from holdfast.scoring import score
 from holdfast.scoring.progress import ScoringProgress
+from rising import write_rising
 from tasks import untrained
 
 ROWS = 1900
@@ -26,11 +27,7 @@ ROWS = 1900
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    X = np.random.default_rng(0).normal(size=(40, 6, 1)).astype(np.float32)
-    path = tmp_path_factory.mktemp("model") / "model.safetensors"
-    settings: dict[str, Any] = {"hidden_size": 8, "epochs": 1, "threads": 1, "validation": None}
-    SequenceClassifier(**settings).fit(X, np.where(X[:, 0, 0] > 0, "up", "down")).save(path)
-    return path
+    return write_rising(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")

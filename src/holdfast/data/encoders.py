@@ -109,7 +109,7 @@ def _chunks(examples: Examples | Rows, lengths: npt.NDArray[np.int64]) -> Iterat
 
 
 def _add_known(scaler: Any, steps: Array, weights: Array | None, given: Array, known: Array) -> None:
-    """Adds steps in which some channels have no value: a mean over nothing would spoil that of the other steps.
+    """Adds steps in which some channels have no value. A mean over no values would make the channel's own mean NaN.
 
     Args:
         scaler: The statistics so far, a StandardScaler.

@@ -86,13 +86,14 @@ def regular(times: Times, steps: Steps | None) -> tuple[Times, Positions]:
 def _month_rules(days: Times) -> list[Callable[[Times], Times]]:
     """Rules that give the day of each month of a monthly series, the most likely rule first."""
     latest = int((days - days.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64).max())
+    day = np.timedelta64(1, "D")
 
     def last(months: Times) -> Times:
-        return np.asarray((months + 1).astype("datetime64[D]") - 1)
+        return np.asarray((months + np.timedelta64(1, "M")).astype("datetime64[D]") - day)
 
     def same_day(months: Times) -> Times:
         """The same day of each month, or the last day of a shorter month."""
-        return np.asarray(np.minimum(months.astype("datetime64[D]") + latest, last(months)))
+        return np.asarray(np.minimum(months.astype("datetime64[D]") + latest * day, last(months)))
 
     def last_working(months: Times) -> Times:
         return np.asarray(np.busday_offset(last(months), 0, "backward"))

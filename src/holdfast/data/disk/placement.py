@@ -45,7 +45,7 @@ def on_disk(storage: Literal["auto", "memory", "disk"], paths: Sequence[Path]) -
 
 
 def memory_bytes() -> int:
-    """The memory that this process may use: that of the machine, or of its control group; 0 if unknown."""
+    """The bytes of memory that this process may use, by the machine or its control group; 0 if unknown."""
     known = []
     if "SC_PHYS_PAGES" in os.sysconf_names:
         known.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))

@@ -99,7 +99,7 @@ def _table(path: Path, settings: ReadingSettings, targets: Targets, position: An
 
 
 def _settled(rows: FileRows, settings: ReadingSettings) -> ReadingSettings:
-    """The settings with the decimal sign of the first inputs, which is that of the file."""
+    """The settings, with the decimal sign that the first inputs of the file have."""
     if not isinstance(rows, DelimitedRows):
         return settings
     inputs = tables.features_of(rows.empty, settings)
