@@ -19,6 +19,15 @@ def test_characters_and_pieces_give_a_text_back(unit, text):
     assert vocabulary.decode(ids) == text
 
 
+def test_pieces_without_a_size_are_not_rare():
+    texts = ["seen often"] * 10 + ["seldom"] * 9
+    tokens = Vocabulary.fit(texts, "pieces").tokens
+    assert "▁often" in tokens
+    assert "▁seldom" not in tokens
+    assert set("▁seldom") <= set(tokens)  # letter by letter
+    assert "▁seldom" in Vocabulary.fit(texts, "pieces", size=100).tokens
+
+
 def test_characters_are_one_id_each_line_breaks_included():
     vocabulary = Vocabulary.fit(TEXTS, "characters")
     assert len(vocabulary) == len(set("".join(TEXTS))) + len(SPECIAL)

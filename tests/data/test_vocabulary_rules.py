@@ -15,7 +15,7 @@ from holdfast.errors import OptionError
 @pytest.mark.parametrize("unit", ["words", "characters", "pieces", "tokens"])
 @pytest.mark.parametrize("lower", [False, True])
 def test_the_rules_of_each_unit(unit: Any, lower: bool) -> None:
-    vocabulary = Vocabulary.fit(["The cat and the cap"], unit, lower=lower)
+    vocabulary = Vocabulary.fit(["The cat and the cap"], unit, size=100, lower=lower)
     found = rules(vocabulary)
     assert (found.unit, found.lower) == (unit, lower)
     assert list(found.tokens) == vocabulary.tokens

@@ -113,7 +113,8 @@ class ReadingSettings(TableSettings):
     unit: Literal["", "words", "characters", "pieces"] = ""
     """What a step of a text is: a word, a character, or a byte-pair piece. Empty: the sequences are numbers."""
     vocabulary_size: int = Field(0, ge=0)
-    """Texts: the largest number of tokens, including four special ones; 0 for no limit (with ``pieces``: 8,000)."""
+    """Texts: the largest number of tokens, including four special ones; 0 for no limit (with ``pieces``: 8,000 that
+    occur at least 10 times)."""
     least: int = Field(1, ge=1)
     """Texts: the vocabulary has only tokens that occur at least this often in the training split."""
     lower: bool = False

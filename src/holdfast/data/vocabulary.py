@@ -25,6 +25,8 @@ PADDING, UNKNOWN, BEGIN, END = range(4)
 
 SPECIAL = ["<padding>", "<unknown>", "<begin>", "<end>"]
 _NO_LIMIT = 1 << 30
+_PIECES, _LEAST_OF_PIECE = 8000, 10
+"""What limits the pieces where nothing is said. Without the second, few texts become pieces that occur once each."""
 
 
 def _tokenizers() -> ModuleType:
@@ -74,7 +76,8 @@ class Vocabulary(Saved):
         Args:
             texts: The training texts, and nothing else.
             unit: ``"words"``, ``"characters"``, ``"pieces"`` or ``"tokens"``.
-            size: The largest number of ids, including the four of ``SPECIAL``; 0 for no limit (with pieces: 8,000).
+            size: The largest number of ids, including the four of ``SPECIAL``; 0 for no limit (with pieces:
+                8,000, of pieces that occur at least 10 times; rarer ones are not learned, Gowda & May 2020).
             lower: Whether texts are converted to lower case.
             least: Leave out tokens that occur less often than this.
 
@@ -84,7 +87,9 @@ class Vocabulary(Saved):
         """
         tokenizers = _tokenizers()
         decoders, models, pre_tokenizers = tokenizers.decoders, tokenizers.models, tokenizers.pre_tokenizers
-        limit = size or (8000 if unit == "pieces" else _NO_LIMIT)
+        limit = size or _NO_LIMIT
+        if unit == "pieces" and not size:
+            limit, least = _PIECES, max(least, _LEAST_OF_PIECE)
         common: dict[str, Any] = {"vocab_size": limit, "min_frequency": least, "special_tokens": SPECIAL}
         common["show_progress"] = False
         if unit == "pieces":

@@ -10,7 +10,7 @@ TEXT = "the cat sat on the mat. the dog sat on the log! who sat on the dog? not 
 
 def task(data=None, model=None, answers=None, text=TEXT):
     data = GenerateData(**{"window": 8, "restart": 0, **(data or {})})
-    vocabulary = Vocabulary.fit([text], data.unit, least=data.least)
+    vocabulary = Vocabulary.fit([text], data.unit, size=data.vocabulary_size, least=data.least)
     settings = GenerateModel(**{"hidden_size": 12, **(model or {})})
     return GenerateTask(data, settings, GenerateAnswers(**(answers or {})), vocabulary, several=True)
 

@@ -63,9 +63,9 @@ def test_a_row_that_begins_anew_has_a_state_of_zeros_and_the_others_keep_theirs(
     assert not torch.allclose(keeping, anew)
 
 
-@pytest.mark.parametrize("unit", ["words", "pieces"])
-def test_bits_count_the_characters_of_the_text_whatever_a_token_is(unit):
-    of = task({"unit": unit})
+@pytest.mark.parametrize(("unit", "size"), [("words", 0), ("pieces", 200)])
+def test_bits_count_the_characters_of_the_text_whatever_a_token_is(unit, size):
+    of = task({"unit": unit, "vocabulary_size": size})
     model = of.build().eval()
     batches = of.batches(texts(TEXT))
     found = validate(model, of, batches, CPU)

@@ -22,7 +22,8 @@ class GenerateData(DataSettings):
     unit: Literal["characters", "pieces", "words"] = "characters"
     """What a token is: a character, a byte-pair piece, or a word."""
     vocabulary_size: int = Field(0, ge=0)
-    """Largest size of the vocabulary, with four special tokens; 0 for no limit (with pieces: 8,000)."""
+    """Largest size of the vocabulary, with four special tokens; 0 for no limit (with pieces: 8,000 that
+    occur at least 10 times)."""
     least: int = Field(1, ge=1)
     """Tokens that occur less often than this are not in the vocabulary."""
     lower: bool = False

@@ -19,7 +19,7 @@ class TranscribeData(DataSettings):
     """What a label is: a character; a word (for few different words, without signs such as apostrophes); or a byte-pair
     piece of a word."""
     vocabulary_size: int = Field(0, ge=0)
-    """Largest number of labels; 0 for no limit (with pieces: 8,000)."""
+    """Largest number of labels; 0 for no limit (with pieces: 8,000 that occur at least 10 times)."""
     lower: bool = True
     """Convert transcripts to lower case."""
     audio: AudioSettings = AudioSettings()

@@ -25,7 +25,8 @@ class TranslateData(DataSettings):
     unit: Literal["words", "characters", "pieces"] = "pieces"
     """What a token is: a word, a character, or a byte-pair piece of a word."""
     vocabulary: int = Field(0, ge=0)
-    """Largest size of each vocabulary, with four special tokens; 0 for no limit (with pieces: 8,000)."""
+    """Largest size of each vocabulary, with four special tokens; 0 for no limit (with pieces: 8,000 that
+    occur at least 10 times)."""
     shared: bool = False
     """Use one vocabulary for sources and targets."""
     lower: bool = False
