@@ -77,11 +77,13 @@ def train(
     folder = remembered or local_folder(data_dir)
     where = Path.cwd() if folder is None and recipe.data.source == "files" else folder
     plain = recipes.from_dict({"name": recipe.name, "task": recipe.task}, recipe.name).model_dump(mode="json")
-    stored = recipe.model_dump(mode="json")
+    stored, before = recipe.model_dump(mode="json"), recipe.before
     with ExitStack() as stack:
         processes = stack.enter_context(joined())
         opened = processes.in_turn(
-            lambda: RunDirectory(out, stored, resume=resume, data_dir=where, defaults=plain, watch=not processes.first)
+            lambda: RunDirectory(
+                out, stored, resume=resume, data_dir=where, defaults=plain, before=before, watch=not processes.first
+            )
         )
         run = stack.enter_context(opened)
         note_begun(str(out))

@@ -7,7 +7,7 @@ task adds fields in the file ``settings.py`` of its folder. The docstring below 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -228,6 +228,8 @@ class Recipe(Settings):
     """How to train the network."""
     small: dict[str, Any] = {}
     """The values that ``train.limit = "small"`` sets, by dotted keys: ``"train.epochs" = 1``."""
+    before: ClassVar[dict[str, Any]] = {}
+    """What a run did before a field existed, by dotted keys, where the default of the field does something else."""
 
     @model_validator(mode="after")
     def _hold_out_for_a_score(self) -> Self:

@@ -41,6 +41,19 @@ def test_a_run_is_not_trained_over(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("watch", [False, True])
+def test_a_field_that_an_older_version_did_not_have(tmp_path: Path, watch: bool) -> None:
+    with RunDirectory(tmp_path, RECIPE):
+        pass
+    before = {"model.input_noise": 0.0}
+    now = {**RECIPE, "model": {"input_noise": "auto"}}
+    with RunDirectory(tmp_path, now, resume=True, before=before, watch=watch) as run:
+        assert run.recipe["model"] == {"input_noise": 0.0}
+    if not watch:
+        with pytest.raises(RunError, match=r"model\.input_noise = 0\.0 there, 0\.3 here"):
+            RunDirectory(tmp_path, {**RECIPE, "model": {"input_noise": 0.3}}, resume=True, before=before)
+
+
 def test_a_recipe_alone_is_no_run(tmp_path: Path) -> None:
     with RunDirectory(tmp_path, {"name": "failed before its first update"}):
         pass

@@ -35,6 +35,7 @@ class RunDirectory:
         data_dir: The folder of the data, to remember; None keeps the one that is remembered.
         defaults: The values of a recipe that sets nothing. A stored recipe may lack a field that has its default, as
             older versions had fewer fields.
+        before: What runs did before a field existed, by dotted keys, where its default does something else.
         watch: Only read: another process, which trains together with this one, has the folder and its lock.
 
     Attributes:
@@ -53,6 +54,7 @@ class RunDirectory:
         resume: bool = False,
         data_dir: Path | None = None,
         defaults: Mapping[str, Any] | None = None,
+        before: Mapping[str, Any] | None = None,
         watch: bool = False,
     ) -> None:
         self.path = Path(path)
@@ -60,9 +62,9 @@ class RunDirectory:
         self.history_path = self.path / HISTORY_NAME
         self.checkpoint_path = self.path / CHECKPOINT_NAME
         self.model_path = self.path / MODEL_NAME
-        self._lock = -1
+        self._lock, self._before = -1, before or {}
         if watch:
-            self.recipe: Mapping[str, Any] = with_choices(recipe, read_sealed(self.recipe_path)) if resume else recipe
+            self.recipe: Mapping[str, Any] = with_choices(recipe, self._stored_recipe()) if resume else recipe
             return
         if resume and not is_run(self.path):
             raise RunError(f"There is no run in {self.path}{_near(self.path)} Leave out --resume to start one there.")
@@ -139,6 +141,14 @@ class RunDirectory:
         if write:
             write_sealed(note, table)
 
+    def _stored_recipe(self) -> dict[str, Any]:
+        """The recipe of the run in the folder, with what an older version did for fields that it did not have."""
+        stored = dict(read_sealed(self.recipe_path))
+        for key, value in self._before.items():
+            table, _, name = key.partition(".")
+            stored[table] = {name: value, **stored.get(table, {})}
+        return stored
+
     def _settle_recipe(self, recipe: Mapping[str, Any], resume: bool, defaults: Mapping[str, Any]) -> Mapping[str, Any]:
         results = results_in(self.path)
         if results and not resume:
@@ -147,7 +157,7 @@ class RunDirectory:
                 f"Resume it by `{resume_command(self.path)}`, or choose another --out."
             )
         if resume and self.recipe_path.exists():
-            table = read_sealed(self.recipe_path)
+            table = self._stored_recipe()
             recipe = with_choices(recipe, table)
             stored, current = flattened(table), flattened(recipe)
             new = flattened(defaults)  # of fields that an older version did not have

@@ -50,6 +50,7 @@ class ClassifyModel(HeadSettings):
 class ClassifyRecipe(Recipe):
     """A recipe of the task ``classify``."""
 
+    before: ClassVar = {"model.input_noise": 0.0}
     task: Literal["classify"] = "classify"
     """``classify`` gives a sequence of numbers or a text one label, or several."""
     data: ClassifyData = ClassifyData()
