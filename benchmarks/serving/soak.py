@@ -157,7 +157,7 @@ class Load:
         """Clients that go away in the middle of something."""
         while not self.ending:
             _, writer = await asyncio.open_connection(*self.address)
-            part = b'POST /v2/models/sum/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"inputs"'
+            part = b'POST /v2/models/sum/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"inputs"'
             writer.write(part[: random.randrange(1, len(part))])
             await asyncio.sleep(0.05)
             writer.transport.abort()

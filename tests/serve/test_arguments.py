@@ -28,7 +28,7 @@ def test_the_arguments_reach_the_server(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(start, "start", lambda *given, **options: seen.append((given, options)) or 7)
     monkeypatch.setenv("HOLDFAST_TOKEN", "secret")
     assert arguments.main(["a", "b=c", "--port", "9", "--limit", "files=3", "--cors", "http://x", "--grace", "4"]) == 7
-    options = {"grace": 4.0, "log_level": "info", "device": "cpu", "examples": False}
+    options = {"grace": 4.0, "log_level": "info", "device": "cpu", "hosts": (), "examples": False}
     options |= {"token": "secret", "cors": ("http://x",)}
     assert seen == [((["a", "b=c"], "127.0.0.1", 9, ["files=3"]), options)]
 

@@ -122,6 +122,36 @@ def test_without_cors_there_are_no_headers_of_it(model: Path) -> None:
         assert "server" not in {name.lower() for name in answer.headers}
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:80", 200),
+        ("[::1]:80", 200),
+        ("192.168.0.7", 200),
+        ("localhost", 200),
+        ("LOCALHOST:8000", 200),
+        ("holdfast.localhost", 200),
+        ("models.example", 200),
+        ("Models.example:443", 200),
+        ("", 200),
+        ("evil.example", 421),
+        ("models.example.evil", 421),
+        ("evil.models.example", 421),
+        ("localhost.evil", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("[::1", 421),
+    ],
+)
+def test_names_of_the_server(named: Running, host: str, status: int) -> None:
+    assert named.get("/v2", Host=host).status == status
+
+
+@pytest.fixture(scope="module")
+def named(model: Path) -> Iterator[Running]:
+    with serving(model, hosts=frozenset({"models.example"})) as running:
+        yield running
+
+
 def test_the_counters(model: Path) -> None:
     with serving(model) as server:
         server.get("/v2/models/stream")

@@ -52,9 +52,9 @@ class Process:
     def _read(self, lines: Any) -> None:
         self.log += [json.loads(line) for line in lines]
 
-    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, bytes]:
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
-            connection.request(method, path, None if body is None else json.dumps(body))
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
             response = connection.getresponse()
             return response.status, response.read()
 
@@ -124,7 +124,7 @@ main(["serve", {str(folder / "stream.safetensors")!r}, "--port", "0"])
 def begun(server: Process, body: bytes) -> socket.socket:
     """A connection whose request the server has begun to answer: it waits for the body."""
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
-    head = "POST /v2/models/stream/infer HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: "
+    head = "POST /v2/models/stream/infer HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: "
     connection.sendall(f"{head}{len(body)}\r\n\r\n".encode())
     assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
     return connection
@@ -166,6 +166,23 @@ def test_the_token_of_the_environment(folder: Path) -> None:
         assert server.ask("GET", "/v2")[0] == 401
 
 
+def test_the_names_of_the_server(folder: Path) -> None:
+    """A page of another site could have its name lead to this computer (DNS rebinding)."""
+    path = str(folder / "stream.safetensors")
+    named = "Models.Example:8000"
+    with started(path) as server:
+        assert server.ask("GET", "/v2", Host="localhost")[0] == 200
+        status, answer = server.ask("GET", "/v2", Host=named)
+        assert (status, json.loads(answer)["error"]) == (
+            421,
+            "The request calls the server by a name that is not its own; name it by --allow-host.",
+        )
+    with started(path, "--allow-host", "models.example") as server:
+        assert server.ask("GET", "/v2", Host=named)[0] == 200
+    with started(path, HOLDFAST_TOKEN="pssst") as server:
+        assert server.ask("GET", "/v2/health/live", Host=named)[0] == 200
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
@@ -184,6 +201,10 @@ def test_the_token_of_the_environment(folder: Path) -> None:
         (
             ["x", "--cors", "https://a.example/"],
             "holdfast: --cors is 'https://a.example/'; expected a scheme and a host alone, such as https://their.exa",
+        ),
+        (
+            ["x", "--allow-host", "a.example:80"],
+            "holdfast: --allow-host is 'a.example:80'; expected a name without scheme and port, such as models.exam",
         ),
     ],
 )

@@ -34,6 +34,10 @@ def serve(
         list[str] | None,
         typer.Option(metavar="ORIGIN", help="The origin of web pages that may call the server. Repeatable."),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A name by which requests may call the server. Repeatable."),
+    ] = None,
     device: Annotated[
         str, typer.Option(help="Where models that need torch are computed: cpu, cuda, ... Streams run on the CPU.")
     ] = "cpu",
@@ -64,6 +68,17 @@ def serve(
     from holdfast.serve.start import start
 
     token = os.environ.get("HOLDFAST_TOKEN", "")
-    options = {"token": token, "cors": tuple(cors or ()), "examples": examples}
-    code = start(models, host, port, limits or [], grace=grace, log_level=log_level, device=device, **options)
+    code = start(
+        models,
+        host,
+        port,
+        limits or [],
+        grace=grace,
+        log_level=log_level,
+        device=device,
+        hosts=tuple(allow_host or ()),
+        token=token,
+        cors=tuple(cors or ()),
+        examples=examples,
+    )
     sys.exit(code)

@@ -22,6 +22,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE", help="A limit. Repeatable.")
     made.add_argument("--grace", type=float, default=20.0, help="Seconds from SIGTERM to the end.")
     made.add_argument("--cors", action="append", default=[], metavar="ORIGIN", help="The origin of pages. Repeatable.")
+    made.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help="A name of the server. Repeatable."
+    )
     made.add_argument("--device", default="cpu", help="Where models that need torch are computed: cpu, cuda, ...")
     made.add_argument("--examples", action="store_true", help="Offer examples of each run's test data on the page.")
     levels = ("debug", "info", "warning", "error")
@@ -51,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             grace=max(1.0, chosen.grace),
             log_level=chosen.log_level,
             device=chosen.device,
+            hosts=tuple(chosen.allow_host),
             token=token,
             cors=tuple(chosen.cors),
             examples=chosen.examples,

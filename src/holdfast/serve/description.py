@@ -30,6 +30,7 @@ _REFUSALS = {
     412: "The sequence has ended.",
     413: "Something is larger than its limit.",
     415: "The content type is not known.",
+    421: "The server is called by a name that is not its own.",
     422: "The values do not fit the model.",
     429: "This client has too many requests under way.",
     503: "The server is full, stopping, or out of time.",
@@ -97,6 +98,8 @@ def _operation(endpoint: Endpoint, service: Service) -> dict[str, Any]:
     if "model" in named and "version" not in named:
         parameters.append({"name": "version", "in": "query", "schema": {"type": "string", "enum": values["version"]}})
     known = {*endpoint.refusals, 503, *([404] if named else []), *([401] if token and not endpoint.public else [])}
+    if service.hosts is not None:
+        known.add(421)
     refused = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     operation: dict[str, Any] = {
         "operationId": re.sub(r"\W+", "_", f"{endpoint.method.lower()}{endpoint.path}").strip("_"),

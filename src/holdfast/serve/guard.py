@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import ipaddress
 import json
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -112,8 +113,10 @@ class Guard:
             self._record(scope, facts, time.perf_counter() - began)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
-        """Refuses a request without the token, and new work while the server stops."""
+        """Refuses a request under another name or without the token, and new work while the server stops."""
         service, public = self._service, scope["path"] in self._public
+        if service.hosts is not None and not _is_named(headers.get("Host", ""), service.hosts):
+            raise Refusal(421, "The request calls the server by a name that is not its own; name it by --allow-host.")
         if service.token and not public and not _has_token(headers, service.token):
             message = "The request has no valid token; expected the header Authorization: Bearer TOKEN."
             raise Refusal(401, message, headers={"WWW-Authenticate": "Bearer"})
@@ -149,6 +152,23 @@ class Guard:
                 }
             },
         )
+
+
+def _is_named(host: str, names: Container[str]) -> bool:
+    """Whether a header ``Host`` is an address, ``localhost``, or one of these names.
+
+    A page of another site can have its own name lead to this computer (DNS rebinding), and a browser then takes the
+    server for a part of that site. It cannot do so with an address, and browsers resolve ``localhost`` themselves.
+    """
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    if not name or name == "localhost" or name.endswith(".localhost") or name in names:
+        return True
+    with contextlib.suppress(ValueError):
+        return bool(ipaddress.ip_address(name))
+    return False
 
 
 def _host_of(origin: str) -> str:

@@ -17,6 +17,7 @@ REASONS = {
     412: "ended",
     413: "too_large",
     415: "content_type",
+    421: "host",
     422: "unfit",
     426: "no_upgrade",
     429: "client_full",

@@ -89,6 +89,7 @@ class Service:
         lifecycle: Whether the server is stopping.
         token: What clients must send as ``Authorization: Bearer TOKEN``; empty for none.
         cors: The origins of web pages that may call the server; empty for none.
+        hosts: The names by which requests may call the server, next to addresses and localhost; None for any.
         examples: Whether the page offers examples of each run's test data.
         sequences: Answers requests with a ``sequence_id``; None where nothing does.
         extensions: The extensions of Open Inference Protocol v2, by name.
@@ -103,6 +104,7 @@ class Service:
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     token: str = ""
     cors: tuple[str, ...] = ()
+    hosts: frozenset[str] | None = None
     examples: bool = False
     sequences: SequenceInference | None = None
     extensions: list[str] = field(default_factory=lambda: ["binary_tensor_data"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import sys
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ def start(
     grace: float,
     log_level: str,
     device: str = "cpu",
+    hosts: Sequence[str] = (),
     **options: Any,
 ) -> int:
     """Opens models and serves them until a signal.
@@ -46,6 +48,8 @@ def start(
         grace: Seconds that the end may take.
         log_level: The least severe level of the log.
         device: As :func:`holdfast.serve.models.load` takes it.
+        hosts: Names by which requests may call the server, next to addresses and localhost. Without any, every name
+            may, except where there is no token and the server listens on this computer alone.
         **options: Further fields of :class:`holdfast.serve.service.Service`.
 
     Returns:
@@ -69,25 +73,27 @@ def start(
     from holdfast.serve.service import Service
     from holdfast.serve.streams import add_streams
 
-    _check_access(options.get("token", ""), options.get("cors", ()))
+    _check_access(options.get("token", ""), options.get("cors", ()), hosts)
     bounds = with_changes(limits)
     sys.setswitchinterval(_SWITCH_SECONDS)
     with server.listen(host, port) as listener:  # before the models, so that a port in use is reported at once
-        service = Service.make(Models(load(place, device) for place in places(models)), bounds, **options)
-        streams = add_streams(service)
         address, actual = listener.getsockname()[:2]
+        local = ipaddress.ip_address(address).is_loopback
+        names = frozenset(map(str.lower, hosts)) if hosts or (local and not options.get("token")) else None
+        service = Service.make(Models(load(place, device) for place in places(models)), bounds, hosts=names, **options)
+        streams = add_streams(service)
         shown = f"[{address}]" if ":" in address else address
         logs.begin(log_level)
         allow_connections(bounds.connections)
-        names = {model.name: service.models.versions(model.name) for model in service.models}
-        logs.LOG.info("serving", extra={"fields": {"url": f"http://{shown}:{actual}", "models": names}})
-        if not service.token and address not in ("127.0.0.1", "::1"):
+        served = {model.name: service.models.versions(model.name) for model in service.models}
+        logs.LOG.info("serving", extra={"fields": {"url": f"http://{shown}:{actual}", "models": served}})
+        if not service.token and not local:
             logs.LOG.warning("Everyone who reaches this address may use the server: set HOLDFAST_TOKEN.")
         return server.run(service, [listener], grace=grace, log_level=log_level, further=[streams])
 
 
-def _check_access(token: str, origins: Sequence[str]) -> None:
-    """Refuses a token that no request can have, and an origin that no page has.
+def _check_access(token: str, origins: Sequence[str], hosts: Sequence[str]) -> None:
+    """Refuses a token that no request can have, an origin that no page has, and a name that no host has.
 
     Raises:
         OptionError: One of them.
@@ -101,6 +107,11 @@ def _check_access(token: str, origins: Sequence[str]) -> None:
         if origin not in ("*", "null") and not re.fullmatch(r"\w[\w+.-]*://[^/?#\s]+", origin, re.ASCII):
             raise OptionError(
                 f"--cors is {origin!r}; expected a scheme and a host alone, such as https://their.example."
+            )
+    for host in hosts:
+        if not re.fullmatch(r"[\w-]+(\.[\w-]+)*", host, re.ASCII):
+            raise OptionError(
+                f"--allow-host is {host!r}; expected a name without scheme and port, such as models.example."
             )
 
 
