@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import pickle
 from typing import Any
 
@@ -136,7 +137,7 @@ def test_every_option_can_be_given_as_a_keyword_of_a_layer() -> None:
 def test_every_option_is_documented() -> None:
     assert CellSpec.__doc__ is not None
     for field in dataclasses.fields(CellSpec):
-        assert f"\n        {field.name}: " in CellSpec.__doc__, field.name
+        assert f"\n    {field.name}: " in inspect.cleandoc(CellSpec.__doc__), field.name
 
 
 def test_gates_state_and_output() -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import numpy as np
 import pytest
 
-from holdfast.data.features import FilterbankStream, log_mel
+from holdfast.data.features import LARGEST, FilterbankStream, log_mel
 from holdfast.data.settings import AudioSettings
-from holdfast.errors import MissingLibraryError, OptionError, RecipeError, ShapeError
+from holdfast.errors import DataError, MissingLibraryError, OptionError, RecipeError, ShapeError
 from holdfast.recipes import changed
 from tones import RATE, noise, tone
 
@@ -80,6 +81,23 @@ def test_a_step_comes_as_soon_as_its_window_is_full() -> None:
     assert len(stream.accept(sound[:279])) == 0  # two windows of 25 ms, 10 ms apart, take 35 ms
     assert len(stream.accept(sound[279:280])) == 1
     assert len(stream.finish()) == 0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38, -2e9])
+def test_what_is_no_sample_is_refused_and_changes_nothing(value: float) -> None:
+    sound = noise(0.2)
+    wrong = sound.copy()
+    wrong[7] = value
+    stream = FilterbankStream(AUDIO)
+    steps = [stream.accept(sound[:500])]
+    with pytest.raises(DataError, match=re.escape(f"The sound holds {np.float32(value)} at sample 7 (from 0); expec")):
+        stream.accept(wrong)
+    steps += [stream.accept(sound[500:]), stream.finish()]
+    assert np.array_equal(np.concatenate(steps), log_mel(sound, AUDIO))
+
+
+def test_loud_samples_have_finite_energies() -> None:
+    assert np.isfinite(log_mel(np.sign(noise(0.5)) * np.float32(LARGEST), AUDIO)).all()
 
 
 def test_wrong_calls() -> None:

@@ -6,7 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.data.settings import AudioSettings
-from holdfast.errors import MissingLibraryError, OptionError, ShapeError
+from holdfast.errors import DataError, MissingLibraryError, OptionError, ShapeError
+
+LARGEST = 1e9
+"""The energies of larger samples overflow float32. Samples of 16 bits that nobody divided are below it."""
 
 Floats = NDArray[np.float32]
 
@@ -56,12 +59,14 @@ class FilterbankStream:
 
         Raises:
             ShapeError: The samples are not of one dimension.
+            DataError: A sample is not a finite number, or far beyond -1 to 1; the stream is as before.
             OptionError: :meth:`finish` was called before.
         """
         if self._finished:
             raise OptionError("accept was called after finish; make a new stream for another recording.")
         if samples.ndim != 1:
             raise ShapeError(f"The samples have shape {samples.shape}; expected [N], one channel.")
+        check_samples(samples, "The sound")
         self._filterbank.accept_waveform(self.settings.rate, np.ascontiguousarray(samples, dtype=np.float32))
         ready = self._filterbank.num_frames_ready
         frames = [*self._rest, *(np.array(self._filterbank.get_frame(k)) for k in range(self._taken, ready))]
@@ -82,6 +87,22 @@ class FilterbankStream:
         return np.array(frames, dtype=np.float32).reshape(-1, self.settings.values)
 
 
+def check_samples(samples: NDArray[np.floating], origin: str) -> None:
+    """Refuses sound whose energies no float32 can hold.
+
+    Args:
+        samples: [N].
+        origin: The source of the sound, for the message.
+
+    Raises:
+        DataError: A sample is not a finite number, or beyond ``LARGEST``.
+    """
+    wrong = ~(np.abs(samples) <= LARGEST)
+    if wrong.any():
+        place = int(wrong.argmax())
+        raise DataError(f"{origin} holds {samples[place]} at sample {place} (from 0); expected numbers from -1 to 1.")
+
+
 def log_mel(samples: Floats, settings: AudioSettings) -> Floats:
     """The log-mel energies of a whole recording.
 
@@ -95,6 +116,7 @@ def log_mel(samples: Floats, settings: AudioSettings) -> Floats:
     Raises:
         MissingLibraryError: ``kaldi-native-fbank`` is not installed.
         ShapeError: The samples are not of one dimension.
+        DataError: A sample is not a finite number, or far beyond -1 to 1.
     """
     stream = FilterbankStream(settings)
     return np.concatenate([stream.accept(samples), stream.finish()])

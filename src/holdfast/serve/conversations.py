@@ -182,11 +182,12 @@ class Sound:
 
     async def binary(self, data: bytes) -> str:
         """The text after a chunk of sound."""
+        from holdfast.data.features import check_samples
+
         if len(data) % 4:
             raise Refusal(422, f"The frame has {len(data)} bytes; expected a multiple of 4: samples as float32.")
         samples = np.frombuffer(data, _LITTLE_ENDIAN).astype(np.float32)
-        if not np.isfinite(samples).all():
-            raise Refusal(422, "The sound has a NaN or an infinite sample; expected samples from -1 to 1.")
+        check_samples(samples, "The sound")
         if self._samples + len(samples) > self._limits.sound_values:
             raise Refusal(
                 413,

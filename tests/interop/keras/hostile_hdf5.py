@@ -56,8 +56,8 @@ def packed_zeros() -> bytes:
 
 
 def bomb(group: Any, name: str) -> None:
-    """A piece of 32 bytes that unpacks to 800 MB."""
-    made = group.create_dataset(name, (4, 2), "f4", chunks=(4, 2), compression="gzip")
+    """A piece of 512 bytes that unpacks to 800 MB; in smaller pieces, HDF5 1 cannot note its packed size."""
+    made = group.create_dataset(name, (4, 2), "f4", chunks=(16, 8), maxshape=(None, None), compression="gzip")
     made.id.write_direct_chunk((0, 0), packed_zeros())
 
 

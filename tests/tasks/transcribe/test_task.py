@@ -133,7 +133,8 @@ def test_samples_in_memory_are_answered_as_their_files(run: Trained, folder: Pat
     for values, message in [
         (sounds[0], f"values[0] has shape () and type float32; expected {expected}, floating. Take the mean of "),
         ([np.zeros(9, np.int16)], f"values[0] has shape (9,) and type int16; expected {expected}, floating. Take the "),
-        ([np.full(9000, np.nan)], f"values[0] holds samples that are not finite; expected {expected}."),
+        ([np.full(9000, np.nan)], "values[0] holds nan at sample 0 (from 0); expected numbers from -1 to 1."),
+        ([np.full(9000, 1e300)], "values[0] holds 1e+300 at sample 0 (from 0); expected numbers from -1 to 1."),
         ([np.zeros(10)], "values[0] lasts 1.25 ms; expected at least one window of 25 ms. Leave it out, or shorten "),
         ("a.wav", f"The values are of type str; expected a list of recordings, each {expected}."),
     ]:

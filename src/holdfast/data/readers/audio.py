@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.data.examples import Examples
-from holdfast.data.features import log_mel
+from holdfast.data.features import check_samples, log_mel
 from holdfast.data.readers.folders import listing
 from holdfast.data.readers.sound_headers import SizeField, check_whole
 from holdfast.data.settings import AudioSettings, ReadingSettings
@@ -191,9 +191,10 @@ def energies_of(sound: Floats, settings: AudioSettings, origin: str) -> Floats:
         origin: The source of the sound, for the message.
 
     Raises:
-        DataError: The sound is shorter than one window.
+        DataError: The sound is shorter than one window, or holds what is no sample.
         MissingLibraryError: ``kaldi-native-fbank`` is not installed.
     """
+    check_samples(sound, origin)
     steps = log_mel(sound, settings)
     if not len(steps):
         raise DataError(

@@ -49,6 +49,7 @@ class LiveTranscript:
 
         Raises:
             ShapeError: The samples do not have one dimension.
+            DataError: A sample is not a finite number, or far beyond -1 to 1; the stream is as before.
         """
         return self._steps(self._filterbank.accept(samples))
 
@@ -120,6 +121,7 @@ class TranscriptStream:
 
         Raises:
             ShapeError: The samples do not have one dimension.
+            DataError: A sample is not a finite number, or far beyond -1 to 1; the stream is as before.
         """
         return self._transcribe(self._transcript.accept(samples))
 
