@@ -1,8 +1,9 @@
 """Runs the tests with the oldest and the newest libraries: ``python wheels/compat.py oldest newest``.
 
-``oldest`` installs the least version of every library that ``pyproject.toml`` allows, ``newest`` the latest of all;
-each in an environment of its own, ``.venv-compat-NAME``. ``make compat`` runs it. ``--torch VERSION`` takes another
-torch, for example where the least one is a download of gigabytes; ``--python`` another Python, ``--tests`` other tests.
+``oldest`` installs the least version of every library that ``pyproject.toml`` allows, all extras included, for the
+oldest Python; ``newest`` the latest of all, for the newest Python that is installed. Each has an environment of its
+own, ``.venv-compat-NAME``. ``make compat`` runs both. ``--torch VERSION`` takes another torch, for example where the
+least one is a download of gigabytes; ``--python`` another Python, ``--tests`` other tests.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-FOR_TESTS = ("hypothesis", "pytest", "pytest-xdist")
-EXTRAS = ("h5", "images", "serve", "tables", "text", "tensorboard")
-"""Those that the tests run with; the others' tests are skipped, as they are for a person who has not installed them."""
+FOR_TESTS = ("captum", "hypothesis", "pandas", "playwright", "pytest", "pytest-xdist")
+NEWEST_PYTHON = 20
+"""Pythons 3.11 to 3.this are looked for."""
 
 
 def requirements(oldest: bool, torch: str | None) -> list[str]:
@@ -29,13 +31,26 @@ def requirements(oldest: bool, torch: str | None) -> list[str]:
         torch: The version of torch to take in place of that.
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = [*project["dependencies"], *(line for name in EXTRAS for line in project["optional-dependencies"][name])]
+    extras = project["optional-dependencies"]
+    names = re.findall(r"\w+", re.search(r"\[(.*)\]", *extras["all"])[1])
+    wanted = {*project["dependencies"], *(line for name in names for line in extras[name])}
     result = list(FOR_TESTS)
-    for line in wanted:
+    for line in sorted(wanted):
         name, _, version = line.partition(">=")
         exact = torch if name == "torch" and torch else version if oldest else ""
         result.append(f"{name}=={exact}" if exact else name)
     return result
+
+
+def interpreter(oldest: bool) -> str:
+    """The oldest or the newest Python that is installed and that Holdfast supports."""
+    minors = range(11, NEWEST_PYTHON + 1)
+    for minor in minors if oldest else reversed(minors):
+        program = shutil.which(f"python3.{minor}")
+        # A shim of a version manager may be there without its Python.
+        if program and subprocess.run([program, "--version"], capture_output=True).returncode == 0:
+            return program
+    return sys.executable
 
 
 def run(*command: str | Path, check: bool = True, **variables: str) -> int:
@@ -63,7 +78,7 @@ def main() -> None:
     parser.add_argument(
         "names", nargs="+", help="oldest, newest; what follows in a name makes an environment of its own"
     )
-    parser.add_argument("--python", default=sys.executable, help="The Python of the environments.")
+    parser.add_argument("--python", help="The Python of the environments.")
     parser.add_argument("--torch", help="This version of torch.")
     parser.add_argument("--tests", nargs="*", default=["tests"], help="What pytest runs.")
     chosen = parser.parse_args()
@@ -71,7 +86,7 @@ def main() -> None:
     for name in chosen.names:
         if not re.match(r"oldest|newest", name):
             parser.error(f"there is no environment {name!r}; expected oldest or newest")
-        python = environment(name, chosen.python, chosen.torch)
+        python = environment(name, chosen.python or interpreter(name.startswith("oldest")), chosen.torch)
         run(python, "-m", "pip", "list")
         # A newer library may warn of what the code does; a warning is no failure here.
         options = ("-n", "2", "-q", "-W", "default", "-p", "no:cacheprovider")

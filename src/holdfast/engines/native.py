@@ -31,7 +31,7 @@ try:
 except ImportError as error:  # installed without it
     _MISSING = str(error)
 
-_why_not = calling.constant(kernels.why_not)
+_why_not = calling.constant(kernels.why_not_activations)
 # The kernels' names for the masks of a Noise.
 _MASKS = {"state": "state_mask", "candidate": "candidate", "zoneout_h": "zoned_h", "zoneout_c": "zoned_c"}
 _DTYPES = {torch.float32: "f32", torch.float64: "f64", torch.bfloat16: "bf16"}
@@ -66,7 +66,7 @@ class NativeEngine:
             return f"the kernels compute in float32, float64 and bfloat16, and {source} {dtype}."
         if dtype == torch.bfloat16 and (reason := bfloat16.why_not(request)):
             return reason
-        if reason := _why_not(spec):
+        if reason := _why_not(*spec.activations):
             return reason
         if not x.numel():
             return f"there is nothing to compute in an input of shape {tuple(x.shape)}."
@@ -180,7 +180,7 @@ class NativeEngine:
 
 @lru_cache(1024)
 def _cell(spec: CellSpec, dtype: torch.dtype, reverse: bool, isa: str) -> NativeCell | None:
-    if _MISSING or dtype not in (torch.float32, torch.float64) or _why_not(spec):
+    if _MISSING or dtype not in (torch.float32, torch.float64) or _why_not(*spec.activations):
         return None
     return NativeCell(spec, dtype, reverse, isa)
 

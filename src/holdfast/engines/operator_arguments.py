@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from collections.abc import Sequence
@@ -24,12 +25,24 @@ SCHEMA = (
 )
 """The arguments of a request. ``rounded``: whether the products' operands and the result are rounded to bfloat16."""
 
+_FIELDS = tuple(field.name for field in dataclasses.fields(CellSpec))
 _COUNT = 13  # of arguments before ``rounded``
 
 
-@calling.constant
 def description(spec: CellSpec) -> str:
     """A cell as the operators take it: JSON with its kind, its sizes and the options that are not at their defaults."""
+    if torch.compiler.is_compiling():
+        return _description_of(*[getattr(spec, name) for name in _FIELDS])
+    return _description(spec)
+
+
+@calling.constant
+def _description_of(*values: Any) -> str:
+    """The description of a cell with these fields: older versions of torch.compile cannot take the cell itself."""
+    return _description(CellSpec(**dict(zip(_FIELDS, values, strict=True))))
+
+
+def _description(spec: CellSpec) -> str:
     sizes = {"kind": spec.kind, "input_size": spec.input_size, "hidden_size": spec.hidden_size, "bias": spec.bias}
     return json.dumps({**sizes, **spec.computing_options()}, default=lambda number: number.item())  # a NumPy number
 

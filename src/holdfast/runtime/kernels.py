@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import Any
 
-from holdfast.cells.activation_names import parse_activation
+from holdfast.cells.activation_names import Activation, parse_activation
 from holdfast.cells.spec import CellSpec
 
 # The numbers of the enumerations in native/layer.h.
@@ -56,7 +56,11 @@ def function(name: str) -> tuple[int, float, float] | None:
 
 def why_not(spec: CellSpec) -> str | None:
     """One sentence that says why the kernels cannot compute a cell, or None when they can."""
-    phi, sigma, out = spec.activations
+    return why_not_activations(*spec.activations)
+
+
+def why_not_activations(phi: Activation, sigma: Activation, out: Activation) -> str | None:
+    """The same for the activations of a cell."""
     if isinstance(phi, str) and isinstance(sigma, str) and isinstance(out, str):
         return _why_not(phi, sigma, out)
     return "an activation is a callable, which the kernels cannot call."

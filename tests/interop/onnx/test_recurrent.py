@@ -30,6 +30,10 @@ TOLERANCE = 1e-5
 LARGE = 100
 
 
+def version_of(library: Any) -> tuple[int, ...]:
+    return tuple(map(int, library.__version__.split(".")[:2]))
+
+
 def run(model: Any, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
     """What onnxruntime computes."""
     options = onnxruntime.SessionOptions()
@@ -82,6 +86,7 @@ def cases(draw: Any) -> tuple[str, dict[str, np.ndarray], tuple[str, ...], dict[
     return op, given_, tuple(outputs), attributes, draw(st.booleans())
 
 
+@pytest.mark.skipif(version_of(onnxruntime) < (1, 29), reason="onnxruntime before 1.29 crashes on some of the nodes")
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(case=cases())
 def test_any_node_computes_what_onnxruntime_computes(case: Any, tmp_path: Path) -> None:
@@ -105,7 +110,7 @@ def test_onnx_own_node_tests(case: Any, tmp_path: Path) -> None:
 
 
 def test_all_of_onnx_own_node_tests_are_tried() -> None:
-    assert len(RECURRENT) >= 17
+    assert len(RECURRENT) >= (17 if version_of(onnx) >= (1, 23) else 12)
 
 
 def test_onnx_published_node_tests(conformance: Any, tmp_path: Path) -> None:

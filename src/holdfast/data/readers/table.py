@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -226,7 +227,9 @@ def parquet_index(source: Path | bytes, columns: Sequence[str]) -> tuple[str, ..
     """The columns of a Parquet file that number or name its rows."""
     import polars
 
-    return index_columns(columns, _pandas_index(polars.read_parquet_metadata(source).get("pandas", "")))
+    place = io.BytesIO(source) if isinstance(source, bytes) else source  # older versions of polars take no bytes
+    description = polars.read_parquet_metadata(place).get("pandas", "")
+    return index_columns(columns, _pandas_index(description))
 
 
 def _pandas_index(description: str) -> list[str]:
