@@ -57,9 +57,7 @@ def test_text_while_the_sound_comes(model: Path) -> None:
     refused: dict[Any, str] = {
         b"123": "The frame has 3 bytes; expected a multiple of 4: samples as float32.",
         np.full(2, np.nan, "<f4").tobytes(): "The sound holds nan at sample 0 (from 0); expected numbers from -1 to 1",
-        np.full(
-            2, -np.inf, "<f4"
-        ).tobytes(): "The sound holds -inf at sample 0 (from 0); expected",
+        np.full(2, -np.inf, "<f4").tobytes(): "The sound holds -inf at sample 0 (from 0); expected",
         "[1, 2]": 'A transcriber takes sound as binary frames, and {"end": true} at its end.',
     }
 
