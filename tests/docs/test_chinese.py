@@ -150,7 +150,7 @@ CELLS, TUTORIAL, README = (
         (TUTORIAL, "梯度可能爆炸。", "梯度可能爆炸。 ", "a space next to"),
         (TUTORIAL, "**梯度裁剪**：循环", "**梯度裁剪：**循环", "asterisks"),
         (TUTORIAL, "**梯度裁剪**", "*梯度裁剪*", "italics"),
-        (TUTORIAL, "见 [tf1", "见\n[tf1", "a line break"),
+        (TUTORIAL, "见 [TensorFlow 1 程", "见\n[TensorFlow 1 程", "a line break"),
         (TUTORIAL, "测试集", "测试数据", "the glossary"),
         (TUTORIAL, "```console", "```text", "a block of"),
     ],

@@ -9,7 +9,7 @@ from holdfast.data.settings import AudioSettings
 from holdfast.errors import DataError, MissingLibraryError, OptionError, ShapeError
 
 LARGEST = 1e9
-"""The energies of larger samples overflow float32. Samples of 16 bits that nobody divided are below it."""
+"""The energies of larger samples overflow float32. Samples of 16 bits that were not divided are below it."""
 
 Floats = NDArray[np.float32]
 
