@@ -39,8 +39,10 @@ class Layer:
     def __init__(self, session: Any, case: Case, given: Numbers):
         B, T, _, H = case.shape
         self._session, self._binding = session, session.io_binding()
-        for name, array in onnx_model.inputs(given).items():
-            self._binding.bind_ortvalue_input(name, make(array))
+        # The bindings use the memory of the arrays, which the values keep.
+        self._inputs = {name: make(array) for name, array in onnx_model.inputs(given).items()}
+        for name, value in self._inputs.items():
+            self._binding.bind_ortvalue_input(name, value)
         self._output = make(np.zeros((T, B, case.directions * H), np.float32))
         self._binding.bind_ortvalue_output("y", self._output)
 
@@ -68,9 +70,9 @@ class Stream:
         self._steps = list(stream_inputs(given).numpy()[:, None])
         self._input, self._output = make(np.zeros((1, B, I), np.float32)), make(np.zeros((1, B, H), np.float32))
         pairs = onnx_model.states(case)
-        places = [[make(np.zeros((1, B, H), np.float32)) for _ in pairs] for _ in range(2)]
+        self._places = [[make(np.zeros((1, B, H), np.float32)) for _ in pairs] for _ in range(2)]
         self._bindings = []
-        for before, after in (places, reversed(places)):
+        for before, after in (self._places, reversed(self._places)):
             binding = session.io_binding()
             binding.bind_ortvalue_input("x", self._input)
             binding.bind_ortvalue_output("y", self._output)

@@ -17,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from tests.estimators.scikit_learn_checks import checks_of, run
 
 import holdfast
 from holdfast import SequenceClassifier, TextClassifier, experiment, recipes
@@ -45,18 +45,15 @@ def sequences(count: int = 60, steps: int = 9, seed: int = 0) -> tuple[np.ndarra
     return X, (X[:, :, 0].sum(1) > 0).astype(int)
 
 
-@parametrize_with_checks(
-    [
-        SequenceClassifier(
-            hidden_size=8, epochs=20, learning_rate=0.05, dropout=0, input_noise=0, threads=1, validation=None
-        )
-    ],
-    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
-    xfail_strict=False,  # on other processors they may pass
+@checks_of(
+    SequenceClassifier(
+        hidden_size=8, epochs=20, learning_rate=0.05, dropout=0, input_noise=0, threads=1, validation=None
+    ),
+    EXPECTED_FAILURES,
 )
 @pytest.mark.filterwarnings("ignore")  # scikit-learn's checks pass values on purpose that warn
 def test_the_checks_of_scikit_learn(estimator: Estimator, check: Any) -> None:
-    check(estimator)
+    run(estimator, check, EXPECTED_FAILURES)
 
 
 def test_the_command_line_trains_the_same_bits(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import r2_score
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from tests.estimators.scikit_learn_checks import checks_of, run
 
 import holdfast
 from holdfast import SequenceRegressor, TextRegressor, experiment, recipes
@@ -38,13 +38,13 @@ def sequences(count: int = 40, steps: int = 7, seed: int = 0) -> tuple[np.ndarra
     return X, 1000 + 50 * X[:, :, 0].astype(np.float64).cumsum(1)
 
 
-@parametrize_with_checks(
-    [SequenceRegressor(cell="rnn", hidden_size=8, batch_size=16, learning_rate=0.03, threads=1, validation=None)],
-    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
+@checks_of(
+    SequenceRegressor(cell="rnn", hidden_size=8, batch_size=16, learning_rate=0.03, threads=1, validation=None),
+    EXPECTED_FAILURES,
 )
 @pytest.mark.filterwarnings("ignore")  # scikit-learn's checks pass values on purpose that warn
 def test_the_checks_of_scikit_learn(estimator: Estimator, check: Any) -> None:
-    check(estimator)
+    run(estimator, check, EXPECTED_FAILURES)
 
 
 @pytest.mark.parametrize("per", ["sequence", "step"])

@@ -81,7 +81,7 @@ def test_a_file_is_fetched_once(server: Server, tmp_path: Path, capfd: pytest.Ca
     assert server.requests == [("good", None)]
     said = capfd.readouterr()
     assert said.out == ""
-    assert said.err.strip() == f"Downloading data.gz to {folder}"
+    assert said.err == f"Downloading data.gz to {folder}\n"
 
 
 def test_on_a_terminal_a_bar_is_drawn_on_stderr(

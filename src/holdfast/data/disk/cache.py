@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.data.disk.build import PROGRESS, Source, build
-from holdfast.data.disk.progress import shown
 from holdfast.data.disk.store import DESCRIPTION, FORMAT, DamagedError, Description, Store
+from holdfast.data.progress import byte_bars
 from holdfast.data.sets.download import cache_dir
 from holdfast.errors import DataError, HoldfastWarning, did_you_mean
 from holdfast.files import lock as locks
@@ -91,8 +91,11 @@ def prepared(source: Source) -> Store:
 
 def _prepare(folder: Path, source: Source) -> None:
     """Prepares a set. It has its description, and so can be used, only once it has been checked."""
-    with shown(source.about, folder, source.total) as progress:
-        build(folder, source, progress)
+    with byte_bars() as bars:
+        if not bars.console.is_terminal:
+            bars.console.print(f"Preparing {source.about} in {folder}", soft_wrap=True, highlight=False, markup=False)
+        task = bars.add_task(f"Preparing {source.about}", total=source.total)
+        build(folder, source, lambda done: bars.update(task, completed=done))
     try:
         if not _is_still(source, folder.name):
             raise DataError(f"{source.about} changed while it was read. Start again once nothing writes to it.")

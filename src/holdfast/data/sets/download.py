@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast.data.progress import byte_bars
 from holdfast.errors import MissingDataError
 
 if TYPE_CHECKING:
@@ -69,23 +70,14 @@ def fetch(files: Sequence[RemoteFile], folder: Path, looked_in: Sequence[Path] =
     Raises:
         MissingDataError: All addresses of a file failed: offline, an HTTP error, or a wrong checksum.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
     wanted = [file for file in files if not (folder / file.name).exists()]
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with byte_bars() as bars:
         for file in wanted:
-            if not console.is_terminal:
-                console.print(f"Downloading {file.name} to {folder}", soft_wrap=True, highlight=False)
-            reasons = _fetch_one(file, folder, progress)
+            if not bars.console.is_terminal:
+                bars.console.print(
+                    f"Downloading {file.name} to {folder}", soft_wrap=True, highlight=False, markup=False
+                )
+            reasons = _fetch_one(file, folder, bars)
             if reasons:
                 raise MissingDataError(_missing(wanted, [*looked_in, folder], reasons))
     return [folder / file.name for file in files]
@@ -106,7 +98,7 @@ def _site(address: str) -> str:
     return address.rpartition("/")[0] + "/"
 
 
-def _fetch_one(file: RemoteFile, folder: Path, progress: Progress) -> list[str]:
+def _fetch_one(file: RemoteFile, folder: Path, bars: Progress) -> list[str]:
     """Tries the addresses until one gives the file.
 
     Returns:
@@ -118,11 +110,11 @@ def _fetch_one(file: RemoteFile, folder: Path, progress: Progress) -> list[str]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             resumed = part.exists() and part.stat().st_size > 0
-            _receive(address, part, file.name, progress)
+            _receive(address, part, file.name, bars)
             actual = _sha256(part)
             if actual != file.sha256 and resumed:  # the old part was not the start of this file
                 part.unlink()
-                _receive(address, part, file.name, progress)
+                _receive(address, part, file.name, bars)
                 actual = _sha256(part)
             if actual == file.sha256:
                 part.replace(folder / file.name)
@@ -134,7 +126,7 @@ def _fetch_one(file: RemoteFile, folder: Path, progress: Progress) -> list[str]:
     return reasons
 
 
-def _receive(address: str, part: Path, name: str, progress: Progress) -> None:
+def _receive(address: str, part: Path, name: str, bars: Progress) -> None:
     """Downloads to ``part``; resumes after its bytes if the server can."""
     held = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(address, headers={"User-Agent": "holdfast", "Accept-Encoding": "identity"})
@@ -154,11 +146,11 @@ def _receive(address: str, part: Path, name: str, progress: Progress) -> None:
             held = 0
         length = response.headers.get("Content-Length")
         total = held + int(length) if length else None
-        task = progress.add_task(name, total=total, completed=held)
+        task = bars.add_task(name, total=total, completed=held)
         with part.open("ab" if held else "wb") as out:
             while chunk := response.read(_CHUNK):
                 out.write(chunk)
-                progress.advance(task, len(chunk))
+                bars.advance(task, len(chunk))
             received = out.tell()
     if total is not None and received < total:
         raise _FetchError(f"the connection closed after {received} of {total} bytes; run again to resume")
