@@ -201,8 +201,11 @@ def test_an_end_that_nobody_reads(service: Service, address: str) -> None:
 def test_all_frames_together_are_bounded(address: str, service: Service) -> None:
     wait(lambda: service.held_bytes == 0)  # of the clients before
     raws, before = [Raw(address) for _ in range(12)], memory()
-    for raw in raws:
-        raw.send(frame(BINARY, bytes(2**20 - 4))[:-1])
+    sent = frame(BINARY, bytes(2**20 - 4))[:-1]
+    for part in (sent[: 5 * 2**17], sent[5 * 2**17 :]):  # the first parts together are 7.5 MB, of 8 that are allowed
+        for raw in raws:
+            raw.send(part)
+        wait(lambda: service.held_bytes > 7 * 2**20)
     codes = []
     for raw in raws:
         raw.socket.settimeout(0.2)
@@ -212,7 +215,7 @@ def test_all_frames_together_are_bounded(address: str, service: Service) -> None
             codes.append(0)
         raw.socket.close()
     assert set(codes) == {0, 1013}
-    assert codes.count(0) <= 8
+    assert codes.count(0) in (7, 8)  # those that were ended made room for the others
     assert memory() - before < 64
 
 
@@ -269,7 +272,7 @@ def test_a_client_that_waits_for_a_long_step_is_not_taken_for_dead(monkeypatch: 
     """Its answers to pings wait behind its next frames, which the server does not read yet."""
     from holdfast.serve import server
 
-    monkeypatch.setattr(server, "_PING_SECONDS", 0.1)
+    monkeypatch.setattr(server, "_PING_SECONDS", 0.04)
     service = service_of({"tensor_values": 10**7}, sum=accumulator(1))
     x = np.ones(2**18, "<f4").tobytes()
     with served(service) as address, Raw(address) as raw:

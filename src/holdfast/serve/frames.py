@@ -84,6 +84,9 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         if self.service.held_bytes > self.service.limits.all_bodies_bytes and held > _PART and not self._ended():
             self.service.metrics.errors.labels("bodies").inc()
             self._fail(_TRY_LATER, "The server holds as many bytes as it may (all_bodies_bytes).")
+            self._waiting.clear()
+            # What it held is free now, so that the others are not ended for it.
+            self._count(len(self.conn.reader.buffer) + sum(self._sizes))
 
     async def receive(self) -> Any:
         """The next message for the application, which has answered the one before."""
