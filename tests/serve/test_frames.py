@@ -272,9 +272,9 @@ def test_a_client_that_waits_for_a_long_step_is_not_taken_for_dead(monkeypatch: 
     """Its answers to pings wait behind its next frames, which the server does not read yet."""
     from holdfast.serve import server
 
-    monkeypatch.setattr(server, "_PING_SECONDS", 0.04)
-    service = service_of({"tensor_values": 10**7}, sum=accumulator(1))
-    x = np.ones(2**18, "<f4").tobytes()
+    monkeypatch.setattr(server, "_PING_SECONDS", 0.05)
+    service = service_of({"tensor_values": 10**7, "frame_bytes": 2**23}, sum=accumulator(1))
+    x = np.ones(2**20, "<f4").tobytes()
     with served(service) as address, Raw(address) as raw:
         raw.send(frame(BINARY, x), ONE_STEP[:2] + bytes(4) + bytes(12))
         answers: list[Any] = []
