@@ -78,15 +78,17 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
 
     def _count(self, held: int) -> None:
         """Adds the bytes that the connection holds to those of all bodies; too many end it."""
-        held = 0 if self.disconnected else held
-        self.service.held_bytes += held - self._held
-        self._held = held
+        self._hold(0 if self.disconnected else held)
         if self.service.held_bytes > self.service.limits.all_bodies_bytes and held > _PART and not self._ended():
             self.service.metrics.errors.labels("bodies").inc()
             self._fail(_TRY_LATER, "The server holds as many bytes as it may (all_bodies_bytes).")
-            self._waiting.clear()
-            # What it held is free now, so that the others are not ended for it.
-            self._count(len(self.conn.reader.buffer) + sum(self._sizes))
+            if self._ended():  # what it held is free now, so that the others are not ended for it
+                self._waiting.clear()
+                self._hold(len(self.conn.reader.buffer) + sum(self._sizes))
+
+    def _hold(self, held: int) -> None:
+        self.service.held_bytes += held - self._held
+        self._held = held
 
     async def receive(self) -> Any:
         """The next message for the application, which has answered the one before."""
