@@ -19,8 +19,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FOR_TESTS = ("captum", "hypothesis", "pandas", "playwright", "pytest", "pytest-xdist")
-NEWEST_PYTHON = 20
-"""Pythons 3.11 to 3.this are looked for."""
+MINORS = range(11, 21)
+"""The Pythons that are looked for: 3.11 and so on."""
 
 
 def requirements(oldest: bool, torch: str | None) -> list[str]:
@@ -44,8 +44,7 @@ def requirements(oldest: bool, torch: str | None) -> list[str]:
 
 def interpreter(oldest: bool) -> str:
     """The oldest or the newest Python that is installed and that Holdfast supports."""
-    minors = range(11, NEWEST_PYTHON + 1)
-    for minor in minors if oldest else reversed(minors):
+    for minor in MINORS if oldest else reversed(MINORS):
         program = shutil.which(f"python3.{minor}")
         # A shim of a version manager may be there without its Python.
         if program and subprocess.run([program, "--version"], capture_output=True).returncode == 0:

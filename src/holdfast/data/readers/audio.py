@@ -182,7 +182,7 @@ def energies(path: Path, settings: AudioSettings) -> Floats:
     return energies_of(samples(path, settings.rate), settings, str(path))
 
 
-def energies_of(sound: Floats, settings: AudioSettings, origin: str) -> Floats:
+def energies_of(sound: NDArray[np.floating], settings: AudioSettings, origin: str) -> Floats:
     """The log-mel energies of sound, [steps, values].
 
     Args:
@@ -195,7 +195,7 @@ def energies_of(sound: Floats, settings: AudioSettings, origin: str) -> Floats:
         MissingLibraryError: ``kaldi-native-fbank`` is not installed.
     """
     check_samples(sound, origin)
-    steps = log_mel(sound, settings)
+    steps = log_mel(sound.astype(np.float32, copy=False), settings)
     if not len(steps):
         raise DataError(
             f"{origin} lasts {1000 * len(sound) / settings.rate:.3g} ms; expected at least one window of "

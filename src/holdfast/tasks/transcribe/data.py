@@ -18,7 +18,6 @@ from holdfast.data.batch import Batch
 from holdfast.data.batches import Indices, SequenceDataset
 from holdfast.data.disk.files import kept
 from holdfast.data.disk.placement import on_disk
-from holdfast.data.features import check_samples
 from holdfast.data.readers import transcripts
 from holdfast.data.readers.audio import energies_of
 from holdfast.data.sets import spoken_digits
@@ -144,6 +143,5 @@ def from_values(values: Any, settings: AudioSettings) -> Recordings:
                 f"values[{index}] has shape {sound.shape} and type {sound.dtype}; expected {expected}, floating. Take "
                 "the mean of several channels, and divide 16-bit samples by 32768."
             )
-        check_samples(sound, f"values[{index}]")
-        steps.append(energies_of(sound.astype(np.float32), settings, f"values[{index}]"))
+        steps.append(energies_of(sound, settings, f"values[{index}]"))
     return Records(steps, None, origins(steps))
